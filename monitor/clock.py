@@ -1,0 +1,79 @@
+"""Time, injected. Event times are whole microseconds of Unix time (`us`) everywhere inside.
+
+Wall time is for display and for the `future` question, monotonic time for intervals, event time for statistics.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+SECOND_US = 1_000_000
+HOUR_US = 3600 * SECOND_US
+DAY_US = 24 * HOUR_US
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock(Protocol):
+    """What asks for the time gets one of these."""
+
+    def now_us(self) -> int:
+        """Wall time in microseconds of Unix time."""
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never goes back; only differences mean something."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class ManualClock:
+    """A clock moved by hand, for tests and for replays driven by the events."""
+
+    def __init__(self, now_us: int = 0) -> None:
+        self._now_us = now_us
+        self._monotonic = 0.0
+
+    def now_us(self) -> int:
+        return self._now_us
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def advance(self, seconds: float) -> None:
+        self._now_us += round(seconds * SECOND_US)
+        self._monotonic += seconds
+
+
+def rfc3339(us: int) -> str:
+    """`2026-11-22T10:07:00Z`; with milli- or microseconds only where they are not zero."""
+    moment = _EPOCH + timedelta(microseconds=us)
+    fraction = us % SECOND_US
+    if fraction == 0:
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    digits = f"{fraction:06d}"
+    if digits.endswith("000"):
+        digits = digits[:3]
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + digits + "Z"
+
+
+def parse_rfc3339(text: str) -> int:
+    """Microseconds of Unix time of an RFC 3339 time with offset.
+
+    Raises:
+        ValueError: no RFC 3339 time, or one without an offset.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        message = f"{text!r} has no offset; write 2026-11-22T10:07:00Z or +01:00"
+        raise ValueError(message)
+    return (moment - _EPOCH) // timedelta(microseconds=1)

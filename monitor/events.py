@@ -1,0 +1,77 @@
+"""The words for what arrives: kinds of events, their outcomes, and the identity of a model version."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class ModelKey(NamedTuple):
+    """A model version: the unit that has a reference, windows, a budget and at most one open incident."""
+
+    model: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.version}"
+
+
+class Partition(NamedTuple):
+    """A topic-partition, or a file that stands for one."""
+
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.number}"
+
+
+#: kinds of events, as codes in columns
+PREDICTION: Final = 0
+FEATURES: Final = 1
+LABEL: Final = 2
+KINDS: Final = ("prediction", "features", "label")
+
+#: outcomes of an event, in the order in which they are asked; each event ends in exactly one
+REJECTED: Final = "rejected"
+UNKNOWN_MODEL: Final = "unknown_model"
+IGNORED: Final = "ignored"
+OVER_LIMIT: Final = "over_limit"
+LATE: Final = "late"
+DUPLICATE: Final = "duplicate"
+ACCEPTED: Final = "accepted"
+OUTCOMES: Final = (REJECTED, UNKNOWN_MODEL, IGNORED, OVER_LIMIT, LATE, DUPLICATE, ACCEPTED)
+
+#: why an event was rejected; one word each, the `reason` of series and dead letters
+REASONS: Final = {
+    "empty": "the record's value has no bytes",
+    "too_large": "the record is larger than limits.record_bytes",
+    "encoding": "the bytes are not UTF-8",
+    "json": "the text is not JSON",
+    "nesting": "the JSON is nested deeper than a parser may follow",
+    "no_event": "the JSON is neither an object nor an array with an object in it",
+    "too_many_events": "the record's array holds more events than limits.events_per_record",
+    "type": "the field `type` is none of prediction, features, label",
+    "model": "the field `model` is missing, empty, too long or no string",
+    "version": "the field `version` is too long or no string",
+    "id": "the field `id` is missing where it is needed, too long or no string",
+    "ts": "the field `ts` is no time",
+    "no_time": "there is neither a `ts` nor a record time",
+    "future": "the time lies too far ahead of the record's own time or of the clock",
+    "features": "the field `features` is no object, or missing in a features event",
+    "too_many_features": "the event has more features than limits.features",
+    "prediction": "the field `prediction` is no finite number, string or boolean",
+    "score": "the field `score` is no number between 0 and 1, or `scores` is no object of them",
+    "label": "the field `label` is missing in a label event, or is no finite number, string, boolean or null",
+    "value": "the field `value` is no finite number",
+    "tags": "the field `tags` is no object of strings",
+    "names": "a name holds a control character or half of a surrogate pair",
+}
+
+
+def canonical(value: str | float | bool) -> str:
+    """A class or category as text, so that `true` = `1` = `1.0` = `"1"`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and not value.is_integer():
+        return repr(value)
+    return str(int(value))
