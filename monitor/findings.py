@@ -34,7 +34,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One verdict on one window. `over` is how far over its threshold (1 = at it)."""
+    """One verdict on one window. `over` is how far over its threshold (1 = at it); `headline` is it in some words."""
 
     key: FindingKey
     severity: str
@@ -49,6 +49,7 @@ class Finding:
     over: float
     direction: str = ""
     detail: str = ""
+    headline: str = ""
     factor: float | None = None
     since_us: int | None = None
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)

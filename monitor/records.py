@@ -83,3 +83,21 @@ class Source(Protocol):
 
     def ended(self) -> bool:
         """True when nothing will ever come again (the end of a recording)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record with at least one event that was rejected, on its way to the rejects topic.
+
+    Key, headers and value are the record's own. `reason` is one word of `events.REASONS`, `message` says more in
+    words without the payload. `indices` are the rejected elements where the value is an array, else empty.
+    """
+
+    partition: Partition
+    offset: int
+    key: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    value: bytes | None
+    reason: str
+    message: str
+    indices: tuple[int, ...] = ()

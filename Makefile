@@ -1,0 +1,54 @@
+# `make` or `make help` lists what can be done. Python 3.11 or newer: another one than python3 with `make PYTHON=python3.12`.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+UV := uv==0.13.9
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv check lint unit test real-parts bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+test: lint real-parts ## every test, on a real Kafka; first gets what is missing
+	$(BIN)/pytest
+
+check: lint unit ## the quick part: style, types, and the tests that need no real parts
+
+unit: venv
+	$(BIN)/pytest -m "not kafka"
+
+lint: venv ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+real-parts: venv ## Java and the jars of Apache Kafka, where they are missing
+	@$(BIN)/python -m tests.real_parts.install
+
+bench: venv ## measures events per second and memory
+	$(BIN)/python -m tests.benchmarks
+
+venv: .venv/.installed ## .venv with everything from the locks
+
+# Made anew only when the locks or the project's own description change.
+.venv/.installed: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'Python 3.11 or newer with venv is needed:  sudo apt-get install -y python3 python3-venv' >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# One version of everything for all Pythons, hashes of all platforms, and no address of any index.
+COMPILE = .venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
+  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+lock: venv ## writes requirements*.txt anew from pyproject.toml (UPGRADE=1: with the newest versions)
+	@test -x .venv/lock/bin/uv || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet '$(UV)'; }
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --extra dev --output-file requirements-dev.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --constraints requirements-dev.txt --output-file requirements.txt
+
+clean: ## removes what make has made
+	rm -rf .venv .real-parts dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,265 @@
+"""`driftd reference build`: two passes over recorded events, by the same engine that judges later."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from monitor.clock import Clock
+from monitor.count.exchange import Pane
+from monitor.decode.columns import Limits
+from monitor.decode.lenient import parse
+from monitor.decode.values import NO_TIME, time_of
+from monitor.errors import RejectedRecord, UsageError
+from monitor.events import ModelKey, Partition, canonical
+from monitor.findings import Transition
+from monitor.judge.ladder import BaseWindow
+from monitor.pipeline import Pipeline, ToNowhere
+from monitor.records import Change, RecordBatch, Source
+from monitor.reference.build import BaseWindow as CountedWindow
+from monitor.reference.build import Survey, assemble, plan_columns
+from monitor.reference.catalog import Catalog
+from monitor.reference.reference import Column, Reference
+from monitor.settings import Settings
+from monitor.stats.bins import FACTS, width_of
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Which events become the reference: the first `rows` predictions, or those of [start, end) in microseconds."""
+
+    rows: int | None = None
+    start_us: int | None = None
+    end_us: int | None = None
+
+    def holds(self, ts: int) -> bool:
+        return (self.start_us is None or ts >= self.start_us) and (self.end_us is None or ts < self.end_us)
+
+
+@dataclass(slots=True)
+class _FirstPass:
+    """What the survey found, and the last offset of each partition that belongs to the reference."""
+
+    survey: Survey = field(default_factory=Survey)
+    predictions: int = 0
+    events: int = 0
+    last: dict[Partition, int] = field(default_factory=dict)
+
+
+class Closeable(Source, Protocol):
+    """A source that is opened for each pass."""
+
+    def close(self) -> None: ...
+
+
+def build_reference(
+    settings: Settings, key: ModelKey, open_source: Callable[[], Closeable], clock: Clock, stretch: Stretch
+) -> Reference:
+    """The reference of one model version.
+
+    Raises:
+        UsageError: the model is not in the settings, or there are no (or too few) such events.
+    """
+    model = settings.model(key.model)
+    if model is None:
+        known = ", ".join(repr(one.name) for one in settings.models)
+        raise UsageError(f"--model: {key.model!r} is not in the settings; they name {known}")
+    source = open_source()
+    try:
+        found = _survey(settings, key, source, stretch)
+    finally:
+        source.close()
+    _require_events(found, key, stretch)
+    kinds = {name: feature.kind for name, feature in model.features.items() if feature.kind is not None}
+    columns, ignored, task = plan_columns(found.survey, kinds, model.task)
+    if not columns:
+        raise UsageError(f"{key}: none of its events has a feature, score or prediction to compare")
+    positive = canonical(model.positive)
+    source = open_source()
+    try:
+        collector = _count(settings, key, columns, _UpTo(source, found.last), clock, stretch, task, positive)
+    finally:
+        source.close()
+    rest = collector.base.open.tally if collector.base.open is not None else None
+    if not collector.windows and rest is None:
+        raise UsageError(f"{key}: no event was accepted (late, duplicate or outside the panes of --from and --to)")
+    return assemble(key, columns, collector.windows, rest, task=task, positive=positive, ignored=ignored)
+
+
+def _require_events(found: _FirstPass, key: ModelKey, stretch: Stretch) -> None:
+    if found.events == 0:
+        raise UsageError(f"{key}: the source holds no events of this model version in that stretch")
+    if stretch.rows is not None and found.predictions < stretch.rows:
+        raise UsageError(
+            f"--rows: the source holds {found.predictions:,} predictions of {key}, not {stretch.rows:,}; "
+            f"write --rows {found.predictions} or give more"
+        )
+
+
+def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch) -> _FirstPass:
+    found = _FirstPass()
+    positive = canonical(next(m.positive for m in settings.models if m.name == key.model))
+    done = False
+    while not done:
+        ended = source.ended()
+        for batch in source.poll(()):
+            for index, event in _events_of(settings, key, batch):
+                if stretch.rows is not None and found.predictions >= stretch.rows:
+                    done = True
+                    break
+                if stretch.holds(_time(event, batch, index)):
+                    found.last[batch.partition] = batch.offsets[index]
+                    _add(found, event, positive)
+        done = done or ended
+    return found
+
+
+def _events_of(settings: Settings, key: ModelKey, batch: RecordBatch) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(index in the batch, event) of every readable prediction or features event of the model version."""
+    limits = Limits(settings.limits.record_bytes, settings.limits.events_per_record, settings.limits.features)
+    entry = next((one for one in settings.inputs if one.topic == batch.partition.topic), settings.inputs[0])
+    for index, value in enumerate(batch.values):
+        try:
+            parsed = parse(value, limits) if value is not None else []
+        except RejectedRecord:
+            continue
+        for event in parsed if isinstance(parsed, list) else [parsed]:
+            if not isinstance(event, dict) or event.get("type") == "label":
+                continue
+            model = entry.model or event.get("model")
+            version = entry.version if entry.version is not None else event.get("version", "")
+            if (model, version) == key and ("prediction" in event or "score" in event or "features" in event):
+                yield index, event
+
+
+def _time(event: dict[str, Any], batch: RecordBatch, index: int) -> int:
+    if "ts" in event:
+        try:
+            return time_of(event["ts"])
+        except RejectedRecord:
+            return NO_TIME
+    return batch.times_ms[index] * 1000 if batch.times_ms is not None else NO_TIME
+
+
+def _add(found: _FirstPass, event: dict[str, Any], positive: str) -> None:
+    features = event.get("features")
+    score, scores = event.get("score"), event.get("scores")
+    if isinstance(scores, dict):
+        found.survey.score_classes = max(found.survey.score_classes, len(scores))
+        score = next((value for name, value in scores.items() if canonical(name) == positive), score)
+    prediction = event.get("prediction")
+    found.events += 1
+    found.predictions += event.get("type") == "prediction" or score is not None or prediction is not None
+    found.survey.add(
+        features if isinstance(features, dict) else None,
+        float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None,
+        prediction if isinstance(prediction, (str, int, float, bool)) else None,
+    )
+
+
+class _UpTo:
+    """A source that ends, partition by partition, behind a last offset."""
+
+    def __init__(self, source: Source, last: dict[Partition, int]) -> None:
+        self._source = source
+        self._last = last
+        self._passed: set[Partition] = set()
+
+    def partitions(self) -> list[Partition]:
+        return [partition for partition in self._source.partitions() if partition in self._last]
+
+    def changes(self) -> list[Change]:
+        return self._source.changes()
+
+    def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
+        cut = (self._cut(batch) for batch in self._source.poll({*paused, *self._passed}))
+        return [batch for batch in cut if len(batch)]
+
+    def _cut(self, batch: RecordBatch) -> RecordBatch:
+        last = self._last.get(batch.partition, -1)
+        n = int(np.searchsorted(np.array(batch.offsets), last, side="right"))
+        if n < len(batch) or batch.offsets[-1] >= last:
+            self._passed.add(batch.partition)
+        times = None if batch.times_ms is None else batch.times_ms[:n]
+        return replace(batch, values=batch.values[:n], offsets=batch.offsets[:n], times_ms=times)
+
+    def at_end(self, partition: Partition) -> bool:
+        return partition in self._passed or self._source.at_end(partition)
+
+    def ended(self) -> bool:
+        return self._source.ended() or self._passed >= set(self._last)
+
+
+class _Collector:
+    """Stage 2 of the second pass: base windows instead of judges."""
+
+    def __init__(self, stretch: Stretch) -> None:
+        self.unsent: deque[Transition] = deque()
+        self.base = BaseWindow()
+        self.windows: list[CountedWindow] = []
+        self._stretch = stretch
+
+    def judge(self, pane: Pane) -> None:
+        """Panes that lie wholly inside the stretch count."""
+        inside = self._stretch.holds(pane.start_us) and self._stretch.holds(pane.end_us - 1)
+        if not inside or pane.tally.events == 0:
+            return
+        block = self.base.add(pane)
+        if block is not None:
+            self.windows.append(CountedWindow(block.start_us, block.end_us, block.tally))
+
+    def sent(self, transitions: Iterable[Transition]) -> None:
+        """There are none."""
+
+    def to_state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> list[ModelKey]:
+        return []
+
+
+def _count(
+    settings: Settings,
+    key: ModelKey,
+    columns: list[Column],
+    source: Source,
+    clock: Clock,
+    stretch: Stretch,
+    task: str,
+    positive: str,
+) -> _Collector:
+    catalog = Catalog(settings, {key.model: {key.version: blank_reference(key, columns, task, positive)}})
+    collector = _Collector(stretch)
+    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(lambda _: None), stage2=collector)
+    ended = False
+    while not ended:
+        ended = source.ended()
+        pipeline.turn()
+    return collector
+
+
+def blank_reference(key: ModelKey, columns: list[Column], task: str, positive: str) -> Reference:
+    """Columns with nothing counted yet."""
+    empty = np.zeros((len(columns), 0))
+    return Reference(
+        key=key,
+        task=task,
+        positive=positive,
+        columns=tuple(columns),
+        counts=np.zeros((len(columns), width_of([c.bins for c in columns]) + len(FACTS)), np.int64),
+        levels=(),
+        phi=empty,
+        fact_phi=np.zeros((len(columns), len(FACTS), 0)),
+        top=empty,
+        events=0,
+        predictions=0,
+        labels=0,
+        start_us=0,
+        end_us=0,
+        base_windows=0,
+        base_us=0,
+    )

@@ -1,0 +1,248 @@
+"""Stage 1: one partition number across the input topics. Who is let in, and the panes that are still open."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.count.kernel import Kernel, Rows
+from monitor.count.lane import Lane, is_asked
+from monitor.decode.columns import Events, Group
+from monitor.events import (
+    ACCEPTED,
+    DUPLICATE,
+    IGNORED,
+    KINDS,
+    LABEL,
+    LATE,
+    OUTCOMES,
+    PREDICTION,
+    REJECTED,
+    UNKNOWN_MODEL,
+    ModelKey,
+    Partition,
+)
+from monitor.reference.catalog import Admission, Catalog, Monitored
+from monitor.stats.tally import Tally
+
+
+class PaneKey(NamedTuple):
+    """Whose tally it is: model version, segment ("" is the whole)."""
+
+    key: ModelKey
+    segment: str
+
+
+class ClosedPane(NamedTuple):
+    """A pane of one unit that no accepted event can change any more."""
+
+    pane_key: PaneKey
+    start_us: int
+    tally: Tally
+
+
+class Taken(NamedTuple):
+    """What a batch brought: outcomes by (outcome, reason), accepted events by (model version, kind), and the offsets
+    of events of unknown models (for `unknown_models: reject`)."""
+
+    outcomes: Counter[tuple[str, str]]
+    accepted: Counter[tuple[ModelKey, str]]
+    unknown_offsets: list[int]
+
+
+class Unit:
+    """The unit of state of stage 1."""
+
+    def __init__(self, number: int, catalog: Catalog, pane_us: int, id_memory: int) -> None:
+        self.number = number
+        self.lanes: dict[str, Lane] = {}
+        self.open: dict[PaneKey, dict[int, Tally]] = {}
+        self.totals: dict[ModelKey, Tally] = {}
+        self.outcomes: Counter[tuple[str, str, str]] = Counter()
+        self._catalog = catalog
+        self._pane_us = pane_us
+        self._id_memory = id_memory
+        self._kernels: dict[ModelKey, Kernel] = {}
+
+    def lane(self, topic: str) -> Lane:
+        if topic not in self.lanes:
+            self.lanes[topic] = Lane(self._id_memory)
+        return self.lanes[topic]
+
+    def kernel(self, monitored: Monitored) -> Kernel:
+        if monitored.key not in self._kernels:
+            self._kernels[monitored.key] = Kernel(monitored.reference)
+        return self._kernels[monitored.key]
+
+    def take(self, partition: Partition, events: Events, next_offset: int, now: float) -> Taken:
+        """Count a decoded batch of one topic-partition; each event ends in exactly one outcome."""
+        lane = self.lane(partition.topic)
+        admissions = [self._catalog.admission(key) for key in events.keys]
+        label_admissions = [self._catalog.label_admission(key) for key in events.keys]
+        is_label = events.kind == LABEL
+        admitted = _admitted(admissions, label_admissions, events, is_label)
+        lateness = np.array([a.lateness_us for a in admissions] or [0], np.int64)[events.key]
+        asked = is_asked(events.kind, admitted)
+        verdicts = lane.ask(asked, events.kind, events.ts, events.id_key, lateness, now)
+        accepted = admitted & ~verdicts.late & ~verdicts.duplicate
+        for group in events.groups:
+            self._count_group(partition, group, events, accepted)
+        effective = np.maximum(events.ts, verdicts.clock_before)
+        self._count_labels(partition, events, accepted & is_label, effective)
+        lane.next_offset = next_offset
+        outcomes = _outcomes(events, admissions, label_admissions, admitted, verdicts.late, verdicts.duplicate)
+        for (outcome, reason), count in outcomes.items():
+            self.outcomes[partition.topic, outcome, reason] += count
+        unknown = [index for index, a in enumerate(admissions) if a.outcome == UNKNOWN_MODEL]
+        unknown_rows = np.isin(events.key, unknown) & ~admitted if unknown else np.zeros(len(events), np.bool_)
+        return Taken(outcomes, self._accepted(events, accepted), sorted(set(events.offset[unknown_rows].tolist())))
+
+    def _accepted(self, events: Events, accepted: NDArray[np.bool_]) -> Counter[tuple[ModelKey, str]]:
+        pairs = events.key[accepted].astype(np.int64) * len(KINDS) + events.kind[accepted]
+        counts = np.bincount(pairs, minlength=0)
+        found: Counter[tuple[ModelKey, str]] = Counter()
+        for pair in np.flatnonzero(counts).tolist():
+            key, kind = events.keys[pair // len(KINDS)], KINDS[pair % len(KINDS)]
+            found[self._catalog.label_key(key) if kind == KINDS[LABEL] else key, kind] += int(counts[pair])
+        return found
+
+    def _count_group(self, partition: Partition, group: Group, events: Events, accepted: NDArray[np.bool_]) -> None:
+        monitored = self._catalog.monitored(group.key)
+        picked = np.flatnonzero(accepted[group.rows])
+        if monitored is None or len(picked) == 0:
+            return
+        panes = events.ts[group.rows[picked]] // self._pane_us
+        if (panes[1:] < panes[:-1]).any():
+            order = np.argsort(panes, kind="stable")
+            picked, panes = picked[order], panes[order]
+        starts = np.flatnonzero(np.concatenate(([True], panes[1:] != panes[:-1])))
+        slots = np.cumsum(np.concatenate(([0], panes[1:] != panes[:-1])))
+        rows = group.rows[picked]
+        kernel = self.kernel(monitored)
+        tallies = kernel.count(group, Rows(picked, starts, slots, events.kind[rows] == PREDICTION))
+        first = np.minimum.reduceat(events.offset[rows], starts).tolist()
+        last = np.maximum.reduceat(events.offset[rows], starts).tolist()
+        for slot, pane in enumerate(panes[starts].tolist()):
+            tallies[slot].add_records(partition, first[slot], last[slot])
+            self._add(PaneKey(group.key, ""), pane, tallies[slot])
+            self._total(monitored).merge(tallies[slot])
+
+    def _count_labels(
+        self,
+        partition: Partition,
+        events: Events,
+        labels: NDArray[np.bool_],
+        effective: NDArray[np.int64],
+    ) -> None:
+        """A label takes effect at the later of its own time and the lane's clock; joining it comes later."""
+        for row in np.flatnonzero(labels).tolist():
+            monitored = self._catalog.monitored(self._catalog.label_key(events.keys[events.key[row]]))
+            if monitored is None:
+                continue
+            pane = int(effective[row]) // self._pane_us
+            by_pane = self.open.setdefault(PaneKey(monitored.key, ""), {})
+            if pane not in by_pane:
+                by_pane[pane] = self.kernel(monitored).empty()
+            by_pane[pane].labels += 1
+            self._total(monitored).labels += 1
+
+    def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
+        by_pane = self.open.setdefault(pane_key, {})
+        known = by_pane.get(pane)
+        if known is None:
+            by_pane[pane] = tally
+        else:
+            known.merge(tally)
+
+    def _total(self, monitored: Monitored) -> Tally:
+        if monitored.key not in self.totals:
+            self.totals[monitored.key] = self.kernel(monitored).empty()
+        return self.totals[monitored.key]
+
+    def close(self, until_us: Callable[[ModelKey], float]) -> list[ClosedPane]:
+        """Give out the panes that end at or before `until_us(model version)`."""
+        closed: list[ClosedPane] = []
+        for pane_key, by_pane in self.open.items():
+            until = until_us(pane_key.key)
+            for pane in [pane for pane in by_pane if (pane + 1) * self._pane_us <= until]:
+                closed.append(ClosedPane(pane_key, pane * self._pane_us, by_pane.pop(pane)))
+        return closed
+
+    @property
+    def open_panes(self) -> int:
+        return sum(len(by_pane) for by_pane in self.open.values())
+
+    def forget(self, key: ModelKey) -> None:
+        """Drop what is held of a model version."""
+        self.totals.pop(key, None)
+        self._kernels.pop(key, None)
+        for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
+            del self.open[pane_key]
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "unit": self.number,
+            "lanes": {topic: lane.to_state() for topic, lane in self.lanes.items()},
+            "open": [
+                [*pane_key.key, pane_key.segment, pane, tally.to_state()]
+                for pane_key, by_pane in self.open.items()
+                for pane, tally in by_pane.items()
+            ],
+            "totals": [[*key, tally.to_state()] for key, tally in self.totals.items()],
+            "outcomes": [[*outcome, count] for outcome, count in self.outcomes.items()],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for topic, lane in state["lanes"].items():
+            self.lane(topic).restore(lane)
+        for model, version, segment, pane, tally in state["open"]:
+            self._add(PaneKey(ModelKey(model, version), segment), pane, Tally.from_state(tally))
+        for model, version, tally in state["totals"]:
+            self.totals[ModelKey(model, version)] = Tally.from_state(tally)
+        self.outcomes = Counter({(topic, outcome, reason): n for topic, outcome, reason, n in state["outcomes"]})
+
+
+def _admitted(
+    admissions: list[Admission], label_admissions: list[Admission], events: Events, is_label: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    if not admissions:
+        return np.zeros(len(events), np.bool_)
+    for_events = np.array([a.outcome == ACCEPTED for a in admissions])[events.key]
+    for_labels = np.array([a.outcome == ACCEPTED for a in label_admissions])[events.key]
+    return np.where(is_label, for_labels, for_events)
+
+
+def _outcomes(
+    events: Events,
+    admissions: list[Admission],
+    label_admissions: list[Admission],
+    admitted: NDArray[np.bool_],
+    late: NDArray[np.bool_],
+    duplicate: NDArray[np.bool_],
+) -> Counter[tuple[str, str]]:
+    """Outcomes by (outcome, reason); they add up to the events of the batch's records."""
+    found: Counter[tuple[str, str]] = Counter()
+    for rejected in events.rejected:
+        found[REJECTED, rejected.reason] += rejected.count
+    found[IGNORED, "tombstone"] += events.tombstones
+    refused = np.flatnonzero(~admitted).tolist()
+    for row in refused:
+        admission = (label_admissions if events.kind[row] == LABEL else admissions)[events.key[row]]
+        found[admission.outcome, admission.reason] += 1
+    found[LATE, ""] += int(late.sum())
+    found[DUPLICATE, ""] += int(duplicate.sum())
+    found[ACCEPTED, ""] += len(events) - len(refused) - int(late.sum()) - int(duplicate.sum())
+    return Counter({outcome: count for outcome, count in found.items() if count})
+
+
+def outcome_totals(units: list[Unit]) -> dict[str, int]:
+    """Events by outcome over all units, every outcome named that occurred."""
+    total: Counter[str] = Counter()
+    for unit in units:
+        for (_, outcome, _), count in unit.outcomes.items():
+            total[outcome] += count
+    return {outcome: total[outcome] for outcome in OUTCOMES if total[outcome]}

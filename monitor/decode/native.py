@@ -1,0 +1,119 @@
+"""The decoder of native events: batches of raw records to columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.decode.columns import Events, Limits, Rejected, Shape
+from monitor.decode.gather import CHUNK, Gathering
+from monitor.decode.lenient import Reader
+from monitor.decode.rows import AnyRow, Columns
+from monitor.decode.strict import future, incomplete, times
+from monitor.decode.values import NO_TIME
+from monitor.decode.versions import Versions
+from monitor.events import ModelKey
+from monitor.records import RecordBatch
+
+_US_PER_MS: Final = 1_000
+
+
+class NativeDecoder:
+    """Decodes native events; keeps what it learned about model versions from batch to batch.
+
+    `shapes` is asked once per new model version (None: its features are not wanted) and again after `forget`.
+    `model` and `version` are the input's settings and win over the payload. Events that are later than their record
+    by more than `max_skew_us` are rejected. For one thread only.
+    """
+
+    def __init__(
+        self,
+        shapes: Callable[[ModelKey], Shape | None],
+        limits: Limits,
+        max_skew_us: int,
+        model: str | None = None,
+        version: str | None = None,
+    ) -> None:
+        self._max_skew_us = max_skew_us
+        self._versions = Versions(shapes, limits, model, version)
+        self._reader = Reader(limits, max_skew_us, self._versions.decoder_of, model, version)
+
+    def forget(self, key: ModelKey) -> None:
+        """Ask `shapes` again when the model version comes next."""
+        self._versions.forget(key)
+
+    def decode(self, batch: RecordBatch) -> Events:
+        """Every event of the batch: in columns, or in `rejected`. Raises nothing for what a record holds."""
+        self._versions.keep_bounds()
+        gathering = Gathering(self._versions.decoder_of)
+        for first in range(0, len(batch), CHUNK):
+            self._decode_chunk(batch, first, gathering)
+        return gathering.finish()
+
+    def _decode_chunk(self, batch: RecordBatch, first: int, gathering: Gathering) -> None:
+        record_us = _record_times(batch, first)
+        offsets = np.array(batch.offsets[first : first + CHUNK], np.int64)
+        decoded, columns = self._strict(batch.values[first : first + CHUNK])
+        rows = [row for row in decoded if row is not None]
+        where = [i for i, row in enumerate(decoded) if row is not None]
+        bad: list[int] = []
+        if columns is not None:
+            time_us = record_us[where]
+            ts, bad = times(columns.ts, time_us)
+            bad += incomplete(rows, columns) + future(ts, time_us, batch.now_us, self._max_skew_us)
+        if bad or len(rows) < len(decoded):
+            for place in bad:
+                decoded[where[place]] = None
+            rows, where = self._fill(batch, first, decoded, record_us, gathering)
+            columns = self._versions.columns(rows) if rows else None
+            if columns is not None:
+                ts, _ = times(columns.ts, record_us[where])
+        if columns is not None:
+            gathering.add(rows, columns, ts, offsets[where])
+
+    def _strict(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
+        return self._versions.decode(values)
+
+    def _fill(
+        self,
+        batch: RecordBatch,
+        first: int,
+        decoded: list[AnyRow | None],
+        record_us: NDArray[np.int64],
+        gathering: Gathering,
+    ) -> tuple[list[AnyRow], list[int]]:
+        """The chunk's rows and their positions in it; where there is no row, the definition decides."""
+        rows: list[AnyRow] = []
+        where: list[int] = []
+        for i, row in enumerate(decoded):
+            if row is not None:
+                rows.append(row)
+                where.append(i)
+                continue
+            value = batch.values[first + i]
+            if value is None:
+                gathering.tombstones += 1
+                continue
+            reading = self._reader.record(value, int(record_us[i]), batch.now_us)
+            rows += reading.rows
+            where += [i] * len(reading.rows)
+            if len(reading.rows) == 1:
+                self._versions.learn(value, reading.rows[0])
+            if reading.error is not None:
+                error = reading.error
+                offset = batch.offsets[first + i]
+                gathering.rejected.append(
+                    Rejected(first + i, offset, error.reason, error.message, reading.indices, reading.bad)
+                )
+        return rows, where
+
+
+def _record_times(batch: RecordBatch, first: int) -> NDArray[np.int64]:
+    """The times of a chunk's records in microseconds, NO_TIME where there is none."""
+    if batch.times_ms is None:
+        return np.full(len(batch.values[first : first + CHUNK]), NO_TIME, np.int64)
+    times_ms = np.array(batch.times_ms[first : first + CHUNK], np.int64)
+    return np.where(times_ms < 0, NO_TIME, times_ms * _US_PER_MS)

@@ -1,0 +1,148 @@
+"""One event as the two decoding paths hand it on, and the compiled decoders of a model version's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from monitor.decode.columns import ABSENT, ABSENT_VALUE, CATEGORICAL, NUMERIC, TYPE_NAN, TYPE_VALUE, Shape
+from monitor.decode.values import NAME_LENGTH, category_value, numeric_value
+
+#: a feature that failed this often is decoded without a type from then on, and its column is checked afterwards
+FAILURES_BEFORE_WIDENING: Final = 20
+
+_WORD_MAX: Final = 2**63 - 1
+_Word = Annotated[int, msgspec.Meta(ge=-_WORD_MAX, le=_WORD_MAX)]
+_Class = str | float | _Word | bool | None
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH)]
+_FullName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH)]
+
+_F = TypeVar("_F")
+_M = TypeVar("_M")
+_V = TypeVar("_V")
+
+
+class Row(msgspec.Struct, Generic[_F, _M, _V], gc=False):
+    """An event whose fields are valid each for itself; what they mean together is not yet asked.
+
+    The types are narrower than the contract where that is cheap (64-bit integers): what they refuse is decided by
+    the definition in `lenient`. `features` is a struct with one field per wanted feature, made by a `RowDecoder`.
+    """
+
+    type: Literal["prediction", "features", "label"] | UnsetType = UNSET
+    model: _M = ""  # type: ignore[assignment]  # "" stands for absent: no payload can hold it
+    version: _V = ""  # type: ignore[assignment]  # the contract's default
+    id: _Name | UnsetType = UNSET
+    ts: _Word | float | str | UnsetType = UNSET
+    features: _F | UnsetType = UNSET
+    prediction: _Class | UnsetType = UNSET
+    score: _Share | UnsetType | None = UNSET
+    scores: dict[str, _Share] | UnsetType = UNSET
+    label: _Class | UnsetType = UNSET
+    value: float | UnsetType | None = UNSET
+    tags: dict[str, str] | UnsetType = UNSET
+
+
+AnyRow = Row[Any, Any, Any]
+
+
+class Columns(NamedTuple):
+    """The fields of many rows, one tuple a field."""
+
+    type: tuple[str | UnsetType, ...]
+    model: tuple[str, ...]
+    version: tuple[str, ...]
+    id: tuple[str | UnsetType, ...]
+    ts: tuple[int | float | str | UnsetType, ...]
+    features: tuple[Any, ...]
+    prediction: tuple[object, ...]
+    score: tuple[float | UnsetType | None, ...]
+    scores: tuple[dict[str, float] | UnsetType, ...]
+    label: tuple[object, ...]
+    value: tuple[float | UnsetType | None, ...]
+    tags: tuple[object, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[AnyRow]) -> Columns:
+        """The columns of at least one row."""
+        return cls._make(zip(*map(msgspec.structs.astuple, rows), strict=True))
+
+
+def kind_of(row: AnyRow) -> str:
+    """The row's type, inferred where it says none."""
+    if row.type is not UNSET:
+        return row.type
+    if row.prediction is not UNSET or row.score is not UNSET:
+        return "prediction"
+    return "label" if row.label is not UNSET and row.features is UNSET else "features"
+
+
+class RowDecoder:
+    """Decodes the events of one model version; `shape` None: of versions whose features nobody wants.
+
+    `decode` is None where no compiled decoder can be made (a feature's name holds a quote or a backslash).
+    The fields of the features struct stand in the order of the events (`seen`), because a compiled decoder finds the
+    next field at once and any other by searching; `numeric` and `categorical` are the fields of the wanted features
+    of that kind, in the order of `shape.key_features`. `widened` fields hold values of any type.
+    """
+
+    def __init__(self, shape: Shape | None, seen: Iterable[str] = (), *, any_model: bool, any_version: bool) -> None:
+        self.shape = shape
+        self._any = (any_model, any_version)
+        wanted = shape.key_features if shape is not None else ()
+        places = {name: place for place, name in enumerate(seen)}
+        order = sorted(range(len(wanted)), key=lambda i: places.get(wanted[i][0], len(places)))
+        self._fields = [wanted[i] for i in order]
+        field_of = {place: i for i, place in enumerate(order)}
+        self.numeric = [field_of[place] for place, (_, kind) in enumerate(wanted) if kind == NUMERIC]
+        self.categorical = [field_of[place] for place, (_, kind) in enumerate(wanted) if kind == CATEGORICAL]
+        self.widened = [False] * len(self._fields)
+        self._failures = [0] * len(self._fields)
+        self.features_type: type[msgspec.Struct]
+        self.decode: Callable[[bytes], AnyRow] | None
+        self._build()
+
+    def _build(self) -> None:
+        fields = [
+            (f"f{i}", _field_type(kind, wide), ABSENT if kind == NUMERIC else ABSENT_VALUE)
+            for i, ((_, kind), wide) in enumerate(zip(self._fields, self.widened, strict=True))
+        ]
+        names = {f"f{i}": name for i, (name, _) in enumerate(self._fields)}
+        try:
+            self.features_type = msgspec.defstruct("Features", fields, rename=names, gc=False)
+        except ValueError:  # msgspec compiles no name that has to be escaped, nor half of a surrogate pair
+            self.features_type = msgspec.defstruct("Features", fields, gc=False)
+            self.decode = None
+            self.absent = self.features_type()
+            return
+        model, version = (Any if self._any[0] else _FullName), (Any if self._any[1] else _Name)
+        self.decode = msgspec.json.Decoder(Row[self.features_type, model, version]).decode  # type: ignore[name-defined,valid-type]  # made at run time
+        self.absent = self.features_type()
+
+    def features(self, raw: dict[str, object]) -> msgspec.Struct:
+        """The features struct of an event by the definition; notes which features failed, to widen them in time."""
+        cells: list[object] = []
+        widen = False
+        for i, (name, kind) in enumerate(self._fields):
+            if kind == CATEGORICAL:
+                cell = category_value(raw.get(name, ABSENT_VALUE))
+            else:
+                cell = numeric_value(raw.get(name, ABSENT))
+            cells.append(cell)
+            if (cell is TYPE_NAN or cell is TYPE_VALUE) and not self.widened[i]:
+                self._failures[i] += 1
+                if self._failures[i] >= FAILURES_BEFORE_WIDENING:
+                    self.widened[i] = widen = True
+        if widen:
+            self._build()
+        return self.features_type(*cells)
+
+
+def _field_type(kind: str, wide: bool) -> object:
+    if wide:
+        return Any
+    return _Class if kind == CATEGORICAL else float | None

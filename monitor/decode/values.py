@@ -1,0 +1,129 @@
+"""What single values of the native format mean: times, numbers, categories, classes, names."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.clock import HOUR_US
+from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE
+
+#: a time of a record that has none
+NO_TIME: Final = -(2**63)
+NAME_LENGTH: Final = 256
+
+#: magnitudes at which a number stops being seconds, milliseconds, microseconds
+_SECONDS: Final = 10**11
+_MILLISECONDS: Final = 10**14
+_MICROSECONDS: Final = 10**17
+_TOO_LARGE: Final = 2**63
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)", re.ASCII)
+#: Unicode category Cc, and halves of surrogate pairs
+_BAD_IN_NAMES: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def time_of(value: object) -> int:
+    """Microseconds of Unix time of the field `ts`.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    if type(value) is int:
+        return _time_of_number(value)
+    if type(value) is float and math.isfinite(value):
+        return _time_of_number(value)
+    if type(value) is str and _RFC3339.fullmatch(value):
+        return (datetime.fromisoformat(value.upper()) - _EPOCH) // _MICROSECOND
+    message = "no time"
+    raise ValueError(message)
+
+
+def _time_of_number(value: float) -> int:
+    size = abs(value)
+    if size < _SECONDS:
+        return round(value * 1_000_000)
+    if size < _MILLISECONDS:
+        return round(value * 1_000)
+    if size < _MICROSECONDS:
+        return round(value)
+    if size < _TOO_LARGE:
+        return math.floor(value / 1_000) if type(value) is float else int(value) // 1_000
+    message = "no time"
+    raise ValueError(message)
+
+
+def times_of_integers(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`time_of` for a column of integers."""
+    size = np.abs(values)
+    if size.size and size.min() >= _SECONDS and size.max() < _MILLISECONDS:
+        return values * 1_000
+    small = np.where(size < _SECONDS, values * 1_000_000, values * 1_000)
+    return np.where(size < _MILLISECONDS, small, np.where(size < _MICROSECONDS, values, values // 1_000))
+
+
+def is_future(ts: int, record_us: int, now_us: int, max_skew_us: int) -> bool:
+    """True where an event's time is too far ahead of its record's, or the record's of the clock."""
+    if record_us == NO_TIME:
+        return False
+    return ts > record_us + max_skew_us or record_us > now_us + HOUR_US
+
+
+def numeric_value(value: object) -> float | None:
+    """A cell of a numeric column: finite, None (missing), ABSENT, or TYPE_NAN for a value of the wrong type."""
+    if value is None:
+        return None
+    if type(value) is float:
+        return value if value is ABSENT or math.isfinite(value) else TYPE_NAN
+    if type(value) is int:
+        return float(value) if fits_float(value) else TYPE_NAN
+    return TYPE_NAN
+
+
+def category_value(value: object) -> object:
+    """A cell of a categorical column: the value itself, None, ABSENT_VALUE, or TYPE_VALUE for one of the wrong type."""
+    return value if value is None or value is ABSENT_VALUE or is_class(value) else TYPE_VALUE
+
+
+def is_class(value: object) -> bool:
+    """True for what can be a class or a category: a finite number, a boolean, a string of whole characters."""
+    kind = type(value)
+    if kind is str:
+        return _SURROGATE.search(value) is None  # type: ignore[call-overload]  # narrowed by `kind`
+    if kind is float:
+        return math.isfinite(value)  # type: ignore[arg-type]  # narrowed by `kind`
+    if kind is int:
+        return fits_float(value)  # type: ignore[arg-type]  # narrowed by `kind`
+    return kind is bool
+
+
+def fits_float(value: int) -> bool:
+    """True for an integer that is finite as a 64-bit float."""
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def is_number(value: object) -> bool:
+    """True for a finite number; a boolean is none."""
+    return type(value) is not bool and type(value) is not str and is_class(value)
+
+
+def bad_name(name: str) -> bool:
+    """True for a name with a control character or half of a surrogate pair."""
+    return _BAD_IN_NAMES.search(name) is not None
+
+
+def whole_characters(text: str) -> bool:
+    """True for a string without halves of surrogate pairs."""
+    return _SURROGATE.search(text) is None

@@ -1,0 +1,45 @@
+"""Durations as people write them (`10s`, `1h30m`), held as whole microseconds."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+#: unit, microseconds; longest first, the order in which they are written together
+_UNITS: Final = (
+    ("d", 86_400_000_000),
+    ("h", 3_600_000_000),
+    ("m", 60_000_000),
+    ("s", 1_000_000),
+    ("ms", 1_000),
+    ("us", 1),
+)
+_WRITTEN: Final = re.compile("".join(f"(?:([0-9]{{1,18}}){unit})?" for unit, _ in _UNITS))
+_LONGEST_US: Final = 36_500 * _UNITS[0][1]
+
+
+def parse_duration(text: str) -> int:
+    """Microseconds of `10s`, `1m`, `2h`, `30d`, `250ms`, or several units from long to short: `1h30m`.
+
+    Raises:
+        ValueError: not written so, or longer than a hundred years.
+    """
+    match = _WRITTEN.fullmatch(text)
+    if not text or match is None:
+        message = f"{text!r} is not a duration; write 30d, 12h, 15m"
+        raise ValueError(message)
+    total = sum(int(digits) * width for digits, (_, width) in zip(match.groups("0"), _UNITS, strict=True))
+    if total > _LONGEST_US:
+        message = f"{text!r} is longer than a hundred years; write 30d, 12h, 15m"
+        raise ValueError(message)
+    return total
+
+
+def format_duration(us: int) -> str:
+    """The shortest text from which `parse_duration` makes the same number: 5400000000 is `1h30m`."""
+    parts = []
+    for unit, width in _UNITS:
+        count, us = divmod(us, width)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"

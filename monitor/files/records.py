@@ -1,0 +1,310 @@
+"""Recordings of raw records: one JSON object a line, bytes in base64 (contract section 4, `driftd record`)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Final, Protocol, Self, TypeVar
+
+import msgspec
+import zstandard
+
+from monitor.clock import Clock
+from monitor.errors import OutsideTrouble, UsageError
+from monitor.events import Partition
+from monitor.files.streams import Stream
+from monitor.records import Change, Envelope, OffsetGap, RecordBatch
+
+ENDINGS: Final = (".records.jsonl", ".records.jsonl.gz", ".records.jsonl.zst")
+
+_T = TypeVar("_T")
+_NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+_DECODE_TROUBLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Head(msgspec.Struct, gc=False):
+    """What the first pass needs of a line."""
+
+    topic: str
+    partition: _NotNegative
+    offset: _NotNegative
+
+
+class _Line(msgspec.Struct, gc=False, kw_only=True):
+    """A line; msgspec writes and reads bytes as base64."""
+
+    topic: str
+    partition: _NotNegative
+    offset: _NotNegative
+    timestamp: int | None = None
+    key: bytes | None = None
+    headers: list[tuple[str, bytes | None]] = []
+    value: bytes | None
+
+
+_HEADS: Final = msgspec.json.Decoder(_Head)
+_LINES: Final = msgspec.json.Decoder(_Line)
+
+
+class Recordings:
+    """Recording files read one after the other as one stream of many partitions.
+
+    The first pass, on opening, reads topic, partition and offset of every line: a watermark must wait for each
+    partition, so all are known before the first record is given out. Records come in the order of the file; a paused
+    partition cannot be left out inside one file, so pausing has no effect here.
+    """
+
+    def __init__(self, paths: Sequence[Path], clock: Clock) -> None:
+        """Survey all files.
+
+        Raises:
+            UsageError: a file is missing or damaged (file and line), or a partition's offsets do not rise.
+        """
+        self._paths = list(paths)
+        self._clock = clock
+        self._left: dict[Partition, int] = {}
+        self._gaps: list[list[OffsetGap]] = []
+        self._changes: list[Change] = []
+        self._sizes: list[int] = []
+        self._opened = 0
+        self._stream: Stream | None = None
+        self._lines: Iterator[tuple[int, bytes]] = iter(())
+        last: dict[tuple[str, int], int] = {}
+        for path in self._paths:
+            self._survey(path, last)
+        self._records_left = sum(self._left.values())
+
+    def partitions(self) -> list[Partition]:
+        return sorted(self._left)
+
+    def changes(self) -> list[Change]:
+        """Offsets that are missing between two files, told before the later file is read."""
+        told, self._changes = self._changes, []
+        return told
+
+    def read(self, chunk: int, _paused: Collection[Partition]) -> list[RecordBatch]:
+        """The next `chunk` records, one batch a partition; none when the files' borders have news to tell first.
+
+        Raises:
+            UsageError: file and line that are no record, or the file changed since it was opened.
+        """
+        while self._records_left:
+            rows = self._rows(chunk)
+            if rows:
+                batches = self._batches(rows)
+                if not self._records_left:
+                    self.close()
+                return batches
+            if not self._open_next():
+                raise UsageError(f"{self._paths[-1]}: records are gone since it was opened; do not write to it")
+            if self._changes:
+                return []
+        return []
+
+    def at_end(self, partition: Partition) -> bool:
+        return not self._left[partition]
+
+    def ended(self) -> bool:
+        return not self._records_left
+
+    def progress(self) -> tuple[int, int]:
+        """Bytes read and bytes altogether, of the files as they lie on the disk."""
+        if not self._records_left:
+            return sum(self._sizes), sum(self._sizes)
+        position = 0 if self._stream is None else self._stream.position()
+        return sum(self._sizes[: max(self._opened - 1, 0)]) + position, sum(self._sizes)
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def _survey(self, path: Path, last: dict[tuple[str, int], int]) -> None:
+        """First pass over one file; `last` is the last offset of each partition so far."""
+        gaps: list[OffsetGap] = []
+        begun = dict.fromkeys(last, False)
+        with contextlib.closing(Stream(path)) as stream:
+            self._sizes.append(stream.size)
+            for number, line in stream.lines():
+                if line.isspace():
+                    continue
+                head = _decoded(stream, number, line, _HEADS)
+                key = (head.topic, head.partition)
+                before = last.get(key, -1)
+                if head.offset <= before:
+                    raise UsageError(
+                        f"{path}:{number}: offset {head.offset} of {Partition(*key)} comes after {before}; "
+                        "give every recording once, in the order in which they were made"
+                    )
+                if begun.get(key) is False:
+                    begun[key] = True
+                    if head.offset > before + 1:
+                        gaps.append(OffsetGap(Partition(*key), before + 1, head.offset))
+                last[key] = head.offset
+                self._left[Partition(*key)] = self._left.get(Partition(*key), 0) + 1
+        self._gaps.append(gaps)
+
+    def _open_next(self) -> bool:
+        self.close()
+        if self._opened == len(self._paths):
+            return False
+        self._stream = Stream(self._paths[self._opened])
+        self._lines = self._stream.lines()
+        self._changes += self._gaps[self._opened]
+        self._opened += 1
+        return True
+
+    def _rows(self, chunk: int) -> list[_Line]:
+        stream = self._stream
+        if stream is None:
+            return []
+        rows: list[_Line] = []
+        while len(rows) < chunk:
+            lines = list(islice(self._lines, chunk - len(rows)))
+            if not lines:
+                break
+            rows += [_decoded(stream, number, line, _LINES) for number, line in lines if not line.isspace()]
+        return rows
+
+    def _batches(self, rows: list[_Line]) -> list[RecordBatch]:
+        by_partition: dict[tuple[str, int], list[_Line]] = {}
+        for row in rows:
+            by_partition.setdefault((row.topic, row.partition), []).append(row)
+        now_us = self._clock.now_us()
+        batches = []
+        for key, own in by_partition.items():
+            partition = Partition(*key)
+            if self._left.get(partition, 0) < len(own):
+                raise UsageError(
+                    f"{self._paths[self._opened - 1]}: records came since it was opened; do not write to it"
+                )
+            self._left[partition] -= len(own)
+            batches.append(_batch(partition, own, now_us))
+        self._records_left -= len(rows)
+        return batches
+
+
+class RecordingWriter:
+    """Writes batches to a recording; the file appears under its name when it is whole, on `close`.
+
+    As a context manager it closes at the end of the block, and discards what was written when the block fails.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Open a temporary file beside `path`, compressed by its ending.
+
+        Raises:
+            UsageError: the name has none of the endings of a recording, or the folder cannot be written.
+        """
+        self.path = Path(path)
+        if not self.path.name.endswith(ENDINGS):
+            raise UsageError(f"{self.path}: a recording's name ends with {', '.join(ENDINGS)}")
+        self._temporary = self.path.with_name(f".{self.path.name}.tmp")
+        self._encoder = msgspec.json.Encoder()
+        try:
+            self._raw = open(self._temporary, "wb")  # noqa: SIM115 - open until close or discard
+        except OSError as error:
+            raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from error
+        self._compressor = _compressor_for(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def write(self, batch: RecordBatch) -> None:
+        """Add the records of a batch, in their order.
+
+        Raises:
+            OutsideTrouble: the disk is full or failing; call `discard`.
+        """
+        plain = self._encoder.encode_lines(_lines_of(batch))
+        self._put(plain if self._compressor is None else self._compressor.compress(plain))
+
+    def close(self) -> None:
+        """Make the file durable and give it its name.
+
+        Raises:
+            OutsideTrouble: the disk is full or failing; nothing stands under the name.
+        """
+        if self._compressor is not None:
+            self._put(self._compressor.flush())
+        try:
+            self._raw.flush()
+            os.fsync(self._raw.fileno())
+            self._raw.close()
+            os.replace(self._temporary, self.path)
+        except OSError as error:
+            self.discard()
+            raise self._trouble(error) from error
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        with contextlib.suppress(OSError):
+            self._raw.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink()
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self._raw.write(data)
+        except OSError as error:
+            raise self._trouble(error) from error
+
+    def _trouble(self, error: OSError) -> OutsideTrouble:
+        return OutsideTrouble(f"{self.path}: cannot be written: {error.strerror}")
+
+
+class _Compressor(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def _compressor_for(path: Path) -> _Compressor | None:
+    if path.suffix == ".zst":
+        return zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
+    return zlib.compressobj(level=6, wbits=31) if path.suffix == ".gz" else None
+
+
+def _lines_of(batch: RecordBatch) -> Iterator[_Line]:
+    times: Sequence[int | None] = batch.times_ms or [None] * len(batch)
+    for i, (value, offset, time_ms) in enumerate(zip(batch.values, batch.offsets, times, strict=True)):
+        key, headers = batch.envelope(i)
+        yield _Line(
+            topic=batch.partition.topic,
+            partition=batch.partition.number,
+            offset=offset,
+            timestamp=time_ms,
+            key=key,
+            headers=list(headers),
+            value=value,
+        )
+
+
+def _batch(partition: Partition, rows: list[_Line], now_us: int) -> RecordBatch:
+    return RecordBatch(
+        partition=partition,
+        values=[row.value for row in rows],
+        offsets=[row.offset for row in rows],
+        times_ms=[-1 if row.timestamp is None else row.timestamp for row in rows],
+        next_offset=rows[-1].offset + 1,
+        now_us=now_us,
+        envelope=lambda i: Envelope(rows[i].key, rows[i].headers),
+    )
+
+
+def _decoded(stream: Stream, number: int, line: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
+    try:
+        return decoder.decode(line)
+    except _DECODE_TROUBLE as error:
+        raise stream.damage(number, error) from error

@@ -1,0 +1,95 @@
+"""Cause `constant`: every value of a window is the same one (a stuck sensor).
+
+The chance that n values are all the reference's commonest one: p_max^(n / phi).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.findings import Finding, FindingKey
+from monitor.judge.baseline import Baseline, Floats
+from monitor.judge.ladder import Windows, windows_of
+from monitor.judge.policy import LEAST_FACT, Policy
+
+#: values that must be there at least, however rare the commonest one was
+MIN_VALUES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Arrays (W, C) of one look."""
+
+    p: Floats
+    values: Floats
+    over: Floats  # log p / log alpha
+
+
+def tests(baseline: Baseline) -> int:
+    """Tests of one window length, over all columns."""
+    return len(baseline.columns)
+
+
+def measure(baseline: Baseline, windows: Windows, alpha: float) -> Measured:
+    """The chance of every window and column that is constant; 1 where it is not."""
+    bins = windows.counts[..., : baseline.width]
+    values = bins.sum(2).astype(np.float64)
+    same = np.where(baseline.ordered, windows.lows == windows.highs, bins.max(2) == values)
+    phi = np.stack([baseline.phi(span.events) for span in windows.spans])
+    p_max = np.clip(baseline.commonest(), 1e-12, 1.0)
+    log_p = values / phi * np.log(p_max)
+    log_p = np.where(same & (values >= MIN_VALUES), log_p, 0.0)
+    return Measured(np.exp(np.maximum(log_p, -690.0)), values, log_p / np.log(alpha))
+
+
+def runs(baseline: Baseline, recent: Windows) -> Iterator[tuple[int, Windows]]:
+    """(column, window) of every column whose newest panes hold one value only, as far back as that is so.
+
+    A window that begins before the value got stuck would not be constant yet.
+    """
+    parts = recent.parts[0][::-1]
+    lows = np.minimum.accumulate([part.tally.lows for part in parts])
+    highs = np.maximum.accumulate([part.tally.highs for part in parts])
+    bins = np.cumsum([part.tally.counts[:, : baseline.width] for part in parts], axis=0)
+    values = bins.sum(2)
+    same = np.where(baseline.ordered, lows == highs, bins.max(2) == values) | (values == 0)
+    length = same.sum(0)  # once broken, a run stays broken
+    for column in np.flatnonzero(length).tolist():
+        panes = int(length[column])
+        if values[panes - 1, column] >= MIN_VALUES:
+            yield column, windows_of([(0, parts[:panes][::-1])])
+
+
+def finding(
+    baseline: Baseline, policy: Policy, windows: Windows, measured: Measured, at: tuple[int, int], alpha: float
+) -> Finding:
+    """The finding of one (window, column) that is over."""
+    window, column = at
+    about = baseline.columns[column]
+    n = int(measured.values[at])
+    effect = 1.0 - about.commonest_share
+    # the smallest run of equal values that would be over, as the threshold of `value`
+    least = np.log(alpha) / np.log(min(max(about.commonest_share, 1e-12), 1 - 1e-12))
+    # a number is never shown
+    what = "one and the same"
+    if not baseline.ordered[column]:
+        what = policy.category(about.bins.labels()[int(windows.counts[window, column, : baseline.width].argmax())])
+    return Finding(
+        key=FindingKey(about.name, "constant"),
+        severity=policy.severity("constant", about.name, effect, LEAST_FACT),
+        window=windows.spans[window],
+        base_windows=max(windows.lengths[window], 1),
+        statistic="run",
+        value=float(n),
+        threshold=float(max(least, MIN_VALUES)),
+        p=float(measured.p[at]),
+        effect=effect,
+        effect_unit="share",
+        over=float(measured.over[at]),
+        detail=f"{n} values in a row are {what}; the commonest value of the reference had {about.commonest_share:.1%}",
+        headline=f"{about.name} is constant ({what} in {n} events)",
+        records=windows.records(window),
+    )

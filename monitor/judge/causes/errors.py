@@ -1,0 +1,82 @@
+"""Cause `performance`, first form: River's ADWIN on the error rate of predictions that bring their own label.
+
+A sequential detector is not mergeable: it is fed the error rate of each pane, in time order (Bifet and Gavalda 2007).
+Its state is opaque, so a checkpoint keeps the values it was fed since it last began and feeds them again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from monitor.findings import INFO, Finding, FindingKey
+from monitor.judge.ladder import Block, windows_of
+
+if TYPE_CHECKING:
+    from river.drift import ADWIN
+
+#: the detector begins anew after so many values, at a place that depends on the stream alone: memory stays bounded
+MAX_FED: Final = 4_096
+DELTA: Final = 0.002
+
+
+class ErrorWatch:
+    """Watches the error rate of one model version."""
+
+    def __init__(self) -> None:
+        self._fed: list[float] = []
+        self._detector: ADWIN | None = None
+
+    def add(self, block: Block, subject: str) -> Finding | None:
+        """Feed a pane; the finding (`info`) when the error rate has risen."""
+        labelled = block.tally.labelled
+        if labelled == 0:
+            return None
+        rate = block.tally.errors / labelled
+        detector = self._running()
+        before = float(np.mean(self._fed)) if self._fed else rate
+        self._fed.append(rate)
+        detector.update(rate)  # type: ignore[no-untyped-call]  # River has no types here
+        drifted = bool(detector.drift_detected)
+        now = float(detector.estimation)
+        if drifted or len(self._fed) >= MAX_FED:
+            self._fed, self._detector = [], None
+        return _finding(block, subject, before, now) if drifted and now > before else None
+
+    def _running(self) -> ADWIN:
+        """The detector, made only when it is needed: importing River costs memory."""
+        if self._detector is None:
+            from river.drift import ADWIN  # noqa: PLC0415  # see above
+
+            self._detector = ADWIN(delta=DELTA)  # type: ignore[no-untyped-call]  # as above
+            for rate in self._fed:
+                self._detector.update(rate)  # type: ignore[no-untyped-call]  # as above
+        return self._detector
+
+    def to_state(self) -> dict[str, Any]:
+        return {"fed": np.array(self._fed, np.float64)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._fed, self._detector = np.array(state["fed"], np.float64).tolist(), None
+
+
+def _finding(block: Block, subject: str, before: float, now: float) -> Finding:
+    windows = windows_of([(0, (block,))])
+    return Finding(
+        key=FindingKey(subject, "performance", figure="error_rate"),
+        severity=INFO,
+        window=windows.spans[0],
+        base_windows=1,
+        statistic="adwin",
+        value=now,
+        threshold=before,
+        p=DELTA,
+        effect=now - before,
+        effect_unit="error rate",
+        over=now / before if before else 1.0,
+        direction="up",
+        detail=f"error rate {before:.4f} -> {now:.4f} by predictions that bring their own label",
+        headline=f"the error rate rose to {now:.1%}",
+        records=windows.records(0),
+    )

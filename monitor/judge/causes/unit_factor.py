@@ -1,0 +1,40 @@
+"""Does a column outside its range look like the same values in another unit?"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.reference.reference import Column
+from monitor.stats.tally import OUTSIDE_COUNT, OUTSIDE_LOG, OUTSIDE_LOG_SQUARES, SQUARE_UNIT, UNIT
+
+#: the outside values must be spread, in decades, between these multiples of the reference's spread
+SPREAD_RANGE: Final = (0.4, 1.6)
+MIN_VALUES: Final = 5
+#: factors that are said as such when the estimate is within 30 %; any other is said with two digits
+USUAL: Final = (10.0, 60.0, 100.0, 1000.0, 3600.0, 86_400.0, 1e6, 1e9)
+
+
+def unit_factor(column: Column, sums: NDArray[np.int64]) -> float | None:
+    """The factor between the outside values and the reference's, None where they do not look alike.
+
+    `sums` (SUMS,) fixed-point sums of the window. Compares means and spreads of log10 |x|: a changed unit shifts the
+    logarithms and leaves their spread.
+    """
+    count = int(sums[OUTSIDE_COUNT])
+    if count < MIN_VALUES or math.isnan(column.log_center):
+        return None
+    mean = int(sums[OUTSIDE_LOG]) / UNIT / count
+    variance = int(sums[OUTSIDE_LOG_SQUARES]) / SQUARE_UNIT / count - mean * mean
+    spread = math.sqrt(max(variance, 0.0))
+    low, high = SPREAD_RANGE
+    if not low * column.log_spread - 0.01 <= spread <= high * column.log_spread + 0.01:
+        return None
+    factor = 10 ** (mean - column.log_center)
+    for usual in (*USUAL, *(1 / usual for usual in USUAL)):
+        if abs(math.log(factor / usual)) < 0.3:
+            return usual
+    return float(f"{factor:.2g}")

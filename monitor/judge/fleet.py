@@ -1,0 +1,104 @@
+"""All model versions: hands panes to their judges in time order, and keeps the transitions that are not sent yet."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from monitor.count.exchange import Pane
+from monitor.events import ModelKey
+from monitor.findings import Finding, Transition
+from monitor.judge.incidents import IncidentBook, Standing
+from monitor.judge.keeping import transition_from_state, transition_to_state
+from monitor.judge.model import ModelJudge, Observer
+from monitor.reference.catalog import Catalog, Monitored
+from monitor.settings import Settings
+
+
+class Told(NamedTuple):
+    """An `info` finding and when it was made."""
+
+    monitored: Monitored
+    finding: Finding
+    at_us: int
+
+
+class Fleet:
+    """Stage 2. `unsent` transitions leave only when somebody acknowledged them."""
+
+    def __init__(self, catalog: Catalog, settings: Settings, observer: Observer | None = None) -> None:
+        self._catalog = catalog
+        self._settings = settings
+        self._observer = observer
+        self.judges: dict[ModelKey, ModelJudge] = {}
+        self.unsent: deque[Transition] = deque()
+        self.told: deque[Told] = deque()
+
+    def judge(self, pane: Pane) -> None:
+        """Judge what ends with this pane. Panes of one model come in time order."""
+        judge = self._judge_of(pane.pane_key.key)
+        if judge is None:
+            return
+        versions = sum(key.model == pane.pane_key.key.model for key in self.judges)
+        findings, transition = judge.add(pane, 1 / versions, self._observer)
+        self.told.extend(Told(judge.monitored, finding, judge.at_us) for finding in findings)
+        if transition is not None:
+            self.unsent.append(transition)
+
+    def _judge_of(self, key: ModelKey) -> ModelJudge | None:
+        judge = self.judges.get(key)
+        if judge is None:
+            monitored = self._catalog.monitored(key)
+            if monitored is None:
+                return None
+            budget = self._settings.budget_of(monitored.model)
+            judge = ModelJudge(monitored, budget.pages, budget.per, show_values=self._settings.show_values)
+            self.judges[key] = judge
+        return judge
+
+    def sent(self, transitions: Iterable[Transition]) -> None:
+        """These were acknowledged, oldest first."""
+        for transition in transitions:
+            if self.unsent and self.unsent[0].id == transition.id:
+                self.unsent.popleft()
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "judges": [judge.to_state() for judge in self.judges.values()],
+            "unsent": [transition_to_state(transition) for transition in self.unsent],
+        }
+
+    def restore(self, state: dict[str, Any]) -> list[ModelKey]:
+        """Take a state; gives the model versions whose settings changed or that are gone: they start afresh.
+
+        Their open incidents resolve with the reason.
+        """
+        self.unsent.extend(transition_from_state(transition) for transition in state["unsent"])
+        afresh = []
+        for saved in state["judges"]:
+            key = ModelKey(saved["model"], saved["version"])
+            monitored = self._catalog.monitored(key)
+            if monitored is not None and monitored.settings_hash == saved["settings"]:
+                judge = self._judge_of(key)
+                if judge is not None:
+                    judge.restore(saved)
+                continue
+            afresh.append(key)
+            self._give_up(saved, "settings changed" if monitored is not None else "no longer in the settings")
+        return afresh
+
+    def _give_up(self, saved: dict[str, Any], reason: str) -> None:
+        book = IncidentBook(1)
+        book.restore(saved["book"])
+        standing = Standing(
+            ModelKey(saved["model"], saved["version"]),
+            saved["at"],
+            saved["predictions"],
+            saved["labels"],
+            saved["reference"],
+            saved["settings"],
+        )
+        last = book.give_up(standing, reason)
+        if last is not None:
+            self.unsent.append(last)

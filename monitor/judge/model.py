@@ -1,0 +1,167 @@
+"""Stage 2 for one model version: panes in, transitions out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from monitor.clock import rfc3339
+from monitor.count.exchange import Pane
+from monitor.findings import INFO, Finding, FindingKey, Transition
+from monitor.judge.baseline import Baseline
+from monitor.judge.budget import BASE, RECENT, Budget
+from monitor.judge.causes.errors import ErrorWatch
+from monitor.judge.incidents import IncidentBook, Standing
+from monitor.judge.ladder import BaseWindow, Block, Ladder, RecentPanes, Windows, pack_blocks, unpack_blocks
+from monitor.judge.looks import Judge
+from monitor.judge.policy import Policy
+from monitor.reference.catalog import Monitored
+
+#: told of the windows of every base look: for the distances on show
+Observer = Callable[["ModelJudge", Windows, float], None]
+
+
+class ModelJudge:
+    """Windows, budget and incidents of one model version."""
+
+    def __init__(self, monitored: Monitored, pages: float, per_us: int, *, show_values: bool) -> None:
+        self.monitored = monitored
+        self.baseline = Baseline.of(monitored.reference)
+        self.ladder = Ladder(self.baseline.longest())
+        self.judge = Judge(self.baseline, Policy(monitored.model, show_values))
+        self.budget = Budget.of(
+            pages,
+            per_us,
+            monitored.reference.base_us,
+            self.judge.total_tests(len(self.ladder.lengths)),
+            monitored.reference.events,
+        )
+        self.book = IncidentBook(self.ladder.longest)
+        self.predictions = 0
+        self.labels = 0
+        self.at_us = 0
+        self._recent = RecentPanes()
+        self._base = BaseWindow()
+        self._errors = ErrorWatch()
+        self._shown_info: dict[FindingKey, int] = {}
+        #: what the last base look could spend; the same look's rechecks are held to it
+        self._alpha = 0.0
+
+    def add(
+        self, pane: Pane, share: float, observer: Observer | None = None
+    ) -> tuple[list[Finding], Transition | None]:
+        """Judge what ends with this pane: `info` findings that are news, and the incident's transition.
+
+        `share` is this version's part of the model's budget.
+        """
+        self.predictions += pane.tally.events
+        self.labels += pane.tally.labels + pane.tally.labelled
+        self.at_us = pane.end_us
+        if pane.tally.events == 0:
+            return [], None
+        recent = self._recent.add(pane)
+        found = self._look_at_recent(recent, share) if recent is not None else []
+        block = self._base.add(pane)
+        recheck = None
+        if block is not None:
+            windows = self.ladder.add(block)
+            found += self._look_at_base(windows, recent, share, observer)
+            recheck = self._recheck
+        rose = self._errors.add(Block(pane.start_us, pane.end_us, pane.tally), self.monitored.key.model)
+        if rose is not None:
+            found.append(rose)
+        told = [finding for finding in found if finding.severity == INFO]
+        serious = [finding for finding in found if finding.severity != INFO]
+        return self._news(told), self.book.step(serious, recheck, self.standing())
+
+    def _look_at_recent(self, recent: Windows, share: float) -> list[Finding]:
+        span = recent.spans[0]
+        alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share, self.judge.tests_of_facts)
+        if alpha <= 0:
+            return []
+        return [*self.judge.quality(recent, alpha, None), *self.judge.stuck_now(recent, alpha)]
+
+    def _look_at_base(
+        self, windows: Windows, recent: Windows | None, share: float, observer: Observer | None
+    ) -> list[Finding]:
+        shortest = windows.spans[0]
+        tests = self.judge.tests_of_length * len(windows.lengths)
+        alpha = self.budget.alpha(BASE, shortest.start_us, shortest.end_us, share, tests)
+        self._alpha = alpha
+        if observer is not None:
+            observer(self, windows, alpha)
+        if alpha <= 0:
+            return []
+        return [
+            *self.judge.quality(windows, alpha, recent),
+            *self.judge.stuck(windows, alpha),
+            *self.judge.distributions(windows, alpha),
+        ]
+
+    def _recheck(self, key: FindingKey, base_windows: int, since_us: int) -> float | None:
+        window = self.ladder.trailing(base_windows)
+        if window is None or window.spans[0].start_us < since_us or self._alpha <= 0:
+            return None
+        return self.judge.over(key, window, self._alpha)
+
+    def _news(self, told: list[Finding]) -> list[Finding]:
+        """`info` findings whose windows do not touch the one last told of the same key."""
+        news = []
+        for finding in told:
+            if finding.window.start_us >= self._shown_info.get(finding.key, finding.window.start_us):
+                news.append(finding)
+            self._shown_info[finding.key] = finding.window.end_us
+        return news
+
+    def standing(self) -> Standing:
+        """What a transition of now says beside its findings."""
+        return Standing(
+            self.monitored.key,
+            self.at_us,
+            self.predictions,
+            self.labels,
+            self.monitored.reference.hash,
+            self.monitored.settings_hash,
+        )
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "model": self.monitored.key.model,
+            "version": self.monitored.key.version,
+            "settings": self.monitored.settings_hash,
+            "reference": self.monitored.reference.hash,
+            "predictions": self.predictions,
+            "labels": self.labels,
+            "at": self.at_us,
+            "recent": pack_blocks(list(self._recent.panes)),
+            "base": pack_blocks([self._base.open] if self._base.open is not None else []),
+            "ladder": self.ladder.to_state(),
+            "budget": self.budget.to_state(),
+            "errors": self._errors.to_state(),
+            "book": self.book.to_state(),
+            "info": [[*key, at] for key, at in self._shown_info.items()],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.predictions, self.labels, self.at_us = state["predictions"], state["labels"], state["at"]
+        self._recent.panes.extend(unpack_blocks(state["recent"]))
+        base = unpack_blocks(state["base"])
+        self._base.open = base[0] if base else None
+        self.ladder.restore(state["ladder"])
+        self.budget.restore(state["budget"])
+        self._errors.restore(state["errors"])
+        self.book.restore(state["book"])
+        self._shown_info = {FindingKey(*key): at for *key, at in state["info"]}
+
+
+def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:
+    """The JSON line of an `info` finding."""
+    return {
+        "kind": "finding",
+        "model": monitored.key.model,
+        "version": monitored.key.version,
+        "at": rfc3339(at_us),
+        "reference": monitored.reference.hash,
+        "settings": monitored.settings_hash,
+        **finding.to_json(),
+    }

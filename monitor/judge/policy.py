@@ -1,0 +1,49 @@
+"""How bad a proven change is: severities and least effects by cause and subject, as the settings say."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET
+from monitor.settings import Model
+
+#: what a page needs at least: change of a cumulative share, of one share, of a fact's share
+LEAST_CUMULATIVE: Final = 0.05
+LEAST_SHARE: Final = 0.03
+LEAST_FACT: Final = 0.01
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The settings of one model that turn evidence into a severity."""
+
+    model: Model
+    show_values: bool = True
+
+    def category(self, name: str) -> str:
+        """A category as it may be said: by name, or by a hash where values must not be shown."""
+        return name if self.show_values else "#" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+
+    def severity(self, cause: str, subject: str, effect: float, default_least: float, *, may_page: bool = True) -> str:
+        """`page`, `ticket` or `info` of a proven change of that size."""
+        feature = self.model.features.get(subject)
+        if feature is not None and feature.mute:
+            return INFO
+        wanted: str | None = feature.severity if feature is not None else None
+        if wanted is None:
+            wanted = self.model.severity.get(cause, PAGE)  # type: ignore[call-overload]  # a cause outside the table pages
+        if not may_page or effect < self.least_effect(cause, subject, default_least):
+            wanted = _milder(wanted, TICKET)
+        return _milder(wanted, self.model.max_severity)
+
+    def least_effect(self, cause: str, subject: str, default: float) -> float:
+        feature = self.model.features.get(subject)
+        if feature is not None and feature.least_effect is not None:
+            return float(feature.least_effect)
+        return float(self.model.least_effect.get(cause, default))  # type: ignore[call-overload]  # as above
+
+
+def _milder(a: str, b: str) -> str:
+    return min(a, b, key=lambda severity: SEVERITY_RANK[severity])

@@ -1,0 +1,315 @@
+"""Records from Kafka: every partition of the input topics, assigned by hand, each offset given out once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+from kafka import KafkaConsumer
+from kafka import errors as kafka_errors
+from kafka.structs import TopicPartition
+
+from monitor.clock import Clock
+from monitor.errors import OutsideRefusal
+from monitor.events import Partition
+from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
+from monitor.kafka.group import GroupOffsets, close_quietly
+from monitor.kafka.topics import ClusterFacts
+from monitor.kafka.unreadable import Unreadable, is_unreadable
+from monitor.kafka.watch import TopicWatch
+from monitor.records import Change, Envelope, OffsetGap, RecordBatch
+from monitor.settings import Kafka
+
+_MIB: Final = 1 << 20
+_POLL_MS: Final = 200
+_POLL_RECORDS: Final = 5_000
+_FETCH: Final = {
+    # raw bytes: a deserializer that raises hangs the library for good
+    "group_id": None,
+    "enable_auto_commit": False,
+    "auto_offset_reset": "none",
+    "allow_auto_create_topics": False,
+    "isolation_level": "read_committed",
+    "check_crcs": True,
+    "retry_backoff_ms": 10,  # 100 ms of it halve the throughput by gaps between fetches
+    "fetch_max_bytes": 8 * _MIB,
+    "max_partition_fetch_bytes": 1 * _MIB,
+    "max_poll_records": _POLL_RECORDS,
+    "receive_message_max_bytes": 128 * _MIB,  # one record above the limits still comes whole
+}
+
+
+class _Envelopes:
+    """Keys and headers of a batch, looked at only when somebody asks."""
+
+    __slots__ = ("_records",)
+
+    def __init__(self, records: list[Any]) -> None:
+        self._records = records
+
+    def __call__(self, index: int) -> Envelope:
+        record = self._records[index]
+        return Envelope(record.key, tuple(record.headers or ()))
+
+
+class KafkaSource:
+    """A `monitor.records.Source` over Kafka. One thread makes all calls; `begin` comes before the first `poll`.
+
+    `facts` says which partitions the input topics have; a watch in the background brings news of them every
+    `watch_interval_s` seconds.
+    """
+
+    def __init__(self, settings: Kafka, facts: ClusterFacts, clock: Clock, *, watch_interval_s: float = 30.0) -> None:
+        self._clock = clock
+        self._partitions = [
+            Partition(name, number)
+            for name, topic in sorted(facts.topics.items())
+            for number in range(topic.partitions)
+        ]
+        metadata = {"metadata_max_age_ms": round(watch_interval_s * 1000)}
+        config = client_config(settings, "source") | _FETCH | metadata
+        self._timeout_ms: int = config["request_timeout_ms"]
+        self._consumer: Any = connect(KafkaConsumer, config)
+        self._group = GroupOffsets(settings)
+        self._watch = TopicWatch(settings, facts, interval_s=watch_interval_s)
+        self._next: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
+        self._changes: deque[Change] = deque()
+        self._unreadable: Unreadable | None = None
+
+    # where to begin
+
+    def partitions(self) -> list[Partition]:
+        """Every partition known now."""
+        return list(self._partitions)
+
+    def committed(self) -> dict[Partition, int]:
+        """The group's committed offsets; partitions without one are left out.
+
+        Raises:
+            OutsideTrouble: no answer; OutsideRefusal: no right to the group.
+        """
+        return self._group.committed(self._partitions)
+
+    def resolve_start(self, start: str | int) -> dict[Partition, int]:
+        """What `kafka.start` means now, as one offset for every partition.
+
+        `earliest`, `latest`, `committed` (a partition without a committed offset from its beginning), or Unix
+        milliseconds: the first record whose own timestamp is not before them, the end where there is none.
+
+        Raises:
+            OutsideTrouble: no answer, or a partition has no leader; OutsideRefusal: no right to the group or topic.
+            ValueError: `start` is none of these.
+        """
+        targets = [TopicPartition(*partition) for partition in self._partitions]
+        if start == "committed":
+            offsets = {TopicPartition(*part): offset for part, offset in self.committed().items()}
+            offsets = self._edges(targets, "earliest") | offsets
+        elif isinstance(start, int):
+            offsets = self._at_time(targets, start)
+        else:
+            offsets = self._edges(targets, start)
+        return {partition: offsets[TopicPartition(*partition)] for partition in self._partitions}
+
+    def _edges(self, targets: list[TopicPartition], edge: str) -> dict[TopicPartition, int]:
+        ask = {"earliest": self._consumer.beginning_offsets, "latest": self._consumer.end_offsets}.get(edge)
+        if ask is None:
+            message = f"{edge!r} is no place to start from"
+            raise ValueError(message)
+        with sorting_errors("ask where the partitions begin and end"):
+            answers: dict[TopicPartition, int] = ask(targets, timeout_ms=self._timeout_ms)
+            return {target: answers[target] for target in targets}
+
+    def _at_time(self, targets: list[TopicPartition], time_ms: int) -> dict[TopicPartition, int]:
+        offsets = self._edges(targets, "latest")
+        with sorting_errors("ask which offsets belong to a time"):
+            found = self._consumer.offsets_for_times(
+                dict.fromkeys(targets, max(time_ms, 0)), timeout_ms=self._timeout_ms
+            )
+        return offsets | {target: at.offset for target, at in found.items() if at is not None}
+
+    def begin(self, positions: Mapping[Partition, int]) -> None:
+        """Read every partition from its position on.
+
+        Raises:
+            ValueError: a known partition has no position, or a position belongs to no known partition.
+        """
+        if set(positions) != set(self._partitions):
+            odd = sorted(set(positions) ^ set(self._partitions))
+            message = f"positions and partitions differ in {', '.join(map(str, odd))}"
+            raise ValueError(message)
+        self._next = {TopicPartition(*partition): offset for partition, offset in positions.items()}
+        self._assign()
+        self._watch.start()
+
+    def _assign(self) -> None:
+        self._consumer.assign(list(self._next))
+        for target, offset in self._next.items():
+            self._consumer.seek(target, offset)
+        self._paused &= self._consumer.paused()
+
+    # reading
+
+    def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
+        """Some records of the partitions that are not paused, one batch a partition; none within 0.2 s: empty.
+
+        Raises:
+            OutsideTrouble: the brokers failed in a way that may heal.
+            OutsideRefusal: no right to a topic, or a position lies beyond the end of its partition.
+        """
+        if self._unreadable is not None:
+            self._pass_unreadable(self._unreadable)
+            return []
+        self._match_pauses({TopicPartition(*partition) for partition in paused})
+        fetched = self._fetch()
+        now_us = self._clock.now_us()
+        batches = (self._batch(target, records, now_us) for target, records in fetched.items())
+        return [batch for batch in batches if batch.values]
+
+    def _match_pauses(self, wanted: set[TopicPartition]) -> None:
+        wanted &= self._next.keys()
+        if wanted == self._paused:
+            return
+        self._consumer.pause(*(wanted - self._paused))
+        self._consumer.resume(*(self._paused - wanted))
+        self._paused = wanted
+
+    def _fetch(self) -> dict[TopicPartition, list[Any]]:
+        try:
+            fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
+        except kafka_errors.OffsetOutOfRangeError as error:
+            self._leave_gaps(error.args[0])
+        except kafka_errors.LogTruncationError as error:
+            raise _beyond_end(error.divergent_offsets) from error
+        except Exception as error:
+            if is_unreadable(error):
+                self._unreadable = Unreadable(self._consumer, self._next)
+            elif isinstance(error, kafka_errors.KafkaError):
+                raise sorted_error(error, "read records") from error
+            else:
+                raise
+        else:
+            return fetched
+        return {}
+
+    def _leave_gaps(self, lost: Mapping[TopicPartition, int]) -> None:
+        """Retention took records before they were read: say so, and go on where the partition begins now."""
+        begins = self._edges(list(lost), "earliest")
+        ends = self._edges(list(lost), "latest")
+        for target in lost:
+            expected, begin = self._next[target], begins[target]
+            if expected > ends[target]:
+                raise _beyond_end([target])
+            if expected < begin:
+                self._changes.append(OffsetGap(Partition(*target), expected, begin))
+                self._next[target] = begin
+            self._consumer.seek(target, self._next[target])
+
+    def _pass_unreadable(self, unreadable: Unreadable) -> None:
+        with sorting_errors("read past records that cannot be unpacked"):
+            gap = unreadable.step()
+        if not unreadable.done:
+            return
+        self._unreadable = None
+        if gap is not None:
+            self._changes.append(gap)
+            self._next[TopicPartition(*gap.partition)] = gap.found
+        self._assign()
+
+    def _batch(self, target: TopicPartition, records: list[Any], now_us: int) -> RecordBatch:
+        expected = self._next[target]
+        if records[0].offset < expected:
+            records = [record for record in records if record.offset >= expected]
+        last = records[-1].offset + 1 if records else expected
+        self._next[target] = next_offset = max(last, self._reached(target))
+        return RecordBatch(
+            partition=Partition(*target),
+            values=[record.value for record in records],
+            offsets=[record.offset for record in records],
+            times_ms=[record.timestamp for record in records],
+            next_offset=next_offset,
+            now_us=now_us,
+            envelope=_Envelopes(records),
+        )
+
+    # what is known about partitions
+
+    def changes(self) -> list[Change]:
+        """What happened to partitions since the last call: records that are gone, partitions that were added.
+
+        Raises:
+            OutsideRefusal: a topic is gone or was made again.
+        """
+        added = self._watch.news()
+        if added:
+            self._partitions = sorted({*self._partitions, *(news.partition for news in added)})
+            self._next |= {TopicPartition(*news.partition): 0 for news in added}
+            if self._unreadable is None:
+                self._assign()
+            self._changes.extend(added)
+        drained = list(self._changes)
+        self._changes.clear()
+        return drained
+
+    def position(self, partition: Partition) -> int:
+        """The offset that is read next; it passes control records and gaps that no batch shows."""
+        target = TopicPartition(*partition)
+        if self._unreadable is not None:
+            return self._next[target]
+        return max(self._next[target], self._reached(target))
+
+    def _reached(self, target: TopicPartition) -> int:
+        """The library's own position; asking for it also brings what it found out about the log meanwhile."""
+        try:
+            with sorting_errors("tell a position"):
+                return self._consumer.position(target, timeout_ms=0) or 0
+        except kafka_errors.LogTruncationError as error:
+            raise _beyond_end(error.divergent_offsets) from error
+
+    def lag(self, partition: Partition) -> int | None:
+        """Offsets between the position and the partition's end; None before the first answer of its broker."""
+        if self._unreadable is not None:
+            return None
+        end: int | None = self._consumer.highwater(TopicPartition(*partition))
+        return None if end is None else max(end - self.position(partition), 0)
+
+    def at_end(self, partition: Partition) -> bool:
+        """True when everything the partition holds was given out.
+
+        False while nobody can know: no broker answers, or the partition has no leader. Records of an open transaction
+        count as not given out.
+        """
+        return self._watch.serves(partition) and self.lag(partition) == 0
+
+    def reachable(self) -> bool:
+        """False while the brokers did not answer the watch."""
+        return self._watch.reachable
+
+    def ended(self) -> bool:
+        """Never: a topic has no end."""
+        return False
+
+    # leaving
+
+    def commit(self, positions: Mapping[Partition, int], timeout_s: float = 5.0) -> None:
+        """Mirror positions as the group's offsets.
+
+        Raises:
+            OutsideTrouble: not written; nothing depends on it, so go on and commit again later.
+        """
+        self._group.commit(positions, timeout_s)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Close all connections; commits nothing."""
+        self._watch.close(timeout_s)
+        self._group.close(timeout_s)
+        close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=round(timeout_s * 1000)))
+
+
+def _beyond_end(targets: Iterable[TopicPartition]) -> OutsideRefusal:
+    names = ", ".join(sorted(str(Partition(*target)) for target in targets))
+    return OutsideRefusal(
+        f"the position lies beyond the end of {names}: the topic was made again or its log was cut; remove the state "
+        "folder to begin afresh, or restore the topic"
+    )

@@ -1,0 +1,173 @@
+"""What a cluster says about topics: ids, partitions, rights; and making the ones driftd writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka import errors as kafka_errors
+
+from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
+from monitor.settings import Kafka
+
+_NO_ERROR: Final = 0
+_UNKNOWN_TOPIC: Final = kafka_errors.UnknownTopicOrPartitionError.errno
+_ALREADY_THERE: Final = kafka_errors.TopicAlreadyExistsError.errno
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFacts:
+    """A topic as the cluster described it.
+
+    `topic_id` is "" on brokers before 2.8, which have none. `operations` are what this user may do with it (READ,
+    WRITE, DESCRIBE, ...); `leaderless` the partitions that nobody serves now.
+    """
+
+    topic_id: str
+    partitions: int
+    operations: frozenset[str] = frozenset()
+    leaderless: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """A cluster and those of the topics asked for that exist; `missing` has the names of the others."""
+
+    cluster_id: str
+    topics: Mapping[str, TopicFacts]
+    missing: tuple[str, ...] = ()
+
+
+def describe_cluster(settings: Kafka, topics: Iterable[str]) -> ClusterFacts:
+    """Ask the cluster for its id and these topics; nothing is made by asking.
+
+    Raises:
+        OutsideTrouble: no answer; OutsideRefusal: no right to ask, or the user is not known.
+    """
+    with admin_client(settings, "check") as admin:
+        return ask_facts(admin, sorted(set(topics)))
+
+
+@contextmanager
+def admin_client(settings: Kafka, role: str) -> Iterator[Any]:
+    """An admin client of the library, closed at the end."""
+    admin = connect(KafkaAdminClient, client_config(settings, role))
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def ask_facts(admin: Any, topics: list[str]) -> ClusterFacts:  # noqa: ANN401  # the library has no types
+    """What `admin` is told about the cluster and these topics."""
+    with sorting_errors("describe the cluster"):
+        cluster_id = str(admin.describe_cluster()["cluster_id"])
+    found, missing = ask_topics(admin, topics)
+    return ClusterFacts(cluster_id, found, missing)
+
+
+def ask_topics(admin: Any, topics: list[str]) -> tuple[dict[str, TopicFacts], tuple[str, ...]]:  # noqa: ANN401  # as above
+    """The facts of the topics that exist, and the names of those that do not."""
+    with sorting_errors(f"describe the topics {', '.join(topics)}"):
+        described = admin.describe_topics(topics) if topics else []
+    found: dict[str, TopicFacts] = {}
+    missing: list[str] = []
+    for answer in described:
+        code, name = answer["error_code"], answer["name"]
+        if code == _UNKNOWN_TOPIC:
+            missing.append(name)
+        elif code != _NO_ERROR:
+            raise sorted_error(kafka_errors.for_code(code)(), f"describe the topic {name}")
+        else:
+            found[name] = _facts(answer)
+    return found, tuple(sorted(missing))
+
+
+def _facts(answer: Mapping[str, Any]) -> TopicFacts:
+    partitions = answer["partitions"]
+    return TopicFacts(
+        topic_id=str(answer.get("topic_id") or ""),
+        partitions=len(partitions),
+        operations=frozenset(answer.get("authorized_operations") or ()),
+        leaderless=frozenset(part["partition_index"] for part in partitions if part["leader_id"] < 0),
+    )
+
+
+def require_topics(
+    facts: ClusterFacts, settings: Kafka, *, inputs: Collection[str], outputs: Collection[str], config_file: str
+) -> None:
+    """Refuse to go on without a topic, with the command that makes it; rights are asked as far as the cluster tells.
+
+    Raises:
+        OutsideRefusal: a topic is missing, or this user may not read an input or write an output.
+    """
+    faults = [_missing_input(name, settings) for name in inputs if name in facts.missing]
+    faults += [_missing_output(name, settings, config_file) for name in outputs if name in facts.missing]
+    faults += [fault for name in inputs for fault in _lacking(facts, name, "READ")]
+    faults += [fault for name in outputs for fault in _lacking(facts, name, "WRITE")]
+    if faults:
+        raise OutsideRefusal("\n".join(faults))
+
+
+def create_command(name: str, settings: Kafka) -> str:
+    """The line of Kafka's own tool that makes the topic."""
+    servers = ",".join(settings.bootstrap_servers)
+    return f"kafka-topics.sh --bootstrap-server {servers} --create --topic {name}"
+
+
+def _missing_input(name: str, settings: Kafka) -> str:
+    return (
+        f"the input topic {name} does not exist; check inputs[].topic, or make it where its producer is set up: "
+        f"{create_command(name, settings)}"
+    )
+
+
+def _missing_output(name: str, settings: Kafka, config_file: str) -> str:
+    return (
+        f"the output topic {name} does not exist; make it by `driftd check --config {config_file} --create-topics` "
+        f"or by `{create_command(name, settings)}`"
+    )
+
+
+def _lacking(facts: ClusterFacts, name: str, operation: str) -> list[str]:
+    topic = facts.topics.get(name)
+    if topic is None or not topic.operations or operation in topic.operations:
+        return []
+    return [
+        f"this user may not {operation} the topic {name}; give it by "
+        f"`kafka-acls.sh --add --topic {name} --operation {operation} --allow-principal User:...`"
+    ]
+
+
+def create_topics(settings: Kafka, names: Collection[str], *, partitions: int = -1, replication: int = -1) -> list[str]:
+    """Make the topics that are missing (-1: the brokers' defaults) and wait until they have leaders.
+
+    Returns the names of those that were made; one that is there already is left as it is.
+
+    Raises:
+        OutsideTrouble: no answer in time; OutsideRefusal: no right to, or a policy forbids it.
+    """
+    made: list[str] = []
+    wanted = {name: {"num_partitions": partitions, "replication_factor": replication} for name in sorted(set(names))}
+    if not wanted:
+        return made
+    with admin_client(settings, "check") as admin:
+        with sorting_errors(f"create the topics {', '.join(wanted)}"):
+            answers = admin.create_topics(wanted, raise_errors=False)["topics"]
+        for answer in answers:
+            code = answer["error_code"]
+            if code == _NO_ERROR:
+                made.append(answer["name"])
+            elif code != _ALREADY_THERE:
+                raise _not_created(answer["name"], code)
+        with sorting_errors(f"see the leaders of the new topics {', '.join(made)}"):
+            admin.wait_for_topics(made)
+    return made
+
+
+def _not_created(name: str, code: int) -> OutsideTrouble:
+    return sorted_error(kafka_errors.for_code(code)(), f"create the topic {name}")

@@ -1,0 +1,135 @@
+"""Looks at the input topics from a thread of its own, so that reading never waits for an answer about metadata."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+from kafka import KafkaAdminClient
+
+from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
+from monitor.events import Partition
+from monitor.kafka.connect import client_config, connect
+from monitor.kafka.topics import ClusterFacts, TopicFacts, ask_topics
+from monitor.log import get_log
+from monitor.records import NewPartition
+from monitor.settings import Kafka
+
+_log = get_log(__name__)
+_SURE_AFTER_S = 1.0
+
+
+class TopicWatch:
+    """News about topics: partitions that were added, a topic that is gone or was made again.
+
+    A consumer with assigned partitions is told none of these by the brokers. A topic counts as gone or made again
+    when two looks in a row say so: a broker that has just started may not know better.
+    """
+
+    def __init__(self, settings: Kafka, facts: ClusterFacts, *, interval_s: float = 30.0) -> None:
+        self._settings = settings
+        self._known: dict[str, TopicFacts] = dict(facts.topics)
+        self._interval_s = interval_s
+        self._news: deque[NewPartition] = deque()
+        self._failure: Exception | None = None
+        self._doubted: frozenset[str] = frozenset()
+        self._unserved: frozenset[Partition] = frozenset()
+        self._reachable = True
+        self._admin: Any = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="driftd-topic-watch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Ask the thread to end and wait for it; it is a daemon thread, so a slow broker cannot hold the exit back."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    @property
+    def reachable(self) -> bool:
+        """False while the brokers did not answer the last look."""
+        return self._reachable
+
+    def serves(self, partition: Partition) -> bool:
+        """False while the brokers do not answer or the partition has no leader: its end is not known then."""
+        return self._reachable and partition not in self._unserved
+
+    def news(self) -> list[NewPartition]:
+        """Partitions that were added since the last call, lowest number first.
+
+        Raises:
+            OutsideRefusal: a topic is gone or was made again; again at each call.
+        """
+        if self._failure is not None:
+            raise self._failure
+        drained = []
+        while self._news:
+            drained.append(self._news.popleft())
+        return drained
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(self._pause()):
+                self._look_safely()
+            self._drop_admin()
+        except Exception as bug:  # noqa: BLE001  # raised where it is seen: in the thread that asks for news
+            self._failure = bug
+
+    def _pause(self) -> float:
+        return min(self._interval_s, _SURE_AFTER_S) if self._doubted else self._interval_s
+
+    def _look_safely(self) -> None:
+        try:
+            if self._admin is None:
+                self._admin = connect(KafkaAdminClient, client_config(self._settings, "watch"))
+            found, missing = ask_topics(self._admin, sorted(self._known))
+        except (OutsideTrouble, UsageError) as trouble:  # rights may come back, a certificate may be half written
+            if self._reachable:
+                _log.warning("topics_not_seen", trouble=str(trouble))
+            self._reachable = False
+            self._drop_admin()
+        else:
+            self._reachable = True
+            self._compare(found, missing)
+
+    def _drop_admin(self) -> None:
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            admin.close()
+
+    def _compare(self, found: dict[str, TopicFacts], missing: tuple[str, ...]) -> None:
+        replaced = {name for name, facts in found.items() if _is_another(self._known[name], facts)}
+        doubted = frozenset(missing) | replaced
+        sure = doubted & self._doubted
+        self._doubted = doubted
+        if sure:
+            self._failure = OutsideRefusal("\n".join(self._remedy(name, found.get(name)) for name in sorted(sure)))
+            return
+        self._unserved = frozenset(Partition(name, n) for name, facts in found.items() for n in facts.leaderless)
+        for name, facts in sorted(found.items()):
+            if name in doubted:
+                continue
+            self._news.extend(
+                NewPartition(Partition(name, n)) for n in range(self._known[name].partitions, facts.partitions)
+            )
+            self._known[name] = facts
+
+    def _remedy(self, name: str, now: TopicFacts | None) -> str:
+        before = self._known[name].topic_id
+        if now is None:
+            return (
+                f"the topic {name} is gone (its id was {before or 'not known'}); restore it, or take it out of inputs "
+                "and remove the state folder"
+            )
+        return (
+            f"the topic {name} was made again (id {before or 'not known'} -> {now.topic_id or 'not known'}); its "
+            "offsets mean other records now: remove the state folder or restore the topic"
+        )
+
+
+def _is_another(before: TopicFacts, now: TopicFacts) -> bool:
+    return now.topic_id != before.topic_id or now.partitions < before.partitions

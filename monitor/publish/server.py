@@ -1,0 +1,258 @@
+"""The HTTP server: `/metrics`, `/livez`, `/readyz`, and `/` for people.
+
+One thread serves all connections without ever waiting for one of them: who connects and says nothing costs a socket
+until its time is up, or until a newer connection needs the place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, NamedTuple, cast
+
+from monitor.errors import UsageError
+from monitor.log import get_log
+from monitor.publish.board import Showcase
+from monitor.publish.series import CONTENT_TYPE, SeriesPage
+
+#: seconds in which a request has to be there, and again in which its answer has to be taken
+TIMEOUT_SECONDS: Final = 5.0
+#: connections at a time; one more pushes out the oldest
+CONNECTION_LIMIT: Final = 32
+#: longest request line and headers, in bytes
+HEAD_LIMIT: Final = 8_192
+#: seconds without a turn of the loop after which `/livez` fails
+LIVE_SECONDS: Final = 60.0
+
+_TEXT: Final = "text/plain; charset=utf-8"
+_HTML: Final = "text/html; charset=utf-8"
+_log = get_log(__name__)
+
+
+class Answer(NamedTuple):
+    """What is sent back. `extra` are further header lines."""
+
+    status: HTTPStatus
+    body: bytes = b""
+    content_type: str = _TEXT
+    extra: tuple[str, ...] = ()
+
+
+def _say(status: HTTPStatus, text: str, *extra: str) -> Answer:
+    return Answer(status, (text + "\n").encode("utf-8", "replace"), _TEXT, extra)
+
+
+class Site:
+    """Which path answers what. Knows nothing of sockets."""
+
+    def __init__(self, showcase: Showcase, live_seconds: float = LIVE_SECONDS) -> None:
+        self._showcase = showcase
+        self._live_seconds = live_seconds
+        self._series = SeriesPage()
+        self._paths: dict[str, Callable[[], Answer]] = {
+            "/": self._index,
+            "/metrics": self._metrics,
+            "/livez": self._livez,
+            "/readyz": self._readyz,
+            "/favicon.ico": lambda: Answer(HTTPStatus.NO_CONTENT),
+        }
+
+    def answer(self, method: str, target: str) -> Answer:
+        """The answer to a request line's method and target."""
+        if method not in ("GET", "HEAD"):
+            return _say(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD", "Allow: GET, HEAD")
+        path = target.partition("?")[0]
+        page = self._paths.get(path)
+        if page is None:
+            return _say(HTTPStatus.NOT_FOUND, "there is /, /metrics, /livez and /readyz")
+        try:
+            return page()
+        except Exception:  # noqa: BLE001 - a bug in one page must not take the probes down; it is logged and answered
+            _log.exception("page_failed", path=path)
+            return _say(HTTPStatus.INTERNAL_SERVER_ERROR, "this page failed; the log has the reason")
+
+    def _metrics(self) -> Answer:
+        return Answer(HTTPStatus.OK, self._series.text(self._showcase.board), CONTENT_TYPE)
+
+    def _livez(self) -> Answer:
+        reason = self._showcase.silence(self._live_seconds)
+        return _say(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else _say(HTTPStatus.OK, "ok")
+
+    def _readyz(self) -> Answer:
+        missing = self._showcase.health.missing()
+        return _say(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join(missing)) if missing else _say(HTTPStatus.OK, "ok")
+
+    def _index(self) -> Answer:
+        health = self._showcase.health
+        state = self._showcase.silence(self._live_seconds) or "; ".join(health.missing()) or "ready"
+        page = (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>driftd</title></head><body>'
+            f"<h1>driftd</h1><p>{html.escape(state)}</p><ul>"
+            '<li><a href="metrics">metrics</a></li><li><a href="livez">livez</a></li>'
+            '<li><a href="readyz">readyz</a></li></ul></body></html>\n'
+        )
+        return Answer(HTTPStatus.OK, page.encode("utf-8", "replace"), _HTML)
+
+
+class _Connection(asyncio.Protocol):
+    """One request, one answer, closed. Every step has a deadline; all calls come from the server's thread."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._head = b""
+        self._answered = False
+        self._transport: asyncio.Transport | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._expect()
+        self._server.entered(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._answered:
+            return
+        self._head += data
+        end = self._head.find(b"\r\n\r\n")
+        if (end if end >= 0 else len(self._head)) > HEAD_LIMIT:
+            self._send("GET", _say(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"more than {HEAD_LIMIT} bytes"))
+        elif end >= 0:
+            self._answer(self._head[:end].split(b"\r\n", 1)[0].decode("latin-1"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc  # a client that went away is no trouble of ours
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._server.left(self)
+
+    def abort(self) -> None:
+        """Drop the connection now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _expect(self) -> None:
+        """Give the other side its time for the next step."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(self._server.timeout, self.abort)
+
+    def _answer(self, request_line: str) -> None:
+        words = request_line.split(" ")
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):
+            self._send("GET", _say(HTTPStatus.BAD_REQUEST, "no HTTP/1 request"))
+        else:
+            self._send(words[0], self._server.site.answer(words[0], words[1]))
+
+    def _send(self, method: str, answer: Answer) -> None:
+        if self._transport is None:
+            return
+        self._answered = True
+        self._expect()
+        lines = [f"HTTP/1.1 {answer.status.value} {answer.status.phrase}", "Connection: close"]
+        if answer.status is not HTTPStatus.NO_CONTENT:
+            lines += [f"Content-Type: {answer.content_type}", f"Content-Length: {len(answer.body)}"]
+        lines += ["Cache-Control: no-store", "X-Content-Type-Options: nosniff", *answer.extra, "", ""]
+        head = "\r\n".join(lines).encode("ascii")
+        self._transport.write(head if method == "HEAD" else head + answer.body)
+        self._transport.close()  # after what was written is gone
+
+
+class Server:
+    """Serves a showcase on `host`:`port` (0: a free one) from `start` to `close`, before Kafka is there and after."""
+
+    def __init__(
+        self,
+        showcase: Showcase,
+        host: str,
+        port: int,
+        *,
+        live_seconds: float = LIVE_SECONDS,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self.site = Site(showcase, live_seconds)
+        self.timeout = timeout
+        self._address = (host, port)
+        self._listener: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing = asyncio.Event()
+        self._connections: dict[_Connection, None] = {}
+
+    @property
+    def port(self) -> int:
+        """The port listened on; before `start` the one asked for."""
+        return self._address[1] if self._listener is None else int(self._listener.getsockname()[1])
+
+    def start(self) -> None:
+        """Listen and answer from now on; does nothing when started already.
+
+        Raises:
+            UsageError: the address cannot be listened on.
+        """
+        if self._thread is not None:
+            return
+        self._listener = _listen(*self._address)
+        self._loop = asyncio.new_event_loop()
+        self._closing = asyncio.Event()
+        self._thread = threading.Thread(target=self._serve, args=(self._loop, self._listener), name="http", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening and drop what is open; does nothing when closed already."""
+        if self._thread is None or self._loop is None:
+            return
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
+        self._thread = self._loop = self._listener = None
+
+    def entered(self, connection: _Connection) -> None:
+        """A connection was made; the oldest makes room for it."""
+        while len(self._connections) >= CONNECTION_LIMIT:
+            oldest = next(iter(self._connections))
+            self.left(oldest)
+            oldest.abort()
+        self._connections[connection] = None
+
+    def left(self, connection: _Connection) -> None:
+        """A connection is gone."""
+        self._connections.pop(connection, None)
+
+    def _serve(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(self._until_closed(loop, listener))
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+    async def _until_closed(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
+        server = await loop.create_server(lambda: _Connection(self), sock=listener, backlog=128)
+        await self._closing.wait()
+        loop.remove_reader(listener)
+        arriving = asyncio.all_tasks() - {asyncio.current_task()}  # accepted; a closed server would lose their sockets
+        await asyncio.gather(*arriving, return_exceptions=True)
+        for connection in list(self._connections):
+            connection.abort()
+        server.close()
+        await asyncio.sleep(0)  # lets the aborted ones close their sockets
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    where = f"{host}:{port}"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=128)
+    except PermissionError:
+        message = f"http.port: {where} may not be listened on by this user; set http.port to one above 1023"
+    except (socket.gaierror, UnicodeError):
+        message = f"http.host: {host!r} is no address of this machine; write 127.0.0.1 or 0.0.0.0"
+    except OSError as error:
+        message = (
+            f"http.port: {where} cannot be listened on ({error.strerror}); stop what uses it,"
+            " or set http.port (DRIFTD_HTTP__PORT) to a free one and http.host to an address of this machine"
+        )
+    raise UsageError(message)

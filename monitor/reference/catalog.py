@@ -1,0 +1,178 @@
+"""Which model versions are monitored, and with which reference; what becomes of an event of any other one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from monitor.errors import UsageError
+from monitor.events import ACCEPTED, IGNORED, OVER_LIMIT, UNKNOWN_MODEL, ModelKey, canonical
+from monitor.reference.reference import Reference, load_reference
+from monitor.settings import Model, Settings, model_fingerprint
+
+PLACEHOLDER: Final = "{version}"
+VERSION_IN_PATH: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Admission(NamedTuple):
+    """What becomes of the events of a model version before lateness and duplicates are asked."""
+
+    outcome: str
+    reason: str
+    lateness_us: int
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """A model version with all it is judged by. `settings_hash` binds its state to what gave it its meaning."""
+
+    key: ModelKey
+    model: Model
+    reference: Reference
+    lateness_us: int
+    settings_hash: str
+
+
+class Catalog:
+    """Looks model versions up; remembers the ones it met, so that their number stays within `limits.versions`."""
+
+    def __init__(self, settings: Settings, references: dict[str, dict[str, Reference]]) -> None:
+        """`references` by model name and version; the version `*` stands for every one."""
+        self._settings = settings
+        self._models = {model.name: model for model in settings.models}
+        self._references = references
+        self._monitored: dict[ModelKey, Monitored] = {}
+        self._admissions: dict[ModelKey, Admission] = {}
+
+    @classmethod
+    def load(cls, settings: Settings, folder: Path) -> Catalog:
+        """Read every reference the settings name.
+
+        Raises:
+            UsageError: all faults at once.
+        """
+        faults: list[str] = []
+        references = {
+            model.name: _references_of(model, f"models[{at}].reference", folder, faults)
+            for at, model in enumerate(settings.models)
+        }
+        if faults:
+            raise UsageError(faults)
+        return cls(settings, references)
+
+    def monitored(self, key: ModelKey) -> Monitored | None:
+        """The model version, if its events are judged."""
+        if self.admission(key).outcome != ACCEPTED:
+            return None
+        return self._monitored[key]
+
+    def admission(self, key: ModelKey) -> Admission:
+        """Outcome and reason for prediction and features events of this key; `accepted` when they are let in."""
+        known = self._admissions.get(key)
+        if known is not None:
+            return known
+        admission = self._admit(key)
+        if len(self._admissions) < 10_000 or admission.outcome == ACCEPTED:
+            self._admissions[key] = admission
+        return admission
+
+    def label_key(self, key: ModelKey) -> ModelKey:
+        """The key a label counts under: a label without version goes to the model's only one, where it has only one."""
+        model = self._models.get(key.model)
+        if key.version or model is None or len(model.versions) != 1:
+            return key
+        return ModelKey(key.model, model.versions[0])
+
+    def label_admission(self, key: ModelKey) -> Admission:
+        """The same for a label, whose version may be left out."""
+        model = self._models.get(key.model)
+        if key.version or model is None:
+            return self.admission(key)
+        return Admission(ACCEPTED, "", self._settings.lateness_us(model))
+
+    def _admit(self, key: ModelKey) -> Admission:
+        model = self._models.get(key.model)
+        if model is None:
+            return Admission(UNKNOWN_MODEL, "not_configured", 0)
+        if model.versions and key.version not in model.versions:
+            return Admission(IGNORED, "version", 0)
+        versions = self._references[key.model]
+        reference = versions.get(key.version) or versions.get("*")
+        if reference is None:
+            return Admission(UNKNOWN_MODEL, "no_reference", 0)
+        met = sum(known.model == key.model for known in self._monitored)
+        if met >= self._settings.limits.versions:
+            return Admission(OVER_LIMIT, "versions", 0)
+        lateness = self._settings.lateness_us(model)
+        self._monitored[key] = Monitored(
+            key, model, reference, lateness, settings_hash(self._settings, model, reference)
+        )
+        return Admission(ACCEPTED, "", lateness)
+
+    def met(self) -> list[ModelKey]:
+        """Model versions met so far, in that order."""
+        return list(self._monitored)
+
+    def restore(self, keys: Iterable[ModelKey]) -> None:
+        """Meet the model versions of a state again, in its order."""
+        for key in keys:
+            self.admission(key)
+
+
+def settings_hash(settings: Settings, model: Model, reference: Reference) -> str:
+    """`sha256:…` over what changes the meaning of a model's state."""
+    meaning: dict[str, Any] = {**model_fingerprint(settings, model), "reference": reference.hash}
+    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _references_of(model: Model, where: str, folder: Path, faults: list[str]) -> dict[str, Reference]:
+    if not model.reference:
+        faults.append(f"{where}: is missing; name a file that `driftd reference build` made")
+        return {}
+    wanted = _wanted_files(model, where, folder, faults)
+    found: dict[str, Reference] = {}
+    for version, path in wanted.items():
+        try:
+            reference = load_reference(path)
+        except UsageError as fault:
+            faults.extend(f"{where}: {line}" for line in fault.faults)
+            continue
+        if reference.key.model != model.name:
+            faults.append(f"{where}: {path} was built for the model {reference.key.model!r}, not {model.name!r}")
+            continue
+        found[version] = _as_configured(reference, model)
+    return found
+
+
+def _as_configured(reference: Reference, model: Model) -> Reference:
+    """The reference under the settings' task and positive class, where they are set."""
+    return replace(reference, task=model.task or reference.task, positive=canonical(model.positive))
+
+
+def _wanted_files(model: Model, where: str, folder: Path, faults: list[str]) -> dict[str, Path]:
+    pattern = str(model.reference)
+    if PLACEHOLDER not in pattern:
+        return {"*": folder / pattern}
+    for version in model.versions:
+        if not VERSION_IN_PATH.fullmatch(version):
+            faults.append(f"{where}: the version {version!r} cannot fill {PLACEHOLDER}; allowed are A-Z a-z 0-9 . _ -")
+    if model.versions:
+        usable = [version for version in model.versions if VERSION_IN_PATH.fullmatch(version)]
+        return {version: folder / pattern.replace(PLACEHOLDER, version) for version in usable}
+    return _files_on_disk(folder / pattern)
+
+
+def _files_on_disk(pattern: Path) -> dict[str, Path]:
+    """Every version a file of this pattern exists for (the placeholder stands in the file's name)."""
+    if PLACEHOLDER not in pattern.name or not pattern.parent.is_dir():
+        return {}
+    before, after = pattern.name.split(PLACEHOLDER, 1)
+    name = re.compile(re.escape(before) + "(" + VERSION_IN_PATH.pattern + ")" + re.escape(after))
+    matches = ((name.fullmatch(path.name), path) for path in sorted(pattern.parent.iterdir()))
+    return {match[1]: path for match, path in matches if match}

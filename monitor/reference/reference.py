@@ -1,0 +1,257 @@
+"""The reference: what a model version is compared with, as one explicit file with a hash.
+
+Everything a verdict needs of the past is in here: bins, counts, and how restless the reference's own windows are, for
+each window length (dispersion, and the largest distance one window had from the rest).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.clock import parse_rfc3339, rfc3339
+from monitor.errors import UsageError
+from monitor.events import ModelKey
+from monitor.stats.bins import FACTS, ColumnBins, width_of
+
+FORMAT: Final = "driftd-reference/1"
+
+#: what a column is of the model
+FEATURE: Final = "feature"
+SCORE: Final = "score"
+PREDICTION: Final = "prediction"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: how it is counted, and its figures in the reference.
+
+    `center` and `scale` standardise a number for the fixed-point sums (mean and standard deviation inside the range).
+    `log_center` and `log_spread` are mean and standard deviation of log10 |x| (NaN for categories), for telling a
+    changed unit. `commonest_share` is the share of the most frequent single value.
+    """
+
+    name: str
+    role: str
+    bins: ColumnBins
+    center: float = 0.0
+    scale: float = 1.0
+    log_center: float = float("nan")
+    log_spread: float = float("nan")
+    commonest_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A window length inside the reference: so many base windows, holding so many events on average.
+
+    `learned`: there were three windows of it side by side, so that a largest distance is known.
+    """
+
+    base_windows: int
+    events: float
+    windows: int
+    learned: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Shapes: C columns, B value bins (the widest column's), K levels.
+
+    `counts` (C, B + facts), `phi` (C, K) dispersion of the value bins, `fact_phi` (C, facts, K) of each fact (NaN
+    where the reference has too few of it), `top` (C, K) largest distance of a window from the rest (NaN: not learned).
+    """
+
+    key: ModelKey
+    task: str
+    positive: str
+    columns: tuple[Column, ...]
+    counts: NDArray[np.int64]
+    levels: tuple[Level, ...]
+    phi: NDArray[np.float64]
+    fact_phi: NDArray[np.float64]
+    top: NDArray[np.float64]
+    events: int
+    predictions: int
+    labels: int
+    start_us: int
+    end_us: int
+    base_windows: int
+    base_us: int
+    ignored: tuple[tuple[str, str], ...] = ()
+    hash: str = ""
+
+    @property
+    def width(self) -> int:
+        return width_of([column.bins for column in self.columns])
+
+    def save(self, path: Path) -> str:
+        """Write the file; gives the hash.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        body = to_json(self)
+        body["hash"] = digest(body)
+        try:
+            path.write_text(json.dumps(body, ensure_ascii=False, allow_nan=False, indent=1) + "\n", encoding="utf-8")
+        except OSError as trouble:
+            raise UsageError(f"{path}: cannot be written: {trouble.strerror}") from trouble
+        return str(body["hash"])
+
+
+def load_reference(path: Path) -> Reference:
+    """Read a reference file.
+
+    Raises:
+        UsageError: missing, unreadable, another format, or edited by hand since it was built.
+    """
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as trouble:
+        raise UsageError(
+            f"{path}: no readable reference ({trouble.strerror}); make it: driftd reference build"
+        ) from None
+    except ValueError as fault:
+        raise UsageError(f"{path}: is no JSON ({fault}); build the reference again") from None
+    if not isinstance(body, dict) or body.get("format") != FORMAT:
+        found = body.get("format") if isinstance(body, dict) else type(body).__name__
+        raise UsageError(f"{path}: format {found!r} is not {FORMAT!r}; build the reference again with this version")
+    if body.get("hash") != digest(body):
+        raise UsageError(f"{path}: was changed after it was built (its hash does not hold); build it again")
+    try:
+        return from_json(body)
+    except (KeyError, TypeError, ValueError, IndexError) as fault:
+        raise UsageError(f"{path}: is damaged ({type(fault).__name__}: {fault}); build it again") from fault
+
+
+def digest(body: dict[str, Any]) -> str:
+    """`sha256:…` of a reference's JSON, whatever its layout in the file."""
+    content = {name: value for name, value in body.items() if name != "hash"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def with_hash(reference: Reference) -> Reference:
+    """The same reference, knowing its hash."""
+    return replace(reference, hash=digest(to_json(reference)))
+
+
+def to_json(reference: Reference) -> dict[str, Any]:
+    """The file's content, without the hash."""
+    return {
+        "format": FORMAT,
+        "model": reference.key.model,
+        "version": reference.key.version,
+        "task": reference.task,
+        "positive": reference.positive,
+        "events": reference.events,
+        "predictions": reference.predictions,
+        "labels": reference.labels,
+        "start": rfc3339(reference.start_us),
+        "end": rfc3339(reference.end_us),
+        "base_windows": reference.base_windows,
+        "base_us": reference.base_us,
+        "levels": [
+            {"base_windows": x.base_windows, "events": x.events, "windows": x.windows, "learned": x.learned}
+            for x in reference.levels
+        ],
+        "columns": [_column_json(reference, at) for at in range(len(reference.columns))],
+        "ignored": dict(reference.ignored),
+    }
+
+
+def _column_json(reference: Reference, at: int) -> dict[str, Any]:
+    column, counts, width = reference.columns[at], reference.counts[at], reference.width
+    kind: dict[str, Any] = (
+        {"edges": list(column.bins.edges), "low": column.bins.low, "high": column.bins.high}
+        if column.bins.kind == "numeric"
+        else {"categories": list(column.bins.categories), "rare": list(column.bins.rare)}
+    )
+    return {
+        "name": column.name,
+        "role": column.role,
+        "kind": column.bins.kind,
+        **kind,
+        "counts": counts[: column.bins.bins].tolist(),
+        **{fact: int(counts[width + slot]) for slot, fact in enumerate(FACTS)},
+        "center": column.center,
+        "scale": column.scale,
+        "log_center": _nullable(column.log_center),
+        "log_spread": _nullable(column.log_spread),
+        "commonest_share": column.commonest_share,
+        "dispersion": reference.phi[at].tolist(),
+        "fact_dispersion": {
+            fact: [_nullable(x) for x in reference.fact_phi[at, slot].tolist()] for slot, fact in enumerate(FACTS)
+        },
+        "largest_distance": [_nullable(x) for x in reference.top[at].tolist()],
+    }
+
+
+def _nullable(number: float) -> float | None:
+    return None if np.isnan(number) else number
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def from_json(body: dict[str, Any]) -> Reference:
+    """Back from the file's content."""
+    rows = body["columns"]
+    columns = tuple(_column_from(row) for row in rows)
+    width = width_of([column.bins for column in columns])
+    counts = np.zeros((len(rows), width + len(FACTS)), np.int64)
+    for at, row in enumerate(rows):
+        counts[at, : columns[at].bins.bins] = row["counts"]
+        counts[at, width:] = [row[fact] for fact in FACTS]
+    levels = tuple(Level(x["base_windows"], x["events"], x["windows"], x["learned"]) for x in body["levels"])
+    shape = (len(rows), len(levels))
+    facts = [[[_number(x) for x in row["fact_dispersion"][fact]] for fact in FACTS] for row in rows]
+    return Reference(
+        key=ModelKey(body["model"], body["version"]),
+        task=body["task"],
+        positive=body["positive"],
+        columns=columns,
+        counts=counts,
+        levels=levels,
+        phi=np.array([row["dispersion"] for row in rows], np.float64).reshape(shape),
+        fact_phi=np.array(facts, np.float64).reshape(len(rows), len(FACTS), len(levels)),
+        top=np.array([[_number(x) for x in row["largest_distance"]] for row in rows], np.float64).reshape(shape),
+        events=body["events"],
+        predictions=body["predictions"],
+        labels=body["labels"],
+        start_us=parse_rfc3339(body["start"]),
+        end_us=parse_rfc3339(body["end"]),
+        base_windows=body["base_windows"],
+        base_us=body["base_us"],
+        ignored=tuple(sorted(body["ignored"].items())),
+        hash=body.get("hash", ""),
+    )
+
+
+def _column_from(row: dict[str, Any]) -> Column:
+    bins = ColumnBins(
+        row["kind"],
+        edges=tuple(row.get("edges", ())),
+        low=row.get("low", 0.0),
+        high=row.get("high", 0.0),
+        categories=tuple(row.get("categories", ())),
+        rare=tuple(row.get("rare", ())),
+    )
+    return Column(
+        name=row["name"],
+        role=row["role"],
+        bins=bins,
+        center=row["center"],
+        scale=row["scale"],
+        log_center=_number(row["log_center"]),
+        log_spread=_number(row["log_spread"]),
+        commonest_share=row["commonest_share"],
+    )

@@ -1,0 +1,165 @@
+"""The same engine over a recorded stream, in event time, as fast as it can."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.clock import Clock, rfc3339
+from monitor.count.unit import outcome_totals
+from monitor.events import ModelKey
+from monitor.findings import SEVERITY_RANK, Transition
+from monitor.judge.fleet import Fleet
+from monitor.judge.ladder import Windows
+from monitor.judge.model import ModelJudge, finding_line
+from monitor.pipeline import Pipeline, ToNowhere
+from monitor.records import Source
+from monitor.reference.catalog import Catalog
+from monitor.settings import Settings
+from monitor.stats.bins import FACTS
+from monitor.stats.distances import DISTANCES, ORDERED_ONLY
+from monitor.stats.tally import Tally
+
+#: takes one JSON object of the output
+Say = Callable[[dict[str, Any]], object]
+
+
+@dataclass(slots=True)
+class Replay:
+    """A replay that ran: its pipeline, its summary and the worst severity any incident had."""
+
+    pipeline: Pipeline
+    summary: dict[str, Any]
+    worst: str
+
+
+def replay(
+    settings: Settings,
+    catalog: Catalog,
+    source: Source,
+    clock: Clock,
+    say: Say,
+    *,
+    windows: bool = False,
+    progress: Callable[[], object] = lambda: None,
+) -> Replay:
+    """Run the stream to its end; `say` gets transitions, `info` findings and (with `windows`) judged windows."""
+    began, worst = clock.monotonic(), ""
+
+    def told(transition: Transition) -> None:
+        nonlocal worst
+        worst = max(worst, transition.severity, key=lambda severity: SEVERITY_RANK.get(severity, -1))
+        say(transition.to_json())
+
+    fleet = Fleet(catalog, settings, (lambda *look: _say_windows(say, *look)) if windows else None)
+    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(told), stage2=fleet)
+    ended = False
+    while not ended:
+        ended = source.ended()
+        pipeline.turn()
+        while fleet.told:
+            news = fleet.told.popleft()
+            say(finding_line(news.monitored, news.finding, news.at_us))
+        progress()
+    summary = _summary(pipeline, fleet, clock.monotonic() - began)
+    say(summary)
+    return Replay(pipeline, summary, worst)
+
+
+def _summary(pipeline: Pipeline, fleet: Fleet, seconds: float) -> dict[str, Any]:
+    units = list(pipeline.units.values())
+    return {
+        "kind": "summary",
+        "records": pipeline.records.total(),
+        "outcomes": outcome_totals(units),
+        "seconds": round(seconds, 3),
+        "models": [_model_summary(key, judge, pipeline) for key, judge in sorted(fleet.judges.items())],
+    }
+
+
+def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict[str, Any]:
+    totals = [unit.totals[key] for unit in pipeline.units.values() if key in unit.totals]
+    return {
+        "model": key.model,
+        "version": key.version,
+        "predictions": sum(total.predictions for total in totals),
+        "features": sum(total.feature_events for total in totals),
+        "labels": sum(total.labels + total.labelled for total in totals),
+        "pages": judge.book.pages,
+        "tickets": judge.book.tickets,
+        "expected_false_pages": round(judge.budget.expected, 6),
+        "unjudged": pipeline.exchange.unjudged[key],
+        "performance": _performance(totals),
+    }
+
+
+def _performance(totals: list[Tally]) -> dict[str, Any]:
+    """Accuracy over the predictions that brought their own label; nothing where none did."""
+    labelled = sum(total.labelled for total in totals)
+    if not labelled:
+        return {}
+    errors = sum(total.errors for total in totals)
+    return {"accuracy": {"realised": 1 - errors / labelled}}
+
+
+def _say_windows(say: Say, judge: ModelJudge, windows: Windows, _alpha: float) -> None:
+    for window in range(len(windows.lengths)):
+        for line in window_lines(judge, windows, window):
+            say(line)
+
+
+def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[dict[str, Any]]:
+    """One `window` line for each subject: counts, facts and distances."""
+    baseline, span = judge.baseline, windows.spans[window]
+    for at, column in enumerate(baseline.columns):
+        bins = column.bins.bins
+        counts, reference = windows.counts[window, at, :bins], baseline.bins[at, :bins]
+        facts = windows.counts[window, at, baseline.width :].tolist()
+        distances = {
+            name: distance(reference, counts)
+            for name, distance in DISTANCES.items()
+            if baseline.ordered[at] or name not in ORDERED_ONLY
+        }
+        yield {
+            "kind": "window",
+            "model": judge.monitored.key.model,
+            "version": judge.monitored.key.version,
+            "subject": column.name,
+            "base_windows": windows.lengths[window],
+            "window": {"start": rfc3339(span.start_us), "end": rfc3339(span.end_us), "events": span.events},
+            "bins": counts.tolist(),
+            **dict(zip(FACTS, facts, strict=True)),
+            "distances": {name: None if math.isnan(value) else value for name, value in distances.items()},
+        }
+
+
+def json_line(thing: dict[str, Any]) -> str:
+    """One line of JSON; numbers are finite, names are as they are."""
+    return json.dumps(thing, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def human_line(thing: dict[str, Any]) -> str | None:
+    """A transition or finding in words, for a person at a terminal; None for lines that are for machines."""
+    if thing["kind"] == "transition":
+        lines = [f"{thing['at']}  {thing['transition']:<12} {thing['severity']:<7} {thing['summary']}"]
+        lines += [f"{'':24}{f['subject']}: {f['cause']} ({f['severity']}): {f['detail']}" for f in thing["findings"]]
+        return "\n".join(lines)
+    if thing["kind"] == "finding":
+        return f"{thing['at']}  {'finding':<12} {'info':<7} {thing['subject']}: {thing['detail']}"
+    if thing["kind"] == "summary":
+        return _human_summary(thing)
+    return None
+
+
+def _human_summary(thing: dict[str, Any]) -> str:
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in thing["outcomes"].items())
+    lines = [f"\n{thing['records']:,} records in {thing['seconds']:.1f} s: {outcomes or 'no events'}"]
+    for model in thing["models"]:
+        lines.append(
+            f"{model['model']} {model['version']}: {model['predictions']:,} predictions, {model['pages']} pages, "
+            f"{model['tickets']} tickets; by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,132 @@
+"""Reference bins: what a value of a column is counted as.
+
+A column has at most `MAX_BINS` value bins and five *facts* beside them, which are tested on their own: pooled with
+rare values, one per cent of missing values would never be found.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUMERIC: Final = "numeric"
+CATEGORICAL: Final = "categorical"
+
+#: the facts, in the order of their slots behind the value bins
+FACTS: Final = ("missing", "absent", "unseen", "outside", "type")
+MISSING, ABSENT, UNSEEN, OUTSIDE, TYPE = range(len(FACTS))
+
+QUANTILE_BINS: Final = 10
+MAX_CATEGORIES: Final = 30
+MIN_CATEGORY_SHARE: Final = 0.01
+#: how far beyond the reference's range a number may lie before it is outside, as a share of that range
+RANGE_MARGIN: Final = 0.1
+#: rare categories remembered by name; a rarer one counts as unseen
+MAX_RARE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnBins:
+    """How one column is counted.
+
+    Numeric: `edges` rise and lie between reference values; bin i holds edges[i-1] < x <= edges[i]; a value below
+    `low` or above `high` is outside. Categorical: one bin a category, in `categories`; all of `rare` share a last bin.
+    """
+
+    kind: str
+    edges: tuple[float, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    categories: tuple[str, ...] = ()
+    rare: tuple[str, ...] = ()
+
+    @property
+    def bins(self) -> int:
+        if self.kind == NUMERIC:
+            return len(self.edges) + 1
+        return len(self.categories) + bool(self.rare)
+
+    def labels(self) -> list[str]:
+        """A readable name for each bin."""
+        if self.kind == CATEGORICAL:
+            return [*self.categories, *(["(rare)"] if self.rare else [])]
+        edges = [f"{edge:g}" for edge in self.edges]
+        if not edges:
+            return ["all"]
+        inner = [f"{a} to {b}" for a, b in itertools.pairwise(edges)]
+        return [f"to {edges[0]}", *inner, f"above {edges[-1]}"]
+
+
+def numeric_bins(values: NDArray[np.float64], bins: int = QUANTILE_BINS) -> ColumnBins:
+    """Quantile bins of finite reference values; edges lie midway between two values that occur.
+
+    An edge on a value would move a whole tie from one bin to the next at the smallest change.
+
+    Raises:
+        ValueError: no values.
+    """
+    if len(values) == 0:
+        message = "a numeric column without values has no bins"
+        raise ValueError(message)
+    seen = np.unique(values)
+    cuts = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
+    at = np.searchsorted(seen, cuts)
+    at = at[at < len(seen) - 1]
+    edges = (seen[at] + seen[at + 1]) / 2
+    margin = RANGE_MARGIN * (seen[-1] - seen[0])
+    return ColumnBins(NUMERIC, tuple(edges.tolist()), low=float(seen[0] - margin), high=float(seen[-1] + margin))
+
+
+def category_bins(values: Iterable[str]) -> ColumnBins:
+    """One bin for each category with a share of at least `MIN_CATEGORY_SHARE`, one for all rarer ones together.
+
+    Raises:
+        ValueError: no values.
+    """
+    counted = Counter(values)
+    total = counted.total()
+    if total == 0:
+        message = "a categorical column without values has no bins"
+        raise ValueError(message)
+    ranked = sorted(counted, key=lambda category: (-counted[category], category))
+    common = [c for c in ranked[:MAX_CATEGORIES] if counted[c] >= MIN_CATEGORY_SHARE * total]
+    rare = [c for c in ranked if c not in set(common)][:MAX_RARE]
+    return ColumnBins(CATEGORICAL, categories=tuple(common), rare=tuple(rare))
+
+
+def category_codes(column: ColumnBins) -> dict[str | float, int]:
+    """Bin of each category, under its text and, where it is a number's text, under the number too.
+
+    `true`, 1 and 1.0 are one key of a dict, as they are one class in the contract.
+    """
+    codes: dict[str | float, int] = {}
+    last = len(column.categories)
+    for code, category in [*enumerate(column.categories), *((last, c) for c in column.rare)]:
+        codes[category] = code
+        number = _number_of(category)
+        if number is not None:
+            codes[number] = code
+    return codes
+
+
+def _number_of(category: str) -> float | None:
+    """The number whose canonical text this is, if there is one."""
+    try:
+        number = float(category)
+    except ValueError:
+        return None
+    if not np.isfinite(number):
+        return None
+    text = str(int(number)) if number.is_integer() else repr(number)
+    return number if text == category else None
+
+
+def width_of(columns: Sequence[ColumnBins]) -> int:
+    """Value bins of the widest column: the padded width all columns of a model share."""
+    return max((column.bins for column in columns), default=1)

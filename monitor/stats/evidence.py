@@ -1,0 +1,228 @@
+"""How sure: tail probabilities of count vectors, over many windows and columns at once.
+
+Shapes: `W` windows, `C` columns, `B` value bins (padded with zeros in reference and window alike). Dependent events
+are paid for by a dispersion factor phi >= 1: n events are worth n / phi.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaln, chdtrc, chdtri, ndtr, ndtri
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: a bin is tested alone only when the window is expected to hold this many effective events in it
+MIN_EXPECTED: Final = 20.0
+#: terms of a hypergeometric tail that are summed; the ones behind shrink geometrically
+TAIL_TERMS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """A reference's bins sorted by share, so that any expected size finds the ones to pool without a loop."""
+
+    order: Ints  # (C, B) bins by rising share, empty ones first
+    shares: Floats  # (C, B) in that order
+    counts: Floats  # (C, B) in that order
+    total: Floats  # (C,)
+
+    @classmethod
+    def of(cls, reference: Ints) -> Pooling:
+        """`reference` (C, B) counts."""
+        order = np.argsort(reference, axis=1, kind="stable")
+        counts = np.take_along_axis(reference, order, 1).astype(np.float64)
+        total = counts.sum(1)
+        return cls(order, counts / np.maximum(total, 1)[:, None], counts, total)
+
+
+def pooled_chi_square(pooling: Pooling, windows: Ints, phi: Floats) -> tuple[Floats, Floats]:
+    """Two-sample Pearson chi-square divided by phi, and its degrees of freedom; 0 of them where it says nothing.
+
+    `windows` (W, C, B), `phi` (W, C). Bins whose effective expected count is below `MIN_EXPECTED` are pooled, by the
+    reference's shares alone (else the window would choose its test); a pooled bin still below it takes the smallest
+    other bin in (left alone, one stray value there would be worth a page).
+    """
+    n = windows.sum(2).astype(np.float64)
+    observed = np.take_along_axis(windows, pooling.order[None], 2).astype(np.float64)
+    pooled_until = _pooled_until(pooling, n / phi)
+    bins = pooling.counts.shape[1]
+    alone = np.arange(bins) >= pooled_until[..., None]
+    terms = np.where(alone, _pearson(observed, pooling.counts[None], n[..., None], pooling.total[None, :, None]), 0.0)
+    last = np.maximum(pooled_until - 1, 0)[..., None]
+    pooled_observed = np.take_along_axis(np.cumsum(observed, 2), last, 2)[..., 0]
+    pooled_reference = np.take_along_axis(np.broadcast_to(np.cumsum(pooling.counts, 1), observed.shape), last, 2)[
+        ..., 0
+    ]
+    pooled_term = _pearson(pooled_observed, pooled_reference, n, pooling.total[None])
+    has_pooled = (pooled_until > 0) & (pooled_reference + pooled_observed > 0)
+    statistic = terms.sum(2) + np.where(has_pooled, pooled_term, 0.0)
+    freedom = np.where(n > 0, alone.sum(2) + has_pooled - 1, 0)
+    return statistic / phi, np.maximum(freedom, 0).astype(np.float64)
+
+
+def _pooled_until(pooling: Pooling, effective: Floats) -> Ints:
+    """How many of the sorted bins are pooled, (W, C)."""
+    expected = pooling.shares[None] * effective[..., None]
+    until = (expected < MIN_EXPECTED).sum(2)
+    bins = pooling.shares.shape[1]
+    mass = np.take_along_axis(np.cumsum(expected, 2), np.maximum(until - 1, 0)[..., None], 2)[..., 0]
+    short = (until > 0) & (mass > 0) & (mass < MIN_EXPECTED)
+    return np.asarray(np.minimum(until + short, bins), np.int64)
+
+
+def _pearson(observed: Floats, reference: Floats, n: Floats, m: Floats) -> Floats:
+    """Both samples' terms of one cell: (o - e1)^2 / e1 + (r - e0)^2 / e0, which is one fraction."""
+    both = observed + reference
+    difference = observed * m - reference * n
+    scale = both * n * m
+    out = np.zeros(np.broadcast_shapes(difference.shape, scale.shape))
+    np.divide(difference**2, scale, out=out, where=scale > 0)
+    return out
+
+
+def chi_square_critical(alpha: float, freedom: Floats) -> Floats:
+    """The smallest statistic whose tail probability is `alpha`; infinite where there is no freedom."""
+    out = np.full(freedom.shape, np.inf)
+    some = freedom > 0
+    out[some] = chdtri(freedom[some], alpha)
+    return out
+
+
+def chi_square_tail(statistic: Floats | float, freedom: Floats | float) -> Floats:
+    """P(chi-square with that many degrees of freedom >= statistic)."""
+    return np.asarray(chdtrc(freedom, statistic), np.float64)
+
+
+def cut_point_z(reference: Ints, windows: Ints, phi: Floats) -> tuple[Floats, Ints]:
+    """The largest standardised difference of a cumulative share, and the cut where it is (bin index, from below).
+
+    `reference` (C, B), `windows` (W, C, B), `phi` (W, C). Signed: positive where the window's values moved up. Cuts
+    with fewer than `MIN_EXPECTED` effective events expected on a side are left out; 0 where none is left.
+    """
+    n = windows.sum(2).astype(np.float64)[..., None]
+    m = reference.sum(1).astype(np.float64)[None, :, None]
+    below_window = np.cumsum(windows, 2)[..., :-1] / np.maximum(n, 1)
+    below_reference = (np.cumsum(reference, 1)[:, :-1] / np.maximum(m[0], 1))[None]
+    pool = (below_reference * m + below_window * n) / np.maximum(m + n, 1)
+    per_event = np.zeros_like(n)
+    np.divide(1.0, n, out=per_event, where=n > 0)
+    spread = np.sqrt(np.maximum(pool * (1 - pool), 1e-12) * (per_event + 1 / np.maximum(m, 1)) * phi[..., None])
+    # by the reference's share alone, so that the window does not choose its cuts
+    effective = n / phi[..., None]
+    usable = (below_reference * effective >= MIN_EXPECTED) & ((1 - below_reference) * effective >= MIN_EXPECTED)
+    z = np.where(usable & (n > 0), (below_reference - below_window) / spread, 0.0)
+    if z.shape[2] == 0:
+        return np.zeros(z.shape[:2]), np.zeros(z.shape[:2], np.int64)
+    at = np.abs(z).argmax(2)
+    return np.take_along_axis(z, at[..., None], 2)[..., 0], at
+
+
+def cut_point_critical(alpha: float, cuts: Ints) -> Floats:
+    """The |z| whose two-sided tail, over so many cuts (Bonferroni), is `alpha`; infinite without cuts."""
+    out = np.full(cuts.shape, np.inf)
+    some = cuts > 0
+    out[some] = -ndtri(alpha / (2 * cuts[some]))
+    return out
+
+
+def cut_point_tail(z: float, cuts: int) -> float:
+    """The two-sided tail probability of |z| over so many cuts."""
+    return float(min(1.0, 2 * ndtr(-abs(z)) * max(cuts, 1)))
+
+
+def largest_shift(
+    reference: Floats | Ints, windows: Floats | Ints, ordered: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Largest change of one bin's share, and of a cumulative share (0 where the bins have no order).
+
+    `reference` broadcasts against `windows` (W, C, B); counts, not shares. 0 where a side is empty.
+    """
+    n = np.maximum(windows.sum(-1, keepdims=True), 1)
+    m = np.maximum(reference.sum(-1, keepdims=True), 1)
+    difference = windows / n - reference / m
+    both = (windows.sum(-1) > 0) & (reference.sum(-1) > 0)
+    share = np.where(both, np.abs(difference).max(-1), 0.0)
+    cumulative = np.where(both & ordered, np.abs(np.cumsum(difference, -1)).max(-1), 0.0)
+    return share, cumulative
+
+
+def exact_excess_tail(hits: Floats, n: Floats, reference_hits: Floats, m: Floats, phi: Floats) -> Floats:
+    """P(at least so many hits in the window | the margins): Fisher's one-sided exact test, on effective counts.
+
+    All arguments broadcast. Counts are divided by phi and rounded towards no evidence; 1 where the window's share is
+    not above the reference's.
+    """
+    hits, n, reference_hits, m, phi = np.broadcast_arrays(hits, n, reference_hits, m, phi)
+    out = np.ones(hits.shape)
+    some = (hits > 0) & (hits * np.maximum(m, 1) > reference_hits * n)
+    if not some.any():
+        return out
+    k = np.floor(hits[some] / phi[some])
+    size = np.ceil(n[some] / phi[some])
+    ref = np.ceil(reference_hits[some] / phi[some])
+    rest = np.maximum(np.floor(m[some] / phi[some]), ref)
+    out[some] = _hypergeometric_tail(k, size, ref, rest)
+    return out
+
+
+def _hypergeometric_tail(k: Floats, n: Floats, reference_hits: Floats, m: Floats) -> Floats:
+    """P(X >= k) where X of the K = k + reference_hits hits among n + m fall into the n; all (N,)."""
+    total_hits, total = k + reference_hits, n + m
+    n = np.maximum(n, k)
+    log_first = _log_choose(total_hits, k) + _log_choose(total - total_hits, n - k) - _log_choose(total, n)
+    term, ratio_sum = np.ones_like(k), np.ones_like(k)
+    j = k.copy()
+    for _ in range(TAIL_TERMS):
+        up = (total_hits - j) * (n - j)
+        term = term * np.maximum(up, 0) / ((j + 1) * np.maximum(total - total_hits - n + j + 1, 1))
+        ratio_sum += term
+        j += 1
+        if not (term > 1e-17 * ratio_sum).any():
+            break
+    return np.where(k <= 0, 1.0, np.minimum(1.0, np.exp(log_first) * ratio_sum))
+
+
+def _log_choose(n: Floats, k: Floats) -> Floats:
+    return np.asarray(-betaln(1 + n - k, 1 + k) - np.log1p(n), np.float64)
+
+
+def exact_excess_critical(alpha: float, n: float, reference_hits: float, m: float, phi: float) -> float:
+    """The smallest number of hits in n events that would be over, NaN where not even n would."""
+    low, high = 1, int(n)
+    if high < 1 or _one_tail(high, n, reference_hits, m, phi) >= alpha:
+        return float("nan")
+    while low < high:
+        middle = (low + high) // 2
+        if _one_tail(middle, n, reference_hits, m, phi) < alpha:
+            high = middle
+        else:
+            low = middle + 1
+    return float(high)
+
+
+def _one_tail(hits: float, n: float, reference_hits: float, m: float, phi: float) -> float:
+    one = np.array
+    return float(exact_excess_tail(one([hits]), one([n]), one([reference_hits]), one([m]), one([phi]))[0])
+
+
+def dispersion(windows: Ints, shares: Floats, part: float) -> float:
+    """How much more the counts of windows vary than independent events would; at least 1 is meant by the caller.
+
+    `windows` (W, bins) of one column, `shares` (bins,) of the whole they are taken from, `part` the share of the
+    whole that one window is (its own events make it a little too like the whole). NaN where no bin is expected to
+    hold 5 events. (The index of dispersion of a multinomial: McCullagh and Nelder 1989, section 4.5.)
+    """
+    n = windows.sum(1, keepdims=True).astype(np.float64)
+    expected = n * shares[None]
+    usable = (shares > 0) & (expected.mean(0) >= 5)
+    if not usable.any() or not (shares[usable] < 1).any():
+        return float("nan")
+    safe = np.maximum(expected[:, usable], 1e-9)
+    statistic = ((windows[:, usable] - expected[:, usable]) ** 2 / safe).sum(1).mean()
+    freedom = (1 - shares[usable]).sum() * max(1 - part, 0.1)
+    return float(statistic / freedom)

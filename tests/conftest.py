@@ -1,0 +1,78 @@
+"""What every test may ask for: a real Kafka, fresh topic names, the recorded streams.
+
+A part that is missing is a named skip on a laptop and a failure in CI (CI=true).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real_parts.install import ROOT, in_ci, missing_kafka_parts
+from tests.real_parts.kafka import KafkaBroker
+
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for the broker or its parts carries the marker `kafka`, so that it can be left out by it."""
+    for item in items:
+        if {"kafka", "kafka_parts"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.kafka)
+
+
+@pytest.fixture(scope="session")
+def kafka_parts() -> None:
+    """For tests that start brokers of their own: Java and Kafka's jars are there."""
+    if missing := missing_kafka_parts():
+        reason = f"no real Kafka here: {'; '.join(missing)} (make real-parts)"
+        if in_ci():
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_parts: None) -> Iterator[KafkaBroker]:
+    """One broker for the whole run, with both listeners. Do not stop it, and make topics of your own."""
+    with KafkaBroker(sasl=True) as broker:
+        yield broker
+
+
+@pytest.fixture
+def fresh_topic(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Each call gives a topic name nobody else has in this run; the topic itself is not made."""
+    test = re.sub(r"[^a-zA-Z0-9._-]+", "-", str(request.node.name))[:80]
+    return lambda: f"{test}-{next(_numbers)}"
+
+
+@pytest.fixture
+def topic(fresh_topic: Callable[[], str]) -> str:
+    """One fresh topic name; the topic itself is not made."""
+    return fresh_topic()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of the recorded streams: DRIFTD_TEST_DATA, or `shared/data` beside the checkout."""
+    return _folder_beside("data", "DRIFTD_TEST_DATA")
+
+
+@pytest.fixture(scope="session")
+def quality_scripts() -> Path:
+    """The folder of the quality measurements: DRIFTD_TEST_QUALITY, or `shared/quality` beside the checkout."""
+    return _folder_beside("quality", "DRIFTD_TEST_QUALITY")
+
+
+def _folder_beside(name: str, variable: str) -> Path:
+    given = os.environ.get(variable)
+    folder = Path(given) if given else ROOT.parent / "shared" / name
+    if folder.is_dir():
+        return folder
+    if given:
+        pytest.fail(f"{variable} names {given}, which is no folder")
+    pytest.skip(f"no recorded material: set {variable} to a folder like shared/{name}")

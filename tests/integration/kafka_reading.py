@@ -1,0 +1,75 @@
+"""What the tests of `monitor.kafka` share: settings for a broker, a source at its beginning, reading until a point."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from monitor.clock import SystemClock
+from monitor.events import Partition
+from monitor.kafka.consumer import KafkaSource
+from monitor.kafka.topics import describe_cluster
+from monitor.records import RecordBatch
+from monitor.settings import Kafka
+from tests.real_parts.waiting import wait_until
+
+#: The library leaves sockets of connections that failed to the garbage collector. With `sockets_collected` in its
+#: module that comes to them within the test, so that none of it shows in another.
+LEAVES_SOCKETS = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def sockets_collected() -> Iterator[None]:
+    library = logging.getLogger("kafka")
+    library.propagate = False  # log lines that pytest keeps would keep exceptions, frames and sockets
+    yield
+    library.propagate = True
+    gc.collect()
+
+
+def settings_for(bootstrap: str, **more: Any) -> Kafka:  # noqa: ANN401 -- any setting of the tree
+    return Kafka.model_validate({"bootstrap_servers": [bootstrap], "request_timeout": "5s", **more})
+
+
+@contextmanager
+def source_on(
+    settings: Kafka, *topics: str, positions: Mapping[Partition, int] | None = None, watch_interval_s: float = 30.0
+) -> Iterator[KafkaSource]:
+    """A source that has begun: at `positions`, else at the beginning of every partition."""
+    facts = describe_cluster(settings, topics)
+    source = KafkaSource(settings, facts, SystemClock(), watch_interval_s=watch_interval_s)
+    try:
+        source.begin(source.resolve_start("earliest") if positions is None else positions)
+        yield source
+    finally:
+        source.close()
+
+
+def read_until(source: KafkaSource, enough: Callable[[list[RecordBatch]], object], what: str) -> list[RecordBatch]:
+    """Polls until `enough(batches so far)`."""
+    batches: list[RecordBatch] = []
+
+    def poll_once() -> object:
+        batches.extend(source.poll(()))
+        return enough(batches)
+
+    wait_until(poll_once, what, seconds=40.0)
+    return batches
+
+
+def read_to_end(source: KafkaSource) -> list[RecordBatch]:
+    """Polls until every partition is at its end."""
+    return read_until(source, lambda _: all(map(source.at_end, source.partitions())), "the end of every partition")
+
+
+def values_of(batches: list[RecordBatch]) -> list[bytes | None]:
+    return [value for batch in batches for value in batch.values]
+
+
+def offsets_of(batches: list[RecordBatch], partition: Partition) -> list[int]:
+    return [offset for batch in batches if batch.partition == partition for offset in batch.offsets]

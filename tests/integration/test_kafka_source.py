@@ -1,0 +1,272 @@
+"""Reading from a real broker: every record once, whatever lies between the records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from monitor.errors import OutsideRefusal
+from monitor.events import Partition
+from monitor.records import Change, NewPartition, OffsetGap, RecordBatch
+from tests.integration.kafka_reading import (
+    offsets_of,
+    read_to_end,
+    read_until,
+    settings_for,
+    source_on,
+    values_of,
+)
+from tests.real_parts.kafka import KafkaBroker
+from tests.real_parts.waiting import wait_until
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_records_of_every_codec_come_once_and_in_order(kafka: KafkaBroker, topic: str, codec: str) -> None:
+    kafka.create_topic(topic, partitions=2)
+    sent = {number: [f"{number}-{index}-{'x' * (index % 300)}".encode() for index in range(3_000)] for number in (0, 1)}
+    for number, values in sent.items():
+        assert kafka.produce(topic, values, number, compression_type=codec) == list(range(3_000))
+
+    with source_on(settings_for(kafka.bootstrap), topic) as source:
+        batches = read_to_end(source)
+
+        for number, values in sent.items():
+            partition = Partition(topic, number)
+            assert offsets_of(batches, partition) == list(range(3_000))
+            assert values_of([batch for batch in batches if batch.partition == partition]) == values
+            assert source.position(partition) == 3_000
+            assert source.lag(partition) == 0
+
+
+def test_a_batch_tells_times_keys_headers_and_where_to_go_on(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(topic)
+    kafka.produce(
+        topic,
+        [b"one", b"", None],
+        keys=[b"k", None, b"gone"],
+        timestamps_ms=[1_000, 2_000, 3_000],
+        headers=[[("h", b"1"), ("h", b"2")], [], [("n", b"")]],
+    )
+
+    with source_on(settings_for(kafka.bootstrap), topic) as source:
+        (batch,) = read_to_end(source)
+
+    assert batch.values == [b"one", b"", None]
+    assert batch.times_ms == [1_000, 2_000, 3_000]
+    assert batch.next_offset == 3
+    assert [batch.envelope(index) for index in range(3)] == [
+        (b"k", (("h", b"1"), ("h", b"2"))),
+        (None, ()),
+        (b"gone", (("n", b""),)),
+    ]
+
+
+def test_reading_begins_at_the_positions_given(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(topic, partitions=2)
+    for number in (0, 1):
+        kafka.produce(topic, [b"%d" % index for index in range(50)], number)
+    first, second = Partition(topic, 0), Partition(topic, 1)
+
+    with source_on(settings_for(kafka.bootstrap), topic, positions={first: 7, second: 49}) as source:
+        batches = read_to_end(source)
+
+    assert offsets_of(batches, first) == list(range(7, 50))
+    assert offsets_of(batches, second) == [49]
+
+
+def test_positions_have_to_cover_every_partition(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(topic, partitions=2)
+
+    with (
+        pytest.raises(ValueError, match=f"{topic}-1"),
+        source_on(settings_for(kafka.bootstrap), topic, positions={Partition(topic, 0): 0}),
+    ):
+        pass
+
+
+def test_a_paused_partition_gives_nothing_until_it_is_resumed(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(topic, partitions=2)
+    for number in (0, 1):
+        kafka.produce(topic, [b"x"] * 9_000, number)
+    held, free = Partition(topic, 0), Partition(topic, 1)
+
+    with source_on(settings_for(kafka.bootstrap), topic) as source:
+        while_paused = []
+        while not source.at_end(free):
+            while_paused += source.poll({held})
+        afterwards = read_to_end(source)
+
+    assert offsets_of(while_paused, held) == []
+    assert offsets_of(while_paused, free) == list(range(9_000))
+    assert offsets_of(afterwards, held) == list(range(9_000))
+
+
+def test_records_of_aborted_transactions_are_not_seen_and_control_records_are_passed(
+    kafka: KafkaBroker, topic: str
+) -> None:
+    kafka.create_topic(topic)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": topic, "log_level": 0})
+    producer.init_transactions(20)
+    for value, commit in ((b"kept", True), (b"dropped", False), (b"kept too", True), (b"dropped too", False)):
+        producer.begin_transaction()
+        producer.produce(topic, value)
+        if commit:
+            producer.commit_transaction(20)
+        else:
+            producer.flush(20)  # so that the broker holds what is taken back
+            producer.abort_transaction(20)
+
+    with source_on(settings_for(kafka.bootstrap), topic) as source:
+        batches = read_to_end(source)
+        assert values_of(batches) == [b"kept", b"kept too"]
+        end = kafka.end_offsets(topic)[0]
+        assert end == 8, "four records, each with a control record behind it"
+        assert source.position(Partition(topic, 0)) == end
+
+
+def test_compacted_offsets_are_gaps_without_loss(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(
+        topic,
+        cleanup_policy="compact",
+        delete_retention_ms="100",
+        segment_ms="100",
+        min_cleanable_dirty_ratio="0.001",
+        max_compaction_lag_ms="200",
+    )
+    kafka.produce(topic, [b"%d" % index for index in range(200)], keys=[b"%d" % (index % 5) for index in range(200)])
+
+    def compacted() -> bool:
+        kafka.produce(topic, [b"roll"], keys=[b"roll"])
+        return len(kafka.records(topic)) < 100
+
+    wait_until(compacted, "the log is compacted")
+    with source_on(settings_for(kafka.bootstrap), topic) as source:
+        batches = read_to_end(source)
+        position = source.position(Partition(topic, 0))
+
+    offsets = offsets_of(batches, Partition(topic, 0))
+    assert offsets == sorted(set(offsets))
+    assert {b"195", b"196", b"197", b"198", b"199"} <= set(values_of(batches))
+    assert position == kafka.end_offsets(topic)[0]
+
+
+def test_records_that_retention_took_are_a_gap_and_reading_goes_on_behind_it(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(topic, partitions=2)
+    for number in (0, 1):
+        kafka.produce(topic, [b"%d" % index for index in range(100)], number)
+    lapsed, whole = Partition(topic, 0), Partition(topic, 1)
+    delete_records_before(kafka, lapsed, 60)
+
+    with source_on(settings_for(kafka.bootstrap), topic, positions={lapsed: 10, whole: 10}) as source:
+        batches = read_to_end(source)
+        changes = source.changes()
+        again = source.changes()
+
+    assert changes == [OffsetGap(lapsed, expected=10, found=60)]
+    assert again == []
+    assert offsets_of(batches, lapsed) == list(range(60, 100))
+    assert offsets_of(batches, whole) == list(range(10, 100))
+
+
+def test_a_position_beyond_the_end_is_refused_with_the_remedy(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(topic)
+    kafka.produce(topic, [b"x"] * 5)
+
+    with (
+        source_on(settings_for(kafka.bootstrap), topic, positions={Partition(topic, 0): 6}) as source,
+        pytest.raises(OutsideRefusal, match=f"beyond the end of {topic}-0.*remove the state folder"),
+    ):
+        read_until(source, bool, "a record that is not there")
+
+
+def test_a_partition_added_is_news_and_read_from_its_beginning(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(topic)
+    kafka.produce(topic, [b"old"])
+
+    with source_on(settings_for(kafka.bootstrap), topic, watch_interval_s=0.2) as source:
+        read_to_end(source)
+        kafka.add_partitions(topic, 3)
+        for number in (1, 2):
+            kafka.produce(topic, [b"new-%d" % number] * 4, number)
+        changes: list[Change] = []
+
+        def all_came(batches: list[RecordBatch]) -> bool:
+            changes.extend(source.changes())
+            return len(values_of(batches)) == 8
+
+        batches = read_until(source, all_came, "the records of the new partitions")
+
+        assert changes == [NewPartition(Partition(topic, 1)), NewPartition(Partition(topic, 2))]
+        assert source.partitions() == [Partition(topic, number) for number in range(3)]
+        for number in (1, 2):
+            assert offsets_of(batches, Partition(topic, number)) == [0, 1, 2, 3]
+        assert offsets_of(batches, Partition(topic, 0)) == []
+
+
+@pytest.mark.parametrize("made_again", [False, True])
+def test_a_topic_that_is_gone_or_made_again_is_refused_with_the_remedy(
+    kafka: KafkaBroker, topic: str, made_again: bool
+) -> None:
+    kafka.create_topic(topic)
+    kafka.produce(topic, [b"old"])
+
+    with source_on(settings_for(kafka.bootstrap), topic, watch_interval_s=0.2) as source:
+        read_to_end(source)
+        kafka.delete_topic(topic)
+        if made_again:
+            kafka.create_topic(topic)
+            kafka.produce(topic, [b"longer than before"] * 10)
+        with pytest.raises(OutsideRefusal, match="state folder") as refusal:
+            wait_until(source.changes, "the refusal")
+        assert (f"{topic} was made again (id " if made_again else f"{topic} is gone") in str(refusal.value)
+
+
+def test_a_start_resolves_to_an_offset_of_every_partition(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(topic, partitions=3)
+    kafka.produce(topic, [b"x"] * 10, 0, timestamps_ms=[1_000 * index for index in range(10)])
+    kafka.produce(topic, [b"x"] * 4, 1, timestamps_ms=[100_000] * 4)
+    delete_records_before(kafka, Partition(topic, 0), 2)
+    parts = [Partition(topic, number) for number in range(3)]
+
+    with source_on(settings_for(kafka.bootstrap, group_id=topic), topic) as source:
+        assert source.resolve_start("earliest") == dict(zip(parts, (2, 0, 0), strict=True))
+        assert source.resolve_start("latest") == dict(zip(parts, (10, 4, 0), strict=True))
+        assert source.resolve_start(4_500) == dict(zip(parts, (5, 0, 0), strict=True))
+        assert source.resolve_start(99_000) == dict(zip(parts, (10, 0, 0), strict=True))
+        assert source.committed() == {}
+        source.commit({parts[0]: 7, parts[2]: 0})
+        assert source.committed() == {parts[0]: 7, parts[2]: 0}
+        assert source.resolve_start("committed") == dict(zip(parts, (7, 0, 0), strict=True))
+    assert kafka.committed(topic, topic) == {0: 7, 2: 0}
+
+
+def test_several_topics_are_read_together(kafka: KafkaBroker, fresh_topic: Callable[[], str]) -> None:
+    names = sorted((fresh_topic(), fresh_topic()))
+    for name in names:
+        kafka.create_topic(name)
+        kafka.produce(name, [name.encode()])
+
+    with source_on(settings_for(kafka.bootstrap), *names) as source:
+        batches = read_to_end(source)
+
+    assert {batch.partition: batch.values for batch in batches} == {Partition(n, 0): [n.encode()] for n in names}
+
+
+def test_a_record_larger_than_a_fetch_still_comes(kafka: KafkaBroker, topic: str) -> None:
+    size = 12 << 20
+    kafka.create_topic(topic, max_message_bytes=str(2 * size))
+    kafka.produce(topic, [b"small", b"x" * size, b"small"], message_max_bytes=str(2 * size))
+
+    with source_on(settings_for(kafka.bootstrap), topic) as source:
+        batches = read_to_end(source)
+
+    assert [len(value or b"") for value in values_of(batches)] == [5, size, 5]
+
+
+def delete_records_before(kafka: KafkaBroker, partition: Partition, offset: int) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    for future in admin.delete_records([TopicPartition(*partition, offset)]).values():
+        future.result(10)

@@ -1,0 +1,106 @@
+"""Gets the real parts that are missing: Java and openssl from the system, Kafka's jars through Maven.
+
+Run as `python -m tests.real_parts.install`. As root with apt-get it installs; otherwise it prints the lines that do.
+A second run finds everything there and ends at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+POM = HERE / "pom.xml"
+COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+# The command on the path -> the Debian package that brings it.
+RUN_COMMANDS = {"java": "default-jre-headless", "openssl": "openssl"}
+FETCH_COMMANDS = {"mvn": "maven"}
+
+
+def jars_folder() -> Path:
+    """Where the jars of exactly this pom.xml belong; another pom means another folder."""
+    return ROOT / ".real-parts" / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+
+
+def missing_kafka_parts() -> list[str]:
+    """What is not there, in words; empty when a broker can be started."""
+    missing = [f"{command} is not on the path" for command in RUN_COMMANDS if shutil.which(command) is None]
+    if not jars_folder().is_dir():
+        missing.append("the jars of Apache Kafka are not fetched")
+    return missing
+
+
+def in_ci() -> bool:
+    """Whether a missing part is a failure (CI=true) or a named skip (a laptop)."""
+    return os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def _packages_to_install() -> list[str]:
+    wanted = dict(RUN_COMMANDS)
+    if not jars_folder().is_dir():
+        wanted |= FETCH_COMMANDS
+    return [package for command, package in wanted.items() if shutil.which(command) is None]
+
+
+def _install_packages(packages: list[str]) -> bool:
+    """Through apt-get as root; elsewhere says what to run and returns False."""
+    lines = [["apt-get", "update", "-q"], ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]]
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print("The tests on a real Kafka need more of this machine. Run these lines, then `make test` again:")
+        for line in lines:
+            print("  sudo " + " ".join(line))
+        print("  (elsewhere than on Debian: a Java runtime of 17 or newer, Maven 3 and openssl)")
+        return False
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return all(subprocess.run(line, env=environment, check=False).returncode == 0 for line in lines)
+
+
+def _fetch_jars() -> bool:
+    """Into a folder beside the final one, renamed when complete: a broken fetch leaves nothing that looks whole."""
+    target = jars_folder()
+    target.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        folder = Path(scratch) / "lib"
+        command = [
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            str(POM),
+            COPY_JARS,
+            "-DincludeScope=runtime",
+            f"-DoutputDirectory={folder}",
+        ]
+        print("Fetching the jars of Apache Kafka through Maven ...", flush=True)
+        if subprocess.run(command, check=False).returncode != 0 or not any(folder.glob("kafka_*.jar")):
+            print("Maven could not fetch them; its message stands above. To try again: make real-parts")
+            return False
+        if not target.is_dir():  # another run may have been quicker
+            folder.rename(target)
+    return True
+
+
+def install() -> bool:
+    """Everything a broker needs, if it is not there yet; False when something is still missing."""
+    packages = _packages_to_install()
+    if packages and not _install_packages(packages):
+        return False
+    return jars_folder().is_dir() or _fetch_jars()
+
+
+def main() -> int:
+    complete = install() and not missing_kafka_parts()
+    if not complete and not in_ci():
+        print("Going on without: the tests that need a real Kafka will be skipped by name.")
+        return 0
+    return 0 if complete else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

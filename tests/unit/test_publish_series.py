@@ -1,0 +1,219 @@
+"""The register of series, and the text a board becomes, read back by prometheus_client's own parser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
+from monitor.findings import PAGE, TICKET, FindingKey
+from monitor.publish.board import Board, FindingView, IncidentView, ModelView
+from monitor.publish.series import LABEL_LIMIT, REGISTER, SeriesPage, clean_label, document, render
+
+CREDIT = ModelKey("credit", "1")
+EVENTS = Partition("events", 0)
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+#: the names others rely on, with their labels
+PROMISED = {
+    "driftd_records_total": "topic partition",
+    "driftd_events_total": "topic outcome reason",
+    "driftd_model_events_total": "model version type",
+    "driftd_incident_active": "model version severity",
+    "driftd_incident_since_timestamp_seconds": "model version",
+    "driftd_finding_active": "model version subject cause segment severity",
+    "driftd_expected_false_pages_total": "model version",
+    "driftd_pages_total": "model version",
+    "driftd_model_info": "model version team runbook_url reference",
+    "driftd_unjudged_events_total": "model version",
+    "driftd_watermark_timestamp_seconds": "topic partition",
+    "driftd_lag_records": "topic partition",
+    "driftd_checkpoint_timestamp_seconds": "",
+    "driftd_restored": "",
+}
+
+
+def full_board(restored: bool = True, key: ModelKey = CREDIT) -> Board:
+    return Board(
+        restored=restored,
+        records={EVENTS: 120},
+        events={("events", ACCEPTED, ""): 110, ("events", REJECTED, "json"): 10},
+        dead_letters=10,
+        retention_gaps={EVENTS: 7},
+        watermarks={EVENTS: 1_800_000_000_250_000},
+        lags={EVENTS: 3},
+        open_panes=12,
+        checkpoint_us=1_800_000_001_000_000,
+        checkpoint_bytes=5_120,
+        models=(ModelView(key, "risk", "https://runbooks.test/credit", "sha256:ab", 0.006, 1),),
+        model_events={(key, "prediction"): 100},
+        unjudged={key: 2},
+        incidents=(IncidentView(key, PAGE, 1_799_999_000_500_000),),
+        findings=(FindingView(key, FindingKey("AGE", "distribution"), PAGE),),
+    )
+
+
+def read(text: bytes) -> Samples:
+    """Every sample by name and labels; a series that stands there twice fails."""
+    out: Samples = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            at = (sample.name, frozenset(sample.labels.items()))
+            assert at not in out, f"twice: {at}"
+            out[at] = sample.value
+    return out
+
+
+def values(samples: Samples, name: str, **labels: str) -> list[float]:
+    """The values of a series whose labels include these."""
+    return [value for (of, have), value in samples.items() if of == name and set(labels.items()) <= have]
+
+
+def test_the_register_holds_what_others_rely_on() -> None:
+    register = {series.name: set(series.labels) for series in REGISTER}
+    for name, labels in PROMISED.items():
+        assert register[name] == set(labels.split()), name
+    assert "version" in register["driftd_build_info"]
+
+
+def test_names_follow_the_rules_of_prometheus() -> None:
+    names = [series.name for series in REGISTER]
+    assert len(set(names)) == len(names)
+    for series in REGISTER:
+        assert re.fullmatch(r"driftd(_[a-z0-9]+)+", series.name)
+        assert series.name.endswith("_total") == (series.kind == "counter"), series.name
+        assert series.kind in ("counter", "gauge")
+        assert series.meaning.endswith(".")
+        assert series.advice.endswith(".")
+
+
+def test_the_document_is_the_register() -> None:
+    path = Path(__file__).parents[2] / "docs" / "series.md"
+    assert path.read_text() == document(), "run: python -m monitor.publish.series > docs/series.md"
+
+
+def test_a_full_board_shows_every_series_of_the_register_and_nothing_else() -> None:
+    shown = {name for name, _ in read(render(full_board()))}
+    assert shown == {series.name for series in REGISTER}
+
+
+def test_figures_come_out_as_they_went_in() -> None:
+    samples = read(render(full_board()))
+    assert values(samples, "driftd_records_total", topic="events", partition="0") == [120]
+    assert values(samples, "driftd_events_total", outcome=REJECTED, reason="json") == [10]
+    assert values(samples, "driftd_dead_letters_total") == [10]
+    assert values(samples, "driftd_offset_gap_records_total", topic="events") == [7]
+    assert values(samples, "driftd_watermark_timestamp_seconds") == [1_800_000_000.25]
+    assert values(samples, "driftd_lag_records") == [3]
+    assert values(samples, "driftd_open_panes") == [12]
+    assert values(samples, "driftd_checkpoint_timestamp_seconds") == [1_800_000_001]
+    assert values(samples, "driftd_checkpoint_size_bytes") == [5_120]
+    assert values(samples, "driftd_model_events_total", type="prediction") == [100]
+    assert values(samples, "driftd_unjudged_events_total", model="credit") == [2]
+    assert values(samples, "driftd_incident_since_timestamp_seconds", version="1") == [1_799_999_000.5]
+    assert values(samples, "driftd_expected_false_pages_total", model="credit") == [0.006]
+    assert values(samples, "driftd_pages_total", model="credit") == [1]
+    assert values(samples, "driftd_model_info", team="risk", reference="sha256:ab") == [1]
+    assert values(samples, "driftd_finding_active", subject="AGE", cause="distribution", severity=PAGE) == [1]
+
+
+def test_no_model_has_a_series_before_the_state_is_restored() -> None:
+    samples = read(render(full_board(restored=False)))
+    assert [name for name, labels in samples if "model" in dict(labels)] == []
+    assert values(samples, "driftd_restored") == [0]
+    assert values(samples, "driftd_records_total") == [120]
+
+
+def test_an_empty_board_can_be_shown() -> None:
+    samples = read(render(Board()))
+    assert values(samples, "driftd_restored") == [0]
+    assert values(samples, "driftd_checkpoint_timestamp_seconds") == []
+
+
+def test_the_outcomes_of_a_topic_are_there_as_zeros_before_the_first_of_them() -> None:
+    samples = read(render(Board(records={EVENTS: 0})))
+    shown = {(dict(labels)["outcome"], dict(labels)["reason"]) for name, labels in samples if "events" in name}
+    assert shown == {(one, "") for one in OUTCOMES if one != REJECTED} | {(REJECTED, reason) for reason in REASONS}
+    assert sum(values(samples, "driftd_events_total")) == 0
+
+
+def test_an_incident_is_one_in_its_severity_and_nought_in_the_other() -> None:
+    samples = read(render(full_board()))
+    assert values(samples, "driftd_incident_active", severity=PAGE) == [1]
+    assert values(samples, "driftd_incident_active", severity=TICKET) == [0]
+
+
+def test_a_model_that_is_fine_is_nought_and_one_never_judged_is_absent() -> None:
+    other = ModelKey("fraud", "2")
+    samples = read(
+        render(Board(restored=True, models=(ModelView(CREDIT), ModelView(other)), incidents=(IncidentView(CREDIT),)))
+    )
+    assert values(samples, "driftd_incident_active", model="credit") == [0, 0]
+    assert values(samples, "driftd_incident_active", model="fraud") == []
+    assert values(samples, "driftd_incident_since_timestamp_seconds") == []
+    assert values(samples, "driftd_model_events_total", model="fraud") == [0, 0, 0]
+
+
+@pytest.mark.parametrize("severities", [(PAGE, TICKET), (TICKET, PAGE)])
+def test_findings_of_several_figures_are_one_series_of_the_worst_severity(severities: tuple[str, str]) -> None:
+    findings = tuple(
+        FindingView(CREDIT, FindingKey("credit", "performance", "", figure), severity)
+        for figure, severity in zip(("f1", "recall"), severities, strict=True)
+    )
+    samples = read(render(Board(restored=True, findings=findings)))
+    assert values(samples, "driftd_finding_active", severity=PAGE) == [1]
+    assert values(samples, "driftd_finding_active", severity=TICKET) == []
+
+
+@given(st.text(st.characters(), max_size=600))
+def test_any_text_becomes_a_short_printable_label(text: str) -> None:
+    label = clean_label(text)
+    assert len(label) <= LABEL_LIMIT
+    assert label.isprintable()
+    assert label.encode("utf-8").decode("utf-8") == label
+    if label != text:
+        assert "~" in label
+    elif text:
+        assert text.isprintable()
+
+
+def test_texts_that_have_to_be_changed_stay_apart() -> None:
+    texts = ["\udc80", "\udc81", "\n", "\r", "x" * 257, "x" * 258, "x" * 256 + "y", "a\u202eb", "\ufffd"]
+    assert len({clean_label(text) for text in texts}) == len(texts)
+
+
+@given(st.text(st.characters(), max_size=300), st.text(st.characters(exclude_characters=""), max_size=20))
+def test_no_name_of_a_model_can_break_the_page(model: str, version: str) -> None:
+    samples = read(render(full_board(key=ModelKey(model, version))))
+    assert values(samples, "driftd_incident_active", model=clean_label(model), severity=PAGE) == [1]
+
+
+@pytest.mark.parametrize("text", ['"} 1\ndriftd_restored 0', "\\", '\\"', "a\nb", "\udc80", "x" * 100_000, "{}"])
+def test_hostile_names_neither_forge_a_series_nor_grow_the_page(text: str) -> None:
+    page = render(full_board(key=ModelKey(text, text)))
+    samples = read(page)
+    assert values(samples, "driftd_restored") == [1]
+    assert len(page) < len(render(full_board())) + 20_000
+    assert values(samples, "driftd_pages_total", model=clean_label(text)) == [1]
+
+
+def test_a_page_renders_a_board_once_and_the_next_board_anew() -> None:
+    page = SeriesPage()
+    board = full_board()
+    assert page.text(board).startswith(render(board))
+    first = page._text
+    page.text(board)
+    assert page._text is first
+    assert values(read(page.text(Board(open_panes=5))), "driftd_open_panes") == [5]
+
+
+def test_a_page_shows_the_process_and_no_created_series() -> None:
+    samples = read(SeriesPage().text(full_board()))
+    assert values(samples, "process_resident_memory_bytes")[0] > 1_000_000
+    assert values(samples, "python_info") == [1]
+    assert [name for name, _ in samples if name.endswith("_created")] == []

@@ -1,0 +1,264 @@
+"""The HTTP server over real sockets: paths, probes, methods, and clients that behave badly."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import structlog
+
+from monitor.clock import ManualClock
+from monitor.errors import UsageError
+from monitor.events import ModelKey, Partition
+from monitor.log import configure_logging
+from monitor.publish.board import Board, IncidentView, Showcase
+from monitor.publish.series import CONTENT_TYPE
+from monitor.publish.server import CONNECTION_LIMIT, HEAD_LIMIT, Server
+
+
+class Served:
+    """A server on a free port with its showcase and a clock moved by hand."""
+
+    def __init__(self, timeout: float = 5.0) -> None:
+        self.clock = ManualClock()
+        self.showcase = Showcase(self.clock)
+        self.server = Server(self.showcase, "127.0.0.1", 0, live_seconds=60.0, timeout=timeout)
+        self.server.start()
+
+    def ask(self, path: str, method: str = "GET") -> tuple[int, str, http.client.HTTPMessage]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(), answer.headers
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
+
+    def say(self, data: bytes) -> bytes:
+        """Everything the server answers to these bytes until it closes."""
+        with self.connect() as client:
+            client.sendall(data)
+            return read_all(client)
+
+
+def read_all(client: socket.socket) -> bytes:
+    parts: list[bytes] = []
+    while part := client.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def is_closed(client: socket.socket) -> bool:
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    one = Served()
+    yield one
+    one.server.close()
+
+
+@pytest.fixture
+def hasty() -> Iterator[Served]:
+    one = Served(timeout=0.2)
+    yield one
+    one.server.close()
+
+
+def test_metrics_are_there_before_anything_was_shown(served: Served) -> None:
+    status, text, headers = served.ask("/metrics")
+    assert (status, headers["Content-Type"]) == (200, CONTENT_TYPE)
+    assert "\ndriftd_restored 0.0\n" in text
+
+
+def test_metrics_follow_the_board(served: Served) -> None:
+    served.showcase.show(Board(restored=True, records={Partition("events", 1): 5}))
+    _, text, _ = served.ask("/metrics?name[]=x")
+    assert 'driftd_records_total{partition="1",topic="events"} 5.0' in text
+
+
+def test_a_half_surrogate_in_a_models_name_does_not_break_the_page(served: Served) -> None:
+    served.showcase.show(Board(restored=True, incidents=(IncidentView(ModelKey("\udc80", "1")),)))
+    status, text, _ = served.ask("/metrics")
+    assert status == 200
+    assert "driftd_incident_active{" in text
+
+
+def test_livez_holds_while_the_loop_turns_and_says_why_it_does_not(served: Served) -> None:
+    assert served.ask("/livez")[:2] == (200, "ok\n")
+    served.clock.advance(61.0)
+    assert served.ask("/livez")[:2] == (503, "the loop has not turned for 61 s, the limit is 60 s\n")
+    served.showcase.beat()
+    assert served.ask("/livez")[0] == 200
+
+
+def test_livez_is_no_business_of_kafkas_health(served: Served) -> None:
+    served.showcase.beat(trouble="no broker answers")
+    assert served.ask("/livez")[0] == 200
+
+
+def test_readyz_names_what_is_missing_until_nothing_is(served: Served) -> None:
+    status, text, _ = served.ask("/readyz")
+    assert (status, len(text.splitlines())) == (503, 3)
+    served.showcase.beat(assigned=True, restored=True)
+    assert served.ask("/readyz")[:2] == (503, "the end of the topics has not been reached yet\n")
+    served.showcase.beat(caught_up_once=True)
+    assert served.ask("/readyz")[:2] == (200, "ok\n")
+    served.showcase.beat(trouble="no broker answers \udc80")
+    assert served.ask("/readyz")[:2] == (503, "no broker answers ?\n")
+
+
+def test_the_index_leads_to_the_others_and_escapes_what_it_shows(served: Served) -> None:
+    served.showcase.beat(assigned=True, restored=True, caught_up_once=True, trouble="<script>")
+    status, text, headers = served.ask("/")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert all(f'href="{path}"' in text for path in ("metrics", "livez", "readyz"))
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_a_browsers_icon_is_nothing(served: Served) -> None:
+    assert served.ask("/favicon.ico")[:2] == (204, "")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics/", "/livez/x", "//", "/../etc/passwd", "*", "http://x/metrics"])
+def test_any_other_path_is_not_found(served: Served, path: str) -> None:
+    assert served.ask(path)[0] == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get"])
+def test_any_other_method_is_refused_with_those_that_are_not(served: Served, method: str) -> None:
+    status, _, headers = served.ask("/metrics", method)
+    assert (status, headers["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/", "/nowhere"])
+def test_head_is_get_without_the_body(served: Served, path: str) -> None:
+    status, text, headers = served.ask(path)
+    headless = served.ask(path, "HEAD")
+    assert headless[:2] == (status, "")
+    assert headless[2]["Content-Length"] == headers["Content-Length"] == str(len(text))
+
+
+@pytest.mark.parametrize("request_line", [b"GET /livez", b"\x16\x03\x01", b"GET / HTTP/2", b"", b"A B C D"])
+def test_what_is_no_request_is_a_bad_one(served: Served, request_line: bytes) -> None:
+    assert served.say(request_line + b"\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_an_endless_head_is_refused(served: Served) -> None:
+    assert served.say(b"GET / HTTP/1.1\r\nX: " + b"x" * HEAD_LIMIT).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_request_in_pieces_is_answered(served: Served) -> None:
+    with served.connect() as client:
+        for piece in (b"GET /li", b"vez HTTP/1.1\r\nHost: x\r", b"\n\r", b"\n"):
+            client.sendall(piece)
+        assert read_all(client).endswith(b"\r\n\r\nok\n")
+
+
+def test_fifty_clients_that_say_nothing_do_not_hold_the_others_up(served: Served) -> None:
+    threads = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(served.connect()) for _ in range(50)]
+        began = time.monotonic()
+        for path in ("/metrics", "/livez", "/metrics"):
+            assert served.ask(path)[0] == 200
+        assert time.monotonic() - began < 2.0, "less than the five seconds after which silent clients are dropped"
+        assert threading.active_count() == threads
+        assert len(served.server._connections) <= CONNECTION_LIMIT
+        assert is_closed(silent[0]), "the oldest made room"
+
+
+def test_a_client_that_says_nothing_is_dropped_in_time(hasty: Served) -> None:
+    with hasty.connect() as client:
+        assert is_closed(client)
+
+
+def test_a_client_that_drips_cannot_stretch_its_time(hasty: Served) -> None:
+    with hasty.connect() as client:
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - began < 5.0:
+                client.sendall(b"G")
+                time.sleep(0.01)
+        assert time.monotonic() - began < 2.0
+
+
+def test_a_client_that_takes_no_answer_is_dropped_in_time(hasty: Served) -> None:
+    many = tuple(IncidentView(ModelKey(f"model-{number}" + "x" * 200, "1")) for number in range(20_000))
+    hasty.showcase.show(Board(restored=True, incidents=many))
+    with hasty.connect() as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        wait_for(lambda: bool(hasty.server._connections))
+        wait_for(lambda: not hasty.server._connections)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 20.0
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
+def test_a_page_that_fails_is_logged_and_the_probes_go_on(served: Served) -> None:
+    stream = io.StringIO()
+    before = list(logging.getLogger().handlers), logging.getLogger().level
+    configure_logging(stream, "info", served.clock)
+    try:
+        broken = Board(restored=True, incidents=(None,))  # type: ignore[arg-type]  # a bug, on purpose
+        served.showcase.show(broken)
+        assert served.ask("/metrics")[0] == 500
+        assert served.ask("/livez")[0] == 200
+        assert '"page_failed"' in stream.getvalue()
+        served.showcase.show(Board())
+        assert served.ask("/metrics")[0] == 200
+    finally:
+        logging.getLogger().handlers[:], logging.getLogger().level = before
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
+
+
+def test_starting_and_closing_twice_is_once_and_it_can_start_again() -> None:
+    one = Served()
+    port = one.server.port
+    one.server.start()
+    assert (one.server.port, one.ask("/livez")[0]) == (port, 200)
+    one.server.close()
+    one.server.close()
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=10):
+        pass
+    one.server.start()
+    assert one.ask("/livez")[0] == 200
+    one.server.close()
+
+
+def test_closing_at_once_drops_open_connections() -> None:
+    one = Served()
+    with one.connect() as client:
+        one.server.close()
+        assert is_closed(client)
+
+
+def test_a_port_in_use_is_a_usage_error_with_the_remedy(served: Served) -> None:
+    second = Server(served.showcase, "127.0.0.1", served.server.port)
+    with pytest.raises(UsageError, match=r"http\.port: 127\.0\.0\.1:\d+ cannot .* set http\.port .* to a free one"):
+        second.start()
+    second.close()
+
+
+def test_a_host_that_is_no_address_is_a_usage_error() -> None:
+    no_name = "x" * 64  # longer than a name's part may be, so nobody is asked for it
+    with pytest.raises(UsageError, match=r"http\.host: 'x+' is no address of this machine; write 127\.0\.0\.1"):
+        Server(Showcase(ManualClock()), no_name, 0).start()

@@ -1,0 +1,418 @@
+"""Loading: the environment over the file, every fault at once, refused names, and secrets that nobody sees."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from monitor.errors import UsageError
+from monitor.settings import Kafka, Settings
+from monitor.settings_file import load_settings
+from monitor.settings_yaml import LARGEST_BYTES
+
+SMALL = "inputs: [{topic: events}]\nmodels: [{name: credit, reference: c.json}]\n"
+CANARY = "hunter2canary"
+SASL = {
+    "DRIFTD_KAFKA__SECURITY__PROTOCOL": "SASL_SSL",
+    "DRIFTD_KAFKA__SECURITY__SASL_MECHANISM": "SCRAM-SHA-512",
+    "DRIFTD_KAFKA__SECURITY__SASL_USERNAME": "driftd",
+}
+
+Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    def loaded(text: str = SMALL, **environ: str) -> Settings:
+        file = tmp_path / "settings.yaml"
+        file.write_text(dedent(text), encoding="utf-8")
+        return load_settings(file, environ)
+
+    return loaded
+
+
+def faults_of(load: Load, text: str = SMALL, **environ: str) -> list[str]:
+    with pytest.raises(UsageError) as caught:
+        load(text, **environ)
+    return list(caught.value.faults)
+
+
+def test_the_interfaces_own_example_loads_less_what_is_not_in_this_version(load: Load, tmp_path: Path) -> None:
+    loaded = load("""
+        kafka:
+          bootstrap_servers: [localhost:9092]
+          group_id: driftd
+          security: {protocol: PLAINTEXT}
+          start: latest
+        inputs:
+          - {topic: model-events, format: native}
+        outputs:
+          alerts_topic: driftd.alerts
+          rejects_topic: null
+        state:
+          store: directory
+          path: /var/lib/driftd
+        http: {host: 127.0.0.1, port: 9747}
+        budget: {pages: 1, per: 30d}
+        windows: {pane: 10s, allowed_lateness: 1m, max_skew: 1m, idle_after: 1m}
+        models:
+          - name: credit
+            versions: ["1"]
+            task: binary
+            reference: reference/credit-{version}.json
+            features: {AGE: {kind: numeric}, SEX: {kind: categorical}}
+            allowed_lateness: 10m
+            max_severity: page
+            team: risk
+            budget: {pages: 1, per: 30d}
+            positive: 1
+        """)
+    assert loaded.outputs.rejects_topic is None
+    assert loaded.models[0].versions == ("1",)
+    assert loaded.models[0].features["SEX"].kind == "categorical"
+    assert loaded.folder == tmp_path
+    assert loaded.reference_path(loaded.models[0], "1") == tmp_path / "reference/credit-1.json"
+
+
+def test_relative_paths_start_in_the_files_folder_and_absolute_ones_stay(load: Load, tmp_path: Path) -> None:
+    assert load(SMALL + "state: {path: state}\n").state.path == tmp_path / "state"
+    assert load(SMALL + "state: {path: /srv/state}\n").state.path == Path("/srv/state")
+
+
+def test_the_environment_wins_over_the_file(load: Load) -> None:
+    loaded = load(
+        SMALL + "kafka: {group_id: file, client_id: kept}\nhttp: {port: 1}\n",
+        DRIFTD_KAFKA__GROUP_ID="environment",
+        DRIFTD_KAFKA__BOOTSTRAP_SERVERS="a:9092, b:9093",
+        DRIFTD_HTTP__HOST="0.0.0.0",  # noqa: S104  # a setting's value, nothing listens
+        DRIFTD_HTTP__PORT="8080",
+        DRIFTD_WINDOWS__PANE="5s",
+        DRIFTD_OUTPUTS__ALERTS_TOPIC="null",
+        DRIFTD_SHOW_VALUES="false",
+        HOME="/nowhere",
+    )
+    assert (loaded.kafka.group_id, loaded.kafka.client_id) == ("environment", "kept")
+    assert loaded.kafka.bootstrap_servers == ("a:9092", "b:9093")
+    assert (loaded.http.host, loaded.http.port) == ("0.0.0.0", 8080)  # noqa: S104  # a setting's value
+    assert (loaded.windows.pane, loaded.outputs.alerts_topic, loaded.show_values) == (5_000_000, None, False)
+
+
+def test_lists_in_the_environment_are_json_and_no_file_is_needed() -> None:
+    loaded = load_settings(
+        None,
+        {
+            "DRIFTD_KAFKA__BOOTSTRAP_SERVERS": '["a:9092"]',
+            "DRIFTD_INPUTS": '[{"topic": "events"}]',
+            "DRIFTD_MODELS": '[{"name": "credit", "reference": "c.json", "positive": "bad"}]',
+        },
+    )
+    assert loaded.kafka.bootstrap_servers == ("a:9092",)
+    assert (loaded.inputs[0].topic, loaded.models[0].positive) == ("events", "bad")
+    assert loaded.folder == Path.cwd()
+
+
+@pytest.mark.parametrize("text", ['{"a":' * 700 + "1" + "}" * 700, "[" * 900 + "]" * 900, '{"a":' * 20_000])
+def test_what_is_nested_without_end_in_the_environment_is_a_fault(load: Load, text: str) -> None:
+    assert faults_of(load, DRIFTD_KAFKA=text) == [
+        "kafka: no mapping; write name: value lines under it (from DRIFTD_KAFKA)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "held"),
+    [
+        ("committed", "committed"),
+        ("2026-11-22T10:00:00Z", 1_795_341_600_000),
+        ("2026-11-22T11:00:00.250+01:00", 1_795_341_600_250),
+        ("1795341600000", 1_795_341_600_000),
+    ],
+)
+def test_a_start_is_a_word_or_milliseconds(load: Load, start: str, held: object) -> None:
+    assert load(SMALL + f"kafka: {{start: {start}}}\n").kafka.start == held
+    assert load(DRIFTD_KAFKA__START=start).kafka.start == held
+
+
+def test_the_brokers_version_is_held_as_numbers(load: Load) -> None:
+    assert load(SMALL + 'kafka: {api_version: "2.3"}\n').kafka.api_version == (2, 3)
+
+
+def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load: Load) -> None:
+    faults = faults_of(
+        load,
+        """
+        windows: {pain: 10s, idle_after: 0s, max_skew: 60}
+        inputs:
+          - {topic: events, format: kserve, model: credti}
+          - {topic: events}
+        outputs: {alerts_topic: events}
+        models:
+          - {name: credit, reference: c.json, budget: {per: 30 dayz}, versions: [1], labels: {horizon: 2h}}
+          - {name: credit, reference: 'r-{verison}.json', severity: {missing: pag}}
+          - {name: other}
+        """,
+        DRIFTD_HTTP__PORT="x",
+        DRIFTD_KAFKA__GRUOP_ID="y",
+    )
+    assert set(faults) == {
+        "windows.pain: no such setting; did you mean windows.pane?",
+        "windows.idle_after: '0s' is no time at all; write 30d, 12h, 15m",
+        "windows.max_skew: 60 is not a duration; write 30d, 12h, 15m",
+        "inputs[0].format: kserve: not in this version",
+        "inputs[0].model: 'credti' is none of models; did you mean 'credit'?",
+        "inputs[1].topic: 'events' stands in inputs[0] too; keep one",
+        "outputs.alerts_topic: 'events' is an input too; write another topic",
+        "models[0].budget.per: '30 dayz' is not a duration; write 30d, 12h, 15m",
+        "models[0].versions[0]: 1 is no text; put it in quotes",
+        "models[0].labels: not in this version",
+        "models[1].name: 'credit' stands in models[0] too; keep one",
+        "models[1].reference: 'r-{verison}.json' is no path of a reference; write reference/credit-{version}.json",
+        "models[1].severity.missing: 'pag' is none of 'page', 'ticket' or 'info'",
+        "models[2].reference: missing; it is needed",
+        "http.port: 'x' is no whole number (from DRIFTD_HTTP__PORT)",
+        "DRIFTD_KAFKA__GRUOP_ID: no such setting; did you mean DRIFTD_KAFKA__GROUP_ID?",
+    }
+    assert len(faults) == len(set(faults))
+
+
+@pytest.mark.parametrize(
+    ("added", "fault"),
+    [
+        ("retire_after: 24h", "retire_after: not in this version"),
+        ("limits: {rejected_share: 0.5}", "limits.rejected_share: not in this version"),
+        ("unknown_models: warmup", "unknown_models: warmup: not in this version"),
+        ("state: {store: kafka}", "state.store: kafka: not in this version"),
+        ("unknown_models: maybe", "unknown_models: 'maybe' is none of 'ignore' or 'reject'"),
+        ("http: {port: true}", "http.port: true is no number"),
+        ("http: {port: 70000}", "http.port: 70000 is above 65535"),
+        ("http: 80", "http: no mapping; write name: value lines under it"),
+        ("id_memory: 1.5", "id_memory: 1.5 is no whole number"),
+        ("id_memory: -1", "id_memory: -1 is below 0"),
+        ("budget: {pages: 0}", "budget.pages: 0 is not above 0"),
+        ("budget: {pages: .nan}", "budget.pages: nan is no number"),
+        ("show_values: 7", "show_values: 7 is neither true nor false"),
+        ("kafka: {group_id: ''}", "kafka.group_id: is empty; write some text"),
+        ("kafka: {bootstrap_servers: []}", "kafka.bootstrap_servers: is empty; one is needed"),
+        ("kafka: {bootstrap_servers: [a:b]}", "kafka.bootstrap_servers[0]: no address of a broker; write host:9092"),
+        ("kafka: {api_version: 2.3}", 'kafka.api_version: 2.3 is no version of a broker; write "2.3"'),
+        (
+            "kafka: {start: 1795341600}",
+            "kafka.start: 1795341600 is no Unix time in milliseconds; write 1763805600000 or 2025-11-22T10:00:00Z",
+        ),
+        (
+            "outputs: {alerts_topic: a b}",
+            "outputs.alerts_topic: 'a b' is no name of a topic; write up to 249 of A-Z a-z 0-9 . _ -",
+        ),
+        (
+            "outputs: {alerts_topic: x, rejects_topic: x}",
+            "outputs.rejects_topic: 'x' is alerts_topic too; write another topic or null",
+        ),
+        ("zzz: 1", None),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None) -> None:
+    faults = faults_of(load, SMALL + added + "\n")
+    assert len(faults) == 1
+    assert faults[0] == fault or (fault is None and faults[0].startswith("zzz: no such setting; known here: kafka, "))
+
+
+@pytest.mark.parametrize(
+    ("setting", "fault"),
+    [
+        *((f"{name}: x", f"{name}: not in this version") for name in (
+            "segments", "labels", "costs", "timezone", "silence", "exclude", "detectors", "tolerance", "fairness")),
+        ("reference: {warmup: 10000}", "reference.warmup: not in this version"),
+        ("features: {A: {direction: up}}", "features.A.direction: not in this version"),
+        ("features: {A: {kind: vector}}", "features.A.kind: vector: not in this version"),
+        ("features: {A.b: {kind: text}}", "features['A.b'].kind: text: not in this version"),
+        ("severity: {performance: page}", "severity.performance: not in this version"),
+        ("least_effect: {cost: 1}", "least_effect.cost: not in this version"),
+        ("least_effect: {missing: -1}", "least_effect.missing: -1 is below 0"),
+        ("features: {A: {knid: numeric}}", "features.A.knid: no such setting; did you mean models[0].features.A.kind?"),
+        ("features: {A: null}", "features.A: no mapping; write name: value lines under it"),
+        ("runbook: ftp://x", "runbook: no address; write https://host/path"),
+        ("positive: [1]", "positive: [1] is no class; write a number, a text or a boolean"),
+        ("versions: ['1', '1']", "versions[1]: '1' stands twice; keep one"),
+        ("name: \"a\\tb\"", "name: 'a\\tb' holds a control character"),
+    ],
+)  # fmt: skip
+def test_a_models_wrong_setting_has_one_fault(load: Load, setting: str, fault: str) -> None:
+    reference = "" if setting.startswith("reference") else "reference: c.json, "
+    name = "" if setting.startswith("name") else "name: m, "
+    faults = faults_of(load, f"inputs: [{{topic: events}}]\nmodels: [{{{name}{reference}{setting}}}]\n")
+    assert faults == [f"models[0].{fault}"]
+
+
+def test_a_models_settings_have_to_go_together(load: Load) -> None:
+    faults = faults_of(
+        load,
+        """
+        inputs: [{topic: events}]
+        models: [{name: m, reference: 'r-{version}.json', versions: ['1', a b], task: regression, positive: 1}]
+        """,
+    )
+    assert faults == [
+        "models[0].positive: means nothing for task: regression; leave it out",
+        "models[0].versions[1]: 'a b' cannot fill {version} in reference; write up to 64 of A-Z a-z 0-9 . _ -",
+    ]
+
+
+def test_inputs_and_models_are_needed(load: Load) -> None:
+    assert faults_of(load, "") == ["inputs: missing; it is needed", "models: missing; it is needed"]
+    assert faults_of(load, "inputs: []\nmodels: []\n") == [
+        "inputs: is empty; one is needed",
+        "models: is empty; one is needed",
+    ]
+
+
+def test_a_name_that_stands_twice_is_a_fault_beside_the_others(load: Load) -> None:
+    faults = faults_of(load, SMALL + "http: {port: 1}\nhttp: {prot: 1}\n")
+    assert len(faults) == 2
+    assert faults[0].endswith("settings.yaml: line 4, column 1: 'http' stands twice; keep one")
+    assert faults[1] == "http.prot: no such setting; did you mean http.port?"
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"\xff\xfe", "byte 1 is not UTF-8"),
+        (b"- a\n", "no mapping; write name: value lines, as driftd settings shows them"),
+        (b"a: [\n", "line 2, column 1: expected the node content, but found '<stream end>'"),
+        (b"#" * (LARGEST_BYTES + 1), f"larger than {LARGEST_BYTES} bytes"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_that_cannot_be_taken_is_the_only_news_beside_unknown_variables(
+    tmp_path: Path, data: bytes | None, fault: str
+) -> None:
+    file = tmp_path / "settings.yaml"
+    if data is not None:
+        file.write_bytes(data)
+    with pytest.raises(UsageError) as caught:
+        load_settings(file, {"DRIFTD_HTTP_PORT": "1"})
+    assert caught.value.faults == (
+        f"{file}: {fault}",
+        "DRIFTD_HTTP_PORT: no such setting; did you mean DRIFTD_HTTP__PORT?",
+    )
+
+
+def test_a_variable_for_what_is_not_in_this_version_is_refused_by_name(load: Load) -> None:
+    assert faults_of(
+        load, DRIFTD_RETIRE_AFTER="1h", DRIFTD_LIMITS__REJECTED_SHARE="1", DRIFTD_STATE__STORE="kafka"
+    ) == [
+        "DRIFTD_LIMITS__REJECTED_SHARE: not in this version",
+        "DRIFTD_RETIRE_AFTER: not in this version",
+        "state.store: kafka: not in this version (from DRIFTD_STATE__STORE)",
+    ]
+
+
+def test_what_kubernetes_sets_for_a_service_named_driftd_is_no_setting(load: Load) -> None:
+    links = {
+        "DRIFTD_SERVICE_HOST": "10.0.0.1",
+        "DRIFTD_SERVICE_PORT": "9747",
+        "DRIFTD_SERVICE_PORT_METRICS": "9747",
+        "DRIFTD_PORT": "tcp://10.0.0.1:9747",
+        "DRIFTD_PORT_9747_TCP": "tcp://10.0.0.1:9747",
+        "DRIFTD_PORT_9747_TCP_ADDR": "10.0.0.1",
+        "DRIFTD_METRICS_SERVICE_HOST": "10.0.0.1",
+        "DRIFTD_METRICS_PORT": "tcp://10.0.0.1:9747",
+    }
+    assert load(**links) == load()
+
+
+def test_settings_of_a_protocol_that_is_not_spoken_are_faults(load: Load) -> None:
+    assert faults_of(load, SMALL + "kafka: {security: {ssl_keyfile: k.pem, sasl_username: me}}\n") == [
+        "kafka.security.sasl_username: means nothing with PLAINTEXT; write protocol: SASL_SSL or leave it out",
+        "kafka.security.ssl_keyfile: means nothing with PLAINTEXT; write protocol: SSL or leave it out",
+        "kafka.security.ssl_certfile: missing, and ssl_keyfile needs it; write the path of a PEM file",
+    ]
+    assert faults_of(load, SMALL + "kafka: {security: {protocol: SASL_PLAINTEXT}}\n") == [
+        "kafka.security.sasl_mechanism: missing, and SASL_PLAINTEXT needs it; write PLAIN",
+        "kafka.security.sasl_username: missing, and SASL_PLAINTEXT needs it; write a name",
+        "kafka.security.sasl_password: missing, and SASL_PLAINTEXT needs it; write sasl_password_file: a path",
+    ]
+
+
+def test_a_secret_comes_by_environment(load: Load) -> None:
+    loaded = load(**SASL, DRIFTD_KAFKA__SECURITY__SASL_PASSWORD=CANARY)
+    assert loaded.kafka.security.sasl_password == SecretStr(CANARY)
+
+
+def test_a_secret_comes_from_a_file_of_its_own_without_the_line_end(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(f" {CANARY} \n", encoding="utf-8")
+    loaded = load(SMALL + "kafka: {security: {sasl_password_file: password}}\n", **SASL)
+    assert loaded.kafka.security.sasl_password == SecretStr(f" {CANARY} ")
+    assert loaded.kafka.security.sasl_password_file == tmp_path / "password"
+
+
+def test_a_secrets_file_that_gives_none_is_a_fault(load: Load, tmp_path: Path) -> None:
+    text = SMALL + "kafka: {security: {sasl_password_file: password}}\n"
+    path = "kafka.security.sasl_password_file"
+    assert faults_of(load, text, **SASL) == [f"{path}: cannot be read: No such file or directory"]
+    (tmp_path / "password").write_bytes(b"\n")
+    assert faults_of(load, text, **SASL) == [f"{path}: is empty"]
+    (tmp_path / "password").write_bytes(b"\xff")
+    assert faults_of(load, text, **SASL) == [f"{path}: is not UTF-8"]
+    (tmp_path / "password").write_text("x", encoding="utf-8")
+    assert faults_of(load, text, **SASL, DRIFTD_KAFKA__SECURITY__SASL_PASSWORD=CANARY) == [
+        f"{path}: sasl_password is set too; keep one"
+    ]
+
+
+def test_a_secret_in_the_settings_file_is_a_fault(load: Load) -> None:
+    text = SMALL + f"kafka: {{security: {{sasl_password: {CANARY}, ssl_key_password: {CANARY}}}}}\n"
+    faults = faults_of(load, text, **(SASL | {"DRIFTD_KAFKA__SECURITY__PROTOCOL": "SASL_SSL"}))
+    assert faults == [
+        f"kafka.security.{name}: a secret may not stand in this file; set DRIFTD_KAFKA__SECURITY__{name.upper()}"
+        f" or write {name}_file: a path"
+        for name in ("sasl_password", "ssl_key_password")
+    ]
+
+
+def test_settings_show_no_secret(load: Load) -> None:
+    loaded = load(**SASL, DRIFTD_KAFKA__SECURITY__SASL_PASSWORD=CANARY)
+    security = loaded.kafka.security
+    assert security.sasl_password is not None
+    assert security.sasl_password.get_secret_value() == CANARY
+    for thing in (loaded, loaded.kafka, security, security.sasl_password, loaded.model_dump()):
+        assert CANARY not in repr(thing) + str(thing)
+    assert CANARY not in loaded.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"DRIFTD_KAFKA__SECURITY__SASL_PASSWORD": CANARY},
+        {"DRIFTD_KAFKA__SECURITY__SASL_PASSWORD": CANARY, "DRIFTD_KAFKA__GROUP_ID": ""},
+        {"DRIFTD_KAFKA__SECURITY": CANARY},
+        {"DRIFTD_KAFKA": CANARY},
+        {"DRIFTD_KAFKA": json.dumps({"security": {"sasl_password": [CANARY]}})},
+        {"DRIFTD_KAFKA": json.dumps({"security": {"sasl_pasword": CANARY}})},
+        {"DRIFTD_KAFKA": '{"security": {"sasl_password": "' + CANARY},
+        {"DRIFTD_KAFKA__SECURITY__PROTOCOL": CANARY},
+        {"DRIFTD_KAFKA__SECURITY__SASL_PASWORD": CANARY},
+        {"DRIFTD_KAFKA__BOOTSTRAP_SERVERS": f"user:{CANARY}@host:9092"},
+        {"DRIFTD_SASL_PASSWORD": CANARY},
+    ],
+)
+def test_no_fault_and_no_traceback_shows_a_secret(load: Load, environ: dict[str, str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(**environ)
+    assert CANARY not in str(caught.value)
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_no_yaml_value_near_a_secret_is_shown(load: Load) -> None:
+    for security in (CANARY, f"[{CANARY}]", f"{{protocol: {CANARY}}}", f"{{sasl_password: [{CANARY}]}}"):
+        assert CANARY not in "".join(faults_of(load, SMALL + f"kafka: {{security: {security}}}\n"))
+
+
+def test_pydantics_own_error_shows_no_value() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Kafka.model_validate({"security": {"sasl_password": CANARY, "protocol": CANARY}})
+    assert CANARY not in str(caught.value)

@@ -1,0 +1,66 @@
+"""The printed reference: complete, and itself a settings file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.settings import Settings
+from monitor.settings_file import load_settings
+from monitor.settings_later import NOT_IN_THIS_VERSION
+from monitor.settings_reference import settings_reference
+from monitor.settings_shape import items_of, part_of
+from monitor.settings_types import Part
+
+
+def _parts(part: type[Part]) -> Iterator[type[Part]]:
+    yield part
+    for field in part.model_fields.values():
+        below = part_of(field.annotation) or part_of(items_of(field.annotation))
+        if below is not None:
+            yield from _parts(below)
+
+
+def test_every_setting_stands_in_it_with_its_help() -> None:
+    text = settings_reference()
+    words = " ".join(re.sub(r"[#\s]+", " ", text).split())
+    for part in _parts(Settings):
+        for name, field in part.model_fields.items():
+            assert re.search(rf"^[# -]*{name}:", text, re.MULTILINE), (part, name)
+            assert field.description, (part, name)
+            assert " ".join(field.description.split()) in words, (part, name)
+
+
+def test_every_name_that_is_not_in_this_version_stands_in_it() -> None:
+    lines = settings_reference().splitlines()
+    assert [row for row in NOT_IN_THIS_VERSION if f"#   {row}" not in lines] == []
+
+
+def test_it_is_a_settings_file_of_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(settings_reference(), encoding="utf-8")
+    loaded = load_settings(file, {})
+    small = tmp_path / "small.yaml"
+    small.write_text(
+        "inputs: [{topic: model-events}]\nmodels: [{name: credit, reference: 'reference/credit-{version}.json'}]\n",
+        encoding="utf-8",
+    )
+    assert loaded == load_settings(small, {})
+
+
+def test_its_commented_settings_are_taken_too(tmp_path: Path) -> None:
+    text = settings_reference()
+    for old, new in (("# features:", "features:"), ("#   <name>:", "  AGE:"), ("#     mute: false", "    mute: true")):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    file = tmp_path / "settings.yaml"
+    file.write_text(text, encoding="utf-8")
+    assert load_settings(file, {}).models[0].features["AGE"].mute
+
+
+@pytest.mark.parametrize("line", settings_reference().splitlines())
+def test_no_line_is_too_wide_for_a_terminal(line: str) -> None:
+    assert len(line) <= 130
