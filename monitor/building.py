@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,13 +19,14 @@ from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
 from monitor.judge.ladder import BaseWindow
 from monitor.pipeline import Pipeline, ToNowhere
-from monitor.records import Change, RecordBatch, Source
+from monitor.records import RecordBatch, Source
 from monitor.reference.build import BaseWindow as CountedWindow
 from monitor.reference.build import Survey, assemble, plan_columns
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Column, Reference
 from monitor.settings import Settings
 from monitor.stats.bins import FACTS, width_of
+from monitor.upto import UpTo
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,12 @@ class Stretch:
 
 @dataclass(slots=True)
 class _FirstPass:
-    """What the survey found, and the last offset of each partition that belongs to the reference."""
+    """What the survey found, and where each partition's part of the reference ends."""
 
     survey: Survey = field(default_factory=Survey)
     predictions: int = 0
     events: int = 0
-    last: dict[Partition, int] = field(default_factory=dict)
+    ends: dict[Partition, int] = field(default_factory=dict)
 
 
 class Closeable(Source, Protocol):
@@ -81,7 +82,7 @@ def build_reference(
     positive = canonical(model.positive)
     source = open_source()
     try:
-        collector = _count(settings, key, columns, _UpTo(source, found.last), clock, stretch, task, positive)
+        collector = _count(settings, key, columns, UpTo(source, found.ends, {}), clock, stretch, task, positive)
     finally:
         source.close()
     rest = collector.base.open.tally if collector.base.open is not None else None
@@ -112,7 +113,7 @@ def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch)
                     done = True
                     break
                 if stretch.holds(_time(event, batch, index)):
-                    found.last[batch.partition] = batch.offsets[index]
+                    found.ends[batch.partition] = batch.offsets[index] + 1
                     _add(found, event, positive)
         done = done or ended
     return found
@@ -159,39 +160,6 @@ def _add(found: _FirstPass, event: dict[str, Any], positive: str) -> None:
         float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None,
         prediction if isinstance(prediction, (str, int, float, bool)) else None,
     )
-
-
-class _UpTo:
-    """A source that ends, partition by partition, behind a last offset."""
-
-    def __init__(self, source: Source, last: dict[Partition, int]) -> None:
-        self._source = source
-        self._last = last
-        self._passed: set[Partition] = set()
-
-    def partitions(self) -> list[Partition]:
-        return [partition for partition in self._source.partitions() if partition in self._last]
-
-    def changes(self) -> list[Change]:
-        return self._source.changes()
-
-    def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
-        cut = (self._cut(batch) for batch in self._source.poll({*paused, *self._passed}))
-        return [batch for batch in cut if len(batch)]
-
-    def _cut(self, batch: RecordBatch) -> RecordBatch:
-        last = self._last.get(batch.partition, -1)
-        n = int(np.searchsorted(np.array(batch.offsets), last, side="right"))
-        if n < len(batch) or batch.offsets[-1] >= last:
-            self._passed.add(batch.partition)
-        times = None if batch.times_ms is None else batch.times_ms[:n]
-        return replace(batch, values=batch.values[:n], offsets=batch.offsets[:n], times_ms=times)
-
-    def at_end(self, partition: Partition) -> bool:
-        return partition in self._passed or self._source.at_end(partition)
-
-    def ended(self) -> bool:
-        return self._source.ended() or self._passed >= set(self._last)
 
 
 class _Collector:

@@ -36,8 +36,8 @@ MAX_AHEAD_US: Final = HOUR_US
 class Outputs(Protocol):
     """Where the pipeline writes to. Each call raises OutsideTrouble when what it was given is not safe yet."""
 
-    def reject(self, letters: Sequence[DeadLetter]) -> None:
-        """Take dead letters."""
+    def reject(self, letter: DeadLetter) -> None:
+        """Take a dead letter."""
 
     def rejects_safe(self) -> None:
         """Come back when all dead letters are acknowledged."""
@@ -97,6 +97,7 @@ class Pipeline:
         self.accepted: Counter[tuple[ModelKey, str]] = Counter()
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
         self.dead_letters = 0
+        self._letters: deque[DeadLetter] = deque()
         self._shapes: dict[ModelKey, Shape | None] = {}
         self._decoders: dict[str, NativeDecoder] = {}
         self._started = clock.monotonic()
@@ -110,6 +111,7 @@ class Pipeline:
         Raises:
             OutsideTrouble: something outside failed; the turn may be made again.
         """
+        self._send_letters()
         for change in self._source.changes():
             self._apply(change)
         read = self.count(self._source.poll(self.too_far_ahead()))
@@ -144,6 +146,7 @@ class Pipeline:
         3. The transitions are sent and acknowledged: never known to others before the state knows them.
         4. The group's offsets follow, as a mirror for others.
         """
+        self._send_letters()
         self._outputs.rejects_safe()  # 1
         self._outputs.save(self.to_state())  # 2
         unsent = list(self.fleet.unsent)
@@ -247,9 +250,14 @@ class Pipeline:
             letters += [
                 self._letter(batch, places[offset], "unknown_model", message, ()) for offset in taken.unknown_offsets
             ]
-        if letters:
-            self._outputs.reject(letters)
-            self.dead_letters += len(letters)
+        self._letters.extend(letters)
+
+    def _send_letters(self) -> None:
+        """Counting never waits for the rejects topic; reading on does."""
+        while self._letters:
+            self._outputs.reject(self._letters[0])
+            self._letters.popleft()
+            self.dead_letters += 1
 
     def _letter(
         self, batch: RecordBatch, index: int, reason: str, message: str, indices: tuple[int, ...]
@@ -312,8 +320,8 @@ class ToNowhere:
     def __init__(self, tell: Callable[[Transition], object]) -> None:
         self._tell = tell
 
-    def reject(self, letters: Sequence[DeadLetter]) -> None:
-        """Drop them: they are counted."""
+    def reject(self, letter: DeadLetter) -> None:
+        """Drop it: it is counted."""
 
     def rejects_safe(self) -> None:
         """Nothing is kept."""

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from monitor.errors import UsageError
-from monitor.settings import Settings
+from monitor.settings import Kafka, Settings
 from monitor.settings_faults import faults_of, nearest, place
 from monitor.settings_later import refused
 from monitor.settings_shape import PREFIX, secrets, variable, variables
@@ -37,6 +37,20 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """
     folder = Path.cwd() if path is None else path.absolute().parent
     written, faults = ({}, []) if path is None else _read(path)
+    return _settled(written, folder, faults, environ)
+
+
+def load_kafka(environ: Mapping[str, str]) -> Kafka:
+    """Where Kafka is, by the environment alone: for commands that need no models.
+
+    Raises:
+        UsageError: as `load_settings`.
+    """
+    rest: dict[str, Plain] = {"inputs": [{"topic": "none"}], "models": [{"name": "none", "reference": "none"}]}
+    return _settled(rest, Path.cwd(), [], environ).kafka
+
+
+def _settled(written: dict[str, Plain] | None, folder: Path, faults: list[str], environ: Mapping[str, str]) -> Settings:
     faults += _unknown_variables(environ)
     if written is None:
         raise UsageError(faults)

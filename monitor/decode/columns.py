@@ -91,7 +91,7 @@ class Group:
     label: list[object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rejected:
     """What is wrong with one record.
 

@@ -223,11 +223,9 @@ def _id_keys(columns: Columns) -> NDArray[np.uint64]:
     count = len(columns.id)
     if len(seeds) == 1 and UNSET not in set(columns.id):
         names = cast("tuple[str, ...]", columns.id)
-        keys = np.fromiter(map(digest, map(str.encode, names), repeat(next(iter(seeds.values())))), np.uint64, count)
-        keys[keys == 0] = 1
-        return keys
+        return np.fromiter(map(digest, map(str.encode, names), repeat(next(iter(seeds.values())))), np.uint64, count)
     each = zip(columns.model, columns.version, columns.id, strict=True)
-    found = (0 if name is UNSET else digest(name.encode(), seeds[model, version]) or 1 for model, version, name in each)
+    found = (0 if name is UNSET else digest(name.encode(), seeds[model, version]) for model, version, name in each)
     return np.fromiter(found, np.uint64, count)
 
 

@@ -32,10 +32,13 @@ MAX_DEPTH: Final = 500
 #: digits that an integer may have before it is infinite as a float anyway
 _INTEGER_DIGITS: Final = 400
 
+#: what only Python's parser takes: floats that are not finite, halves of surrogate pairs
+_ONLY_PYTHON_READS: Final = (b"NaN", b"Infinity", b"\\u")
+
 _STRUCTURE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """What a record holds: its good events, and how many bad ones. `error` is the first one's.
 
@@ -170,12 +173,16 @@ def parse(value: bytes, limits: Limits) -> object:
 
 
 def parse_quickly(value: bytes, limits: Limits) -> object:
-    """The same as `parse`: what the faster parser refuses is asked again of Python's own."""
+    """The same as `parse`, by a faster parser; where it knows less, Python's own is asked again."""
     _text(value, limits)
     try:
         return msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.ValidationError, RecursionError):  # a number beyond its range, or too little stack
         return parse(value, limits)
+    except msgspec.DecodeError:
+        if any(mark in value for mark in _ONLY_PYTHON_READS):
+            return parse(value, limits)
+        raise rejected("json") from None
 
 
 def rejected(reason: str) -> RejectedRecord:

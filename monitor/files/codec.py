@@ -1,6 +1,6 @@
 """State as bytes: explicit, versioned, exact, and never able to run code (no pickle).
 
-The bytes are one version byte and one MessagePack value (https://github.com/msgpack/msgpack/blob/master/spec.md).
+The bytes are one version byte and one MessagePack value.
 Two extension types carry what MessagePack lacks:
 
     1  an integer beyond 64 bits      two's complement, big endian

@@ -55,6 +55,7 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (kafka_errors.IllegalSaslStateError, "the listener wants no SASL; check kafka.security.protocol and the port"),
     (kafka_errors.SecurityDisabledError, "the brokers have no access lists; nothing can be asked about rights"),
     (kafka_errors.InvalidTopicError, "the brokers do not take this topic's name"),
+    (kafka_errors.InvalidRecordError, "the topic does not take such a record; a compacted one wants keys"),
     (kafka_errors.InvalidGroupIdError, "the brokers do not take this name; check kafka.group_id"),
     (kafka_errors.InvalidReplicationFactorError, "the cluster has fewer brokers than replicas asked for"),
     (kafka_errors.InvalidPartitionsError, "the brokers do not take this number of partitions"),

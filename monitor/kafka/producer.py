@@ -25,6 +25,7 @@ MOST_BYTES: Final = 1_000_000
 _MOST_KEPT_BYTES: Final = 32 << 20
 _TOO_LARGE: Final = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
 _WATCHDOG_MARGIN_S: Final = 5.0
+_FULL_FLUSH_S: Final = 5.0
 
 
 class Message(NamedTuple):
@@ -79,13 +80,16 @@ class Outbox:
         `smaller` is sent in its place when the brokers find it too large.
 
         Raises:
-            OutsideTrouble: more than 32 MiB wait and a flush did not help; the message was not taken.
+            OutsideTrouble: more than 32 MiB wait and a flush of 5 s did not help; the message was not taken.
+            OutsideRefusal: the message is too large and there is no smaller one; it was not taken.
         """
         if self._kept_bytes > _MOST_KEPT_BYTES:
-            self.flush(self._delivery_s or 30.0)
+            self.flush(_FULL_FLUSH_S)
         kept = _Kept(message, smaller, self._monotonic())
+        if message.size() > MOST_BYTES:
+            self._shrink(kept)
         self._kept.append(kept)
-        self._kept_bytes += message.size()
+        self._kept_bytes += kept.message.size()
         if self._all_submitted:
             self._all_submitted = self._submit(kept)
 
@@ -117,9 +121,7 @@ class Outbox:
             return
         close_quietly(lambda: producer.close(timeout=timeout_s))
         sender = getattr(producer, "_sender", None)
-        if (
-            sender is not None and sender.is_alive()
-        ):  # close gives up while something is under way, and leaves it running
+        if sender is not None and sender.is_alive():  # close gave up on what is under way and left it running
             sender.force_close()
 
     def _submit_all(self) -> None:

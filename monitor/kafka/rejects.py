@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from monitor.kafka.producer import MOST_BYTES, Message, Outbox
+from monitor.kafka.producer import Message, Outbox
 from monitor.records import DeadLetter
 
 _CONNECT: Final = "__connect.errors."
@@ -36,10 +36,7 @@ class DeadLetters:
             OutsideTrouble: the outbox is full and the brokers do not take it; the letter was not taken.
         """
         whole, digest = dead_letter_messages(letter, self._topic, self._group_id)
-        if whole.size() > MOST_BYTES:
-            self._outbox.send(digest)
-        else:
-            self._outbox.send(whole, smaller=digest)
+        self._outbox.send(whole, smaller=digest)
 
 
 def dead_letter_messages(letter: DeadLetter, topic: str, group_id: str) -> tuple[Message, Message]:

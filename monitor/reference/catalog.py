@@ -114,6 +114,14 @@ class Catalog:
         )
         return Admission(ACCEPTED, "", lateness)
 
+    def references(self) -> list[tuple[ModelKey, Reference]]:
+        """Every reference that was read, by model and version (`*`: every version)."""
+        return [
+            (ModelKey(model, version), reference)
+            for model, versions in self._references.items()
+            for version, reference in sorted(versions.items())
+        ]
+
     def met(self) -> list[ModelKey]:
         """Model versions met so far, in that order."""
         return list(self._monitored)

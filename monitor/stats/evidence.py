@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 
 #: a bin is tested alone only when the window is expected to hold this many effective events in it
 MIN_EXPECTED: Final = 20.0
-#: terms of a hypergeometric tail that are summed; the ones behind shrink geometrically
+#: terms of a hypergeometric tail that are summed; the ones behind shrink faster than geometrically and are bounded so
 TAIL_TERMS: Final = 400
 
 
@@ -179,11 +179,14 @@ def _hypergeometric_tail(k: Floats, n: Floats, reference_hits: Floats, m: Floats
     j = k.copy()
     for _ in range(TAIL_TERMS):
         up = (total_hits - j) * (n - j)
-        term = term * np.maximum(up, 0) / ((j + 1) * np.maximum(total - total_hits - n + j + 1, 1))
+        ratio = np.maximum(up, 0) / ((j + 1) * np.maximum(total - total_hits - n + j + 1, 1))
+        term = term * ratio
         ratio_sum += term
         j += 1
         if not (term > 1e-17 * ratio_sum).any():
             break
+    ratio = np.minimum(ratio, 1 - 1e-9)
+    ratio_sum += term * ratio / (1 - ratio)
     return np.where(k <= 0, 1.0, np.minimum(1.0, np.exp(log_first) * ratio_sum))
 
 

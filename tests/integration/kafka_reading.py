@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +13,7 @@ from monitor.clock import SystemClock
 from monitor.events import Partition
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
-from monitor.records import RecordBatch
+from monitor.records import RecordBatch, Source
 from monitor.settings import Kafka
 from tests.real_parts.waiting import wait_until
 
@@ -24,11 +23,9 @@ LEAVES_SOCKETS = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning"
 
 
 @pytest.fixture(autouse=True)
-def sockets_collected() -> Iterator[None]:
-    library = logging.getLogger("kafka")
-    library.propagate = False  # log lines that pytest keeps would keep exceptions, frames and sockets
+def sockets_collected(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
-    library.propagate = True
+    caplog.get_records("call").clear()  # they keep exceptions, and these their frames and sockets
     gc.collect()
 
 
@@ -50,7 +47,7 @@ def source_on(
         source.close()
 
 
-def read_until(source: KafkaSource, enough: Callable[[list[RecordBatch]], object], what: str) -> list[RecordBatch]:
+def read_until(source: Source, enough: Callable[[list[RecordBatch]], object], what: str) -> list[RecordBatch]:
     """Polls until `enough(batches so far)`."""
     batches: list[RecordBatch] = []
 
@@ -62,7 +59,7 @@ def read_until(source: KafkaSource, enough: Callable[[list[RecordBatch]], object
     return batches
 
 
-def read_to_end(source: KafkaSource) -> list[RecordBatch]:
+def read_to_end(source: Source) -> list[RecordBatch]:
     """Polls until every partition is at its end."""
     return read_until(source, lambda _: all(map(source.at_end, source.partitions())), "the end of every partition")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,7 +89,7 @@ def test_a_start_before_the_brokers_waits_for_them(kafka_parts: None) -> None:
         assert len(waits) >= 2
 
 
-def test_a_start_before_the_brokers_can_be_ended(fresh_topic: Callable[[], str]) -> None:
+def test_a_start_before_the_brokers_can_be_ended() -> None:
     settings = settings_for("127.0.0.1:1", request_timeout="2s")
     stop = threading.Event()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 
 import pytest
 
@@ -167,6 +168,36 @@ def test_a_message_that_cannot_be_made_smaller_is_refused(kafka: KafkaBroker, to
     with pytest.raises(OutsideRefusal, match=r"too large.*max\.message\.bytes"):
         outbox.flush(10)
     outbox.close()
+
+
+def test_a_message_above_the_client_s_limit_is_refused_at_once(kafka: KafkaBroker, topic: str) -> None:
+    outbox = Outbox(settings_for(kafka.bootstrap))
+    with pytest.raises(OutsideRefusal, match="too large"):
+        outbox.send(Message(topic, None, b"x" * 1_000_001))
+    assert len(outbox) == 0
+
+
+def test_a_compacted_topic_refuses_a_message_without_key(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(topic, cleanup_policy="compact")
+    outbox = Outbox(settings_for(kafka.bootstrap))
+    outbox.send(Message(topic, None, b"x"))
+    with pytest.raises(OutsideRefusal, match="wants keys"):
+        outbox.flush(10)
+    outbox.close()
+
+
+def test_a_topic_that_is_missing_is_trouble_and_its_messages_wait(kafka: KafkaBroker, topic: str) -> None:
+    outbox = Outbox(settings_for(kafka.bootstrap, request_timeout="2s"))
+    for number in range(3):
+        outbox.send(Message(topic, None, b"%d" % number))
+    began = time.monotonic()
+    with pytest.raises(OutsideTrouble, match="3 messages"):
+        outbox.flush(1)
+    assert time.monotonic() - began < 5, "one message waits for the topic, not each"
+    kafka.create_topic(topic)
+    outbox.flush(10)
+    outbox.close()
+    assert [record.value for record in kafka.records(topic)] == [b"0", b"1", b"2"]
 
 
 def a_transition() -> Transition:

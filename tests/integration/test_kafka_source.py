@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from kafka.structs import TopicPartition as KafkaPartition
 
 from monitor.errors import OutsideRefusal
 from monitor.events import Partition
@@ -125,6 +126,20 @@ def test_records_of_aborted_transactions_are_not_seen_and_control_records_are_pa
         end = kafka.end_offsets(topic)[0]
         assert end == 8, "four records, each with a control record behind it"
         assert source.position(Partition(topic, 0)) == end
+
+
+def test_an_offset_that_comes_again_is_not_given_out_again(kafka: KafkaBroker, topic: str) -> None:
+    kafka.create_topic(topic)
+    kafka.produce(topic, [b"%d" % index for index in range(10)])
+
+    with source_on(settings_for(kafka.bootstrap), topic) as source:
+        first = read_to_end(source)
+        source._consumer.seek(KafkaPartition(topic, 0), 3)
+        kafka.produce(topic, [b"10"])
+        second = read_until(source, values_of, "the record behind those that come again")
+
+    assert offsets_of(first, Partition(topic, 0)) == list(range(10))
+    assert offsets_of(second, Partition(topic, 0)) == [10]
 
 
 def test_compacted_offsets_are_gaps_without_loss(kafka: KafkaBroker, topic: str) -> None:

@@ -313,14 +313,14 @@ def test_a_variable_for_what_is_not_in_this_version_is_refused_by_name(load: Loa
 
 def test_what_kubernetes_sets_for_a_service_named_driftd_is_no_setting(load: Load) -> None:
     links = {
-        "DRIFTD_SERVICE_HOST": "10.0.0.1",
+        "DRIFTD_SERVICE_HOST": "127.0.0.1",
         "DRIFTD_SERVICE_PORT": "9747",
         "DRIFTD_SERVICE_PORT_METRICS": "9747",
-        "DRIFTD_PORT": "tcp://10.0.0.1:9747",
-        "DRIFTD_PORT_9747_TCP": "tcp://10.0.0.1:9747",
-        "DRIFTD_PORT_9747_TCP_ADDR": "10.0.0.1",
-        "DRIFTD_METRICS_SERVICE_HOST": "10.0.0.1",
-        "DRIFTD_METRICS_PORT": "tcp://10.0.0.1:9747",
+        "DRIFTD_PORT": "tcp://127.0.0.1:9747",
+        "DRIFTD_PORT_9747_TCP": "tcp://127.0.0.1:9747",
+        "DRIFTD_PORT_9747_TCP_ADDR": "127.0.0.1",
+        "DRIFTD_METRICS_SERVICE_HOST": "127.0.0.1",
+        "DRIFTD_METRICS_PORT": "tcp://127.0.0.1:9747",
     }
     assert load(**links) == load()
 

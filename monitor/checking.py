@@ -1,0 +1,99 @@
+"""`driftd check`: what holds and what does not, before anything runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.kafka.topics import ClusterFacts, create_command, create_topics, describe_cluster
+from monitor.reference.catalog import Catalog
+from monitor.settings import Settings
+
+OK, BAD, NOTE, MADE = "ok", "BAD", "note", "made"
+#: how long a check waits for the brokers
+ANSWER_SECONDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table: does it hold, what, and more about it."""
+
+    verdict: str
+    what: str
+    more: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verdict:<5} {self.what:<34} {self.more}".rstrip()
+
+
+def check_offline(settings: Settings, catalog: Catalog) -> Iterator[Line]:
+    """References and the state's folder; faults of the settings were raised before."""
+    yield Line(OK, "settings", f"{len(settings.models)} models, {len(settings.inputs)} inputs")
+    for key, reference in catalog.references():
+        learned = [level for level in reference.levels if level.learned]
+        reach = (
+            f"distributions page up to {learned[-1].events:,.0f} events" if learned else "distributions: tickets only"
+        )
+        yield Line(
+            OK if learned else NOTE, f"reference {key.model} {key.version}", f"{reference.events:,} events; {reach}"
+        )
+    if settings.state.store == "directory":
+        yield _state_line(settings)
+
+
+def _state_line(settings: Settings) -> Line:
+    path = settings.state.path
+    existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return Line(OK, "state folder", str(path))
+    return Line(BAD, "state folder", f"{existing} is not writable; give it to this user or set state.path")
+
+
+def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
+    """Brokers, topics, partitions and rights. With `create`, output topics that are missing are made.
+
+    Raises:
+        OutsideTrouble: no answer; OutsideRefusal: refused for good.
+    """
+    inputs = [entry.topic for entry in settings.inputs]
+    outputs = [topic for topic in (settings.outputs.alerts_topic, settings.outputs.rejects_topic) if topic]
+    facts = describe_cluster(settings.kafka, [*inputs, *outputs])
+    yield Line(OK, "kafka", f"cluster {facts.cluster_id} by {', '.join(settings.kafka.bootstrap_servers)}")
+    made: list[str] = []
+    if create:
+        made = create_topics(settings.kafka, [name for name in outputs if name in facts.missing])
+        facts = describe_cluster(settings.kafka, [*inputs, *outputs])
+    for name in inputs:
+        yield _topic_line("input", name, facts, settings, "READ")
+    for name in outputs:
+        line = _topic_line("output", name, facts, settings, "WRITE")
+        yield Line(MADE, line.what, line.more) if name in made and line.verdict == OK else line
+
+
+def _topic_line(role: str, name: str, facts: ClusterFacts, settings: Settings, operation: str) -> Line:
+    what = f"{role} topic {name}"
+    topic = facts.topics.get(name)
+    if topic is None:
+        remedy = "driftd check --create-topics, or " if role == "output" else ""
+        return Line(BAD, what, f"does not exist; make it: {remedy}{create_command(name, settings.kafka)}")
+    if topic.leaderless:
+        return Line(BAD, what, f"partitions without a leader: {sorted(topic.leaderless)}")
+    if topic.operations and operation not in topic.operations:
+        return Line(BAD, what, f"this user may not {operation} it")
+    return Line(OK, what, f"{topic.partitions} partitions")
+
+
+def check_lines(settings: Settings, catalog: Catalog, *, offline: bool, create: bool) -> Iterator[Line]:
+    """The whole table."""
+    yield from check_offline(settings, catalog)
+    if offline:
+        return
+    try:
+        yield from check_kafka(settings, create=create)
+    except OutsideRefusal as refusal:
+        yield Line(BAD, "kafka", str(refusal))
+    except OutsideTrouble as trouble:
+        yield Line(BAD, "kafka", f"{trouble}; check kafka.bootstrap_servers and that the brokers run")

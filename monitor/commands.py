@@ -1,0 +1,241 @@
+"""What each command does: reads its arguments, calls the rooms above, says what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from monitor import __version__
+from monitor.building import Stretch, build_reference
+from monitor.checking import BAD, check_lines
+from monitor.clock import SystemClock, parse_rfc3339
+from monitor.daemon import Daemon
+from monitor.errors import DriftdError, UsageError
+from monitor.events import ModelKey
+from monitor.files.directory import StateDirectory
+from monitor.files.records import RecordingWriter
+from monitor.findings import SEVERITY_RANK
+from monitor.log import configure_logging, get_log
+from monitor.reference.catalog import Catalog
+from monitor.reference.reference import load_reference
+from monitor.reference.show import reference_json, reference_text
+from monitor.replay import human_line, json_line, replay
+from monitor.settings import Kafka, Settings
+from monitor.settings_file import load_kafka, load_settings
+from monitor.settings_reference import settings_reference
+from monitor.sources import SCHEME, OpenSource, open_any
+from monitor.state_show import state_json, state_text
+from monitor.terminal import Progress, say, tell
+
+DONE, BUG, USAGE, FAILED_ON, REFUSED = 0, 1, 2, 3, 4
+
+#: what `driftd version` names
+BUILT_ON: Final = ("kafka-python", "river", "numpy", "scipy", "msgspec", "pydantic", "prometheus-client", "structlog")
+
+_log = get_log(__name__)
+
+
+def later(arguments: Namespace) -> int:
+    """Refuse by name what is not built yet."""
+    raise UsageError(f"{arguments.name}: not in this version")
+
+
+def settings(_arguments: Namespace) -> int:
+    """The settings reference."""
+    say(settings_reference().rstrip())
+    return DONE
+
+
+def version(arguments: Namespace) -> int:
+    """Versions of itself and of what it is built on."""
+    versions = {"driftd": __version__, "python": platform.python_version()}
+    versions |= {name: metadata.version(name) for name in BUILT_ON}
+    if arguments.json:
+        say(json.dumps(versions))
+    else:
+        say("\n".join(f"{name} {number}" for name, number in versions.items()))
+    return DONE
+
+
+def run(arguments: Namespace) -> int:
+    """The daemon."""
+    configured, catalog = _configured(arguments)
+    configure_logging()
+    daemon = Daemon(
+        configured, catalog, SystemClock(), config_file=Path(arguments.config), accept_loss=arguments.accept_loss
+    )
+    daemon.handle_signals()
+    try:
+        return daemon.run()
+    except DriftdError:
+        raise
+    except Exception as error:  # noqa: BLE001  # the edge of the process: nothing is committed, the place is said
+        _log.critical("bug", error=type(error).__name__, exc_info=error)
+        return BUG
+
+
+def check(arguments: Namespace) -> int:
+    """The table of what holds."""
+    configured, catalog = _configured(arguments)
+    failed = False
+    for line in check_lines(configured, catalog, offline=arguments.offline, create=arguments.create_topics):
+        say(str(line))
+        failed = failed or line.verdict == BAD
+    return REFUSED if failed else DONE
+
+
+def reference_build(arguments: Namespace) -> int:
+    """A reference from recorded events."""
+    _refuse_format(arguments.format)
+    configured = load_settings(Path(arguments.config), os.environ)
+    key = ModelKey(arguments.model, _version_of(configured, arguments))
+    stretch = _stretch(arguments)
+    clock, csv_map = SystemClock(), _csv_map(arguments.map)
+
+    def opened() -> OpenSource:
+        return open_any(arguments.source, configured.kafka, clock, csv_map)
+
+    reference = build_reference(configured, key, opened, clock, stretch)
+    digest = reference.save(Path(arguments.output))
+    tell(reference_text(reference))
+    tell(f"\nwritten to {arguments.output} ({digest})")
+    return DONE
+
+
+def reference_show(arguments: Namespace) -> int:
+    """A readable table."""
+    reference = load_reference(Path(arguments.file))
+    say(json.dumps(reference_json(reference), ensure_ascii=False) if arguments.json else reference_text(reference))
+    return DONE
+
+
+def replay_sources(arguments: Namespace) -> int:
+    """The engine over a recorded stream."""
+    for option in ("report", "compare"):
+        if getattr(arguments, option) is not None:
+            raise UsageError(f"--{option}: not in this version")
+    if arguments.windows and not arguments.json:
+        raise UsageError("--windows: goes with --json")
+    _refuse_format(arguments.format)
+    configured, catalog = _configured(arguments)
+    clock = SystemClock()
+    source = open_any(arguments.source, configured.kafka, clock, _csv_map(arguments.map))
+    progress = Progress(source.progress, clock)
+    try:
+        done = replay(
+            configured, catalog, source, clock, _sayer(arguments.json, progress), windows=arguments.windows,
+            progress=progress.show,
+        )  # fmt: skip
+    finally:
+        progress.clear()
+        source.close()
+    over = (
+        arguments.fail_on is not None and done.worst and SEVERITY_RANK[done.worst] >= SEVERITY_RANK[arguments.fail_on]
+    )
+    return FAILED_ON if over else DONE
+
+
+def _sayer(as_json: bool, progress: Progress) -> Callable[[dict[str, Any]], None]:
+    def said(thing: dict[str, Any]) -> None:
+        line = json_line(thing) if as_json else human_line(thing)
+        if line is not None:
+            progress.clear()
+            say(line)
+
+    return said
+
+
+def record(arguments: Namespace) -> int:
+    """Raw records of a topic to a file."""
+    if not arguments.source.startswith(SCHEME):
+        raise UsageError(f"SOURCE: {arguments.source!r} is no topic; write kafka://TOPIC?from=PLACE&to=PLACE")
+    clock, written = SystemClock(), 0
+    source = open_any([arguments.source], _kafka_of(arguments), clock, None)
+    progress = Progress(source.progress, clock)
+    try:
+        with RecordingWriter(Path(arguments.output)) as writer:
+            while not source.ended():
+                for change in source.changes():
+                    tell(f"{change.partition}: {change}")
+                for batch in source.poll(()):
+                    writer.write(batch)
+                    written += len(batch)
+                progress.show()
+    finally:
+        progress.clear()
+        source.close()
+    tell(f"{written:,} records written to {arguments.output}")
+    return DONE
+
+
+def state_show(arguments: Namespace) -> int:
+    """What a checkpoint holds."""
+    configured, catalog = _configured(arguments)
+    if configured.state.store == "memory":
+        raise UsageError("state.store: memory keeps no checkpoint that could be shown")
+    loaded = StateDirectory(configured.state.path).load(read_only=True)
+    if loaded is None:
+        raise UsageError(f"state.path: {configured.state.path} holds no checkpoint yet")
+    for path, reason in loaded.damaged:
+        tell(f"damaged: {path}: {reason}; shown is {loaded.path}")
+    shown = state_json(loaded.tree, catalog)
+    say(json.dumps(shown, ensure_ascii=False) if arguments.json else state_text(shown))
+    return DONE
+
+
+def _configured(arguments: Namespace) -> tuple[Settings, Catalog]:
+    configured = load_settings(Path(arguments.config), os.environ)
+    return configured, Catalog.load(configured, configured.folder)
+
+
+def _kafka_of(arguments: Namespace) -> Kafka:
+    if arguments.config is not None:
+        return load_settings(Path(arguments.config), os.environ).kafka
+    return load_kafka(os.environ)
+
+
+def _refuse_format(name: str) -> None:
+    if name not in {"auto", "native"}:
+        raise UsageError(f"--format: {name}: not in this version; native events are understood")
+
+
+def _version_of(configured: Settings, arguments: Namespace) -> str:
+    if arguments.version is not None:
+        return str(arguments.version)
+    model = configured.model(arguments.model)
+    versions = model.versions if model is not None else ()
+    if len(versions) > 1:
+        raise UsageError(f"--version: is missing, and the settings name several: {', '.join(versions)}")
+    return versions[0] if versions else ""
+
+
+def _stretch(arguments: Namespace) -> Stretch:
+    by_time = arguments.begin is not None or arguments.end is not None
+    if (arguments.rows is not None) == by_time:
+        raise UsageError("give --rows N, or --from TIME and --to TIME (every event between them)")
+    if arguments.rows is not None and arguments.rows < 1:
+        raise UsageError(f"--rows: {arguments.rows} is no number of predictions; write 10000")
+    start, end = (_time(name, text) for name, text in (("--from", arguments.begin), ("--to", arguments.end)))
+    return Stretch(rows=arguments.rows, start_us=start, end_us=end)
+
+
+def _time(name: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_rfc3339(text)
+    except ValueError:
+        raise UsageError(f"{name}: {text!r} is no time with offset; write 2026-11-22T10:00:00Z") from None
+
+
+def _csv_map(given: list[str] | None) -> Mapping[str, str] | None:
+    if given is None:
+        return None
+    for pair in given:
+        if "=" not in pair:
+            raise UsageError(f"--map: {pair!r} is no COLUMN=FIELD; write for example when=ts")
+    return dict(pair.split("=", 1) for pair in given)

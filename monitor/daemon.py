@@ -1,0 +1,273 @@
+"""The daemon's life: listen, connect, restore, turn until told to stop, save, leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, TypeVar
+
+from monitor.clock import Clock
+from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
+from monitor.events import Partition
+from monitor.files.directory import Loaded, MemoryState, StateDirectory, StateStore
+from monitor.judge.fleet import Fleet
+from monitor.kafka.allocator import tune_allocator
+from monitor.kafka.connect import until_connected
+from monitor.kafka.consumer import KafkaSource
+from monitor.kafka.topics import ClusterFacts, describe_cluster, require_topics
+from monitor.log import get_log
+from monitor.outputs import KafkaOutputs
+from monitor.pipeline import Pipeline
+from monitor.publish.board import Showcase
+from monitor.publish.server import Server
+from monitor.reference.catalog import Catalog
+from monitor.settings import Settings
+from monitor.showing import board_of
+
+_log = get_log(__name__)
+_T = TypeVar("_T")
+
+BOARD_SECONDS: Final = 0.5
+#: pauses after an outside trouble: doubling from the first to the last
+FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
+#: what a stop may take: the last checkpoint, then closing
+STOP_SECONDS: Final = 15.0
+
+
+class Daemon:
+    """One run of `driftd run`."""
+
+    def __init__(
+        self, settings: Settings, catalog: Catalog, clock: Clock, *, config_file: Path, accept_loss: bool = False
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._clock = clock
+        self._config_file = config_file
+        self._accept_loss = accept_loss
+        self._stopping = threading.Event()
+        self._signal: int | None = None
+        self.showcase = Showcase(clock)
+        self._fleet = Fleet(catalog, settings)
+
+    # life
+
+    def run(self) -> int:
+        """Run until a signal; gives the exit code.
+
+        Raises:
+            UsageError, OutsideRefusal: what a person has to mend, before or while it runs.
+        """
+        tune_allocator()
+        with ExitStack() as stack:
+            server = Server(self.showcase, self._settings.http.host, self._settings.http.port)
+            server.start()
+            stack.callback(server.close)
+            _log.info("listening", host=self._settings.http.host, port=server.port)
+            store = self._store()
+            store.lock()
+            stack.callback(store.close)
+            loaded = None if self._accept_loss else store.load()
+            self._say_loaded(loaded)
+            facts = self._connected(self._facts)
+            source = None if facts is None else self._connected(lambda: self._source(facts))
+            if facts is None or source is None:
+                return self._exit_code()  # stopped while nothing answered
+            stack.callback(source.close)
+            outputs = KafkaOutputs(
+                self._settings, facts, source, store, self._clock, sequence=loaded.sequence if loaded else 0
+            )
+            stack.callback(outputs.close)
+            pipeline = Pipeline(self._settings, self._catalog, source, self._clock, outputs, stage2=self._fleet)
+            if self._begin(pipeline, source, facts, loaded):
+                self._turn_until_stopped(pipeline, source, outputs)
+                self._leave(pipeline)
+        return self._exit_code()
+
+    def stop(self, number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
+        """Ask the loop to end; asked twice, the process ends at once."""
+        if self._stopping.is_set() and self._signal is not None:
+            os._exit(128 + number)
+        self._signal = number
+        self._stopping.set()
+
+    def handle_signals(self) -> None:
+        """SIGTERM and SIGINT end the run in order; a second one ends it at once."""
+        signal.signal(signal.SIGTERM, self.stop)
+        signal.signal(signal.SIGINT, self.stop)
+
+    def _exit_code(self) -> int:
+        return 130 if self._signal == signal.SIGINT else 0
+
+    # beginning
+
+    def _store(self) -> StateStore:
+        if self._settings.state.store == "memory":
+            return MemoryState()
+        return StateDirectory(self._settings.state.path)
+
+    def _say_loaded(self, loaded: Loaded | None) -> None:
+        if loaded is None:
+            _log.info("no_state", accept_loss=self._accept_loss)
+            return
+        for path, reason in loaded.damaged:
+            _log.error("checkpoint_damaged", path=str(path), why=reason, instead=str(loaded.path))
+        _log.info("state_found", path=str(loaded.path), sequence=loaded.sequence)
+
+    def _connected(self, make: Callable[[], _T]) -> _T | None:
+        """What `make` gives once Kafka answers; None when told to stop before."""
+
+        def attempt() -> _T:
+            self.showcase.beat()
+            try:
+                return make()
+            except OutsideRefusal:
+                raise
+            except OutsideTrouble as trouble:
+                self.showcase.beat(trouble=str(trouble))
+                _log.warning("kafka_not_reached", why=str(trouble))
+                raise
+
+        made = until_connected(attempt, self._stopping.is_set, self._wait)
+        self.showcase.beat(trouble="")
+        return made
+
+    def _wait(self, seconds: float) -> None:
+        self.showcase.beat()
+        self._stopping.wait(seconds)
+
+    def _facts(self) -> ClusterFacts:
+        inputs = [entry.topic for entry in self._settings.inputs]
+        outputs = [t for t in (self._settings.outputs.alerts_topic, self._settings.outputs.rejects_topic) if t]
+        facts = describe_cluster(self._settings.kafka, [*inputs, *outputs])
+        require_topics(facts, self._settings.kafka, inputs=inputs, outputs=outputs, config_file=str(self._config_file))
+        return ClusterFacts(facts.cluster_id, {name: facts.topics[name] for name in inputs})
+
+    def _source(self, facts: ClusterFacts) -> KafkaSource:
+        return KafkaSource(self._settings.kafka, facts, self._clock)
+
+    def _begin(self, pipeline: Pipeline, source: KafkaSource, facts: ClusterFacts, loaded: Loaded | None) -> bool:
+        """Restore, or resolve where to start; save what was resolved before the first record is read."""
+        if loaded is not None:
+            require_same_cluster(loaded.tree, facts)
+            for key in pipeline.restore(loaded.tree):
+                _log.warning("model_starts_afresh", model=key.model, version=key.version, why="settings changed")
+        positions = self._connected(lambda: self._positions(pipeline, source, facts, loaded))
+        if positions is None:
+            return False
+        for partition, offset in positions.items():
+            pipeline.lane(partition).next_offset = offset
+        source.begin(positions)
+        self.showcase.beat(assigned=True, restored=True)
+        if loaded is None:
+            return self._connected(lambda: self._first_checkpoint(pipeline)) is not None
+        return True
+
+    def _first_checkpoint(self, pipeline: Pipeline) -> bool:
+        pipeline.checkpoint()
+        return True
+
+    def _positions(
+        self, pipeline: Pipeline, source: KafkaSource, facts: ClusterFacts, loaded: Loaded | None
+    ) -> dict[Partition, int]:
+        start = self._settings.kafka.start
+        if loaded is None:
+            durable = self._settings.state.store != "memory"
+            if durable and start != "committed" and not self._accept_loss and source.committed():
+                raise UsageError(lost_state(self._settings))
+            return source.resolve_start(start)
+        known = {p: offset for p, offset in pipeline.positions().items() if p.topic in facts.topics}
+        missing = [partition for partition in source.partitions() if partition not in known]
+        if not missing:
+            return known
+        # a new partition of a known topic is read from its beginning, a new topic from where the settings say
+        topics = {partition.topic for partition in known}
+        earliest, started = source.resolve_start("earliest"), source.resolve_start(start)
+        return known | {p: (earliest if p.topic in topics else started)[p] for p in missing}
+
+    # turning
+
+    def _turn_until_stopped(self, pipeline: Pipeline, source: KafkaSource, outputs: KafkaOutputs) -> None:
+        pause, shown_at, caught_up = FIRST_PAUSE, float("-inf"), False
+        while not self._stopping.is_set():
+            try:
+                pipeline.turn()
+            except OutsideRefusal:
+                raise
+            except OutsideTrouble as trouble:
+                self.showcase.beat(trouble=str(trouble))
+                _log.warning("turn_failed", why=str(trouble), retry_seconds=round(pause, 1))
+                self._wait(pause)
+                pause = min(2 * pause, LAST_PAUSE)
+                continue
+            pause = FIRST_PAUSE
+            caught_up = caught_up or pipeline.caught_up()
+            self.showcase.beat(caught_up_once=caught_up, trouble="")
+            while self._fleet.told:
+                self._log_told()
+            if self._clock.monotonic() - shown_at >= BOARD_SECONDS:
+                shown_at = self._clock.monotonic()
+                self._show(pipeline, source, outputs)
+
+    def _log_told(self) -> None:
+        told = self._fleet.told.popleft()
+        key = told.monitored.key
+        _log.info("finding", model=key.model, version=key.version, severity="info", detail=told.finding.detail)
+
+    def _show(self, pipeline: Pipeline, source: KafkaSource, outputs: KafkaOutputs) -> None:
+        lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
+        self.showcase.show(board_of(pipeline, self._fleet, lags, outputs.checkpoint_us, restored=True))
+
+    def _leave(self, pipeline: Pipeline) -> None:
+        """The last checkpoint, tried until the deadline."""
+        deadline = self._clock.monotonic() + STOP_SECONDS
+        while True:
+            try:
+                pipeline.checkpoint()
+            except OutsideTrouble as trouble:
+                if self._clock.monotonic() >= deadline:
+                    _log.error("last_checkpoint_failed", why=str(trouble), consequence="records are read again")
+                    return
+                threading.Event().wait(FIRST_PAUSE)
+            else:
+                _log.info("stopped", positions={str(p): offset for p, offset in pipeline.positions().items()})
+                return
+
+
+def require_same_cluster(tree: Mapping[str, Any], facts: ClusterFacts) -> None:
+    """A state belongs to the cluster and topics it was made from.
+
+    Raises:
+        UsageError: another cluster, or a topic that was made again.
+    """
+    remedy = "restore what it was, or remove the state folder (or run with --accept-loss) to begin afresh"
+    faults = []
+    if tree["cluster"] != facts.cluster_id:
+        faults.append(f"the state was made on the cluster {tree['cluster']}, this is {facts.cluster_id}; {remedy}")
+    for name, topic in facts.topics.items():
+        before = tree["topics"].get(name)
+        if before is not None and before != topic.topic_id:
+            faults.append(f"the topic {name} was made again (id {before} before, {topic.topic_id} now); {remedy}")
+    if faults:
+        raise UsageError(faults)
+
+
+def lost_state(settings: Settings) -> str:
+    """What to say when the group has offsets and there is no state."""
+    return (
+        f"state.path: {settings.state.path} holds no state, but the group {settings.kafka.group_id} has committed "
+        "offsets: was the volume lost? Restore it; or set kafka.start: committed to go on from the offsets with empty "
+        "statistics; or run once with --accept-loss to begin at kafka.start"
+    )
+
+
+def report_bug(error: BaseException) -> None:
+    """What a person can send us: the type and the place, never a payload."""
+    _log.critical("bug", error=type(error).__name__, exc_info=error)
+    sys.stderr.flush()

@@ -1,0 +1,98 @@
+"""Where the daemon's pipeline writes to: rejects topic, checkpoints, alert topic, the group's offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from monitor.clock import Clock
+from monitor.errors import OutsideTrouble
+from monitor.events import Partition
+from monitor.files.directory import StateStore
+from monitor.findings import Transition
+from monitor.kafka.alerts import Alerts
+from monitor.kafka.consumer import KafkaSource
+from monitor.kafka.producer import Outbox
+from monitor.kafka.rejects import DeadLetters
+from monitor.kafka.topics import ClusterFacts
+from monitor.log import get_log
+from monitor.records import DeadLetter
+from monitor.settings import Settings
+
+_log = get_log(__name__)
+
+FLUSH_SECONDS: Final = 10.0
+
+
+class KafkaOutputs:
+    """`monitor.pipeline.Outputs` on Kafka and a state store."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        facts: ClusterFacts,
+        source: KafkaSource,
+        store: StateStore,
+        clock: Clock,
+        *,
+        sequence: int,
+    ) -> None:
+        """`sequence` is that of the checkpoint that was restored, 0 without one."""
+        self._facts = facts
+        self._source = source
+        self._store = store
+        self._clock = clock
+        self._outbox = Outbox(settings.kafka)
+        group = settings.kafka.group_id
+        outputs = settings.outputs
+        self._letters = DeadLetters(self._outbox, outputs.rejects_topic, group) if outputs.rejects_topic else None
+        self._alerts = Alerts(self._outbox, outputs.alerts_topic, group, clock) if outputs.alerts_topic else None
+        self._commits = settings.state.store != "memory"
+        self._sequence = sequence
+        self._handed: set[str] = set()
+        self.checkpoint_us: int | None = None
+
+    def reject(self, letter: DeadLetter) -> None:
+        if self._letters is not None:
+            self._letters.send(letter)
+
+    def rejects_safe(self) -> None:
+        self._outbox.flush(FLUSH_SECONDS)
+
+    def save(self, tree: dict[str, Any]) -> None:
+        topics = {name: topic.topic_id for name, topic in self._facts.topics.items()}
+        now_us = self._clock.now_us()
+        sequence = self._sequence + 1
+        self._store.save(sequence, {**tree, "cluster": self._facts.cluster_id, "topics": topics, "saved_at": now_us})
+        self._sequence = sequence
+        self.checkpoint_us = now_us
+
+    def tell(self, transitions: Sequence[Transition]) -> None:
+        if self._alerts is not None:
+            for transition in transitions:
+                if transition.id not in self._handed:  # a former try may have handed it over and failed to flush
+                    self._alerts.send(transition)
+                    self._handed.add(transition.id)
+            self._outbox.flush(FLUSH_SECONDS)
+        self._handed.clear()
+        for transition in transitions:
+            _log.info(
+                "incident_" + transition.transition,
+                incident=transition.incident,
+                model=transition.key.model,
+                version=transition.key.version,
+                severity=transition.severity,
+                summary=transition.summary,
+            )
+
+    def commit(self, positions: Mapping[Partition, int]) -> None:
+        """A mirror: nothing depends on it, so a failure is said and passed over."""
+        if not self._commits:
+            return
+        try:
+            self._source.commit(positions)
+        except OutsideTrouble as trouble:
+            _log.warning("offsets_not_committed", why=str(trouble))
+
+    def close(self) -> None:
+        self._outbox.close()

@@ -1,0 +1,69 @@
+"""The board of a moment, from the pipeline: everything shown is made from one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.count.lane import NO_CLOCK
+from monitor.events import Partition
+from monitor.judge.fleet import Fleet
+from monitor.judge.model import ModelJudge
+from monitor.pipeline import Pipeline
+from monitor.publish.board import Board, FindingView, IncidentView, ModelView
+
+
+def board_of(
+    pipeline: Pipeline, fleet: Fleet, lags: Mapping[Partition, int], checkpoint_us: int | None, *, restored: bool
+) -> Board:
+    """A board; before the state is restored it says nothing of models."""
+    if not restored:
+        return Board(restored=False)
+    judges = list(fleet.judges.values())
+    return Board(
+        restored=True,
+        records=pipeline.records,
+        events=pipeline.outcomes,
+        dead_letters=pipeline.dead_letters,
+        retention_gaps=pipeline.gaps,
+        watermarks=_watermarks(pipeline),
+        lags=lags,
+        open_panes=sum(unit.open_panes for unit in pipeline.units.values()),
+        checkpoint_us=checkpoint_us,
+        models=tuple(_model_view(judge) for judge in judges),
+        model_events=pipeline.accepted,
+        unjudged=pipeline.exchange.unjudged,
+        incidents=tuple(_incident_view(judge) for judge in judges),
+        findings=tuple(
+            FindingView(judge.monitored.key, key, known.finding.severity)
+            for judge in judges
+            for key, known in judge.book.open.items()
+        ),
+    )
+
+
+def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
+    return {
+        Partition(topic, unit.number): lane.clock_us
+        for unit in pipeline.units.values()
+        for topic, lane in unit.lanes.items()
+        if lane.clock_us != NO_CLOCK
+    }
+
+
+def _model_view(judge: ModelJudge) -> ModelView:
+    model = judge.monitored.model
+    return ModelView(
+        judge.monitored.key,
+        team=model.team or "",
+        runbook=str(model.runbook or ""),
+        reference=judge.monitored.reference.hash,
+        expected_false_pages=judge.budget.expected,
+        pages=judge.book.pages,
+    )
+
+
+def _incident_view(judge: ModelJudge) -> IncidentView:
+    incident = judge.book.incident
+    if incident is None:
+        return IncidentView(judge.monitored.key)
+    return IncidentView(judge.monitored.key, incident.severity, incident.since_us)

@@ -1,0 +1,128 @@
+"""`SOURCE` arguments of commands: files, or a stretch of a topic as `kafka://topic?from=…&to=…`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from monitor.clock import Clock, parse_rfc3339
+from monitor.errors import UsageError
+from monitor.events import Partition
+from monitor.files.source import FileSource, open_source
+from monitor.kafka.consumer import KafkaSource
+from monitor.kafka.topics import describe_cluster, require_topics
+from monitor.records import Change, RecordBatch, Source
+from monitor.settings import Kafka
+from monitor.upto import UpTo
+
+SCHEME = "kafka://"
+
+
+class OpenSource(Source, Protocol):
+    """A source that ends and is closed."""
+
+    def close(self) -> None: ...
+
+    def progress(self) -> tuple[int, int]: ...
+
+
+def open_any(
+    sources: Sequence[str], kafka: Kafka, clock: Clock, csv_map: Mapping[str, str] | None, *, chunk: int = 500
+) -> OpenSource:
+    """Open what the SOURCE arguments name: any number of files, or one stretch of a topic.
+
+    Raises:
+        UsageError: both at once, or one that cannot be understood.
+        OutsideTrouble: Kafka does not answer.
+    """
+    topics = [source for source in sources if source.startswith(SCHEME)]
+    if not topics:
+        files: FileSource = open_source([Path(source) for source in sources], clock, chunk=chunk, csv_map=csv_map)
+        return files
+    if len(sources) > 1:
+        raise UsageError(f"{topics[0]}: a topic is read alone; record it first to put it beside other sources")
+    return TopicStretch(topics[0], kafka, clock)
+
+
+class TopicStretch:
+    """The records of a topic between two places, each a time, an offset, `earliest` or `latest`."""
+
+    def __init__(self, url: str, kafka: Kafka, clock: Clock) -> None:
+        """`kafka://TOPIC[/PARTITION]?from=PLACE&to=PLACE`; default from `earliest` to what is `latest` now.
+
+        A place is RFC 3339 with offset, Unix milliseconds, `offset:N`, `earliest` or `latest`; `to` is exclusive.
+        """
+        topic, only, begin, end = _parsed(url)
+        facts = describe_cluster(kafka, [topic])
+        require_topics(facts, kafka, inputs=[topic], outputs=[], config_file="F")
+        self._source = KafkaSource(kafka, facts, clock)
+        partitions = self._source.partitions()
+        if only is not None and Partition(topic, only) not in partitions:
+            raise UsageError(f"{url}: the topic {topic} has the partitions 0 to {len(partitions) - 1}, not {only}")
+        first, last = self._source.resolve_start("earliest"), self._source.resolve_start("latest")
+        begins, ends = self._places(begin, first, last), self._places(end, first, last)
+        wanted = [p for p in partitions if only is None or p.number == only]
+        self._begins = {p: min(max(begins[p], first[p]), last[p]) for p in wanted}
+        self._ends = {p: min(ends[p], last[p]) for p in wanted}
+        self._source.begin({p: self._begins.get(p, last[p]) for p in partitions})
+        self._upto = UpTo(self._source, self._ends, self._begins)
+
+    def _places(
+        self, place: str | int, first: Mapping[Partition, int], last: Mapping[Partition, int]
+    ) -> Mapping[Partition, int]:
+        if isinstance(place, str) and place.startswith("offset:"):
+            return dict.fromkeys(first, int(place.removeprefix("offset:")))
+        if place == "earliest":
+            return first
+        return last if place == "latest" else self._source.resolve_start(place)
+
+    def partitions(self) -> list[Partition]:
+        return self._upto.partitions()
+
+    def changes(self) -> list[Change]:
+        return self._upto.changes()
+
+    def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
+        return self._upto.poll(paused)
+
+    def at_end(self, partition: Partition) -> bool:
+        return self._upto.at_end(partition)
+
+    def ended(self) -> bool:
+        return self._upto.ended()
+
+    def progress(self) -> tuple[int, int]:
+        """Offsets passed, of all."""
+        passed = sum(min(self._source.position(p), end) - self._begins[p] for p, end in self._ends.items())
+        return passed, sum(max(end - self._begins[p], 0) for p, end in self._ends.items())
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def _parsed(url: str) -> tuple[str, int | None, str | int, str | int]:
+    parts = urlsplit(url)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    unknown = sorted(set(query) - {"from", "to"})
+    only = parts.path.strip("/")
+    if not parts.netloc or unknown or (only and not only.isdigit()):
+        raise UsageError(f"{url}: write kafka://TOPIC?from=PLACE&to=PLACE, or kafka://TOPIC/PARTITION?...")
+    begin, end = (
+        _place(url, query.get(name, [default])[-1]) for name, default in (("from", "earliest"), ("to", "latest"))
+    )
+    return unquote(parts.netloc), int(only) if only else None, begin, end
+
+
+def _place(url: str, text: str) -> str | int:
+    if text in {"earliest", "latest"} or (text.startswith("offset:") and text.removeprefix("offset:").isdigit()):
+        return text
+    if text.isdigit():
+        return int(text)
+    try:
+        return parse_rfc3339(text.replace(" ", "+")) // 1000
+    except ValueError:
+        raise UsageError(
+            f"{url}: {text!r} is no place; write 2026-11-22T10:00:00Z, Unix milliseconds, offset:N, earliest or latest"
+        ) from None

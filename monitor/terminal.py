@@ -1,0 +1,54 @@
+"""What commands say: data to standard output, words for a person to standard error, progress only to a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from monitor.clock import Clock
+
+WIDTH: Final = 30
+EVERY_SECONDS: Final = 0.1
+
+
+def say(text: str) -> None:
+    """A line of the command's result."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def tell(text: str) -> None:
+    """A line for a person."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+class Progress:
+    """A bar on standard error, where that is a terminal."""
+
+    def __init__(self, progress: Callable[[], tuple[int, int]], clock: Clock) -> None:
+        self._progress = progress
+        self._clock = clock
+        self._on = sys.stderr.isatty()
+        self._shown_at = float("-inf")
+        self._dirty = False
+
+    def show(self) -> None:
+        """Draw it, at most ten times a second."""
+        now = self._clock.monotonic()
+        if not self._on or now - self._shown_at < EVERY_SECONDS:
+            return
+        self._shown_at, self._dirty = now, True
+        done, total = self._progress()
+        share = min(done / total, 1.0) if total else 1.0
+        bar = "█" * round(WIDTH * share)
+        sys.stderr.write(f"\r{bar:░<{WIDTH}} {share:4.0%}")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the bar away before other words."""
+        if self._dirty:
+            sys.stderr.write("\r" + " " * (WIDTH + 6) + "\r")
+            sys.stderr.flush()
+            self._dirty = False

@@ -1,0 +1,45 @@
+"""A source that ends: partition by partition, at an offset."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from monitor.events import Partition
+from monitor.records import Change, RecordBatch, Source
+
+
+class UpTo:
+    """The records of another source below `ends` (exclusive); partitions without an end are left out."""
+
+    def __init__(self, source: Source, ends: Mapping[Partition, int], begins: Mapping[Partition, int]) -> None:
+        """`begins` are the positions the source starts at, where they are known: an empty range has passed already."""
+        self._source = source
+        self._ends = dict(ends)
+        self._passed = {partition for partition, end in ends.items() if begins.get(partition, -1) >= end}
+
+    def partitions(self) -> list[Partition]:
+        return [partition for partition in self._source.partitions() if partition in self._ends]
+
+    def changes(self) -> list[Change]:
+        return [change for change in self._source.changes() if change.partition in self._ends]
+
+    def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
+        others = [partition for partition in self._source.partitions() if partition not in self._ends]
+        cut = (self._cut(batch) for batch in self._source.poll({*paused, *self._passed, *others}))
+        return [batch for batch in cut if len(batch)]
+
+    def _cut(self, batch: RecordBatch) -> RecordBatch:
+        end = self._ends.get(batch.partition, 0)
+        n = bisect_left(batch.offsets, end)
+        if batch.next_offset >= end:
+            self._passed.add(batch.partition)
+        times = None if batch.times_ms is None else batch.times_ms[:n]
+        return replace(batch, values=batch.values[:n], offsets=batch.offsets[:n], times_ms=times)
+
+    def at_end(self, partition: Partition) -> bool:
+        return partition in self._passed or self._source.at_end(partition)
+
+    def ended(self) -> bool:
+        return self._source.ended() or all(self.at_end(partition) for partition in self._ends)

@@ -1,0 +1,258 @@
+"""Small models, references, streams, sources and outputs for the tests of the engine."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from monitor.building import Stretch, blank_reference, build_reference
+from monitor.clock import ManualClock
+from monitor.errors import OutsideTrouble
+from monitor.events import ModelKey, Partition
+from monitor.findings import Transition
+from monitor.pipeline import Pipeline
+from monitor.records import Change, DeadLetter, RecordBatch
+from monitor.reference.catalog import Catalog
+from monitor.reference.reference import FEATURE, Column, Reference, with_hash
+from monitor.replay import Replay, replay
+from monitor.settings import Settings
+from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins
+
+SECOND: Final = 1_000_000
+#: where the streams begin: on a whole pane
+START_US: Final = 1_764_000_000 * SECOND
+NOW_US: Final = START_US
+CREDIT: Final = ModelKey("credit", "1")
+EVENTS: Final = Partition("events", 0)
+
+Event = dict[str, Any]
+
+
+def settings(model: Mapping[str, object] | None = None, **over: object) -> Settings:
+    """Settings of one model, `credit`; durations are microseconds."""
+    tree: dict[str, object] = {
+        "inputs": [{"topic": "events"}],
+        "models": [{"name": "credit", "reference": "credit.json"} | dict(model or {})],
+    }
+    return Settings.model_validate(tree | over)
+
+
+def numeric(
+    name: str, edges: Sequence[float] = (1, 2, 3), low: float = 0, high: float = 10, role: str = FEATURE
+) -> Column:
+    bins = ColumnBins(NUMERIC, edges=tuple(map(float, edges)), low=low, high=high)
+    return Column(name, role, bins, center=2.0, scale=3.0, log_center=0.3, log_spread=0.4, commonest_share=0.1)
+
+
+def categorical(
+    name: str, categories: Sequence[str] = ("a", "b"), rare: Sequence[str] = (), role: str = FEATURE
+) -> Column:
+    bins = ColumnBins(CATEGORICAL, categories=tuple(categories), rare=tuple(rare))
+    return Column(name, role, bins, commonest_share=0.6)
+
+
+def blank(columns: Sequence[Column], key: ModelKey = CREDIT) -> Reference:
+    """Columns with nothing counted: enough to count by."""
+    return with_hash(blank_reference(key, list(columns), "binary", "1"))
+
+
+def catalog_of(tree: Settings, *references: Reference) -> Catalog:
+    """Each reference stands for the version it was built for; one of the version `*` for all."""
+    by_model: dict[str, dict[str, Reference]] = {model.name: {} for model in tree.models}
+    for reference in references:
+        by_model[reference.key.model][reference.key.version] = reference
+    return Catalog(tree, by_model)
+
+
+def event(at: float, **fields: object) -> Event:
+    """A native event `at` seconds after the start."""
+    whole: Event = {"type": "prediction", "model": "credit", "version": "1", "ts": START_US + round(at * SECOND)}
+    return {name: value for name, value in (whole | fields).items() if value is not Ellipsis}
+
+
+def raw(thing: object) -> bytes | None:
+    """A record's value: JSON, bytes as they are, None for a tombstone."""
+    if thing is None or isinstance(thing, bytes):
+        return thing
+    return json.dumps(thing, ensure_ascii=False).encode()
+
+
+def batch_of(things: Sequence[object], first: int = 0, partition: Partition = EVENTS) -> RecordBatch:
+    """Records of a source without record times."""
+    offsets = list(range(first, first + len(things)))
+    return RecordBatch(partition, [raw(thing) for thing in things], offsets, None, first + len(things), NOW_US)
+
+
+class MemorySource:
+    """Records given by hand. A poll gives at most `chunk` of each partition, or of the next one in `turns` alone."""
+
+    def __init__(
+        self,
+        records: Mapping[Partition, Sequence[object]],
+        chunk: int = 500,
+        turns: Sequence[Partition] = (),
+        live: bool = False,
+    ) -> None:
+        self.records = {partition: list(things) for partition, things in records.items()}
+        self.next = dict.fromkeys(self.records, 0)
+        self.live = live
+        self.news: list[Change] = []
+        #: partitions that have more than was given yet
+        self.unread: set[Partition] = set()
+        self.paused: set[Partition] = set()
+        self._chunk = chunk
+        self._turns = deque(turns)
+
+    def partitions(self) -> list[Partition]:
+        return sorted(self.records)
+
+    def changes(self) -> list[Change]:
+        news, self.news = self.news, []
+        return news
+
+    def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
+        self.paused = set(paused)
+        readable = [p for p in self.partitions() if p not in self.paused and self.next[p] < len(self.records[p])]
+        if self._turns and readable:
+            while self._turns[0] not in readable:
+                self._turns.rotate(-1)
+            readable = [self._turns[0]]
+            self._turns.rotate(-1)
+        return [self._read(partition) for partition in readable]
+
+    def _read(self, partition: Partition) -> RecordBatch:
+        first = self.next[partition]
+        things = self.records[partition][first : first + self._chunk]
+        self.next[partition] += len(things)
+        return batch_of(things, first, partition)
+
+    def at_end(self, partition: Partition) -> bool:
+        return self.next[partition] == len(self.records[partition]) and partition not in self.unread
+
+    def ended(self) -> bool:
+        return not self.live and all(self.at_end(partition) for partition in self.records)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Recorded:
+    """Outputs that write down what was asked of them, in order. `failing` names calls that raise."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.letters: list[DeadLetter] = []
+        self.saved: list[dict[str, Any]] = []
+        self.told: list[Transition] = []
+        self.committed: list[dict[Partition, int]] = []
+        self.failing: set[str] = set()
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.failing:
+            raise OutsideTrouble(f"{name} fails")
+
+    def reject(self, letter: DeadLetter) -> None:
+        self._called("reject")
+        self.letters.append(letter)
+
+    def rejects_safe(self) -> None:
+        self._called("rejects_safe")
+
+    def save(self, tree: dict[str, Any]) -> None:
+        self._called("save")
+        self.saved.append(tree)
+
+    def tell(self, transitions: Sequence[Transition]) -> None:
+        self._called("tell")
+        self.told.extend(transitions)
+
+    def commit(self, positions: Mapping[Partition, int]) -> None:
+        self._called("commit")
+        self.committed.append(dict(positions))
+
+
+def pipeline_of(
+    tree: Settings, catalog: Catalog, source: MemorySource, outputs: Recorded | None = None
+) -> tuple[Pipeline, ManualClock]:
+    clock = ManualClock(NOW_US)
+    return Pipeline(tree, catalog, source, clock, outputs or Recorded()), clock
+
+
+def run_to_end(pipeline: Pipeline, source: MemorySource) -> None:
+    ended = False
+    while not ended:
+        ended = source.ended()
+        pipeline.turn()
+
+
+def plain(node: object) -> Any:  # noqa: ANN401 - a tree of whatever a state holds
+    """A state as lists, dicts and numbers that compare; lists of records come in a fixed order."""
+    if isinstance(node, np.ndarray):
+        return node.tolist()
+    if isinstance(node, dict):
+        return {name: plain(child) for name, child in node.items()}
+    if isinstance(node, list | tuple):
+        children = [plain(child) for child in node]
+        return sorted(children, key=repr) if any(isinstance(child, list) for child in children) else children
+    return node
+
+
+NAMES: Final = ("AGE", "LIMIT", "BILL", "EDU")
+
+
+@dataclass(frozen=True)
+class Credit:
+    """A stream like that of a credit model at 100 predictions a minute; `fault` changes the events from `change` on."""
+
+    events: int = 5_000
+    seed: int = 1
+    change: int = 1 << 30
+    fault: Callable[[Event, np.random.Generator], None] = lambda _event, _rng: None
+    names: tuple[str, ...] = NAMES
+    #: of the first event after the start, in seconds
+    begin: float = 0.0
+
+    def __iter__(self) -> Iterator[Event]:
+        rng = np.random.default_rng(self.seed)
+        at = self.begin + np.cumsum(rng.exponential(0.6, self.events))
+        columns = [
+            np.round(rng.gamma(16, 2.2, self.events)).tolist(),
+            np.round(rng.lognormal(11, 0.9, self.events), 2).tolist(),
+            np.round(rng.normal(40_000, 15_000, self.events), 2).tolist(),
+            rng.choice(["high", "middle", "low", "none"], self.events, p=[0.45, 0.3, 0.2, 0.05]).tolist(),
+        ]
+        score = np.round(rng.beta(2, 5, self.events), 4).tolist()
+        for i in range(self.events):
+            features = {name: column[i] for name, column in zip(self.names, columns, strict=True)}
+            made = event(
+                float(at[i]), id=f"{self.seed}-{i}", features=features, score=score[i], prediction=int(score[i] > 0.5)
+            )
+            if i >= self.change:
+                self.fault(made, rng)
+            yield made
+
+
+def build(tree: Settings, stream: Sequence[Event], key: ModelKey = CREDIT) -> Reference:
+    """The reference of all predictions of a stream."""
+    return build_reference(
+        tree, key, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), Stretch(rows=len(stream))
+    )
+
+
+def replayed(
+    tree: Settings, reference: Reference, source: MemorySource, **more: Any
+) -> tuple[list[dict[str, Any]], Replay]:
+    """The lines a replay says, and its result."""
+    lines: list[dict[str, Any]] = []
+    ran = replay(tree, catalog_of(tree, reference), source, ManualClock(NOW_US), lines.append, **more)
+    return lines, ran
+
+
+def transitions_in(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line for line in lines if line["kind"] == "transition"]

@@ -1,0 +1,98 @@
+"""The same figures by other people's code, or by the plainest code there is: what the engine is measured against."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from monitor.events import canonical
+from monitor.reference.reference import Column
+from monitor.stats.bins import FACTS, NUMERIC
+from monitor.stats.evidence import MIN_EXPECTED
+
+Ints = NDArray[np.int64]
+
+
+def pool(reference: Ints, window: Ints, effective: float) -> tuple[Ints, Ints]:
+    """Merge the bins of which the window is expected to hold too little, by the reference's shares alone."""
+    order = sorted(range(len(reference)), key=lambda i: (reference[i], i))
+    expected = [reference[i] / reference.sum() * effective for i in order]
+    taken = sum(one < MIN_EXPECTED for one in expected)
+    if 0 < sum(expected[:taken]) < MIN_EXPECTED:
+        taken = min(taken + 1, len(order))
+    tables = [[counts[i] for i in order] for counts in (reference, window)]
+    merged = [[sum(row[:taken]), *row[taken:]] if taken else row for row in tables]
+    kept = [i for i in range(len(merged[0])) if merged[0][i] + merged[1][i] > 0]
+    return np.array([merged[0][i] for i in kept], np.int64), np.array([merged[1][i] for i in kept], np.int64)
+
+
+def chi_square(reference: Ints, window: Ints, phi: float) -> tuple[float, int]:
+    """SciPy's chi-square of the pooled two-row table, divided by phi, and its degrees of freedom."""
+    first, second = pool(reference, window, window.sum() / phi)
+    if len(first) < 2 or second.sum() == 0:
+        return 0.0, 0
+    found = stats.chi2_contingency(np.array([first, second]), correction=False)
+    return float(found.statistic) / phi, int(found.dof)
+
+
+def cut_point(reference: Ints, window: Ints, phi: float) -> tuple[float, int]:
+    """The largest two-proportion z over all cuts with enough on both sides, and where it is."""
+    n, m, best = int(window.sum()), int(reference.sum()), (0.0, 0)
+    for cut in range(len(reference) - 1):
+        p0, p1 = int(reference[: cut + 1].sum()) / m, int(window[: cut + 1].sum()) / n
+        if min(p0, 1 - p0) * n / phi < MIN_EXPECTED:
+            continue
+        both = (p0 * m + p1 * n) / (m + n)
+        z = (p0 - p1) / math.sqrt(both * (1 - both) * (1 / n + 1 / m) * phi)
+        if abs(z) > abs(best[0]):
+            best = (z, cut)
+    return best
+
+
+def expand(counts: Ints) -> NDArray[np.int64]:
+    """A sample that has these counts: the bin's rank for each event."""
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def duplicates(keys: Sequence[int], capacity: int, memory: deque[int]) -> list[bool]:
+    """Which keys are among the last `capacity` ones; `memory` is carried on."""
+    found = []
+    for key in keys:
+        found.append(capacity > 0 and key in memory)
+        memory.append(key)
+        while len(memory) > capacity:
+            memory.popleft()
+    return found
+
+
+def slot_of(column: Column, width: int, features: dict[str, Any]) -> int:
+    """Where a feature's value is counted: a bin from 0, or a fact behind the `width` bins."""
+    if column.name not in features:
+        return width + FACTS.index("absent")
+    value = features[column.name]
+    if value is None:
+        return width + FACTS.index("missing")
+    return _number_slot(column, width, value) if column.bins.kind == NUMERIC else _category_slot(column, width, value)
+
+
+def _number_slot(column: Column, width: int, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return width + FACTS.index("type")
+    if not column.bins.low <= value <= column.bins.high:
+        return width + FACTS.index("outside")
+    return sum(edge < value for edge in column.bins.edges)
+
+
+def _category_slot(column: Column, width: int, value: object) -> int:
+    if not isinstance(value, str | int | float | bool):
+        return width + FACTS.index("type")
+    name = canonical(value)
+    if name in column.bins.categories:
+        return column.bins.categories.index(name)
+    return len(column.bins.categories) if name in column.bins.rare else width + FACTS.index("unseen")

@@ -1,0 +1,248 @@
+"""Tallies: merging is exact in any order and grouping, and counting is the same however events are cut into batches."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.clock import SECOND_US
+from monitor.events import Partition, canonical
+from monitor.files.codec import decode, encode
+from monitor.reference.reference import PREDICTION, SCORE, Column
+from monitor.stats.bins import FACTS
+from monitor.stats.tally import CLIP_SD, SQUARE_UNIT, SUMS, UNIT, Tally, merged, pack, unpack
+from tests import oracles
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    START_US,
+    Event,
+    MemorySource,
+    batch_of,
+    blank,
+    catalog_of,
+    categorical,
+    event,
+    numeric,
+    pipeline_of,
+    plain,
+    settings,
+)
+
+COLUMNS = 2
+BINS = 3
+
+
+@st.composite
+def tallies(draw: st.DrawFn) -> Tally:
+    tally = Tally.empty(COLUMNS, BINS)
+    size = COLUMNS * (BINS + len(FACTS))
+    tally.counts += np.reshape(draw(st.lists(st.integers(0, 99), min_size=size, max_size=size)), (COLUMNS, -1))
+    sums = draw(st.lists(st.integers(-(2**40), 2**40), min_size=COLUMNS * SUMS, max_size=COLUMNS * SUMS))
+    tally.sums += np.reshape(sums, (COLUMNS, -1))
+    for extremes in (tally.lows, tally.highs):
+        if draw(st.booleans()):
+            extremes[:] = draw(st.lists(st.floats(-1e300, 1e300), min_size=COLUMNS, max_size=COLUMNS))
+    tally.predictions, tally.feature_events, tally.labels = (draw(st.integers(0, 50)) for _ in range(3))
+    tally.pairs.update(
+        draw(st.dictionaries(st.tuples(st.sampled_from("01"), st.sampled_from("01")), st.integers(1, 9)))
+    )
+    for topic, number, first, length in draw(
+        st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 1), st.integers(0, 99), st.integers(0, 9)), max_size=3)
+    ):
+        tally.add_records(Partition(topic, number), first, first + length)
+    return tally
+
+
+def content(tally: Tally) -> object:
+    state = tally.to_state()
+    return plain({**state, "pairs": sorted(state["pairs"]), "records": sorted(state["records"])})
+
+
+@given(tallies(), tallies(), tallies())
+def test_merging_is_associative_and_commutative_to_the_last_digit(a: Tally, b: Tally, c: Tally) -> None:
+    assert content(merged([merged([a, b]), c])) == content(merged([a, merged([b, c])]))
+    assert content(merged([a, b])) == content(merged([b, a]))
+
+
+@given(tallies())
+def test_an_empty_tally_changes_nothing(a: Tally) -> None:
+    empty = Tally.empty(COLUMNS, BINS)
+    assert content(merged([a, empty])) == content(merged([empty, a])) == content(a)
+
+
+@given(tallies(), tallies())
+def test_merging_leaves_what_was_merged_as_it_was(a: Tally, b: Tally) -> None:
+    before = content(a), content(b)
+    total = merged([a, b])
+    total.merge(b)
+    assert (content(a), content(b)) == before
+    assert total.events == a.events + 2 * b.events
+
+
+@given(tallies())
+def test_a_tally_comes_back_from_its_state(a: Tally) -> None:
+    back = Tally.from_state(decode(encode(a.to_state())))
+    assert content(back) == content(a)
+    back.merge(a)  # and its arrays may be written
+
+
+@given(st.lists(tallies(), max_size=4))
+def test_many_tallies_come_back_from_their_pack(many: list[Tally]) -> None:
+    back = unpack(decode(encode(pack(many))))
+    assert [content(tally) for tally in back] == [content(tally) for tally in many]
+    for tally in back:
+        tally.merge(tally.copy())
+    assert [tally.events for tally in back] == [2 * tally.events for tally in many]
+
+
+# counting, against a recount in plain Python
+
+TREE = settings()
+REFERENCE = blank(
+    [
+        numeric("AGE", edges=(1, 2, 3.5), low=-1, high=10),
+        categorical("EDU", ("a", "1", "b"), rare=("7", "x")),
+        numeric("score", edges=(0.5,), low=0, high=1, role=SCORE),
+        categorical("prediction", ("0", "1"), role=PREDICTION),
+    ]
+)
+WIDTH = 4
+AGE, EDU, SCORE_AT, PREDICTION_AT = range(4)
+
+ages = st.sampled_from([..., None, -1, -1.0000001, 0.5, 1, 1.5, 2.0, 3.5, 3.6, 10, 10.5, -0.0, 1e300, "2", True, [1]])
+educations = st.sampled_from([..., None, "a", "b", 1, 1.0, True, "1", "1.0", 7, "x", "never", "", {"a": 1}, [], 2.5])
+
+
+@st.composite
+def counted_events(draw: st.DrawFn) -> Event:
+    """A prediction or features event of the model, within two panes."""
+    made = event(draw(st.integers(0, 19)))
+    features = {"AGE": draw(ages), "EDU": draw(educations), "other": 5}
+    if draw(st.booleans()) or draw(st.booleans()):
+        made["features"] = {name: value for name, value in features.items() if value is not Ellipsis}
+    if draw(st.booleans()):
+        return made | {"type": "features", "features": made.get("features", {})}
+    for name, values in {"score": [0, 0.5, 0.7, 1], "prediction": [0, 1, True, "1", "2"], "label": [0, 1, "3"]}.items():
+        value = draw(st.sampled_from([..., *values]))
+        if value is not Ellipsis:
+            made[name] = value
+    return made
+
+
+@st.composite
+def cuts(draw: st.DrawFn) -> list[list[Event]]:
+    """Some events, cut into batches anywhere."""
+    events = draw(st.lists(counted_events(), min_size=1, max_size=25))
+    places = sorted(draw(st.lists(st.integers(0, len(events)), max_size=5)))
+    return [events[a:b] for a, b in zip([0, *places], [*places, len(events)], strict=True)]
+
+
+def counted(batches: Sequence[Sequence[Event]]) -> dict[int, Tally]:
+    """The open panes after the batches; and the totals under -1."""
+    pipeline, _ = pipeline_of(TREE, catalog_of(TREE, REFERENCE), MemorySource({EVENTS: []}))
+    first = 0
+    for batch in batches:
+        pipeline.count([batch_of(batch, first)])
+        first += len(batch)
+    unit = pipeline.units[0]
+    assert sum(unit.outcomes.values()) == unit.outcomes["events", "accepted", ""] == first
+    return {pane: tally for by_pane in unit.open.values() for pane, tally in by_pane.items()} | {
+        -1: unit.totals[CREDIT]
+    }
+
+
+@given(cuts())
+def test_the_tally_of_a_batch_is_the_sum_of_the_tallies_of_its_rows(batches: list[list[Event]]) -> None:
+    whole = counted([[one for batch in batches for one in batch]])
+    one_by_one = counted([[one] for batch in batches for one in batch])
+    assert {pane: content(tally) for pane, tally in counted(batches).items()} == {
+        pane: content(tally) for pane, tally in whole.items()
+    }
+    assert {pane: content(tally) for pane, tally in one_by_one.items()} == {
+        pane: content(tally) for pane, tally in whole.items()
+    }
+
+
+@given(cuts())
+def test_the_totals_are_the_sum_of_the_panes(batches: list[list[Event]]) -> None:
+    panes = counted(batches)
+    total = panes.pop(-1)
+    assert content(merged(list(panes.values()))) == content(total)
+
+
+@given(cuts())
+def test_every_value_is_counted_once_as_a_recount_in_plain_python_counts_it(batches: list[list[Event]]) -> None:
+    events = [one for batch in batches for one in batch]
+    for pane, tally in counted(batches).items():
+        inside = [one for one in events if pane in (-1, one["ts"] // (10 * SECOND_US))]
+        assert tally.counts.tolist() == recount(inside)
+        assert tally.predictions == sum(one["type"] == "prediction" for one in inside)
+        assert tally.feature_events == sum(one["type"] == "features" for one in inside)
+        assert tally.pairs == pairs_of(inside)
+        for at, values in numbers_of(inside).items():
+            check_numbers(tally, at, REFERENCE.columns[at], values)
+
+
+def recount(events: Sequence[Event]) -> list[list[int]]:
+    counts = [[0] * (WIDTH + len(FACTS)) for _ in REFERENCE.columns]
+    for one in events:
+        for at in (AGE, EDU) if "features" in one else ():
+            counts[at][oracles.slot_of(REFERENCE.columns[at], WIDTH, one["features"])] += 1
+        for at in (SCORE_AT, PREDICTION_AT) if one["type"] == "prediction" else ():
+            counts[at][oracles.slot_of(REFERENCE.columns[at], WIDTH, one)] += 1
+    return counts
+
+
+def pairs_of(events: Sequence[Event]) -> Counter[tuple[str, str]]:
+    """Classes the reference does not know share a name; two different ones stay different."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    for one in events:
+        if one["type"] == "prediction" and "label" in one and "prediction" in one:
+            label, prediction = canonical(one["label"]), canonical(one["prediction"])
+            names = [name if name in "01" else "(other)" for name in (label, prediction)]
+            if names == ["(other)"] * 2 and label != prediction:
+                names[1] = "(another)"
+            pairs[names[0], names[1]] += 1
+    return pairs
+
+
+def numbers_of(events: Sequence[Event]) -> dict[int, list[float]]:
+    ages = [one["features"].get("AGE") for one in events if "features" in one]
+    scores = [one["score"] for one in events if one["type"] == "prediction" and "score" in one]
+    return {
+        AGE: [float(age) for age in ages if isinstance(age, int | float) and not isinstance(age, bool)],
+        SCORE_AT: [float(score) for score in scores],
+    }
+
+
+def check_numbers(tally: Tally, at: int, column: Column, values: list[float]) -> None:
+    """Sums in fixed point, extremes and the logarithms of what is outside."""
+    inside = [value for value in values if column.bins.low <= value <= column.bins.high]
+    outside = [value for value in values if value not in inside and value != 0]
+    z = [max(-CLIP_SD, min(CLIP_SD, (value - column.center) / column.scale)) for value in inside]
+    logs = [math.log10(abs(value)) for value in outside]
+    sums = tally.sums[at].tolist()
+    assert sums[:3] == [sum(round(x * UNIT) for x in z), sum(round(x * x * SQUARE_UNIT) for x in z), len(outside)]
+    assert sums[3] == pytest.approx(sum(round(x * UNIT) for x in logs), abs=len(logs))
+    assert sums[4] == pytest.approx(sum(round(x * x * SQUARE_UNIT) for x in logs), abs=len(logs))
+    assert (tally.lows[at], tally.highs[at]) == (min(values, default=math.inf), max(values, default=-math.inf))
+
+
+def test_a_numeric_prediction_is_counted_in_bins_and_its_oddities_as_facts() -> None:
+    tree = settings({"task": "regression"})
+    reference = blank([numeric("prediction", edges=(1, 2), low=0, high=10, role=PREDICTION)])
+    pipeline, _ = pipeline_of(tree, catalog_of(tree, reference), MemorySource({EVENTS: []}))
+    values = [0.5, 1, 2.5, 2.5, 11, "2", True, ...]
+    pipeline.count([batch_of([event(0, prediction=value, features={}) for value in values])])
+    tally = pipeline.units[0].totals[CREDIT]
+    assert tally.counts.tolist() == [[2, 0, 2, 0, 1, 0, 1, 2]]  # bins | missing, absent, unseen, outside, type
+    assert list(tally.records) == [EVENTS]
+    assert tally.records[EVENTS] == (0, len(values) - 1)
+    assert START_US // (10 * SECOND_US) in pipeline.units[0].open[next(iter(pipeline.units[0].open))]

@@ -1,0 +1,159 @@
+"""Settings of the clients, the sorting of errors, waiting for brokers, and what the library's log is good for."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import errors as kafka_errors
+
+from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
+from monitor.kafka.allocator import tune_allocator
+from monitor.kafka.connect import client_config, sorted_error, sorting_errors, until_connected
+from monitor.kafka.library_log import connection_trouble
+from monitor.settings import Kafka
+
+
+def kafka_settings(**changed: object) -> Kafka:
+    return Kafka.model_validate({"bootstrap_servers": ["127.0.0.1:9092"], **changed})
+
+
+def test_every_client_takes_the_shared_settings() -> None:
+    config = client_config(kafka_settings(), "role")
+    for client in (KafkaConsumer, KafkaProducer, KafkaAdminClient):
+        assert set(config) <= set(client.DEFAULT_CONFIG)
+
+
+def test_a_request_time_out_stays_between_what_the_library_takes() -> None:
+    for given, used in (("1ms", 2_000), ("7s", 7_000), ("30m", 300_000)):
+        config = client_config(kafka_settings(request_timeout=given), "role")
+        assert config["request_timeout_ms"] == used
+        assert config["bootstrap_timeout_ms"] <= 5_000
+        assert used < config["connections_max_idle_ms"]
+
+
+def test_user_and_password_are_given_only_with_sasl() -> None:
+    assert "sasl_plain_password" not in client_config(kafka_settings(), "role")
+    sasl = {"protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN", "sasl_username": "u", "sasl_password": "p"}
+    config = client_config(kafka_settings(security=sasl), "role")
+    assert (config["sasl_mechanism"], config["sasl_plain_username"], config["sasl_plain_password"]) == (
+        "PLAIN",
+        "u",
+        "p",
+    )
+
+
+def test_files_of_tls_that_cannot_be_used_are_all_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "own.pem").write_text("no certificate")
+    security = {
+        "protocol": "SSL",
+        "ssl_cafile": str(tmp_path / "missing.pem"),
+        "ssl_certfile": str(tmp_path / "own.pem"),
+    }
+    with pytest.raises(UsageError) as error:
+        client_config(kafka_settings(security=security), "role")
+    assert [fault.split(":")[0] for fault in error.value.faults] == [
+        "kafka.security.ssl_cafile",
+        "kafka.security.ssl_certfile",
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        kafka_errors.TopicAuthorizationFailedError(),
+        kafka_errors.GroupAuthorizationFailedError(),
+        kafka_errors.ClusterAuthorizationFailedError(),
+        kafka_errors.TransactionalIdAuthorizationFailedError(),
+        kafka_errors.SaslAuthenticationFailedError(),
+        kafka_errors.UnsupportedSaslMechanismError(),
+        kafka_errors.InvalidTopicError(),
+        kafka_errors.KafkaConfigurationError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_no_retry_heals_is_a_refusal(error: Exception) -> None:
+    refusal = sorted_error(error, "read records")
+    assert isinstance(refusal, OutsideRefusal)
+    assert str(refusal).startswith(f"cannot read records: {type(error).__name__}: ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        kafka_errors.KafkaConnectionError(),
+        kafka_errors.KafkaTimeoutError(),
+        kafka_errors.NotLeaderForPartitionError(),
+        kafka_errors.RequestTimedOutError(),
+        kafka_errors.CoordinatorNotAvailableError(),
+        kafka_errors.UnknownError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_may_heal_is_trouble(error: Exception) -> None:
+    trouble = sorted_error(error, "read records")
+    assert type(trouble) is OutsideTrouble
+
+
+def test_an_error_s_own_words_are_not_repeated() -> None:
+    assert "payload" not in str(sorted_error(kafka_errors.KafkaError("payload"), "read records"))
+
+
+def test_a_partition_without_leader_is_trouble() -> None:
+    with pytest.raises(OutsideTrouble, match="no leader"), sorting_errors("ask"):
+        raise KeyError("topic-0")
+
+
+def test_waiting_for_brokers_grows_to_a_bound_and_ends_with_what_was_made() -> None:
+    waits: list[float] = []
+
+    def make() -> str:
+        if len(waits) < 12:
+            raise OutsideTrouble("not yet")
+        return "made"
+
+    assert until_connected(make, lambda: False, waits.append) == "made"
+    bounds = [min(0.5 * 2**index, 10.0) for index in range(12)]
+    assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, bounds, strict=True))
+
+
+def test_waiting_for_brokers_ends_when_asked_to_and_at_a_refusal() -> None:
+    def trouble() -> None:
+        raise OutsideTrouble("not yet")
+
+    def refusal() -> None:
+        raise OutsideRefusal("never")
+
+    stops = iter([False, False, True])
+    assert until_connected(trouble, lambda: next(stops), lambda _: None) is None
+    with pytest.raises(OutsideRefusal, match="never"):
+        until_connected(refusal, lambda: False, lambda _: None)
+
+
+def test_the_library_s_log_tells_why_a_connection_failed() -> None:
+    heard = connection_trouble()
+    heard.forget()
+    library = logging.getLogger("kafka.net.manager")
+    library.warning("Bootstrap connection to %s failed: %s", "b", kafka_errors.SaslAuthenticationFailedError())
+    library.error("Connection failed: %s", "[SSL: CERTIFICATE_VERIFY_FAILED]")
+    library.warning("Bootstrap connection to %s failed: %s", "b", "socket disconnected")
+    library.warning("something else")
+
+    assert heard.text == "Bootstrap connection to b failed: socket disconnected"
+    assert heard.untrusted
+    assert heard.not_admitted is kafka_errors.SaslAuthenticationFailedError
+    heard.forget()
+    assert (heard.text, heard.untrusted, heard.not_admitted) == ("", False, None)
+
+
+def test_the_library_never_logs_below_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = logging.getLogger("kafka")
+    monkeypatch.setattr(library, "level", logging.DEBUG)
+    connection_trouble()
+    assert not logging.getLogger("kafka.conn").isEnabledFor(logging.INFO)
+
+
+def test_tuning_the_allocator_can_be_repeated() -> None:
+    assert tune_allocator() == tune_allocator()

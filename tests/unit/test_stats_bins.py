@@ -1,0 +1,127 @@
+"""Bins of a reference: where the edges lie, who is rare, and what counts as the same category."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.events import canonical
+from monitor.stats.bins import (
+    MAX_CATEGORIES,
+    MAX_RARE,
+    MIN_CATEGORY_SHARE,
+    QUANTILE_BINS,
+    ColumnBins,
+    category_bins,
+    category_codes,
+    numeric_bins,
+    width_of,
+)
+
+numbers = st.one_of(
+    st.lists(st.floats(-1e9, 1e9, width=32), min_size=1, max_size=80),
+    st.lists(st.integers(-3, 6).map(float), min_size=1, max_size=80),
+)
+
+
+def bins_of(values: list[float], column: ColumnBins) -> list[int]:
+    return [sum(edge < value for edge in column.edges) for value in values]
+
+
+@given(numbers)
+def test_edges_rise_and_lie_strictly_between_values_that_occur(values: list[float]) -> None:
+    column = numeric_bins(np.array(values))
+    assert list(column.edges) == sorted(set(column.edges))
+    assert column.bins <= QUANTILE_BINS
+    filled = set(bins_of(values, column))
+    assert filled == set(range(column.bins))  # so every edge has values on both sides
+
+
+@given(st.lists(st.integers(-3, 6).map(float), min_size=1, max_size=80))
+def test_no_value_lies_on_an_edge(values: list[float]) -> None:
+    assert not set(numeric_bins(np.array(values)).edges) & set(values)
+
+
+@given(numbers)
+def test_every_reference_value_is_inside_the_range_with_its_margin(values: list[float]) -> None:
+    column = numeric_bins(np.array(values))
+    low, high = min(values), max(values)
+    assert column.low <= low <= high <= column.high
+    assert column.high - high == pytest.approx(0.1 * (high - low), rel=1e-6, abs=1e-6)
+
+
+def test_quantile_bins_of_many_values_hold_a_tenth_each() -> None:
+    values = np.random.default_rng(2).normal(size=50_000)
+    found = np.bincount(bins_of(values.tolist(), numeric_bins(values)))
+    assert found / 50_000 == pytest.approx(np.full(10, 0.1), abs=0.001)
+
+
+def test_a_column_of_one_value_has_one_bin_and_no_edge() -> None:
+    column = numeric_bins(np.full(100, 3.5))
+    assert (column.bins, column.edges, column.low, column.high) == (1, (), 3.5, 3.5)
+
+
+def test_a_frequent_value_is_not_split_between_bins() -> None:
+    values = [0.0] * 700 + [float(x) for x in range(1, 301)]
+    column = numeric_bins(np.array(values))
+    assert all(edge > 0 for edge in column.edges)
+    assert bins_of([0.0], column) == [0]
+
+
+@pytest.mark.parametrize("make", [lambda: numeric_bins(np.zeros(0)), lambda: category_bins([])])
+def test_there_are_no_bins_without_values(make: object) -> None:
+    assert callable(make)
+    with pytest.raises(ValueError, match="without values has no bins"):
+        make()
+
+
+@given(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=300))
+def test_categories_with_a_hundredth_of_the_events_have_a_bin_of_their_own(values: list[str]) -> None:
+    column = category_bins(values + ["a"] * 200)
+    counted = {c: (values.count(c) + 200 * (c == "a")) / (len(values) + 200) for c in {*values, "a"}}
+    assert set(column.categories) == {c for c, share in counted.items() if share >= MIN_CATEGORY_SHARE}
+    assert {*column.categories, *column.rare} == set(counted)
+    assert not set(column.categories) & set(column.rare)
+    assert column.bins == len(column.categories) + bool(column.rare)
+
+
+def test_there_is_a_most_of_categories_and_of_rare_ones() -> None:
+    common = [f"c{i}" for i in range(40) for _ in range(100)]
+    column = category_bins([*common, *(f"r{i}" for i in range(2_000))])
+    assert len(column.categories) == MAX_CATEGORIES
+    assert len(column.rare) == MAX_RARE
+    assert set(common) <= {*column.categories, *column.rare}
+
+
+def test_the_same_values_in_any_order_have_the_same_bins() -> None:
+    values = ["b", "a", "c", "a", "b", "d"] * 30
+    assert category_bins(values) == category_bins(sorted(values)) == category_bins(values[::-1])
+
+
+@given(st.one_of(st.booleans(), st.integers(-(10**15), 10**15), st.floats(allow_nan=False, allow_infinity=False)))
+def test_a_category_is_found_under_every_way_to_write_it(value: float | bool) -> None:
+    column = category_bins([canonical(value), "other"])
+    codes = category_codes(column)
+    assert column.categories[codes[canonical(value)]] == canonical(value)
+    assert codes[value] == codes[canonical(value)]
+
+
+def test_true_one_and_the_text_one_are_one_category_and_text_that_only_looks_like_it_is_not() -> None:
+    codes = category_codes(category_bins(["1", "0", "01", "1.0", "1e0"] * 50))
+    assert codes["1"] == codes[1] == codes[1.0] == codes[True]
+    assert len({codes["1"], codes["01"], codes["1.0"], codes["1e0"]}) == 4
+
+
+def test_rare_categories_share_the_last_bin() -> None:
+    column = ColumnBins("categorical", categories=("a", "b"), rare=("7", "x"))
+    assert category_codes(column) == {"a": 0, "b": 1, "7": 2, 7: 2, "x": 2}
+    assert column.labels() == ["a", "b", "(rare)"]
+
+
+def test_every_bin_has_a_name() -> None:
+    for column in (numeric_bins(np.arange(50.0)), numeric_bins(np.ones(3)), category_bins("aab")):
+        assert len(set(column.labels())) == column.bins
+    assert width_of([numeric_bins(np.arange(50.0)), category_bins("aab")]) == 10
+    assert width_of([]) == 1

@@ -1,0 +1,219 @@
+"""Tail probabilities against SciPy and against the plainest formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from monitor.stats.evidence import (
+    MIN_EXPECTED,
+    Pooling,
+    chi_square_critical,
+    chi_square_tail,
+    cut_point_critical,
+    cut_point_tail,
+    cut_point_z,
+    dispersion,
+    exact_excess_critical,
+    exact_excess_tail,
+    largest_shift,
+    pooled_chi_square,
+)
+from tests import oracles
+
+ALPHAS = (0.05, 1e-3, 1e-6, 1e-9, 1e-12)
+
+counts = st.lists(st.integers(0, 900), min_size=2, max_size=8)
+
+
+def one(number: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([number], np.float64)
+
+
+def tail(hits: float, n: float, reference_hits: float, m: float, phi: float = 1.0) -> float:
+    return float(exact_excess_tail(one(hits), one(n), one(reference_hits), one(m), one(phi))[0])
+
+
+@given(counts, st.data(), st.sampled_from([1.0, 1.7, 12.0]))
+def test_the_chi_square_is_that_of_scipy_on_the_pooled_table(
+    reference: list[int], data: st.DataObject, phi: float
+) -> None:
+    window = np.array(data.draw(st.lists(st.integers(0, 300), min_size=len(reference), max_size=len(reference))))
+    whole = np.array(reference)
+    if whole.sum() == 0:
+        return
+    statistic, freedom = pooled_chi_square(Pooling.of(whole[None]), window[None, None], np.array([[phi]]))
+    expected, dof = oracles.chi_square(whole, window, phi)
+    assert statistic[0, 0] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert freedom[0, 0] == dof
+
+
+def test_many_windows_and_columns_at_once_are_the_same_as_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    reference = rng.integers(0, 500, (4, 6))
+    windows = rng.integers(0, 90, (5, 4, 6))
+    phi = rng.uniform(1, 5, (5, 4))
+    statistic, freedom = pooled_chi_square(Pooling.of(reference), windows, phi)
+    z, cut = cut_point_z(reference, windows, phi)
+    for w in range(5):
+        for c in range(4):
+            assert (statistic[w, c], freedom[w, c]) == pytest.approx(
+                oracles.chi_square(reference[c], windows[w, c], phi[w, c])
+            )
+            assert (z[w, c], cut[w, c]) == pytest.approx(oracles.cut_point(reference[c], windows[w, c], phi[w, c]))
+
+
+def test_padding_with_empty_bins_changes_no_statistic() -> None:
+    reference, window = np.array([[400, 300, 300]]), np.array([[[90, 70, 40]]])
+    padded = np.pad(reference, ((0, 0), (0, 4))), np.pad(window, ((0, 0), (0, 0), (0, 4)))
+    phi = np.ones((1, 1))
+    expected = pooled_chi_square(Pooling.of(reference), window, phi)
+    found = pooled_chi_square(Pooling.of(padded[0]), padded[1], phi)
+    assert [float(x[0, 0]) for x in found] == pytest.approx([float(x[0, 0]) for x in expected])
+    assert cut_point_z(padded[0], padded[1], phi)[0] == pytest.approx(cut_point_z(reference, window, phi)[0])
+
+
+def test_an_empty_window_says_nothing() -> None:
+    reference, window = np.array([[400, 300, 300]]), np.zeros((1, 1, 3), np.int64)
+    statistic, freedom = pooled_chi_square(Pooling.of(reference), window, np.ones((1, 1)))
+    assert (statistic[0, 0], freedom[0, 0]) == (0, 0)
+    assert chi_square_critical(0.01, freedom)[0, 0] == np.inf
+    assert cut_point_z(reference, window, np.ones((1, 1)))[0][0, 0] == 0
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_critical_values_and_tails_are_inverse_of_each_other(alpha: float) -> None:
+    freedom = np.array([1.0, 2.0, 5.0, 9.0, 30.0])
+    assert chi_square_tail(chi_square_critical(alpha, freedom), freedom) == pytest.approx(np.full(5, alpha), rel=1e-6)
+    assert chi_square_critical(alpha, freedom) == pytest.approx(stats.chi2.isf(alpha, freedom), rel=1e-9)
+    for cuts in (1, 4, 9):
+        z = float(cut_point_critical(alpha, np.array([cuts]))[0])
+        assert cut_point_tail(z, cuts) == pytest.approx(alpha, rel=1e-6)
+        assert cut_point_tail(-z, cuts) == cut_point_tail(z, cuts)
+
+
+def test_without_cuts_nothing_is_over() -> None:
+    assert cut_point_critical(0.01, np.array([0]))[0] == np.inf
+    assert cut_point_tail(0.0, 9) == 1.0
+
+
+@given(counts, st.data(), st.sampled_from([1.0, 3.5]))
+def test_the_cut_point_is_the_largest_two_proportion_z(reference: list[int], data: st.DataObject, phi: float) -> None:
+    window = np.array(data.draw(st.lists(st.integers(1, 300), min_size=len(reference), max_size=len(reference))))
+    whole = np.array(reference) + 1
+    z, _ = cut_point_z(whole[None], window[None, None], np.array([[phi]]))
+    assert abs(z[0, 0]) == pytest.approx(abs(oracles.cut_point(whole, window, phi)[0]), rel=1e-9, abs=1e-9)
+
+
+def test_the_sign_of_the_cut_point_says_where_the_values_went() -> None:
+    reference = np.array([[250, 250, 250, 250]])
+    up, down = np.array([[[40, 50, 50, 90]]]), np.array([[[90, 50, 50, 40]]])
+    assert cut_point_z(reference, up, np.ones((1, 1)))[0][0, 0] > 2
+    assert cut_point_z(reference, down, np.ones((1, 1)))[0][0, 0] < -2
+
+
+def test_the_exact_tail_is_the_hypergeometric_one_of_scipy_down_to_extremes() -> None:
+    rng = np.random.default_rng(5)
+    smallest = 1.0
+    for _ in range(2_000):
+        n, m = int(rng.integers(1, 5_000)), int(rng.integers(1, 50_000))
+        reference_hits = int(rng.binomial(m, rng.choice([0.0, 0.001, 0.02, 0.3])))
+        hits = int(rng.integers(1, min(n, 2 + int(n * (reference_hits / m) * 3)) + 1))
+        if hits * m <= reference_hits * n:
+            continue
+        expected = stats.hypergeom.sf(hits - 1, n + m, hits + reference_hits, n)
+        assert tail(hits, n, reference_hits, m) == pytest.approx(expected, rel=1e-6)
+        smallest = min(smallest, expected)
+    assert smallest < 1e-12
+
+
+def test_long_tails_are_never_said_to_be_less_likely_than_they_are() -> None:
+    for n, hits in ((10**6, 101_500), (10**7, 1_003_000), (10**7, 1_006_000)):
+        expected = stats.hypergeom.sf(hits - 1, 11 * n, hits + n, n)
+        assert expected * (1 - 1e-5) <= tail(hits, n, n, 10 * n) <= 1.2 * expected
+
+
+def test_a_share_that_is_not_above_the_references_is_no_evidence() -> None:
+    assert tail(0, 100, 0, 1_000) == 1
+    assert tail(5, 100, 50, 1_000) == 1
+    assert tail(3, 100, 100, 1_000) == 1
+
+
+def test_dispersion_weakens_the_exact_evidence() -> None:
+    tails = [tail(30, 500, 10, 10_000, phi) for phi in (1, 1.5, 3, 10, 50)]
+    assert tails == sorted(tails)
+    assert tails[0] < 1e-20
+    assert tail(30, 500, 10, 10_000, 3) >= stats.hypergeom.sf(9, 167 + 3_333, 10 + 4, 167)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize(
+    ("n", "reference_hits", "m", "phi"),
+    [(250, 0, 10_000, 1.0), (250, 200, 10_000, 1.0), (8_000, 300, 10_000, 1.0), (500, 40, 10_000, 4.3)],
+)
+def test_the_critical_count_is_the_smallest_one_that_is_over(
+    alpha: float, n: int, reference_hits: int, m: int, phi: float
+) -> None:
+    least = exact_excess_critical(alpha, n, reference_hits, m, phi)
+    hits = np.arange(1.0, n + 1)
+    tails = exact_excess_tail(hits, one(n), one(reference_hits), one(m), one(phi))
+    assert least == hits[tails < alpha][0]
+    assert (tails < alpha).sum() == n - least + 1
+
+
+def test_there_is_no_critical_count_where_not_even_all_would_be_over() -> None:
+    assert np.isnan(exact_excess_critical(1e-9, 3, 0, 10, 1))
+    assert np.isnan(exact_excess_critical(1e-9, 0, 0, 10, 1))
+
+
+@given(st.lists(st.integers(0, 500), min_size=1, max_size=7), st.data())
+def test_the_largest_shift_is_that_of_shares_and_cumulative_shares(reference: list[int], data: st.DataObject) -> None:
+    before = np.array(reference) + 1
+    window = np.array(data.draw(st.lists(st.integers(1, 500), min_size=len(before), max_size=len(before))))
+    ordered = np.array([True])
+    share, cumulative = largest_shift(before[None, None], window[None, None], ordered)
+    moved = window / window.sum() - before / before.sum()
+    assert share[0, 0] == pytest.approx(max(abs(x) for x in moved))
+    assert cumulative[0, 0] == pytest.approx(max(abs(moved[: i + 1].sum()) for i in range(len(moved))), abs=1e-12)
+    assert largest_shift(before[None, None], window[None, None], ~ordered)[1][0, 0] == 0
+
+
+def test_an_empty_side_has_not_shifted() -> None:
+    nothing, some = np.zeros((1, 1, 3), np.int64), np.ones((1, 1, 3), np.int64)
+    for reference, window in ((nothing, some), (some, nothing)):
+        share, cumulative = largest_shift(reference, window, np.array([True]))
+        assert (share[0, 0], cumulative[0, 0]) == (0, 0)
+
+
+@pytest.mark.parametrize("clusters_of", [1, 5, 10])
+def test_dispersion_is_the_size_of_the_clusters(clusters_of: int) -> None:
+    rng = np.random.default_rng(7)
+    shares = np.array([0.4, 0.3, 0.2, 0.1])
+    windows = rng.multinomial(1_000 // clusters_of, shares, 400) * clusters_of
+    whole = windows.sum(0)
+    assert dispersion(windows, whole / whole.sum(), 1 / 400) == pytest.approx(clusters_of, rel=0.12)
+
+
+def test_the_own_part_of_a_window_is_made_good() -> None:
+    rng = np.random.default_rng(8)
+    figures = []
+    for _ in range(300):
+        windows = rng.multinomial(500, [0.4, 0.3, 0.2, 0.1], 8)
+        figures.append(dispersion(windows, windows.sum(0) / windows.sum(), 1 / 8))
+    assert np.mean(figures) == pytest.approx(1.0, abs=0.05)
+
+
+def test_without_a_bin_that_is_expected_to_hold_five_dispersion_is_unknown() -> None:
+    assert np.isnan(dispersion(np.array([[1, 2], [2, 1]]), np.array([0.5, 0.5]), 0.5))
+    assert np.isnan(dispersion(np.array([[50, 0], [50, 0]]), np.array([1.0, 0.0]), 0.5))
+
+
+def test_a_stray_value_in_a_bin_the_reference_hardly_knows_is_worth_no_page() -> None:
+    """Alone, that bin would be worth a chi-square of hundreds."""
+    reference, window = np.array([[5_000, 4_999, 1]]), np.array([[[125, 124, 2]]])
+    statistic, freedom = pooled_chi_square(Pooling.of(reference), window, np.ones((1, 1)))
+    assert chi_square_tail(statistic[0, 0], freedom[0, 0]) > 1e-3
+    assert MIN_EXPECTED >= 5  # below it the chi-square's tail is no longer that of its counts (Cochran 1954)
