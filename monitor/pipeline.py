@@ -24,9 +24,12 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge.fleet import Fleet
+from monitor.log import get_log
 from monitor.records import DeadLetter, NewPartition, OffsetGap, RecordBatch, Source
 from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
+
+_log = get_log(__name__)
 
 STATE_FORMAT: Final = 1
 #: a partition this far ahead of the slowest one is not read on, so that open panes stay few
@@ -212,9 +215,14 @@ class Pipeline:
         return all(self._source.at_end(partition) for partition in self._source.partitions())
 
     def _apply(self, change: NewPartition | OffsetGap) -> None:
+        lane = self.lane(change.partition)
         if isinstance(change, OffsetGap):
             self.gaps[change.partition] += max(change.found - change.expected, 0)
-        self.lane(change.partition)
+            lane.next_offset = max(lane.next_offset, change.found)
+            _log.error("records_gone", partition=str(change.partition), first=change.expected, next=change.found)
+        else:
+            lane.next_offset = max(lane.next_offset, 0)
+            _log.info("partition_added", partition=str(change.partition))
 
     def _decoder(self, topic: str) -> NativeDecoder:
         if topic not in self._decoders:

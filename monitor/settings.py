@@ -25,7 +25,6 @@ from monitor.settings_types import (
     Fault,
     File,
     Name,
-    Names,
     Pages,
     Part,
     Port,
@@ -118,18 +117,12 @@ class Kafka(Part):
 
 
 class Input(Part):
-    """A topic that is read. `model`, `version` and `feature_names`, where set, win over the payload."""
+    """A topic that is read. `model` and `version`, where set, win over the payload."""
 
     topic: Topic = Field(description="the topic", examples=["model-events"])
     format: Literal["native"] = Field(default="native", description="how its records are written")
     model: Name | None = Field(default=None, description="the model of all its events; the payload's when null")
     version: Version | None = Field(default=None, description="the version of all its events; the payload's when null")
-    feature_names: Names | None = Field(
-        default=None, description="the names of the features in order; the payload's when null"
-    )
-
-    def crosses(self) -> Iterator[Fault]:
-        yield from _twice("feature_names", self.feature_names or ())
 
 
 class Outputs(Part):
@@ -304,27 +297,22 @@ class Settings(Part):
 def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
     """What changes the meaning of the model's kept state, as JSON in a fixed order: a hash of it tells a change.
 
-    Neither budgets, severities, least effects nor routing are in it, nor an input that overrides nothing, nor the
-    reference, whose own hash belongs beside it.
+    Budgets, severities, least effects and routing are not in it, nor which versions are watched, nor an input that
+    overrides nothing, nor the reference, whose own hash belongs beside it.
     """
     overrides = sorted(
-        (entry.topic, entry.model or "", entry.version, entry.feature_names)
+        (entry.topic, entry.model or "", entry.version)
         for entry in settings.inputs
-        if entry.model in {None, model.name} and (entry.model, entry.version, entry.feature_names) != (None,) * 3
+        if entry.model in {None, model.name} and (entry.model, entry.version) != (None, None)
     )
     return {
         "name": model.name,
-        "versions": [*sorted(model.versions)],
         "task": model.task,
         "positive": canonical(model.positive),
         "features": {name: feature.kind for name, feature in sorted(model.features.items()) if feature.kind},
         "pane_us": settings.windows.pane,
         "allowed_lateness_us": settings.lateness_us(model),
-        "id_memory": settings.id_memory,
-        "inputs": [
-            {"topic": topic, "model": name, "version": version, "feature_names": None if names is None else [*names]}
-            for topic, name, version, names in overrides
-        ],
+        "inputs": [{"topic": topic, "model": name, "version": version} for topic, name, version in overrides],
     }
 
 

@@ -30,6 +30,7 @@ NOT_IN_THIS_VERSION: Final = (
     "state.store: kafka",
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
     "inputs[].format: auto | kserve | oip | seldon | tfserving | mlflow | databricks | sagemaker | vertex | azure",
+    "inputs[].feature_names",
     "models[].segments",
     "models[].labels",
     "models[].costs",

@@ -189,7 +189,6 @@ Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clea
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean), Says("text up to 256")]
 Version = Annotated[str, Field(max_length=256), AfterValidator(_clean), Says("text up to 256, may be empty")]
 Versions = Annotated[tuple[Version, ...], Says("list of texts")]
-Names = Annotated[tuple[Name, ...], Says("list of texts")]
 Topic = Annotated[str, AfterValidator(_topic), Says("topic")]
 Servers = Annotated[
     tuple[Annotated[str, AfterValidator(_server)], ...],

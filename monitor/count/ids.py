@@ -38,7 +38,7 @@ class IdMemory:
                 self._evict(self._write(keys))
                 return np.zeros(len(keys), np.bool_)
             self._known.difference_update(new)
-            self._known.update(key for key in new if key in self._ring_keys(new))
+            self._known.update(self._ring_keys(new))
         return np.array([self._ask_one(int(key)) for key in keys], np.bool_)
 
     def _ring_keys(self, wanted: list[int]) -> set[int]:

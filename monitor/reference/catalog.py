@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitor.errors import UsageError
 from monitor.events import ACCEPTED, IGNORED, OVER_LIMIT, UNKNOWN_MODEL, ModelKey, canonical
-from monitor.reference.reference import Reference, load_reference
+from monitor.reference.reference import FEATURE, Reference, load_reference
 from monitor.settings import Model, Settings, model_fingerprint
+from monitor.stats.bins import CATEGORICAL, NUMERIC, width_of
 
 PLACEHOLDER: Final = "{version}"
+IGNORE: Final = "ignore"
 VERSION_IN_PATH: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -154,13 +159,48 @@ def _references_of(model: Model, where: str, folder: Path, faults: list[str]) ->
         if reference.key.model != model.name:
             faults.append(f"{where}: {path} was built for the model {reference.key.model!r}, not {model.name!r}")
             continue
+        faults.extend(f"{where.removesuffix('.reference')}.{fault}" for fault in _contradictions(reference, model))
         found[version] = _as_configured(reference, model)
     return found
 
 
+def _contradictions(reference: Reference, model: Model) -> Iterator[str]:
+    """Where the settings say of the model what its reference was not built for."""
+    kinds = {column.name: column.bins.kind for column in reference.columns if column.role == FEATURE}
+    ignored = dict(reference.ignored)
+    for name, feature in model.features.items():
+        if name not in kinds and name not in ignored:
+            yield f"features.{name}: no event of the reference has it; build the reference again or leave it out"
+        elif feature.kind in {NUMERIC, CATEGORICAL} and kinds.get(name) != feature.kind:
+            was = kinds.get(name, "ignored")
+            yield f"features.{name}.kind: {feature.kind}, but the reference has it as {was}; build the reference again"
+    if model.task is not None and model.task != reference.task:
+        yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
+
+
 def _as_configured(reference: Reference, model: Model) -> Reference:
-    """The reference under the settings' task and positive class, where they are set."""
-    return replace(reference, task=model.task or reference.task, positive=canonical(model.positive))
+    """The reference without the features that the settings ignore, under the settings' positive class."""
+    kept = [
+        at
+        for at, column in enumerate(reference.columns)
+        if column.role != FEATURE or column.name not in model.features or model.features[column.name].kind != IGNORE
+    ]
+    return replace(
+        reference,
+        positive=canonical(model.positive),
+        columns=tuple(reference.columns[at] for at in kept),
+        counts=_narrowed(reference, kept),
+        phi=reference.phi[kept],
+        fact_phi=reference.fact_phi[kept],
+        top=reference.top[kept],
+    )
+
+
+def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:
+    """Counts of the kept columns, padded to the widest of them."""
+    width = width_of([reference.columns[at].bins for at in kept])
+    counts = reference.counts[kept]
+    return np.concatenate([counts[:, :width], counts[:, reference.width :]], axis=1)
 
 
 def _wanted_files(model: Model, where: str, folder: Path, faults: list[str]) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from monitor.stats.tally import OUTSIDE_COUNT, OUTSIDE_LOG, OUTSIDE_LOG_SQUARES,
 
 #: the outside values must be spread, in decades, between these multiples of the reference's spread
 SPREAD_RANGE: Final = (0.4, 1.6)
-MIN_VALUES: Final = 5
+MIN_VALUES: Final = 3
 #: factors that are said as such when the estimate is within 30 %; any other is said with two digits
 USUAL: Final = (10.0, 60.0, 100.0, 1000.0, 3600.0, 86_400.0, 1e6, 1e9)
 

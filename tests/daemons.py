@@ -1,0 +1,182 @@
+"""`driftd run` as a process of its own: start it on a settings file, look at it from outside, stop it or kill it.
+
+config = write_settings(folder, settings_tree(broker.bootstrap, "events", model))
+with DaemonProcess(config) as daemon:
+    daemon.wait_ready()
+    daemon.get("/metrics")
+    assert daemon.stop() == 0
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from tests.real_parts.waiting import wait_until
+
+START_SECONDS: Final = 30.0
+#: what the contract gives a daemon to end in order
+STOP_SECONDS: Final = 20.0
+DRIFTD: Final = (sys.executable, "-m", "monitor")
+
+_numbers = itertools.count(1)
+_SAMPLE: Final = re.compile(r"(\w+)(\{.*\})? (\S+)")
+
+Tree = dict[str, Any]
+
+
+def settings_tree(bootstrap: str, topic: str, model: Mapping[str, object], **over: object) -> Tree:
+    """Settings of one model on one topic; outputs go to `<topic>.alerts` and `<topic>.rejects`, the port is free.
+
+    `over` replaces whole sections: windows={"idle_after": "2s"}.
+    """
+    tree: Tree = {
+        "kafka": {"bootstrap_servers": [bootstrap], "group_id": topic, "start": "earliest"},
+        "inputs": [{"topic": topic}],
+        "outputs": {"alerts_topic": f"{topic}.alerts", "rejects_topic": f"{topic}.rejects"},
+        "state": {"path": "state", "every": "1s"},
+        "http": {"port": 0},
+        "models": [dict(model)],
+    }
+    return tree | over
+
+
+def write_settings(folder: Path, tree: Mapping[str, object], name: str = "driftd.yaml") -> Path:
+    """The settings file; its relative paths start in `folder`."""
+    path = folder / name
+    path.write_text(json.dumps(tree, indent=1), encoding="utf-8")  # JSON is YAML
+    return path
+
+
+def driftd(*arguments: str, expect: int = 0) -> str:
+    """Runs a command to its end and gives its standard output.
+
+    Raises:
+        AssertionError: it ended with another code than `expect`; the message has its standard error.
+    """
+    done = subprocess.run([*DRIFTD, *arguments], capture_output=True, text=True, check=False, env=_environment())
+    assert done.returncode == expect, f"driftd {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}"
+    return done.stdout
+
+
+def state_of(config: Path) -> Tree:
+    """What `driftd state show --json` says."""
+    shown: Tree = json.loads(driftd("state", "show", "--config", str(config), "--json"))
+    return shown
+
+
+class DaemonProcess:
+    """One process. Its log goes to a file beside the settings; leaving the `with` kills what still runs."""
+
+    def __init__(self, config: Path, *arguments: str) -> None:
+        self.log_file = config.parent / f"daemon-{next(_numbers)}.log"
+        with self.log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*DRIFTD, "run", "--config", str(config), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def text(self) -> str:
+        """All it has said so far."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def lines(self, event: str = "") -> list[Tree]:
+        """Its whole log lines so far: all, or those whose event begins with `event`."""
+        whole = self.text().rpartition("\n")[0].splitlines()
+        parsed = [json.loads(line) for line in whole if line.startswith("{")]
+        return [line for line in parsed if str(line["event"]).startswith(event)]
+
+    def wait_for(self, event: str, seconds: float = START_SECONDS) -> Tree:
+        """The first log line of that event."""
+        self.wait_until(lambda: self.lines(event), f"the log line {event}", seconds)
+        return self.lines(event)[0]
+
+    def wait_until(self, condition: Any, what: str, seconds: float = START_SECONDS) -> None:  # noqa: ANN401  # any callable, as in `wait_until`
+        """Waits as `wait_until` does, but not for a process that has ended."""
+
+        def holds() -> object:
+            found = condition()
+            assert found or self.running(), f"the daemon ended while waiting for {what}:\n{self.text()[-3000:]}"
+            return found
+
+        wait_until(holds, what, seconds)
+
+    @property
+    def port(self) -> int:
+        """Where it listens, by its own words."""
+        return int(self.wait_for("listening")["port"])
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body; status 0 while nothing answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:  # noqa: S310  # a loopback http address
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, refusal.read().decode()
+        except OSError:
+            return 0, ""
+
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        """Restored, assigned and caught up once."""
+        self.wait_until(lambda: self.get("/readyz")[0] == 200, "/readyz is 200", seconds)
+
+    def series(self, name: str) -> dict[str, float]:
+        """The samples of one series of /metrics, by their labels as they stand there (`{topic="a",partition="0"}`)."""
+        samples = filter(None, map(_SAMPLE.fullmatch, self.get("/metrics")[1].splitlines()))
+        return {sample[2] or "": float(sample[3]) for sample in samples if sample[1] == name}
+
+    def stop(self, seconds: float = STOP_SECONDS) -> int:
+        """SIGTERM; gives the exit code.
+
+        Raises:
+            AssertionError: it has not ended within `seconds`.
+        """
+        began = time.monotonic()
+        self._process.terminate()
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            waited = time.monotonic() - began
+            raise AssertionError(f"still running {waited:.0f} s after SIGTERM:\n{self.text()[-3000:]}") from None
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would end it."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without settings of a driftd."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("DRIFTD_")}

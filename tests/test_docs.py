@@ -1,0 +1,115 @@
+"""What the documents say is true: their commands run, their examples are taken, their names exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from monitor.cli import parser
+from monitor.clock import SystemClock
+from monitor.decode.columns import Limits
+from monitor.decode.native import NativeDecoder
+from monitor.events import Partition
+from monitor.records import RecordBatch
+from tests.real_parts.kafka import KafkaBroker
+from tests.real_parts.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands_under(heading: str) -> list[str]:
+    """The lines of the bash block under a heading of the README."""
+    section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    block = re.search(r"```bash\n(.*?)```", section, re.DOTALL)
+    assert block is not None, f"no commands under {heading!r}"
+    return block[1].strip().splitlines()
+
+
+def environment() -> dict[str, str]:
+    """A shell in which the project is installed, as after `source .venv/bin/activate`."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def run(line: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        ["bash", "-ec", line], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def tried_on_a_file(folder: Path) -> list[subprocess.CompletedProcess[str]]:
+    lines = commands_under("Try it on a file")
+    assert lines[:2] == ["make venv && source .venv/bin/activate", "cd docs/example"]
+    shutil.copytree(ROOT / "docs" / "example", folder / "example")
+    return [run(line, folder / "example", environment()) for line in lines[2:]]
+
+
+def test_the_example_on_a_file_finds_the_planted_fault(tmp_path: Path) -> None:
+    done = tried_on_a_file(tmp_path)
+    assert "What can page" in done[1].stderr
+    assert done[2].stdout.count("opened") == 1
+    assert "amount is outside the reference's range" in done[2].stdout
+
+
+def test_the_example_on_kafka_tells_the_alert_topic_and_metrics(tmp_path: Path, kafka: KafkaBroker) -> None:
+    tried_on_a_file(tmp_path)
+    folder = tmp_path / "example"
+    check, daemon = commands_under("Run it on Kafka")
+    env = environment() | {
+        "DRIFTD_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "DRIFTD_KAFKA__GROUP_ID": "readme",
+        "DRIFTD_HTTP__PORT": "0",
+        "DRIFTD_WINDOWS__IDLE_AFTER": "1s",
+    }
+    kafka.create_topic("model-events", 1)
+    kafka.produce("model-events", [line.encode() for line in (folder / "events.jsonl").read_text().splitlines()])
+    run(check, folder, env)
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(daemon.split(), cwd=folder, env=env, stderr=log)
+    try:
+        wait_until(lambda: len(kafka.records("driftd.alerts")) == 1, "the alert", 60)
+        alert = json.loads(kafka.records("driftd.alerts")[0].value or b"")
+        assert alert["data"]["findings"][0]["subject"] == "amount"
+        listening = next(line for line in (folder / "log").read_text().splitlines() if '"listening"' in line)
+        address = f"http://127.0.0.1:{json.loads(listening)['port']}/metrics"
+        active = b'driftd_incident_active{model="loans",severity="page",version="1"} 1.0'
+        wait_until(lambda: active in urllib.request.urlopen(address, timeout=5).read(), "the series", 20)  # loopback
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    shown = run("driftd state show --config driftd.yaml", folder, env).stdout
+    assert "20,000 accepted" in shown
+
+
+def test_the_example_event_is_taken() -> None:
+    block = re.search(r"```json\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    decoder = NativeDecoder(lambda _: None, Limits(1 << 20, 100, 100), 0)
+    now = SystemClock().now_us()
+    events = decoder.decode(RecordBatch(Partition("t", 0), [block[1].encode()], [0], None, 1, now))
+    assert (len(events), events.rejected) == (1, [])
+
+
+@pytest.mark.parametrize("command", re.findall(r"`driftd (\w+(?: \w+)?)`", README.split("## Commands")[1]))
+def test_a_command_of_the_table_exists(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args([*command.split(), "--help"])
+    assert ended.value.code == 0
+    assert "usage: driftd" in capsys.readouterr().out
+
+
+def test_every_linked_document_exists() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"

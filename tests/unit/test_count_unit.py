@@ -1,0 +1,168 @@
+"""Stage 1's corners: labels without a version, unknown models, what is handed on and what is forgotten."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.clock import SECOND_US
+from monitor.count.exchange import Exchange
+from monitor.count.unit import ClosedPane, PaneKey
+from monitor.events import ModelKey, Partition
+from monitor.pipeline import Pipeline
+from monitor.reference.catalog import Catalog
+from monitor.stats.tally import Tally
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    START_US,
+    MemorySource,
+    Recorded,
+    batch_of,
+    blank,
+    catalog_of,
+    event,
+    numeric,
+    pipeline_of,
+    settings,
+)
+
+PANE = 10 * SECOND_US
+WHOLE = PaneKey(CREDIT, "")
+OTHER = PaneKey(ModelKey("other", ""), "")
+
+
+def pipeline(model: dict[str, object] | None = None, version: str = "1", **over: object) -> tuple[Pipeline, Recorded]:
+    tree, outputs = settings(model, **over), Recorded()
+    catalog = catalog_of(tree, blank([numeric("x")], ModelKey("credit", version)))
+    return pipeline_of(tree, catalog, MemorySource({EVENTS: []}), outputs)[0], outputs
+
+
+def tally(events: int = 0, labels: int = 0) -> Tally:
+    made = Tally.empty(1, 4)
+    made.predictions, made.labels = events, labels
+    return made
+
+
+def test_a_label_without_version_goes_to_the_models_only_version() -> None:
+    counted, _ = pipeline({"versions": ["1"]})
+    counted.count([batch_of([event(0, prediction=1), event(1, type="label", id="a", label=1, version=...)])])
+    assert counted.accepted == {(CREDIT, "prediction"): 1, (CREDIT, "label"): 1}
+    assert counted.units[0].totals[CREDIT].labels == 1
+
+
+def test_a_label_is_never_late_and_moves_no_clock() -> None:
+    counted, _ = pipeline()
+    label = {"type": "label", "id": "a", "label": 1}
+    counted.count([batch_of([event(900, **label), event(0, id="a", prediction=1), event(-9_000, **label)])])
+    assert counted.outcomes == {("events", "accepted", ""): 3}
+    assert counted.units[0].lanes["events"].clock_us == START_US
+
+
+def test_a_tombstone_is_ignored() -> None:
+    counted, outputs = pipeline()
+    counted.count([batch_of([None, event(0, prediction=1)])])
+    assert counted.outcomes == {("events", "ignored", "tombstone"): 1, ("events", "accepted", ""): 1}
+    assert outputs.letters == []
+
+
+@pytest.mark.parametrize("unknown", ["ignore", "reject"])
+def test_an_event_of_an_unknown_model_is_counted_and_dead_lettered_only_where_that_is_asked_for(unknown: str) -> None:
+    counted, outputs = pipeline(unknown_models=unknown)
+    counted.count([batch_of([event(0, model="nobody", prediction=1), event(0, prediction=1), {"type": "x"}], 40)])
+    counted.checkpoint()
+    assert counted.outcomes["events", "unknown_model", "not_configured"] == 1
+    expected = {(42, "type")} | ({(40, "unknown_model")} if unknown == "reject" else set())
+    assert {(letter.offset, letter.reason) for letter in outputs.letters} == expected
+    assert counted.dead_letters == len(expected)
+
+
+def test_a_dead_letter_carries_the_record_and_the_places_in_its_array() -> None:
+    counted, outputs = pipeline()
+    batch = batch_of([[event(0, prediction=1), {"type": "x"}, 7]], 5)
+    counted.count([batch])
+    counted.checkpoint()
+    (letter,) = outputs.letters
+    assert (letter.partition, letter.offset, letter.value) == (EVENTS, 5, batch.values[0])
+    assert letter.indices == (1, 2)
+
+
+def test_a_pane_closes_when_the_clock_has_passed_its_end() -> None:
+    counted, _ = pipeline()
+    counted.count([batch_of([event(0, prediction=1), event(9.9, prediction=1), event(10, prediction=1)])])
+    unit = counted.units[0]
+    assert unit.close(lambda _: START_US + PANE - 1) == []
+    (closed,) = unit.close(lambda _: START_US + PANE)
+    assert (closed.pane_key, closed.start_us, closed.tally.events) == (WHOLE, START_US, 2)
+    assert unit.open_panes == 1
+    assert unit.totals[CREDIT].events == 3  # totals keep what was closed
+
+
+def test_what_is_forgotten_begins_anew_and_outcomes_stay() -> None:
+    counted, _ = pipeline()
+    counted.count([batch_of([event(0, prediction=1)])])
+    unit = counted.units[0]
+    unit.forget(CREDIT)
+    assert (unit.open_panes, unit.totals) == (0, {})
+    assert unit.outcomes == {("events", "accepted", ""): 1}
+
+
+def test_panes_of_all_units_are_merged_and_come_in_time_order() -> None:
+    exchange = Exchange(PANE)
+    exchange.put([ClosedPane(WHOLE, 3 * PANE, tally(1)), ClosedPane(OTHER, PANE, tally(2))])
+    exchange.put([ClosedPane(WHOLE, 0, tally(4)), ClosedPane(WHOLE, 3 * PANE, tally(8))])
+    panes = [(pane.pane_key, pane.start_us, pane.end_us, pane.tally.events) for pane in exchange.ready()]
+    assert panes == [(WHOLE, 0, PANE, 4), (OTHER, PANE, 2 * PANE, 2), (WHOLE, 3 * PANE, 4 * PANE, 9)]
+    assert exchange.ready() == []
+
+
+def test_what_comes_for_a_judged_pane_is_counted_and_never_judged() -> None:
+    exchange = Exchange(PANE)
+    exchange.put([ClosedPane(WHOLE, PANE, tally(1))])
+    exchange.ready()
+    exchange.put([ClosedPane(WHOLE, 0, tally(5)), ClosedPane(WHOLE, PANE, tally(6)), ClosedPane(OTHER, 0, tally(7))])
+    assert [pane.pane_key for pane in exchange.ready()] == [OTHER]
+    assert exchange.unjudged == {CREDIT: 11}
+    again = Exchange(PANE)
+    again.restore(exchange.to_state())
+    again.put([ClosedPane(WHOLE, PANE, tally(6)), ClosedPane(WHOLE, 2 * PANE, tally(1))])
+    assert again.unjudged == {CREDIT: 17}
+    assert [pane.start_us for pane in again.ready()] == [2 * PANE]
+    again.forget(CREDIT)
+    again.put([ClosedPane(WHOLE, 0, tally(1))])
+    assert len(again.ready()) == 1
+
+
+def catalog(model: dict[str, object] | None = None, version: str = "*", **over: object) -> Catalog:
+    return catalog_of(settings(model, **over), blank([numeric("x")], ModelKey("credit", version)))
+
+
+def test_a_version_beyond_the_limit_is_over_it_for_good_and_the_first_ones_stay() -> None:
+    found = catalog(limits={"versions": 2})
+    outcomes = [found.admission(ModelKey("credit", version)).outcome for version in ("1", "2", "3", "1", "3", "2")]
+    assert outcomes == ["accepted", "accepted", "over_limit", "accepted", "over_limit", "accepted"]
+    assert found.met() == [ModelKey("credit", "1"), ModelKey("credit", "2")]
+    restored = catalog(limits={"versions": 2})
+    restored.restore([ModelKey("credit", "3"), ModelKey("credit", "2")])
+    assert restored.admission(ModelKey("credit", "1")).outcome == "over_limit"
+
+
+def test_a_version_that_is_not_listed_is_ignored_and_one_without_reference_unknown() -> None:
+    found = catalog({"versions": ["1", "2"]}, version="1")
+    assert found.admission(ModelKey("credit", "1")).outcome == "accepted"
+    assert found.admission(ModelKey("credit", "2"))[:2] == ("unknown_model", "no_reference")
+    assert found.admission(ModelKey("credit", "3"))[:2] == ("ignored", "version")
+    assert found.monitored(ModelKey("credit", "3")) is None
+
+
+def test_the_models_own_lateness_wins() -> None:
+    assert catalog().admission(CREDIT).lateness_us == 60 * SECOND_US
+    assert catalog({"allowed_lateness": 5 * SECOND_US}).admission(CREDIT).lateness_us == 5 * SECOND_US
+
+
+def test_topics_of_one_partition_number_share_a_unit_and_keep_clocks_of_their_own() -> None:
+    counted, _ = pipeline(inputs=[{"topic": "events"}, {"topic": "more"}])
+    counted.count([batch_of([event(100, id="a", prediction=1)], 0, EVENTS)])
+    counted.count([batch_of([event(0, id="a", prediction=1)], 0, Partition("more", 0))])
+    assert list(counted.units) == [0]
+    assert counted.units[0].outcomes == {("events", "accepted", ""): 1, ("more", "accepted", ""): 1}
+    assert counted.positions() == {EVENTS: 1, Partition("more", 0): 1}

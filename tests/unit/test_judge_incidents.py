@@ -1,0 +1,287 @@
+"""The life of an incident: opened once, moved by its findings, resolved when none is left; the same after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.events import ModelKey
+from monitor.files.codec import decode, encode
+from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Span, Transition
+from monitor.judge.incidents import IncidentBook, Recheck, Standing, incident_id
+from monitor.judge.keeping import transition_from_state, transition_to_state
+from tests.engine import CREDIT, EVENTS, plain
+
+LONGEST = 64
+
+
+def finding(
+    subject: str = "AGE",
+    severity: str = PAGE,
+    start: int = 0,
+    end: int = 10,
+    cause: str = "distribution",
+    over: float = 2.0,
+    base_windows: int = 1,
+    since: int | None = None,
+) -> Finding:
+    return Finding(
+        key=FindingKey(subject, cause),
+        severity=severity,
+        window=Span(start, end, 250),
+        base_windows=base_windows,
+        statistic="chi2",
+        value=50.0,
+        threshold=25.0,
+        p=1e-9,
+        effect=0.1,
+        effect_unit="share moved",
+        over=over,
+        headline=f"{subject} moved",
+        since_us=since,
+        records={EVENTS: (1, 9)},
+    )
+
+
+def standing(at: int) -> Standing:
+    return Standing(CREDIT, at, 25_000, 7, "sha256:r", "sha256:s")
+
+
+def never(_key: FindingKey, _length: int, _since: int) -> float | None:
+    return 2.0
+
+
+def always(_key: FindingKey, _length: int, _since: int) -> float | None:
+    return 0.1
+
+
+def step(book: IncidentBook, at: int, *found: Finding, recheck: Recheck | None = None) -> Transition | None:
+    return book.step(found, recheck, standing(at))
+
+
+def test_an_incident_opens_once_and_says_nothing_while_nothing_is_new() -> None:
+    book = IncidentBook(LONGEST)
+    opened = step(book, 10, finding())
+    assert opened is not None
+    assert (opened.transition, opened.number, opened.severity, opened.since_us) == ("opened", 1, PAGE, 0)
+    assert opened.id == f"{opened.incident}/1"
+    assert opened.summary == "credit 1: AGE moved"
+    assert (opened.at_us, opened.predictions, opened.reference) == (10, 25_000, "sha256:r")
+    assert step(book, 20, finding(start=10, end=20), recheck=never) is None
+    assert (book.pages, book.tickets) == (1, 0)
+
+
+def test_a_quiet_book_says_nothing() -> None:
+    assert step(IncidentBook(LONGEST), 10, recheck=always) is None
+
+
+def test_another_key_updates_the_incident_and_pages_no_second_time() -> None:
+    book = IncidentBook(LONGEST)
+    step(book, 10, finding())
+    updated = step(book, 20, finding("BILL", start=10, end=20, over=9.0))
+    assert updated is not None
+    assert (updated.transition, updated.number) == ("updated", 2)
+    assert [one.key.subject for one in updated.findings] == ["BILL", "AGE"]  # worst first
+    assert updated.summary == "credit 1: BILL moved (and 1 more)"
+    assert book.pages == 1
+
+
+def test_the_incident_follows_its_worst_finding_between_ticket_and_page() -> None:
+    book = IncidentBook(LONGEST)
+    assert (step(book, 10, finding("AGE", TICKET)) or pytest.fail()).severity == TICKET
+    assert (book.pages, book.tickets) == (0, 1)
+    escalated = step(book, 20, finding("BILL", PAGE, 10, 20))
+    assert escalated is not None
+    assert (escalated.transition, escalated.severity) == ("escalated", PAGE)
+    assert (book.pages, book.tickets) == (1, 0)
+    deescalated = step(book, 30, recheck=lambda key, _n, _since: 0.1 if key.subject == "BILL" else 2.0)
+    assert deescalated is not None
+    assert (deescalated.transition, deescalated.severity) == ("deescalated", TICKET)
+    again = step(book, 40, finding("LIMIT", PAGE, 30, 40))
+    assert again is not None
+    assert (again.transition, again.number, book.pages, book.tickets) == ("escalated", 4, 1, 0)
+    resolved = step(book, 50, recheck=always)
+    assert resolved is not None
+    assert (resolved.transition, resolved.number, resolved.findings) == ("resolved", 5, ())
+    assert book.incident is None
+
+
+def test_the_severity_of_a_finding_rises_and_never_falls_while_it_lasts() -> None:
+    book = IncidentBook(LONGEST)
+    step(book, 10, finding(severity=TICKET))
+    escalated = step(book, 20, finding(severity=PAGE, start=10, end=20))
+    assert (escalated or pytest.fail()).transition == "escalated"
+    assert step(book, 30, finding(severity=TICKET, start=20, end=30)) is None
+    (lasting,) = book.open.values()
+    assert lasting.finding.severity == PAGE
+    assert lasting.finding.window == (20, 30, 250)  # the figures are those of now
+    assert lasting.finding.since_us == 0  # the beginning is not
+
+
+def test_the_end_asks_the_newest_windows_twice_as_long_as_the_opening_one() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def recheck(_key: FindingKey, length: int, since: int) -> float | None:
+        asked.append((length, since))
+        return None
+
+    for base_windows, length in ((1, 3), (2, 4), (16, 32), (32, 64), (64, LONGEST)):
+        book = IncidentBook(LONGEST)
+        step(book, 10, finding(base_windows=base_windows, since=4))
+        step(book, 20, finding(base_windows=1, start=10, end=20), recheck=recheck)  # seen shorter: still the first
+        assert asked.pop() == (length, 4)
+
+
+@pytest.mark.parametrize(("over", "ends"), [(None, False), (0.5, False), (0.499, True), (0.0, True), (1.4, False)])
+def test_a_finding_ends_below_half_its_threshold(over: float | None, ends: bool) -> None:
+    book = IncidentBook(LONGEST)
+    step(book, 10, finding())
+    transition = step(book, 20, recheck=lambda _key, _length, _since: over)
+    assert (transition is not None) == ends
+    assert bool(book.open) != ends
+
+
+def test_a_window_that_began_before_the_end_does_not_open_the_key_again() -> None:
+    book = IncidentBook(LONGEST)
+    first = step(book, 10, finding())
+    step(book, 50, recheck=always)
+    assert step(book, 60, finding(start=49, end=60)) is None
+    assert step(book, 60, finding("BILL", start=49, end=60)) is not None  # another key may
+    step(book, 70, recheck=always)
+    again = step(book, 80, finding(start=50, end=80))
+    assert again is not None
+    assert (again.transition, again.number) == ("opened", 1)
+    assert first is not None
+    assert again.incident != first.incident
+
+
+def test_a_stuck_columns_distribution_is_no_news() -> None:
+    book = IncidentBook(LONGEST)
+    opened = step(book, 10, finding(cause="constant"), finding(cause="distribution"))
+    assert opened is not None
+    assert [one.key.cause for one in opened.findings] == ["constant"]
+    assert step(book, 20, finding("BILL", start=10, end=20)) is not None
+
+
+def test_of_one_key_the_worst_window_speaks_and_the_shortest_says_since_when() -> None:
+    book = IncidentBook(LONGEST)
+    long = finding(start=0, end=40, over=5.0, base_windows=4)
+    long = Finding(**{name: getattr(long, name) for name in long.__slots__} | {"window": Span(0, 40, 1_000)})
+    opened = step(book, 40, finding(start=30, end=40, over=2.0), long)
+    assert opened is not None
+    assert [(one.over, one.since_us) for one in opened.findings] == [(5.0, 30)]
+    assert opened.since_us == 30
+
+
+def test_the_id_is_made_of_model_version_and_the_first_windows_end() -> None:
+    opened = [step(IncidentBook(LONGEST), at, finding(end=10)) for at in (10, 30)]
+    assert {one.incident for one in opened if one is not None} == {incident_id(CREDIT, 10)}
+    keys = [CREDIT, ModelKey("credit", "2"), ModelKey("credit1", ""), ModelKey("credi", "t1")]
+    assert len({incident_id(key, end).rsplit("/")[-1] for key in keys for end in (10, 11)}) == 8
+
+
+def test_giving_up_resolves_with_the_reason_and_a_quiet_book_has_nothing_to_say() -> None:
+    book = IncidentBook(LONGEST)
+    assert book.give_up(standing(5), "settings changed") is None
+    step(book, 10, finding())
+    last = book.give_up(standing(20), "settings changed")
+    assert last is not None
+    assert (last.transition, last.number, last.summary) == ("resolved", 2, "credit 1: resolved: settings changed")
+    assert (book.open, book.incident) == ({}, None)
+
+
+def test_a_transition_comes_back_from_its_state_as_it_was() -> None:
+    opened = step(IncidentBook(LONGEST), 10, finding())
+    assert opened is not None
+    assert transition_from_state(decode(encode(transition_to_state(opened)))) == opened
+
+
+# whatever happens
+
+findings = st.builds(
+    lambda subject, cause, severity, over, start, length: (subject, cause, severity, over, start, length),
+    st.sampled_from(["AGE", "BILL"]),
+    st.sampled_from(["distribution", "missing", "constant"]),
+    st.sampled_from([PAGE, TICKET]),
+    st.floats(1, 9),
+    st.integers(0, 5),
+    st.sampled_from([1, 2, 8]),
+)
+moments = st.lists(st.tuples(st.lists(findings, max_size=4), st.sets(st.sampled_from(["AGE", "BILL"]))), max_size=30)
+
+Moment = tuple[list[tuple[str, str, str, float, int, int]], set[str]]
+
+
+def play(many: Sequence[Moment], after: Callable[[IncidentBook], IncidentBook]) -> list[Transition]:
+    """Steps 10 apart; in each some findings, and some subjects that are fine again."""
+    book, told = IncidentBook(LONGEST), list[Transition]()
+    for number, (raw, fine) in enumerate(many, 1):
+        at = 10 * number
+        found = [finding(s, sev, at - 10 - 10 * back, at, c, over, n) for s, c, sev, over, back, n in raw]
+        severities = {key: known.finding.severity for key, known in book.open.items()}
+        transition = step(book, at, *found, recheck=lambda key, _n, _s, fine=fine: 0.0 if key.subject in fine else 1.0)
+        check_book(book, severities, transition)
+        told += [transition] if transition is not None else []
+        book = after(book)
+    return told
+
+
+def check_book(book: IncidentBook, before: dict[FindingKey, str], transition: Transition | None) -> None:
+    assert (book.incident is None) == (not book.open)
+    for key, known in book.open.items():
+        if key in before and book.ended_us.get(key) != (transition.at_us if transition else None):
+            assert SEVERITY_RANK[known.finding.severity] >= SEVERITY_RANK[before[key]]
+    if book.incident is not None:
+        worst = max((known.finding.severity for known in book.open.values()), key=SEVERITY_RANK.__getitem__)
+        assert book.incident.severity == worst
+
+
+@given(moments)
+def test_transitions_tell_whole_lives_of_incidents(many: list[Moment]) -> None:
+    told = play(many, lambda book: book)
+    lives: dict[str, list[Transition]] = {}
+    for transition in told:
+        lives.setdefault(transition.incident, []).append(transition)
+    assert [one.id for one in told] == [one.id for life in lives.values() for one in life]  # one at a time
+    for number, life in enumerate(lives.values(), 1):
+        assert [one.number for one in life] == list(range(1, len(life) + 1))
+        assert [one.transition == "opened" for one in life] == [True] + [False] * (len(life) - 1)
+        assert [one.transition for one in life[:-1]].count("resolved") == 0
+        assert life[-1].transition == "resolved" or number == len(lives)
+        check_moves(life)
+
+
+def check_moves(life: Sequence[Transition]) -> None:
+    for before, now in zip(life, life[1:], strict=False):
+        if now.transition == "resolved":
+            assert now.findings == ()
+            continue
+        moved = SEVERITY_RANK[now.severity] - SEVERITY_RANK[before.severity]
+        assert now.transition == {1: "escalated", 0: "updated", -1: "deescalated"}[(moved > 0) - (moved < 0)]
+        assert now.severity == now.findings[0].severity
+        ranks = [(-SEVERITY_RANK[one.severity], -one.over) for one in now.findings]
+        assert ranks == sorted(ranks)
+
+
+@given(moments)
+def test_a_book_goes_on_from_its_state(many: list[Moment]) -> None:
+    def restored(book: IncidentBook) -> IncidentBook:
+        again = IncidentBook(LONGEST)
+        again.restore(decode(encode(book.to_state())))
+        assert plain(again.to_state()) == plain(book.to_state())
+        return again
+
+    assert play(many, restored) == play(many, lambda book: book)
+
+
+@given(moments)
+def test_pages_and_tickets_count_each_incident_once(many: list[Moment]) -> None:
+    books: list[IncidentBook] = []
+    told = play(many, lambda book: books.append(book) or book)  # type: ignore[func-returns-value]  # append gives None
+    paged = {one.incident for one in told if one.severity == PAGE and one.transition != "resolved"}
+    everyone = {one.incident for one in told}
+    if books:
+        assert (books[-1].pages, books[-1].tickets) == (len(paged), len(everyone - paged))
