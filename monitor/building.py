@@ -202,7 +202,7 @@ def _count(
 ) -> _Collector:
     catalog = Catalog(settings, {key.model: {key.version: blank_reference(key, columns, task, positive)}})
     collector = _Collector(stretch)
-    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(lambda _: None), stage2=collector)
+    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(lambda _: None), stage2=collector, live=False)
     ended = False
     while not ended:
         ended = source.ended()

@@ -131,7 +131,6 @@ class Daemon:
                 raise
             except OutsideTrouble as trouble:
                 self.showcase.beat(trouble=str(trouble))
-                _log.warning("kafka_not_reached", why=str(trouble))
                 raise
 
         made = until_connected(attempt, self._stopping.is_set, self._wait)

@@ -85,7 +85,9 @@ class Pipeline:
         outputs: Outputs,
         *,
         stage2: Stage2 | None = None,
+        live: bool = True,
     ) -> None:
+        """`live`: more may come to a partition that is at its end, so it holds back until it was silent for a while."""
         self._settings = settings
         self._catalog = catalog
         self._source = source
@@ -103,6 +105,7 @@ class Pipeline:
         self._letters: deque[DeadLetter] = deque()
         self._shapes: dict[ModelKey, Shape | None] = {}
         self._decoders: dict[str, NativeDecoder] = {}
+        self._live = live
         self._started = clock.monotonic()
         self._saved_at = clock.monotonic()
 
@@ -194,7 +197,7 @@ class Pipeline:
         return min(clocks, default=math.inf)
 
     def _is_silent(self, lane: Lane) -> bool:
-        if self._source.ended():
+        if not self._live:
             return True
         idle = self._clock.monotonic() - max(lane.moved_at, self._started)
         return idle >= self._settings.windows.idle_after / SECOND_US

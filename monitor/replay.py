@@ -55,7 +55,7 @@ def replay(
         say(transition.to_json())
 
     fleet = Fleet(catalog, settings, (lambda *look: _say_windows(say, *look)) if windows else None)
-    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(told), stage2=fleet)
+    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(told), stage2=fleet, live=False)
     ended = False
     while not ended:
         ended = source.ended()

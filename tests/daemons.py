@@ -18,7 +18,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -121,7 +121,7 @@ class DaemonProcess:
         self.wait_until(lambda: self.lines(event), f"the log line {event}", seconds)
         return self.lines(event)[0]
 
-    def wait_until(self, condition: Any, what: str, seconds: float = START_SECONDS) -> None:  # noqa: ANN401  # any callable, as in `wait_until`
+    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
         """Waits as `wait_until` does, but not for a process that has ended."""
 
         def holds() -> object:

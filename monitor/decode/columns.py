@@ -11,10 +11,6 @@ from numpy.typing import NDArray
 
 from monitor.events import ModelKey
 
-#: kinds of a wanted feature
-NUMERIC: Final = "numeric"
-CATEGORICAL: Final = "categorical"
-
 #: bit patterns (view the column as uint64) of the three ways in which a numeric cell holds no number
 MISSING_BITS: Final = 0x7FF8000000000000
 ABSENT_BITS: Final = 0x7FF8000000000001

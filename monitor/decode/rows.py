@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from monitor.decode.columns import ABSENT, ABSENT_VALUE, CATEGORICAL, NUMERIC, TYPE_NAN, TYPE_VALUE, Shape
+from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE, Shape
 from monitor.decode.values import NAME_LENGTH, category_value, numeric_value
+from monitor.stats.bins import CATEGORICAL, NUMERIC
 
 #: a feature that failed this often is decoded without a type from then on, and its column is checked afterwards
 FAILURES_BEFORE_WIDENING: Final = 20

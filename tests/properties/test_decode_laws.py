@@ -12,12 +12,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.decode.columns import ABSENT_BITS, CATEGORICAL, NUMERIC, TYPE_BITS, Events, Limits, Shape
+from monitor.decode.columns import ABSENT_BITS, TYPE_BITS, Events, Limits, Shape
 from monitor.decode.lenient import Reader, parse
 from monitor.decode.native import NativeDecoder
 from monitor.decode.rows import AnyRow, Columns
 from monitor.events import FEATURES, LABEL, ModelKey, Partition
 from monitor.records import RecordBatch
+from monitor.stats.bins import CATEGORICAL, NUMERIC
 
 T0_MS = 1_764_000_000_000
 NOW_US = T0_MS * 1_000

@@ -13,9 +13,7 @@ import xxhash
 from monitor.decode.columns import (
     ABSENT_BITS,
     ABSENT_VALUE,
-    CATEGORICAL,
     MISSING_BITS,
-    NUMERIC,
     TYPE_BITS,
     TYPE_VALUE,
     Events,
@@ -25,6 +23,7 @@ from monitor.decode.columns import (
 from monitor.decode.native import NativeDecoder
 from monitor.events import FEATURES, LABEL, PREDICTION, REASONS, ModelKey, Partition
 from monitor.records import RecordBatch
+from monitor.stats.bins import CATEGORICAL, NUMERIC
 
 T0_MS = 1_764_000_000_000
 T0_US = T0_MS * 1_000

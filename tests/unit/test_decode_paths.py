@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from monitor.decode.columns import CATEGORICAL, NUMERIC, TYPE_BITS, Limits, Shape
+from monitor.decode.columns import TYPE_BITS, Limits, Shape
 from monitor.decode.lenient import Reader
 from monitor.decode.native import NativeDecoder
 from monitor.decode.versions import REMEMBERED
 from monitor.events import ModelKey
+from monitor.stats.bins import CATEGORICAL, NUMERIC
 from tests.unit.test_decode_native import GOOD, KEY, SHAPE, T0_MS, as_bytes, batch_of, decoder, event
 
 

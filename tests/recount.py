@@ -1,0 +1,276 @@
+"""An independent recount of recorded events: what a checkpoint has to hold, by the plainest code there is.
+
+Nothing of the engine is used: records are parsed by `json`, sorted into outcomes by the contract's words, and counted
+by the bins of `driftd reference show --json` with `bisect`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from tests.real_parts.kafka_client import StoredRecord
+
+FACTS: Final = ("missing", "absent", "outside", "unseen", "type")
+KINDS: Final = ("prediction", "features", "label")
+LONGEST_NAME: Final = 256
+
+Json = dict[str, Any]
+
+
+class Bad(Exception):  # noqa: N818  # a verdict on an event, no error of this module
+    """An event that has to be rejected; the argument is the reason word."""
+
+
+@dataclass
+class FeatureCount:
+    """One feature over the accepted events that carried features."""
+
+    bins: list[int]
+    facts: Counter[str] = field(default_factory=Counter)
+
+    def to_json(self) -> Json:
+        """As in `driftd state show --json`."""
+        return {"bins": self.bins, **{fact: self.facts[fact] for fact in FACTS}}
+
+
+@dataclass
+class ModelCount:
+    """One model version."""
+
+    features: dict[str, FeatureCount]
+    predictions: int = 0
+    features_events: int = 0
+    labels: int = 0
+    with_features: int = 0
+
+
+@dataclass
+class Lane:
+    """What decides about the next event of a partition."""
+
+    memory: deque[tuple[str, str, str]]
+    held: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    clock_us: int | None = None
+    end: int = 0
+
+
+class Recount:
+    """Counts the records of one topic, partition by partition in order of offset.
+
+    `references` are the objects of `driftd reference show --json`, by model and version.
+    """
+
+    def __init__(
+        self,
+        references: Mapping[tuple[str, str], Json],
+        *,
+        lateness_us: int = 60_000_000,
+        max_skew_us: int = 60_000_000,
+        id_memory: int = 100_000,
+    ) -> None:
+        self._columns = {key: [c for c in one["columns"] if c["role"] == "feature"] for key, one in references.items()}
+        self._lateness_us = lateness_us
+        self._max_skew_us = max_skew_us
+        self._id_memory = id_memory
+        self._lanes: dict[int, Lane] = {}
+        self.outcomes: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.events = 0
+        #: (partition, offset) -> first reason word of the records that belong on the rejects topic
+        self.rejected: dict[tuple[int, int], str] = {}
+        self.models = {
+            key: ModelCount({column["name"]: FeatureCount([0] * _bins_of(column)) for column in columns})
+            for key, columns in self._columns.items()
+        }
+
+    @property
+    def ends(self) -> dict[int, int]:
+        """Where reading goes on, by partition."""
+        return {number: lane.end for number, lane in self._lanes.items()}
+
+    def add_all(self, records: Iterable[StoredRecord]) -> Recount:
+        for record in records:
+            self.add(record)
+        return self
+
+    def add(self, record: StoredRecord) -> None:
+        lane = self._lanes.setdefault(record.partition, Lane(deque()))
+        lane.end = record.offset + 1
+        if record.value is None:
+            self._end("ignored")
+            return
+        for event in _events_of(record.value):
+            try:
+                outcome = self._outcome(lane, event, record.timestamp_ms * 1000)
+            except Bad as bad:
+                outcome = "rejected"
+                self.reasons[str(bad)] += 1
+                self.rejected.setdefault((record.partition, record.offset), str(bad))
+            self._end(outcome)
+
+    def _end(self, outcome: str) -> None:
+        self.events += 1
+        self.outcomes[outcome] += 1
+
+    def _outcome(self, lane: Lane, event: object, record_us: int) -> str:
+        kind, key, identity, ts = self._envelope(event, record_us)
+        assert isinstance(event, dict)
+        if key not in self.models:
+            return "unknown_model" if all(key[0] != model for model, _ in self.models) else "ignored"
+        if kind != "label":
+            before = lane.clock_us
+            lane.clock_us = ts if before is None else max(before, ts)
+            if before is not None and ts < before - self._lateness_us:
+                return "late"
+            if kind == "prediction" and identity and self._is_repeated(lane, (*key, identity)):
+                return "duplicate"
+        self._accept(kind, key, event)
+        return "accepted"
+
+    def _is_repeated(self, lane: Lane, identity: tuple[str, str, str]) -> bool:
+        repeated = lane.held[identity] > 0
+        lane.memory.append(identity)
+        lane.held[identity] += 1
+        if len(lane.memory) > self._id_memory:
+            lane.held[lane.memory.popleft()] -= 1
+        return repeated
+
+    # what an event has to be
+
+    def _envelope(self, event: object, record_us: int) -> tuple[str, tuple[str, str], str, int]:
+        """Kind, model and version, id and time in microseconds."""
+        if not isinstance(event, dict):
+            raise Bad("no_event")
+        kind = _kind_of(event)
+        model = _name(event.get("model"), "model")
+        if not model:
+            raise Bad("model")
+        version = _name(event.get("version", ""), "version")
+        identity = _name(event["id"], "id") if "id" in event else ""
+        if kind == "label" and not identity:
+            raise Bad("id")
+        ts = _time_of(event["ts"]) if "ts" in event else record_us
+        if ts > record_us + self._max_skew_us:
+            raise Bad("future")
+        _check_fields(kind, event)
+        return kind, (model, version), identity, ts
+
+    # counting
+
+    def _accept(self, kind: str, key: tuple[str, str], event: Json) -> None:
+        model = self.models[key]
+        if kind == "label":
+            model.labels += 1
+            return
+        if kind == "prediction":
+            model.predictions += 1
+            model.labels += event.get("label") is not None and event.get("prediction") is not None
+        else:
+            model.features_events += 1
+        if "features" not in event:
+            return
+        model.with_features += 1
+        for column in self._columns[key]:
+            count = model.features[column["name"]]
+            place = _place(column, event["features"])
+            if isinstance(place, int):
+                count.bins[place] += 1
+            else:
+                count.facts[place] += 1
+
+
+def _events_of(value: bytes) -> list[object]:
+    """The record's events; one that cannot be read stands for one event that is none."""
+    try:
+        content = json.loads(value.decode())
+    except ValueError:
+        return [None]
+    return content if isinstance(content, list) and content else [content]
+
+
+def _kind_of(event: Json) -> str:
+    if "type" in event:
+        if event["type"] not in KINDS:
+            raise Bad("type")
+        return str(event["type"])
+    if "prediction" in event or "score" in event:
+        return "prediction"
+    return "label" if "label" in event and "features" not in event else "features"
+
+
+def _name(value: object, reason: str) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_NAME:
+        raise Bad(reason)
+    return value
+
+
+def _time_of(value: object) -> int:
+    """Seconds, milliseconds, microseconds or nanoseconds by magnitude, or RFC 3339."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise Bad("ts") from None
+        if moment.tzinfo is None:
+            raise Bad("ts")
+        return round(moment.timestamp() * 1_000_000)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Bad("ts")
+    for limit, factor in ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1)):
+        if abs(value) < limit:
+            return round(value * factor)
+    return int(value) // 1_000
+
+
+def _check_fields(kind: str, event: Json) -> None:
+    if kind == "label":
+        if "label" not in event or isinstance(event["label"], list | dict):
+            raise Bad("label")
+        return
+    if not isinstance(event.get("features", {} if kind == "prediction" else None), dict):
+        raise Bad("features")
+    if isinstance(event.get("prediction"), list | dict):
+        raise Bad("prediction")
+    score = event.get("score")
+    if score is not None and (isinstance(score, bool | str) or not 0 <= score <= 1):
+        raise Bad("score")
+
+
+def _bins_of(column: Json) -> int:
+    if column["kind"] == "numeric":
+        return len(column["edges"]) + 1
+    return len(column["categories"]) + bool(column["rare"])
+
+
+def _place(column: Json, features: Json) -> int | str:
+    """The bin of a value, or the fact it is counted as."""
+    if column["name"] not in features:
+        return "absent"
+    value = features[column["name"]]
+    if value is None:
+        return "missing"
+    if column["kind"] == "numeric":
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return "type"
+        inside = column["low"] <= value <= column["high"]
+        return bisect_left(column["edges"], value) if inside else "outside"
+    if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        return "type"
+    text = _text(value)
+    if text in column["categories"]:
+        return int(column["categories"].index(text))
+    return len(column["categories"]) if text in column["rare"] else "unseen"
+
+
+def _text(value: str | float) -> str:
+    """`true` = `1` = `1.0` = `"1"`."""
+    if isinstance(value, str):
+        return value
+    return str(int(value)) if float(value).is_integer() else repr(value)
