@@ -139,7 +139,7 @@ class DaemonProcess:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body; status 0 while nothing answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:  # noqa: S310  # a loopback http address
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refusal:
             with refusal:
@@ -155,6 +155,10 @@ class DaemonProcess:
         """The samples of one series of /metrics, by their labels as they stand there (`{topic="a",partition="0"}`)."""
         samples = filter(None, map(_SAMPLE.fullmatch, self.get("/metrics")[1].splitlines()))
         return {sample[2] or "": float(sample[3]) for sample in samples if sample[1] == name}
+
+    def wait(self, seconds: float = START_SECONDS) -> int:
+        """Its exit code, when it has ended by itself."""
+        return self._process.wait(seconds)
 
     def stop(self, seconds: float = STOP_SECONDS) -> int:
         """SIGTERM; gives the exit code.

@@ -24,7 +24,7 @@ LONGEST_NAME: Final = 256
 Json = dict[str, Any]
 
 
-class Bad(Exception):  # noqa: N818  # a verdict on an event, no error of this module
+class Bad(Exception):
     """An event that has to be rejected; the argument is the reason word."""
 
 
@@ -82,7 +82,6 @@ class Recount:
         self._lanes: dict[int, Lane] = {}
         self.outcomes: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
-        self.events = 0
         #: (partition, offset) -> first reason word of the records that belong on the rejects topic
         self.rejected: dict[tuple[int, int], str] = {}
         self.models = {
@@ -95,6 +94,11 @@ class Recount:
         """Where reading goes on, by partition."""
         return {number: lane.end for number, lane in self._lanes.items()}
 
+    @property
+    def events(self) -> int:
+        """Events of all records, each in one outcome."""
+        return self.outcomes.total()
+
     def add_all(self, records: Iterable[StoredRecord]) -> Recount:
         for record in records:
             self.add(record)
@@ -104,24 +108,29 @@ class Recount:
         lane = self._lanes.setdefault(record.partition, Lane(deque()))
         lane.end = record.offset + 1
         if record.value is None:
-            self._end("ignored")
+            self.outcomes["ignored"] += 1
             return
-        for event in _events_of(record.value):
+        try:
+            events = _events_of(record.value)
+        except Bad as bad:
+            self._reject(record, bad)
+            return
+        for event in events:
             try:
-                outcome = self._outcome(lane, event, record.timestamp_ms * 1000)
+                self.outcomes[self._outcome(lane, event, record.timestamp_ms * 1000)] += 1
             except Bad as bad:
-                outcome = "rejected"
-                self.reasons[str(bad)] += 1
-                self.rejected.setdefault((record.partition, record.offset), str(bad))
-            self._end(outcome)
+                self._reject(record, bad)
 
-    def _end(self, outcome: str) -> None:
-        self.events += 1
-        self.outcomes[outcome] += 1
+    def _reject(self, record: StoredRecord, bad: Bad) -> None:
+        self.outcomes["rejected"] += 1
+        self.reasons[str(bad)] += 1
+        self.rejected.setdefault((record.partition, record.offset), str(bad))
 
     def _outcome(self, lane: Lane, event: object, record_us: int) -> str:
         kind, key, identity, ts = self._envelope(event, record_us)
         assert isinstance(event, dict)
+        if kind == "label" and not key[1]:
+            key = self._label_key(key[0])
         if key not in self.models:
             return "unknown_model" if all(key[0] != model for model, _ in self.models) else "ignored"
         if kind != "label":
@@ -133,6 +142,11 @@ class Recount:
                 return "duplicate"
         self._accept(kind, key, event)
         return "accepted"
+
+    def _label_key(self, model: str) -> tuple[str, str]:
+        """A label may leave the version out: then it is that of the model's only one."""
+        own = [key for key in self.models if key[0] == model]
+        return own[0] if len(own) == 1 else (model, "")
 
     def _is_repeated(self, lane: Lane, identity: tuple[str, str, str]) -> bool:
         repeated = lane.held[identity] > 0
@@ -187,11 +201,14 @@ class Recount:
 
 
 def _events_of(value: bytes) -> list[object]:
-    """The record's events; one that cannot be read stands for one event that is none."""
+    if not value:
+        raise Bad("empty")
     try:
         content = json.loads(value.decode())
+    except UnicodeDecodeError:
+        raise Bad("encoding") from None
     except ValueError:
-        return [None]
+        raise Bad("json") from None
     return content if isinstance(content, list) and content else [content]
 
 
@@ -239,7 +256,7 @@ def _check_fields(kind: str, event: Json) -> None:
     if isinstance(event.get("prediction"), list | dict):
         raise Bad("prediction")
     score = event.get("score")
-    if score is not None and (isinstance(score, bool | str) or not 0 <= score <= 1):
+    if score is not None and (type(score) not in {int, float} or not 0 <= score <= 1):
         raise Bad("score")
 
 
