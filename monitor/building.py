@@ -13,8 +13,9 @@ from monitor.clock import Clock
 from monitor.count.exchange import Pane
 from monitor.decode.columns import Limits
 from monitor.decode.lenient import parse
+from monitor.decode.native import NativeDecoder
 from monitor.decode.values import NO_TIME, time_of
-from monitor.errors import RejectedRecord, UsageError
+from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
 from monitor.judge.ladder import BaseWindow
@@ -120,16 +121,17 @@ def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch)
 
 
 def _events_of(settings: Settings, key: ModelKey, batch: RecordBatch) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(index in the batch, event) of every readable prediction or features event of the model version."""
+    """(index in the batch, event) of every prediction or features event of the model version that is not rejected."""
     limits = Limits(settings.limits.record_bytes, settings.limits.events_per_record, settings.limits.features)
     entry = next((one for one in settings.inputs if one.topic == batch.partition.topic), settings.inputs[0])
+    decoder = NativeDecoder(lambda _: None, limits, settings.windows.max_skew, entry.model, entry.version)
+    rejected = {one.index: one.indices for one in decoder.decode(batch).rejected}
     for index, value in enumerate(batch.values):
-        try:
-            parsed = parse(value, limits) if value is not None else []
-        except RejectedRecord:
+        if value is None or rejected.get(index) == ():
             continue
-        for event in parsed if isinstance(parsed, list) else [parsed]:
-            if not isinstance(event, dict) or event.get("type") == "label":
+        parsed = parse(value, limits)
+        for element, event in enumerate(parsed if isinstance(parsed, list) else [parsed]):
+            if element in rejected.get(index, ()) or not isinstance(event, dict) or event.get("type") == "label":
                 continue
             model = entry.model or event.get("model")
             version = entry.version if entry.version is not None else event.get("version", "")
@@ -139,10 +141,7 @@ def _events_of(settings: Settings, key: ModelKey, batch: RecordBatch) -> Iterato
 
 def _time(event: dict[str, Any], batch: RecordBatch, index: int) -> int:
     if "ts" in event:
-        try:
-            return time_of(event["ts"])
-        except RejectedRecord:
-            return NO_TIME
+        return time_of(event["ts"])
     return batch.times_ms[index] * 1000 if batch.times_ms is not None else NO_TIME
 
 

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from monitor import commands
 from monitor.errors import OutsideTrouble, UsageError
+from monitor.log import configure_logging
 
 DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parsed = parser().parse_args(given)
+        configure_logging(level="warning")  # to standard error: standard output is data
         return int(parsed.command(parsed))
     except UsageError as error:
         for fault in error.faults:

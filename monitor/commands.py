@@ -156,10 +156,10 @@ def record(arguments: Namespace) -> int:
     if not arguments.source.startswith(SCHEME):
         raise UsageError(f"SOURCE: {arguments.source!r} is no topic; write kafka://TOPIC?from=PLACE&to=PLACE")
     clock, written = SystemClock(), 0
-    source = open_any([arguments.source], _kafka_of(arguments), clock, None)
-    progress = Progress(source.progress, clock)
-    try:
-        with RecordingWriter(Path(arguments.output)) as writer:
+    with RecordingWriter(Path(arguments.output)) as writer:
+        source = open_any([arguments.source], _kafka_of(arguments), clock, None)
+        progress = Progress(source.progress, clock)
+        try:
             while not source.ended():
                 for change in source.changes():
                     tell(f"{change.partition}: {change}")
@@ -167,9 +167,9 @@ def record(arguments: Namespace) -> int:
                     writer.write(batch)
                     written += len(batch)
                 progress.show()
-    finally:
-        progress.clear()
-        source.close()
+        finally:
+            progress.clear()
+            source.close()
     tell(f"{written:,} records written to {arguments.output}")
     return DONE
 

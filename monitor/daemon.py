@@ -160,13 +160,12 @@ class Daemon:
         positions = self._connected(lambda: self._positions(pipeline, source, facts, loaded))
         if positions is None:
             return False
+        resolved = positions.keys() - pipeline.positions().keys()
         for partition, offset in positions.items():
             pipeline.lane(partition).next_offset = offset
         source.begin(positions)
         self.showcase.beat(assigned=True, restored=True)
-        if loaded is None:
-            return self._connected(lambda: self._first_checkpoint(pipeline)) is not None
-        return True
+        return not resolved or self._connected(lambda: self._first_checkpoint(pipeline)) is not None
 
     def _first_checkpoint(self, pipeline: Pipeline) -> bool:
         pipeline.checkpoint()

@@ -140,7 +140,7 @@ class Pipeline:
         """Stage 2: everything that is complete over all partitions."""
         clock = self.complete_clock()
         for unit in self.units.values():
-            self.exchange.put(unit.close(lambda key: clock - self._catalog.admission(key).lateness_us))
+            self.exchange.put(unit.close(lambda key: clock - self._catalog.lateness_us(key.model)))
         for pane in self.exchange.ready():
             self.fleet.judge(pane)
 
@@ -191,9 +191,9 @@ class Pipeline:
             lane = self.lane(partition)
             if self._source.at_end(partition) and self._is_silent(lane):
                 continue
-            if lane.clock_us == NO_CLOCK:
+            if lane.reached_us == NO_CLOCK:
                 return -math.inf
-            clocks.append(lane.clock_us)
+            clocks.append(lane.reached_us)
         return min(clocks, default=math.inf)
 
     def _is_silent(self, lane: Lane) -> bool:
@@ -205,10 +205,16 @@ class Pipeline:
     def too_far_ahead(self) -> set[Partition]:
         """Partitions to wait with: their clock is more than an hour ahead of the slowest that has more to read.
 
-        A partition that has more to read and no clock yet may hold the oldest events of all: the others wait for it.
+        A partition that was not read from yet may hold the oldest events of all: the others wait for it. One that was
+        read from and holds nothing that moves a clock holds nobody up.
         """
-        clocks = {partition: self.lane(partition).clock_us for partition in self._source.partitions()}
-        behind = [clock for partition, clock in clocks.items() if not self._source.at_end(partition)]
+        lanes = {partition: self.lane(partition) for partition in self._source.partitions()}
+        clocks = {partition: lane.reached_us for partition, lane in lanes.items()}
+        behind = [
+            clocks[partition]
+            for partition, lane in lanes.items()
+            if not self._source.at_end(partition) and (clocks[partition] != NO_CLOCK or not lane.has_read)
+        ]
         if not behind:
             return set()
         limit = min(behind) + MAX_AHEAD_US
@@ -300,7 +306,7 @@ class Pipeline:
             "units": [unit.to_state() for _, unit in sorted(self.units.items())],
             "exchange": self.exchange.to_state(),
             "fleet": self.fleet.to_state(),
-            "met": [list(key) for key in self._catalog.met()],
+            "met": [[*key, self._settings_hash(key)] for key in self._catalog.met()],
             "gaps": [[*partition, count] for partition, count in self.gaps.items()],
         }
 
@@ -312,17 +318,24 @@ class Pipeline:
         """
         if tree.get("format") != STATE_FORMAT:
             raise UsageError(f"the state has format {tree.get('format')!r}, this version reads {STATE_FORMAT}")
-        self._catalog.restore(ModelKey(*key) for key in tree["met"])
+        met = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
+        self._catalog.restore(met)
         for state in tree["units"]:
             self.unit(state["unit"]).restore(state)
         self.exchange.restore(tree["exchange"])
         self.gaps = Counter({Partition(topic, number): count for topic, number, count in tree["gaps"]})
         afresh = self.fleet.restore(tree["fleet"])
+        # a model none of whose panes was judged yet has counts that its settings gave their meaning all the same
+        afresh += [key for key, settings in met.items() if key not in afresh and settings != self._settings_hash(key)]
         for key in afresh:
             self.exchange.forget(key)
             for unit in self.units.values():
                 unit.forget(key)
         return afresh
+
+    def _settings_hash(self, key: ModelKey) -> str:
+        monitored = self._catalog.monitored(key)
+        return "" if monitored is None else monitored.settings_hash
 
 
 class ToNowhere:

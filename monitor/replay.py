@@ -87,7 +87,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "version": key.version,
         "predictions": sum(total.predictions for total in totals),
         "features": sum(total.feature_events for total in totals),
-        "labels": sum(total.labels + total.labelled for total in totals),
+        "labels": sum(unit.labels_of(key) for unit in pipeline.units.values()),
         "pages": judge.book.pages,
         "tickets": judge.book.tickets,
         "expected_false_pages": round(judge.budget.expected, 6),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,8 @@ from monitor.settings import Kafka
 from monitor.upto import UpTo
 
 SCHEME = "kafka://"
+#: as many digits as surely fit what the protocol asks in
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class OpenSource(Source, Protocol):
@@ -58,6 +61,13 @@ class TopicStretch:
         facts = describe_cluster(kafka, [topic])
         require_topics(facts, kafka, inputs=[topic], outputs=[], config_file="F")
         self._source = KafkaSource(kafka, facts, clock)
+        try:
+            self._begin(url, topic, only, begin, end)
+        except Exception:
+            self._source.close()
+            raise
+
+    def _begin(self, url: str, topic: str, only: int | None, begin: str | int, end: str | int) -> None:
         partitions = self._source.partitions()
         if only is not None and Partition(topic, only) not in partitions:
             raise UsageError(f"{url}: the topic {topic} has the partitions 0 to {len(partitions) - 1}, not {only}")
@@ -103,11 +113,14 @@ class TopicStretch:
 
 
 def _parsed(url: str) -> tuple[str, int | None, str | int, str | int]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket, which begins an address of IPv6
+        raise UsageError(f"{url}: is no topic; write kafka://TOPIC?from=PLACE&to=PLACE") from None
     query = parse_qs(parts.query, keep_blank_values=True)
     unknown = sorted(set(query) - {"from", "to"})
     only = parts.path.strip("/")
-    if not parts.netloc or unknown or (only and not only.isdigit()):
+    if not parts.netloc or unknown or (only and not _NUMBER.fullmatch(only)):
         raise UsageError(f"{url}: write kafka://TOPIC?from=PLACE&to=PLACE, or kafka://TOPIC/PARTITION?...")
     begin, end = (
         _place(url, query.get(name, [default])[-1]) for name, default in (("from", "earliest"), ("to", "latest"))
@@ -116,9 +129,9 @@ def _parsed(url: str) -> tuple[str, int | None, str | int, str | int]:
 
 
 def _place(url: str, text: str) -> str | int:
-    if text in {"earliest", "latest"} or (text.startswith("offset:") and text.removeprefix("offset:").isdigit()):
+    if text in {"earliest", "latest"} or (text.startswith("offset:") and _NUMBER.fullmatch(text, len("offset:"))):
         return text
-    if text.isdigit():
+    if _NUMBER.fullmatch(text):
         return int(text)
     try:
         return parse_rfc3339(text.replace(" ", "+")) // 1000

@@ -51,13 +51,18 @@ def _reasons(tree: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _models(tree: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
-    catalog.restore(ModelKey(*key) for key in tree["met"])
+    catalog.restore(ModelKey(model, version) for model, version, _ in tree["met"])
     by_key: dict[ModelKey, list[Tally]] = {}
     for unit in tree["units"]:
         for model, version, tally in unit["totals"]:
             by_key.setdefault(ModelKey(model, version), []).append(Tally.from_state(tally))
     judges = {ModelKey(one["model"], one["version"]): one for one in tree["fleet"]["judges"]}
-    return [_model(key, merged(tallies), catalog, judges.get(key)) for key, tallies in sorted(by_key.items())]
+    totals = {key: merged(tallies) for key, tallies in by_key.items()}
+    for unit in tree["units"]:
+        for model, count in unit["versionless_total"]:
+            if ModelKey(model, "") in totals:
+                totals[ModelKey(model, "")].labels += count
+    return [_model(key, total, catalog, judges.get(key)) for key, total in sorted(totals.items())]
 
 
 def _model(key: ModelKey, total: Tally, catalog: Catalog, judge: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -18,10 +19,10 @@ from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
 from monitor.reference.catalog import Catalog
-from monitor.reference.reference import FEATURE, Column, Reference, with_hash
+from monitor.reference.reference import FEATURE, Column, Level, Reference, with_hash
 from monitor.replay import Replay, replay
 from monitor.settings import Settings
-from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins
+from monitor.stats.bins import CATEGORICAL, FACTS, NUMERIC, ColumnBins
 
 SECOND: Final = 1_000_000
 #: where the streams begin: on a whole pane
@@ -57,8 +58,11 @@ def categorical(
 
 
 def blank(columns: Sequence[Column], key: ModelKey = CREDIT) -> Reference:
-    """Columns with nothing counted: enough to count by."""
-    return with_hash(blank_reference(key, list(columns), "binary", "1"))
+    """Columns with nothing counted: enough to count by, and too little to find anything."""
+    made, n = blank_reference(key, list(columns), "binary", "1"), len(columns)
+    level = Level(1, 250.0, 0, learned=False)
+    unrest = np.ones((n, 1)), np.ones((n, len(FACTS), 1)), np.full((n, 1), np.nan)
+    return with_hash(replace(made, levels=(level,), phi=unrest[0], fact_phi=unrest[1], top=unrest[2]))
 
 
 def catalog_of(tree: Settings, *references: Reference) -> Catalog:
@@ -178,10 +182,10 @@ class Recorded:
 
 
 def pipeline_of(
-    tree: Settings, catalog: Catalog, source: MemorySource, outputs: Recorded | None = None
+    tree: Settings, catalog: Catalog, source: MemorySource, outputs: Recorded | None = None, *, live: bool = False
 ) -> tuple[Pipeline, ManualClock]:
     clock = ManualClock(NOW_US)
-    return Pipeline(tree, catalog, source, clock, outputs or Recorded()), clock
+    return Pipeline(tree, catalog, source, clock, outputs or Recorded(), live=live), clock
 
 
 def run_to_end(pipeline: Pipeline, source: MemorySource) -> None:
@@ -245,12 +249,18 @@ def build(tree: Settings, stream: Sequence[Event], key: ModelKey = CREDIT) -> Re
     )
 
 
+@cache
+def credit_reference() -> Reference:
+    """Of 10,000 usual predictions."""
+    return build(settings(), list(Credit(10_000)))
+
+
 def replayed(
-    tree: Settings, reference: Reference, source: MemorySource, **more: Any
+    tree: Settings, reference: Reference, source: MemorySource, *, windows: bool = False
 ) -> tuple[list[dict[str, Any]], Replay]:
     """The lines a replay says, and its result."""
     lines: list[dict[str, Any]] = []
-    ran = replay(tree, catalog_of(tree, reference), source, ManualClock(NOW_US), lines.append, **more)
+    ran = replay(tree, catalog_of(tree, reference), source, ManualClock(NOW_US), lines.append, windows=windows)
     return lines, ran
 
 

@@ -87,7 +87,10 @@ class IdMemory:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take the ids of a state; the newest `capacity` of them where it holds more."""
-        self._ring[:] = 0
-        self._asked, self._known, self._repeats = 0, set(), {}
-        for key in np.array(state["keys"], np.uint64)[-self.capacity :] if self.capacity else ():
-            self._ask_one(int(key))
+        keys = np.array(state["keys"], np.uint64)[-self.capacity :] if self.capacity else _NONE
+        self._ring[: len(keys)] = keys
+        self._asked = len(keys)
+        known, times = np.unique(keys, return_counts=True)
+        self._known = set(known.tolist())
+        repeated = times > 1
+        self._repeats = dict(zip(known[repeated].tolist(), times[repeated].tolist(), strict=True))

@@ -38,7 +38,11 @@ class Lane:
 
     def __init__(self, id_memory: int) -> None:
         self.clock_us = NO_CLOCK
+        #: the largest time of a label: how far a lane has come that holds labels alone
+        self.label_clock_us = NO_CLOCK
         self.next_offset = -1
+        #: records were read in this life of the process; not state
+        self.has_read = False
         self.ids = IdMemory(id_memory)
         #: monotonic seconds when the clock was last asked to move; not state
         self.moved_at = 0.0
@@ -50,12 +54,19 @@ class Lane:
         ts: NDArray[np.int64],
         id_key: NDArray[np.uint64],
         lateness: NDArray[np.int64],
+        labels: Mask,
         now: float,
     ) -> Verdicts:
-        """Who of the `asked` prediction and features events is late or a duplicate; moves the clock."""
+        """Who of the `asked` prediction and features events is late or a duplicate; moves the clock.
+
+        `labels` are those of known models: they move the clock of labels alone.
+        """
         seen = np.maximum.accumulate(np.concatenate(([self.clock_us], np.where(asked, ts, NO_CLOCK))))
         before = seen[:-1]
-        if asked.any():
+        self.has_read = True
+        if labels.any():
+            self.label_clock_us = max(self.label_clock_us, int(ts[labels].max()))
+        if asked.any() or (self.clock_us == NO_CLOCK and labels.any()):
             self.moved_at = now
         self.clock_us = int(seen[-1])
         late = asked & (before != NO_CLOCK) & (ts < before - lateness)
@@ -64,11 +75,22 @@ class Lane:
         duplicate[remembered] = self.ids.ask(id_key[remembered])
         return Verdicts(late, duplicate, before)
 
+    @property
+    def reached_us(self) -> int:
+        """How far this lane has come: its clock, or that of its labels where it has held nothing else."""
+        return self.clock_us if self.clock_us != NO_CLOCK else self.label_clock_us
+
     def to_state(self) -> dict[str, Any]:
-        return {"clock": self.clock_us, "next_offset": self.next_offset, "ids": self.ids.to_state()}
+        return {
+            "clock": self.clock_us,
+            "label_clock": self.label_clock_us,
+            "next_offset": self.next_offset,
+            "ids": self.ids.to_state(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.clock_us = state["clock"]
+        self.label_clock_us = state["label_clock"]
         self.next_offset = state["next_offset"]
         self.ids.restore(state["ids"])
 

@@ -63,6 +63,9 @@ class Unit:
         self.open: dict[PaneKey, dict[int, Tally]] = {}
         self.totals: dict[ModelKey, Tally] = {}
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
+        #: labels that name no version, by model and pane: they count for version "" where there is one
+        self.versionless: dict[str, Counter[int]] = {}
+        self.versionless_total: Counter[str] = Counter()
         self._catalog = catalog
         self._pane_us = pane_us
         self._id_memory = id_memory
@@ -81,13 +84,17 @@ class Unit:
     def take(self, partition: Partition, events: Events, next_offset: int, now: float) -> Taken:
         """Count a decoded batch of one topic-partition; each event ends in exactly one outcome."""
         lane = self.lane(partition.topic)
-        admissions = [self._catalog.admission(key) for key in events.keys]
-        label_admissions = [self._catalog.label_admission(key) for key in events.keys]
         is_label = events.kind == LABEL
+        # a key that labels alone name is not looked up as a version: that would make one of it
+        used = set(events.key[~is_label].tolist())
+        label_admissions = [self._catalog.label_admission(key) for key in events.keys]
+        admissions = [
+            self._catalog.admission(key) if at in used else label_admissions[at] for at, key in enumerate(events.keys)
+        ]
         admitted = _admitted(admissions, label_admissions, events, is_label)
         lateness = np.array([a.lateness_us for a in admissions] or [0], np.int64)[events.key]
         asked = is_asked(events.kind, admitted)
-        verdicts = lane.ask(asked, events.kind, events.ts, events.id_key, lateness, now)
+        verdicts = lane.ask(asked, events.kind, events.ts, events.id_key, lateness, admitted & is_label, now)
         accepted = admitted & ~verdicts.late & ~verdicts.duplicate
         for group in events.groups:
             self._count_group(partition, group, events, accepted)
@@ -140,10 +147,14 @@ class Unit:
     ) -> None:
         """A label takes effect at the later of its own time and the lane's clock; joining it comes later."""
         for row in np.flatnonzero(labels).tolist():
-            monitored = self._catalog.monitored(self._catalog.label_key(events.keys[events.key[row]]))
+            key, pane = events.keys[events.key[row]], int(effective[row]) // self._pane_us
+            if self._catalog.is_versionless(key):
+                self.versionless.setdefault(key.model, Counter())[pane] += 1
+                self.versionless_total[key.model] += 1
+                continue
+            monitored = self._catalog.monitored(self._catalog.label_key(key))
             if monitored is None:
                 continue
-            pane = int(effective[row]) // self._pane_us
             by_pane = self.open.setdefault(PaneKey(monitored.key, ""), {})
             if pane not in by_pane:
                 by_pane[pane] = self.kernel(monitored).empty()
@@ -170,7 +181,29 @@ class Unit:
             until = until_us(pane_key.key)
             for pane in [pane for pane in by_pane if (pane + 1) * self._pane_us <= until]:
                 closed.append(ClosedPane(pane_key, pane * self._pane_us, by_pane.pop(pane)))
+        return closed + self._close_versionless(until_us)
+
+    def _close_versionless(self, until_us: Callable[[ModelKey], float]) -> list[ClosedPane]:
+        """The same for labels that name no version; without a version "" they were counted and that is all."""
+        closed: list[ClosedPane] = []
+        for model, by_pane in self.versionless.items():
+            key = ModelKey(model, "")
+            until = until_us(key)
+            for pane in [pane for pane in by_pane if (pane + 1) * self._pane_us <= until]:
+                count = by_pane.pop(pane)
+                monitored = self._catalog.monitored(key) if self._catalog.has_met(key) else None
+                if monitored is not None:
+                    tally = self.kernel(monitored).empty()
+                    tally.labels = count
+                    closed.append(ClosedPane(PaneKey(key, ""), pane * self._pane_us, tally))
         return closed
+
+    def labels_of(self, key: ModelKey) -> int:
+        """Labels counted for a model version, inline ones included."""
+        total = self.totals.get(key)
+        if total is None:
+            return 0
+        return total.labels + total.labelled + (0 if key.version else self.versionless_total[key.model])
 
     @property
     def open_panes(self) -> int:
@@ -193,6 +226,8 @@ class Unit:
                 for pane, tally in by_pane.items()
             ],
             "totals": [[*key, tally.to_state()] for key, tally in self.totals.items()],
+            "versionless": [[m, p, n] for m, by_pane in self.versionless.items() for p, n in by_pane.items()],
+            "versionless_total": [[model, count] for model, count in self.versionless_total.items()],
             "outcomes": [[*outcome, count] for outcome, count in self.outcomes.items()],
         }
 
@@ -203,6 +238,9 @@ class Unit:
             self._add(PaneKey(ModelKey(model, version), segment), pane, Tally.from_state(tally))
         for model, version, tally in state["totals"]:
             self.totals[ModelKey(model, version)] = Tally.from_state(tally)
+        for model, pane, count in state["versionless"]:
+            self.versionless.setdefault(model, Counter())[pane] = count
+        self.versionless_total = Counter(dict(state["versionless_total"]))
         self.outcomes = Counter({(topic, outcome, reason): n for topic, outcome, reason, n in state["outcomes"]})
 
 

@@ -37,7 +37,7 @@ class Fleet:
 
     def judge(self, pane: Pane) -> None:
         """Judge what ends with this pane. Panes of one model come in time order."""
-        judge = self._judge_of(pane.pane_key.key)
+        judge = self._judge_of(pane.pane_key.key, has_events=pane.tally.events > 0)
         if judge is None:
             return
         versions = sum(key.model == pane.pane_key.key.model for key in self.judges)
@@ -46,11 +46,12 @@ class Fleet:
         if transition is not None:
             self.unsent.append(transition)
 
-    def _judge_of(self, key: ModelKey) -> ModelJudge | None:
+    def _judge_of(self, key: ModelKey, *, has_events: bool = True) -> ModelJudge | None:
+        """The judge, made with the first pane that holds events: labels alone make no live version."""
         judge = self.judges.get(key)
         if judge is None:
             monitored = self._catalog.monitored(key)
-            if monitored is None:
+            if monitored is None or not has_events:
                 return None
             budget = self._settings.budget_of(monitored.model)
             judge = ModelJudge(monitored, budget.pages, budget.per, show_values=self._settings.show_values)

@@ -20,7 +20,6 @@ class Judge:
     def __init__(self, baseline: Baseline, policy: Policy) -> None:
         self._baseline = baseline
         self._policy = policy
-        self._column = {column.name: at for at, column in enumerate(baseline.columns)}
         self.tests_of_facts = facts.tests(baseline) + constant.tests(baseline)
         self.tests_of_length = self.tests_of_facts + distribution.tests(baseline)
 
@@ -65,13 +64,15 @@ class Judge:
 
     def over(self, key: FindingKey, window: Windows, alpha: float) -> float:
         """How far over its threshold a finding's column is in this one window."""
-        column = self._column[key.subject]
+        # a feature may be called `score` too: what is said of both ends when both are well
+        columns = [at for at, column in enumerate(self._baseline.columns) if column.name == key.subject]
         if key.cause in FACTS:
             measured = facts.measure(self._baseline, window, alpha)
-            return float(measured.over[0, column, FACTS.index(key.cause)])
+            return float(measured.over[0, columns, FACTS.index(key.cause)].max())
         if key.cause == "constant":
-            return float(constant.measure(self._baseline, window, alpha).over[0, column])
-        return float(distribution.measure(self._baseline, window, alpha).over[0, column])
+            return float(constant.measure(self._baseline, window, alpha).over[0, columns].max())
+        columns = [at for at in columns if distribution.cause_of(self._baseline.columns[at]) == key.cause]
+        return float(distribution.measure(self._baseline, window, alpha).over[0, columns].max())
 
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
         if recent is None:

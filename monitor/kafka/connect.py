@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -167,7 +167,14 @@ def connect(factory: Callable[..., Made], config: dict[str, Any]) -> Made:
             raise OutsideRefusal(message) from error
         if heard.not_admitted is not None:
             raise sorted_error(heard.not_admitted(), "connect to Kafka") from error
-        raise sorted_error(error, "connect to Kafka", heard.text) from error
+        raise sorted_error(error, "connect to Kafka", heard.text + _often_missed(config)) from error
+
+
+def _often_missed(config: Mapping[str, Any]) -> str:
+    """A broker refuses a user and ends the connection at once: the library mostly reports only the latter."""
+    if not config["security_protocol"].startswith("SASL"):
+        return ""
+    return "; if the brokers run, they may not know kafka.security.sasl_username or its sasl_password"
 
 
 def sorted_error(error: Exception, doing: str, detail: str = "") -> OutsideTrouble:

@@ -11,7 +11,7 @@ from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
 
 from monitor.clock import Clock
-from monitor.errors import OutsideRefusal
+from monitor.errors import OutsideRefusal, OutsideTrouble
 from monitor.events import Partition
 from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
 from monitor.kafka.group import GroupOffsets, close_quietly
@@ -164,7 +164,15 @@ class KafkaSource:
         self._match_pauses({TopicPartition(*partition) for partition in paused})
         fetched = self._fetch()
         now_us = self._clock.now_us()
-        batches = (self._batch(target, records, now_us) for target, records in fetched.items())
+        before = {target: self._next[target] for target in fetched}
+        try:
+            batches = [self._batch(target, records, now_us) for target, records in fetched.items()]
+        except OutsideTrouble:
+            # what was fetched is not given out: it has to be fetched again
+            for target, offset in before.items():
+                self._next[target] = offset
+                self._consumer.seek(target, offset)
+            raise
         return [batch for batch in batches if batch.values]
 
     def _match_pauses(self, wanted: set[TopicPartition]) -> None:

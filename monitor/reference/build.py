@@ -146,7 +146,8 @@ def _inferred_kind(present: Sequence[Value]) -> str:
 
 
 def _numeric_column(name: str, role: str, numbers: NDArray[np.float64]) -> Column:
-    scale = float(numbers.std()) or 1.0
+    numbers = np.sort(numbers)  # float sums depend on the order, which partitions may give differently
+    center, scale = _center_and_scale(numbers)
     magnitudes = np.abs(numbers[numbers != 0])
     logs = np.log10(magnitudes) if len(magnitudes) else np.array([np.nan])
     _, repeats = np.unique(numbers, return_counts=True)
@@ -154,12 +155,21 @@ def _numeric_column(name: str, role: str, numbers: NDArray[np.float64]) -> Colum
         name=name,
         role=role,
         bins=numeric_bins(numbers),
-        center=float(numbers.mean()),
-        scale=scale if np.isfinite(scale) else 1.0,
+        center=center,
+        scale=scale,
         log_center=float(logs.mean()),
         log_spread=float(logs.std()),
         commonest_share=float(repeats.max() / len(numbers)),
     )
+
+
+def _center_and_scale(numbers: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation (1 where it is 0); the median and 1 where numbers are too large for them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        center, scale = float(numbers.mean()), float(numbers.std())
+    if np.isfinite(center) and np.isfinite(scale):
+        return center, scale or 1.0
+    return float(np.quantile(numbers, 0.5, method="lower")), 1.0
 
 
 def _category_column(name: str, role: str, texts: Sequence[str]) -> Column:

@@ -93,6 +93,20 @@ class Catalog:
             return key
         return ModelKey(key.model, model.versions[0])
 
+    def has_met(self, key: ModelKey) -> bool:
+        """True when prediction or features events of this model version came."""
+        return key in self._monitored
+
+    def is_versionless(self, key: ModelKey) -> bool:
+        """True for the key of a label that names no version, where the settings do not name the only one there is."""
+        model = self._models.get(key.model)
+        return not key.version and model is not None and not model.versions
+
+    def lateness_us(self, model_name: str) -> int:
+        """How late events of a model of the settings may be; 0 for any other."""
+        model = self._models.get(model_name)
+        return 0 if model is None else self._settings.lateness_us(model)
+
     def label_admission(self, key: ModelKey) -> Admission:
         """The same for a label, whose version may be left out."""
         model = self._models.get(key.model)

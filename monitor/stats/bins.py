@@ -27,6 +27,8 @@ MAX_CATEGORIES: Final = 30
 MIN_CATEGORY_SHARE: Final = 0.01
 #: how far beyond the reference's range a number may lie before it is outside, as a share of that range
 RANGE_MARGIN: Final = 0.1
+#: the largest finite number, which streams hold as a mark for "unknown"
+LARGEST: Final = float(np.finfo(np.float64).max)
 #: rare categories remembered by name; a rarer one counts as unseen
 MAX_RARE: Final = 1_000
 
@@ -78,9 +80,12 @@ def numeric_bins(values: NDArray[np.float64], bins: int = QUANTILE_BINS) -> Colu
     cuts = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
     at = np.searchsorted(seen, cuts)
     at = at[at < len(seen) - 1]
-    edges = (seen[at] + seen[at + 1]) / 2
-    margin = RANGE_MARGIN * (seen[-1] - seen[0])
-    return ColumnBins(NUMERIC, tuple(edges.tolist()), low=float(seen[0] - margin), high=float(seen[-1] + margin))
+    edges = seen[at] / 2 + seen[at + 1] / 2
+    first, last = float(seen[0]), float(seen[-1])
+    margin = RANGE_MARGIN * last - RANGE_MARGIN * first
+    return ColumnBins(
+        NUMERIC, tuple(edges.tolist()), low=max(first - margin, -LARGEST), high=min(last + margin, LARGEST)
+    )
 
 
 def category_bins(values: Iterable[str]) -> ColumnBins:

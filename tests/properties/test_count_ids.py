@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.count.ids import IdMemory
@@ -18,10 +18,11 @@ batches = st.lists(keys, max_size=8)
 
 
 def ask(memory: IdMemory, asked: list[int]) -> list[bool]:
-    return memory.ask(np.array(asked, np.uint64)).tolist()
+    return [bool(known) for known in memory.ask(np.array(asked, np.uint64))]
 
 
 @pytest.mark.parametrize("capacity", [0, 1, 3, 50])
+@settings(deadline=None)
 @given(batches=batches, restored=st.sets(st.integers(0, 7)))
 def test_a_key_is_known_while_it_is_among_the_last_that_were_asked(
     capacity: int, batches: list[list[int]], restored: set[int]
@@ -37,6 +38,7 @@ def test_a_key_is_known_while_it_is_among_the_last_that_were_asked(
             memory = again
 
 
+@settings(deadline=None)
 @given(batches=st.lists(st.lists(st.integers(1, 200), max_size=40, unique=True), max_size=12))
 def test_batches_of_different_keys_are_the_same_as_one_by_one(batches: list[list[int]]) -> None:
     whole, single, queue = IdMemory(50), IdMemory(50), deque[int]()
@@ -46,6 +48,7 @@ def test_batches_of_different_keys_are_the_same_as_one_by_one(batches: list[list
         assert [known for key in batch for known in ask(single, [key])] == expected
 
 
+@settings(deadline=None)
 @given(asked=keys, before=st.sampled_from([0, 1, 3, 50]), after=st.sampled_from([0, 1, 3, 50]), more=keys)
 def test_a_memory_of_another_size_goes_on_from_the_newest_ids(
     asked: list[int], before: int, after: int, more: list[int]

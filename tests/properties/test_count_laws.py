@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US
@@ -25,14 +25,14 @@ from tests.engine import (
     numeric,
     pipeline_of,
     plain,
-    settings,
 )
+from tests.engine import settings as settings_of
 
 ID_MEMORY = 4
 PANE_US = 10 * SECOND_US
 LATENESS_US = {"credit": 60 * SECOND_US, "slow": 120 * SECOND_US}
 TOPICS = ("events", "labels")
-TREE = settings(
+TREE = settings_of(
     id_memory=ID_MEMORY,
     inputs=[{"topic": topic} for topic in TOPICS],
     models=[
@@ -134,7 +134,7 @@ class Expected:
 
 
 def pipeline() -> Pipeline:
-    partitions = {Partition(topic, 0): [] for topic in TOPICS}
+    partitions: dict[Partition, list[object]] = {Partition(topic, 0): [] for topic in TOPICS}
     return pipeline_of(TREE, catalog_of(TREE, *REFERENCES), MemorySource(partitions))[0]
 
 
@@ -152,6 +152,7 @@ def count(stream: Sequence[Sent], size: int, into: Pipeline, first: int = 0) -> 
     return into
 
 
+@settings(deadline=None)
 @given(st.lists(sent(), max_size=40))
 def test_every_event_has_the_outcome_of_the_contract_however_the_stream_is_cut(stream: list[Sent]) -> None:
     expected = Expected()
@@ -178,12 +179,14 @@ def check_unit(counted: Pipeline, expected: Expected) -> None:
         assert tally.labels == expected.labels[key]
 
 
+@settings(deadline=None)
 @given(st.lists(sent(), max_size=40))
 def test_the_state_is_the_same_however_the_stream_is_cut(stream: list[Sent]) -> None:
     states = [plain(count(stream, size, pipeline()).to_state()) for size in (1, 7, 1_000)]
     assert states[0] == states[1] == states[2]
 
 
+@settings(deadline=None)
 @given(st.lists(sent(), max_size=30), st.lists(sent(), max_size=30))
 def test_counting_goes_on_from_a_state_as_if_it_had_never_stopped(first: list[Sent], second: list[Sent]) -> None:
     uncut = count(second, 7, count(first, 7, pipeline()), first=100)
@@ -192,6 +195,7 @@ def test_counting_goes_on_from_a_state_as_if_it_had_never_stopped(first: list[Se
     assert plain(count(second, 7, restored, first=100).to_state()) == plain(uncut.to_state())
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 500), st.booleans()), min_size=1, max_size=30))
 def test_a_label_takes_effect_at_the_later_of_its_own_time_and_the_clock(times: list[tuple[int, bool]]) -> None:
     stream = [

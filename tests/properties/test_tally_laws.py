@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US
@@ -32,8 +32,8 @@ from tests.engine import (
     numeric,
     pipeline_of,
     plain,
-    settings,
 )
+from tests.engine import settings as settings_of
 
 COLUMNS = 2
 BINS = 3
@@ -65,18 +65,21 @@ def content(tally: Tally) -> object:
     return plain({**state, "pairs": sorted(state["pairs"]), "records": sorted(state["records"])})
 
 
+@settings(deadline=None)
 @given(tallies(), tallies(), tallies())
 def test_merging_is_associative_and_commutative_to_the_last_digit(a: Tally, b: Tally, c: Tally) -> None:
     assert content(merged([merged([a, b]), c])) == content(merged([a, merged([b, c])]))
     assert content(merged([a, b])) == content(merged([b, a]))
 
 
+@settings(deadline=None)
 @given(tallies())
 def test_an_empty_tally_changes_nothing(a: Tally) -> None:
     empty = Tally.empty(COLUMNS, BINS)
     assert content(merged([a, empty])) == content(merged([empty, a])) == content(a)
 
 
+@settings(deadline=None)
 @given(tallies(), tallies())
 def test_merging_leaves_what_was_merged_as_it_was(a: Tally, b: Tally) -> None:
     before = content(a), content(b)
@@ -86,6 +89,7 @@ def test_merging_leaves_what_was_merged_as_it_was(a: Tally, b: Tally) -> None:
     assert total.events == a.events + 2 * b.events
 
 
+@settings(deadline=None)
 @given(tallies())
 def test_a_tally_comes_back_from_its_state(a: Tally) -> None:
     back = Tally.from_state(decode(encode(a.to_state())))
@@ -93,6 +97,7 @@ def test_a_tally_comes_back_from_its_state(a: Tally) -> None:
     back.merge(a)  # and its arrays may be written
 
 
+@settings(deadline=None)
 @given(st.lists(tallies(), max_size=4))
 def test_many_tallies_come_back_from_their_pack(many: list[Tally]) -> None:
     back = unpack(decode(encode(pack(many))))
@@ -104,7 +109,7 @@ def test_many_tallies_come_back_from_their_pack(many: list[Tally]) -> None:
 
 # counting, against a recount in plain Python
 
-TREE = settings()
+TREE = settings_of()
 REFERENCE = blank(
     [
         numeric("AGE", edges=(1, 2, 3.5), low=-1, high=10),
@@ -116,8 +121,19 @@ REFERENCE = blank(
 WIDTH = 4
 AGE, EDU, SCORE_AT, PREDICTION_AT = range(4)
 
-ages = st.sampled_from([..., None, -1, -1.0000001, 0.5, 1, 1.5, 2.0, 3.5, 3.6, 10, 10.5, -0.0, 1e300, "2", True, [1]])
-educations = st.sampled_from([..., None, "a", "b", 1, 1.0, True, "1", "1.0", 7, "x", "never", "", {"a": 1}, [], 2.5])
+ages: st.SearchStrategy[object] = st.sampled_from(
+    [..., None, -1, -1.0000001, 0.5, 1, 1.5, 2.0, 3.5, 3.6, 10, 10.5, -0.0, 1e300, "2", True, [1]]
+)
+educations: st.SearchStrategy[object] = st.sampled_from(
+    [..., None, "a", "b", 1, 1.0, True, "1", "1.0", 7, "x", "never", "", {"a": 1}, [], 2.5]
+)
+
+
+CELLS: dict[str, list[object]] = {
+    "score": [..., 0, 0.5, 0.7, 1],
+    "prediction": [..., 0, 1, True, "1", "2"],
+    "label": [..., 0, 1, "3"],
+}
 
 
 @st.composite
@@ -129,8 +145,8 @@ def counted_events(draw: st.DrawFn) -> Event:
         made["features"] = {name: value for name, value in features.items() if value is not Ellipsis}
     if draw(st.booleans()):
         return made | {"type": "features", "features": made.get("features", {})}
-    for name, values in {"score": [0, 0.5, 0.7, 1], "prediction": [0, 1, True, "1", "2"], "label": [0, 1, "3"]}.items():
-        value = draw(st.sampled_from([..., *values]))
+    for name, values in CELLS.items():
+        value = draw(st.sampled_from(values))
         if value is not Ellipsis:
             made[name] = value
     return made
@@ -158,6 +174,7 @@ def counted(batches: Sequence[Sequence[Event]]) -> dict[int, Tally]:
     }
 
 
+@settings(deadline=None)
 @given(cuts())
 def test_the_tally_of_a_batch_is_the_sum_of_the_tallies_of_its_rows(batches: list[list[Event]]) -> None:
     whole = counted([[one for batch in batches for one in batch]])
@@ -170,6 +187,7 @@ def test_the_tally_of_a_batch_is_the_sum_of_the_tallies_of_its_rows(batches: lis
     }
 
 
+@settings(deadline=None)
 @given(cuts())
 def test_the_totals_are_the_sum_of_the_panes(batches: list[list[Event]]) -> None:
     panes = counted(batches)
@@ -177,6 +195,7 @@ def test_the_totals_are_the_sum_of_the_panes(batches: list[list[Event]]) -> None
     assert content(merged(list(panes.values()))) == content(total)
 
 
+@settings(deadline=None)
 @given(cuts())
 def test_every_value_is_counted_once_as_a_recount_in_plain_python_counts_it(batches: list[list[Event]]) -> None:
     events = [one for batch in batches for one in batch]
@@ -236,7 +255,7 @@ def check_numbers(tally: Tally, at: int, column: Column, values: list[float]) ->
 
 
 def test_a_numeric_prediction_is_counted_in_bins_and_its_oddities_as_facts() -> None:
-    tree = settings({"task": "regression"})
+    tree = settings_of({"task": "regression"})
     reference = blank([numeric("prediction", edges=(1, 2), low=0, high=10, role=PREDICTION)])
     pipeline, _ = pipeline_of(tree, catalog_of(tree, reference), MemorySource({EVENTS: []}))
     values = [0.5, 1, 2.5, 2.5, 11, "2", True, ...]

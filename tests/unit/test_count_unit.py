@@ -166,3 +166,18 @@ def test_topics_of_one_partition_number_share_a_unit_and_keep_clocks_of_their_ow
     assert list(counted.units) == [0]
     assert counted.units[0].outcomes == {("events", "accepted", ""): 1, ("more", "accepted", ""): 1}
     assert counted.positions() == {EVENTS: 1, Partition("more", 0): 1}
+
+
+def test_a_label_that_names_no_version_makes_none_and_counts_for_the_nameless_one() -> None:
+    label = event(2, type="label", id="a", label=1, version=...)
+    prediction = event(1, prediction=1, features={"x": 1})
+    named, _ = pipeline({"versions": []}, version="*")
+    named.count([batch_of([prediction, label])])
+    assert named.fleet.to_state()["judges"] == []
+    assert [(model, version) for model, version, _ in named.to_state()["met"]] == [("credit", "1")]
+    assert named.unit(0).labels_of(CREDIT) == 0
+    nameless, _ = pipeline({"versions": []}, version="*")
+    nameless.count([batch_of([{**prediction, "version": ""}, label])])
+    assert nameless.unit(0).labels_of(ModelKey("credit", "")) == 1
+    closed = nameless.unit(0).close(lambda _: float("inf"))
+    assert sum(pane.tally.labels for pane in closed) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import DAY_US, SECOND_US
@@ -36,11 +36,14 @@ def spend_month(spacings: list[int], lengths: list[int], share: float = 1.0) -> 
             spent += OF_LENGTH * length * spender.alpha(BASE, 0, at, share, OF_LENGTH * length)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(3_600 * SECOND_US, 5 * DAY_US), min_size=1, max_size=20),
     st.lists(st.integers(1, LENGTHS), min_size=1, max_size=5),
 )
-def test_a_month_of_looks_at_any_spacing_spends_no_more_than_its_budget(spacings: list[int], lengths: list[int]) -> None:
+def test_a_month_of_looks_at_any_spacing_spends_no_more_than_its_budget(
+    spacings: list[int], lengths: list[int]
+) -> None:
     assert 0 <= spend_month(spacings, lengths) <= 2.0 * (1 + 1e-9)
 
 

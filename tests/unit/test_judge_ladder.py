@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.count.exchange import Pane
@@ -48,9 +48,7 @@ def blocks(n: int, seed: int = 1) -> list[Block]:
 
 def panes(events: Sequence[int]) -> list[Pane]:
     rng = np.random.default_rng(2)
-    return [
-        Pane(PaneKey(CREDIT, ""), i * PANE, (i + 1) * PANE, tally_of(rng, count)) for i, count in enumerate(events)
-    ]
+    return [Pane(PaneKey(CREDIT, ""), i * PANE, (i + 1) * PANE, tally_of(rng, count)) for i, count in enumerate(events)]
 
 
 def check(windows: Windows, at: int, parts: Sequence[Block]) -> None:
@@ -124,6 +122,7 @@ def test_a_ladder_goes_on_from_its_state(cut: int) -> None:
     assert plain(restored.to_state()) == plain(uncut.to_state())
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 400), max_size=60))
 def test_a_base_window_is_whole_panes_until_they_hold_enough(events: list[int]) -> None:
     base, waiting = BaseWindow(), list[Pane]()
@@ -144,6 +143,7 @@ def test_a_base_window_leaves_the_panes_as_they_were() -> None:
     assert [plain(pane.tally.to_state()) for pane in given_panes] == before
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 90), max_size=60))
 def test_the_recent_panes_are_the_fewest_newest_ones_that_hold_enough(events: list[int]) -> None:
     recent = RecentPanes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.events import canonical
@@ -30,6 +30,7 @@ def bins_of(values: list[float], column: ColumnBins) -> list[int]:
     return [sum(edge < value for edge in column.edges) for value in values]
 
 
+@settings(deadline=None)
 @given(numbers)
 def test_edges_rise_and_lie_strictly_between_values_that_occur(values: list[float]) -> None:
     column = numeric_bins(np.array(values))
@@ -39,11 +40,13 @@ def test_edges_rise_and_lie_strictly_between_values_that_occur(values: list[floa
     assert filled == set(range(column.bins))  # so every edge has values on both sides
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-3, 6).map(float), min_size=1, max_size=80))
 def test_no_value_lies_on_an_edge(values: list[float]) -> None:
     assert not set(numeric_bins(np.array(values)).edges) & set(values)
 
 
+@settings(deadline=None)
 @given(numbers)
 def test_every_reference_value_is_inside_the_range_with_its_margin(values: list[float]) -> None:
     column = numeric_bins(np.array(values))
@@ -77,6 +80,7 @@ def test_there_are_no_bins_without_values(make: object) -> None:
         make()
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=300))
 def test_categories_with_a_hundredth_of_the_events_have_a_bin_of_their_own(values: list[str]) -> None:
     column = category_bins(values + ["a"] * 200)
@@ -100,6 +104,7 @@ def test_the_same_values_in_any_order_have_the_same_bins() -> None:
     assert category_bins(values) == category_bins(sorted(values)) == category_bins(values[::-1])
 
 
+@settings(deadline=None)
 @given(st.one_of(st.booleans(), st.integers(-(10**15), 10**15), st.floats(allow_nan=False, allow_infinity=False)))
 def test_a_category_is_found_under_every_way_to_write_it(value: float | bool) -> None:
     column = category_bins([canonical(value), "other"])

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
@@ -28,18 +28,21 @@ def pairs(draw: st.DrawFn) -> tuple[Ints, Ints]:
     return np.array(sides[0]), np.array(sides[1])
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_jensen_shannon_is_that_of_scipy_to_base_two(pair: tuple[Ints, Ints]) -> None:
     expected = float(jensenshannon(pair[0], pair[1], base=2))
     assert DISTANCES["jensen_shannon"](*pair) == pytest.approx(0 if math.isnan(expected) else expected, abs=1e-7)
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_kolmogorov_smirnov_is_that_of_scipy_on_the_ranks(pair: tuple[Ints, Ints]) -> None:
     expected = ks_2samp(expand(3 * pair[0]), expand(3 * pair[1]), method="asymp").statistic
     assert DISTANCES["ks"](*pair) == pytest.approx(expected, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_wasserstein_is_that_of_scipy_on_ranks_between_nought_and_one(pair: tuple[Ints, Ints]) -> None:
     ranks = np.arange(len(pair[0])) / max(len(pair[0]) - 1, 1)
@@ -47,6 +50,7 @@ def test_wasserstein_is_that_of_scipy_on_ranks_between_nought_and_one(pair: tupl
     assert DISTANCES["wasserstein"](*pair) == pytest.approx(expected, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_hellinger_psi_and_the_largest_change_are_their_formulas(pair: tuple[Ints, Ints]) -> None:
     p, q = ((side / side.sum()).tolist() for side in pair)
@@ -57,6 +61,7 @@ def test_hellinger_psi_and_the_largest_change_are_their_formulas(pair: tuple[Int
     assert DISTANCES["linf"](*pair) == pytest.approx(max(abs(a - b) for a, b in zip(p, q, strict=True)))
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_no_distance_is_negative_and_all_are_the_same_both_ways(pair: tuple[Ints, Ints]) -> None:
     for name, distance in DISTANCES.items():
@@ -67,6 +72,7 @@ def test_no_distance_is_negative_and_all_are_the_same_both_ways(pair: tuple[Ints
             assert there <= 1 + 1e-12, name
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_the_same_shares_are_no_distance_apart(pair: tuple[Ints, Ints]) -> None:
     for name, distance in DISTANCES.items():

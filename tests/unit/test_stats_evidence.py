@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -37,6 +39,7 @@ def tail(hits: float, n: float, reference_hits: float, m: float, phi: float = 1.
     return float(exact_excess_tail(one(hits), one(n), one(reference_hits), one(m), one(phi))[0])
 
 
+@settings(deadline=None)
 @given(counts, st.data(), st.sampled_from([1.0, 1.7, 12.0]))
 def test_the_chi_square_is_that_of_scipy_on_the_pooled_table(
     reference: list[int], data: st.DataObject, phi: float
@@ -100,6 +103,7 @@ def test_without_cuts_nothing_is_over() -> None:
     assert cut_point_tail(0.0, 9) == 1.0
 
 
+@settings(deadline=None)
 @given(counts, st.data(), st.sampled_from([1.0, 3.5]))
 def test_the_cut_point_is_the_largest_two_proportion_z(reference: list[int], data: st.DataObject, phi: float) -> None:
     window = np.array(data.draw(st.lists(st.integers(1, 300), min_size=len(reference), max_size=len(reference))))
@@ -146,7 +150,21 @@ def test_dispersion_weakens_the_exact_evidence() -> None:
     tails = [tail(30, 500, 10, 10_000, phi) for phi in (1, 1.5, 3, 10, 50)]
     assert tails == sorted(tails)
     assert tails[0] < 1e-20
-    assert tail(30, 500, 10, 10_000, 3) >= stats.hypergeom.sf(9, 167 + 3_333, 10 + 4, 167)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.integers(0, 300), st.integers(0, 300), st.integers(0, 5_000), st.floats(1, 20))
+def test_effective_counts_are_rounded_towards_no_evidence(
+    hits: int, rest: int, before: int, m: int, phi: float
+) -> None:
+    n, m = hits + rest, before + m
+    found = tail(hits, n, before, m, phi)
+    if hits * max(m, 1) <= before * n:
+        assert found == 1
+        return
+    k, size, kept = math.floor(hits / phi), math.ceil(n / phi), math.ceil(before / phi)
+    whole = size + max(math.floor(m / phi), kept)
+    assert found == pytest.approx(stats.hypergeom.sf(k - 1, whole, k + kept, size), rel=1e-6)
 
 
 @pytest.mark.parametrize("alpha", [1e-3, 1e-6, 1e-9])
@@ -169,6 +187,7 @@ def test_there_is_no_critical_count_where_not_even_all_would_be_over() -> None:
     assert np.isnan(exact_excess_critical(1e-9, 0, 0, 10, 1))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=7), st.data())
 def test_the_largest_shift_is_that_of_shares_and_cumulative_shares(reference: list[int], data: st.DataObject) -> None:
     before = np.array(reference) + 1

@@ -16,7 +16,7 @@ from monitor.findings import Finding, FindingKey
 from monitor.judge.baseline import DISTANCE_FACTOR, Baseline, Floats
 from monitor.judge.ladder import Windows
 from monitor.judge.policy import LEAST_CUMULATIVE, LEAST_SHARE, Policy
-from monitor.reference.reference import FEATURE
+from monitor.reference.reference import FEATURE, Column
 from monitor.stats.evidence import (
     chi_square_critical,
     chi_square_tail,
@@ -72,6 +72,11 @@ def measure(baseline: Baseline, windows: Windows, alpha: float) -> Measured:
     )
 
 
+def cause_of(column: Column) -> str:
+    """The cause of a changed distribution of this column."""
+    return "distribution" if column.role == FEATURE else column.role
+
+
 def finding(
     baseline: Baseline, policy: Policy, windows: Windows, measured: Measured, window: int, column: int
 ) -> Finding:
@@ -79,7 +84,7 @@ def finding(
     about = baseline.columns[column]
     numeric = bool(baseline.ordered[column])
     effect = float(measured.cumulative[window, column] if numeric else measured.share[window, column])
-    cause = "distribution" if about.role == FEATURE else about.role
+    cause = cause_of(about)
     learned = not np.isnan(measured.allowed[window, column])
     severity = policy.severity(
         cause, about.name, effect, LEAST_CUMULATIVE if numeric else LEAST_SHARE, may_page=learned

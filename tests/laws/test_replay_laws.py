@@ -1,0 +1,144 @@
+"""Replay = live, to the last digit: no verdict depends on polls, on the interleaving of partitions, or on the clock."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.clock import ManualClock
+from monitor.events import Partition
+from monitor.files.source import open_source
+from monitor.pipeline import Pipeline
+from monitor.replay import replay
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    NOW_US,
+    Credit,
+    Event,
+    MemorySource,
+    Recorded,
+    catalog_of,
+    credit_reference,
+    plain,
+    raw,
+    replayed,
+    run_to_end,
+    settings,
+    transitions_in,
+)
+
+OTHER = Partition("events", 1)
+TREE = settings()
+
+
+def fault(made: Event, _rng: np.random.Generator) -> None:
+    made["features"]["AGE"] += 8
+
+
+def credit(seed: int = 5) -> Credit:
+    return Credit(3_000, seed=seed, change=1_000, fault=fault)
+
+
+def halves(seed: int = 5) -> dict[Partition, list[Any]]:
+    """The stream, spread over two partitions by a coin."""
+    rng = np.random.default_rng(seed)
+    parts: dict[Partition, list[Any]] = {EVENTS: [], OTHER: []}
+    for made in credit(seed):
+        parts[EVENTS if rng.random() < 0.3 else OTHER].append(made)
+    return parts
+
+
+def without_time(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was said, without how long it took."""
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def said(source: MemorySource) -> list[dict[str, Any]]:
+    lines, _ = replayed(TREE, credit_reference(), source, windows=True)
+    return without_time(lines)
+
+
+@cache
+def reading_of_halves() -> list[dict[str, Any]]:
+    lines = said(MemorySource(halves()))
+    assert [line["transition"] for line in transitions_in(lines)][:1] == ["opened"]
+    return lines
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 500])
+def test_a_file_says_the_same_under_any_size_of_polls(chunk: int, tmp_path: Path) -> None:
+    file = tmp_path / "stream.jsonl"
+    file.write_bytes(b"".join((raw(made) or b"") + b"\n" for made in credit()))
+    source, lines = open_source([file], ManualClock(NOW_US), chunk=chunk), list[dict[str, Any]]()
+    replay(TREE, catalog_of(TREE, credit_reference()), source, ManualClock(NOW_US), lines.append, windows=True)
+    expected = json.loads(json.dumps(said(MemorySource({Partition(file.name, 0): list(credit())}))))
+    assert json.loads(json.dumps(without_time(lines))) == expected
+    assert transitions_in(expected)
+
+
+@pytest.mark.parametrize("turns", [[EVENTS, OTHER], [EVENTS, OTHER, OTHER], [OTHER], [EVENTS]])
+@pytest.mark.parametrize("chunk", [40, 1_000])
+def test_partitions_say_the_same_in_any_interleaving(turns: list[Partition], chunk: int) -> None:
+    """A list of one partition reads that one to its end before the other begins."""
+    rest = [partition for partition in (EVENTS, OTHER) if partition not in turns]
+    source = MemorySource(halves(), chunk, turns=[*turns * 100, *rest * 100])
+    assert said(source) == reading_of_halves()
+
+
+def test_it_does_not_matter_which_of_the_partitions_an_event_came_by() -> None:
+    """But for the offsets of its evidence: each time is in order, so nothing is late in either."""
+    one = MemorySource({EVENTS: list(credit())})
+    assert shown(said(one)) == shown(reading_of_halves())
+
+
+def shown(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    kept = json.loads(json.dumps([line for line in lines if line["kind"] in {"transition", "window"}]))
+    for line in kept:
+        for finding in line.get("findings", ()):
+            del finding["records"]
+    return kept  # type: ignore[no-any-return]  # JSON
+
+
+def test_a_live_run_says_what_a_replay_says() -> None:
+    expected = transitions_in(reading_of_halves())
+    source, outputs, clock = MemorySource(halves(), 13, live=True), Recorded(), ManualClock(NOW_US)
+    pipeline = Pipeline(TREE, catalog_of(TREE, credit_reference()), source, clock, outputs)
+    while not pipeline.caught_up():
+        pipeline.turn()
+        clock.advance(0.7)
+    clock.advance(61)
+    pipeline.turn()
+    assert [one.to_json() for one in outputs.told] == expected
+    assert pipeline.exchange.unjudged == {}
+
+
+def test_the_same_run_twice_leaves_the_same_state() -> None:
+    states = []
+    for chunk in (50, 333):
+        source, outputs = MemorySource(halves(), chunk), Recorded()
+        pipeline = Pipeline(
+            TREE, catalog_of(TREE, credit_reference()), source, ManualClock(NOW_US), outputs, live=False
+        )
+        run_to_end(pipeline, source)
+        states.append(plain(pipeline.to_state()))
+    assert states[0] == states[1]
+
+
+def test_the_summary_adds_up() -> None:
+    lines, ran = replayed(TREE, credit_reference(), MemorySource(halves()))
+    summary = lines[-1]
+    assert summary == ran.summary
+    assert (summary["kind"], summary["records"], summary["outcomes"]) == ("summary", 3_000, {"accepted": 3_000})
+    (model,) = summary["models"]
+    told = transitions_in(lines)
+    assert (model["model"], model["version"]) == CREDIT
+    assert model["predictions"] == 3_000
+    assert model["pages"] == len({one["incident"] for one in told if one["severity"] == "page"})
+    assert 0 < model["expected_false_pages"] < 0.01
+    assert ran.worst == "page"

@@ -1,0 +1,123 @@
+"""A run that was cut anywhere and went on from its state is the run that was never cut."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.events import Partition
+from monitor.files.codec import decode, encode
+from monitor.findings import Transition
+from monitor.pipeline import Pipeline
+from tests.engine import (
+    EVENTS,
+    Credit,
+    Event,
+    MemorySource,
+    Recorded,
+    catalog_of,
+    credit_reference,
+    event,
+    pipeline_of,
+    plain,
+    run_to_end,
+)
+from tests.engine import settings as settings_of
+
+SECOND_PARTITION = Partition("events", 1)
+CHUNK = 90
+TREE = settings_of(id_memory=500)
+
+
+def fault(made: Event, rng: np.random.Generator) -> None:
+    """The AGE of everybody rises, a class appears, and a column is missing now and then."""
+    made["features"]["AGE"] += 6
+    if rng.random() < 0.1:
+        made["features"]["EDU"] = "doctor"
+    if rng.random() < 0.04:
+        made["features"]["BILL"] = None
+
+
+@cache
+def stream() -> dict[Partition, list[Any]]:
+    """Two partitions of a credit stream with a fault, repeats, labels, late events, tombstones and broken records."""
+    rng = np.random.default_rng(11)
+    parts: dict[Partition, list[Any]] = {EVENTS: [], SECOND_PARTITION: []}
+    for number, made in enumerate(Credit(3_500, seed=4, change=1_200, fault=fault)):
+        part = parts[EVENTS if rng.random() < 0.6 else SECOND_PARTITION]
+        part.append(made | ({"label": int(rng.random() < 0.2)} if number % 3 else {}))
+        if rng.random() < 0.03:
+            part.append(part[max(0, len(part) - 30)])
+        if rng.random() < 0.02:
+            part += [None, b"{", event(0, id="late", prediction=1), event(number, type="label", id="x", label=1)]
+    return parts
+
+
+def start() -> tuple[Pipeline, MemorySource, Recorded]:
+    outputs, source = Recorded(), MemorySource(stream(), CHUNK)
+    pipeline, _ = pipeline_of(TREE, catalog_of(TREE, credit_reference()), source, outputs)
+    return pipeline, source, outputs
+
+
+@cache
+def uncut() -> tuple[list[Transition], Any]:
+    pipeline, source, outputs = start()
+    run_to_end(pipeline, source)
+    return outputs.told, plain(pipeline.to_state())
+
+
+def turns() -> int:
+    return max(-(-len(part) // CHUNK) for part in stream().values())
+
+
+def test_the_stream_tells_something_and_holds_every_outcome() -> None:
+    told, state = uncut()
+    assert {finding.key.subject for one in told for finding in one.findings} >= {"AGE", "EDU", "BILL"}
+    outcomes = {outcome for unit in state["units"] for _, outcome, _, _ in unit["outcomes"]}
+    assert outcomes == {"accepted", "duplicate", "late", "ignored", "rejected"}
+
+
+@given(cuts=st.sets(st.integers(0, turns()), max_size=4))
+@settings(max_examples=12, deadline=None)
+def test_a_run_cut_anywhere_goes_on_as_if_it_had_not_been(cuts: set[int]) -> None:
+    pipeline, source, outputs = start()
+    told, ended, turn = list[Transition](), False, 0
+    while not ended:
+        if turn in cuts:
+            tree = decode(encode(pipeline.to_state()))
+            told += outputs.told
+            pipeline, source, outputs = start()
+            assert pipeline.restore(tree) == []
+            source.next.update(pipeline.positions())
+        ended = source.ended()
+        pipeline.turn()
+        turn += 1
+    assert told + outputs.told == uncut()[0]
+    assert plain(pipeline.to_state()) == uncut()[1]
+
+
+@pytest.mark.parametrize("restored", [1, 15])
+def test_a_state_that_was_taken_on_is_the_state_that_was_given(restored: int) -> None:
+    pipeline, source, _ = start()
+    for _ in range(restored):
+        pipeline.turn()
+    tree = pipeline.to_state()
+    again, _, _ = start()
+    again.restore(decode(encode(tree)))
+    assert plain(again.to_state()) == plain(tree)
+    assert again.positions() == pipeline.positions()
+    assert source.next == {partition: pipeline.positions()[partition] for partition in source.next}
+
+
+def test_encoded_states_of_equal_runs_are_equal_bytes() -> None:
+    states = []
+    for _ in range(2):
+        pipeline, source, _ = start()
+        run_to_end(pipeline, source)
+        states.append(encode(pipeline.to_state()))
+    assert states[0] == states[1]

@@ -1,0 +1,183 @@
+"""The command line: what is not built is refused by name, what is wrong is said in a line, and how things end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from monitor import commands
+from monitor.cli import LATER, main
+from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
+from monitor.log import get_log
+
+DONE, USAGE, REFUSED, INTERRUPTED = 0, 2, 4, 130
+CONFIG = "inputs: [{topic: events}]\nmodels: [{name: credit, reference: credit.json}]\n"
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = USAGE) -> str:
+    """What a command that ends with `code` says on standard error; nothing stands on standard output."""
+    assert main(arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    (tmp_path / "driftd.yaml").write_text(CONFIG)
+    return str(tmp_path / "driftd.yaml")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *([name] for name in LATER),
+        ["demo", "--duration", "5", "--json"],
+        ["bridge", "--config", "F"],
+        ["audit", "--config", "F", "--from", "T"],
+        ["rules", "--help"],
+        ["reference", "import", "tfdv", "S", "-o", "O"],
+        ["state", "export", "--config", "F"],
+        ["state", "import"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_is_not_built_is_refused_by_name(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = " ".join(word for word in arguments[:2] if word in {*LATER, "reference", "state", "import", "export"})
+    assert said(capsys, *arguments) == f"driftd: {name}: not in this version\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["replay", "--report", "O"], "--report: not in this version"),
+        (["replay", "--compare", "O"], "--compare: not in this version"),
+        (["replay", "--format", "kserve"], "--format: kserve: not in this version"),
+        (["replay", "--windows"], "--windows: goes with --json"),
+        (["reference", "build", "--model", "m", "--rows", "5", "-o", "O", "--format", "oip"], "--format: oip: not in"),
+    ],
+)
+def test_an_option_that_is_not_built_is_refused_by_name(
+    arguments: list[str], expected: str, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"driftd: {expected}" in said(capsys, *arguments, "--config", config, "stream.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("", "the following arguments are required: COMMAND; see driftd --help"),
+        ("frobnicate", "invalid choice: 'frobnicate'"),
+        ("reference", "required: COMMAND; see driftd reference --help"),
+        ("run", "required: --config; see driftd run --help"),
+        ("run --config F --quickly", "unrecognized arguments: --quickly"),
+        ("replay --config F", "required: SOURCE; see driftd replay --help"),
+        ("replay --config F --fail-on info s.jsonl", "argument --fail-on: invalid choice: 'info'"),
+        ("record kafka://t", "required: -o/--output"),
+        ("record stream.jsonl -o O.records.jsonl", "'stream.jsonl' is no topic; write kafka://TOPIC"),
+        ("record kafka://t -o O.jsonl", "a recording's name ends with"),
+        ("reference show nowhere.json", "nowhere.json: no readable reference"),
+        ("state show --config nowhere.yaml", "nowhere.yaml: cannot be read"),
+    ],
+)
+def test_a_usage_error_is_one_line_that_helps(
+    arguments: str, expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = said(capsys, *arguments.split())
+    assert line.startswith("driftd: ")
+    assert line.count("\n") == 1
+    assert expected in line
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "kafka://",
+        "kafka://t/one",
+        "kafka://t/²",
+        "kafka://[t",
+        "kafka://t?since=1",
+        "kafka://t?from=then",
+        "kafka://t?from=²",
+        "kafka://t?to=offset:",
+        "kafka://t?to=offset:-1",
+        "kafka://t?to=offset:" + 5_000 * "9",
+        "kafka://t?to=" + 5_000 * "9",
+        f"kafka://t?from={10**20}",
+        "kafka://t?to=2026-11-22T10:00:00",
+    ],
+    ids=lambda source: source[:30],
+)
+def test_a_place_in_a_topic_that_cannot_be_understood_is_refused_before_kafka_is_asked(
+    source: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    line = said(capsys, "record", source, "-o", str(tmp_path / "O.records.jsonl"))
+    assert f"driftd: {source}: " in line
+    assert "write" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["", "run", "check", "reference", "reference build", "reference show", "replay", "record", "state", "state show",
+     "settings", "version"],
+)  # fmt: skip
+def test_every_command_explains_itself(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*arguments.split(), "--help"])
+    assert left.value.code == DONE
+    assert capsys.readouterr().out.startswith(f"usage: driftd {arguments}".strip())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "expected"),
+    [
+        (UsageError(["one", "two"]), USAGE, "driftd: one\ndriftd: two\n"),
+        (OutsideTrouble("no answer"), REFUSED, "driftd: no answer\n"),
+        (OutsideRefusal("no right"), REFUSED, "driftd: no right\n"),
+        (KeyboardInterrupt(), INTERRUPTED, ""),
+    ],
+)
+def test_the_exit_code_says_how_it_ended(
+    error: BaseException,
+    code: int,
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(_: Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr(commands, "version", failing)
+    assert said(capsys, "version", code=code) == expected
+
+
+def test_what_is_logged_goes_to_standard_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def logging(_: Namespace) -> int:
+        get_log("monitor.test").error("something_happened")
+        return DONE
+
+    monkeypatch.setattr(commands, "version", logging)
+    assert '"event": "something_happened"' in said(capsys, "version", code=DONE)
+
+
+def test_a_reader_that_has_enough_is_no_fault() -> None:
+    """`driftd settings | head -1`"""
+    with subprocess.Popen(
+        [sys.executable, "-m", "monitor", "settings"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == DONE

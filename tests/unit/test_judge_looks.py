@@ -1,0 +1,179 @@
+"""One look at windows that end together: which facts are over, how bad, and with which figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from monitor.findings import INFO, PAGE, TICKET, Finding
+from monitor.judge.baseline import Baseline
+from monitor.judge.ladder import Block, Windows, windows_of
+from monitor.judge.looks import Judge
+from monitor.judge.policy import Policy
+from monitor.settings import Model
+from monitor.stats.bins import FACTS, OUTSIDE
+from monitor.stats.tally import Tally
+from tests.engine import blank, categorical, numeric
+
+ALPHA = 1e-7
+WIDTH = 4
+
+
+def judge(model: dict[str, object] | None = None, reference_facts: tuple[int, ...] = (0,) * 5) -> Judge:
+    """A numeric and a categorical column, each of 10,000 events spread evenly, and the same facts in both."""
+    made = blank([numeric("x"), categorical("c", "abcd")])
+    counts = np.array([[2_500] * WIDTH + list(reference_facts)] * 2)
+    known = replace(made, counts=counts, events=10_000)
+    policy = Policy(Model.model_validate({"name": "credit", "reference": "r.json"} | (model or {})))
+    return Judge(Baseline.of(known), policy)
+
+
+def window(*parts: dict[str, int], values: int = 100) -> Windows:
+    """One window of parts in a row, each of so many values spread evenly and some facts, in both columns."""
+    blocks = []
+    for at, facts in enumerate(parts):
+        tally = Tally.empty(2, WIDTH)
+        tally.counts[:, :WIDTH] = values // WIDTH
+        tally.lows[:], tally.highs[:] = 0, 9
+        for name, count in facts.items():
+            tally.counts[:, WIDTH + FACTS.index(name)] = count
+        tally.predictions = int(tally.counts[0].sum())
+        blocks.append(Block(10 * at, 10 * (at + 1), tally))
+    return windows_of([(1, tuple(blocks))])
+
+
+def by_subject(findings: Iterable[Finding]) -> dict[tuple[str, str], Finding]:
+    return {(finding.key.subject, finding.key.cause): finding for finding in findings}
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_a_fact_is_over_where_its_column_can_have_it(fact: str) -> None:
+    found = by_subject(judge().quality(window({fact: 20}), ALPHA, None))
+    impossible = {"unseen": ("x", "unseen"), "outside": ("c", "outside")}.get(fact)
+    assert set(found) == {("x", fact), ("c", fact)} - {impossible}
+    for finding in found.values():
+        assert (finding.statistic, finding.severity, finding.direction) == ("exact", PAGE, "up")
+        assert finding.value == pytest.approx(20 / 120)
+        assert finding.effect == pytest.approx(20 / 120)
+        assert finding.p == pytest.approx(stats.hypergeom.sf(19, 10_120, 20, 120))
+        assert finding.over == pytest.approx(np.log(finding.p) / np.log(ALPHA))
+
+
+def test_the_threshold_of_a_fact_is_the_smallest_share_that_would_be_over() -> None:
+    def over(count: int) -> Finding | None:
+        found = judge().quality(window({"missing": count}, values=400), ALPHA, None)
+        return by_subject(found).get(("x", "missing"))
+
+    least = next(count for count in range(1, 400) if over(count) is not None)
+    finding = over(least)
+    assert finding is not None
+    assert finding.threshold == pytest.approx(finding.value)
+    assert finding.over >= 1
+
+
+def test_nothing_is_over_without_facts_nor_where_the_reference_had_as_many() -> None:
+    assert list(judge().quality(window({}), ALPHA, None)) == []
+    often = judge(reference_facts=(2_000,) * 5)
+    assert list(often.quality(window({"missing": 20, "type": 20}), ALPHA, None)) == []
+
+
+def test_a_finding_begins_where_the_fact_does() -> None:
+    found = by_subject(judge().quality(window({}, {}, {"missing": 40}, {"missing": 40}), ALPHA, None))
+    assert found["x", "missing"].since_us == 20
+    assert found["x", "missing"].window == (0, 40, 480)
+
+
+@pytest.mark.parametrize(("recent", "severity"), [(60, PAGE), (5, PAGE), (4, TICKET), (0, TICKET)])
+def test_outside_pages_only_while_the_newest_panes_still_show_half_of_it(recent: int, severity: str) -> None:
+    """The window's share is a tenth: 5 in 100 is half of it."""
+    looked_at, newest = window({"outside": 20}, values=180), window({"outside": recent}, values=100 - recent)
+    if recent % WIDTH:  # the values are spread evenly over the bins
+        newest.counts[0, 0, :WIDTH] = [100 - recent - 72, 24, 24, 24]
+    found = by_subject(judge().quality(looked_at, ALPHA, newest))
+    assert found["x", "outside"].severity == severity
+    assert newest.counts[0, 0, WIDTH + OUTSIDE] == recent
+
+
+def test_other_facts_page_whatever_the_newest_panes_show() -> None:
+    found = by_subject(judge().quality(window({"missing": 20}), ALPHA, window({})))
+    assert found["x", "missing"].severity == PAGE
+
+
+@pytest.mark.parametrize(
+    ("model", "severity"),
+    [
+        ({}, PAGE),
+        ({"max_severity": "ticket"}, TICKET),
+        ({"severity": {"missing": "ticket"}}, TICKET),
+        ({"severity": {"type": "ticket"}}, PAGE),
+        ({"least_effect": {"missing": 0.5}}, TICKET),
+        ({"features": {"x": {"least_effect": 0.5}}}, TICKET),
+        ({"features": {"x": {"least_effect": 0.01}}, "least_effect": {"missing": 0.5}}, PAGE),
+        ({"features": {"x": {"severity": "page"}}, "severity": {"missing": "ticket"}}, PAGE),
+        ({"features": {"x": {"severity": "page"}}, "max_severity": "ticket"}, TICKET),
+        ({"features": {"x": {"mute": True}}}, INFO),
+        ({"severity": {"missing": "info"}}, INFO),
+    ],
+)
+def test_the_severity_is_the_features_then_the_causes_and_at_most_the_models(
+    model: dict[str, object], severity: str
+) -> None:
+    found = by_subject(judge(model).quality(window({"missing": 20}), ALPHA, None))
+    assert found["x", "missing"].severity == severity
+
+
+def test_a_small_proven_change_is_a_ticket() -> None:
+    found = by_subject(judge().quality(window({"missing": 90}, values=10_000), ALPHA, None))
+    assert found["x", "missing"].effect < 0.01
+    assert found["x", "missing"].severity == TICKET
+
+
+def stuck(values: int, low: float = 3.5) -> Windows:
+    looked_at = window({}, values=0)
+    looked_at.counts[0, :, 2] = values
+    looked_at.lows[:], looked_at.highs[:] = low, low
+    return looked_at
+
+
+def test_a_constant_column_is_over_when_a_run_of_its_commonest_value_is_too_unlikely() -> None:
+    """The commonest value of x had a tenth of the reference, that of c six tenths."""
+    found = by_subject(judge().stuck(stuck(25), ALPHA))
+    assert set(found) == {("x", "constant")}
+    assert found["x", "constant"].p == pytest.approx(0.1**25)
+    assert by_subject(judge().stuck(stuck(40), ALPHA)).keys() == {("x", "constant"), ("c", "constant")}
+    assert list(judge().stuck(stuck(19), 0.5)) == []  # however rare the value: too few
+
+
+def test_two_values_are_not_constant() -> None:
+    looked_at = stuck(40)
+    looked_at.highs[:] = 3.6
+    looked_at.counts[0, 1, 1] = 1
+    assert list(judge().stuck(looked_at, ALPHA)) == []
+
+
+def test_a_number_is_never_shown_and_a_category_is() -> None:
+    found = by_subject(judge().stuck(stuck(60, low=1234.5), ALPHA))
+    assert "1234" not in found["x", "constant"].detail + found["x", "constant"].headline
+    assert "are c;" in found["c", "constant"].detail
+
+
+def test_the_end_of_a_finding_is_measured_by_its_own_test() -> None:
+    looker, looked_at = judge(), window({"missing": 20})
+    for finding in looker.quality(looked_at, ALPHA, None):
+        assert looker.over(finding.key, looked_at, ALPHA) == pytest.approx(finding.over)
+        assert looker.over(finding.key, window({}), ALPHA) == 0
+    for finding in looker.stuck(stuck(60), ALPHA):
+        assert looker.over(finding.key, stuck(60), ALPHA) == pytest.approx(finding.over)
+        assert looker.over(finding.key, window({}), ALPHA) == 0
+
+
+def test_the_number_of_tests_is_what_the_budget_is_divided_by() -> None:
+    """Numeric: four facts, constant, two of the distribution. Categorical: four facts, constant, one."""
+    looker = judge()
+    assert looker.tests_of_facts == 10
+    assert looker.tests_of_length == 13
+    assert looker.total_tests(8) == 8 * 13 + 10

@@ -1,0 +1,214 @@
+"""What is known is saved before it is told: the order of a checkpoint, and what becomes of it when a step fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.clock import ManualClock
+from monitor.errors import OutsideTrouble, UsageError
+from monitor.events import ModelKey
+from monitor.files.codec import decode, encode
+from monitor.findings import PAGE
+from monitor.pipeline import Pipeline
+from monitor.reference.reference import Reference
+from monitor.settings import Settings
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    Credit,
+    Event,
+    MemorySource,
+    Recorded,
+    batch_of,
+    blank,
+    catalog_of,
+    credit_reference,
+    event,
+    numeric,
+    pipeline_of,
+    plain,
+    run_to_end,
+    settings,
+)
+
+TREE = settings()
+BROKEN = b"{"
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return credit_reference()
+
+
+def gone(made: Event, _rng: object) -> None:
+    """AGE is gone."""
+    del made["features"]["AGE"]
+
+
+def stream() -> list[object]:
+    return list(Credit(2_000, seed=2, change=1_000, fault=gone))
+
+
+def start(
+    reference: Reference, records: list[object], tree: Settings = TREE
+) -> tuple[Pipeline, MemorySource, Recorded, ManualClock]:
+    outputs, source = Recorded(), MemorySource({EVENTS: records})
+    pipeline, clock = pipeline_of(tree, catalog_of(tree, reference), source, outputs)
+    return pipeline, source, outputs, clock
+
+
+def test_rejects_are_safe_then_the_state_then_transitions_then_offsets(reference: Reference) -> None:
+    pipeline, source, outputs, _ = start(reference, [BROKEN, *stream()])
+    run_to_end(pipeline, source)
+    assert outputs.calls[:5] == ["reject", "rejects_safe", "save", "tell", "commit"]
+    assert [one.transition for one in outputs.told][:1] == ["opened"]
+    assert outputs.told[0].severity == PAGE
+    assert outputs.committed[0] == {EVENTS: 1_500}
+
+
+def test_a_transition_stands_in_the_state_before_it_is_told_and_goes_when_it_was(reference: Reference) -> None:
+    pipeline, source, outputs, _ = start(reference, stream())
+    run_to_end(pipeline, source)
+    pipeline.checkpoint()
+    saved = outputs.saved[0]["fleet"]["unsent"]
+    assert [(one["incident"], one["number"]) for one in saved] == [(outputs.told[0].incident, 1)]
+    assert outputs.saved[-1]["fleet"]["unsent"] == []
+    assert len({one.id for one in outputs.told}) == len(outputs.told)
+
+
+def run_into_trouble(pipeline: Pipeline, source: MemorySource) -> None:
+    with pytest.raises(OutsideTrouble):
+        run_to_end(pipeline, source)
+
+
+@pytest.mark.parametrize("failing", ["rejects_safe", "save", "tell", "commit"])
+def test_a_step_that_fails_holds_up_the_ones_behind_it_and_is_made_again(reference: Reference, failing: str) -> None:
+    pipeline, source, outputs, clock = start(reference, stream())
+    outputs.failing = {failing}
+    run_into_trouble(pipeline, source)
+    order = ["rejects_safe", "save", "tell", "commit"]
+    assert outputs.calls == order[: order.index(failing) + 1]
+    outputs.failing, outputs.calls = set(), []
+    clock.advance(10)
+    run_to_end(pipeline, source)
+    assert [call for call in outputs.calls if call != "tell"][:3] == ["rejects_safe", "save", "commit"]
+    assert [one.number for one in outputs.told][:1] == [1]
+    assert len({one.id for one in outputs.told}) == len(outputs.told)
+
+
+def test_a_dead_letter_that_is_not_taken_stops_reading_and_is_sent_once(reference: Reference) -> None:
+    pipeline, source, outputs, _ = start(reference, [BROKEN, *stream()])
+    outputs.failing = {"reject"}
+    run_into_trouble(pipeline, source)
+    read = source.next[EVENTS]
+    for _ in range(3):
+        with pytest.raises(OutsideTrouble):
+            pipeline.turn()
+    assert source.next[EVENTS] == read
+    assert pipeline.dead_letters == 0
+    outputs.failing = set()
+    run_to_end(pipeline, source)
+    assert [(letter.offset, letter.value) for letter in outputs.letters] == [(0, BROKEN)]
+    assert pipeline.outcomes["events", "rejected", "json"] == 1
+
+
+def test_a_crash_between_saving_and_telling_tells_it_after_the_restart_under_the_same_id(reference: Reference) -> None:
+    pipeline, source, outputs, _ = start(reference, stream())
+    outputs.failing = {"tell"}
+    run_into_trouble(pipeline, source)
+    tree = decode(encode(outputs.saved[-1]))
+    again, source, told, _ = start(reference, stream())
+    again.restore(tree)
+    source.next[EVENTS] = again.positions()[EVENTS]
+    run_to_end(again, source)
+    uncut, source, expected, _ = start(reference, stream())
+    run_to_end(uncut, source)
+    assert told.told == expected.told
+    assert told.told
+
+
+def test_without_news_a_checkpoint_is_made_when_it_is_due() -> None:
+    pipeline, source, outputs, clock = start(blank([numeric("x")]), [])
+    source.live = True
+    pipeline.turn()
+    assert outputs.calls == []
+    clock.advance(9.9)
+    pipeline.turn()
+    assert outputs.calls == []
+    clock.advance(0.1)
+    pipeline.turn()
+    assert outputs.calls == ["rejects_safe", "save", "commit"]
+    pipeline.turn()
+    assert len(outputs.saved) == 1
+
+
+def test_a_state_of_another_format_is_refused() -> None:
+    pipeline, *_ = start(blank([numeric("x")]), [])
+    tree = pipeline.to_state()
+    with pytest.raises(UsageError, match="format 99"):
+        pipeline.restore(tree | {"format": 99})
+    with pytest.raises(UsageError, match="format None"):
+        pipeline.restore({})
+
+
+# settings that changed
+
+TWO = [{"name": "credit", "reference": "c.json"}, {"name": "loan", "reference": "l.json"}]
+LOAN = ModelKey("loan", "1")
+
+
+def both(stream: list[object]) -> list[object]:
+    """Every event once for each of two models."""
+    return [one | {"model": model} for one in stream if isinstance(one, dict) for model in ("credit", "loan")]
+
+
+def of_two(reference: Reference, tree: Settings, records: list[object]) -> tuple[Pipeline, MemorySource, Recorded]:
+    outputs, source = Recorded(), MemorySource({EVENTS: records})
+    loan = Reference(**{**{name: getattr(reference, name) for name in reference.__dataclass_fields__}, "key": LOAN})
+    references = [one for one in (reference, loan) if tree.model(one.key.model) is not None]
+    pipeline, _ = pipeline_of(tree, catalog_of(tree, *references), source, outputs)
+    return pipeline, source, outputs
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"name": "loan", "reference": "l.json", "allowed_lateness": 1}, "settings changed"),
+        (None, "no longer in the settings"),
+    ],
+)
+def test_a_model_whose_settings_changed_starts_afresh_alone(
+    reference: Reference, change: dict[str, object] | None, reason: str
+) -> None:
+    records = both(stream())
+    first, _, outputs = of_two(reference, settings(models=TWO), records)
+    for _ in range(7):
+        first.turn()
+    assert {one.key for one in outputs.told} == {CREDIT, LOAN}
+    models = [one for one in ({"name": "credit", "reference": "c.json"}, change) if one is not None]
+    again, rest, told = of_two(reference, settings(models=models), records)
+    assert again.restore(decode(encode(first.to_state()))) == [LOAN]
+    state = again.to_state()
+    assert [one["model"] for one in state["fleet"]["judges"]] == ["credit"]
+    assert plain(state["fleet"]["judges"][0]) == plain(first.to_state()["fleet"]["judges"][0])
+    rest.next[EVENTS] = again.positions()[EVENTS]
+    again.turn()
+    assert [(one.key, one.transition) for one in told.told[:1]] == [(LOAN, "resolved")]
+    assert told.told[0].summary == f"loan 1: resolved: {reason}"
+    assert told.told[0].incident == next(one.incident for one in outputs.told if one.key == LOAN)
+    assert CREDIT not in {one.key for one in told.told}
+
+
+@pytest.mark.parametrize("columns", [[numeric("x", edges=(5, 6, 7))], [numeric("x"), numeric("y", edges=range(9))]])
+def test_a_model_with_another_reference_starts_afresh_before_its_first_pane_was_judged(
+    columns: list[object],
+) -> None:
+    """Its open panes were counted by other bins: added up with the new ones they would mean nothing."""
+    first, _ = pipeline_of(TREE, catalog_of(TREE, blank([numeric("x")])), MemorySource({EVENTS: []}))
+    first.count([batch_of([event(0, prediction=1, features={"x": 1})])])
+    other = catalog_of(TREE, blank(columns))  # type: ignore[arg-type]  # parametrize knows no types
+    again, _ = pipeline_of(TREE, other, MemorySource({EVENTS: []}))
+    assert again.restore(decode(encode(first.to_state()))) == [CREDIT]
+    again.count([batch_of([event(1, prediction=1, features={"x": 1})], 1)])
+    assert again.units[0].totals[CREDIT].events == 1
+    assert again.units[0].outcomes == {("events", "accepted", ""): 2}
