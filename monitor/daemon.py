@@ -220,7 +220,7 @@ class Daemon:
 
     def _show(self, pipeline: Pipeline, source: KafkaSource, outputs: KafkaOutputs) -> None:
         lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
-        self.showcase.show(board_of(pipeline, self._fleet, lags, outputs.checkpoint_us, restored=True))
+        self.showcase.show(board_of(pipeline, self._fleet, lags, outputs))
 
     def _leave(self, pipeline: Pipeline) -> None:
         """The last checkpoint, tried until the deadline."""

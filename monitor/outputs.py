@@ -51,6 +51,7 @@ class KafkaOutputs:
         self._sequence = sequence
         self._handed: set[str] = set()
         self.checkpoint_us: int | None = None
+        self.checkpoint_bytes = 0
 
     def reject(self, letter: DeadLetter) -> None:
         if self._letters is not None:
@@ -63,7 +64,8 @@ class KafkaOutputs:
         topics = {name: topic.topic_id for name, topic in self._facts.topics.items()}
         now_us = self._clock.now_us()
         sequence = self._sequence + 1
-        self._store.save(sequence, {**tree, "cluster": self._facts.cluster_id, "topics": topics, "saved_at": now_us})
+        kept = {**tree, "cluster": self._facts.cluster_id, "topics": topics, "saved_at": now_us}
+        self.checkpoint_bytes = self._store.save(sequence, kept)
         self._sequence = sequence
         self.checkpoint_us = now_us
 

@@ -8,16 +8,13 @@ from monitor.count.lane import NO_CLOCK
 from monitor.events import Partition
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
+from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
 from monitor.publish.board import Board, FindingView, IncidentView, ModelView
 
 
-def board_of(
-    pipeline: Pipeline, fleet: Fleet, lags: Mapping[Partition, int], checkpoint_us: int | None, *, restored: bool
-) -> Board:
-    """A board; before the state is restored it says nothing of models."""
-    if not restored:
-        return Board(restored=False)
+def board_of(pipeline: Pipeline, fleet: Fleet, lags: Mapping[Partition, int], outputs: KafkaOutputs) -> Board:
+    """The board of a pipeline whose state is restored."""
     judges = list(fleet.judges.values())
     return Board(
         restored=True,
@@ -28,7 +25,8 @@ def board_of(
         watermarks=_watermarks(pipeline),
         lags=lags,
         open_panes=sum(unit.open_panes for unit in pipeline.units.values()),
-        checkpoint_us=checkpoint_us,
+        checkpoint_us=outputs.checkpoint_us,
+        checkpoint_bytes=outputs.checkpoint_bytes,
         models=tuple(_model_view(judge) for judge in judges),
         model_events=pipeline.accepted,
         unjudged=pipeline.exchange.unjudged,

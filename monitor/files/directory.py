@@ -71,8 +71,8 @@ class StateStore(Protocol):
     def lock(self) -> None:
         """Make the store this process's own until `close`."""
 
-    def save(self, sequence: int, tree: Mapping[str, Any]) -> None:
-        """Keep `tree` durably as the newest checkpoint."""
+    def save(self, sequence: int, tree: Mapping[str, Any]) -> int:
+        """Keep `tree` durably as the newest checkpoint; gives its size in bytes."""
 
     def load(self, *, read_only: bool = False) -> Loaded | None:
         """The newest checkpoint that can be read, or None when there never was one."""
@@ -87,8 +87,9 @@ class MemoryState:
     def lock(self) -> None:
         """Nothing to share, nothing to lock."""
 
-    def save(self, sequence: int, tree: Mapping[str, Any]) -> None:
+    def save(self, sequence: int, tree: Mapping[str, Any]) -> int:
         """Keeps nothing."""
+        return 0
 
     def load(self, *, read_only: bool = False) -> Loaded | None:
         """Always None."""
@@ -150,8 +151,10 @@ class StateDirectory:
             os.close(self._lock_fd)
             self._lock_fd = None
 
-    def save(self, sequence: int, tree: Mapping[str, Any]) -> None:
+    def save(self, sequence: int, tree: Mapping[str, Any]) -> int:
         """Write checkpoint `sequence` (rising from call to call), keep exactly the one before, remove older ones.
+
+        Returns the bytes written.
 
         Checkpoints that `load` found damaged, or that carry a later sequence, are renamed to `….aside`: they are never
         read again and stay for a person to look at.
@@ -176,6 +179,7 @@ class StateDirectory:
             raise OutsideTrouble(f"state.path: no checkpoint in {self.path}: {_reason(error)}") from error
         self._newest = sequence
         self._remove_all_but(sequence, before)
+        return len(content)
 
     def load(self, *, read_only: bool = False) -> Loaded | None:
         """The newest checkpoint that is whole; None when the folder holds none at all.
