@@ -91,8 +91,10 @@ class KafkaOutputs:
         """A mirror: nothing depends on it, so a failure is said and passed over."""
         if not self._commits:
             return
+        # a topic that is no input any more keeps its place in the state; committing one that was deleted times out
+        read = {partition: offset for partition, offset in positions.items() if partition.topic in self._facts.topics}
         try:
-            self._source.commit(positions)
+            self._source.commit(read)
         except OutsideTrouble as trouble:
             _log.warning("offsets_not_committed", why=str(trouble))
 

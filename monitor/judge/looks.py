@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +13,17 @@ from monitor.judge.causes import constant, distribution, facts
 from monitor.judge.ladder import Windows
 from monitor.judge.policy import Policy
 from monitor.stats.bins import FACTS
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was measured at one base look: everything shown of the model comes from the newest one."""
+
+    windows: Windows
+    alpha: float
+    facts: facts.Measured
+    constant: constant.Measured
+    distribution: distribution.Measured
 
 
 class Judge:
@@ -27,11 +39,36 @@ class Judge:
         """The number of (test, length, column): every length, and the newest panes for the quality facts."""
         return self.tests_of_length * lengths + self.tests_of_facts
 
-    def quality(self, windows: Windows, alpha: float, recent: Windows | None) -> Iterator[Finding]:
-        """Facts that are over; `recent` are the newest panes."""
-        measured = facts.measure(self._baseline, windows, alpha)
-        least_alpha = measured.p < alpha
-        for window, column, slot in zip(*np.nonzero(least_alpha), strict=True):
+    def look(self, windows: Windows, alpha: float) -> Look:
+        """Measure every cause in all windows."""
+        base = self._baseline
+        return Look(
+            windows,
+            alpha,
+            facts.measure(base, windows, alpha),
+            constant.measure(base, windows, alpha),
+            distribution.measure(base, windows, alpha),
+        )
+
+    def findings(self, look: Look, recent: Windows | None) -> Iterator[Finding]:
+        """Everything that is over in a base look; `recent` are the newest panes."""
+        yield from self._facts(look.windows, look.facts, look.alpha, recent)
+        for window, column in zip(*np.nonzero(look.constant.over > 1), strict=True):
+            at = (int(window), int(column))
+            yield constant.finding(self._baseline, self._policy, look.windows, look.constant, at, look.alpha)
+        measured = look.distribution
+        for window, column in zip(*np.nonzero(measured.over > 1), strict=True):
+            yield distribution.finding(self._baseline, self._policy, look.windows, measured, int(window), int(column))
+
+    def recent_findings(self, recent: Windows, alpha: float) -> Iterator[Finding]:
+        """Quality facts that are over in the newest panes."""
+        yield from self._facts(recent, facts.measure(self._baseline, recent, alpha), alpha, None)
+        yield from self._stuck_now(recent, alpha)
+
+    def _facts(
+        self, windows: Windows, measured: facts.Measured, alpha: float, recent: Windows | None
+    ) -> Iterator[Finding]:
+        for window, column, slot in zip(*np.nonzero(measured.p < alpha), strict=True):
             recent_share = self._recent_share(recent, int(column), int(slot))
             yield facts.finding(
                 self._baseline,
@@ -43,24 +80,12 @@ class Judge:
                 recent_share,
             )
 
-    def stuck(self, windows: Windows, alpha: float) -> Iterator[Finding]:
-        """Constant columns that are over."""
-        measured = constant.measure(self._baseline, windows, alpha)
-        for window, column in zip(*np.nonzero(measured.over > 1), strict=True):
-            yield constant.finding(self._baseline, self._policy, windows, measured, (int(window), int(column)), alpha)
-
-    def stuck_now(self, recent: Windows, alpha: float) -> Iterator[Finding]:
-        """The same over the run of equal values in the newest panes."""
+    def _stuck_now(self, recent: Windows, alpha: float) -> Iterator[Finding]:
+        """Columns that are constant in a run of the newest panes."""
         for column, run in constant.runs(self._baseline, recent):
             measured = constant.measure(self._baseline, run, alpha)
             if measured.over[0, column] > 1:
                 yield constant.finding(self._baseline, self._policy, run, measured, (0, column), alpha)
-
-    def distributions(self, windows: Windows, alpha: float) -> Iterator[Finding]:
-        """Changed distributions that are over."""
-        measured = distribution.measure(self._baseline, windows, alpha)
-        for window, column in zip(*np.nonzero(measured.over > 1), strict=True):
-            yield distribution.finding(self._baseline, self._policy, windows, measured, int(window), int(column))
 
     def over(self, key: FindingKey, window: Windows, alpha: float) -> float:
         """How far over its threshold a finding's column is in this one window."""

@@ -13,7 +13,7 @@ from monitor.judge.budget import BASE, RECENT, Budget
 from monitor.judge.causes.errors import ErrorWatch
 from monitor.judge.incidents import IncidentBook, Standing
 from monitor.judge.ladder import BaseWindow, Block, Ladder, RecentPanes, Windows, pack_blocks, unpack_blocks
-from monitor.judge.looks import Judge
+from monitor.judge.looks import Judge, Look
 from monitor.judge.policy import Policy
 from monitor.reference.catalog import Monitored
 
@@ -44,6 +44,8 @@ class ModelJudge:
         self._base = BaseWindow()
         self._errors = ErrorWatch()
         self._shown_info: dict[FindingKey, int] = {}
+        #: the newest base look, for what is shown; not state
+        self.latest: Look | None = None
         #: what the last base look could spend; the same look's rechecks are held to it
         self._alpha = 0.0
 
@@ -77,9 +79,7 @@ class ModelJudge:
     def _look_at_recent(self, recent: Windows, share: float) -> list[Finding]:
         span = recent.spans[0]
         alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share, self.judge.tests_of_facts)
-        if alpha <= 0:
-            return []
-        return [*self.judge.quality(recent, alpha, None), *self.judge.stuck_now(recent, alpha)]
+        return list(self.judge.recent_findings(recent, alpha)) if alpha > 0 else []
 
     def _look_at_base(
         self, windows: Windows, recent: Windows | None, share: float, observer: Observer | None
@@ -92,11 +92,8 @@ class ModelJudge:
             observer(self, windows, alpha)
         if alpha <= 0:
             return []
-        return [
-            *self.judge.quality(windows, alpha, recent),
-            *self.judge.stuck(windows, alpha),
-            *self.judge.distributions(windows, alpha),
-        ]
+        self.latest = self.judge.look(windows, alpha)
+        return list(self.judge.findings(self.latest, recent))
 
     def _recheck(self, key: FindingKey, base_windows: int, since_us: int) -> float | None:
         window = self.ladder.trailing(base_windows)

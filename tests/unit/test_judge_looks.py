@@ -23,6 +23,18 @@ ALPHA = 1e-7
 WIDTH = 4
 
 
+def found_by(judge: Judge, windows: Windows, alpha: float, recent: Windows | None, causes: set[str]) -> list[Finding]:
+    return [one for one in judge.findings(judge.look(windows, alpha), recent) if one.key.cause in causes]
+
+
+def quality(judge: Judge, windows: Windows, alpha: float, recent: Windows | None) -> list[Finding]:
+    return found_by(judge, windows, alpha, recent, set(FACTS))
+
+
+def stuck_found(judge: Judge, windows: Windows, alpha: float) -> list[Finding]:
+    return found_by(judge, windows, alpha, None, {"constant"})
+
+
 def judge(model: dict[str, object] | None = None, reference_facts: tuple[int, ...] = (0,) * 5) -> Judge:
     """A numeric and a categorical column, each of 10,000 events spread evenly, and the same facts in both."""
     made = blank([numeric("x"), categorical("c", "abcd")])
@@ -52,7 +64,7 @@ def by_subject(findings: Iterable[Finding]) -> dict[tuple[str, str], Finding]:
 
 @pytest.mark.parametrize("fact", FACTS)
 def test_a_fact_is_over_where_its_column_can_have_it(fact: str) -> None:
-    found = by_subject(judge().quality(window({fact: 20}), ALPHA, None))
+    found = by_subject(quality(judge(), window({fact: 20}), ALPHA, None))
     impossible = {"unseen": ("x", "unseen"), "outside": ("c", "outside")}.get(fact)
     assert set(found) == {("x", fact), ("c", fact)} - {impossible}
     for finding in found.values():
@@ -65,7 +77,7 @@ def test_a_fact_is_over_where_its_column_can_have_it(fact: str) -> None:
 
 def test_the_threshold_of_a_fact_is_the_smallest_share_that_would_be_over() -> None:
     def over(count: int) -> Finding | None:
-        found = judge().quality(window({"missing": count}, values=400), ALPHA, None)
+        found = quality(judge(), window({"missing": count}, values=400), ALPHA, None)
         return by_subject(found).get(("x", "missing"))
 
     least = next(count for count in range(1, 400) if over(count) is not None)
@@ -76,13 +88,13 @@ def test_the_threshold_of_a_fact_is_the_smallest_share_that_would_be_over() -> N
 
 
 def test_nothing_is_over_without_facts_nor_where_the_reference_had_as_many() -> None:
-    assert list(judge().quality(window({}), ALPHA, None)) == []
+    assert list(quality(judge(), window({}), ALPHA, None)) == []
     often = judge(reference_facts=(2_000,) * 5)
-    assert list(often.quality(window({"missing": 20, "type": 20}), ALPHA, None)) == []
+    assert list(quality(often, window({"missing": 20, "type": 20}), ALPHA, None)) == []
 
 
 def test_a_finding_begins_where_the_fact_does() -> None:
-    found = by_subject(judge().quality(window({}, {}, {"missing": 40}, {"missing": 40}), ALPHA, None))
+    found = by_subject(quality(judge(), window({}, {}, {"missing": 40}, {"missing": 40}), ALPHA, None))
     assert found["x", "missing"].since_us == 20
     assert found["x", "missing"].window == (0, 40, 480)
 
@@ -93,13 +105,13 @@ def test_outside_pages_only_while_the_newest_panes_still_show_half_of_it(recent:
     looked_at, newest = window({"outside": 20}, values=180), window({"outside": recent}, values=100 - recent)
     if recent % WIDTH:  # the values are spread evenly over the bins
         newest.counts[0, 0, :WIDTH] = [100 - recent - 72, 24, 24, 24]
-    found = by_subject(judge().quality(looked_at, ALPHA, newest))
+    found = by_subject(quality(judge(), looked_at, ALPHA, newest))
     assert found["x", "outside"].severity == severity
     assert newest.counts[0, 0, WIDTH + OUTSIDE] == recent
 
 
 def test_other_facts_page_whatever_the_newest_panes_show() -> None:
-    found = by_subject(judge().quality(window({"missing": 20}), ALPHA, window({})))
+    found = by_subject(quality(judge(), window({"missing": 20}), ALPHA, window({})))
     assert found["x", "missing"].severity == PAGE
 
 
@@ -122,12 +134,12 @@ def test_other_facts_page_whatever_the_newest_panes_show() -> None:
 def test_the_severity_is_the_features_then_the_causes_and_at_most_the_models(
     model: dict[str, object], severity: str
 ) -> None:
-    found = by_subject(judge(model).quality(window({"missing": 20}), ALPHA, None))
+    found = by_subject(quality(judge(model), window({"missing": 20}), ALPHA, None))
     assert found["x", "missing"].severity == severity
 
 
 def test_a_small_proven_change_is_a_ticket() -> None:
-    found = by_subject(judge().quality(window({"missing": 90}, values=10_000), ALPHA, None))
+    found = by_subject(quality(judge(), window({"missing": 90}, values=10_000), ALPHA, None))
     assert found["x", "missing"].effect < 0.01
     assert found["x", "missing"].severity == TICKET
 
@@ -141,32 +153,32 @@ def stuck(values: int, low: float = 3.5) -> Windows:
 
 def test_a_constant_column_is_over_when_a_run_of_its_commonest_value_is_too_unlikely() -> None:
     """The commonest value of x had a tenth of the reference, that of c six tenths."""
-    found = by_subject(judge().stuck(stuck(25), ALPHA))
+    found = by_subject(stuck_found(judge(), stuck(25), ALPHA))
     assert set(found) == {("x", "constant")}
     assert found["x", "constant"].p == pytest.approx(0.1**25)
-    assert by_subject(judge().stuck(stuck(40), ALPHA)).keys() == {("x", "constant"), ("c", "constant")}
-    assert list(judge().stuck(stuck(19), 0.5)) == []  # however rare the value: too few
+    assert by_subject(stuck_found(judge(), stuck(40), ALPHA)).keys() == {("x", "constant"), ("c", "constant")}
+    assert list(stuck_found(judge(), stuck(19), 0.5)) == []  # however rare the value: too few
 
 
 def test_two_values_are_not_constant() -> None:
     looked_at = stuck(40)
     looked_at.highs[:] = 3.6
     looked_at.counts[0, 1, 1] = 1
-    assert list(judge().stuck(looked_at, ALPHA)) == []
+    assert list(stuck_found(judge(), looked_at, ALPHA)) == []
 
 
 def test_a_number_is_never_shown_and_a_category_is() -> None:
-    found = by_subject(judge().stuck(stuck(60, low=1234.5), ALPHA))
+    found = by_subject(stuck_found(judge(), stuck(60, low=1234.5), ALPHA))
     assert "1234" not in found["x", "constant"].detail + found["x", "constant"].headline
     assert "are c;" in found["c", "constant"].detail
 
 
 def test_the_end_of_a_finding_is_measured_by_its_own_test() -> None:
     looker, looked_at = judge(), window({"missing": 20})
-    for finding in looker.quality(looked_at, ALPHA, None):
+    for finding in quality(looker, looked_at, ALPHA, None):
         assert looker.over(finding.key, looked_at, ALPHA) == pytest.approx(finding.over)
         assert looker.over(finding.key, window({}), ALPHA) == 0
-    for finding in looker.stuck(stuck(60), ALPHA):
+    for finding in stuck_found(looker, stuck(60), ALPHA):
         assert looker.over(finding.key, stuck(60), ALPHA) == pytest.approx(finding.over)
         assert looker.over(finding.key, window({}), ALPHA) == 0
 
