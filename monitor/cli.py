@@ -91,7 +91,7 @@ def _with_sources(subparser: argparse.ArgumentParser) -> None:
 def _run(subparsers: _Subparsers) -> None:
     run = subparsers.add_parser("run", help="the daemon")
     _with_config(run)
-    run.add_argument("--accept-loss", action="store_true", help="begin afresh where a state is lost or damaged")
+    run.add_argument("--accept-loss", action="store_true", help="begin afresh, whatever state there is")
     run.set_defaults(command=commands.run)
 
 

@@ -34,6 +34,8 @@ _log = get_log(__name__)
 STATE_FORMAT: Final = 1
 #: a partition this far ahead of the slowest one is not read on, so that open panes stay few
 MAX_AHEAD_US: Final = HOUR_US
+#: open panes beyond which reading ahead of a partition that is at its end waits until that is silent, too
+MANY_OPEN_PANES: Final = 5_000
 
 
 class Outputs(Protocol):
@@ -213,12 +215,21 @@ class Pipeline:
         behind = [
             clocks[partition]
             for partition, lane in lanes.items()
-            if not self._source.at_end(partition) and (clocks[partition] != NO_CLOCK or not lane.has_read)
+            if self._holds_up(partition, lane) and (clocks[partition] != NO_CLOCK or not lane.has_read)
         ]
         if not behind:
             return set()
         limit = min(behind) + MAX_AHEAD_US
         return {partition for partition, clock in clocks.items() if clock > limit}
+
+    def _holds_up(self, partition: Partition, lane: Lane) -> bool:
+        """A partition with more to read; with many open panes also one at its end that may still bring something."""
+        if not self._source.at_end(partition):
+            return True
+        return self.open_panes() > MANY_OPEN_PANES and not self._is_silent(lane)
+
+    def open_panes(self) -> int:
+        return sum(unit.open_panes for unit in self.units.values())
 
     def caught_up(self) -> bool:
         return all(self._source.at_end(partition) for partition in self._source.partitions())

@@ -24,7 +24,7 @@ def board_of(pipeline: Pipeline, fleet: Fleet, lags: Mapping[Partition, int], ou
         retention_gaps=pipeline.gaps,
         watermarks=_watermarks(pipeline),
         lags=lags,
-        open_panes=sum(unit.open_panes for unit in pipeline.units.values()),
+        open_panes=pipeline.open_panes(),
         checkpoint_us=outputs.checkpoint_us,
         checkpoint_bytes=outputs.checkpoint_bytes,
         models=tuple(_model_view(judge) for judge in judges),

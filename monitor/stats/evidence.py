@@ -7,6 +7,7 @@ are paid for by a dispersion factor phi >= 1: n events are worth n / phi.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor, lgamma, log
 from typing import Final
 
 import numpy as np
@@ -197,20 +198,41 @@ def _log_choose(n: Floats, k: Floats) -> Floats:
 def exact_excess_critical(alpha: float, n: float, reference_hits: float, m: float, phi: float) -> float:
     """The smallest number of hits in n events that would be over, NaN where not even n would."""
     low, high = 1, int(n)
-    if high < 1 or _one_tail(high, n, reference_hits, m, phi) >= alpha:
+    if high < 1 or not _is_excess(alpha, high, n, reference_hits, m, phi):
         return float("nan")
     while low < high:
         middle = (low + high) // 2
-        if _one_tail(middle, n, reference_hits, m, phi) < alpha:
+        if _is_excess(alpha, middle, n, reference_hits, m, phi):
             high = middle
         else:
             low = middle + 1
     return float(high)
 
 
-def _one_tail(hits: float, n: float, reference_hits: float, m: float, phi: float) -> float:
-    one = np.array
-    return float(exact_excess_tail(one([hits]), one([n]), one([reference_hits]), one([m]), one([phi]))[0])
+def _is_excess(alpha: float, hits: float, n: float, reference_hits: float, m: float, phi: float) -> bool:
+    """`exact_excess_tail` < alpha for one case; most cases are settled by the first term alone."""
+    if hits * max(m, 1) <= reference_hits * n:
+        return False
+    k, size, ref = floor(hits / phi), ceil(n / phi), ceil(reference_hits / phi)
+    rest = max(floor(m / phi), ref)
+    size, total_hits = max(size, k), k + ref
+    total = size + rest
+    if k <= 0:
+        return False
+    log_first = _log_binomial(total_hits, k) + _log_binomial(total - total_hits, size - k) - _log_binomial(total, size)
+    if log_first >= log(alpha):
+        return False
+    term, ratio_sum = 1.0, 1.0
+    for j in range(k, min(total_hits, size)):
+        term *= (total_hits - j) * (size - j) / ((j + 1) * max(total - total_hits - size + j + 1, 1))
+        ratio_sum += term
+        if term <= 1e-17 * ratio_sum:
+            break
+    return log_first + log(ratio_sum) < log(alpha)
+
+
+def _log_binomial(n: int, k: int) -> float:
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
 
 
 def dispersion(windows: Ints, shares: Floats, part: float) -> float:

@@ -2,118 +2,95 @@
 
 from __future__ import annotations
 
-import http.client
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
-import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
+from monitor.events import ModelKey
 from monitor.files.directory import StateDirectory
+from monitor.publish.series import REGISTER
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference
 from monitor.settings_file import load_settings
 from monitor.state_show import state_json
+from tests.daemons import DRIFTD, START_SECONDS, STOP_SECONDS, DaemonProcess
 from tests.engine import Credit, build
 from tests.engine import settings as engine_settings
 from tests.real_parts.kafka import KafkaBroker
-from tests.real_parts.waiting import wait_until
 
 Tree = dict[str, Any]
+LABELS: Final = {series.name: series.labels for series in REGISTER}
+_numbers = itertools.count(1)
 
 
-class Running:
-    """One `driftd run` as a process of its own; what it says goes to files in its folder."""
+class Running(DaemonProcess):
+    """A daemon whose standard output is kept apart from its log, in an environment with settings."""
 
-    def __init__(self, config: Path, out: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
-        self.out, self.err = out.with_suffix(".out"), out.with_suffix(".err")
-        with self.out.open("wb") as stdout, self.err.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "monitor", "run", "--config", str(config), *arguments],
+    def __init__(self, config: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+        self.log_file = config.parent / f"run-{next(_numbers)}.log"
+        self.out = self.log_file.with_suffix(".out")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DRIFTD_")}
+        with self.out.open("wb") as stdout, self.log_file.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [*DRIFTD, "run", "--config", str(config), *arguments],
                 stdout=stdout,
                 stderr=stderr,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **environ},
+                env={**inherited, **environ},
             )
 
-    # what it says
+    def samples(self) -> list[Sample]:
+        """All of /metrics as a Prometheus reads it."""
+        return [
+            sample for family in text_string_to_metric_families(self.get("/metrics")[1]) for sample in family.samples
+        ]
 
-    @property
-    def said(self) -> str:
-        """Its log and its last words."""
-        return self.err.read_text(errors="surrogateescape")
-
-    def logged(self, event: str) -> list[Tree]:
-        """The lines of its log about an event; one half written is left out."""
-        whole = [line for line in self.said.split("\n")[:-1] if line.startswith("{")]
-        return [line for line in map(json.loads, whole) if line["event"] == event]
-
-    def await_logged(self, event: str, seconds: float = 20.0) -> Tree:
-        wait_until(lambda: self.logged(event) or self.ended(), f"{event} in the log", seconds)
-        assert self.logged(event), self.said[-2000:]
-        return self.logged(event)[0]
-
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-    # what it shows
-
-    def get(self, path: str, method: str = "GET") -> tuple[int, str]:
-        """Status and body of a page."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.await_logged("listening")["port"], timeout=5)
-        try:
-            connection.request(method, path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
-
-    def series(self, name: str) -> dict[tuple[str, ...], float]:
-        """The values of a series by its label values, as a Prometheus would read the page."""
-        families = text_string_to_metric_families(self.get("/metrics")[1])
-        samples = [sample for family in families for sample in family.samples if sample.name == name]
-        return {tuple(sample.labels.values()): sample.value for sample in samples}
+    def values(self, name: str) -> dict[tuple[str, ...], float]:
+        """A series by its label values, in the order of the register."""
+        order = LABELS.get(name, ())
+        return {tuple(s.labels[label] for label in order): s.value for s in self.samples() if s.name == name}
 
     def outcomes(self) -> dict[tuple[str, str], int]:
         """Events by (outcome, reason) over all topics; those that never occurred are left out."""
-        total: dict[tuple[str, str], int] = {}
-        families = text_string_to_metric_families(self.get("/metrics")[1])
-        for sample in [s for family in families for s in family.samples if s.name == "driftd_events_total"]:
-            if sample.value:
-                key = (sample.labels["outcome"], sample.labels["reason"])
-                total[key] = total.get(key, 0) + int(sample.value)
-        return total
+        total: Counter[tuple[str, str]] = Counter()
+        for (_, outcome, reason), count in self.values("driftd_events_total").items():
+            total[outcome, reason] += int(count)
+        return {outcome: count for outcome, count in total.items() if count}
 
     def records(self) -> int:
         """Records read since it began."""
-        return int(sum(self.series("driftd_records_total").values()))
+        return int(sum(self.values("driftd_records_total").values()))
 
-    def await_ready(self, seconds: float = 30.0) -> None:
-        wait_until(lambda: self.ended() or self.get("/readyz")[0] == 200, "the daemon is ready", seconds)
-        assert not self.ended(), self.said[-2000:]
+    def wait_records(self, number: int) -> None:
+        self.wait_until(lambda: self.records() >= number, f"{number} records are read")
 
-    def await_records(self, number: int, seconds: float = 30.0) -> None:
-        wait_until(lambda: self.ended() or self.records() >= number, f"{number} records are read", seconds)
-        assert not self.ended(), self.said[-2000:]
+    def ends(self) -> int:
+        """The exit code of one that ends by itself."""
+        return self._process.wait(START_SECONDS)
 
-    # its end
+    def interrupt(self) -> int:
+        """Ctrl-C; gives the exit code."""
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(STOP_SECONDS)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20.0) -> int:
-        """Ask it to end; gives its exit code."""
-        if not self.ended():
-            self.process.send_signal(number)
-        return self.process.wait(seconds)
 
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+def refusal_of(running: Running) -> tuple[int, str]:
+    """Exit code and last words of a daemon that ends by itself."""
+    code = running.ends()
+    return code, "\n".join(line for line in running.text().splitlines() if not line.startswith("{"))
 
 
 class Site:
@@ -125,6 +102,7 @@ class Site:
         self.config = folder / "driftd.yaml"
         self.state = folder / "state"
         self._started: list[Running] = []
+        self._reference = reference
         reference.save(folder / "credit.json")
         self.write()
 
@@ -156,14 +134,28 @@ class Site:
         self.broker.produce(self.topic, [json.dumps(event).encode() for event in events], partition)
 
     def start(self, *arguments: str, **environ: str) -> Running:
-        out = self.folder / f"run-{len(self._started) + 1}"
-        self._started.append(Running(self.config, out, arguments, environ))
+        self._started.append(Running(self.config, arguments, environ))
         return self._started[-1]
+
+    def reference_for(self, model: str) -> str:
+        """The same reference under another model's name; gives its path in the settings."""
+        replace(self._reference, key=ModelKey(model, "1")).save(self.folder / f"{model}.json")
+        return f"{model}.json"
+
+    def remove_state(self) -> None:
+        shutil.rmtree(self.state)
+
+    def change_state(self, change: Callable[[Tree], object]) -> None:
+        """Save the newest checkpoint again, changed."""
+        with StateDirectory(self.state) as store:
+            loaded = store.load()
+            assert loaded is not None, "there is no checkpoint"
+            change(loaded.tree)
+            store.save(loaded.sequence + 1, loaded.tree)
 
     def close(self) -> None:
         for running in self._started:
-            if not running.ended():
-                running.kill()
+            running.kill()
 
     # what is left behind
 

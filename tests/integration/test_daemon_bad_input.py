@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 from tests.engine import START_US, event
 from tests.integration.conftest import Running, Site
 from tests.real_parts.kafka_client import StoredRecord
-from tests.real_parts.waiting import wait_until
 
 CANARY: Final = "canary-4c1a7e"
 YEAR_2099_MS: Final = 4_070_908_800_000
@@ -161,22 +160,24 @@ def expected_outcomes() -> Outcomes:
 def test_bad_records_are_counted_and_dead_lettered_and_stop_nothing(site: Site) -> None:
     site.make_topics(max_message_bytes="8000000", message_timestamp_after_max_ms=str(1 << 60))
     produce(site)
-    site.write(inputs=[{"topic": site.topic}], windows={"max_skew": "1m"})
     running = site.start()
-    running.await_records(len(CASES) + 2)
-    running.await_ready()
+    running.wait_records(len(CASES) + 2)
+    running.wait_ready()
 
-    clocks, outcomes = running.series("driftd_watermark_timestamp_seconds"), running.outcomes()
-    letters = int(running.series("driftd_dead_letters_total")[()])
+    clocks, outcomes = running.values("driftd_watermark_timestamp_seconds"), running.outcomes()
+    rejected = [(at, case) for at, case in enumerate(CASES, 1) if any(o == "rejected" for o, _ in case.outcomes)]
+    wait_letters(running, len(rejected))
     assert running.stop() == 0
 
     assert outcomes == expected_outcomes()
     assert clocks == {(site.topic, "0"): START_US / 1e6}, "nothing but the good events moves the clock"
-    rejected = [(at, case) for at, case in enumerate(CASES, 1) if any(o == "rejected" for o, _ in case.outcomes)]
-    assert letters == len(rejected)
     check_letters(site, rejected)
     check_state(site)
     check_silence(running)
+
+
+def wait_letters(running: Running, number: int) -> None:
+    running.wait_until(lambda: running.values("driftd_dead_letters_total")[()] == number, f"{number} dead letters")
 
 
 def check_letters(site: Site, rejected: list[tuple[int, Case]]) -> None:
@@ -217,10 +218,10 @@ def check_state(site: Site) -> None:
 
 
 def check_silence(running: Running) -> None:
-    assert CANARY not in running.said
-    assert DIGITS[:100] not in running.said
+    assert CANARY not in running.text()
+    assert DIGITS[:100] not in running.text()
     assert running.out.read_bytes() == b""
-    assert not running.logged("bug")
+    assert not running.lines("bug")
 
 
 def test_a_million_bad_bytes_between_good_events_cost_no_good_event(site: Site) -> None:
@@ -229,9 +230,9 @@ def test_a_million_bad_bytes_between_good_events_cost_no_good_event(site: Site) 
     good, rotten = taken(), b"\xff" * 1_000
     site.broker.produce(site.topic, [good if at % 3 else rotten for at in range(3_000)])
     running = site.start()
-    running.await_records(3_000)
+    running.wait_records(3_000)
     assert running.outcomes() == {("accepted", ""): 2_000, ("rejected", "encoding"): 1_000}
-    wait_until(lambda: running.series("driftd_dead_letters_total")[()] == 1_000, "all dead letters were sent")
+    wait_letters(running, 1_000)
     assert running.stop() == 0
     assert len(site.broker.records(site.rejects)) == 1_000
 
@@ -241,7 +242,7 @@ def test_events_of_unknown_models_are_dead_lettered_where_the_settings_say_so(si
     site.broker.produce(site.topic, [text(model="other"), taken()])
     site.write(unknown_models="reject")
     running = site.start()
-    running.await_records(2)
+    running.wait_records(2)
     assert running.outcomes() == {("unknown_model", "not_configured"): 1, ("accepted", ""): 1}
     assert running.stop() == 0
     (letter,) = site.broker.records(site.rejects)

@@ -1,0 +1,56 @@
+"""Benchmarks: `python -m tests.benchmarks [NAME ...]`, or one name with its options; without a name the usual ones.
+
+They are no tests: they give figures, print the command that made them, and are left out by name where a part of them
+(Kafka, recorded data) is missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from tests.benchmarks.material import MissingError, say
+
+ALL = ("acceptance", "false-pages", "decode-count", "cpu-vs-poll", "backlog-memory")
+#: events per second and memory; the others tell how well it judges, and take longer
+USUAL = ("decode-count", "cpu-vs-poll", "backlog-memory")
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"tests.benchmarks.{name.replace('-', '_')}")
+
+
+def _list() -> None:
+    for name in ALL:
+        say(f"  {name:<15} {(_module(name).__doc__ or '').splitlines()[0]}")
+    say()
+
+
+def _run(name: str, options: Sequence[str]) -> None:
+    say(f"$ python -m tests.benchmarks {' '.join([name, *options])}")
+    try:
+        _module(name).run(options)
+    except MissingError as missing:
+        say(f"left out: {missing}")
+    say()
+
+
+def main(arguments: Sequence[str]) -> int:
+    names = [word for word in arguments if word in ALL]
+    if not arguments or arguments == ["--help"]:
+        _list()
+        names = [] if arguments else list(USUAL)
+    elif arguments[0] not in ALL or (len(names) > 1 and len(names) != len(arguments)):
+        _list()
+        say("give one name with its options (--help), or several names")
+        return 2
+    options = arguments[1:] if len(names) == 1 else []
+    for name in names:
+        _run(name, options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,170 @@
+"""The daemon's parts, put together as `driftd run` does, reading a topic to its end; prints one JSON line of figures.
+
+usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--stages | --profile]
+
+Wall and CPU seconds of the process from the first record to the last, as the yardsticks take them. `checkpoint_s` is
+the CPU of one more checkpoint after the last record. With --stages the CPU of every stage is told too, and with
+--profile the functions that took the most time; both cost something themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import pstats
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from monitor.clock import SystemClock
+from monitor.count.exchange import Exchange
+from monitor.count.unit import Unit
+from monitor.decode.native import NativeDecoder
+from monitor.files.directory import StateDirectory
+from monitor.judge.fleet import Fleet
+from monitor.judge.incidents import IncidentBook
+from monitor.judge.looks import Judge
+from monitor.judge.model import ModelJudge
+from monitor.kafka.allocator import tune_allocator
+from monitor.kafka.consumer import KafkaSource
+from monitor.kafka.topics import describe_cluster
+from monitor.outputs import KafkaOutputs
+from monitor.pipeline import Pipeline
+from monitor.publish.board import Showcase
+from monitor.reference.catalog import Catalog
+from monitor.settings_file import load_settings
+from monitor.showing import board_of
+
+BOARD_SECONDS = 0.5
+
+#: what --stages takes apart: each is measured with all it calls
+STAGES: dict[str, tuple[type, str]] = {
+    "poll": (KafkaSource, "poll"),
+    "at_end": (KafkaSource, "at_end"),
+    "decode": (NativeDecoder, "decode"),
+    "count": (Unit, "take"),
+    "close": (Unit, "close"),
+    "exchange": (Exchange, "ready"),
+    "judge": (ModelJudge, "add"),
+    "judge: recent look": (ModelJudge, "_look_at_recent"),
+    "judge: base look": (ModelJudge, "_look_at_base"),
+    "judge: over": (Judge, "over"),
+    "judge: incidents": (IncidentBook, "step"),
+    "checkpoint": (Pipeline, "checkpoint"),
+}
+
+
+class Meter:
+    """Wall and CPU from the first record on."""
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = -1.0
+
+    def first(self) -> None:
+        if self.wall < 0:
+            self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def spent(self) -> tuple[float, float]:
+        return time.perf_counter() - self.wall, time.process_time() - self.cpu
+
+
+def timed(work: Callable[..., Any], spent: dict[str, float], name: str) -> Callable[..., Any]:
+    """The same work, its CPU added to `spent`."""
+
+    def run(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - handed through
+        began = time.process_time()
+        try:
+            return work(*arguments, **more)
+        finally:
+            spent[name] = spent.get(name, 0.0) + time.process_time() - began
+
+    return run
+
+
+def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
+    """Read so many records, count and judge them, and measure."""
+    tune_allocator()
+    settings, clock = load_settings(config, {}), SystemClock()
+    catalog = Catalog.load(settings, settings.folder)
+    facts = describe_cluster(settings.kafka, [entry.topic for entry in settings.inputs])
+    source = KafkaSource(settings.kafka, facts, clock)
+    with StateDirectory(settings.state.path) as store:
+        outputs = KafkaOutputs(settings, facts, source, store, clock, sequence=0)
+        fleet, showcase = Fleet(catalog, settings), Showcase(clock)
+        pipeline = Pipeline(settings, catalog, source, clock, outputs, stage2=fleet)
+        positions = source.resolve_start("earliest")
+        for partition, offset in positions.items():
+            pipeline.lane(partition).next_offset = offset
+        source.begin(positions)
+        pipeline.checkpoint()
+        _first_record(source, meter)
+        shown_at, read, turns = clock.monotonic(), 0, 0
+        while read < events:
+            read += pipeline.turn()
+            turns += 1
+            showcase.beat(caught_up_once=pipeline.caught_up(), trouble="")
+            if clock.monotonic() - shown_at >= BOARD_SECONDS:
+                shown_at = clock.monotonic()
+                lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
+                showcase.show(board_of(pipeline, fleet, lags, outputs))
+        wall, cpu = meter.spent()
+        pipeline.checkpoint()
+        figures = _figures(read, wall, cpu) | {"turns": turns, "checkpoint_s": round(meter.spent()[1] - cpu, 3)}
+        figures["panes"] = sum(judge.ladder.closed for judge in fleet.judges.values())
+        outputs.close()
+        source.close()
+    return figures
+
+
+def _first_record(source: KafkaSource, meter: Meter) -> None:
+    """Start the meter when the first records are there."""
+    poll = source.poll
+
+    def noted(paused: Any) -> Any:  # noqa: ANN401 - handed through
+        batches = poll(paused)
+        if batches:
+            meter.first()
+        return batches
+
+    source.poll = noted  # type: ignore[method-assign]  # only in this process
+
+
+def _figures(events: int, wall: float, cpu: float) -> dict[str, object]:
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"name": "driftd", "events": events, "wall_s": round(wall, 3), "cpu_s": round(cpu, 3), "rss_mb": round(rss)}
+
+
+def _take_apart() -> Mapping[str, float]:
+    spent: dict[str, float] = {}
+    for name, (owner, method) in STAGES.items():
+        setattr(owner, method, timed(getattr(owner, method), spent, name))
+    return spent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("events", type=int)
+    parser.add_argument("--stages", action="store_true")
+    parser.add_argument("--profile", action="store_true")
+    asked = parser.parse_args()
+    spent = _take_apart() if asked.stages else {}
+    profiler = cProfile.Profile()
+    if asked.profile:
+        profiler.enable()
+    figures = run(asked.config, asked.events, Meter())
+    if asked.profile:
+        profiler.disable()
+        pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
+    if asked.stages:
+        figures["stages"] = {name: round(seconds / asked.events * 1e6, 2) for name, seconds in spent.items()}
+    sys.stdout.write(json.dumps(figures) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

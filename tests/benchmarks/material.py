@@ -1,0 +1,62 @@
+"""What the benchmarks share: the folders of recorded material, the way results are shown, and intervals of counts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from scipy.special import chdtri
+
+from tests.real_parts.install import ROOT
+
+
+class MissingError(Exception):
+    """Something a benchmark needs is not here; it is left out by name."""
+
+
+def folder(name: str, variable: str) -> Path:
+    """The folder a variable names, or `shared/<name>` beside the checkout.
+
+    Raises:
+        MissingError: it is not there.
+    """
+    given = os.environ.get(variable)
+    found = Path(given) if given else ROOT.parent / "shared" / name
+    if not found.is_dir():
+        message = f"no recorded material: set {variable} to a folder like shared/{name}"
+        raise MissingError(message)
+    return found
+
+
+def data_folder() -> Path:
+    return folder("data", "DRIFTD_TEST_DATA")
+
+
+def quality_folder() -> Path:
+    return folder("quality", "DRIFTD_TEST_QUALITY")
+
+
+def perf_folder() -> Path:
+    return folder("perf", "DRIFTD_TEST_PERF")
+
+
+def say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under their head, every column as wide as it has to be."""
+    cells = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(head))]
+    for row in cells:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def poisson_interval(count: int, share: float = 0.95) -> tuple[float, float]:
+    """The exact two-sided interval of a Poisson mean of which `count` were seen (Garwood 1936)."""
+    tail = (1 - share) / 2
+    low = float(chdtri(2 * count, 1 - tail)) / 2 if count else 0.0
+    return low, float(chdtri(2 * count + 2, tail)) / 2
