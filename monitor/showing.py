@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from monitor.column_views import column_views
 from monitor.count.lane import NO_CLOCK
 from monitor.events import Partition
 from monitor.judge.fleet import Fleet
@@ -27,12 +28,19 @@ def board_of(pipeline: Pipeline, fleet: Fleet, lags: Mapping[Partition, int], ou
         open_panes=pipeline.open_panes(),
         checkpoint_us=outputs.checkpoint_us,
         checkpoint_bytes=outputs.checkpoint_bytes,
-        models=tuple(_model_view(judge) for judge in judges),
+        models=tuple(_model_view(judge, pipeline) for judge in judges),
         model_events=pipeline.accepted,
         unjudged=pipeline.exchange.unjudged,
         incidents=tuple(_incident_view(judge) for judge in judges),
         findings=tuple(
-            FindingView(judge.monitored.key, key, known.finding.severity)
+            FindingView(
+                judge.monitored.key,
+                key,
+                known.finding.severity,
+                known.since_us,
+                known.finding.headline,
+                known.finding.detail,
+            )
             for judge in judges
             for key, known in judge.book.open.items()
         ),
@@ -48,8 +56,9 @@ def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
     }
 
 
-def _model_view(judge: ModelJudge) -> ModelView:
-    model = judge.monitored.model
+def _model_view(judge: ModelJudge, pipeline: Pipeline) -> ModelView:
+    model, key = judge.monitored.model, judge.monitored.key
+    totals = [unit.totals[key] for unit in pipeline.units.values() if key in unit.totals]
     return ModelView(
         judge.monitored.key,
         team=model.team or "",
@@ -57,6 +66,13 @@ def _model_view(judge: ModelJudge) -> ModelView:
         reference=judge.monitored.reference.hash,
         expected_false_pages=judge.budget.expected,
         pages=judge.book.pages,
+        task=judge.monitored.reference.task,
+        budget_pages=judge.budget.pages,
+        budget_us=judge.budget.per_us,
+        predictions=sum(total.predictions for total in totals),
+        labels=sum(unit.labels_of(key) for unit in pipeline.units.values()),
+        judged_us=judge.at_us,
+        columns=column_views(judge, totals),
     )
 
 
@@ -64,4 +80,4 @@ def _incident_view(judge: ModelJudge) -> IncidentView:
     incident = judge.book.incident
     if incident is None:
         return IncidentView(judge.monitored.key)
-    return IncidentView(judge.monitored.key, incident.severity, incident.since_us)
+    return IncidentView(judge.monitored.key, incident.severity, incident.since_us, incident.id)

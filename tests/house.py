@@ -31,6 +31,7 @@ FLOORS = {
     "sources": 8,
     "outputs": 8,
     "showing": 8,
+    "column_views": 8,
     "checking": 8,
     "state_show": 8,
     "terminal": 8,

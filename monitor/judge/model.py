@@ -28,7 +28,8 @@ class ModelJudge:
         self.monitored = monitored
         self.baseline = Baseline.of(monitored.reference)
         self.ladder = Ladder(self.baseline.longest())
-        self.judge = Judge(self.baseline, Policy(monitored.model, show_values))
+        self.policy = Policy(monitored.model, show_values)
+        self.judge = Judge(self.baseline, self.policy)
         self.budget = Budget.of(
             pages,
             per_us,

@@ -19,8 +19,52 @@ MAKE_WAY_FOR: Final = 50e-6
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """The worst window's figures of one subject and cause: how far it is from a finding (`over`: 1 is at it)."""
+
+    cause: str
+    value: float
+    threshold: float
+    effect: float
+    p: float
+    samples: int
+    over: float
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnView:
+    """A column in the reference and in the latest long window.
+
+    `role` is feature, score or prediction; `bins` are readable names. `reference` and `live` are counts by bin,
+    `total` counts since the state began; `facts` are shares (reference, live) by fact. `distances` and `figures` are
+    empty before the first base window was judged. `smallest_effect` is the smallest lasting change that a day of
+    today's traffic would show, as a share moved; None while that is not known.
+    """
+
+    name: str
+    role: str
+    kind: str
+    bins: tuple[str, ...] = ()
+    reference: tuple[int, ...] = ()
+    live: tuple[int, ...] = ()
+    total: tuple[int, ...] = ()
+    facts: tuple[tuple[str, float, float], ...] = ()
+    distances: tuple[tuple[str, float], ...] = ()
+    figures: tuple[Figures, ...] = ()
+    smallest_effect: float | None = None
+
+    @property
+    def trouble(self) -> float:
+        """How near its worst cause is to a finding, or how far over it."""
+        return max((figures.over for figures in self.figures), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelView:
-    """A model version and its promise. `expected_false_pages` and `pages` count since the process began."""
+    """A model version, its promise and what it was found to hold. All counts are the state's.
+
+    `judged_us` is the event time up to which it was judged, `since_us` the beginning of its reference.
+    """
 
     key: ModelKey
     team: str = ""
@@ -28,6 +72,13 @@ class ModelView:
     reference: str = ""
     expected_false_pages: float = 0.0
     pages: int = 0
+    task: str = ""
+    budget_pages: float = 0.0
+    budget_us: int = 0
+    predictions: int = 0
+    labels: int = 0
+    judged_us: int | None = None
+    columns: tuple[ColumnView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +88,7 @@ class IncidentView:
     key: ModelKey
     severity: str = ""
     since_us: int | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +98,9 @@ class FindingView:
     key: ModelKey
     finding: FindingKey
     severity: str
+    since_us: int | None = None
+    headline: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True)

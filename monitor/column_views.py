@@ -1,0 +1,107 @@
+"""Columns as they are shown: the reference beside the latest long window, and how near each cause is to a finding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from monitor.clock import DAY_US
+from monitor.judge.causes.distribution import cause_of
+from monitor.judge.looks import Look
+from monitor.judge.model import ModelJudge
+from monitor.publish.board import ColumnView, Figures
+from monitor.stats.bins import FACTS
+from monitor.stats.distances import DISTANCES, ORDERED_ONLY
+from monitor.stats.evidence import chi_square_tail
+from monitor.stats.tally import Tally
+
+#: a share change of about so many sqrt(p(1-p)(1/n + 1/m)) is seen within n effective events, 95 times in 100
+SEEN: Final = 8.5
+
+
+def column_views(judge: ModelJudge, totals: Sequence[Tally]) -> tuple[ColumnView, ...]:
+    """One view for each column; `totals` are the units' tallies since the state began."""
+    return tuple(_view(judge, totals, at) for at in range(len(judge.baseline.columns)))
+
+
+def _view(judge: ModelJudge, totals: Sequence[Tally], at: int) -> ColumnView:
+    baseline, look = judge.baseline, judge.latest
+    column, width = baseline.columns[at], baseline.width
+    bins = column.bins.bins
+    policy = judge.policy
+    names = column.bins.labels() if baseline.ordered[at] else [policy.category(name) for name in column.bins.labels()]
+    total = sum((tally.counts[at, :bins] for tally in totals), np.zeros(bins, np.int64))
+    live = look.windows.counts[-1, at] if look is not None else np.zeros(width + len(FACTS), np.int64)
+    events = max(int(live.sum()), 1)
+    reference_events = max(float(baseline.events[at]), 1.0)
+    return ColumnView(
+        name=column.name,
+        role=column.role,
+        kind=column.bins.kind,
+        bins=tuple(names),
+        reference=tuple(baseline.bins[at, :bins].tolist()),
+        live=tuple(live[:bins].tolist()),
+        total=tuple(total.tolist()),
+        facts=tuple(
+            (fact, float(baseline.facts[at, slot] / reference_events), float(live[width + slot] / events))
+            for slot, fact in enumerate(FACTS)
+            if baseline.tested_facts[at, slot]
+        ),
+        distances=() if look is None else tuple(_distances(judge, look, at)),
+        figures=() if look is None else tuple(_figures(judge, look, at)),
+        smallest_effect=_smallest_effect(judge, look, at),
+    )
+
+
+def _distances(judge: ModelJudge, look: Look, at: int) -> Iterator[tuple[str, float]]:
+    bins = judge.baseline.columns[at].bins.bins
+    reference, live = judge.baseline.bins[at, :bins], look.windows.counts[-1, at, :bins]
+    for name, distance in DISTANCES.items():
+        if judge.baseline.ordered[at] or name not in ORDERED_ONLY:
+            value = distance(reference, live)
+            if not math.isnan(value):
+                yield name, value
+
+
+def _figures(judge: ModelJudge, look: Look, at: int) -> Iterator[Figures]:
+    """The worst window of the distribution, and of every fact that occurs; a cause that says nothing is left out."""
+    measured = look.distribution
+    worst = int(measured.over[:, at].argmax())
+    if measured.freedom[worst, at] > 0:
+        chi, freedom = float(measured.chi[worst, at]), float(measured.freedom[worst, at])
+        ordered = bool(judge.baseline.ordered[at])
+        yield Figures(
+            cause=cause_of(judge.baseline.columns[at]),
+            value=chi,
+            threshold=float(measured.chi_critical[worst, at]),
+            effect=float(measured.cumulative[worst, at] if ordered else measured.share[worst, at]),
+            p=float(chi_square_tail(chi, freedom)),
+            samples=int(look.windows.counts[worst, at].sum()),
+            over=float(measured.over[worst, at]),
+        )
+    for slot, fact in enumerate(FACTS):
+        window = int(look.facts.over[:, at, slot].argmax())
+        if look.facts.share[window, at, slot] > 0:
+            yield Figures(
+                cause=fact,
+                value=float(look.facts.share[window, at, slot]),
+                threshold=math.nan,
+                effect=float(look.facts.excess[window, at, slot]),
+                p=float(look.facts.p[window, at, slot]),
+                samples=int(look.facts.events[window, at]),
+                over=float(look.facts.over[window, at, slot]),
+            )
+
+
+def _smallest_effect(judge: ModelJudge, look: Look | None, at: int) -> float | None:
+    """The rule of thumb for a share of one half, at the rate of the longest window judged, over a day."""
+    if look is None:
+        return None
+    span = look.windows.spans[-1]
+    a_day = span.events * DAY_US / max(span.end_us - span.start_us, 1)
+    phi = float(judge.baseline.phi(int(a_day))[at])
+    effective = 1 / max(a_day, 1) + 1 / max(float(judge.baseline.events[at]), 1)
+    return min(1.0, SEEN * 0.5 * math.sqrt(effective * phi))
