@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from monitor.clock import Clock
+from monitor.clock import Clock, rfc3339
 from monitor.count.exchange import Pane
 from monitor.decode.columns import Limits
 from monitor.decode.lenient import parse
@@ -49,6 +49,10 @@ class _FirstPass:
     survey: Survey = field(default_factory=Survey)
     predictions: int = 0
     events: int = 0
+    rejected: int = 0
+    others: set[ModelKey] = field(default_factory=set)
+    first_us: int | None = None
+    last_us: int | None = None
     ends: dict[Partition, int] = field(default_factory=dict)
 
 
@@ -59,9 +63,14 @@ class Closeable(Source, Protocol):
 
 
 def build_reference(
-    settings: Settings, key: ModelKey, open_source: Callable[[], Closeable], clock: Clock, stretch: Stretch
+    settings: Settings,
+    key: ModelKey,
+    open_source: Callable[[], Closeable],
+    clock: Clock,
+    stretch: Stretch,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> Reference:
-    """The reference of one model version.
+    """The reference of one model version; `tell` gets what a person should know of events that are not in it.
 
     Raises:
         UsageError: the model is not in the settings, or there are no (or too few) such events.
@@ -86,20 +95,44 @@ def build_reference(
         collector = _count(settings, key, columns, UpTo(source, found.ends, {}), clock, stretch, task, positive)
     finally:
         source.close()
-    rest = collector.base.open.tally if collector.base.open is not None else None
+    left = collector.base.open
+    rest = None if left is None else CountedWindow(left.start_us, left.end_us, left.tally)
     if not collector.windows and rest is None:
         raise UsageError(f"{key}: no event was accepted (late, duplicate or outside the panes of --from and --to)")
+    counted = sum(window.tally.events for window in collector.windows) + (rest.tally.events if rest else 0)
+    if found.rejected or counted < found.events:
+        tell(
+            f"not in the reference: {found.rejected:,} rejected events, and {found.events - counted:,} late, duplicate "
+            "or at the edge of --from and --to"
+        )
     return assemble(key, columns, collector.windows, rest, task=task, positive=positive, ignored=ignored)
 
 
 def _require_events(found: _FirstPass, key: ModelKey, stretch: Stretch) -> None:
     if found.events == 0:
-        raise UsageError(f"{key}: the source holds no events of this model version in that stretch")
+        raise UsageError(_nothing_found(found, key))
     if stretch.rows is not None and found.predictions < stretch.rows:
         raise UsageError(
-            f"--rows: the source holds {found.predictions:,} predictions of {key}, not {stretch.rows:,}; "
-            f"write --rows {found.predictions} or give more"
+            f"--rows: the source holds {found.predictions:,} predictions of {key}, not {stretch.rows:,} (and "
+            f"{found.events - found.predictions:,} events without a prediction or score, which do not count); "
+            "write a smaller number, give more, or take a range of time by --from and --to"
         )
+
+
+def _nothing_found(found: _FirstPass, key: ModelKey) -> str:
+    """What the source does hold, where it has nothing of what was asked for."""
+    if found.first_us is not None and found.last_us is not None:
+        return (
+            f"{key}: its events in the source are from {rfc3339(found.first_us)} to {rfc3339(found.last_us)}, none "
+            "between --from and --to"
+        )
+    others = ", ".join(str(other) for other in sorted(found.others)[:10]) or "no model version at all"
+    hint = (
+        "; is `model` missing? A .csv column needs --map column=model, or set inputs[].model" if found.rejected else ""
+    )
+    return (
+        f"{key}: the source holds none of its events; it holds {others}, and {found.rejected:,} rejected events{hint}"
+    )
 
 
 def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch) -> _FirstPass:
@@ -109,23 +142,31 @@ def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch)
     while not done:
         ended = source.ended()
         for batch in source.poll(()):
-            for index, event in _events_of(settings, key, batch):
+            for index, event in _events_of(settings, key, batch, found):
                 if stretch.rows is not None and found.predictions >= stretch.rows:
                     done = True
                     break
-                if stretch.holds(_time(event, batch, index)):
+                ts = _time(event, batch, index)
+                found.first_us = ts if found.first_us is None else min(found.first_us, ts)
+                found.last_us = ts if found.last_us is None else max(found.last_us, ts)
+                if stretch.holds(ts):
                     found.ends[batch.partition] = batch.offsets[index] + 1
                     _add(found, event, positive)
         done = done or ended
     return found
 
 
-def _events_of(settings: Settings, key: ModelKey, batch: RecordBatch) -> Iterator[tuple[int, dict[str, Any]]]:
+def _events_of(
+    settings: Settings, key: ModelKey, batch: RecordBatch, found: _FirstPass
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """(index in the batch, event) of every prediction or features event of the model version that is not rejected."""
     limits = Limits(settings.limits.record_bytes, settings.limits.events_per_record, settings.limits.features)
     entry = next((one for one in settings.inputs if one.topic == batch.partition.topic), settings.inputs[0])
     decoder = NativeDecoder(lambda _: None, limits, settings.windows.max_skew, entry.model, entry.version)
-    rejected = {one.index: one.indices for one in decoder.decode(batch).rejected}
+    decoded = decoder.decode(batch)
+    found.others |= set(decoded.keys)
+    found.rejected += sum(one.count for one in decoded.rejected)
+    rejected = {one.index: one.indices for one in decoded.rejected}
     for index, value in enumerate(batch.values):
         if value is None or rejected.get(index) == ():
             continue

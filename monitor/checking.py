@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from monitor.daemon import lost_state
 from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.events import Partition
+from monitor.files.directory import has_checkpoint
+from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterFacts, create_command, create_topics, describe_cluster
 from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
@@ -48,7 +52,7 @@ def _state_line(settings: Settings) -> Line:
     path = settings.state.path
     existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if existing.is_dir() and os.access(existing, os.W_OK):
-        return Line(OK, "state folder", str(path))
+        return Line(OK, "state folder", str(path) if existing == path else f"{path} (will be made)")
     return Line(BAD, "state folder", f"{existing} is not writable; give it to this user or set state.path")
 
 
@@ -68,9 +72,26 @@ def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
         facts = describe_cluster(settings.kafka, [*inputs, *outputs])
     for name in inputs:
         yield _topic_line("input", name, facts, settings, "READ")
+    if not any(name in facts.missing for name in inputs):
+        yield _group_line(settings, facts, inputs)
     for name in outputs:
         line = _topic_line("output", name, facts, settings, "WRITE")
         yield Line(MADE, line.what, line.more) if name in made and line.verdict == OK else line
+
+
+def _group_line(settings: Settings, facts: ClusterFacts, inputs: list[str]) -> Line:
+    """Committed offsets beside an empty state folder: a lost volume, where `run` refuses to start."""
+    what = f"group {settings.kafka.group_id}"
+    group = GroupOffsets(settings.kafka)
+    try:
+        partitions = [Partition(name, n) for name in inputs for n in range(facts.topics[name].partitions)]
+        committed = group.committed(partitions)
+    finally:
+        group.close(ANSWER_SECONDS)
+    lost = settings.state.store == "directory" and committed and not has_checkpoint(settings.state.path)
+    if lost and settings.kafka.start != "committed":
+        return Line(BAD, what, lost_state(settings))
+    return Line(OK, what, f"committed offsets in {len(committed)} partitions" if committed else "no committed offsets")
 
 
 def _topic_line(role: str, name: str, facts: ClusterFacts, settings: Settings, operation: str) -> Line:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from monitor import commands
+from monitor import __version__, commands
 from monitor.errors import OutsideTrouble, UsageError
 from monitor.log import configure_logging
 
@@ -22,6 +24,10 @@ class _Parser(argparse.ArgumentParser):
     """An argparse parser whose usage errors are ours."""
 
     def error(self, message: str) -> None:  # type: ignore[override]  # the base class never returns; this one raises
+        wrong = re.search(r"invalid choice: '(\w+)' \(choose from (.*)\)", message)
+        near = difflib.get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), 1) if wrong else []
+        if near and wrong:
+            raise UsageError(f"no such command: {wrong[1]}; did you mean {near[0]}? see {self.prog} --help")
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
@@ -54,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     top = _Parser(prog="driftd", description="A drift monitor for models in production.")
+    top.add_argument("--version", action="version", version=f"driftd {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _run(subparsers)
     _check(subparsers)
@@ -67,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     version.add_argument("--json", action="store_true", help="as JSON")
     version.set_defaults(command=commands.version)
     for name in LATER:
-        later = subparsers.add_parser(name, help="not in this version", add_help=False, prefix_chars="\0")
+        later = subparsers.add_parser(name, add_help=False, prefix_chars="\0")
         later.add_argument("rest", nargs="*")
         later.set_defaults(command=commands.later, name=name)
     return top
@@ -120,7 +127,7 @@ def _reference(subparsers: _Subparsers) -> None:
     show.add_argument("file", metavar="FILE")
     show.add_argument("--json", action="store_true", help="as JSON")
     show.set_defaults(command=commands.reference_show)
-    later = kinds.add_parser("import", help="not in this version", add_help=False, prefix_chars="\0")
+    later = kinds.add_parser("import", add_help=False, prefix_chars="\0")
     later.add_argument("rest", nargs="*")
     later.set_defaults(command=commands.later, name="reference import")
 
@@ -155,7 +162,7 @@ def _state(subparsers: _Subparsers) -> None:
     show.add_argument("--json", action="store_true", help="as JSON")
     show.set_defaults(command=commands.state_show)
     for name in ("export", "import"):
-        later = kinds.add_parser(name, help="not in this version", add_help=False, prefix_chars="\0")
+        later = kinds.add_parser(name, add_help=False, prefix_chars="\0")
         later.add_argument("rest", nargs="*")
         later.set_defaults(command=commands.later, name=f"state {name}")
 

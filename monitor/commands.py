@@ -38,12 +38,16 @@ DONE, BUG, USAGE, FAILED_ON, REFUSED = 0, 1, 2, 3, 4
 #: what `driftd version` names
 BUILT_ON: Final = ("kafka-python", "river", "numpy", "scipy", "msgspec", "pydantic", "prometheus-client", "structlog")
 
+LATER_FORMATS: Final = frozenset(
+    ("kserve", "oip", "seldon", "tfserving", "mlflow", "databricks", "sagemaker", "vertex", "azure")
+)
+
 _log = get_log(__name__)
 
 
 def later(arguments: Namespace) -> int:
     """Refuse by name what is not built yet."""
-    raise UsageError(f"{arguments.name}: not in this version")
+    raise UsageError(f"{arguments.name}: not in this version; the changelog says what is")
 
 
 def settings(_arguments: Namespace) -> int:
@@ -101,7 +105,7 @@ def reference_build(arguments: Namespace) -> int:
     def opened() -> OpenSource:
         return open_any(arguments.source, configured.kafka, clock, csv_map)
 
-    reference = build_reference(configured, key, opened, clock, stretch)
+    reference = build_reference(configured, key, opened, clock, stretch, tell)
     digest = reference.save(Path(arguments.output))
     tell(reference_text(reference))
     tell(f"\nwritten to {arguments.output} ({digest})")
@@ -171,6 +175,11 @@ def record(arguments: Namespace) -> int:
             progress.clear()
             source.close()
     tell(f"{written:,} records written to {arguments.output}")
+    if not written:
+        tell(
+            "nothing lies in that stretch; a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or "
+            "latest"
+        )
     return DONE
 
 
@@ -201,8 +210,10 @@ def _kafka_of(arguments: Namespace) -> Kafka:
 
 
 def _refuse_format(name: str) -> None:
-    if name not in {"auto", "native"}:
+    if name in LATER_FORMATS:
         raise UsageError(f"--format: {name}: not in this version; native events are understood")
+    if name not in {"auto", "native"}:
+        raise UsageError(f"--format: {name!r} is no format; write native")
 
 
 def _version_of(configured: Settings, arguments: Namespace) -> str:
@@ -222,6 +233,8 @@ def _stretch(arguments: Namespace) -> Stretch:
     if arguments.rows is not None and arguments.rows < 1:
         raise UsageError(f"--rows: {arguments.rows} is no number of predictions; write 10000")
     start, end = (_time(name, text) for name, text in (("--from", arguments.begin), ("--to", arguments.end)))
+    if start is not None and end is not None and start >= end:
+        raise UsageError(f"--from: {arguments.begin} is not before --to, {arguments.end}")
     return Stretch(rows=arguments.rows, start_us=start, end_us=end)
 
 

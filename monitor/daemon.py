@@ -51,6 +51,7 @@ class Daemon:
         self._clock = clock
         self._config_file = config_file
         self._accept_loss = accept_loss
+        self._reached = True
         self._stopping = threading.Event()
         self._signal: int | None = None
         self.showcase = Showcase(clock)
@@ -66,13 +67,13 @@ class Daemon:
         """
         tune_allocator()
         with ExitStack() as stack:
+            store = self._store()
+            store.lock()
+            stack.callback(store.close)
             server = Server(self.showcase, self._settings.http.host, self._settings.http.port)
             server.start()
             stack.callback(server.close)
             _log.info("listening", host=self._settings.http.host, port=server.port)
-            store = self._store()
-            store.lock()
-            stack.callback(store.close)
             loaded = None if self._accept_loss else store.load()
             self._say_loaded(loaded)
             facts = self._connected(self._facts)
@@ -164,6 +165,7 @@ class Daemon:
         for partition, offset in positions.items():
             pipeline.lane(partition).next_offset = offset
         source.begin(positions)
+        _log.info("reading", cluster=facts.cluster_id, positions={str(p): at for p, at in sorted(positions.items())})
         self.showcase.beat(assigned=True, restored=True)
         return not resolved or self._connected(lambda: self._first_checkpoint(pipeline)) is not None
 
@@ -205,13 +207,26 @@ class Daemon:
                 pause = min(2 * pause, LAST_PAUSE)
                 continue
             pause = FIRST_PAUSE
-            caught_up = caught_up or pipeline.caught_up()
-            self.showcase.beat(caught_up_once=caught_up, trouble="")
+            if not caught_up and pipeline.caught_up():
+                caught_up = True
+                _log.info("caught_up")
+            self.showcase.beat(caught_up_once=caught_up, trouble=self._reach(source))
             while self._fleet.told:
                 self._log_told()
             if self._clock.monotonic() - shown_at >= BOARD_SECONDS:
                 shown_at = self._clock.monotonic()
                 self._show(pipeline, source, outputs)
+
+    def _reach(self, source: KafkaSource) -> str:
+        """What to say while the brokers do not answer; the change is logged."""
+        reached = source.reachable()
+        if reached != self._reached:
+            self._reached = reached
+            if reached:
+                _log.info("kafka_back")
+            else:
+                _log.error("kafka_lost", consequence="nothing is read until the brokers answer; nothing is lost")
+        return "" if reached else "the brokers do not answer"
 
     def _log_told(self) -> None:
         told = self._fleet.told.popleft()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from monitor.clock import Clock, rfc3339
-from monitor.count.unit import outcome_totals
-from monitor.events import ModelKey
+from monitor.count.unit import Unit, outcome_totals
+from monitor.events import REASONS, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.fleet import Fleet
 from monitor.judge.ladder import Windows
@@ -25,6 +26,14 @@ from monitor.stats.tally import Tally
 
 #: takes one JSON object of the output
 Say = Callable[[dict[str, Any]], object]
+
+_OTHER_REASONS: Final = {
+    "version": "the settings list other versions of this model",
+    "not_configured": "no model of that name is in the settings",
+    "no_reference": "there is no reference file for that version",
+    "versions": "more versions than limits.versions",
+    "tombstone": "the record has no value",
+}
 
 
 @dataclass(slots=True)
@@ -75,9 +84,20 @@ def _summary(pipeline: Pipeline, fleet: Fleet, seconds: float) -> dict[str, Any]
         "kind": "summary",
         "records": pipeline.records.total(),
         "outcomes": outcome_totals(units),
+        "reasons": _reasons(units),
         "seconds": round(seconds, 3),
         "models": [_model_summary(key, judge, pipeline) for key, judge in sorted(fleet.judges.items())],
     }
+
+
+def _reasons(units: list[Unit]) -> dict[str, int]:
+    """Why events were not accepted, as outcome/reason."""
+    total: Counter[str] = Counter()
+    for unit in units:
+        for (_, outcome, reason), count in unit.outcomes.items():
+            if reason:
+                total[f"{outcome}/{reason}"] += count
+    return dict(sorted(total.items()))
 
 
 def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict[str, Any]:
@@ -91,6 +111,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "pages": judge.book.pages,
         "tickets": judge.book.tickets,
         "expected_false_pages": round(judge.budget.expected, 6),
+        "open": judge.book.incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
         "performance": _performance(totals),
     }
@@ -145,7 +166,13 @@ def human_line(thing: dict[str, Any]) -> str | None:
     """A transition or finding in words, for a person at a terminal; None for lines that are for machines."""
     if thing["kind"] == "transition":
         lines = [f"{thing['at']}  {thing['transition']:<12} {thing['severity']:<7} {thing['summary']}"]
-        lines += [f"{'':24}{f['subject']}: {f['cause']} ({f['severity']}): {f['detail']}" for f in thing["findings"]]
+        for found in thing["findings"]:
+            lines.append(f"{'':24}{found['subject']}: {found['cause']} ({found['severity']}): {found['detail']}")
+            window = found["window"]
+            lines.append(
+                f"{'':24}  since {thing['since']}; {window['events']:,} events to {window['end']}; "
+                f"by chance p = {found['p']:.1g}"
+            )
         return "\n".join(lines)
     if thing["kind"] == "finding":
         return f"{thing['at']}  {'finding':<12} {'info':<7} {thing['subject']}: {thing['detail']}"
@@ -154,12 +181,29 @@ def human_line(thing: dict[str, Any]) -> str | None:
     return None
 
 
+def _number(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _still(model: dict[str, Any]) -> str:
+    return ", one incident still open at the end" if model["open"] else ""
+
+
+def _meaning(reason: str) -> str:
+    """What a reason word means, in brackets."""
+    outcome, word = reason.split("/", 1)
+    known = REASONS if outcome == "rejected" else _OTHER_REASONS
+    return f"  ({known[word]})" if word in known else ""
+
+
 def _human_summary(thing: dict[str, Any]) -> str:
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in thing["outcomes"].items())
     lines = [f"\n{thing['records']:,} records in {thing['seconds']:.1f} s: {outcomes or 'no events'}"]
+    lines += [f"  {reason}: {count:,}{_meaning(reason)}" for reason, count in thing["reasons"].items()]
     for model in thing["models"]:
         lines.append(
-            f"{model['model']} {model['version']}: {model['predictions']:,} predictions, {model['pages']} pages, "
-            f"{model['tickets']} tickets; by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
+            f"{model['model']} {model['version']}: {_number(model['predictions'], 'prediction')}, "
+            f"{_number(model['pages'], 'page')}, {_number(model['tickets'], 'ticket')}{_still(model)}; "
+            f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
         )
     return "\n".join(lines)

@@ -56,9 +56,12 @@ class TopicStretch:
         """`kafka://TOPIC[/PARTITION]?from=PLACE&to=PLACE`; default from `earliest` to what is `latest` now.
 
         A place is RFC 3339 with offset, Unix milliseconds, `offset:N`, `earliest` or `latest`; `to` is exclusive.
+        `kafka://TOPIC/PARTITION?offsets=FIRST-LAST` takes both ends in, as a finding's `records` name them.
         """
         topic, only, begin, end = _parsed(url)
         facts = describe_cluster(kafka, [topic])
+        if topic in facts.missing:
+            raise UsageError(f"{url}: there is no topic {topic} on {', '.join(kafka.bootstrap_servers)}")
         require_topics(facts, kafka, inputs=[topic], outputs=[], config_file="F")
         self._source = KafkaSource(kafka, facts, clock)
         try:
@@ -118,14 +121,27 @@ def _parsed(url: str) -> tuple[str, int | None, str | int, str | int]:
     except ValueError:  # a bracket, which begins an address of IPv6
         raise UsageError(f"{url}: is no topic; write kafka://TOPIC?from=PLACE&to=PLACE") from None
     query = parse_qs(parts.query, keep_blank_values=True)
-    unknown = sorted(set(query) - {"from", "to"})
+    unknown = sorted(set(query) - {"from", "to", "offsets"})
     only = parts.path.strip("/")
     if not parts.netloc or unknown or (only and not _NUMBER.fullmatch(only)):
-        raise UsageError(f"{url}: write kafka://TOPIC?from=PLACE&to=PLACE, or kafka://TOPIC/PARTITION?...")
+        raise UsageError(
+            f"{url}: write kafka://TOPIC?from=PLACE&to=PLACE, or kafka://TOPIC/PARTITION?offsets=FIRST-LAST"
+        )
+    if "offsets" in query:
+        first, last = _first_and_last(url, only, query)
+        return unquote(parts.netloc), int(only), f"offset:{first}", f"offset:{last + 1}"
     begin, end = (
         _place(url, query.get(name, [default])[-1]) for name, default in (("from", "earliest"), ("to", "latest"))
     )
     return unquote(parts.netloc), int(only) if only else None, begin, end
+
+
+def _first_and_last(url: str, only: str, query: Mapping[str, list[str]]) -> tuple[int, int]:
+    """`offsets=FIRST-LAST`, both inclusive as in a finding's `records`."""
+    first, _, last = query["offsets"][-1].partition("-")
+    if not only or len(query) > 1 or not (_NUMBER.fullmatch(first) and _NUMBER.fullmatch(last)):
+        raise UsageError(f"{url}: write kafka://TOPIC/PARTITION?offsets=FIRST-LAST, as a finding names them")
+    return int(first), int(last)
 
 
 def _place(url: str, text: str) -> str | int:

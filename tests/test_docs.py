@@ -51,7 +51,8 @@ def run(line: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedPro
 def tried_on_a_file(folder: Path) -> list[subprocess.CompletedProcess[str]]:
     lines = commands_under("Try it on a file")
     assert lines[:2] == ["make venv && source .venv/bin/activate", "cd docs/example"]
-    shutil.copytree(ROOT / "docs" / "example", folder / "example")
+    made = shutil.ignore_patterns("events.jsonl", "reference", "state")  # as in a clean clone
+    shutil.copytree(ROOT / "docs" / "example", folder / "example", ignore=made)
     return [run(line, folder / "example", environment()) for line in lines[2:]]
 
 

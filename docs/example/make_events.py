@@ -1,4 +1,4 @@
-"""Twenty minutes' worth of a made-up loan model's events, as JSON lines: seeded, so every run prints the same.
+"""Three hours of a made-up loan model's events, as JSON lines: seeded, so every run prints the same.
 
 At event 15,000 a client begins to send `amount` in cents: a unit that changed, the commonest fault of all.
 """

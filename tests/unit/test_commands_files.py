@@ -190,9 +190,9 @@ def test_the_same_events_make_the_same_reference_from_every_kind_of_file(folder:
         (["--rows", "0", "normal.jsonl"], "--rows: 0 is no number of predictions"),
         (["--rows", "ten", "normal.jsonl"], "argument --rows: invalid int value: 'ten'"),
         (["--rows", "3001", "normal.jsonl"], "--rows: the source holds 3,000 predictions of credit/1, not 3,001"),
-        (["--rows", "5", "--version", "9", "normal.jsonl"], "credit/9: the source holds no events"),
+        (["--rows", "5", "--version", "9", "normal.jsonl"], "credit/9: the source holds none of its events; it holds credit/1, and 0 rejected events"),
         (["--from", "yesterday", "normal.jsonl"], "--from: 'yesterday' is no time with offset"),
-        (["--from", "2030-01-01T00:00:00Z", "normal.jsonl"], "the source holds no events of this model version"),
+        (["--from", "2030-01-01T00:00:00Z", "normal.jsonl"], "none between --from and --to"),
         (["--rows", "5", "--map", "when", "normal.jsonl"], "--map: 'when' is no COLUMN=FIELD"),
         (["--rows", "5", "nowhere.jsonl"], "nowhere.jsonl: there is no such file"),
         (["--rows", "5", "nowhere.txt"], "unknown kind of file; understood are"),
@@ -263,7 +263,7 @@ def test_a_replay_for_people_says_what_happened(folder: Path, capsys: pytest.Cap
     assert "opened       page" in out
     assert "AGE: absent (page)" in out
     assert f"{NORMAL:,} records in" in out
-    assert f"credit 1: {NORMAL:,} predictions, 1 pages, 0 tickets" in out
+    assert f"credit 1: {NORMAL:,} predictions, 1 page, 0 tickets, one incident still open" in out
 
 
 def test_a_replay_shows_its_windows_when_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

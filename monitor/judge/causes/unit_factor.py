@@ -14,6 +14,7 @@ from monitor.stats.tally import OUTSIDE_COUNT, OUTSIDE_LOG, OUTSIDE_LOG_SQUARES,
 #: the outside values must be spread, in decades, between these multiples of the reference's spread
 SPREAD_RANGE: Final = (0.4, 1.6)
 MIN_VALUES: Final = 3
+FEW_VALUES: Final = 20
 #: factors that are said as such when the estimate is within 30 %; any other is said with two digits
 USUAL: Final = (10.0, 60.0, 100.0, 1000.0, 3600.0, 86_400.0, 1e6, 1e9)
 
@@ -31,10 +32,12 @@ def unit_factor(column: Column, sums: NDArray[np.int64]) -> float | None:
     variance = int(sums[OUTSIDE_LOG_SQUARES]) / SQUARE_UNIT / count - mean * mean
     spread = math.sqrt(max(variance, 0.0))
     low, high = SPREAD_RANGE
+    if count < FEW_VALUES:  # their spread says little: only a usual factor is believed
+        low = 0.0
     if not low * column.log_spread - 0.01 <= spread <= high * column.log_spread + 0.01:
         return None
     factor = 10 ** (mean - column.log_center)
     for usual in (*USUAL, *(1 / usual for usual in USUAL)):
         if abs(math.log(factor / usual)) < 0.3:
             return usual
-    return float(f"{factor:.2g}")
+    return float(f"{factor:.2g}") if count >= FEW_VALUES else None
