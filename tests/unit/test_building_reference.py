@@ -124,7 +124,7 @@ def test_too_few_predictions_and_an_unknown_model_are_refused_with_a_remedy() ->
         built({EVENTS: list(Credit(100))}, Stretch(rows=101))
     with pytest.raises(UsageError, match="holds none of its events"):
         built({EVENTS: [event(0, model="other", prediction=1)]}, Stretch(rows=1))
-    with pytest.raises(UsageError, match="holds none of its events"):
+    with pytest.raises(UsageError, match="'loan' is not in the settings; they name 'credit'"):
         build_reference(
             settings(), ModelKey("loan", ""), lambda: MemorySource({EVENTS: []}), ManualClock(NOW_US), Stretch(rows=1)
         )
