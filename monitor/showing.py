@@ -12,6 +12,7 @@ from monitor.judge.model import ModelJudge
 from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
 from monitor.publish.board import Board, FindingView, IncidentView, ModelView
+from monitor.stats.tally import Tally
 
 
 def board_of(pipeline: Pipeline, fleet: Fleet, lags: Mapping[Partition, int], outputs: KafkaOutputs) -> Board:
@@ -73,7 +74,13 @@ def _model_view(judge: ModelJudge, pipeline: Pipeline) -> ModelView:
         labels=sum(unit.labels_of(key) for unit in pipeline.units.values()),
         judged_us=judge.at_us,
         columns=column_views(judge, totals),
+        performance=_performance(totals),
     )
+
+
+def _performance(totals: list[Tally]) -> tuple[tuple[str, float], ...]:
+    labelled = sum(total.labelled for total in totals)
+    return (("accuracy", 1 - sum(total.errors for total in totals) / labelled),) if labelled else ()
 
 
 def _incident_view(judge: ModelJudge) -> IncidentView:

@@ -79,6 +79,7 @@ class ModelView:
     labels: int = 0
     judged_us: int | None = None
     columns: tuple[ColumnView, ...] = ()
+    performance: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

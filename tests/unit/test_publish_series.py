@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, TICKET, FindingKey
-from monitor.publish.board import Board, FindingView, IncidentView, ModelView
-from monitor.publish.series import LABEL_LIMIT, REGISTER, SeriesPage, clean_label, document, render
+from monitor.publish.board import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
+from monitor.publish.register import REGISTER
+from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, document, render
 
 CREDIT = ModelKey("credit", "1")
 EVENTS = Partition("events", 0)
@@ -50,12 +52,40 @@ def full_board(restored: bool = True, key: ModelKey = CREDIT) -> Board:
         open_panes=12,
         checkpoint_us=1_800_000_001_000_000,
         checkpoint_bytes=5_120,
-        models=(ModelView(key, "risk", "https://runbooks.test/credit", "sha256:ab", 0.006, 1),),
+        models=(
+            ModelView(
+                key,
+                "risk",
+                "https://runbooks.test/credit",
+                "sha256:ab",
+                0.006,
+                1,
+                columns=(AGE,),
+                performance=(("accuracy", 0.9),),
+            ),
+        ),
         model_events={(key, "prediction"): 100},
         unjudged={key: 2},
         incidents=(IncidentView(key, PAGE, 1_799_999_000_500_000),),
         findings=(FindingView(key, FindingKey("AGE", "distribution"), PAGE),),
     )
+
+
+AGE = ColumnView(
+    name="AGE",
+    role="feature",
+    kind="numeric",
+    bins=("to 40", "above 40"),
+    reference=(50, 150),
+    live=(30, 70),
+    total=(300, 700),
+    distances=(("psi", 0.01),),
+    figures=(
+        Figures("distribution", value=12.5, threshold=40.0, effect=0.05, p=0.02, samples=250, over=0.3),
+        Figures("missing", value=0.01, threshold=math.nan, effect=0.0, p=0.5, samples=250, over=0.1),
+    ),
+    smallest_effect=0.03,
+)
 
 
 def read(text: bytes) -> Samples:
@@ -217,3 +247,21 @@ def test_a_page_shows_the_process_and_no_created_series() -> None:
     assert values(samples, "process_resident_memory_bytes")[0] > 1_000_000
     assert values(samples, "python_info") == [1]
     assert [name for name, _ in samples if name.endswith("_created")] == []
+
+
+def test_the_figures_of_a_column_are_shown_and_what_is_not_known_is_absent() -> None:
+    text = render(Board(restored=True, models=(ModelView(CREDIT, columns=(AGE,)),)))
+    samples = read(text)
+    about = {"model": "credit", "version": "1", "subject": "AGE", "segment": ""}
+    assert values(samples, "driftd_finding_value", cause="distribution", **about) == [12.5]
+    assert values(samples, "driftd_finding_threshold", cause="distribution", **about) == [40]
+    assert values(samples, "driftd_finding_threshold", cause="missing", **about) == []
+    feature = {"model": "credit", "version": "1", "feature": "AGE"}
+    assert values(samples, "driftd_reference_bin_ratio", bin="above 40", **feature) == [0.75]
+    assert values(samples, "driftd_feature_bin_events_total", bin="above 40", **feature) == [700]
+    assert values(samples, "driftd_smallest_detectable_effect_ratio", **feature) == [0.03]
+
+
+def test_two_columns_of_one_name_do_not_break_the_scrape() -> None:
+    text = render(Board(restored=True, models=(ModelView(CREDIT, columns=(AGE, AGE)),)))
+    assert text.count(b"driftd_smallest_detectable_effect_ratio{") == 1

@@ -1,0 +1,279 @@
+"""The one register of series: every name with its type, labels, meaning, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from monitor.publish import rows
+from monitor.publish.board import Board
+from monitor.publish.rows import Row
+
+
+class Series(NamedTuple):
+    """One line of the register. `advice` says what to do when it rises or is not what it should be."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+    advice: str
+    rows: Callable[[Board], Iterable[Row]]
+    of_model: bool = False
+
+
+REGISTER: Final = (
+    Series(
+        "driftd_records_total",
+        "counter",
+        ("topic", "partition"),
+        "Records read.",
+        "Follows the traffic. When it stands still while driftd_lag_records rises, see /readyz and the log.",
+        lambda board: rows.by_partition(board.records),
+    ),
+    Series(
+        "driftd_events_total",
+        "counter",
+        ("topic", "outcome", "reason"),
+        "Events of those records, each in exactly one outcome: rejected (with a reason), unknown_model, ignored,"
+        " over_limit, late, duplicate or accepted.",
+        "Rejected: read the reason below and a dead letter, then mend the producer. Late: raise allowed_lateness or"
+        " find the slow producer. Duplicate: a producer retries without idempotence.",
+        rows.events,
+    ),
+    Series(
+        "driftd_dead_letters_total",
+        "counter",
+        (),
+        "Records handed to the rejects topic.",
+        "Read the newest records of the rejects topic: their headers name the reason and the position.",
+        lambda board: [((), board.dead_letters)],
+    ),
+    Series(
+        "driftd_offset_gap_records_total",
+        "counter",
+        ("topic", "partition"),
+        "Offsets that were gone before they were read (retention). They are in no figure.",
+        "Lengthen the topic's retention, or find out why driftd was down or behind for longer than that.",
+        lambda board: rows.by_partition(board.retention_gaps),
+    ),
+    Series(
+        "driftd_lag_records",
+        "gauge",
+        ("topic", "partition"),
+        "Offsets between what was read and the end of the partition.",
+        "Steadily rising: more traffic than one process takes; give it a core of its own.",
+        lambda board: rows.by_partition(board.lags),
+    ),
+    Series(
+        "driftd_watermark_timestamp_seconds",
+        "gauge",
+        ("topic", "partition"),
+        "Event time up to which the partition is complete.",
+        "Standing still with traffic: the producer's clock stands, or one event lay far ahead.",
+        rows.watermarks,
+    ),
+    Series(
+        "driftd_open_panes",
+        "gauge",
+        (),
+        "Panes that still take events.",
+        "Rising without end: one partition's event time is far behind the others and holds them open.",
+        lambda board: [((), board.open_panes)],
+    ),
+    Series(
+        "driftd_checkpoint_timestamp_seconds",
+        "gauge",
+        (),
+        "When the newest checkpoint was written; absent before the first.",
+        "More than a minute old: the disk is full or read-only, or the loop is stuck; the log has the reason.",
+        rows.checkpoint_time,
+    ),
+    Series(
+        "driftd_checkpoint_size_bytes",
+        "gauge",
+        (),
+        "Size of the newest checkpoint.",
+        "Grows with models, features and open panes; rising at even traffic goes with driftd_open_panes.",
+        lambda board: [((), board.checkpoint_bytes)],
+    ),
+    Series(
+        "driftd_restored",
+        "gauge",
+        (),
+        "1 once the state is restored; before that no model has any series.",
+        "0 for more than a minute: the log says what the state waits for.",
+        lambda board: [((), board.restored)],
+    ),
+    Series(
+        "driftd_build_info",
+        "gauge",
+        ("version", "python_version", "kafka_python_version"),
+        "1; what runs here.",
+        "Several values at once: a rolling update is under way.",
+        lambda _board: [(rows.build(), 1)],
+    ),
+    Series(
+        "driftd_model_info",
+        "gauge",
+        ("model", "version", "team", "runbook_url", "reference"),
+        "1; for joining an alert with its team, its runbook and the reference it is held against.",
+        "A new reference hash: somebody changed the reference, and the model's windows began anew.",
+        lambda board: [((*one.key, one.team, one.runbook, one.reference), 1) for one in board.models],
+        of_model=True,
+    ),
+    Series(
+        "driftd_model_events_total",
+        "counter",
+        ("model", "version", "type"),
+        "Accepted events of a model version by type: prediction, features, label.",
+        "Follows the model's traffic. Labels that stop: the labelling job has failed.",
+        rows.model_events,
+        of_model=True,
+    ),
+    Series(
+        "driftd_unjudged_events_total",
+        "counter",
+        ("model", "version"),
+        "Accepted events that came for panes already judged: in all totals, in no verdict.",
+        "A partition was silent for longer than windows.idle_after and then delivered old events: raise idle_after.",
+        rows.unjudged,
+        of_model=True,
+    ),
+    Series(
+        "driftd_incident_active",
+        "gauge",
+        ("model", "version", "severity"),
+        "1 while an incident of this severity (page, ticket) is open; 0 when it is known that none is; absent while"
+        " nothing is known.",
+        "Open the runbook of driftd_model_info; driftd_finding_active names the columns.",
+        rows.incidents,
+        of_model=True,
+    ),
+    Series(
+        "driftd_incident_since_timestamp_seconds",
+        "gauge",
+        ("model", "version"),
+        "Since when the open incident's change shows, in event time; absent while none is open.",
+        "Look for a deploy, a data change or a new client at that time.",
+        rows.since,
+        of_model=True,
+    ),
+    Series(
+        "driftd_finding_active",
+        "gauge",
+        ("model", "version", "subject", "cause", "segment", "severity"),
+        "1 for each finding that is over its threshold now.",
+        "The subject is the column, the cause what happened to it.",
+        rows.findings,
+        of_model=True,
+    ),
+    Series(
+        "driftd_expected_false_pages_total",
+        "counter",
+        ("model", "version"),
+        "False pages the looks taken so far were allowed to cost: the promise.",
+        "Rises evenly towards the budget; compare its increase with that of driftd_pages_total.",
+        lambda board: [(one.key, one.expected_false_pages) for one in board.models],
+        of_model=True,
+    ),
+    Series(
+        "driftd_pages_total",
+        "counter",
+        ("model", "version"),
+        "Incidents that were ever a page, each once: what came of the promise.",
+        "Far above driftd_expected_false_pages_total without real faults: build the reference from more days.",
+        lambda board: [(one.key, one.pages) for one in board.models],
+        of_model=True,
+    ),
+    Series(
+        "driftd_finding_value",
+        "gauge",
+        ("model", "version", "subject", "cause", "segment"),
+        "The statistic of the worst window: a chi-square over its dispersion, or the share of a fact.",
+        "Compare it with driftd_finding_threshold, which moves with the traffic.",
+        rows.figures(lambda figures: figures.value),
+        of_model=True,
+    ),
+    Series(
+        "driftd_finding_threshold",
+        "gauge",
+        ("model", "version", "subject", "cause", "segment"),
+        "What driftd_finding_value is held against; absent where the test is exact.",
+        "It rises when looks come more often: each may spend less of the budget.",
+        rows.figures(lambda figures: figures.threshold),
+        of_model=True,
+    ),
+    Series(
+        "driftd_finding_effect_ratio",
+        "gauge",
+        ("model", "version", "subject", "cause", "segment"),
+        "How large the change is: a cumulative share or a share that moved.",
+        "Small and over the threshold: real and perhaps not worth waking anybody; see least_effect.",
+        rows.figures(lambda figures: figures.effect),
+        of_model=True,
+    ),
+    Series(
+        "driftd_finding_p_value",
+        "gauge",
+        ("model", "version", "subject", "cause", "segment"),
+        "How likely the worst window's figure is by chance, the reference's dispersion allowed for.",
+        "Not to be alerted on by itself: thousands of looks a month make small values ordinary.",
+        rows.figures(lambda figures: figures.p),
+        of_model=True,
+    ),
+    Series(
+        "driftd_finding_samples",
+        "gauge",
+        ("model", "version", "subject", "cause", "segment"),
+        "Events in the worst window.",
+        "Few: a large change was seen at once. Many: a small one that lasts.",
+        rows.figures(lambda figures: figures.samples),
+        of_model=True,
+    ),
+    Series(
+        "driftd_drift_distance_ratio",
+        "gauge",
+        ("model", "version", "feature", "distance"),
+        "Distance of the latest long window from the reference: psi, jensen_shannon, hellinger, linf, ks, wasserstein.",
+        "For looking, not for paging: what a distance means depends on the number of events.",
+        rows.distances,
+        of_model=True,
+    ),
+    Series(
+        "driftd_smallest_detectable_effect_ratio",
+        "gauge",
+        ("model", "version", "feature"),
+        "The smallest lasting change of a share that a day of today's traffic would show.",
+        "Too large to be of use: give the reference more events, or wait for more traffic.",
+        rows.smallest_effects,
+        of_model=True,
+    ),
+    Series(
+        "driftd_feature_bin_events_total",
+        "counter",
+        ("model", "version", "feature", "bin"),
+        "Accepted events by bin of the reference, since the state began.",
+        "Draw its increase beside driftd_reference_bin_ratio.",
+        rows.bins,
+        of_model=True,
+    ),
+    Series(
+        "driftd_reference_bin_ratio",
+        "gauge",
+        ("model", "version", "feature", "bin"),
+        "Share of each bin in the reference.",
+        "Constant until the reference is built anew.",
+        rows.reference_bins,
+        of_model=True,
+    ),
+    Series(
+        "driftd_performance_ratio",
+        "gauge",
+        ("model", "version", "metric", "basis", "segment"),
+        "Accuracy over the predictions that brought their own label, since the state began; absent without any.",
+        "Falling: the model is right less often; driftd_finding_active may say which column moved.",
+        rows.performance,
+        of_model=True,
+    ),
+)

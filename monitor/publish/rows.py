@@ -1,0 +1,127 @@
+"""What each series shows of a board: rows of label values and a number."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+import monitor
+from monitor.clock import SECOND_US
+from monitor.events import KINDS, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
+from monitor.findings import PAGE, SEVERITY_RANK, TICKET
+from monitor.publish.board import Board, Figures
+
+Row = tuple[tuple[str, ...], float]
+
+
+def by_partition(values: Mapping[Partition, float]) -> Iterator[Row]:
+    return (((topic, str(number)), value) for (topic, number), value in values.items())
+
+
+def watermarks(board: Board) -> Iterator[Row]:
+    return by_partition({partition: us / SECOND_US for partition, us in board.watermarks.items()})
+
+
+def events(board: Board) -> Iterator[Row]:
+    topics = {partition.topic for partition in board.records} | {topic for topic, _, _ in board.events}
+    known = [(outcome, "") for outcome in OUTCOMES if outcome != REJECTED] + [(REJECTED, reason) for reason in REASONS]
+    zeros = {(topic, outcome, reason): 0 for topic in sorted(topics) for outcome, reason in known}
+    return iter((zeros | dict(board.events)).items())
+
+
+def model_events(board: Board) -> Iterator[Row]:
+    zeros = {(model.key, kind): 0 for model in board.models for kind in KINDS}
+    return (((*key, kind), count) for (key, kind), count in (zeros | dict(board.model_events)).items())
+
+
+def unjudged(board: Board) -> Iterator[Row]:
+    zeros: dict[ModelKey, int] = {model.key: 0 for model in board.models}
+    return iter((zeros | dict(board.unjudged)).items())
+
+
+def incidents(board: Board) -> Iterator[Row]:
+    for incident in board.incidents:
+        for severity in (PAGE, TICKET):
+            yield (*incident.key, severity), float(incident.severity == severity)
+
+
+def since(board: Board) -> Iterator[Row]:
+    for incident in board.incidents:
+        if incident.severity and incident.since_us is not None:
+            yield incident.key, incident.since_us / SECOND_US
+
+
+def findings(board: Board) -> Iterator[Row]:
+    """A finding's figure is no label: of several figures the worst severity stands for all."""
+    worst: dict[tuple[str, ...], str] = {}
+    for view in board.findings:
+        labels = (*view.key, view.finding.subject, view.finding.cause, view.finding.segment)
+        if SEVERITY_RANK[view.severity] >= SEVERITY_RANK[worst.get(labels, view.severity)]:
+            worst[labels] = view.severity
+    return (((*labels, severity), 1) for labels, severity in worst.items())
+
+
+def checkpoint_time(board: Board) -> Iterator[Row]:
+    if board.checkpoint_us is not None:
+        yield (), board.checkpoint_us / SECOND_US
+
+
+@cache
+def build() -> tuple[str, ...]:
+    try:
+        client = version("kafka-python")
+    except PackageNotFoundError:
+        client = "none"
+    return monitor.__version__, platform.python_version(), client
+
+
+def figures(of: Callable[[Figures], float]) -> Callable[[Board], Iterator[Row]]:
+    """One figure of the worst window, for every subject and cause it was measured for; NaN is absence."""
+
+    def rows(board: Board) -> Iterator[Row]:
+        for model in board.models:
+            for column in model.columns:
+                for figures in column.figures:
+                    value = of(figures)
+                    if math.isfinite(value):
+                        yield (*model.key, column.name, figures.cause, ""), value
+
+    return rows
+
+
+def distances(board: Board) -> Iterator[Row]:
+    for model in board.models:
+        for column in model.columns:
+            for name, value in column.distances:
+                yield (*model.key, column.name, name), value
+
+
+def smallest_effects(board: Board) -> Iterator[Row]:
+    for model in board.models:
+        for column in model.columns:
+            if column.smallest_effect is not None:
+                yield (*model.key, column.name), column.smallest_effect
+
+
+def bins(board: Board) -> Iterator[Row]:
+    for model in board.models:
+        for column in model.columns:
+            for name, count in zip(column.bins, column.total, strict=True):
+                yield (*model.key, column.name, name), count
+
+
+def reference_bins(board: Board) -> Iterator[Row]:
+    for model in board.models:
+        for column in model.columns:
+            events = max(sum(column.reference), 1)
+            for name, count in zip(column.bins, column.reference, strict=True):
+                yield (*model.key, column.name, name), count / events
+
+
+def performance(board: Board) -> Iterator[Row]:
+    for model in board.models:
+        for metric, value in model.performance:
+            yield (*model.key, metric, "realised", ""), value
