@@ -9,7 +9,7 @@ from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from monitor.clock import Clock, parse_rfc3339
-from monitor.errors import UsageError
+from monitor.errors import OutsideRefusal, UsageError
 from monitor.events import Partition
 from monitor.files.source import FileSource, open_source
 from monitor.kafka.consumer import KafkaSource
@@ -61,7 +61,7 @@ class TopicStretch:
         topic, only, begin, end = _parsed(url)
         facts = describe_cluster(kafka, [topic])
         if topic in facts.missing:
-            raise UsageError(f"{url}: there is no topic {topic} on {', '.join(kafka.bootstrap_servers)}")
+            raise OutsideRefusal(f"{url}: the topic {topic} does not exist on {', '.join(kafka.bootstrap_servers)}")
         require_topics(facts, kafka, inputs=[topic], outputs=[], config_file="F")
         self._source = KafkaSource(kafka, facts, clock)
         try:
