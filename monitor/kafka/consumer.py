@@ -182,19 +182,19 @@ class KafkaSource:
         self._consumer.pause(*(wanted - self._paused))
         self._consumer.resume(*(self._paused - wanted))
         self._paused = wanted
-        self._free_the_line()
 
     def _free_the_line(self) -> None:
         """Let the library give out what it had parked of a partition that was paused.
 
         It takes parked records up again only when nothing is in line, and an exhausted batch in line counts as
-        something (3.0.12): with all other partitions paused nothing pushes it out, and `poll` gives nothing for ever.
+        something (3.0.12): when nothing else comes to push it out, `poll` gives nothing for ever.
         """
         fetcher = self._consumer._fetcher
         if fetcher._next_partition_records is not None and not fetcher._next_partition_records:
             fetcher._next_partition_records = None
 
     def _fetch(self) -> dict[TopicPartition, list[Any]]:
+        self._free_the_line()
         try:
             fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
         except kafka_errors.OffsetOutOfRangeError as error:

@@ -11,6 +11,7 @@ from kafka.structs import TopicPartition as KafkaPartition
 
 from monitor.errors import OutsideRefusal
 from monitor.events import Partition
+from monitor.kafka import consumer
 from monitor.records import Change, NewPartition, OffsetGap, RecordBatch
 from tests.integration.kafka_reading import (
     offsets_of,
@@ -285,3 +286,24 @@ def delete_records_before(kafka: KafkaBroker, partition: Partition, offset: int)
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
     for future in admin.delete_records([TopicPartition(*partition, offset)]).values():
         future.result(10)
+
+
+@pytest.mark.parametrize("at_once", [50, 500])
+def test_no_partition_is_forgotten_after_the_others_waited_for_it(
+    kafka: KafkaBroker, topic: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library parks what it fetched of a paused partition, and takes it up again only when nothing is in line."""
+    monkeypatch.setitem(consumer._FETCH, "max_poll_records", at_once)
+    kafka.create_topic(topic, 3)
+    for number in range(3):
+        kafka.produce(topic, [b"x" * 600] * 4_000, number)
+    read = {Partition(topic, number): 0 for number in range(3)}
+    with source_on(settings_for(kafka.bootstrap), topic) as source:
+
+        def all_read() -> bool:
+            begun = {partition for partition, n in read.items() if n}
+            for batch in source.poll(begun if len(begun) < len(read) else ()):
+                read[batch.partition] += len(batch)
+            return set(read.values()) == {4_000}
+
+        wait_until(all_read, "every record of every partition", 20)
