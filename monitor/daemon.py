@@ -16,6 +16,7 @@ from monitor.clock import Clock
 from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
 from monitor.events import Partition
 from monitor.files.directory import Loaded, MemoryState, StateDirectory, StateStore
+from monitor.garbage import GarbageSchedule
 from monitor.judge.fleet import Fleet
 from monitor.kafka.allocator import tune_allocator
 from monitor.kafka.connect import until_connected
@@ -87,7 +88,7 @@ class Daemon:
             stack.callback(outputs.close)
             pipeline = Pipeline(self._settings, self._catalog, source, self._clock, outputs, stage2=self._fleet)
             if self._begin(pipeline, source, facts, loaded):
-                self._turn_until_stopped(pipeline, source, outputs)
+                self._turn_until_stopped(pipeline, source, outputs, stack)
                 self._leave(pipeline)
         return self._exit_code()
 
@@ -193,11 +194,16 @@ class Daemon:
 
     # turning
 
-    def _turn_until_stopped(self, pipeline: Pipeline, source: KafkaSource, outputs: KafkaOutputs) -> None:
+    def _turn_until_stopped(
+        self, pipeline: Pipeline, source: KafkaSource, outputs: KafkaOutputs, stack: ExitStack
+    ) -> None:
         pause, shown_at, caught_up = FIRST_PAUSE, float("-inf"), False
+        garbage = GarbageSchedule(self._clock)
+        garbage.start()
+        stack.callback(garbage.close)
         while not self._stopping.is_set():
             try:
-                pipeline.turn()
+                garbage.after_turn(pipeline.turn())
             except OutsideRefusal:
                 raise
             except OutsideTrouble as trouble:

@@ -27,6 +27,7 @@ FLOORS = {
     "publish": 6,
     "pipeline": 7,
     "replay": 8,
+    "garbage": 8,
     "building": 8,
     "sources": 8,
     "outputs": 8,

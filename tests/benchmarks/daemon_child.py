@@ -25,6 +25,7 @@ from monitor.count.exchange import Exchange
 from monitor.count.unit import Unit
 from monitor.decode.native import NativeDecoder
 from monitor.files.directory import StateDirectory
+from monitor.garbage import GarbageSchedule
 from monitor.judge.fleet import Fleet
 from monitor.judge.incidents import IncidentBook
 from monitor.judge.looks import Judge
@@ -103,9 +104,12 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
         pipeline.checkpoint()
         _first_record(source, meter)
         shown_at, read, turns = clock.monotonic(), 0, 0
+        garbage = GarbageSchedule(clock)
+        garbage.start()
         while read < events:
-            read += pipeline.turn()
-            turns += 1
+            got = pipeline.turn()
+            garbage.after_turn(got)
+            read, turns = read + got, turns + 1
             showcase.beat(caught_up_once=pipeline.caught_up(), trouble="")
             if clock.monotonic() - shown_at >= BOARD_SECONDS:
                 shown_at = clock.monotonic()
