@@ -37,6 +37,7 @@ class Baseline:
     cuts: NDArray[np.int64]  # (C,) cut points of numeric columns, else 0
     tested_facts: NDArray[np.bool_]  # (C, facts) which facts a column can have
     pooling: Pooling
+    width: int  # B
 
     @classmethod
     def of(cls, reference: Reference) -> Baseline:
@@ -57,11 +58,8 @@ class Baseline:
             cuts,
             tested,
             Pooling.of(bins),
+            width,
         )
-
-    @property
-    def width(self) -> int:
-        return self.reference.width
 
     def longest(self) -> int:
         """Base windows of the longest length: a day of traffic at the reference's rate, at least 64, a power of 2."""
