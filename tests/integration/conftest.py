@@ -21,7 +21,7 @@ from prometheus_client.samples import Sample
 
 from monitor.events import ModelKey
 from monitor.files.directory import StateDirectory
-from monitor.publish.series import REGISTER
+from monitor.publish.register import REGISTER
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference
 from monitor.settings_file import load_settings

@@ -6,7 +6,7 @@ import http.client
 import json
 
 from monitor.clock import parse_rfc3339
-from monitor.publish.series import REGISTER
+from monitor.publish.register import REGISTER
 from tests.engine import START_US, Credit, Event, event
 from tests.integration.conftest import Running, Site
 
