@@ -17,7 +17,7 @@ from monitor.log import configure_logging
 DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 #: commands of the finished product that are refused by name until they are built
-LATER: Final = ("demo", "bridge", "audit", "rules", "dashboards")
+LATER: Final = ("demo", "bridge", "audit", "dashboards")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     _replay(subparsers)
     _record(subparsers)
     _state(subparsers)
+    _rules(subparsers)
     settings = subparsers.add_parser("settings", help="print every setting with its default and meaning")
     settings.set_defaults(command=commands.settings)
     version = subparsers.add_parser("version", help="versions of driftd and of what it is built on")
@@ -165,6 +166,12 @@ def _state(subparsers: _Subparsers) -> None:
         later = kinds.add_parser(name, add_help=False, prefix_chars="\0")
         later.add_argument("rest", nargs="*")
         later.set_defaults(command=commands.later, name=f"state {name}")
+
+
+def _rules(subparsers: _Subparsers) -> None:
+    rules = subparsers.add_parser("rules", help="alerting rules for Prometheus")
+    _with_config(rules)
+    rules.set_defaults(command=commands.rules)
 
 
 if __name__ == "__main__":

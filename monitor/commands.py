@@ -26,6 +26,7 @@ from monitor.reference.catalog import Catalog
 from monitor.reference.reference import load_reference
 from monitor.reference.show import reference_json, reference_text
 from monitor.replay import human_line, json_line, replay
+from monitor.rules import rules_yaml
 from monitor.settings import Kafka, Settings
 from monitor.settings_file import load_kafka, load_settings
 from monitor.settings_reference import settings_reference
@@ -195,6 +196,12 @@ def state_show(arguments: Namespace) -> int:
         tell(f"damaged: {path}: {reason}; shown is {loaded.path}")
     shown = state_json(loaded.tree, catalog)
     say(json.dumps(shown, ensure_ascii=False) if arguments.json else state_text(shown))
+    return DONE
+
+
+def rules(arguments: Namespace) -> int:
+    """Alerting rules; no reference file is read."""
+    say(rules_yaml(load_settings(Path(arguments.config), os.environ)).rstrip())
     return DONE
 
 

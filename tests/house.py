@@ -36,6 +36,7 @@ FLOORS = {
     "checking": 8,
     "state_show": 8,
     "terminal": 8,
+    "rules": 8,
     "daemon": 8,
     "commands": 8,
     "cli": 8,

@@ -1,4 +1,4 @@
-"""Gets the real parts that are missing: Java and openssl from the system, Kafka's jars through Maven.
+"""Gets the real parts that are missing: Java, openssl, Prometheus from the system, Kafka's jars through Maven.
 
 Run as `python -m tests.real_parts.install`. As root with apt-get it installs; otherwise it prints the lines that do.
 A second run finds everything there and ends at once.
@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -21,6 +23,13 @@ COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-depende
 # The command on the path -> the Debian package that brings it.
 RUN_COMMANDS = {"java": "default-jre-headless", "openssl": "openssl"}
 FETCH_COMMANDS = {"mvn": "maven"}
+PROMETHEUS_COMMANDS = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
+}
+POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def jars_folder() -> Path:
@@ -36,29 +45,51 @@ def missing_kafka_parts() -> list[str]:
     return missing
 
 
+def missing_prometheus_parts() -> list[str]:
+    """What is not there, in words; empty when Prometheus and Alertmanager can be started."""
+    return [f"{command} is not on the path" for command in PROMETHEUS_COMMANDS if shutil.which(command) is None]
+
+
 def in_ci() -> bool:
     """Whether a missing part is a failure (CI=true) or a named skip (a laptop)."""
     return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def _packages_to_install() -> list[str]:
-    wanted = dict(RUN_COMMANDS)
+    wanted = RUN_COMMANDS | PROMETHEUS_COMMANDS
     if not jars_folder().is_dir():
         wanted |= FETCH_COMMANDS
-    return [package for command, package in wanted.items() if shutil.which(command) is None]
+    return sorted({package for command, package in wanted.items() if shutil.which(command) is None})
 
 
 def _install_packages(packages: list[str]) -> bool:
     """Through apt-get as root; elsewhere says what to run and returns False."""
     lines = [["apt-get", "update", "-q"], ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]]
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print("The tests on a real Kafka need more of this machine. Run these lines, then `make test` again:")
+        print("The tests on real parts need more of this machine. Run these lines, then `make test` again:")
         for line in lines:
             print("  sudo " + " ".join(line))
-        print("  (elsewhere than on Debian: a Java runtime of 17 or newer, Maven 3 and openssl)")
+        print(
+            "  (elsewhere than on Debian: Java 17 or newer, Maven 3, openssl, Prometheus 2.42 or newer, Alertmanager)"
+        )
         return False
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    return all(subprocess.run(line, env=environment, check=False).returncode == 0 for line in lines)
+    with _no_services():
+        return all(subprocess.run(line, env=environment, check=False).returncode == 0 for line in lines)
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """What is installed now does not start its services: the tests start processes of their own."""
+    if POLICY.exists():  # somebody's decision already
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 def _fetch_jars() -> bool:
@@ -87,17 +118,16 @@ def _fetch_jars() -> bool:
 
 
 def install() -> bool:
-    """Everything a broker needs, if it is not there yet; False when something is still missing."""
+    """Everything the tests need, if it is not there yet; False when something is still missing."""
     packages = _packages_to_install()
-    if packages and not _install_packages(packages):
-        return False
-    return jars_folder().is_dir() or _fetch_jars()
+    installed = not packages or _install_packages(packages)
+    return (jars_folder().is_dir() or (shutil.which("mvn") is not None and _fetch_jars())) and installed
 
 
 def main() -> int:
-    complete = install() and not missing_kafka_parts()
+    complete = install() and not missing_kafka_parts() and not missing_prometheus_parts()
     if not complete and not in_ci():
-        print("Going on without: the tests that need a real Kafka will be skipped by name.")
+        print("Going on without: the tests that need what is missing will be skipped by name.")
         return 0
     return 0 if complete else 1
 

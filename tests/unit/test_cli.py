@@ -39,7 +39,6 @@ def config(tmp_path: Path) -> str:
         ["demo", "--duration", "5", "--json"],
         ["bridge", "--config", "F"],
         ["audit", "--config", "F", "--from", "T"],
-        ["rules", "--help"],
         ["reference", "import", "tfdv", "S", "-o", "O"],
         ["state", "export", "--config", "F"],
         ["state", "import"],

@@ -1,0 +1,147 @@
+"""Prometheus and Alertmanager on free loopback ports, in temporary folders, ended by their own process ids.
+
+with Alertmanager(tree) as alertmanager, Prometheus(tree, {"rules.yml": text}) as prometheus:
+    prometheus.query("up")
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from tests.real_parts.install import missing_prometheus_parts
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+
+Tree = dict[str, Any]
+
+
+class _Server:
+    """One process on its settings; `address` is `127.0.0.1:port`."""
+
+    def __init__(self, command: str, tree: Mapping[str, object], files: Mapping[str, str]) -> None:
+        if missing := missing_prometheus_parts():
+            raise RuntimeError("; ".join(missing))
+        self.address = f"127.0.0.1:{_free_port()}"
+        self.folder = Path(tempfile.mkdtemp(prefix=f"driftd-{command}-"))
+        self._command = command
+        for name, text in {"config.yml": yaml.safe_dump(dict(tree)), **files}.items():
+            (self.folder / name).write_text(text, encoding="utf-8")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def arguments(self) -> list[str]:
+        return [f"--config.file={self.folder / 'config.yml'}", f"--web.listen-address={self.address}"]
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:  # also Ctrl-C: no process and no folder stay behind
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def close(self) -> None:
+        """Ends the process and removes its folder."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def get(self, path: str, **query: str) -> bytes:
+        """The body of a page.
+
+        Raises:
+            OSError: it does not answer, or not with 200; the message says where.
+        """
+        with urllib.request.urlopen(f"http://{self.address}{path}?{urllib.parse.urlencode(query)}", timeout=5) as page:
+            return bytes(page.read())
+
+    def _start(self) -> None:
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [self._command, *self.arguments()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._ready():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError(f"{self._command} was not ready in time, or ended:\n{self.log[-3000:]}")
+            time.sleep(0.02)
+
+    def _ready(self) -> bool:
+        try:
+            self.get("/-/ready")
+        except OSError:
+            return False
+        return True
+
+
+class Prometheus(_Server):
+    """`files` lie beside its settings, by name."""
+
+    def __init__(self, tree: Mapping[str, object], files: Mapping[str, str] | None = None) -> None:
+        super().__init__("prometheus", tree, files or {})
+
+    def arguments(self) -> list[str]:
+        return [*super().arguments(), f"--storage.tsdb.path={self.folder / 'data'}"]
+
+    def query(self, expression: str) -> list[Tree]:
+        """The samples of an instant vector as its interface gives them: `metric` and `value`.
+
+        Raises:
+            OSError: the expression is refused (HTTP 400 or 422).
+        """
+        result: list[Tree] = json.loads(self.get("/api/v1/query", query=expression))["data"]["result"]
+        return result
+
+    def watches(self) -> tuple[int, int]:
+        """Targets that answer, and Alertmanagers that are told; it looks for them some seconds after its start."""
+        told = json.loads(self.get("/api/v1/alertmanagers"))["data"]["activeAlertmanagers"]
+        return sum(sample["value"][1] == "1" for sample in self.query("up")), len(told)
+
+
+class Alertmanager(_Server):
+    """Alone, without gossip."""
+
+    def __init__(self, tree: Mapping[str, object]) -> None:
+        super().__init__("prometheus-alertmanager", tree, {})
+
+    def arguments(self) -> list[str]:
+        return [*super().arguments(), f"--storage.path={self.folder / 'data'}", "--cluster.listen-address="]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
