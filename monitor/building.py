@@ -14,7 +14,7 @@ from monitor.count.exchange import Pane
 from monitor.decode.columns import Limits
 from monitor.decode.lenient import parse
 from monitor.decode.native import NativeDecoder
-from monitor.decode.values import NO_TIME, time_of
+from monitor.decode.values import NO_TIME, category_value, time_of
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
@@ -196,7 +196,7 @@ def _add(found: _FirstPass, event: dict[str, Any], positive: str) -> None:
     found.events += 1
     found.predictions += event.get("type") == "prediction" or score is not None or prediction is not None
     found.survey.add(
-        features if isinstance(features, dict) else None,
+        {name: category_value(value) for name, value in features.items()} if isinstance(features, dict) else None,
         float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None,
         prediction if isinstance(prediction, (str, int, float, bool)) else None,
     )

@@ -14,6 +14,9 @@ HOUR_US = 3600 * SECOND_US
 DAY_US = 24 * HOUR_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: event times outside of these are rejected, so that whatever is made of them can be written as RFC 3339
+FIRST_US = -62_135_500_000 * SECOND_US  # in January of the year 1
+LAST_US = 253_402_200_000 * SECOND_US  # in December of the year 9999
 
 
 class Clock(Protocol):
@@ -55,15 +58,13 @@ class ManualClock:
 
 
 def rfc3339(us: int) -> str:
-    """`2026-11-22T10:07:00Z`; with milli- or microseconds only where they are not zero."""
+    """`2026-11-22T10:07:00Z`; with milli- or microseconds only where they are not zero. Total: what RFC 3339 cannot
+    write is the nearest it can."""
+    us = min(max(us, FIRST_US), LAST_US)
     moment = _EPOCH + timedelta(microseconds=us)
     fraction = us % SECOND_US
-    if fraction == 0:
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    digits = f"{fraction:06d}"
-    if digits.endswith("000"):
-        digits = digits[:3]
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + digits + "Z"
+    digits = "" if fraction == 0 else f".{fraction:06d}".removesuffix("000")
+    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}{digits}Z"
 
 
 def parse_rfc3339(text: str) -> int:

@@ -38,7 +38,8 @@ BOARD_SECONDS: Final = 0.5
 #: pauses after an outside trouble: doubling from the first to the last
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
 #: what a stop may take: the last checkpoint, then closing
-STOP_SECONDS: Final = 15.0
+STOP_SECONDS: Final = 6.0
+CLOSE_SECONDS: Final = 1.0
 
 
 class Daemon:
@@ -81,7 +82,7 @@ class Daemon:
             source = None if facts is None else self._connected(lambda: self._source(facts))
             if facts is None or source is None:
                 return self._exit_code()  # stopped while nothing answered
-            stack.callback(source.close)
+            stack.callback(source.close, CLOSE_SECONDS)
             outputs = KafkaOutputs(
                 self._settings, facts, source, store, self._clock, sequence=loaded.sequence if loaded else 0
             )
@@ -89,6 +90,7 @@ class Daemon:
             pipeline = Pipeline(self._settings, self._catalog, source, self._clock, outputs, stage2=self._fleet)
             if self._begin(pipeline, source, facts, loaded):
                 self._turn_until_stopped(pipeline, source, outputs, stack)
+                outputs.hurry()
                 self._leave(pipeline)
         return self._exit_code()
 

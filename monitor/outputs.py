@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from monitor.clock import Clock
-from monitor.errors import OutsideTrouble
+from monitor.errors import OutsideTrouble, UsageError
 from monitor.events import Partition
 from monitor.files.directory import StateStore
 from monitor.findings import Transition
@@ -22,6 +22,9 @@ from monitor.settings import Settings
 _log = get_log(__name__)
 
 FLUSH_SECONDS: Final = 10.0
+HURRIED_SECONDS: Final = 3.0
+COMMIT_SECONDS: Final = 5.0
+CLOSE_SECONDS: Final = 1.0
 
 
 class KafkaOutputs:
@@ -50,6 +53,8 @@ class KafkaOutputs:
         self._commits = settings.state.store != "memory"
         self._sequence = sequence
         self._handed: set[str] = set()
+        #: seconds one flush may take; less when the process is asked to end
+        self.flush_seconds = FLUSH_SECONDS
         self.checkpoint_us: int | None = None
         self.checkpoint_bytes = 0
 
@@ -58,7 +63,7 @@ class KafkaOutputs:
             self._letters.send(letter)
 
     def rejects_safe(self) -> None:
-        self._outbox.flush(FLUSH_SECONDS)
+        self._outbox.flush(self.flush_seconds)
 
     def save(self, tree: dict[str, Any]) -> None:
         topics = {name: topic.topic_id for name, topic in self._facts.topics.items()}
@@ -75,7 +80,7 @@ class KafkaOutputs:
                 if transition.id not in self._handed:  # a former try may have handed it over and failed to flush
                     self._alerts.send(transition)
                     self._handed.add(transition.id)
-            self._outbox.flush(FLUSH_SECONDS)
+            self._outbox.flush(self.flush_seconds)
         self._handed.clear()
         for transition in transitions:
             _log.info(
@@ -94,9 +99,13 @@ class KafkaOutputs:
         # a topic that is no input any more keeps its place in the state; committing one that was deleted times out
         read = {partition: offset for partition, offset in positions.items() if partition.topic in self._facts.topics}
         try:
-            self._source.commit(read)
-        except OutsideTrouble as trouble:
+            self._source.commit(read, min(self.flush_seconds, COMMIT_SECONDS))
+        except (OutsideTrouble, UsageError) as trouble:  # usage: a certificate that is being replaced
             _log.warning("offsets_not_committed", why=str(trouble))
 
+    def hurry(self) -> None:
+        """The process is to end: wait less for brokers that may hang. What is not sent is in the state."""
+        self.flush_seconds = HURRIED_SECONDS
+
     def close(self) -> None:
-        self._outbox.close()
+        self._outbox.close(CLOSE_SECONDS)

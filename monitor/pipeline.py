@@ -21,7 +21,7 @@ from monitor.count.unit import Taken, Unit
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native import NativeDecoder
 from monitor.errors import UsageError
-from monitor.events import ModelKey, Partition
+from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge.fleet import Fleet
 from monitor.log import get_log
@@ -105,6 +105,7 @@ class Pipeline:
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
         self.dead_letters = 0
         self._letters: deque[DeadLetter] = deque()
+        self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
         self._decoders: dict[str, NativeDecoder] = {}
         self._live = live
@@ -191,7 +192,11 @@ class Pipeline:
         clocks: list[float] = []
         for partition in self._source.partitions():
             lane = self.lane(partition)
-            if self._source.at_end(partition) and self._is_silent(lane):
+            at_end = self._source.at_end(partition)
+            lane.was_at_end = lane.was_at_end or at_end
+            # what moves no clock may be at its end only now and then
+            labels_alone = lane.has_read and lane.was_at_end and lane.reached_us == NO_CLOCK
+            if (at_end or labels_alone) and self._is_silent(lane):
                 continue
             if lane.reached_us == NO_CLOCK:
                 return -math.inf
@@ -208,14 +213,15 @@ class Pipeline:
         """Partitions to wait with: their clock is more than an hour ahead of the slowest that has more to read.
 
         A partition that was not read from yet may hold the oldest events of all: the others wait for it. One that was
-        read from and holds nothing that moves a clock holds nobody up.
+        read from and holds nothing that moves a clock (labels alone) holds nobody up, unless many panes are open.
         """
         lanes = {partition: self.lane(partition) for partition in self._source.partitions()}
         clocks = {partition: lane.reached_us for partition, lane in lanes.items()}
+        many = self.open_panes() > MANY_OPEN_PANES
         behind = [
             clocks[partition]
             for partition, lane in lanes.items()
-            if self._holds_up(partition, lane) and (clocks[partition] != NO_CLOCK or not lane.has_read)
+            if self._holds_up(partition, lane) and (clocks[partition] != NO_CLOCK or not lane.has_read or many)
         ]
         if not behind:
             return set()
@@ -306,6 +312,9 @@ class Pipeline:
         self.records[batch.partition] += len(batch)
         self.accepted.update(taken.accepted)
         for (outcome, reason), count in taken.outcomes.items():
+            if outcome == OVER_LIMIT and not self._over_limit:
+                self._over_limit = True
+                _log.error("over_limit", limit=f"limits.{reason}", consequence="further ones are counted, not watched")
             self.outcomes[batch.partition.topic, outcome, reason] += count
 
     # state

@@ -58,15 +58,31 @@ def _models(tree: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
             by_key.setdefault(ModelKey(model, version), []).append(Tally.from_state(tally))
     judges = {ModelKey(one["model"], one["version"]): one for one in tree["fleet"]["judges"]}
     totals = {key: merged(tallies) for key, tallies in by_key.items()}
-    for unit in tree["units"]:
-        for model, count in unit["versionless_total"]:
-            if ModelKey(model, "") in totals:
-                totals[ModelKey(model, "")].labels += count
-    return [_model(key, total, catalog, judges.get(key)) for key, total in sorted(totals.items())]
+    for key, count in _label_totals(tree).items():
+        if key in totals:
+            totals[key].labels += count
+    same = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
+    return [
+        _model(key, total, _reference_of(key, same.get(key, ""), catalog), judges.get(key))
+        for key, total in sorted(totals.items())
+    ]
 
 
-def _model(key: ModelKey, total: Tally, catalog: Catalog, judge: Mapping[str, Any] | None) -> dict[str, Any]:
+def _reference_of(key: ModelKey, settings_hash: str, catalog: Catalog) -> Reference | None:
+    """What the counts were made by; None where that is no longer what the settings name."""
     monitored = catalog.monitored(key)
+    return monitored.reference if monitored is not None and monitored.settings_hash == settings_hash else None
+
+
+def _label_totals(tree: Mapping[str, Any]) -> Counter[ModelKey]:
+    total: Counter[ModelKey] = Counter()
+    for unit in tree["units"]:
+        for model, version, count in unit["label_totals"]:
+            total[ModelKey(model, version)] += count
+    return total
+
+
+def _model(key: ModelKey, total: Tally, reference: Reference | None, judge: Mapping[str, Any] | None) -> dict[str, Any]:
     incident = judge["book"]["incident"] if judge is not None else None
     return {
         "model": key.model,
@@ -77,7 +93,7 @@ def _model(key: ModelKey, total: Tally, catalog: Catalog, judge: Mapping[str, An
         "confusion": _confusion(total),
         "incident": None if incident is None else {"id": incident[0], "severity": incident[2]},
         "pages": judge["book"]["pages"] if judge is not None else 0,
-        "features": _features(total, monitored.reference) if monitored is not None else {},
+        "features": _features(total, reference) if reference is not None else {},
     }
 
 

@@ -65,6 +65,7 @@ class Kernel:
         self._score = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == SCORE])
         self._prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
         self._prediction_codes = category_codes(self._prediction[1].bins) if self._prediction else {}
+        self._classifies = reference.task in {"binary", "multiclass"}
         self._classes = {reference.positive, "0", "1"}
         if self._prediction:
             self._classes |= set(self._prediction[1].bins.categories)
@@ -127,7 +128,11 @@ class Kernel:
     def _count_labels(self, tallies: list[Tally], group: Group, rows: Rows) -> None:
         for row, slot in zip(rows.picked.tolist(), rows.slots.tolist(), strict=True):
             label, prediction = group.label[row], group.prediction[row]
-            if label is not None and prediction is not None:
+            if label is None:
+                continue
+            if prediction is None or not self._classifies:
+                tallies[slot].labels += 1
+            else:
                 tallies[slot].pairs[self._pair(label, prediction)] += 1
 
     def _pair(self, label: object, prediction: object) -> tuple[str, str]:

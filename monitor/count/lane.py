@@ -25,12 +25,13 @@ Mask = NDArray[np.bool_]
 class Verdicts:
     """What became of the asked events of a batch; masks over all its events.
 
-    `clock_before` (n,) is the lane's clock when each event was read, in microseconds.
+    `effect_from` (n,) is the time before which a label that is read there takes no effect, in microseconds: the lane's
+    clock, or the newest label before it.
     """
 
     late: Mask
     duplicate: Mask
-    clock_before: NDArray[np.int64]
+    effect_from: NDArray[np.int64]
 
 
 class Lane:
@@ -38,11 +39,14 @@ class Lane:
 
     def __init__(self, id_memory: int) -> None:
         self.clock_us = NO_CLOCK
-        #: the largest time of a label: how far a lane has come that holds labels alone
+        #: the largest time of a label: labels that come out of order take effect at it, too
         self.label_clock_us = NO_CLOCK
+        #: the largest time of an event of any model, known or not: how far reading has come
+        self.read_clock_us = NO_CLOCK
         self.next_offset = -1
-        #: records were read in this life of the process; not state
+        #: records were read, and the lane was at its end, in this life of the process; not state
         self.has_read = False
+        self.was_at_end = False
         self.ids = IdMemory(id_memory)
         #: monotonic seconds when the clock was last asked to move; not state
         self.moved_at = 0.0
@@ -54,36 +58,38 @@ class Lane:
         ts: NDArray[np.int64],
         id_key: NDArray[np.uint64],
         lateness: NDArray[np.int64],
-        labels: Mask,
         now: float,
     ) -> Verdicts:
-        """Who of the `asked` prediction and features events is late or a duplicate; moves the clock.
-
-        `labels` are those of known models: they move the clock of labels alone.
-        """
+        """Who of the `asked` prediction and features events is late or a duplicate; moves the clocks."""
         seen = np.maximum.accumulate(np.concatenate(([self.clock_us], np.where(asked, ts, NO_CLOCK))))
         before = seen[:-1]
         self.has_read = True
-        if labels.any():
-            self.label_clock_us = max(self.label_clock_us, int(ts[labels].max()))
-        if asked.any() or (self.clock_us == NO_CLOCK and labels.any()):
+        is_label = kind == LABEL
+        labels = np.maximum.accumulate(np.concatenate(([self.label_clock_us], np.where(is_label, ts, NO_CLOCK))))
+        self.label_clock_us = int(labels[-1])
+        self.read_clock_us = max(self.read_clock_us, int(np.where(is_label, NO_CLOCK, ts).max(initial=NO_CLOCK)))
+        if asked.any():
             self.moved_at = now
         self.clock_us = int(seen[-1])
         late = asked & (before != NO_CLOCK) & (ts < before - lateness)
         duplicate = np.zeros(len(ts), np.bool_)
         remembered = asked & ~late & (kind == PREDICTION) & (id_key != 0)
         duplicate[remembered] = self.ids.ask(id_key[remembered])
-        return Verdicts(late, duplicate, before)
+        return Verdicts(late, duplicate, np.maximum(before, labels[:-1]))
 
     @property
     def reached_us(self) -> int:
-        """How far this lane has come: its clock, or that of its labels where it has held nothing else."""
-        return self.clock_us if self.clock_us != NO_CLOCK else self.label_clock_us
+        """How far this lane has come: its clock; where no event of a known model came yet, the newest of any model.
+
+        Labels tell nothing of it: theirs may be the times of predictions of long ago.
+        """
+        return self.clock_us if self.clock_us != NO_CLOCK else self.read_clock_us
 
     def to_state(self) -> dict[str, Any]:
         return {
             "clock": self.clock_us,
             "label_clock": self.label_clock_us,
+            "read_clock": self.read_clock_us,
             "next_offset": self.next_offset,
             "ids": self.ids.to_state(),
         }
@@ -91,6 +97,7 @@ class Lane:
     def restore(self, state: dict[str, Any]) -> None:
         self.clock_us = state["clock"]
         self.label_clock_us = state["label_clock"]
+        self.read_clock_us = state["read_clock"]
         self.next_offset = state["next_offset"]
         self.ids.restore(state["ids"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from monitor.events import (
 )
 from monitor.reference.catalog import Admission, Catalog, Monitored
 from monitor.stats.tally import Tally
+
+#: model versions that only labels name are kept apart up to this number; further ones count as version ""
+MAX_LABEL_VERSIONS: Final = 1_000
 
 
 class PaneKey(NamedTuple):
@@ -63,9 +66,9 @@ class Unit:
         self.open: dict[PaneKey, dict[int, Tally]] = {}
         self.totals: dict[ModelKey, Tally] = {}
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
-        #: labels that name no version, by model and pane: they count for version "" where there is one
-        self.versionless: dict[str, Counter[int]] = {}
-        self.versionless_total: Counter[str] = Counter()
+        #: label events, by model version and pane; and since the state began
+        self.labels: dict[ModelKey, Counter[int]] = {}
+        self.label_totals: Counter[ModelKey] = Counter()
         self._catalog = catalog
         self._pane_us = pane_us
         self._id_memory = id_memory
@@ -94,12 +97,11 @@ class Unit:
         admitted = _admitted(admissions, label_admissions, events, is_label)
         lateness = np.array([a.lateness_us for a in admissions] or [0], np.int64)[events.key]
         asked = is_asked(events.kind, admitted)
-        verdicts = lane.ask(asked, events.kind, events.ts, events.id_key, lateness, admitted & is_label, now)
+        verdicts = lane.ask(asked, events.kind, events.ts, events.id_key, lateness, now)
         accepted = admitted & ~verdicts.late & ~verdicts.duplicate
         for group in events.groups:
             self._count_group(partition, group, events, accepted)
-        effective = np.maximum(events.ts, verdicts.clock_before)
-        self._count_labels(partition, events, accepted & is_label, effective)
+        self._count_labels(events, accepted & is_label, np.maximum(events.ts, verdicts.effect_from))
         lane.next_offset = next_offset
         outcomes = _outcomes(events, admissions, label_admissions, admitted, verdicts.late, verdicts.duplicate)
         for (outcome, reason), count in outcomes.items():
@@ -138,28 +140,17 @@ class Unit:
             self._add(PaneKey(group.key, ""), pane, tallies[slot])
             self._total(monitored).merge(tallies[slot])
 
-    def _count_labels(
-        self,
-        partition: Partition,
-        events: Events,
-        labels: NDArray[np.bool_],
-        effective: NDArray[np.int64],
-    ) -> None:
-        """A label takes effect at the later of its own time and the lane's clock; joining it comes later."""
+    def _count_labels(self, events: Events, labels: NDArray[np.bool_], effective: NDArray[np.int64]) -> None:
+        """A label takes effect at the later of its own time and the lane's clock; joining it comes later.
+
+        Labels are kept apart from tallies: their model version may not have come yet, or never come.
+        """
         for row in np.flatnonzero(labels).tolist():
-            key, pane = events.keys[events.key[row]], int(effective[row]) // self._pane_us
-            if self._catalog.is_versionless(key):
-                self.versionless.setdefault(key.model, Counter())[pane] += 1
-                self.versionless_total[key.model] += 1
-                continue
-            monitored = self._catalog.monitored(self._catalog.label_key(key))
-            if monitored is None:
-                continue
-            by_pane = self.open.setdefault(PaneKey(monitored.key, ""), {})
-            if pane not in by_pane:
-                by_pane[pane] = self.kernel(monitored).empty()
-            by_pane[pane].labels += 1
-            self._total(monitored).labels += 1
+            key = self._catalog.label_key(events.keys[events.key[row]])
+            if key not in self.label_totals and len(self.label_totals) >= MAX_LABEL_VERSIONS:
+                key = ModelKey(key.model, "")
+            self.labels.setdefault(key, Counter())[int(effective[row]) // self._pane_us] += 1
+            self.label_totals[key] += 1
 
     def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
         by_pane = self.open.setdefault(pane_key, {})
@@ -181,13 +172,12 @@ class Unit:
             until = until_us(pane_key.key)
             for pane in [pane for pane in by_pane if (pane + 1) * self._pane_us <= until]:
                 closed.append(ClosedPane(pane_key, pane * self._pane_us, by_pane.pop(pane)))
-        return closed + self._close_versionless(until_us)
+        return closed + self._close_labels(until_us)
 
-    def _close_versionless(self, until_us: Callable[[ModelKey], float]) -> list[ClosedPane]:
-        """The same for labels that name no version; without a version "" they were counted and that is all."""
+    def _close_labels(self, until_us: Callable[[ModelKey], float]) -> list[ClosedPane]:
+        """The same for labels; those of a model version that has not come were counted, and that is all."""
         closed: list[ClosedPane] = []
-        for model, by_pane in self.versionless.items():
-            key = ModelKey(model, "")
+        for key, by_pane in self.labels.items():
             until = until_us(key)
             for pane in [pane for pane in by_pane if (pane + 1) * self._pane_us <= until]:
                 count = by_pane.pop(pane)
@@ -201,9 +191,8 @@ class Unit:
     def labels_of(self, key: ModelKey) -> int:
         """Labels counted for a model version, inline ones included."""
         total = self.totals.get(key)
-        if total is None:
-            return 0
-        return total.labels + total.labelled + (0 if key.version else self.versionless_total[key.model])
+        inline = 0 if total is None else total.labels + total.labelled
+        return inline + self.label_totals[key]
 
     @property
     def open_panes(self) -> int:
@@ -212,6 +201,8 @@ class Unit:
     def forget(self, key: ModelKey) -> None:
         """Drop what is held of a model version."""
         self.totals.pop(key, None)
+        self.labels.pop(key, None)
+        self.label_totals.pop(key, None)
         self._kernels.pop(key, None)
         for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
             del self.open[pane_key]
@@ -219,16 +210,18 @@ class Unit:
     def to_state(self) -> dict[str, Any]:
         return {
             "unit": self.number,
-            "lanes": {topic: lane.to_state() for topic, lane in self.lanes.items()},
+            "lanes": {topic: lane.to_state() for topic, lane in sorted(self.lanes.items())},
             "open": [
                 [*pane_key.key, pane_key.segment, pane, tally.to_state()]
-                for pane_key, by_pane in self.open.items()
-                for pane, tally in by_pane.items()
+                for pane_key, by_pane in sorted(self.open.items())
+                for pane, tally in sorted(by_pane.items())
             ],
-            "totals": [[*key, tally.to_state()] for key, tally in self.totals.items()],
-            "versionless": [[m, p, n] for m, by_pane in self.versionless.items() for p, n in by_pane.items()],
-            "versionless_total": [[model, count] for model, count in self.versionless_total.items()],
-            "outcomes": [[*outcome, count] for outcome, count in self.outcomes.items()],
+            "totals": [[*key, tally.to_state()] for key, tally in sorted(self.totals.items())],
+            "labels": [
+                [*key, pane, n] for key, by_pane in sorted(self.labels.items()) for pane, n in sorted(by_pane.items())
+            ],
+            "label_totals": [[*key, count] for key, count in sorted(self.label_totals.items())],
+            "outcomes": [[*outcome, count] for outcome, count in sorted(self.outcomes.items())],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -238,9 +231,9 @@ class Unit:
             self._add(PaneKey(ModelKey(model, version), segment), pane, Tally.from_state(tally))
         for model, version, tally in state["totals"]:
             self.totals[ModelKey(model, version)] = Tally.from_state(tally)
-        for model, pane, count in state["versionless"]:
-            self.versionless.setdefault(model, Counter())[pane] = count
-        self.versionless_total = Counter(dict(state["versionless_total"]))
+        for model, version, pane, count in state["labels"]:
+            self.labels.setdefault(ModelKey(model, version), Counter())[pane] = count
+        self.label_totals = Counter({ModelKey(model, version): n for model, version, n in state["label_totals"]})
         self.outcomes = Counter({(topic, outcome, reason): n for topic, outcome, reason, n in state["outcomes"]})
 
 

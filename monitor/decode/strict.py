@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from monitor.clock import HOUR_US
+from monitor.clock import FIRST_US, HOUR_US, LAST_US
 from monitor.decode.columns import Limits
 from monitor.decode.lenient import MAX_DEPTH
 from monitor.decode.rows import AnyRow, Columns, kind_of
@@ -125,7 +125,8 @@ def _is_complete(row: AnyRow) -> bool:
 def times(column: Sequence[object], record_us: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
     """The rows' times in microseconds (the record's own where an event has none), and where there is no time."""
     if set(map(type, column)) == {int}:
-        return times_of_integers(np.array(column, np.int64)), []
+        found = times_of_integers(np.array(column, np.int64))
+        return found, np.flatnonzero((found < FIRST_US) | (found > LAST_US)).tolist()
     out = record_us.copy()
     bad = []
     for i, value in enumerate(column):

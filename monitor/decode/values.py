@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.clock import HOUR_US
+from monitor.clock import FIRST_US, HOUR_US, LAST_US
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE
 
 #: a time of a record that has none
@@ -37,14 +37,17 @@ def time_of(value: object) -> int:
     Raises:
         ValueError: it is no time.
     """
-    if type(value) is int:
-        return _time_of_number(value)
-    if type(value) is float and math.isfinite(value):
-        return _time_of_number(value)
-    if type(value) is str and _RFC3339.fullmatch(value):
-        return (datetime.fromisoformat(value.upper()) - _EPOCH) // _MICROSECOND
-    message = "no time"
-    raise ValueError(message)
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        us = _time_of_number(value)
+    elif type(value) is str and _RFC3339.fullmatch(value):
+        us = (datetime.fromisoformat(value.upper()) - _EPOCH) // _MICROSECOND
+    else:
+        message = "no time"
+        raise ValueError(message)
+    if not FIRST_US <= us <= LAST_US:
+        message = "no time that can be written"
+        raise ValueError(message)
+    return us
 
 
 def _time_of_number(value: float) -> int:

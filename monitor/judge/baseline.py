@@ -57,7 +57,7 @@ class Baseline:
             ordered,
             cuts,
             tested,
-            Pooling.of(bins),
+            Pooling.of(bins, np.array([column.bins.bins for column in reference.columns], np.int64)),
             width,
         )
 

@@ -51,11 +51,11 @@ class GroupOffsets:
             self._connected()[0].commit(offsets, timeout_ms=round(timeout_s * 1000))
 
     def _connected(self) -> tuple[Any, int]:
-        config = client_config(self._settings, "offsets")
         if self._client is None:
+            config = client_config(self._settings, "offsets")
             no_fetching = {"group_id": self._settings.group_id, "enable_auto_commit": False}
             self._client = connect(KafkaConsumer, config | no_fetching)
-        return self._client, config["request_timeout_ms"]
+        return self._client, self._settings.request_timeout // 1000
 
     def close(self, timeout_s: float) -> None:
         client, self._client = self._client, None

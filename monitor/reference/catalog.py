@@ -97,21 +97,20 @@ class Catalog:
         """True when prediction or features events of this model version came."""
         return key in self._monitored
 
-    def is_versionless(self, key: ModelKey) -> bool:
-        """True for the key of a label that names no version, where the settings do not name the only one there is."""
-        model = self._models.get(key.model)
-        return not key.version and model is not None and not model.versions
-
     def lateness_us(self, model_name: str) -> int:
         """How late events of a model of the settings may be; 0 for any other."""
         model = self._models.get(model_name)
         return 0 if model is None else self._settings.lateness_us(model)
 
     def label_admission(self, key: ModelKey) -> Admission:
-        """The same for a label, whose version may be left out."""
+        """The same for a label, whose version may be left out. A label meets no version: predictions do."""
         model = self._models.get(key.model)
-        if key.version or model is None:
+        if model is None:
             return self.admission(key)
+        if key.version and model.versions and key.version not in model.versions:
+            return Admission(IGNORED, "version", 0)
+        if key.version and self._reference(key) is None:
+            return Admission(UNKNOWN_MODEL, "no_reference", 0)
         return Admission(ACCEPTED, "", self._settings.lateness_us(model))
 
     def _admit(self, key: ModelKey) -> Admission:
@@ -120,8 +119,7 @@ class Catalog:
             return Admission(UNKNOWN_MODEL, "not_configured", 0)
         if model.versions and key.version not in model.versions:
             return Admission(IGNORED, "version", 0)
-        versions = self._references[key.model]
-        reference = versions.get(key.version) or versions.get("*")
+        reference = self._reference(key)
         if reference is None:
             return Admission(UNKNOWN_MODEL, "no_reference", 0)
         met = sum(known.model == key.model for known in self._monitored)
@@ -140,6 +138,10 @@ class Catalog:
             for model, versions in self._references.items()
             for version, reference in sorted(versions.items())
         ]
+
+    def _reference(self, key: ModelKey) -> Reference | None:
+        versions = self._references.get(key.model, {})
+        return versions.get(key.version) or versions.get("*")
 
     def met(self) -> list[ModelKey]:
         """Model versions met so far, in that order."""

@@ -101,7 +101,11 @@ class Reference:
         body["hash"] = digest(body)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(body, ensure_ascii=False, allow_nan=False, indent=1) + "\n", encoding="utf-8")
+            unfinished = path.with_name(path.name + ".unfinished")
+            unfinished.write_text(
+                json.dumps(body, ensure_ascii=False, allow_nan=False, indent=1) + "\n", encoding="utf-8"
+            )
+            unfinished.replace(path)
         except OSError as trouble:
             raise UsageError(f"{path}: cannot be written: {trouble.strerror}") from trouble
         return str(body["hash"])

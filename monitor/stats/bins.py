@@ -117,6 +117,8 @@ def category_codes(column: ColumnBins) -> dict[str | float, int]:
         number = _number_of(category)
         if number is not None:
             codes[number] = code
+        elif category.removeprefix("-").isdigit() and str(int(category)) == category:
+            codes[int(category)] = code  # beyond what a float tells apart
     return codes
 
 

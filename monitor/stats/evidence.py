@@ -31,14 +31,16 @@ class Pooling:
     shares: Floats  # (C, B) in that order
     counts: Floats  # (C, B) in that order
     total: Floats  # (C,)
+    padding: Ints  # (C,) how many of the first sorted bins are no bins of the column at all
 
     @classmethod
-    def of(cls, reference: Ints) -> Pooling:
-        """`reference` (C, B) counts."""
+    def of(cls, reference: Ints, bins: Ints | None = None) -> Pooling:
+        """`reference` (C, B) counts; `bins` (C,) value bins of each column [all that hold something]."""
         order = np.argsort(reference, axis=1, kind="stable")
         counts = np.take_along_axis(reference, order, 1).astype(np.float64)
         total = counts.sum(1)
-        return cls(order, counts / np.maximum(total, 1)[:, None], counts, total)
+        padding = (counts == 0).sum(1) if bins is None else reference.shape[1] - bins
+        return cls(order, counts / np.maximum(total, 1)[:, None], counts, total, np.asarray(padding, np.int64))
 
 
 def pooled_chi_square(pooling: Pooling, windows: Ints, phi: Floats) -> tuple[Floats, Floats]:
@@ -72,7 +74,7 @@ def _pooled_until(pooling: Pooling, effective: Floats) -> Ints:
     until = (expected < MIN_EXPECTED).sum(2)
     bins = pooling.shares.shape[1]
     mass = np.take_along_axis(np.cumsum(expected, 2), np.maximum(until - 1, 0)[..., None], 2)[..., 0]
-    short = (until > 0) & (mass > 0) & (mass < MIN_EXPECTED)
+    short = (until > pooling.padding[None]) & (mass < MIN_EXPECTED)
     return np.asarray(np.minimum(until + short, bins), np.int64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,17 @@ def test_partitions_give_the_same_reference_as_one_does_where_nothing_is_late() 
         parts[Partition("events", int(rng.integers(0, 2)))].append(made)
     whole = Stretch(start_us=START_US)
     assert to_json(built(parts, whole)) == to_json(built({EVENTS: stream}, whole))
+
+
+def test_events_of_other_models_and_broken_text_are_no_trouble(tmp_path: Path) -> None:
+    stream: list[object] = [event(n, id=str(n), prediction=n % 2, features={"c": "ab"[n % 2]}) for n in range(600)]
+    broken = event(5, id="5", prediction=1, features={"c": "\udc80"})
+    stream[5] = json.dumps(broken).encode()
+    stream.insert(7, event(3, model="fraud", prediction=1))
+    tree = settings(models=[{"name": "credit", "reference": "r"}, {"name": "fraud", "reference": "r"}])
+    reference = build_reference(
+        tree, CREDIT, lambda: MemorySource({EVENTS: list(stream)}), ManualClock(NOW_US), Stretch(rows=600)
+    )
+    assert reference.save(tmp_path / "made" / "r.json") == reference.hash
+    column = next(column for column in reference.columns if column.name == "c")
+    assert set(column.bins.categories) == {"a", "b"}

@@ -47,7 +47,7 @@ def test_a_label_without_version_goes_to_the_models_only_version() -> None:
     counted, _ = pipeline({"versions": ["1"]})
     counted.count([batch_of([event(0, prediction=1), event(1, type="label", id="a", label=1, version=...)])])
     assert counted.accepted == {(CREDIT, "prediction"): 1, (CREDIT, "label"): 1}
-    assert counted.units[0].totals[CREDIT].labels == 1
+    assert counted.units[0].labels_of(CREDIT) == 1
 
 
 def test_a_label_is_never_late_and_moves_no_clock() -> None:
@@ -181,3 +181,21 @@ def test_a_label_that_names_no_version_makes_none_and_counts_for_the_nameless_on
     assert nameless.unit(0).labels_of(ModelKey("credit", "")) == 1
     closed = nameless.unit(0).close(lambda _: float("inf"))
     assert sum(pane.tally.labels for pane in closed) == 1
+
+
+def test_labels_of_versions_that_never_come_take_no_version_its_place() -> None:
+    crowded, _ = pipeline({"versions": []}, version="*", limits={"versions": 2})
+    labels = [event(n, type="label", id="a", label=1, version=f"bogus-{n}") for n in range(20)]
+    predictions = [event(30, prediction=1, features={"x": 1}, version=version) for version in ("1", "2")]
+    crowded.count([batch_of([*labels, *predictions])])
+    assert crowded.outcomes == {("events", "accepted", ""): 22}
+
+
+def test_a_label_for_a_judged_pane_counts_with_the_next_one() -> None:
+    exchange = Exchange(PANE)
+    exchange.put([ClosedPane(WHOLE, 10 * PANE, tally(events=1))])
+    assert [pane.tally.labels for pane in exchange.ready()] == [0]
+    exchange.put([ClosedPane(WHOLE, 0, tally(labels=3))])
+    exchange.put([ClosedPane(WHOLE, 11 * PANE, tally(events=1))])
+    assert [pane.tally.labels for pane in exchange.ready()] == [3]
+    assert exchange.unjudged.total() == 0

@@ -130,3 +130,9 @@ def test_every_bin_has_a_name() -> None:
         assert len(set(column.labels())) == column.bins
     assert width_of([numeric_bins(np.arange(50.0)), category_bins("aab")]) == 10
     assert width_of([]) == 1
+
+
+def test_integers_that_a_float_cannot_tell_apart_are_categories_of_their_own() -> None:
+    large = [2**60 + n for n in range(3)]
+    codes = category_codes(category_bins([str(n) for n in large] * 50))
+    assert [codes[n] for n in large] == [0, 1, 2]

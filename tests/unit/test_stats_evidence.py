@@ -236,3 +236,12 @@ def test_a_stray_value_in_a_bin_the_reference_hardly_knows_is_worth_no_page() ->
     statistic, freedom = pooled_chi_square(Pooling.of(reference), window, np.ones((1, 1)))
     assert chi_square_tail(statistic[0, 0], freedom[0, 0]) > 1e-3
     assert MIN_EXPECTED >= 5  # below it the chi-square's tail is no longer that of its counts (Cochran 1954)
+
+
+def test_a_bin_the_reference_has_nothing_in_does_not_make_one_stray_value_decisive() -> None:
+    reference = np.array([[6_000, 4_000, 0]])
+    window = np.array([[[150, 99, 1]]])
+    pooling = Pooling.of(reference, np.array([3]))
+    statistic, freedom = pooled_chi_square(pooling, window, np.ones((1, 1)))
+    assert freedom[0, 0] == 1
+    assert chi_square_tail(statistic, freedom)[0, 0] > 0.5

@@ -1,0 +1,26 @@
+"""Times as text: exact, and never an error for what was once accepted."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.clock import FIRST_US, LAST_US, parse_rfc3339, rfc3339
+from monitor.decode.values import time_of
+
+
+@given(st.integers(FIRST_US, LAST_US))
+def test_a_time_survives_being_written(us: int) -> None:
+    assert parse_rfc3339(rfc3339(us)) == us
+
+
+@pytest.mark.parametrize("us", [-(2**63), FIRST_US - 1, LAST_US + 1, 2**63])
+def test_a_time_that_cannot_be_written_is_the_nearest_one_that_can(us: int) -> None:
+    assert parse_rfc3339(rfc3339(us)) in (FIRST_US, LAST_US)
+
+
+@pytest.mark.parametrize("ts", ["0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59Z", -99_999_999_999])
+def test_an_event_of_such_a_time_is_refused(ts: object) -> None:
+    with pytest.raises(ValueError, match="no time that can be written"):
+        time_of(ts)
