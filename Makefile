@@ -24,7 +24,7 @@ lint: venv ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-real-parts: venv ## Java and the jars of Apache Kafka, where they are missing
+real-parts: venv ## Java, Kafka, Prometheus and Alertmanager, where they are missing
 	@$(BIN)/python -m tests.real_parts.install
 
 bench: venv ## measures events per second and memory
