@@ -4,42 +4,14 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from monitor.errors import UsageError
-from monitor.settings import Kafka, Settings
-from monitor.settings_file import load_settings
-
-SMALL = "inputs: [{topic: events}]\nmodels: [{name: credit, reference: c.json}]\n"
-CANARY = "hunter2canary"
-SASL = {
-    "DRIFTD_KAFKA__SECURITY__PROTOCOL": "SASL_SSL",
-    "DRIFTD_KAFKA__SECURITY__SASL_MECHANISM": "SCRAM-SHA-512",
-    "DRIFTD_KAFKA__SECURITY__SASL_USERNAME": "driftd",
-}
-
-Load = Callable[..., Settings]
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Load:
-    def loaded(text: str = SMALL, **environ: str) -> Settings:
-        file = tmp_path / "settings.yaml"
-        file.write_text(dedent(text), encoding="utf-8")
-        return load_settings(file, environ)
-
-    return loaded
-
-
-def faults_of(load: Load, text: str = SMALL, **environ: str) -> list[str]:
-    with pytest.raises(UsageError) as caught:
-        load(text, **environ)
-    return list(caught.value.faults)
+from monitor.settings import Kafka
+from tests.settings_texts import CANARY, SASL, SMALL, Load, faults_of
 
 
 def test_settings_of_a_protocol_that_is_not_spoken_are_faults(load: Load) -> None:
