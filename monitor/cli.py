@@ -17,7 +17,7 @@ from monitor.log import configure_logging
 DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 #: commands of the finished product that are refused by name until they are built
-LATER: Final = ("demo", "bridge", "audit", "dashboards")
+LATER: Final = ("bridge", "audit", "dashboards")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"driftd {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _run(subparsers)
+    _demo(subparsers)
     _check(subparsers)
     _reference(subparsers)
     _replay(subparsers)
@@ -101,6 +102,14 @@ def _run(subparsers: _Subparsers) -> None:
     _with_config(run)
     run.add_argument("--accept-loss", action="store_true", help="begin afresh, whatever state there is")
     run.set_defaults(command=commands.run)
+
+
+def _demo(subparsers: _Subparsers) -> None:
+    demo = subparsers.add_parser("demo", help="see it work: a broker, real flights, one fault, and what is said of it")
+    demo.add_argument("--duration", type=float, metavar="S", help="end after S seconds [at Ctrl-C]")
+    demo.add_argument("--json", action="store_true", help="JSON lines: the plan, transitions, a summary")
+    demo.add_argument("--port", type=int, metavar="P", help="where the page is [9747, or any that is free]")
+    demo.set_defaults(command=commands.demo)
 
 
 def _check(subparsers: _Subparsers) -> None:

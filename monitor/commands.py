@@ -16,6 +16,7 @@ from monitor.building import Stretch, build_reference
 from monitor.checking import BAD, check_lines
 from monitor.clock import SystemClock, parse_rfc3339
 from monitor.daemon import Daemon
+from monitor.demo.show import Demo, stop_on_signals
 from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey
 from monitor.files.directory import StateDirectory
@@ -34,7 +35,7 @@ from monitor.sources import SCHEME, OpenSource, open_any
 from monitor.state_show import state_json, state_text
 from monitor.terminal import Progress, say, tell
 
-DONE, BUG, USAGE, FAILED_ON, REFUSED = 0, 1, 2, 3, 4
+DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 #: what `driftd version` names
 BUILT_ON: Final = ("kafka-python", "river", "numpy", "scipy", "msgspec", "pydantic", "prometheus-client", "structlog")
@@ -83,6 +84,18 @@ def run(arguments: Namespace) -> int:
     except Exception as error:  # noqa: BLE001  # the edge of the process: nothing is committed, the place is said
         _log.critical("bug", error=type(error).__name__, exc_info=error)
         return BUG
+
+
+def demo(arguments: Namespace) -> int:
+    """See it work."""
+    if arguments.duration is not None and not arguments.duration > 0:
+        raise UsageError(f"--duration: {arguments.duration:g} is no number of seconds above 0")
+    clock = SystemClock()
+    as_json = (lambda thing: say(json_line(thing))) if arguments.json else (lambda _: None)
+    shown = Demo(clock, as_json, tell if arguments.json else say, arguments.duration)
+    stop_on_signals(shown.stopping)
+    shown.run(arguments.port)
+    return DONE if shown.page is not None or arguments.duration is not None else INTERRUPTED
 
 
 def check(arguments: Namespace) -> int:

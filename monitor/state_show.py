@@ -93,6 +93,8 @@ def _model(key: ModelKey, total: Tally, reference: Reference | None, judge: Mapp
         "confusion": _confusion(total),
         "incident": None if incident is None else {"id": incident[0], "severity": incident[2]},
         "pages": judge["book"]["pages"] if judge is not None else 0,
+        "tickets": judge["book"]["tickets"] if judge is not None else 0,
+        "expected_false_pages": round(judge["budget"]["expected"], 6) if judge is not None else 0.0,
         "features": _features(total, reference) if reference is not None else {},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -10,6 +11,7 @@ from monitor.clock import Clock
 
 WIDTH: Final = 30
 EVERY_SECONDS: Final = 0.1
+ERASE_TO_END: Final = "\x1b[K"  # of the line (ECMA-48, EL)
 
 
 def say(text: str) -> None:
@@ -25,11 +27,14 @@ def tell(text: str) -> None:
 
 
 class Progress:
-    """A bar on standard error, where that is a terminal."""
+    """A bar on standard error, where that is a terminal; `caption` gives the words beside it."""
 
-    def __init__(self, progress: Callable[[], tuple[int, int]], clock: Clock) -> None:
+    def __init__(
+        self, progress: Callable[[], tuple[int, int]], clock: Clock, caption: Callable[[], str] = lambda: ""
+    ) -> None:
         self._progress = progress
         self._clock = clock
+        self._caption = caption
         self._on = sys.stderr.isatty()
         self._shown_at = float("-inf")
         self._dirty = False
@@ -43,12 +48,13 @@ class Progress:
         done, total = self._progress()
         share = min(done / total, 1.0) if total else 1.0
         bar = "█" * round(WIDTH * share)
-        sys.stderr.write(f"\r{bar:░<{WIDTH}} {share:4.0%}")
+        line = f"{bar:░<{WIDTH}} {share:4.0%}  {self._caption()}"
+        sys.stderr.write(f"\r{line[: shutil.get_terminal_size().columns - 1]}{ERASE_TO_END}")
         sys.stderr.flush()
 
     def clear(self) -> None:
         """Take the bar away before other words."""
         if self._dirty:
-            sys.stderr.write("\r" + " " * (WIDTH + 6) + "\r")
+            sys.stderr.write(f"\r{ERASE_TO_END}")
             sys.stderr.flush()
             self._dirty = False

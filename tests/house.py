@@ -37,6 +37,7 @@ FLOORS = {
     "state_show": 8,
     "terminal": 8,
     "rules": 8,
+    "demo": 8,
     "daemon": 8,
     "commands": 8,
     "cli": 8,

@@ -36,7 +36,6 @@ def config(tmp_path: Path) -> str:
     "arguments",
     [
         *([name] for name in LATER),
-        ["demo", "--duration", "5", "--json"],
         ["bridge", "--config", "F"],
         ["audit", "--config", "F", "--from", "T"],
         ["reference", "import", "tfdv", "S", "-o", "O"],

@@ -1,0 +1,75 @@
+"""The Kafka-protocol broker inside the confluent-kafka wheel: all in memory, the oldest records go beyond 5 MiB."""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import Any, Final, Self
+
+from monitor.demo.flights import INSTALL
+from monitor.errors import OutsideTrouble, UsageError
+
+#: what it speaks; kafka-python cannot find out by itself
+API_VERSION: Final = "2.3"
+#: so many it makes of each topic
+PARTITIONS: Final = 4
+_SECONDS: Final = 10.0
+
+
+class DemoBroker:
+    """A broker that lives as long as this object, and its clients: a producer, and readers of offsets and alerts."""
+
+    def __init__(self, group: str, alerts_topic: str) -> None:
+        """Raises UsageError: the wheel is not installed."""
+        try:
+            from confluent_kafka import Consumer, Producer, TopicPartition  # noqa: PLC0415  # belongs to an extra
+        except ImportError:
+            raise UsageError(INSTALL) from None
+        self._place = TopicPartition
+        self._producer: Any = Producer({"test.mock.num.brokers": 1, "log_level": 0, "linger.ms": 20})
+        brokers = self._producer.list_topics(timeout=_SECONDS).brokers
+        self.address = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
+        client = {"bootstrap.servers": self.address, "log_level": 0}
+        self._group: Any = Consumer({**client, "group.id": group})
+        self._alerts: Any = Consumer({**client, "group.id": f"{group}-alerts"})
+        self._alerts.assign([TopicPartition(alerts_topic, number, 0) for number in range(PARTITIONS)])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._alerts.close()
+        self._group.close()
+        self._producer.purge()
+        self._producer.flush(_SECONDS)
+
+    def make(self, *topics: str) -> None:
+        """A topic is made by asking for it as a producer.
+
+        Raises:
+            OutsideTrouble: there is no such topic with `PARTITIONS` partitions now.
+        """
+        for topic in topics:
+            asked = (self._producer.list_topics(topic, timeout=_SECONDS).topics[topic] for _ in range(3))
+            if not any(made.error is None and len(made.partitions) == PARTITIONS for made in asked):
+                raise OutsideTrouble(f"the embedded broker made no topic {topic} with {PARTITIONS} partitions")
+
+    def send(self, topic: str, number: int, value: bytes, time_us: int) -> None:
+        """Hand over a record with its time."""
+        self._producer.produce(topic, value, partition=number % PARTITIONS, timestamp=time_us // 1000)
+
+    def sent(self) -> None:
+        """Wait until the broker has all that was handed over."""
+        self._producer.flush(_SECONDS)
+
+    def committed(self, topic: str) -> int:
+        """How many records the group has committed."""
+        places = self._group.committed([self._place(topic, number) for number in range(PARTITIONS)], timeout=_SECONDS)
+        return sum(max(place.offset, 0) for place in places)
+
+    def transitions(self, wait_seconds: float) -> list[dict[str, Any]]:
+        """What has come on the alert topic since the last call: the `data` of its CloudEvents."""
+        messages = self._alerts.consume(100, timeout=wait_seconds)
+        return [json.loads(message.value())["data"] for message in messages if message.error() is None]

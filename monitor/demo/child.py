@@ -1,0 +1,108 @@
+"""The daemon of the demo, as a process of its own: what is shown is `driftd run`."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+from typing import Any, Final, Self
+
+from monitor.errors import OutsideTrouble, UsageError
+
+HOST: Final = "127.0.0.1"
+READY_SECONDS: Final = 30.0
+#: what `driftd run` may take for its last checkpoint
+STOP_SECONDS: Final = 20.0
+_STEP: Final = 0.1
+
+
+def write_settings(folder: Path, tree: dict[str, Any]) -> Path:
+    """The settings file; JSON is YAML."""
+    path = folder / "driftd.yaml"
+    path.write_text(json.dumps(tree, indent=2), encoding="utf-8")
+    return path
+
+
+def free_port(wanted: int | None, usual: int) -> int:
+    """The port that was asked for; else the usual one, or any that is free.
+
+    Raises:
+        UsageError: the port that was asked for is taken.
+    """
+    for port in (usual, 0) if wanted is None else (wanted,):
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError, OverflowError):
+                tried.bind((HOST, port))
+                return int(tried.getsockname()[1])
+    raise UsageError(f"--port: {wanted} is taken or may not be used; give another one, or none")
+
+
+class DaemonProcess:
+    """`driftd run` on a settings file; leaving the `with` ends it in order, with its last checkpoint."""
+
+    def __init__(self, settings_file: Path, port: int) -> None:
+        self._port = port
+        self.log_file = settings_file.with_name("driftd.log")
+        own = {name: value for name, value in os.environ.items() if not name.startswith("DRIFTD_")}
+        with self.log_file.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # this Python, this package
+                [sys.executable, "-m", "monitor", "run", "--config", str(settings_file)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=own, start_new_session=True,
+            )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def wait_ready(self) -> None:
+        """Until `/readyz` says yes.
+
+        Raises:
+            OutsideTrouble: it has ended, or is not ready in time.
+        """
+        for _ in range(round(READY_SECONDS / _STEP)):
+            self.require_running()
+            if self._ready():
+                return
+            Event().wait(_STEP)
+        raise OutsideTrouble(f"the daemon is not ready after {READY_SECONDS:.0f} s{self._last_words()}")
+
+    def require_running(self) -> None:
+        """Raises OutsideTrouble: it has ended."""
+        if self._process.poll() is not None:
+            raise OutsideTrouble(f"the daemon ended with {self._process.returncode}{self._last_words()}")
+
+    def stop(self) -> None:
+        """SIGTERM, and the time it may take."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _ready(self) -> bool:
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=1)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.client.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def _last_words(self) -> str:
+        lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "".join(f"\n  {line}" for line in ["; its last lines:", *lines[-3:]]) if lines else ""

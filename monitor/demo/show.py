@@ -1,0 +1,186 @@
+"""`driftd demo`, from the reference to the summary."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any, Final
+
+from monitor.building import Stretch, build_reference
+from monitor.clock import Clock, rfc3339
+from monitor.demo import words
+from monitor.demo.broker import API_VERSION, DemoBroker
+from monitor.demo.child import HOST, DaemonProcess, free_port, write_settings
+from monitor.demo.flights import MODEL, SUBJECT, VERSION, Flights, flight_rows
+from monitor.demo.traffic import LEAD_US, REFERENCE_EVENTS, Traffic
+from monitor.errors import OutsideTrouble
+from monitor.events import ModelKey
+from monitor.files.directory import StateDirectory
+from monitor.reference.catalog import Catalog
+from monitor.replay import human_line
+from monitor.settings import Settings
+from monitor.settings_file import load_settings
+from monitor.sources import open_any
+from monitor.state_show import state_json
+from monitor.terminal import Progress
+
+GROUP: Final = "driftd-demo"
+TOPIC, ALERTS, REJECTS = "flights", "flights.alerts", "flights.rejects"
+USUAL_PORT: Final = 9747
+#: seconds within which the fault is found, else something is broken
+FOUND_WITHIN: Final = 70.0
+_STEP: Final = 0.05
+_ASK_EVERY: Final = 0.5
+
+Say = Callable[[dict[str, Any]], object]
+Tell = Callable[[str], object]
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run: who is told what, and what was found.
+
+    `say` gets the JSON objects (the plan, transitions, the summary), `tell` words for a person.
+    """
+
+    clock: Clock
+    say: Say
+    tell: Tell
+    duration: float | None = None
+    stopping: Event = field(default_factory=Event)
+    page: dict[str, Any] | None = None
+    fault_told: bool = False
+
+    def run(self, port: int | None) -> None:
+        """Everything, until the duration is over or a signal comes.
+
+        Raises:
+            UsageError: the extra is not installed, or the port is taken.
+            OutsideTrouble: the daemon ended, or did not find the fault.
+        """
+        rows = flight_rows()
+        with tempfile.TemporaryDirectory(prefix="driftd-demo-") as name, DemoBroker(GROUP, ALERTS) as broker:
+            folder, listening = Path(name), free_port(port, USUAL_PORT)
+            broker.make(TOPIC, ALERTS, REJECTS)
+            settings_file = write_settings(folder, settings_tree(broker.address, listening))
+            settings = load_settings(settings_file, {})
+            traffic = Traffic(Flights(rows), self.clock)
+            self.say({"kind": "demo", "subject": SUBJECT, "since": rfc3339(traffic.fault_us)})
+            self._build(settings, traffic, folder)
+            with DaemonProcess(settings_file, listening) as daemon:
+                daemon.wait_ready()
+                self.tell(words.opening(len(rows), traffic.fault_us, f"http://{HOST}:{listening}"))
+                self._play(traffic, broker, daemon)
+            self._drain(broker, traffic)
+            counted = summary(settings, traffic.elapsed())
+            self.say(counted)
+            self.tell(words.ending(counted))
+
+    def _build(self, settings: Settings, traffic: Traffic, folder: Path) -> None:
+        events = folder / "reference.jsonl"
+        traffic.write_reference(events)
+        reference = build_reference(
+            settings,
+            ModelKey(MODEL, VERSION),
+            lambda: open_any([str(events)], settings.kafka, self.clock, None),
+            self.clock,
+            Stretch(rows=REFERENCE_EVENTS),
+        )
+        reference.save(folder / "reference.json")
+
+    def _play(self, traffic: Traffic, broker: DemoBroker, daemon: DaemonProcess) -> None:
+        progress = Progress(
+            lambda: (traffic.played_us() - traffic.begin_us, LEAD_US),
+            self.clock,
+            lambda: words.caption(traffic.played_us(), traffic.fault_us, traffic.sent, self.page is not None),
+        )
+        traffic.begin()
+        committed, asked_at = 0, float("-inf")
+        while not self._over(traffic):
+            daemon.require_running()
+            if traffic.elapsed() - asked_at >= _ASK_EVERY:
+                committed, asked_at = broker.committed(TOPIC), traffic.elapsed()
+            traffic.send_due(broker, TOPIC, committed)
+            self._take(broker.transitions(_STEP), traffic, progress)
+            self._watch_fault(traffic, progress)
+            progress.show()
+        progress.clear()
+
+    def _over(self, traffic: Traffic) -> bool:
+        return self.stopping.is_set() or (self.duration is not None and traffic.elapsed() >= self.duration)
+
+    def _drain(self, broker: DemoBroker, traffic: Traffic) -> None:
+        """What the daemon told at its end."""
+        broker.sent()
+        self._take(broker.transitions(10 * _STEP), traffic, None)
+
+    def _take(self, transitions: list[dict[str, Any]], traffic: Traffic, progress: Progress | None) -> None:
+        for transition in transitions:
+            if progress is not None:
+                progress.clear()
+            self.say(transition)
+            if self.page is None and transition["severity"] == "page":
+                self.page = transition
+                self.tell(words.discovery(transition, traffic.fault_us))
+                self.tell(words.going_on(self.duration))
+            else:
+                self.tell(human_line(transition) or "")
+
+    def _watch_fault(self, traffic: Traffic, progress: Progress) -> None:
+        if traffic.faulty and not self.fault_told:
+            self.fault_told = True
+            progress.clear()
+            self.tell(words.fault_begins(traffic.fault_us, traffic.sent))
+        if self.page is None and traffic.elapsed() > FOUND_WITHIN:
+            raise OutsideTrouble(
+                f"{traffic.sent:,} requests were sent and no page came within {FOUND_WITHIN:.0f} s: "
+                "is this machine too busy? Please report it if not"
+            )
+
+
+def stop_on_signals(stopping: Event) -> None:
+    """SIGINT and SIGTERM end the demo in order, with its summary."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+
+
+def settings_tree(address: str, port: int) -> dict[str, Any]:
+    """A settings file as a user writes it; the paths stand beside it."""
+    return {
+        "kafka": {
+            "bootstrap_servers": address.split(","),
+            "group_id": GROUP,
+            "start": "earliest",
+            "api_version": API_VERSION,
+        },
+        "inputs": [{"topic": TOPIC}],
+        "outputs": {"alerts_topic": ALERTS, "rejects_topic": REJECTS},
+        "state": {"path": "state", "every": "1s"},
+        "http": {"port": port},
+        "windows": {"allowed_lateness": "10s"},
+        "models": [{"name": MODEL, "versions": [VERSION], "reference": "reference.json", "team": "airport"}],
+    }
+
+
+def summary(settings: Settings, seconds: float) -> dict[str, Any]:
+    """What the daemon's last checkpoint holds, in the form of a replay's summary."""
+    loaded = StateDirectory(settings.state.path).load(read_only=True)
+    if loaded is None:
+        raise OutsideTrouble("the daemon left no checkpoint")
+    shown = state_json(loaded.tree, Catalog.load(settings, settings.folder))
+    kept = ("model", "version", "predictions", "labels", "pages", "tickets", "expected_false_pages")
+    return {
+        "kind": "summary",
+        "records": sum(offset for unit in shown["units"] for offset in unit["positions"].values()),
+        "outcomes": shown["outcomes"],
+        "reasons": shown["reasons"],
+        "seconds": round(seconds, 3),
+        "models": [
+            {name: model[name] for name in kept} | {"open": model["incident"] is not None, "performance": {}}
+            for model in shown["models"]
+        ],
+    }

@@ -1,0 +1,93 @@
+"""What the demo says to a person."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from monitor.clock import SECOND_US, parse_rfc3339, rfc3339
+from monitor.demo.flights import MODEL, STATION, SUBJECT, VERSION
+from monitor.demo.traffic import RATE, REFERENCE_EVENTS, SPEED
+from monitor.replay import human_line
+
+NEXT: Final = """\
+Next, with your own topic (the settings are one short file: see docs/example/driftd.yaml):
+  driftd check --config driftd.yaml --create-topics
+  driftd reference build --config driftd.yaml --model M --rows 10000 'kafka://TOPIC?from=earliest' -o reference/1.json
+  driftd run --config driftd.yaml
+  driftd rules --config driftd.yaml > driftd.rules.yml      # for Prometheus"""
+
+
+def opening(flights: int, fault_us: int, address: str) -> str:
+    """What runs, and where to look."""
+    return f"""\
+driftd demo: a Kafka broker, a stream and driftd, all on this machine and gone when it ends.
+
+  model      {MODEL}, version {VERSION}: will this flight be late? It gets {RATE} requests a second
+  stream     drawn at random from {flights:,} real flights out of New York, April to June 2013, with their weather;
+             the last hour is played in a minute, {SPEED} times as fast as it happens
+  reference  the {REFERENCE_EVENTS:,} requests before: what driftd compares with
+  fault      at {clock_time(fault_us)} the thermometer of {STATION} begins to report Celsius instead of Fahrenheit,
+             which makes a third of the column `{SUBJECT}` wrong. Nobody tells driftd
+  look       {address}/ for people, {address}/metrics for Prometheus
+"""
+
+
+def caption(played_us: int, fault_us: int, sent: int, found: bool) -> str:
+    """Beside the bar."""
+    if found:
+        state = "found"
+    elif played_us < fault_us:
+        state = "no fault yet"
+    else:
+        state = f"{(played_us - fault_us) / SECOND_US:.0f} s since the fault"
+    return f"{clock_time(played_us)}, {sent:,} requests: {state}"
+
+
+def fault_begins(fault_us: int, sent: int) -> str:
+    """At the moment of it."""
+    return f"{clock_time(fault_us)}: the fault begins. {sent:,} requests without a page until here.\n"
+
+
+def discovery(transition: dict[str, Any], fault_us: int) -> str:
+    """The page in words, and what became of it."""
+    worst = transition["findings"][0]
+    late = (parse_rfc3339(transition["at"]) - fault_us) / SECOND_US
+    findings = "\n".join(_finding(found) for found in transition["findings"])
+    return f"""\
+FOUND {late:.0f} s of traffic after the fault began: the column `{worst["subject"]}`, since {transition["since"]}
+
+{findings}
+
+One page. The person on call gets, by Alertmanager and the rules that `driftd rules` prints:
+  {transition["model"]} {transition["version"]} has drifted from its reference
+  Over the threshold: {worst["subject"]} ({worst["cause"]}). Since {transition["since"]}.
+The same with all figures and the offsets of the evidence is a CloudEvent on the alert topic:
+  {transition["summary"]}
+
+{NEXT}
+"""
+
+
+def going_on(duration: float | None) -> str:
+    """Until when it runs."""
+    end = "Ctrl-C ends it." if duration is None else f"It ends {duration:g} s after its first event."
+    return f"It goes on, so that you can look at the page. {end}"
+
+
+def ending(summary: dict[str, Any]) -> str:
+    """What was counted."""
+    return human_line(summary) or ""
+
+
+def _finding(found: dict[str, Any]) -> str:
+    window = found["window"]
+    return (
+        f"  what      {found['subject']}: {found['detail']}\n"
+        f"  how sure  chance alone would do that with p = {found['p']:.1g} "
+        f"({window['events']:,} requests to {window['end']} were looked at)"
+    )
+
+
+def clock_time(us: int) -> str:
+    """Hours, minutes and seconds of UTC."""
+    return f"{rfc3339(us)[11:19]} UTC"
