@@ -72,10 +72,11 @@ class Daemon:
             store = self._store()
             store.lock()
             stack.callback(store.close)
-            server = Server(self.showcase, self._settings.http.host, self._settings.http.port)
+            http = self._settings.http
+            server = Server(self.showcase, http.host, http.port, series_limit=self._settings.limits.series)
             server.start()
             stack.callback(server.close)
-            _log.info("listening", host=self._settings.http.host, port=server.port)
+            _log.info("listening", host=http.host, port=server.port)
             loaded = None if self._accept_loss else store.load()
             self._say_loaded(loaded)
             facts = self._connected(self._facts)

@@ -186,6 +186,9 @@ class Limits(Part):
     events_per_record: Count = Field(default=10_000, description="events in one record's array")
     features: Count = Field(default=1_000, description="features of one event, and of one model")
     versions: Count = Field(default=20, description="live versions of one model")
+    series: Count = Field(
+        default=10_000, description="series on /metrics; above it bins go, then distances, then figures of the quiet"
+    )
 
 
 class Feature(Part):

@@ -9,9 +9,16 @@ from monitor.publish import rows
 from monitor.publish.board import Board
 from monitor.publish.rows import Row
 
+#: groups that may go when there are too many series
+BINS, DISTANCES, FIGURES = "bins", "distances", "figures"
+DROPPED: Final = "driftd_series_dropped"
+
 
 class Series(NamedTuple):
-    """One line of the register. `advice` says what to do when it rises or is not what it should be."""
+    """One line of the register. `advice` says what to do when it rises or is not what it should be.
+
+    A series without a `group` is always shown.
+    """
 
     name: str
     kind: str
@@ -20,6 +27,7 @@ class Series(NamedTuple):
     advice: str
     rows: Callable[[Board], Iterable[Row]]
     of_model: bool = False
+    group: str = ""
 
 
 REGISTER: Final = (
@@ -104,6 +112,15 @@ REGISTER: Final = (
         "1 once the state is restored; before that no model has any series.",
         "0 for more than a minute: the log says what the state waits for.",
         lambda board: [((), board.restored)],
+    ),
+    Series(
+        DROPPED,
+        "gauge",
+        (),
+        "Series that are not shown, because there would be more than limits.series: first all bins, then all distances,"
+        " then the figures of quiet subjects.",
+        "Above 0: watch fewer columns (kind: ignore), or raise limits.series if Prometheus can take it.",
+        lambda _board: [((), 0)],
     ),
     Series(
         "driftd_build_info",
@@ -194,6 +211,7 @@ REGISTER: Final = (
         "Compare it with driftd_finding_threshold, which moves with the traffic.",
         rows.figures(lambda figures: figures.value),
         of_model=True,
+        group=FIGURES,
     ),
     Series(
         "driftd_finding_threshold",
@@ -203,6 +221,7 @@ REGISTER: Final = (
         "It rises when looks come more often: each may spend less of the budget.",
         rows.figures(lambda figures: figures.threshold),
         of_model=True,
+        group=FIGURES,
     ),
     Series(
         "driftd_finding_effect_ratio",
@@ -212,6 +231,7 @@ REGISTER: Final = (
         "Small and over the threshold: real and perhaps not worth waking anybody; see least_effect.",
         rows.figures(lambda figures: figures.effect),
         of_model=True,
+        group=FIGURES,
     ),
     Series(
         "driftd_finding_p_value",
@@ -221,6 +241,7 @@ REGISTER: Final = (
         "Not to be alerted on by itself: thousands of looks a month make small values ordinary.",
         rows.figures(lambda figures: figures.p),
         of_model=True,
+        group=FIGURES,
     ),
     Series(
         "driftd_finding_samples",
@@ -230,6 +251,7 @@ REGISTER: Final = (
         "Few: a large change was seen at once. Many: a small one that lasts.",
         rows.figures(lambda figures: figures.samples),
         of_model=True,
+        group=FIGURES,
     ),
     Series(
         "driftd_drift_distance_ratio",
@@ -239,6 +261,7 @@ REGISTER: Final = (
         "For looking, not for paging: what a distance means depends on the number of events.",
         rows.distances,
         of_model=True,
+        group=DISTANCES,
     ),
     Series(
         "driftd_smallest_detectable_effect_ratio",
@@ -248,6 +271,7 @@ REGISTER: Final = (
         "Too large to be of use: give the reference more events, or wait for more traffic.",
         rows.smallest_effects,
         of_model=True,
+        group=DISTANCES,
     ),
     Series(
         "driftd_feature_bin_events_total",
@@ -257,6 +281,7 @@ REGISTER: Final = (
         "Draw its increase beside driftd_reference_bin_ratio.",
         rows.bins,
         of_model=True,
+        group=BINS,
     ),
     Series(
         "driftd_reference_bin_ratio",
@@ -266,6 +291,7 @@ REGISTER: Final = (
         "Constant until the reference is built anew.",
         rows.reference_bins,
         of_model=True,
+        group=BINS,
     ),
     Series(
         "driftd_performance_ratio",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -125,3 +125,9 @@ def performance(board: Board) -> Iterator[Row]:
     for model in board.models:
         for metric, value in model.performance:
             yield (*model.key, metric, "realised", ""), value
+
+
+def in_trouble(board: Board, figures: Iterable[Row]) -> list[Row]:
+    """Of the figures of findings (model, version, subject, ...) those of subjects that have an open finding."""
+    open_now = {(*view.key, view.finding.subject) for view in board.findings}
+    return [row for row in figures if row[0][:3] in open_now]

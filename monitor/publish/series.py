@@ -17,9 +17,12 @@ from prometheus_client.metrics_core import Metric
 
 from monitor.events import REASONS
 from monitor.publish.board import Board
+from monitor.publish.fitting import fitted
 from monitor.publish.register import REGISTER
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+#: the usual limit
+SERIES_LIMIT: Final = 10_000
 #: longest label value, in characters
 LABEL_LIMIT: Final = 256
 
@@ -42,16 +45,15 @@ def clean_label(text: str) -> str:
 class _BoardCollector:
     """The register's families of one board."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, limit: int) -> None:
         self._board = board
+        self._limit = limit
 
     def collect(self) -> Iterator[Metric]:
-        for series in REGISTER:
-            if series.of_model and not self._board.restored:
-                continue
+        for series, rows in fitted(self._board, self._limit):
             family = Metric(series.name.removesuffix("_total"), series.meaning, series.kind)
             shown: set[tuple[str, ...]] = set()
-            for values, number in series.rows(self._board):
+            for values, number in rows:
                 cleaned = tuple(clean_label(value) for value in values)
                 if cleaned not in shown:  # a feature may be called `score` too; one sample twice breaks the scrape
                     shown.add(cleaned)
@@ -59,17 +61,18 @@ class _BoardCollector:
             yield family
 
 
-def render(board: Board) -> bytes:
-    """A board in the Prometheus text format 0.0.4, without the process's own series."""
+def render(board: Board, limit: int = SERIES_LIMIT) -> bytes:
+    """A board in the Prometheus text format 0.0.4, `limit` series at most, without the process's own."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_BoardCollector(board))
+    registry.register(_BoardCollector(board, limit))
     return generate_latest(registry)
 
 
 class SeriesPage:
     """The whole `/metrics` page. A board is rendered once, however often it is asked for; safe from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = SERIES_LIMIT) -> None:
+        self._limit = limit
         self._lock = threading.Lock()
         self._board: Board | None = None
         self._text = b""
@@ -81,7 +84,7 @@ class SeriesPage:
         """The page of this board, with the process's own series as they are now."""
         with self._lock:
             if board is not self._board:
-                self._text = render(board)
+                self._text = render(board, self._limit)
                 self._board = board
             return self._text + generate_latest(self._process)
 

@@ -7,17 +7,19 @@ until its time is up, or until a newer connection needs the place.
 from __future__ import annotations
 
 import asyncio
-import html
 import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, NamedTuple, cast
 
+from monitor.clock import Clock, SystemClock
 from monitor.errors import UsageError
 from monitor.log import get_log
 from monitor.publish.board import Showcase
-from monitor.publish.series import CONTENT_TYPE, SeriesPage
+from monitor.publish.series import CONTENT_TYPE, SERIES_LIMIT, SeriesPage
+from monitor.publish.status import status_page
+from monitor.publish.style import HEADERS
 
 #: seconds in which a request has to be there, and again in which its answer has to be taken
 TIMEOUT_SECONDS: Final = 5.0
@@ -49,12 +51,20 @@ def _say(status: HTTPStatus, text: str, *extra: str) -> Answer:
 class Site:
     """Which path answers what. Knows nothing of sockets."""
 
-    def __init__(self, showcase: Showcase, live_seconds: float = LIVE_SECONDS) -> None:
+    def __init__(
+        self,
+        showcase: Showcase,
+        live_seconds: float = LIVE_SECONDS,
+        clock: Clock | None = None,
+        series_limit: int = SERIES_LIMIT,
+    ) -> None:
+        """`clock` says what now is for people; the machine's when None."""
         self._showcase = showcase
+        self._clock = clock or SystemClock()
         self._live_seconds = live_seconds
-        self._series = SeriesPage()
+        self._series = SeriesPage(series_limit)
         self._paths: dict[str, Callable[[], Answer]] = {
-            "/": self._index,
+            "/": self._status,
             "/metrics": self._metrics,
             "/livez": self._livez,
             "/readyz": self._readyz,
@@ -86,16 +96,10 @@ class Site:
         missing = self._showcase.health.missing()
         return _say(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join(missing)) if missing else _say(HTTPStatus.OK, "ok")
 
-    def _index(self) -> Answer:
-        health = self._showcase.health
-        state = self._showcase.silence(self._live_seconds) or "; ".join(health.missing()) or "ready"
-        page = (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>driftd</title></head><body>'
-            f"<h1>driftd</h1><p>{html.escape(state)}</p><ul>"
-            '<li><a href="metrics">metrics</a></li><li><a href="livez">livez</a></li>'
-            '<li><a href="readyz">readyz</a></li></ul></body></html>\n'
-        )
-        return Answer(HTTPStatus.OK, page.encode("utf-8", "replace"), _HTML)
+    def _status(self) -> Answer:
+        shown, silence = self._showcase, self._showcase.silence(self._live_seconds)
+        page = status_page(shown.board, shown.health, silence, self._clock.now_us())
+        return Answer(HTTPStatus.OK, page, _HTML, HEADERS)
 
 
 class _Connection(asyncio.Protocol):
@@ -172,8 +176,10 @@ class Server:
         *,
         live_seconds: float = LIVE_SECONDS,
         timeout: float = TIMEOUT_SECONDS,
+        clock: Clock | None = None,
+        series_limit: int = SERIES_LIMIT,
     ) -> None:
-        self.site = Site(showcase, live_seconds)
+        self.site = Site(showcase, live_seconds, clock, series_limit)
         self.timeout = timeout
         self._address = (host, port)
         self._listener: socket.socket | None = None

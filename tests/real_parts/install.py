@@ -1,4 +1,4 @@
-"""Gets the real parts that are missing: Java, openssl, Prometheus from the system, Kafka's jars through Maven.
+"""Gets the real parts that are missing: Java, openssl, Prometheus, Chromium from the system, Kafka's jars by Maven.
 
 Run as `python -m tests.real_parts.install`. As root with apt-get it installs; otherwise it prints the lines that do.
 A second run finds everything there and ends at once.
@@ -29,6 +29,9 @@ PROMETHEUS_COMMANDS = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
 }
+BROWSER_COMMANDS = {"chromium": "chromium"}
+# Any font will do; where there is none, this package brings one.
+FONTS, FONT_PACKAGE = Path("/usr/share/fonts"), "fonts-dejavu-core"
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -50,16 +53,27 @@ def missing_prometheus_parts() -> list[str]:
     return [f"{command} is not on the path" for command in PROMETHEUS_COMMANDS if shutil.which(command) is None]
 
 
+def missing_browser_parts() -> list[str]:
+    """What is not there, in words; empty when a browser can be started and has a font to write with."""
+    missing = [f"{command} is not on the path" for command in BROWSER_COMMANDS if shutil.which(command) is None]
+    return missing if _has_font() else [*missing, f"there is no font in {FONTS}"]
+
+
+def _has_font() -> bool:
+    return any(FONTS.rglob("*.[to]tf"))
+
+
 def in_ci() -> bool:
     """Whether a missing part is a failure (CI=true) or a named skip (a laptop)."""
     return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def _packages_to_install() -> list[str]:
-    wanted = RUN_COMMANDS | PROMETHEUS_COMMANDS
+    wanted = RUN_COMMANDS | PROMETHEUS_COMMANDS | BROWSER_COMMANDS
     if not jars_folder().is_dir():
         wanted |= FETCH_COMMANDS
-    return sorted({package for command, package in wanted.items() if shutil.which(command) is None})
+    fonts = set() if _has_font() else {FONT_PACKAGE}
+    return sorted(fonts | {package for command, package in wanted.items() if shutil.which(command) is None})
 
 
 def _install_packages(packages: list[str]) -> bool:
@@ -70,8 +84,9 @@ def _install_packages(packages: list[str]) -> bool:
         for line in lines:
             print("  sudo " + " ".join(line))
         print(
-            "  (elsewhere than on Debian: Java 17 or newer, Maven 3, openssl, Prometheus 2.42 or newer, Alertmanager)"
+            "  (elsewhere than on Debian: Java 17 or newer, Maven 3, openssl, Prometheus 2.42 or newer, Alertmanager,"
         )
+        print("  Chromium with a font)")
         return False
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_services():
@@ -125,7 +140,7 @@ def install() -> bool:
 
 
 def main() -> int:
-    complete = install() and not missing_kafka_parts() and not missing_prometheus_parts()
+    complete = install() and not [*missing_kafka_parts(), *missing_prometheus_parts(), *missing_browser_parts()]
     if not complete and not in_ci():
         print("Going on without: the tests that need what is missing will be skipped by name.")
         return 0

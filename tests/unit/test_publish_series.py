@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,11 @@ from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, documen
 
 CREDIT = ModelKey("credit", "1")
 EVENTS = Partition("events", 0)
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+Sample = tuple[str, frozenset[tuple[str, str]]]
+Samples = dict[Sample, float]
+GOLDEN = Path(__file__).with_name("metrics.golden.txt")
+SMALLEST = "driftd_smallest_detectable_effect_ratio"
+FIGURES = {f"driftd_finding_{of}" for of in ("value", "threshold", "effect_ratio", "p_value", "samples")}
 
 #: the names others rely on, with their labels
 PROMISED = {
@@ -37,6 +43,13 @@ PROMISED = {
     "driftd_lag_records": "topic partition",
     "driftd_checkpoint_timestamp_seconds": "",
     "driftd_restored": "",
+    "driftd_series_dropped": "",
+    "driftd_finding_value": "model version subject cause segment",
+    "driftd_drift_distance_ratio": "model version feature distance",
+    "driftd_feature_bin_events_total": "model version feature bin",
+    "driftd_reference_bin_ratio": "model version feature bin",
+    "driftd_smallest_detectable_effect_ratio": "model version feature",
+    "driftd_performance_ratio": "model version metric basis segment",
 }
 
 
@@ -265,3 +278,40 @@ def test_the_figures_of_a_column_are_shown_and_what_is_not_known_is_absent() -> 
 def test_two_columns_of_one_name_do_not_break_the_scrape() -> None:
     text = render(Board(restored=True, models=(ModelView(CREDIT, columns=(AGE, AGE)),)))
     assert text.count(b"driftd_smallest_detectable_effect_ratio{") == 1
+
+
+@pytest.mark.parametrize("room", range(45))
+def test_over_the_limit_whole_groups_go_in_their_order_and_the_rest_is_untouched(room: int) -> None:
+    quiet = replace(AGE, name="PAY_0")
+    board = full_board()
+    board = replace(board, models=(replace(board.models[0], columns=(AGE, quiet)),))
+    everything = read(render(board))
+    shown = read(render(board, len(everything) - room))
+    bins = {at for at in everything if "_bin_" in at[0]}
+    distances = {at for at in everything if at[0] in ("driftd_drift_distance_ratio", SMALLEST)}
+    figures = {at for at in everything if at[0] in FIGURES and ("subject", "PAY_0") in at[1]}
+    groups = [bins, distances, figures]
+    assert all(groups)
+    gone = set[Sample]()
+    for group in groups:
+        if len(gone) >= room:
+            break
+        gone |= group
+    assert everything.keys() - shown.keys() == gone
+    assert values(shown, "driftd_series_dropped") == [len(gone)]
+    rest = shown.keys() - {("driftd_series_dropped", frozenset())}
+    assert all(shown[at] == everything[at] for at in rest)
+
+
+def golden() -> str:
+    """The page of the full board; what depends on this machine is left out."""
+    return re.sub(r"(driftd_build_info)\{.*\}", r"\1{}", render(full_board()).decode())
+
+
+def test_the_page_is_the_one_that_was_looked_at() -> None:
+    """A change of the page is a change of an interface: look at the difference, then write the file anew."""
+    assert golden() == GOLDEN.read_text(), f"if it is meant: python -m {__name__} > {GOLDEN.name}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(golden())

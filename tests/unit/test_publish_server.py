@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import http.client
 import io
 import logging
@@ -29,7 +31,7 @@ class Served:
     def __init__(self, timeout: float = 5.0) -> None:
         self.clock = ManualClock()
         self.showcase = Showcase(self.clock)
-        self.server = Server(self.showcase, "127.0.0.1", 0, live_seconds=60.0, timeout=timeout)
+        self.server = Server(self.showcase, "127.0.0.1", 0, live_seconds=60.0, timeout=timeout, clock=self.clock)
         self.server.start()
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, str, http.client.HTTPMessage]:
@@ -120,13 +122,38 @@ def test_readyz_names_what_is_missing_until_nothing_is(served: Served) -> None:
     assert served.ask("/readyz")[:2] == (503, "no broker answers ?\n")
 
 
-def test_the_index_leads_to_the_others_and_escapes_what_it_shows(served: Served) -> None:
+def test_the_status_page_leads_to_the_others_and_escapes_what_it_shows(served: Served) -> None:
     served.showcase.beat(assigned=True, restored=True, caught_up_once=True, trouble="<script>")
     status, text, headers = served.ask("/")
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert all(f'href="{path}"' in text for path in ("metrics", "livez", "readyz"))
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_the_status_page_may_load_nothing_but_its_own_style(served: Served) -> None:
+    _, text, headers = served.ask("/")
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["style-src"] == f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+    assert policy.keys() == {"default-src", "style-src", "img-src", "base-uri", "form-action", "frame-ancestors"}
+    assert policy["img-src"] == "data:"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_the_status_page_says_that_the_loop_stands_still_when_livez_does(served: Served) -> None:
+    served.showcase.beat(assigned=True, restored=True, caught_up_once=True)
+    assert "It reads and judges." in served.ask("/")[1]
+    served.clock.advance(61.0)
+    assert served.ask("/livez")[1].strip() in served.ask("/")[1]
+
+
+def test_the_status_page_tells_ages_by_the_servers_clock(served: Served) -> None:
+    served.showcase.show(Board(restored=True, checkpoint_us=0))
+    served.clock.advance(3_700.0)
+    assert "1 h 1 min ago" in served.ask("/")[1]
 
 
 def test_a_browsers_icon_is_nothing(served: Served) -> None:
@@ -149,7 +176,7 @@ def test_head_is_get_without_the_body(served: Served, path: str) -> None:
     status, text, headers = served.ask(path)
     headless = served.ask(path, "HEAD")
     assert headless[:2] == (status, "")
-    assert headless[2]["Content-Length"] == headers["Content-Length"] == str(len(text))
+    assert headless[2]["Content-Length"] == headers["Content-Length"] == str(len(text.encode()))
 
 
 @pytest.mark.parametrize("request_line", [b"GET /livez", b"\x16\x03\x01", b"GET / HTTP/2", b"", b"A B C D"])

@@ -43,6 +43,7 @@ def test_the_defaults_are_those_of_the_interface() -> None:
         "events_per_record": 10_000,
         "features": 1_000,
         "versions": 20,
+        "series": 10_000,
     }
 
 

@@ -1,0 +1,50 @@
+"""A column's reference and live shares as one small drawing: an area for the reference, a line for live.
+
+Heights are whole steps of the larger share of both, so that two drawings of one column share their scale. The style
+of the page draws them larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+#: the drawing's own units
+WIDTH: Final = 90
+HEIGHT: Final = 20
+
+
+def drawing(reference: Sequence[int], live: Sequence[int]) -> str:
+    """An SVG with one path for each series that has counts; "" when none has."""
+    bins = max(len(reference), len(live))
+    merged = -(-bins // WIDTH)  # more bins than units: neighbours become one
+    shares = [_shares(series, merged) for series in (reference, live)]
+    top = max((share for series in shares for share in series), default=0.0)
+    if top == 0:
+        return ""
+    step = WIDTH // -(-bins // merged)
+    area, line = (_steps(series, step, top) for series in shares)
+    label = "live against reference" if area and line else "reference alone" if area else "live alone"
+    paths = (f'<path d="{area}V{HEIGHT}H0z"/>' if area else "") + (f'<path d="{line}"/>' if line else "")
+    only = ' class="only"' if not area else ""
+    return f'<svg role="img" aria-label="{label}"{only}>{paths}</svg>'
+
+
+def _shares(counts: Sequence[int], merged: int) -> list[float]:
+    total = sum(counts)
+    return [sum(counts[at : at + merged]) / total for at in range(0, len(counts), merged)] if total else []
+
+
+def _steps(shares: Sequence[float], step: int, top: float) -> str:
+    """A path from the left along the top of every bin; "" without shares."""
+    if not shares:
+        return ""
+    tops = [HEIGHT - _height(share / top) for share in shares]
+    moves = [f"v{after - before}" if after != before else "" for before, after in pairwise(tops)]
+    return f"M0 {tops[0]}h{step}" + "".join(f"{move}h{step}" for move in moves)
+
+
+def _height(part: float) -> int:
+    """Whole units; what occurs at all stands above the ground."""
+    return max(1, round(part * HEIGHT)) if part > 0 else 0

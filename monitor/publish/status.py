@@ -1,0 +1,179 @@
+"""The page for people at `/`: is the monitor itself well, what is open and since when, and how every model stands.
+
+Rendered here as a whole, without a script; a browser asks for it anew every 15 seconds. Everything that came from
+outside (names, categories, details) is escaped, and what is not known is said to be so and never drawn as zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from monitor.findings import PAGE, SEVERITY_RANK, TICKET
+from monitor.publish.board import Board, Figures, FindingView, Health, IncidentView, ModelView
+from monitor.publish.model_cards import FINE, UNKNOWN, badge, models_section, states_of
+from monitor.publish.style import ICON, STYLE
+from monitor.publish.wording import aged, ago, many, moment, name, number, probability, since, text
+
+REFRESH_SECONDS: Final = 15
+
+
+def status_page(board: Board, health: Health, silence: str, now_us: int) -> bytes:
+    """The whole page in UTF-8. `silence` is `Showcase.silence`'s: why the loop counts as stuck, "" when it does not."""
+    counts = _counts(board)
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width,initial-scale=1">',
+        f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}"><link rel="icon" href="{ICON}">',
+        f"<title>{_title(counts, health, silence)}</title><style>{STYLE}</style></head><body><main>",
+        f"<header><h1>driftd</h1><p>{_verdict(board, counts)}</p><nav>",
+        *(f'<a href="{path}">{path}</a>' for path in ("metrics", "livez", "readyz")),
+        f"</nav><small>as of {moment(now_us, seconds=True)}</small></header>",
+        *_monitor(board, health, silence, now_us),
+        *_incidents(board, now_us),
+        *models_section(board, now_us),
+        "</main></body></html>\n",
+    ]
+    return "".join(parts).encode("utf-8", "replace")
+
+
+def monitor_in_words(health: Health, silence: str) -> tuple[str, str, str]:
+    """How the process itself is: a state for the colour, the state's own word, the sentence. The worst comes first."""
+    if silence:
+        return PAGE, "stuck", f"It stands still: {silence}. All below is from before."
+    if health.trouble:
+        return TICKET, "in trouble", f"It cannot go on: {health.trouble}."
+    if not (health.assigned and health.restored):
+        return UNKNOWN, "restoring", f"It is starting: {', '.join(health.missing())}."
+    if not health.caught_up_once:
+        return UNKNOWN, "not caught up", "It reads, and has not reached the end of the topics since it began."
+    return FINE, "fine", "It reads and judges."
+
+
+def _counts(board: Board) -> dict[str, int]:
+    states = list(states_of(board).values())
+    open_ones = [incident.severity for incident in board.incidents if incident.severity]
+    return {PAGE: open_ones.count(PAGE), TICKET: open_ones.count(TICKET)} | {
+        state: states.count(state) for state in (FINE, UNKNOWN)
+    }
+
+
+def _title(counts: dict[str, int], health: Health, silence: str) -> str:
+    urgent = [many(counts[state], state) for state in (PAGE, TICKET) if counts[state]]
+    state, word, _ = monitor_in_words(health, silence)
+    if state in (PAGE, TICKET):
+        urgent.insert(0, f"monitor {word}")
+    return f"{', '.join(urgent) or 'status'} - driftd"
+
+
+def _verdict(board: Board, counts: dict[str, int]) -> str:
+    """All models in one line."""
+    words = [badge(state, many(counts[state], state)) for state in (PAGE, TICKET) if counts[state]]
+    words += [badge(FINE, f"{counts[FINE]:,} fine")] if counts[FINE] else []
+    words += [badge(UNKNOWN, f"{counts[UNKNOWN]:,} without a verdict yet")] if counts[UNKNOWN] else []
+    return f"{''.join(words)}<small>of {many(len(board.models), 'model')}</small>" if board.models else ""
+
+
+def _monitor(board: Board, health: Health, silence: str, now_us: int) -> Iterator[str]:
+    state, word, sentence = monitor_in_words(health, silence)
+    yield f'<section><h2>The monitor itself</h2><div class="card {state}">'
+    yield f"<p>{badge(state, word)} {text(sentence)}</p><dl>"
+    for term, fact in _monitor_facts(board, now_us):
+        yield f"<div><dt>{term}<dd>{fact}</div>"
+    yield "</dl></div></section>"
+
+
+def _monitor_facts(board: Board, now_us: int) -> Iterator[tuple[str, str]]:
+    yield "Lag", _lag(board)
+    if board.watermarks:
+        slowest = min(board.watermarks, key=lambda partition: board.watermarks[partition])
+        newest = max(board.watermarks.values())
+        yield "Newest event", aged(newest, now_us)
+        if len(board.watermarks) > 1:
+            yield "Furthest behind", f"{ago(board.watermarks[slowest], now_us)} <small>{name(str(slowest))}</small>"
+    else:
+        yield "Newest event", "none seen yet"
+    saved = board.checkpoint_us
+    yield "Last checkpoint", "none since it began" if saved is None else aged(saved, now_us)
+    if gone := sum(board.retention_gaps.values()):
+        yield "Lost to retention", f"{many(gone, 'record')} <small>gone before they were read</small>"
+    if board.dead_letters:
+        yield "Rejected since it began", many(board.dead_letters, "record")
+
+
+def _lag(board: Board) -> str:
+    if not board.lags:
+        return "not known yet"
+    total = sum(board.lags.values())
+    worst = max(board.lags, key=lambda partition: board.lags[partition])
+    most = f", most in {name(str(worst))}: {board.lags[worst]:,}" if total and len(board.lags) > 1 else ""
+    return f"{many(total, 'record')} <small>in {many(len(board.lags), 'partition')}{most}</small>"
+
+
+def _incidents(board: Board, now_us: int) -> Iterator[str]:
+    opened = [incident for incident in board.incidents if incident.severity]
+    yield "<section><h2>Open incidents</h2>"
+    if not opened:
+        judged = FINE in states_of(board).values()
+        yield "<p>None.</p>" if judged else "<p>None; no model was judged yet.</p>"
+    order = sorted(opened, key=lambda one: (-SEVERITY_RANK.get(one.severity, 0), one.since_us or 0))
+    places = {model.key: at for at, model in enumerate(board.models)}
+    for incident in order:
+        at = places.get(incident.key)
+        yield from _incident(board, incident, None if at is None else (at, board.models[at]), now_us)
+    yield "</section>"
+
+
+def _incident(board: Board, incident: IncidentView, place: tuple[int, ModelView] | None, now_us: int) -> Iterator[str]:
+    model = None if place is None else place[1]
+    found = [view for view in board.findings if view.key == incident.key]
+    found.sort(key=lambda view: (-SEVERITY_RANK.get(view.severity, 0), -_over(_figures(model, view))))
+    yield f'<section class="card {text(incident.severity)}"><h3>{badge(incident.severity)} '
+    yield f"{name(str(incident.key))}{': ' + _summary(found) if found else ''}</h3>"
+    where = "" if place is None else f' · <a href="#m{place[0]}">its figures</a>'
+    yield f"<p>{since(incident.since_us, now_us)}{_runbook(model)}{where}</p><ol>"
+    for at, view in enumerate(found):
+        yield f"<li><p><b>{name(view.finding.subject)}</b> {text(view.finding.cause)}"
+        yield f" <small>{_tags(view)}, {since(view.since_us, now_us)}</small></p>"
+        yield f"<p>{text(view.headline)}</p>" if at else ""
+        yield f"<p>{text(view.detail)}</p><p class=soft>{_how_sure(_figures(model, view))}</p>"
+    yield "</ol></section>"
+
+
+def _summary(found: Sequence[FindingView]) -> str:
+    """What moved: the worst finding's words, as the alert says them."""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return text(found[0].headline) + more
+
+
+def _tags(view: FindingView) -> str:
+    rest = [view.severity, view.finding.figure, view.finding.segment]
+    return ", ".join(name(word) for word in rest if word)
+
+
+def _runbook(model: ModelView | None) -> str:
+    """A link only where it leads to the web; anything else is shown as it is written."""
+    if model is None or not model.runbook:
+        return ""
+    if not model.runbook.lower().startswith(("http://", "https://")):
+        return f" · runbook: {name(model.runbook)}"
+    return f' · <a href="{text(model.runbook, 2_000)}" rel="noreferrer noopener">runbook</a>'
+
+
+def _figures(model: ModelView | None, view: FindingView) -> Figures | None:
+    columns = () if model is None else model.columns
+    named = (column for column in columns if column.name == view.finding.subject)
+    return next((one for column in named for one in column.figures if one.cause == view.finding.cause), None)
+
+
+def _over(figures: Figures | None) -> float:
+    return 0.0 if figures is None or figures.over != figures.over else figures.over
+
+
+def _how_sure(figures: Figures | None) -> str:
+    if figures is None:
+        return "Figures: in the alert, not on this page."
+    against = f" against {number(figures.threshold)}" if figures.threshold == figures.threshold else ""
+    evidence = f"{probability(figures.p)}; statistic {number(figures.value)}{against}"
+    size = f"effect {number(figures.effect)}; {many(figures.samples, 'event')}"
+    return f"Newest look: {evidence}, {number(figures.over)} times its threshold; {size}."

@@ -1,0 +1,89 @@
+"""Text for people in HTML: escaped names, times in UTC, ages, shares and numbers that say when nothing is known."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from typing import Final
+
+from monitor.clock import DAY_US, HOUR_US, SECOND_US, rfc3339
+
+MINUTE_US: Final = 60 * SECOND_US
+#: what a name, and what a sentence may take of the page, in characters
+NAME_LIMIT: Final = 80
+SENTENCE_LIMIT: Final = 600
+#: controls, which HTML cannot hold, and marks that turn the direction of the text around them
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def text(words: str, limit: int = SENTENCE_LIMIT) -> str:
+    """Words from outside, for an element or a quoted attribute: cut at `limit`, escaped."""
+    cut = words if len(words) <= limit else words[: limit - 1] + "…"
+    return html.escape(_UNPRINTABLE.sub("\ufffd", cut))
+
+
+def name(words: str) -> str:
+    """A name from outside, in an element of its own: its direction of writing does not spill over."""
+    return f"<bdi>{text(words, NAME_LIMIT)}</bdi>"
+
+
+def moment(us: int, *, seconds: bool = False) -> str:
+    """A time in UTC, for machines to the second, for people to the minute unless they want `seconds`."""
+    stamp = rfc3339(us - us % SECOND_US)
+    return f'<time datetime="{stamp}">{stamp[:10]} {stamp[11 : 19 if seconds else 16]} UTC</time>'
+
+
+def span(us: int) -> str:
+    """A length of time in its two largest units: `3 h 5 min`."""
+    units = ((DAY_US, "d"), (HOUR_US, "h"), (MINUTE_US, "min"), (SECOND_US, "s"))
+    at = next((index for index, (width, _) in enumerate(units) if us >= width), len(units) - 1)
+    first, rest = divmod(us, units[at][0])
+    words = f"{first:,} {units[at][1]}"
+    if at + 1 < len(units) and (second := rest // units[at + 1][0]):
+        words += f" {second} {units[at + 1][1]}"
+    return words
+
+
+def ago(us: int, now_us: int) -> str:
+    """How long before now; a clock that is ahead of ours is said, not hidden."""
+    return f"{span(now_us - us)} ago" if now_us >= us else f"{span(us - now_us)} ahead of this clock"
+
+
+def since(us: int | None, now_us: int) -> str:
+    """`since <time>, 3 h ago`, or that the time is not known."""
+    return "since an unknown time" if us is None else f"since {moment(us)}, {ago(us, now_us)}"
+
+
+def aged(us: int, now_us: int) -> str:
+    """How long ago large, the time itself small."""
+    return f"{ago(us, now_us)} <small>{moment(us)}</small>"
+
+
+def share(value: float) -> str:
+    """A share as percent; little is never rounded to nothing, nor nearly all to all."""
+    if math.isnan(value):
+        return "not known"
+    percent = 100 * value
+    if 0 < percent < 0.01:
+        return "under 0.01 %"
+    if 99.9 < percent < 100:
+        return "over 99.9 %"
+    return f"{percent:.3g} %"
+
+
+def number(value: float) -> str:
+    """Three digits; the whole part is never shortened below a million."""
+    if math.isnan(value):
+        return "not known"
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def probability(p: float) -> str:
+    """`p = 3.1e-12`; what is too small for a float is said to be less."""
+    return "p < 1e-300" if 0 <= p < 1e-300 else f"p = {p:.2g}" if not math.isnan(p) else "p not known"
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """`1 page`, `2 pages`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

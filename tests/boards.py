@@ -1,0 +1,172 @@
+"""Boards to look at: models in every state, with as many features as wanted, and names that mean harm."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Final
+
+from monitor.clock import DAY_US, HOUR_US, SECOND_US
+from monitor.events import ModelKey, Partition
+from monitor.findings import FindingKey
+from monitor.publish.board import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
+
+NOW_US: Final = 1_795_000_000 * SECOND_US
+HOSTILE: Final = "<img src=x onerror=alert(1)>\"'&\u202e<script>alert(1)</script>"
+BINS: Final = ("to 3", *(f"{at} to {at + 2}" for at in range(3, 19, 2)), "above 19")
+
+
+def column(
+    name: str, over: float | None, seed: int = 0, bins: tuple[str, ...] = BINS, missing: float = 0.0
+) -> ColumnView:
+    """A column so far over its threshold; never judged when `over` is None."""
+    dice = random.Random(seed)
+    reference = tuple(900 + dice.randrange(200) for _ in bins)
+    shape = ColumnView(name, "feature", "numeric", bins, reference, (0,) * len(bins), (0,) * len(bins))
+    shape = replace(shape, facts=(("missing", 0.0, 0.0), ("unseen", 0.0, 0.0)))
+    if over is None:
+        return shape
+    live = tuple(round(100 * (1 + dice.uniform(-0.1, 0.1)) * (1 + 0.12 * over * at)) for at in range(len(bins)))
+    figures = [Figures("distribution", 31.9 * over, 31.9, 0.08 * over, 10 ** (-4.0 * over), sum(live), over)]
+    if missing:
+        figures.append(Figures("missing", missing, float("nan"), missing, 1e-9, sum(live), over / 2))
+    return replace(
+        shape,
+        live=live,
+        total=live,
+        facts=(("missing", 0.0, missing), ("unseen", 0.0, 0.0)),
+        figures=tuple(figures),
+        distances=(("psi", 0.04 * over), ("jensen_shannon", 0.1 * over)),
+        smallest_effect=0.031,
+    )
+
+
+def model(name: str, columns: tuple[ColumnView, ...], *, judged: bool = True, pages: int = 0) -> ModelView:
+    return ModelView(
+        ModelKey(name, "1"),
+        team="risk",
+        runbook="https://runbooks.example/drift",
+        reference="c0ffee",
+        expected_false_pages=0.21 if judged else 0.0,
+        pages=pages,
+        task="classification",
+        budget_pages=1.0,
+        budget_us=30 * DAY_US,
+        predictions=1_234_567 if judged else 12,
+        labels=45_678 if judged else 0,
+        judged_us=NOW_US - 720 * SECOND_US if judged else None,
+        columns=columns,
+        performance=(("accuracy", 0.934),) if judged else (),
+    )
+
+
+def busy_board() -> Board:
+    """A page, a ticket, a quiet model, one not judged yet; 25 features where it hurts; hostile names."""
+    loud = (column("AGE", 5.9, 1, missing=0.03), column("LIMIT_BAL", 1.4, 2), column("BILL_AMT1", 0.7, 3))
+    gone = replace(column("PAY_0", None, 4), facts=(("absent", 0.0, 1.0),), figures=(_absent(),))
+    quiet = tuple(column(f"PAY_AMT{at}", 0.3 / at, at) for at in range(1, 22))
+    credit = model("credit-default", (*quiet[:4], *loud, gone, *quiet[4:]), pages=1)
+    categories = column(f"class {HOSTILE}", 1.2, 5, (HOSTILE, "b", "(rare)"))
+    harm = model(f"fraud {HOSTILE}", (categories, column("amount", 0.2, 6)))
+    models = (
+        model("churn", tuple(column(f"f{at}", 0.02 * at, at) for at in range(8))),
+        model("newcomer", tuple(column(f"g{at}", None, at) for at in range(6)), judged=False),
+        harm,
+        credit,
+    )
+    return Board(
+        restored=True,
+        records={Partition("events", at): 1_000_000 for at in range(4)},
+        watermarks={Partition("events", at): NOW_US - (at * 40 + 3) * SECOND_US for at in range(4)},
+        lags={Partition("events", at): at * 127 for at in range(4)},
+        retention_gaps={Partition("events", 2): 42},
+        dead_letters=17,
+        checkpoint_us=NOW_US - 24 * SECOND_US,
+        models=models,
+        incidents=(
+            IncidentView(models[0].key),
+            IncidentView(models[1].key),
+            IncidentView(harm.key, "ticket", NOW_US - 26 * HOUR_US, "i1"),
+            IncidentView(credit.key, "page", NOW_US - 3 * HOUR_US, "i2"),
+        ),
+        findings=(*_findings(credit.key), _finding_of_harm(harm.key)),
+    )
+
+
+def _absent() -> Figures:
+    return Figures("absent", 1.0, float("nan"), 1.0, 0.0, 5_200, 40.0)
+
+
+def _findings(key: ModelKey) -> tuple[FindingView, ...]:
+    moved = FindingKey("AGE", "distribution")
+    words = "mean 35.49 -> 44.1; share above 41: 0.276 -> 0.553"
+    return (
+        FindingView(
+            key,
+            FindingKey("AGE", "missing"),
+            "ticket",
+            NOW_US - 2 * HOUR_US,
+            "AGE is missing in 3.0%",
+            "share missing: 0.0000 -> 0.0300",
+        ),
+        FindingView(
+            key,
+            moved,
+            "page",
+            NOW_US - 3 * HOUR_US,
+            "AGE moved up by 0.93 sd (cut-point distance 0.28, allowed 0.05)",
+            words,
+        ),
+        FindingView(
+            key,
+            FindingKey("PAY_0", "absent"),
+            "page",
+            NOW_US - HOUR_US,
+            "PAY_0 is gone",
+            "share absent: 0.0000 -> 1.0000",
+        ),
+        FindingView(
+            key,
+            FindingKey("LIMIT_BAL", "distribution"),
+            "ticket",
+            NOW_US - HOUR_US // 2,
+            "LIMIT_BAL moved down by 0.2 sd (cut-point distance 0.09)",
+            "mean 1.674e+05 -> 1.42e+05",
+        ),
+    )
+
+
+def _finding_of_harm(key: ModelKey) -> FindingView:
+    subject = FindingKey(f"class {HOSTILE}", "distribution")
+    headline = f"class {HOSTILE}: shares changed by up to 0.2"
+    return FindingView(key, subject, "ticket", NOW_US - 26 * HOUR_US, headline, f"share of {HOSTILE}: 0.333 -> 0.410")
+
+
+def wide_board(models: int, features: int) -> Board:
+    """So many judged models with so many features each; every model has an open ticket."""
+    views = tuple(
+        model(
+            f"model-{at}",
+            tuple(column(f"feature_{n}", 1.2 if n == 3 else 0.02 * n, 31 * at + n) for n in range(features)),
+        )
+        for at in range(models)
+    )
+    return Board(
+        restored=True,
+        lags={Partition("events", 0): 0},
+        watermarks={Partition("events", 0): NOW_US},
+        checkpoint_us=NOW_US,
+        models=views,
+        incidents=tuple(IncidentView(view.key, "ticket", NOW_US - HOUR_US) for view in views),
+        findings=tuple(
+            FindingView(
+                view.key,
+                FindingKey("feature_3", "distribution"),
+                "ticket",
+                NOW_US - HOUR_US,
+                "feature_3 moved up by 0.2 sd (cut-point distance 0.1)",
+                "mean 3.1 -> 4.2",
+            )
+            for view in views
+        ),
+    )

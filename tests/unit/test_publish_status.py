@@ -1,0 +1,372 @@
+"""The status page as text: what it says in which state, in which order, and that no name becomes markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.clock import FIRST_US, LAST_US, SECOND_US, ManualClock, parse_rfc3339
+from monitor.events import ModelKey, Partition
+from monitor.findings import FindingKey
+from monitor.publish.board import Board, ColumnView, Figures, FindingView, Health, IncidentView, Showcase
+from monitor.publish.drawing import HEIGHT, WIDTH, drawing
+from monitor.publish.status import status_page
+from monitor.publish.wording import ago, moment, number, probability, share, span
+from tests.boards import HOSTILE, NOW_US, busy_board, column, model, wide_board
+
+WELL: Final = Health(0.0, assigned=True, restored=True, caught_up_once=True)
+
+
+class Read(HTMLParser):
+    """The page's elements with their attributes' names, its words, and what stands folded."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, ...]] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words, self.folded = "", ""
+        self._depth, self._style = 0, False
+        self.feed(page.decode("utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, *(attribute for attribute, _ in attrs)))
+        self.attributes += [(attribute, value or "") for attribute, value in attrs]
+        self._depth += tag == "details"
+        self._style |= tag == "style"
+        self.words += "" if tag in {"b", "bdi", "time", "small", "span"} else "\n"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._depth -= tag == "details"
+        self._style &= tag != "style"
+
+    def handle_data(self, data: str) -> None:
+        if not self._style:
+            self.words += data
+            self.folded += data if self._depth else ""
+
+
+def read(board: Board, health: Health = WELL, silence: str = "", now_us: int = NOW_US) -> Read:
+    return Read(status_page(board, health, silence, now_us))
+
+
+def of_column(view: ColumnView, *findings: FindingView) -> Read:
+    return read(Board(restored=True, models=(model("m", (view,)),), findings=findings))
+
+
+def ordered(words: str, parts: Sequence[str]) -> bool:
+    places = [words.find(part) for part in parts]
+    return -1 not in places and places == sorted(places)
+
+
+# names are words and nothing else
+
+
+names = st.one_of(
+    st.sampled_from([HOSTILE, "</title><script>", "javascript:alert(1)", "]]>", "--><b>"]),
+    st.text("<>&\"'/ =a\u202e\0", min_size=1, max_size=90),
+    st.text(min_size=1, max_size=90),
+)
+
+
+def named(words: Sequence[str]) -> Board:
+    """A board with these seven words wherever a word from outside can stand."""
+    subject, version, category, detail, team, runbook, topic = words
+    view = replace(column(subject, 2.0), bins=(category,) * 10, facts=((detail, 0.0, 0.5),), role=team)
+    view = replace(view, distances=(("psi", 0.1),), figures=(*view.figures, Figures(category, 1, 1, 1, 0.1, 1, 1)))
+    key = ModelKey(subject, version)
+    watched = replace(model("m", (view,)), key=key, team=team, runbook="x" + runbook, performance=((detail, 0.5),))
+    finding = FindingKey(subject, category, team, topic)
+    partition = Partition(topic, 0)
+    return Board(
+        restored=True,
+        models=(watched,),
+        lags={partition: 1, Partition("b", 1): 0},
+        watermarks={partition: 1, Partition("b", 1): 2},
+        incidents=(IncidentView(key, "page", NOW_US, category),),
+        findings=(
+            FindingView(key, finding, "page", NOW_US, detail, category),
+            FindingView(key, finding, version, None, team, topic),
+        ),
+    )
+
+
+@given(st.lists(names, min_size=7, max_size=7), names)
+@settings(max_examples=150, deadline=None)
+def test_no_word_from_outside_becomes_an_element_or_an_attribute(words: list[str], trouble: str) -> None:
+    plain = read(named(["w"] * 7), replace(WELL, trouble="w"))
+    assert read(named(words), replace(WELL, trouble=trouble)).elements == plain.elements
+
+
+@given(st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=79).filter(str.strip))
+def test_a_printable_name_stands_on_the_page_as_it_is(word: str) -> None:
+    assert word in read(named([word] * 7)).words
+
+
+def test_a_word_from_outside_is_cut_at_a_limit_and_half_a_surrogate_does_no_harm() -> None:
+    page = read(named(["x" * 100_000, "\udc80", "\0", *["y" * 100_000] * 4]))
+    assert len(page.words) < 10_000
+    assert "x…" in page.words
+
+
+@pytest.mark.parametrize(
+    "runbook", ["javascript:alert(1)", "data:text/html,x", "//x.example", "page.html", " https://x", "https:x"]
+)
+def test_only_a_web_address_becomes_a_link(runbook: str) -> None:
+    watched = replace(model("m", ()), runbook=runbook)
+    page = read(Board(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page", NOW_US),)))
+    assert {value for attribute, value in page.attributes if attribute == "href"} & {runbook, runbook.strip()} == set()
+    assert f"runbook: {runbook}" in page.words
+
+
+def test_a_web_address_is_a_link_that_tells_nobody_where_it_was_found() -> None:
+    page = read(busy_board())
+    assert ("href", "https://runbooks.example/drift") in page.attributes
+    assert ("rel", "noreferrer noopener") in page.attributes
+
+
+def test_the_page_has_no_script_and_fetches_nothing() -> None:
+    page = read(busy_board())
+    assert not {tag for tag, *_ in page.elements} & {"script", "img", "iframe", "object", "form"}
+    assert not [
+        attribute for attribute, _ in page.attributes if attribute.startswith("on") or attribute in {"src", "style"}
+    ]
+
+
+def test_a_browser_asks_for_the_page_again_after_15_seconds() -> None:
+    assert [value for attribute, value in read(Board()).attributes if attribute == "content"][1:] == ["15"]
+
+
+# the monitor itself
+
+
+@pytest.mark.parametrize(
+    ("health", "silence", "said"),
+    [
+        (WELL, "", "✓ fine It reads and judges."),
+        (WELL, "the loop has not turned for 75 s", "■ stuck It stands still: the loop has not turned for 75 s."),
+        (replace(WELL, trouble="no broker"), "silent", "■ stuck It stands still: silent."),
+        (replace(WELL, trouble="no broker"), "", "▲ in trouble It cannot go on: no broker."),
+        (replace(WELL, caught_up_once=False), "", "? not caught up It reads, and has not reached the end"),
+        (replace(WELL, restored=False), "", "? restoring It is starting: the state is not restored."),
+        (Health(0.0), "", "? restoring It is starting: no partitions are assigned, the state is not restored, the end"),
+    ],
+)
+def test_the_monitors_own_state_is_said_in_words(health: Health, silence: str, said: str) -> None:
+    assert said in read(Board(restored=True), health, silence).words
+
+
+def test_a_loop_that_stands_still_is_said_by_the_showcases_own_measure() -> None:
+    clock = ManualClock()
+    showcase = Showcase(clock)
+    showcase.beat(assigned=True, restored=True, caught_up_once=True)
+    clock.advance(61)
+    page = read(busy_board(), showcase.health, showcase.silence(60))
+    assert "the loop has not turned for 61 s, the limit is 60 s. All below is from before." in page.words
+    assert "monitor stuck, 1 page, 1 ticket - driftd" in page.words, "a tab in the background says it too"
+
+
+def test_what_is_not_known_of_the_monitor_is_no_zero() -> None:
+    words = read(Board(), Health(0.0)).words
+    for said in ("Lag\nnot known yet", "Newest event\nnone seen yet", "Last checkpoint\nnone since it began"):
+        assert said in words
+    assert "Nothing is known of the models yet." in words
+    assert "None; no model was judged yet." in words
+    assert not re.search(r"\b0\b", words.split("The monitor itself")[1])
+
+
+def test_lag_watermark_and_checkpoint_are_said_with_the_partition_that_is_worst() -> None:
+    words = read(busy_board()).words
+    assert "Lag\n762 records in 4 partitions, most in events-3: 381" in words
+    assert "Newest event\n3 s ago" in words
+    assert "Furthest behind\n2 min 3 s ago events-3" in words
+    assert "Last checkpoint\n24 s ago" in words
+    assert "42 records gone before they were read" in words
+    assert "Rejected since it began\n17 records" in words
+
+
+# incidents
+
+
+def test_pages_come_before_tickets_and_the_worst_finding_gives_the_summary() -> None:
+    words = read(busy_board()).words
+    assert ordered(words, ["■ page credit-default/1: PAY_0 is gone (and 3 more)", "▲ ticket fraud", "\nModels"])
+
+
+def test_every_open_finding_stands_with_its_own_beginning_its_words_and_its_evidence() -> None:
+    board = busy_board()
+    words = read(board).words
+    for view in board.findings:
+        shown = view.detail.replace("\u202e", "\ufffd")
+        assert shown in words
+        assert view.since_us is not None
+        assert f", since {plain_time(view.since_us)}, {ago(view.since_us, NOW_US)}" in words
+    assert "p = 2.5e-24; statistic 188 against 31.9, 5.9 times its threshold; effect 0.472; " in words
+    assert "p < 1e-300; statistic 1, 40 times its threshold; effect 1; 5,200 events" in words
+
+
+def plain_time(us: int) -> str:
+    return re.sub("<[^>]*>", "", moment(us))
+
+
+def test_a_finding_without_figures_on_the_board_says_so() -> None:
+    watched = model("m", ())
+    found = FindingView(watched.key, FindingKey("label", "performance", figure="error_rate"), "page", None, "h", "d")
+    board = Board(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page"),), findings=(found,))
+    words = read(board).words
+    assert "label performance page, error_rate, since an unknown time" in words
+    assert "Figures: in the alert, not on this page." in words
+
+
+def test_an_incident_of_a_model_that_is_not_on_the_board_is_shown() -> None:
+    board = Board(restored=True, incidents=(IncidentView(ModelKey("gone", "2"), "page", NOW_US),))
+    assert "■ page gone/2" in read(board).words
+
+
+# models and their features
+
+
+def test_models_are_pages_then_tickets_then_unknown_then_fine() -> None:
+    models = read(busy_board()).words.split("\nModels")[1]
+    assert ordered(
+        models, ["■ page credit-default/1", "▲ ticket fraud", "? not judged yet newcomer/1", "✓ fine churn/1"]
+    )
+
+
+def test_a_model_says_its_counts_its_promise_and_its_figures() -> None:
+    words = read(busy_board()).words
+    assert "Predictions\n1,234,567 45,678 labels" in words
+    assert "Pages\n1 sent 0.21 false ones expected so far, budget: 1 in 30 d" in words
+    assert "accuracy\n93.4 %" in words
+    assert "Judged up to\n12 min ago" in words
+    assert "Judged up to\nnot yet" in words
+
+
+def test_a_model_that_no_window_was_looked_at_of_is_not_called_fine() -> None:
+    started = model("m", (column("AGE", None),))
+    words = read(Board(restored=True, models=(started,))).words
+    assert "? no look since the start m/1" in words
+    assert "None; no model was judged yet." in words
+    assert "? 1 without a verdict yet" in words
+    assert "✓ fine m/1" in read(Board(restored=True, models=(model("m", (column("AGE", 0.1),)),))).words
+
+
+def test_events_that_are_never_judged_are_said() -> None:
+    watched = model("m", ())
+    words = read(Board(restored=True, models=(watched,), unjudged={watched.key: 7})).words
+    assert "Accepted, never to be judged\n7 events" in words
+
+
+@given(st.lists(st.floats(0, 50), min_size=2, max_size=8, unique_by=lambda over: f"{over:.2g}"))
+@settings(max_examples=40, deadline=None)
+def test_features_stand_by_trouble_and_only_quiet_ones_are_folded(overs: list[float]) -> None:
+    views = tuple(column(f"feature-{at}-", over, at) for at, over in enumerate(overs))
+    page = read(Board(restored=True, models=(model("m", views),)))
+    by_trouble = sorted(range(len(overs)), key=lambda at: -overs[at])
+    assert ordered(page.words, [f"feature-{at}-" for at in by_trouble])
+    assert {at for at in by_trouble if f"feature-{at}-" in page.folded} == {at for at in by_trouble if overs[at] < 0.5}
+
+
+def test_a_feature_with_an_open_finding_is_not_folded_though_it_is_quiet_now() -> None:
+    found = FindingView(model("m", ()).key, FindingKey("AGE", "distribution"), "page", NOW_US, "h", "d")
+    assert "AGE" not in of_column(column("AGE", 0.1), found).folded
+    assert "AGE" in of_column(column("AGE", 0.1)).folded
+
+
+def test_facts_that_changed_are_said_and_others_are_not() -> None:
+    words = of_column(column("AGE", 2.0, missing=0.03)).words
+    assert "missing 0 % → 3 %" in words
+    assert "unseen" not in words
+
+
+def test_a_figure_that_is_no_number_counts_as_not_judged() -> None:
+    view = replace(column("AGE", 1.0), figures=(Figures("distribution", 1, 1, 1, 1, 1, float("nan")),))
+    assert "1 feature without a verdict yet" in of_column(view).words
+
+
+def test_without_live_counts_nothing_yet_is_said_and_no_line_is_drawn() -> None:
+    page = of_column(replace(column("AGE", None), facts=(("missing", 0.2, 0.0),)))
+    assert "1 feature without a verdict yet" in page.words
+    assert "nothing yet; missing 20 % → nothing yet" in page.words
+    assert ("aria-label", "reference alone") in page.attributes
+    lines = [value for attribute, value in page.attributes if attribute == "d"]
+    assert sum(value.endswith("z") for value in lines) == len(lines) - 1, "the only line is the key's"
+
+
+def test_a_column_that_is_gone_is_not_taken_for_one_that_has_not_begun() -> None:
+    words = of_column(replace(column("AGE", None), facts=(("absent", 0.0, 1.0),))).words
+    assert "no live values; absent 0 % → 100 %" in words
+    assert "nothing yet" not in words
+
+
+def test_many_features_and_models_stay_small() -> None:
+    assert len(status_page(wide_board(20, 25), WELL, "", NOW_US)) < 150_000
+
+
+def test_more_quiet_features_than_there_is_room_for_are_counted() -> None:
+    page = read(Board(restored=True, models=(model("m", tuple(column(f"f{at}-", 0.01, at) for at in range(1_005))),)))
+    assert "1,005 quiet features" in page.words
+    assert "and 5 more, for which there is no room here" in page.words
+
+
+# the drawing
+
+
+heights = st.lists(st.integers(0, 10**12), max_size=200)
+
+
+@given(heights, heights)
+def test_a_drawing_has_one_path_for_each_series_with_counts_and_stays_in_its_frame(
+    reference: list[int], live: list[int]
+) -> None:
+    paths = re.findall(r' d="([^"]*)"', drawing(reference, live))
+    assert len(paths) == (sum(reference) > 0) + (sum(live) > 0)
+    for path in paths:
+        x, y, seen = 0, 0, []
+        for command, value in re.findall(r"([Mhv])(?:0 )?(-?\d+)", path.split("V")[0]):
+            x, y = (x + int(value), y) if command == "h" else (x, int(value) if command == "M" else y + int(value))
+            seen.append(y)
+        assert 0 < x <= WIDTH
+        assert 0 <= min(seen) <= max(seen) <= HEIGHT
+
+
+def test_a_drawing_is_to_scale_and_shows_what_is_small() -> None:
+    svg = drawing([50, 50], [100, 0])
+    assert f'd="M0 {HEIGHT // 2}h45h45V{HEIGHT}H0z"' in svg
+    assert f'd="M0 0h45v{HEIGHT}h45"' in svg
+    assert f'd="M0 0h45v{HEIGHT - 1}h45"' in drawing([], [10_000, 1])
+
+
+# numbers and times in words
+
+
+@given(st.integers(FIRST_US, LAST_US))
+def test_a_time_is_the_same_for_people_and_machines(us: int) -> None:
+    stamp = re.search(r'datetime="([^"]*)">(.*) UTC<', moment(us, seconds=True))
+    assert stamp is not None
+    assert parse_rfc3339(stamp[1]) == us - us % SECOND_US
+    assert stamp[2] == stamp[1][:10] + " " + stamp[1][11:19]
+
+
+@given(st.floats(0, 1))
+def test_a_share_is_nothing_or_all_only_when_it_is(value: float) -> None:
+    assert (share(value) == "0 %") == (value == 0)
+    assert (share(value) == "100 %") == (value == 1)
+
+
+def test_words_for_numbers() -> None:
+    assert [number(v) for v in (0.1234, 12.34, 31_900.4, 2e7, float("inf"), float("nan"))] == [
+        "0.123", "12.3", "31,900", "2e+07", "inf", "not known",
+    ]  # fmt: skip
+    assert [probability(p) for p in (0.0, 0.031, float("nan"))] == ["p < 1e-300", "p = 0.031", "p not known"]
+    assert [span(s * SECOND_US) for s in (0, 59, 60, 3_661, 90_061, 86_400)] == [
+        "0 s", "59 s", "1 min", "1 h 1 min", "1 d 1 h", "1 d",
+    ]  # fmt: skip
+    assert ago(NOW_US + 5 * SECOND_US, NOW_US) == "5 s ahead of this clock"
