@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.binning import Binning
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, TYPE_VALUE, Group, Shape
 from monitor.events import canonical
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
@@ -63,7 +64,9 @@ class Kernel:
         self._numeric_at = np.array([at for at, _ in self._numeric], np.int64)
         self._numeric_arrays = _NumericArrays.of([c for _, c in self._numeric])
         self._score = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == SCORE])
+        self._score_arrays = _NumericArrays.of([] if self._score is None else [self._score[1]])
         self._prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
+        self._prediction_arrays = _NumericArrays.of([] if self._prediction is None else [self._prediction[1]])
         self._prediction_codes = category_codes(self._prediction[1].bins) if self._prediction else {}
         self._classifies = reference.task in {"binary", "multiclass"}
         self._classes = {reference.positive, "0", "1"}
@@ -86,9 +89,7 @@ class Kernel:
         if self._score is not None:
             score = group.score[rows.picked][None]
             absent_score = np.where(np.isnan(score), np.array(ABSENT_BITS, np.uint64).view(np.float64), score)
-            block.numeric(
-                np.array([self._score[0]]), _NumericArrays.of([self._score[1]]), absent_score, rows, rows.is_prediction
-            )
+            block.numeric(np.array([self._score[0]]), self._score_arrays, absent_score, rows, rows.is_prediction)
         if self._prediction is not None:
             self._count_prediction(block, group, rows)
         tallies = block.tallies(rows)
@@ -99,7 +100,7 @@ class Kernel:
     def _category_codes(
         self, raw: list[object], codes: dict[str | float, int], picked: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        values = raw if len(picked) == len(raw) and _is_all(picked, len(raw)) else [raw[i] for i in picked]
+        values = _picked(raw, picked)
         try:
             return np.fromiter(map(codes.__getitem__, values), np.int64, len(values))  # type: ignore[arg-type]  # a mark is no key of it: KeyError
         except KeyError:
@@ -116,14 +117,14 @@ class Kernel:
 
     def _count_prediction(self, block: _Block, group: Group, rows: Rows) -> None:
         at, column = self._prediction or (0, self.columns[0])
-        values = [group.prediction[i] for i in rows.picked]
+        values = _picked(group.prediction, rows.picked)
         if column.bins.kind != NUMERIC:
             wanted: list[object] = [ABSENT_VALUE if value is None else value for value in values]
             codes = self._category_codes(wanted, self._prediction_codes, np.arange(len(wanted)))
             block.codes(at, codes, rows, rows.is_prediction)
             return
         numbers = np.array([_number_bits(value) for value in values], np.uint64).view(np.float64)
-        block.numeric(np.array([at]), _NumericArrays.of([column]), numbers[None], rows, rows.is_prediction)
+        block.numeric(np.array([at]), self._prediction_arrays, numbers[None], rows, rows.is_prediction)
 
     def _count_labels(self, tallies: list[Tally], group: Group, rows: Rows) -> None:
         for row, slot in zip(rows.picked.tolist(), rows.slots.tolist(), strict=True):
@@ -154,6 +155,10 @@ def _is_all(picked: NDArray[np.int64], rows: int) -> bool:
     return len(picked) == rows and bool((picked[:-1] < picked[1:]).all())
 
 
+def _picked(values: list[object], picked: NDArray[np.int64]) -> list[object]:
+    return values if _is_all(picked, len(values)) else [values[i] for i in picked.tolist()]
+
+
 def _number_bits(value: object) -> int:
     """A predicted number as the bits of a cell; text and booleans are of the wrong type."""
     if value is None:
@@ -167,7 +172,7 @@ def _number_bits(value: object) -> int:
 class _NumericArrays:
     """What counting numeric columns needs of them, as arrays (columns, 1)."""
 
-    edges: list[Floats]
+    binning: Binning
     low: Floats
     high: Floats
     center: Floats
@@ -178,10 +183,11 @@ class _NumericArrays:
         def column(values: list[float]) -> Floats:
             return np.array(values, np.float64)[:, None]
 
+        low, high = column([c.bins.low for c in columns]), column([c.bins.high for c in columns])
         return cls(
-            [np.array(c.bins.edges, np.float64) for c in columns],
-            column([c.bins.low for c in columns]),
-            column([c.bins.high for c in columns]),
+            Binning([np.array(c.bins.edges, np.float64) for c in columns], low, high),
+            low,
+            high,
             column([c.center for c in columns]),
             column([c.scale for c in columns]),
         )
@@ -200,39 +206,62 @@ class _Block:
 
     def codes(self, at: int, codes: Ints, rows: Rows, counted: NDArray[np.bool_]) -> None:
         """Count one column's codes (n,) where `counted`."""
-        self._add_counts((rows.slots * self._columns + at) * self._slots + codes, counted)
+        flat = (rows.slots * self._columns + at) * self._slots + codes
+        self._add_flat(flat if counted.all() else flat[counted])
 
     def numeric(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows, counted: NDArray[np.bool_]) -> None:
         """Count numeric columns `at` (F,) with `values` (F, n) where `counted` (n,)."""
-        codes = np.empty(values.shape, np.int64)
-        for row, edges in enumerate(arrays.edges):
-            codes[row] = edges.searchsorted(values[row])
-        absent = np.isnan(values)
+        inside = (values >= arrays.low) & (values <= arrays.high)
+        usual = bool(inside.all() and counted.all())
+        lowest = highest = usable = values
+        if not usual:
+            usable = np.where(inside & counted, values, arrays.center)
+        codes = arrays.binning.codes(usable)
+        if not usual:
+            absent = np.isnan(values)
+            self._count_odd(at, codes, values, absent, ~(inside | absent), rows, counted)
+            hidden = absent | ~counted
+            lowest, highest = np.where(hidden, np.inf, values), np.where(hidden, -np.inf, values)
+        codes += at[:, None] * self._slots
+        codes += rows.slots * (self._columns * self._slots)
+        self._add_flat(codes if usual else codes[:, counted])
+        self._sum(at, arrays, usable, rows)
+        # + 0.0: of two zeros the one without a sign, whatever their order
+        self.lows[:, at] = np.minimum.reduceat(lowest, rows.starts, axis=1).T + 0.0
+        self.highs[:, at] = np.maximum.reduceat(highest, rows.starts, axis=1).T + 0.0
+
+    def _count_odd(
+        self,
+        at: Ints,
+        codes: Ints,
+        values: Floats,
+        absent: NDArray[np.bool_],
+        outside: NDArray[np.bool_],
+        rows: Rows,
+        counted: NDArray[np.bool_],
+    ) -> None:
+        """Facts in the place of bins, for values that are none or outside."""
         if absent.any():
-            bits = values.view(np.uint64)
+            bits = values[absent].view(np.uint64)
             facts = np.where(bits == ABSENT_BITS, ABSENT, np.where(bits == TYPE_BITS, TYPE, MISSING))
-            codes = np.where(absent, self._width + facts, codes)
-        outside = (values < arrays.low) | (values > arrays.high)
+            codes[absent] = self._width + facts
         if outside.any():
             codes[outside] = self._width + OUTSIDE
             self._sum_outside(at, np.where(outside & counted, values, np.nan), rows)
-        self._add_counts((rows.slots * self._columns + at[:, None]) * self._slots + codes, counted)
-        inside = ~(absent | outside) & counted
-        self._sum_inside(at, arrays, values, inside, rows)
-        self.lows[:, at] = np.fmin.reduceat(np.where(absent | ~counted, np.inf, values) + 0.0, rows.starts, axis=1).T
-        self.highs[:, at] = np.fmax.reduceat(np.where(absent | ~counted, -np.inf, values) + 0.0, rows.starts, axis=1).T
 
-    def _add_counts(self, flat: Ints, counted: NDArray[np.bool_]) -> None:
-        chosen = flat if counted.all() else flat[..., counted]
-        self.counts += np.bincount(chosen.ravel(), minlength=len(self.counts))
+    def _add_flat(self, flat: Ints) -> None:
+        self.counts += np.bincount(flat.ravel(), minlength=len(self.counts))
 
-    def _sum_inside(
-        self, at: Ints, arrays: _NumericArrays, values: Floats, inside: NDArray[np.bool_], rows: Rows
-    ) -> None:
-        z = np.clip((np.where(inside, values, arrays.center) - arrays.center) / arrays.scale, -CLIP_SD, CLIP_SD)
-        self.sums[:, at, SUM] = np.add.reduceat(np.rint(z * UNIT).astype(np.int64), rows.starts, axis=1).T
-        squares = np.rint(z * z * SQUARE_UNIT).astype(np.int64)
-        self.sums[:, at, SQUARES] = np.add.reduceat(squares, rows.starts, axis=1).T
+    def _sum(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows) -> None:
+        """Sums of standardised values and their squares, in place: the arrays are the largest of the whole path."""
+        z = values - arrays.center
+        z /= arrays.scale
+        np.clip(z, -CLIP_SD, CLIP_SD, out=z)
+        fixed = z * UNIT
+        self.sums[:, at, SUM] = np.add.reduceat(np.rint(fixed, out=fixed).astype(np.int64), rows.starts, axis=1).T
+        z *= z
+        z *= SQUARE_UNIT
+        self.sums[:, at, SQUARES] = np.add.reduceat(np.rint(z, out=z).astype(np.int64), rows.starts, axis=1).T
 
     def _sum_outside(self, at: Ints, values: Floats, rows: Rows) -> None:
         """`values` are NaN but where they are outside."""

@@ -25,6 +25,7 @@ _NUMBERS: Final = frozenset({float, type(None)})
 _CATEGORIES: Final = frozenset({str, float, bool, type(None), type(TYPE_VALUE)})
 
 
+_DIGEST: Final = xxhash.xxh3_64_intdigest
 _T = TypeVar("_T", bound=np.generic)
 
 
@@ -51,15 +52,16 @@ class Gathering:
     def add(self, rows: Sequence[AnyRow], columns: Columns, ts: NDArray[np.int64], offset: NDArray[np.int64]) -> None:
         """Take rows, their columns, times in microseconds and offsets, all of the same length and valid."""
         kind = _kinds(rows, columns)
-        key = self._key_indices(columns)
+        one = columns.of_one_version()
+        key = self._key_indices(columns, one)
         self._kind.append(kind)
         self._key.append(key)
         self._ts.append(ts)
         self._offset.append(offset)
-        self._id_key.append(_id_keys(columns))
+        self._id_key.append(_id_keys_of_one(columns) if one else _id_keys(columns))
         first = self._count
         self._count += len(rows)
-        if not kind.any() and (key[0] == key).all():
+        if one and not kind.any():
             builder = self._builder(int(key[0]))
             if builder is not None:
                 builder.add_columns(columns, kind, np.arange(first, self._count))
@@ -78,9 +80,9 @@ class Gathering:
                 if builder is not None:
                     builder.add_row(row, code, position)
 
-    def _key_indices(self, columns: Columns) -> NDArray[np.int32]:
+    def _key_indices(self, columns: Columns, one: bool) -> NDArray[np.int32]:
         count = len(columns.model)
-        if len(set(columns.model)) == 1 and len(set(columns.version)) == 1:
+        if one:
             return np.full(count, self._index_of((columns.model[0], columns.version[0])), np.int32)
         pairs = zip(columns.model, columns.version, strict=True)
         return np.fromiter(map(self._index_of, pairs), np.int32, count)
@@ -183,7 +185,7 @@ class _GroupBuilder:
             column: Sequence[object] = columns[field]
             if widened[field] and not _NUMBERS.issuperset(map(type, column)):
                 column = list(map(numeric_value, column))
-            block[place] = np.array(column, np.float64)
+            block[place] = _floats(column)
         self._numeric.append(block)
         for place, field in enumerate(self._decoder.categorical):
             column = columns[field]
@@ -206,6 +208,13 @@ class _GroupBuilder:
         )
 
 
+def _floats(column: Sequence[object]) -> NDArray[np.float64]:
+    try:
+        return np.fromiter(column, np.float64, len(column))  # None is a TypeError
+    except TypeError:
+        return np.array(column, np.float64)  # None becomes a NaN, for more time
+
+
 def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
     return np.concatenate(parts) if parts else np.empty(0, kind)
 
@@ -216,17 +225,26 @@ def _kinds(rows: Sequence[AnyRow], columns: Columns) -> NDArray[np.int8]:
     return np.fromiter((_KIND_CODES[kind_of(row)] for row in rows), np.int8, len(rows))
 
 
+def _id_keys_of_one(columns: Columns) -> NDArray[np.uint64]:
+    """`_id_keys` where all rows are of one model version."""
+    names = cast("tuple[str, ...]", columns.id)
+    try:
+        keys = map(_DIGEST, map(str.encode, names), repeat(_seed(columns.model[0], columns.version[0])))
+        return np.fromiter(keys, np.uint64, len(names))
+    except TypeError:  # UNSET where there is none
+        return _id_keys(columns)
+
+
 def _id_keys(columns: Columns) -> NDArray[np.uint64]:
     """xxh3_64 of each id, seeded by its model version; 0 where there is no id."""
-    digest = xxhash.xxh3_64_intdigest
-    seeds = {pair: digest("\0".join(pair).encode()) for pair in set(zip(columns.model, columns.version, strict=True))}
-    count = len(columns.id)
-    if len(seeds) == 1 and UNSET not in set(columns.id):
-        names = cast("tuple[str, ...]", columns.id)
-        return np.fromiter(map(digest, map(str.encode, names), repeat(next(iter(seeds.values())))), np.uint64, count)
+    seeds = {pair: _seed(*pair) for pair in set(zip(columns.model, columns.version, strict=True))}
     each = zip(columns.model, columns.version, columns.id, strict=True)
-    found = (0 if name is UNSET else digest(name.encode(), seeds[model, version]) for model, version, name in each)
-    return np.fromiter(found, np.uint64, count)
+    found = (0 if name is UNSET else _DIGEST(name.encode(), seeds[model, version]) for model, version, name in each)
+    return np.fromiter(found, np.uint64, len(columns.id))
+
+
+def _seed(model: str, version: str) -> int:
+    return _DIGEST(f"{model}\0{version}".encode())
 
 
 def _present(column: Sequence[object]) -> list[object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +57,7 @@ class NativeDecoder:
         record_us = _record_times(batch, first)
         offsets = np.array(batch.offsets[first : first + CHUNK], np.int64)
         decoded, columns = self._strict(batch.values[first : first + CHUNK])
-        rows = [row for row in decoded if row is not None]
-        where = [i for i, row in enumerate(decoded) if row is not None]
+        rows, where = _made(decoded)
         bad: list[int] = []
         if columns is not None:
             time_us = record_us[where]
@@ -66,7 +65,7 @@ class NativeDecoder:
             bad += incomplete(rows, columns) + future(ts, time_us, batch.now_us, self._max_skew_us)
         if bad or len(rows) < len(decoded):
             for place in bad:
-                decoded[where[place]] = None
+                decoded[np.arange(len(decoded))[where][place]] = None
             rows, where = self._fill(batch, first, decoded, record_us, gathering)
             columns = self._versions.columns(rows) if rows else None
             if columns is not None:
@@ -109,6 +108,14 @@ class NativeDecoder:
                     Rejected(first + i, offset, error.reason, error.message, reading.indices, reading.bad)
                 )
         return rows, where
+
+
+def _made(decoded: list[AnyRow | None]) -> tuple[Sequence[AnyRow], slice | list[int]]:
+    """The rows that were decoded and where they stand: all of them, or a list of positions."""
+    if all(decoded):
+        return cast("list[AnyRow]", decoded), slice(None)
+    places = [i for i, row in enumerate(decoded) if row is not None]
+    return [row for row in decoded if row is not None], places
 
 
 def _record_times(batch: RecordBatch, first: int) -> NDArray[np.int64]:

@@ -72,6 +72,11 @@ class Columns(NamedTuple):
         """The columns of at least one row."""
         return cls._make(zip(*map(msgspec.structs.astuple, rows), strict=True))
 
+    def of_one_version(self) -> bool:
+        """Whether all rows are of one model version."""
+        count = len(self.model)
+        return self.model.count(self.model[0]) == count and self.version.count(self.version[0]) == count
+
 
 def kind_of(row: AnyRow) -> str:
     """The row's type, inferred where it says none."""

@@ -102,12 +102,12 @@ class Versions:
         return rows, self._columns_of(rows)
 
     def _columns_of(self, rows: Sequence[AnyRow | None]) -> Columns | None:
-        kept = [row for row in rows if row is not None]
+        kept = cast("Sequence[AnyRow]", rows) if all(rows) else [row for row in rows if row is not None]
         return self.columns(kept) if kept else None
 
     def _were_right(self, columns: Columns, used: list[RowDecoder]) -> bool:
         """True when all rows are of one model version and no other one's decoder was used."""
-        if len(set(columns.model)) > 1 or len(set(columns.version)) > 1:
+        if not columns.of_one_version():
             return False
         right = self._known.get((columns.model[0], columns.version[0]))
         if right is None:

@@ -358,7 +358,8 @@ def test_a_number_is_read_as_python_reads_it(literals: list[str]) -> None:
     values = [
         f'{{"model":"credit","version":"1","features":{{"AGE":{text},"sex.1":{text}}}}}'.encode() for text in kept
     ]
-    events = assert_same([value for value in values if len(value) <= LIMITS.record_bytes], [T0_MS] * len(values))
+    readable = [value for value in values if len(value) <= LIMITS.record_bytes]
+    events = assert_same(readable, [T0_MS] * len(readable))
     group = next(iter(events.groups), None)
     short = [text for text, value in zip(kept, values, strict=True) if len(value) <= LIMITS.record_bytes]
     assert len(short) == (0 if group is None else len(group.rows))
