@@ -6,7 +6,7 @@ UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv check lint unit test real-parts bench lock clean
+.PHONY: help demo venv check lint unit test real-parts bench wheels image lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,22 +24,56 @@ lint: venv ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-real-parts: venv ## Java, Kafka, Prometheus and Alertmanager, where they are missing
+real-parts: venv ## Java, Kafka, Prometheus, Alertmanager and Chromium, where they are missing
 	@$(BIN)/python -m tests.real_parts.install
 
 bench: venv ## measures events per second and memory
 	$(BIN)/python -m tests.benchmarks
 
+# The image: its wheels are for its own Python and this machine's kind, whatever Python runs here.
+IMAGE ?= driftd
+IMAGE_PYTHON ?= 3.12
+ENGINE ?= docker
+MACHINE := $(subst arm64,aarch64,$(shell uname -m))
+PLATFORMS := manylinux_2_28 manylinux_2_27 manylinux_2_24 manylinux_2_17 manylinux2014
+WHEELS := dist/wheels/$(IMAGE_PYTHON)
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+wheels: $(WHEELS)/.driftd ## what the image is made of, hashes checked (IMAGE_PYTHON=3.12)
+
+$(WHEELS)/.libraries: deploy/image_requirements.py requirements.txt pyproject.toml | .venv/.installed
+	rm -rf $(WHEELS) && mkdir -p $(WHEELS)
+	$(BIN)/python deploy/image_requirements.py $(IMAGE_PYTHON) >$(WHEELS)/requirements.txt
+	$(PIP) download --no-deps --require-hashes --only-binary :all: --python-version $(IMAGE_PYTHON) \
+	  $(PLATFORMS:%=--platform %_$(MACHINE)) --dest $(WHEELS) -r $(WHEELS)/requirements.txt
+	@touch $@
+
+$(WHEELS)/.driftd: $(WHEELS)/.libraries README.md LICENSE $(shell find monitor -type f -not -name '*.pyc')
+	rm -f $(WHEELS)/driftd-*.whl
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir $(WHEELS) .
+	@touch $@
+
+image: wheels ## the container image (ENGINE=docker or podman, IMAGE=driftd, BASE=an image with Python IMAGE_PYTHON)
+	$(ENGINE) build -f deploy/Dockerfile -t $(IMAGE) --build-arg PYTHON=$(IMAGE_PYTHON) $(if $(BASE),--build-arg BASE=$(BASE)) \
+	  --build-arg VERSION=$$($(BIN)/python -c 'import monitor; print(monitor.__version__)') \
+	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
+
 venv: .venv/.installed ## .venv with everything from the locks
 
-# Made anew only when the locks or the project's own description change.
-.venv/.installed: requirements-dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	  echo 'Python 3.11 or newer with venv is needed:  sudo apt-get install -y python3 python3-venv' >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+# Both are made anew only when the locks or the project's own description change. What runs is less than what tests.
+.venv/.runs: requirements.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.installed: requirements-dev.txt pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@touch $@ .venv/.runs
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'Python 3.11 or newer with venv is needed:  sudo apt-get install -y python3 python3-venv' >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
 
 # One version of everything for all Pythons, hashes of all platforms, and no address of any index.
 COMPILE = .venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
