@@ -58,6 +58,9 @@ image: wheels ## the container image (ENGINE=docker or podman, IMAGE=driftd, BAS
 	  --build-arg VERSION=$$($(BIN)/python -c 'import monitor; print(monitor.__version__)') \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
 
+demo: .venv/.runs ## see it work (DEMO="--duration 60 --port 8080" passes options on)
+	@$(BIN)/python -m monitor demo $(DEMO)
+
 venv: .venv/.installed ## .venv with everything from the locks
 
 # Both are made anew only when the locks or the project's own description change. What runs is less than what tests.

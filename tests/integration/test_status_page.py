@@ -88,9 +88,9 @@ def opened(chromium: Browser, showcase: Showcase) -> Iterator[Open]:
     try:
         yield opening
     finally:
-        server.close()
         for context in chromium.contexts:
             context.close()
+        server.close()
     assert said == []
 
 
@@ -152,6 +152,7 @@ def test_links_lead_to_what_machines_read(opened: Open, path: str) -> None:
     page = opened(360)
     with page.expect_response(f"**/{path}") as answer:
         page.get_by_role("link", name=path).click()
+    page.wait_for_load_state()
     assert answer.value.status in (200, 503)
 
 
