@@ -11,6 +11,9 @@ UV := uv==0.13.9
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+demo: .venv/.runs ## see it work in two minutes (DEMO="--duration 60 --port 8080" passes options on)
+	@$(BIN)/python -m monitor demo $(DEMO)
+
 test: lint real-parts ## every test, on a real Kafka; first gets what is missing
 	$(BIN)/pytest
 
@@ -58,13 +61,11 @@ image: wheels ## the container image (ENGINE=docker or podman, IMAGE=driftd, BAS
 	  --build-arg VERSION=$$($(BIN)/python -c 'import monitor; print(monitor.__version__)') \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
 
-demo: .venv/.runs ## see it work (DEMO="--duration 60 --port 8080" passes options on)
-	@$(BIN)/python -m monitor demo $(DEMO)
-
 venv: .venv/.installed ## .venv with everything from the locks
 
 # Both are made anew only when the locks or the project's own description change. What runs is less than what tests.
 .venv/.runs: requirements.txt pyproject.toml | .venv/bin/python
+	@echo 'Getting the locked libraries into .venv: once, and then no more.'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
