@@ -20,6 +20,7 @@ from monitor.decode.columns import Limits
 from monitor.decode.native import NativeDecoder
 from monitor.events import Partition
 from monitor.records import RecordBatch
+from tests.documents import DOCUMENTS
 from tests.real_parts.kafka import KafkaBroker
 from tests.real_parts.waiting import wait_until
 
@@ -114,3 +115,8 @@ def test_every_linked_document_exists() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_is_what_the_code_makes(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == DOCUMENTS[name](), "run: python -m tests.documents"

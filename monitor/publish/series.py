@@ -1,12 +1,8 @@
-"""How a board becomes text: the register's series in Prometheus' format, and as a document.
-
-`python -m monitor.publish.series` writes the register as Markdown, which is docs/series.md.
-"""
+"""How a board becomes text: the register's series in Prometheus' format, and as a document."""
 
 from __future__ import annotations
 
 import hashlib
-import sys
 import threading
 from collections.abc import Iterator
 from functools import lru_cache
@@ -92,7 +88,7 @@ class SeriesPage:
 _INTRO = """\
 # Series
 
-What `/metrics` shows. This file is made from the register by `python -m monitor.publish.series`; do not edit it.
+What `/metrics` shows. This file is made from the code by `python -m tests.documents`; do not edit it.
 
 Counters live with the process: they begin at 0 and may count again what a restart reads again. Counts that hold each
 record once are in the state. Label values are printable and at most {limit} characters long; one that had to be changed
@@ -117,7 +113,3 @@ def document() -> str:
     reasons = "\n".join(f"| `{reason}` | {text} |" for reason, text in REASONS.items())
     parts.append(f"## Reasons of rejected events\n\n| reason | meaning |\n|---|---|\n{reasons}\n")
     return "\n".join(parts)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(document())

@@ -17,7 +17,7 @@ from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Part
 from monitor.findings import PAGE, TICKET, FindingKey
 from monitor.publish.board import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
 from monitor.publish.register import REGISTER
-from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, document, render
+from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
 
 CREDIT = ModelKey("credit", "1")
 EVENTS = Partition("events", 0)
@@ -133,11 +133,6 @@ def test_names_follow_the_rules_of_prometheus() -> None:
         assert series.kind in ("counter", "gauge")
         assert series.meaning.endswith(".")
         assert series.advice.endswith(".")
-
-
-def test_the_document_is_the_register() -> None:
-    path = Path(__file__).parents[2] / "docs" / "series.md"
-    assert path.read_text() == document(), "run: python -m monitor.publish.series > docs/series.md"
 
 
 def test_a_full_board_shows_every_series_of_the_register_and_nothing_else() -> None:

@@ -1,0 +1,141 @@
+"""Documents that are made from the code: `python -m tests.documents` writes them anew; a test holds them to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from monitor.clock import parse_rfc3339
+from monitor.decode.rows import Row
+from monitor.events import OUTCOMES, REASONS, ModelKey, Partition
+from monitor.findings import Finding, FindingKey, Span, Transition
+from monitor.publish.series import document as series_document
+from monitor.settings_reference import settings_reference
+from monitor.stats.bins import FACTS
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+_MADE = "This file is made from the code by `python -m tests.documents`; do not edit it."
+
+FIELDS = {
+    "type": "`prediction`, `features` or `label`. Absent: a prediction if there is a `prediction` or `score`, a label"
+    " if there is a `label` and no `features`, else features",
+    "model": "the model's name; needed, unless `inputs[].model` is set, which wins",
+    "version": 'its version, `""` when absent; `inputs[].version` wins. A label may leave it out',
+    "id": "string of at most 256 characters; a label needs it. Key the record by it, and repeats are seen",
+    "ts": "RFC 3339 with offset, or a number of s, ms or µs since 1970, told apart by magnitude; absent: the record's"
+    " own time",
+    "features": "an object of the feature's value by its name: number, string, boolean or null",
+    "prediction": "what the model said: number, string or boolean",
+    "score": "probability of the positive class, 0 to 1",
+    "scores": "or an object of the probability by class; that of `positive` is the score",
+    "label": "what turned out to be true; with a prediction when it is known already. Null takes an earlier one back",
+    "value": "with a label: a number the business counts in (money, minutes)",
+    "tags": "an object of strings",
+}
+OUTCOME_MEANINGS = {
+    "rejected": "it cannot be taken; a reason word says why, and the record is a dead letter",
+    "unknown_model": "no model of that name is in the settings, or its version has no reference; see `unknown_models`",
+    "ignored": "a tombstone (a record without a value), or a version that the settings do not list",
+    "over_limit": "more versions of a model than `limits.versions`",
+    "late": "its time is more than `allowed_lateness` behind the newest of its partition",
+    "duplicate": "a prediction whose id is among the last `id_memory` of its partition",
+    "accepted": "it is counted and judged",
+}
+FACT_MEANINGS = {
+    "missing": "the value is null",
+    "absent": "the key is not there",
+    "unseen": "a category the reference has never seen",
+    "outside": "a number beyond the reference's range and a margin",
+    "type": "text for a number, NaN, infinity, an object",
+}
+
+
+def settings_document() -> str:
+    """docs/settings.md"""
+    return f"# Settings\n\nWhat `driftd settings` prints. {_MADE}\n\n```yaml\n{settings_reference().rstrip()}\n```\n"
+
+
+def events_document() -> str:
+    """docs/events.md"""
+    assert tuple(FIELDS) == Row.__struct_fields__
+    assert tuple(OUTCOME_MEANINGS) == OUTCOMES
+    assert tuple(FACT_MEANINGS) == FACTS
+    event = {
+        "type": "prediction", "id": "p-1", "model": "loans", "version": "1", "ts": "2026-11-22T10:00:00Z",
+        "features": {"age": 41, "amount": 1200.5, "channel": "web"}, "score": 0.31, "prediction": 0,
+    }  # fmt: skip
+    return f"""\
+# Events
+
+{_MADE}
+
+## What comes in
+
+One JSON object per Kafka record, or an array of them, UTF-8:
+
+```json
+{json.dumps(event)}
+```
+
+{_table(("field", "meaning"), FIELDS)}
+
+Unknown fields are ignored; of two fields of one name the last counts. Classes and categories compare as text: `true` =
+`1` = `1.0` = `"1"`.
+
+A wrong field of the envelope rejects the event. A wrong value of a feature does not: it is one of these facts, which
+are counted for each feature beside its bins and judged by themselves.
+
+{_table(("fact", "when"), FACT_MEANINGS)}
+
+## What becomes of an event
+
+Each ends in exactly one outcome, asked in this order. A record that cannot be read is one rejected event.
+
+{_table(("outcome", "when"), OUTCOME_MEANINGS)}
+
+{_table(("reason", "of a rejected event"), REASONS)}
+
+A rejected record goes to `outputs.rejects_topic` as it was, with the header names of Kafka Connect
+(`__connect.errors.topic`, `.partition`, `.offset`, `.exception.message`) and `driftd.error.code`, the reason.
+
+## What comes out
+
+Transitions of incidents on `outputs.alerts_topic`, as CloudEvents 1.0 (structured JSON, type `io.driftd.incident`),
+keyed by the incident; `driftd replay --json` writes the same objects. This is the `data` of one:
+
+```json
+{json.dumps(_transition().to_json(), indent=1, ensure_ascii=False)}
+```
+
+`transition` is `opened`, `updated`, `escalated`, `deescalated` or `resolved`; there is one open incident for each model
+version, as severe as its worst finding. `at` is the event time of the verdict, `since` where the change begins.
+`records` are the first and last offset of the window by partition, for `driftd record`. The CloudEvent's `id` is the
+incident and a number that counts its transitions: after a crash one may come twice, with the same id and content.
+"""
+
+
+def _table(heads: tuple[str, str], rows: dict[str, str]) -> str:
+    lines = [f"| {heads[0]} | {heads[1]} |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{name}` | {text} |" for name, text in rows.items())])
+
+
+def _transition() -> Transition:
+    start, end = parse_rfc3339("2026-11-22T10:04:30Z"), parse_rfc3339("2026-11-22T10:07:00Z")
+    finding = Finding(
+        FindingKey("AGE", "distribution"), "page", Span(start, end, 500), 2, "chi2", 71.2, 44.1, 3e-11, 0.12,
+        "share moved", 1.6, "up", "mean 35.5 -> 38.2; share above 41: 0.25 -> 0.33",
+        records={Partition("model-events", 0): (120, 371), Partition("model-events", 2): (88, 340)},
+    )  # fmt: skip
+    summary = "credit 1: AGE moved up by 0.3 sd (cut-point distance 0.12, allowed 0.06)"
+    return Transition(
+        "credit/1/0d3f5a", 1, "opened", ModelKey("credit", "1"), "page", end, 25_250, 23_800, "sha256:9f2c",
+        "sha256:51ab", start, summary, (finding,),
+    )  # fmt: skip
+
+
+DOCUMENTS = {"settings.md": settings_document, "events.md": events_document, "series.md": series_document}
+
+
+if __name__ == "__main__":
+    for name, made in DOCUMENTS.items():
+        (DOCS / name).write_text(made(), encoding="utf-8")
