@@ -17,7 +17,7 @@ from monitor.log import configure_logging
 DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 #: commands of the finished product that are refused by name until they are built
-LATER: Final = ("bridge", "audit", "dashboards")
+LATER: Final = ("bridge", "audit")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     _record(subparsers)
     _state(subparsers)
     _rules(subparsers)
+    _dashboards(subparsers)
     settings = subparsers.add_parser("settings", help="print every setting with its default and meaning")
     settings.set_defaults(command=commands.settings)
     version = subparsers.add_parser("version", help="versions of driftd and of what it is built on")
@@ -181,6 +182,12 @@ def _rules(subparsers: _Subparsers) -> None:
     rules = subparsers.add_parser("rules", help="alerting rules for Prometheus")
     _with_config(rules)
     rules.set_defaults(command=commands.rules)
+
+
+def _dashboards(subparsers: _Subparsers) -> None:
+    dashboards = subparsers.add_parser("dashboards", help="a dashboard for Grafana")
+    dashboards.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder; - for standard output")
+    dashboards.set_defaults(command=commands.dashboards)
 
 
 if __name__ == "__main__":

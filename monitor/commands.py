@@ -16,6 +16,7 @@ from monitor.building import Stretch, build_reference
 from monitor.checking import BAD, check_lines
 from monitor.clock import SystemClock, parse_rfc3339
 from monitor.daemon import Daemon
+from monitor.dashboards import dashboards as dashboard_texts
 from monitor.demo.show import Demo, stop_on_signals
 from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey
@@ -215,6 +216,25 @@ def state_show(arguments: Namespace) -> int:
 def rules(arguments: Namespace) -> int:
     """Alerting rules; no reference file is read."""
     say(rules_yaml(load_settings(Path(arguments.config), os.environ)).rstrip())
+    return DONE
+
+
+def dashboards(arguments: Namespace) -> int:
+    """The dashboard's file; neither settings nor Kafka are asked."""
+    texts = dashboard_texts()
+    if arguments.output == "-":
+        say("\n".join(texts.values()).rstrip())
+        return DONE
+    folder = Path(arguments.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        where = error.filename or folder
+        raise UsageError(f"-o: {where}: {error.strerror}; name a folder that can be written to") from error
+    for name in texts:
+        tell(f"{folder / name} written; import it in Grafana, see docs/dashboards.md")
     return DONE
 
 

@@ -126,7 +126,7 @@ def test_a_place_in_a_topic_that_cannot_be_understood_is_refused_before_kafka_is
 @pytest.mark.parametrize(
     "arguments",
     ["", "run", "check", "reference", "reference build", "reference show", "replay", "record", "state", "state show",
-     "settings", "version"],
+     "dashboards", "settings", "version"],
 )  # fmt: skip
 def test_every_command_explains_itself(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
