@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -11,7 +14,7 @@ from numpy.typing import NDArray
 from monitor.clock import DAY_US
 from monitor.reference.reference import Column, Reference
 from monitor.stats.bins import CATEGORICAL, FACTS, NUMERIC, OUTSIDE, UNSEEN
-from monitor.stats.evidence import Pooling
+from monitor.stats.evidence import Cuts, Pooling
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +27,15 @@ DISTANCE_FACTOR: Final = 1.2
 MIN_LENGTHS: Final = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Unrest:
+    """What to expect of W windows by their sizes alone."""
+
+    phi: Floats  # (W, C) dispersion of the value bins
+    fact_phi: Floats  # (W, C, facts) of each fact
+    top: Floats  # (W, C) largest distance such a window had inside the reference; NaN where it was not learned
+
+
 @dataclass(frozen=True)
 class Baseline:
     """C columns, B value bins; see `Reference` for the arrays taken from it."""
@@ -31,34 +43,40 @@ class Baseline:
     reference: Reference
     columns: tuple[Column, ...]
     bins: NDArray[np.int64]  # (C, B)
-    facts: NDArray[np.int64]  # (C, facts)
+    facts: Floats  # (C, facts) events that had each fact
+    fact_shares: Floats  # (C, facts)
     events: Floats  # (C,) events that carried the column
+    commonest: Floats  # (C,) share of the most frequent value
     ordered: NDArray[np.bool_]  # (C,)
     cuts: NDArray[np.int64]  # (C,) cut points of numeric columns, else 0
     tested_facts: NDArray[np.bool_]  # (C, facts) which facts a column can have
     pooling: Pooling
+    cumulated: Cuts
     width: int  # B
 
     @classmethod
     def of(cls, reference: Reference) -> Baseline:
         width = reference.width
-        bins, facts = reference.counts[:, :width], reference.counts[:, width:]
+        bins, facts = reference.counts[:, :width], reference.counts[:, width:].astype(np.float64)
+        events = reference.counts.sum(1).astype(np.float64)
         ordered = np.array([column.bins.kind == NUMERIC for column in reference.columns], np.bool_)
-        cuts = np.array([len(column.bins.edges) for column in reference.columns], np.int64)
         tested = np.ones((len(reference.columns), len(FACTS)), np.bool_)
         tested[ordered, UNSEEN] = False
         tested[~ordered, OUTSIDE] = False
         return cls(
-            reference,
-            reference.columns,
-            bins,
-            facts,
-            reference.counts.sum(1).astype(np.float64),
-            ordered,
-            cuts,
-            tested,
-            Pooling.of(bins, np.array([column.bins.bins for column in reference.columns], np.int64)),
-            width,
+            reference=reference,
+            columns=reference.columns,
+            bins=bins,
+            facts=facts,
+            fact_shares=facts / np.maximum(events, 1)[:, None],
+            events=events,
+            commonest=np.array([column.commonest_share for column in reference.columns]),
+            ordered=ordered,
+            cuts=np.array([len(column.bins.edges) for column in reference.columns], np.int64),
+            tested_facts=tested,
+            pooling=Pooling.of(bins, np.array([column.bins.bins for column in reference.columns], np.int64)),
+            cumulated=Cuts.of(bins),
+            width=width,
         )
 
     def longest(self) -> int:
@@ -66,40 +84,70 @@ class Baseline:
         a_day = DAY_US / max(self.reference.base_us, 1) if self.reference.base_us else 0
         return max(MIN_LENGTHS, 1 << max(0, int(min(a_day, 2**14)).bit_length() - 1))
 
+    def unrest(self, events: Sequence[int]) -> Unrest:
+        """What to expect of windows of so many events each."""
+        levels = [self._level(n) for n in events]
+        at = [level for level, _ in levels]
+        phi, fact_phi = self._phi[at], self._fact_phi[at]
+        for window, (level, beyond) in enumerate(levels):
+            if beyond:
+                phi[window] *= self._growth**beyond
+                own = self._own_fact_phi[level]
+                fact_phi[window] = np.where(np.isnan(own), phi[window][:, None], own)
+        return Unrest(phi, fact_phi, self._top[[self._top_level(n) for n in events]])
+
     def phi(self, events: int) -> Floats:
         """Dispersion (C,) of the value bins to expect in a window of so many events."""
-        at, beyond = self._level(events)
-        measured = self.reference.phi[:, at]
-        return measured * self._growth() ** beyond if beyond else measured
+        phi: Floats = self.unrest([events]).phi[0]
+        return phi
 
     def fact_phi(self, events: int) -> Floats:
         """Dispersion (C, facts) of each fact; the column's own where the reference has too little of the fact."""
-        at, _ = self._level(events)
-        own = self.reference.fact_phi[:, :, at]
-        return np.where(np.isnan(own), self.phi(events)[:, None], own)
+        fact_phi: Floats = self.unrest([events]).fact_phi[0]
+        return fact_phi
 
     def top(self, events: int) -> Floats:
         """Largest distance (C,) a window of so many events had inside the reference; NaN where it was not learned."""
-        learned = [at for at, level in enumerate(self.reference.levels) if level.learned]
-        if not learned or events > LEARNED_REACH * self.reference.levels[learned[-1]].events:
-            return np.full(len(self.columns), np.nan)
-        fitting = [at for at in learned if self.reference.levels[at].events <= LENGTH_TOLERANCE * events]
-        return self.reference.top[:, fitting[-1] if fitting else 0]
+        top: Floats = self.unrest([events]).top[0]
+        return top
 
-    def _level(self, events: int) -> tuple[int, float]:
-        """The shortest level that holds so many events, and how many doublings the window lies beyond the last one."""
-        levels = self.reference.levels
-        for at, level in enumerate(levels):
-            if level.learned and events <= LENGTH_TOLERANCE * level.events:
-                return at, 0.0
-        learned = [at for at, level in enumerate(levels) if level.learned]
-        if not learned:
-            return 0, 0.0
-        last = learned[-1]
-        if events <= LEARNED_REACH * levels[last].events:
-            return last, 0.0
-        return last, float(np.log2(events / levels[last].events))
+    # tables by level, made once
 
+    @cached_property
+    def _learned(self) -> list[int]:
+        return [at for at, level in enumerate(self.reference.levels) if level.learned]
+
+    @cached_property
+    def _phi(self) -> Floats:
+        """(K, C)."""
+        return np.ascontiguousarray(self.reference.phi.T)
+
+    @cached_property
+    def _own_fact_phi(self) -> Floats:
+        """(K, C, facts), NaN where the reference has too little of the fact."""
+        return np.ascontiguousarray(np.moveaxis(self.reference.fact_phi, 2, 0))
+
+    @cached_property
+    def _fact_phi(self) -> Floats:
+        """(K, C, facts)."""
+        return np.where(np.isnan(self._own_fact_phi), self._phi[..., None], self._own_fact_phi)
+
+    @cached_property
+    def _top(self) -> Floats:
+        """(K + 1, C); the last row is for windows of which no distance was learned."""
+        return np.concatenate((self.reference.top.T, np.full((1, len(self.columns)), np.nan)))
+
+    @cached_property
+    def _holds(self) -> list[float]:
+        """The most events of a window that counts as each of the learned levels."""
+        return [LENGTH_TOLERANCE * self.reference.levels[at].events for at in self._learned]
+
+    @cached_property
+    def _reach(self) -> float:
+        """The most events of a window that the last learned level says something of."""
+        return LEARNED_REACH * self.reference.levels[self._learned[-1]].events if self._learned else 0.0
+
+    @cached_property
     def _growth(self) -> Floats:
         """How much a doubling of the length adds to the dispersion (C,), from the last two measured lengths."""
         measured = [at for at, level in enumerate(self.reference.levels) if level.windows >= 8]
@@ -108,9 +156,22 @@ class Baseline:
         last, before = measured[-1], measured[-2]
         return np.maximum(1.0, self.reference.phi[:, last] / self.reference.phi[:, before])
 
-    def commonest(self) -> Floats:
-        """Share (C,) of each column's most frequent value."""
-        return np.array([column.commonest_share for column in self.columns])
+    def _level(self, events: int) -> tuple[int, float]:
+        """The shortest level that holds so many events, and how many doublings the window lies beyond the last one."""
+        if not self._learned:
+            return 0, 0.0
+        fitting = bisect_left(self._holds, events)
+        if fitting < len(self._learned):
+            return self._learned[fitting], 0.0
+        last = self._learned[-1]
+        return last, 0.0 if events <= self._reach else float(np.log2(events / self.reference.levels[last].events))
+
+    def _top_level(self, events: int) -> int:
+        """The longest learned level the window has the events of, else the shortest; one beyond where none is near."""
+        if not self._learned or events > self._reach:
+            return len(self.reference.levels)
+        fitting = [at for at in self._learned if self.reference.levels[at].events <= LENGTH_TOLERANCE * events]
+        return fitting[-1] if fitting else self._learned[0]
 
 
 def is_category(column: Column) -> bool:

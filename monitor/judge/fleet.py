@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ class Fleet:
         self._settings = settings
         self._observer = observer
         self.judges: dict[ModelKey, ModelJudge] = {}
+        self._versions: Counter[str] = Counter()
         self.unsent: deque[Transition] = deque()
         self.told: deque[Told] = deque()
 
@@ -40,8 +41,7 @@ class Fleet:
         judge = self._judge_of(pane.pane_key.key, has_events=pane.tally.events > 0)
         if judge is None:
             return
-        versions = sum(key.model == pane.pane_key.key.model for key in self.judges)
-        findings, transition = judge.add(pane, 1 / versions, self._observer)
+        findings, transition = judge.add(pane, 1 / self._versions[pane.pane_key.key.model], self._observer)
         self.told.extend(Told(judge.monitored, finding, judge.at_us) for finding in findings)
         if transition is not None:
             self.unsent.append(transition)
@@ -56,6 +56,7 @@ class Fleet:
             budget = self._settings.budget_of(monitored.model)
             judge = ModelJudge(monitored, budget.pages, budget.per, show_values=self._settings.show_values)
             self.judges[key] = judge
+            self._versions[key.model] += 1
         return judge
 
     def sent(self, transitions: Iterable[Transition]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +13,8 @@ from monitor.count.exchange import Pane
 from monitor.events import Partition
 from monitor.findings import Span
 from monitor.stats.tally import Tally, merged, pack, unpack
+
+Records = dict[Partition, tuple[int, int]]
 
 #: events a base window holds at least
 BASE_EVENTS: Final = 250
@@ -45,18 +47,22 @@ class Windows:
     lows: NDArray[np.float64]
     highs: NDArray[np.float64]
     parts: tuple[tuple[Block, ...], ...]
+    _records: dict[int, Records] = field(default_factory=dict, repr=False, compare=False)
 
-    def records(self, window: int) -> dict[Partition, tuple[int, int]]:
-        """Offsets [first, last] by partition of the events in one window."""
-        spans = [(partition, span) for part in self.parts[window] for partition, span in part.tally.records.items()]
-        partitions = sorted({partition for partition, _ in spans})
-        return {
-            partition: (
-                min(first for p, (first, _) in spans if p == partition),
-                max(last for p, (_, last) in spans if p == partition),
-            )
-            for partition in partitions
-        }
+    def records(self, window: int) -> Records:
+        """Offsets [first, last] by partition of the events in one window; its findings share them."""
+        if window not in self._records:
+            self._records[window] = _records_of(self.parts[window])
+        return self._records[window]
+
+
+def _records_of(parts: tuple[Block, ...]) -> Records:
+    spans: Records = {}
+    for part in parts:
+        for partition, (first, last) in part.tally.records.items():
+            known = spans.get(partition, (first, last))
+            spans[partition] = (min(first, known[0]), max(last, known[1]))
+    return dict(sorted(spans.items()))
 
 
 class BaseWindow:
@@ -89,7 +95,63 @@ class RecentPanes:
         events = sum(block.tally.events for block in self.panes)
         while events - self.panes[0].tally.events >= RECENT_EVENTS:
             events -= self.panes.popleft().tally.events
-        return windows_of([(0, tuple(self.panes))]) if events >= RECENT_EVENTS else None
+        return window_of(0, tuple(self.panes)) if events >= RECENT_EVENTS else None
+
+
+class Level:
+    """The last 64 blocks of one size, and the running sums of the newest 1, 2, 4, ... of them that are asked for.
+
+    Sums take the new block in and let the oldest one go; extremes, which cannot let go, are looked up again.
+    """
+
+    def __init__(self, numbers: tuple[int, ...]) -> None:
+        """`numbers` of newest blocks that are summed, rising."""
+        self._numbers = numbers
+        self.blocks: list[Block] = []
+        self._events = [0] * len(numbers)
+
+    def add(self, block: Block) -> None:
+        """Take the next block in."""
+        new = block.tally
+        if not self.blocks:
+            self._begin(new)
+        self.blocks.append(block)
+        self._counts += new.counts
+        self._sums += new.sums
+        for at, number in enumerate(self._numbers):
+            self._events[at] += new.events
+            if number < len(self.blocks):
+                old = self.blocks[-1 - number].tally
+                self._events[at] -= old.events
+                self._counts[at] -= old.counts
+                self._sums[at] -= old.sums
+        for extremes, newest in ((self._lows, new.lows), (self._highs, new.highs)):
+            extremes[1:] = extremes[:-1]
+            extremes[0] = newest
+        del self.blocks[:-BLOCKS]
+
+    def _begin(self, first: Tally) -> None:
+        lengths, columns = len(self._numbers), len(first.lows)
+        self._counts = np.zeros((lengths, *first.counts.shape), np.int64)
+        self._sums = np.zeros((lengths, *first.sums.shape), np.int64)
+        # the newest block's first
+        self._lows = np.full((BLOCKS, columns), np.inf)
+        self._highs = np.full((BLOCKS, columns), -np.inf)
+
+    def windows(self, scale: int) -> Windows:
+        """The windows of so many newest blocks that there are already; each block is `scale` base windows."""
+        numbers = [number for number in self._numbers if number <= len(self.blocks)]
+        parts = tuple(tuple(self.blocks[-number:]) for number in numbers)
+        end_us, last = self.blocks[-1].end_us, [number - 1 for number in numbers]
+        return Windows(
+            tuple(number * scale for number in numbers),
+            tuple(Span(part[0].start_us, end_us, n) for part, n in zip(parts, self._events, strict=False)),
+            self._counts[: len(numbers)].copy(),
+            self._sums[: len(numbers)].copy(),
+            np.minimum.accumulate(self._lows)[last],
+            np.maximum.accumulate(self._highs)[last],
+            parts,
+        )
 
 
 class Ladder:
@@ -102,27 +164,25 @@ class Ladder:
         """`longest` length in base windows, a power of two of at least 64."""
         self.longest = longest
         self.lengths = tuple(1 << k for k in range(longest.bit_length()))
-        self.levels: list[list[Block]] = [[] for _ in range((longest // BLOCKS).bit_length())]
+        shortest = tuple(length for length in self.lengths if length <= BLOCKS)
+        levels = (longest // BLOCKS).bit_length()
+        self.levels = [Level(shortest if level == 0 else (BLOCKS,)) for level in range(levels)]
         self.closed = 0
 
     def add(self, block: Block) -> Windows:
         """Take a closed base window; gives the windows that end with it, shortest first."""
         self.closed += 1
-        chosen: list[tuple[int, tuple[Block, ...]]] = []
-        for level, blocks in enumerate(self.levels):
-            if level:
-                if self.closed % (1 << level):
-                    break
-                below = self.levels[level - 1]
-                block = Block(below[-2].start_us, below[-1].end_us, merged([below[-2].tally, below[-1].tally]))
-            blocks.append(block)
-            del blocks[:-BLOCKS]
-            if level:
-                if len(blocks) == BLOCKS:
-                    chosen.append((BLOCKS << level, tuple(blocks)))
-            else:
-                chosen += [(n, tuple(blocks[-n:])) for n in self.lengths if n <= len(blocks)]
-        return windows_of(chosen)
+        ending: list[Windows] = []
+        for at, level in enumerate(self.levels):
+            if self.closed % (1 << at):
+                break
+            if at:
+                first, second = self.levels[at - 1].blocks[-2:]
+                block = Block(first.start_us, second.end_us, merged([first.tally, second.tally]))
+            level.add(block)
+            if at == 0 or len(level.blocks) == BLOCKS:
+                ending.append(level.windows(1 << at))
+        return ending[0] if len(ending) == 1 else _joined(ending)
 
     def trailing(self, base_windows: int) -> Windows | None:
         """The newest so many base windows as one; None while they are not there (or not complete on their level)."""
@@ -130,47 +190,45 @@ class Ladder:
         if level >= len(self.levels) or self.closed % (1 << level):
             return None
         blocks = -(-base_windows // (1 << level))
-        if len(self.levels[level]) < blocks:
+        if len(self.levels[level].blocks) < blocks:
             return None
-        return windows_of([(base_windows, tuple(self.levels[level][-blocks:]))])
+        return window_of(base_windows, tuple(self.levels[level].blocks[-blocks:]))
 
     def to_state(self) -> dict[str, Any]:
-        return {"closed": self.closed, "levels": [pack_blocks(blocks) for blocks in self.levels]}
+        return {"closed": self.closed, "levels": [pack_blocks(level.blocks) for level in self.levels]}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.closed = state["closed"]
-        self.levels = [unpack_blocks(blocks) for blocks in state["levels"]]
+        for level, blocks in zip(self.levels, state["levels"], strict=True):
+            for block in unpack_blocks(blocks):
+                level.add(block)
 
 
-def windows_of(chosen: list[tuple[int, tuple[Block, ...]]]) -> Windows:
-    """Sum the blocks of each window; the windows share their newest blocks, so sums run backwards from the end."""
-    totals = [_total(blocks) for _, blocks in chosen]
-    spans = [
-        Span(blocks[0].start_us, blocks[-1].end_us, sum(block.tally.events for block in blocks)) for _, blocks in chosen
-    ]
+def _joined(several: list[Windows]) -> Windows:
+    """All windows of several, in their order."""
     return Windows(
-        tuple(length for length, _ in chosen),
-        tuple(spans),
-        np.stack([total[0] for total in totals]),
-        np.stack([total[1] for total in totals]),
-        np.stack([total[2] for total in totals]),
-        np.stack([total[3] for total in totals]),
-        tuple(blocks for _, blocks in chosen),
+        tuple(length for one in several for length in one.lengths),
+        tuple(span for one in several for span in one.spans),
+        np.concatenate([one.counts for one in several]),
+        np.concatenate([one.sums for one in several]),
+        np.concatenate([one.lows for one in several]),
+        np.concatenate([one.highs for one in several]),
+        tuple(part for one in several for part in one.parts),
     )
 
 
-_Total = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
-
-
-def _total(blocks: tuple[Block, ...]) -> _Total:
+def window_of(length: int, blocks: tuple[Block, ...]) -> Windows:
+    """The one window of these blocks."""
     tallies = [block.tally for block in blocks]
-    if len(tallies) == 1:
-        return tallies[0].counts, tallies[0].sums, tallies[0].lows, tallies[0].highs
-    return (
-        np.add.reduce([tally.counts for tally in tallies]),
-        np.add.reduce([tally.sums for tally in tallies]),
-        np.minimum.reduce([tally.lows for tally in tallies]),
-        np.maximum.reduce([tally.highs for tally in tallies]),
+    first, several = tallies[0], len(tallies) > 1
+    return Windows(
+        (length,),
+        (Span(blocks[0].start_us, blocks[-1].end_us, sum(tally.events for tally in tallies)),),
+        (np.add.reduce([tally.counts for tally in tallies]) if several else first.counts)[None],
+        (np.add.reduce([tally.sums for tally in tallies]) if several else first.sums)[None],
+        (np.minimum.reduce([tally.lows for tally in tallies]) if several else first.lows)[None],
+        (np.maximum.reduce([tally.highs for tally in tallies]) if several else first.highs)[None],
+        (blocks,),
     )
 
 

@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from monitor.findings import Finding, FindingKey
-from monitor.judge.baseline import Baseline
+from monitor.findings import INFO, SEVERITY_RANK, Finding, FindingKey
+from monitor.judge.baseline import Baseline, Unrest
 from monitor.judge.causes import constant, distribution, facts
 from monitor.judge.ladder import Windows
 from monitor.judge.policy import Policy
 from monitor.stats.bins import FACTS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Look:
-    """What was measured at one base look: everything shown of the model comes from the newest one."""
+    """What is measured in some windows, each cause when it is asked for.
 
+    Everything shown of the model comes from the newest base look.
+    """
+
+    baseline: Baseline
     windows: Windows
     alpha: float
-    facts: facts.Measured
-    constant: constant.Measured
-    distribution: distribution.Measured
+
+    @cached_property
+    def _unrest(self) -> Unrest:
+        return self.baseline.unrest([span.events for span in self.windows.spans])
+
+    @cached_property
+    def facts(self) -> facts.Measured:
+        return facts.measure(self.baseline, self.windows, self._unrest, self.alpha)
+
+    @cached_property
+    def constant(self) -> constant.Measured:
+        return constant.measure(self.baseline, self.windows, self._unrest, self.alpha)
+
+    @cached_property
+    def distribution(self) -> distribution.Measured:
+        return distribution.measure(self.baseline, self.windows, self._unrest, self.alpha)
+
+
+class Over(NamedTuple):
+    """A window that is over: as much as it takes to choose one of a key, and how to tell of it."""
+
+    key: FindingKey
+    severity: str
+    over: float
+    began_us: Callable[[], int]
+    tell: Callable[[], Finding]
 
 
 class Judge:
@@ -40,67 +70,96 @@ class Judge:
         return self.tests_of_length * lengths + self.tests_of_facts
 
     def look(self, windows: Windows, alpha: float) -> Look:
-        """Measure every cause in all windows."""
-        base = self._baseline
-        return Look(
-            windows,
-            alpha,
-            facts.measure(base, windows, alpha),
-            constant.measure(base, windows, alpha),
-            distribution.measure(base, windows, alpha),
-        )
+        """A look at windows that end at the same moment, shortest first."""
+        return Look(self._baseline, windows, alpha)
 
     def findings(self, look: Look, recent: Windows | None) -> Iterator[Finding]:
-        """Everything that is over in a base look; `recent` are the newest panes."""
-        yield from self._facts(look.windows, look.facts, look.alpha, recent)
-        for window, column in zip(*np.nonzero(look.constant.over > 1), strict=True):
-            at = (int(window), int(column))
-            yield constant.finding(self._baseline, self._policy, look.windows, look.constant, at, look.alpha)
-        measured = look.distribution
-        for window, column in zip(*np.nonzero(measured.over > 1), strict=True):
-            yield distribution.finding(self._baseline, self._policy, look.windows, measured, int(window), int(column))
+        """What is over in a base look, one finding a key; `recent` are the newest panes."""
+        return _one_a_key([*self._facts(look, recent), *self._constant(look), *self._distribution(look)])
 
     def recent_findings(self, recent: Windows, alpha: float) -> Iterator[Finding]:
-        """Quality facts that are over in the newest panes."""
-        yield from self._facts(recent, facts.measure(self._baseline, recent, alpha), alpha, None)
-        yield from self._stuck_now(recent, alpha)
+        """Quality facts that are over in the newest panes, and columns that are constant in a run of them."""
+        for over in self._facts(self.look(recent, alpha), None):
+            yield over.tell()
+        for column, run in constant.runs(self._baseline, recent):
+            look = self.look(run, alpha)
+            if look.constant.over[0, column] > 1:
+                yield constant.finding(self._baseline, self._policy, run, look.constant, (0, column), alpha)
 
-    def _facts(
-        self, windows: Windows, measured: facts.Measured, alpha: float, recent: Windows | None
-    ) -> Iterator[Finding]:
-        for window, column, slot in zip(*np.nonzero(measured.p < alpha), strict=True):
-            recent_share = self._recent_share(recent, int(column), int(slot))
-            yield facts.finding(
-                self._baseline,
-                self._policy,
-                windows,
-                measured,
-                (int(window), int(column), int(slot)),
-                alpha,
-                recent_share,
+    def _facts(self, look: Look, recent: Windows | None) -> Iterator[Over]:
+        base, policy, windows, measured = self._baseline, self._policy, look.windows, look.facts
+        for window, column, slot in _places(measured.p < look.alpha):
+            at = (window, column, slot)
+            severity = facts.severity(base, policy, measured, at, self._recent_share(recent, column, slot))
+            yield Over(
+                FindingKey(base.columns[column].name, FACTS[slot]),
+                severity,
+                float(measured.over[at]),
+                partial(facts.began, windows, window, column, base.width + slot),
+                partial(facts.finding, base, windows, measured, at, severity),
             )
 
-    def _stuck_now(self, recent: Windows, alpha: float) -> Iterator[Finding]:
-        """Columns that are constant in a run of the newest panes."""
-        for column, run in constant.runs(self._baseline, recent):
-            measured = constant.measure(self._baseline, run, alpha)
-            if measured.over[0, column] > 1:
-                yield constant.finding(self._baseline, self._policy, run, measured, (0, column), alpha)
+    def _constant(self, look: Look) -> Iterator[Over]:
+        base, policy, windows, measured = self._baseline, self._policy, look.windows, look.constant
+        for window, column in _places(measured.over > 1):
+            yield Over(
+                FindingKey(base.columns[column].name, "constant"),
+                constant.severity(policy, base.columns[column]),
+                float(measured.over[window, column]),
+                partial(_start, windows, window),
+                partial(constant.finding, base, policy, windows, measured, (window, column), look.alpha),
+            )
 
-    def over(self, key: FindingKey, window: Windows, alpha: float) -> float:
-        """How far over its threshold a finding's column is in this one window."""
+    def _distribution(self, look: Look) -> Iterator[Over]:
+        base, policy, windows, measured = self._baseline, self._policy, look.windows, look.distribution
+        for window, column in _places(measured.over > 1):
+            severity = distribution.severity(base, policy, measured, window, column)
+            yield Over(
+                FindingKey(base.columns[column].name, distribution.cause_of(base.columns[column])),
+                severity,
+                float(measured.over[window, column]),
+                partial(_start, windows, window),
+                partial(distribution.finding, base, policy, windows, measured, window, column),
+            )
+
+    def over(self, key: FindingKey, look: Look) -> float:
+        """How far over its threshold a finding's column is in the one window of a look."""
         # a feature may be called `score` too: what is said of both ends when both are well
         columns = [at for at, column in enumerate(self._baseline.columns) if column.name == key.subject]
         if key.cause in FACTS:
-            measured = facts.measure(self._baseline, window, alpha)
-            return float(measured.over[0, columns, FACTS.index(key.cause)].max())
+            return float(look.facts.over[0, columns, FACTS.index(key.cause)].max())
         if key.cause == "constant":
-            return float(constant.measure(self._baseline, window, alpha).over[0, columns].max())
+            return float(look.constant.over[0, columns].max())
         columns = [at for at in columns if distribution.cause_of(self._baseline.columns[at]) == key.cause]
-        return float(distribution.measure(self._baseline, window, alpha).over[0, columns].max())
+        return float(look.distribution.over[0, columns].max())
 
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
         if recent is None:
             return 1.0
         counts = recent.counts[0, column]
         return float(counts[self._baseline.width + slot] / max(counts.sum(), 1))
+
+
+def _places(over: NDArray[np.bool_]) -> Iterator[tuple[int, ...]]:
+    return zip(*(axis.tolist() for axis in np.nonzero(over)), strict=True)
+
+
+def _start(windows: Windows, window: int) -> int:
+    return windows.spans[window].start_us
+
+
+def _one_a_key(overs: Iterable[Over]) -> Iterator[Finding]:
+    """Of each key the worst finding, which began with the shortest window that is over; `info` only tells of that.
+
+    `overs` of a key come with the shortest window first.
+    """
+    by_key: dict[FindingKey, list[Over]] = {}
+    for over in overs:
+        by_key.setdefault(over.key, []).append(over)
+    for of_key in by_key.values():
+        shortest = of_key[0]
+        if shortest.severity == INFO:
+            yield shortest.tell()
+            continue
+        worst = max(of_key, key=lambda over: (SEVERITY_RANK[over.severity], over.over))
+        yield replace(worst.tell(), since_us=shortest.began_us())

@@ -49,6 +49,8 @@ class ModelJudge:
         self.latest: Look | None = None
         #: what the last base look could spend; the same look's rechecks are held to it
         self._alpha = 0.0
+        #: the newest so many base windows as they were looked at for the rechecks of this moment
+        self._rechecked: dict[int, Look] = {}
 
     def add(
         self, pane: Pane, share: float, observer: Observer | None = None
@@ -88,7 +90,7 @@ class ModelJudge:
         shortest = windows.spans[0]
         tests = self.judge.tests_of_length * len(windows.lengths)
         alpha = self.budget.alpha(BASE, shortest.start_us, shortest.end_us, share, tests)
-        self._alpha = alpha
+        self._alpha, self._rechecked = alpha, {}
         if observer is not None:
             observer(self, windows, alpha)
         if alpha <= 0:
@@ -97,10 +99,15 @@ class ModelJudge:
         return list(self.judge.findings(self.latest, recent))
 
     def _recheck(self, key: FindingKey, base_windows: int, since_us: int) -> float | None:
-        window = self.ladder.trailing(base_windows)
-        if window is None or window.spans[0].start_us < since_us or self._alpha <= 0:
+        if self._alpha <= 0:
             return None
-        return self.judge.over(key, window, self._alpha)
+        if base_windows not in self._rechecked:
+            window = self.ladder.trailing(base_windows)
+            if window is None:
+                return None
+            self._rechecked[base_windows] = self.judge.look(window, self._alpha)
+        look = self._rechecked[base_windows]
+        return self.judge.over(key, look) if look.windows.spans[0].start_us >= since_us else None
 
     def _news(self, told: list[Finding]) -> list[Finding]:
         """`info` findings whose windows do not touch the one last told of the same key."""

@@ -21,6 +21,8 @@ Ints = NDArray[np.int64]
 MIN_EXPECTED: Final = 20.0
 #: terms of a hypergeometric tail that are summed; the ones behind shrink faster than geometrically and are bounded so
 TAIL_TERMS: Final = 400
+#: ... so many in one step: a divisor of them
+TERMS_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Pooling:
     order: Ints  # (C, B) bins by rising share, empty ones first
     shares: Floats  # (C, B) in that order
     counts: Floats  # (C, B) in that order
+    cumulated: Floats  # (C, B) the sums of the first counts
     total: Floats  # (C,)
     padding: Ints  # (C,) how many of the first sorted bins are no bins of the column at all
 
@@ -40,7 +43,8 @@ class Pooling:
         counts = np.take_along_axis(reference, order, 1).astype(np.float64)
         total = counts.sum(1)
         padding = (counts == 0).sum(1) if bins is None else reference.shape[1] - bins
-        return cls(order, counts / np.maximum(total, 1)[:, None], counts, total, np.asarray(padding, np.int64))
+        shares = counts / np.maximum(total, 1)[:, None]
+        return cls(order, shares, counts, counts.cumsum(1), total, np.asarray(padding, np.int64))
 
 
 def pooled_chi_square(pooling: Pooling, windows: Ints, phi: Floats) -> tuple[Floats, Floats]:
@@ -50,50 +54,53 @@ def pooled_chi_square(pooling: Pooling, windows: Ints, phi: Floats) -> tuple[Flo
     reference's shares alone (else the window would choose its test); a pooled bin still below it takes the smallest
     other bin in (left alone, one stray value there would be worth a page).
     """
+    columns, bins = pooling.counts.shape
+    each = np.arange(columns)
     n = windows.sum(2).astype(np.float64)
-    observed = np.take_along_axis(windows, pooling.order[None], 2).astype(np.float64)
+    observed = windows[:, each[:, None], pooling.order].astype(np.float64, order="C")
     pooled_until = _pooled_until(pooling, n / phi)
-    bins = pooling.counts.shape[1]
     alone = np.arange(bins) >= pooled_until[..., None]
-    terms = np.where(alone, _pearson(observed, pooling.counts[None], n[..., None], pooling.total[None, :, None]), 0.0)
-    last = np.maximum(pooled_until - 1, 0)[..., None]
-    pooled_observed = np.take_along_axis(np.cumsum(observed, 2), last, 2)[..., 0]
-    pooled_reference = np.take_along_axis(np.broadcast_to(np.cumsum(pooling.counts, 1), observed.shape), last, 2)[
-        ..., 0
-    ]
-    pooled_term = _pearson(pooled_observed, pooled_reference, n, pooling.total[None])
+    terms = _pearson(observed, pooling.counts, n[..., None], pooling.total[:, None])
+    last = np.maximum(pooled_until - 1, 0)
+    pooled_observed, pooled_reference = _at(observed.cumsum(2), last), pooling.cumulated[each, last]
+    pooled_term = _pearson(pooled_observed, pooled_reference, n, pooling.total)
     has_pooled = (pooled_until > 0) & (pooled_reference + pooled_observed > 0)
-    statistic = terms.sum(2) + np.where(has_pooled, pooled_term, 0.0)
-    freedom = np.where(n > 0, alone.sum(2) + has_pooled - 1, 0)
+    statistic = np.where(alone, terms, 0.0).sum(2) + np.where(has_pooled, pooled_term, 0.0)
+    freedom = np.where(n > 0, bins - pooled_until + has_pooled - 1, 0)
     return statistic / phi, np.maximum(freedom, 0).astype(np.float64)
 
 
 def _pooled_until(pooling: Pooling, effective: Floats) -> Ints:
     """How many of the sorted bins are pooled, (W, C)."""
-    expected = pooling.shares[None] * effective[..., None]
+    expected = pooling.shares * effective[..., None]
     until = (expected < MIN_EXPECTED).sum(2)
-    bins = pooling.shares.shape[1]
-    mass = np.take_along_axis(np.cumsum(expected, 2), np.maximum(until - 1, 0)[..., None], 2)[..., 0]
-    short = (until > pooling.padding[None]) & (mass < MIN_EXPECTED)
-    return np.asarray(np.minimum(until + short, bins), np.int64)
+    mass = _at(expected.cumsum(2), np.maximum(until - 1, 0))
+    short = (until > pooling.padding) & (mass < MIN_EXPECTED)
+    return np.asarray(np.minimum(until + short, pooling.shares.shape[1]), np.int64)
+
+
+def _at(values: Floats, index: Ints) -> Floats:
+    """`values` (W, C, B) at one bin of each window and column; `index` (W, C)."""
+    windows, columns, bins = values.shape
+    first = np.arange(0, windows * columns * bins, bins).reshape(windows, columns)
+    return values.ravel()[first + index]
 
 
 def _pearson(observed: Floats, reference: Floats, n: Floats, m: Floats) -> Floats:
-    """Both samples' terms of one cell: (o - e1)^2 / e1 + (r - e0)^2 / e0, which is one fraction."""
-    both = observed + reference
+    """Both samples' terms of one cell: (o - e1)^2 / e1 + (r - e0)^2 / e0, which is one fraction.
+
+    All are whole, so a scale below 1 is 0, and then the difference is 0 as well.
+    """
     difference = observed * m - reference * n
-    scale = both * n * m
-    out = np.zeros(np.broadcast_shapes(difference.shape, scale.shape))
-    np.divide(difference**2, scale, out=out, where=scale > 0)
-    return out
+    scale = (observed + reference) * n * m
+    return np.asarray(difference**2 / np.maximum(scale, 1.0), np.float64)
 
 
 def chi_square_critical(alpha: float, freedom: Floats) -> Floats:
-    """The smallest statistic whose tail probability is `alpha`; infinite where there is no freedom."""
-    out = np.full(freedom.shape, np.inf)
-    some = freedom > 0
-    out[some] = chdtri(freedom[some], alpha)
-    return out
+    """The smallest statistic whose tail probability is `alpha`; infinite where there is no freedom (whole numbers)."""
+    most = int(freedom.max(initial=0.0))
+    by_freedom = np.concatenate(([np.inf], chdtri(np.arange(1.0, most + 1), alpha)))
+    return np.asarray(by_freedom[freedom.astype(np.int64)], np.float64)
 
 
 def chi_square_tail(statistic: Floats | float, freedom: Floats | float) -> Floats:
@@ -101,28 +108,43 @@ def chi_square_tail(statistic: Floats | float, freedom: Floats | float) -> Float
     return np.asarray(chdtrc(freedom, statistic), np.float64)
 
 
-def cut_point_z(reference: Ints, windows: Ints, phi: Floats) -> tuple[Floats, Ints]:
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """A reference's cumulative shares, ready to be compared with a window's."""
+
+    below: Floats  # (C, B - 1) share of the values below each cut
+    events: Floats  # (C, B - 1) that share of the values, as a number of them
+    thinner: Floats  # (C, B - 1) share of the values on the side that has fewer
+    total: Floats  # (C, 1)
+
+    @classmethod
+    def of(cls, reference: Ints) -> Cuts:
+        """`reference` (C, B) counts."""
+        total = reference.sum(1).astype(np.float64)[:, None]
+        below = np.cumsum(reference, 1)[:, :-1] / np.maximum(total, 1)
+        return cls(below, below * total, np.minimum(below, 1 - below), total)
+
+
+def cut_point_z(cuts: Cuts, windows: Ints, phi: Floats) -> tuple[Floats, Ints]:
     """The largest standardised difference of a cumulative share, and the cut where it is (bin index, from below).
 
-    `reference` (C, B), `windows` (W, C, B), `phi` (W, C). Signed: positive where the window's values moved up. Cuts
-    with fewer than `MIN_EXPECTED` effective events expected on a side are left out; 0 where none is left.
+    `windows` (W, C, B), `phi` (W, C). Signed: positive where the window's values moved up. Cuts with fewer than
+    `MIN_EXPECTED` effective events expected on a side are left out; 0 where none is left.
     """
-    n = windows.sum(2).astype(np.float64)[..., None]
-    m = reference.sum(1).astype(np.float64)[None, :, None]
-    below_window = np.cumsum(windows, 2)[..., :-1] / np.maximum(n, 1)
-    below_reference = (np.cumsum(reference, 1)[:, :-1] / np.maximum(m[0], 1))[None]
-    pool = (below_reference * m + below_window * n) / np.maximum(m + n, 1)
-    per_event = np.zeros_like(n)
-    np.divide(1.0, n, out=per_event, where=n > 0)
+    if windows.shape[2] < 2:
+        return np.zeros(windows.shape[:2]), np.zeros(windows.shape[:2], np.int64)
+    below = windows.cumsum(2)
+    n, m = below[..., -1:].astype(np.float64), cuts.total
+    some = np.maximum(n, 1)
+    below_window = below[..., :-1] / some
+    pool = (cuts.events + below_window * n) / np.maximum(m + n, 1)
+    per_event = np.where(n > 0, 1 / some, 0.0)
     spread = np.sqrt(np.maximum(pool * (1 - pool), 1e-12) * (per_event + 1 / np.maximum(m, 1)) * phi[..., None])
     # by the reference's share alone, so that the window does not choose its cuts
-    effective = n / phi[..., None]
-    usable = (below_reference * effective >= MIN_EXPECTED) & ((1 - below_reference) * effective >= MIN_EXPECTED)
-    z = np.where(usable & (n > 0), (below_reference - below_window) / spread, 0.0)
-    if z.shape[2] == 0:
-        return np.zeros(z.shape[:2]), np.zeros(z.shape[:2], np.int64)
+    usable = cuts.thinner * (n / phi[..., None]) >= MIN_EXPECTED
+    z = np.where(usable, (cuts.below - below_window) / spread, 0.0)
     at = np.abs(z).argmax(2)
-    return np.take_along_axis(z, at[..., None], 2)[..., 0], at
+    return _at(z, at), at
 
 
 def cut_point_critical(alpha: float, cuts: Ints) -> Floats:
@@ -145,31 +167,27 @@ def largest_shift(
 
     `reference` broadcasts against `windows` (W, C, B); counts, not shares. 0 where a side is empty.
     """
-    n = np.maximum(windows.sum(-1, keepdims=True), 1)
-    m = np.maximum(reference.sum(-1, keepdims=True), 1)
-    difference = windows / n - reference / m
-    both = (windows.sum(-1) > 0) & (reference.sum(-1) > 0)
+    n, m = windows.sum(-1, keepdims=True), reference.sum(-1, keepdims=True)
+    difference = windows / np.maximum(n, 1) - reference / np.maximum(m, 1)
+    both = ((n > 0) & (m > 0))[..., 0]
     share = np.where(both, np.abs(difference).max(-1), 0.0)
-    cumulative = np.where(both & ordered, np.abs(np.cumsum(difference, -1)).max(-1), 0.0)
+    cumulative = np.where(both & ordered, np.abs(difference.cumsum(-1)).max(-1), 0.0)
     return share, cumulative
 
 
 def exact_excess_tail(hits: Floats, n: Floats, reference_hits: Floats, m: Floats, phi: Floats) -> Floats:
     """P(at least so many hits in the window | the margins): Fisher's one-sided exact test, on effective counts.
 
-    All arguments broadcast. Counts are divided by phi and rounded towards no evidence; 1 where the window's share is
-    not above the reference's.
+    All (N,). Counts are divided by phi and rounded towards no evidence; 1 where the window's share is not above the
+    reference's.
     """
-    hits, n, reference_hits, m, phi = np.broadcast_arrays(hits, n, reference_hits, m, phi)
-    out = np.ones(hits.shape)
     some = (hits > 0) & (hits * np.maximum(m, 1) > reference_hits * n)
-    if not some.any():
-        return out
-    k = np.floor(hits[some] / phi[some])
-    size = np.ceil(n[some] / phi[some])
-    ref = np.ceil(reference_hits[some] / phi[some])
-    rest = np.maximum(np.floor(m[some] / phi[some]), ref)
-    out[some] = _hypergeometric_tail(k, size, ref, rest)
+    out = np.ones(len(hits))
+    if some.any():
+        hits, n, reference_hits, m, phi = (x[some] for x in (hits, n, reference_hits, m, phi))
+        ref = np.ceil(reference_hits / phi)
+        rest = np.maximum(np.floor(m / phi), ref)
+        out[some] = _hypergeometric_tail(np.floor(hits / phi), np.ceil(n / phi), ref, rest)
     return out
 
 
@@ -178,19 +196,32 @@ def _hypergeometric_tail(k: Floats, n: Floats, reference_hits: Floats, m: Floats
     total_hits, total = k + reference_hits, n + m
     n = np.maximum(n, k)
     log_first = _log_choose(total_hits, k) + _log_choose(total - total_hits, n - k) - _log_choose(total, n)
-    term, ratio_sum = np.ones_like(k), np.ones_like(k)
-    j = k.copy()
-    for _ in range(TAIL_TERMS):
-        up = (total_hits - j) * (n - j)
-        ratio = np.maximum(up, 0) / ((j + 1) * np.maximum(total - total_hits - n + j + 1, 1))
-        term = term * ratio
-        ratio_sum += term
-        j += 1
-        if not (term > 1e-17 * ratio_sum).any():
-            break
+    ratio_sum, term, ratio = _tail_terms(k, n, total_hits, total)
     ratio = np.minimum(ratio, 1 - 1e-9)
-    ratio_sum += term * ratio / (1 - ratio)
+    ratio_sum = ratio_sum + term * ratio / (1 - ratio)
     return np.where(k <= 0, 1.0, np.minimum(1.0, np.exp(log_first) * ratio_sum))
+
+
+def _tail_terms(k: Floats, n: Floats, total_hits: Floats, total: Floats) -> tuple[Floats, Floats, Floats]:
+    """Sum of the tail's terms over its first one, the last term summed, and its ratio to the one before; all (N,).
+
+    Summed until no term counts, at most `TAIL_TERMS`; a block of terms at a time, each added in its turn.
+    """
+    term = ratio_sum = np.ones((len(k), 1))
+    k, n, total_hits, total = (x[:, None] for x in (k, n, total_hits, total))
+    for first in range(0, TAIL_TERMS, TERMS_AT_ONCE):
+        j = k + np.arange(first, first + TERMS_AT_ONCE)
+        up = np.maximum((total_hits - j) * (n - j), 0)
+        ratios = up / ((j + 1) * np.maximum(total - total_hits - n + j + 1, 1))
+        terms = np.multiply.accumulate(np.concatenate((term, ratios), 1), 1)
+        sums = np.add.accumulate(np.concatenate((ratio_sum, terms[:, 1:]), 1), 1)
+        # the first term is the last one of the block before
+        done = np.flatnonzero(~np.any(terms[:, 1:] > 1e-17 * sums[:, 1:], axis=0))
+        last = int(done[0]) + 1 if len(done) else TERMS_AT_ONCE
+        term, ratio_sum = terms[:, last : last + 1], sums[:, last : last + 1]
+        if len(done):
+            break
+    return ratio_sum[:, 0], term[:, 0], ratios[:, last - 1]
 
 
 def _log_choose(n: Floats, k: Floats) -> Floats:

@@ -9,8 +9,8 @@ import pytest
 
 from monitor.clock import DAY_US, SECOND_US
 from monitor.judge.baseline import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, Baseline
-from monitor.judge.causes import distribution
-from monitor.judge.ladder import Block, Windows, windows_of
+from monitor.judge.ladder import Block, Windows, window_of
+from monitor.judge.looks import Look
 from monitor.reference.build import MIN_WINDOWS, measure_unrest
 from monitor.reference.reference import Level, Reference
 from monitor.stats.bins import FACTS
@@ -36,7 +36,7 @@ def window(counts: list[int]) -> Windows:
     tally = Tally.empty(2, WIDTH)
     tally.counts[:, :WIDTH] = counts
     tally.predictions = sum(counts)
-    return windows_of([(1, (Block(0, 10, tally),))])
+    return window_of(1, (Block(0, 10, tally),))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_sure_change_within_what_the_reference_itself_did_is_no_news(share: fl
     moved = [3_250, 2_750, 2_250, 1_750]
     distance = (3_250 + 2_750 - 5_000) / 10_000
     base = Baseline.of(reference([1.0], [distance / share], events=10_000, learned=1))
-    measured = distribution.measure(base, window(moved), ALPHA)
+    measured = Look(base, window(moved), ALPHA).distribution
     assert measured.cumulative[0, 0] == pytest.approx(distance)
     assert (measured.over[0, 0] > 1) == over
     assert measured.over[0, 0] == pytest.approx(share / DISTANCE_FACTOR)
@@ -103,15 +103,15 @@ def test_a_sure_change_within_what_the_reference_itself_did_is_no_news(share: fl
 
 def test_a_change_beyond_every_distance_without_evidence_is_no_news_either() -> None:
     base = Baseline.of(reference([1.0], [0.001], learned=1))
-    measured = distribution.measure(base, window([65, 65, 60, 60]), ALPHA)
+    measured = Look(base, window([65, 65, 60, 60]), ALPHA).distribution
     assert measured.cumulative[0, 0] > 10 * 0.001
     assert measured.over[0, 0] < 1
 
 
 def test_where_no_distance_was_learned_the_evidence_alone_decides() -> None:
     base = Baseline.of(reference([1.0], [np.nan], learned=0))
-    assert distribution.measure(base, window([400, 250, 200, 150]), ALPHA).over.min() > 1
-    assert distribution.measure(base, window([250, 250, 250, 250]), ALPHA).over.max() < 1
+    assert Look(base, window([400, 250, 200, 150]), ALPHA).distribution.over.min() > 1
+    assert Look(base, window([250, 250, 250, 250]), ALPHA).distribution.over.max() < 1
 
 
 # what a reference learns of its own windows

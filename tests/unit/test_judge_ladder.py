@@ -22,7 +22,7 @@ from monitor.judge.ladder import (
     Ladder,
     RecentPanes,
     Windows,
-    windows_of,
+    window_of,
 )
 from monitor.stats.tally import Tally, merged
 from tests.engine import CREDIT, EVENTS, plain
@@ -78,11 +78,19 @@ def test_every_length_is_the_sum_of_its_base_windows(longest: int) -> None:
     assert seen == set(ladder.lengths)
 
 
+def test_a_look_keeps_its_windows_when_the_ladder_goes_on() -> None:
+    ladder, added = Ladder(64), blocks(80)
+    looked_at = [ladder.add(block) for block in added]
+    for end, windows in enumerate(looked_at, 1):
+        for at, length in enumerate(windows.lengths):
+            check(windows, at, added[end - length : end])
+
+
 def test_memory_does_not_grow() -> None:
     ladder = Ladder(256)
     for block in blocks(700):
         ladder.add(block)
-    assert [len(level) for level in ladder.levels] == [BLOCKS] * 3
+    assert [len(level.blocks) for level in ladder.levels] == [BLOCKS] * 3
 
 
 @pytest.mark.parametrize("length", [3, 4, 64, 128, 256])
@@ -118,7 +126,8 @@ def test_a_ladder_goes_on_from_its_state(cut: int) -> None:
     for block in many[cut:]:
         expected, found = uncut.add(block), restored.add(block)
         assert found.spans == expected.spans
-        assert found.counts.tolist() == expected.counts.tolist()
+        for name in ("counts", "sums", "lows", "highs"):
+            assert getattr(found, name).tolist() == getattr(expected, name).tolist()
     assert plain(restored.to_state()) == plain(uncut.to_state())
 
 
@@ -131,7 +140,7 @@ def test_a_base_window_is_whole_panes_until_they_hold_enough(events: list[int]) 
         waiting.append(pane)
         assert (closed is not None) == (sum(one.tally.events for one in waiting) >= BASE_EVENTS)
         if closed is not None:
-            check(windows_of([(1, (closed,))]), 0, [Block(p.start_us, p.end_us, p.tally) for p in waiting])
+            check(window_of(1, (closed,)), 0, [Block(p.start_us, p.end_us, p.tally) for p in waiting])
             waiting = []
 
 
@@ -162,5 +171,5 @@ def test_a_window_says_where_its_records_lie() -> None:
     a.add_records(EVENTS, 5, 9)
     b.add_records(EVENTS, 2, 6)
     b.add_records(Partition("events", 3), 1, 1)
-    windows = windows_of([(2, (Block(0, 1, a), Block(1, 2, b)))])
+    windows = window_of(2, (Block(0, 1, a), Block(1, 2, b)))
     assert windows.records(0) == {EVENTS: (2, 9), Partition("events", 3): (1, 1)}

@@ -11,7 +11,7 @@ from scipy import stats
 
 from monitor.findings import INFO, PAGE, TICKET, Finding
 from monitor.judge.baseline import Baseline
-from monitor.judge.ladder import Block, Windows, windows_of
+from monitor.judge.ladder import Block, Ladder, Windows, window_of
 from monitor.judge.looks import Judge
 from monitor.judge.policy import Policy
 from monitor.settings import Model
@@ -55,7 +55,7 @@ def window(*parts: dict[str, int], values: int = 100) -> Windows:
             tally.counts[:, WIDTH + FACTS.index(name)] = count
         tally.predictions = int(tally.counts[0].sum())
         blocks.append(Block(10 * at, 10 * (at + 1), tally))
-    return windows_of([(1, tuple(blocks))])
+    return window_of(1, tuple(blocks))
 
 
 def by_subject(findings: Iterable[Finding]) -> dict[tuple[str, str], Finding]:
@@ -97,6 +97,23 @@ def test_a_finding_begins_where_the_fact_does() -> None:
     found = by_subject(quality(judge(), window({}, {}, {"missing": 40}, {"missing": 40}), ALPHA, None))
     assert found["x", "missing"].since_us == 20
     assert found["x", "missing"].window == (0, 40, 480)
+
+
+def test_of_a_key_the_worst_window_is_told_and_the_shortest_says_since_when() -> None:
+    ladder = Ladder(64)
+    for at, missing in enumerate((0, 0, 40, 20)):
+        (part,) = window({"missing": missing}).parts[0]
+        ending_now = ladder.add(Block(10 * at, 10 * (at + 1), part.tally))
+    assert ending_now.lengths == (1, 2, 4)
+    looker = judge({"features": {"c": {"mute": True}}})
+    look = looker.look(ending_now, ALPHA)
+    over = look.facts.over[:, 0, FACTS.index("missing")]
+    assert over.argmax() == 1
+    assert over.min() > 1
+    page, told = looker.findings(look, None)
+    assert (page.key.subject, page.severity, page.base_windows, page.over) == ("x", PAGE, 2, over[1])
+    assert page.since_us == 30  # the length of one began there
+    assert (told.key.subject, told.severity, told.base_windows, told.since_us) == ("c", INFO, 1, 30)
 
 
 @pytest.mark.parametrize(("recent", "severity"), [(60, PAGE), (5, PAGE), (4, TICKET), (0, TICKET)])
@@ -176,11 +193,11 @@ def test_a_number_is_never_shown_and_a_category_is() -> None:
 def test_the_end_of_a_finding_is_measured_by_its_own_test() -> None:
     looker, looked_at = judge(), window({"missing": 20})
     for finding in quality(looker, looked_at, ALPHA, None):
-        assert looker.over(finding.key, looked_at, ALPHA) == pytest.approx(finding.over)
-        assert looker.over(finding.key, window({}), ALPHA) == 0
+        assert looker.over(finding.key, looker.look(looked_at, ALPHA)) == pytest.approx(finding.over)
+        assert looker.over(finding.key, looker.look(window({}), ALPHA)) == 0
     for finding in stuck_found(looker, stuck(60), ALPHA):
-        assert looker.over(finding.key, stuck(60), ALPHA) == pytest.approx(finding.over)
-        assert looker.over(finding.key, window({}), ALPHA) == 0
+        assert looker.over(finding.key, looker.look(stuck(60), ALPHA)) == pytest.approx(finding.over)
+        assert looker.over(finding.key, looker.look(window({}), ALPHA)) == 0
 
 
 def test_the_number_of_tests_is_what_the_budget_is_divided_by() -> None:

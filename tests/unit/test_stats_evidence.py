@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from monitor.stats import evidence
 from monitor.stats.evidence import (
     MIN_EXPECTED,
+    Cuts,
     Pooling,
     chi_square_critical,
     chi_square_tail,
@@ -60,7 +62,7 @@ def test_many_windows_and_columns_at_once_are_the_same_as_one_by_one() -> None:
     windows = rng.integers(0, 90, (5, 4, 6))
     phi = rng.uniform(1, 5, (5, 4))
     statistic, freedom = pooled_chi_square(Pooling.of(reference), windows, phi)
-    z, cut = cut_point_z(reference, windows, phi)
+    z, cut = cut_point_z(Cuts.of(reference), windows, phi)
     for w in range(5):
         for c in range(4):
             assert (statistic[w, c], freedom[w, c]) == pytest.approx(
@@ -76,7 +78,9 @@ def test_padding_with_empty_bins_changes_no_statistic() -> None:
     expected = pooled_chi_square(Pooling.of(reference), window, phi)
     found = pooled_chi_square(Pooling.of(padded[0]), padded[1], phi)
     assert [float(x[0, 0]) for x in found] == pytest.approx([float(x[0, 0]) for x in expected])
-    assert cut_point_z(padded[0], padded[1], phi)[0] == pytest.approx(cut_point_z(reference, window, phi)[0])
+    assert cut_point_z(Cuts.of(padded[0]), padded[1], phi)[0] == pytest.approx(
+        cut_point_z(Cuts.of(reference), window, phi)[0]
+    )
 
 
 def test_an_empty_window_says_nothing() -> None:
@@ -84,7 +88,7 @@ def test_an_empty_window_says_nothing() -> None:
     statistic, freedom = pooled_chi_square(Pooling.of(reference), window, np.ones((1, 1)))
     assert (statistic[0, 0], freedom[0, 0]) == (0, 0)
     assert chi_square_critical(0.01, freedom)[0, 0] == np.inf
-    assert cut_point_z(reference, window, np.ones((1, 1)))[0][0, 0] == 0
+    assert cut_point_z(Cuts.of(reference), window, np.ones((1, 1)))[0][0, 0] == 0
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
@@ -108,15 +112,15 @@ def test_without_cuts_nothing_is_over() -> None:
 def test_the_cut_point_is_the_largest_two_proportion_z(reference: list[int], data: st.DataObject, phi: float) -> None:
     window = np.array(data.draw(st.lists(st.integers(1, 300), min_size=len(reference), max_size=len(reference))))
     whole = np.array(reference) + 1
-    z, _ = cut_point_z(whole[None], window[None, None], np.array([[phi]]))
+    z, _ = cut_point_z(Cuts.of(whole[None]), window[None, None], np.array([[phi]]))
     assert abs(z[0, 0]) == pytest.approx(abs(oracles.cut_point(whole, window, phi)[0]), rel=1e-9, abs=1e-9)
 
 
 def test_the_sign_of_the_cut_point_says_where_the_values_went() -> None:
     reference = np.array([[250, 250, 250, 250]])
     up, down = np.array([[[40, 50, 50, 90]]]), np.array([[[90, 50, 50, 40]]])
-    assert cut_point_z(reference, up, np.ones((1, 1)))[0][0, 0] > 2
-    assert cut_point_z(reference, down, np.ones((1, 1)))[0][0, 0] < -2
+    assert cut_point_z(Cuts.of(reference), up, np.ones((1, 1)))[0][0, 0] > 2
+    assert cut_point_z(Cuts.of(reference), down, np.ones((1, 1)))[0][0, 0] < -2
 
 
 def test_the_exact_tail_is_the_hypergeometric_one_of_scipy_down_to_extremes() -> None:
@@ -144,6 +148,21 @@ def test_a_share_that_is_not_above_the_references_is_no_evidence() -> None:
     assert tail(0, 100, 0, 1_000) == 1
     assert tail(5, 100, 50, 1_000) == 1
     assert tail(3, 100, 100, 1_000) == 1
+
+
+def test_however_many_terms_are_taken_at_once_the_tail_is_the_same_to_the_last_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(8)
+    n, m = (rng.integers(1, most, 50).astype(np.float64) for most in (90_000, 50_000))
+    before = np.floor(m * rng.choice([0.0, 0.001, 0.02, 0.3], 50))
+    hits = np.minimum(n, np.floor(n * before / m * rng.uniform(1, 1.2, 50)) + 1)
+    tails = []
+    for at_once in (1, 50, evidence.TERMS_AT_ONCE, evidence.TAIL_TERMS):
+        monkeypatch.setattr(evidence, "TERMS_AT_ONCE", at_once)
+        tails.append(exact_excess_tail(hits, n, before, m, np.ones(50)).tolist())
+    assert tails == [tails[0]] * 4
+    assert 1 > max(tails[0]) > min(tails[0]) > 0
 
 
 def test_dispersion_weakens_the_exact_evidence() -> None:
@@ -177,7 +196,8 @@ def test_the_critical_count_is_the_smallest_one_that_is_over(
 ) -> None:
     least = exact_excess_critical(alpha, n, reference_hits, m, phi)
     hits = np.arange(1.0, n + 1)
-    tails = exact_excess_tail(hits, one(n), one(reference_hits), one(m), one(phi))
+    n_each, before, m_each, phi_each = (np.full(n, x, np.float64) for x in (n, reference_hits, m, phi))
+    tails = exact_excess_tail(hits, n_each, before, m_each, phi_each)
     assert least == hits[tails < alpha][0]
     assert (tails < alpha).sum() == n - least + 1
 

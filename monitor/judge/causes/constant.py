@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.findings import Finding, FindingKey
-from monitor.judge.baseline import Baseline, Floats
-from monitor.judge.ladder import Windows, windows_of
+from monitor.judge.baseline import Baseline, Floats, Unrest
+from monitor.judge.ladder import Windows, window_of
 from monitor.judge.policy import LEAST_FACT, Policy
+from monitor.reference.reference import Column
 
 #: values that must be there at least, however rare the commonest one was
 MIN_VALUES = 20
@@ -33,16 +35,21 @@ def tests(baseline: Baseline) -> int:
     return len(baseline.columns)
 
 
-def measure(baseline: Baseline, windows: Windows, alpha: float) -> Measured:
+def measure(baseline: Baseline, windows: Windows, unrest: Unrest, alpha: float) -> Measured:
     """The chance of every window and column that is constant; 1 where it is not."""
     bins = windows.counts[..., : baseline.width]
     values = bins.sum(2).astype(np.float64)
-    same = np.where(baseline.ordered, windows.lows == windows.highs, bins.max(2) == values)
-    phi = np.stack([baseline.phi(span.events) for span in windows.spans])
-    p_max = np.clip(baseline.commonest(), 1e-12, 1.0)
-    log_p = values / phi * np.log(p_max)
+    same = _same(baseline, windows.lows, windows.highs, bins)
+    log_p = values / unrest.phi * np.log(np.clip(baseline.commonest, 1e-12, 1.0))
     log_p = np.where(same & (values >= MIN_VALUES), log_p, 0.0)
     return Measured(np.exp(np.maximum(log_p, -690.0)), values, log_p / np.log(alpha))
+
+
+def _same(baseline: Baseline, lows: Floats, highs: Floats, bins: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Windows and columns (..., C) with no two different values; `bins` (..., C, B)."""
+    values = bins.sum(-1)
+    one_value = np.where(baseline.ordered, lows == highs, bins.max(-1) == values)
+    return np.asarray(one_value | (values == 0), np.bool_)
 
 
 def runs(baseline: Baseline, recent: Windows) -> Iterator[tuple[int, Windows]]:
@@ -51,16 +58,24 @@ def runs(baseline: Baseline, recent: Windows) -> Iterator[tuple[int, Windows]]:
     A window that begins before the value got stuck would not be constant yet.
     """
     parts = recent.parts[0][::-1]
+    newest = parts[0].tally
+    if not _same(baseline, newest.lows, newest.highs, newest.counts[:, : baseline.width]).any():
+        return
     lows = np.minimum.accumulate([part.tally.lows for part in parts])
     highs = np.maximum.accumulate([part.tally.highs for part in parts])
     bins = np.cumsum([part.tally.counts[:, : baseline.width] for part in parts], axis=0)
     values = bins.sum(2)
-    same = np.where(baseline.ordered, lows == highs, bins.max(2) == values) | (values == 0)
+    same = _same(baseline, lows, highs, bins)
     length = same.sum(0)  # once broken, a run stays broken
     for column in np.flatnonzero(length).tolist():
         panes = int(length[column])
         if values[panes - 1, column] >= MIN_VALUES:
-            yield column, windows_of([(0, parts[:panes][::-1])])
+            yield column, window_of(0, parts[:panes][::-1])
+
+
+def severity(policy: Policy, about: Column) -> str:
+    """Of a column that is constant."""
+    return policy.severity("constant", about.name, 1.0 - about.commonest_share, LEAST_FACT)
 
 
 def finding(
@@ -79,7 +94,7 @@ def finding(
         what = policy.category(about.bins.labels()[int(windows.counts[window, column, : baseline.width].argmax())])
     return Finding(
         key=FindingKey(about.name, "constant"),
-        severity=policy.severity("constant", about.name, effect, LEAST_FACT),
+        severity=severity(policy, about),
         window=windows.spans[window],
         base_windows=max(windows.lengths[window], 1),
         statistic="run",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.findings import Finding, FindingKey
-from monitor.judge.baseline import DISTANCE_FACTOR, Baseline, Floats
+from monitor.judge.baseline import DISTANCE_FACTOR, Baseline, Floats, Unrest
 from monitor.judge.ladder import Windows
 from monitor.judge.policy import LEAST_CUMULATIVE, LEAST_SHARE, Policy
 from monitor.reference.reference import FEATURE, Column
@@ -53,17 +53,16 @@ def tests(baseline: Baseline) -> int:
     return int(np.where(baseline.ordered, TESTS_NUMERIC, TESTS_CATEGORICAL).sum())
 
 
-def measure(baseline: Baseline, windows: Windows, alpha: float) -> Measured:
+def measure(baseline: Baseline, windows: Windows, unrest: Unrest, alpha: float) -> Measured:
     """Evidence and distance of every window and column."""
     bins = windows.counts[..., : baseline.width]
-    phi = np.stack([baseline.phi(span.events) for span in windows.spans])
-    chi, freedom = pooled_chi_square(baseline.pooling, bins, phi)
+    chi, freedom = pooled_chi_square(baseline.pooling, bins, unrest.phi)
     chi_critical = chi_square_critical(alpha, freedom)
-    z, cut = cut_point_z(baseline.bins, bins, phi)
+    z, cut = cut_point_z(baseline.cumulated, bins, unrest.phi)
     z = np.where(baseline.ordered, z, 0.0)
     z_critical = np.broadcast_to(cut_point_critical(alpha, baseline.cuts), z.shape)
     share, cumulative = largest_shift(baseline.bins[None], bins, baseline.ordered)
-    allowed = DISTANCE_FACTOR * np.stack([baseline.top(span.events) for span in windows.spans])
+    allowed = DISTANCE_FACTOR * unrest.top
     evidence = np.maximum(chi / chi_critical, np.abs(z) / z_critical)
     distance = np.full(share.shape, np.inf)
     np.divide(np.maximum(share, cumulative), allowed, out=distance, where=allowed > 0)
@@ -77,18 +76,24 @@ def cause_of(column: Column) -> str:
     return "distribution" if column.role == FEATURE else column.role
 
 
+def severity(baseline: Baseline, policy: Policy, measured: Measured, window: int, column: int) -> str:
+    """Of one window and column that is over."""
+    about, least = baseline.columns[column], LEAST_CUMULATIVE if baseline.ordered[column] else LEAST_SHARE
+    learned = not np.isnan(measured.allowed[window, column])
+    effect = _effect(baseline, measured, window, column)
+    return policy.severity(cause_of(about), about.name, effect, least, may_page=learned)
+
+
+def _effect(baseline: Baseline, measured: Measured, window: int, column: int) -> float:
+    return float((measured.cumulative if baseline.ordered[column] else measured.share)[window, column])
+
+
 def finding(
     baseline: Baseline, policy: Policy, windows: Windows, measured: Measured, window: int, column: int
 ) -> Finding:
     """The finding of one window and column that is over."""
     about = baseline.columns[column]
     numeric = bool(baseline.ordered[column])
-    effect = float(measured.cumulative[window, column] if numeric else measured.share[window, column])
-    cause = cause_of(about)
-    learned = not np.isnan(measured.allowed[window, column])
-    severity = policy.severity(
-        cause, about.name, effect, LEAST_CUMULATIVE if numeric else LEAST_SHARE, may_page=learned
-    )
     statistic, value, threshold, p = _evidence(baseline, measured, window, column)
     up = measured.z[window, column] > 0
     if numeric:
@@ -96,15 +101,15 @@ def finding(
     else:
         headline, detail = _category_words(baseline, policy, windows, measured, (window, column))
     return Finding(
-        key=FindingKey(about.name, cause),
-        severity=severity,
+        key=FindingKey(about.name, cause_of(about)),
+        severity=severity(baseline, policy, measured, window, column),
         window=windows.spans[window],
         base_windows=max(windows.lengths[window], 1),
         statistic=statistic,
         value=value,
         threshold=threshold,
         p=p,
-        effect=effect,
+        effect=_effect(baseline, measured, window, column),
         effect_unit="share moved",
         over=float(measured.over[window, column]),
         direction=("up" if up else "down") if numeric else "",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from monitor.findings import INFO, Finding, FindingKey
-from monitor.judge.ladder import Block, windows_of
+from monitor.judge.ladder import Block, window_of
 
 if TYPE_CHECKING:
     from river.drift import ADWIN
@@ -35,14 +35,17 @@ class ErrorWatch:
             return None
         rate = block.tally.errors / labelled
         detector = self._running()
-        before = float(np.mean(self._fed)) if self._fed else rate
-        self._fed.append(rate)
+        fed = self._fed
+        fed.append(rate)
         detector.update(rate)  # type: ignore[no-untyped-call]  # River has no types here
         drifted = bool(detector.drift_detected)
         now = float(detector.estimation)
-        if drifted or len(self._fed) >= MAX_FED:
+        if drifted or len(fed) >= MAX_FED:
             self._fed, self._detector = [], None
-        return _finding(block, subject, before, now) if drifted and now > before else None
+        if not drifted:
+            return None
+        before = float(np.mean(fed[:-1])) if len(fed) > 1 else rate
+        return _finding(block, subject, before, now) if now > before else None
 
     def _running(self) -> ADWIN:
         """The detector, made only when it is needed: importing River costs memory."""
@@ -62,7 +65,7 @@ class ErrorWatch:
 
 
 def _finding(block: Block, subject: str, before: float, now: float) -> Finding:
-    windows = windows_of([(0, (block,))])
+    windows = window_of(0, (block,))
     return Finding(
         key=FindingKey(subject, "performance", figure="error_rate"),
         severity=INFO,

@@ -7,11 +7,12 @@ window length: a fact the reference never saw needs no learned distance.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from monitor.findings import Finding, FindingKey
-from monitor.judge.baseline import Baseline, Floats
+from monitor.judge.baseline import Baseline, Floats, Unrest
 from monitor.judge.causes.unit_factor import unit_factor
 from monitor.judge.ladder import Windows
 from monitor.judge.policy import LEAST_FACT, Policy
@@ -23,16 +24,31 @@ from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
 RECENT_PART = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Measured:
-    """Arrays (W, C, facts) of one look; `events` (W, C) and `phi` (W, C, facts) are what they were made with."""
+    """Arrays (W, C, facts) of one look; `hits`, `phi`, `events` (W, C) and `reference` (C, facts), the share there, are
+    what they were made with. A quiet look needs `p` alone: the others are made when they are asked for.
+    """
 
     p: Floats
-    share: Floats
-    excess: Floats
+    hits: Floats
     events: Floats
     phi: Floats
-    over: Floats  # log p / log alpha
+    reference: Floats
+    alpha: float
+
+    @cached_property
+    def share(self) -> Floats:
+        return self.hits / np.maximum(self.events, 1)[..., None]
+
+    @cached_property
+    def excess(self) -> Floats:
+        return self.share - self.reference
+
+    @cached_property
+    def over(self) -> Floats:
+        """log p / log alpha."""
+        return np.asarray(np.log(np.maximum(self.p, 1e-300)) / np.log(self.alpha), np.float64)
 
 
 def tests(baseline: Baseline) -> int:
@@ -40,39 +56,41 @@ def tests(baseline: Baseline) -> int:
     return int(baseline.tested_facts.sum())
 
 
-def measure(baseline: Baseline, windows: Windows, alpha: float) -> Measured:
+def measure(baseline: Baseline, windows: Windows, unrest: Unrest, alpha: float) -> Measured:
     """Tail probability of every window, column and fact."""
-    facts = windows.counts[..., baseline.width :].astype(np.float64)
+    hits = windows.counts[..., baseline.width :].astype(np.float64)
     events = windows.counts.sum(2).astype(np.float64)
-    phi = np.stack([baseline.fact_phi(span.events) for span in windows.spans])
-    reference = baseline.facts[None].astype(np.float64)
-    m = baseline.events[None, :, None]
-    p = exact_excess_tail(facts, events[..., None], reference, m, phi)
-    p = np.where(baseline.tested_facts, p, 1.0)
-    share = facts / np.maximum(events, 1)[..., None]
-    excess = share - reference / np.maximum(m, 1)
-    over = np.log(np.maximum(p, 1e-300)) / np.log(alpha)
-    return Measured(p, share, excess, events, phi, over)
+    p = np.ones(hits.shape)
+    at = window, column, slot = np.nonzero(hits)  # few: most windows are well
+    if len(window):
+        reference, m = baseline.facts[column, slot], baseline.events[column]
+        p[at] = exact_excess_tail(hits[at], events[window, column], reference, m, unrest.fact_phi[at])
+        p[:, ~baseline.tested_facts] = 1.0
+    return Measured(p, hits, events, unrest.fact_phi, baseline.fact_shares, alpha)
+
+
+def severity(
+    baseline: Baseline, policy: Policy, measured: Measured, at: tuple[int, int, int], recent_share: float
+) -> str:
+    """Of one (window, column, fact) that is over; `recent_share` is the fact's in the newest panes."""
+    _, column, slot = at
+    may_page = slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at])
+    return policy.severity(
+        FACTS[slot], baseline.columns[column].name, float(measured.excess[at]), LEAST_FACT, may_page=may_page
+    )
 
 
 def finding(
-    baseline: Baseline,
-    policy: Policy,
-    windows: Windows,
-    measured: Measured,
-    at: tuple[int, int, int],
-    alpha: float,
-    recent_share: float,
+    baseline: Baseline, windows: Windows, measured: Measured, at: tuple[int, int, int], severity: str
 ) -> Finding:
-    """The finding of one (window, column, fact) that is over; `recent_share` is the fact's in the newest panes."""
+    """The finding of one (window, column, fact) that is over."""
     window, column, slot = at
     about, cause = baseline.columns[column], FACTS[slot]
     share, effect = float(measured.share[at]), float(measured.excess[at])
-    may_page = slot != OUTSIDE or recent_share >= RECENT_PART * share
     factor = unit_factor(about, windows.sums[window, column]) if slot == OUTSIDE else None
     before = share - effect
     critical = exact_excess_critical(
-        alpha,
+        measured.alpha,
         float(measured.events[window, column]),
         float(baseline.facts[column, slot]),
         float(baseline.events[column]),
@@ -80,7 +98,7 @@ def finding(
     )
     return Finding(
         key=FindingKey(about.name, cause),
-        severity=policy.severity(cause, about.name, effect, LEAST_FACT, may_page=may_page),
+        severity=severity,
         window=windows.spans[window],
         base_windows=max(windows.lengths[window], 1),
         statistic="exact",
@@ -94,12 +112,12 @@ def finding(
         detail=_detail(about, cause, before, share, factor),
         headline=_headline(about, cause, share, factor),
         factor=factor,
-        since_us=_began(windows, window, column, baseline.width + slot),
+        since_us=began(windows, window, column, baseline.width + slot),
         records=windows.records(window),
     )
 
 
-def _began(windows: Windows, window: int, column: int, slot: int) -> int:
+def began(windows: Windows, window: int, column: int, slot: int) -> int:
     """Start of the first part of the window that shows the fact."""
     parts = windows.parts[window]
     return next((part.start_us for part in parts if part.tally.counts[column, slot]), parts[0].start_us)
