@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
 from monitor.judge.causes.distribution import cause_of
@@ -16,24 +17,24 @@ from monitor.publish.board import ColumnView, Figures
 from monitor.stats.bins import FACTS
 from monitor.stats.distances import DISTANCES, ORDERED_ONLY
 from monitor.stats.evidence import chi_square_tail
-from monitor.stats.tally import Tally
 
 #: a share change of about so many sqrt(p(1-p)(1/n + 1/m)) is seen within n effective events, 95 times in 100
 SEEN: Final = 8.5
 
 
-def column_views(judge: ModelJudge, totals: Sequence[Tally]) -> tuple[ColumnView, ...]:
-    """One view for each column; `totals` are the units' tallies since the state began."""
-    return tuple(_view(judge, totals, at) for at in range(len(judge.baseline.columns)))
+def column_views(judge: ModelJudge, counted: NDArray[np.int64] | None) -> tuple[ColumnView, ...]:
+    """One view for each column; `counted` (columns, bins + facts) since the process began, None for nothing."""
+    columns, slots = len(judge.baseline.columns), judge.baseline.width + len(FACTS)
+    counts = np.zeros((columns, slots), np.int64) if counted is None else counted
+    return tuple(_view(judge, counts, at) for at in range(columns))
 
 
-def _view(judge: ModelJudge, totals: Sequence[Tally], at: int) -> ColumnView:
+def _view(judge: ModelJudge, counts: NDArray[np.int64], at: int) -> ColumnView:
     baseline, look = judge.baseline, judge.latest
     column, width = baseline.columns[at], baseline.width
     bins = column.bins.bins
     policy = judge.policy
     names = column.bins.labels() if baseline.ordered[at] else [policy.category(name) for name in column.bins.labels()]
-    total = sum((tally.counts[at, :bins] for tally in totals), np.zeros(bins, np.int64))
     live = look.windows.counts[-1, at] if look is not None else np.zeros(width + len(FACTS), np.int64)
     events = max(int(live.sum()), 1)
     reference_events = max(float(baseline.events[at]), 1.0)
@@ -44,7 +45,7 @@ def _view(judge: ModelJudge, totals: Sequence[Tally], at: int) -> ColumnView:
         bins=tuple(names),
         reference=tuple(baseline.bins[at, :bins].tolist()),
         live=tuple(live[:bins].tolist()),
-        total=tuple(total.tolist()),
+        total=tuple(counts[at, :bins].tolist()),
         facts=tuple(
             (fact, float(baseline.facts[at, slot] / reference_events), float(live[width + slot] / events))
             for slot, fact in enumerate(FACTS)

@@ -29,7 +29,7 @@ from monitor.publish.board import Showcase
 from monitor.publish.server import Server
 from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
-from monitor.showing import board_of
+from monitor.showing import Showing
 
 _log = get_log(__name__)
 _T = TypeVar("_T")
@@ -90,7 +90,8 @@ class Daemon:
             stack.callback(outputs.close)
             pipeline = Pipeline(self._settings, self._catalog, source, self._clock, outputs, stage2=self._fleet)
             if self._begin(pipeline, source, facts, loaded):
-                self._turn_until_stopped(pipeline, source, outputs, stack)
+                showing = Showing(self._settings, self._catalog, pipeline, self._fleet, outputs)
+                self._turn_until_stopped(pipeline, source, showing, stack)
                 outputs.hurry()
                 self._leave(pipeline)
         return self._exit_code()
@@ -197,9 +198,7 @@ class Daemon:
 
     # turning
 
-    def _turn_until_stopped(
-        self, pipeline: Pipeline, source: KafkaSource, outputs: KafkaOutputs, stack: ExitStack
-    ) -> None:
+    def _turn_until_stopped(self, pipeline: Pipeline, source: KafkaSource, showing: Showing, stack: ExitStack) -> None:
         pause, shown_at, caught_up = FIRST_PAUSE, float("-inf"), False
         garbage = GarbageSchedule(self._clock)
         garbage.start()
@@ -224,7 +223,7 @@ class Daemon:
                 self._log_told()
             if self._clock.monotonic() - shown_at >= BOARD_SECONDS:
                 shown_at = self._clock.monotonic()
-                self._show(pipeline, source, outputs)
+                self._show(source, showing)
 
     def _reach(self, source: KafkaSource) -> str:
         """What to say while the brokers do not answer; the change is logged."""
@@ -242,9 +241,9 @@ class Daemon:
         key = told.monitored.key
         _log.info("finding", model=key.model, version=key.version, severity="info", detail=told.finding.detail)
 
-    def _show(self, pipeline: Pipeline, source: KafkaSource, outputs: KafkaOutputs) -> None:
+    def _show(self, source: KafkaSource, showing: Showing) -> None:
         lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
-        self.showcase.show(board_of(pipeline, self._fleet, lags, outputs))
+        self.showcase.show(showing.board(lags))
 
     def _leave(self, pipeline: Pipeline) -> None:
         """The last checkpoint, tried until the deadline."""

@@ -2,50 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from monitor.column_views import column_views
 from monitor.count.lane import NO_CLOCK
-from monitor.events import Partition
+from monitor.events import ModelKey, Partition
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
 from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
 from monitor.publish.board import Board, FindingView, IncidentView, ModelView
+from monitor.reference.catalog import Catalog
+from monitor.settings import Settings
 from monitor.stats.tally import Tally
 
 
-def board_of(pipeline: Pipeline, fleet: Fleet, lags: Mapping[Partition, int], outputs: KafkaOutputs) -> Board:
-    """The board of a pipeline whose state is restored."""
-    judges = list(fleet.judges.values())
-    return Board(
-        restored=True,
-        records=pipeline.records,
-        events=pipeline.outcomes,
-        dead_letters=pipeline.dead_letters,
-        retention_gaps=pipeline.gaps,
-        watermarks=_watermarks(pipeline),
-        lags=lags,
-        open_panes=pipeline.open_panes(),
-        checkpoint_us=outputs.checkpoint_us,
-        checkpoint_bytes=outputs.checkpoint_bytes,
-        models=tuple(_model_view(judge, pipeline) for judge in judges),
-        model_events=pipeline.accepted,
-        unjudged=pipeline.exchange.unjudged,
-        incidents=tuple(_incident_view(judge) for judge in judges),
-        findings=tuple(
-            FindingView(
-                judge.monitored.key,
-                key,
-                known.finding.severity,
-                known.since_us,
-                known.finding.headline,
-                known.finding.detail,
-            )
-            for judge in judges
-            for key, known in judge.book.open.items()
-        ),
-    )
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What the state held of a model version when this process began: its counters begin at 0."""
+
+    pages: int = 0
+    expected: float = 0.0
+    counts: NDArray[np.int64] | None = None
+
+
+class Showing:
+    """Makes boards of a pipeline whose state is restored; made before it counts anything."""
+
+    def __init__(
+        self, settings: Settings, catalog: Catalog, pipeline: Pipeline, fleet: Fleet, outputs: KafkaOutputs
+    ) -> None:
+        self._settings = settings
+        self._pipeline = pipeline
+        self._fleet = fleet
+        self._catalog = catalog
+        self._outputs = outputs
+        self._before = {
+            key: _Before(judge.book.pages, judge.budget.expected, _counts(self._totals(key)))
+            for key, judge in fleet.judges.items()
+        }
+
+    def board(self, lags: Mapping[Partition, int]) -> Board:
+        """The board of this moment."""
+        pipeline, judges = self._pipeline, self._fleet.judges
+        watched = dict.fromkeys([*self._catalog.expected(), *self._catalog.met(), *judges])
+        return Board(
+            restored=True,
+            records=pipeline.records,
+            events=pipeline.outcomes,
+            dead_letters=pipeline.dead_letters,
+            retention_gaps=pipeline.gaps,
+            watermarks=_watermarks(pipeline),
+            lags=lags,
+            open_panes=pipeline.open_panes(),
+            checkpoint_us=self._outputs.checkpoint_us,
+            checkpoint_bytes=self._outputs.checkpoint_bytes,
+            models=tuple(
+                self._judged_model(key, judges[key]) if key in judges else self._quiet_model(key) for key in watched
+            ),
+            model_events=pipeline.accepted,
+            unjudged=pipeline.exchange.unjudged,
+            incidents=tuple(_incident_view(judge) for judge in judges.values() if is_judged(judge)),
+            findings=tuple(_finding_views(judges.values())),
+        )
+
+    def _totals(self, key: ModelKey) -> list[Tally]:
+        return [unit.totals[key] for unit in self._pipeline.units.values() if key in unit.totals]
+
+    def _quiet_model(self, key: ModelKey) -> ModelView:
+        """A model version no pane of which is complete: what is known of it without a judge."""
+        model, reference = self._catalog.described(key)
+        budget = self._settings.budget_of(model)
+        return ModelView(
+            key,
+            team=model.team or "",
+            runbook=str(model.runbook or ""),
+            reference=reference.hash,
+            task=reference.task,
+            budget_pages=budget.pages,
+            budget_us=budget.per,
+            predictions=sum(total.predictions for total in self._totals(key)),
+            labels=self._labels(key),
+        )
+
+    def _judged_model(self, key: ModelKey, judge: ModelJudge) -> ModelView:
+        totals, before = self._totals(key), self._before.get(key, _Before())
+        return replace(
+            self._quiet_model(key),
+            expected_false_pages=judge.budget.expected,
+            expected_before=before.expected,
+            pages=judge.book.pages,
+            pages_before=before.pages,
+            budget_pages=judge.budget.pages,
+            budget_us=judge.budget.per_us,
+            judged_us=judge.at_us if is_judged(judge) else None,
+            columns=column_views(judge, _since(_counts(totals), before.counts)),
+            performance=_performance(totals),
+        )
+
+    def _labels(self, key: ModelKey) -> int:
+        return sum(unit.labels_of(key) for unit in self._pipeline.units.values())
+
+
+def is_judged(judge: ModelJudge) -> bool:
+    """Whether anything can be said of the model version: a base window was judged, or a look found something."""
+    return judge.ladder.closed > 0 or judge.book.incident is not None
+
+
+def _counts(totals: Sequence[Tally]) -> NDArray[np.int64] | None:
+    """Bins and facts by column over all units; None where nothing was counted."""
+    return sum((tally.counts for tally in totals[1:]), totals[0].counts.copy()) if totals else None
+
+
+def _since(now: NDArray[np.int64] | None, before: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    return now if now is None or before is None else now - before
+
+
+def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
+    for judge in judges:
+        for key, known in judge.book.open.items():
+            found = known.finding
+            yield FindingView(judge.monitored.key, key, found.severity, known.since_us, found.headline, found.detail)
 
 
 def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
@@ -55,27 +136,6 @@ def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
         for topic, lane in unit.lanes.items()
         if lane.clock_us != NO_CLOCK
     }
-
-
-def _model_view(judge: ModelJudge, pipeline: Pipeline) -> ModelView:
-    model, key = judge.monitored.model, judge.monitored.key
-    totals = [unit.totals[key] for unit in pipeline.units.values() if key in unit.totals]
-    return ModelView(
-        judge.monitored.key,
-        team=model.team or "",
-        runbook=str(model.runbook or ""),
-        reference=judge.monitored.reference.hash,
-        expected_false_pages=judge.budget.expected,
-        pages=judge.book.pages,
-        task=judge.monitored.reference.task,
-        budget_pages=judge.budget.pages,
-        budget_us=judge.budget.per_us,
-        predictions=sum(total.predictions for total in totals),
-        labels=sum(unit.labels_of(key) for unit in pipeline.units.values()),
-        judged_us=judge.at_us,
-        columns=column_views(judge, totals),
-        performance=_performance(totals),
-    )
 
 
 def _performance(totals: list[Tally]) -> tuple[tuple[str, float], ...]:

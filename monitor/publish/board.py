@@ -36,7 +36,7 @@ class ColumnView:
     """A column in the reference and in the latest long window.
 
     `role` is feature, score or prediction; `bins` are readable names. `reference` and `live` are counts by bin,
-    `total` counts since the state began; `facts` are shares (reference, live) by fact. `distances` and `figures` are
+    `total` counts since the process began; `facts` are shares (reference, live) by fact. `distances` and `figures` are
     empty before the first base window was judged. `smallest_effect` is the smallest lasting change that a day of
     today's traffic would show, as a share moved; None while that is not known.
     """
@@ -63,7 +63,8 @@ class ColumnView:
 class ModelView:
     """A model version, its promise and what it was found to hold. All counts are the state's.
 
-    `judged_us` is the event time up to which it was judged, `since_us` the beginning of its reference.
+    `judged_us` is the event time up to which it was judged, None before its first verdict. `expected_before` and
+    `pages_before` are what the state held when the process began.
     """
 
     key: ModelKey
@@ -71,7 +72,9 @@ class ModelView:
     runbook: str = ""
     reference: str = ""
     expected_false_pages: float = 0.0
+    expected_before: float = 0.0
     pages: int = 0
+    pages_before: int = 0
     task: str = ""
     budget_pages: float = 0.0
     budget_us: int = 0

@@ -191,7 +191,7 @@ REGISTER: Final = (
         ("model", "version"),
         "False pages the looks taken so far were allowed to cost: the promise.",
         "Rises evenly towards the budget; compare its increase with that of driftd_pages_total.",
-        lambda board: [(one.key, one.expected_false_pages) for one in board.models],
+        lambda board: [(one.key, one.expected_false_pages - one.expected_before) for one in board.models],
         of_model=True,
     ),
     Series(
@@ -200,7 +200,7 @@ REGISTER: Final = (
         ("model", "version"),
         "Incidents that were ever a page, each once: what came of the promise.",
         "Far above driftd_expected_false_pages_total without real faults: build the reference from more days.",
-        lambda board: [(one.key, one.pages) for one in board.models],
+        lambda board: [(one.key, one.pages - one.pages_before) for one in board.models],
         of_model=True,
     ),
     Series(
@@ -277,7 +277,7 @@ REGISTER: Final = (
         "driftd_feature_bin_events_total",
         "counter",
         ("model", "version", "feature", "bin"),
-        "Accepted events by bin of the reference, since the state began.",
+        "Accepted events by bin of the reference.",
         "Draw its increase beside driftd_reference_bin_ratio.",
         rows.bins,
         of_model=True,

@@ -143,6 +143,19 @@ class Catalog:
         versions = self._references.get(key.model, {})
         return versions.get(key.version) or versions.get("*")
 
+    def expected(self) -> list[ModelKey]:
+        """The model versions that the settings name and that have a reference."""
+        named = [ModelKey(model.name, version) for model in self._models.values() for version in model.versions]
+        return [key for key in named if self._reference(key) is not None]
+
+    def described(self, key: ModelKey) -> tuple[Model, Reference]:
+        """The settings and the reference of a model version that is expected or was met."""
+        reference = self._reference(key)
+        if reference is None:
+            message = f"{key} has no reference"
+            raise KeyError(message)
+        return self._models[key.model], reference
+
     def met(self) -> list[ModelKey]:
         """Model versions met so far, in that order."""
         return list(self._monitored)

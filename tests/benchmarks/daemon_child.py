@@ -38,7 +38,7 @@ from monitor.pipeline import Pipeline
 from monitor.publish.board import Showcase
 from monitor.reference.catalog import Catalog
 from monitor.settings_file import load_settings
-from monitor.showing import board_of
+from monitor.showing import Showing
 
 BOARD_SECONDS = 0.5
 
@@ -103,6 +103,7 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
         source.begin(positions)
         pipeline.checkpoint()
         _first_record(source, meter)
+        showing = Showing(settings, catalog, pipeline, fleet, outputs)
         shown_at, read, turns = clock.monotonic(), 0, 0
         garbage = GarbageSchedule(clock)
         garbage.start()
@@ -114,7 +115,7 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
             if clock.monotonic() - shown_at >= BOARD_SECONDS:
                 shown_at = clock.monotonic()
                 lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
-                showcase.show(board_of(pipeline, fleet, lags, outputs))
+                showcase.show(showing.board(lags))
         wall, cpu = meter.spent()
         pipeline.checkpoint()
         figures = _figures(read, wall, cpu) | {"turns": turns, "checkpoint_s": round(meter.spent()[1] - cpu, 3)}

@@ -29,11 +29,22 @@ from monitor.state_show import state_json
 from tests.daemons import DRIFTD, START_SECONDS, STOP_SECONDS, DaemonProcess
 from tests.engine import Credit, build
 from tests.engine import settings as engine_settings
+from tests.real_parts.install import in_ci, missing_prometheus_parts
 from tests.real_parts.kafka import KafkaBroker
 
 Tree = dict[str, Any]
 LABELS: Final = {series.name: series.labels for series in REGISTER}
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def prometheus_parts() -> None:
+    """Prometheus, promtool, Alertmanager and amtool are there."""
+    if missing := missing_prometheus_parts():
+        reason = f"no real Prometheus here: {'; '.join(missing)} (make real-parts)"
+        if in_ci():
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 class Running(DaemonProcess):

@@ -57,6 +57,27 @@ def test_there_are_pages_for_probes_and_people_and_nothing_else(site: Site) -> N
     assert running.stop() == DONE
 
 
+def test_a_model_of_the_settings_is_there_before_its_first_event_and_fine_only_after_a_verdict(site: Site) -> None:
+    site.make_topics()
+    running = site.start()
+    running.wait_ready()
+    running.wait_until(lambda: running.values("driftd_model_info"), "the model's series")
+    assert set(running.values("driftd_model_events_total")) == {
+        ("credit", "1", kind) for kind in ("prediction", "features", "label")
+    }
+    assert set(running.values("driftd_model_events_total").values()) == {0.0}
+    assert b"not judged yet" in status_of(running, "GET", "/")[1]
+    site.produce(list(Credit(200)))
+    running.wait_until(
+        lambda: running.values("driftd_model_events_total")["credit", "1", "prediction"] == 200, "200 predictions"
+    )
+    assert running.values("driftd_incident_active") == {}
+    site.produce(list(Credit(1_000, seed=3, begin=200)))
+    fine = {("credit", "1", "page"): 0.0, ("credit", "1", "ticket"): 0.0}
+    running.wait_until(lambda: running.values("driftd_incident_active") == fine, "a verdict")
+    assert running.stop() == DONE
+
+
 def test_an_incident_shows_while_it_is_open_and_through_a_restart(site: Site) -> None:
     site.make_topics()
     site.produce(without_age(1_500))
@@ -82,6 +103,8 @@ def test_an_incident_shows_while_it_is_open_and_through_a_restart(site: Site) ->
     again.wait_until(lambda: again.values("driftd_restored") == {(): 1}, "the state is restored")
     assert again.values("driftd_incident_active") == active
     assert again.values("driftd_incident_since_timestamp_seconds") == since
+    counters = ("driftd_pages_total", "driftd_expected_false_pages_total", "driftd_feature_bin_events_total")
+    assert all(set(again.values(name).values()) == {0.0} for name in counters), "counters live with the process"
     assert again.stop() == DONE
     assert site.transitions() == transitions, "a restart tells nobody anything"
 

@@ -21,7 +21,6 @@ from monitor.publish.server import Server
 from tests.boards import model
 from tests.engine import Credit, Event
 from tests.integration.conftest import Site
-from tests.real_parts.install import in_ci, missing_prometheus_parts
 from tests.real_parts.prometheus import Prometheus
 from tests.real_parts.waiting import wait_until
 
@@ -44,16 +43,6 @@ LAST_TO_COME: Final = (
     "driftd_performance_ratio",
     "driftd_checkpoint_timestamp_seconds",
 )
-
-
-@pytest.fixture(scope="session")
-def prometheus_parts() -> None:
-    """Prometheus is there."""
-    if missing := missing_prometheus_parts():
-        reason = f"no real Prometheus here: {'; '.join(missing)} (make real-parts)"
-        if in_ci():
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 def filled(text: str) -> str:

@@ -12,14 +12,17 @@ import pytest
 import yaml
 
 from monitor.cli import main
+from monitor.publish.series import SeriesPage
 from monitor.rules import rules, rules_yaml
 from monitor.settings_file import load_settings
+from tests.boards import busy_board
 from tests.engine import Credit, settings
 from tests.integration.conftest import Site
-from tests.real_parts.install import ROOT, in_ci, missing_prometheus_parts
+from tests.real_parts.install import ROOT
 from tests.real_parts.prometheus import Alertmanager, Prometheus
 from tests.real_parts.waiting import wait_until
 from tests.receiver import Receiver
+from tests.unit.test_publish_series import full_board
 
 FOLDER: Final = ROOT / "deploy" / "prometheus"
 EXAMPLE: Final = ROOT / "docs" / "example" / "driftd.yaml"
@@ -30,16 +33,6 @@ Tree = dict[str, Any]
 
 #: left out by `make unit`, as all that needs more than Python
 real_parts = pytest.mark.kafka
-
-
-@pytest.fixture(scope="session")
-def prometheus_parts() -> None:
-    """Prometheus, promtool, Alertmanager and amtool are there."""
-    if missing := missing_prometheus_parts():
-        reason = f"no real Prometheus here: {'; '.join(missing)} (make real-parts)"
-        if in_ci():
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 def said(*command: str) -> str:
@@ -117,6 +110,15 @@ def test_promtool_takes_rules_and_settings_and_passes_the_cases(prometheus_parts
     assert f"{len(shipped_rules())} rules found" in said("promtool", "check", "rules", "driftd.rules.yml")
     said("promtool", "check", "config", "prometheus.yml")
     assert "SUCCESS" in said("promtool", "test", "rules", "driftd.rules.test.yml")
+
+
+@real_parts
+def test_promtool_takes_the_page_of_metrics(prometheus_parts: None) -> None:
+    for board in (full_board(), busy_board()):
+        checked = subprocess.run(
+            ["promtool", "check", "metrics"], input=SeriesPage().text(board), capture_output=True, check=False
+        )
+        assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
 @real_parts

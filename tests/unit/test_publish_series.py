@@ -68,11 +68,13 @@ def full_board(restored: bool = True, key: ModelKey = CREDIT) -> Board:
         models=(
             ModelView(
                 key,
-                "risk",
-                "https://runbooks.test/credit",
-                "sha256:ab",
-                0.006,
-                1,
+                team="risk",
+                runbook="https://runbooks.test/credit",
+                reference="sha256:ab",
+                expected_false_pages=0.75,
+                expected_before=0.5,
+                pages=3,
+                pages_before=2,
                 columns=(AGE,),
                 performance=(("accuracy", 0.9),),
             ),
@@ -154,7 +156,7 @@ def test_figures_come_out_as_they_went_in() -> None:
     assert values(samples, "driftd_model_events_total", type="prediction") == [100]
     assert values(samples, "driftd_unjudged_events_total", model="credit") == [2]
     assert values(samples, "driftd_incident_since_timestamp_seconds", version="1") == [1_799_999_000.5]
-    assert values(samples, "driftd_expected_false_pages_total", model="credit") == [0.006]
+    assert values(samples, "driftd_expected_false_pages_total", model="credit") == [0.25]
     assert values(samples, "driftd_pages_total", model="credit") == [1]
     assert values(samples, "driftd_model_info", team="risk", reference="sha256:ab") == [1]
     assert values(samples, "driftd_finding_active", subject="AGE", cause="distribution", severity=PAGE) == [1]
