@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -22,14 +23,22 @@ from monitor.stats.evidence import chi_square_tail
 SEEN: Final = 8.5
 
 
-def column_views(judge: ModelJudge, counted: NDArray[np.int64] | None) -> tuple[ColumnView, ...]:
-    """One view for each column; `counted` (columns, bins + facts) since the process began, None for nothing."""
-    columns, slots = len(judge.baseline.columns), judge.baseline.width + len(FACTS)
-    counts = np.zeros((columns, slots), np.int64) if counted is None else counted
-    return tuple(_view(judge, counts, at) for at in range(columns))
+def column_views(judge: ModelJudge) -> tuple[ColumnView, ...]:
+    """One view for each column, as far as the newest look tells; without totals."""
+    return tuple(_view(judge, at) for at in range(len(judge.baseline.columns)))
 
 
-def _view(judge: ModelJudge, counts: NDArray[np.int64], at: int) -> ColumnView:
+def with_totals(views: tuple[ColumnView, ...], counted: NDArray[np.int64] | None) -> tuple[ColumnView, ...]:
+    """The same with `counted` (columns, bins + facts) since the process began, None for nothing."""
+    if counted is None:
+        return tuple(replace(view, total=(0,) * len(view.bins)) for view in views)
+    return tuple(
+        replace(view, total=tuple(counts[: len(view.bins)]))
+        for view, counts in zip(views, counted.tolist(), strict=True)
+    )
+
+
+def _view(judge: ModelJudge, at: int) -> ColumnView:
     baseline, look = judge.baseline, judge.latest
     column, width = baseline.columns[at], baseline.width
     bins = column.bins.bins
@@ -45,7 +54,6 @@ def _view(judge: ModelJudge, counts: NDArray[np.int64], at: int) -> ColumnView:
         bins=tuple(names),
         reference=tuple(baseline.bins[at, :bins].tolist()),
         live=tuple(live[:bins].tolist()),
-        total=tuple(counts[at, :bins].tolist()),
         facts=tuple(
             (fact, float(baseline.facts[at, slot] / reference_events), float(live[width + slot] / events))
             for slot, fact in enumerate(FACTS)

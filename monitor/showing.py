@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.column_views import column_views
+from monitor.column_views import column_views, with_totals
 from monitor.count.lane import NO_CLOCK
 from monitor.events import ModelKey, Partition
 from monitor.judge.fleet import Fleet
+from monitor.judge.looks import Look
 from monitor.judge.model import ModelJudge
 from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
-from monitor.publish.board import Board, FindingView, IncidentView, ModelView
+from monitor.publish.board import Board, ColumnView, FindingView, IncidentView, ModelView
 from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
 from monitor.stats.tally import Tally
@@ -41,6 +42,7 @@ class Showing:
         self._fleet = fleet
         self._catalog = catalog
         self._outputs = outputs
+        self._looked: dict[ModelKey, tuple[Look | None, tuple[ColumnView, ...]]] = {}
         self._before = {
             key: _Before(judge.book.pages, judge.budget.expected, _counts(self._totals(key)))
             for key, judge in fleet.judges.items()
@@ -100,9 +102,17 @@ class Showing:
             budget_pages=judge.budget.pages,
             budget_us=judge.budget.per_us,
             judged_us=judge.at_us if is_judged(judge) else None,
-            columns=column_views(judge, _since(_counts(totals), before.counts)),
+            columns=with_totals(self._views(key, judge), _since(_counts(totals), before.counts)),
             performance=_performance(totals),
         )
+
+    def _views(self, key: ModelKey, judge: ModelJudge) -> tuple[ColumnView, ...]:
+        """Made anew when there is a new look."""
+        look, views = self._looked.get(key, (None, ()))
+        if look is not judge.latest or not views:
+            views = column_views(judge)
+            self._looked[key] = judge.latest, views
+        return views
 
     def _labels(self, key: ModelKey) -> int:
         return sum(unit.labels_of(key) for unit in self._pipeline.units.values())

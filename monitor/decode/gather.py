@@ -18,7 +18,7 @@ from monitor.decode.values import category_value, numeric_value
 from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey
 
 #: rows turned into columns at a time, so that their objects fit the processor's cache
-CHUNK: Final = 500
+CHUNK: Final = 600
 
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
 _NUMBERS: Final = frozenset({float, type(None)})
@@ -248,12 +248,14 @@ def _seed(model: str, version: str) -> int:
 
 
 def _present(column: Sequence[object]) -> list[object]:
+    if column.count(UNSET) == len(column):
+        return [None] * len(column)
     return [None if value is UNSET else value for value in column]
 
 
 def _scores(columns: Columns, positive: str) -> NDArray[np.float64]:
     try:
-        score = np.array(columns.score, np.float64)
+        score = _floats(columns.score)
     except TypeError:  # UNSET where there is none
         score = np.array([None if value is UNSET else value for value in columns.score], np.float64)
     if not np.isnan(score).any():
