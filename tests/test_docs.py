@@ -28,12 +28,12 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def commands_under(heading: str) -> list[str]:
-    """The lines of the bash block under a heading of the README."""
+def commands_under(heading: str, block: int = 0) -> list[str]:
+    """The lines of a bash block under a heading of the README."""
     section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    block = re.search(r"```bash\n(.*?)```", section, re.DOTALL)
-    assert block is not None, f"no commands under {heading!r}"
-    return block[1].strip().splitlines()
+    blocks = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) > block, f"no such commands under {heading!r}"
+    return list(blocks[block].strip().splitlines())
 
 
 def environment() -> dict[str, str]:
@@ -49,25 +49,36 @@ def run(line: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedPro
     return done
 
 
-def tried_on_a_file(folder: Path) -> list[subprocess.CompletedProcess[str]]:
-    lines = commands_under("Try it on a file")
-    assert lines[:2] == ["make venv && source .venv/bin/activate", "cd docs/example"]
-    made = shutil.ignore_patterns("events.jsonl", "reference", "state")  # as in a clean clone
+def example(folder: Path) -> Path:
+    """A copy of docs/example as in a clean clone."""
+    made = shutil.ignore_patterns("events.jsonl", "reference", "state")
     shutil.copytree(ROOT / "docs" / "example", folder / "example", ignore=made)
-    return [run(line, folder / "example", environment()) for line in lines[2:]]
+    return folder / "example"
+
+
+def test_the_two_commands_are_targets_of_make() -> None:
+    assert commands_under("See it work") == ["make demo"]
+    assert "`make test`" in README
+    for target in ("demo", "test", "venv"):
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
 
 
 def test_the_example_on_a_file_finds_the_planted_fault(tmp_path: Path) -> None:
-    done = tried_on_a_file(tmp_path)
-    assert "What can page" in done[1].stderr
-    assert done[2].stdout.count("opened") == 1
-    assert "amount is outside the reference's range" in done[2].stdout
+    cd, *lines = commands_under("Without Kafka")
+    assert cd == "cd docs/example"
+    folder = example(tmp_path)
+    made, built, replayed = [run(line, folder, environment()) for line in lines]
+    assert made.stdout == ""
+    assert "What can page" in built.stderr
+    assert replayed.stdout.count("opened") == 1
+    assert "amount is outside the reference's range" in replayed.stdout
 
 
 def test_the_example_on_kafka_tells_the_alert_topic_and_metrics(tmp_path: Path, kafka: KafkaBroker) -> None:
-    tried_on_a_file(tmp_path)
-    folder = tmp_path / "example"
-    check, daemon = commands_under("Run it on Kafka")
+    folder = example(tmp_path)
+    assert commands_under("With your own topic") == ["make venv && source .venv/bin/activate"]
+    cd, build, check, daemon = commands_under("With your own topic", 1)
+    assert cd == "cd docs/example"
     env = environment() | {
         "DRIFTD_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
         "DRIFTD_KAFKA__GROUP_ID": "readme",
@@ -75,7 +86,9 @@ def test_the_example_on_kafka_tells_the_alert_topic_and_metrics(tmp_path: Path, 
         "DRIFTD_WINDOWS__IDLE_AFTER": "1s",
     }
     kafka.create_topic("model-events", 1)
-    kafka.produce("model-events", [line.encode() for line in (folder / "events.jsonl").read_text().splitlines()])
+    events = run("python make_events.py", folder, env).stdout.splitlines()
+    kafka.produce("model-events", [line.encode() for line in events])
+    run(build, folder, env)
     run(check, folder, env)
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(daemon.split(), cwd=folder, env=env, stderr=log)

@@ -48,20 +48,21 @@ def bad_score(event: Event, _number: int) -> None:
 
 @dataclass(frozen=True)
 class PerfEvents:
-    """`number` events, `gap_ms` apart, of the models perf-0, perf-1, ... in turn."""
+    """`number` events, `gap_ms` apart, of the models perf-0, perf-1, ... in turn, with the first `features` features."""
 
     number: int
     models: int = 1
     gap_ms: float = 10
     seed: int = 0
     fault: Fault = well
+    features: int = len(NAMES)
 
     def __iter__(self) -> Iterator[Event]:
         rng = random.Random(self.seed)
         for i in range(self.number):
             features: dict[str, object] = {
                 name: round(rng.gauss(k, 1 + k / 10), 6) if k < NUMBERS else rng.choice(COLOURS)
-                for k, name in enumerate(NAMES)
+                for k, name in enumerate(NAMES[: self.features])
             }
             if i % 50 == 0:
                 features[NAMES[3]] = None
@@ -81,6 +82,11 @@ class PerfEvents:
     def values(self) -> list[bytes]:
         return [json.dumps(event, separators=(",", ":")).encode() for event in self]
 
+    def templates(self) -> list[bytes]:
+        """Values that leave open what has to differ when they are used again: `template % (number, time in ms)`."""
+        events = (event | {"id": "p-%09d", "ts": "%d"} for event in self)
+        return [json.dumps(e, separators=(",", ":")).replace('"ts":"%d"', '"ts":%d').encode() for e in events]
+
 
 def perf_tree(models: int, **over: object) -> dict[str, object]:
     """Settings as they are without changes."""
@@ -88,18 +94,22 @@ def perf_tree(models: int, **over: object) -> dict[str, object]:
     return {"inputs": [{"topic": "perf"}], "models": watched} | over
 
 
-def perf_references(settings: Settings, gap_ms: float = 10) -> dict[str, dict[str, Reference]]:
+def perf_references(
+    settings: Settings, gap_ms: float = 10, features: int = len(NAMES)
+) -> dict[str, dict[str, Reference]]:
     """One reference for each model of the settings, all of them alike; `gap_ms` between two events of one model."""
     first = ModelKey("perf-0", "1")
-    built = build(settings, list(PerfEvents(REFERENCE_ROWS, gap_ms=gap_ms, seed=1)), first)
+    built = build(settings, list(PerfEvents(REFERENCE_ROWS, gap_ms=gap_ms, seed=1, features=features)), first)
     keys = [ModelKey(model.name, "1") for model in settings.models]
     return {key.model: {key.version: with_hash(replace(built, key=key))} for key in keys}
 
 
-def write_perf_settings(folder: Path, models: int, gap_ms: float, **over: object) -> Path:
+def write_perf_settings(
+    folder: Path, models: int, gap_ms: float, *, features: int = len(NAMES), **over: object
+) -> Path:
     """A settings file and its references, `gap_ms` between two events of one model."""
     tree = perf_tree(models, **over)
-    for model, versions in perf_references(Settings.model_validate(perf_tree(models)), gap_ms).items():
+    for model, versions in perf_references(Settings.model_validate(perf_tree(models)), gap_ms, features).items():
         versions["1"].save(folder / f"{model}.json")
     names = [f"perf-{at}" for at in range(models)]
     tree["models"] = [{"name": name, "versions": ["1"], "reference": f"{name}.json"} for name in names]

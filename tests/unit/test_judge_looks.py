@@ -16,7 +16,7 @@ from monitor.judge.looks import Judge
 from monitor.judge.policy import Policy
 from monitor.settings import Model
 from monitor.stats.bins import FACTS, OUTSIDE
-from monitor.stats.tally import Tally
+from monitor.stats.tally import SUM, UNIT, Tally
 from tests.engine import blank, categorical, numeric
 
 ALPHA = 1e-7
@@ -159,6 +159,19 @@ def test_a_small_proven_change_is_a_ticket() -> None:
     found = by_subject(quality(judge(), window({"missing": 90}, values=10_000), ALPHA, None))
     assert found["x", "missing"].effect < 0.01
     assert found["x", "missing"].severity == TICKET
+
+
+@pytest.mark.parametrize(
+    ("mean", "words"), [(1.0, "x moved up by 1 sd"), (0.0, "x changed its shape"), (-1.0, "shape")]
+)
+def test_a_column_is_said_to_have_moved_only_where_its_mean_went_the_same_way(mean: float, words: str) -> None:
+    looked_at = window({}, values=0)
+    looked_at.counts[0, 0, WIDTH - 1] = 1_000
+    looked_at.sums[0, 0, SUM] = round(1_000 * mean * UNIT)
+    looker = judge()
+    found = by_subject(looker.findings(looker.look(looked_at, ALPHA), None))
+    assert words in found["x", "distribution"].headline
+    assert found["x", "distribution"].direction == "up"
 
 
 def stuck(values: int, low: float = 3.5) -> Windows:

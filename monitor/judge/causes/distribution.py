@@ -31,6 +31,9 @@ from monitor.stats.tally import SUM, UNIT
 TESTS_NUMERIC = 2
 TESTS_CATEGORICAL = 1
 
+#: standard deviations the mean moves at least when a finding says that the column moved
+LEAST_MOVE = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -145,20 +148,21 @@ def _numeric_words(
     moved = (mean - about.center) / about.scale
     allowed = measured.allowed[window, column]
     limit = f", allowed {allowed:.2g}" if not np.isnan(allowed) else ""
-    way = "up" if measured.z[window, column] > 0 else "down"
-    headline = (
-        f"{about.name} moved {way} by {abs(moved):.2g} sd "
-        f"(cut-point distance {measured.cumulative[window, column]:.2g}{limit})"
-    )
-    words = [f"mean {about.center:.4g} -> {mean:.4g}"]
+    up = measured.z[window, column] > 0
+    if abs(moved) >= LEAST_MOVE and (moved > 0) == up:
+        words = f"moved {'up' if up else 'down'} by {abs(moved):.2g} sd"
+    else:
+        words = "changed its shape"  # the mean stays, or goes the other way
+    headline = f"{about.name} {words} (cut-point distance {measured.cumulative[window, column]:.2g}{limit})"
+    details = [f"mean {about.center:.4g} -> {mean:.4g}"]
     if about.bins.edges:
         counts, reference = windows.counts[window, column, :width], baseline.bins[column]
         above = np.cumsum(counts[::-1])[::-1] / max(counts.sum(), 1)
         above_reference = np.cumsum(reference[::-1])[::-1] / max(reference.sum(), 1)
         cut = int(np.abs(above - above_reference)[1 : len(about.bins.edges) + 1].argmax()) + 1
         edge = about.bins.edges[cut - 1]
-        words.append(f"share above {edge:.4g}: {above_reference[cut]:.3f} -> {above[cut]:.3f}")
-    return headline, "; ".join(words)
+        details.append(f"share above {edge:.4g}: {above_reference[cut]:.3f} -> {above[cut]:.3f}")
+    return headline, "; ".join(details)
 
 
 def _category_words(
