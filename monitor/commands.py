@@ -16,7 +16,7 @@ from monitor.building import Stretch, build_reference
 from monitor.checking import BAD, check_lines
 from monitor.clock import SystemClock, parse_rfc3339
 from monitor.daemon import Daemon
-from monitor.dashboards import dashboards as dashboard_texts
+from monitor.dashboards.dashboard import dashboards as dashboard_texts
 from monitor.demo.show import Demo, stop_on_signals
 from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey

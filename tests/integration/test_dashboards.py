@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.dashboards import dashboard
+from monitor.dashboards.dashboard import dashboard
 from monitor.publish.board import Board, IncidentView, Showcase
 from monitor.publish.server import Server
 from tests.boards import model

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from monitor.cli import main
-from monitor.dashboards import FILE, dashboard, dashboards
+from monitor.dashboards.dashboard import FILE, dashboard, dashboards
 from monitor.publish.register import REGISTER
 from tests.real_parts.install import ROOT
 

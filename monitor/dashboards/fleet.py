@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitor.panels import (
+from monitor.dashboards.panels import (
     STATES,
     Panel,
     at_once,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitor.dashboard_fleet import JOB, state_of
-from monitor.panels import (
+from monitor.dashboards.fleet import JOB, state_of
+from monitor.dashboards.panels import (
     STATES,
     Panel,
     at_once,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from monitor.dashboard_fleet import JOB, UID, fleet
-from monitor.dashboard_model import MODEL, live_against_reference, model
-from monitor.panels import SOURCE, placed
+from monitor.dashboards.fleet import JOB, UID, fleet
+from monitor.dashboards.model import MODEL, live_against_reference, model
+from monitor.dashboards.panels import SOURCE, placed
 from monitor.stats.distances import DISTANCES
 
 SCHEMA_VERSION: Final = 39

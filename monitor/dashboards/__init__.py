@@ -1,0 +1,1 @@
+"""`driftd dashboards`: what Grafana shows, made by code from the register's series."""
