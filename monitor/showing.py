@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -43,10 +44,8 @@ class Showing:
         self._catalog = catalog
         self._outputs = outputs
         self._looked: dict[ModelKey, tuple[Look | None, tuple[ColumnView, ...]]] = {}
-        self._before = {
-            key: _Before(judge.book.pages, judge.budget.expected, _counts(self._totals(key)))
-            for key, judge in fleet.judges.items()
-        }
+        self._before = {key: self._held(key) for key in dict.fromkeys([*catalog.met(), *fleet.judges])}
+        self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
 
     def board(self, lags: Mapping[Partition, int]) -> Board:
         """The board of this moment."""
@@ -57,7 +56,7 @@ class Showing:
             records=pipeline.records,
             events=pipeline.outcomes,
             dead_letters=pipeline.dead_letters,
-            retention_gaps=pipeline.gaps,
+            retention_gaps={at: pipeline.gaps[at] - self._gaps_before[at] for at in {*lags, *pipeline.gaps}},
             watermarks=_watermarks(pipeline),
             lags=lags,
             open_panes=pipeline.open_panes(),
@@ -67,10 +66,14 @@ class Showing:
                 self._judged_model(key, judges[key]) if key in judges else self._quiet_model(key) for key in watched
             ),
             model_events=pipeline.accepted,
-            unjudged=pipeline.exchange.unjudged,
+            unjudged=pipeline.exchange.unjudged - self._unjudged_before,
             incidents=tuple(_incident_view(judge) for judge in judges.values() if is_judged(judge)),
             findings=tuple(_finding_views(judges.values())),
         )
+
+    def _held(self, key: ModelKey) -> _Before:
+        counts, judge = _counts(self._totals(key)), self._fleet.judges.get(key)
+        return _Before(counts=counts) if judge is None else _Before(judge.book.pages, judge.budget.expected, counts)
 
     def _totals(self, key: ModelKey) -> list[Tally]:
         return [unit.totals[key] for unit in self._pipeline.units.values() if key in unit.totals]

@@ -93,7 +93,10 @@ def test_records_that_retention_took_while_the_daemon_was_away_are_counted_and_s
 
     again = site.start()
     again.wait_records(5)
-    assert again.values("driftd_offset_gap_records_total") == {(site.topic, "0"): 35}
+    again.wait_until(
+        lambda: again.values("driftd_offset_gap_records_total") == {(site.topic, "0"): 35, (site.topic, "1"): 0},
+        "the gap is shown",
+    )
     (line,) = again.lines("records_gone")
     assert (line["partition"], line["first"], line["next"]) == (f"{site.topic}-0", 10, 45)
     assert again.stop() == DONE
@@ -105,7 +108,7 @@ def test_records_that_retention_took_while_the_daemon_was_away_are_counted_and_s
     third = site.start()
     third.wait_ready()
     third.wait_until(lambda: third.values("driftd_restored") == {(): 1}, "a board")
-    assert third.values("driftd_offset_gap_records_total") == {(site.topic, "0"): 35}, "a gap is part of the state"
+    assert set(third.values("driftd_offset_gap_records_total").values()) == {0.0}, "counters begin with the process"
     assert third.stop() == DONE
 
 
