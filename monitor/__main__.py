@@ -9,8 +9,8 @@ from types import FrameType
 
 
 def leave(number: int, _frame: FrameType | None) -> None:
-    """End at once, with what a shell says of a signal; commands that have something to save take it over."""
-    os._exit(128 + number)
+    """End at once; commands that have something to save take it over. A daemon that has not begun ends as it should."""
+    os._exit(0 if sys.argv[1:2] == ["run"] else 128 + number)
 
 
 def main() -> int:

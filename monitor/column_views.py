@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
+from monitor.judge.causes import constant
 from monitor.judge.causes.distribution import cause_of
 from monitor.judge.looks import Look
 from monitor.judge.model import ModelJudge
@@ -76,7 +77,7 @@ def _distances(judge: ModelJudge, look: Look, at: int) -> Iterator[tuple[str, fl
 
 
 def _figures(judge: ModelJudge, look: Look, at: int) -> Iterator[Figures]:
-    """The worst window of the distribution, and of every fact that occurs; a cause that says nothing is left out."""
+    """The worst window of each cause that has something to say: the distribution, facts that occur, a stuck value."""
     measured = look.distribution
     worst = int(measured.over[:, at].argmax())
     if measured.freedom[worst, at] > 0:
@@ -103,6 +104,24 @@ def _figures(judge: ModelJudge, look: Look, at: int) -> Iterator[Figures]:
                 samples=int(look.facts.events[window, at]),
                 over=float(look.facts.over[window, at, slot]),
             )
+
+    yield from _stuck(judge, look, at)
+
+
+def _stuck(judge: ModelJudge, look: Look, at: int) -> Iterator[Figures]:
+    measured, about = look.constant, judge.baseline.columns[at]
+    window = int(measured.over[:, at].argmax())
+    if measured.over[window, at] > 0:
+        values = int(measured.values[window, at])
+        yield Figures(
+            cause="constant",
+            value=values,
+            threshold=constant.threshold(about, look.alpha),
+            effect=1.0 - about.commonest_share,
+            p=float(measured.p[window, at]),
+            samples=values,
+            over=float(measured.over[window, at]),
+        )
 
 
 def _smallest_effect(judge: ModelJudge, look: Look | None, at: int) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,6 +37,8 @@ _T = TypeVar("_T")
 BOARD_SECONDS: Final = 0.5
 #: pauses after an outside trouble: doubling from the first to the last
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
+#: within which a pause sees that it is to end
+STOP_IS_SEEN_SECONDS: Final = 0.05
 #: what a stop may take: the last checkpoint, then closing
 STOP_SECONDS: Final = 6.0
 CLOSE_SECONDS: Final = 1.0
@@ -54,7 +56,7 @@ class Daemon:
         self._config_file = config_file
         self._accept_loss = accept_loss
         self._reached = True
-        self._stopping = threading.Event()
+        self._missed = 0
         self._signal: int | None = None
         self.showcase = Showcase(clock)
         self._fleet = Fleet(catalog, settings)
@@ -77,6 +79,7 @@ class Daemon:
             server.start()
             stack.callback(server.close)
             _log.info("listening", host=http.host, port=server.port)
+            self._say_unwatched()
             loaded = None if self._accept_loss else store.load()
             self._say_loaded(loaded)
             facts = self._connected(self._facts)
@@ -98,10 +101,12 @@ class Daemon:
 
     def stop(self, number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
         """Ask the loop to end; asked twice, the process ends at once."""
-        if self._stopping.is_set() and self._signal is not None:
+        if self._signal is not None:
             os._exit(128 + number)
-        self._signal = number
-        self._stopping.set()
+        self._signal = number  # a lock (threading.Event) could be held by what the signal interrupts
+
+    def _told_to_stop(self) -> bool:
+        return self._signal is not None
 
     def handle_signals(self) -> None:
         """SIGTERM and SIGINT end the run in order; a second one ends it at once."""
@@ -126,6 +131,12 @@ class Daemon:
             _log.error("checkpoint_damaged", path=str(path), why=reason, instead=str(loaded.path))
         _log.info("state_found", path=str(loaded.path), sequence=loaded.sequence)
 
+    def _say_unwatched(self) -> None:
+        for fault in self._catalog.unwatched(str(self._config_file)):
+            model = self._settings.model(fault.key.model)
+            reference = model.reference if model is not None else ""
+            _log.warning("model_not_watched", model=fault.key.model, reference=reference, why=fault.text)
+
     def _connected(self, make: Callable[[], _T]) -> _T | None:
         """What `make` gives once Kafka answers; None when told to stop before."""
 
@@ -139,13 +150,15 @@ class Daemon:
                 self.showcase.beat(trouble=str(trouble))
                 raise
 
-        made = until_connected(attempt, self._stopping.is_set, self._wait)
+        made = until_connected(attempt, self._told_to_stop, self._wait)
         self.showcase.beat(trouble="")
         return made
 
     def _wait(self, seconds: float) -> None:
         self.showcase.beat()
-        self._stopping.wait(seconds)
+        until = self._clock.monotonic() + seconds
+        while not self._told_to_stop() and (left := until - self._clock.monotonic()) > 0:
+            time.sleep(min(left, STOP_IS_SEEN_SECONDS))
 
     def _facts(self) -> ClusterFacts:
         inputs = [entry.topic for entry in self._settings.inputs]
@@ -203,7 +216,7 @@ class Daemon:
         garbage = GarbageSchedule(self._clock)
         garbage.start()
         stack.callback(garbage.close)
-        while not self._stopping.is_set():
+        while not self._told_to_stop():
             try:
                 garbage.after_turn(pipeline.turn())
             except OutsideRefusal:
@@ -221,6 +234,7 @@ class Daemon:
             self.showcase.beat(caught_up_once=caught_up, trouble=self._reach(source))
             while self._fleet.told:
                 self._log_told()
+            self._say_missed()
             if self._clock.monotonic() - shown_at >= BOARD_SECONDS:
                 shown_at = self._clock.monotonic()
                 self._show(source, showing)
@@ -241,6 +255,18 @@ class Daemon:
         key = told.monitored.key
         _log.info("finding", model=key.model, version=key.version, severity="info", detail=told.finding.detail)
 
+    def _say_missed(self) -> None:
+        """The versions that events came of and that have no reference: each once, the first ones alone."""
+        for key in self._catalog.without_reference[self._missed :]:
+            _log.warning(
+                "version_without_reference",
+                model=key.model,
+                version=key.version,
+                reference=self._catalog.file_of(key),
+                consequence="its events are counted as unknown_model and not watched; a new reference is read at start",
+            )
+        self._missed = len(self._catalog.without_reference)
+
     def _show(self, source: KafkaSource, showing: Showing) -> None:
         lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
         self.showcase.show(showing.board(lags))
@@ -255,7 +281,7 @@ class Daemon:
                 if self._clock.monotonic() >= deadline:
                     _log.error("last_checkpoint_failed", why=str(trouble), consequence="records are read again")
                     return
-                threading.Event().wait(FIRST_PAUSE)
+                time.sleep(FIRST_PAUSE)
             else:
                 _log.info("stopped", positions={str(p): offset for p, offset in pipeline.positions().items()})
                 return

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from monitor.clock import HOUR_US, SECOND_US, Clock
 from monitor.count.exchange import Exchange, Pane
-from monitor.count.kernel import Kernel
+from monitor.count.kernel import Kernels
 from monitor.count.lane import NO_CLOCK, Lane
 from monitor.count.unit import Taken, Unit
 from monitor.decode.columns import Events, Limits, Shape
@@ -95,6 +95,7 @@ class Pipeline:
         self._source = source
         self._clock = clock
         self._outputs = outputs
+        self._kernels = Kernels()
         self.units: dict[int, Unit] = {}
         self.exchange = Exchange(settings.windows.pane)
         self.fleet: Stage2 = Fleet(catalog, settings) if stage2 is None else stage2
@@ -169,7 +170,8 @@ class Pipeline:
 
     def unit(self, number: int) -> Unit:
         if number not in self.units:
-            self.units[number] = Unit(number, self._catalog, self._settings.windows.pane, self._settings.id_memory)
+            pane_us, id_memory = self._settings.windows.pane, self._settings.id_memory
+            self.units[number] = Unit(number, self._catalog, pane_us, id_memory, self._kernels)
         return self.units[number]
 
     def lane(self, partition: Partition) -> Lane:
@@ -270,7 +272,7 @@ class Pipeline:
             monitored = self._catalog.monitored(key)
             if monitored is None:
                 return None
-            self._shapes[key] = Kernel(monitored.reference).shape
+            self._shapes[key] = self._kernels.of(monitored).shape
         return self._shapes[key]
 
     def _reject(self, batch: RecordBatch, events: Events, taken: Taken) -> None:

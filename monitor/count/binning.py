@@ -35,7 +35,7 @@ class Binning:
         #: (F, widest + 1) edges, and what no value is above behind them
         following = np.full((len(edges), widest + 1), np.inf)
         #: (F, CELLS) edges before the cell, as places in the flat `_next`
-        before = np.zeros((len(edges), CELLS), np.int64)
+        before = np.zeros((len(edges), CELLS), np.int32)
         self._searched: list[int] = []
         for row, own in enumerate(edges):
             following[row, : len(own)] = own
@@ -56,9 +56,9 @@ class Binning:
         cells *= self._steps
         places = cells.astype(np.int64)
         places += self._rows
-        codes = self._before.take(places, mode="clip")
-        codes += values > self._next.take(codes, mode="clip")
-        codes -= self._first
+        found = self._before.take(places, mode="clip")
+        found += values > self._next.take(found, mode="clip")
+        codes: Ints = found - self._first
         for row in self._searched:
             codes[row] = self._edges[row].searchsorted(values[row])
         return codes

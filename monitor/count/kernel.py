@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from monitor.count.binning import Binning
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, TYPE_VALUE, Group, Shape
-from monitor.events import canonical
+from monitor.events import ModelKey, canonical
+from monitor.reference.catalog import Monitored
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
 from monitor.stats.bins import ABSENT, FACTS, MISSING, NUMERIC, OUTSIDE, TYPE, UNSEEN, category_codes
 from monitor.stats.tally import (
@@ -55,6 +56,7 @@ class Kernel:
     """Counts the rows of one model version by its reference's bins."""
 
     def __init__(self, reference: Reference) -> None:
+        self.reference = reference
         self._width = reference.width
         self._slots = reference.width + len(FACTS)
         self.columns = reference.columns
@@ -146,6 +148,20 @@ class Kernel:
         return known, predicted
 
 
+class Kernels:
+    """One kernel for each model version, whoever counts by it: it keeps nothing of what it counted."""
+
+    def __init__(self) -> None:
+        self._made: dict[ModelKey, Kernel] = {}
+
+    def of(self, monitored: Monitored) -> Kernel:
+        """Made when it is asked for first, and again for another reference."""
+        known = self._made.get(monitored.key)
+        if known is None or known.reference is not monitored.reference:
+            known = self._made[monitored.key] = Kernel(monitored.reference)
+        return known
+
+
 def _one(found: list[tuple[int, Column]]) -> tuple[int, Column] | None:
     return found[0] if found else None
 
@@ -211,6 +227,7 @@ class _Block:
 
     def numeric(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows, counted: NDArray[np.bool_]) -> None:
         """Count numeric columns `at` (F,) with `values` (F, n) where `counted` (n,)."""
+        # outside values are in the extremes, not in the bins nor in the sums; absent ones in neither
         inside = (values >= arrays.low) & (values <= arrays.high)
         usual = bool(inside.all() and counted.all())
         lowest = highest = usable = values

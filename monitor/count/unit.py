@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.kernel import Kernel, Rows
+from monitor.count.kernel import Kernel, Kernels, Rows
 from monitor.count.lane import Lane, is_asked
 from monitor.decode.columns import Events, Group
 from monitor.events import (
@@ -60,7 +60,10 @@ class Taken(NamedTuple):
 class Unit:
     """The unit of state of stage 1."""
 
-    def __init__(self, number: int, catalog: Catalog, pane_us: int, id_memory: int) -> None:
+    def __init__(
+        self, number: int, catalog: Catalog, pane_us: int, id_memory: int, kernels: Kernels | None = None
+    ) -> None:
+        """`kernels` are shared by the units of a process."""
         self.number = number
         self.lanes: dict[str, Lane] = {}
         self.open: dict[PaneKey, dict[int, Tally]] = {}
@@ -72,7 +75,7 @@ class Unit:
         self._catalog = catalog
         self._pane_us = pane_us
         self._id_memory = id_memory
-        self._kernels: dict[ModelKey, Kernel] = {}
+        self._kernels = Kernels() if kernels is None else kernels
 
     def lane(self, topic: str) -> Lane:
         if topic not in self.lanes:
@@ -80,9 +83,7 @@ class Unit:
         return self.lanes[topic]
 
     def kernel(self, monitored: Monitored) -> Kernel:
-        if monitored.key not in self._kernels:
-            self._kernels[monitored.key] = Kernel(monitored.reference)
-        return self._kernels[monitored.key]
+        return self._kernels.of(monitored)
 
     def take(self, partition: Partition, events: Events, next_offset: int, now: float) -> Taken:
         """Count a decoded batch of one topic-partition; each event ends in exactly one outcome."""
@@ -203,7 +204,6 @@ class Unit:
         self.totals.pop(key, None)
         self.labels.pop(key, None)
         self.label_totals.pop(key, None)
-        self._kernels.pop(key, None)
         for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
             del self.open[pane_key]
 

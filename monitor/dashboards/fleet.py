@@ -195,16 +195,19 @@ def _watermark_age() -> Panel:
     )
 
 
+def _grown(counter: str) -> str:
+    return f"sum(max by (model, version) (increase({counter}{{{JOB}}}[$__range])))"
+
+
 def _promise() -> Panel:
     return lines(
         "Pages against the promise",
-        "Since the state began, over all models: incidents that were ever a page, and the false pages that the looks "
-        "were allowed to cost. Pages far above the promise without real faults: build the references from more days.",
+        "Within a time as long as the range shown, up to each moment, over all models: incidents that became a page, "
+        "and the false pages that the looks were allowed to cost. Pages far above the promise without real faults: "
+        "build the references from more days.",
         [
-            over_time(f"sum(max by (model, version) (driftd_pages_total{{{JOB}}}))", "pages"),
-            over_time(
-                f"sum(max by (model, version) (driftd_expected_false_pages_total{{{JOB}}}))", "promised false pages"
-            ),
+            over_time(_grown("driftd_pages_total"), "pages"),
+            over_time(_grown("driftd_expected_false_pages_total"), "promised false pages"),
         ],
         unit="short",
         no_value="no model yet",

@@ -65,7 +65,7 @@ class NativeDecoder:
             bad += incomplete(rows, columns) + future(ts, time_us, batch.now_us, self._max_skew_us)
         if bad or len(rows) < len(decoded):
             for place in bad:
-                decoded[np.arange(len(decoded))[where][place]] = None
+                decoded[place if isinstance(where, slice) else where[place]] = None
             rows, where = self._fill(batch, first, decoded, record_us, gathering)
             columns = self._versions.columns(rows) if rows else None
             if columns is not None:

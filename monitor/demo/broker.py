@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -17,17 +19,27 @@ _SECONDS: Final = 10.0
 
 
 class DemoBroker:
-    """A broker that lives as long as this object, and its clients: a producer, and readers of offsets and alerts."""
+    """A broker that lives as long as this object, and its clients: a producer, and readers of offsets and alerts.
+
+    Every call raises OutsideTrouble when the broker does not do as it is told.
+    """
 
     def __init__(self, group: str, alerts_topic: str) -> None:
         """Raises UsageError: the wheel is not installed."""
         try:
-            from confluent_kafka import Consumer, Producer, TopicPartition  # noqa: PLC0415  # belongs to an extra
+            from confluent_kafka import (  # noqa: PLC0415  # belongs to an extra
+                Consumer,
+                KafkaException,
+                Producer,
+                TopicPartition,
+            )
         except ImportError:
             raise UsageError(INSTALL) from None
         self._place = TopicPartition
+        self._troubles: tuple[type[Exception], ...] = (KafkaException, BufferError)
         self._producer: Any = Producer({"test.mock.num.brokers": 1, "log_level": 0, "linger.ms": 20})
-        brokers = self._producer.list_topics(timeout=_SECONDS).brokers
+        with self._asked("say where it is"):
+            brokers = self._producer.list_topics(timeout=_SECONDS).brokers
         self.address = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
         client = {"bootstrap.servers": self.address, "log_level": 0}
         self._group: Any = Consumer({**client, "group.id": group})
@@ -45,20 +57,27 @@ class DemoBroker:
         self._producer.purge()
         self._producer.flush(_SECONDS)
 
-    def make(self, *topics: str) -> None:
-        """A topic is made by asking for it as a producer.
+    @contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except self._troubles as trouble:
+            message = f"the embedded broker did not {what}: {trouble}"
+            raise OutsideTrouble(message) from trouble
 
-        Raises:
-            OutsideTrouble: there is no such topic with `PARTITIONS` partitions now.
-        """
+    def make(self, *topics: str) -> None:
+        """A topic is made by asking for it as a producer."""
         for topic in topics:
-            asked = (self._producer.list_topics(topic, timeout=_SECONDS).topics[topic] for _ in range(3))
-            if not any(made.error is None and len(made.partitions) == PARTITIONS for made in asked):
+            with self._asked(f"make the topic {topic}"):
+                asked = [self._producer.list_topics(topic, timeout=_SECONDS).topics[topic] for _ in range(2)]
+            if asked[-1].error is not None or len(asked[-1].partitions) != PARTITIONS:
                 raise OutsideTrouble(f"the embedded broker made no topic {topic} with {PARTITIONS} partitions")
 
     def send(self, topic: str, number: int, value: bytes, time_us: int) -> None:
         """Hand over a record with its time."""
-        self._producer.produce(topic, value, partition=number % PARTITIONS, timestamp=time_us // 1000)
+        with self._asked("take a record"):
+            self._producer.produce(topic, value, partition=number % PARTITIONS, timestamp=time_us // 1000)
+        self._producer.poll(0)  # takes the acknowledgements in, which would fill its queue
 
     def sent(self) -> None:
         """Wait until the broker has all that was handed over."""
@@ -66,8 +85,9 @@ class DemoBroker:
 
     def committed(self, topic: str) -> int:
         """How many records the group has committed."""
-        places = self._group.committed([self._place(topic, number) for number in range(PARTITIONS)], timeout=_SECONDS)
-        return sum(max(place.offset, 0) for place in places)
+        places = [self._place(topic, number) for number in range(PARTITIONS)]
+        with self._asked("tell the group's offsets"):
+            return sum(max(place.offset, 0) for place in self._group.committed(places, timeout=_SECONDS))
 
     def transitions(self, wait_seconds: float) -> list[dict[str, Any]]:
         """What has come on the alert topic since the last call: the `data` of its CloudEvents."""

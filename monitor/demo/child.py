@@ -1,11 +1,17 @@
-"""The daemon of the demo, as a process of its own: what is shown is `driftd run`."""
+"""The daemon of the demo, as a process of its own: what is shown is `driftd run`.
+
+Run as a module it is that process, which ends with the one that started it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import http.client
 import json
 import os
+import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +20,7 @@ from threading import Event
 from types import TracebackType
 from typing import Any, Final, Self
 
+from monitor.clock import Clock
 from monitor.errors import OutsideTrouble, UsageError
 
 HOST: Final = "127.0.0.1"
@@ -21,6 +28,8 @@ READY_SECONDS: Final = 30.0
 #: what `driftd run` may take for its last checkpoint
 STOP_SECONDS: Final = 20.0
 _STEP: Final = 0.1
+#: of prctl (Linux): the signal to get when the parent ends
+_PARENT_DEATH_SIGNAL: Final = 1
 
 
 def write_settings(folder: Path, tree: dict[str, Any]) -> Path:
@@ -48,13 +57,14 @@ def free_port(wanted: int | None, usual: int) -> int:
 class DaemonProcess:
     """`driftd run` on a settings file; leaving the `with` ends it in order, with its last checkpoint."""
 
-    def __init__(self, settings_file: Path, port: int) -> None:
+    def __init__(self, settings_file: Path, port: int, clock: Clock) -> None:
         self._port = port
+        self._clock = clock
         self.log_file = settings_file.with_name("driftd.log")
         own = {name: value for name, value in os.environ.items() if not name.startswith("DRIFTD_")}
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  # this Python, this package
-                [sys.executable, "-m", "monitor", "run", "--config", str(settings_file)],
+                [sys.executable, "-m", "monitor.demo.child", "run", "--config", str(settings_file)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=own, start_new_session=True,
             )  # fmt: skip
 
@@ -72,12 +82,12 @@ class DaemonProcess:
         Raises:
             OutsideTrouble: it has ended, or is not ready in time.
         """
-        for _ in range(round(READY_SECONDS / _STEP)):
+        deadline = self._clock.monotonic() + READY_SECONDS
+        while not self._ready():
             self.require_running()
-            if self._ready():
-                return
+            if self._clock.monotonic() > deadline:
+                raise OutsideTrouble(f"the daemon is not ready after {READY_SECONDS:.0f} s{self._last_words()}")
             Event().wait(_STEP)
-        raise OutsideTrouble(f"the daemon is not ready after {READY_SECONDS:.0f} s{self._last_words()}")
 
     def require_running(self) -> None:
         """Raises OutsideTrouble: it has ended."""
@@ -106,3 +116,17 @@ class DaemonProcess:
     def _last_words(self) -> str:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         return "".join(f"\n  {line}" for line in ["; its last lines:", *lines[-3:]]) if lines else ""
+
+
+def end_with_parent() -> None:
+    """Get SIGTERM when the process that started this one is gone, however it went; on Linux alone."""
+    parent = os.getppid()
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    if os.getppid() != parent:  # gone in between
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    runpy.run_module("monitor", run_name="__main__")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
+from types import FrameType
 from typing import Any, Final
 
 from monitor.building import Stretch, build_reference
-from monitor.clock import Clock, rfc3339
+from monitor.clock import Clock, parse_rfc3339, rfc3339
 from monitor.demo import words
 from monitor.demo.broker import API_VERSION, DemoBroker
 from monitor.demo.child import HOST, DaemonProcess, free_port, write_settings
@@ -51,7 +51,7 @@ class Demo:
     say: Say
     tell: Tell
     duration: float | None = None
-    stopping: Event = field(default_factory=Event)
+    stopping: bool = False
     page: dict[str, Any] | None = None
     fault_told: bool = False
 
@@ -71,7 +71,7 @@ class Demo:
             traffic = Traffic(Flights(rows), self.clock)
             self.say({"kind": "demo", "subject": SUBJECT, "since": rfc3339(traffic.fault_us)})
             self._build(settings, traffic, folder)
-            with DaemonProcess(settings_file, listening) as daemon:
+            with DaemonProcess(settings_file, listening, self.clock) as daemon:
                 daemon.wait_ready()
                 self.tell(words.opening(len(rows), traffic.fault_us, f"http://{HOST}:{listening}"))
                 self._play(traffic, broker, daemon)
@@ -111,7 +111,7 @@ class Demo:
         progress.clear()
 
     def _over(self, traffic: Traffic) -> bool:
-        return self.stopping.is_set() or (self.duration is not None and traffic.elapsed() >= self.duration)
+        return self.stopping or (self.duration is not None and traffic.elapsed() >= self.duration)
 
     def _drain(self, broker: DemoBroker, traffic: Traffic) -> None:
         """What the daemon told at its end."""
@@ -123,7 +123,7 @@ class Demo:
             if progress is not None:
                 progress.clear()
             self.say(transition)
-            if self.page is None and transition["severity"] == "page":
+            if self.page is None and is_found(transition, traffic.fault_us):
                 self.page = transition
                 self.tell(words.discovery(transition, traffic.fault_us))
                 self.tell(words.going_on(self.duration))
@@ -142,10 +142,20 @@ class Demo:
             )
 
 
-def stop_on_signals(stopping: Event) -> None:
-    """SIGINT and SIGTERM end the demo in order, with its summary."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+def is_found(transition: dict[str, Any], fault_us: int) -> bool:
+    """Whether it is the page for the planted fault."""
+    subjects = {found["subject"] for found in transition["findings"]}
+    return transition["severity"] == "page" and SUBJECT in subjects and parse_rfc3339(transition["at"]) > fault_us
+
+
+def stop_on_signals(demo: Demo) -> None:
+    """SIGINT, SIGTERM and a closed terminal end the demo in order, with its summary."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        demo.stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
 
 
 def settings_tree(address: str, port: int) -> dict[str, Any]:

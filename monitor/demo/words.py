@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any, Final
 
 from monitor.clock import SECOND_US, parse_rfc3339, rfc3339
@@ -11,10 +13,11 @@ from monitor.replay import human_line
 
 NEXT: Final = """\
 Next, with your own topic (the settings are one short file: see docs/example/driftd.yaml):
-  driftd check --config driftd.yaml --create-topics
   driftd reference build --config driftd.yaml --model M --rows 10000 'kafka://TOPIC?from=earliest' -o reference/1.json
+  driftd check --config driftd.yaml --create-topics
   driftd run --config driftd.yaml
   driftd rules --config driftd.yaml > driftd.rules.yml      # for Prometheus"""
+IN_A_CHECKOUT: Final = "  make venv && source .venv/bin/activate      # gives the command driftd"
 
 
 def opening(flights: int, fault_us: int, address: str) -> str:
@@ -29,6 +32,7 @@ driftd demo: a Kafka broker, a stream and driftd, all on this machine and gone w
   fault      at {clock_time(fault_us)} the thermometer of {STATION} begins to report Celsius instead of Fahrenheit,
              which makes a third of the column `{SUBJECT}` wrong. Nobody tells driftd
   look       {address}/ for people, {address}/metrics for Prometheus
+             (times there are those of the requests, the first of them an hour ago)
 """
 
 
@@ -55,6 +59,7 @@ def discovery(transition: dict[str, Any], fault_us: int) -> str:
     findings = "\n".join(_finding(found) for found in transition["findings"])
     return f"""\
 FOUND {late:.0f} s of traffic after the fault began: the column `{worst["subject"]}`, since {transition["since"]}
+(moments are told apart to 10 seconds of traffic)
 
 {findings}
 
@@ -64,8 +69,15 @@ One page. The person on call gets, by Alertmanager and the rules that `driftd ru
 The same with all figures and the offsets of the evidence is a CloudEvent on the alert topic:
   {transition["summary"]}
 
-{NEXT}
+{what_next()}
 """
+
+
+def what_next() -> str:
+    """The commands from here to one's own topic."""
+    installed = Path(sys.executable).with_name("driftd").exists()
+    head, *commands = NEXT.splitlines()
+    return "\n".join([head, *([] if installed else [IN_A_CHECKOUT]), *commands])
 
 
 def going_on(duration: float | None) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from monitor.findings import PAGE, TICKET
+from monitor.plural import many
 from monitor.publish.board import Board, ColumnView, IncidentView, ModelView
 from monitor.publish.drawing import drawing
-from monitor.publish.wording import aged, many, name, number, share, since, span, text
+from monitor.publish.wording import aged, name, number, share, since, span, text
 
 #: from so much of a threshold on a column is shown without being asked for
 NEAR: Final = 0.5
@@ -37,16 +38,7 @@ def states_of(board: Board) -> dict[int, str]:
 def _state(model: ModelView, incident: IncidentView | None) -> str:
     if incident is not None and incident.severity in (PAGE, TICKET):
         return incident.severity
-    return FINE if model.judged_us is not None and _looked_at(model) else UNKNOWN
-
-
-def _looked_at(model: ModelView) -> bool:
-    """Whether a window was looked at since the process began: before that, no finding is no good news."""
-    return not model.columns or any(column.figures or column.distances for column in model.columns)
-
-
-def _badge_of(model: ModelView, state: str) -> str:
-    return badge(state, "no look since the start" if state == UNKNOWN and model.judged_us is not None else "")
+    return UNKNOWN if model.judged_us is None else FINE
 
 
 def trouble_of(column: ColumnView) -> float | None:
@@ -88,7 +80,7 @@ def _worst(model: ModelView) -> float:
 
 def _head(board: Board, model: ModelView, state: str, now_us: int) -> Iterator[str]:
     team = f" <small>team {name(model.team)}</small>" if model.team else ""
-    yield f"<h3>{_badge_of(model, state)} {name(str(model.key))}{team}</h3>"
+    yield f"<h3>{badge(state)} {name(str(model.key))}{team}</h3>"
     incident = next((one for one in board.incidents if one.key == model.key and one.severity), None)
     if incident is not None:
         yield f"<p>{since(incident.since_us, now_us)}</p>"
@@ -108,7 +100,7 @@ def _facts(board: Board, model: ModelView, now_us: int) -> Iterator[tuple[str, s
     for figure, value in model.performance:
         yield text(figure, 80), share(value)
     if unjudged := board.unjudged.get(model.key):
-        yield "Accepted, never to be judged", f"{unjudged:,} events"
+        yield "Accepted, never to be judged", many(unjudged, "event")
 
 
 def _columns(model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[str]:
@@ -120,7 +112,8 @@ def _columns(model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[
     if loud:
         yield from _table("Moved, or near it", loud, len(loud))
     yield from _folded(many(len(quiet), "quiet feature"), quiet, rows)
-    yield from _folded(f"{many(len(unknown), 'feature')} without a verdict yet", unknown, rows)
+    since_when = "not judged yet" if model.judged_us is None else "not looked at since the process began"
+    yield from _folded(f"{many(len(unknown), 'feature')} {since_when}", unknown, rows)
 
 
 def _folded(summary: str, columns: Sequence[ColumnView], rows: int) -> Iterator[str]:

@@ -68,7 +68,6 @@ class Site:
             "/metrics": self._metrics,
             "/livez": self._livez,
             "/readyz": self._readyz,
-            "/favicon.ico": lambda: Answer(HTTPStatus.NO_CONTENT),
         }
 
     def answer(self, method: str, target: str) -> Answer:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 
@@ -16,7 +19,7 @@ from monitor.pipeline import Pipeline
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference
 from monitor.settings import Settings
-from tests.daemons import state_of
+from tests.daemons import STOP_SECONDS, state_of
 from tests.engine import SECOND, START_US, Credit, Event, Recorded, event
 from tests.integration import kafka_reading
 from tests.integration.conftest import Site
@@ -78,6 +81,17 @@ def test_ctrl_c_saves_what_is_known_and_says_130(site: Site) -> None:
     assert running.interrupt() == INTERRUPTED
     assert running.lines("stopped")
     assert site.shown()["outcomes"] == {"accepted": 10}
+
+
+def test_a_burst_of_signals_ends_it_at_once_and_never_hangs_it(site: Site) -> None:
+    """The second one finds the first still at work; whatever it interrupts, it must not wait for that."""
+    site.make_topics()
+    running = site.start()
+    running.wait_ready()
+    for _ in range(50):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(running.pid, signal.SIGTERM)
+    assert running.wait(STOP_SECONDS) in {DONE, 128 + signal.SIGTERM}
 
 
 def test_records_that_retention_took_while_the_daemon_was_away_are_counted_and_said(site: Site) -> None:

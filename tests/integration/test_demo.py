@@ -29,6 +29,11 @@ def read(url: str) -> str:
     return text
 
 
+def is_listened_on(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Running:
     """A demo in a process of its own; its words go to a file."""
 
@@ -97,6 +102,19 @@ def test_ctrl_c_before_the_fault_ends_it_in_order_with_its_summary(tmp_path: Pat
     assert code == 130
     assert [line["kind"] for line in lines] == ["demo", "summary"]
     assert not list(tmp_path.glob("driftd-demo-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_a_closed_terminal_or_a_kill_leaves_no_daemon_behind(tmp_path: Path, number: signal.Signals) -> None:
+    demo = Running(tmp_path)
+    try:
+        address = re.search(r"http://127\.0\.0\.1:(\d+)/metrics", demo.wait_for("/metrics"))
+        assert address is not None
+        demo.process.send_signal(number)
+        demo.process.communicate(timeout=60)
+    finally:
+        demo.kill()
+    wait_until(lambda: not is_listened_on(int(address[1])), "the daemon is gone", 20)
 
 
 def test_a_port_that_is_taken_is_said() -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import statistics
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from monitor.cli import main
+from monitor.cli import main, parser
 from monitor.clock import SECOND_US, ManualClock, parse_rfc3339
 from monitor.demo import flights as stream
+from monitor.demo import words
 from monitor.demo.broker import DemoBroker
 from monitor.demo.flights import STATION, SUBJECT, Flights, Row, delay_score, flight_rows
+from monitor.demo.show import is_found
 from monitor.demo.traffic import AHEAD, FAULT_AFTER, LEAD_US, RATE, SPEED, Traffic
 
+ROOT = Path(__file__).parents[2]
+RULES_FILE = "driftd.rules.yml"
 NOW = parse_rfc3339("2026-11-22T12:00:00Z")
 _SKY: Row = {"temp": 59.0, "humid": 40.0, "wind_speed": 5.0, "visib": 10.0}
 ROWS: list[Row] = [
@@ -109,3 +114,27 @@ def test_without_the_extra_it_says_what_to_install(
     assert main(["demo"]) == 2
     words = "driftd: demo: needs more than driftd alone; install it with: pip install 'driftd[demo]'\n"
     assert capsys.readouterr().err == words
+
+
+def test_the_commands_it_ends_with_are_those_of_the_readme_in_their_order() -> None:
+    told = [line.split() for line in words.NEXT.splitlines() if line.startswith("  driftd ")]
+    for line in told:
+        options = [*line[1 : line.index("#")]] if "#" in line else line[1:]
+        parser().parse_args([word.strip("'") for word in options if not word.startswith(">") and word != RULES_FILE])
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    three = [line.split()[:2] for line in readme.splitlines() if line.startswith("driftd ")][:3]
+    assert [line[:2] for line in told][:3] == three
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({}, True),
+        ({"severity": "ticket"}, False),
+        ({"findings": [{"subject": "humid"}]}, False),
+        ({"at": "2026-11-22T11:59:59Z"}, False),
+    ],
+)
+def test_only_a_page_for_the_planted_fault_counts_as_found(change: dict[str, Any], found: bool) -> None:
+    page = {"severity": "page", "findings": [{"subject": SUBJECT}], "at": "2026-11-22T12:00:10Z"}
+    assert is_found(page | change, NOW) == found

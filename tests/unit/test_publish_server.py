@@ -156,10 +156,6 @@ def test_the_status_page_tells_ages_by_the_servers_clock(served: Served) -> None
     assert "1 h 1 min ago" in served.ask("/")[1]
 
 
-def test_a_browsers_icon_is_nothing(served: Served) -> None:
-    assert served.ask("/favicon.ico")[:2] == (204, "")
-
-
 @pytest.mark.parametrize("path", ["/healthz", "/metrics/", "/livez/x", "//", "/../etc/passwd", "*", "http://x/metrics"])
 def test_any_other_path_is_not_found(served: Served, path: str) -> None:
     assert served.ask(path)[0] == 404

@@ -249,13 +249,19 @@ def test_a_model_says_its_counts_its_promise_and_its_figures() -> None:
     assert "Judged up to\nnot yet" in words
 
 
-def test_a_model_that_no_window_was_looked_at_of_is_not_called_fine() -> None:
-    started = model("m", (column("AGE", None),))
-    words = read(Board(restored=True, models=(started,))).words
-    assert "? no look since the start m/1" in words
+def test_a_model_that_was_never_judged_is_not_called_fine() -> None:
+    words = read(Board(restored=True, models=(model("m", (column("AGE", None),), judged=False),))).words
+    assert "? not judged yet m/1" in words
     assert "None; no model was judged yet." in words
-    assert "? 1 without a verdict yet" in words
-    assert "✓ fine m/1" in read(Board(restored=True, models=(model("m", (column("AGE", 0.1),)),))).words
+    assert "? 1 not judged yet" in words
+    assert "1 feature not judged yet" in words
+
+
+def test_after_a_restart_a_model_is_what_its_state_says_and_its_features_wait_for_a_look() -> None:
+    words = read(Board(restored=True, models=(model("m", (column("AGE", None),)),))).words
+    assert "✓ fine m/1" in words
+    assert "Judged up to\n12 min ago" in words
+    assert "1 feature not looked at since the process began" in words
 
 
 def test_events_that_are_never_judged_are_said() -> None:
@@ -288,12 +294,12 @@ def test_facts_that_changed_are_said_and_others_are_not() -> None:
 
 def test_a_figure_that_is_no_number_counts_as_not_judged() -> None:
     view = replace(column("AGE", 1.0), figures=(Figures("distribution", 1, 1, 1, 1, 1, float("nan")),))
-    assert "1 feature without a verdict yet" in of_column(view).words
+    assert "1 feature not looked at since the process began" in of_column(view).words
 
 
 def test_without_live_counts_nothing_yet_is_said_and_no_line_is_drawn() -> None:
     page = of_column(replace(column("AGE", None), facts=(("missing", 0.2, 0.0),)))
-    assert "1 feature without a verdict yet" in page.words
+    assert "1 feature not looked at since the process began" in page.words
     assert "nothing yet; missing 20 % → nothing yet" in page.words
     assert ("aria-label", "reference alone") in page.attributes
     lines = [value for attribute, value in page.attributes if attribute == "d"]

@@ -78,6 +78,12 @@ def severity(policy: Policy, about: Column) -> str:
     return policy.severity("constant", about.name, 1.0 - about.commonest_share, LEAST_FACT)
 
 
+def threshold(about: Column, alpha: float) -> float:
+    """The shortest run of equal values that would be over, as far as values are independent."""
+    least = np.log(alpha) / np.log(min(max(about.commonest_share, 1e-12), 1 - 1e-12))
+    return float(max(least, MIN_VALUES))
+
+
 def finding(
     baseline: Baseline, policy: Policy, windows: Windows, measured: Measured, at: tuple[int, int], alpha: float
 ) -> Finding:
@@ -86,8 +92,6 @@ def finding(
     about = baseline.columns[column]
     n = int(measured.values[at])
     effect = 1.0 - about.commonest_share
-    # the smallest run of equal values that would be over, as the threshold of `value`
-    least = np.log(alpha) / np.log(min(max(about.commonest_share, 1e-12), 1 - 1e-12))
     # a number is never shown
     what = "one and the same"
     if not baseline.ordered[column]:
@@ -99,7 +103,7 @@ def finding(
         base_windows=max(windows.lengths[window], 1),
         statistic="run",
         value=float(n),
-        threshold=float(max(least, MIN_VALUES)),
+        threshold=threshold(about, alpha),
         p=float(measured.p[at]),
         effect=effect,
         effect_unit="share",

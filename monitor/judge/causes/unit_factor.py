@@ -15,8 +15,13 @@ from monitor.stats.tally import OUTSIDE_COUNT, OUTSIDE_LOG, OUTSIDE_LOG_SQUARES,
 SPREAD_RANGE: Final = (0.4, 1.6)
 MIN_VALUES: Final = 3
 FEW_VALUES: Final = 20
-#: factors that are said as such when the estimate is within 30 %; any other is said with two digits
+#: factors that are said as such; any other is said with two digits
 USUAL: Final = (10.0, 60.0, 100.0, 1000.0, 3600.0, 86_400.0, 1e6, 1e9)
+ALL_USUAL: Final = (*USUAL, *(1 / usual for usual in USUAL))
+#: how near an estimate is to one of them, in decades
+NEAR: Final = 0.13
+#: beyond so many decades it is no number that can be written, and no unit
+MOST_DECADES: Final = 300.0
 
 
 def unit_factor(column: Column, sums: NDArray[np.int64]) -> float | None:
@@ -36,8 +41,19 @@ def unit_factor(column: Column, sums: NDArray[np.int64]) -> float | None:
         low = 0.0
     if not low * column.log_spread - 0.01 <= spread <= high * column.log_spread + 0.01:
         return None
-    factor = 10 ** (mean - column.log_center)
-    for usual in (*USUAL, *(1 / usual for usual in USUAL)):
-        if abs(math.log(factor / usual)) < 0.3:
-            return usual
-    return float(f"{factor:.2g}") if count >= FEW_VALUES else None
+    return _named(mean - column.log_center, count, column.log_spread / math.sqrt(count))
+
+
+def _named(decades: float, count: int, error: float) -> float | None:
+    """The factor of an estimate in decades and its standard error.
+
+    A usual one that is near, and nearer than any other by more than the error: minutes (60) and cents (100) lie close
+    together. A factor that is no usual one is believed of many values alone.
+    """
+    distances = sorted((abs(decades - math.log10(usual)), usual) for usual in ALL_USUAL)
+    (nearest, usual), (second, _) = distances[:2]
+    if nearest < NEAR:
+        return usual if second - nearest > error else None
+    if count < FEW_VALUES or abs(decades) > MOST_DECADES:
+        return None
+    return float(f"{math.pow(10.0, decades):.2g}")
