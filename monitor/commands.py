@@ -94,7 +94,7 @@ def demo(arguments: Namespace) -> int:
     clock = SystemClock()
     as_json = (lambda thing: say(json_line(thing))) if arguments.json else (lambda _: None)
     shown = Demo(clock, as_json, tell if arguments.json else say, arguments.duration)
-    stop_on_signals(shown.stopping)
+    stop_on_signals(shown)
     shown.run(arguments.port)
     return DONE if shown.page is not None or arguments.duration is not None else INTERRUPTED
 
