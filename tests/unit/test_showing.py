@@ -1,0 +1,95 @@
+"""What a board shows of a state that was restored: figures of the state, counters of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from monitor.judge.fleet import Fleet
+from monitor.outputs import KafkaOutputs
+from monitor.pipeline import Pipeline
+from monitor.publish.board import Board
+from monitor.showing import Showing
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    Credit,
+    Event,
+    MemorySource,
+    catalog_of,
+    credit_reference,
+    pipeline_of,
+    run_to_end,
+    settings,
+)
+
+TREE = settings({"versions": ["1"]})
+
+
+class _Outputs:
+    checkpoint_us = None
+    checkpoint_bytes = 0
+
+
+def begun(stream: Sequence[Event], before: Pipeline | None = None) -> tuple[Pipeline, MemorySource, Showing]:
+    """A pipeline on a stream, from the state of another one, and what shows it."""
+    catalog, source = catalog_of(TREE, credit_reference()), MemorySource({EVENTS: stream})
+    pipeline, _ = pipeline_of(TREE, catalog, source)
+    if before is not None:
+        pipeline.restore(before.to_state())
+    outputs = cast("KafkaOutputs", _Outputs())
+    return pipeline, source, Showing(TREE, catalog, pipeline, cast("Fleet", pipeline.fleet), outputs)
+
+
+def ages(board: Board) -> int:
+    """Values of AGE that were counted in bins."""
+    (model,) = board.models
+    return sum(sum(column.total) for column in model.columns if column.name == "AGE")
+
+
+def test_counters_begin_with_the_process_and_figures_are_the_states() -> None:
+    first, source, showing = begun(list(Credit(1_000)))
+    run_to_end(first, source)
+    assert ages(showing.board({})) == 1_000
+
+    second, source, showing = begun(list(Credit(600, seed=2, begin=700)), first)
+    board = showing.board({EVENTS: 0})
+    assert ages(board) == 0
+    (model,) = board.models
+    assert (model.predictions, model.pages - model.pages_before) == (1_000, 0)
+    assert 0 < model.expected_before == model.expected_false_pages
+    run_to_end(second, source)
+    board = showing.board({EVENTS: 0})
+    assert ages(board) == 600
+    assert board.models[0].predictions == 1_600
+    assert board.models[0].expected_false_pages > board.models[0].expected_before
+
+
+def test_gaps_and_unjudged_events_of_the_state_are_not_told_again() -> None:
+    first, source, _ = begun(list(Credit(600)))
+    run_to_end(first, source)
+    first.gaps[EVENTS] = 5_000
+    first.exchange.unjudged[CREDIT] = 700
+    second, _, showing = begun([], first)
+    board = showing.board({EVENTS: 0})
+    assert (dict(board.retention_gaps), dict(board.unjudged)) == ({EVENTS: 0}, {})
+    second.gaps[EVENTS] += 3
+    second.exchange.unjudged[CREDIT] += 2
+    board = showing.board({EVENTS: 0})
+    assert (dict(board.retention_gaps), dict(board.unjudged)) == ({EVENTS: 3}, {CREDIT: 2})
+
+
+def test_a_model_is_judged_with_its_first_base_window_and_there_before_its_first_event() -> None:
+    pipeline, source, showing = begun(list(Credit(200)))
+    board = showing.board({})
+    assert [(model.key, model.predictions, model.judged_us) for model in board.models] == [(CREDIT, 0, None)]
+    run_to_end(pipeline, source)
+    board = showing.board({})
+    assert (board.models[0].predictions, board.models[0].judged_us, board.incidents) == (200, None, ())
+    longer, source, showing = begun(list(Credit(600)))
+    run_to_end(longer, source)
+    board = showing.board({})
+    assert board.models[0].judged_us is not None
+    assert [(one.key, one.severity) for one in board.incidents] == [(CREDIT, "")]
+    _, _, restarted = begun([], longer)
+    assert restarted.board({}).incidents == board.incidents
