@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
@@ -18,6 +21,7 @@ from monitor.findings import PAGE, TICKET, FindingKey
 from monitor.publish.board import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
+from tests.boards import busy_board, wide_board
 
 CREDIT = ModelKey("credit", "1")
 EVENTS = Partition("events", 0)
@@ -275,6 +279,43 @@ def test_the_figures_of_a_column_are_shown_and_what_is_not_known_is_absent() -> 
 def test_two_columns_of_one_name_do_not_break_the_scrape() -> None:
     text = render(Board(restored=True, models=(ModelView(CREDIT, columns=(AGE, AGE)),)))
     assert text.count(b"driftd_smallest_detectable_effect_ratio{") == 1
+
+
+class ByTheLibrary:
+    """The same page as prometheus_client writes it."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def collect(self) -> Iterator[Metric]:
+        for series in REGISTER:
+            if series.of_model and not self._board.restored:
+                continue
+            family = Metric(series.name.removesuffix("_total"), series.meaning, series.kind)
+            shown: set[tuple[str, ...]] = set()
+            for row, number in series.rows(self._board):
+                cleaned = tuple(clean_label(value) for value in row)
+                if cleaned not in shown:
+                    shown.add(cleaned)
+                    family.add_sample(series.name, dict(zip(series.labels, cleaned, strict=True)), number)
+            yield family
+
+
+BOARDS = {
+    "empty": Board(),
+    "full": full_board(),
+    "before the state": full_board(restored=False),
+    "busy, with hostile names": busy_board(),
+    "wide": wide_board(5, 10),
+    "quotes": full_board(key=ModelKey('a "quoted" \\ name', "1\n2")),
+}
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_the_page_is_what_prometheus_client_would_write(board: Board) -> None:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(ByTheLibrary(board))
+    assert render(board, 1_000_000) == generate_latest(registry)
 
 
 @pytest.mark.parametrize("room", range(45))
