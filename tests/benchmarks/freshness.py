@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import math
 import os
 import random
+import re
 import statistics
 import tempfile
 import time
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 
 from tests.benchmarks.material import MissingError, say, table
 from tests.benchmarks.perf_events import NAMES, START_MS, PerfEvents, write_perf_settings
@@ -60,7 +62,8 @@ class Case:
 
 
 REST = Case("rest", MODELS, len(NAMES))
-CASES = (Case("few", 1, 10), Case("many", 40, len(NAMES)))
+#: the second has nearly as many series as are shown at most, the third many more
+CASES = (Case("few", 1, 10), Case("some", 10, len(NAMES)), Case("many", 40, len(NAMES)))
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,7 @@ class Scrape:
 
     def samples(self, name: str) -> list[float]:
         """The values of one series."""
-        lines = [
-            line for line in self.page.splitlines() if line.startswith((f"{name}{{".encode(), f"{name} ".encode()))
-        ]
-        return [float(line.rpartition(b" ")[2]) for line in lines]
+        return [float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$".encode(), self.page, re.MULTILINE)]
 
     @property
     def records(self) -> float:
@@ -92,9 +92,9 @@ def run(arguments: Sequence[str]) -> None:
         prog="freshness", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the events, few rounds")
-    parser.add_argument("--events", type=int, help="in each backlog, at most; 1,000,000 without --quick")
-    quick = parser.parse_args(arguments).quick
-    events = parser.parse_args(arguments).events or (100_000 if quick else 1_000_000)
+    parser.add_argument("--events", type=int, help="in each backlog; 1,000,000 without --quick")
+    asked = parser.parse_args(arguments)
+    quick, events = asked.quick, asked.events or (100_000 if asked.quick else 1_000_000)
     if missing := missing_kafka_parts():
         raise MissingError("; ".join(missing))
     if not (PROC / "self" / "status").is_file():
@@ -120,27 +120,23 @@ class _Bench:
         say(f"start to ready, {MODELS} models, empty topic: {min(took):.2f} - {max(took):.2f} s in {rounds} starts")
 
     def show_rest(self, events: int, seconds: float) -> None:
-        """Delay, memory and CPU of one process: idle, then one event at a time, then a stream."""
+        """Memory, CPU and delay of one process: idle, after a stream, then with one event at a time."""
         with DaemonProcess(self._prepared(REST)) as daemon:
             daemon.wait_ready()
             idle = _memory_mb(daemon.pid)
-            self._show_delays(daemon, events)
-            self._fill(REST, after=events)
-            _wait_for_records(daemon, events + self._events)
+            self._fill(REST)
+            _wait_for_records(daemon, self._events)
             judged = _memory_mb(daemon.pid)
             began, cpu = time.monotonic(), _cpu_seconds(daemon.pid)
             time.sleep(seconds)
             share = (_cpu_seconds(daemon.pid) - cpu) / (time.monotonic() - began)
+            delays = sorted(_delays(self._broker.bootstrap, daemon.port, range(self._events, self._events + events)))
+        say(f"CPU without traffic, {MODELS} models: {share:.1%} of a core, over {seconds:g} s")
+        median, high = statistics.median(delays), delays[math.ceil(0.99 * len(delays)) - 1]
+        say(f"event to series: median {median:.3f} s, 99 % {high:.3f} s, most {delays[-1]:.3f} s of {events} events")
         say()
-        head = (f"daemon of {MODELS} models x {len(NAMES)} features", "RSS MB", "largest so far")
-        table(head, [["idle, ready, empty topic", *idle], [f"{self._events:,} events on", *judged]])
-        say(f"CPU without traffic: {share:.1%} of a core, over {seconds:g} s")
-
-    def _show_delays(self, daemon: DaemonProcess, events: int) -> None:
-        delays = sorted(_delays(self._broker.bootstrap, daemon.port, events))
-        worst = delays[min(round(0.99 * len(delays)), len(delays) - 1)]
-        median = statistics.median(delays)
-        say(f"event to series: median {median:.3f} s, 99 % {worst:.3f} s, most {delays[-1]:.3f} s of {events} events")
+        head = (f"memory, {MODELS} models x {len(NAMES)} features", "RSS MB", "largest so far")
+        table(head, [["idle: ready, empty topic", *idle], [f"after {self._events:,} events", *judged]])
 
     def show_scrapes(self, number: int) -> None:
         rows = []
@@ -149,7 +145,7 @@ class _Bench:
             self._fill(case)
             with DaemonProcess(config) as daemon:
                 port = daemon.port
-                daemon.wait_until(lambda port=port: _scrape(port).records > 0, "the first record")  # type: ignore[misc]  # called before the next case
+                _wait_for_records(daemon, 1, LOOK_GAP)
                 rows.append(_row(case, "backlog", _scrapes(port, number, self._events)))
                 _wait_for_records(daemon, self._events)
                 rows.append(_row(case, "at rest", _scrapes(port, number)))
@@ -174,12 +170,16 @@ class _Bench:
             http={"port": 0},
         )
 
-    def _fill(self, case: Case, after: int = 0) -> None:
-        """A backlog, in event time behind the first `after` events."""
-        templates = PerfEvents(DIFFERENT, case.models, features=case.features, seed=2).templates()
+    def _fill(self, case: Case) -> None:
+        """All partitions hold the same stretch of event time."""
+        templates = _templates(case)
         for partition in range(PARTITIONS):
-            values = _stream(templates, range(after + partition, after + self._events, PARTITIONS), case.gap_ms)
+            values = _stream(templates, range(partition, self._events, PARTITIONS), case.gap_ms)
             self._broker.produce(case.name, values, partition, compression_type="lz4")
+
+
+def _templates(case: Case) -> list[bytes]:
+    return PerfEvents(DIFFERENT, case.models, features=case.features, seed=2).templates()
 
 
 def _stream(templates: Sequence[bytes], numbers: Sequence[int], gap_ms: float) -> Iterator[bytes]:
@@ -203,21 +203,20 @@ def _start_seconds(config: Path) -> float:
         return time.monotonic() - began
 
 
-def _delays(bootstrap: str, port: int, events: int) -> Iterator[float]:
+def _delays(bootstrap: str, port: int, numbers: Sequence[int]) -> Iterator[float]:
     """Seconds from each acknowledgement to the end of the scrape that counts the event."""
     rng = random.Random(0)
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 0})
     acknowledged: list[float] = []
-    stream = _stream(PerfEvents(events, REST.models).templates(), range(events), REST.gap_ms)
-    for number, value in enumerate(stream):
+
+    def delivered(error: KafkaError | None, _message: Message) -> None:
+        assert error is None, f"an event did not reach the topic: {error}"
+        acknowledged.append(time.monotonic())
+
+    for number, value in zip(numbers, _stream(_templates(REST), numbers, REST.gap_ms), strict=True):
         time.sleep(rng.uniform(*EVENT_GAPS))
-        producer.produce(
-            REST.name,
-            value,
-            partition=number % PARTITIONS,
-            on_delivery=lambda *_: acknowledged.append(time.monotonic()),
-        )
-        producer.flush(WORKED_OFF_SECONDS)
+        producer.produce(REST.name, value, partition=number % PARTITIONS, on_delivery=delivered)
+        producer.flush()
         shown = _scrape(port)
         while shown.records <= number:
             time.sleep(max(LOOK_GAP - shown.took, 0))
@@ -256,13 +255,11 @@ def _row(case: Case, when: str, scrapes: Sequence[Scrape]) -> list[object]:
     return [case, when, len(scrapes), *times, *sizes, f"{rate:,.0f}"]
 
 
-def _wait_for_records(daemon: DaemonProcess, records: int) -> None:
-    port = daemon.port
-    daemon.wait_until(
-        lambda: time.sleep(SCRAPE_GAP) or _scrape(port).records >= records,  # type: ignore[func-returns-value]  # a pause, then the question
-        f"{records:,} records",
-        WORKED_OFF_SECONDS,
-    )
+def _wait_for_records(daemon: DaemonProcess, records: int, pause: float = SCRAPE_GAP) -> None:
+    port, deadline = daemon.port, time.monotonic() + WORKED_OFF_SECONDS
+    while _scrape(port).records < records:
+        assert time.monotonic() < deadline, f"{records:,} records were not read within {WORKED_OFF_SECONDS:g} s"
+        time.sleep(pause)
 
 
 def _memory_mb(pid: int) -> tuple[str, str]:

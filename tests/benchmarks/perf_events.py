@@ -48,7 +48,7 @@ def bad_score(event: Event, _number: int) -> None:
 
 @dataclass(frozen=True)
 class PerfEvents:
-    """`number` events, `gap_ms` apart, of the models perf-0, perf-1, ... in turn, with the first `features` features."""
+    """`number` events, `gap_ms` apart, of the models perf-0, perf-1, ... in turn, with the first of the features."""
 
     number: int
     models: int = 1
