@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,21 +19,27 @@ from monitor.decode.values import NO_TIME, category_value, time_of
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
+from monitor.in_order import InOrder
 from monitor.judge.ladder import BaseWindow
 from monitor.pipeline import Pipeline, ToNowhere
+from monitor.plural import many
 from monitor.records import RecordBatch, Source
 from monitor.reference.build import BaseWindow as CountedWindow
 from monitor.reference.build import Survey, assemble, plan_columns
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Column, Reference
-from monitor.settings import Settings
+from monitor.settings import Input, Settings
+from monitor.sources import TopicStretch
 from monitor.stats.bins import FACTS, width_of
 from monitor.upto import UpTo
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Which events become the reference: the first `rows` predictions, or those of [start, end) in microseconds."""
+    """Which events become the reference: the first `rows` predictions, or those of [start, end) in microseconds.
+
+    The first are those of a topic with the earliest record times, of files those that come first.
+    """
 
     rows: int | None = None
     start_us: int | None = None
@@ -81,7 +88,8 @@ def build_reference(
         raise UsageError(f"--model: {key.model!r} is not in the settings; they name {known}")
     source = open_source()
     try:
-        found = _survey(settings, key, source, stretch)
+        by_time = stretch.rows is not None and isinstance(source, TopicStretch)  # a topic's polls have no order
+        found = _survey(settings, key, InOrder(source) if by_time else source, stretch)
     finally:
         source.close()
     _require_events(found, key, stretch)
@@ -131,18 +139,29 @@ def _nothing_found(found: _FirstPass, key: ModelKey) -> str:
         "; is `model` missing? A .csv column needs --map column=model, or set inputs[].model" if found.rejected else ""
     )
     return (
-        f"{key}: the source holds none of its events; it holds {others}, and {found.rejected:,} rejected events{hint}"
+        f"{key}: the source holds none of its events; it holds {others}, and {many(found.rejected, 'rejected event')}"
+        f"{_choice(found, key)}{hint}"
     )
+
+
+def _choice(found: _FirstPass, key: ModelKey) -> str:
+    """The same model's versions that the source holds, as they are asked for."""
+    versions = sorted(other.version for other in found.others if other.model == key.model)
+    if not versions:
+        return ""
+    first = f"--version {shlex.quote(versions[0])}"
+    return f"; choose it with {first}" if len(versions) == 1 else f"; choose one with --version, for example {first}"
 
 
 def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch) -> _FirstPass:
     found = _FirstPass()
     positive = canonical(next(m.positive for m in settings.models if m.name == key.model))
+    reader = _Reader(settings, key)
     done = False
     while not done:
         ended = source.ended()
         for batch in source.poll(()):
-            for index, event in _events_of(settings, key, batch, found):
+            for index, event in reader.events(batch, found):
                 if stretch.rows is not None and found.predictions >= stretch.rows:
                     done = True
                     break
@@ -156,28 +175,43 @@ def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch)
     return found
 
 
-def _events_of(
-    settings: Settings, key: ModelKey, batch: RecordBatch, found: _FirstPass
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(index in the batch, event) of every prediction or features event of the model version that is not rejected."""
-    limits = Limits(settings.limits.record_bytes, settings.limits.events_per_record, settings.limits.features)
-    entry = next((one for one in settings.inputs if one.topic == batch.partition.topic), settings.inputs[0])
-    decoder = NativeDecoder(lambda _: None, limits, settings.windows.max_skew, entry.model, entry.version)
-    decoded = decoder.decode(batch)
-    found.others |= set(decoded.keys)
-    found.rejected += sum(one.count for one in decoded.rejected)
-    rejected = {one.index: one.indices for one in decoded.rejected}
-    for index, value in enumerate(batch.values):
-        if value is None or rejected.get(index) == ():
-            continue
-        parsed = parse(value, limits)
-        for element, event in enumerate(parsed if isinstance(parsed, list) else [parsed]):
-            if element in rejected.get(index, ()) or not isinstance(event, dict) or event.get("type") == "label":
+class _Reader:
+    """Reads the events of one model version; keeps a topic's decoder, since a batch may be a single record."""
+
+    def __init__(self, settings: Settings, key: ModelKey) -> None:
+        self._settings = settings
+        self._key = key
+        self._limits = Limits(settings.limits.record_bytes, settings.limits.events_per_record, settings.limits.features)
+        self._decoders: dict[str, NativeDecoder] = {}
+
+    def events(self, batch: RecordBatch, found: _FirstPass) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(index in the batch, event) of every prediction or features event that is not rejected."""
+        entry = self._entry(batch.partition.topic)
+        decoded = self._decoder(batch.partition.topic, entry).decode(batch)
+        found.others |= set(decoded.keys)
+        found.rejected += sum(one.count for one in decoded.rejected)
+        rejected = {one.index: one.indices for one in decoded.rejected}
+        for index, value in enumerate(batch.values):
+            if value is None or rejected.get(index) == ():
                 continue
-            model = entry.model or event.get("model")
-            version = entry.version if entry.version is not None else event.get("version", "")
-            if (model, version) == key and ("prediction" in event or "score" in event or "features" in event):
-                yield index, event
+            parsed = parse(value, self._limits)
+            for element, event in enumerate(parsed if isinstance(parsed, list) else [parsed]):
+                if element in rejected.get(index, ()) or not isinstance(event, dict) or event.get("type") == "label":
+                    continue
+                model = entry.model or event.get("model")
+                version = entry.version if entry.version is not None else event.get("version", "")
+                is_ours = (model, version) == self._key
+                if is_ours and ("prediction" in event or "score" in event or "features" in event):
+                    yield index, event
+
+    def _entry(self, topic: str) -> Input:
+        return next((one for one in self._settings.inputs if one.topic == topic), self._settings.inputs[0])
+
+    def _decoder(self, topic: str, entry: Input) -> NativeDecoder:
+        if topic not in self._decoders:
+            skew = self._settings.windows.max_skew
+            self._decoders[topic] = NativeDecoder(lambda _: None, self._limits, skew, entry.model, entry.version)
+        return self._decoders[topic]
 
 
 def _time(event: dict[str, Any], batch: RecordBatch, index: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,8 @@ from monitor.events import Partition
 from monitor.files.directory import has_checkpoint
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterFacts, create_command, create_topics, describe_cluster
-from monitor.reference.catalog import Catalog
+from monitor.plural import many
+from monitor.reference.catalog import Catalog, ReferenceFault
 from monitor.settings import Settings
 
 OK, BAD, NOTE, MADE = "ok", "BAD", "note", "made"
@@ -23,27 +24,35 @@ ANSWER_SECONDS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table: does it hold, what, and more about it."""
+    """One line of the table: does it hold, what, and more about it. `usage`: what the user gave is wrong."""
 
     verdict: str
     what: str
     more: str = ""
+    usage: bool = False
 
     def __str__(self) -> str:
         return f"{self.verdict:<5} {self.what:<34} {self.more}".rstrip()
 
 
-def check_offline(settings: Settings, catalog: Catalog) -> Iterator[Line]:
-    """References and the state's folder; faults of the settings were raised before."""
-    yield Line(OK, "settings", f"{len(settings.models)} models, {len(settings.inputs)} inputs")
+def check_offline(settings: Settings, catalog: Catalog, faults: Sequence[ReferenceFault]) -> Iterator[Line]:
+    """References and the state's folder; faults of the settings were raised before, those of references are `faults`.
+
+    `catalog` has the references that are sound.
+    """
+    yield Line(OK, "settings", f"{many(len(settings.models), 'model')}, {many(len(settings.inputs), 'input')}")
     for key, reference in catalog.references():
         learned = [level for level in reference.levels if level.learned]
         reach = (
             f"distributions page up to {learned[-1].events:,.0f} events" if learned else "distributions: tickets only"
         )
         yield Line(
-            OK if learned else NOTE, f"reference {key.model} {key.version}", f"{reference.events:,} events; {reach}"
+            OK if learned else NOTE,
+            f"reference {key.model} {key.version}",
+            f"{many(reference.events, 'event')}; {reach}",
         )
+    for fault in faults:
+        yield Line(BAD, f"reference {fault.key.model} {fault.key.version}".rstrip(), fault.text, usage=True)
     if settings.state.store == "directory":
         yield _state_line(settings)
 
@@ -91,7 +100,9 @@ def _group_line(settings: Settings, facts: ClusterFacts, inputs: list[str]) -> L
     lost = settings.state.store == "directory" and committed and not has_checkpoint(settings.state.path)
     if lost and settings.kafka.start != "committed":
         return Line(BAD, what, lost_state(settings))
-    return Line(OK, what, f"committed offsets in {len(committed)} partitions" if committed else "no committed offsets")
+    return Line(
+        OK, what, f"committed offsets in {many(len(committed), 'partition')}" if committed else "no committed offsets"
+    )
 
 
 def _topic_line(role: str, name: str, facts: ClusterFacts, settings: Settings, operation: str) -> Line:
@@ -104,12 +115,14 @@ def _topic_line(role: str, name: str, facts: ClusterFacts, settings: Settings, o
         return Line(BAD, what, f"partitions without a leader: {sorted(topic.leaderless)}")
     if topic.operations and operation not in topic.operations:
         return Line(BAD, what, f"this user may not {operation} it")
-    return Line(OK, what, f"{topic.partitions} partitions")
+    return Line(OK, what, many(topic.partitions, "partition"))
 
 
-def check_lines(settings: Settings, catalog: Catalog, *, offline: bool, create: bool) -> Iterator[Line]:
-    """The whole table."""
-    yield from check_offline(settings, catalog)
+def check_lines(
+    settings: Settings, catalog: Catalog, faults: Sequence[ReferenceFault], *, offline: bool, create: bool
+) -> Iterator[Line]:
+    """The whole table; arguments as for `check_offline`."""
+    yield from check_offline(settings, catalog, faults)
     if offline:
         return
     try:

@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parsed = parser().parse_args(given)
-        configure_logging(level="warning")  # to standard error: standard output is data
+        # to standard error: standard output is data. A command says in one line why Kafka does not answer
+        configure_logging(level="warning", hushed=("kafka",))
         return int(parsed.command(parsed))
     except UsageError as error:
         for fault in error.faults:
@@ -128,7 +129,12 @@ def _reference(subparsers: _Subparsers) -> None:
     _with_config(build)
     build.add_argument("--model", required=True, help="its name in the settings")
     build.add_argument("--version", default=None, help="its version [the only one of the settings]")
-    build.add_argument("--rows", type=int, metavar="N", help="the first N predictions in source order")
+    build.add_argument(
+        "--rows",
+        type=int,
+        metavar="N",
+        help="the first N predictions: of a topic by record time, of files as they come",
+    )
     build.add_argument("--from", dest="begin", metavar="TIME", help="or: every event from this time on")
     build.add_argument("--to", dest="end", metavar="TIME", help="... and before this one")
     build.add_argument("-o", "--output", required=True, metavar="OUT", help="the reference file")

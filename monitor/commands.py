@@ -24,6 +24,7 @@ from monitor.files.directory import StateDirectory
 from monitor.files.records import RecordingWriter
 from monitor.findings import SEVERITY_RANK
 from monitor.log import configure_logging, get_log
+from monitor.plural import many
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import load_reference
 from monitor.reference.show import reference_json, reference_text
@@ -32,7 +33,7 @@ from monitor.rules import rules_yaml
 from monitor.settings import Kafka, Settings
 from monitor.settings_file import load_kafka, load_settings
 from monitor.settings_reference import settings_reference
-from monitor.sources import SCHEME, OpenSource, open_any
+from monitor.sources import SCHEME, OpenSource, TopicStretch, open_any
 from monitor.state_show import state_json, state_text
 from monitor.terminal import Progress, say, tell
 
@@ -100,13 +101,16 @@ def demo(arguments: Namespace) -> int:
 
 
 def check(arguments: Namespace) -> int:
-    """The table of what holds."""
-    configured, catalog = _configured(arguments)
-    failed = False
-    for line in check_lines(configured, catalog, offline=arguments.offline, create=arguments.create_topics):
+    """The table of what holds; a reference that is wrong hides nothing of the rest."""
+    configured = load_settings(Path(arguments.config), os.environ)
+    catalog, faults = Catalog.load_sound(configured, configured.folder, arguments.config)
+    faults += catalog.unwatched(arguments.config)
+    code = DONE
+    for line in check_lines(configured, catalog, faults, offline=arguments.offline, create=arguments.create_topics):
         say(str(line))
-        failed = failed or line.verdict == BAD
-    return REFUSED if failed else DONE
+        if line.verdict == BAD and code != USAGE:
+            code = USAGE if line.usage else REFUSED
+    return code
 
 
 def reference_build(arguments: Namespace) -> int:
@@ -176,7 +180,7 @@ def record(arguments: Namespace) -> int:
         raise UsageError(f"SOURCE: {arguments.source!r} is no topic; write kafka://TOPIC?from=PLACE&to=PLACE")
     clock, written = SystemClock(), 0
     with RecordingWriter(Path(arguments.output)) as writer:
-        source = open_any([arguments.source], _kafka_of(arguments), clock, None)
+        source = TopicStretch(arguments.source, _kafka_of(arguments), clock)
         progress = Progress(source.progress, clock)
         try:
             while not source.ended():
@@ -189,12 +193,10 @@ def record(arguments: Namespace) -> int:
         finally:
             progress.clear()
             source.close()
-    tell(f"{written:,} records written to {arguments.output}")
+    tell(f"{many(written, 'record')} written to {arguments.output}")
     if not written:
-        tell(
-            "nothing lies in that stretch; a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or "
-            "latest"
-        )
+        tell(f"nothing lies in that stretch; {source.contents()}")
+        tell("a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or latest")
     return DONE
 
 
@@ -240,7 +242,7 @@ def dashboards(arguments: Namespace) -> int:
 
 def _configured(arguments: Namespace) -> tuple[Settings, Catalog]:
     configured = load_settings(Path(arguments.config), os.environ)
-    return configured, Catalog.load(configured, configured.folder)
+    return configured, Catalog.load(configured, configured.folder, arguments.config)
 
 
 def _kafka_of(arguments: Namespace) -> Kafka:

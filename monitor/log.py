@@ -16,7 +16,7 @@ import re
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import islice
 from pathlib import PurePath
 from typing import Any, Final, TextIO, cast
@@ -56,8 +56,13 @@ def get_log(name: str) -> FilteringBoundLogger:
     return cast("FilteringBoundLogger", structlog.get_logger(logger_name=name))
 
 
-def configure_logging(stream: TextIO | None = None, level: str = "info", clock: Clock | None = None) -> None:
+def configure_logging(
+    stream: TextIO | None = None, level: str = "info", clock: Clock | None = None, *, hushed: Collection[str] = ()
+) -> None:
     """Send our own lines and those of libraries to `stream` (standard error) as JSON. May be called again.
+
+    `hushed` names loggers of libraries whose lines, and those of loggers below them, are not written: where what they
+    say is told in our own words.
 
     Raises:
         UsageError: `level` is none of LEVELS.
@@ -74,7 +79,7 @@ def configure_logging(stream: TextIO | None = None, level: str = "info", clock: 
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
-    _route_libraries(_LibraryHandler(lines, clock), max(numeric, logging.WARNING))
+    _route_libraries(_LibraryHandler(lines, clock, tuple(hushed)), max(numeric, logging.WARNING))
 
 
 def _route_libraries(handler: _LibraryHandler, level: int) -> None:
@@ -133,8 +138,9 @@ class _LibraryHandler(logging.Handler):
     Lines of a kind differ in numbers only. A line that follows held back ones says how many in `repeated`.
     """
 
-    def __init__(self, lines: _Lines, clock: Clock) -> None:
+    def __init__(self, lines: _Lines, clock: Clock, hushed: tuple[str, ...] = ()) -> None:
         super().__init__(logging.WARNING)
+        self._hushed = tuple(f"{name}." for name in hushed)
         self._lines = lines
         self._clock = clock
         self._render = _Render(clock)
@@ -142,6 +148,8 @@ class _LibraryHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called with the handler's lock held."""
+        if f"{record.name}.".startswith(self._hushed):
+            return
         text = _message_of(record)
         held_back = self._held_back((record.name, record.levelno, _CHANGING_PART.sub("#", text[:TEXT_LIMIT])))
         if held_back is None:

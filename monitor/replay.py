@@ -17,6 +17,7 @@ from monitor.judge.fleet import Fleet
 from monitor.judge.ladder import Windows
 from monitor.judge.model import ModelJudge, finding_line
 from monitor.pipeline import Pipeline, ToNowhere
+from monitor.plural import many
 from monitor.records import Source
 from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
@@ -170,7 +171,7 @@ def human_line(thing: dict[str, Any]) -> str | None:
             lines.append(f"{'':24}{found['subject']}: {found['cause']} ({found['severity']}): {found['detail']}")
             window = found["window"]
             lines.append(
-                f"{'':24}  since {thing['since']}; {window['events']:,} events to {window['end']}; "
+                f"{'':24}  since {thing['since']}; {many(window['events'], 'event')} to {window['end']}; "
                 f"by chance p = {found['p']:.1g}"
             )
         return "\n".join(lines)
@@ -179,10 +180,6 @@ def human_line(thing: dict[str, Any]) -> str | None:
     if thing["kind"] == "summary":
         return _human_summary(thing)
     return None
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _still(model: dict[str, Any]) -> str:
@@ -198,12 +195,12 @@ def _meaning(reason: str) -> str:
 
 def _human_summary(thing: dict[str, Any]) -> str:
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in thing["outcomes"].items())
-    lines = [f"\n{thing['records']:,} records in {thing['seconds']:.1f} s: {outcomes or 'no events'}"]
+    lines = [f"\n{many(thing['records'], 'record')} in {thing['seconds']:.1f} s: {outcomes or 'no events'}"]
     lines += [f"  {reason}: {count:,}{_meaning(reason)}" for reason, count in thing["reasons"].items()]
     for model in thing["models"]:
         lines.append(
-            f"{model['model']} {model['version']}: {_number(model['predictions'], 'prediction')}, "
-            f"{_number(model['pages'], 'page')}, {_number(model['tickets'], 'ticket')}{_still(model)}; "
+            f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
+            f"{many(model['pages'], 'page')}, {many(model['tickets'], 'ticket')}{_still(model)}; "
             f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
         )
     return "\n".join(lines)

@@ -53,6 +53,7 @@ class Showing:
         watched = dict.fromkeys([*self._catalog.expected(), *self._catalog.met(), *judges])
         return Board(
             restored=True,
+            references=self._catalog.has_references(),
             records=pipeline.records,
             events=pipeline.outcomes,
             dead_letters=pipeline.dead_letters,

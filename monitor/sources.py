@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from monitor.clock import Clock, parse_rfc3339
@@ -14,6 +14,7 @@ from monitor.events import Partition
 from monitor.files.source import FileSource, open_source
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster, require_topics
+from monitor.plural import many
 from monitor.records import Change, RecordBatch, Source
 from monitor.settings import Kafka
 from monitor.upto import UpTo
@@ -21,6 +22,8 @@ from monitor.upto import UpTo
 SCHEME = "kafka://"
 #: as many digits as surely fit what the protocol asks in
 _NUMBER = re.compile("[0-9]{1,18}")
+#: partitions that are named one by one
+_NAMED: Final = 10
 
 
 class OpenSource(Source, Protocol):
@@ -79,6 +82,7 @@ class TopicStretch:
         wanted = [p for p in partitions if only is None or p.number == only]
         self._begins = {p: min(max(begins[p], first[p]), last[p]) for p in wanted}
         self._ends = {p: min(ends[p], last[p]) for p in wanted}
+        self._held = {p: (first[p], last[p]) for p in wanted}
         self._source.begin({p: self._begins.get(p, last[p]) for p in partitions})
         self._upto = UpTo(self._source, self._ends, self._begins)
 
@@ -110,6 +114,15 @@ class TopicStretch:
         """Offsets passed, of all."""
         passed = sum(min(self._source.position(p), end) - self._begins[p] for p, end in self._ends.items())
         return passed, sum(max(end - self._begins[p], 0) for p, end in self._ends.items())
+
+    def contents(self) -> str:
+        """What its partitions hold, whether inside the stretch or not: `events-0 holds the offsets 0 to 9,999`."""
+        held = [
+            f"{p} holds the offsets {first:,} to {last - 1:,}" if first < last else f"{p} is empty"
+            for p, (first, last) in self._held.items()
+        ]
+        more = [f"and {many(len(held) - _NAMED, 'more partition')}"] if len(held) > _NAMED else []
+        return ", ".join([*held[:_NAMED], *more])
 
     def close(self) -> None:
         self._source.close()

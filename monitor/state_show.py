@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.clock import rfc3339
 from monitor.events import OUTCOMES, ModelKey
+from monitor.plural import many
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import FEATURE, Reference
 from monitor.stats.bins import FACTS
@@ -123,7 +124,7 @@ def state_text(shown: Mapping[str, Any]) -> str:
     lines = [f"checkpoint of {shown['saved_at']}, cluster {shown['cluster']}"]
     for unit in shown["units"]:
         places = ", ".join(f"{name} at {offset}" for name, offset in unit["positions"].items())
-        lines.append(f"  unit {unit['unit']}: {places}; {unit['open_panes']} open panes")
+        lines.append(f"  unit {unit['unit']}: {places}; {many(unit['open_panes'], 'open pane')}")
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in shown["outcomes"].items())
     lines.append(f"events: {outcomes or 'none yet'}")
     lines += [f"  {reason}: {count:,}" for reason, count in shown["reasons"].items()]
@@ -131,7 +132,8 @@ def state_text(shown: Mapping[str, Any]) -> str:
         incident = model["incident"]
         state = f"incident {incident['id']} ({incident['severity']})" if incident else "no incident"
         lines.append(
-            f"{model['model']} {model['version']}: {model['predictions']:,} predictions, {model['labels']:,} labels, "
-            f"{len(model['features'])} features, {model['pages']} pages, {state}"
+            f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
+            f"{many(model['labels'], 'label')}, {many(len(model['features']), 'feature')}, "
+            f"{many(model['pages'], 'page')}, {state}"
         )
     return "\n".join(lines)

@@ -167,7 +167,25 @@ def connect(factory: Callable[..., Made], config: dict[str, Any]) -> Made:
             raise OutsideRefusal(message) from error
         if heard.not_admitted is not None:
             raise sorted_error(heard.not_admitted(), "connect to Kafka") from error
-        raise sorted_error(error, "connect to Kafka", heard.text + _often_missed(config)) from error
+        trouble = sorted_error(error, "connect to Kafka", heard.text + _often_missed(config))
+        unanswered = _unanswered(network, heard.by_node)
+        if unanswered and not isinstance(trouble, OutsideRefusal):
+            message = f"cannot connect to Kafka now: {unanswered}{_often_missed(config)}"
+            raise OutsideTrouble(message) from error
+        raise trouble from error
+
+
+def _unanswered(network: list[Any], by_node: Mapping[str, str]) -> str:
+    """Which addresses of the settings did not answer, and why; "" when none was heard of."""
+    brokers = [broker for client in network for broker in client.cluster.bootstrap_brokers()]
+    if not any(broker.node_id in by_node for broker in brokers):
+        return ""
+    told = (
+        f"{f'[{broker.host}]' if ':' in broker.host else broker.host}:{broker.port} "
+        f"({by_node.get(broker.node_id, 'not tried')})"
+        for broker in brokers
+    )
+    return f"kafka.bootstrap_servers did not answer: {', '.join(sorted(told))}"
 
 
 def _often_missed(config: Mapping[str, Any]) -> str:
@@ -189,12 +207,15 @@ def sorted_error(error: Exception, doing: str, detail: str = "") -> OutsideTroub
 @contextmanager
 def sorting_errors(doing: str) -> Iterator[None]:
     """Turns what the library raises within into OutsideTrouble or OutsideRefusal; `doing` continues "cannot ..."."""
+    listener = connection_trouble()
+    before = listener.heard
     try:
         yield
     except kafka_errors.LogTruncationError:
         raise  # says which offsets are gone: for the caller that knows the positions
     except kafka_errors.KafkaError as error:
-        raise sorted_error(error, doing) from error
+        broken = f"a broker at its advertised address: {listener.why}" if listener.heard > before else ""
+        raise sorted_error(error, doing, broken) from error
     except KeyError as error:  # the library's answer to offsets of a partition that has no leader
         message = f"cannot {doing} now: a partition has no leader"
         raise OutsideTrouble(message) from error

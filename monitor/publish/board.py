@@ -114,10 +114,11 @@ class Board:
     Counts are since the process began, times in microseconds of Unix time. `events` is keyed by topic, outcome and
     reason, `model_events` by model version and kind of event, both of them since the process began as well.
     `retention_gaps` and `lags` are numbers of records, `watermarks` event times. A model version that was never judged
-    has no place in `incidents`.
+    has no place in `incidents`. `references` says whether there is a reference for any model of the settings.
     """
 
     restored: bool = False
+    references: bool = False
     records: Mapping[Partition, int] = field(default_factory=dict)
     events: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     dead_letters: int = 0

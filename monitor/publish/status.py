@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET
+from monitor.plural import many
 from monitor.publish.board import Board, Figures, FindingView, Health, IncidentView, ModelView
 from monitor.publish.model_cards import FINE, UNKNOWN, badge, models_section, states_of
 from monitor.publish.style import ICON, STYLE
-from monitor.publish.wording import aged, ago, many, moment, name, number, probability, since, text
+from monitor.publish.wording import aged, ago, moment, name, number, probability, since, text
 
 REFRESH_SECONDS: Final = 15
 
@@ -25,7 +26,7 @@ def status_page(board: Board, health: Health, silence: str, now_us: int) -> byte
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}"><link rel="icon" href="{ICON}">',
-        f"<title>{_title(counts, health, silence)}</title><style>{STYLE}</style></head><body><main>",
+        f"<title>{_title(board, counts, health, silence)}</title><style>{STYLE}</style></head><body><main>",
         f"<header><h1>driftd</h1><p>{_verdict(board, counts)}</p><nav>",
         *(f'<a href="{path}">{path}</a>' for path in ("metrics", "livez", "readyz")),
         f"</nav><small>as of {moment(now_us, seconds=True)}</small></header>",
@@ -37,16 +38,21 @@ def status_page(board: Board, health: Health, silence: str, now_us: int) -> byte
     return "".join(parts).encode("utf-8", "replace")
 
 
-def monitor_in_words(health: Health, silence: str) -> tuple[str, str, str]:
+def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, str, str]:
     """How the process itself is: a state for the colour, the state's own word, the sentence. The worst comes first."""
+    idle = board.restored and not board.models
     if silence:
         return PAGE, "stuck", f"It stands still: {silence}. All below is from before."
     if health.trouble:
         return TICKET, "in trouble", f"It cannot go on: {health.trouble}."
     if not (health.assigned and health.restored):
         return UNKNOWN, "restoring", f"It is starting: {', '.join(health.missing())}."
+    if idle and not board.references:
+        return UNKNOWN, "idle", "It reads, and no model of the settings has a reference: see `driftd check`."
     if not health.caught_up_once:
         return UNKNOWN, "not caught up", "It reads, and has not reached the end of the topics since it began."
+    if idle:
+        return UNKNOWN, "idle", "It reads, and no event of a model that has a reference has come yet."
     return FINE, "fine", "It reads and judges."
 
 
@@ -58,9 +64,9 @@ def _counts(board: Board) -> dict[str, int]:
     }
 
 
-def _title(counts: dict[str, int], health: Health, silence: str) -> str:
+def _title(board: Board, counts: dict[str, int], health: Health, silence: str) -> str:
     urgent = [many(counts[state], state) for state in (PAGE, TICKET) if counts[state]]
-    state, word, _ = monitor_in_words(health, silence)
+    state, word, _ = monitor_in_words(board, health, silence)
     if state in (PAGE, TICKET):
         urgent.insert(0, f"monitor {word}")
     return f"{', '.join(urgent) or 'status'} - driftd"
@@ -70,12 +76,12 @@ def _verdict(board: Board, counts: dict[str, int]) -> str:
     """All models in one line."""
     words = [badge(state, many(counts[state], state)) for state in (PAGE, TICKET) if counts[state]]
     words += [badge(FINE, f"{counts[FINE]:,} fine")] if counts[FINE] else []
-    words += [badge(UNKNOWN, f"{counts[UNKNOWN]:,} without a verdict yet")] if counts[UNKNOWN] else []
+    words += [badge(UNKNOWN, f"{counts[UNKNOWN]:,} not judged yet")] if counts[UNKNOWN] else []
     return f"{''.join(words)}<small>of {many(len(board.models), 'model')}</small>" if board.models else ""
 
 
 def _monitor(board: Board, health: Health, silence: str, now_us: int) -> Iterator[str]:
-    state, word, sentence = monitor_in_words(health, silence)
+    state, word, sentence = monitor_in_words(board, health, silence)
     yield f'<section><h2>The monitor itself</h2><div class="card {state}">'
     yield f"<p>{badge(state, word)} {text(sentence)}</p><dl>"
     for term, fact in _monitor_facts(board, now_us):

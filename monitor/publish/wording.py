@@ -82,8 +82,3 @@ def number(value: float) -> str:
 def probability(p: float) -> str:
     """`p = 3.1e-12`; what is too small for a float is said to be less."""
     return "p < 1e-300" if 0 <= p < 1e-300 else f"p = {p:.2g}" if not math.isnan(p) else "p not known"
-
-
-def many(count: int, one: str, more: str = "") -> str:
-    """`1 page`, `2 pages`."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from monitor.stats.bins import CATEGORICAL, NUMERIC, width_of
 PLACEHOLDER: Final = "{version}"
 IGNORE: Final = "ignore"
 VERSION_IN_PATH: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+#: model versions without a reference that are remembered by name
+WITHOUT_REFERENCE: Final = 20
 
 
 class Admission(NamedTuple):
@@ -43,6 +46,17 @@ class Monitored:
     settings_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceFault:
+    """What is wrong with the reference of a model version: where, what, and what would be right.
+
+    The version is `*` for a reference of every one, and "" where no file is there that would name one.
+    """
+
+    key: ModelKey
+    text: str
+
+
 class Catalog:
     """Looks model versions up; remembers the ones it met, so that their number stays within `limits.versions`."""
 
@@ -53,22 +67,50 @@ class Catalog:
         self._references = references
         self._monitored: dict[ModelKey, Monitored] = {}
         self._admissions: dict[ModelKey, Admission] = {}
+        #: the first model versions that events came of, and that there is no reference for
+        self.without_reference: list[ModelKey] = []
 
     @classmethod
-    def load(cls, settings: Settings, folder: Path) -> Catalog:
-        """Read every reference the settings name.
+    def load(cls, settings: Settings, folder: Path, config: str = "FILE") -> Catalog:
+        """Read every reference the settings name. `config` is how a command names the settings file.
 
         Raises:
             UsageError: all faults at once.
         """
-        faults: list[str] = []
+        catalog, faults = cls.load_sound(settings, folder, config)
+        if faults:
+            raise UsageError(fault.text for fault in faults)
+        return catalog
+
+    @classmethod
+    def load_sound(cls, settings: Settings, folder: Path, config: str = "FILE") -> tuple[Catalog, list[ReferenceFault]]:
+        """The same with the references that are sound, and every fault of the others."""
+        faults: list[ReferenceFault] = []
         references = {
-            model.name: _references_of(model, f"models[{at}].reference", folder, faults)
+            model.name: _references_of(_Reading(model, at, folder, config, faults))
             for at, model in enumerate(settings.models)
         }
-        if faults:
-            raise UsageError(faults)
-        return cls(settings, references)
+        return cls(settings, references), faults
+
+    def unwatched(self, config: str = "FILE") -> list[ReferenceFault]:
+        """The models of which no version is watched, because no file matches their `{version}`."""
+        folder = self._settings.folder
+        readings = [_Reading(model, at, folder, config, []) for at, model in enumerate(self._settings.models)]
+        return [
+            ReferenceFault(ModelKey(one.model.name, ""), _no_file_matches(one))
+            for one in readings
+            if PLACEHOLDER in one.model.reference
+            and not (one.model.versions or self._references.get(one.model.name) or _wanted_files(one))
+        ]
+
+    def has_references(self) -> bool:
+        """True when one was read for any model."""
+        return any(self._references.values())
+
+    def file_of(self, key: ModelKey) -> str:
+        """The file that would be the reference of this version of a model of the settings, for a person."""
+        path = self._settings.reference_path(self._models[key.model], key.version)
+        return f"none: {key.version!r} cannot fill {PLACEHOLDER}" if path is None else str(path)
 
     def monitored(self, key: ModelKey) -> Monitored | None:
         """The model version, if its events are judged."""
@@ -121,6 +163,8 @@ class Catalog:
             return Admission(IGNORED, "version", 0)
         reference = self._reference(key)
         if reference is None:
+            if len(self.without_reference) < WITHOUT_REFERENCE and key not in self.without_reference:
+                self.without_reference.append(key)
             return Admission(UNKNOWN_MODEL, "no_reference", 0)
         met = sum(known.model == key.model for known in self._monitored)
         if met >= self._settings.limits.versions:
@@ -173,24 +217,68 @@ def settings_hash(settings: Settings, model: Model, reference: Reference) -> str
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def _references_of(model: Model, where: str, folder: Path, faults: list[str]) -> dict[str, Reference]:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The references of one model being read: what is found wrong goes to `faults`."""
+
+    model: Model
+    at: int
+    folder: Path
+    config: str
+    faults: list[ReferenceFault]
+
+    @property
+    def where(self) -> str:
+        return f"models[{self.at}].reference"
+
+    def add(self, version: str, *texts: str) -> None:
+        self.faults.extend(ReferenceFault(ModelKey(self.model.name, version), text) for text in texts)
+
+
+def _references_of(reading: _Reading) -> dict[str, Reference]:
+    model, where = reading.model, reading.where
     if not model.reference:
-        faults.append(f"{where}: is missing; name a file that `driftd reference build` made")
+        reading.add("*", f"{where}: is missing; name a file that `driftd reference build` made")
         return {}
-    wanted = _wanted_files(model, where, folder, faults)
     found: dict[str, Reference] = {}
-    for version, path in wanted.items():
+    for version, path in _wanted_files(reading).items():
         try:
-            reference = load_reference(path)
+            reference = load_reference(path, build_command(model, version, path, reading.config))
         except UsageError as fault:
-            faults.extend(f"{where}: {line}" for line in fault.faults)
+            reading.add(version, *(f"{where}: {line}" for line in fault.faults))
             continue
         if reference.key.model != model.name:
-            faults.append(f"{where}: {path} was built for the model {reference.key.model!r}, not {model.name!r}")
+            built_for = f"was built for the model {reference.key.model!r}, not {model.name!r}"
+            reading.add(version, f"{where}: {path} {built_for}")
             continue
-        faults.extend(f"{where.removesuffix('.reference')}.{fault}" for fault in _contradictions(reference, model))
-        found[version] = _as_configured(reference, model)
+        contradictions = [f"models[{reading.at}].{fault}" for fault in _contradictions(reference, model)]
+        reading.add(version, *contradictions)
+        if not contradictions:
+            found[version] = _as_configured(reference, model)
     return found
+
+
+def build_command(model: Model, version: str, path: Path, config: str) -> str:
+    """The command that builds a reference, filled in as far as it is known. `version` may be `*`: one for all."""
+    named = ["--version", version if version != "*" else next(iter(model.versions), "VERSION")]
+    words = ["driftd", "reference", "build", "--config", config, "--model", model.name]
+    words += [] if len(model.versions) == 1 else named
+    return shlex.join([*words, "--rows", "10000", "SOURCE", "-o", _near(path)])
+
+
+def _near(path: Path) -> str:
+    """The path as it is written in the working folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _no_file_matches(reading: _Reading) -> str:
+    model, pattern = reading.model, reading.model.reference
+    text = f"models[{reading.at}] {model.name}: no file matches {pattern}, so no version of it is watched"
+    if PLACEHOLDER not in Path(pattern).name:
+        return f"{text}; {PLACEHOLDER} has to stand in the file's own name, or models[{reading.at}].versions be named"
+    path = reading.folder / pattern.replace(PLACEHOLDER, "VERSION")
+    return f"{text}; build one: {build_command(model, 'VERSION', path, reading.config)}"
 
 
 def _contradictions(reference: Reference, model: Model) -> Iterator[str]:
@@ -232,17 +320,19 @@ def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:
     return np.concatenate([counts[:, :width], counts[:, reference.width :]], axis=1)
 
 
-def _wanted_files(model: Model, where: str, folder: Path, faults: list[str]) -> dict[str, Path]:
+def _wanted_files(reading: _Reading) -> dict[str, Path]:
+    model, folder = reading.model, reading.folder
     pattern = str(model.reference)
     if PLACEHOLDER not in pattern:
         return {"*": folder / pattern}
+    wanted: dict[str, Path] = {}
     for version in model.versions:
-        if not VERSION_IN_PATH.fullmatch(version):
-            faults.append(f"{where}: the version {version!r} cannot fill {PLACEHOLDER}; allowed are A-Z a-z 0-9 . _ -")
-    if model.versions:
-        usable = [version for version in model.versions if VERSION_IN_PATH.fullmatch(version)]
-        return {version: folder / pattern.replace(PLACEHOLDER, version) for version in usable}
-    return _files_on_disk(folder / pattern)
+        if VERSION_IN_PATH.fullmatch(version):
+            wanted[version] = folder / pattern.replace(PLACEHOLDER, version)
+        else:
+            allowed = f"the version {version!r} cannot fill {PLACEHOLDER}; allowed are A-Z a-z 0-9 . _ -"
+            reading.add(version, f"{reading.where}: {allowed}")
+    return wanted if model.versions else _files_on_disk(folder / pattern)
 
 
 def _files_on_disk(pattern: Path) -> dict[str, Path]:

@@ -111,28 +111,29 @@ class Reference:
         return str(body["hash"])
 
 
-def load_reference(path: Path) -> Reference:
-    """Read a reference file.
+def load_reference(path: Path, how: str = "") -> Reference:
+    """Read a reference file. `how` is the command that builds it, as far as it is known.
 
     Raises:
         UsageError: missing, unreadable, another format, or edited by hand since it was built.
     """
+    again = f": {how}" if how else ""
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
     except OSError as trouble:
-        how = f"driftd reference build --config FILE --model NAME --rows 10000 SOURCE -o {path}"
+        how = how or f"driftd reference build --config FILE --model NAME --rows 10000 SOURCE -o {path}"
         raise UsageError(f"{path}: no readable reference ({trouble.strerror}); make it: {how}") from None
     except ValueError as fault:
-        raise UsageError(f"{path}: is no JSON ({fault}); build the reference again") from None
+        raise UsageError(f"{path}: is no JSON ({fault}); build the reference again{again}") from None
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         found = body.get("format") if isinstance(body, dict) else type(body).__name__
-        raise UsageError(f"{path}: format {found!r} is not {FORMAT!r}; build the reference again with this version")
+        raise UsageError(f"{path}: format {found!r} is not {FORMAT!r}; build it again with this version{again}")
     if body.get("hash") != digest(body):
-        raise UsageError(f"{path}: was changed after it was built (its hash does not hold); build it again")
+        raise UsageError(f"{path}: was changed after it was built (its hash does not hold); build it again{again}")
     try:
         return from_json(body)
     except (KeyError, TypeError, ValueError, IndexError) as fault:
-        raise UsageError(f"{path}: is damaged ({type(fault).__name__}: {fault}); build it again") from fault
+        raise UsageError(f"{path}: is damaged ({type(fault).__name__}: {fault}); build it again{again}") from fault
 
 
 def digest(body: dict[str, Any]) -> str:

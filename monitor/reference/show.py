@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import rfc3339
+from monitor.plural import many
 from monitor.reference.build import MIN_WINDOWS, MIN_WINDOWS_LEARNED
 from monitor.reference.reference import Reference, to_json
 from monitor.stats.bins import FACTS, NUMERIC
@@ -30,8 +31,9 @@ def reference_text(reference: Reference) -> str:
 def _head(reference: Reference) -> Iterator[str]:
     yield f"reference of {reference.key.model} {reference.key.version} ({reference.task})  {reference.hash}"
     yield (
-        f"{reference.events:,} events ({reference.predictions:,} predictions) from {rfc3339(reference.start_us)} "
-        f"to {rfc3339(reference.end_us)}, in {reference.base_windows} base windows of about "
+        f"{many(reference.events, 'event')} ({many(reference.predictions, 'prediction')}) from "
+        f"{rfc3339(reference.start_us)} to {rfc3339(reference.end_us)}, in "
+        f"{many(reference.base_windows, 'base window')} of about "
         f"{_duration(reference.base_us)}"
     )
     for name, why in reference.ignored:
@@ -88,4 +90,5 @@ def _reach(reference: Reference) -> Iterator[str]:
     if not any(level.windows >= MIN_WINDOWS for level in reference.levels):
         yield f"  dispersion is not measured (fewer than {MIN_WINDOWS} base windows): dependent events may page falsely"
     if reference.events < 10_000:
-        yield f"  {reference.events:,} events: half of the page budget is kept back; from 10,000 on all of it is used"
+        held = many(reference.events, "event")
+        yield f"  {held}: half of the page budget is kept back; from 10,000 on all of it is used"

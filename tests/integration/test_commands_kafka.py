@@ -14,6 +14,7 @@ import zstandard
 
 from monitor.cli import main
 from monitor.clock import rfc3339
+from monitor.reference.reference import load_reference, to_json
 from tests.engine import START_US, Credit, event
 from tests.integration import kafka_reading
 from tests.integration.conftest import Site
@@ -130,6 +131,28 @@ def test_a_recording_holds_what_lies_between_two_places(
     assert found == {number: list(range(*span)) for number, span in expected.items()}
 
 
+def test_a_recording_of_nothing_says_what_the_partitions_hold(
+    kafka: KafkaBroker, topic: str, recorded: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kafka.create_topic(topic, partitions=12)
+    kafka.produce(topic, [b"{}"] * 1_500, partition=0)
+    kafka.produce(topic, [b"{}"], partition=2)
+
+    def said(place: str, records: int) -> list[str]:
+        capsys.readouterr()
+        assert len(recorded(f"kafka://{topic}{place}")) == records
+        return capsys.readouterr().err.splitlines()[1:]
+
+    help_on_place = "a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or latest"
+    named = [f"{topic}-0 holds the offsets 0 to 1,499", f"{topic}-1 is empty", f"{topic}-2 holds the offsets 0 to 0"]
+    named += [f"{topic}-{number} is empty" for number in range(3, 10)]
+    everywhere = f"nothing lies in that stretch; {', '.join(named)}, and 2 more partitions"
+    assert said("?from=latest", 0) == [everywhere, help_on_place]
+    assert said("/0?from=offset:1500", 0) == [f"nothing lies in that stretch; {named[0]}", help_on_place]
+    assert said("/11", 0) == [f"nothing lies in that stretch; {topic}-11 is empty", help_on_place]
+    assert said("?from=offset:1499", 1) == []
+
+
 def test_a_topic_or_partition_that_is_not_there_is_refused(
     strange_topic: str, recorded: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,6 +195,30 @@ def test_a_topic_is_as_good_a_source_as_its_recording(
     assert said[0] == said[1]
     assert said[0][-1]["outcomes"] == {"accepted": 2_000}
     assert said[0][-1]["models"][0]["pages"] == 1
+
+
+def test_the_first_rows_of_a_topic_are_those_of_the_earliest_times_over_all_its_partitions(site: Site) -> None:
+    """A drift in the last third of the time stays out of a reference of the first two thirds."""
+    site.broker.create_topic(site.topic, partitions=3)
+    stream = list(Credit(6_000, seed=3, change=4_000, fault=no_age))
+    for number in range(3):
+        part = stream[number::3]
+        values, times = [json.dumps(made).encode() for made in part], [made["ts"] // 1_000 for made in part]
+        site.broker.produce(site.topic, values, number, timestamps_ms=times)
+    file = site.folder / "events.jsonl"
+    file.write_text("".join(json.dumps(made) + "\n" for made in stream))
+
+    built = []
+    for at, source in enumerate((f"kafka://{site.topic}?from=earliest", str(file))):
+        out = site.folder / f"built-{at}.json"
+        what = ["--config", str(site.config), "--model", "credit", "--rows", "4000", "-o", str(out)]
+        assert main(["reference", "build", *what, source]) == DONE
+        built.append(load_reference(out))
+    of_topic, of_file = built
+    assert of_topic.predictions == 4_000
+    assert to_json(of_topic) == to_json(of_file)
+    facts = of_topic.counts[[column.name for column in of_topic.columns].index("AGE"), of_topic.width :]
+    assert facts.sum() == 0, "nobody lacks an AGE before the drift"
 
 
 def test_a_replay_of_what_a_daemon_read_says_what_it_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

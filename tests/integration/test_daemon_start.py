@@ -61,6 +61,19 @@ def test_missing_output_topics_are_refused_and_check_makes_them(site: Site, caps
     run_through(site, 0)
 
 
+def test_check_makes_topics_though_a_reference_is_missing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.broker.create_topic(site.topic)
+    site.write(models=[{"name": "credit", "versions": ["1"], "reference": "not-built-yet.json"}])
+    assert main(["check", "--config", str(site.config), "--create-topics"]) == USAGE
+    shown = capsys.readouterr().out
+    assert "BAD   reference credit" in shown
+    assert f"ok    input topic {site.topic}" in shown
+    assert f"made  output topic {site.alerts}" in shown
+    assert site.broker.led_partitions(site.alerts) == [0]
+    assert main(["check", "--config", str(site.config)]) == USAGE
+    assert capsys.readouterr().out.count("BAD ") == 1
+
+
 def test_check_never_makes_an_input_topic(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--config", str(site.config), "--create-topics"]) == REFUSED
     shown = capsys.readouterr().out
@@ -325,6 +338,28 @@ def test_the_incident_of_a_model_taken_out_of_the_settings_resolves(site: Site) 
     last = site.transitions()[-1]
     assert (last["model"], last["transition"]) == ("credit", "resolved")
     assert "no longer in the settings" in last["summary"]
+
+
+# models without a reference
+
+
+def test_what_is_not_watched_for_want_of_a_reference_is_said_once(site: Site) -> None:
+    site.make_topics()
+    site.write(models=[{"name": "credit", "reference": "reference/credit-{version}.json"}])
+    versions = [f"v{at:02}" for at in range(25)]
+    site.produce([event(at, version=version, score=0.5) for at, version in enumerate(versions * 2)])
+    running = site.start()
+    running.wait_records(50)
+    running.wait_ready()
+    assert "no model of the settings has a reference" in running.get("/")[1]
+    assert running.stop() == DONE
+    (line,) = running.lines("model_not_watched")
+    assert (line["model"], line["reference"]) == ("credit", "reference/credit-{version}.json")
+    missed = running.lines("version_without_reference")
+    assert [(line["model"], line["version"]) for line in missed] == [("credit", name) for name in versions[:20]]
+    assert [line["reference"] for line in missed] == [
+        str(site.folder / f"reference/credit-{name}.json") for name in versions[:20]
+    ]
 
 
 # wrong settings

@@ -100,15 +100,6 @@ def test_a_check_says_what_does_not_hold(folder: Path, capsys: pytest.CaptureFix
     assert "BAD   state folder" in capsys.readouterr().out
 
 
-def test_a_check_names_every_reference_that_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_settings(tmp_path / "driftd.yaml", versions=["1", "2"], reference="credit-{version}.json")
-    assert main(["check", "--config", str(tmp_path / "driftd.yaml"), "--offline"]) == USAGE
-    said = capsys.readouterr().err
-    assert "credit-1.json" in said
-    assert "credit-2.json" in said
-    assert "driftd reference build" in said
-
-
 def test_there_is_no_state_to_show_before_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["state", "show", "--config", str(folder / "driftd.yaml")]) == USAGE
     assert "holds no checkpoint yet" in capsys.readouterr().err
@@ -191,6 +182,11 @@ def test_the_same_events_make_the_same_reference_from_every_kind_of_file(folder:
         (["--rows", "ten", "normal.jsonl"], "argument --rows: invalid int value: 'ten'"),
         (["--rows", "3001", "normal.jsonl"], "--rows: the source holds 3,000 predictions of credit/1, not 3,001"),
         (["--rows", "5", "--version", "9", "normal.jsonl"], "credit/9: the source holds none of its events"),
+        (
+            ["--rows", "5", "--version", "9", "normal.jsonl"],
+            "it holds credit/1, and 0 rejected events; choose it with ",
+        ),
+        (["--rows", "5", "--version", "9", "normal.jsonl"], "; choose it with --version 1\n"),
         (["--from", "yesterday", "normal.jsonl"], "--from: 'yesterday' is no time with offset"),
         (["--from", "2030-01-01T00:00:00Z", "normal.jsonl"], "none between --from and --to"),
         (["--rows", "5", "--map", "when", "normal.jsonl"], "--map: 'when' is no COLUMN=FIELD"),

@@ -12,7 +12,7 @@ from kafka import errors as kafka_errors
 from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
 from monitor.kafka.allocator import tune_allocator
 from monitor.kafka.connect import client_config, sorted_error, sorting_errors, until_connected
-from monitor.kafka.library_log import connection_trouble
+from monitor.kafka.library_log import connection_trouble, in_words
 from monitor.settings import Kafka
 
 
@@ -146,6 +146,37 @@ def test_the_library_s_log_tells_why_a_connection_failed() -> None:
     assert heard.not_admitted is kafka_errors.SaslAuthenticationFailedError
     heard.forget()
     assert (heard.text, heard.untrusted, heard.not_admitted) == ("", False, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("KafkaConnectionError: 111 ECONNREFUSED (backoff 0.10 secs)", "connection refused"),
+        ("KafkaConnectionError: 113 EHOSTUNREACH", "no route to host"),
+        ("KafkaConnectionError: DNS Resolution failure", "no such host"),
+        ("KafkaConnectionError: [Errno 104] Connection reset by peer", "closed the connection: is it a Kafka"),
+        ("KafkaConnectionError: socket disconnected", "closed the connection: is it a Kafka listener"),
+        ("InvalidReceiveError: Invalid frame length: 352518912", "answered what is no Kafka: is it"),
+        ("KafkaConnectionError: Handshake failed: [SSL: WRONG_VERSION_NUMBER]", "the TLS handshake failed: is it"),
+        ("[Error 7] RequestTimedOutError: Request timed out after 1499 ms", "no answer in time: is it"),
+        ("SomethingNew", "the connection failed"),
+    ],
+)
+def test_what_became_of_a_connection_is_said_in_words(line: str, words: str) -> None:
+    assert in_words(f"Bootstrap connection to bootstrap-0 failed: {line}").startswith(words)
+
+
+def test_a_broker_that_cannot_be_reached_at_its_advertised_address_is_told_from_a_silent_one() -> None:
+    @sorting_errors("ask")
+    def ask(*lines: str) -> None:
+        for line in lines:
+            logging.getLogger("kafka.net.manager").error("Connection failed: %s", line)
+        raise kafka_errors.KafkaTimeoutError
+
+    with pytest.raises(OutsideTrouble, match=r"KafkaTimeoutError \(a broker at its advertised address: no such host\)"):
+        ask("DNS Resolution failure")
+    with pytest.raises(OutsideTrouble, match=r"^cannot ask now: KafkaTimeoutError$"):
+        ask()
 
 
 def test_the_library_never_logs_below_warning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,27 @@ def test_an_exception_is_told_by_types_and_places_not_by_foreign_messages(out: O
     assert (out.last["level"], CANARY in out.stream.getvalue()) == ("error", False)
 
 
+def test_lines_of_a_hushed_library_are_not_written_and_its_other_listeners_hear_them(out: Output) -> None:
+    heard: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    listener = Listener()
+    configure_logging(out.stream, "info", out.clock, hushed=("kafka",))
+    logging.getLogger("kafka").addHandler(listener)
+    try:
+        LIBRARY.error("Connection failed")
+    finally:
+        logging.getLogger("kafka").removeHandler(listener)
+    assert heard == ["Connection failed"]
+    assert out.lines == []
+    logging.getLogger("kafkaesque").error("another library")
+    get_log("monitor.kafka.connect").error("our own line")
+    assert [line["event"] for line in out.lines] == ["library_message", "our own line"]
+
+
 def test_an_error_of_the_system_keeps_its_words(out: Output) -> None:
     get_log("a").warning("failed", error=OSError(28, "No space left on device"))
     assert out.last["error"] == "OSError: No space left on device"

@@ -160,7 +160,24 @@ def test_a_browser_asks_for_the_page_again_after_15_seconds() -> None:
     ],
 )
 def test_the_monitors_own_state_is_said_in_words(health: Health, silence: str, said: str) -> None:
-    assert said in read(Board(restored=True), health, silence).words
+    assert said in read(Board(restored=True, references=True, models=(model("m", ()),)), health, silence).words
+
+
+@pytest.mark.parametrize(
+    ("references", "health", "said"),
+    [
+        (False, WELL, "? idle It reads, and no model of the settings has a reference: see `driftd check`."),
+        (False, replace(WELL, caught_up_once=False), "? idle It reads, and no model of the settings has a reference"),
+        (True, WELL, "? idle It reads, and no event of a model that has a reference has come yet."),
+        (True, replace(WELL, caught_up_once=False), "? not caught up It reads, and has not reached the end"),
+        (False, replace(WELL, trouble="no broker"), "▲ in trouble It cannot go on: no broker."),
+        (False, replace(WELL, restored=False), "? restoring It is starting"),
+    ],
+)
+def test_a_monitor_that_watches_no_model_is_not_called_fine(references: bool, health: Health, said: str) -> None:
+    words = read(Board(restored=True, references=references), health).words
+    assert said in words
+    assert "fine" not in words
 
 
 def test_a_loop_that_stands_still_is_said_by_the_showcases_own_measure() -> None:

@@ -1,0 +1,105 @@
+"""The table of `driftd check`: what is wrong with references, each fault a row with the command that mends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from monitor.cli import main
+from tests.engine import Credit, build, settings
+
+USAGE = 2
+
+
+def write_settings(path: Path, **over: object) -> None:
+    model = {"name": "credit", "versions": ["1"], "reference": "credit.json"}
+    tree = {"inputs": [{"topic": "events"}], "state": {"path": "state"}, "models": [model | over]}
+    path.write_text(yaml.safe_dump(tree))
+
+
+def rows_of(shown: str, verdict: str) -> list[str]:
+    """The lines of a check with this verdict, without it."""
+    return [line.removeprefix(verdict).strip() for line in shown.splitlines() if line.startswith(verdict)]
+
+
+def test_a_check_has_a_row_with_the_repair_for_every_reference_that_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_settings(tmp_path / "driftd.yaml", versions=["1", "2"], reference="reference/{version}.json")
+    assert main(["check", "--config", "driftd.yaml", "--offline"]) == USAGE
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert [row.split("  ")[0] for row in rows_of(out, "ok")] == ["settings", "state folder"]
+    for version, row in zip("12", rows_of(out, "BAD"), strict=True):
+        assert row.startswith(f"reference credit {version} ")
+        assert f"models[0].reference: {tmp_path}/reference/{version}.json: no readable reference" in row
+        repair = f"--model credit --version {version} --rows 10000 SOURCE -o reference/{version}.json"
+        assert row.endswith(f"; make it: driftd reference build --config driftd.yaml {repair}")
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [
+        ({"versions": ["1"], "reference": "r.json"}, "--model credit --rows 10000 SOURCE -o r.json"),
+        ({"versions": [], "reference": "r.json"}, "--model credit --version VERSION --rows 10000 SOURCE -o r.json"),
+        ({"versions": ["7", "8"], "reference": "r.json"}, "--model credit --version 7 --rows 10000 SOURCE -o r.json"),
+        ({"name": "a b", "reference": "r.json"}, "--model 'a b' --rows 10000 SOURCE -o r.json"),
+    ],
+)
+@pytest.mark.parametrize("content", [None, "no JSON", "{}"])
+def test_the_repair_names_a_version_only_where_the_settings_do_not_name_the_one(
+    model: dict[str, object],
+    arguments: str,
+    content: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_settings(tmp_path / "driftd.yaml", **model)
+    if content is not None:
+        (tmp_path / "r.json").write_text(content)
+    assert main(["check", "--config", "driftd.yaml", "--offline"]) == USAGE
+    (row,) = rows_of(capsys.readouterr().out, "BAD")
+    assert row.endswith(f": driftd reference build --config driftd.yaml {arguments}")
+    assert main(["run", "--config", "driftd.yaml"]) == USAGE, "what a check calls wrong, a run refuses"
+    assert capsys.readouterr().err.endswith(f": driftd reference build --config driftd.yaml {arguments}\n")
+
+
+@pytest.mark.parametrize(
+    ("reference", "remedy"),
+    [
+        ("reference/credit-{version}.json", "--version VERSION --rows 10000 SOURCE -o reference/credit-VERSION.json"),
+        ("{version}/credit.json", "has to stand in the file's own name, or models[0].versions be named"),
+    ],
+)
+def test_a_check_says_of_a_model_whose_reference_matches_no_file_that_it_is_not_watched(
+    reference: str, remedy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_settings(tmp_path / "driftd.yaml", versions=[], reference=reference)
+    assert main(["check", "--config", "driftd.yaml", "--offline"]) == USAGE
+    (row,) = rows_of(capsys.readouterr().out, "BAD")
+    assert f"models[0] credit: no file matches {reference}, so no version of it is watched; " in row
+    assert row.endswith(remedy)
+
+
+def test_a_file_that_matches_and_is_no_reference_is_one_row_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_settings(tmp_path / "driftd.yaml", versions=[], reference="credit-{version}.json")
+    build(settings(), list(Credit(300))).save(tmp_path / "credit-1.json")
+    (tmp_path / "credit-2.json").write_text("no JSON")
+    assert main(["check", "--config", str(tmp_path / "driftd.yaml"), "--offline"]) == USAGE
+    out = capsys.readouterr().out
+    (small,) = rows_of(out, "note")
+    assert small.startswith("reference credit 1 ")
+    assert "300 events" in small
+    (row,) = rows_of(out, "BAD")
+    assert row.startswith("reference credit 2 ")
+    (tmp_path / "credit-1.json").unlink()
+    assert main(["check", "--config", str(tmp_path / "driftd.yaml"), "--offline"]) == USAGE
+    assert len(rows_of(capsys.readouterr().out, "BAD")) == 1
