@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any, Final, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from monitor.clock import ManualClock
 from monitor.publish.board import Board, Showcase
@@ -67,6 +67,11 @@ def showcase() -> Showcase:
 ABORTED = "net::ERR_ABORTED"
 
 
+def is_of_an_icon(message: ConsoleMessage) -> bool:
+    """Of an answer in plain text a browser asks for an icon, which is not there; the page brings its own."""
+    return str(message.location["url"]).endswith("/favicon.ico")
+
+
 @pytest.fixture
 def opened(chromium: Browser, showcase: Showcase) -> Iterator[Open]:
     """Opens the page; at the end nothing may have been said on the console, and nothing asked for but the page."""
@@ -76,7 +81,7 @@ def opened(chromium: Browser, showcase: Showcase) -> Iterator[Open]:
 
     def opening(width: int = 1200, scheme: Scheme = "light") -> Page:
         page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        page.on("console", lambda message: said.append(message.text))
+        page.on("console", lambda message: None if is_of_an_icon(message) else said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("dialog", lambda dialog: said.append(dialog.message))
         page.on("requestfailed", lambda request: None if request.failure == ABORTED else said.append(request.url))
