@@ -21,8 +21,8 @@ from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
 from monitor.in_order import InOrder
 from monitor.judge.ladder import BaseWindow
+from monitor.phrases import many
 from monitor.pipeline import Pipeline, ToNowhere
-from monitor.plural import many
 from monitor.records import RecordBatch, Source
 from monitor.reference.build import BaseWindow as CountedWindow
 from monitor.reference.build import Survey, assemble, plan_columns

@@ -13,7 +13,7 @@ from monitor.events import Partition
 from monitor.files.directory import has_checkpoint
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterFacts, create_command, create_topics, describe_cluster
-from monitor.plural import many
+from monitor.phrases import many
 from monitor.reference.catalog import Catalog, ReferenceFault
 from monitor.settings import Settings
 

@@ -24,7 +24,7 @@ from monitor.files.directory import StateDirectory
 from monitor.files.records import RecordingWriter
 from monitor.findings import SEVERITY_RANK
 from monitor.log import configure_logging, get_log
-from monitor.plural import many
+from monitor.phrases import many
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import load_reference
 from monitor.reference.show import reference_json, reference_text

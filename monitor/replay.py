@@ -16,8 +16,8 @@ from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.fleet import Fleet
 from monitor.judge.ladder import Windows
 from monitor.judge.model import ModelJudge, finding_line
+from monitor.phrases import many, probability
 from monitor.pipeline import Pipeline, ToNowhere
-from monitor.plural import many
 from monitor.records import Source
 from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
@@ -172,7 +172,7 @@ def human_line(thing: dict[str, Any]) -> str | None:
             window = found["window"]
             lines.append(
                 f"{'':24}  since {thing['since']}; {many(window['events'], 'event')} to {window['end']}; "
-                f"by chance p = {found['p']:.1g}"
+                f"by chance {probability(found['p'])}"
             )
         return "\n".join(lines)
     if thing["kind"] == "finding":

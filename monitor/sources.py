@@ -14,7 +14,7 @@ from monitor.events import Partition
 from monitor.files.source import FileSource, open_source
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster, require_topics
-from monitor.plural import many
+from monitor.phrases import many
 from monitor.records import Change, RecordBatch, Source
 from monitor.settings import Kafka
 from monitor.upto import UpTo

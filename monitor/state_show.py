@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.clock import rfc3339
 from monitor.events import OUTCOMES, ModelKey
-from monitor.plural import many
+from monitor.phrases import many
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import FEATURE, Reference
 from monitor.stats.bins import FACTS

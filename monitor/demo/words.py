@@ -9,6 +9,7 @@ from typing import Any, Final
 from monitor.clock import SECOND_US, parse_rfc3339, rfc3339
 from monitor.demo.flights import MODEL, STATION, SUBJECT, VERSION
 from monitor.demo.traffic import RATE, REFERENCE_EVENTS, SPEED
+from monitor.phrases import probability
 from monitor.replay import human_line
 
 NEXT: Final = """\
@@ -95,7 +96,7 @@ def _finding(found: dict[str, Any]) -> str:
     window = found["window"]
     return (
         f"  what      {found['subject']}: {found['detail']}\n"
-        f"  how sure  chance alone would do that with p = {found['p']:.1g} "
+        f"  how sure  chance alone would do that with {probability(found['p'])} "
         f"({window['events']:,} requests to {window['end']} were looked at)"
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from monitor.findings import PAGE, TICKET
-from monitor.plural import many
+from monitor.phrases import many
 from monitor.publish.board import Board, ColumnView, IncidentView, ModelView
 from monitor.publish.drawing import drawing
 from monitor.publish.wording import aged, name, number, share, since, span, text

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET
-from monitor.plural import many
+from monitor.phrases import many, probability
 from monitor.publish.board import Board, Figures, FindingView, Health, IncidentView, ModelView
 from monitor.publish.model_cards import FINE, UNKNOWN, badge, models_section, states_of
 from monitor.publish.style import ICON, STYLE
-from monitor.publish.wording import aged, ago, moment, name, number, probability, since, text
+from monitor.publish.wording import aged, ago, moment, name, number, since, text
 
 REFRESH_SECONDS: Final = 15
 

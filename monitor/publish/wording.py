@@ -77,8 +77,3 @@ def number(value: float) -> str:
     if math.isnan(value):
         return "not known"
     return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
-
-
-def probability(p: float) -> str:
-    """`p = 3.1e-12`; what is too small for a float is said to be less."""
-    return "p < 1e-300" if 0 <= p < 1e-300 else f"p = {p:.2g}" if not math.isnan(p) else "p not known"

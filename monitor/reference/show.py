@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import rfc3339
-from monitor.plural import many
+from monitor.phrases import many
 from monitor.reference.build import MIN_WINDOWS, MIN_WINDOWS_LEARNED
 from monitor.reference.reference import Reference, to_json
 from monitor.stats.bins import FACTS, NUMERIC

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from monitor.clock import FIRST_US, LAST_US, SECOND_US, ManualClock, parse_rfc3339
 from monitor.events import ModelKey, Partition
 from monitor.findings import FindingKey
+from monitor.phrases import probability
 from monitor.publish.board import Board, ColumnView, Figures, FindingView, Health, IncidentView, Showcase
 from monitor.publish.drawing import HEIGHT, WIDTH, drawing
 from monitor.publish.status import status_page
-from monitor.publish.wording import ago, moment, number, probability, share, span
+from monitor.publish.wording import ago, moment, number, share, span
 from tests.boards import HOSTILE, NOW_US, busy_board, column, model, wide_board
 
 WELL: Final = Health(0.0, assigned=True, restored=True, caught_up_once=True)
