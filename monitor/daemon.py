@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -312,9 +311,3 @@ def lost_state(settings: Settings) -> str:
         "offsets: was the volume lost? Restore it; or set kafka.start: committed to go on from the offsets with empty "
         "statistics; or run once with --accept-loss to begin at kafka.start"
     )
-
-
-def report_bug(error: BaseException) -> None:
-    """What a person can send us: the type and the place, never a payload."""
-    _log.critical("bug", error=type(error).__name__, exc_info=error)
-    sys.stderr.flush()

@@ -64,7 +64,8 @@ class Showing:
             checkpoint_us=self._outputs.checkpoint_us,
             checkpoint_bytes=self._outputs.checkpoint_bytes,
             models=tuple(
-                self._judged_model(key, judges[key]) if key in judges else self._quiet_model(key) for key in watched
+                self._judged_model(key, judges[key]) if key in judges else self._model(key, self._totals(key))
+                for key in watched
             ),
             model_events=pipeline.accepted,
             unjudged=pipeline.exchange.unjudged - self._unjudged_before,
@@ -79,8 +80,8 @@ class Showing:
     def _totals(self, key: ModelKey) -> list[Tally]:
         return [unit.totals[key] for unit in self._pipeline.units.values() if key in unit.totals]
 
-    def _quiet_model(self, key: ModelKey) -> ModelView:
-        """A model version no pane of which is complete: what is known of it without a judge."""
+    def _model(self, key: ModelKey, totals: Sequence[Tally]) -> ModelView:
+        """What is known of a model version without a judge."""
         model, reference = self._catalog.described(key)
         budget = self._settings.budget_of(model)
         return ModelView(
@@ -91,20 +92,18 @@ class Showing:
             task=reference.task,
             budget_pages=budget.pages,
             budget_us=budget.per,
-            predictions=sum(total.predictions for total in self._totals(key)),
-            labels=self._labels(key),
+            predictions=sum(total.predictions for total in totals),
+            labels=sum(unit.labels_of(key) for unit in self._pipeline.units.values()),
         )
 
     def _judged_model(self, key: ModelKey, judge: ModelJudge) -> ModelView:
         totals, before = self._totals(key), self._before.get(key, _Before())
         return replace(
-            self._quiet_model(key),
+            self._model(key, totals),
             expected_false_pages=judge.budget.expected,
             expected_before=before.expected,
             pages=judge.book.pages,
             pages_before=before.pages,
-            budget_pages=judge.budget.pages,
-            budget_us=judge.budget.per_us,
             judged_us=judge.at_us if is_judged(judge) else None,
             columns=with_totals(self._views(key, judge), _since(_counts(totals), before.counts)),
             performance=_performance(totals),
@@ -117,9 +116,6 @@ class Showing:
             views = column_views(judge)
             self._looked[key] = judge.latest, views
         return views
-
-    def _labels(self, key: ModelKey) -> int:
-        return sum(unit.labels_of(key) for unit in self._pipeline.units.values())
 
 
 def is_judged(judge: ModelJudge) -> bool:

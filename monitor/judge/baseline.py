@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
 from monitor.reference.reference import Column, Reference
-from monitor.stats.bins import CATEGORICAL, FACTS, NUMERIC, OUTSIDE, UNSEEN
+from monitor.stats.bins import FACTS, NUMERIC, OUTSIDE, UNSEEN
 from monitor.stats.evidence import Cuts, Pooling
 
 Floats = NDArray[np.float64]
@@ -172,7 +172,3 @@ class Baseline:
             return len(self.reference.levels)
         fitting = [at for at in self._learned if self.reference.levels[at].events <= LENGTH_TOLERANCE * events]
         return fitting[-1] if fitting else self._learned[0]
-
-
-def is_category(column: Column) -> bool:
-    return column.bins.kind == CATEGORICAL

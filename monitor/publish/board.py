@@ -53,11 +53,6 @@ class ColumnView:
     figures: tuple[Figures, ...] = ()
     smallest_effect: float | None = None
 
-    @property
-    def trouble(self) -> float:
-        """How near its worst cause is to a finding, or how far over it."""
-        return max((figures.over for figures in self.figures), default=0.0)
-
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
