@@ -22,11 +22,11 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from tests.daemons import STOP_SECONDS, DaemonProcess
 from tests.real_parts.install import ROOT
+from tests.real_parts.part import RealPart
 
 SUITE: Final = "bookworm"
 BASE_PYTHON: Final = "3.11"
@@ -103,21 +103,13 @@ def _debootstrap(root: Path) -> None:
             raise RuntimeError(message)
 
 
-class ContainerStore:
+class ContainerStore(RealPart):
     """Images and containers in a temporary store of their own, removed by `close`."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="driftd-containers-"))
         self._driver = "overlay"
         self._containers: list[Container] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def command(self) -> list[str]:

@@ -9,22 +9,18 @@ with KafkaBroker(sasl=True) as broker:
 
 from __future__ import annotations
 
-import itertools
-import random
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.real_parts.install import HERE, jars_folder, missing_kafka_parts
 from tests.real_parts.kafka_client import KafkaClient
+from tests.real_parts.part import RealPart, free_ports
 from tests.real_parts.tls import make_certificates
 
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
@@ -58,7 +54,7 @@ PROPERTIES = {
 }
 
 
-class KafkaBroker(KafkaClient):
+class KafkaBroker(RealPart, KafkaClient):
     """A broker and, through `KafkaClient`, the hand that prepares its topics and recounts its records.
 
     Attributes:
@@ -77,25 +73,15 @@ class KafkaBroker(KafkaClient):
         self.folder = Path(tempfile.mkdtemp(prefix="driftd-kafka-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._formatted = False
-        plain, controller, secured = _free_ports(3)
+        plain, controller, secured = free_ports(3)
         self.bootstrap = f"127.0.0.1:{plain}"
         self.sasl_bootstrap = f"127.0.0.1:{secured}" if sasl else ""
         self._properties = {**PROPERTIES, "log.dirs": str(self.folder / "data"), **self._listeners(controller)}
         self._properties |= properties or {}
         super().__init__(self.bootstrap)
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:  # also Ctrl-C: no JVM and no folder stay behind
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _begin(self) -> None:
+        self.start()
 
     @property
     def pid(self) -> int | None:
@@ -210,20 +196,3 @@ class KafkaBroker(KafkaClient):
     def _java(self, *arguments: str) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}"
         return [*JVM, logging, "-cp", f"{jars_folder()}/*", *arguments]
-
-
-def _free_ports(count: int) -> list[int]:
-    """Below the range the system gives to outgoing connections: while the broker is down, a client that keeps trying
-    its port could otherwise be given that very port, connect to itself and keep it from the broker."""
-    candidates = random.SystemRandom().sample(range(15_000, 32_000), 500)
-    return list(itertools.islice(filter(_is_free, candidates), count))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the remains of closed connections do not count
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

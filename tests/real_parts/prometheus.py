@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,12 +15,12 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
 from tests.real_parts.install import missing_prometheus_parts
+from tests.real_parts.part import RealPart, free_ports
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -29,13 +28,13 @@ STOP_SECONDS = 20.0
 Tree = dict[str, Any]
 
 
-class _Server:
+class _Server(RealPart):
     """One process on its settings; `address` is `127.0.0.1:port`."""
 
     def __init__(self, command: str, tree: Mapping[str, object], files: Mapping[str, str]) -> None:
         if missing := missing_prometheus_parts():
             raise RuntimeError("; ".join(missing))
-        self.address = f"127.0.0.1:{_free_port()}"
+        self.address = f"127.0.0.1:{free_ports(1)[0]}"
         self.folder = Path(tempfile.mkdtemp(prefix=f"driftd-{command}-"))
         self._command = command
         for name, text in {"config.yml": yaml.safe_dump(dict(tree)), **files}.items():
@@ -44,19 +43,6 @@ class _Server:
 
     def arguments(self) -> list[str]:
         return [f"--config.file={self.folder / 'config.yml'}", f"--web.listen-address={self.address}"]
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:  # also Ctrl-C: no process and no folder stay behind
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def log(self) -> str:
@@ -84,7 +70,7 @@ class _Server:
         with urllib.request.urlopen(f"http://{self.address}{path}?{urllib.parse.urlencode(query)}", timeout=5) as page:
             return bytes(page.read())
 
-    def _start(self) -> None:
+    def _begin(self) -> None:
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [self._command, *self.arguments()],
@@ -139,9 +125,3 @@ class Alertmanager(_Server):
 
     def arguments(self) -> list[str]:
         return [*super().arguments(), f"--storage.path={self.folder / 'data'}", "--cluster.listen-address="]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
