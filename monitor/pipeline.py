@@ -17,6 +17,7 @@ from monitor.clock import HOUR_US, SECOND_US, Clock
 from monitor.count.exchange import Exchange, Pane
 from monitor.count.kernel import Kernels
 from monitor.count.lane import NO_CLOCK, Lane
+from monitor.count.losses import Losses
 from monitor.count.unit import Taken, Unit
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native import NativeDecoder
@@ -104,6 +105,7 @@ class Pipeline:
         self.records: Counter[Partition] = Counter()
         self.accepted: Counter[tuple[ModelKey, str]] = Counter()
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
+        self.losses = Losses([model.name for model in settings.models])
         self.dead_letters = 0
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
@@ -137,6 +139,7 @@ class Pipeline:
             events = self._decoder(batch.partition.topic).decode(batch)
             taken = unit.take(batch.partition, events, batch.next_offset, self._clock.monotonic())
             self._reject(batch, events, taken)
+            self.losses.add(batch.partition, events, taken.lost)
             self._note(batch, taken)
         return sum(len(batch) for batch in batches)
 

@@ -25,11 +25,13 @@ Mask = NDArray[np.bool_]
 class Verdicts:
     """What became of the asked events of a batch; masks over all its events.
 
+    `behind_us` (n,) is how far a late event lies behind the clock, 0 where it is not late.
     `effect_from` (n,) is the time before which a label that is read there takes no effect, in microseconds: the lane's
     clock, or the newest label before it.
     """
 
     late: Mask
+    behind_us: NDArray[np.int64]
     duplicate: Mask
     effect_from: NDArray[np.int64]
 
@@ -75,7 +77,7 @@ class Lane:
         duplicate = np.zeros(len(ts), np.bool_)
         remembered = asked & ~late & (kind == PREDICTION) & (id_key != 0)
         duplicate[remembered] = self.ids.ask(id_key[remembered])
-        return Verdicts(late, duplicate, np.maximum(before, labels[:-1]))
+        return Verdicts(late, np.where(late, before - ts, 0), duplicate, np.maximum(before, labels[:-1]))
 
     @property
     def reached_us(self) -> int:

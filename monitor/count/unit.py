@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.count.kernel import Kernel, Kernels, Rows
 from monitor.count.lane import Lane, is_asked
+from monitor.count.losses import Lost, Refused, lost_of
 from monitor.decode.columns import Events, Group
 from monitor.events import (
     ACCEPTED,
@@ -49,12 +50,13 @@ class ClosedPane(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a batch brought: outcomes by (outcome, reason), accepted events by (model version, kind), and the offsets
-    of events of unknown models (for `unknown_models: reject`)."""
+    """What a batch brought: outcomes by (outcome, reason), accepted events by (model version, kind), the offsets of
+    events of unknown models (for `unknown_models: reject`), and what was lost."""
 
     outcomes: Counter[tuple[str, str]]
     accepted: Counter[tuple[ModelKey, str]]
     unknown_offsets: list[int]
+    lost: list[Lost]
 
 
 class Unit:
@@ -104,12 +106,17 @@ class Unit:
             self._count_group(partition, group, events, accepted)
         self._count_labels(events, accepted & is_label, np.maximum(events.ts, verdicts.effect_from))
         lane.next_offset = next_offset
-        outcomes = _outcomes(events, admissions, label_admissions, admitted, verdicts.late, verdicts.duplicate)
+        refused = _refused(events, admissions, label_admissions, admitted)
+        outcomes = _outcomes(events, refused, verdicts.late, verdicts.duplicate)
         for (outcome, reason), count in outcomes.items():
             self.outcomes[partition.topic, outcome, reason] += count
-        unknown = [index for index, a in enumerate(admissions) if a.outcome == UNKNOWN_MODEL]
-        unknown_rows = np.isin(events.key, unknown) & ~admitted if unknown else np.zeros(len(events), np.bool_)
-        return Taken(outcomes, self._accepted(events, accepted), sorted(set(events.offset[unknown_rows].tolist())))
+        unknown = [events.offset[one.rows] for one in refused if one.outcome == UNKNOWN_MODEL]
+        return Taken(
+            outcomes,
+            self._accepted(events, accepted),
+            np.unique(np.concatenate(unknown)).tolist() if unknown else [],
+            lost_of(events, refused, verdicts.behind_us, verdicts.duplicate),
+        )
 
     def _accepted(self, events: Events, accepted: NDArray[np.bool_]) -> Counter[tuple[ModelKey, str]]:
         pairs = events.key[accepted].astype(np.int64) * len(KINDS) + events.kind[accepted]
@@ -247,26 +254,35 @@ def _admitted(
     return np.where(is_label, for_labels, for_events)
 
 
+def _refused(
+    events: Events, admissions: list[Admission], label_admissions: list[Admission], admitted: NDArray[np.bool_]
+) -> list[Refused]:
+    """The rows that were not admitted, by key and outcome."""
+    if admitted.all():
+        return []
+    is_label = events.kind == LABEL
+    found = []
+    for at in np.unique(events.key[~admitted]).tolist():
+        for admission, kind in ((admissions[at], ~is_label), (label_admissions[at], is_label)):
+            rows = np.flatnonzero(~admitted & kind & (events.key == at))
+            if len(rows):
+                found.append(Refused(admission.outcome, admission.reason, events.keys[at], rows))
+    return found
+
+
 def _outcomes(
-    events: Events,
-    admissions: list[Admission],
-    label_admissions: list[Admission],
-    admitted: NDArray[np.bool_],
-    late: NDArray[np.bool_],
-    duplicate: NDArray[np.bool_],
+    events: Events, refused: list[Refused], late: NDArray[np.bool_], duplicate: NDArray[np.bool_]
 ) -> Counter[tuple[str, str]]:
     """Outcomes by (outcome, reason); they add up to the events of the batch's records."""
     found: Counter[tuple[str, str]] = Counter()
     for rejected in events.rejected:
         found[REJECTED, rejected.reason] += rejected.count
     found[IGNORED, "tombstone"] += events.tombstones
-    refused = np.flatnonzero(~admitted).tolist()
-    for row in refused:
-        admission = (label_admissions if events.kind[row] == LABEL else admissions)[events.key[row]]
-        found[admission.outcome, admission.reason] += 1
+    for one in refused:
+        found[one.outcome, one.reason] += len(one.rows)
     found[LATE, ""] += int(late.sum())
     found[DUPLICATE, ""] += int(duplicate.sum())
-    found[ACCEPTED, ""] += len(events) - len(refused) - int(late.sum()) - int(duplicate.sum())
+    found[ACCEPTED, ""] += len(events) - sum(len(one.rows) for one in refused) - int(late.sum()) - int(duplicate.sum())
     return Counter({outcome: count for outcome, count in found.items() if count})
 
 
