@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.decode.columns import ABSENT_BITS, TYPE_BITS, Events, Limits, Shape
+from monitor.decode.columns import ABSENT_BITS, MISSING_BITS, TYPE_BITS, Events, Limits, Shape
 from monitor.decode.lenient import Reader, parse
 from monitor.decode.native import NativeDecoder
 from monitor.decode.rows import AnyRow, Columns
@@ -36,9 +37,9 @@ SHAPES = {
 class ByDefinition(NativeDecoder):
     """The same decoder without its fast path and without its fast parser."""
 
-    def __init__(self, model: str | None = None, version: str | None = None) -> None:
-        super().__init__(SHAPES.get, LIMITS, SKEW_US, model, version)
-        self._reader = Reader(LIMITS, SKEW_US, self._versions.decoder_of, model, version, parse)
+    def __init__(self, model: str | None = None, version: str | None = None, zone: tzinfo | None = None) -> None:
+        super().__init__(SHAPES.get, LIMITS, SKEW_US, model, version, zone)
+        self._reader = Reader(LIMITS, SKEW_US, self._versions.decoder_of, model, version, zone, parse)
 
     def _strict(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
         return [None] * len(values), None
@@ -370,6 +371,9 @@ def test_a_number_is_read_as_python_reads_it(literals: list[str]) -> None:
         if math.isfinite(expected):
             assert cell == expected
             assert raw == json.loads(text)
+        elif math.isnan(expected):
+            assert cell.view(np.uint64) == MISSING_BITS
+            assert raw is None
         else:
             assert cell.view(np.uint64) == TYPE_BITS
             assert repr(raw) == "TYPE_VALUE"
