@@ -59,6 +59,7 @@ class Showing:
             dead_letters=pipeline.dead_letters,
             retention_gaps={at: pipeline.gaps[at] - self._gaps_before[at] for at in {*lags, *pipeline.gaps}},
             watermarks=_watermarks(pipeline),
+            skewed={partition: lane.clock.skewed for partition, lane in pipeline.lanes().items()},
             lags=lags,
             open_panes=pipeline.open_panes(),
             checkpoint_us=self._outputs.checkpoint_us,
