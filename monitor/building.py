@@ -248,7 +248,7 @@ class _Collector:
     def judge(self, pane: Pane) -> None:
         """Panes that lie wholly inside the stretch count."""
         inside = self._stretch.holds(pane.start_us) and self._stretch.holds(pane.end_us - 1)
-        if not inside or pane.tally.events == 0:
+        if not inside:
             return
         block = self.base.add(pane)
         if block is not None:

@@ -8,16 +8,17 @@ checkpoint:  rejects acknowledged → state saved, with the transitions not sent
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from monitor.clock import HOUR_US, SECOND_US, Clock
+from monitor.clock import SECOND_US, Clock
+from monitor.count.completeness import Completeness
 from monitor.count.exchange import Exchange, Pane
 from monitor.count.kernel import Kernels
-from monitor.count.lane import NO_CLOCK, Lane
+from monitor.count.lane import Lane
 from monitor.count.losses import Losses
+from monitor.count.totals import Totals
 from monitor.count.unit import Taken, Unit
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native import NativeDecoder
@@ -32,11 +33,9 @@ from monitor.settings import Settings
 
 _log = get_log(__name__)
 
-STATE_FORMAT: Final = 1
-#: a partition this far ahead of the slowest one is not read on, so that open panes stay few
-MAX_AHEAD_US: Final = HOUR_US
-#: open panes beyond which reading ahead of a partition that is at its end waits until that is silent, too
-MANY_OPEN_PANES: Final = 5_000
+STATE_FORMAT: Final = 2
+#: format 1 keeps totals by unit
+READABLE_FORMATS: Final = (1, STATE_FORMAT)
 
 
 class Outputs(Protocol):
@@ -98,6 +97,7 @@ class Pipeline:
         self._outputs = outputs
         self._kernels = Kernels()
         self.units: dict[int, Unit] = {}
+        self.totals = Totals()
         self.exchange = Exchange(settings.windows.pane)
         self.fleet: Stage2 = Fleet(catalog, settings) if stage2 is None else stage2
         self.gaps: Counter[Partition] = Counter()
@@ -111,8 +111,7 @@ class Pipeline:
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
         self._decoders: dict[str, NativeDecoder] = {}
-        self._live = live
-        self._started = clock.monotonic()
+        self.completeness = Completeness(settings, source, clock, self.lanes, catalog.lateness_us, live=live)
         self._saved_at = clock.monotonic()
 
     # the path
@@ -126,7 +125,7 @@ class Pipeline:
         self._send_letters()
         for change in self._source.changes():
             self._apply(change)
-        read = self.count(self._source.poll(self.too_far_ahead()))
+        read = self.count(self._source.poll(self.completeness.too_far_ahead(self.open_panes())))
         self.judge()
         if self.fleet.unsent or self._clock.monotonic() - self._saved_at >= self._settings.state.every / SECOND_US:
             self.checkpoint()
@@ -144,10 +143,11 @@ class Pipeline:
         return sum(len(batch) for batch in batches)
 
     def judge(self) -> None:
-        """Stage 2: everything that is complete over all partitions."""
-        clock = self.complete_clock()
+        """Stage 2: everything that is complete over all partitions its model waits for."""
+        until = self.completeness.until()
         for unit in self.units.values():
-            self.exchange.put(unit.close(lambda key: clock - self._catalog.lateness_us(key.model)))
+            self.exchange.put(unit.close(until))
+            self.exchange.put_labels(unit.hand_on_labels())
         for pane in self.exchange.ready():
             self.fleet.judge(pane)
 
@@ -174,70 +174,23 @@ class Pipeline:
     def unit(self, number: int) -> Unit:
         if number not in self.units:
             pane_us, id_memory = self._settings.windows.pane, self._settings.id_memory
-            self.units[number] = Unit(number, self._catalog, pane_us, id_memory, self._kernels)
+            self.units[number] = Unit(number, self._catalog, pane_us, id_memory, self._kernels, self.totals)
         return self.units[number]
 
     def lane(self, partition: Partition) -> Lane:
         return self.unit(partition.number).lane(partition.topic)
 
-    def positions(self) -> dict[Partition, int]:
-        """Where reading goes on, for every partition that has a position."""
+    def lanes(self) -> dict[Partition, Lane]:
+        """Every lane of the source's partitions, and of those a state brought."""
+        for partition in self._source.partitions():
+            self.lane(partition)
         return {
-            Partition(topic, unit.number): lane.next_offset
-            for unit in self.units.values()
-            for topic, lane in unit.lanes.items()
-            if lane.next_offset >= 0
+            Partition(topic, number): lane for number, unit in self.units.items() for topic, lane in unit.lanes.items()
         }
 
-    def complete_clock(self) -> float:
-        """The event time up to which every partition was read: the slowest clock.
-
-        A partition that is at its end and was silent for `idle_after` does not hold back; infinite when none does.
-        """
-        clocks: list[float] = []
-        for partition in self._source.partitions():
-            lane = self.lane(partition)
-            at_end = self._source.at_end(partition)
-            lane.was_at_end = lane.was_at_end or at_end
-            # what moves no clock may be at its end only now and then
-            labels_alone = lane.has_read and lane.was_at_end and lane.reached_us == NO_CLOCK
-            if (at_end or labels_alone) and self._is_silent(lane):
-                continue
-            if lane.reached_us == NO_CLOCK:
-                return -math.inf
-            clocks.append(lane.reached_us)
-        return min(clocks, default=math.inf)
-
-    def _is_silent(self, lane: Lane) -> bool:
-        if not self._live:
-            return True
-        idle = self._clock.monotonic() - max(lane.moved_at, self._started)
-        return idle >= self._settings.windows.idle_after / SECOND_US
-
-    def too_far_ahead(self) -> set[Partition]:
-        """Partitions to wait with: their clock is more than an hour ahead of the slowest that has more to read.
-
-        A partition that was not read from yet may hold the oldest events of all: the others wait for it. One that was
-        read from and holds nothing that moves a clock (labels alone) holds nobody up, unless many panes are open.
-        """
-        lanes = {partition: self.lane(partition) for partition in self._source.partitions()}
-        clocks = {partition: lane.reached_us for partition, lane in lanes.items()}
-        many = self.open_panes() > MANY_OPEN_PANES
-        behind = [
-            clocks[partition]
-            for partition, lane in lanes.items()
-            if self._holds_up(partition, lane) and (clocks[partition] != NO_CLOCK or not lane.has_read or many)
-        ]
-        if not behind:
-            return set()
-        limit = min(behind) + MAX_AHEAD_US
-        return {partition for partition, clock in clocks.items() if clock > limit}
-
-    def _holds_up(self, partition: Partition, lane: Lane) -> bool:
-        """A partition with more to read; with many open panes also one at its end that may still bring something."""
-        if not self._source.at_end(partition):
-            return True
-        return self.open_panes() > MANY_OPEN_PANES and not self._is_silent(lane)
+    def positions(self) -> dict[Partition, int]:
+        """Where reading goes on, for every partition that has a position."""
+        return {partition: lane.next_offset for partition, lane in self.lanes().items() if lane.next_offset >= 0}
 
     def open_panes(self) -> int:
         return sum(unit.open_panes for unit in self.units.values())
@@ -329,6 +282,7 @@ class Pipeline:
         return {
             "format": STATE_FORMAT,
             "units": [unit.to_state() for _, unit in sorted(self.units.items())],
+            "totals": self.totals.to_state(),
             "exchange": self.exchange.to_state(),
             "fleet": self.fleet.to_state(),
             "met": [[*key, self._settings_hash(key)] for key in self._catalog.met()],
@@ -341,12 +295,13 @@ class Pipeline:
         Raises:
             UsageError: the state is of another format.
         """
-        if tree.get("format") != STATE_FORMAT:
-            raise UsageError(f"the state has format {tree.get('format')!r}, this version reads {STATE_FORMAT}")
+        if tree.get("format") not in READABLE_FORMATS:
+            raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {STATE_FORMAT}")
         met = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
         self._catalog.restore(met)
         for state in tree["units"]:
             self.unit(state["unit"]).restore(state)
+        self.totals.restore(tree)
         self.exchange.restore(tree["exchange"])
         self.gaps = Counter({Partition(topic, number): count for topic, number, count in tree["gaps"]})
         afresh = self.fleet.restore(tree["fleet"])
@@ -354,6 +309,7 @@ class Pipeline:
         afresh += [key for key, settings in met.items() if key not in afresh and settings != self._settings_hash(key)]
         for key in afresh:
             self.exchange.forget(key)
+            self.totals.forget(key)
             for unit in self.units.values():
                 unit.forget(key)
         return afresh

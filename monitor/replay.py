@@ -102,29 +102,27 @@ def _reasons(units: list[Unit]) -> dict[str, int]:
 
 
 def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict[str, Any]:
-    totals = [unit.totals[key] for unit in pipeline.units.values() if key in unit.totals]
+    total = pipeline.totals.events.get(key)
     return {
         "model": key.model,
         "version": key.version,
-        "predictions": sum(total.predictions for total in totals),
-        "features": sum(total.feature_events for total in totals),
-        "labels": sum(unit.labels_of(key) for unit in pipeline.units.values()),
+        "predictions": 0 if total is None else total.predictions,
+        "features": 0 if total is None else total.feature_events,
+        "labels": pipeline.totals.labels_of(key),
         "pages": judge.book.pages,
         "tickets": judge.book.tickets,
         "expected_false_pages": round(judge.budget.expected, 6),
         "open": judge.book.incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
-        "performance": _performance(totals),
+        "performance": _performance(total),
     }
 
 
-def _performance(totals: list[Tally]) -> dict[str, Any]:
+def _performance(total: Tally | None) -> dict[str, Any]:
     """Accuracy over the predictions that brought their own label; nothing where none did."""
-    labelled = sum(total.labelled for total in totals)
-    if not labelled:
+    if total is None or not total.labelled:
         return {}
-    errors = sum(total.errors for total in totals)
-    return {"accuracy": {"realised": 1 - errors / labelled}}
+    return {"accuracy": {"realised": 1 - total.errors / total.labelled}}
 
 
 def _say_windows(say: Say, judge: ModelJudge, windows: Windows, _alpha: float) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.column_views import column_views, with_totals
-from monitor.count.lane import NO_CLOCK
+from monitor.count.event_clock import NO_CLOCK
 from monitor.events import ModelKey, Partition
 from monitor.judge.fleet import Fleet
 from monitor.judge.looks import Look
@@ -59,12 +59,15 @@ class Showing:
             dead_letters=pipeline.dead_letters,
             retention_gaps={at: pipeline.gaps[at] - self._gaps_before[at] for at in {*lags, *pipeline.gaps}},
             watermarks=_watermarks(pipeline),
+            skewed={partition: lane.clock.skewed for partition, lane in pipeline.lanes().items()},
             lags=lags,
             open_panes=pipeline.open_panes(),
             checkpoint_us=self._outputs.checkpoint_us,
             checkpoint_bytes=self._outputs.checkpoint_bytes,
             models=tuple(
-                self._judged_model(key, judges[key]) if key in judges else self._model(key, self._totals(key))
+                self._judged_model(key, judges[key])
+                if key in judges
+                else self._model(key, self._pipeline.totals.events.get(key))
                 for key in watched
             ),
             model_events=pipeline.accepted,
@@ -74,13 +77,10 @@ class Showing:
         )
 
     def _held(self, key: ModelKey) -> _Before:
-        counts, judge = _counts(self._totals(key)), self._fleet.judges.get(key)
+        counts, judge = _counts(self._pipeline.totals.events.get(key)), self._fleet.judges.get(key)
         return _Before(counts=counts) if judge is None else _Before(judge.book.pages, judge.budget.expected, counts)
 
-    def _totals(self, key: ModelKey) -> list[Tally]:
-        return [unit.totals[key] for unit in self._pipeline.units.values() if key in unit.totals]
-
-    def _model(self, key: ModelKey, totals: Sequence[Tally]) -> ModelView:
+    def _model(self, key: ModelKey, total: Tally | None) -> ModelView:
         """What is known of a model version without a judge."""
         model, reference = self._catalog.described(key)
         budget = self._settings.budget_of(model)
@@ -92,21 +92,21 @@ class Showing:
             task=reference.task,
             budget_pages=budget.pages,
             budget_us=budget.per,
-            predictions=sum(total.predictions for total in totals),
-            labels=sum(unit.labels_of(key) for unit in self._pipeline.units.values()),
+            predictions=0 if total is None else total.predictions,
+            labels=self._pipeline.totals.labels_of(key),
         )
 
     def _judged_model(self, key: ModelKey, judge: ModelJudge) -> ModelView:
-        totals, before = self._totals(key), self._before.get(key, _Before())
+        total, before = self._pipeline.totals.events.get(key), self._before.get(key, _Before())
         return replace(
-            self._model(key, totals),
+            self._model(key, total),
             expected_false_pages=judge.budget.expected,
             expected_before=before.expected,
             pages=judge.book.pages,
             pages_before=before.pages,
             judged_us=judge.at_us if is_judged(judge) else None,
-            columns=with_totals(self._views(key, judge), _since(_counts(totals), before.counts)),
-            performance=_performance(totals),
+            columns=with_totals(self._views(key, judge), _since(_counts(total), before.counts)),
+            performance=_performance(total),
         )
 
     def _views(self, key: ModelKey, judge: ModelJudge) -> tuple[ColumnView, ...]:
@@ -123,9 +123,9 @@ def is_judged(judge: ModelJudge) -> bool:
     return judge.ladder.closed > 0 or judge.book.incident is not None
 
 
-def _counts(totals: Sequence[Tally]) -> NDArray[np.int64] | None:
-    """Bins and facts by column over all units; None where nothing was counted."""
-    return sum((tally.counts for tally in totals[1:]), totals[0].counts.copy()) if totals else None
+def _counts(total: Tally | None) -> NDArray[np.int64] | None:
+    """Bins and facts by column; None where nothing was counted."""
+    return None if total is None else total.counts.copy()
 
 
 def _since(now: NDArray[np.int64] | None, before: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
@@ -140,17 +140,13 @@ def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
 
 
 def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
-    return {
-        Partition(topic, unit.number): lane.clock_us
-        for unit in pipeline.units.values()
-        for topic, lane in unit.lanes.items()
-        if lane.clock_us != NO_CLOCK
-    }
+    return {partition: lane.clock_us for partition, lane in pipeline.lanes().items() if lane.clock_us != NO_CLOCK}
 
 
-def _performance(totals: list[Tally]) -> tuple[tuple[str, float], ...]:
-    labelled = sum(total.labelled for total in totals)
-    return (("accuracy", 1 - sum(total.errors for total in totals) / labelled),) if labelled else ()
+def _performance(total: Tally | None) -> tuple[tuple[str, float], ...]:
+    if total is None or not total.labelled:
+        return ()
+    return (("accuracy", 1 - total.errors / total.labelled),)
 
 
 def _incident_view(judge: ModelJudge) -> IncidentView:

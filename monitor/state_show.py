@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.clock import rfc3339
+from monitor.count.totals import totals_in
 from monitor.events import OUTCOMES, ModelKey
 from monitor.phrases import many
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import FEATURE, Reference
 from monitor.stats.bins import FACTS
-from monitor.stats.tally import Tally, merged
+from monitor.stats.tally import Tally
 
 
 def state_json(tree: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
@@ -53,15 +54,10 @@ def _reasons(tree: Mapping[str, Any]) -> dict[str, int]:
 
 def _models(tree: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
     catalog.restore(ModelKey(model, version) for model, version, _ in tree["met"])
-    by_key: dict[ModelKey, list[Tally]] = {}
-    for unit in tree["units"]:
-        for model, version, tally in unit["totals"]:
-            by_key.setdefault(ModelKey(model, version), []).append(Tally.from_state(tally))
     judges = {ModelKey(one["model"], one["version"]): one for one in tree["fleet"]["judges"]}
-    totals = {key: merged(tallies) for key, tallies in by_key.items()}
-    for key, count in _label_totals(tree).items():
-        if key in totals:
-            totals[key].labels += count
+    totals, labels = totals_in(tree)
+    for key, total in totals.items():
+        total.labels += labels[key]
     same = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
     return [
         _model(key, total, _reference_of(key, same.get(key, ""), catalog), judges.get(key))
@@ -73,14 +69,6 @@ def _reference_of(key: ModelKey, settings_hash: str, catalog: Catalog) -> Refere
     """What the counts were made by; None where that is no longer what the settings name."""
     monitored = catalog.monitored(key)
     return monitored.reference if monitored is not None and monitored.settings_hash == settings_hash else None
-
-
-def _label_totals(tree: Mapping[str, Any]) -> Counter[ModelKey]:
-    total: Counter[ModelKey] = Counter()
-    for unit in tree["units"]:
-        for model, version, count in unit["label_totals"]:
-            total[ModelKey(model, version)] += count
-    return total
 
 
 def _model(key: ModelKey, total: Tally, reference: Reference | None, judge: Mapping[str, Any] | None) -> dict[str, Any]:

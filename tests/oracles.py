@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -96,3 +98,45 @@ def _category_slot(column: Column, width: int, value: object) -> int:
     if name in column.bins.categories:
         return column.bins.categories.index(name)
     return len(column.bins.categories) if name in column.bins.rare else width + FACTS.index("unseen")
+
+
+class PlainClock:
+    """The contract's clock of a topic-partition, in units of which a second has `second`."""
+
+    def __init__(self, second: int = 1) -> None:
+        self.jump = 300 * second
+        self.asked: list[int] = []
+        self.clock: int | None = None
+        self.skewed = 0
+
+    def ask(self, at: int, lateness: int) -> int | None:
+        """The clock that an event is held against; moves on by it."""
+        before, least = self.clock, max(self.jump, lateness, self.usual())
+        self.asked.append(at)
+        last = sorted(self.asked[-20:])
+        if before is None or before < at <= before + least:
+            self.clock = at
+        elif at > before:
+            self.clock = self.jumped(before, last, least)
+            self.skewed += self.clock < at
+        elif len(self.asked) <= 20 and at < before - self.jump:
+            ahead = [one for one in last if one > at + least]
+            if ahead and len(ahead) * 5 <= len(last):
+                self.clock = min(before, max(set(last) - set(ahead)))
+                return self.clock
+        return before
+
+    def usual(self) -> int:
+        """Ten times the median distance of the last 20."""
+        last = sorted(self.asked[-20:])
+        if len(last) < 5:
+            return 0
+        return int(10 * median(later - earlier for earlier, later in pairwise(last)))
+
+    @staticmethod
+    def jumped(clock: int, last: list[int], least: int) -> int:
+        while len(beyond := [at for at in last if at > clock + least]) > len(last) / 2:
+            clock = beyond[0]
+            while steps := [at for at in last if clock < at <= clock + least]:
+                clock = max(steps)
+        return clock

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from tests.oracles import PlainClock
 from tests.real_parts.kafka_client import StoredRecord
 
 FACTS: Final = ("missing", "absent", "outside", "unseen", "type")
@@ -57,7 +58,7 @@ class Lane:
 
     memory: deque[tuple[str, str, str]]
     held: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    clock_us: int | None = None
+    clock: PlainClock = field(default_factory=lambda: PlainClock(1_000_000))
     end: int = 0
 
 
@@ -134,8 +135,7 @@ class Recount:
         if key not in self.models:
             return "unknown_model" if all(key[0] != model for model, _ in self.models) else "ignored"
         if kind != "label":
-            before = lane.clock_us
-            lane.clock_us = ts if before is None else max(before, ts)
+            before = lane.clock.ask(ts, self._lateness_us)
             if before is not None and ts < before - self._lateness_us:
                 return "late"
             if kind == "prediction" and identity and self._is_repeated(lane, (*key, identity)):

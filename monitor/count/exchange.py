@@ -6,37 +6,40 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from monitor.count.labels import LabelCount, WaitingLabels
 from monitor.count.unit import ClosedPane, PaneKey
 from monitor.events import ModelKey
 from monitor.stats.tally import Tally
 
 
 class Pane(NamedTuple):
-    """A pane that is complete over all units."""
+    """A pane that is complete over all units. `labels` took effect before its end, and not before an earlier one's."""
 
     pane_key: PaneKey
     start_us: int
     end_us: int
     tally: Tally
+    labels: int = 0
 
 
 class Exchange:
-    """Merges closed panes over units and hands them on in time order. What was handed on is final."""
+    """Merges closed panes over units and hands them on in time order. What was handed on is final.
+
+    Labels come beside them: they close no pane and make none final.
+    """
 
     def __init__(self, pane_us: int) -> None:
         self._pane_us = pane_us
         self._waiting: dict[tuple[int, PaneKey], Tally] = {}
         self._judged_until: dict[ModelKey, int] = {}
+        self._labels = WaitingLabels()
         self.unjudged: Counter[ModelKey] = Counter()
-        #: labels that came for judged panes: they are counted with the next pane
-        self._labels_left: Counter[PaneKey] = Counter()
 
     def put(self, closed: Iterable[ClosedPane]) -> None:
         """Take closed panes; events for panes that were judged already are counted and never judged."""
         for pane_key, start_us, tally in closed:
             if start_us < self._judged_until.get(pane_key.key, start_us):
                 self.unjudged[pane_key.key] += tally.events
-                self._labels_left[pane_key] += tally.labels
                 continue
             known = self._waiting.get((start_us, pane_key))
             if known is None:
@@ -44,38 +47,41 @@ class Exchange:
             else:
                 known.merge(tally)
 
+    def put_labels(self, counts: Iterable[LabelCount]) -> None:
+        """Take counted labels, in any order; the next pane of their model version that ends after them tells them."""
+        self._labels.add(counts)
+
     def ready(self) -> list[Pane]:
         """The panes that came in since the last call, in time order."""
-        ready = [
-            Pane(pane_key, start_us, start_us + self._pane_us, tally)
-            for (start_us, pane_key), tally in sorted(self._waiting.items(), key=lambda item: item[0])
-        ]
+        ready = []
+        for (start_us, pane_key), tally in sorted(self._waiting.items(), key=lambda item: item[0]):
+            end_us = start_us + self._pane_us
+            labels = self._labels.take_before(pane_key.key, end_us)
+            ready.append(Pane(pane_key, start_us, end_us, tally, labels))
+            self._judged_until[pane_key.key] = end_us
         self._waiting.clear()
-        for pane in ready:
-            pane.tally.labels += self._labels_left.pop(pane.pane_key, 0)
-            self._judged_until[pane.pane_key.key] = pane.end_us
         return ready
 
     def forget(self, key: ModelKey) -> None:
         self._judged_until.pop(key, None)
         self.unjudged.pop(key, None)
-        for pane_key in [pane_key for pane_key in self._labels_left if pane_key.key == key]:
-            del self._labels_left[pane_key]
+        self._labels.forget(key)
 
     def to_state(self) -> dict[str, Any]:
-        """Nothing waits between two turns, so only what is final is state."""
+        """Nothing waits between two turns but labels, so only they and what is final are state."""
         return {
             "judged_until": [[*key, until] for key, until in self._judged_until.items()],
-            "labels_left": [[*key, segment, count] for (key, segment), count in self._labels_left.items() if count],
+            "labels": [[*key, start_us, count] for key, start_us, count in self._labels],
             "unjudged": [[*key, count] for key, count in self.unjudged.items()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._judged_until = {ModelKey(model, version): until for model, version, until in state["judged_until"]}
-        self._labels_left = Counter(
-            {
-                PaneKey(ModelKey(model, version), segment): count
-                for model, version, segment, count in state["labels_left"]
-            }
+        self._labels.add(
+            LabelCount(ModelKey(model, version), at, count) for model, version, at, count in state.get("labels", ())
         )
+        # format 1: labels that came for panes that were judged, to be told with the next one
+        for model, version, _segment, count in state.get("labels_left", ()):
+            key = ModelKey(model, version)
+            self._labels.add([LabelCount(key, self._judged_until.get(key, 0) - self._pane_us, count)])
         self.unjudged = Counter({ModelKey(model, version): count for model, version, count in state["unjudged"]})

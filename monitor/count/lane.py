@@ -1,22 +1,20 @@
 """One topic-partition as stage 1 sees it: its clock, its memory of ids, and who is let in.
 
-The questions are asked in the contract's order: late, then duplicate. The clock is the largest time of the prediction
-and features events that were asked before, so no verdict depends on how polls cut the stream.
+The questions are asked in the contract's order: late, then duplicate. The clock follows the prediction and features
+events that were asked before, so no verdict depends on how polls cut the stream.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.event_clock import NO_CLOCK, EventClock
 from monitor.count.ids import IdMemory
 from monitor.events import LABEL, PREDICTION
-
-#: a clock that has not been set: before every event
-NO_CLOCK: Final = -(1 << 62)
 
 Mask = NDArray[np.bool_]
 
@@ -40,7 +38,7 @@ class Lane:
     """State of one topic-partition."""
 
     def __init__(self, id_memory: int) -> None:
-        self.clock_us = NO_CLOCK
+        self.clock = EventClock()
         #: the largest time of a label: labels that come out of order take effect at it, too
         self.label_clock_us = NO_CLOCK
         #: the largest time of an event of any model, known or not: how far reading has come
@@ -63,8 +61,9 @@ class Lane:
         now: float,
     ) -> Verdicts:
         """Who of the `asked` prediction and features events is late or a duplicate; moves the clocks."""
-        seen = np.maximum.accumulate(np.concatenate(([self.clock_us], np.where(asked, ts, NO_CLOCK))))
-        before = seen[:-1]
+        clocks, held_against = self.clock.ask(ts[asked], lateness[asked])
+        before = np.full(len(ts), NO_CLOCK)
+        before[asked] = held_against
         self.has_read = True
         is_label = kind == LABEL
         labels = np.maximum.accumulate(np.concatenate(([self.label_clock_us], np.where(is_label, ts, NO_CLOCK))))
@@ -72,12 +71,12 @@ class Lane:
         self.read_clock_us = max(self.read_clock_us, int(np.where(is_label, NO_CLOCK, ts).max(initial=NO_CLOCK)))
         if asked.any():
             self.moved_at = now
-        self.clock_us = int(seen[-1])
-        late = asked & (before != NO_CLOCK) & (ts < before - lateness)
+        late = (before != NO_CLOCK) & (ts < before - lateness)
         duplicate = np.zeros(len(ts), np.bool_)
         remembered = asked & ~late & (kind == PREDICTION) & (id_key != 0)
         duplicate[remembered] = self.ids.ask(id_key[remembered])
-        return Verdicts(late, np.where(late, before - ts, 0), duplicate, np.maximum(before, labels[:-1]))
+        effect_from = np.maximum(clocks[np.cumsum(asked) - asked], labels[:-1])
+        return Verdicts(late, np.where(late, before - ts, 0), duplicate, effect_from)
 
     @property
     def reached_us(self) -> int:
@@ -87,9 +86,14 @@ class Lane:
         """
         return self.clock_us if self.clock_us != NO_CLOCK else self.read_clock_us
 
+    @property
+    def clock_us(self) -> int:
+        """The contract's clock, microseconds; `NO_CLOCK` before the first event."""
+        return self.clock.us
+
     def to_state(self) -> dict[str, Any]:
         return {
-            "clock": self.clock_us,
+            **self.clock.to_state(),
             "label_clock": self.label_clock_us,
             "read_clock": self.read_clock_us,
             "next_offset": self.next_offset,
@@ -97,7 +101,7 @@ class Lane:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.clock_us = state["clock"]
+        self.clock.restore(state)
         self.label_clock_us = state["label_clock"]
         self.read_clock_us = state["read_clock"]
         self.next_offset = state["next_offset"]

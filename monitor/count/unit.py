@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from heapq import heapify, heappop, heappush
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.kernel import Kernel, Kernels, Rows
+from monitor.count.labels import LabelCount
 from monitor.count.lane import Lane, is_asked
 from monitor.count.losses import Lost, Refused, lost_of
+from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Group
 from monitor.events import (
     ACCEPTED,
@@ -29,9 +32,6 @@ from monitor.events import (
 )
 from monitor.reference.catalog import Admission, Catalog, Monitored
 from monitor.stats.tally import Tally
-
-#: model versions that only labels name are kept apart up to this number; further ones count as version ""
-MAX_LABEL_VERSIONS: Final = 1_000
 
 
 class PaneKey(NamedTuple):
@@ -63,21 +63,31 @@ class Unit:
     """The unit of state of stage 1."""
 
     def __init__(
-        self, number: int, catalog: Catalog, pane_us: int, id_memory: int, kernels: Kernels | None = None
+        self,
+        number: int,
+        catalog: Catalog,
+        pane_us: int,
+        id_memory: int,
+        kernels: Kernels | None = None,
+        totals: Totals | None = None,
     ) -> None:
-        """`kernels` are shared by the units of a process."""
+        """`kernels` and `totals` are shared by the units of a process."""
         self.number = number
         self.lanes: dict[str, Lane] = {}
         self.open: dict[PaneKey, dict[int, Tally]] = {}
-        self.totals: dict[ModelKey, Tally] = {}
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
-        #: label events, by model version and pane; and since the state began
+        #: label events that were not handed on yet, by model version and pane
         self.labels: dict[ModelKey, Counter[int]] = {}
-        self.label_totals: Counter[ModelKey] = Counter()
+        #: open panes by the name of their model, as heaps of (end, whose, number)
+        self._due: dict[str, list[tuple[int, PaneKey, int]]] = {}
+        self._open_panes = 0
+        #: what panes were closed by last, unless one was opened since
+        self._closed_by: Callable[[str], float] | None = None
         self._catalog = catalog
         self._pane_us = pane_us
         self._id_memory = id_memory
         self._kernels = Kernels() if kernels is None else kernels
+        self._totals = Totals() if totals is None else totals
 
     def lane(self, topic: str) -> Lane:
         if topic not in self.lanes:
@@ -124,8 +134,11 @@ class Unit:
         found: Counter[tuple[ModelKey, str]] = Counter()
         for pair in np.flatnonzero(counts).tolist():
             key, kind = events.keys[pair // len(KINDS)], KINDS[pair % len(KINDS)]
-            found[self._catalog.label_key(key) if kind == KINDS[LABEL] else key, kind] += int(counts[pair])
+            found[self._label_key(key) if kind == KINDS[LABEL] else key, kind] += int(counts[pair])
         return found
+
+    def _label_key(self, key: ModelKey) -> ModelKey:
+        return self._totals.label_key(self._catalog.label_key(key))
 
     def _count_group(self, partition: Partition, group: Group, events: Events, accepted: NDArray[np.bool_]) -> None:
         monitored = self._catalog.monitored(group.key)
@@ -145,74 +158,76 @@ class Unit:
         last = np.maximum.reduceat(events.offset[rows], starts).tolist()
         for slot, pane in enumerate(panes[starts].tolist()):
             tallies[slot].add_records(partition, first[slot], last[slot])
+            self._totals.add(group.key, tallies[slot])
             self._add(PaneKey(group.key, ""), pane, tallies[slot])
-            self._total(monitored).merge(tallies[slot])
 
     def _count_labels(self, events: Events, labels: NDArray[np.bool_], effective: NDArray[np.int64]) -> None:
         """A label takes effect at the later of its own time and the lane's clock; joining it comes later.
 
         Labels are kept apart from tallies: their model version may not have come yet, or never come.
         """
-        for row in np.flatnonzero(labels).tolist():
-            key = self._catalog.label_key(events.keys[events.key[row]])
-            if key not in self.label_totals and len(self.label_totals) >= MAX_LABEL_VERSIONS:
-                key = ModelKey(key.model, "")
-            self.labels.setdefault(key, Counter())[int(effective[row]) // self._pane_us] += 1
-            self.label_totals[key] += 1
+        rows = np.flatnonzero(labels)
+        if not len(rows):
+            return
+        # by key, in the order in which keys come first: that decides which versions are kept apart
+        keys, first, slots = np.unique(events.key[rows], return_index=True, return_inverse=True)
+        panes, places = np.unique(effective[rows] // self._pane_us, return_inverse=True)
+        counts = np.bincount(slots * len(panes) + places, minlength=len(keys) * len(panes)).reshape(len(keys), -1)
+        for at in np.argsort(first).tolist():
+            key = self._label_key(events.keys[keys[at]])
+            by_pane = self.labels.setdefault(key, Counter())
+            for place in np.flatnonzero(counts[at]).tolist():
+                by_pane[int(panes[place])] += int(counts[at, place])
+            self._totals.labels[key] += int(counts[at].sum())
 
     def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
         by_pane = self.open.setdefault(pane_key, {})
         known = by_pane.get(pane)
-        if known is None:
-            by_pane[pane] = tally
-        else:
+        if known is not None:
             known.merge(tally)
+            return
+        by_pane[pane] = tally
+        due = self._due.setdefault(pane_key.key.model, [])
+        heappush(due, ((pane + 1) * self._pane_us, pane_key, pane))
+        self._open_panes += 1
+        self._closed_by = None
 
-    def _total(self, monitored: Monitored) -> Tally:
-        if monitored.key not in self.totals:
-            self.totals[monitored.key] = self.kernel(monitored).empty()
-        return self.totals[monitored.key]
-
-    def close(self, until_us: Callable[[ModelKey], float]) -> list[ClosedPane]:
-        """Give out the panes that end at or before `until_us(model version)`."""
+    def close(self, until_us: Callable[[str], float]) -> list[ClosedPane]:
+        """Give out the panes that end at or before `until_us(model name)`."""
         closed: list[ClosedPane] = []
-        for pane_key, by_pane in self.open.items():
-            until = until_us(pane_key.key)
-            for pane in [pane for pane in by_pane if (pane + 1) * self._pane_us <= until]:
-                closed.append(ClosedPane(pane_key, pane * self._pane_us, by_pane.pop(pane)))
-        return closed + self._close_labels(until_us)
-
-    def _close_labels(self, until_us: Callable[[ModelKey], float]) -> list[ClosedPane]:
-        """The same for labels; those of a model version that has not come were counted, and that is all."""
-        closed: list[ClosedPane] = []
-        for key, by_pane in self.labels.items():
-            until = until_us(key)
-            for pane in [pane for pane in by_pane if (pane + 1) * self._pane_us <= until]:
-                count = by_pane.pop(pane)
-                monitored = self._catalog.monitored(key) if self._catalog.has_met(key) else None
-                if monitored is not None:
-                    tally = self.kernel(monitored).empty()
-                    tally.labels = count
-                    closed.append(ClosedPane(PaneKey(key, ""), pane * self._pane_us, tally))
+        if until_us is self._closed_by:
+            return closed
+        for model, due in self._due.items():
+            until = until_us(model)
+            while due and due[0][0] <= until:
+                _, pane_key, pane = heappop(due)
+                closed.append(ClosedPane(pane_key, pane * self._pane_us, self.open[pane_key].pop(pane)))
+        self._open_panes -= len(closed)
+        self._closed_by = until_us
         return closed
 
-    def labels_of(self, key: ModelKey) -> int:
-        """Labels counted for a model version, inline ones included."""
-        total = self.totals.get(key)
-        inline = 0 if total is None else total.labels + total.labelled
-        return inline + self.label_totals[key]
+    def hand_on_labels(self) -> list[LabelCount]:
+        """Give out the labels counted since the last call."""
+        counts = [
+            LabelCount(key, pane * self._pane_us, count)
+            for key, by_pane in self.labels.items()
+            for pane, count in by_pane.items()
+        ]
+        self.labels.clear()
+        return counts
 
     @property
     def open_panes(self) -> int:
-        return sum(len(by_pane) for by_pane in self.open.values())
+        return self._open_panes
 
     def forget(self, key: ModelKey) -> None:
-        """Drop what is held of a model version."""
-        self.totals.pop(key, None)
+        """Drop what is held of a model version; totals are the process's."""
         self.labels.pop(key, None)
-        self.label_totals.pop(key, None)
         for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
-            del self.open[pane_key]
+            self._open_panes -= len(self.open.pop(pane_key))
+        kept = [entry for entry in self._due.get(key.model, ()) if entry[1].key != key]
+        self._due[key.model] = kept
+        heapify(kept)
 
     def to_state(self) -> dict[str, Any]:
         return {
@@ -223,11 +238,9 @@ class Unit:
                 for pane_key, by_pane in sorted(self.open.items())
                 for pane, tally in sorted(by_pane.items())
             ],
-            "totals": [[*key, tally.to_state()] for key, tally in sorted(self.totals.items())],
             "labels": [
                 [*key, pane, n] for key, by_pane in sorted(self.labels.items()) for pane, n in sorted(by_pane.items())
             ],
-            "label_totals": [[*key, count] for key, count in sorted(self.label_totals.items())],
             "outcomes": [[*outcome, count] for outcome, count in sorted(self.outcomes.items())],
         }
 
@@ -236,11 +249,8 @@ class Unit:
             self.lane(topic).restore(lane)
         for model, version, segment, pane, tally in state["open"]:
             self._add(PaneKey(ModelKey(model, version), segment), pane, Tally.from_state(tally))
-        for model, version, tally in state["totals"]:
-            self.totals[ModelKey(model, version)] = Tally.from_state(tally)
         for model, version, pane, count in state["labels"]:
             self.labels.setdefault(ModelKey(model, version), Counter())[pane] = count
-        self.label_totals = Counter({ModelKey(model, version): n for model, version, n in state["label_totals"]})
         self.outcomes = Counter({(topic, outcome, reason): n for topic, outcome, reason, n in state["outcomes"]})
 
 

@@ -38,7 +38,7 @@ class Fleet:
 
     def judge(self, pane: Pane) -> None:
         """Judge what ends with this pane. Panes of one model come in time order."""
-        judge = self._judge_of(pane.pane_key.key, has_events=pane.tally.events > 0)
+        judge = self._judge_of(pane.pane_key.key)
         if judge is None:
             return
         findings, transition = judge.add(pane, 1 / self._versions[pane.pane_key.key.model], self._observer)
@@ -46,12 +46,12 @@ class Fleet:
         if transition is not None:
             self.unsent.append(transition)
 
-    def _judge_of(self, key: ModelKey, *, has_events: bool = True) -> ModelJudge | None:
-        """The judge, made with the first pane that holds events: labels alone make no live version."""
+    def _judge_of(self, key: ModelKey) -> ModelJudge | None:
+        """The judge, made with the first pane: labels alone make none, so no live version."""
         judge = self.judges.get(key)
         if judge is None:
             monitored = self._catalog.monitored(key)
-            if monitored is None or not has_events:
+            if monitored is None:
                 return None
             budget = self._settings.budget_of(monitored.model)
             judge = ModelJudge(monitored, budget.pages, budget.per, show_values=self._settings.show_values)

@@ -60,10 +60,8 @@ class ModelJudge:
         `share` is this version's part of the model's budget.
         """
         self.predictions += pane.tally.events
-        self.labels += pane.tally.labels + pane.tally.labelled
+        self.labels += pane.labels + pane.tally.labels + pane.tally.labelled
         self.at_us = pane.end_us
-        if pane.tally.events == 0:
-            return [], None
         recent = self._recent.add(pane)
         found = self._look_at_recent(recent, share) if recent is not None else []
         block = self._base.add(pane)

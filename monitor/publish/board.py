@@ -119,6 +119,7 @@ class Board:
     dead_letters: int = 0
     retention_gaps: Mapping[Partition, int] = field(default_factory=dict)
     watermarks: Mapping[Partition, int] = field(default_factory=dict)
+    skewed: Mapping[Partition, int] = field(default_factory=dict)
     lags: Mapping[Partition, int] = field(default_factory=dict)
     open_panes: int = 0
     checkpoint_us: int | None = None

@@ -78,8 +78,18 @@ REGISTER: Final = (
         "gauge",
         ("topic", "partition"),
         "Event time up to which the partition is complete.",
-        "Standing still with traffic: the producer's clock stands, or one event lay far ahead.",
+        "Standing still with traffic: the producer's clock stands.",
         rows.watermarks,
+    ),
+    Series(
+        "driftd_clock_skew_events_total",
+        "counter",
+        ("topic", "partition"),
+        "Accepted events whose time lay so far ahead that it does not count yet: more than 5 minutes, allowed_lateness"
+        " and ten usual distances ahead of the partition's clock, which most of its last 20 events do not confirm.",
+        "Rising steadily: a producer's clock is ahead; its events are judged when the others come to their time. A few"
+        " after each pause in traffic are usual.",
+        rows.skewed,
     ),
     Series(
         "driftd_open_panes",

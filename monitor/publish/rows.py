@@ -25,6 +25,10 @@ def watermarks(board: Board) -> Iterator[Row]:
     return by_partition({partition: us / SECOND_US for partition, us in board.watermarks.items()})
 
 
+def skewed(board: Board) -> Iterator[Row]:
+    return by_partition(board.skewed)
+
+
 def events(board: Board) -> Iterator[Row]:
     topics = {partition.topic for partition in board.records} | {topic for topic, _, _ in board.events}
     known = [(outcome, "") for outcome in OUTCOMES if outcome != REJECTED] + [(REJECTED, reason) for reason in REASONS]

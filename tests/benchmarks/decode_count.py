@@ -113,7 +113,7 @@ class Stages:
         self._unit.take(batch.partition, events, batch.next_offset, 0.0)
         counted = clock()
         until = self._unit.lane(batch.partition.topic).clock_us
-        self._exchange.put(self._unit.close(lambda key: until - self._catalog.admission(key).lateness_us))
+        self._exchange.put(self._unit.close(lambda model: until - self._catalog.lateness_us(model)))
         for pane in self._exchange.ready():
             self._fleet.judge(pane)
             self.seconds.panes += 1

@@ -170,7 +170,7 @@ def counted(batches: Sequence[Sequence[Event]]) -> dict[int, Tally]:
     unit = pipeline.units[0]
     assert sum(unit.outcomes.values()) == unit.outcomes["events", "accepted", ""] == first
     return {pane: tally for by_pane in unit.open.values() for pane, tally in by_pane.items()} | {
-        -1: unit.totals[CREDIT]
+        -1: pipeline.totals.events[CREDIT]
     }
 
 
@@ -260,7 +260,7 @@ def test_a_numeric_prediction_is_counted_in_bins_and_its_oddities_as_facts() -> 
     pipeline, _ = pipeline_of(tree, catalog_of(tree, reference), MemorySource({EVENTS: []}))
     values = [0.5, 1, 2.5, 2.5, 11, "2", True, ...]
     pipeline.count([batch_of([event(0, prediction=value, features={}) for value in values])])
-    tally = pipeline.units[0].totals[CREDIT]
+    tally = pipeline.totals.events[CREDIT]
     assert tally.counts.tolist() == [[2, 0, 2, 0, 1, 0, 1, 2]]  # bins | missing, absent, unseen, outside, type
     assert list(tally.records) == [EVENTS]
     assert tally.records[EVENTS] == (0, len(values) - 1)

@@ -6,6 +6,8 @@ import pytest
 
 from monitor.clock import SECOND_US
 from monitor.count.exchange import Exchange
+from monitor.count.labels import LabelCount, WaitingLabels
+from monitor.count.totals import MAX_LABEL_VERSIONS
 from monitor.count.unit import ClosedPane, PaneKey
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
@@ -37,9 +39,9 @@ def pipeline(model: dict[str, object] | None = None, version: str = "1", **over:
     return pipeline_of(tree, catalog, MemorySource({EVENTS: []}), outputs)[0], outputs
 
 
-def tally(events: int = 0, labels: int = 0) -> Tally:
+def tally(events: int) -> Tally:
     made = Tally.empty(1, 4)
-    made.predictions, made.labels = events, labels
+    made.predictions = events
     return made
 
 
@@ -47,7 +49,7 @@ def test_a_label_without_version_goes_to_the_models_only_version() -> None:
     counted, _ = pipeline({"versions": ["1"]})
     counted.count([batch_of([event(0, prediction=1), event(1, type="label", id="a", label=1, version=...)])])
     assert counted.accepted == {(CREDIT, "prediction"): 1, (CREDIT, "label"): 1}
-    assert counted.units[0].labels_of(CREDIT) == 1
+    assert counted.totals.labels_of(CREDIT) == 1
 
 
 def test_a_label_is_never_late_and_moves_no_clock() -> None:
@@ -94,7 +96,7 @@ def test_a_pane_closes_when_the_clock_has_passed_its_end() -> None:
     (closed,) = unit.close(lambda _: START_US + PANE)
     assert (closed.pane_key, closed.start_us, closed.tally.events) == (WHOLE, START_US, 2)
     assert unit.open_panes == 1
-    assert unit.totals[CREDIT].events == 3  # totals keep what was closed
+    assert counted.totals.events[CREDIT].events == 3  # totals keep what was closed
 
 
 def test_what_is_forgotten_begins_anew_and_outcomes_stay() -> None:
@@ -102,7 +104,7 @@ def test_what_is_forgotten_begins_anew_and_outcomes_stay() -> None:
     counted.count([batch_of([event(0, prediction=1)])])
     unit = counted.units[0]
     unit.forget(CREDIT)
-    assert (unit.open_panes, unit.totals) == (0, {})
+    assert unit.open_panes == 0
     assert unit.outcomes == {("events", "accepted", ""): 1}
 
 
@@ -175,12 +177,12 @@ def test_a_label_that_names_no_version_makes_none_and_counts_for_the_nameless_on
     named.count([batch_of([prediction, label])])
     assert named.fleet.to_state()["judges"] == []
     assert [(model, version) for model, version, _ in named.to_state()["met"]] == [("credit", "1")]
-    assert named.unit(0).labels_of(CREDIT) == 0
+    assert named.totals.labels_of(CREDIT) == 0
     nameless, _ = pipeline({"versions": []}, version="*")
     nameless.count([batch_of([{**prediction, "version": ""}, label])])
-    assert nameless.unit(0).labels_of(ModelKey("credit", "")) == 1
-    closed = nameless.unit(0).close(lambda _: float("inf"))
-    assert sum(pane.tally.labels for pane in closed) == 1
+    assert nameless.totals.labels_of(ModelKey("credit", "")) == 1
+    (handed_on,) = nameless.unit(0).hand_on_labels()
+    assert (handed_on.key, handed_on.labels) == (ModelKey("credit", ""), 1)
 
 
 def test_labels_of_versions_that_never_come_take_no_version_its_place() -> None:
@@ -191,11 +193,49 @@ def test_labels_of_versions_that_never_come_take_no_version_its_place() -> None:
     assert crowded.outcomes == {("events", "accepted", ""): 22}
 
 
-def test_a_label_for_a_judged_pane_counts_with_the_next_one() -> None:
+def ready(exchange: Exchange) -> list[tuple[int, int]]:
+    """Start in panes and labels of what is ready."""
+    return [(pane.start_us // PANE, pane.labels) for pane in exchange.ready()]
+
+
+def test_labels_are_told_with_the_next_pane_that_ends_after_they_took_effect() -> None:
     exchange = Exchange(PANE)
     exchange.put([ClosedPane(WHOLE, 10 * PANE, tally(events=1))])
-    assert [pane.tally.labels for pane in exchange.ready()] == [0]
-    exchange.put([ClosedPane(WHOLE, 0, tally(labels=3))])
-    exchange.put([ClosedPane(WHOLE, 11 * PANE, tally(events=1))])
-    assert [pane.tally.labels for pane in exchange.ready()] == [3]
+    exchange.put_labels([LabelCount(CREDIT, 10 * PANE, 1), LabelCount(CREDIT, 12 * PANE, 5)])
+    assert ready(exchange) == [(10, 1)]
+    exchange.put_labels([LabelCount(CREDIT, 0, 3), LabelCount(ModelKey("other", ""), 0, 7)])
+    again = Exchange(PANE)
+    again.restore(exchange.to_state())
+    for one in (exchange, again):
+        one.put([ClosedPane(WHOLE, at * PANE, tally(events=1)) for at in (13, 11)])
+    assert ready(exchange) == ready(again) == [(11, 3), (13, 5)]
+
+
+def test_labels_close_no_pane_and_make_none_final() -> None:
+    exchange = Exchange(PANE)
+    exchange.put_labels([LabelCount(CREDIT, 500 * PANE, 1)])
+    assert exchange.ready() == []
+    exchange.put([ClosedPane(WHOLE, 0, tally(events=4))])
+    assert ready(exchange) == [(0, 0)]
     assert exchange.unjudged.total() == 0
+
+
+def test_labels_that_wait_are_bounded_and_none_is_told_too_early() -> None:
+    waiting, taken = WaitingLabels(most=10), 0
+    waiting.add(LabelCount(CREDIT, at, 1) for at in range(100))
+    assert len(list(waiting)) <= 10
+    for end in range(0, 101, 7):
+        taken += waiting.take_before(CREDIT, end)
+        assert taken <= end
+    assert taken + waiting.take_before(CREDIT, 100) == 100
+    assert list(waiting) == []
+
+
+def test_versions_that_labels_alone_name_are_bounded_by_name_in_totals_and_series() -> None:
+    crowded, _ = pipeline({"versions": []}, version="*")
+    labels = [event(n, type="label", id="a", label=1, version=f"bogus-{n}") for n in range(3 * MAX_LABEL_VERSIONS)]
+    crowded.count([batch_of(labels)])
+    nameless = ModelKey("credit", "")
+    assert len(crowded.totals.labels) == MAX_LABEL_VERSIONS + 1
+    assert crowded.totals.labels[nameless] == crowded.accepted[nameless, "label"] == 2 * MAX_LABEL_VERSIONS
+    assert crowded.accepted.keys() == {(key, "label") for key in crowded.totals.labels}

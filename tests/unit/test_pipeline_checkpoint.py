@@ -210,5 +210,5 @@ def test_a_model_with_another_reference_starts_afresh_before_its_first_pane_was_
     again, _ = pipeline_of(TREE, other, MemorySource({EVENTS: []}))
     assert again.restore(decode(encode(first.to_state()))) == [CREDIT]
     again.count([batch_of([event(1, prediction=1, features={"x": 1})], 1)])
-    assert again.units[0].totals[CREDIT].events == 1
+    assert again.totals.events[CREDIT].events == 1
     assert again.units[0].outcomes == {("events", "accepted", ""): 2}

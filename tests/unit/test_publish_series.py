@@ -44,6 +44,7 @@ PROMISED = {
     "driftd_model_info": "model version team runbook_url reference",
     "driftd_unjudged_events_total": "model version",
     "driftd_watermark_timestamp_seconds": "topic partition",
+    "driftd_clock_skew_events_total": "topic partition",
     "driftd_lag_records": "topic partition",
     "driftd_checkpoint_timestamp_seconds": "",
     "driftd_restored": "",
@@ -65,6 +66,7 @@ def full_board(restored: bool = True, key: ModelKey = CREDIT) -> Board:
         dead_letters=10,
         retention_gaps={EVENTS: 7},
         watermarks={EVENTS: 1_800_000_000_250_000},
+        skewed={EVENTS: 4},
         lags={EVENTS: 3},
         open_panes=12,
         checkpoint_us=1_800_000_001_000_000,
@@ -155,6 +157,7 @@ def test_figures_come_out_as_they_went_in() -> None:
     assert values(samples, "driftd_watermark_timestamp_seconds") == [1_800_000_000.25]
     assert values(samples, "driftd_lag_records") == [3]
     assert values(samples, "driftd_open_panes") == [12]
+    assert values(samples, "driftd_clock_skew_events_total") == [4]
     assert values(samples, "driftd_checkpoint_timestamp_seconds") == [1_800_000_001]
     assert values(samples, "driftd_checkpoint_size_bytes") == [5_120]
     assert values(samples, "driftd_model_events_total", type="prediction") == [100]

@@ -1,0 +1,161 @@
+"""Up to when each model is complete, and which partitions are too far ahead to be read on.
+
+An input that names its `model` counts for that model alone, any other one for every model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from monitor.clock import HOUR_US, SECOND_US, Clock
+from monitor.count.event_clock import NO_CLOCK
+from monitor.count.lane import Lane
+from monitor.events import Partition
+from monitor.records import Source
+from monitor.settings import Settings
+
+#: a partition this far ahead of the slowest one is not read on, so that open panes stay few
+MAX_AHEAD_US: Final = HOUR_US
+#: open panes beyond which reading ahead of a partition that is at its end waits until that is silent, too
+MANY_OPEN_PANES: Final = 5_000
+
+
+class Bound(NamedTuple):
+    """Panes that end at or before it are complete; where somebody is still waited for, `lateness` after that."""
+
+    us: float
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Up to when each model is complete: `own` of the models that an input names, `common` of all others."""
+
+    common: Bound
+    own: Mapping[str, Bound]
+    lateness_us: Callable[[str], int]
+
+    def __call__(self, model: str) -> float:
+        """The end of the newest panes that are complete, microseconds."""
+        bound = self.own.get(model, self.common)
+        return bound.us - self.lateness_us(model) if bound.waits else bound.us
+
+
+@dataclass(slots=True)
+class _Group:
+    """How far the partitions of the same models have come: the slowest that holds back, and the largest times."""
+
+    slowest: float = math.inf
+    clock: int = NO_CLOCK
+    arrived: int = NO_CLOCK
+
+    def add(self, lane: Lane) -> None:
+        self.clock = max(self.clock, lane.clock.us)
+        self.arrived = max(self.arrived, lane.clock.arrived_us)
+
+    def hold_back(self, lane: Lane) -> None:
+        self.slowest = min(self.slowest, -math.inf if lane.reached_us == NO_CLOCK else lane.reached_us)
+
+    def beside(self, other: _Group) -> _Group:
+        """Both as one."""
+        slowest, clock = min(self.slowest, other.slowest), max(self.clock, other.clock)
+        return _Group(slowest, clock, max(self.arrived, other.arrived))
+
+
+class Completeness:
+    """Asks the lanes. `live`: more may come to a partition that is at its end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        clock: Clock,
+        lanes: Callable[[], Mapping[Partition, Lane]],
+        lateness_us: Callable[[str], int],
+        *,
+        live: bool,
+    ) -> None:
+        """`lanes()` of all partitions of the source, and of others a state brought."""
+        self._windows = settings.windows
+        self._source = source
+        self._clock = clock
+        self._lanes = lanes
+        self._live = live
+        self._started = clock.monotonic()
+        self._models = {entry.topic: entry.model for entry in settings.inputs}
+        self._until = Until(Bound(-math.inf, waits=True), {}, lateness_us)
+
+    def until(self) -> Until:
+        """The slowest clock of those that a model waits for; the same object as before where nothing moved.
+
+        A partition that is at its end and was silent for `idle_after` is not waited for.
+        """
+        groups: dict[str | None, _Group] = {None: _Group()}
+        read = set(self._source.partitions())
+        for partition, lane in self._lanes().items():
+            group = groups.setdefault(self._model_of(partition.topic), _Group())
+            group.add(lane)
+            if partition in read and self._holds_back(partition, lane):
+                group.hold_back(lane)
+        common = groups.pop(None)
+        own = {str(model): self._bound(group.beside(common)) for model, group in groups.items()}
+        now = Until(self._bound(common), own, self._until.lateness_us)
+        if now != self._until:
+            self._until = now
+        return self._until
+
+    def _model_of(self, topic: str) -> str | None:
+        """The model an input names. The only input is meant by a recording under another name, too."""
+        if topic not in self._models and len(self._models) == 1:
+            return next(iter(self._models.values()))
+        return self._models.get(topic)
+
+    def _bound(self, group: _Group) -> Bound:
+        if group.slowest < math.inf or not self._live:
+            return Bound(group.slowest, waits=True)
+        # Nothing is waited for. An event whose time nothing confirms yet stays open, or the panes before it would be
+        # final; so does one ahead of the wall clock.
+        pane = self._windows.pane
+        return Bound(max(group.clock + pane, min(group.arrived + pane, self._clock.now_us())), waits=False)
+
+    def _holds_back(self, partition: Partition, lane: Lane) -> bool:
+        at_end = self._source.at_end(partition)
+        lane.was_at_end = lane.was_at_end or at_end
+        # what moves no clock may be at its end only now and then
+        labels_alone = lane.has_read and lane.was_at_end and lane.reached_us == NO_CLOCK
+        return not ((at_end or labels_alone) and self._is_silent(lane))
+
+    def _is_silent(self, lane: Lane) -> bool:
+        if not self._live:
+            return True
+        idle = self._clock.monotonic() - max(lane.moved_at, self._started)
+        return idle >= self._windows.idle_after / SECOND_US
+
+    def too_far_ahead(self, open_panes: int) -> set[Partition]:
+        """Partitions to wait with: more than an hour ahead of the slowest one of the same models with more to read.
+
+        A partition that was not read from yet may hold the oldest events of all: the others wait for it. One that was
+        read from and holds nothing that moves a clock (labels alone) holds nobody up, unless many panes are open; nor
+        does one at its end, unless many are and it may still bring something.
+        """
+        many = open_panes > MANY_OPEN_PANES
+        lanes = self._lanes()
+        partitions = {at: lanes[at] for at in self._source.partitions()}
+        slowest: dict[str | None, int] = {}
+        for partition, lane in partitions.items():
+            more = not self._source.at_end(partition) or (many and not self._is_silent(lane))
+            if more and (lane.reached_us != NO_CLOCK or not lane.has_read or many):
+                model = self._model_of(partition.topic)
+                slowest[model] = min(slowest.get(model, lane.reached_us), lane.reached_us)
+        if not slowest:
+            return set()
+        return {at for at, lane in partitions.items() if lane.reached_us > self._limit(at, slowest)}
+
+    def _limit(self, partition: Partition, slowest: Mapping[str | None, int]) -> float:
+        model = self._model_of(partition.topic)
+        # what brings events of every model waits for all
+        waited_for = slowest.values() if model is None else [slowest[at] for at in (None, model) if at in slowest]
+        return min(waited_for, default=math.inf) + MAX_AHEAD_US
