@@ -13,13 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.binning import Binning
-from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, TYPE_VALUE, Group, Shape
+from monitor.count.categories import Categories
+from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
 from monitor.reference.catalog import Monitored
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
-from monitor.stats.bins import ABSENT, FACTS, MISSING, NUMERIC, OUTSIDE, TYPE, UNSEEN, category_codes
+from monitor.stats import names
+from monitor.stats.bins import ABSENT, FACTS, MISSING, NUMERIC, OUTSIDE, TYPE, UNSEEN
 from monitor.stats.tally import (
+    BELOW,
     CLIP_SD,
+    FAR_COUNT,
+    FAR_SD,
+    FAR_SQUARE_UNIT,
+    FAR_SQUARES,
+    FAR_SUM,
+    FAR_UNIT,
     OUTSIDE_COUNT,
     OUTSIDE_LOG,
     OUTSIDE_LOG_SQUARES,
@@ -33,6 +42,7 @@ from monitor.stats.tally import (
     Tally,
 )
 
+#: how classes that are none of the model's are counted; in further brackets where a class is called so
 OTHER_CLASS = "(other)"
 #: a label of no known class beside a prediction of no known class may still be wrong
 ANOTHER_CLASS = "(another)"
@@ -62,18 +72,19 @@ class Kernel:
         self.columns = reference.columns
         features = [(at, c) for at, c in enumerate(reference.columns) if c.role == FEATURE]
         self._numeric = [(at, c) for at, c in features if c.bins.kind == NUMERIC]
-        self._categorical = [(at, category_codes(c.bins)) for at, c in features if c.bins.kind != NUMERIC]
+        self._categorical = [(at, Categories(c.bins, self._width)) for at, c in features if c.bins.kind != NUMERIC]
         self._numeric_at = np.array([at for at, _ in self._numeric], np.int64)
         self._numeric_arrays = _NumericArrays.of([c for _, c in self._numeric])
         self._score = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == SCORE])
         self._score_arrays = _NumericArrays.of([] if self._score is None else [self._score[1]])
         self._prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
         self._prediction_arrays = _NumericArrays.of([] if self._prediction is None else [self._prediction[1]])
-        self._prediction_codes = category_codes(self._prediction[1].bins) if self._prediction else {}
+        self._prediction_categories = Categories(self._prediction[1].bins if self._prediction else None, self._width)
         self._classifies = reference.task in {"binary", "multiclass"}
         self._classes = {reference.positive, "0", "1"}
         if self._prediction:
             self._classes |= set(self._prediction[1].bins.categories)
+        self._other, self._another = _unlike(OTHER_CLASS, self._classes), _unlike(ANOTHER_CLASS, self._classes)
         self.shape = Shape(tuple((c.name, c.bins.kind) for _, c in features), reference.positive)
 
     def empty(self) -> Tally:
@@ -86,8 +97,8 @@ class Kernel:
         if len(self._numeric):
             values = group.numeric if _is_all(rows.picked, group.numeric.shape[1]) else group.numeric[:, rows.picked]
             block.numeric(self._numeric_at, self._numeric_arrays, values, rows, with_features)
-        for (at, codes), raw in zip(self._categorical, group.categorical, strict=True):
-            block.codes(at, self._category_codes(raw, codes, rows.picked), rows, with_features)
+        for (at, categories), raw in zip(self._categorical, group.categorical, strict=True):
+            block.categories(at, categories, _picked(raw, rows.picked), rows, with_features)
         if self._score is not None:
             score = group.score[rows.picked][None]
             absent_score = np.where(np.isnan(score), np.array(ABSENT_BITS, np.uint64).view(np.float64), score)
@@ -99,31 +110,12 @@ class Kernel:
             self._count_labels(tallies, group, rows)
         return tallies
 
-    def _category_codes(
-        self, raw: list[object], codes: dict[str | float, int], picked: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        values = _picked(raw, picked)
-        try:
-            return np.fromiter(map(codes.__getitem__, values), np.int64, len(values))  # type: ignore[arg-type]  # a mark is no key of it: KeyError
-        except KeyError:
-            return np.fromiter((self._category_code(value, codes) for value in values), np.int64, len(values))
-
-    def _category_code(self, value: object, codes: dict[str | float, int]) -> int:
-        if value is None:
-            return self._width + MISSING
-        if value is ABSENT_VALUE:
-            return self._width + ABSENT
-        if value is TYPE_VALUE:
-            return self._width + TYPE
-        return codes.get(value, self._width + UNSEEN)  # type: ignore[call-overload, no-any-return]  # what is left is text or a number
-
     def _count_prediction(self, block: _Block, group: Group, rows: Rows) -> None:
         at, column = self._prediction or (0, self.columns[0])
         values = _picked(group.prediction, rows.picked)
         if column.bins.kind != NUMERIC:
             wanted: list[object] = [ABSENT_VALUE if value is None else value for value in values]
-            codes = self._category_codes(wanted, self._prediction_codes, np.arange(len(wanted)))
-            block.codes(at, codes, rows, rows.is_prediction)
+            block.categories(at, self._prediction_categories, wanted, rows, rows.is_prediction)
             return
         numbers = np.array([_number_bits(value) for value in values], np.uint64).view(np.float64)
         block.numeric(np.array([at]), self._prediction_arrays, numbers[None], rows, rows.is_prediction)
@@ -141,10 +133,10 @@ class Kernel:
     def _pair(self, label: object, prediction: object) -> tuple[str, str]:
         """Two classes by name, unknown ones under one word, so that the pairs kept are few; wrong stays wrong."""
         label_text, prediction_text = canonical(label), canonical(prediction)  # type: ignore[arg-type]  # the decoder gives text, numbers and booleans
-        known = label_text if label_text in self._classes else OTHER_CLASS
-        predicted = prediction_text if prediction_text in self._classes else OTHER_CLASS
-        if known == predicted == OTHER_CLASS and label_text != prediction_text:
-            return known, ANOTHER_CLASS
+        known = label_text if label_text in self._classes else self._other
+        predicted = prediction_text if prediction_text in self._classes else self._other
+        if known == predicted == self._other and label_text != prediction_text:
+            return known, self._another
         return known, predicted
 
 
@@ -160,6 +152,12 @@ class Kernels:
         if known is None or known.reference is not monitored.reference:
             known = self._made[monitored.key] = Kernel(monitored.reference)
         return known
+
+
+def _unlike(word: str, taken: set[str]) -> str:
+    while word in taken:
+        word = f"({word})"
+    return word
 
 
 def _one(found: list[tuple[int, Column]]) -> tuple[int, Column] | None:
@@ -219,11 +217,34 @@ class _Block:
         self.sums = np.zeros((panes, columns, SUMS), np.int64)
         self.lows = np.full((panes, columns), np.inf)
         self.highs = np.full((panes, columns), -np.inf)
+        self.unseen: list[names.Names] = [{} for _ in range(panes)]
 
-    def codes(self, at: int, codes: Ints, rows: Rows, counted: NDArray[np.bool_]) -> None:
-        """Count one column's codes (n,) where `counted`."""
-        flat = (rows.slots * self._columns + at) * self._slots + codes
+    def categories(
+        self, at: int, categories: Categories, values: list[object], rows: Rows, counted: NDArray[np.bool_]
+    ) -> None:
+        """Count one column's `values` (n,) where `counted`."""
+        places = categories.places(values)
+        flat = categories.slots.take(places)
+        flat += (rows.slots * self._columns + at) * self._slots
         self._add_flat(flat if counted.all() else flat[counted])
+        if categories.pooled:
+            known = counted & (places < categories.known)
+            self.lows[:, at] = np.minimum.reduceat(np.where(known, places, np.inf), rows.starts)
+            self.highs[:, at] = np.maximum.reduceat(np.where(known, places, -np.inf), rows.starts)
+        never_seen = counted & (places == categories.known + UNSEEN)
+        if never_seen.any():
+            self._name(at, values, np.flatnonzero(never_seen), rows)
+
+    def _name(self, at: int, values: list[object], never_seen: Ints, rows: Rows) -> None:
+        """Keep names of never-seen values of one column."""
+        for (slot, value), count in Counter(
+            zip(rows.slots[never_seen].tolist(), map(values.__getitem__, never_seen.tolist()), strict=True)
+        ).items():
+            name = names.shortened(canonical(value))  # type: ignore[arg-type]  # what is not known is text or a number
+            self.unseen[slot].setdefault(at, Counter())[name] += count
+        for named in self.unseen:
+            if at in named:
+                named[at] = names.kept(named[at])
 
     def numeric(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows, counted: NDArray[np.bool_]) -> None:
         """Count numeric columns `at` (F,) with `values` (F, n) where `counted` (n,)."""
@@ -236,7 +257,7 @@ class _Block:
         codes = arrays.binning.codes(usable)
         if not usual:
             absent = np.isnan(values)
-            self._count_odd(at, codes, values, absent, ~(inside | absent), rows, counted)
+            self._count_odd(at, arrays, codes, values, absent, ~(inside | absent), rows, counted)
             hidden = absent | ~counted
             lowest, highest = np.where(hidden, np.inf, values), np.where(hidden, -np.inf, values)
         codes += at[:, None] * self._slots
@@ -250,6 +271,7 @@ class _Block:
     def _count_odd(
         self,
         at: Ints,
+        arrays: _NumericArrays,
         codes: Ints,
         values: Floats,
         absent: NDArray[np.bool_],
@@ -264,7 +286,7 @@ class _Block:
             codes[absent] = self._width + facts
         if outside.any():
             codes[outside] = self._width + OUTSIDE
-            self._sum_outside(at, np.where(outside & counted, values, np.nan), rows)
+            self._sum_outside(at, arrays, np.where(outside & counted, values, np.nan), rows)
 
     def _add_flat(self, flat: Ints) -> None:
         self.counts += np.bincount(flat.ravel(), minlength=len(self.counts))
@@ -280,15 +302,27 @@ class _Block:
         z *= SQUARE_UNIT
         self.sums[:, at, SQUARES] = np.add.reduceat(np.rint(z, out=z).astype(np.int64), rows.starts, axis=1).T
 
-    def _sum_outside(self, at: Ints, values: Floats, rows: Rows) -> None:
+    def _sum_outside(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows) -> None:
         """`values` are NaN but where they are outside."""
+
+        def add(into: int, of_each: Floats | NDArray[np.bool_]) -> None:
+            self.sums[:, at, into] = np.add.reduceat(
+                np.rint(of_each.astype(np.float64)).astype(np.int64), rows.starts, axis=1
+            ).T
+
         some = ~np.isnan(values) & (values != 0)
         logs = np.log10(np.abs(np.where(some, values, 1.0)))
-        self.sums[:, at, OUTSIDE_COUNT] = np.add.reduceat(some.astype(np.int64), rows.starts, axis=1).T
-        fixed = np.rint(logs * UNIT).astype(np.int64)
-        self.sums[:, at, OUTSIDE_LOG] = np.add.reduceat(fixed, rows.starts, axis=1).T
-        squares = np.rint(logs * logs * SQUARE_UNIT).astype(np.int64)
-        self.sums[:, at, OUTSIDE_LOG_SQUARES] = np.add.reduceat(squares, rows.starts, axis=1).T
+        add(OUTSIDE_COUNT, some)
+        add(OUTSIDE_LOG, logs * UNIT)
+        add(OUTSIDE_LOG_SQUARES, logs * logs * SQUARE_UNIT)
+        add(BELOW, values < arrays.low)
+        with np.errstate(over="ignore"):
+            z = (values - arrays.center) / arrays.scale
+        near = np.abs(z) <= FAR_SD
+        z = np.where(near, z, 0.0)
+        add(FAR_COUNT, near)
+        add(FAR_SUM, z * FAR_UNIT)
+        add(FAR_SQUARES, z * z * FAR_SQUARE_UNIT)
 
     def tallies(self, rows: Rows) -> list[Tally]:
         counts = self.counts.reshape(self._panes, self._columns, self._slots)
@@ -303,6 +337,7 @@ class _Block:
                 predictions=int(predictions[pane]),
                 feature_events=int(sizes[pane] - predictions[pane]),
                 pairs=Counter(),
+                unseen=self.unseen[pane],
             )
             for pane in range(self._panes)
         ]

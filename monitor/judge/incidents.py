@@ -3,18 +3,21 @@
 A finding opens when a window is over its threshold; it ends when the newest max(3, 2L) base windows, taken as one, are
 below half of theirs (L: base windows it opened on). Those windows must lie behind the finding's own beginning: with
 earlier ones among them, a young finding would be diluted to an end. Windows that begin before an end cannot open the
-same key again. The incident's severity is its worst finding's.
+same key again. The incident's severity is its worst finding's. Findings that come and go are told once a base window;
+a severity that changes, and an end, at once.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, Finding, FindingKey, Transition
+from monitor.judge.ended import KEPT, MAX_SAID, Ended, end_summary
 from monitor.judge.keeping import finding_from_state, finding_to_state
 
 MIN_END_WINDOWS: Final = 3
@@ -32,13 +35,16 @@ class OpenFinding:
 
 @dataclass(slots=True)
 class Incident:
-    """The open incident."""
+    """The open incident. `untold`: findings came or went since its last transition; `said` is every finding it had."""
 
     id: str
     number: int
     severity: str
     since_us: int
     paged: bool
+    opened_at: int
+    untold: bool = False
+    said: dict[FindingKey, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,8 @@ class IncidentBook:
         self.open: dict[FindingKey, OpenFinding] = {}
         self.ended_us: dict[FindingKey, int] = {}
         self.incident: Incident | None = None
+        #: the last incidents that are over, the newest last
+        self.ended: deque[Ended] = deque(maxlen=KEPT)
         self.pages = 0
         self.tickets = 0
 
@@ -75,7 +83,7 @@ class IncidentBook:
         opened = False
         for finding in _worst_by_key(found):
             opened |= self._take(finding)
-        return self._move(opened or ended, standing)
+        return self._move(opened or ended, recheck is not None, standing)
 
     def _take(self, finding: Finding) -> bool:
         """True when the finding is new."""
@@ -107,18 +115,21 @@ class IncidentBook:
             self.ended_us[key] = at_us
         return bool(ended)
 
-    def _move(self, changed: bool, standing: Standing) -> Transition | None:
-        """The transition, if the incident's state moved."""
+    def _move(self, changed: bool, base_window: bool, standing: Standing) -> Transition | None:
+        """The transition, if the incident's state moved; findings that came or went wait for the next base window."""
         findings = self._worst_first()
         if self.incident is None:
             return self._begin(findings, standing) if findings else None
         if not findings:
-            return self._finish(standing, "resolved")
+            return self._finish(standing)
+        self._remember(findings)
+        self.incident.untold |= changed
         before, now = SEVERITY_RANK[self.incident.severity], SEVERITY_RANK[findings[0].severity]
-        if now == before and not changed:
+        if now == before and not (self.incident.untold and base_window):
             return None
         self.incident.severity = findings[0].severity
         self.incident.number += 1
+        self.incident.untold = False
         if self.incident.severity == PAGE and not self.incident.paged:
             self.incident.paged = True
             self.pages += 1
@@ -130,28 +141,43 @@ class IncidentBook:
         first_end = min(finding.window.end_us for finding in findings)
         since = min(known.since_us for known in self.open.values())
         severity = findings[0].severity
-        self.incident = Incident(incident_id(standing.key, first_end), 1, severity, since, severity == PAGE)
+        name = incident_id(standing.key, first_end)
+        self.incident = Incident(name, 1, severity, since, severity == PAGE, standing.at_us)
+        self._remember(findings)
         if severity == PAGE:
             self.pages += 1
         else:
             self.tickets += 1
         return self._transition("opened", findings, standing, _summary(standing.key, findings))
 
-    def _finish(self, standing: Standing, why: str) -> Transition:
+    def _remember(self, findings: tuple[Finding, ...]) -> None:
+        """Keep the newest words of each finding, for when the incident is over."""
+        if self.incident is not None:
+            said = self.incident.said
+            for finding in findings:
+                if finding.key in said or len(said) < MAX_SAID:
+                    said[finding.key] = finding.headline
+
+    def _finish(self, standing: Standing, reason: str = "") -> Transition:
         incident = self.incident
         if incident is None:
             message = "no incident to finish"
             raise AssertionError(message)
         incident.number += 1
-        key = standing.key
-        last = self._transition("resolved", (), standing, f"{key.model} {key.version}: {why}")
+        at_us, opened_at = standing.at_us, incident.opened_at
+        name = f"{standing.key.model} {standing.key.version}"
+        summary = end_summary(name, opened_at, at_us, list(incident.said), reason)
+        last = self._transition("resolved", (), standing, summary)
+        worst = PAGE if incident.paged else incident.severity
+        words = tuple(incident.said.values())
+        self.ended.append(Ended(incident.id, worst, incident.since_us, opened_at, at_us, summary, words))
         self.incident = None
         return last
 
     def give_up(self, standing: Standing, reason: str) -> Transition | None:
         """End everything for a reason that lies outside the stream."""
         self.open.clear()
-        return self._finish(standing, f"resolved: {reason}") if self.incident is not None else None
+        return self._finish(standing, reason) if self.incident is not None else None
 
     def _worst_first(self) -> tuple[Finding, ...]:
         findings = [known.finding for known in self.open.values()]
@@ -179,15 +205,13 @@ class IncidentBook:
         )
 
     def to_state(self) -> dict[str, Any]:
-        incident = self.incident
         return {
             "open": [
                 [finding_to_state(known.finding), known.base_windows, known.since_us] for known in self.open.values()
             ],
             "ended": [[*key, at] for key, at in self.ended_us.items()],
-            "incident": None
-            if incident is None
-            else [incident.id, incident.number, incident.severity, incident.since_us, incident.paged],
+            "incident": None if self.incident is None else _incident_to_state(self.incident),
+            "past": [ended.to_state() for ended in self.ended],
             "pages": self.pages,
             "tickets": self.tickets,
         }
@@ -199,8 +223,25 @@ class IncidentBook:
         ]
         self.open = {one.finding.key: one for one in known}
         self.ended_us = {FindingKey(*key): at for *key, at in state["ended"]}
-        self.incident = None if state["incident"] is None else Incident(*state["incident"])
+        self.incident = None if state["incident"] is None else _incident_from_state(state["incident"])
+        self.ended.extend(Ended.from_state(ended) for ended in state.get("past", ()))
+        if self.incident is not None:
+            self._remember(self._worst_first())
         self.pages, self.tickets = state["pages"], state["tickets"]
+
+
+def _incident_to_state(incident: Incident) -> list[Any]:
+    said = [[*key, words] for key, words in incident.said.items()]
+    plain = [incident.id, incident.number, incident.severity, incident.since_us, incident.paged]
+    return [*plain, incident.opened_at, incident.untold, said]
+
+
+def _incident_from_state(state: list[Any]) -> Incident:
+    """Back from `_incident_to_state`; a state of before held the first five, and knew no later time of its opening."""
+    name, number, severity, since_us, paged, *later = state
+    opened_at, untold, said = later or (since_us, False, [])
+    words = {FindingKey(*key): headline for *key, headline in said}
+    return Incident(name, number, severity, since_us, paged, opened_at, untold, words)
 
 
 def incident_id(key: ModelKey, first_window_end_us: int) -> str:

@@ -15,6 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.stats.digits import told_apart
+
 NUMERIC: Final = "numeric"
 CATEGORICAL: Final = "categorical"
 
@@ -27,6 +29,8 @@ MAX_CATEGORIES: Final = 30
 MIN_CATEGORY_SHARE: Final = 0.01
 #: how far beyond the reference's range a number may lie before it is outside, as a share of that range
 RANGE_MARGIN: Final = 0.1
+#: ... and as a share of the largest magnitude: another way to compute the same number is no change
+SAME_NUMBER: Final = 1e-9
 #: the largest finite number, which streams hold as a mark for "unknown"
 LARGEST: Final = float(np.finfo(np.float64).max)
 #: rare categories remembered by name; a rarer one counts as unseen
@@ -54,15 +58,35 @@ class ColumnBins:
             return len(self.edges) + 1
         return len(self.categories) + bool(self.rare)
 
+    @property
+    def named(self) -> int:
+        """The first bins, each of which is one value by name; 0 of a numeric column."""
+        return len(self.categories)
+
     def labels(self) -> list[str]:
-        """A readable name for each bin."""
+        """A readable name for each bin; no two are equal, and none is that of a category it does not stand for."""
         if self.kind == CATEGORICAL:
-            return [*self.categories, *(["(rare)"] if self.rare else [])]
-        edges = [f"{edge:g}" for edge in self.edges]
-        if not edges:
+            return [*self.categories, *([self._unlike("(rare)")] if self.rare else [])]
+        if not self.edges:
             return ["all"]
-        inner = [f"{a} to {b}" for a, b in itertools.pairwise(edges)]
-        return [f"to {edges[0]}", *inner, f"above {edges[-1]}"]
+        return [f"{a} to {b}" for a, b in itertools.pairwise(self._points())]
+
+    def beyond(self) -> tuple[str, ...]:
+        """Names for what is in no bin: below and above the range, or never seen."""
+        if self.kind == CATEGORICAL:
+            return (self._unlike("(never seen)"),)
+        low, *_, high = self._points()
+        return f"below {low}", f"above {high}"
+
+    def _points(self) -> list[str]:
+        return told_apart([self.low, *self.edges, self.high])
+
+    def _unlike(self, label: str) -> str:
+        """The label of a bin, in further brackets while a category is called so."""
+        names = {*self.categories, *self.rare}
+        while label in names:
+            label = f"({label})"
+        return label
 
 
 def numeric_bins(values: NDArray[np.float64], bins: int = QUANTILE_BINS) -> ColumnBins:
@@ -82,7 +106,7 @@ def numeric_bins(values: NDArray[np.float64], bins: int = QUANTILE_BINS) -> Colu
     at = at[at < len(seen) - 1]
     edges = seen[at] / 2 + seen[at + 1] / 2
     first, last = float(seen[0]), float(seen[-1])
-    margin = RANGE_MARGIN * last - RANGE_MARGIN * first
+    margin = max(RANGE_MARGIN * last - RANGE_MARGIN * first, SAME_NUMBER * max(abs(first), abs(last)))
     return ColumnBins(
         NUMERIC, tuple(edges.tolist()), low=max(first - margin, -LARGEST), high=min(last + margin, LARGEST)
     )
@@ -106,13 +130,13 @@ def category_bins(values: Iterable[str]) -> ColumnBins:
 
 
 def category_codes(column: ColumnBins) -> dict[str | float, int]:
-    """Bin of each category, under its text and, where it is a number's text, under the number too.
+    """Place of each known category, under its text and, where it is a number's text, under the number too.
 
+    A category with a bin of its own has that bin's; the rare ones follow, one after another.
     `true`, 1 and 1.0 are one key of a dict, as they are one class in the contract.
     """
     codes: dict[str | float, int] = {}
-    last = len(column.categories)
-    for code, category in [*enumerate(column.categories), *((last, c) for c in column.rare)]:
+    for code, category in enumerate((*column.categories, *column.rare)):
         codes[category] = code
         number = _number_of(category)
         if number is not None:

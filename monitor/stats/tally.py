@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events import Partition
+from monitor.stats import names
 from monitor.stats.bins import FACTS
 
 #: fixed-point steps in one unit: of the standardised value, of its square, of a decimal logarithm and its square
@@ -22,9 +23,15 @@ SQUARE_UNIT: Final = 1 << 10
 #: standardised values beyond this are clipped in the sums, so that 2^31 events cannot overflow 64 bits
 CLIP_SD: Final = 2_048.0
 
-#: columns of `sums`
-SUM, SQUARES, OUTSIDE_COUNT, OUTSIDE_LOG, OUTSIDE_LOG_SQUARES = range(5)
-SUMS: Final = 5
+#: ... and of the standardised value outside the range, and of its square, which lie further out: to so many
+FAR_UNIT: Final = 1 << 10
+FAR_SQUARE_UNIT: Final = 1
+FAR_SD: Final = 46_340.0
+
+#: columns of `sums`: of the values inside the range; of those outside that are not 0; how many lie below the range;
+#: of those outside that lie within `FAR_SD`
+SUM, SQUARES, OUTSIDE_COUNT, OUTSIDE_LOG, OUTSIDE_LOG_SQUARES, BELOW, FAR_COUNT, FAR_SUM, FAR_SQUARES = range(9)
+SUMS: Final = 9
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -35,7 +42,8 @@ class Tally:
     """Counts and sums over some events.
 
     Shapes: `counts` (columns, bins + facts), `sums` (columns, SUMS), `lows` and `highs` (columns,), the extremes of
-    the numbers seen (+inf and -inf where none).
+    the numbers seen (+inf and -inf where none); of a category with a bin for the rare ones, of the places of the known
+    categories. `unseen` has names of never-seen values, by column.
     """
 
     counts: Ints
@@ -47,6 +55,7 @@ class Tally:
     labels: int = 0
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
+    unseen: names.Names = field(default_factory=dict)
 
     @classmethod
     def empty(cls, columns: int, bins: int) -> Tally:
@@ -72,6 +81,8 @@ class Tally:
         self.feature_events += other.feature_events
         self.labels += other.labels
         self.pairs.update(other.pairs)
+        if other.unseen:
+            names.add(self.unseen, other.unseen)
         for partition, span in other.records.items():
             self.add_records(partition, *span)
 
@@ -91,7 +102,13 @@ class Tally:
             self.labels,
             Counter(self.pairs),
             dict(self.records),
+            {column: Counter(counted) for column, counted in self.unseen.items()},
         )
+
+    @property
+    def counted(self) -> Ints:
+        """(columns, bins + facts + 1): the counts, and behind them how many of `outside` lie below the range."""
+        return np.concatenate((self.counts, self.sums[:, BELOW, None]), axis=1)
 
     @property
     def errors(self) -> int:
@@ -115,21 +132,54 @@ class Tally:
             "labels": self.labels,
             "pairs": [[label, prediction, count] for (label, prediction), count in self.pairs.items()],
             "records": [[topic, number, *span] for (topic, number), span in self.records.items()],
+            "unseen": _names_to_state(self.unseen),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Tally:
+        counts = np.array(state["counts"], np.int64)
+        lows, highs = _extremes(state, counts)
         return cls(
-            np.array(state["counts"], np.int64),
-            np.array(state["sums"], np.int64),
-            np.array(state["lows"], np.float64),
-            np.array(state["highs"], np.float64),
+            counts,
+            _widened(np.array(state["sums"], np.int64)),
+            lows,
+            highs,
             state["predictions"],
             state["feature_events"],
             state["labels"],
             Counter({(label, prediction): count for label, prediction, count in state["pairs"]}),
             {Partition(topic, number): (first, last) for topic, number, first, last in state["records"]},
+            _names_from_state(state.get("unseen", [])),
         )
+
+
+def _names_to_state(unseen: names.Names) -> list[list[Any]]:
+    return [[at, name, count] for at, counted in sorted(unseen.items()) for name, count in sorted(counted.items())]
+
+
+def _names_from_state(state: list[list[Any]]) -> names.Names:
+    unseen: names.Names = {}
+    for at, name, count in state:
+        unseen.setdefault(at, Counter())[name] = count
+    return unseen
+
+
+def _widened(sums: Ints) -> Ints:
+    """(..., SUMS) of sums that may be those of the version before, which had fewer: nothing is known of the others."""
+    missing = SUMS - sums.shape[-1]
+    return np.concatenate((sums, np.zeros((*sums.shape[:-1], missing), np.int64)), axis=-1) if missing else sums
+
+
+def _extremes(state: dict[str, Any], counts: Ints) -> tuple[Floats, Floats]:
+    """Lows and highs (..., columns) of a state with those `counts` (..., columns, slots).
+
+    The version before had none of categories: such columns are then taken to hold more than one value.
+    """
+    lows, highs = np.array(state["lows"], np.float64), np.array(state["highs"], np.float64)
+    if "unseen" not in state:
+        unknown = (lows > highs) & (counts[..., : -len(FACTS)].sum(-1) > 0)
+        lows, highs = np.where(unknown, -np.inf, lows), np.where(unknown, np.inf, highs)
+    return lows, highs
 
 
 def merged(tallies: list[Tally]) -> Tally:
@@ -156,6 +206,7 @@ def pack(tallies: list[Tally]) -> dict[str, Any]:
         "events": np.array([(t.predictions, t.feature_events, t.labels) for t in tallies], np.int64),
         "pairs": [[[label, prediction, n] for (label, prediction), n in t.pairs.items()] for t in tallies],
         "records": [[[topic, number, *span] for (topic, number), span in t.records.items()] for t in tallies],
+        "unseen": [_names_to_state(t.unseen) for t in tallies],
     }
 
 
@@ -165,8 +216,10 @@ def unpack(state: dict[str, Any]) -> list[Tally]:
         return []
     columns, slots = state["columns"], state["slots"]
     counts = np.array(state["counts"], np.int64).reshape(-1, columns, slots)
-    sums = np.array(state["sums"], np.int64).reshape(-1, columns, SUMS)
-    lows, highs = np.array(state["lows"], np.float64), np.array(state["highs"], np.float64)
+    number = state["n"]
+    sums = _widened(np.array(state["sums"], np.int64).reshape(number, columns, -1))
+    lows, highs = _extremes(state, counts)
+    unseen = state.get("unseen", [[]] * number)
     return [
         Tally(
             counts[at].copy(),
@@ -177,7 +230,10 @@ def unpack(state: dict[str, Any]) -> list[Tally]:
             feature_events=int(state["events"][at][1]),
             labels=int(state["events"][at][2]),
             pairs=Counter({(label, prediction): n for label, prediction, n in state["pairs"][at]}),
-            records={Partition(topic, number): (first, last) for topic, number, first, last in state["records"][at]},
+            records={
+                Partition(topic, partition): (first, last) for topic, partition, first, last in state["records"][at]
+            },
+            unseen=_names_from_state(unseen[at]),
         )
-        for at in range(state["n"])
+        for at in range(number)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from random import Random
 
 import numpy as np
 import pytest
@@ -16,7 +17,24 @@ from monitor.events import Partition, canonical
 from monitor.files.codec import decode, encode
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.stats.bins import FACTS
-from monitor.stats.tally import CLIP_SD, SQUARE_UNIT, SUMS, UNIT, Tally, merged, pack, unpack
+from monitor.stats.names import KEPT, Names, add, kept, shortened
+from monitor.stats.tally import (
+    BELOW,
+    CLIP_SD,
+    FAR_COUNT,
+    FAR_SD,
+    FAR_SQUARE_UNIT,
+    FAR_SQUARES,
+    FAR_SUM,
+    FAR_UNIT,
+    SQUARE_UNIT,
+    SUMS,
+    UNIT,
+    Tally,
+    merged,
+    pack,
+    unpack,
+)
 from tests import oracles
 from tests.engine import (
     CREDIT,
@@ -39,6 +57,9 @@ COLUMNS = 2
 BINS = 3
 
 
+never_seen = st.dictionaries(st.integers(0, 40).map("new{}".format), st.integers(1, 9), min_size=1, max_size=30)
+
+
 @st.composite
 def tallies(draw: st.DrawFn) -> Tally:
     tally = Tally.empty(COLUMNS, BINS)
@@ -57,6 +78,8 @@ def tallies(draw: st.DrawFn) -> Tally:
         st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 1), st.integers(0, 99), st.integers(0, 9)), max_size=3)
     ):
         tally.add_records(Partition(topic, number), first, first + length)
+    for column, counted in draw(st.dictionaries(st.integers(0, COLUMNS - 1), never_seen, max_size=COLUMNS)).items():
+        tally.unseen[column] = kept(Counter(counted))
     return tally
 
 
@@ -105,6 +128,42 @@ def test_many_tallies_come_back_from_their_pack(many: list[Tally]) -> None:
     for tally in back:
         tally.merge(tally.copy())
     assert [tally.events for tally in back] == [2 * tally.events for tally in many]
+
+
+@settings(deadline=None)
+@given(st.lists(tallies(), min_size=1, max_size=4))
+def test_tallies_of_the_version_before_are_taken(many: list[Tally]) -> None:
+    for tally in many:
+        tally.unseen.clear()
+        tally.sums[:, BELOW:] = 0  # which it did not count
+    state = pack(many)
+    del state["unseen"]
+    state["sums"] = np.stack([tally.sums[:, :BELOW] for tally in many]).reshape(len(many), -1)
+    for back, tally in zip(unpack(decode(encode(state))), many, strict=True):
+        assert (back.counts.tolist(), back.sums.tolist()) == (tally.counts.tolist(), tally.sums.tolist())
+        # what is not known to be one value is none
+        assert ((back.lows == back.highs) <= (tally.lows == tally.highs)).all()
+        assert not ((back.lows > back.highs) & (back.counts[:, :BINS].sum(1) > 0)).any()
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=40), min_size=1, max_size=5), st.randoms())
+def test_the_names_that_are_kept_have_exact_counts_in_whatever_order_they_are_merged(
+    parts: list[list[int]], random: Random
+) -> None:
+    exact = Counter(f"new{n}" for part in parts for n in part)
+    counters = [kept(Counter(f"new{n}" for n in part)) for part in parts]
+    together: Names = {}
+    add(together, {0: counters[0]})
+    for counter in counters[1:]:
+        add(together, {0: counter})
+    random.shuffle(counters)
+    shuffled: Names = {}
+    for counter in counters:
+        add(shuffled, {0: counter})
+    assert together == shuffled
+    assert len(together[0]) == min(KEPT, len(exact))
+    assert {name: exact[name] for name in together[0]} == together[0]
 
 
 # counting, against a recount in plain Python
@@ -207,6 +266,19 @@ def test_every_value_is_counted_once_as_a_recount_in_plain_python_counts_it(batc
         assert tally.pairs == pairs_of(inside)
         for at, values in numbers_of(inside).items():
             check_numbers(tally, at, REFERENCE.columns[at], values)
+        check_categories(tally, inside)
+
+
+def check_categories(tally: Tally, events: Sequence[Event]) -> None:
+    """Names of never-seen values, and whether the known ones are all the same."""
+    bins = REFERENCE.columns[EDU].bins
+    came = [one["features"]["EDU"] for one in events if one.get("features", {}).get("EDU") is not None]
+    values = [canonical(value) for value in came if isinstance(value, str | int | float | bool)]
+    known = {value for value in values if value in {*bins.categories, *bins.rare}}
+    never_seen = Counter(shortened(value) for value in values if value not in known)
+    assert tally.unseen.get(EDU, Counter()) == never_seen
+    if bins.rare and known:
+        assert (tally.lows[EDU] == tally.highs[EDU]) == (len(known) == 1)
 
 
 def recount(events: Sequence[Event]) -> list[list[int]]:
@@ -251,6 +323,13 @@ def check_numbers(tally: Tally, at: int, column: Column, values: list[float]) ->
     assert sums[:3] == [sum(round(x * UNIT) for x in z), sum(round(x * x * SQUARE_UNIT) for x in z), len(outside)]
     assert sums[3] == pytest.approx(sum(round(x * UNIT) for x in logs), abs=len(logs))
     assert sums[4] == pytest.approx(sum(round(x * x * SQUARE_UNIT) for x in logs), abs=len(logs))
+    beyond = [value for value in values if not column.bins.low <= value <= column.bins.high]
+    far = [(value - column.center) / column.scale for value in beyond]
+    far = [z for z in far if abs(z) <= FAR_SD]
+    assert sums[BELOW] == sum(value < column.bins.low for value in values)
+    assert sums[FAR_COUNT] == len(far)
+    assert sums[FAR_SUM] == sum(round(z * FAR_UNIT) for z in far)
+    assert sums[FAR_SQUARES] == sum(round(z * z * FAR_SQUARE_UNIT) for z in far)
     assert (tally.lows[at], tally.highs[at]) == (min(values, default=math.inf), max(values, default=-math.inf))
 
 

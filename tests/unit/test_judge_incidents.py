@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from monitor.events import ModelKey
 from monitor.files.codec import decode, encode
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Span, Transition
+from monitor.judge.ended import lasted
 from monitor.judge.incidents import IncidentBook, Recheck, Standing, incident_id
 from monitor.judge.keeping import transition_from_state, transition_to_state
 from tests.engine import CREDIT, EVENTS, plain
@@ -82,12 +83,81 @@ def test_a_quiet_book_says_nothing() -> None:
 def test_another_key_updates_the_incident_and_pages_no_second_time() -> None:
     book = IncidentBook(LONGEST)
     step(book, 10, finding())
-    updated = step(book, 20, finding("BILL", start=10, end=20, over=9.0))
+    updated = step(book, 20, finding("BILL", start=10, end=20, over=9.0), recheck=never)
     assert updated is not None
     assert (updated.transition, updated.number) == ("updated", 2)
     assert [one.key.subject for one in updated.findings] == ["BILL", "AGE"]  # worst first
     assert updated.summary == "credit 1: BILL moved (and 1 more)"
     assert book.pages == 1
+
+
+def test_findings_that_come_in_a_row_are_told_together_once_a_base_window() -> None:
+    book = IncidentBook(LONGEST)
+    step(book, 10, finding("AGE"))
+    for at in range(20, 150, 10):
+        assert step(book, at, finding(f"BILL{at}", start=at - 10, end=at)) is None
+    updated = step(book, 150, recheck=never)
+    assert updated is not None
+    assert (updated.transition, updated.number, len(updated.findings)) == ("updated", 2, 14)
+    assert step(book, 160, recheck=never) is None  # told once
+
+
+def test_a_severity_and_an_end_are_told_at_once() -> None:
+    book = IncidentBook(LONGEST)
+    step(book, 10, finding("AGE", TICKET))
+    assert step(book, 20, finding("BILL", TICKET, 10, 20)) is None
+    escalated = step(book, 30, finding("LIMIT", PAGE, 20, 30))
+    assert escalated is not None
+    assert (escalated.transition, len(escalated.findings)) == ("escalated", 3)
+    assert step(book, 40, recheck=never) is None  # that told of all three
+    resolved = step(book, 50, recheck=always)
+    assert resolved is not None
+    assert resolved.transition == "resolved"
+
+
+def test_the_end_says_how_long_it_lasted_and_what_it_was() -> None:
+    book, minute = IncidentBook(LONGEST), 60_000_000
+    step(book, minute, finding("euribor3m", cause="outside"), finding("score", cause="score"))
+    resolved = step(book, 35 * minute, recheck=always)
+    assert resolved is not None
+    assert resolved.summary == "credit 1: resolved after 34 min: euribor3m (outside), score"
+
+
+def test_the_last_ten_incidents_are_kept_with_their_words() -> None:
+    book = IncidentBook(LONGEST)
+    for number in range(12):
+        at = 1_000 * number
+        step(book, at + 10, finding("AGE", TICKET, start=at, end=at + 10))
+        step(book, at + 20, finding("BILL", PAGE, start=at + 10, end=at + 20))
+        step(book, at + 30, recheck=lambda key, _n, _since: 0.1 if key.subject == "BILL" else 2.0)
+        step(book, at + 40, recheck=always)
+    assert [(one.since_us, one.opened_at, one.ended_at) for one in book.ended] == [
+        (1_000 * number, 1_000 * number + 10, 1_000 * number + 40) for number in range(2, 12)
+    ]
+    assert {(one.severity, one.findings) for one in book.ended} == {(PAGE, ("AGE moved", "BILL moved"))}
+    assert len({one.id for one in book.ended}) == 10
+
+
+def test_a_state_of_the_version_before_is_taken() -> None:
+    book = IncidentBook(LONGEST)
+    step(book, 10, finding(since=4))
+    state = book.to_state()
+    del state["past"]
+    state["incident"] = state["incident"][:5]
+    again = IncidentBook(LONGEST)
+    again.restore(decode(encode(state)))
+    resolved = step(again, 50, recheck=always)
+    assert resolved is not None
+    assert resolved.summary.endswith(": AGE")
+    assert [(one.opened_at, one.findings) for one in again.ended] == [(4, ("AGE moved",))]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "less than 1 s"), (59, "59 s"), (2_040, "34 min"), (7_500, "2 h 5 min"), (7_205, "2 h"), (270_000, "3 d 3 h")],
+)
+def test_durations_are_said_in_two_units(seconds: int, words: str) -> None:
+    assert lasted(seconds * 1_000_000) == words
 
 
 def test_the_incident_follows_its_worst_finding_between_ticket_and_page() -> None:
@@ -167,7 +237,7 @@ def test_a_stuck_columns_distribution_is_no_news() -> None:
     opened = step(book, 10, finding(cause="constant"), finding(cause="distribution"))
     assert opened is not None
     assert [one.key.cause for one in opened.findings] == ["constant"]
-    assert step(book, 20, finding("BILL", start=10, end=20)) is not None
+    assert step(book, 20, finding("BILL", start=10, end=20), recheck=never) is not None
 
 
 def test_of_one_key_the_worst_window_speaks_and_the_shortest_says_since_when() -> None:
@@ -193,7 +263,8 @@ def test_giving_up_resolves_with_the_reason_and_a_quiet_book_has_nothing_to_say(
     step(book, 10, finding())
     last = book.give_up(standing(20), "settings changed")
     assert last is not None
-    assert (last.transition, last.number, last.summary) == ("resolved", 2, "credit 1: resolved: settings changed")
+    assert (last.transition, last.number) == ("resolved", 2)
+    assert last.summary == "credit 1: resolved (settings changed) after less than 1 s: AGE"
     assert (book.open, book.incident) == ({}, None)
 
 

@@ -1,0 +1,77 @@
+"""Incidents that are over: what they were, from when to when, in the words that were said while they lasted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from monitor.findings import FindingKey
+
+#: ended incidents that are kept of a model version
+KEPT: Final = 10
+#: findings of one incident that are remembered in words, the first ones it had
+MAX_SAID: Final = 20
+#: findings that the sentence about an end names
+MAX_NAMED: Final = 5
+
+_UNITS_US: Final = ((86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "min"), (1_000_000, "s"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An incident that is over. `severity` is the worst it had; times are microseconds of event time.
+
+    `since_us` is when the change began, `opened_at` when it was told, `ended_at` when it was over; `summary` is what
+    was said at the end, `findings` the newest headline of each of its findings.
+    """
+
+    id: str
+    severity: str
+    since_us: int
+    opened_at: int
+    ended_at: int
+    summary: str
+    findings: tuple[str, ...]
+
+    def to_state(self) -> list[Any]:
+        return [
+            self.id,
+            self.severity,
+            self.since_us,
+            self.opened_at,
+            self.ended_at,
+            self.summary,
+            list(self.findings),
+        ]
+
+    @classmethod
+    def from_state(cls, state: list[Any]) -> Ended:
+        *plain, findings = state
+        return cls(*plain, tuple(findings))
+
+
+def lasted(microseconds: int) -> str:
+    """A duration as people say it: `34 min`, `2 h 5 min`, `3 d 4 h`; the two largest units that are not 0."""
+    left = max(microseconds, 0)
+    parts: list[str] = []
+    for size, name in _UNITS_US:
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count} {name}" if count else "")
+        if len(parts) == 2:
+            break
+    return " ".join(part for part in parts if part) or "less than 1 s"
+
+
+def named(key: FindingKey) -> str:
+    """A finding in two words: `euribor3m (outside)`, or `score` where subject and cause are one."""
+    return key.subject if key.cause in {key.subject, "distribution"} else f"{key.subject} ({key.cause})"
+
+
+def end_summary(model: str, opened_at: int, ended_at: int, keys: list[FindingKey], reason: str) -> str:
+    """`bank-yes 3: resolved after 34 min: euribor3m (outside), score`; `reason` where no finding ended it."""
+    names = list(dict.fromkeys(named(key) for key in keys))
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    what = ", ".join(names[:MAX_NAMED]) + more
+    why = f" ({reason})" if reason else ""
+    return f"{model}: resolved{why} after {lasted(ended_at - opened_at)}" + (f": {what}" if what else "")

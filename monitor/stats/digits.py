@@ -1,0 +1,64 @@
+"""Numbers in words: as many digits as tell them apart, and no more than a person reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+#: beyond so many significant digits a number is written out in full
+MOST_DIGITS: Final = 15
+#: magnitudes that are written without an exponent
+PLAIN: Final = (1e-5, 1e15)
+
+
+def told_apart(values: Sequence[float], digits: int = 6) -> list[str]:
+    """Each number in words: different numbers differ in words too, equal ones do not.
+
+    At least `digits` significant digits, and more where neighbours lie closer together than that; zeros at the end are
+    left out, whole numbers are written whole.
+    """
+    distinct = sorted({value + 0.0 for value in values if math.isfinite(value)})
+    needed = [max(digits, _needed(distinct, at)) for at in range(len(distinct))]
+    words = [_written(value, precision) for value, precision in zip(distinct, needed, strict=True)]
+    if len(set(words)) < len(words):
+        words = [repr(value) for value in distinct]
+    by_value = dict(zip(distinct, words, strict=True))
+    return [by_value.get(value + 0.0, str(value)) for value in values]
+
+
+def number(value: float, digits: int = 4) -> str:
+    """One number in words."""
+    return told_apart([value], digits)[0]
+
+
+def percent(share: float) -> str:
+    """A share as `4.8 %`: never rounded to nothing or to everything."""
+    return told_apart([100 * share, 100.0, 0.0], 3)[0] + " %"
+
+
+def before_and_after(before: float, after: float, digits: int = 4) -> str:
+    """`35.5 -> 38.2`."""
+    return " -> ".join(told_apart([before, after], digits))
+
+
+def _needed(distinct: Sequence[float], at: int) -> int:
+    """Significant digits whose last place is no larger than the gap to the nearest neighbour."""
+    value = distinct[at]
+    neighbours = [*distinct[max(at - 1, 0) : at], *distinct[at + 1 : at + 2]]
+    gap = min((abs(value - other) for other in neighbours), default=0.0)
+    if value == 0 or gap == 0 or not math.isfinite(gap):
+        return 0
+    return math.floor(math.log10(abs(value))) - math.floor(math.log10(gap)) + 1
+
+
+def _written(value: float, digits: int) -> str:
+    if digits > MOST_DIGITS:
+        return repr(value)
+    if value != 0 and not PLAIN[0] <= abs(value) < PLAIN[1]:
+        return f"{value:.{digits}g}"
+    if value.is_integer():
+        return str(int(value))
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,63 @@
+"""Numbers in words: different numbers never read the same."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.stats.digits import before_and_after, number, percent, told_apart
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+near = st.tuples(finite, st.integers(1, 5)).map(lambda pair: _next(*pair))
+
+
+def _next(value: float, steps: int) -> float:
+    for _ in range(steps):
+        value = math.nextafter(value, math.inf if value < 0 else -math.inf)
+    return value
+
+
+@given(st.lists(finite | near, max_size=12), st.integers(1, 17))
+def test_different_numbers_have_different_words_and_equal_ones_the_same(values: list[float], digits: int) -> None:
+    words = told_apart(values, digits)
+    for value, word in zip(values, words, strict=True):
+        for other, its_word in zip(values, words, strict=True):
+            assert (word == its_word) == (value == other)
+
+
+@given(finite, st.integers(1, 15))
+def test_a_number_reads_as_itself_to_its_digits(value: float, digits: int) -> None:
+    assert float(number(value, digits)) == pytest.approx(value, rel=10.0 ** (1 - digits), abs=5e-324)
+
+
+@given(finite, st.integers(1, 5))
+def test_neighbouring_floats_are_told_apart(value: float, steps: int) -> None:
+    other = _next(value, steps)
+    assert (before_and_after(value, other).split(" -> ")[0] == before_and_after(value, other).split(" -> ")[1]) == (
+        value == other
+    )
+
+
+@given(st.floats(0, 1))
+def test_a_share_is_never_rounded_to_nothing_or_to_everything(share: float) -> None:
+    assert (percent(share) == "0 %") == (share * 100 == 0)
+    assert (percent(share) == "100 %") == (share * 100 == 100)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([52.370004, 52.370012], ["52.370004", "52.370012"]),
+        ([35.5, 38.2], ["35.5", "38.2"]),
+        ([1_790_000_000_000.0, 1_790_000_100_000.0], ["1790000000000", "1790000100000"]),
+        ([0.3, 0.30000000000000004], ["0.3", "0.30000000000000004"]),
+        ([1e300, 0.0, -2.5e-9], ["1e+300", "0", "-2.5e-09"]),
+        ([40.123456789], ["40.12"]),
+        ([123456.7], ["123457"]),
+    ],
+)
+def test_words_are_short_where_that_is_enough(values: list[float], words: list[str]) -> None:
+    assert told_apart(values, 4) == words
