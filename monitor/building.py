@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -86,6 +86,14 @@ class Closeable(Source, Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Placed(Protocol):
+    """A source that can say where a record stands."""
+
+    def place(self, partition: Partition, offset: int, /) -> str:
+        """`file:line`, or `topic-partition@offset`."""
+
+
 def build_reference(
     settings: Settings,
     key: ModelKey,
@@ -106,8 +114,8 @@ def build_reference(
     if at is None:
         known = ", ".join(repr(one.name) for one in settings.models)
         raise UsageError(f"--model: {key.model!r} is not in the settings; they name {known}")
-    model, place = settings.models[at], place_text
-    source = open_source()
+    model, source = settings.models[at], open_source()
+    place = source.place if isinstance(source, Placed) else place_text
     try:
         by_time = stretch.rows is not None and isinstance(source, TopicStretch)  # a topic's polls have no order
         found = _survey(settings, key, InOrder(source) if by_time else source, stretch)

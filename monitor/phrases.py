@@ -23,7 +23,8 @@ def percent(share: float) -> str:
         return "less than 0.1 %"
     if 99.95 < hundredths < 100:
         return "more than 99.9 %"
-    return f"{hundredths:.1f} %" if 0 < hundredths < 9.95 or 99 < hundredths < 100 else f"{hundredths:.0f} %"
+    digits = 1 if 0 < hundredths < 9.95 or 99 < hundredths < 100 else 0
+    return f"{hundredths:.{digits}f}".removesuffix(".0") + " %"
 
 
 def quoted(value: object, longest: int = 40) -> str:

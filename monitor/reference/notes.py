@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from monitor.phrases import many, percent, quoted
-from monitor.reference.plan import PlaceText, Plan, is_code
+from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
 from monitor.reference.survey import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample, Survey
-from monitor.stats.bins import CATEGORICAL, NUMERIC
+from monitor.stats.bins import CATEGORICAL, NUMERIC, UNSEEN
 
 #: names in one line, and classes with their shares
 MAX_NAMED: Final = 10
@@ -19,7 +19,7 @@ MAX_NAMED: Final = 10
 MIN_LATE_VALUES: Final = 40
 LATE_SHARE: Final = 1 / 8
 #: an expected share of new values below this is not worth a line: no such change is ever told
-MIN_RENEWED: Final = 0.01
+MIN_UNSEEN: Final = 0.01
 
 _NO_VALUE: Final = frozenset(("na", "n/a", "nan", "null", "none", "nil", "-", "?", "#n/a", ""))
 _GROUPED: Final = re.compile(r"[+-]?\d{1,3}([ ,.']\d{3})+([.,]\d+)?", re.ASCII)
@@ -51,6 +51,19 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
     for column in reference.columns:
         if reason := reference.unwatched_reason(column):
             yield f"{column.name}: its distribution is not watched: {reason}"
+        yield from _unseen(reference, column)
+
+
+def _unseen(reference: Reference, column: Column) -> Iterator[str]:
+    """What the reference itself expects of values never seen."""
+    at = next(at for at, one in enumerate(reference.columns) if one is column)
+    unseen = int(reference.counts[at, reference.width + UNSEEN])
+    share = unseen / max(int(reference.counts[at, : column.bins.bins].sum()) + unseen, 1)
+    if share >= RENEWED_SHARE:
+        yield f"{column.name}: {percent(share)} of events bring a new value: unseen is not watched; kind: ignore"
+    elif share >= MIN_UNSEEN:
+        new = f"{percent(share)} of events are expected to bring a new value"
+        yield f"{column.name}: {new}; unseen is judged against that"
 
 
 def positive_note(reference: Reference, setting: str) -> str:
@@ -97,8 +110,6 @@ def column_notes(survey: Survey, plan: Plan, place: PlaceText, *, table: bool) -
             yield from (f"{name}: {note}" for note in _forms(sample, kinds[name], place, table=table))
         if note := _late(survey.events, sample, place):
             yield f"{name}: {note}"
-        if (new := plan.renewed.get(name, 0.0)) >= MIN_RENEWED:
-            yield f"{name}: {percent(new)} of events are expected to bring a new value; unseen is judged against that"
     numbers = [name for name, kind in kinds.items() if kind == NUMERIC and not survey.features[name].forms[TEXT]]
     if table and numbers:
         yield (
