@@ -148,29 +148,37 @@ def _part(count: int, of: int) -> str:
 
 def lost_lines(losses: Iterable[Loss], key: ModelKey, events: int, place: PlaceText, settings_name: str) -> list[str]:
     """Late and repeated events of the model version, in words; `settings_name` is where its settings stand."""
-    lines = []
-    for loss in losses:
-        where, part = place(*loss.first), f"{loss.count:,} of {many(events, 'event')}"
-        if loss.outcome == DUPLICATE:
-            lines.append(
-                f"{key}: {part} repeat an id (duplicate); first at {where}: `id` has to be unique for each prediction; "
-                "leave it out if there is none"
-            )
-        elif loss.outcome == LATE:
-            lines.append(f"{key}: {part} are late, {_late(loss, events, where, place, settings_name)}")
-    return lines
+    return [
+        f"{key}: {loss.count:,} of {many(events, 'event')} {words(loss, events, place(*loss.first), settings_name)}"
+        for loss in losses
+        if (words := _LOST.get(loss.outcome)) is not None
+    ]
 
 
-def _late(loss: Loss, events: int, where: str, place: PlaceText, settings_name: str) -> str:
-    behind = _rounded_up(loss.behind_us)
+def _repeats(loss: Loss, _events: int, where: str, _settings_name: str) -> str:
+    verb = "repeats" if loss.count == 1 else "repeat"
+    return (
+        f"{verb} an id (duplicate); first at {where}: `id` has to be unique for each prediction; leave it out if there "
+        "is none"
+    )
+
+
+def _late(loss: Loss, events: int, where: str, settings_name: str) -> str:
+    late = "is late" if loss.count == 1 else "are late"
     is_file = where != str(loss.first)
     if is_file and 2 * loss.count > events:
         return (
-            f"as they are older than one before them (first at {where}): {loss.topic} is not in time order; sort it by "
-            "ts, or add --sort"
+            f"{late}: older than one before (first at {where}); {loss.topic} is not in time order: sort it by ts, or "
+            "add --sort"
         )
-    remedy = f"{settings_name}.allowed_lateness: {format_duration(behind)} would take them"
-    return f"up to {duration_words(loss.behind_us)} behind (first at {where}); {remedy}{', or --sort' * is_file}"
+    remedy = "is a producer's clock wrong?"
+    if loss.behind_us <= DAY_US:
+        allowed = f"{settings_name}.allowed_lateness: {format_duration(_rounded_up(loss.behind_us))}"
+        remedy = f"{allowed} would take them" + (", or --sort" if is_file else "")
+    return f"{late}, up to {duration_words(loss.behind_us)} behind (first at {where}); {remedy}"
+
+
+_LOST: Final = {LATE: _late, DUPLICATE: _repeats}
 
 
 def _rounded_up(us: int) -> int:

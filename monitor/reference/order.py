@@ -29,7 +29,9 @@ EIGHTHS: Final = 8
 NEAR_US: Final = 31 * DAY_US
 #: microseconds in a second, millisecond, microsecond, nanosecond
 UNITS: Final = {"s": 1e6, "ms": 1e3, "µs": 1.0, "ns": 1e-3}
-_DATE: Final = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ].*)?", re.ASCII)
+_DATE: Final = re.compile(
+    r"(?:(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})|(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}))([T ].*)?", re.ASCII
+)
 
 
 def direction(values: Floats) -> int:
@@ -48,11 +50,11 @@ def direction(values: Floats) -> int:
     return int(np.sign(tau)) if (second > limit).mean() >= BEYOND else 0
 
 
-def _tau(values: Floats) -> float:
-    """Kendall's rank correlation of the medians of `BLOCKS` blocks with their order."""
+def _tau(values: Floats, *, ties: bool = True) -> float:
+    """Kendall's rank correlation of the medians of `BLOCKS` blocks with their order; without `ties` of unequal ones."""
     medians = np.array([np.median(block) for block in np.array_split(values, BLOCKS)])
-    signs = np.sign(medians[None, :] - medians[:, None])
-    return float(signs[np.triu_indices(BLOCKS, 1)].sum() / (BLOCKS * (BLOCKS - 1) / 2))
+    signs = np.sign(medians[None, :] - medians[:, None])[np.triu_indices(BLOCKS, 1)]
+    return float(signs.sum() / max(len(signs) if ties else np.count_nonzero(signs), 1))
 
 
 def time_read_as(values: Floats, times: NDArray[np.int64]) -> str:
@@ -91,6 +93,32 @@ def are_dates(texts: Sequence[str]) -> bool:
 
 def _is_date(text: str) -> bool:
     return len(text) <= 40 and _DATE.fullmatch(text) is not None
+
+
+def dates_move_on(texts: Sequence[str]) -> bool:
+    """True where dates, in the order of time, only rise or fall, and most of the second half's were not there yet."""
+    before = set(texts[: len(texts) // 2])
+    new = sum(text not in before for text in texts[len(texts) // 2 :])
+    if len(texts) < MIN_VALUES or 2 * new < len(texts) * BEYOND:
+        return False
+    ranks = (np.unique(keys, return_inverse=True)[1].astype(np.float64) for keys in _sortable(texts))
+    return any(abs(_tau(rank, ties=False)) >= LEAST_TAU for rank in ranks)
+
+
+def _sortable(texts: Sequence[str]) -> list[list[str]]:
+    """Dates as texts that sort; day and month may stand in either order."""
+    found: tuple[list[str], list[str]] = [], []
+    for text in texts:
+        match = _DATE.fullmatch(text)
+        year, *parts, rest = ("", "", "", text) if match is None else _parts(match)
+        for keys, (first, second) in zip(found, (parts, parts[::-1]), strict=True):
+            keys.append(f"{year}{first:>2}{second:>2}{rest}")
+    return list(found)
+
+
+def _parts(match: re.Match[str]) -> tuple[str, str, str, str]:
+    year, month, day, first, second, last, rest = match.groups("")
+    return (year, month, day, rest) if year else (last, second, first, rest)
 
 
 def are_events_dates(texts: Sequence[str], times: Sequence[int]) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from monitor.events import Partition, canonical
 from monitor.phrases import percent, quoted
 from monitor.reference.order import MIN_VALUES as MIN_VALUES_IN_ORDER
-from monitor.reference.order import are_dates, are_events_dates, direction, renewed, time_read_as
+from monitor.reference.order import are_dates, are_events_dates, dates_move_on, direction, renewed, time_read_as
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column
 from monitor.reference.survey import LIST, NULL, NUMBERS, OBJECT, TEXT, Sample, Survey, Value
 from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins, category_bins, numeric_bins
@@ -158,8 +158,10 @@ def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kin
         dates = are_dates(texts)
         if dates and are_events_dates(texts, times):
             return _Planned(ignored=f"its values are the event's own date: left out; {watch}")
+        if dates and (new >= RENEWED_SHARE or dates_move_on(texts)):
+            return _Planned(ignored=f"its values are dates that come once: left out; {watch}")
         if new >= RENEWED_SHARE:
-            what = "dates that come once" if dates else "never seen before: an identifier or free text"
+            what = "never seen before: an identifier or free text"
             return _Planned(ignored=f"{percent(new)} of its values are {what}: left out; {watch}")
     column = _category_column(name, FEATURE, texts)
     return _Planned(column, renewed=renewed(texts, frozenset(column.bins.rare)))
