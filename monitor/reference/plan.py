@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -88,7 +90,7 @@ def _plan_feature(name: str, sample: Sample, kind: str | None, place: PlaceText)
     if kind == IGNORE:
         return _Planned(ignored="the settings say so")
     values, times = sample.in_time_order()
-    at = [i for i, v in enumerate(values) if v is not None and not (isinstance(v, float) and not np.isfinite(v))]
+    at = [i for i, v in enumerate(values) if v is not None and (type(v) is not float or math.isfinite(v))]
     present = [values[i] for i in at]
     inferred = kind or _inferred_kind(present)
     usable = [v for v in present if inferred == CATEGORICAL or not isinstance(v, str)]
@@ -127,10 +129,11 @@ def _plural(form: str) -> str:
 
 def _inferred_kind(present: Sequence[Value]) -> str:
     """Numeric where more than half are numbers; digits with leading zeros beside numbers are codes."""
-    numbers = sum(isinstance(v, (int, float)) and not isinstance(v, bool) for v in present)
-    codes = sum(isinstance(v, str) and is_code(v) for v in present)
-    texts = sum(isinstance(v, str) for v in present)
-    return NUMERIC if 2 * numbers > len(present) and not (codes and codes == texts) else CATEGORICAL
+    types = Counter(map(type, present))
+    if 2 * (types[int] + types[float]) <= len(present):
+        return CATEGORICAL
+    texts = [v for v in present if isinstance(v, str)] if types[str] else []
+    return CATEGORICAL if texts and all(map(is_code, texts)) else NUMERIC
 
 
 def is_code(text: str) -> bool:
@@ -170,7 +173,10 @@ def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kin
 def _finite(values: Sequence[Value]) -> NDArray[np.float64]:
     """The finite numbers among values; a boolean is none."""
     numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-    array = np.array([_float(v) for v in numbers], np.float64)
+    try:
+        array = np.array(numbers, np.float64)
+    except OverflowError:
+        array = np.array([_float(v) for v in numbers], np.float64)
     return array[np.isfinite(array)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,7 +66,9 @@ class Sample:
         self.seen += 1
 
     def in_time_order(self) -> tuple[list[Value], list[int]]:
-        """Values and times, sorted by time; equal times keep their order."""
+        """Values and times (not to be changed), sorted by time; equal times keep their order."""
+        if all(map(operator.le, self.times, self.times[1:])):
+            return self.values, self.times
         order = sorted(range(len(self.times)), key=self.times.__getitem__)
         return [self.values[at] for at in order], [self.times[at] for at in order]
 
@@ -105,21 +108,29 @@ class Survey:
         if not isinstance(features, dict) or not features:
             return
         self.with_features += 1
+        events, samples = self.events, self.features
         for name, value in features.items():
-            sample = self.features.get(name)
+            sample = samples.get(name)
             if sample is None:
-                sample = self.features[name] = Sample()
-            form = form_of(value)
-            sample.forms[form] += 1
-            if form not in sample.firsts:
+                sample = samples[name] = Sample()
+            form = _FORMS.get(type(value)) or form_of(value)
+            if form in sample.firsts:
+                sample.forms[form] += 1
+            else:
+                sample.forms[form] = 1
                 sample.firsts[form] = First(partition, offset, value)
+                if not sample.first and form != NULL:
+                    sample.first = events
             if form != NULL:
-                sample.first, sample.last = sample.first or self.events, self.events
+                sample.last = events
 
     def add(self, features: Mapping[str, object] | None, score: float | None, prediction: Value) -> None:
+        samples, ts = self.features, self._ts
         for name, value in (features or {}).items():
-            sample = self.features.setdefault(name, Sample())
-            sample.add(value if isinstance(value, (str, float, int, bool)) else None, self._ts)
+            sample = samples.get(name)
+            if sample is None:
+                sample = samples[name] = Sample()
+            sample.add(value if isinstance(value, (str, float, int)) else None, ts)
         if score is not None:
             self.scores.add(score)
         if prediction is not None:
