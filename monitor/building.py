@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from monitor.clock import Clock, rfc3339
+from monitor.clock import Clock
 from monitor.count.exchange import Pane
+from monitor.count.losses import Loss
 from monitor.decode.columns import Limits
 from monitor.decode.lenient import parse
 from monitor.decode.native import NativeDecoder
@@ -21,13 +21,27 @@ from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
 from monitor.in_order import InOrder
 from monitor.judge.ladder import BaseWindow
+from monitor.left_out import (
+    Others,
+    PlaceText,
+    Times,
+    far_line,
+    is_table,
+    lost_lines,
+    nothing_found,
+    place_text,
+    rejected_lines,
+)
 from monitor.phrases import many
 from monitor.pipeline import Pipeline, ToNowhere
 from monitor.records import RecordBatch, Source
 from monitor.reference.build import BaseWindow as CountedWindow
-from monitor.reference.build import Survey, assemble, plan_columns
+from monitor.reference.build import assemble
 from monitor.reference.catalog import Catalog
+from monitor.reference.notes import column_notes, reference_notes
+from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Column, Reference
+from monitor.reference.survey import Survey
 from monitor.settings import Input, Settings
 from monitor.sources import TopicStretch
 from monitor.stats.bins import FACTS, width_of
@@ -56,17 +70,28 @@ class _FirstPass:
     survey: Survey = field(default_factory=Survey)
     predictions: int = 0
     events: int = 0
-    rejected: int = 0
-    others: set[ModelKey] = field(default_factory=set)
-    first_us: int | None = None
-    last_us: int | None = None
+    others: Others = field(default_factory=Others)
+    times: Times = field(default_factory=Times)
     ends: dict[Partition, int] = field(default_factory=dict)
+
+    @property
+    def read(self) -> int:
+        """Events of the model version, and those that were rejected: whose they were is not known."""
+        return self.events + self.others.rejected
 
 
 class Closeable(Source, Protocol):
     """A source that is opened for each pass."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A source that can say where a record stands."""
+
+    def place(self, partition: Partition, offset: int, /) -> str:
+        """`file:line`, or `topic-partition@offset`."""
 
 
 def build_reference(
@@ -76,81 +101,107 @@ def build_reference(
     clock: Clock,
     stretch: Stretch,
     tell: Callable[[str], object] = lambda _: None,
+    *,
+    accept_partial: bool = False,
 ) -> Reference:
-    """The reference of one model version; `tell` gets what a person should know of events that are not in it.
+    """The reference of one model version; `tell` gets what a person should know of it and of events not in it.
 
     Raises:
-        UsageError: the model is not in the settings, or there are no (or too few) such events.
+        UsageError: the model is not in the settings, there are no (or too few) such events, more than half of them were
+            lost (unless `accept_partial`), or the settings contradict them.
     """
-    model = settings.model(key.model)
-    if model is None:
+    at = next((at for at, one in enumerate(settings.models) if one.name == key.model), None)
+    if at is None:
         known = ", ".join(repr(one.name) for one in settings.models)
         raise UsageError(f"--model: {key.model!r} is not in the settings; they name {known}")
-    source = open_source()
+    model, source = settings.models[at], open_source()
+    place = source.place if isinstance(source, Placed) else place_text
     try:
         by_time = stretch.rows is not None and isinstance(source, TopicStretch)  # a topic's polls have no order
         found = _survey(settings, key, InOrder(source) if by_time else source, stretch)
     finally:
         source.close()
-    _require_events(found, key, stretch)
+    _require_events(found, key, stretch, place, accept_partial=accept_partial)
     kinds = {name: feature.kind for name, feature in model.features.items() if feature.kind is not None}
-    columns, ignored, task = plan_columns(found.survey, kinds, model.task)
-    if not columns:
-        raise UsageError(f"{key}: none of its events has a feature, score or prediction to compare")
-    positive = canonical(model.positive)
+    plan = plan_columns(found.survey, kinds, model.task, place)
+    if plan.faults:
+        raise UsageError(f"models[{at}].{fault}" for fault in plan.faults)
+    if not plan.columns:
+        raise UsageError(_no_columns(key, plan, found))
     source = open_source()
     try:
-        collector = _count(settings, key, columns, UpTo(source, found.ends, {}), clock, stretch, task, positive)
+        collector = _count(
+            settings, key, plan, UpTo(source, found.ends, {}), clock, stretch, canonical(model.positive), found.times
+        )
     finally:
         source.close()
+    losses = _losses(found, collector, key, place, f"models[{at}]", accept_partial=accept_partial)
     left = collector.base.open
     rest = None if left is None else CountedWindow(left.start_us, left.end_us, left.tally)
     if not collector.windows and rest is None:
-        raise UsageError(f"{key}: no event was accepted (late, duplicate or outside the panes of --from and --to)")
-    counted = sum(window.tally.events for window in collector.windows) + (rest.tally.events if rest else 0)
-    if found.rejected or counted < found.events:
-        tell(
-            f"not in the reference: {found.rejected:,} rejected events, and {found.events - counted:,} late, duplicate "
-            "or at the edge of --from and --to"
-        )
-    return assemble(key, columns, collector.windows, rest, task=task, positive=positive, ignored=ignored)
+        raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
+    reference = assemble(
+        key, plan, collector.windows, rest, positive=canonical(model.positive),
+        score_classes=list(found.survey.score_names), unread=found.survey.unread,
+    )  # fmt: skip
+    for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
+        tell(note)
+    return reference
 
 
-def _require_events(found: _FirstPass, key: ModelKey, stretch: Stretch) -> None:
+def _column_notes(found: _FirstPass, plan: Plan, place: PlaceText) -> Iterator[str]:
+    return column_notes(found.survey, plan, place, table=any(map(is_table, found.ends)))
+
+
+def _no_columns(key: ModelKey, plan: Plan, found: _FirstPass) -> list[str]:
+    unread = ", ".join(f"{name} ({count:,})" for name, count in found.survey.unread.most_common(10))
+    fields = f"; fields that nobody reads: {unread}" if unread else ""
+    lines = [f"{key}: none of its {found.events:,} events has a feature, score or prediction to compare{fields}"]
+    return [*lines, *(f"ignored: {name}: {why}" for name, why in sorted(plan.ignored.items()))]
+
+
+def _require_events(
+    found: _FirstPass, key: ModelKey, stretch: Stretch, place: PlaceText, *, accept_partial: bool
+) -> None:
     if found.events == 0:
-        raise UsageError(_nothing_found(found, key))
+        raise UsageError(nothing_found(found.others, found.times, key, place))
+    lines = list(rejected_lines(found.others.losses, key, found.read, place))
+    if 2 * found.others.rejected > found.read and not accept_partial:
+        raise UsageError([*lines, "more than half of the events were lost; --accept-partial takes the others"])
     if stretch.rows is not None and found.predictions < stretch.rows:
-        raise UsageError(
+        fault = (
             f"--rows: the source holds {found.predictions:,} predictions of {key}, not {stretch.rows:,} (and "
             f"{found.events - found.predictions:,} events without a prediction or score, which do not count); "
             "write a smaller number, give more, or take a range of time by --from and --to"
         )
+        raise UsageError([fault, *lines])
 
 
-def _nothing_found(found: _FirstPass, key: ModelKey) -> str:
-    """What the source does hold, where it has nothing of what was asked for."""
-    if found.first_us is not None and found.last_us is not None:
-        return (
-            f"{key}: its events in the source are from {rfc3339(found.first_us)} to {rfc3339(found.last_us)}, none "
-            "between --from and --to"
-        )
-    others = ", ".join(str(other) for other in sorted(found.others)[:10]) or "no model version at all"
-    hint = (
-        "; is `model` missing? A .csv column needs --map column=model, or set inputs[].model" if found.rejected else ""
-    )
-    return (
-        f"{key}: the source holds none of its events; it holds {others}, and {many(found.rejected, 'rejected event')}"
-        f"{_choice(found, key)}{hint}"
-    )
+def _losses(
+    found: _FirstPass,
+    collector: _Collector,
+    key: ModelKey,
+    place: PlaceText,
+    settings_name: str,
+    *,
+    accept_partial: bool,
+) -> list[str]:
+    """A line for each kind of loss.
 
-
-def _choice(found: _FirstPass, key: ModelKey) -> str:
-    """The same model's versions that the source holds, as they are asked for."""
-    versions = sorted(other.version for other in found.others if other.model == key.model)
-    if not versions:
-        return ""
-    first = f"--version {shlex.quote(versions[0])}"
-    return f"; choose it with {first}" if len(versions) == 1 else f"; choose one with --version, for example {first}"
+    Raises:
+        UsageError: more than half was lost.
+    """
+    losses = [loss for loss in collector.losses if loss.key == key]
+    lines = list(rejected_lines(found.others.losses, key, found.read, place))
+    lines += lost_lines(losses, key, found.events, place, settings_name)
+    lost = found.others.rejected + sum(loss.count for loss in losses)
+    if 2 * lost > found.read and not accept_partial:
+        raise UsageError([*lines, "more than half of the events were lost; --accept-partial takes the others"])
+    if far := far_line(collector.far, found.times, place):
+        lines.append(far)
+    if edge := found.events - collector.counted - collector.far - sum(loss.count for loss in losses):
+        lines.append(f"{many(edge, 'event')} in panes that --from or --to cuts: not in the reference")
+    return lines
 
 
 def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch) -> _FirstPass:
@@ -166,10 +217,10 @@ def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch)
                     done = True
                     break
                 ts = _time(event, batch, index)
-                found.first_us = ts if found.first_us is None else min(found.first_us, ts)
-                found.last_us = ts if found.last_us is None else max(found.last_us, ts)
+                found.times.add(ts, batch.partition, batch.offsets[index])
                 if stretch.holds(ts):
                     found.ends[batch.partition] = batch.offsets[index] + 1
+                    found.survey.look(event, ts, batch.partition, batch.offsets[index])
                     _add(found, event, positive)
         done = done or ended
     return found
@@ -188,8 +239,7 @@ class _Reader:
         """(index in the batch, event) of every prediction or features event that is not rejected."""
         entry = self._entry(batch.partition.topic)
         decoded = self._decoder(batch.partition.topic, entry).decode(batch)
-        found.others |= set(decoded.keys)
-        found.rejected += sum(one.count for one in decoded.rejected)
+        found.others.add(batch.partition, decoded)
         rejected = {one.index: one.indices for one in decoded.rejected}
         for index, value in enumerate(batch.values):
             if value is None or rejected.get(index) == ():
@@ -239,17 +289,27 @@ def _add(found: _FirstPass, event: dict[str, Any], positive: str) -> None:
 class _Collector:
     """Stage 2 of the second pass: base windows instead of judges."""
 
-    def __init__(self, stretch: Stretch) -> None:
+    def __init__(self, stretch: Stretch, times: Times) -> None:
         self.unsent: deque[Transition] = deque()
         self.base = BaseWindow()
         self.windows: list[CountedWindow] = []
+        #: events counted, and events of a wrong clock
+        self.counted = 0
+        self.far = 0
+        self.losses: list[Loss] = []
         self._stretch = stretch
+        self._usual = times.usual()
 
     def judge(self, pane: Pane) -> None:
-        """Panes that lie wholly inside the stretch count."""
+        """Panes that lie wholly inside the stretch count, but for those far from all others."""
         inside = self._stretch.holds(pane.start_us) and self._stretch.holds(pane.end_us - 1)
         if not inside:
             return
+        low, high = self._usual
+        if not low <= pane.start_us <= high:
+            self.far += pane.tally.events
+            return
+        self.counted += pane.tally.events
         block = self.base.add(pane)
         if block is not None:
             self.windows.append(CountedWindow(block.start_us, block.end_us, block.tally))
@@ -267,20 +327,21 @@ class _Collector:
 def _count(
     settings: Settings,
     key: ModelKey,
-    columns: list[Column],
+    plan: Plan,
     source: Source,
     clock: Clock,
     stretch: Stretch,
-    task: str,
     positive: str,
+    times: Times,
 ) -> _Collector:
-    catalog = Catalog(settings, {key.model: {key.version: blank_reference(key, columns, task, positive)}})
-    collector = _Collector(stretch)
+    catalog = Catalog(settings, {key.model: {key.version: blank_reference(key, plan.columns, plan.task, positive)}})
+    collector = _Collector(stretch, times)
     pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(lambda _: None), stage2=collector, live=False)
     ended = False
     while not ended:
         ended = source.ended()
         pipeline.turn()
+    collector.losses = pipeline.losses.all()
     return collector
 
 

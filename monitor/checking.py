@@ -15,6 +15,7 @@ from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterFacts, create_command, create_topics, describe_cluster
 from monitor.phrases import many
 from monitor.reference.catalog import Catalog, ReferenceFault
+from monitor.reference.notes import reference_notes
 from monitor.settings import Settings
 
 OK, BAD, NOTE, MADE = "ok", "BAD", "note", "made"
@@ -41,6 +42,7 @@ def check_offline(settings: Settings, catalog: Catalog, faults: Sequence[Referen
     `catalog` has the references that are sound.
     """
     yield Line(OK, "settings", f"{many(len(settings.models), 'model')}, {many(len(settings.inputs), 'input')}")
+    names = {model.name: f"models[{at}]" for at, model in enumerate(settings.models)}
     for key, reference in catalog.references():
         learned = [level for level in reference.levels if level.learned]
         reach = (
@@ -51,6 +53,8 @@ def check_offline(settings: Settings, catalog: Catalog, faults: Sequence[Referen
             f"reference {key.model} {key.version}",
             f"{many(reference.events, 'event')}; {reach}",
         )
+        for note in reference_notes(reference, names[key.model]):
+            yield Line(NOTE, f"reference {key.model} {key.version}", note)
     for fault in faults:
         yield Line(BAD, f"reference {fault.key.model} {fault.key.version}".rstrip(), fault.text, usage=True)
     if settings.state.store == "directory":

@@ -1,7 +1,8 @@
-"""Counts and chances in words."""
+"""Counts, shares, chances and values in words."""
 
 from __future__ import annotations
 
+import json
 import math
 
 
@@ -13,3 +14,23 @@ def many(count: int, one: str, more: str = "") -> str:
 def probability(p: float) -> str:
     """`p = 3.1e-12`; what is too small for a float is said to be less."""
     return "p < 1e-300" if 0 <= p < 1e-300 else f"p = {p:.2g}" if not math.isnan(p) else "p not known"
+
+
+def percent(share: float) -> str:
+    """`45 %`, `0.4 %`, `99.6 %`: whole ones, and a digit more near none and near all."""
+    hundredths = 100 * share
+    if 0 < hundredths < 0.05:
+        return "less than 0.1 %"
+    if 99.95 < hundredths < 100:
+        return "more than 99.9 %"
+    digits = 1 if 0 < hundredths < 9.95 or 99 < hundredths < 100 else 0
+    return f"{hundredths:.{digits}f}".removesuffix(".0") + " %"
+
+
+def quoted(value: object, longest: int = 40) -> str:
+    """A value of JSON as it is written, cut short; control characters are escaped and an empty text is seen."""
+    text = json.dumps(value if not isinstance(value, str) else value[: longest + 1], ensure_ascii=False)
+    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    if len(text) <= longest + 2:
+        return text
+    return text[:longest] + ('…"' if isinstance(value, str) else "…")

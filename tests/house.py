@@ -34,6 +34,7 @@ FLOORS = {
     "showing": 8,
     "column_views": 8,
     "checking": 8,
+    "left_out": 8,
     "state_show": 8,
     "terminal": 8,
     "rules": 8,

@@ -22,6 +22,8 @@ _UNDERSTOOD: Final = ", ".join((*_TEXTS, *_VALUES, "tags.NAME, or - to leave the
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?")
 _LONGEST_INTEGER: Final = 20
+#: as pandas, SQL and spreadsheets write them
+_TRUTHS: Final = {"True": True, "False": False, "true": True, "false": False, "TRUE": True, "FALSE": False}
 
 
 def mapping_faults(csv_map: Mapping[str, str]) -> list[str]:
@@ -47,7 +49,8 @@ class CsvRows:
 
     Mapped columns are the event's fields, all others features. An empty cell is null in a feature and in the label of
     a row whose type is `label`; in every other field it is as if the field was not there. What reads as a decimal
-    number is a number (also `007`), but for `type`, `id`, `model`, `version` and tags; all else is text.
+    number is a number, True and False are booleans, but for `type`, `id`, `model`, `version` and tags; all else is
+    text, also digits with a leading zero (`007`).
     """
 
     def __init__(self, stream: Stream, csv_map: Mapping[str, str]) -> None:
@@ -128,12 +131,17 @@ def _header_faults(header: Sequence[str], csv_map: Mapping[str, str]) -> list[st
     return faults
 
 
-def _value(cell: str) -> str | int | float | None:
-    """None of an empty cell, the number of one that reads as a number JSON can carry, else the text."""
+def _value(cell: str) -> str | int | float | bool | None:
+    """None of an empty cell, true and false, the number of one that reads as a number JSON can carry, else the text.
+
+    Digits with a leading zero are a code (a postcode), which events carry as text.
+    """
     if not cell:
         return None
     match = _NUMBER.fullmatch(cell)
     if match is None:
+        return _TRUTHS.get(cell, cell)
+    if cell[0] == "0" and len(cell) > 1 and cell.isdecimal():
         return cell
     if match.lastindex is None and len(cell) <= _LONGEST_INTEGER:
         integer = int(cell)

@@ -289,7 +289,7 @@ def _contradictions(reference: Reference, model: Model) -> Iterator[str]:
         if name not in kinds and name not in ignored:
             yield f"features.{name}: no event of the reference has it; build the reference again or leave it out"
         elif feature.kind in {NUMERIC, CATEGORICAL} and kinds.get(name) != feature.kind:
-            was = kinds.get(name, "ignored")
+            was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.kind: {feature.kind}, but the reference has it as {was}; build the reference again"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from monitor.clock import parse_rfc3339, rfc3339
 from monitor.errors import UsageError
 from monitor.events import ModelKey
-from monitor.stats.bins import FACTS, ColumnBins, width_of
+from monitor.phrases import percent
+from monitor.stats.bins import FACTS, MAX_RARE, MIN_CATEGORY_SHARE, NUMERIC, ColumnBins, width_of
 
 FORMAT: Final = "driftd-reference/1"
 
@@ -34,7 +35,8 @@ class Column:
 
     `center` and `scale` standardise a number for the fixed-point sums (mean and standard deviation inside the range).
     `log_center` and `log_spread` are mean and standard deviation of log10 |x| (NaN for categories), for telling a
-    changed unit. `commonest_share` is the share of the most frequent single value.
+    changed unit. `commonest` is the canonical text of the most frequent single value ("" where an older file does not
+    have it), `commonest_share` its share.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Column:
     log_center: float = float("nan")
     log_spread: float = float("nan")
     commonest_share: float = 0.0
+    commonest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Reference:
 
     `counts` (C, B + facts), `phi` (C, K) dispersion of the value bins, `fact_phi` (C, facts, K) of each fact (NaN
     where the reference has too few of it), `top` (C, K) largest distance of a window from the rest (NaN: not learned).
+    `score_classes` are the classes that `scores` names, `unread` the fields of events that nobody reads, with counts.
     """
 
     key: ModelKey
@@ -86,10 +90,26 @@ class Reference:
     base_us: int
     ignored: tuple[tuple[str, str], ...] = ()
     hash: str = ""
+    score_classes: tuple[str, ...] = ()
+    unread: tuple[tuple[str, int], ...] = ()
 
     @property
     def width(self) -> int:
         return width_of([column.bins for column in self.columns])
+
+    def unwatched_reason(self, column: Column) -> str:
+        """Why a change of this column's distribution would not be seen, for a person; "" where it would be."""
+        at = next(at for at, one in enumerate(self.columns) if one is column)
+        bins, share = column.bins, column.commonest_share
+        if not self.counts[at, : bins.bins].any() and not bins.rare:
+            return "it has no values"
+        if bins.kind == NUMERIC:
+            value = f"are {column.commonest}" if column.commonest else "are one and the same value"
+            return "" if bins.edges else "one value alone" if share == 1 else f"{percent(share)} {value}"
+        if not bins.categories:
+            many = f"{len(bins.rare):,}{' or more' if len(bins.rare) >= MAX_RARE else ''} values, each below"
+            return f"{many} {percent(MIN_CATEGORY_SHARE)}; group the values, or kind: ignore"
+        return "one value alone" if bins.bins == 1 else ""
 
     def save(self, path: Path) -> str:
         """Write the file; gives the hash.
@@ -169,6 +189,8 @@ def to_json(reference: Reference) -> dict[str, Any]:
         ],
         "columns": [_column_json(reference, at) for at in range(len(reference.columns))],
         "ignored": dict(reference.ignored),
+        **({"score_classes": list(reference.score_classes)} if reference.score_classes else {}),
+        **({"unread": dict(reference.unread)} if reference.unread else {}),
     }
 
 
@@ -191,6 +213,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "log_center": _nullable(column.log_center),
         "log_spread": _nullable(column.log_spread),
         "commonest_share": column.commonest_share,
+        **({"commonest": column.commonest} if column.commonest else {}),
         "dispersion": reference.phi[at].tolist(),
         "fact_dispersion": {
             fact: [_nullable(x) for x in reference.fact_phi[at, slot].tolist()] for slot, fact in enumerate(FACTS)
@@ -238,6 +261,8 @@ def from_json(body: dict[str, Any]) -> Reference:
         base_us=body["base_us"],
         ignored=tuple(sorted(body["ignored"].items())),
         hash=body.get("hash", ""),
+        score_classes=tuple(body.get("score_classes", ())),
+        unread=tuple(body.get("unread", {}).items()),
     )
 
 
@@ -259,4 +284,5 @@ def _column_from(row: dict[str, Any]) -> Column:
         log_center=_number(row["log_center"]),
         log_spread=_number(row["log_spread"]),
         commonest_share=row["commonest_share"],
+        commonest=row.get("commonest", ""),
     )

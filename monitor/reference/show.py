@@ -8,14 +8,16 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import rfc3339
-from monitor.phrases import many
+from monitor.phrases import many, percent, quoted
 from monitor.reference.build import MIN_WINDOWS, MIN_WINDOWS_LEARNED
-from monitor.reference.reference import Reference, to_json
+from monitor.reference.reference import Column, Reference, to_json
 from monitor.stats.bins import FACTS, NUMERIC
 
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 #: about so many sqrt(1/n + 1/m) standard deviations are seen within n effective events, 95 times in 100
 _SEEN: Final = 9.0
+#: categories that a row names
+_NAMED: Final = 3
 
 
 def reference_json(reference: Reference) -> dict[str, Any]:
@@ -50,16 +52,20 @@ def _duration(us: int) -> str:
 
 def _table(reference: Reference) -> Iterator[str]:
     longest = max([len(column.name) for column in reference.columns] + [6])
-    yield f"{'column':<{longest}}  {'kind':<11}  {'bins':>4}  {'histogram':<31}  missing  absent  dispersion  sees from"
+    facts = "".join(f"  {fact:>7}" for fact in FACTS)
+    yield f"{'column':<{longest}}  {'kind':<11}  {'bins':>4}  {'histogram':<31}{facts}  dispersion  {'sees from':>11}"
     for at, column in enumerate(reference.columns):
-        counts, events = reference.counts[at], max(int(reference.counts[at].sum()), 1)
-        facts = dict(zip(FACTS, counts[reference.width :].tolist(), strict=True))
-        phi = float(reference.phi[at, -1]) if reference.phi.shape[1] else 1.0
+        counts = reference.counts[at]
+        events = max(int(counts.sum()), 1)
+        shares = "".join(f"  {count / events:>7.1%}" for count in counts[reference.width :].tolist())
+        reason = reference.unwatched_reason(column)
+        sees = "-" if reason else _sees_from(reference, at)
+        phi = float(reference.phi[at, _longest_learned(reference)]) if reference.phi.shape[1] else 1.0
+        more = f"not watched: {reason}" if reason else _most_frequent(column, counts[: column.bins.bins])
         yield (
             f"{column.name:<{longest}}  {column.bins.kind:<11}  {column.bins.bins:>4}  "
-            f"{_histogram(counts[: column.bins.bins]):<31}  {facts['missing'] / events:>6.1%}  "
-            f"{facts['absent'] / events:>6.1%}  {phi:>10.2f}  {_sees_from(column.bins.kind, phi, events)}"
-        )
+            f"{_histogram(counts[: column.bins.bins]):<31}{shares}  {phi:>10.2f}  {sees:>11}  {more}"
+        ).rstrip()
 
 
 def _histogram(counts: Any) -> str:  # noqa: ANN401  # an array of counts
@@ -67,10 +73,41 @@ def _histogram(counts: Any) -> str:  # noqa: ANN401  # an array of counts
     return "".join(_BARS[int(np.ceil(count / most * (len(_BARS) - 1)))] for count in counts.tolist())
 
 
-def _sees_from(kind: str, phi: float, events: int) -> str:
-    """The smallest lasting change that can be seen at all: the reference's own error bounds it."""
-    limit = _SEEN * np.sqrt(phi / events)
-    return f"{limit:.2g} sd" if kind == NUMERIC else f"{100 * limit / 2:.2g} points"
+def _most_frequent(column: Column, counts: Any) -> str:  # noqa: ANN401  # an array of counts
+    """The first categories with their shares; an empty text is seen as one."""
+    if column.bins.kind == NUMERIC:
+        return ""
+    total = max(int(counts.sum()), 1)
+    shares = zip(column.bins.categories[:_NAMED], counts.tolist(), strict=False)
+    named = [f"{quoted(name, 20)} {percent(count / total)}" for name, count in shares]
+    more = len(column.bins.categories) - len(named)
+    named += [f"{more} more"] if more > 0 else []
+    named += (
+        [f"{many(len(column.bins.rare), 'rare one')} {percent(int(counts[-1]) / total)}"] if column.bins.rare else []
+    )
+    return ", ".join(named)
+
+
+def _longest_learned(reference: Reference) -> int:
+    """The longest window length that can page; the first where none can."""
+    return max((at for at, level in enumerate(reference.levels) if level.learned), default=0)
+
+
+def _sees_from(reference: Reference, at: int) -> str:
+    """The smallest lasting change that pages: the error of the reference and of the longest window that can page.
+
+    Only the events with a value of the column count.
+    """
+    column, counts = reference.columns[at], reference.counts[at]
+    values = int(counts[: column.bins.bins].sum())
+    if not values or not reference.levels:
+        return "-"
+    level = _longest_learned(reference)
+    live = max(reference.levels[level].events, 1.0) * values / int(counts.sum())
+    limit = _SEEN * np.sqrt(float(reference.phi[at, level]) * (1 / live + 1 / values))
+    if column.bins.kind == NUMERIC:
+        return f"{limit:.2g} sd"
+    return f"{50 * limit:.2g} points" if limit < 2 else "nothing"
 
 
 def _reach(reference: Reference) -> Iterator[str]:

@@ -7,6 +7,7 @@ rare values, one per cent of missing values would never be found.
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ RANGE_MARGIN: Final = 0.1
 SAME_NUMBER: Final = 1e-9
 #: the largest finite number, which streams hold as a mark for "unknown"
 LARGEST: Final = float(np.finfo(np.float64).max)
+#: an integer as it is written canonically; beyond 309 digits it is no number of an event
+_LONG_INTEGER: Final = re.compile(r"-?[1-9][0-9]{0,308}")
 #: rare categories remembered by name; a rarer one counts as unseen
 MAX_RARE: Final = 1_000
 
@@ -141,7 +144,7 @@ def category_codes(column: ColumnBins) -> dict[str | float, int]:
         number = _number_of(category)
         if number is not None:
             codes[number] = code
-        elif category.removeprefix("-").isdigit() and str(int(category)) == category:
+        elif _LONG_INTEGER.fullmatch(category):
             codes[int(category)] = code  # beyond what a float tells apart
     return codes
 

@@ -174,7 +174,8 @@ def test_kinds_are_inferred_as_documented_and_the_settings_win() -> None:
     kinds = {c.name: c.bins.kind for c in reference.columns if c.role == "feature"}
     assert kinds == {"number": "numeric", "word": "categorical", "flag": "categorical", "code": "categorical"}
     assert set(dict(reference.ignored)) == {"identifier", "vector", "none", "skipped"}
-    assert "400 of 400 values are distinct" in dict(reference.ignored)["identifier"]
+    assert dict(reference.ignored)["identifier"].startswith("100 % of its values are never seen before")
+    assert "lists of numbers (kind vector)" in dict(reference.ignored)["vector"]
     assert column_counts(reference, "flag") == {"1": 200, "0": 200}
 
 

@@ -76,7 +76,7 @@ def test_mapped_columns_are_fields_and_all_others_features(tmp_path: Path) -> No
         ("", None),
         ("0", 0),
         ("-12", -12),
-        ("007", 7),
+        ("007", "007"),
         ("1.50", 1.5),
         (".5", 0.5),
         ("5.", 5.0),
@@ -93,12 +93,16 @@ def test_mapped_columns_are_fields_and_all_others_features(tmp_path: Path) -> No
         ("٣", "٣"),
         ("12 kg", "12 kg"),
         (" ", " "),
-        ("true", "true"),
+        ("true", True),
+        ("False", False),
+        ("yes", "yes"),
         ("ünï", "ünï"),
         ('"a,b\nc""d"', 'a,b\nc"d'),
     ],
 )
-def test_a_cell_that_reads_as_a_number_is_one_and_all_else_is_text(tmp_path: Path, cell: str, value: object) -> None:
+def test_a_cell_that_reads_as_a_number_or_a_boolean_is_one_and_all_else_is_text(
+    tmp_path: Path, cell: str, value: object
+) -> None:
     (event,) = events(tmp_path, f"t,x\n1,{cell}\n", TIME)
     assert event == {"ts": 1, "features": {"x": value}}
     assert type(event["features"]["x"]) is type(value)

@@ -1,0 +1,196 @@
+"""What a person should know of the events a reference is made of: fields nobody reads, mixed kinds, late columns."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from monitor.phrases import many, percent, quoted
+from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code
+from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
+from monitor.reference.survey import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample, Survey
+from monitor.stats.bins import CATEGORICAL, NUMERIC, UNSEEN
+
+#: names in one line, and classes with their shares
+MAX_NAMED: Final = 10
+#: a column that comes late is said once it had so many values; evenly spread, an eighth of them would have been first
+MIN_LATE_VALUES: Final = 40
+LATE_SHARE: Final = 1 / 8
+#: an expected share of new values below this is not worth a line: no such change is ever told
+MIN_UNSEEN: Final = 0.01
+
+_NO_VALUE: Final = frozenset(("na", "n/a", "nan", "null", "none", "nil", "-", "?", "#n/a", ""))
+_GROUPED: Final = re.compile(r"[+-]?\d{1,3}([ ,.']\d{3})+([.,]\d+)?", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_TRUTHS: Final = frozenset(("true", "false"))
+#: forms in the order in which they are named, with their plural
+_WORDS: Final = {
+    NUMBER: "numbers", TEXT: "text", BOOLEAN: "booleans", INFINITE: "infinite numbers",
+    NUMBERS: "lists of numbers", LIST: "lists", OBJECT: "objects",
+}  # fmt: skip
+
+
+def field_notes(events: int, with_features: bool, unread: Iterable[tuple[str, int]]) -> Iterator[str]:
+    """Features that are elsewhere, and fields that nobody reads; `unread` the most frequent first."""
+    named = _names([f"{name} ({many(count, 'event')})" for name, count in unread])
+    if events and not with_features:
+        fields = f" Fields that nobody reads: {named}" if named else ""
+        yield f"no event has features: only score and prediction will be watched.{fields}"
+    elif named:
+        yield f"fields that nobody reads: {named}"
+
+
+def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
+    """What is said of a finished reference, at build and at check; `settings_name` is where its settings stand."""
+    features = any(column.role == FEATURE for column in reference.columns) or bool(reference.ignored)
+    yield from field_notes(reference.events, features, reference.unread)
+    if note := positive_note(reference, f"{settings_name}.positive"):
+        yield note
+    for column in reference.columns:
+        if reason := reference.unwatched_reason(column):
+            yield f"{column.name}: its distribution is not watched: {reason}"
+        yield from _unseen(reference, column)
+
+
+def _unseen(reference: Reference, column: Column) -> Iterator[str]:
+    """What the reference itself expects of values never seen."""
+    at = next(at for at, one in enumerate(reference.columns) if one is column)
+    unseen = int(reference.counts[at, reference.width + UNSEEN])
+    share = unseen / max(int(reference.counts[at, : column.bins.bins].sum()) + unseen, 1)
+    if share >= RENEWED_SHARE:
+        yield f"{column.name}: {percent(share)} of events bring a new value: unseen is not watched; kind: ignore"
+    elif share >= MIN_UNSEEN:
+        new = f"{percent(share)} of events are expected to bring a new value"
+        yield f"{column.name}: {new}; unseen is judged against that"
+
+
+def positive_note(reference: Reference, setting: str) -> str:
+    """What is lost because `positive` is none of the classes; "" where it is one, or none is needed."""
+    predicted = next((c for c in reference.columns if c.role == PREDICTION and c.bins.kind == CATEGORICAL), None)
+    has_score = any(column.role == SCORE for column in reference.columns)
+    remedy = f"set {setting}"
+    if reference.score_classes and not has_score:
+        if reference.positive in reference.score_classes:
+            return ""
+        classes = _shares(reference, predicted) or _names([quoted(name) for name in reference.score_classes])
+        unnamed = [name for name in reference.score_classes if predicted and name not in predicted.bins.categories]
+        beside = f" (`scores` also names {_names([quoted(name) for name in unnamed])})" if predicted and unnamed else ""
+        return f"positive is {reference.positive}, and no class is: {classes}{beside}. No score is watched; {remedy}"
+    if predicted is None or reference.task != "binary":
+        return ""
+    if reference.positive in (*predicted.bins.categories, *predicted.bins.rare):
+        return ""
+    if len(predicted.bins.categories) == 1 and predicted.bins.categories[0] in ("0", "1"):
+        return ""  # a model of zeros and ones that never said yes
+    return f"positive is {reference.positive}, and no class is: {_shares(reference, predicted)}; {remedy}"
+
+
+def _shares(reference: Reference, column: Column | None) -> str:
+    if column is None:
+        return ""
+    at = next(at for at, one in enumerate(reference.columns) if one is column)
+    counts = reference.counts[at, : column.bins.bins].tolist()
+    names = [quoted(name) for name in column.bins.categories] + ["rarer ones"] * bool(column.bins.rare)
+    shares = zip(names, counts, strict=True)
+    return _names([f"{name} {percent(count / max(sum(counts), 1))}" for name, count in shares])
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
+
+
+def column_notes(survey: Survey, plan: Plan, place: PlaceText, *, table: bool) -> Iterator[str]:
+    """Sentences on single columns; `table`: the events come from a .csv, which has no types."""
+    kinds = {column.name: column.bins.kind for column in plan.columns if column.role == FEATURE}
+    for name, sample in sorted(survey.features.items()):
+        if name in kinds:
+            yield from (f"{name}: {note}" for note in _forms(sample, kinds[name], place, table=table))
+        if note := _late(survey.events, sample, place):
+            yield f"{name}: {note}"
+    numbers = [name for name, kind in kinds.items() if kind == NUMERIC and not survey.features[name].forms[TEXT]]
+    if table and numbers:
+        yield (
+            f'read as numbers, as a .csv has no types: {_names(numbers)}; in events, text such as "12" would count as '
+            f"type: set kind: {CATEGORICAL} where they have text"
+        )
+
+
+def _forms(sample: Sample, kind: str, place: PlaceText, *, table: bool) -> Iterator[str]:
+    """A column with values of several forms, or with texts that mean something else."""
+    forms = {form: sample.forms[form] for form in _WORDS if sample.forms[form]}
+    total = sum(forms.values())
+    texts = Counter(value for value in sample.values if isinstance(value, str))
+    if table and set(forms) == {BOOLEAN}:
+        yield "the texts True and False are read as true and false, as events have them (1 and 0 in JSON are the same)"
+    elif len(forms) > 1 and not (kind == NUMERIC and set(forms) == {NUMBER, BOOLEAN}):
+        parts = ", ".join(f"{percent(count / total)} {_WORDS[form]}" for form, count in forms.items())
+        yield f"{parts} ({_first_other(sample, kind, place)}): read as {kind}{_consequence(forms, kind, texts)}"
+    elif kind == NUMERIC and forms.get(BOOLEAN):
+        yield f"{percent(forms[BOOLEAN] / total)} booleans: true and false count as 1 and 0"
+    elif set(forms) == {TEXT}:
+        yield from _texts(texts)
+    if table and kind == CATEGORICAL and sample.forms[NULL]:
+        share = percent(sample.forms[NULL] / sample.forms.total())
+        yield f'{share} empty cells are read as null (missing); an empty text "" in an event is a value of its own'
+
+
+def _first_other(sample: Sample, kind: str, place: PlaceText) -> str:
+    """The first value that is none of the column's own kind."""
+    usual = (NUMBER, BOOLEAN) if kind == NUMERIC else (TEXT,)
+    others = [form for form in sample.firsts if form not in (*usual, NULL)]
+    form = min(others, key=lambda one: (one != TEXT, one))
+    first = sample.firsts[form]
+    shown = f"{quoted(first.value)}, " if form == TEXT else ""
+    return f"first {shown}{place(first.partition, first.offset)}"
+
+
+def _consequence(forms: Mapping[str, int], kind: str, texts: Counter[str]) -> str:
+    """What the mix leads to, and what to do about it."""
+    if kind == NUMERIC:
+        odd = "the text counts as type" if forms.get(TEXT) else "the rest counts as type"
+        commonest = texts.most_common(1)[0][0] if texts else "x"
+        if commonest.strip().lower() in _NO_VALUE:
+            return f", {odd}; write null (an empty cell in a .csv) for missing values"
+        if _GROUPED.fullmatch(commonest):
+            return f", {odd}; write numbers without separators"
+        if _NUMBER.fullmatch(commonest):
+            return f", {odd}; write all of them as numbers, or set kind: {CATEGORICAL}"
+        return f", {odd}; set kind: {CATEGORICAL} to take both as categories"
+    if {LIST, NUMBERS, OBJECT} & forms.keys():
+        return ", lists and objects count as type"
+    if texts and all(map(is_code, texts)):
+        return "; digits with leading zeros are codes, which JSON has to carry as text"
+    return ": a number is the category of its text"
+
+
+def _texts(texts: Counter[str]) -> Iterator[str]:
+    if texts and {text.lower() for text in texts} <= _TRUTHS:
+        names = " and ".join(sorted(texts, reverse=True))
+        yield f"the texts {names}; the JSON booleans true and false would be other values (1 and 0)"
+    elif texts and all(map(is_code, texts)):
+        yield "digits with leading zeros, read as text; JSON numbers would lose the zeros and be other values"
+    elif texts and all(_NUMBER.fullmatch(text) for text in texts):
+        yield "text that reads as numbers: watched as categories; send numbers to have it watched as numeric"
+    else:
+        unwritten = {text: count for text, count in texts.items() if text.strip().lower() in _NO_VALUE - {""}}
+        if unwritten:
+            name, share = max(unwritten, key=lambda text: unwritten[text]), sum(unwritten.values()) / texts.total()
+            yield f"{percent(share)} are {quoted(name)}, a category as any other; write null for missing values"
+
+
+def _late(events: int, sample: Sample, place: PlaceText) -> str:
+    """A column that begins or ends within the reference."""
+    values = sample.forms.total() - sample.forms[NULL]
+    if values < MIN_LATE_VALUES:
+        return ""
+    if sample.first - 1 > LATE_SHARE * events:
+        firsts = [first for form, first in sample.firsts.items() if form != NULL]
+        first = min(firsts, key=lambda one: (one.partition, one.offset))
+        began = f"event {sample.first:,} of {events:,} ({place(first.partition, first.offset)})"
+        return f"its first value comes with {began}; build from there on, as before it counts as absent or missing"
+    if events - sample.last > LATE_SHARE * events:
+        return f"its last value comes with event {sample.last:,} of {events:,}; it is gone from there on"
+    return ""

@@ -1,0 +1,151 @@
+"""Columns that follow time instead of describing an event: counters, times, dates, identifiers. Pure arithmetic."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.clock import DAY_US
+from monitor.stats.bins import RANGE_MARGIN
+
+Floats = NDArray[np.float64]
+
+#: fewer values than this say nothing about their order or their renewal
+MIN_VALUES: Final = 200
+#: blocks whose medians are compared with their order, and the least Kendall tau that is "only rises"
+BLOCKS: Final = 20
+LEAST_TAU: Final = 0.9
+#: share of the second half that lies beyond the first half's range when a column only rises, and of values that read
+#: as the event's time
+BEYOND: Final = 0.5
+NEARLY_ALL: Final = 0.9
+EIGHTHS: Final = 8
+#: how far from its event a number may lie and still be the event's time
+NEAR_US: Final = 31 * DAY_US
+#: microseconds in a second, millisecond, microsecond, nanosecond
+UNITS: Final = {"s": 1e6, "ms": 1e3, "µs": 1.0, "ns": 1e-3}
+_DATE: Final = re.compile(
+    r"(?:(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})|(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}))([T ].*)?", re.ASCII
+)
+
+
+def direction(values: Floats) -> int:
+    """1 where values in the order of time only rise, -1 where they only fall, else 0.
+
+    The medians of 20 blocks follow their order, and half of the second half lies beyond the first half's range with
+    its margin: a trend that stays within what was seen, or a wave, does not.
+    """
+    if len(values) < MIN_VALUES:
+        return 0
+    tau = _tau(values)
+    if abs(tau) < LEAST_TAU:
+        return 0
+    first, second = np.sign(tau) * values[: len(values) // 2], np.sign(tau) * values[len(values) // 2 :]
+    limit = first.max() + RANGE_MARGIN * (first.max() - first.min())
+    return int(np.sign(tau)) if (second > limit).mean() >= BEYOND else 0
+
+
+def _tau(values: Floats, *, ties: bool = True) -> float:
+    """Kendall's rank correlation of the medians of `BLOCKS` blocks with their order; without `ties` of unequal ones."""
+    medians = np.array([np.median(block) for block in np.array_split(values, BLOCKS)])
+    signs = np.sign(medians[None, :] - medians[:, None])[np.triu_indices(BLOCKS, 1)]
+    return float(signs.sum() / max(len(signs) if ties else np.count_nonzero(signs), 1))
+
+
+def time_read_as(values: Floats, times: NDArray[np.int64]) -> str:
+    """How numbers read as their event's time (`ms since 1970`, `days since 1970`, `YYYYMMDD`), "" where they do not.
+
+    Numbers near the event's time that do not move with it may be anything: a time of day somewhere else, an amount.
+    """
+    if len(values) < MIN_VALUES:
+        return ""
+    days = times // DAY_US
+    if (np.abs(values - days) <= 1).mean() >= NEARLY_ALL:
+        return "days since 1970"
+    if _near_day(values, days):
+        return "YYYYMMDD"
+    for unit, us in UNITS.items():
+        with np.errstate(over="ignore"):
+            near = np.abs(values * us - times) <= NEAR_US
+        if near.mean() >= NEARLY_ALL and _tau(values) >= LEAST_TAU:
+            return f"{unit} since 1970"
+    return ""
+
+
+def _near_day(values: Floats, days: NDArray[np.int64]) -> bool:
+    """Numbers such as 20260921 that are the event's date or one beside it."""
+    dates = days.astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    years = dates.astype("datetime64[Y]").astype(np.int64) + 1970
+    written = years * 10_000 + (months.astype(np.int64) % 12 + 1) * 100 + (dates - months).astype(np.int64) + 1
+    return bool((np.abs(values - written) <= 1).mean() >= NEARLY_ALL)
+
+
+def are_dates(texts: Sequence[str]) -> bool:
+    """True where nearly all texts are dates or begin with one."""
+    return bool(texts) and sum(map(_is_date, texts)) >= NEARLY_ALL * len(texts)
+
+
+def _is_date(text: str) -> bool:
+    return len(text) <= 40 and _DATE.fullmatch(text) is not None
+
+
+def dates_move_on(texts: Sequence[str]) -> bool:
+    """True where dates, in the order of time, only rise or fall, and most of the second half's were not there yet."""
+    before = set(texts[: len(texts) // 2])
+    new = sum(text not in before for text in texts[len(texts) // 2 :])
+    if len(texts) < MIN_VALUES or 2 * new < len(texts) * BEYOND:
+        return False
+    ranks = (np.unique(keys, return_inverse=True)[1].astype(np.float64) for keys in _sortable(texts))
+    return any(abs(_tau(rank, ties=False)) >= LEAST_TAU for rank in ranks)
+
+
+def _sortable(texts: Sequence[str]) -> list[list[str]]:
+    """Dates as texts that sort; day and month may stand in either order."""
+    found: tuple[list[str], list[str]] = [], []
+    for text in texts:
+        match = _DATE.fullmatch(text)
+        year, *parts, rest = ("", "", "", text) if match is None else _parts(match)
+        for keys, (first, second) in zip(found, (parts, parts[::-1]), strict=True):
+            keys.append(f"{year}{first:>2}{second:>2}{rest}")
+    return list(found)
+
+
+def _parts(match: re.Match[str]) -> tuple[str, str, str, str]:
+    year, month, day, first, second, last, rest = match.groups("")
+    return (year, month, day, rest) if year else (last, second, first, rest)
+
+
+def are_events_dates(texts: Sequence[str], times: Sequence[int]) -> bool:
+    """True where nearly all texts begin with their event's date as ISO 8601 writes it, or one a day beside it."""
+    if len(texts) < MIN_VALUES:
+        return False
+    near: dict[int, frozenset[str]] = {}
+    hits = 0
+    for text, ts in zip(texts, times, strict=True):
+        day = ts // DAY_US
+        if day not in near:
+            near[day] = frozenset(str(np.datetime64(day + step, "D")) for step in (-1, 0, 1))
+        hits += text[:10] in near[day]
+    return hits >= NEARLY_ALL * len(texts)
+
+
+def renewed(names: Sequence[str], among: Collection[str] | None = None) -> float:
+    """The share of values, in the order of time, that the next events are expected to bring for the first time.
+
+    As the eighths tell: a value that occurs in one of them alone was new there. `among` are the names asked for (all).
+    """
+    if not names:
+        return 0.0
+    occurs: defaultdict[str, set[int]] = defaultdict(set)
+    counts: Counter[str] = Counter()
+    for at, name in enumerate(names):
+        if among is None or name in among:
+            occurs[name].add(at * EIGHTHS // len(names))
+            counts[name] += 1
+    return sum(counts[name] for name, eighths in occurs.items() if len(eighths) == 1) / len(names)

@@ -1,0 +1,221 @@
+"""From the survey to columns: how each one is counted, and what is left out and why."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.events import Partition, canonical
+from monitor.phrases import percent, quoted
+from monitor.reference.order import MIN_VALUES as MIN_VALUES_IN_ORDER
+from monitor.reference.order import are_dates, are_events_dates, dates_move_on, direction, renewed, time_read_as
+from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column
+from monitor.reference.survey import LIST, NULL, NUMBERS, OBJECT, TEXT, Sample, Survey, Value
+from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins, category_bins, numeric_bins
+
+#: a column is left out where the next events would bring at least so large a share of values never seen
+RENEWED_SHARE: Final = 0.5
+IGNORE: Final = "ignore"
+#: how a place is written for a person
+PlaceText = Callable[[Partition, int], str]
+
+
+@dataclass(slots=True)
+class Plan:
+    """Columns to count, features that are ignored and why, the task, and faults: kinds that the data contradict.
+
+    `renewed` is, by column, the share of values that the next events are expected to bring for the first time.
+    """
+
+    columns: list[Column] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
+    task: str = "none"
+    faults: list[str] = field(default_factory=list)
+    renewed: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One feature: its column, or why it is ignored, or what is wrong with its kind in the settings."""
+
+    column: Column | None = None
+    ignored: str = ""
+    fault: str = ""
+    renewed: float = 0.0
+
+
+def plan_columns(survey: Survey, kinds: Mapping[str, str], task: str | None, place: PlaceText) -> Plan:
+    """`kinds` are the settings' kinds by feature name; the rest is inferred as the contract says."""
+    plan = Plan(task=task or infer_task(survey))
+    for name in sorted({*survey.features, *kinds}):
+        planned = _plan_feature(name, survey.features.get(name, Sample()), kinds.get(name), place)
+        if planned.column is not None:
+            plan.columns.append(planned.column)
+            plan.renewed[name] = planned.renewed
+        elif planned.fault:
+            plan.faults.append(f"features.{name}.kind: {kinds[name]}, but {planned.fault}")
+        else:
+            plan.ignored[name] = planned.ignored
+    if survey.scores.values:
+        plan.columns.append(_numeric_column("score", SCORE, _finite(survey.scores.values)))
+    predicted = [v for v in survey.predictions.values if v is not None]
+    if predicted and plan.task == "regression" and len(_finite(predicted)):
+        plan.columns.append(_numeric_column("prediction", PREDICTION, _finite(predicted)))
+    elif predicted:
+        plan.columns.append(_category_column("prediction", PREDICTION, [canonical(v) for v in predicted]))
+    return plan
+
+
+def infer_task(survey: Survey) -> str:
+    """Binary with a score or two classes, multiclass with more, regression for numbers without a score."""
+    classes = {canonical(v) for v in survey.predictions.values if v is not None}
+    if survey.score_classes > 2:
+        return "multiclass"
+    if survey.scores.values:
+        return "binary"
+    if not classes:
+        return "none"
+    if len(classes) <= 2:
+        return "binary"
+    return "multiclass" if any(isinstance(v, str) for v in survey.predictions.values) else "regression"
+
+
+def _plan_feature(name: str, sample: Sample, kind: str | None, place: PlaceText) -> _Planned:
+    if kind == IGNORE:
+        return _Planned(ignored="the settings say so")
+    values, times = sample.in_time_order()
+    at = [i for i, v in enumerate(values) if v is not None and (type(v) is not float or math.isfinite(v))]
+    present = [values[i] for i in at]
+    inferred = kind or _inferred_kind(present)
+    usable = [v for v in present if inferred == CATEGORICAL or not isinstance(v, str)]
+    if not usable:
+        return _without_values(sample, kind, place)
+    if inferred == NUMERIC:
+        return _plan_numeric(name, usable, [times[i] for i in at if not isinstance(values[i], str)], kind)
+    return _plan_categorical(name, [canonical(v) for v in usable if v is not None], [times[i] for i in at], kind)
+
+
+def _without_values(sample: Sample, kind: str | None, place: PlaceText) -> _Planned:
+    """A feature with nothing to count."""
+    come = {form: sample.forms[form] for form in sorted(sample.forms) if form != NULL}
+    if not come:
+        why = "it has no values" if sample.seen else "no event of the reference has it"
+        return _Planned(fault=f"{why}; leave its kind out") if kind else _Planned(ignored=why)
+    if kind:
+        form, count = max(come.items(), key=lambda one: one[1])
+        first = sample.firsts[form]
+        remedy = f"; write kind: {CATEGORICAL}, or leave it out" if form == TEXT else "; write kind: ignore"
+        shown = quoted(first.value) if form == TEXT else place(first.partition, first.offset)
+        all_of_it = f"all {count:,} values are" if len(come) == 1 else f"{count:,} of {sum(come.values()):,} values are"
+        return _Planned(fault=f"{all_of_it} {_plural(form)} (first {shown}){remedy}")
+    if NUMBERS in come:
+        return _Planned(ignored="lists of numbers (kind vector) are not watched in this version")
+    if LIST in come:
+        return _Planned(ignored="lists are not watched; send what counts of them as features of their own")
+    if OBJECT in come:
+        return _Planned(ignored="nested objects are not watched; send what is in them as features of their own")
+    return _Planned(ignored="it has no finite number")
+
+
+def _plural(form: str) -> str:
+    return {TEXT: "text", NUMBERS: "lists of numbers", OBJECT: "objects"}.get(form, f"{form}s")
+
+
+def _inferred_kind(present: Sequence[Value]) -> str:
+    """Numeric where more than half are numbers; digits with leading zeros beside numbers are codes."""
+    types = Counter(map(type, present))
+    if 2 * (types[int] + types[float]) <= len(present):
+        return CATEGORICAL
+    texts = [v for v in present if isinstance(v, str)] if types[str] else []
+    return CATEGORICAL if texts and all(map(is_code, texts)) else NUMERIC
+
+
+def is_code(text: str) -> bool:
+    """True for digits that begin with a zero: a postcode, an article's number, never an amount."""
+    return len(text) > 1 and text[0] == "0" and text.isascii() and text.isdecimal()
+
+
+def _plan_numeric(name: str, usable: Sequence[Value], times: Sequence[int], kind: str | None) -> _Planned:
+    numbers = _finite([int(v) if isinstance(v, bool) else v for v in usable])
+    if not len(numbers):
+        return _Planned(ignored="it has no finite number")
+    if kind is None and len(numbers) == len(times):
+        watch = f"kind: {NUMERIC} to watch it all the same"
+        if read_as := time_read_as(numbers, np.array(times, np.int64)):
+            return _Planned(ignored=f"its values are the event's own time ({read_as}): left out; {watch}")
+        if moves := direction(numbers):
+            return _Planned(ignored=f"only {'rises' if moves > 0 else 'falls'}: left out; {watch}")
+    return _Planned(_numeric_column(name, FEATURE, numbers))
+
+
+def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kind: str | None) -> _Planned:
+    new = renewed(texts) if len(texts) >= MIN_VALUES_IN_ORDER else 0.0
+    if kind is None:
+        watch = f"kind: {CATEGORICAL} to watch it all the same"
+        dates = are_dates(texts)
+        if dates and are_events_dates(texts, times):
+            return _Planned(ignored=f"its values are the event's own date: left out; {watch}")
+        if dates and (new >= RENEWED_SHARE or dates_move_on(texts)):
+            return _Planned(ignored=f"its values are dates that come once: left out; {watch}")
+        if new >= RENEWED_SHARE:
+            what = "never seen before: an identifier or free text"
+            return _Planned(ignored=f"{percent(new)} of its values are {what}: left out; {watch}")
+    column = _category_column(name, FEATURE, texts)
+    return _Planned(column, renewed=renewed(texts, frozenset(column.bins.rare)))
+
+
+def _finite(values: Sequence[Value]) -> NDArray[np.float64]:
+    """The finite numbers among values; a boolean is none."""
+    numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    try:
+        array = np.array(numbers, np.float64)
+    except OverflowError:
+        array = np.array([_float(v) for v in numbers], np.float64)
+    return array[np.isfinite(array)]
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
+def _numeric_column(name: str, role: str, numbers: NDArray[np.float64]) -> Column:
+    numbers = np.sort(numbers)  # float sums depend on the order, which partitions may give differently
+    center, scale = _center_and_scale(numbers)
+    magnitudes = np.abs(numbers[numbers != 0])
+    logs = np.log10(magnitudes) if len(magnitudes) else np.array([np.nan])
+    distinct, repeats = np.unique(numbers, return_counts=True)
+    return Column(
+        name=name,
+        role=role,
+        bins=numeric_bins(numbers),
+        center=center,
+        scale=scale,
+        log_center=float(logs.mean()),
+        log_spread=float(logs.std()),
+        commonest_share=float(repeats.max() / len(numbers)),
+        commonest=canonical(float(distinct[repeats.argmax()])),
+    )
+
+
+def _center_and_scale(numbers: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation (1 where it is 0); the median and 1 where numbers are too large for them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        center, scale = float(numbers.mean()), float(numbers.std())
+    if np.isfinite(center) and np.isfinite(scale):
+        return center, scale or 1.0
+    return float(np.quantile(numbers, 0.5, method="lower")), 1.0
+
+
+def _category_column(name: str, role: str, texts: Sequence[str]) -> Column:
+    bins: ColumnBins = category_bins(texts)
+    commonest = (*bins.categories, *bins.rare)[0]
+    return Column(name, role, bins, commonest_share=texts.count(commonest) / len(texts), commonest=commonest)

@@ -1,0 +1,254 @@
+"""What `reference build` says of the events it reads: fields nobody reads, mixed forms, kinds, what only rises."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.building import Stretch, build_reference
+from monitor.clock import ManualClock
+from monitor.errors import UsageError
+from monitor.reference.notes import reference_notes
+from monitor.reference.reference import FEATURE, Reference
+from monitor.reference.show import reference_text
+from monitor.stats.bins import UNSEEN
+from tests.engine import CREDIT, EVENTS, NOW_US, MemorySource, event, numeric, replayed, settings, transitions_in
+
+N = 600
+ROWS = range(N)
+
+
+def told(
+    stream: list[dict[str, Any]], model: dict[str, object] | None = None, *, partial: bool = False
+) -> tuple[Reference, list[str]]:
+    """The reference of a stream, and the lines that are said with it."""
+    lines: list[str] = []
+    reference = build_reference(
+        settings(model), CREDIT, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), Stretch(rows=len(stream)),
+        lines.append, accept_partial=partial,
+    )  # fmt: skip
+    return reference, lines
+
+
+def of_values(values: list[Any], model: dict[str, object] | None = None) -> tuple[Reference, list[str]]:
+    """The same of a feature `x` beside a steady one; an Ellipsis is no such key."""
+    stream = [
+        event(i, features={"steady": i % 7} | ({} if x is ... else {"x": x}), prediction=i % 2)
+        for i, x in enumerate(values)
+    ]
+    return told(stream, model)
+
+
+def line_of(lines: list[str], name: str = "x") -> str:
+    """The one line that begins with this column."""
+    (line,) = [line for line in lines if line.startswith(f"{name}: ")]
+    return line
+
+
+def kinds(reference: Reference) -> dict[str, str]:
+    return {column.name: column.bins.kind for column in reference.columns if column.role == FEATURE}
+
+
+def test_features_that_are_elsewhere_are_the_first_thing_that_is_said() -> None:
+    flat = [event(i, score=i / N, prediction=i % 2, inputs={"a": 1}, other=2) for i in ROWS]
+    reference, lines = told(flat)
+    assert lines[0].startswith("no event has features: only score and prediction will be watched.")
+    assert lines[0].endswith(f"Fields that nobody reads: inputs ({N} events), other ({N} events)")
+    assert next(reference_notes(reference, "models[0]")) == lines[0], "a check says the same"
+
+
+def test_fields_that_nobody_reads_are_named_with_their_counts_and_their_number_is_bounded() -> None:
+    stream = [event(i, features={"a": i % 5}, prediction=1) | {f"extra{i % 30}": 1} for i in ROWS]
+    _, lines = told(stream)
+    (line,) = [line for line in lines if line.startswith("fields that nobody reads: ")]
+    assert line.count("(20 events)") == 10
+    assert line.endswith("and 20 more")
+    assert not [
+        line
+        for line in told([event(i, features={"a": i % 5}, score=0.5, label=1) for i in ROWS])[1]
+        if "nobody" in line
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "said"),
+    [
+        ([3.5, 4, "n/a"] * 200, "numeric", '67 % numbers, 33 % text (first "n/a", events-0@2): read as numeric, the '),
+        ([3.5, 4, "n/a"] * 200, "numeric", "the text counts as type; write null (an empty cell in a .csv)"),
+        ([1.5, 2, 9, "1,234.5"] * 150, "numeric", "write numbers without separators"),
+        ([1.5, 2, 9, "7.25"] * 150, "numeric", "write all of them as numbers, or set kind: categorical"),
+        ([1.5, 2, 9, "big"] * 150, "numeric", "set kind: categorical to take both as categories"),
+        ([1, 0, True] * 200, "numeric", "33 % booleans: true and false count as 1 and 0"),
+        ([1, 0, 4, [1]] * 150, "numeric", "lists of numbers (first events-0@3): read as numeric, the rest counts"),
+        ([1, "low", "high"] * 200, "categorical", "(first events-0@0): read as categorical: a number is the category"),
+        (["True", "False"] * 300, "categorical", "the texts True and False; the JSON booleans true and false would be"),
+        (["00501", "00502", "00601"] * 200, "categorical", "digits with leading zeros, read as text"),
+        ([10115, "01067", 80331] * 200, "categorical", "digits with leading zeros are codes"),
+        (["1", "2", "3.5"] * 200, "categorical", "text that reads as numbers: watched as categories"),
+        (["a", "b", "NULL"] * 200, "categorical", '33 % are "NULL", a category as any other; write null'),
+    ],
+)  # fmt: skip
+def test_a_column_of_several_forms_has_a_line_with_shares_a_place_and_a_remedy(
+    values: list[Any], kind: str, said: str
+) -> None:
+    reference, lines = of_values(values)
+    assert kinds(reference)["x"] == kind
+    assert said in line_of(lines)
+
+
+@pytest.mark.parametrize(
+    "values", [[1.5, 2, 3] * 200, ["a", "b", ""] * 200, [True, False] * 300, [2, None, 4, 5] * 150]
+)
+def test_a_plain_column_has_no_line(values: list[Any]) -> None:
+    assert not [line for line in of_values(values)[1] if line.startswith("x: ")]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "fault"),
+    [
+        (["c2", "c1"] * 300, "numeric", 'all 600 values are text (first "c2"); write kind: categorical'),
+        ([[1, 2]] * 600, "categorical", "all 600 values are lists of numbers (first events-0@0); write kind: ignore"),
+        ([None] * 600, "numeric", "it has no values; leave its kind out"),
+        ([...] * 600, "categorical", "no event of the reference has it; leave its kind out"),
+    ],
+)
+def test_a_kind_that_would_make_a_column_empty_is_refused(values: list[Any], kind: str, fault: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        of_values(values, {"features": {"x": {"kind": kind}}})
+    (line,) = refused.value.faults
+    assert line.startswith(f"models[0].features.x.kind: {kind}, but {fault}")
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([10**6 + 3 * i for i in ROWS], "only rises"),
+        ([1e3 - i / 7 for i in ROWS], "only falls"),
+        ([f"2026-0{1 + i // 100}-15" for i in ROWS], "dates that come once"),
+        ([f"session {i // 3}" for i in ROWS], "never seen before"),
+        ([[1.5, 2]] * N, "lists of numbers (kind vector) are not watched in this version"),
+        ([{"a": 1}] * N, "nested objects are not watched"),
+    ],
+)
+def test_what_follows_time_or_is_no_value_is_left_out_with_its_reason(values: list[Any], why: str) -> None:
+    reference, _ = of_values(values)
+    ignored = dict(reference.ignored)
+    assert list(ignored) == ["x"]
+    assert why in ignored["x"]
+    assert f"ignored: x: {ignored['x']}" in reference_text(reference)
+
+
+def test_a_kind_in_the_settings_wins_over_what_would_be_left_out() -> None:
+    reference, _ = of_values([10**6 + 3 * i for i in ROWS], {"features": {"x": {"kind": "numeric"}}})
+    assert kinds(reference)["x"] == "numeric"
+
+
+def test_an_identifier_that_is_to_be_a_category_never_pages_for_its_new_values() -> None:
+    tree: dict[str, object] = {"features": {"x": {"kind": "categorical"}}}
+    reference, lines = of_values([f"user{i}" for i in ROWS], tree)
+    (unseen,) = [line for line in lines if "new value" in line]
+    assert unseen.startswith("x: 100 % of events bring a new value: unseen is not watched")
+    live = [event(N + i, features={"steady": i % 7, "x": f"user{N + i}"}, prediction=i % 2) for i in range(2_000)]
+    said, _ = replayed(settings(tree), reference, MemorySource({EVENTS: live}))
+    assert not transitions_in(said)
+
+
+def test_new_values_that_the_reference_expects_are_counted_as_unseen_and_no_event_is_lost() -> None:
+    values = [f"once{i}" if i % 20 == 0 else "abc"[i % 3] for i in ROWS]
+    reference, lines = of_values(values)
+    at = next(at for at, column in enumerate(reference.columns) if column.name == "x")
+    assert reference.counts[at, reference.width + UNSEEN] == N // 20
+    assert reference.counts[at].sum() == N
+    assert line_of(lines) == "x: 5 % of events are expected to bring a new value; unseen is judged against that"
+
+
+def test_a_column_that_begins_or_ends_within_the_reference_is_said_with_its_place() -> None:
+    _, lines = of_values([None] * 200 + [i % 9 for i in range(400)])
+    assert line_of(lines).startswith(f"x: its first value comes with event 201 of {N} (events-0@200)")
+    _, lines = of_values([i % 9 for i in range(400)] + [...] * 200)
+    assert line_of(lines).startswith(f"x: its last value comes with event 400 of {N}; it is gone")
+    assert not [line for line in of_values([None, 1, 2] * 200)[1] if line.startswith("x: ")]
+
+
+def by_name(i: int) -> dict[str, object]:
+    return {"scores": {"yes": 0.4, "no": 0.6}, "prediction": "no" if i % 4 else "yes"}
+
+
+def zeros_and_ones(i: int) -> dict[str, object]:
+    return {"score": 0.5, "prediction": i % 2}
+
+
+@pytest.mark.parametrize(
+    ("fields", "model", "said"),
+    [
+        (by_name, {}, 'positive is 1, and no class is: "no" 75 %, "yes" 25 %. No score is watched; set '),
+        (lambda _: {"scores": {"a": 0.4, "b": 0.6}}, {"positive": "c"}, 'positive is c, and no class is: "a", "b".'),
+        (zeros_and_ones, {"positive": "yes"}, 'positive is yes, and no class is: "0" 50 %, "1" 50 %; set models[0]'),
+        (by_name, {"positive": "yes"}, ""),
+        (lambda i: {"score": 0.5, "prediction": bool(i % 2)}, {}, ""),
+        (lambda _: {"score": 0.5, "prediction": 0}, {}, ""),
+        (lambda i: {"prediction": "abc"[i % 3]}, {}, ""),
+        (lambda i: {"prediction": i * 1.5}, {}, ""),
+        (lambda i: {"score": i / N}, {}, ""),
+    ],
+)  # fmt: skip
+def test_a_positive_class_that_never_occurs_is_said_with_the_classes_at_build_and_check(
+    fields: Any,  # noqa: ANN401 - a function of a row
+    model: dict[str, object],
+    said: str,
+) -> None:
+    reference, lines = told([event(i, features={"x": i % 9}, **fields(i)) for i in ROWS], model)
+    for notes in (lines, list(reference_notes(reference, "models[0]"))):
+        found = [line for line in notes if line.startswith("positive is ")]
+        assert len(found) == bool(said)
+        assert not said or found[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([999] * 24 + [3], "96 % are 999"),
+        (["EUR"], "one value alone"),
+        ([4.5], "one value alone"),
+        ([f"shop{i}" for i in range(120)], "120 values, each below 1 %; group the values, or kind: ignore"),
+        (["a", "b"], ""),
+        ([1, 2, 3], ""),
+        ([0] * 24 + [3], ""),
+    ],
+)
+def test_a_distribution_that_is_not_watched_says_so_and_why(values: list[Any], reason: str) -> None:
+    stream = list(itertools.islice(itertools.cycle(np.random.default_rng(2).permutation(np.array(values, object))), N))
+    reference, lines = of_values(stream)
+    (x,) = (column for column in reference.columns if column.name == "x")
+    assert reference.unwatched_reason(x) == reason
+    row = next(line for line in reference_text(reference).splitlines() if line.startswith("x "))
+    assert (f"not watched: {reason}" in row) == bool(reason)
+    assert any(line == f"x: its distribution is not watched: {reason}" for line in lines) == bool(reason)
+
+
+def test_the_table_has_every_quality_count_and_names_an_empty_text() -> None:
+    values = ["", "", "b", None, ..., [1], "", "b", "c", "c"] * 60
+    reference, _ = of_values(values)
+    header, row = (line for line in reference_text(reference).splitlines() if line.startswith(("column ", "x ")))
+    for fact, share in (("missing", "10.0%"), ("absent", "10.0%"), ("type", "10.0%"), ("unseen", "0.0%")):
+        end = header.index(fact) + len(fact)
+        assert row[:end].endswith(share), fact
+    assert row.endswith('"" 43 %, "b" 29 %, "c" 29 %')
+
+
+def test_a_column_that_is_mostly_missing_sees_later_than_a_full_one() -> None:
+    reference, _ = of_values(
+        [float(v) if i % 30 == 0 else None for i, v in enumerate(np.random.default_rng(3).normal(size=N))]
+    )
+    text = reference_text(reference).splitlines()
+    sees = {line.split()[0]: float(line.split(" sd")[0].split()[-1]) for line in text if line.endswith(" sd")}
+    assert sees["x"] == pytest.approx(sees["steady"] * np.sqrt(30), rel=0.2)
+
+
+def test_a_reason_is_asked_of_the_references_own_columns() -> None:
+    reference, _ = of_values([1, 2] * 300)
+    with pytest.raises(StopIteration):
+        reference.unwatched_reason(numeric("x"))

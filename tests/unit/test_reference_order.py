@@ -1,0 +1,119 @@
+"""Columns that follow time: what is found, and what is left alone although it moves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from monitor.clock import DAY_US, SECOND_US
+from monitor.reference.order import are_dates, are_events_dates, dates_move_on, direction, renewed, time_read_as
+from tests.engine import START_US
+
+N = 4_000
+RNG = np.random.default_rng(5)
+ORDER = np.arange(N, dtype=np.float64)
+NOISE = RNG.normal(0, 1, N)
+TIMES: NDArray[np.int64] = (START_US + ORDER * 3 * SECOND_US).astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (ORDER + 7e6, 1),
+        (-3 * ORDER, -1),
+        (ORDER + 50 * NOISE, 1),
+        (ORDER // 100, 1),
+        (np.exp(ORDER / 400), 1),
+        (NOISE, 0),
+        (np.full(N, 4.0), 0),
+        (np.sin(ORDER / 300), 0),
+        (NOISE + 3 * ORDER / N, 0),
+        (ORDER % 500, 0),
+        (np.where(np.arange(N) % 2 == 0, ORDER, 1e9 + NOISE), 0),
+    ],
+    ids=[
+        "counter",
+        "stock",
+        "disordered",
+        "batch",
+        "growth",
+        "noise",
+        "constant",
+        "wave",
+        "trend",
+        "restarts",
+        "mixed",
+    ],
+)
+def test_only_what_leaves_its_own_range_in_one_direction_only_rises_or_falls(
+    values: NDArray[np.float64], found: int
+) -> None:
+    assert direction(values) == found
+    assert direction(-values) == -found
+
+
+def test_a_few_values_say_nothing_of_a_direction() -> None:
+    assert direction(ORDER[:199]) == 0
+    assert direction(ORDER[:200]) == 1
+
+
+@pytest.mark.parametrize(("unit", "us"), [("s", 1e6), ("ms", 1e3), ("µs", 1.0), ("ns", 1e-3)])
+def test_numbers_that_move_with_the_events_time_are_read_as_it(unit: str, us: float) -> None:
+    assert time_read_as(TIMES / us - 90e6 / us, TIMES) == f"{unit} since 1970"
+    shuffled = RNG.permutation(TIMES / us)
+    assert time_read_as(shuffled, TIMES) == "", "near the event's time, but not following it"
+
+
+def test_the_day_is_read_as_the_events_time_even_where_the_reference_has_but_one() -> None:
+    day = (TIMES // DAY_US).astype(np.float64)
+    assert time_read_as(day, TIMES) == "days since 1970"
+    assert time_read_as(day + 400, TIMES) == ""
+    written = [datetime.fromtimestamp(ts / 1e6, UTC).strftime("%Y%m%d") for ts in TIMES.tolist()]
+    assert time_read_as(np.array(written, np.float64), TIMES) == "YYYYMMDD"
+
+
+def test_texts_are_the_events_dates_when_they_begin_with_its_day_or_one_beside_it() -> None:
+    def texts(days: float, form: str) -> list[str]:
+        return [(datetime.fromtimestamp(ts / 1e6, UTC) + timedelta(days)).strftime(form) for ts in TIMES.tolist()]
+
+    times = TIMES.tolist()
+    assert are_events_dates(texts(0, "%Y-%m-%d"), times)
+    assert are_events_dates(texts(1, "%Y-%m-%dT%H:%M:%S"), times)
+    assert not are_events_dates(texts(3, "%Y-%m-%d"), times)
+    for form in ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%Y/%m/%d %H:%M"):
+        assert are_dates(texts(0, form)), form
+    assert not are_dates(["12-34", "2026", "a 2026-01-01"])
+    assert not are_dates([])
+
+
+@pytest.mark.parametrize("days", [2, 5, 16, 400])
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y"])
+def test_dates_that_move_on_with_the_events_come_once(days: int, form: str) -> None:
+    moving = [(datetime(2025, 11, 20, tzinfo=UTC) + timedelta(n * days // N)).strftime(form) for n in range(N)]
+    assert dates_move_on(moving)
+    assert dates_move_on(moving[::-1])
+    assert not dates_move_on(RNG.permutation(moving).tolist())
+    assert not dates_move_on(moving[:150])
+
+
+def test_the_share_of_new_values_is_what_the_next_events_bring() -> None:
+    assert renewed([f"id{n}" for n in range(N)]) == 1.0
+    assert renewed([f"day{n * 8 // N}" for n in range(N)]) == 1.0, "each lives in one eighth alone"
+    assert renewed(["a", "b"] * N) == 0.0
+    half = [f"id{n}" if n % 2 else "usual" for n in range(N)]
+    assert renewed(half) == 0.5
+    assert renewed(half, among={"usual"}) == 0.0
+    assert renewed([]) == 0.0
+
+
+@pytest.mark.parametrize("names", [300, 2_000, 6_000])
+def test_it_foretells_a_stationary_stream_whatever_the_number_of_names(names: int) -> None:
+    """An eighth is compared with the seven others: that is a reference an eighth shorter, so a little more is new."""
+    drawn = RNG.integers(0, names, 16_000).tolist()
+    reference, later = [str(x) for x in drawn[:8_000]], [str(x) for x in drawn[8_000:9_000]]
+    known = set(reference)
+    came = sum(name not in known for name in later) / len(later)
+    assert came - 0.03 <= renewed(reference) <= came + 0.06
