@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -17,13 +18,21 @@ import zstandard
 from monitor.clock import Clock
 from monitor.errors import OutsideTrouble, UsageError
 from monitor.events import Partition
-from monitor.files.streams import Stream
+from monitor.files.streams import Line, Stream
 from monitor.records import Change, Envelope, OffsetGap, RecordBatch
 
 ENDINGS: Final = (".records.jsonl", ".records.jsonl.gz", ".records.jsonl.zst")
 
 _T = TypeVar("_T")
 _NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+#: a line is longer than a value by base64 (4/3), key, headers and names
+_LINE_SHARE: Final = 2
+_LINE_MORE: Final = 1_048_576
+#: how a line begins whose end is not read; what `RecordingWriter` writes comes in this order
+_BEGINNING: Final = re.compile(
+    rb'\s*\{\s*"topic"\s*:\s*"(?P<topic>[^"\\]*)"\s*,\s*"partition"\s*:\s*(?P<partition>[0-9]{1,9})\s*,'
+    rb'\s*"offset"\s*:\s*(?P<offset>[0-9]{1,18})\s*,(\s*"timestamp"\s*:\s*(?P<timestamp>-?[0-9]{1,18})\s*,)?'
+)
 _DECODE_TROUBLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -59,21 +68,29 @@ class Recordings:
     partition cannot be left out inside one file, so pausing has no effect here.
     """
 
-    def __init__(self, paths: Sequence[Path], clock: Clock) -> None:
-        """Survey all files.
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        clock: Clock,
+        longest: int | None = None,
+        open_stream: Callable[[Path], Stream] = Stream,
+    ) -> None:
+        """Survey all files. A line that is too long for a value of `longest` bytes is a record that is as long.
 
         Raises:
             UsageError: a file is missing or damaged (file and line), or a partition's offsets do not rise.
         """
         self._paths = list(paths)
         self._clock = clock
+        self._open_stream = open_stream
+        self._longest = None if longest is None else _LINE_SHARE * longest + _LINE_MORE
         self._left: dict[Partition, int] = {}
         self._gaps: list[list[OffsetGap]] = []
         self._changes: list[Change] = []
         self._sizes: list[int] = []
         self._opened = 0
         self._stream: Stream | None = None
-        self._lines: Iterator[tuple[int, bytes]] = iter(())
+        self._lines: Iterator[Line] = iter(())
         last: dict[tuple[str, int], int] = {}
         for path in self._paths:
             self._survey(path, last)
@@ -119,6 +136,12 @@ class Recordings:
         position = 0 if self._stream is None else self._stream.position()
         return sum(self._sizes[: max(self._opened - 1, 0)]) + position, sum(self._sizes)
 
+    def place(self, partition: Partition, offset: int) -> str:
+        return f"{partition}@{offset}"
+
+    def notes(self) -> list[str]:
+        return []
+
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()
@@ -127,17 +150,17 @@ class Recordings:
         """First pass over one file; `last` is the last offset of each partition so far."""
         gaps: list[OffsetGap] = []
         begun = dict.fromkeys(last, False)
-        with contextlib.closing(Stream(path)) as stream:
+        with contextlib.closing(self._open_stream(path)) as stream:
             self._sizes.append(stream.size)
-            for number, line in stream.lines():
-                if line.isspace():
+            for line in stream.lines(self._longest):
+                if line.data.isspace():
                     continue
-                head = _decoded(stream, number, line, _HEADS)
+                head = _cut(stream, line) if line.cut else _decoded(stream, line, _HEADS)
                 key = (head.topic, head.partition)
                 before = last.get(key, -1)
                 if head.offset <= before:
                     raise UsageError(
-                        f"{path}:{number}: offset {head.offset} of {Partition(*key)} comes after {before}; "
+                        f"{stream.name}:{line.number}: offset {head.offset} of {Partition(*key)} comes after {before}; "
                         "give every recording once, in the order in which they were made"
                     )
                 if begun.get(key) is False:
@@ -152,8 +175,8 @@ class Recordings:
         self.close()
         if self._opened == len(self._paths):
             return False
-        self._stream = Stream(self._paths[self._opened])
-        self._lines = self._stream.lines()
+        self._stream = self._open_stream(self._paths[self._opened])
+        self._lines = self._stream.lines(self._longest)
         self._changes += self._gaps[self._opened]
         self._opened += 1
         return True
@@ -167,7 +190,11 @@ class Recordings:
             lines = list(islice(self._lines, chunk - len(rows)))
             if not lines:
                 break
-            rows += [_decoded(stream, number, line, _LINES) for number, line in lines if not line.isspace()]
+            rows += [
+                _cut(stream, line) if line.cut else _decoded(stream, line, _LINES)
+                for line in lines
+                if not line.data.isspace()
+            ]
         return rows
 
     def _batches(self, rows: list[_Line]) -> list[RecordBatch]:
@@ -303,8 +330,31 @@ def _batch(partition: Partition, rows: list[_Line], now_us: int) -> RecordBatch:
     )
 
 
-def _decoded(stream: Stream, number: int, line: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
+def _decoded(stream: Stream, line: Line, decoder: msgspec.json.Decoder[_T]) -> _T:
     try:
-        return decoder.decode(line)
+        return decoder.decode(line.data)
     except _DECODE_TROUBLE as error:
-        raise stream.damage(number, error) from error
+        raise stream.damage(line.number, error) from error
+
+
+def _cut(stream: Stream, line: Line) -> _Line:
+    """The record of a line that was cut: where it stood, and the line's beginning, which is too long, for its value."""
+    begins = _BEGINNING.match(line.data)
+    if begins is None:
+        raise UsageError(
+            f"{stream.name}:{line.number}: longer than limits.record_bytes lets a record be, and it does not begin "
+            "with topic, partition and offset"
+        )
+    timestamp = begins["timestamp"]
+    return _Line(
+        topic=begins["topic"].decode(),
+        partition=int(begins["partition"]),
+        offset=int(begins["offset"]),
+        timestamp=None if timestamp is None else int(timestamp),
+        value=line.data,
+    )
+
+
+def begins_as_recording(data: bytes) -> bool:
+    """Whether a file that begins like this is a recording."""
+    return _BEGINNING.match(data) is not None
