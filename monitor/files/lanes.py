@@ -65,7 +65,6 @@ class OneFile:
         self._partition = partition
         self._stream = stream
         self._values = records.records
-        self._notes = records.notes
         self._clock = clock
         self._begins_at = 1
         self._ahead = next(self._values, None)
@@ -108,9 +107,6 @@ class OneFile:
     def place(self, partition: Partition, offset: int) -> str:
         return f"{self._stream.name}:{offset + self._begins_at}"
 
-    def notes(self) -> list[str]:
-        return self._notes()
-
     def close(self) -> None:
         self._stream.close()
 
@@ -122,11 +118,10 @@ class OneFile:
 class SortedFile:
     """A file in order of time; offsets count its records in that order."""
 
-    def __init__(self, partition: Partition, name: str, records: SortedRecords, notes: list[str], clock: Clock) -> None:
+    def __init__(self, partition: Partition, name: str, records: SortedRecords, clock: Clock) -> None:
         self._partition = partition
         self._name = name
         self._records = records
-        self._told = notes
         self._clock = clock
         self._next = 0
 
@@ -163,9 +158,6 @@ class SortedFile:
 
     def place(self, partition: Partition, offset: int) -> str:
         return f"{self._name}:{self._records.lines[offset]}"
-
-    def notes(self) -> list[str]:
-        return self._told
 
     def close(self) -> None:
         """The records are kept for the next pass."""

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Final, Protocol, Self, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
-import zstandard
 
 from monitor.clock import Clock
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import UsageError
 from monitor.events import Partition
 from monitor.files.streams import Line, Stream
 from monitor.records import Change, Envelope, OffsetGap, RecordBatch
@@ -28,7 +24,7 @@ _NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 #: a line is longer than a value by base64 (4/3), key, headers and names
 _LINE_SHARE: Final = 2
 _LINE_MORE: Final = 1_048_576
-#: how a line begins whose end is not read; what `RecordingWriter` writes comes in this order
+#: how a line begins whose end is not read; what `driftd record` writes comes in this order
 _BEGINNING: Final = re.compile(
     rb'\s*\{\s*"topic"\s*:\s*"(?P<topic>[^"\\]*)"\s*,\s*"partition"\s*:\s*(?P<partition>[0-9]{1,9})\s*,'
     rb'\s*"offset"\s*:\s*(?P<offset>[0-9]{1,18})\s*,(\s*"timestamp"\s*:\s*(?P<timestamp>-?[0-9]{1,18})\s*,)?'
@@ -44,7 +40,7 @@ class _Head(msgspec.Struct, gc=False):
     offset: _NotNegative
 
 
-class _Line(msgspec.Struct, gc=False, kw_only=True):
+class RecordedLine(msgspec.Struct, gc=False, kw_only=True):
     """A line; msgspec writes and reads bytes as base64."""
 
     topic: str
@@ -57,7 +53,7 @@ class _Line(msgspec.Struct, gc=False, kw_only=True):
 
 
 _HEADS: Final = msgspec.json.Decoder(_Head)
-_LINES: Final = msgspec.json.Decoder(_Line)
+_LINES: Final = msgspec.json.Decoder(RecordedLine)
 
 
 class Recordings:
@@ -139,9 +135,6 @@ class Recordings:
     def place(self, partition: Partition, offset: int) -> str:
         return f"{partition}@{offset}"
 
-    def notes(self) -> list[str]:
-        return []
-
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()
@@ -181,11 +174,11 @@ class Recordings:
         self._opened += 1
         return True
 
-    def _rows(self, chunk: int) -> list[_Line]:
+    def _rows(self, chunk: int) -> list[RecordedLine]:
         stream = self._stream
         if stream is None:
             return []
-        rows: list[_Line] = []
+        rows: list[RecordedLine] = []
         while len(rows) < chunk:
             lines = list(islice(self._lines, chunk - len(rows)))
             if not lines:
@@ -197,8 +190,8 @@ class Recordings:
             ]
         return rows
 
-    def _batches(self, rows: list[_Line]) -> list[RecordBatch]:
-        by_partition: dict[tuple[str, int], list[_Line]] = {}
+    def _batches(self, rows: list[RecordedLine]) -> list[RecordBatch]:
+        by_partition: dict[tuple[str, int], list[RecordedLine]] = {}
         for row in rows:
             by_partition.setdefault((row.topic, row.partition), []).append(row)
         now_us = self._clock.now_us()
@@ -215,110 +208,7 @@ class Recordings:
         return batches
 
 
-class RecordingWriter:
-    """Writes batches to a recording; the file appears under its name when it is whole, on `close`.
-
-    As a context manager it closes at the end of the block, and discards what was written when the block fails.
-    """
-
-    def __init__(self, path: Path | str) -> None:
-        """Open a temporary file beside `path`, compressed by its ending.
-
-        Raises:
-            UsageError: the name has none of the endings of a recording, or the folder cannot be written.
-        """
-        self.path = Path(path)
-        if not self.path.name.endswith(ENDINGS):
-            raise UsageError(f"{self.path}: a recording's name ends with {', '.join(ENDINGS)}")
-        self._temporary = self.path.with_name(f".{self.path.name}.tmp")
-        self._encoder = msgspec.json.Encoder()
-        try:
-            self._raw = open(self._temporary, "wb")  # noqa: SIM115 - open until close or discard
-        except OSError as error:
-            raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from error
-        self._compressor = _compressor_for(self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
-
-    def write(self, batch: RecordBatch) -> None:
-        """Add the records of a batch, in their order.
-
-        Raises:
-            OutsideTrouble: the disk is full or failing; call `discard`.
-        """
-        plain = self._encoder.encode_lines(_lines_of(batch))
-        self._put(plain if self._compressor is None else self._compressor.compress(plain))
-
-    def close(self) -> None:
-        """Make the file durable and give it its name.
-
-        Raises:
-            OutsideTrouble: the disk is full or failing; nothing stands under the name.
-        """
-        if self._compressor is not None:
-            self._put(self._compressor.flush())
-        try:
-            self._raw.flush()
-            os.fsync(self._raw.fileno())
-            self._raw.close()
-            os.replace(self._temporary, self.path)
-        except OSError as error:
-            self.discard()
-            raise self._trouble(error) from error
-
-    def discard(self) -> None:
-        """Leave nothing behind."""
-        with contextlib.suppress(OSError):
-            self._raw.close()
-        with contextlib.suppress(OSError):
-            self._temporary.unlink()
-
-    def _put(self, data: bytes) -> None:
-        try:
-            self._raw.write(data)
-        except OSError as error:
-            raise self._trouble(error) from error
-
-    def _trouble(self, error: OSError) -> OutsideTrouble:
-        return OutsideTrouble(f"{self.path}: cannot be written: {error.strerror}")
-
-
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
-def _compressor_for(path: Path) -> _Compressor | None:
-    if path.suffix == ".zst":
-        return zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
-    return zlib.compressobj(level=6, wbits=31) if path.suffix == ".gz" else None
-
-
-def _lines_of(batch: RecordBatch) -> Iterator[_Line]:
-    times: Sequence[int | None] = batch.times_ms or [None] * len(batch)
-    for i, (value, offset, time_ms) in enumerate(zip(batch.values, batch.offsets, times, strict=True)):
-        key, headers = batch.envelope(i)
-        yield _Line(
-            topic=batch.partition.topic,
-            partition=batch.partition.number,
-            offset=offset,
-            timestamp=time_ms,
-            key=key,
-            headers=list(headers),
-            value=value,
-        )
-
-
-def _batch(partition: Partition, rows: list[_Line], now_us: int) -> RecordBatch:
+def _batch(partition: Partition, rows: list[RecordedLine], now_us: int) -> RecordBatch:
     return RecordBatch(
         partition=partition,
         values=[row.value for row in rows],
@@ -337,7 +227,7 @@ def _decoded(stream: Stream, line: Line, decoder: msgspec.json.Decoder[_T]) -> _
         raise stream.damage(line.number, error) from error
 
 
-def _cut(stream: Stream, line: Line) -> _Line:
+def _cut(stream: Stream, line: Line) -> RecordedLine:
     """The record of a line that was cut: where it stood, and the line's beginning, which is too long, for its value."""
     begins = _BEGINNING.match(line.data)
     if begins is None:
@@ -346,7 +236,7 @@ def _cut(stream: Stream, line: Line) -> _Line:
             "with topic, partition and offset"
         )
     timestamp = begins["timestamp"]
-    return _Line(
+    return RecordedLine(
         topic=begins["topic"].decode(),
         partition=int(begins["partition"]),
         offset=int(begins["offset"]),

@@ -36,7 +36,6 @@ class _Lane(Protocol):
     def ended(self) -> bool: ...
     def progress(self) -> tuple[int, int]: ...
     def place(self, partition: Partition, offset: int, /) -> str: ...
-    def notes(self) -> list[str]: ...
     def close(self) -> None: ...
 
 
@@ -85,7 +84,8 @@ class Files:
         self._reading = reading
         self._chunk = chunk
         self._pipes: dict[Path, KeptPipe] = {}
-        self._sorted: dict[Path, tuple[SortedRecords, list[str]]] = {}
+        self._sorted: dict[Path, SortedRecords] = {}
+        self._notes: list[str] = []
 
     def open(self) -> FileSource:
         """All files from their beginning.
@@ -114,11 +114,15 @@ class Files:
                 lane.close()
             raise
 
+    def notes(self) -> list[str]:
+        """What a person should know of the files that were sorted."""
+        return self._notes
+
     def close(self) -> None:
         """Let go of what was kept."""
         for pipe in self._pipes.values():
             pipe.close()
-        for records, _ in self._sorted.values():
+        for records in self._sorted.values():
             records.close()
         self._pipes.clear()
         self._sorted.clear()
@@ -159,10 +163,10 @@ class Files:
             with contextlib.closing(self._stream(path) if stream is None else stream) as read:
                 records = self._records(kind, read)
                 values = ((line, value) for _, line, value in records.records)
-                kept = SortedRecords(shown_name(path), values, self._times(partition, times_of), chunk=self._chunk)
-                self._sorted[path] = kept, records.notes()
-        kept, notes = self._sorted[path]
-        return SortedFile(partition, shown_name(path), kept, notes, self._clock)
+                times = self._times(partition, times_of)
+                self._sorted[path] = SortedRecords(shown_name(path), values, times, chunk=self._chunk)
+                self._notes += records.notes()
+        return SortedFile(partition, shown_name(path), self._sorted[path], self._clock)
 
     def _records(self, kind: tuple[str, ...], stream: Stream) -> Records:
         if kind == ROWS:
@@ -239,10 +243,6 @@ class FileSource:
     def place(self, partition: Partition, offset: int) -> str:
         """Where a record stands, for a person: `file:line`, or `topic-partition@offset` of a recording."""
         return self._lane_of[partition].place(partition, offset)
-
-    def notes(self) -> list[str]:
-        """What a person should know of what was read so far."""
-        return [note for lane in self._lanes for note in lane.notes()]
 
     def close(self) -> None:
         """Close every file."""
