@@ -93,8 +93,10 @@ def _with_sources(subparser: argparse.ArgumentParser) -> None:
         "source",
         nargs="+",
         metavar="SOURCE",
-        help=".jsonl, .csv, .records.jsonl (each also .gz, .zst), or kafka://topic?from=PLACE&to=PLACE",
+        help=".jsonl, .csv, .records.jsonl (each also .gz, .zst), - for standard input, or kafka://topic?from=PLACE&to=PLACE",
     )
+    subparser.add_argument("--sort", action="store_true", help="read .jsonl files in order of ts, as .csv always are")
+    subparser.add_argument("--accept-partial", action="store_true", help="go on although more than half is lost")
     subparser.add_argument("--map", action="append", metavar="COLUMN=FIELD", help="a .csv column that is no feature")
     subparser.add_argument("--format", default="auto", help="how the records are written [auto: as the settings say]")
 
@@ -163,8 +165,13 @@ def _replay(subparsers: _Subparsers) -> None:
 
 def _record(subparsers: _Subparsers) -> None:
     record = subparsers.add_parser("record", help="raw records of a topic to a file")
-    record.add_argument("source", metavar="SOURCE", help="kafka://topic?from=PLACE&to=PLACE")
+    record.add_argument(
+        "source", metavar="SOURCE", help="kafka://topic?from=PLACE&to=PLACE; with --decode also a .records.jsonl file"
+    )
     record.add_argument("-o", "--output", required=True, metavar="OUT", help="OUT.records.jsonl, also .zst or .gz")
+    record.add_argument(
+        "--decode", action="store_true", help="readable JSON instead, to OUT.jsonl, or - for standard output"
+    )
     record.add_argument(
         "--config", metavar="FILE", help="the settings file: where Kafka is [DRIFTD_KAFKA__… or localhost]"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -21,7 +22,9 @@ from monitor.demo.show import Demo, stop_on_signals
 from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey
 from monitor.files.directory import StateDirectory
-from monitor.files.records import RecordingWriter
+from monitor.files.records import ENDINGS as RECORDINGS
+from monitor.files.source import FileSource, open_source
+from monitor.files.writing import RecordWriter
 from monitor.findings import SEVERITY_RANK
 from monitor.log import configure_logging, get_log
 from monitor.phrases import many
@@ -33,7 +36,7 @@ from monitor.rules import rules_yaml
 from monitor.settings import Kafka, Settings
 from monitor.settings_file import load_kafka, load_settings
 from monitor.settings_reference import settings_reference
-from monitor.sources import SCHEME, OpenSource, TopicStretch, open_any
+from monitor.sources import SCHEME, Given, TopicStretch
 from monitor.state_show import state_json, state_text
 from monitor.terminal import Progress, say, tell
 
@@ -119,13 +122,18 @@ def reference_build(arguments: Namespace) -> int:
     configured = load_settings(Path(arguments.config), os.environ)
     key = ModelKey(arguments.model, _version_of(configured, arguments))
     stretch = _stretch(arguments)
-    clock, csv_map = SystemClock(), _csv_map(arguments.map)
-
-    def opened() -> OpenSource:
-        return open_any(arguments.source, configured.kafka, clock, csv_map)
-
-    reference = build_reference(configured, key, opened, clock, stretch, tell)
-    digest = reference.save(Path(arguments.output))
+    output = Path(arguments.output)
+    if output.is_dir():
+        raise UsageError(f"-o: {output} is a folder; name the file, as {output / f'{arguments.model}.json'}")
+    clock = SystemClock()
+    given = Given(
+        arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort, again=True
+    )  # fmt: skip
+    with contextlib.closing(given):
+        reference = build_reference(configured, key, given.open, clock, stretch, tell)
+    for note in given.notes():
+        tell(note)
+    digest = reference.save(output)
     tell(reference_text(reference))
     tell(f"\nwritten to {arguments.output} ({digest})")
     return DONE
@@ -148,16 +156,21 @@ def replay_sources(arguments: Namespace) -> int:
     _refuse_format(arguments.format)
     configured, catalog = _configured(arguments)
     clock = SystemClock()
-    source = open_any(arguments.source, configured.kafka, clock, _csv_map(arguments.map))
-    progress = Progress(source.progress, clock)
-    try:
-        done = replay(
-            configured, catalog, source, clock, _sayer(arguments.json, progress), windows=arguments.windows,
-            progress=progress.show,
-        )  # fmt: skip
-    finally:
-        progress.clear()
-        source.close()
+    given = Given(arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort)
+    with contextlib.closing(given), contextlib.closing(given.open()) as source:
+        progress = Progress(source.progress, clock)
+        try:
+            done = replay(
+                configured, catalog, source, clock, _sayer(arguments.json, progress), place=source.place,
+                windows=arguments.windows, progress=progress.show,
+            )  # fmt: skip
+        finally:
+            progress.clear()
+        lines = [*done.lost, *given.notes()]
+    if done.failed and not arguments.accept_partial:
+        raise UsageError([done.failed, *lines, "--accept-partial takes what is left all the same"])
+    for line in lines:
+        tell(line)
     over = (
         arguments.fail_on is not None and done.worst and SEVERITY_RANK[done.worst] >= SEVERITY_RANK[arguments.fail_on]
     )
@@ -175,12 +188,17 @@ def _sayer(as_json: bool, progress: Progress) -> Callable[[dict[str, Any]], None
 
 
 def record(arguments: Namespace) -> int:
-    """Raw records of a topic to a file."""
-    if not arguments.source.startswith(SCHEME):
+    """Records to a file: as they are, or readable."""
+    is_topic = arguments.source.startswith(SCHEME)
+    if not is_topic and not (arguments.decode and arguments.source.lower().endswith(RECORDINGS)):
         raise UsageError(f"SOURCE: {arguments.source!r} is no topic; write kafka://TOPIC?from=PLACE&to=PLACE")
     clock, written = SystemClock(), 0
-    with RecordingWriter(Path(arguments.output)) as writer:
-        source = TopicStretch(arguments.source, _kafka_of(arguments), clock)
+    with RecordWriter(arguments.output, readable=arguments.decode) as writer:
+        source: TopicStretch | FileSource = (
+            TopicStretch(arguments.source, _kafka_of(arguments), clock)
+            if is_topic
+            else open_source([Path(arguments.source)], clock)
+        )
         progress = Progress(source.progress, clock)
         try:
             while not source.ended():
@@ -194,7 +212,7 @@ def record(arguments: Namespace) -> int:
             progress.clear()
             source.close()
     tell(f"{many(written, 'record')} written to {arguments.output}")
-    if not written:
+    if not written and isinstance(source, TopicStretch):
         tell(f"nothing lies in that stretch; {source.contents()}")
         tell("a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or latest")
     return DONE

@@ -210,16 +210,13 @@ class Pipeline:
 
     def _decoder(self, topic: str) -> NativeDecoder:
         if topic not in self._decoders:
-            inputs = [entry for entry in self._settings.inputs if entry.topic == topic]
-            if not inputs and len(self._settings.inputs) == 1:
-                inputs = list(self._settings.inputs)  # a recording under another name
-            limits = self._settings.limits
+            limits, entry = self._settings.limits, self._settings.input_of(topic)
             self._decoders[topic] = NativeDecoder(
                 self._shape,
                 Limits(limits.record_bytes, limits.events_per_record, limits.features),
                 self._settings.windows.max_skew,
-                inputs[0].model if inputs else None,
-                inputs[0].version if inputs else None,
+                entry.model if entry else None,
+                entry.version if entry else None,
             )
         return self._decoders[topic]
 

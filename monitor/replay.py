@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monitor.clock import Clock, rfc3339
+from monitor.count.losses import Place
 from monitor.count.unit import Unit, outcome_totals
-from monitor.events import REASONS, ModelKey
+from monitor.events import ACCEPTED, IGNORED, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.fleet import Fleet
-from monitor.judge.ladder import Windows
+from monitor.judge.ladder import BASE_EVENTS, Windows
 from monitor.judge.model import ModelJudge, finding_line
+from monitor.loss_lines import PlaceText, loss_lines
 from monitor.phrases import many, probability
 from monitor.pipeline import Pipeline, ToNowhere
 from monitor.records import Source
@@ -28,10 +30,8 @@ from monitor.stats.tally import Tally
 #: takes one JSON object of the output
 Say = Callable[[dict[str, Any]], object]
 
+#: reasons of events that are not lost
 _OTHER_REASONS: Final = {
-    "version": "the settings list other versions of this model",
-    "not_configured": "no model of that name is in the settings",
-    "no_reference": "there is no reference file for that version",
     "versions": "more versions than limits.versions",
     "tombstone": "the record has no value",
 }
@@ -39,11 +39,16 @@ _OTHER_REASONS: Final = {
 
 @dataclass(slots=True)
 class Replay:
-    """A replay that ran: its pipeline, its summary and the worst severity any incident had."""
+    """A replay that ran: its pipeline, its summary and the worst severity any incident had.
+
+    `lost` has a line for each reason why events were lost; `failed` is why it is no success, or empty.
+    """
 
     pipeline: Pipeline
     summary: dict[str, Any]
     worst: str
+    lost: list[str]
+    failed: str
 
 
 def replay(
@@ -53,10 +58,14 @@ def replay(
     clock: Clock,
     say: Say,
     *,
+    place: PlaceText = lambda partition, offset: str(Place(partition, offset)),
     windows: bool = False,
     progress: Callable[[], object] = lambda: None,
 ) -> Replay:
-    """Run the stream to its end; `say` gets transitions, `info` findings and (with `windows`) judged windows."""
+    """Run the stream to its end; `say` gets transitions, `info` findings and (with `windows`) judged windows.
+
+    `place` is what a person is told a record's place is.
+    """
     began, worst = clock.monotonic(), ""
 
     def told(transition: Transition) -> None:
@@ -76,7 +85,25 @@ def replay(
         progress()
     summary = _summary(pipeline, fleet, clock.monotonic() - began)
     say(summary)
-    return Replay(pipeline, summary, worst)
+    events: Counter[str] = Counter()
+    for (topic, outcome, _), count in pipeline.outcomes.items():
+        events[topic] += count if outcome != IGNORED else 0
+    losses = pipeline.losses.all()
+    for loss in losses:
+        events[loss.topic] += loss.count if loss.outcome == IGNORED else 0
+    lost = list(loss_lines(losses, settings, events, place))
+    failed = _failure(fleet, events.total(), sum(loss.count for loss in losses), summary["outcomes"].get(ACCEPTED, 0))
+    return Replay(pipeline, summary, worst, lost, failed)
+
+
+def _failure(fleet: Fleet, events: int, lost: int, accepted: int) -> str:
+    """Why a replay is no success; "" for one that judged something and lost less than half."""
+    if not any(judge.ladder.closed for judge in fleet.judges.values()):
+        if not events:
+            return "nothing was judged: the source holds no events"
+        few = f", and a window holds {BASE_EVENTS}" if accepted else ""
+        return f"nothing was judged: {accepted:,} of {many(events, 'event')} were accepted{few}"
+    return f"more than half was lost: {lost:,} of {many(events, 'event')}" if 2 * lost > events else ""
 
 
 def _summary(pipeline: Pipeline, fleet: Fleet, seconds: float) -> dict[str, Any]:
@@ -184,17 +211,12 @@ def _still(model: dict[str, Any]) -> str:
     return ", one incident still open at the end" if model["open"] else ""
 
 
-def _meaning(reason: str) -> str:
-    """What a reason word means, in brackets."""
-    outcome, word = reason.split("/", 1)
-    known = REASONS if outcome == "rejected" else _OTHER_REASONS
-    return f"  ({known[word]})" if word in known else ""
-
-
 def _human_summary(thing: dict[str, Any]) -> str:
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in thing["outcomes"].items())
     lines = [f"\n{many(thing['records'], 'record')} in {thing['seconds']:.1f} s: {outcomes or 'no events'}"]
-    lines += [f"  {reason}: {count:,}{_meaning(reason)}" for reason, count in thing["reasons"].items()]
+    for reason, count in thing["reasons"].items():
+        if meaning := _OTHER_REASONS.get(reason.split("/", 1)[1]):
+            lines.append(f"  {reason}: {count:,}  ({meaning})")
     for model in thing["models"]:
         lines.append(
             f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "

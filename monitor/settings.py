@@ -282,6 +282,11 @@ class Settings(Part):
         """The model of that name, or None."""
         return next((model for model in self.models if model.name == name), None)
 
+    def input_of(self, topic: str) -> Input | None:
+        """The input of that topic; of a recording under another name the only input, None where there are several."""
+        named = next((entry for entry in self.inputs if entry.topic == topic), None)
+        return self.inputs[0] if named is None and len(self.inputs) == 1 else named
+
     def lateness_us(self, model: Model) -> int:
         """How late an event of the model may be, in microseconds."""
         return self.windows.allowed_lateness if model.allowed_lateness is None else model.allowed_lateness

@@ -10,13 +10,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from monitor.clock import Clock, parse_rfc3339
 from monitor.errors import OutsideRefusal, UsageError
+from monitor.event_times import EventTimes
 from monitor.events import Partition
-from monitor.files.source import FileSource, open_source
+from monitor.files.records import ENDINGS as RECORDINGS
+from monitor.files.source import Files, Reading
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster, require_topics
 from monitor.phrases import many
 from monitor.records import Change, RecordBatch, Source
-from monitor.settings import Kafka
+from monitor.settings import Kafka, Settings
 from monitor.upto import UpTo
 
 SCHEME = "kafka://"
@@ -33,23 +35,58 @@ class OpenSource(Source, Protocol):
 
     def progress(self) -> tuple[int, int]: ...
 
+    def place(self, partition: Partition, offset: int, /) -> str: ...
 
-def open_any(
-    sources: Sequence[str], kafka: Kafka, clock: Clock, csv_map: Mapping[str, str] | None, *, chunk: int = 500
-) -> OpenSource:
-    """Open what the SOURCE arguments name: any number of files, or one stretch of a topic.
 
-    Raises:
-        UsageError: both at once, or one that cannot be understood.
-        OutsideTrouble: Kafka does not answer.
-    """
-    topics = [source for source in sources if source.startswith(SCHEME)]
-    if not topics:
-        files: FileSource = open_source([Path(source) for source in sources], clock, chunk=chunk, csv_map=csv_map)
-        return files
-    if len(sources) > 1:
-        raise UsageError(f"{topics[0]}: a topic is read alone; record it first to put it beside other sources")
-    return TopicStretch(topics[0], kafka, clock)
+class Given:
+    """What the SOURCE arguments of a command name: any number of files, or one stretch of a topic."""
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        settings: Settings,
+        clock: Clock,
+        csv_map: Mapping[str, str] | None = None,
+        *,
+        sort: bool = False,
+        again: bool = False,
+    ) -> None:
+        """`sort`: `.jsonl` files are read in order of time; `again`: they are opened more than once.
+
+        Raises:
+            UsageError: topics and files at once, or something that cannot be understood.
+        """
+        topics = [source for source in sources if source.startswith(SCHEME)]
+        if len(topics) > 0 and len(sources) > 1:
+            raise UsageError(f"{topics[0]}: a topic is read alone; record it first to put it beside other sources")
+        if topics and csv_map is not None:
+            raise UsageError("--map is for .csv files, and a topic is given")
+        if sort and (topics or any(Path(source).name.lower().endswith(RECORDINGS) for source in sources)):
+            raise UsageError("--sort: records of a topic have their order from it; it is for .jsonl files")
+        self._topic = topics[0] if topics else ""
+        self._settings, self._clock = settings, clock
+        reading = Reading(csv_map, settings.limits.record_bytes, EventTimes(settings), sort=sort, again=again)
+        self._files = None if topics else Files([Path(source) for source in sources], clock, reading)
+
+    def open(self) -> OpenSource:
+        """The source from its beginning.
+
+        Raises:
+            UsageError: a file is damaged, or not what its name says.
+            OutsideTrouble: Kafka does not answer.
+        """
+        if self._files is None:
+            return TopicStretch(self._topic, self._settings.kafka, self._clock)
+        return self._files.open()
+
+    def notes(self) -> list[str]:
+        """What a person should know of the files that were opened."""
+        return [] if self._files is None else self._files.notes()
+
+    def close(self) -> None:
+        """Let go of what was kept for another pass."""
+        if self._files is not None:
+            self._files.close()
 
 
 class TopicStretch:
@@ -123,6 +160,9 @@ class TopicStretch:
         ]
         more = [f"and {many(len(held) - _NAMED, 'more partition')}"] if len(held) > _NAMED else []
         return ", ".join([*held[:_NAMED], *more])
+
+    def place(self, partition: Partition, offset: int) -> str:
+        return f"{partition}@{offset}"
 
     def close(self) -> None:
         self._source.close()

@@ -29,6 +29,8 @@ FLOORS = {
     "replay": 8,
     "garbage": 8,
     "building": 8,
+    "event_times": 8,
+    "loss_lines": 8,
     "sources": 8,
     "outputs": 8,
     "showing": 8,

@@ -24,7 +24,7 @@ from monitor.reference.catalog import Catalog
 from monitor.replay import human_line
 from monitor.settings import Settings
 from monitor.settings_file import load_settings
-from monitor.sources import open_any
+from monitor.sources import Given
 from monitor.state_show import state_json
 from monitor.terminal import Progress
 
@@ -86,7 +86,7 @@ class Demo:
         reference = build_reference(
             settings,
             ModelKey(MODEL, VERSION),
-            lambda: open_any([str(events)], settings.kafka, self.clock, None),
+            Given([str(events)], settings, self.clock).open,
             self.clock,
             Stretch(rows=REFERENCE_EVENTS),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import msgspec
 
 from monitor.errors import UsageError
 from monitor.files.streams import Stream
+from monitor.phrases import many
 
 #: fields of a native event that are text whatever the cell looks like
 _TEXTS: Final = ("type", "id", "model", "version")
@@ -24,6 +26,16 @@ _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-
 _LONGEST_INTEGER: Final = 20
 #: as pandas, SQL and spreadsheets write them
 _TRUTHS: Final = {"True": True, "False": False, "true": True, "false": False, "TRUE": True, "FALSE": False}
+#: what stands between cells where it is no comma
+_SEPARATORS: Final = (";", "\t", "|")
+#: texts that programs write where there is no value
+_NO_VALUE: Final = frozenset(("NA", "N/A", "#N/A", "<NA>", "n/a", "NULL", "null", "Null", "None", "nil", "-", "?", "."))
+#: how NumPy writes a missing number
+_NOT_A_NUMBER: Final = frozenset(("NaN", "nan"))
+#: rows in which numbers are looked for
+_SAMPLE: Final = 1_000
+#: columns that a message names one by one
+_NAMED: Final = 50
 
 
 def mapping_faults(csv_map: Mapping[str, str]) -> list[str]:
@@ -53,29 +65,37 @@ class CsvRows:
     text, also digits with a leading zero (`007`).
     """
 
-    def __init__(self, stream: Stream, csv_map: Mapping[str, str]) -> None:
-        """Read the header line.
+    def __init__(self, stream: Stream, csv_map: Mapping[str, str], longest: int | None = None) -> None:
+        """Read the header line. A row of more than `longest` bytes becomes a record that is as long.
 
         Raises:
             UsageError: all that is wrong with the header, or between it and the mapping.
         """
         self._stream = stream
-        self._rows = csv.reader(_text_lines(stream), strict=True)
+        self._lines = _TextLines(stream, longest)
+        if longest is not None:  # the library's own limit is for a cell, and one for the whole process
+            csv.field_size_limit(max(csv.field_size_limit(), longest))
+        self._rows = csv.reader(self._lines, strict=True)
         header = self._next_row()
+        if isinstance(header, bytes):
+            raise UsageError(f"{stream.name}:1: the header has more than {longest:,} bytes")
         if header is None:
-            raise UsageError(f"{stream.path}:1: no header line")
+            raise UsageError(f"{stream.name}:1: no header line")
         faults = _header_faults(header, csv_map)
         if faults:
-            raise UsageError(f"{stream.path}:1: {fault}" for fault in faults)
+            raise UsageError(f"{stream.name}:1: {fault}" for fault in faults)
         self._width = len(header)
         fields = [csv_map.get(column, "") for column in header]
         self._texts = [(i, field) for i, field in enumerate(fields) if field in _TEXTS]
         self._values = [(i, field) for i, field in enumerate(fields) if field in _VALUES]
         self._tags = [(i, field.removeprefix(_TAG)) for i, field in enumerate(fields) if field.startswith(_TAG)]
         self._features = [(i, column) for i, column in enumerate(header) if column not in csv_map]
+        self._no_value: Counter[tuple[str, str]] = Counter()
+        self._first_line: dict[tuple[str, str], int] = {}
+        self._numbers: Counter[str] = Counter()
 
-    def events(self) -> Iterator[tuple[int, bytes]]:
-        """(row number from 0 after the header, JSON of its event); blank lines are counted and give nothing.
+    def events(self) -> Iterator[tuple[int, int, bytes]]:
+        """(row number from 0 after the header, its first line from 1, JSON of its event) of each row that is not blank.
 
         Raises:
             UsageError: file and line of a row that is damaged or has too few or too many cells.
@@ -83,19 +103,46 @@ class CsvRows:
         number = -1
         while (row := self._next_row()) is not None:
             number += 1
+            line = self._lines.row_begins
+            if isinstance(row, bytes):
+                yield number, line, row
+                continue
             if not row:
                 continue
             if len(row) != self._width:
-                raise UsageError(
-                    f"{self._stream.path}:{self._rows.line_num}: {len(row)} cells where the header has {self._width}"
-                )
-            yield number, msgspec.json.encode(self._event(row))
+                raise UsageError(f"{self._stream.name}:{line}: {len(row)} cells where the header has {self._width}")
+            if number < _SAMPLE or not _NO_VALUE.isdisjoint(row):
+                self._look_at(row, line, number < _SAMPLE)
+            yield number, line, msgspec.json.encode(self._event(row))
 
-    def _next_row(self) -> list[str] | None:
+    def _look_at(self, row: Sequence[str], line: int, sampled: bool) -> None:
+        """Remember numbers, and texts that say that there is no value."""
+        for i, column in self._features:
+            cell = row[i]
+            if cell in _NO_VALUE:
+                self._no_value[column, cell] += 1
+                self._first_line.setdefault((column, cell), line)
+            elif sampled and cell and _NUMBER.fullmatch(cell):
+                self._numbers[column] += 1
+
+    def notes(self) -> list[str]:
+        """What a person should know of the cells that were read: texts for a missing value in columns of numbers."""
+        return [
+            f"{column}: {many(count, 'cell')} {'is' if count == 1 else 'are'} {cell!r} (first at "
+            f"{self._stream.name}:{self._first_line[column, cell]}): write empty cells for missing values"
+            for (column, cell), count in self._no_value.items()
+            if self._numbers[column]
+        ]
+
+    def _next_row(self) -> list[str] | bytes | None:
+        """The cells of the next row; its first bytes where it is too long."""
+        self._lines.begin_row()
         try:
             return next(self._rows, None)
+        except _TooLong as long:
+            return long.data
         except csv.Error as error:
-            raise self._stream.damage(self._rows.line_num, error) from error
+            raise self._stream.damage(self._lines.row_begins, error) from error
 
     def _event(self, row: Sequence[str]) -> dict[str, Any]:
         event: dict[str, Any] = {field: row[i] for i, field in self._texts if row[i]}
@@ -111,36 +158,74 @@ class CsvRows:
         return event
 
 
-def _text_lines(stream: Stream) -> Iterator[str]:
-    for number, line in stream.lines():
+class _TooLong(Exception):  # no error: it takes a row out of the reader
+    """A line that was cut."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = data
+
+
+class _TextLines:
+    """The lines of a file as text, one row's lines at most as many bytes as a row may have."""
+
+    def __init__(self, stream: Stream, longest: int | None) -> None:
+        self._stream = stream
+        self._raw = stream.lines(longest)
+        self._longest = longest
+        self._read = self._size = 0
+        #: the line, from 1, at which the row begins that is being read
+        self.row_begins = 1
+
+    def begin_row(self) -> None:
+        self.row_begins, self._size = self._read + 1, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        number, data, cut = next(self._raw)
+        self._read = number
+        self._size += len(data)
+        if cut and number == self.row_begins:
+            raise _TooLong(data)
+        if cut or (self._longest is not None and self._size > self._longest and number > self.row_begins):
+            raise UsageError(
+                f"{self._stream.name}:{self.row_begins}: a quote begins here, and {self._longest:,} bytes later it has "
+                "not ended; close it, or write it twice inside quotes"
+            )
         try:
-            text = line.decode()
+            return data.decode()
         except UnicodeDecodeError as error:
-            raise stream.damage(number, error) from error
-        yield text.removeprefix("\ufeff") if number == 1 else text
+            raise self._stream.damage(number, error) from error
 
 
 def _header_faults(header: Sequence[str], csv_map: Mapping[str, str]) -> list[str]:
-    faults = [f"column {name!r} stands there twice" for name in sorted(set(header)) if header.count(name) > 1]
+    separator = next((mark for mark in _SEPARATORS if mark in header[0]), None) if len(header) == 1 else None
+    if separator is not None:
+        return [f"the header is one cell: is the separator {separator!r}? write the file with commas"]
+    faults = [f"column {name!r} stands there twice" for name, count in sorted(Counter(header).items()) if count > 1]
     if "" in header and "" not in csv_map:
         faults.append("a column has no name; name it, or leave it out with --map =-")
-    missing = [column for column in csv_map if column not in header]
+    there = set(header)
+    missing = [column for column in csv_map if column not in there]
     if missing:
         faults += [f"--map names the column {column!r}, which is not there" for column in missing]
-        faults.append(f"the columns are {', '.join(header)}")
+        more = f", and {len(header) - _NAMED:,} more" if len(header) > _NAMED else ""
+        faults.append(f"the columns are {', '.join(header[:_NAMED])}{more}")
     return faults
 
 
 def _value(cell: str) -> str | int | float | bool | None:
-    """None of an empty cell, true and false, the number of one that reads as a number JSON can carry, else the text.
+    """None of an empty cell and of NaN, true and false, the number of one that reads as a number JSON can carry.
 
-    Digits with a leading zero are a code (a postcode), which events carry as text.
+    Else the text. Digits with a leading zero are a code (a postcode), which events carry as text.
     """
     if not cell:
         return None
     match = _NUMBER.fullmatch(cell)
     if match is None:
-        return _TRUTHS.get(cell, cell)
+        return None if cell in _NOT_A_NUMBER else _TRUTHS.get(cell, cell)
     if cell[0] == "0" and len(cell) > 1 and cell.isdecimal():
         return cell
     if match.lastindex is None and len(cell) <= _LONGEST_INTEGER:

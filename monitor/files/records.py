@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import zlib
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Final, Protocol, Self, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
-import zstandard
 
 from monitor.clock import Clock
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import UsageError
 from monitor.events import Partition
-from monitor.files.streams import Stream
+from monitor.files.streams import Line, Stream
 from monitor.records import Change, Envelope, OffsetGap, RecordBatch
 
 ENDINGS: Final = (".records.jsonl", ".records.jsonl.gz", ".records.jsonl.zst")
 
 _T = TypeVar("_T")
 _NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+#: a line is longer than a value by base64 (4/3), key, headers and names
+_LINE_SHARE: Final = 2
+_LINE_MORE: Final = 1_048_576
+#: how a line begins whose end is not read; what `driftd record` writes comes in this order
+_BEGINNING: Final = re.compile(
+    rb'\s*\{\s*"topic"\s*:\s*"(?P<topic>[^"\\]*)"\s*,\s*"partition"\s*:\s*(?P<partition>[0-9]{1,9})\s*,'
+    rb'\s*"offset"\s*:\s*(?P<offset>[0-9]{1,18})\s*,(\s*"timestamp"\s*:\s*(?P<timestamp>-?[0-9]{1,18})\s*,)?'
+)
 _DECODE_TROUBLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -35,7 +40,7 @@ class _Head(msgspec.Struct, gc=False):
     offset: _NotNegative
 
 
-class _Line(msgspec.Struct, gc=False, kw_only=True):
+class RecordedLine(msgspec.Struct, gc=False, kw_only=True):
     """A line; msgspec writes and reads bytes as base64."""
 
     topic: str
@@ -48,7 +53,7 @@ class _Line(msgspec.Struct, gc=False, kw_only=True):
 
 
 _HEADS: Final = msgspec.json.Decoder(_Head)
-_LINES: Final = msgspec.json.Decoder(_Line)
+_LINES: Final = msgspec.json.Decoder(RecordedLine)
 
 
 class Recordings:
@@ -59,21 +64,29 @@ class Recordings:
     partition cannot be left out inside one file, so pausing has no effect here.
     """
 
-    def __init__(self, paths: Sequence[Path], clock: Clock) -> None:
-        """Survey all files.
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        clock: Clock,
+        longest: int | None = None,
+        open_stream: Callable[[Path], Stream] = Stream,
+    ) -> None:
+        """Survey all files. A line that is too long for a value of `longest` bytes is a record that is as long.
 
         Raises:
             UsageError: a file is missing or damaged (file and line), or a partition's offsets do not rise.
         """
         self._paths = list(paths)
         self._clock = clock
+        self._open_stream = open_stream
+        self._longest = None if longest is None else _LINE_SHARE * longest + _LINE_MORE
         self._left: dict[Partition, int] = {}
         self._gaps: list[list[OffsetGap]] = []
         self._changes: list[Change] = []
         self._sizes: list[int] = []
         self._opened = 0
         self._stream: Stream | None = None
-        self._lines: Iterator[tuple[int, bytes]] = iter(())
+        self._lines: Iterator[Line] = iter(())
         last: dict[tuple[str, int], int] = {}
         for path in self._paths:
             self._survey(path, last)
@@ -119,6 +132,9 @@ class Recordings:
         position = 0 if self._stream is None else self._stream.position()
         return sum(self._sizes[: max(self._opened - 1, 0)]) + position, sum(self._sizes)
 
+    def place(self, partition: Partition, offset: int) -> str:
+        return f"{partition}@{offset}"
+
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()
@@ -127,17 +143,17 @@ class Recordings:
         """First pass over one file; `last` is the last offset of each partition so far."""
         gaps: list[OffsetGap] = []
         begun = dict.fromkeys(last, False)
-        with contextlib.closing(Stream(path)) as stream:
+        with contextlib.closing(self._open_stream(path)) as stream:
             self._sizes.append(stream.size)
-            for number, line in stream.lines():
-                if line.isspace():
+            for line in stream.lines(self._longest):
+                if line.data.isspace():
                     continue
-                head = _decoded(stream, number, line, _HEADS)
+                head = _cut(stream, line) if line.cut else _decoded(stream, line, _HEADS)
                 key = (head.topic, head.partition)
                 before = last.get(key, -1)
                 if head.offset <= before:
                     raise UsageError(
-                        f"{path}:{number}: offset {head.offset} of {Partition(*key)} comes after {before}; "
+                        f"{stream.name}:{line.number}: offset {head.offset} of {Partition(*key)} comes after {before}; "
                         "give every recording once, in the order in which they were made"
                     )
                 if begun.get(key) is False:
@@ -152,26 +168,30 @@ class Recordings:
         self.close()
         if self._opened == len(self._paths):
             return False
-        self._stream = Stream(self._paths[self._opened])
-        self._lines = self._stream.lines()
+        self._stream = self._open_stream(self._paths[self._opened])
+        self._lines = self._stream.lines(self._longest)
         self._changes += self._gaps[self._opened]
         self._opened += 1
         return True
 
-    def _rows(self, chunk: int) -> list[_Line]:
+    def _rows(self, chunk: int) -> list[RecordedLine]:
         stream = self._stream
         if stream is None:
             return []
-        rows: list[_Line] = []
+        rows: list[RecordedLine] = []
         while len(rows) < chunk:
             lines = list(islice(self._lines, chunk - len(rows)))
             if not lines:
                 break
-            rows += [_decoded(stream, number, line, _LINES) for number, line in lines if not line.isspace()]
+            rows += [
+                _cut(stream, line) if line.cut else _decoded(stream, line, _LINES)
+                for line in lines
+                if not line.data.isspace()
+            ]
         return rows
 
-    def _batches(self, rows: list[_Line]) -> list[RecordBatch]:
-        by_partition: dict[tuple[str, int], list[_Line]] = {}
+    def _batches(self, rows: list[RecordedLine]) -> list[RecordBatch]:
+        by_partition: dict[tuple[str, int], list[RecordedLine]] = {}
         for row in rows:
             by_partition.setdefault((row.topic, row.partition), []).append(row)
         now_us = self._clock.now_us()
@@ -188,110 +208,7 @@ class Recordings:
         return batches
 
 
-class RecordingWriter:
-    """Writes batches to a recording; the file appears under its name when it is whole, on `close`.
-
-    As a context manager it closes at the end of the block, and discards what was written when the block fails.
-    """
-
-    def __init__(self, path: Path | str) -> None:
-        """Open a temporary file beside `path`, compressed by its ending.
-
-        Raises:
-            UsageError: the name has none of the endings of a recording, or the folder cannot be written.
-        """
-        self.path = Path(path)
-        if not self.path.name.endswith(ENDINGS):
-            raise UsageError(f"{self.path}: a recording's name ends with {', '.join(ENDINGS)}")
-        self._temporary = self.path.with_name(f".{self.path.name}.tmp")
-        self._encoder = msgspec.json.Encoder()
-        try:
-            self._raw = open(self._temporary, "wb")  # noqa: SIM115 - open until close or discard
-        except OSError as error:
-            raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from error
-        self._compressor = _compressor_for(self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
-
-    def write(self, batch: RecordBatch) -> None:
-        """Add the records of a batch, in their order.
-
-        Raises:
-            OutsideTrouble: the disk is full or failing; call `discard`.
-        """
-        plain = self._encoder.encode_lines(_lines_of(batch))
-        self._put(plain if self._compressor is None else self._compressor.compress(plain))
-
-    def close(self) -> None:
-        """Make the file durable and give it its name.
-
-        Raises:
-            OutsideTrouble: the disk is full or failing; nothing stands under the name.
-        """
-        if self._compressor is not None:
-            self._put(self._compressor.flush())
-        try:
-            self._raw.flush()
-            os.fsync(self._raw.fileno())
-            self._raw.close()
-            os.replace(self._temporary, self.path)
-        except OSError as error:
-            self.discard()
-            raise self._trouble(error) from error
-
-    def discard(self) -> None:
-        """Leave nothing behind."""
-        with contextlib.suppress(OSError):
-            self._raw.close()
-        with contextlib.suppress(OSError):
-            self._temporary.unlink()
-
-    def _put(self, data: bytes) -> None:
-        try:
-            self._raw.write(data)
-        except OSError as error:
-            raise self._trouble(error) from error
-
-    def _trouble(self, error: OSError) -> OutsideTrouble:
-        return OutsideTrouble(f"{self.path}: cannot be written: {error.strerror}")
-
-
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
-def _compressor_for(path: Path) -> _Compressor | None:
-    if path.suffix == ".zst":
-        return zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
-    return zlib.compressobj(level=6, wbits=31) if path.suffix == ".gz" else None
-
-
-def _lines_of(batch: RecordBatch) -> Iterator[_Line]:
-    times: Sequence[int | None] = batch.times_ms or [None] * len(batch)
-    for i, (value, offset, time_ms) in enumerate(zip(batch.values, batch.offsets, times, strict=True)):
-        key, headers = batch.envelope(i)
-        yield _Line(
-            topic=batch.partition.topic,
-            partition=batch.partition.number,
-            offset=offset,
-            timestamp=time_ms,
-            key=key,
-            headers=list(headers),
-            value=value,
-        )
-
-
-def _batch(partition: Partition, rows: list[_Line], now_us: int) -> RecordBatch:
+def _batch(partition: Partition, rows: list[RecordedLine], now_us: int) -> RecordBatch:
     return RecordBatch(
         partition=partition,
         values=[row.value for row in rows],
@@ -303,8 +220,31 @@ def _batch(partition: Partition, rows: list[_Line], now_us: int) -> RecordBatch:
     )
 
 
-def _decoded(stream: Stream, number: int, line: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
+def _decoded(stream: Stream, line: Line, decoder: msgspec.json.Decoder[_T]) -> _T:
     try:
-        return decoder.decode(line)
+        return decoder.decode(line.data)
     except _DECODE_TROUBLE as error:
-        raise stream.damage(number, error) from error
+        raise stream.damage(line.number, error) from error
+
+
+def _cut(stream: Stream, line: Line) -> RecordedLine:
+    """The record of a line that was cut: where it stood, and the line's beginning, which is too long, for its value."""
+    begins = _BEGINNING.match(line.data)
+    if begins is None:
+        raise UsageError(
+            f"{stream.name}:{line.number}: longer than limits.record_bytes lets a record be, and it does not begin "
+            "with topic, partition and offset"
+        )
+    timestamp = begins["timestamp"]
+    return RecordedLine(
+        topic=begins["topic"].decode(),
+        partition=int(begins["partition"]),
+        offset=int(begins["offset"]),
+        timestamp=None if timestamp is None else int(timestamp),
+        value=line.data,
+    )
+
+
+def begins_as_recording(data: bytes) -> bool:
+    """Whether a file that begins like this is a recording."""
+    return _BEGINNING.match(data) is not None

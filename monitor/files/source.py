@@ -1,27 +1,29 @@
-"""Recorded streams as a source of records: `.jsonl`, `.csv`, `.records.jsonl`, plain or compressed."""
+"""Recorded streams as a source of records: `.jsonl`, `.csv`, `.records.jsonl`, plain or compressed, or from a pipe."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from monitor.clock import Clock
 from monitor.errors import UsageError
 from monitor.events import Partition
-from monitor.files.csv_source import CsvRows, mapping_faults
+from monitor.files.kept import KeptPipe, SortedRecords, Times
+from monitor.files.kinds import ROWS, argument_faults, is_unnamed_pipe, kind_of
+from monitor.files.lanes import OneFile, Records, SortedFile, csv_rows, json_lines
 from monitor.files.records import ENDINGS as RECORDINGS
 from monitor.files.records import Recordings
-from monitor.files.streams import Stream
+from monitor.files.streams import Stream, is_pipe, opened, shown_name
 from monitor.records import Change, RecordBatch
 
 #: records in a batch
 CHUNK: Final = 500
 
-_LINES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst")
-_ROWS: Final = (".csv", ".csv.gz", ".csv.zst")
-_UNDERSTOOD: Final = ".jsonl, .csv, .records.jsonl, each also with .gz or .zst"
+#: gives the event times of a batch's records
+TimesOf: TypeAlias = Callable[[RecordBatch], Times]
 
 
 class _Lane(Protocol):
@@ -33,45 +35,163 @@ class _Lane(Protocol):
     def at_end(self, partition: Partition) -> bool: ...
     def ended(self) -> bool: ...
     def progress(self) -> tuple[int, int]: ...
+    def place(self, partition: Partition, offset: int, /) -> str: ...
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files are read.
+
+    `csv_map` says which column of a `.csv` file is which field of a native event (`monitor.files.csv_source.CsvRows`).
+    `longest` is the limit of a record's bytes: of a longer one no more is held. `times_of` gives the times of records;
+    with it `.csv` files, which have no order of arrival, are read in order of time, and `.jsonl` files with `sort`.
+    `again`: the files are opened more than once, so that pipes are kept.
+    """
+
+    csv_map: Mapping[str, str] | None = None
+    longest: int | None = None
+    times_of: TimesOf | None = None
+    sort: bool = False
+    again: bool = False
+
+
+class Files:
+    """Files that can be opened one time after the other; what is kept of them goes with `close`.
+
+    Each `.jsonl` (`.ndjson`; one value a line) and `.csv` file is one partition: its topic is the file's name, its
+    number 0 (1, 2, ... for further files of the same name). The offset of a line is its number from 0, of a row its
+    number from 0 after the header, of a sorted record its number from 0 in order of time; lines without anything in
+    them are counted and are no records. These have no record time.
+
+    `.records.jsonl` files keep the partitions, offsets and times of the topic; several are one stream in the order
+    given, and are read through once on opening, since all partitions must be known before the first poll.
+
+    `-` and named pipes are read once, and kept in a temporary file where that is not enough.
+    """
+
+    def __init__(self, paths: Sequence[Path], clock: Clock, reading: Reading, *, chunk: int = CHUNK) -> None:
+        """A poll gives at most `chunk` records a batch.
+
+        Raises:
+            UsageError: no file, a file that is missing or of an unknown kind, or a wrong mapping.
+        """
+        faults = argument_faults(paths, reading.csv_map)
+        if faults:
+            raise UsageError(faults)
+        self._paths = list(paths)
+        self._clock = clock
+        self._reading = reading
+        self._chunk = chunk
+        self._pipes: dict[Path, KeptPipe] = {}
+        self._sorted: dict[Path, SortedRecords] = {}
+        self._notes: list[str] = []
+
+    def open(self) -> FileSource:
+        """All files from their beginning.
+
+        Raises:
+            UsageError: a file is damaged, or not what its name says.
+        """
+        lanes: list[_Lane] = []
+        recordings: list[Path] = []
+        taken: set[Partition] = set()
+        try:
+            for path in self._paths:
+                kind, stream = self._begun(path)
+                if kind == RECORDINGS:
+                    recordings.append(path)
+                    continue
+                topic = shown_name(Path(path.name))
+                partition = next(p for n in range(len(self._paths)) if (p := Partition(topic, n)) not in taken)
+                taken.add(partition)
+                lanes.append(self._lane(partition, path, kind, stream))
+            if recordings:
+                lanes.append(Recordings(recordings, self._clock, self._reading.longest, self._stream))
+            return FileSource(lanes, self._chunk)
+        except BaseException:
+            for lane in lanes:
+                lane.close()
+            raise
+
+    def notes(self) -> list[str]:
+        """What a person should know of the files that were sorted."""
+        return self._notes
+
+    def close(self) -> None:
+        """Let go of what was kept."""
+        for pipe in self._pipes.values():
+            pipe.close()
+        for records in self._sorted.values():
+            records.close()
+        self._pipes.clear()
+        self._sorted.clear()
+
+    def _begun(self, path: Path) -> tuple[tuple[str, ...], Stream | None]:
+        """A file's kind, and the stream of a pipe that cannot be opened again."""
+        if not is_pipe(path):
+            return kind_of(path, None, mapped=False), None
+        named = not is_unnamed_pipe(path)
+        must_keep = self._reading.again or (named and kind_of(path, None, mapped=False) == RECORDINGS)
+        if must_keep and path not in self._pipes:
+            with contextlib.closing(opened(path)) as raw:
+                self._pipes[path] = KeptPipe(shown_name(path), raw)
+        stream = self._stream(path)
+        kind = kind_of(path, stream, mapped=self._reading.csv_map is not None)
+        if path in self._pipes:
+            stream.close()
+            return kind, None
+        if kind == RECORDINGS:
+            with contextlib.closing(stream):
+                self._pipes[path] = KeptPipe(shown_name(path), stream.buffer)
+            return kind, None
+        return kind, stream
+
+    def _stream(self, path: Path) -> Stream:
+        return Stream(path, self._pipes[path].reader() if path in self._pipes else None)
+
+    def _lane(self, partition: Partition, path: Path, kind: tuple[str, ...], stream: Stream | None) -> _Lane:
+        times_of = self._reading.times_of
+        if times_of is None or not (self._reading.sort or kind == ROWS):
+            stream = self._stream(path) if stream is None else stream
+            try:
+                return OneFile(partition, stream, self._records(kind, stream), self._clock)
+            except BaseException:
+                stream.close()
+                raise
+        if path not in self._sorted:
+            with contextlib.closing(self._stream(path) if stream is None else stream) as read:
+                records = self._records(kind, read)
+                values = ((line, value) for _, line, value in records.records)
+                times = self._times(partition, times_of)
+                self._sorted[path] = SortedRecords(shown_name(path), values, times, chunk=self._chunk)
+                self._notes += records.notes()
+        return SortedFile(partition, shown_name(path), self._sorted[path], self._clock)
+
+    def _records(self, kind: tuple[str, ...], stream: Stream) -> Records:
+        if kind == ROWS:
+            return csv_rows(stream, self._reading.csv_map or {}, self._reading.longest)
+        return json_lines(stream, self._reading.longest)
+
+    def _times(self, partition: Partition, times_of: TimesOf) -> Callable[[list[bytes], list[int]], Times]:
+        """The same question for values and the lines at which they stand."""
+
+        def times(values: list[bytes], lines: list[int]) -> Times:
+            now_us = self._clock.now_us()
+            return times_of(RecordBatch(partition, [*values], lines, None, lines[-1] + 1, now_us))
+
+        return times
 
 
 def open_source(
     paths: Sequence[Path], clock: Clock, *, chunk: int = CHUNK, csv_map: Mapping[str, str] | None = None
 ) -> FileSource:
-    """Open recorded files; a poll gives at most `chunk` records a batch.
-
-    Each `.jsonl` (one value a line) and `.csv` file is one partition: its topic is the file's name, its number 0 (1, 2,
-    ... for further files of the same name). The offset of a line is its number from 0, of a row its number from 0 after
-    the header; lines without anything in them are counted and are no records. These have no record time.
-
-    `.records.jsonl` files keep the partitions, offsets and times of the topic; several are one stream in the order
-    given, and are read through once before this returns, since all partitions must be known before the first poll.
-
-    `csv_map` says which column of a `.csv` file is which field of a native event (`monitor.files.csv_source.CsvRows`).
+    """Open recorded files once, each in its own order (`Files`).
 
     Raises:
         UsageError: no file, a file that is missing, damaged or of an unknown kind, or a wrong mapping.
     """
-    faults = _argument_faults(paths, csv_map)
-    if faults:
-        raise UsageError(faults)
-    lanes: list[_Lane] = []
-    taken: set[Partition] = set()
-    recordings = [path for path in paths if _ends(path, RECORDINGS)]
-    try:
-        for path in paths:
-            if path not in recordings:
-                partition = next(p for n in range(len(paths)) if (p := Partition(path.name, n)) not in taken)
-                taken.add(partition)
-                lanes.append(_OneFile(partition, path, clock, csv_map or {}))
-        if recordings:
-            lanes.append(Recordings(recordings, clock))
-        return FileSource(lanes, chunk)
-    except UsageError:
-        for lane in lanes:
-            lane.close()
-        raise
+    return Files(paths, clock, Reading(csv_map=csv_map), chunk=chunk).open()
 
 
 class FileSource:
@@ -120,97 +240,11 @@ class FileSource:
         done, total = zip(*(lane.progress() for lane in self._lanes), strict=True)
         return sum(done), sum(total)
 
+    def place(self, partition: Partition, offset: int) -> str:
+        """Where a record stands, for a person: `file:line`, or `topic-partition@offset` of a recording."""
+        return self._lane_of[partition].place(partition, offset)
+
     def close(self) -> None:
         """Close every file."""
         for lane in self._lanes:
             lane.close()
-
-
-class _OneFile:
-    """A file that is one partition. One record is read ahead, so that the end is known with the last record."""
-
-    def __init__(self, partition: Partition, path: Path, clock: Clock, csv_map: Mapping[str, str]) -> None:
-        self._partition = partition
-        self._clock = clock
-        self._stream = Stream(path)
-        try:
-            self._values = CsvRows(self._stream, csv_map).events() if _ends(path, _ROWS) else _json_lines(self._stream)
-            self._ahead = next(self._values, None)
-            self._close_at_end()
-        except UsageError:
-            self._stream.close()
-            raise
-
-    def partitions(self) -> list[Partition]:
-        return [self._partition]
-
-    def changes(self) -> list[Change]:
-        return []
-
-    def read(self, chunk: int, paused: Collection[Partition]) -> list[RecordBatch]:
-        if self._ahead is None or self._partition in paused:
-            return []
-        read = [self._ahead, *islice(self._values, chunk - 1)]
-        self._ahead = next(self._values, None)
-        self._close_at_end()
-        return [
-            RecordBatch(
-                partition=self._partition,
-                values=[value for _, value in read],
-                offsets=[offset for offset, _ in read],
-                times_ms=None,
-                next_offset=read[-1][0] + 1,
-                now_us=self._clock.now_us(),
-            )
-        ]
-
-    def at_end(self, partition: Partition) -> bool:
-        return self._ahead is None
-
-    def ended(self) -> bool:
-        return self._ahead is None
-
-    def progress(self) -> tuple[int, int]:
-        return self._stream.position(), self._stream.size
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def _close_at_end(self) -> None:
-        if self._ahead is None:
-            self._stream.close()
-
-
-def _json_lines(stream: Stream) -> Iterator[tuple[int, bytes]]:
-    for number, line in stream.lines():
-        if not line.isspace():
-            yield number - 1, line.rstrip(b"\r\n")
-
-
-def _argument_faults(paths: Sequence[Path], csv_map: Mapping[str, str] | None) -> list[str]:
-    if not paths:
-        return [f"no file given; understood are {_UNDERSTOOD}"]
-    faults = [fault for path in paths if (fault := _path_fault(path))]
-    faults += [f"{path}: given twice" for path in sorted(set(paths)) if paths.count(path) > 1]
-    rows = [path for path in paths if _ends(path, _ROWS)]
-    if csv_map is not None and not rows:
-        faults.append("--map is for .csv files, and none is given")
-    if csv_map is None:
-        faults += [f"{path}: a .csv file needs --map column=field, at least one for ts" for path in rows]
-    elif rows:
-        faults += mapping_faults(csv_map)
-    return faults
-
-
-def _path_fault(path: Path) -> str:
-    if _ends(path, (".parquet",)):
-        return f"{path}: parquet is not in this version; understood are {_UNDERSTOOD}"
-    if not _ends(path, (*_LINES, *_ROWS)):
-        return f"{path}: unknown kind of file; understood are {_UNDERSTOOD}"
-    if not path.is_file():
-        return f"{path}: there is no such file"
-    return ""
-
-
-def _ends(path: Path, endings: tuple[str, ...]) -> bool:
-    return path.name.lower().endswith(endings)

@@ -86,7 +86,9 @@ def test_mapped_columns_are_fields_and_all_others_features(tmp_path: Path) -> No
         ("18446744073709551616", float(2**64)),
         ("1" * 400, "1" * 400),
         ("1e999", "1e999"),
-        ("nan", "nan"),
+        ("nan", None),
+        ("NaN", None),
+        ("NA", "NA"),
         ("Infinity", "Infinity"),
         ("1_000", "1_000"),
         ("0x10", "0x10"),
@@ -187,4 +189,4 @@ def test_rows_can_be_read_without_a_source(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("t,x\n1,2\n")
     with contextlib.closing(Stream(path)) as stream:
-        assert list(CsvRows(stream, TIME).events()) == [(0, b'{"ts":1,"features":{"x":2}}')]
+        assert list(CsvRows(stream, TIME).events()) == [(0, 2, b'{"ts":1,"features":{"x":2}}')]

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock
 from monitor.errors import OutsideTrouble, UsageError
 from monitor.events import Partition
-from monitor.files.records import ENDINGS, RecordingWriter
+from monitor.files.records import ENDINGS
 from monitor.files.source import open_source
+from monitor.files.writing import RecordWriter
 from monitor.records import Envelope, RecordBatch
 
 Record = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
@@ -77,7 +78,7 @@ def test_what_was_written_is_read(
 ) -> None:
     path = tmp_path_factory.mktemp("recording") / f"x{ending}"
     batches = [batch("töpic", 0, first), batch("töpic", 1, second)]
-    with RecordingWriter(path) as writer:
+    with RecordWriter(path) as writer:
         for one in batches:
             writer.write(one)
     assert plain(read(path)) == plain(batches)
@@ -85,7 +86,7 @@ def test_what_was_written_is_read(
 
 def test_records_without_times_are_read_as_having_none(tmp_path: Path) -> None:
     path = tmp_path / "x.records.jsonl"
-    with RecordingWriter(path) as writer:
+    with RecordWriter(path) as writer:
         writer.write(batch("t", 0, SOME, with_times=False))
     (back,) = read(path)
     assert back.times_ms == [-1, -1, -1]
@@ -98,7 +99,7 @@ def test_a_line_is_the_documented_object_and_other_tools_can_open_the_file(
     tmp_path: Path, ending: str, opener: type[bytes]
 ) -> None:
     path = tmp_path / f"x.records.jsonl{ending}"
-    with RecordingWriter(path) as writer:
+    with RecordWriter(path) as writer:
         writer.write(batch("t", 4, SOME))
     content = path.read_bytes()
     text = zstandard.ZstdDecompressor().decompressobj().decompress(content) if ending == ".zst" else opener(content)
@@ -119,7 +120,7 @@ def test_a_line_is_the_documented_object_and_other_tools_can_open_the_file(
 def test_the_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "x.records.jsonl.zst"
     path.write_bytes(b"the one before")
-    writer = RecordingWriter(path)
+    writer = RecordWriter(path)
     writer.write(batch("t", 0, SOME))
     assert path.read_bytes() == b"the one before"
     writer.close()
@@ -129,7 +130,7 @@ def test_the_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 
 def test_a_block_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     def record_and_fail() -> None:
-        with RecordingWriter(tmp_path / "x.records.jsonl.gz") as writer:
+        with RecordWriter(tmp_path / "x.records.jsonl.gz") as writer:
             writer.write(batch("t", 0, SOME))
             raise KeyError
 
@@ -144,7 +145,7 @@ def test_a_failing_disk_is_outside_trouble_and_leaves_nothing_behind(
     def full(_: int) -> NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    writer = RecordingWriter(tmp_path / "x.records.jsonl")
+    writer = RecordWriter(tmp_path / "x.records.jsonl")
     writer.write(batch("t", 0, SOME))
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
@@ -156,9 +157,9 @@ def test_a_failing_disk_is_outside_trouble_and_leaves_nothing_behind(
 @pytest.mark.parametrize("name", ["x.jsonl", "x.records.json", "x.records.jsonl.lz4", "records.jsonl"])
 def test_a_name_that_no_source_would_read_as_a_recording_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="ends with"):
-        RecordingWriter(tmp_path / name)
+        RecordWriter(tmp_path / name)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
-        RecordingWriter(tmp_path / "none" / "x.records.jsonl")
+        RecordWriter(tmp_path / "none" / "x.records.jsonl")

@@ -277,9 +277,27 @@ def test_a_truncated_compressed_file_is_refused_with_the_line(
 
 @pytest.mark.parametrize("ending", [".gz", ".zst"])
 def test_damaged_compression_is_refused_with_the_line(opened: Opened, tmp_path: Path, ending: str) -> None:
+    whole = written(tmp_path / f"x.jsonl{ending}", [b"12345678"] * 3).read_bytes()
     path = tmp_path / f"x.jsonl{ending}"
-    path.write_bytes(b"this was never compressed")
+    path.write_bytes(whole[:10] + b"\xff" * 100)
     with pytest.raises(UsageError, match=r":1: the compressed data are damaged"):
+        opened(path)
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_a_plain_file_that_is_named_compressed_is_said_to_be_one(opened: Opened, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"x.jsonl{ending}"
+    path.write_bytes(b'{"never": "compressed"}\n')
+    word = {".gz": "gzip", ".zst": "zstd"}[ending]
+    with pytest.raises(UsageError, match=rf"x.jsonl{ending} is not {word} \(it begins with \{{\)"):
+        opened(path)
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_a_compressed_file_that_is_named_plain_is_said_to_be_one(opened: Opened, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(COMPRESSORS[ending](b"1\n"))
+    with pytest.raises(UsageError, match=rf"x.jsonl is \w+; name it .*x.jsonl{ending}$"):
         opened(path)
 
 
@@ -302,7 +320,7 @@ def test_all_wrong_arguments_are_told_at_once(opened: Opened, tmp_path: Path) ->
     faults = refused.value.faults
     assert len(faults) == 5
     assert "parquet is not in this version" in faults[0]
-    assert "b.txt: unknown kind of file; understood are .jsonl, .csv, .records.jsonl" in faults[1]
+    assert "b.txt: unknown kind of file; understood are .jsonl (or .ndjson), .csv, .records.jsonl" in faults[1]
     assert "no such file" in faults[2]
     assert "given twice" in faults[3]
     assert "--map" in faults[4]
