@@ -22,7 +22,7 @@ from monitor.findings import Transition
 from monitor.in_order import InOrder
 from monitor.judge.ladder import BaseWindow
 from monitor.phrases import many
-from monitor.pipeline import Pipeline, ToNowhere
+from monitor.pipeline import Pipeline
 from monitor.records import RecordBatch, Source
 from monitor.reference.build import BaseWindow as CountedWindow
 from monitor.reference.build import Survey, assemble, plan_columns
@@ -31,6 +31,7 @@ from monitor.reference.reference import Column, Reference
 from monitor.settings import Input, Settings
 from monitor.sources import TopicStretch
 from monitor.stats.bins import FACTS, width_of
+from monitor.to_nowhere import ToNowhere
 from monitor.upto import UpTo
 
 

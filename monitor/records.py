@@ -55,7 +55,22 @@ class OffsetGap(NamedTuple):
     found: int
 
 
-Change = NewPartition | OffsetGap
+class UnreadableRecords(NamedTuple):
+    """`records` records at the offsets from `first` to before `next` that nobody can unpack: passed and counted.
+
+    `reason` is one word, `message` says it in words; `value` are the bytes there are of them.
+    """
+
+    partition: Partition
+    first: int
+    next: int
+    records: int
+    reason: str
+    message: str
+    value: bytes
+
+
+Change = NewPartition | OffsetGap | UnreadableRecords
 
 
 class Source(Protocol):

@@ -17,13 +17,14 @@ from monitor.judge.fleet import Fleet
 from monitor.judge.ladder import Windows
 from monitor.judge.model import ModelJudge, finding_line
 from monitor.phrases import many, probability
-from monitor.pipeline import Pipeline, ToNowhere
+from monitor.pipeline import Pipeline
 from monitor.records import Source
 from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
 from monitor.stats.bins import FACTS
 from monitor.stats.distances import DISTANCES, ORDERED_ONLY
 from monitor.stats.tally import Tally
+from monitor.to_nowhere import ToNowhere
 
 #: takes one JSON object of the output
 Say = Callable[[dict[str, Any]], object]

@@ -13,17 +13,20 @@ from kafka.structs import TopicPartition
 from monitor.clock import Clock
 from monitor.errors import OutsideRefusal, OutsideTrouble
 from monitor.events import Partition
+from monitor.kafka.batches import WORDS, Passed, PollIsFull, Reading
 from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
 from monitor.kafka.group import GroupOffsets, close_quietly
 from monitor.kafka.topics import ClusterFacts
-from monitor.kafka.unreadable import Unreadable, is_unreadable
 from monitor.kafka.watch import TopicWatch
-from monitor.records import Change, Envelope, OffsetGap, RecordBatch
+from monitor.records import Change, Envelope, OffsetGap, RecordBatch, UnreadableRecords
 from monitor.settings import Kafka
 
 _MIB: Final = 1 << 20
 _POLL_MS: Final = 200
 _POLL_RECORDS: Final = 5_000
+#: bytes that are opened in one poll, and the least bound of what one batch may be unpacked
+_POLL_BYTES: Final = 64 * _MIB
+_RECORDS_A_BATCH: Final = 4
 _FETCH: Final = {
     # raw bytes: a deserializer that raises hangs the library for good
     "group_id": None,
@@ -57,10 +60,18 @@ class KafkaSource:
     """A `monitor.records.Source` over Kafka. One thread makes all calls; `begin` comes before the first `poll`.
 
     `facts` says which partitions the input topics have; a watch in the background brings news of them every
-    `watch_interval_s` seconds.
+    `watch_interval_s` seconds. A batch is unpacked to 64 MiB, or four times `record_bytes` where that is more.
     """
 
-    def __init__(self, settings: Kafka, facts: ClusterFacts, clock: Clock, *, watch_interval_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        settings: Kafka,
+        facts: ClusterFacts,
+        clock: Clock,
+        *,
+        watch_interval_s: float = 30.0,
+        record_bytes: int = _MIB,
+    ) -> None:
         self._clock = clock
         self._partitions = [
             Partition(name, number)
@@ -71,12 +82,15 @@ class KafkaSource:
         config = client_config(settings, "source") | _FETCH | metadata
         self._timeout_ms: int = config["request_timeout_ms"]
         self._consumer: Any = connect(KafkaConsumer, config)
+        self._reading = Reading(
+            self._consumer.highwater, max(_POLL_BYTES, _RECORDS_A_BATCH * record_bytes), _POLL_BYTES
+        )
+        self._consumer._fetcher.PartitionRecords = self._reading.records_of
         self._group = GroupOffsets(settings)
         self._watch = TopicWatch(settings, facts, interval_s=watch_interval_s)
         self._next: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._changes: deque[Change] = deque()
-        self._unreadable: Unreadable | None = None
 
     # where to begin
 
@@ -158,9 +172,6 @@ class KafkaSource:
             OutsideTrouble: the brokers failed in a way that may heal.
             OutsideRefusal: no right to a topic, or a position lies beyond the end of its partition.
         """
-        if self._unreadable is not None:
-            self._pass_unreadable(self._unreadable)
-            return []
         self._match_pauses({TopicPartition(*partition) for partition in paused})
         fetched = self._fetch()
         now_us = self._clock.now_us()
@@ -172,7 +183,9 @@ class KafkaSource:
             for target, offset in before.items():
                 self._next[target] = offset
                 self._consumer.seek(target, offset)
+            self._tell_passed(read_again=before)
             raise
+        self._tell_passed()
         return [batch for batch in batches if batch.values]
 
     def _match_pauses(self, wanted: set[TopicPartition]) -> None:
@@ -190,24 +203,25 @@ class KafkaSource:
         something (3.0.12): when nothing else comes to push it out, `poll` gives nothing for ever.
         """
         fetcher = self._consumer._fetcher
+        kept = fetcher._next_in_line_exception_metadata
+        if kept is not None and isinstance(kept.exception, PollIsFull):
+            fetcher._next_in_line_exception_metadata = None
         if fetcher._next_partition_records is not None and not fetcher._next_partition_records:
             fetcher._next_partition_records = None
 
     def _fetch(self) -> dict[TopicPartition, list[Any]]:
         self._free_the_line()
+        self._reading.new_poll()
         try:
             fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
         except kafka_errors.OffsetOutOfRangeError as error:
             self._leave_gaps(error.args[0])
         except kafka_errors.LogTruncationError as error:
             raise _beyond_end(error.divergent_offsets) from error
-        except Exception as error:
-            if is_unreadable(error):
-                self._unreadable = Unreadable(self._consumer, self._next)
-            elif isinstance(error, kafka_errors.KafkaError):
-                raise sorted_error(error, "read records") from error
-            else:
-                raise
+        except PollIsFull:
+            return {}
+        except kafka_errors.KafkaError as error:
+            raise sorted_error(error, "read records") from error
         else:
             return fetched
         return {}
@@ -225,16 +239,12 @@ class KafkaSource:
                 self._next[target] = begin
             self._consumer.seek(target, self._next[target])
 
-    def _pass_unreadable(self, unreadable: Unreadable) -> None:
-        with sorting_errors("read past records that cannot be unpacked"):
-            gap = unreadable.step()
-        if not unreadable.done:
-            return
-        self._unreadable = None
-        if gap is not None:
-            self._changes.append(gap)
-            self._next[TopicPartition(*gap.partition)] = gap.found
-        self._assign()
+    def _tell_passed(self, *, read_again: Collection[TopicPartition] = ()) -> None:
+        while self._reading.passed:
+            passed = self._reading.passed.popleft()
+            if passed.target not in read_again:
+                self._changes.append(_unreadable(passed))
+                self._next[passed.target] = max(self._next[passed.target], passed.next)
 
     def _batch(self, target: TopicPartition, records: list[Any], now_us: int) -> RecordBatch:
         expected = self._next[target]
@@ -264,8 +274,7 @@ class KafkaSource:
         if added:
             self._partitions = sorted({*self._partitions, *(news.partition for news in added)})
             self._next |= {TopicPartition(*news.partition): 0 for news in added}
-            if self._unreadable is None:
-                self._assign()
+            self._assign()
             self._changes.extend(added)
         drained = list(self._changes)
         self._changes.clear()
@@ -274,8 +283,6 @@ class KafkaSource:
     def position(self, partition: Partition) -> int:
         """The offset that is read next; it passes control records and gaps that no batch shows."""
         target = TopicPartition(*partition)
-        if self._unreadable is not None:
-            return self._next[target]
         return max(self._next[target], self._reached(target))
 
     def _reached(self, target: TopicPartition) -> int:
@@ -288,8 +295,6 @@ class KafkaSource:
 
     def lag(self, partition: Partition) -> int | None:
         """Offsets between the position and the partition's end; None before the first answer of its broker."""
-        if self._unreadable is not None:
-            return None
         end: int | None = self._consumer.highwater(TopicPartition(*partition))
         return None if end is None else max(end - self.position(partition), 0)
 
@@ -332,3 +337,8 @@ def _beyond_end(targets: Iterable[TopicPartition]) -> OutsideRefusal:
         f"the position lies beyond the end of {names}: the topic was made again or its log was cut; remove the state "
         "folder to begin afresh, or restore the topic"
     )
+
+
+def _unreadable(passed: Passed) -> UnreadableRecords:
+    partition, words = Partition(*passed.target), WORDS[passed.reason]
+    return UnreadableRecords(partition, passed.first, passed.next, passed.records, passed.reason, words, passed.data)
