@@ -29,9 +29,9 @@ from monitor.reference.build import Survey, assemble, plan_columns
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Column, Reference
 from monitor.settings import Input, Settings
+from monitor.sinks import ToNowhere
 from monitor.sources import TopicStretch
 from monitor.stats.bins import FACTS, width_of
-from monitor.to_nowhere import ToNowhere
 from monitor.upto import UpTo
 
 

@@ -21,7 +21,7 @@ from monitor.count.losses import Losses
 from monitor.count.unit import Taken, Unit
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native import NativeDecoder
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import OutsideTrouble, PositionsLost, UsageError
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge.fleet import Fleet
@@ -31,6 +31,7 @@ from monitor.records import Change, DeadLetter, OffsetGap, RecordBatch, Source, 
 from monitor.reference.catalog import Catalog
 from monitor.saving import Saving
 from monitor.settings import Settings
+from monitor.sinks import Outputs
 from monitor.tenfold import Tenfold
 
 _log = get_log(__name__)
@@ -40,25 +41,6 @@ STATE_FORMAT: Final = 1
 MAX_AHEAD_US: Final = HOUR_US
 #: open panes beyond which reading ahead of a partition that is at its end waits until that is silent, too
 MANY_OPEN_PANES: Final = 5_000
-
-
-class Outputs(Protocol):
-    """Where the pipeline writes to. Each call raises OutsideTrouble when what it was given is not safe yet."""
-
-    def reject(self, letter: DeadLetter) -> None:
-        """Take a dead letter."""
-
-    def rejects_safe(self) -> None:
-        """Come back when all dead letters are acknowledged."""
-
-    def save(self, tree: dict[str, Any]) -> None:
-        """Keep the state."""
-
-    def tell(self, transitions: Sequence[Transition]) -> None:
-        """Send transitions, in order; come back when they are acknowledged."""
-
-    def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Mirror the positions to the consumer group."""
 
 
 class Stage2(Protocol):
@@ -131,7 +113,7 @@ class Pipeline:
         Raises:
             OutsideTrouble: the source failed; the turn may be made again.
         """
-        read = self.count(self._polled()) if self._letters_are_out() and not self.saving.holds_reading_back() else 0
+        read, failed = self._read_some()
         self.saving.read(read)
         for change in self._source.changes():  # behind the records that came before them
             self._apply(change)
@@ -140,7 +122,25 @@ class Pipeline:
         if self.saving.due(news=bool(self.fleet.unsent)):
             self.saving.attempt(self.checkpoint)
             self.time.passed(CHECKPOINT)
+        if failed is not None:
+            raise failed
         return read
+
+    def reads(self) -> bool:
+        """Whether the next turn reads: not while too much would have to be read or written again."""
+        return not self._letters and not self.saving.holds_reading_back()
+
+    def _read_some(self) -> tuple[int, OutsideTrouble | None]:
+        """Records read, and why there were none: what is known is judged and saved all the same."""
+        if not self._letters_are_out() or self.saving.holds_reading_back():
+            return 0, None
+        try:
+            batches = self._polled()
+        except PositionsLost:
+            raise
+        except OutsideTrouble as trouble:
+            return 0, trouble
+        return self.count(batches), None
 
     def _polled(self) -> list[RecordBatch]:
         batches = self._source.poll(self.too_far_ahead())
@@ -308,15 +308,13 @@ class Pipeline:
 
     def _reject(self, batch: RecordBatch, events: Events, taken: Taken) -> None:
         letters = [
-            self._letter(batch, rejected.index, rejected.reason, rejected.message, rejected.indices)
+            batch.letter(rejected.index, rejected.reason, rejected.message, rejected.indices)
             for rejected in events.rejected
         ]
         if taken.unknown_offsets and self._settings.unknown_models == "reject":
             places = {offset: index for index, offset in enumerate(batch.offsets)}
             message = "no model of the settings, or no reference for its version"
-            letters += [
-                self._letter(batch, places[offset], "unknown_model", message, ()) for offset in taken.unknown_offsets
-            ]
+            letters += [batch.letter(places[offset], "unknown_model", message, ()) for offset in taken.unknown_offsets]
         self._letters.extend(letters)
 
     def _letters_are_out(self) -> bool:
@@ -333,21 +331,6 @@ class Pipeline:
             self._outputs.reject(self._letters[0])
             self._letters.popleft()
             self.dead_letters += 1
-
-    def _letter(
-        self, batch: RecordBatch, index: int, reason: str, message: str, indices: tuple[int, ...]
-    ) -> DeadLetter:
-        envelope = batch.envelope(index)
-        return DeadLetter(
-            batch.partition,
-            batch.offsets[index],
-            envelope.key,
-            envelope.headers,
-            batch.values[index],
-            reason,
-            message,
-            indices,
-        )
 
     def _note(self, batch: RecordBatch, taken: Taken) -> None:
         self.records[batch.partition] += len(batch)

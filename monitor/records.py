@@ -40,6 +40,12 @@ class RecordBatch:
     def __len__(self) -> int:
         return len(self.values)
 
+    def letter(self, index: int, reason: str, message: str, indices: tuple[int, ...] = ()) -> DeadLetter:
+        """The i-th record as a dead letter."""
+        key, headers = self.envelope(index)
+        place = self.partition, self.offsets[index]
+        return DeadLetter(*place, key, headers, self.values[index], reason, message, indices)
+
 
 class NewPartition(NamedTuple):
     """A partition that was not there before: it is read from its beginning."""

@@ -21,10 +21,10 @@ from monitor.pipeline import Pipeline
 from monitor.records import Source
 from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
+from monitor.sinks import ToNowhere
 from monitor.stats.bins import FACTS
 from monitor.stats.distances import DISTANCES, ORDERED_ONLY
 from monitor.stats.tally import Tally
-from monitor.to_nowhere import ToNowhere
 
 #: takes one JSON object of the output
 Say = Callable[[dict[str, Any]], object]

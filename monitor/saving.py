@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from monitor.clock import Clock
-from monitor.errors import OutsideTrouble
+from monitor.errors import OutsideRefusal, OutsideTrouble
 from monitor.log import get_log
 from monitor.tenfold import Tenfold
 
@@ -23,7 +23,7 @@ class Saving:
     """The schedule of one pipeline's checkpoints.
 
     Attributes:
-        trouble: why the newest try failed, "" after one that did not.
+        trouble: why the newest try failed, "" after one that did not; `refused`: an outside system said no for good.
         failures: tries that failed since the process began.
         seconds: what the newest try that did not fail took; None before the first.
     """
@@ -36,8 +36,10 @@ class Saving:
         self._records = 0
         self._pause = FIRST_PAUSE
         self._next_try = 0.0
+        self._is_kept = True
         self._told = Tenfold()
         self.trouble = ""
+        self.refused = False
         self.failures = 0
         self.seconds: float | None = None
 
@@ -49,6 +51,7 @@ class Saving:
     def attempt(self, make: Callable[[], None]) -> None:
         """Make a checkpoint; trouble is kept and said, not raised."""
         began = self._clock.monotonic()
+        self._is_kept = False
         try:
             make()
         except OutsideTrouble as trouble:
@@ -71,13 +74,24 @@ class Saving:
                 failures=self.failures,
                 consequence="page and series go on; incidents are sent when it succeeds; tried again",
             )
-        self.trouble = text
+        self.trouble, self.refused = text, isinstance(trouble, OutsideRefusal)
         self._next_try = self._clock.monotonic() + self._pause
         self._pause = min(2 * self._pause, LAST_PAUSE)
 
     def state_is_kept(self) -> None:
         """What was read until now is not read again after a crash."""
-        self._kept_at, self._records = self._clock.monotonic(), 0
+        self._kept_at, self._records, self._is_kept = self._clock.monotonic(), 0, True
+
+    def is_kept(self) -> bool:
+        """Whether the newest try came as far as keeping the state."""
+        return self._is_kept
+
+    def in_words(self) -> str:
+        """What to say while it fails, "" while it does not."""
+        if not self.trouble:
+            return ""
+        held = "; reading waits for it" if self.holds_reading_back() else ""
+        return f"no checkpoint can be made: {self.trouble}{held}"
 
     def read(self, records: int) -> None:
         """So many more were read."""

@@ -11,11 +11,12 @@ from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
 
 from monitor.clock import Clock
-from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.errors import OutsideTrouble, PositionsLost
 from monitor.events import Partition
 from monitor.kafka.batches import WORDS, Passed, PollIsFull, Reading
 from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
-from monitor.kafka.group import GroupOffsets, close_quietly
+from monitor.kafka.group import GroupMirror, GroupOffsets, close_quietly
+from monitor.kafka.stalls import Place, Stall, Stalls
 from monitor.kafka.topics import ClusterFacts
 from monitor.kafka.watch import TopicWatch
 from monitor.records import Change, Envelope, OffsetGap, RecordBatch, UnreadableRecords
@@ -27,6 +28,8 @@ _POLL_RECORDS: Final = 5_000
 #: bytes that are opened in one poll, and the least bound of what one batch may be unpacked
 _POLL_BYTES: Final = 64 * _MIB
 _RECORDS_A_BATCH: Final = 4
+#: a reader that has not polled for so long does not read at all now, in seconds
+_READING_S: Final = 10.0
 _FETCH: Final = {
     # raw bytes: a deserializer that raises hangs the library for good
     "group_id": None,
@@ -87,6 +90,9 @@ class KafkaSource:
         )
         self._consumer._fetcher.PartitionRecords = self._reading.records_of
         self._group = GroupOffsets(settings)
+        self._mirror = GroupMirror(settings)
+        self._stalls = Stalls()
+        self._polled_at = float("-inf")
         self._watch = TopicWatch(settings, facts, interval_s=watch_interval_s)
         self._next: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
@@ -169,10 +175,11 @@ class KafkaSource:
         """Some records of the partitions that are not paused, one batch a partition; none within 0.2 s: empty.
 
         Raises:
-            OutsideTrouble: the brokers failed in a way that may heal.
-            OutsideRefusal: no right to a topic, or a position lies beyond the end of its partition.
+            OutsideTrouble: the brokers failed in a way that may heal; OutsideRefusal: no right to a topic.
+            PositionsLost: a position lies beyond the end of its partition.
         """
         self._match_pauses({TopicPartition(*partition) for partition in paused})
+        self._polled_at = self._clock.monotonic()
         fetched = self._fetch()
         now_us = self._clock.now_us()
         before = {target: self._next[target] for target in fetched}
@@ -268,7 +275,7 @@ class KafkaSource:
         """What happened to partitions since the last call: records that are gone, partitions that were added.
 
         Raises:
-            OutsideRefusal: a topic is gone or was made again.
+            PositionsLost: a topic is gone or was made again.
         """
         added = self._watch.news()
         if added:
@@ -294,9 +301,31 @@ class KafkaSource:
             raise _beyond_end(error.divergent_offsets) from error
 
     def lag(self, partition: Partition) -> int | None:
-        """Offsets between the position and the partition's end; None before the first answer of its broker."""
-        end: int | None = self._consumer.highwater(TopicPartition(*partition))
+        """Offsets between the position and the partition's end; None before the first answer of its broker.
+
+        The end is that of the log: records of an open transaction count.
+        """
+        end = self._end(partition)
         return None if end is None else max(end - self.position(partition), 0)
+
+    def _end(self, partition: Partition) -> int | None:
+        """The newest word of it: a partition that is not fetched now is known to the watch alone."""
+        fetched, seen = self._consumer.highwater(TopicPartition(*partition)), self._watch.ends(partition)
+        known = [end for end in (fetched, None if seen is None else seen[0]) if end is not None]
+        return max(known, default=None)
+
+    def stalled(self) -> list[Stall]:
+        """Partitions that stand still for more than a minute though there is more in them; asked now and then."""
+        now = self._clock.monotonic()
+        if not self.reachable() or now - self._polled_at > _READING_S:
+            self._stalls.forget()
+            return []
+        places = {}
+        for partition in self._partitions:
+            end, seen = self._end(partition), self._watch.ends(partition)
+            if end is not None:
+                places[partition] = Place(self.position(partition), end, None if seen is None else seen[1])
+        return self._stalls.look(now, places, {Partition(*target) for target in self._paused})
 
     def at_end(self, partition: Partition) -> bool:
         """True when everything the partition holds was given out.
@@ -310,30 +339,31 @@ class KafkaSource:
         """False while the brokers did not answer the watch."""
         return self._watch.reachable
 
+    def trouble(self) -> str:
+        """Why the brokers did not answer the watch, "" when they did."""
+        return self._watch.trouble
+
     def ended(self) -> bool:
         """Never: a topic has no end."""
         return False
 
     # leaving
 
-    def commit(self, positions: Mapping[Partition, int], timeout_s: float = 5.0) -> None:
-        """Mirror positions as the group's offsets.
-
-        Raises:
-            OutsideTrouble: not written; nothing depends on it, so go on and commit again later.
-        """
-        self._group.commit(positions, timeout_s)
+    def commit(self, positions: Mapping[Partition, int]) -> None:
+        """Mirror positions as the group's offsets, without waiting for it."""
+        self._mirror.commit(positions)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Close all connections; commits nothing."""
         self._watch.close(timeout_s)
         self._group.close(timeout_s)
+        self._mirror.close(timeout_s)
         close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=round(timeout_s * 1000)))
 
 
-def _beyond_end(targets: Iterable[TopicPartition]) -> OutsideRefusal:
+def _beyond_end(targets: Iterable[TopicPartition]) -> PositionsLost:
     names = ", ".join(sorted(str(Partition(*target)) for target in targets))
-    return OutsideRefusal(
+    return PositionsLost(
         f"the position lies beyond the end of {names}: the topic was made again or its log was cut; remove the state "
         "folder to begin afresh, or restore the topic"
     )

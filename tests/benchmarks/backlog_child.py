@@ -21,7 +21,7 @@ from monitor.pipeline import Pipeline
 from monitor.records import Change, RecordBatch
 from monitor.reference.catalog import Catalog
 from monitor.settings_file import load_settings
-from monitor.to_nowhere import ToNowhere
+from monitor.sinks import ToNowhere
 from tests.benchmarks.perf_events import START_MS, PerfEvents
 
 GAP_US = SECOND_US

@@ -7,8 +7,6 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
-
 from monitor.clock import SystemClock
 from monitor.errors import OutsideTrouble
 from monitor.events import Partition
@@ -51,8 +49,9 @@ def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(kafka_
             assert longest < 2.0, "a poll returns though no broker answers"
             wait_until(lambda: not source.reachable(), "the watch notices", seconds=20)
             assert not source.at_end(PARTITION), "nobody knows where the end is"
-            with pytest.raises(OutsideTrouble):
-                source.commit({PARTITION: 1}, timeout_s=1.0)
+            began = time.monotonic()
+            source.commit({PARTITION: 1})
+            assert time.monotonic() - began < 0.5, "nobody waits for the group's coordinator"
             broker.start()
             for number in (0, 1):
                 broker.produce("events", [b"after"], number)

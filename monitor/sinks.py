@@ -1,13 +1,32 @@
-"""Where a replay writes to."""
+"""Where a pipeline writes to: what it asks for, and nowhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from monitor.events import Partition
 from monitor.findings import Transition
 from monitor.records import DeadLetter
+
+
+class Outputs(Protocol):
+    """Where the pipeline writes to. Each call raises OutsideTrouble when what it was given is not safe yet."""
+
+    def reject(self, letter: DeadLetter) -> None:
+        """Take a dead letter."""
+
+    def rejects_safe(self) -> None:
+        """Come back when all dead letters are acknowledged."""
+
+    def save(self, tree: dict[str, Any]) -> None:
+        """Keep the state."""
+
+    def tell(self, transitions: Sequence[Transition]) -> None:
+        """Send transitions, in order; come back when they are acknowledged."""
+
+    def commit(self, positions: Mapping[Partition, int]) -> None:
+        """Mirror the positions to the consumer group."""
 
 
 class ToNowhere:
