@@ -33,7 +33,7 @@ from monitor.left_out import (
     rejected_lines,
 )
 from monitor.phrases import many
-from monitor.pipeline import Pipeline, ToNowhere
+from monitor.pipeline import Pipeline
 from monitor.records import RecordBatch, Source
 from monitor.reference.build import BaseWindow as CountedWindow
 from monitor.reference.build import assemble
@@ -43,6 +43,7 @@ from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Column, Reference
 from monitor.reference.survey import Survey
 from monitor.settings import Input, Settings
+from monitor.sinks import ToNowhere
 from monitor.sources import TopicStretch
 from monitor.stats.bins import FACTS, width_of
 from monitor.upto import UpTo

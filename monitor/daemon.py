@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any, Final, TypeVar
 
 from monitor.clock import Clock
-from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
+from monitor.errors import OutsideRefusal, OutsideTrouble, PositionsLost, UsageError
 from monitor.events import Partition
 from monitor.files.directory import Loaded, MemoryState, StateDirectory, StateStore
 from monitor.garbage import GarbageSchedule
@@ -20,8 +20,10 @@ from monitor.judge.fleet import Fleet
 from monitor.kafka.allocator import tune_allocator
 from monitor.kafka.connect import until_connected
 from monitor.kafka.consumer import KafkaSource
+from monitor.kafka.stalls import Stall
 from monitor.kafka.topics import ClusterFacts, describe_cluster, require_topics
 from monitor.log import get_log
+from monitor.loop_time import IDLE, PUBLISH
 from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
 from monitor.publish.board import Showcase
@@ -41,6 +43,8 @@ STOP_IS_SEEN_SECONDS: Final = 0.05
 #: what a stop may take: the last checkpoint, then closing
 STOP_SECONDS: Final = 6.0
 CLOSE_SECONDS: Final = 1.0
+#: of a stop that could not save: for a reason that may heal, and where the outside refused for good
+EXIT_UNEXPECTED, EXIT_REFUSED = 1, 4
 
 
 class Daemon:
@@ -56,6 +60,7 @@ class Daemon:
         self._accept_loss = accept_loss
         self._reached = True
         self._missed = 0
+        self._stalled: dict[Partition, str] = {}
         self._signal: int | None = None
         self.showcase = Showcase(clock)
         self._fleet = Fleet(catalog, settings)
@@ -66,7 +71,8 @@ class Daemon:
         """Run until a signal; gives the exit code.
 
         Raises:
-            UsageError, OutsideRefusal: what a person has to mend, before or while it runs.
+            UsageError, OutsideRefusal: what a person has to mend before it can run.
+            PositionsLost: the same while it runs.
         """
         tune_allocator()
         with ExitStack() as stack:
@@ -95,7 +101,7 @@ class Daemon:
                 showing = Showing(self._settings, self._catalog, pipeline, self._fleet, outputs)
                 self._turn_until_stopped(pipeline, source, showing, stack)
                 outputs.hurry()
-                self._leave(pipeline)
+                return self._leave(pipeline) or self._exit_code()
         return self._exit_code()
 
     def stop(self, number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
@@ -167,7 +173,7 @@ class Daemon:
         return ClusterFacts(facts.cluster_id, {name: facts.topics[name] for name in inputs})
 
     def _source(self, facts: ClusterFacts) -> KafkaSource:
-        return KafkaSource(self._settings.kafka, facts, self._clock)
+        return KafkaSource(self._settings.kafka, facts, self._clock, record_bytes=self._settings.limits.record_bytes)
 
     def _begin(self, pipeline: Pipeline, source: KafkaSource, facts: ClusterFacts, loaded: Loaded | None) -> bool:
         """Restore, or resolve where to start; save what was resolved before the first record is read."""
@@ -211,32 +217,41 @@ class Daemon:
     # turning
 
     def _turn_until_stopped(self, pipeline: Pipeline, source: KafkaSource, showing: Showing, stack: ExitStack) -> None:
-        pause, shown_at, caught_up = FIRST_PAUSE, float("-inf"), False
+        pause, shown_at, caught_up, trouble = FIRST_PAUSE, float("-inf"), False, ""
         garbage = GarbageSchedule(self._clock)
         garbage.start()
         stack.callback(garbage.close)
         while not self._told_to_stop():
             try:
                 garbage.after_turn(pipeline.turn())
-            except OutsideRefusal:
+                caught_up = caught_up or self._has_caught_up(pipeline)
+            except PositionsLost:
                 raise
-            except OutsideTrouble as trouble:
-                self.showcase.beat(trouble=str(trouble))
-                _log.warning("turn_failed", why=str(trouble), retry_seconds=round(pause, 1))
-                self._wait(pause)
-                pause = min(2 * pause, LAST_PAUSE)
-                continue
-            pause = FIRST_PAUSE
-            if not caught_up and pipeline.caught_up():
-                caught_up = True
-                _log.info("caught_up")
-            self.showcase.beat(caught_up_once=caught_up, trouble=self._reach(source))
+            except OutsideTrouble as failed:  # a right that was taken away may be given back
+                if str(failed) != trouble:
+                    _log.warning("turn_failed", why=str(failed), consequence="nothing is read; tried again")
+                trouble, pause = str(failed), min(2 * pause, LAST_PAUSE)
+                garbage.after_turn(0)
+            else:
+                trouble, pause = "", FIRST_PAUSE
+            reasons = dict.fromkeys([trouble or self._reach(source), pipeline.saving.in_words()])
+            self.showcase.beat(caught_up_once=caught_up, trouble="; ".join(filter(None, reasons)))
             while self._fleet.told:
                 self._log_told()
             self._say_missed()
             if self._clock.monotonic() - shown_at >= BOARD_SECONDS:
                 shown_at = self._clock.monotonic()
                 self._show(source, showing)
+                pipeline.time.passed(PUBLISH)
+            if trouble or not pipeline.reads():
+                self._wait(pause)
+                pipeline.time.passed(IDLE)
+
+    def _has_caught_up(self, pipeline: Pipeline) -> bool:
+        reached = pipeline.caught_up()
+        if reached:
+            _log.info("caught_up")
+        return reached
 
     def _reach(self, source: KafkaSource) -> str:
         """What to say while the brokers do not answer; the change is logged."""
@@ -246,8 +261,9 @@ class Daemon:
             if reached:
                 _log.info("kafka_back")
             else:
-                _log.error("kafka_lost", consequence="nothing is read until the brokers answer; nothing is lost")
-        return "" if reached else "the brokers do not answer"
+                consequence = "nothing is read until the brokers answer; nothing is lost"
+                _log.error("kafka_lost", why=source.trouble(), consequence=consequence)
+        return source.trouble()
 
     def _log_told(self) -> None:
         told = self._fleet.told.popleft()
@@ -267,23 +283,42 @@ class Daemon:
         self._missed = len(self._catalog.without_reference)
 
     def _show(self, source: KafkaSource, showing: Showing) -> None:
-        lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
-        self.showcase.show(showing.board(lags))
+        try:
+            lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
+            stalls = source.stalled()
+        except OutsideTrouble:  # told by the turn that meets it
+            lags, stalls = {}, []
+        self._say_stalls(stalls)
+        self.showcase.show(showing.board(lags, stalls))
 
-    def _leave(self, pipeline: Pipeline) -> None:
-        """The last checkpoint, tried until the deadline."""
+    def _say_stalls(self, stalls: list[Stall]) -> None:
+        """When one begins and when it ends."""
+        now = {stall.partition: stall.why for stall in stalls}
+        for partition in now.keys() - self._stalled.keys():
+            _log.warning("position_stalled", partition=str(partition), why=now[partition])
+        for partition in self._stalled.keys() - now.keys():
+            _log.info("position_moves_again", partition=str(partition))
+        self._stalled = now
+
+    def _leave(self, pipeline: Pipeline) -> int:
+        """The last checkpoint, tried until the deadline; gives the exit code where the state could not be kept."""
         deadline = self._clock.monotonic() + STOP_SECONDS
         while True:
-            try:
-                pipeline.checkpoint()
-            except OutsideTrouble as trouble:
-                if self._clock.monotonic() >= deadline:
-                    _log.error("last_checkpoint_failed", why=str(trouble), consequence="records are read again")
-                    return
-                time.sleep(FIRST_PAUSE)
-            else:
+            pipeline.saving.attempt(pipeline.checkpoint)
+            if not pipeline.saving.trouble:
                 _log.info("stopped", positions={str(p): offset for p, offset in pipeline.positions().items()})
-                return
+                return 0
+            if self._clock.monotonic() >= deadline:
+                return self._say_left_behind(pipeline)
+            time.sleep(FIRST_PAUSE)
+
+    def _say_left_behind(self, pipeline: Pipeline) -> int:
+        why = pipeline.saving.trouble
+        if pipeline.saving.is_kept():
+            _log.warning("stopped_before_all_was_told", why=why, consequence="it is told after the next start")
+            return 0
+        _log.error("last_checkpoint_failed", why=why, consequence="records since the one before are read again")
+        return EXIT_REFUSED if pipeline.saving.refused else EXIT_UNEXPECTED
 
 
 def require_same_cluster(tree: Mapping[str, Any], facts: ClusterFacts) -> None:

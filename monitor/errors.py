@@ -3,7 +3,9 @@
     DriftdError
     ├── RejectedRecord      the record is bad: count it, dead-letter it, go on
     ├── OutsideTrouble      Kafka, disk, network: back off, retry, not ready
-    │   └── OutsideRefusal  ... refused for good (rights, a missing topic): exit 4 with the remedy
+    │   └── OutsideRefusal  ... refused for good (rights, a missing topic): exit 4 with the remedy at start; a running
+    │       │               daemon tries again
+    │       └── PositionsLost  offsets mean other records now: ends a running daemon, too
     └── UsageError          settings, references or arguments are wrong: exit 2, all faults at once
         (only at start; a running daemon never raises it)
 
@@ -39,6 +41,10 @@ class OutsideTrouble(DriftdError):
 
 class OutsideRefusal(OutsideTrouble):
     """An outside system refused for good; the message says what a person has to do."""
+
+
+class PositionsLost(OutsideRefusal):
+    """A topic is gone, was made again or was cut: going on would count other records under the old offsets."""
 
 
 class UsageError(DriftdError):

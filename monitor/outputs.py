@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from monitor.clock import Clock
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import OutsideTrouble
 from monitor.events import Partition
 from monitor.files.directory import StateStore
 from monitor.findings import Transition
@@ -21,9 +21,10 @@ from monitor.settings import Settings
 
 _log = get_log(__name__)
 
-FLUSH_SECONDS: Final = 10.0
+#: seconds one flush may take: usually, after one that failed, and when the process is asked to end
+FLUSH_SECONDS: Final = 5.0
+IMPATIENT_SECONDS: Final = 0.5
 HURRIED_SECONDS: Final = 3.0
-COMMIT_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 1.0
 
 
@@ -53,8 +54,8 @@ class KafkaOutputs:
         self._commits = settings.state.store != "memory"
         self._sequence = sequence
         self._handed: set[str] = set()
-        #: seconds one flush may take; less when the process is asked to end
-        self.flush_seconds = FLUSH_SECONDS
+        self._flush_seconds = FLUSH_SECONDS
+        self._hurried = False
         self.checkpoint_us: int | None = None
         self.checkpoint_bytes = 0
 
@@ -63,7 +64,16 @@ class KafkaOutputs:
             self._letters.send(letter)
 
     def rejects_safe(self) -> None:
-        self._outbox.flush(self.flush_seconds)
+        self._flush()
+
+    def _flush(self) -> None:
+        """The loop waits here: briefly while it is known to fail. What is on its way stays so from try to try."""
+        try:
+            self._outbox.flush(HURRIED_SECONDS if self._hurried else self._flush_seconds)
+        except OutsideTrouble:
+            self._flush_seconds = IMPATIENT_SECONDS
+            raise
+        self._flush_seconds = FLUSH_SECONDS
 
     def save(self, tree: dict[str, Any]) -> None:
         topics = {name: topic.topic_id for name, topic in self._facts.topics.items()}
@@ -80,7 +90,7 @@ class KafkaOutputs:
                 if transition.id not in self._handed:  # a former try may have handed it over and failed to flush
                     self._alerts.send(transition)
                     self._handed.add(transition.id)
-            self._outbox.flush(self.flush_seconds)
+            self._flush()
         self._handed.clear()
         for transition in transitions:
             _log.info(
@@ -93,19 +103,17 @@ class KafkaOutputs:
             )
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
-        """A mirror: nothing depends on it, so a failure is said and passed over."""
+        """A mirror: nothing depends on it, and nobody waits for it."""
         if not self._commits:
             return
         # a topic that is no input any more keeps its place in the state; committing one that was deleted times out
         read = {partition: offset for partition, offset in positions.items() if partition.topic in self._facts.topics}
-        try:
-            self._source.commit(read, min(self.flush_seconds, COMMIT_SECONDS))
-        except (OutsideTrouble, UsageError) as trouble:  # usage: a certificate that is being replaced
-            _log.warning("offsets_not_committed", why=str(trouble))
+        if read:
+            self._source.commit(read)
 
     def hurry(self) -> None:
         """The process is to end: wait less for brokers that may hang. What is not sent is in the state."""
-        self.flush_seconds = HURRIED_SECONDS
+        self._hurried = True
 
     def close(self) -> None:
         self._outbox.close(CLOSE_SECONDS)

@@ -1,6 +1,6 @@
 """The whole path, top to bottom: records are decoded, counted, judged; what is known is saved before it is told.
 
-turn:        changes → count what was polled → judge what is complete → checkpoint when due
+turn:        count what was polled → changes → judge what is complete → checkpoint when due
 count:       per topic-partition: decode, dead-letter what was rejected, add the rest to open panes
 judge:       panes that every partition has passed, in time order → windows → findings → incidents
 checkpoint:  rejects acknowledged → state saved, with the transitions not sent yet → transitions sent → committed
@@ -9,7 +9,7 @@ checkpoint:  rejects acknowledged → state saved, with the transitions not sent
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from monitor.clock import SECOND_US, Clock
@@ -22,39 +22,24 @@ from monitor.count.totals import Totals
 from monitor.count.unit import Taken, Unit
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native import NativeDecoder
-from monitor.errors import UsageError
+from monitor.errors import OutsideTrouble, PositionsLost, UsageError
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge.fleet import Fleet
 from monitor.log import get_log
-from monitor.records import DeadLetter, NewPartition, OffsetGap, RecordBatch, Source
+from monitor.loop_time import CHECKPOINT, COUNT, DECODE, IDLE, JUDGE, POLL, LoopTime
+from monitor.records import Change, DeadLetter, OffsetGap, RecordBatch, Source, UnreadableRecords
 from monitor.reference.catalog import Catalog
+from monitor.saving import Saving
 from monitor.settings import Settings
+from monitor.sinks import Outputs
+from monitor.tenfold import Tenfold
 
 _log = get_log(__name__)
 
 STATE_FORMAT: Final = 2
 #: format 1 keeps totals by unit
 READABLE_FORMATS: Final = (1, STATE_FORMAT)
-
-
-class Outputs(Protocol):
-    """Where the pipeline writes to. Each call raises OutsideTrouble when what it was given is not safe yet."""
-
-    def reject(self, letter: DeadLetter) -> None:
-        """Take a dead letter."""
-
-    def rejects_safe(self) -> None:
-        """Come back when all dead letters are acknowledged."""
-
-    def save(self, tree: dict[str, Any]) -> None:
-        """Keep the state."""
-
-    def tell(self, transitions: Sequence[Transition]) -> None:
-        """Send transitions, in order; come back when they are acknowledged."""
-
-    def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Mirror the positions to the consumer group."""
 
 
 class Stage2(Protocol):
@@ -103,43 +88,75 @@ class Pipeline:
         self.gaps: Counter[Partition] = Counter()
         #: since the process began, for series
         self.records: Counter[Partition] = Counter()
+        self.unreadable: Counter[tuple[Partition, str]] = Counter()
         self.accepted: Counter[tuple[ModelKey, str]] = Counter()
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
         self.losses = Losses([model.name for model in settings.models])
+        self._passed = Tenfold()
         self.dead_letters = 0
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
         self._decoders: dict[str, NativeDecoder] = {}
         self.completeness = Completeness(settings, source, clock, self.lanes, catalog.lateness_us, live=live)
-        self._saved_at = clock.monotonic()
+        self.saving = Saving(clock, settings.state.every / SECOND_US)
+        self.time = LoopTime(clock)
 
     # the path
 
     def turn(self) -> int:
         """One turn of the loop; gives the number of records it read.
 
+        While the state or what has to be told cannot be written, it goes on within bounds: see `saving.trouble`.
+
         Raises:
-            OutsideTrouble: something outside failed; the turn may be made again.
+            OutsideTrouble: the source failed; the turn may be made again.
         """
-        self._send_letters()
-        for change in self._source.changes():
+        read, failed = self._read_some()
+        self.saving.read(read)
+        for change in self._source.changes():  # behind the records that came before them
             self._apply(change)
-        read = self.count(self._source.poll(self.completeness.too_far_ahead(self.open_panes())))
         self.judge()
-        if self.fleet.unsent or self._clock.monotonic() - self._saved_at >= self._settings.state.every / SECOND_US:
-            self.checkpoint()
+        self.time.passed(JUDGE)
+        if self.saving.due(news=bool(self.fleet.unsent)):
+            self.saving.attempt(self.checkpoint)
+            self.time.passed(CHECKPOINT)
+        if failed is not None:
+            raise failed
         return read
+
+    def reads(self) -> bool:
+        """Whether the next turn reads: not while too much would have to be read or written again."""
+        return not self._letters and not self.saving.holds_reading_back()
+
+    def _read_some(self) -> tuple[int, OutsideTrouble | None]:
+        """Records read, and why there were none: what is known is judged and saved all the same."""
+        if not self._letters_are_out() or self.saving.holds_reading_back():
+            return 0, None
+        try:
+            batches = self._polled()
+        except PositionsLost:
+            raise
+        except OutsideTrouble as trouble:
+            return 0, trouble
+        return self.count(batches), None
+
+    def _polled(self) -> list[RecordBatch]:
+        batches = self._source.poll(self.completeness.too_far_ahead(self.open_panes()))
+        self.time.passed(POLL if batches else IDLE)
+        return batches
 
     def count(self, batches: Sequence[RecordBatch]) -> int:
         """Stage 1."""
         for batch in batches:
             unit = self.unit(batch.partition.number)
             events = self._decoder(batch.partition.topic).decode(batch)
+            self.time.passed(DECODE)
             taken = unit.take(batch.partition, events, batch.next_offset, self._clock.monotonic())
             self._reject(batch, events, taken)
             self.losses.add(batch.partition, events, taken.lost)
             self._note(batch, taken)
+            self.time.passed(COUNT)
         return sum(len(batch) for batch in batches)
 
     def judge(self) -> None:
@@ -162,12 +179,12 @@ class Pipeline:
         self._send_letters()
         self._outputs.rejects_safe()  # 1
         self._outputs.save(self.to_state())  # 2
+        self.saving.state_is_kept()
         unsent = list(self.fleet.unsent)
         if unsent:
             self._outputs.tell(unsent)  # 3
             self.fleet.sent(unsent)
         self._outputs.commit(self.positions())  # 4
-        self._saved_at = self._clock.monotonic()
 
     # what the path is made of
 
@@ -198,15 +215,26 @@ class Pipeline:
     def caught_up(self) -> bool:
         return all(self._source.at_end(partition) for partition in self._source.partitions())
 
-    def _apply(self, change: NewPartition | OffsetGap) -> None:
+    def _apply(self, change: Change) -> None:
         lane = self.lane(change.partition)
         if isinstance(change, OffsetGap):
             self.gaps[change.partition] += max(change.found - change.expected, 0)
             lane.next_offset = max(lane.next_offset, change.found)
             _log.error("records_gone", partition=str(change.partition), first=change.expected, next=change.found)
+        elif isinstance(change, UnreadableRecords):
+            self._pass_unreadable(change)
+            lane.next_offset = max(lane.next_offset, change.next)
         else:
             lane.next_offset = max(lane.next_offset, 0)
             _log.info("partition_added", partition=str(change.partition))
+
+    def _pass_unreadable(self, lost: UnreadableRecords) -> None:
+        partition, why = lost.partition, f"{lost.records} records cannot be read: {lost.message}"
+        self.unreadable[partition, lost.reason] += lost.records
+        self._letters.append(DeadLetter(partition, lost.first, None, (), lost.value, f"unreadable_{lost.reason}", why))
+        if self._passed.again((partition, lost.reason)):
+            so_far = self.unreadable[partition, lost.reason]
+            _log.error("records_unreadable", place=f"{partition}@{lost.first}", next=lost.next, why=why, so_far=so_far)
 
     def _decoder(self, topic: str) -> NativeDecoder:
         if topic not in self._decoders:
@@ -230,38 +258,29 @@ class Pipeline:
 
     def _reject(self, batch: RecordBatch, events: Events, taken: Taken) -> None:
         letters = [
-            self._letter(batch, rejected.index, rejected.reason, rejected.message, rejected.indices)
+            batch.letter(rejected.index, rejected.reason, rejected.message, rejected.indices)
             for rejected in events.rejected
         ]
         if taken.unknown_offsets and self._settings.unknown_models == "reject":
             places = {offset: index for index, offset in enumerate(batch.offsets)}
             message = "no model of the settings, or no reference for its version"
-            letters += [
-                self._letter(batch, places[offset], "unknown_model", message, ()) for offset in taken.unknown_offsets
-            ]
+            letters += [batch.letter(places[offset], "unknown_model", message, ()) for offset in taken.unknown_offsets]
         self._letters.extend(letters)
 
-    def _send_letters(self) -> None:
+    def _letters_are_out(self) -> bool:
         """Counting never waits for the rejects topic; reading on does."""
+        if self._letters and not self.saving.trouble:
+            try:
+                self._send_letters()
+            except OutsideTrouble as trouble:
+                self.saving.failed(trouble)
+        return not self._letters
+
+    def _send_letters(self) -> None:
         while self._letters:
             self._outputs.reject(self._letters[0])
             self._letters.popleft()
             self.dead_letters += 1
-
-    def _letter(
-        self, batch: RecordBatch, index: int, reason: str, message: str, indices: tuple[int, ...]
-    ) -> DeadLetter:
-        envelope = batch.envelope(index)
-        return DeadLetter(
-            batch.partition,
-            batch.offsets[index],
-            envelope.key,
-            envelope.headers,
-            batch.values[index],
-            reason,
-            message,
-            indices,
-        )
 
     def _note(self, batch: RecordBatch, taken: Taken) -> None:
         self.records[batch.partition] += len(batch)
@@ -314,26 +333,3 @@ class Pipeline:
     def _settings_hash(self, key: ModelKey) -> str:
         monitored = self._catalog.monitored(key)
         return "" if monitored is None else monitored.settings_hash
-
-
-class ToNowhere:
-    """Outputs of a replay: transitions go to a callable, the rest is dropped."""
-
-    def __init__(self, tell: Callable[[Transition], object]) -> None:
-        self._tell = tell
-
-    def reject(self, letter: DeadLetter) -> None:
-        """Drop it: it is counted."""
-
-    def rejects_safe(self) -> None:
-        """Nothing is kept."""
-
-    def save(self, tree: dict[str, Any]) -> None:
-        """Nothing is kept."""
-
-    def tell(self, transitions: Sequence[Transition]) -> None:
-        for transition in transitions:
-            self._tell(transition)
-
-    def commit(self, positions: Mapping[Partition, int]) -> None:
-        """There is no group."""

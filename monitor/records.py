@@ -40,6 +40,12 @@ class RecordBatch:
     def __len__(self) -> int:
         return len(self.values)
 
+    def letter(self, index: int, reason: str, message: str, indices: tuple[int, ...] = ()) -> DeadLetter:
+        """The i-th record as a dead letter."""
+        key, headers = self.envelope(index)
+        place = self.partition, self.offsets[index]
+        return DeadLetter(*place, key, headers, self.values[index], reason, message, indices)
+
 
 class NewPartition(NamedTuple):
     """A partition that was not there before: it is read from its beginning."""
@@ -55,7 +61,22 @@ class OffsetGap(NamedTuple):
     found: int
 
 
-Change = NewPartition | OffsetGap
+class UnreadableRecords(NamedTuple):
+    """`records` records at the offsets from `first` to before `next` that nobody can unpack: passed and counted.
+
+    `reason` is one word, `message` says it in words; `value` are the bytes there are of them.
+    """
+
+    partition: Partition
+    first: int
+    next: int
+    records: int
+    reason: str
+    message: str
+    value: bytes
+
+
+Change = NewPartition | OffsetGap | UnreadableRecords
 
 
 class Source(Protocol):

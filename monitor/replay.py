@@ -19,10 +19,11 @@ from monitor.judge.ladder import BASE_EVENTS, Windows
 from monitor.judge.model import ModelJudge, finding_line
 from monitor.loss_lines import PlaceText, loss_lines
 from monitor.phrases import many, probability
-from monitor.pipeline import Pipeline, ToNowhere
+from monitor.pipeline import Pipeline
 from monitor.records import Source
 from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
+from monitor.sinks import ToNowhere
 from monitor.stats.bins import FACTS
 from monitor.stats.distances import DISTANCES, ORDERED_ONLY
 from monitor.stats.tally import Tally

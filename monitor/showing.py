@@ -15,6 +15,7 @@ from monitor.events import ModelKey, Partition
 from monitor.judge.fleet import Fleet
 from monitor.judge.looks import Look
 from monitor.judge.model import ModelJudge
+from monitor.kafka.stalls import Stall
 from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
 from monitor.publish.board import Board, ColumnView, FindingView, IncidentView, ModelView
@@ -47,7 +48,7 @@ class Showing:
         self._before = {key: self._held(key) for key in dict.fromkeys([*catalog.met(), *fleet.judges])}
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
 
-    def board(self, lags: Mapping[Partition, int]) -> Board:
+    def board(self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = ()) -> Board:
         """The board of this moment."""
         pipeline, judges = self._pipeline, self._fleet.judges
         watched = dict.fromkeys([*self._catalog.expected(), *self._catalog.met(), *judges])
@@ -61,9 +62,15 @@ class Showing:
             watermarks=_watermarks(pipeline),
             skewed={partition: lane.clock.skewed for partition, lane in pipeline.lanes().items()},
             lags=lags,
+            unreadable=pipeline.unreadable,
+            stalled=tuple(stall.why for stall in stalls),
+            positions_stalled=dict.fromkeys(lags, 0) | {stall.partition: 1 for stall in stalls},
             open_panes=pipeline.open_panes(),
+            loop_seconds=pipeline.time.spent,
             checkpoint_us=self._outputs.checkpoint_us,
             checkpoint_bytes=self._outputs.checkpoint_bytes,
+            checkpoint_seconds=pipeline.saving.seconds,
+            checkpoint_failures=pipeline.saving.failures,
             models=tuple(
                 self._judged_model(key, judges[key])
                 if key in judges

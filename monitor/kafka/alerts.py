@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 from monitor.clock import Clock, rfc3339
 from monitor.findings import Transition
-from monitor.kafka.producer import MOST_BYTES, Message, Outbox
+from monitor.kafka.producer import Message, Outbox
 
 EVENT_TYPE: Final = "io.driftd.incident"
 CONTENT_TYPE: Final = "application/cloudevents+json"
@@ -28,13 +30,19 @@ class Alerts:
         Raises:
             OutsideTrouble: the outbox is full and the brokers do not take it; the transition was not taken.
         """
-        self._outbox.send(alert_message(transition, self._topic, self._group_id, self._clock.now_us()))
+        now_us = self._clock.now_us()
+
+        def sizes() -> Iterator[Message]:
+            return alert_messages(transition, self._topic, self._group_id, now_us)
+
+        self._outbox.send(next(sizes()), smaller=lambda: islice(sizes(), 1, None))
 
 
-def alert_message(transition: Transition, topic: str, group_id: str, sent_us: int) -> Message:
+def alert_messages(transition: Transition, topic: str, group_id: str, sent_us: int) -> Iterator[Message]:
     """The record for a transition; its key is the incident, its CloudEvent id the same in a replay and after a crash.
 
-    A transition with more findings than a message holds loses the last ones, which are the least.
+    After it come smaller ones, each with half as many findings as the one before, the last with none: the worst stay,
+    and `findings_left_out` of the data says how many do not.
     """
     event: dict[str, Any] = {
         "specversion": "1.0",
@@ -46,13 +54,17 @@ def alert_message(transition: Transition, topic: str, group_id: str, sent_us: in
         "datacontenttype": "application/json",
         "data": transition.to_json(),
     }
-    value = _encoded(event)
-    while len(value) > MOST_BYTES - 10_000 and event["data"]["findings"]:
-        findings = event["data"]["findings"]
-        event["data"]["findings"] = findings[: len(findings) // 2]
-        value = _encoded(event)
+    key = transition.incident.encode("utf-8", "backslashreplace")
     headers = [("content-type", CONTENT_TYPE.encode())]
-    return Message(topic, transition.incident.encode("utf-8", "backslashreplace"), value, headers)
+    findings = event["data"]["findings"]
+    kept = len(findings)
+    while True:
+        if kept < len(findings):
+            event["data"] |= {"findings": findings[:kept], "findings_left_out": len(findings) - kept}
+        yield Message(topic, key, _encoded(event), headers)
+        if not kept:
+            return
+        kept //= 2
 
 
 def _encoded(event: dict[str, Any]) -> bytes:

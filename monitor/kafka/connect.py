@@ -86,6 +86,19 @@ def client_config(settings: Kafka, role: str) -> dict[str, Any]:
     }
 
 
+def running_config(settings: Kafka, role: str) -> dict[str, Any]:
+    """The same for a process that had it once: a file that is being replaced may be there again in a moment.
+
+    Raises:
+        OutsideTrouble: a file of kafka.security cannot be read or does not fit now.
+    """
+    try:
+        return client_config(settings, role)
+    except UsageError as error:
+        message = f"cannot connect to Kafka now: {'; '.join(error.faults)}"
+        raise OutsideTrouble(message) from error
+
+
 def _security_config(settings: Kafka) -> dict[str, Any]:
     security = settings.security
     config: dict[str, Any] = {"security_protocol": security.protocol}

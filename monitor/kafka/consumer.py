@@ -11,19 +11,25 @@ from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
 
 from monitor.clock import Clock
-from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.errors import OutsideTrouble, PositionsLost
 from monitor.events import Partition
+from monitor.kafka.batches import WORDS, Passed, PollIsFull, Reading
 from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
-from monitor.kafka.group import GroupOffsets, close_quietly
+from monitor.kafka.group import GroupMirror, GroupOffsets, close_quietly
+from monitor.kafka.stalls import Place, Stall, Stalls
 from monitor.kafka.topics import ClusterFacts
-from monitor.kafka.unreadable import Unreadable, is_unreadable
 from monitor.kafka.watch import TopicWatch
-from monitor.records import Change, Envelope, OffsetGap, RecordBatch
+from monitor.records import Change, Envelope, OffsetGap, RecordBatch, UnreadableRecords
 from monitor.settings import Kafka
 
 _MIB: Final = 1 << 20
 _POLL_MS: Final = 200
 _POLL_RECORDS: Final = 5_000
+#: bytes that are opened in one poll, and the least bound of what one batch may be unpacked
+_POLL_BYTES: Final = 64 * _MIB
+_RECORDS_A_BATCH: Final = 4
+#: a reader that has not polled for so long does not read at all now, in seconds
+_READING_S: Final = 10.0
 _FETCH: Final = {
     # raw bytes: a deserializer that raises hangs the library for good
     "group_id": None,
@@ -57,10 +63,18 @@ class KafkaSource:
     """A `monitor.records.Source` over Kafka. One thread makes all calls; `begin` comes before the first `poll`.
 
     `facts` says which partitions the input topics have; a watch in the background brings news of them every
-    `watch_interval_s` seconds.
+    `watch_interval_s` seconds. A batch is unpacked to 64 MiB, or four times `record_bytes` where that is more.
     """
 
-    def __init__(self, settings: Kafka, facts: ClusterFacts, clock: Clock, *, watch_interval_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        settings: Kafka,
+        facts: ClusterFacts,
+        clock: Clock,
+        *,
+        watch_interval_s: float = 30.0,
+        record_bytes: int = _MIB,
+    ) -> None:
         self._clock = clock
         self._partitions = [
             Partition(name, number)
@@ -71,12 +85,18 @@ class KafkaSource:
         config = client_config(settings, "source") | _FETCH | metadata
         self._timeout_ms: int = config["request_timeout_ms"]
         self._consumer: Any = connect(KafkaConsumer, config)
+        self._reading = Reading(
+            self._consumer.highwater, max(_POLL_BYTES, _RECORDS_A_BATCH * record_bytes), _POLL_BYTES
+        )
+        self._consumer._fetcher.PartitionRecords = self._reading.records_of
         self._group = GroupOffsets(settings)
+        self._mirror = GroupMirror(settings)
+        self._stalls = Stalls()
+        self._polled_at = float("-inf")
         self._watch = TopicWatch(settings, facts, interval_s=watch_interval_s)
         self._next: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._changes: deque[Change] = deque()
-        self._unreadable: Unreadable | None = None
 
     # where to begin
 
@@ -155,13 +175,11 @@ class KafkaSource:
         """Some records of the partitions that are not paused, one batch a partition; none within 0.2 s: empty.
 
         Raises:
-            OutsideTrouble: the brokers failed in a way that may heal.
-            OutsideRefusal: no right to a topic, or a position lies beyond the end of its partition.
+            OutsideTrouble: the brokers failed in a way that may heal; OutsideRefusal: no right to a topic.
+            PositionsLost: a position lies beyond the end of its partition.
         """
-        if self._unreadable is not None:
-            self._pass_unreadable(self._unreadable)
-            return []
         self._match_pauses({TopicPartition(*partition) for partition in paused})
+        self._polled_at = self._clock.monotonic()
         fetched = self._fetch()
         now_us = self._clock.now_us()
         before = {target: self._next[target] for target in fetched}
@@ -172,7 +190,9 @@ class KafkaSource:
             for target, offset in before.items():
                 self._next[target] = offset
                 self._consumer.seek(target, offset)
+            self._tell_passed(read_again=before)
             raise
+        self._tell_passed()
         return [batch for batch in batches if batch.values]
 
     def _match_pauses(self, wanted: set[TopicPartition]) -> None:
@@ -190,24 +210,25 @@ class KafkaSource:
         something (3.0.12): when nothing else comes to push it out, `poll` gives nothing for ever.
         """
         fetcher = self._consumer._fetcher
+        kept = fetcher._next_in_line_exception_metadata
+        if kept is not None and isinstance(kept.exception, PollIsFull):
+            fetcher._next_in_line_exception_metadata = None
         if fetcher._next_partition_records is not None and not fetcher._next_partition_records:
             fetcher._next_partition_records = None
 
     def _fetch(self) -> dict[TopicPartition, list[Any]]:
         self._free_the_line()
+        self._reading.new_poll()
         try:
             fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
         except kafka_errors.OffsetOutOfRangeError as error:
             self._leave_gaps(error.args[0])
         except kafka_errors.LogTruncationError as error:
             raise _beyond_end(error.divergent_offsets) from error
-        except Exception as error:
-            if is_unreadable(error):
-                self._unreadable = Unreadable(self._consumer, self._next)
-            elif isinstance(error, kafka_errors.KafkaError):
-                raise sorted_error(error, "read records") from error
-            else:
-                raise
+        except PollIsFull:
+            return {}
+        except kafka_errors.KafkaError as error:
+            raise sorted_error(error, "read records") from error
         else:
             return fetched
         return {}
@@ -225,16 +246,12 @@ class KafkaSource:
                 self._next[target] = begin
             self._consumer.seek(target, self._next[target])
 
-    def _pass_unreadable(self, unreadable: Unreadable) -> None:
-        with sorting_errors("read past records that cannot be unpacked"):
-            gap = unreadable.step()
-        if not unreadable.done:
-            return
-        self._unreadable = None
-        if gap is not None:
-            self._changes.append(gap)
-            self._next[TopicPartition(*gap.partition)] = gap.found
-        self._assign()
+    def _tell_passed(self, *, read_again: Collection[TopicPartition] = ()) -> None:
+        while self._reading.passed:
+            passed = self._reading.passed.popleft()
+            if passed.target not in read_again:
+                self._changes.append(_unreadable(passed))
+                self._next[passed.target] = max(self._next[passed.target], passed.next)
 
     def _batch(self, target: TopicPartition, records: list[Any], now_us: int) -> RecordBatch:
         expected = self._next[target]
@@ -258,14 +275,13 @@ class KafkaSource:
         """What happened to partitions since the last call: records that are gone, partitions that were added.
 
         Raises:
-            OutsideRefusal: a topic is gone or was made again.
+            PositionsLost: a topic is gone or was made again.
         """
         added = self._watch.news()
         if added:
             self._partitions = sorted({*self._partitions, *(news.partition for news in added)})
             self._next |= {TopicPartition(*news.partition): 0 for news in added}
-            if self._unreadable is None:
-                self._assign()
+            self._assign()
             self._changes.extend(added)
         drained = list(self._changes)
         self._changes.clear()
@@ -274,8 +290,6 @@ class KafkaSource:
     def position(self, partition: Partition) -> int:
         """The offset that is read next; it passes control records and gaps that no batch shows."""
         target = TopicPartition(*partition)
-        if self._unreadable is not None:
-            return self._next[target]
         return max(self._next[target], self._reached(target))
 
     def _reached(self, target: TopicPartition) -> int:
@@ -287,11 +301,31 @@ class KafkaSource:
             raise _beyond_end(error.divergent_offsets) from error
 
     def lag(self, partition: Partition) -> int | None:
-        """Offsets between the position and the partition's end; None before the first answer of its broker."""
-        if self._unreadable is not None:
-            return None
-        end: int | None = self._consumer.highwater(TopicPartition(*partition))
+        """Offsets between the position and the partition's end; None before the first answer of its broker.
+
+        The end is that of the log: records of an open transaction count.
+        """
+        end = self._end(partition)
         return None if end is None else max(end - self.position(partition), 0)
+
+    def _end(self, partition: Partition) -> int | None:
+        """The newest word of it: a partition that is not fetched now is known to the watch alone."""
+        fetched, seen = self._consumer.highwater(TopicPartition(*partition)), self._watch.ends(partition)
+        known = [end for end in (fetched, None if seen is None else seen[0]) if end is not None]
+        return max(known, default=None)
+
+    def stalled(self) -> list[Stall]:
+        """Partitions that stand still for more than a minute though there is more in them; asked now and then."""
+        now = self._clock.monotonic()
+        if not self.reachable() or now - self._polled_at > _READING_S:
+            self._stalls.forget()
+            return []
+        places = {}
+        for partition in self._partitions:
+            end, seen = self._end(partition), self._watch.ends(partition)
+            if end is not None:
+                places[partition] = Place(self.position(partition), end, None if seen is None else seen[1])
+        return self._stalls.look(now, places, {Partition(*target) for target in self._paused})
 
     def at_end(self, partition: Partition) -> bool:
         """True when everything the partition holds was given out.
@@ -305,30 +339,36 @@ class KafkaSource:
         """False while the brokers did not answer the watch."""
         return self._watch.reachable
 
+    def trouble(self) -> str:
+        """Why the brokers did not answer the watch, "" when they did."""
+        return self._watch.trouble
+
     def ended(self) -> bool:
         """Never: a topic has no end."""
         return False
 
     # leaving
 
-    def commit(self, positions: Mapping[Partition, int], timeout_s: float = 5.0) -> None:
-        """Mirror positions as the group's offsets.
-
-        Raises:
-            OutsideTrouble: not written; nothing depends on it, so go on and commit again later.
-        """
-        self._group.commit(positions, timeout_s)
+    def commit(self, positions: Mapping[Partition, int]) -> None:
+        """Mirror positions as the group's offsets, without waiting for it."""
+        self._mirror.commit(positions)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Close all connections; commits nothing."""
         self._watch.close(timeout_s)
         self._group.close(timeout_s)
+        self._mirror.close(timeout_s)
         close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=round(timeout_s * 1000)))
 
 
-def _beyond_end(targets: Iterable[TopicPartition]) -> OutsideRefusal:
+def _beyond_end(targets: Iterable[TopicPartition]) -> PositionsLost:
     names = ", ".join(sorted(str(Partition(*target)) for target in targets))
-    return OutsideRefusal(
+    return PositionsLost(
         f"the position lies beyond the end of {names}: the topic was made again or its log was cut; remove the state "
         "folder to begin afresh, or restore the topic"
     )
+
+
+def _unreadable(passed: Passed) -> UnreadableRecords:
+    partition, words = Partition(*passed.target), WORDS[passed.reason]
+    return UnreadableRecords(partition, passed.first, passed.next, passed.records, passed.reason, words, passed.data)

@@ -36,7 +36,7 @@ class DeadLetters:
             OutsideTrouble: the outbox is full and the brokers do not take it; the letter was not taken.
         """
         whole, digest = dead_letter_messages(letter, self._topic, self._group_id)
-        self._outbox.send(whole, smaller=digest)
+        self._outbox.send(whole, smaller=lambda: iter((digest,)))
 
 
 def dead_letter_messages(letter: DeadLetter, topic: str, group_id: str) -> tuple[Message, Message]:

@@ -7,10 +7,12 @@ from collections import deque
 from typing import Any
 
 from kafka import KafkaAdminClient
+from kafka.protocol.consumer import IsolationLevel, OffsetSpec
+from kafka.structs import TopicPartition
 
-from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
+from monitor.errors import OutsideRefusal, OutsideTrouble, PositionsLost
 from monitor.events import Partition
-from monitor.kafka.connect import client_config, connect
+from monitor.kafka.connect import connect, running_config, sorting_errors
 from monitor.kafka.topics import ClusterFacts, TopicFacts, ask_topics
 from monitor.log import get_log
 from monitor.records import NewPartition
@@ -21,7 +23,7 @@ _SURE_AFTER_S = 1.0
 
 
 class TopicWatch:
-    """News about topics: partitions that were added, a topic that is gone or was made again.
+    """News about topics: partitions that were added, a topic that is gone or was made again, where partitions end.
 
     A consumer with assigned partitions is told none of these by the brokers. A topic counts as gone or made again
     when two looks in a row say so: a broker that has just started may not know better.
@@ -35,7 +37,8 @@ class TopicWatch:
         self._failure: Exception | None = None
         self._doubted: frozenset[str] = frozenset()
         self._unserved: frozenset[Partition] = frozenset()
-        self._reachable = True
+        self._trouble = ""
+        self._ends: dict[Partition, tuple[int, int]] = {}
         self._admin: Any = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="driftd-topic-watch", daemon=True)
@@ -52,17 +55,29 @@ class TopicWatch:
     @property
     def reachable(self) -> bool:
         """False while the brokers did not answer the last look."""
-        return self._reachable
+        return not self._trouble
+
+    @property
+    def trouble(self) -> str:
+        """Why the last look failed, "" when it did not."""
+        return self._trouble
+
+    def ends(self, partition: Partition) -> tuple[int, int] | None:
+        """The end of a partition at the last look, and how far it may be read (before the first open transaction).
+
+        None where that look did not tell.
+        """
+        return self._ends.get(partition)
 
     def serves(self, partition: Partition) -> bool:
         """False while the brokers do not answer or the partition has no leader: its end is not known then."""
-        return self._reachable and partition not in self._unserved
+        return self.reachable and partition not in self._unserved
 
     def news(self) -> list[NewPartition]:
         """Partitions that were added since the last call, lowest number first.
 
         Raises:
-            OutsideRefusal: a topic is gone or was made again; again at each call.
+            PositionsLost: a topic is gone or was made again; again at each call.
         """
         if self._failure is not None:
             raise self._failure
@@ -85,16 +100,36 @@ class TopicWatch:
     def _look_safely(self) -> None:
         try:
             if self._admin is None:
-                self._admin = connect(KafkaAdminClient, client_config(self._settings, "watch"))
+                self._admin = connect(KafkaAdminClient, running_config(self._settings, "watch"))
             found, missing = ask_topics(self._admin, sorted(self._known))
-        except (OutsideTrouble, UsageError) as trouble:  # rights may come back, a certificate may be half written
-            if self._reachable:
+        except OutsideTrouble as trouble:  # rights may come back, a certificate may be half written
+            if not self._trouble:
                 _log.warning("topics_not_seen", trouble=str(trouble))
-            self._reachable = False
+            refused = isinstance(trouble, OutsideRefusal)
+            self._trouble = str(trouble) if refused else "the brokers do not answer"
             self._drop_admin()
         else:
-            self._reachable = True
+            self._trouble = ""
             self._compare(found, missing)
+            self._ask_ends()
+
+    def _ask_ends(self) -> None:
+        """Where partitions end, also those that are not read now; that nobody tells is no trouble of its own."""
+        served = [
+            TopicPartition(name, number)
+            for name, facts in self._known.items()
+            for number in range(facts.partitions)
+            if self.serves(Partition(name, number))
+        ]
+        wanted = dict.fromkeys(served, OffsetSpec.LATEST)
+        try:
+            with sorting_errors("ask where the partitions end"):
+                committed = self._admin.list_partition_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED)
+                ends = self._admin.list_partition_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED)
+        except OutsideTrouble:
+            self._ends = {}
+        else:
+            self._ends = {Partition(*at): (ends[at].offset, committed[at].offset) for at in served if at in committed}
 
     def _drop_admin(self) -> None:
         admin, self._admin = self._admin, None
@@ -107,7 +142,7 @@ class TopicWatch:
         sure = doubted & self._doubted
         self._doubted = doubted
         if sure:
-            self._failure = OutsideRefusal("\n".join(self._remedy(name, found.get(name)) for name in sorted(sure)))
+            self._failure = PositionsLost("\n".join(self._remedy(name, found.get(name)) for name in sorted(sure)))
             return
         self._unserved = frozenset(Partition(name, n) for name, facts in found.items() for n in facts.leaderless)
         for name, facts in sorted(found.items()):

@@ -108,7 +108,9 @@ class Board:
 
     Counts are since the process began, times in microseconds of Unix time. `events` is keyed by topic, outcome and
     reason, `model_events` by model version and kind of event, both of them since the process began as well.
-    `retention_gaps` and `lags` are numbers of records, `watermarks` event times. A model version that was never judged
+    `retention_gaps`, `lags` and `unreadable` (also by reason) are numbers of records, `watermarks` event times.
+    `stalled` has a sentence for each partition that stands still though there is more in it, `positions_stalled` 1 for
+    it and 0 for the others. A model version that was never judged
     has no place in `incidents`. `references` says whether there is a reference for any model of the settings.
     """
 
@@ -121,9 +123,15 @@ class Board:
     watermarks: Mapping[Partition, int] = field(default_factory=dict)
     skewed: Mapping[Partition, int] = field(default_factory=dict)
     lags: Mapping[Partition, int] = field(default_factory=dict)
+    unreadable: Mapping[tuple[Partition, str], int] = field(default_factory=dict)
+    stalled: tuple[str, ...] = ()
+    positions_stalled: Mapping[Partition, int] = field(default_factory=dict)
     open_panes: int = 0
+    loop_seconds: Mapping[str, float] = field(default_factory=dict)
     checkpoint_us: int | None = None
     checkpoint_bytes: int = 0
+    checkpoint_seconds: float | None = None
+    checkpoint_failures: int = 0
     models: tuple[ModelView, ...] = ()
     model_events: Mapping[tuple[ModelKey, str], int] = field(default_factory=dict)
     unjudged: Mapping[ModelKey, int] = field(default_factory=dict)

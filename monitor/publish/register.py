@@ -66,6 +66,33 @@ REGISTER: Final = (
         lambda board: rows.by_partition(board.retention_gaps),
     ),
     Series(
+        "driftd_unreadable_records_total",
+        "counter",
+        ("topic", "partition", "reason"),
+        "Records that nobody can unpack, passed by the header of their batch: checksum, codec, structure, too_large,"
+        " torn. They are in no figure and in no outcome.",
+        "The log has the place. Checksum or torn: check the broker's disk. Too_large: raise limits.record_bytes if such"
+        " records are meant.",
+        rows.unreadable,
+    ),
+    Series(
+        "driftd_position_stalled",
+        "gauge",
+        ("topic", "partition"),
+        "1 while the position stands still for more than a minute though there is more in the partition.",
+        "The page and the log say why: an open transaction (`kafka-transactions.sh find-hanging`), or a leader that"
+        " gives nothing.",
+        lambda board: rows.by_partition(board.positions_stalled),
+    ),
+    Series(
+        "driftd_loop_seconds_total",
+        "counter",
+        ("step",),
+        "Where the loop's time goes: poll, decode, count, judge, checkpoint, publish, idle (waiting for records).",
+        "Idle near 0: it takes all it can; the largest other step says what to make cheaper.",
+        lambda board: [((step,), seconds) for step, seconds in board.loop_seconds.items()],
+    ),
+    Series(
         "driftd_lag_records",
         "gauge",
         ("topic", "partition"),
@@ -108,12 +135,28 @@ REGISTER: Final = (
         rows.checkpoint_time,
     ),
     Series(
-        "driftd_checkpoint_size_bytes",
+        "driftd_checkpoint_bytes",
         "gauge",
         (),
         "Size of the newest checkpoint.",
         "Grows with models, features and open panes; rising at even traffic goes with driftd_open_panes.",
         lambda board: [((), board.checkpoint_bytes)],
+    ),
+    Series(
+        "driftd_checkpoint_seconds",
+        "gauge",
+        (),
+        "What the newest checkpoint took, from the first dead letter to the last transition; absent before the first.",
+        "Near state.every: a slow disk or broker, or too many models and partitions for one process.",
+        rows.checkpoint_seconds,
+    ),
+    Series(
+        "driftd_checkpoint_failures_total",
+        "counter",
+        (),
+        "Checkpoints that failed: the state could not be kept, or dead letters and transitions not be sent.",
+        "/readyz and the log have the reason. Page and series go on, no incident is sent until it heals; then all are.",
+        lambda board: [((), board.checkpoint_failures)],
     ),
     Series(
         "driftd_restored",

@@ -73,6 +73,15 @@ def checkpoint_time(board: Board) -> Iterator[Row]:
         yield (), board.checkpoint_us / SECOND_US
 
 
+def checkpoint_seconds(board: Board) -> Iterator[Row]:
+    if board.checkpoint_seconds is not None:
+        yield (), board.checkpoint_seconds
+
+
+def unreadable(board: Board) -> Iterator[Row]:
+    return (((topic, str(number), reason), count) for ((topic, number), reason), count in board.unreadable.items())
+
+
 @cache
 def build() -> tuple[str, ...]:
     try:

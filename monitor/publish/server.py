@@ -92,8 +92,10 @@ class Site:
         return _say(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else _say(HTTPStatus.OK, "ok")
 
     def _readyz(self) -> Answer:
-        missing = self._showcase.health.missing()
-        return _say(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join(missing)) if missing else _say(HTTPStatus.OK, "ok")
+        missing, stalled = self._showcase.health.missing(), self._showcase.board.stalled
+        if missing:
+            return _say(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join([*missing, *stalled]))
+        return _say(HTTPStatus.OK, "\n".join(["ok", *stalled]))
 
     def _status(self) -> Answer:
         shown, silence = self._showcase, self._showcase.silence(self._live_seconds)

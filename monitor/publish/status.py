@@ -45,6 +45,8 @@ def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, s
         return PAGE, "stuck", f"It stands still: {silence}. All below is from before."
     if health.trouble:
         return TICKET, "in trouble", f"It cannot go on: {health.trouble}."
+    if board.stalled:
+        return TICKET, "stands still", f"It reads, but not all: {'; '.join(board.stalled)}."
     if not (health.assigned and health.restored):
         return UNKNOWN, "restoring", f"It is starting: {', '.join(health.missing())}."
     if idle and not board.references:
@@ -101,6 +103,8 @@ def _monitor_facts(board: Board, now_us: int) -> Iterator[tuple[str, str]]:
         yield "Newest event", "none seen yet"
     saved = board.checkpoint_us
     yield "Last checkpoint", "none since it began" if saved is None else aged(saved, now_us)
+    if lost := sum(board.unreadable.values()):
+        yield "Unreadable since it began", f"{many(lost, 'record')} <small>passed; the log has the place</small>"
     if gone := sum(board.retention_gaps.values()):
         yield "Lost to retention", f"{many(gone, 'record')} <small>gone before they were read</small>"
     if board.dead_letters:

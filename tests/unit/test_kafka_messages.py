@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import errors as kafka_errors
 
+from monitor.clock import ManualClock
+from monitor.errors import OutsideRefusal
 from monitor.events import ModelKey, Partition
 from monitor.findings import TICKET, Finding, FindingKey, Span, Transition
-from monitor.kafka.alerts import alert_message
-from monitor.kafka.producer import MOST_BYTES
+from monitor.kafka.alerts import Alerts, alert_messages
+from monitor.kafka.producer import MOST_BYTES, Outbox
 from monitor.kafka.rejects import dead_letter_messages
 from monitor.records import DeadLetter
+from monitor.settings import Kafka
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=700)  # half surrogates too
 
@@ -88,19 +92,105 @@ def transition(*findings: Finding) -> Transition:
     return Transition("m/1/ab", 1, "opened", key, TICKET, 0, 1, 0, "r", "s", 0, "summary", findings)
 
 
-def test_a_transition_of_any_size_fits_a_message_and_keeps_its_worst_findings() -> None:
-    many = [finding(number) for number in range(5_000)]
-    message = alert_message(transition(*many), "alerts", "g", 0)
+def test_a_transition_comes_in_smaller_forms_that_keep_the_worst_findings_and_count_the_others() -> None:
+    many = [finding(number) for number in range(300)]
+    messages = list(alert_messages(transition(*many), "alerts", "g", 0))
+    events = [json.loads(message.value or b"") for message in messages]
 
-    assert message.size() <= MOST_BYTES
-    kept = json.loads(message.value or b"")["data"]["findings"]
-    assert 0 < len(kept) < 5_000
-    assert kept == [json.loads(json.dumps(one.to_json())) for one in many[: len(kept)]]
+    kept = [len(event["data"]["findings"]) for event in events]
+    assert kept == [300, 150, 75, 37, 18, 9, 4, 2, 1, 0]
+    assert [event["data"].get("findings_left_out", 0) for event in events] == [300 - number for number in kept]
+    assert "findings_left_out" not in events[0]["data"]
+    whole = events[0]["data"]["findings"]
+    for event in events:
+        assert event["data"]["findings"] == whole[: len(event["data"]["findings"])]
+        rest = {name: value for name, value in event["data"].items() if not name.startswith("findings")}
+        assert rest == {name: value for name, value in events[0]["data"].items() if not name.startswith("findings")}
+    sizes = [message.size() for message in messages]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len({message.key for message in messages}) == 1
+
+
+@dataclass
+class Answer:
+    """What the library gives for a message, known at once."""
+
+    exception: Exception | None
+
+    def failed(self) -> bool:
+        return self.exception is not None
+
+    def succeeded(self) -> bool:
+        return self.exception is None
+
+    def get(self, timeout: float) -> None:
+        if self.exception is not None:
+            raise self.exception
+
+
+class Refusing:
+    """A producer whose topic takes messages up to a size."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken: list[bytes] = []
+
+    def send(self, topic: str, *, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> Answer:
+        if len(value) > self.most:
+            return Answer(kafka_errors.MessageSizeTooLargeError())
+        self.taken.append(value)
+        return Answer(None)
+
+    def close(self, timeout: float) -> None:
+        """Nothing is open."""
+
+
+def outbox_on(producer: object) -> Outbox:
+    outbox = Outbox(Kafka())
+    outbox._new_producer = lambda: producer  # type: ignore[method-assign]
+    return outbox
+
+
+@pytest.mark.parametrize("most", [200_000, 20_000, 700])
+def test_a_transition_larger_than_its_topic_takes_is_sent_with_fewer_findings(most: int) -> None:
+    many = [finding(number) for number in range(300)]
+    producer = Refusing(most)
+    outbox = outbox_on(producer)
+    Alerts(outbox, "alerts", "g", ManualClock()).send(transition(*many))
+    outbox.flush(5)
+
+    assert len(outbox) == 0
+    (value,) = producer.taken
+    data = json.loads(value)["data"]
+    assert len(data["findings"]) + data.get("findings_left_out", 0) == 300
+    assert bool(data["findings"]) == (most > 700)
+
+
+def test_a_topic_that_takes_not_even_the_smallest_form_is_said_and_tried_again() -> None:
+    producer = Refusing(10)
+    outbox = outbox_on(producer)
+    Alerts(outbox, "alerts", "g", ManualClock()).send(transition(finding(1)))
+    for _ in range(2):
+        with pytest.raises(OutsideRefusal, match=r"too large for the topic alerts; raise its max.message.bytes"):
+            outbox.flush(5)
+    producer.most = 10_000
+    outbox.flush(5)
+    assert len(json.loads(producer.taken[0])["data"]["findings"]) == 1, "the topic takes it whole now"
+
+
+def test_a_transition_beyond_what_any_message_holds_is_made_smaller_at_once() -> None:
+    producer = Refusing(1 << 30)
+    outbox = outbox_on(producer)
+    Alerts(outbox, "alerts", "g", ManualClock()).send(transition(*(finding(number) for number in range(5_000))))
+    outbox.flush(5)
+    assert 0 < len(producer.taken[0]) <= MOST_BYTES
+    assert json.loads(producer.taken[0])["data"]["findings_left_out"] > 0
 
 
 def test_an_alert_is_the_same_but_for_the_time_it_was_sent() -> None:
     first, second = (
-        json.loads(alert_message(transition(finding(1)), "alerts", "g", sent).value or b"") for sent in (0, 61_500_000)
+        json.loads(next(alert_messages(transition(finding(1)), "alerts", "g", sent)).value or b"")
+        for sent in (0, 61_500_000)
     )
     assert first.pop("time") == "1970-01-01T00:00:00Z"
     assert second.pop("time") == "1970-01-01T00:01:01.500Z"
@@ -109,4 +199,4 @@ def test_an_alert_is_the_same_but_for_the_time_it_was_sent() -> None:
 
 def test_a_figure_that_is_no_number_is_a_bug_and_never_sent() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        alert_message(transition(replace(finding(1), value=float("nan"))), "alerts", "g", 0)
+        next(alert_messages(transition(replace(finding(1), value=float("nan"))), "alerts", "g", 0))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.errors import OutsideTrouble, UsageError
-from monitor.events import ModelKey
+from monitor.errors import UsageError
+from monitor.events import ModelKey, Partition
 from monitor.files.codec import decode, encode
 from monitor.findings import PAGE
+from monitor.judge.fleet import Fleet
 from monitor.pipeline import Pipeline
+from monitor.records import RecordBatch, UnreadableRecords
 from monitor.reference.reference import Reference
+from monitor.saving import LAST_PAUSE, MOST_SECONDS
 from monitor.settings import Settings
 from tests.engine import (
     CREDIT,
@@ -77,8 +82,8 @@ def test_a_transition_stands_in_the_state_before_it_is_told_and_goes_when_it_was
 
 
 def run_into_trouble(pipeline: Pipeline, source: MemorySource) -> None:
-    with pytest.raises(OutsideTrouble):
-        run_to_end(pipeline, source)
+    run_to_end(pipeline, source)
+    assert pipeline.saving.trouble.endswith("fails")
 
 
 @pytest.mark.parametrize("failing", ["rejects_safe", "save", "tell", "commit"])
@@ -97,19 +102,124 @@ def test_a_step_that_fails_holds_up_the_ones_behind_it_and_is_made_again(referen
 
 
 def test_a_dead_letter_that_is_not_taken_stops_reading_and_is_sent_once(reference: Reference) -> None:
-    pipeline, source, outputs, _ = start(reference, [BROKEN, *stream()])
+    pipeline, source, outputs, clock = start(reference, [BROKEN, *stream()])
     outputs.failing = {"reject"}
-    run_into_trouble(pipeline, source)
+    pipeline.turn()
     read = source.next[EVENTS]
-    for _ in range(3):
-        with pytest.raises(OutsideTrouble):
-            pipeline.turn()
+    for _ in range(30):
+        clock.advance(1)
+        pipeline.turn()
     assert source.next[EVENTS] == read
     assert pipeline.dead_letters == 0
+    assert pipeline.saving.trouble == "reject fails"
     outputs.failing = set()
+    clock.advance(LAST_PAUSE)
     run_to_end(pipeline, source)
     assert [(letter.offset, letter.value) for letter in outputs.letters] == [(0, BROKEN)]
     assert pipeline.outcomes["events", "rejected", "json"] == 1
+    assert pipeline.saving.trouble == ""
+
+
+def test_while_a_checkpoint_fails_verdicts_go_on_and_nothing_is_told(reference: Reference) -> None:
+    pipeline, source, outputs, clock = start(reference, stream())
+    outputs.failing = {"save"}
+    run_to_end(pipeline, source)
+    assert isinstance(pipeline.fleet, Fleet)
+    (judge,) = pipeline.fleet.judges.values()
+    assert judge.book.incident is not None
+    assert source.next[EVENTS] == 2_000
+    assert outputs.told == []
+    outputs.failing = set()
+    clock.advance(LAST_PAUSE)
+    pipeline.turn()
+    assert [one.transition for one in outputs.told][:1] == ["opened"]
+    assert outputs.calls.index("save") < outputs.calls.index("tell")
+
+
+@pytest.mark.parametrize("kind", ["records", "seconds"])
+def test_reading_waits_when_a_crash_would_make_it_read_too_much_again(
+    reference: Reference, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.saving.MOST_RECORDS", 1_000)
+    pipeline, source, outputs, clock = start(reference, stream())
+    outputs.failing = {"rejects_safe"}
+    clock.advance(10)
+    pipeline.turn()
+    assert source.next[EVENTS] == 500
+    if kind == "seconds":
+        clock.advance(MOST_SECONDS)
+    for _ in range(10):
+        clock.advance(1)
+        pipeline.turn()
+    assert source.next[EVENTS] == (1_000 if kind == "records" else 500)
+    outputs.failing = set()
+    clock.advance(LAST_PAUSE)
+    run_to_end(pipeline, source)
+    assert source.next[EVENTS] == 2_000
+
+
+def test_a_state_that_is_kept_holds_no_reading_back_though_nobody_can_be_told(
+    reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.saving.MOST_RECORDS", 1_000)
+    pipeline, source, outputs, clock = start(reference, stream())
+    outputs.failing = {"tell", "commit"}
+    while not source.ended():
+        clock.advance(LAST_PAUSE)
+        pipeline.turn()
+    assert pipeline.saving.trouble
+    assert source.next[EVENTS] == 2_000
+
+
+def test_a_checkpoint_that_fails_is_tried_after_growing_pauses(reference: Reference) -> None:
+    pipeline, _, outputs, clock = start(reference, [])
+    outputs.failing = {"save"}
+    clock.advance(10)
+    tries = []
+    for second in range(120):
+        pipeline.turn()
+        tries.append(outputs.calls.count("save"))
+        assert pipeline.saving.failures == tries[second]
+        clock.advance(1)
+    assert tries[0] == 1
+    assert tries[10] >= 4
+    assert tries[119] - tries[59] == 6, "one every ten seconds at last"
+
+
+def test_records_that_cannot_be_read_are_counted_and_dead_lettered_and_hide_none(reference: Reference) -> None:
+    pipeline, source, outputs, _ = start(reference, list(Credit(500, seed=2)))
+    lost = UnreadableRecords(EVENTS, 500, 520, 20, "checksum", "the checksum does not match", b"bytes")
+    source.news.append(lost)
+    run_to_end(pipeline, source)
+    pipeline.checkpoint()
+    assert pipeline.outcomes["events", "accepted", ""] == 500
+    assert dict(pipeline.unreadable) == {(EVENTS, "checksum"): 20}
+    assert not pipeline.gaps
+    assert pipeline.positions() == {EVENTS: 520}
+    (letter,) = outputs.letters
+    assert (letter.offset, letter.value, letter.reason) == (500, b"bytes", "unreadable_checksum")
+
+
+def test_the_time_of_the_loop_is_given_to_its_steps(reference: Reference) -> None:
+    pipeline, source, outputs, clock = start(reference, [BROKEN, *stream()])
+    poll, save = source.poll, outputs.save
+    costs = {"poll": 0.25, "save": 2.0}
+
+    def slow_poll(paused: Collection[Partition]) -> list[RecordBatch]:
+        clock.advance(costs["poll"])
+        return poll(paused)
+
+    def slow_save(tree: dict[str, object]) -> None:
+        clock.advance(costs["save"])
+        save(tree)
+
+    source.poll, outputs.save = slow_poll, slow_save  # type: ignore[method-assign]
+    run_to_end(pipeline, source)
+    turns = 1 + 2_001 // 500
+    assert pipeline.time.spent["poll"] + pipeline.time.spent["idle"] == pytest.approx(0.25 * (turns + 1))
+    assert pipeline.time.spent["idle"] == pytest.approx(0.25)
+    assert pipeline.time.spent["checkpoint"] == pytest.approx(2.0 * len(outputs.saved))
+    assert outputs.saved
 
 
 def test_a_crash_between_saving_and_telling_tells_it_after_the_restart_under_the_same_id(reference: Reference) -> None:

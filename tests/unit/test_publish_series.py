@@ -71,6 +71,11 @@ def full_board(restored: bool = True, key: ModelKey = CREDIT) -> Board:
         open_panes=12,
         checkpoint_us=1_800_000_001_000_000,
         checkpoint_bytes=5_120,
+        checkpoint_seconds=0.25,
+        checkpoint_failures=3,
+        loop_seconds={"poll": 1.5, "idle": 40.0},
+        unreadable={(Partition("events", 1), "checksum"): 12},
+        positions_stalled={Partition("events", 0): 0, Partition("events", 1): 1},
         models=(
             ModelView(
                 key,
@@ -159,7 +164,13 @@ def test_figures_come_out_as_they_went_in() -> None:
     assert values(samples, "driftd_open_panes") == [12]
     assert values(samples, "driftd_clock_skew_events_total") == [4]
     assert values(samples, "driftd_checkpoint_timestamp_seconds") == [1_800_000_001]
-    assert values(samples, "driftd_checkpoint_size_bytes") == [5_120]
+    assert values(samples, "driftd_checkpoint_bytes") == [5_120]
+    assert values(samples, "driftd_checkpoint_seconds") == [0.25]
+    assert values(samples, "driftd_checkpoint_failures_total") == [3]
+    assert values(samples, "driftd_loop_seconds_total", step="idle") == [40]
+    assert values(samples, "driftd_unreadable_records_total", partition="1", reason="checksum") == [12]
+    assert values(samples, "driftd_position_stalled", partition="1") == [1]
+    assert values(samples, "driftd_position_stalled", partition="0") == [0]
     assert values(samples, "driftd_model_events_total", type="prediction") == [100]
     assert values(samples, "driftd_unjudged_events_total", model="credit") == [2]
     assert values(samples, "driftd_incident_since_timestamp_seconds", version="1") == [1_799_999_000.5]
