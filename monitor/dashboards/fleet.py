@@ -21,9 +21,10 @@ from monitor.dashboards.panels import (
     value_words,
     with_column,
 )
-from monitor.rules import BEHIND_SECONDS, CHECKPOINT_LEAST_SECONDS
+from monitor.links import DASHBOARD
+from monitor.rules.health import BEHIND_SECONDS, CHECKPOINT_LEAST_SECONDS
 
-UID: Final = "driftd"
+UID: Final = DASHBOARD
 JOB: Final = 'job=~"$job"'
 
 _SHOW_MODEL: Final = (
