@@ -32,6 +32,7 @@ FLOORS = {
     "sources": 8,
     "outputs": 8,
     "showing": 8,
+    "lost_events": 8,
     "column_views": 8,
     "checking": 8,
     "state_show": 8,

@@ -92,8 +92,11 @@ class Site:
         return _say(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else _say(HTTPStatus.OK, "ok")
 
     def _readyz(self) -> Answer:
-        missing = self._showcase.health.missing()
-        return _say(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join(missing)) if missing else _say(HTTPStatus.OK, "ok")
+        """Lost events are said and change nothing: a process that is started again would lose them as well."""
+        missing, lost = self._showcase.health.missing(), [f"not fine: {said}" for said in self._showcase.board.not_fine]
+        if missing:
+            return _say(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join([*missing, *lost]))
+        return _say(HTTPStatus.OK, "\n".join(["ok", *lost]))
 
     def _status(self) -> Answer:
         shown, silence = self._showcase, self._showcase.silence(self._live_seconds)

@@ -17,6 +17,8 @@ from monitor.publish.style import ICON, STYLE
 from monitor.publish.wording import aged, ago, moment, name, number, since, text
 
 REFRESH_SECONDS: Final = 15
+#: the monitor's own state while it cannot judge all that comes
+NOT_FINE: Final = "not fine"
 
 
 def status_page(board: Board, health: Health, silence: str, now_us: int) -> bytes:
@@ -47,6 +49,8 @@ def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, s
         return TICKET, "in trouble", f"It cannot go on: {health.trouble}."
     if not (health.assigned and health.restored):
         return UNKNOWN, "restoring", f"It is starting: {', '.join(health.missing())}."
+    if board.not_fine:
+        return TICKET, NOT_FINE, "It reads, and not all that comes can be judged:"
     if idle and not board.references:
         return UNKNOWN, "idle", "It reads, and no model of the settings has a reference: see `driftd check`."
     if not health.caught_up_once:
@@ -83,7 +87,9 @@ def _verdict(board: Board, counts: dict[str, int]) -> str:
 def _monitor(board: Board, health: Health, silence: str, now_us: int) -> Iterator[str]:
     state, word, sentence = monitor_in_words(board, health, silence)
     yield f'<section><h2>The monitor itself</h2><div class="card {state}">'
-    yield f"<p>{badge(state, word)} {text(sentence)}</p><dl>"
+    yield f"<p>{badge(state, word)} {text(sentence)}</p>"
+    yield from (f"<p>{text(said)}</p>" for said in board.not_fine)
+    yield "<dl>"
     for term, fact in _monitor_facts(board, now_us):
         yield f"<div><dt>{term}<dd>{fact}</div>"
     yield "</dl></div></section>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.links import PAGE_ALERT, TICKET_ALERT
-from monitor.rules.alert import BRIDGED, CRITICAL, ONE_OF_ALL, SUM_OF_ALL, WARNING, Alert
+from monitor.rules.alert import BRIDGED, CRITICAL, ONE_OF_ALL, WARNING, Alert
 from monitor.rules.words import drift_summary, findings, since_when
 
 _VERSION = ("model", "version")
@@ -35,20 +35,4 @@ def data_stale() -> Alert:
         "driftd runs, and nothing of the model arrives or all of it is turned away. "
         "What was known of it stands still.",
         ("model",),
-    )  # fmt: skip
-
-
-def events_unjudged() -> Alert:
-    """One event in a hundred: a single partition that wakes up with some old ones is nothing to get up for."""
-    unjudged = f"{SUM_OF_ALL} (increase(driftd_unjudged_events_total[15m]))"
-    accepted = 'sum without (instance, pod, type) (increase(driftd_model_events_total{type!="label"}[15m]))'
-    return Alert(
-        "DriftdEventsUnjudged",
-        f"({unjudged} > 0.01 * {accepted})",
-        WARNING, "5m", "5m",
-        "{{ $labels.model }} {{ $labels.version }}: {{ $value | humanize }} events in 15 minutes came too late "
-        "to be judged",
-        "They were accepted and are in all totals, and drift in them cannot be seen: their windows had been judged "
-        "when they came.",
-        _VERSION,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Final
 
 import yaml
 
-from monitor.rules import drift, health
+from monitor.rules import drift, events, health
 from monitor.rules.alert import Rule
 from monitor.settings import Settings
 
@@ -31,9 +31,10 @@ def rules_yaml(settings: Settings) -> str:
 def rules(settings: Settings) -> list[Rule]:
     """The alerts; those of the checkpoint only where checkpoints are kept."""
     checkpoint = [health.checkpoint_stale(settings)] if settings.state.store == "directory" else []
-    of_models = [drift.drift_page(), drift.drift_ticket(), drift.data_stale(), drift.events_unjudged()]
+    of_models = [drift.drift_page(), drift.drift_ticket(), drift.data_stale()]
+    of_events = [events.events_lost(), events.events_unjudged()]
     of_itself = [health.down(), health.not_restored(), *checkpoint, health.lag_growing()]
-    return [alert.rule(settings) for alert in (*of_models, *of_itself)]
+    return [alert.rule(settings) for alert in (*of_models, *of_events, *of_itself)]
 
 
 class _Dumper(yaml.SafeDumper):

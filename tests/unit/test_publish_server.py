@@ -122,6 +122,15 @@ def test_readyz_names_what_is_missing_until_nothing_is(served: Served) -> None:
     assert served.ask("/readyz")[:2] == (503, "no broker answers ?\n")
 
 
+def test_readyz_says_what_is_lost_and_stays_ready(served: Served) -> None:
+    served.showcase.beat(assigned=True, restored=True, caught_up_once=True)
+    served.showcase.show(Board(restored=True, not_fine=("all events of a are lost", "all events of b are lost")))
+    lost = "not fine: all events of a are lost\nnot fine: all events of b are lost\n"
+    assert served.ask("/readyz")[:2] == (200, f"ok\n{lost}")
+    served.showcase.beat(trouble="no broker answers")
+    assert served.ask("/readyz")[:2] == (503, f"no broker answers\n{lost}")
+
+
 def test_the_status_page_leads_to_the_others_and_escapes_what_it_shows(served: Served) -> None:
     served.showcase.beat(assigned=True, restored=True, caught_up_once=True, trouble="<script>")
     status, text, headers = served.ask("/")
