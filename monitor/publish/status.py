@@ -7,8 +7,10 @@ outside (names, categories, details) is escaped, and what is not known is said t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
+from monitor.clock import SECOND_US
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET
 from monitor.phrases import many, probability
 from monitor.publish.board import Board, Figures, FindingView, Health, IncidentView, ModelView
@@ -38,6 +40,22 @@ def status_page(board: Board, health: Health, silence: str, now_us: int) -> byte
         "</main></body></html>\n",
     ]
     return "".join(parts).encode("utf-8", "replace")
+
+
+class StatusPages:
+    """The page of each moment, rendered once: it is asked for by many, and what it shows changes twice a second."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Board, Health, str, int] | None = None
+        self._page = b""
+
+    def of(self, board: Board, health: Health, silence: str, now_us: int) -> bytes:
+        """The page; of the health only what is shown counts, and of the time the second. For one thread."""
+        key = board, replace(health, turned_monotonic=0.0), silence, now_us // SECOND_US
+        known = self._key
+        if known is None or known[0] is not board or known[1:] != key[1:]:
+            self._page, self._key = status_page(board, health, silence, now_us), key
+        return self._page
 
 
 def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, str, str]:

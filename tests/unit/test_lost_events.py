@@ -59,7 +59,7 @@ def good(at: float, **fields: object) -> Event:
     return event(at, **({"id": f"p{at}", "prediction": 1} | fields))
 
 
-def many(count: int, begin: int = 0, **fields: object) -> list[Event]:
+def many(count: int, begin: int = 0, /, **fields: object) -> list[Event]:
     return [good(begin + at, **fields) for at in range(count)]
 
 
