@@ -6,7 +6,7 @@ UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv check lint unit test real-parts bench wheels image lock clean
+.PHONY: help demo venv dev check lint unit test real-parts bench wheels image lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,18 +19,18 @@ test: lint real-parts ## every test, on a real Kafka; first gets what is missing
 
 check: lint unit ## the quick part: style, types, and the tests that need no real parts
 
-unit: venv
+unit: dev
 	$(BIN)/pytest -m "not kafka"
 
-lint: venv ## style and types
+lint: dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-real-parts: venv ## Java, Kafka, Prometheus, Alertmanager and Chromium, where they are missing
+real-parts: dev ## Java, Kafka, Prometheus, Alertmanager, Chromium and podman, where they are missing
 	@$(BIN)/python -m tests.real_parts.install
 
-bench: venv ## measures events per second and memory
+bench: dev ## measures events per second and memory
 	$(BIN)/python -m tests.benchmarks
 
 # The image: its wheels are for its own Python and this machine's kind, whatever Python runs here.
@@ -61,12 +61,18 @@ image: wheels ## the container image (ENGINE=docker or podman, IMAGE=driftd, BAS
 	  --build-arg VERSION=$$($(BIN)/python -c 'import monitor; print(monitor.__version__)') \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
 
-venv: .venv/.installed ## .venv with everything from the locks
+venv: .venv/.runs ## .venv with what runs, hashes checked, and the command driftd
 
-# Both are made anew only when the locks or the project's own description change. What runs is less than what tests.
+dev: .venv/.installed ## .venv with what tests and builds, too
+
+# Both are made anew only when the locks or the project's own description change. What runs needs nothing that builds:
+# the command is a script, and the checkout is on the path of this .venv.
 .venv/.runs: requirements.txt pyproject.toml | .venv/bin/python
 	@echo 'Getting the locked libraries into .venv: once, and then no more.'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@echo '$(CURDIR)' >$$(echo .venv/lib/python*/site-packages)/driftd.pth
+	@printf '%s\n' '#!/bin/sh' 'exec "$$(dirname "$$(readlink -f "$$0")")/python" -P -m monitor "$$@"' >.venv/bin/driftd
+	@chmod +x .venv/bin/driftd
 	@touch $@
 
 .venv/.installed: requirements-dev.txt pyproject.toml | .venv/bin/python
@@ -83,7 +89,7 @@ venv: .venv/.installed ## .venv with everything from the locks
 COMPILE = .venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
   --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-lock: venv ## writes requirements*.txt anew from pyproject.toml (UPGRADE=1: with the newest versions)
+lock: dev ## writes requirements*.txt anew from pyproject.toml (UPGRADE=1: with the newest versions)
 	@test -x .venv/lock/bin/uv || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet '$(UV)'; }
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --extra dev --output-file requirements-dev.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --constraints requirements-dev.txt --output-file requirements.txt

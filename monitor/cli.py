@@ -194,6 +194,7 @@ def _state(subparsers: _Subparsers) -> None:
 def _rules(subparsers: _Subparsers) -> None:
     rules = subparsers.add_parser("rules", help="alerting rules for Prometheus")
     _with_config(rules)
+    rules.add_argument("-o", "--output", default="-", metavar="DIR", help="the folder [-: standard output]")
     rules.set_defaults(command=commands.rules)
 
 

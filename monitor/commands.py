@@ -32,7 +32,8 @@ from monitor.reference.catalog import Catalog
 from monitor.reference.reference import load_reference
 from monitor.reference.show import reference_json, reference_text
 from monitor.replay import human_line, json_line, replay
-from monitor.rules import rules_yaml
+from monitor.rules.file import FILE as RULES_FILE
+from monitor.rules.file import rules_yaml
 from monitor.settings import Kafka, Settings
 from monitor.settings_file import load_kafka, load_settings
 from monitor.settings_reference import settings_reference
@@ -77,7 +78,7 @@ def version(arguments: Namespace) -> int:
 def run(arguments: Namespace) -> int:
     """The daemon."""
     configured, catalog = _configured(arguments)
-    configure_logging()
+    configure_logging(level=configured.log.level, form=configured.log.format)
     daemon = Daemon(
         configured, catalog, SystemClock(), config_file=Path(arguments.config), accept_loss=arguments.accept_loss
     )
@@ -235,17 +236,25 @@ def state_show(arguments: Namespace) -> int:
 
 def rules(arguments: Namespace) -> int:
     """Alerting rules; no reference file is read."""
-    say(rules_yaml(load_settings(Path(arguments.config), os.environ)).rstrip())
+    text = rules_yaml(load_settings(Path(arguments.config), os.environ))
+    _write({RULES_FILE: text}, arguments.output, "name it under rule_files in prometheus.yml")
     return DONE
 
 
 def dashboards(arguments: Namespace) -> int:
     """The dashboard's file; neither settings nor Kafka are asked."""
-    texts = dashboard_texts()
-    if arguments.output == "-":
+    _write(dashboard_texts(), arguments.output, "import it in Grafana, see docs/dashboards.md")
+    return DONE
+
+
+def _write(texts: Mapping[str, str], output: str, then: str) -> None:
+    """Files into a folder, which is made when it is not there; `-` is standard output."""
+    if output == "-":
         say("\n".join(texts.values()).rstrip())
-        return DONE
-    folder = Path(arguments.output)
+        return
+    folder = Path(output)
+    if folder.suffix in {Path(name).suffix for name in texts} and not folder.is_dir():
+        raise UsageError(f"-o: {output} is the name of a file; name its folder: -o {folder.parent}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -254,8 +263,7 @@ def dashboards(arguments: Namespace) -> int:
         where = error.filename or folder
         raise UsageError(f"-o: {where}: {error.strerror}; name a folder that can be written to") from error
     for name in texts:
-        tell(f"{folder / name} written; import it in Grafana, see docs/dashboards.md")
-    return DONE
+        tell(f"{folder / name} written; {then}")
 
 
 def _configured(arguments: Namespace) -> tuple[Settings, Catalog]:

@@ -239,6 +239,7 @@ class Daemon:
             while self._fleet.told:
                 self._log_told()
             self._say_missed()
+            showing.tell()
             if self._clock.monotonic() - shown_at >= BOARD_SECONDS:
                 shown_at = self._clock.monotonic()
                 self._show(source, showing)

@@ -1,4 +1,4 @@
-"""JSON lines on standard error: one object a line, ASCII only, no secret, no payload, nothing long.
+"""Log lines on standard error: no secret, no payload, nothing long; JSON objects, or lines for people at a terminal.
 
     log = get_log(__name__)
     log.info("checkpoint_written", bytes=5_120, positions=3)
@@ -9,9 +9,9 @@ same form as the event `library_message`, from WARNING up and at most once in 10
 
 from __future__ import annotations
 
-import json
 import logging
 import math
+import os
 import re
 import sys
 import threading
@@ -27,6 +27,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 from monitor.clock import Clock, SystemClock, rfc3339
 from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey, Partition
+from monitor.log_lines import Write, coloured_line, console_line, json_line
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 REDACTED: Final = "[redacted]"
@@ -57,12 +58,17 @@ def get_log(name: str) -> FilteringBoundLogger:
 
 
 def configure_logging(
-    stream: TextIO | None = None, level: str = "info", clock: Clock | None = None, *, hushed: Collection[str] = ()
+    stream: TextIO | None = None,
+    level: str = "info",
+    clock: Clock | None = None,
+    *,
+    form: str = "auto",
+    hushed: Collection[str] = (),
 ) -> None:
-    """Send our own lines and those of libraries to `stream` (standard error) as JSON. May be called again.
+    """Send our own lines and those of libraries to `stream` (standard error). May be called again.
 
-    `hushed` names loggers of libraries whose lines, and those of loggers below them, are not written: where what they
-    say is told in our own words.
+    `form` is json, console, or auto: console where the stream is a terminal. `hushed` names loggers of libraries whose
+    lines, and those of loggers below them, are not written: where what they say is told in our own words.
 
     Raises:
         UsageError: `level` is none of LEVELS.
@@ -71,15 +77,24 @@ def configure_logging(
         message = f"log level: {level!r} is none of {', '.join(LEVELS)}"
         raise UsageError(message)
     numeric = logging.getLevelNamesMapping()[level.upper()]
-    lines = _Lines(stream if stream is not None else sys.stderr)
-    clock = clock or SystemClock()
+    stream = stream if stream is not None else sys.stderr
+    lines = _Lines(stream)
+    render = _Render(clock or SystemClock(), _writer(stream, form))
     structlog.configure(
-        processors=[structlog.processors.add_log_level, _Render(clock)],
+        processors=[structlog.processors.add_log_level, render],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
-    _route_libraries(_LibraryHandler(lines, clock, tuple(hushed)), max(numeric, logging.WARNING))
+    _route_libraries(_LibraryHandler(lines, render, tuple(hushed)), max(numeric, logging.WARNING))
+
+
+def _writer(stream: TextIO, form: str) -> Write:
+    terminal = stream.isatty()
+    if form == "json" or (form == "auto" and not terminal):
+        return json_line
+    colours = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return coloured_line if colours else console_line
 
 
 def _route_libraries(handler: _LibraryHandler, level: int) -> None:
@@ -117,19 +132,20 @@ class _Lines:
 class _Render:
     """The last processor: the event as one line."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, write: Write) -> None:
+        self.clock = clock
+        self._write = write
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
         fields = dict(event)
-        line: dict[str, Any] = {"ts": rfc3339(self._clock.now_us())}
+        line: dict[str, Any] = {"ts": rfc3339(self.clock.now_us())}
         for name, source in (("level", "level"), ("logger", "logger_name"), ("event", "event")):
             line[name] = safe_text(str(fields.pop(source, "")))
         trouble = _exception_of(fields.pop("exc_info", None))
         line.update(cast("dict[str, Any]", safe(fields)))
         if trouble is not None:
             line["exception"] = trace(trouble)
-        return json.dumps(line, allow_nan=False)  # ASCII: newlines, escapes and half surrogate pairs are written out
+        return self._write(line)
 
 
 class _LibraryHandler(logging.Handler):
@@ -138,12 +154,11 @@ class _LibraryHandler(logging.Handler):
     Lines of a kind differ in numbers only. A line that follows held back ones says how many in `repeated`.
     """
 
-    def __init__(self, lines: _Lines, clock: Clock, hushed: tuple[str, ...] = ()) -> None:
+    def __init__(self, lines: _Lines, render: _Render, hushed: tuple[str, ...] = ()) -> None:
         super().__init__(logging.WARNING)
         self._hushed = tuple(f"{name}." for name in hushed)
         self._lines = lines
-        self._clock = clock
-        self._render = _Render(clock)
+        self._render = render
         self._seen: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -167,7 +182,7 @@ class _LibraryHandler(logging.Handler):
 
     def _held_back(self, kind: tuple[str, int, str]) -> int | None:
         """None: hold this one back too; else how many of its kind were held back since the last that was written."""
-        now = self._clock.monotonic()
+        now = self._render.clock.monotonic()
         last, count = self._seen.pop(kind, (-math.inf, 0))
         if now - last < REPEAT_SECONDS:
             self._seen[kind] = (last, count + 1)

@@ -157,6 +157,35 @@ class Http(Part):
     port: Port = Field(default=9747, description="0 takes a free one")
 
 
+class Log(Part):
+    """What it says of itself on standard error while it runs."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least that is written; of libraries, warnings and errors at the most"
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="console: lines for people, coloured unless NO_COLOR is set; json: one object a line;"
+        " auto: console on a terminal, else json",
+    )
+
+
+class Links(Part):
+    """Where people find more: in rules, notifications, the page and the alert topic. Without it no link is written."""
+
+    status: Url | None = Field(
+        default=None, description="driftd's own page, as people reach it", examples=["https://driftd.example"]
+    )
+    runbooks: Url | None = Field(
+        default=None,
+        description="where docs/runbooks is published: the alert's name is added, or put in the place of {alert}",
+        examples=["https://wiki.example/driftd"],
+    )
+    dashboards: Url | None = Field(
+        default=None, description="Grafana, into which the dashboard was imported", examples=["https://grafana.example"]
+    )
+
+
 class Budget(Part):
     """How many false pages a model may cost, shared equally by its live versions."""
 
@@ -251,6 +280,8 @@ class Settings(Part):
     outputs: Outputs = Field(default=Outputs(), description=Outputs.__doc__)
     state: State = Field(default=State(), description=State.__doc__)
     http: Http = Field(default=Http(), description=Http.__doc__)
+    log: Log = Field(default=Log(), description=Log.__doc__)
+    links: Links = Field(default=Links(), description=Links.__doc__)
     budget: Budget = Field(default=Budget(), description=Budget.__doc__)
     windows: Windows = Field(default=Windows(), description=Windows.__doc__)
     id_memory: CountOrNone = Field(

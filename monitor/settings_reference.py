@@ -44,7 +44,11 @@ def _field(name: str, field: FieldInfo) -> Iterator[str]:
     part, items = part_of(field.annotation), part_of(items_of(field.annotation))
     if part is not None:
         block = [f"{name}:", *_indented(_part(part))]
-        yield from block if field.default is not None else _out(block)
+        if all(line.lstrip().startswith("#") for line in block[1:]):
+            yield f"# {name}:"  # a mapping without a value is no mapping
+            yield from block[1:]
+        else:
+            yield from block if field.default is not None else _out(block)
     elif items is not None and get_origin(bare(field.annotation)) is tuple:
         first, *rest = _part(items)
         yield from (f"{name}:", f"  - {first}", *_indented(_indented(rest)))

@@ -16,6 +16,7 @@ from monitor.judge.fleet import Fleet
 from monitor.judge.looks import Look
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
+from monitor.lost_events import LostEvents
 from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
 from monitor.publish.board import Board, ColumnView, FindingView, IncidentView, ModelView
@@ -44,19 +45,28 @@ class Showing:
         self._fleet = fleet
         self._catalog = catalog
         self._outputs = outputs
+        self._lost = LostEvents(pipeline.losses, settings)
         self._looked: dict[ModelKey, tuple[Look | None, tuple[ColumnView, ...]]] = {}
         self._before = {key: self._held(key) for key in dict.fromkeys([*catalog.met(), *fleet.judges])}
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
+
+    def tell(self) -> None:
+        """Log what is news: events that were lost."""
+        self._lost.log()
 
     def board(self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = ()) -> Board:
         """The board of this moment."""
         pipeline, judges = self._pipeline, self._fleet.judges
         watched = dict.fromkeys([*self._catalog.expected(), *self._catalog.met(), *judges])
+        lost_topics, lost_models = self._lost.shares()
         return Board(
             restored=True,
             references=self._catalog.has_references(),
             records=pipeline.records,
             events=pipeline.outcomes,
+            lost_topics=lost_topics,
+            lost_models=lost_models,
+            not_fine=self._lost.not_fine(pipeline.positions()),
             dead_letters=pipeline.dead_letters,
             retention_gaps={at: pipeline.gaps[at] - self._gaps_before[at] for at in {*lags, *pipeline.gaps}},
             watermarks=_watermarks(pipeline),

@@ -34,6 +34,7 @@ FLOORS = {
     "sources": 8,
     "outputs": 8,
     "showing": 8,
+    "lost_events": 8,
     "column_views": 8,
     "checking": 8,
     "left_out": 8,

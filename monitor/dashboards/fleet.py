@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from monitor.count.losses import TOLERATED_SHARE
 from monitor.dashboards.panels import (
     STATES,
     Panel,
@@ -21,9 +22,10 @@ from monitor.dashboards.panels import (
     value_words,
     with_column,
 )
-from monitor.rules import BEHIND_SECONDS, CHECKPOINT_LEAST_SECONDS
+from monitor.links import DASHBOARD
+from monitor.rules.health import BEHIND_SECONDS, CHECKPOINT_LEAST_SECONDS
 
-UID: Final = "driftd"
+UID: Final = DASHBOARD
 JOB: Final = 'job=~"$job"'
 
 _SHOW_MODEL: Final = (
@@ -42,7 +44,7 @@ def fleet() -> list[Panel]:
     """Is the monitor itself alive and fresh; which models are bad, since when; what came of the promise."""
     return [
         _open("page", "red"), _open("ticket", "orange"), _restored(), _checkpoint_age(), _gaps(), _dropped(),
-        _models(), _events(), _rejected(), _lag(), _watermark_age(), _promise(), _monitor_load(),
+        _models(), _events(), _rejected(), _lost(), _lag(), _watermark_age(), _promise(), _monitor_load(),
     ]  # fmt: skip
 
 
@@ -168,6 +170,21 @@ def _rejected() -> Panel:
         ],
         unit="eps",
         no_value="none rejected",
+    )
+
+
+def _lost() -> Panel:
+    return lines(
+        "Lost events",
+        "Of the newest 1,000 events of each topic, and of each model, the share that is in no verdict. Above 5 % of a "
+        "topic, or all of a model: driftd's page and its log say which events, where, and what would be right.",
+        [
+            over_time(f"max by (topic) (driftd_lost_events_ratio{{{JOB}}})", "{{topic}}"),
+            over_time(f"max by (model) (driftd_model_lost_events_ratio{{{JOB}}})", "model {{model}}"),
+        ],
+        unit="percentunit",
+        no_value="no event yet",
+        steps=((None, "green"), (TOLERATED_SHARE, "red")),
     )
 
 

@@ -112,12 +112,17 @@ class Board:
     `stalled` has a sentence for each partition that stands still though there is more in it, `positions_stalled` 1 for
     it and 0 for the others. A model version that was never judged
     has no place in `incidents`. `references` says whether there is a reference for any model of the settings.
+    `lost_topics` and `lost_models` are shares of the newest 1,000 events; `not_fine` says in a sentence each what keeps
+    the monitor from seeing what it should.
     """
 
     restored: bool = False
     references: bool = False
     records: Mapping[Partition, int] = field(default_factory=dict)
     events: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    lost_topics: Mapping[str, float] = field(default_factory=dict)
+    lost_models: Mapping[str, float] = field(default_factory=dict)
+    not_fine: tuple[str, ...] = ()
     dead_letters: int = 0
     retention_gaps: Mapping[Partition, int] = field(default_factory=dict)
     watermarks: Mapping[Partition, int] = field(default_factory=dict)

@@ -50,6 +50,24 @@ REGISTER: Final = (
         rows.events,
     ),
     Series(
+        "driftd_lost_events_ratio",
+        "gauge",
+        ("topic",),
+        "Of the newest 1,000 events of a topic those that are lost: rejected, unknown_model, of a version that is not"
+        " listed, late or duplicate. Absent while fewer than 20 came.",
+        "Above 0.05 the monitor is not fine: the page and the log say which events, where and why.",
+        lambda board: (((topic,), share) for topic, share in board.lost_topics.items()),
+    ),
+    Series(
+        "driftd_model_lost_events_ratio",
+        "gauge",
+        ("model",),
+        "The same of the newest 1,000 events that name a model of the settings, over all its versions and topics.",
+        "At 1 nothing of the model is judged: a version that is not listed, a clock that is wrong, a new format.",
+        lambda board: (((model,), share) for model, share in board.lost_models.items()),
+        of_model=True,
+    ),
+    Series(
         "driftd_dead_letters_total",
         "counter",
         (),

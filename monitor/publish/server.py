@@ -1,7 +1,8 @@
 """The HTTP server: `/metrics`, `/livez`, `/readyz`, and `/` for people.
 
-One thread serves all connections without ever waiting for one of them: who connects and says nothing costs a socket
-until its time is up, or until a newer connection needs the place.
+One thread serves all connections without ever waiting for one of them. Who connects and says nothing costs a socket
+until its time is up, or until a newer connection needs the place. An answer that has begun is never cut short for
+somebody else: while as many pages are being taken as may be, another one is 503, and probes are answered all the same.
 """
 
 from __future__ import annotations
@@ -18,20 +19,29 @@ from monitor.errors import UsageError
 from monitor.log import get_log
 from monitor.publish.board import Showcase
 from monitor.publish.series import CONTENT_TYPE, SERIES_LIMIT, SeriesPage
-from monitor.publish.status import status_page
+from monitor.publish.status import StatusPages
 from monitor.publish.style import HEADERS
 
-#: seconds in which a request has to be there, and again in which its answer has to be taken
+#: seconds in which a request has to be there, and in which some of its answer has to be taken, again and again
 TIMEOUT_SECONDS: Final = 5.0
-#: connections at a time; one more pushes out the oldest
-CONNECTION_LIMIT: Final = 32
+#: so many times; a page of a megabyte may take a minute over a bad line
+ANSWER_STEPS: Final = 12
+#: what the kernel holds of an answer, in bytes: with megabytes there, nobody sees whether a slow client takes some
+SEND_BYTES: Final = 65_536
+#: connections at a time; one more pushes out the oldest that has not asked for anything yet
+CONNECTION_LIMIT: Final = 64
+#: pages that are being taken at a time
+PAGE_LIMIT: Final = 32
 #: longest request line and headers, in bytes
 HEAD_LIMIT: Final = 8_192
+#: what is large and may wait; the other answers are a few words
+PAGES: Final = frozenset(("/", "/metrics"))
 #: seconds without a turn of the loop after which `/livez` fails
 LIVE_SECONDS: Final = 60.0
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _HTML: Final = "text/html; charset=utf-8"
+_BUSY: Final = "as many pages are being taken as may be; ask again"
 _log = get_log(__name__)
 
 
@@ -63,6 +73,7 @@ class Site:
         self._clock = clock or SystemClock()
         self._live_seconds = live_seconds
         self._series = SeriesPage(series_limit)
+        self._pages = StatusPages()
         self._paths: dict[str, Callable[[], Answer]] = {
             "/": self._status,
             "/metrics": self._metrics,
@@ -74,7 +85,7 @@ class Site:
         """The answer to a request line's method and target."""
         if method not in ("GET", "HEAD"):
             return _say(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD", "Allow: GET, HEAD")
-        path = target.partition("?")[0]
+        path = _path(target)
         page = self._paths.get(path)
         if page is None:
             return _say(HTTPStatus.NOT_FOUND, "there is /, /metrics, /livez and /readyz")
@@ -92,15 +103,24 @@ class Site:
         return _say(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else _say(HTTPStatus.OK, "ok")
 
     def _readyz(self) -> Answer:
-        missing, stalled = self._showcase.health.missing(), self._showcase.board.stalled
+        """Lost events and stalled positions are said and change nothing: a new process would not mend them."""
+        board = self._showcase.board
+        missing, said = (
+            self._showcase.health.missing(),
+            [*board.stalled, *(f"not fine: {why}" for why in board.not_fine)],
+        )
         if missing:
-            return _say(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join([*missing, *stalled]))
-        return _say(HTTPStatus.OK, "\n".join(["ok", *stalled]))
+            return _say(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join([*missing, *said]))
+        return _say(HTTPStatus.OK, "\n".join(["ok", *said]))
 
     def _status(self) -> Answer:
         shown, silence = self._showcase, self._showcase.silence(self._live_seconds)
-        page = status_page(shown.board, shown.health, silence, self._clock.now_us())
+        page = self._pages.of(shown.board, shown.health, silence, self._clock.now_us())
         return Answer(HTTPStatus.OK, page, _HTML, HEADERS)
+
+
+def _path(target: str) -> str:
+    return target.partition("?")[0]
 
 
 class _Connection(asyncio.Protocol):
@@ -109,17 +129,23 @@ class _Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._head = b""
-        self._answered = False
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._untaken = 0
+        self._steps = 0
+        #: the request is there, and its answer on the way
+        self.answered = False
+        #: that answer is a page
+        self.takes_page = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._expect()
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+        self._expect(self.abort)
         self._server.entered(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._answered:
+        if self.answered:
             return
         self._head += data
         end = self._head.find(b"\r\n\r\n")
@@ -139,30 +165,44 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _expect(self) -> None:
-        """Give the other side its time for the next step."""
+    def _expect(self, late: Callable[[], None]) -> None:
+        """Give the other side its time for the next step; `late` is called when it is over."""
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = asyncio.get_running_loop().call_later(self._server.timeout, self.abort)
+        self._deadline = asyncio.get_running_loop().call_later(self._server.timeout, late)
+
+    def _still_taken(self) -> None:
+        """A slow client goes on while it takes something of its answer."""
+        left = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        self._steps += 1
+        if left >= self._untaken or self._steps >= ANSWER_STEPS:
+            self.abort()
+        else:
+            self._untaken = left
+            self._expect(self._still_taken)
 
     def _answer(self, request_line: str) -> None:
         words = request_line.split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
             self._send("GET", _say(HTTPStatus.BAD_REQUEST, "no HTTP/1 request"))
+        elif _path(words[1]) in PAGES and self._server.is_busy():
+            self._send(words[0], _say(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, "Retry-After: 1"))
         else:
+            self.takes_page = _path(words[1]) in PAGES
             self._send(words[0], self._server.site.answer(words[0], words[1]))
 
     def _send(self, method: str, answer: Answer) -> None:
         if self._transport is None:
             return
-        self._answered = True
-        self._expect()
+        self.answered = True
         lines = [f"HTTP/1.1 {answer.status.value} {answer.status.phrase}", "Connection: close"]
         if answer.status is not HTTPStatus.NO_CONTENT:
             lines += [f"Content-Type: {answer.content_type}", f"Content-Length: {len(answer.body)}"]
         lines += ["Cache-Control: no-store", "X-Content-Type-Options: nosniff", *answer.extra, "", ""]
         head = "\r\n".join(lines).encode("ascii")
         self._transport.write(head if method == "HEAD" else head + answer.body)
+        self._untaken = self._transport.get_write_buffer_size()
+        self._expect(self._still_taken)
         self._transport.close()  # after what was written is gone
 
 
@@ -217,12 +257,20 @@ class Server:
         self._thread = self._loop = self._listener = None
 
     def entered(self, connection: _Connection) -> None:
-        """A connection was made; the oldest makes room for it."""
-        while len(self._connections) >= CONNECTION_LIMIT:
-            oldest = next(iter(self._connections))
-            self.left(oldest)
-            oldest.abort()
+        """A connection was made. The oldest of those that have asked for nothing yet makes room for it.
+
+        There is one: only pages take time to leave, and there are fewer of them than connections.
+        """
+        if len(self._connections) >= CONNECTION_LIMIT:
+            silent = next((one for one in self._connections if not one.answered), None)
+            if silent is not None:
+                self.left(silent)
+                silent.abort()
         self._connections[connection] = None
+
+    def is_busy(self) -> bool:
+        """True while as many pages are being taken as may be."""
+        return sum(one.takes_page for one in self._connections) >= PAGE_LIMIT
 
     def left(self, connection: _Connection) -> None:
         """A connection is gone."""

@@ -7,8 +7,10 @@ outside (names, categories, details) is escaped, and what is not known is said t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
+from monitor.clock import SECOND_US
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET
 from monitor.phrases import many, probability
 from monitor.publish.board import Board, Figures, FindingView, Health, IncidentView, ModelView
@@ -17,6 +19,8 @@ from monitor.publish.style import ICON, STYLE
 from monitor.publish.wording import aged, ago, moment, name, number, since, text
 
 REFRESH_SECONDS: Final = 15
+#: the monitor's own state while it cannot judge all that comes
+NOT_FINE: Final = "not fine"
 
 
 def status_page(board: Board, health: Health, silence: str, now_us: int) -> bytes:
@@ -38,6 +42,22 @@ def status_page(board: Board, health: Health, silence: str, now_us: int) -> byte
     return "".join(parts).encode("utf-8", "replace")
 
 
+class StatusPages:
+    """The page of each moment, rendered once: it is asked for by many, and what it shows changes twice a second."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Board, Health, str, int] | None = None
+        self._page = b""
+
+    def of(self, board: Board, health: Health, silence: str, now_us: int) -> bytes:
+        """The page; of the health only what is shown counts, and of the time the second. For one thread."""
+        key = board, replace(health, turned_monotonic=0.0), silence, now_us // SECOND_US
+        known = self._key
+        if known is None or known[0] is not board or known[1:] != key[1:]:
+            self._page, self._key = status_page(board, health, silence, now_us), key
+        return self._page
+
+
 def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, str, str]:
     """How the process itself is: a state for the colour, the state's own word, the sentence. The worst comes first."""
     idle = board.restored and not board.models
@@ -49,6 +69,8 @@ def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, s
         return TICKET, "stands still", f"It reads, but not all: {'; '.join(board.stalled)}."
     if not (health.assigned and health.restored):
         return UNKNOWN, "restoring", f"It is starting: {', '.join(health.missing())}."
+    if board.not_fine:
+        return TICKET, NOT_FINE, "It reads, and not all that comes can be judged:"
     if idle and not board.references:
         return UNKNOWN, "idle", "It reads, and no model of the settings has a reference: see `driftd check`."
     if not health.caught_up_once:
@@ -85,7 +107,9 @@ def _verdict(board: Board, counts: dict[str, int]) -> str:
 def _monitor(board: Board, health: Health, silence: str, now_us: int) -> Iterator[str]:
     state, word, sentence = monitor_in_words(board, health, silence)
     yield f'<section><h2>The monitor itself</h2><div class="card {state}">'
-    yield f"<p>{badge(state, word)} {text(sentence)}</p><dl>"
+    yield f"<p>{badge(state, word)} {text(sentence)}</p>"
+    yield from (f"<p>{text(said)}</p>" for said in board.not_fine)
+    yield "<dl>"
     for term, fact in _monitor_facts(board, now_us):
         yield f"<div><dt>{term}<dd>{fact}</div>"
     yield "</dl></div></section>"

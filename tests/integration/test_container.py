@@ -1,6 +1,6 @@
 """The image as an operator runs it: hardened, before its broker, stopped and started again, squeezed, misconfigured.
 
-Skipped by name where podman, runc or a base are missing, in CI too: `make test` does not install them.
+Skipped by name where podman, runc or a base are missing; in CI that is a failure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from monitor import __version__
 from tests.engine import event
 from tests.integration import kafka_reading
 from tests.integration.conftest import Site
-from tests.real_parts.container import Container, ContainerStore, make_base, missing_container_parts
+from tests.real_parts.container import Container, ContainerStore, make_base
+from tests.real_parts.install import in_ci, missing_container_parts
 from tests.real_parts.kafka import KafkaBroker
 
 pytestmark = kafka_reading.LEAVES_SOCKETS
@@ -46,14 +47,20 @@ print(json.dumps({
 def store(kafka_parts: None) -> Iterator[ContainerStore]:
     """The image, built from this tree."""
     if missing := missing_container_parts():
-        pytest.skip(f"no containers here: {'; '.join(missing)}")
+        do_without(f"no containers here: {'; '.join(missing)} (make real-parts)")
     try:
         make_base()
     except RuntimeError as error:
-        pytest.skip(f"no base for the image: {error}")
+        do_without(f"no base for the image: {error}")
     with ContainerStore() as store:
         store.build()
         yield store
+
+
+def do_without(reason: str) -> None:
+    if in_ci():
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def start(store: ContainerStore, site: Site, *options: str) -> Container:

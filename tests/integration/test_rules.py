@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ import yaml
 
 from monitor.cli import main
 from monitor.publish.series import SeriesPage
-from monitor.rules import rules, rules_yaml
+from monitor.rules.file import rules, rules_yaml
 from monitor.settings_file import load_settings
 from tests.boards import busy_board
 from tests.engine import Credit, settings
@@ -81,11 +82,49 @@ def test_every_alert_is_whole_and_its_page_exists() -> None:
         assert rule["labels"] == {"severity": rule["labels"]["severity"]}
         assert rule["labels"]["severity"] in {"critical", "warning"}
         assert {"for", "keep_firing_for"} <= rule.keys()
-        assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
-        [page] = re.findall(r"docs/runbooks/\w+\.md", rule["annotations"]["runbook_url"])
-        assert (ROOT / page).read_text(encoding="utf-8").startswith(f"# {rule['alert']}\n")
+        assert rule["annotations"].keys() == {"summary", "description"}, "no link that leads nowhere"
+        page = ROOT / "docs" / "runbooks" / f"{rule['alert']}.md"
+        assert page.read_text(encoding="utf-8").startswith(f"# {rule['alert']}\n")
     pages = {page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md")}
     assert pages == {rule["alert"] for rule in shipped_rules()}
+
+
+def test_the_command_writes_the_file_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules", "--config", str(EXAMPLE), "-o", str(tmp_path / "new")]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert str(tmp_path / "new" / "driftd.rules.yml") in said.err
+    shipped = (FOLDER / "driftd.rules.yml").read_text(encoding="utf-8")
+    assert (tmp_path / "new" / "driftd.rules.yml").read_text(encoding="utf-8") == shipped
+
+
+def test_the_name_of_a_file_is_refused_with_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "driftd.rules.yml"
+    assert main(["rules", "--config", str(EXAMPLE), "-o", str(output)]) == 2
+    assert f"-o: {output} is the name of a file; name its folder: -o {tmp_path}" in capsys.readouterr().err
+    assert not output.exists()
+
+
+LINKS: Final = {
+    "status": "https://driftd.example/",
+    "runbooks": "https://wiki.example/driftd",
+    "dashboards": "https://grafana.example/g",
+}
+
+
+def test_links_of_the_settings_are_annotations_of_every_alert() -> None:
+    for rule in rules(settings(links=LINKS)):
+        annotations = rule["annotations"]
+        assert annotations["status_url"] == "https://driftd.example/"
+        assert annotations["runbook_url"] == f"https://wiki.example/driftd/{rule['alert']}"
+        assert annotations["dashboard_url"].startswith("https://grafana.example/g/d/driftd")
+        assert ("var-model" in annotations["dashboard_url"]) == ("on (model" in rule["expr"])
+
+
+def test_a_runbook_may_have_the_alerts_name_anywhere_and_braces_are_no_template() -> None:
+    template = "https://git.example/runbooks/{alert}.md?x={{ boom }}"
+    [down] = [r for r in rules(settings(links={"runbooks": template.replace(" ", "")})) if r["alert"] == "DriftdDown"]
+    assert down["annotations"]["runbook_url"] == "https://git.example/runbooks/DriftdDown.md?x=%7B%7Bboom%7D%7D"
 
 
 def test_every_alert_has_a_case_before_its_edge_and_one_at_it() -> None:
@@ -110,6 +149,43 @@ def test_promtool_takes_rules_and_settings_and_passes_the_cases(prometheus_parts
     assert f"{len(shipped_rules())} rules found" in said("promtool", "check", "rules", "driftd.rules.yml")
     said("promtool", "check", "config", "prometheus.yml")
     assert "SUCCESS" in said("promtool", "test", "rules", "driftd.rules.test.yml")
+
+
+MODEL_RUNBOOK_CASES: Final = """\
+rule_files: [driftd.rules.yml]
+tests:
+  - interval: 15s
+    input_series:
+      - {series: 'driftd_incident_active{model="a b&c",version="1",severity="page"}', values: '1x10'}
+      - {series: 'driftd_incident_active{model="fraud",version="1",severity="page"}', values: '1x10'}
+      - {series: 'driftd_model_info{model="fraud",version="1",runbook_url="https://w.example/f"}', values: '1x10'}
+    alert_rule_test:
+      - eval_time: 1m
+        alertname: DriftdModelDriftPage
+        exp_alerts:
+          - exp_labels: {severity: critical, model: a b&c, version: "1"}
+            exp_annotations:
+              summary: "a b&c 1: differs from its reference"
+              description: "Over the threshold: see driftd's page."
+              status_url: https://driftd.example/
+              runbook_url: https://wiki.example/driftd/DriftdModelDriftPage
+              dashboard_url: https://grafana.example/g/d/driftd?var-model=a+b%26c&var-version=1
+          - exp_labels: {severity: critical, model: fraud, version: "1", runbook_url: "https://w.example/f"}
+            exp_annotations:
+              summary: "fraud 1: differs from its reference"
+              description: "Over the threshold: see driftd's page."
+              status_url: https://driftd.example/
+              runbook_url: https://w.example/f
+              dashboard_url: https://grafana.example/g/d/driftd?var-model=fraud&var-version=1
+"""
+
+
+@real_parts
+def test_links_of_a_drift_lead_to_its_model(tmp_path: Path, prometheus_parts: None) -> None:
+    model = {"name": "fraud", "reference": "x.json", "runbook": "https://w.example/f"}
+    (tmp_path / "driftd.rules.yml").write_text(rules_yaml(settings(links=LINKS, models=[model])))
+    (tmp_path / "cases.yml").write_text(MODEL_RUNBOOK_CASES)
+    assert "SUCCESS" in said("promtool", "test", "rules", str(tmp_path / "cases.yml"))
 
 
 @real_parts
@@ -152,12 +228,19 @@ def prometheus_tree(driftd: int, alertmanager: str) -> Tree:
 
 
 def alertmanager_tree(receiver: str) -> Tree:
-    """The example with its routes and inhibitions, waiting a second, with webhooks for receivers."""
+    """The example with its routes and inhibitions, waiting a second; each receiver has a webhook, and its pager too."""
     tree = example("alertmanager.yml")
     tree["route"] |= {"group_wait": "1s", "group_interval": "1s"}
-    names = [one["name"] for one in tree["receivers"]]
-    tree["receivers"] = [{"name": name, "webhook_configs": [{"url": f"{receiver}/{name}"}]} for name in names]
+    for one in tree["receivers"]:
+        one["webhook_configs"] = [{"url": f"{receiver}/{one['name']}"}]
+        for pager in one.get("pagerduty_configs", []):
+            del pager["routing_key_file"]
+            pager |= {"routing_key": "k", "url": f"{receiver}/pager"}
     return tree
+
+
+def template() -> dict[str, str]:
+    return {"driftd.tmpl": (FOLDER / "driftd.tmpl").read_text(encoding="utf-8")}
 
 
 def without_age(event: Tree, _rng: object) -> None:
@@ -176,7 +259,7 @@ def test_a_drift_is_one_page_that_says_what_and_since_when_and_its_end_one_resol
     page_open = none_open | {("credit", "1", "page"): 1.0}
     with (
         Receiver() as receiver,
-        Alertmanager(alertmanager_tree(receiver.url)) as alertmanager,
+        Alertmanager(alertmanager_tree(receiver.url), template()) as alertmanager,
         Prometheus(prometheus_tree(daemon.port, alertmanager.address), {"driftd.rules.yml": quick_rules()}) as seen,
     ):
         wait_until(lambda: seen.watches() == (1, 1), "Prometheus has found driftd and Alertmanager")
@@ -184,31 +267,43 @@ def test_a_drift_is_one_page_that_says_what_and_since_when_and_its_end_one_resol
         site.produce(drifting)
         daemon.wait_until(lambda: daemon.values("driftd_incident_active") == page_open, "the series of the incident")
         opened = time.monotonic()
-        since = seen_by_people(daemon.values("driftd_incident_since_timestamp_seconds")["credit", "1"])
-        daemon.wait_until(lambda: receiver.messages, "the page", MESSAGE_SECONDS)
-        paged = receiver.messages[0].at - opened
+        seconds = daemon.values("driftd_incident_since_timestamp_seconds")["credit", "1"]
+        hooked = partial(receiver.sent_to, "/on-call")
+        daemon.wait_until(hooked, "the page", MESSAGE_SECONDS)
+        paged = hooked()[0].at - opened
         assert seen.query('ALERTS{alertname="DriftdModelDriftPage",alertstate="firing"}')
 
         site.produce(list(Credit(3_000, seed=3, begin=(drifting[-1]["ts"] - drifting[0]["ts"]) / 1e6 + 2)))
         daemon.wait_until(lambda: daemon.values("driftd_incident_active") == none_open, "the incident's end")
         ended = time.monotonic()
-        daemon.wait_until(lambda: len(receiver.messages) > 1, "the resolve", MESSAGE_SECONDS)
-        resolved = receiver.messages[1].at - ended
+        daemon.wait_until(lambda: len(hooked()) > 1, "the resolve", MESSAGE_SECONDS)
+        resolved = hooked()[1].at - ended
+        daemon.wait_until(lambda: len(receiver.sent_to("/pager")) > 1, "the pager's resolve", MESSAGE_SECONDS)
         firing = 'ALERTS{alertstate="firing"}'
         daemon.wait_until(lambda: not seen.query(firing), "no alert is left")
     print(f"metric to page {paged:.1f} s, metric to resolve {resolved:.1f} s")
 
-    assert [(message.path, message.body["status"]) for message in receiver.messages] == [
-        ("/on-call", "firing"),
-        ("/on-call", "resolved"),
-    ]
-    [alert] = receiver.messages[0].body["alerts"]
+    assert [message.body["status"] for message in hooked()] == ["firing", "resolved"]
+    assert {message.path for message in receiver.messages} == {"/on-call", "/pager"}
+    [alert] = hooked()[0].body["alerts"]
     assert {"model": "credit", "version": "1", "severity": "critical", "team": "lending"}.items() <= alert[
         "labels"
     ].items()
-    assert alert["annotations"]["summary"] == "credit 1 has drifted from its reference"
+    summary = alert["annotations"]["summary"]
+    assert re.fullmatch(rf"credit 1: AGE absent in \d+(\.\d+)?% since {since_words(seconds)} UTC", summary)
     assert "AGE (absent)" in alert["annotations"]["description"]
-    assert f"Since {since}, event time." in alert["annotations"]["description"]
+    assert f"Since {seen_by_people(seconds)}, event time." in alert["annotations"]["description"]
+    page, end = (message.body for message in receiver.sent_to("/pager"))
+    assert (page["event_action"], end["event_action"]) == ("trigger", "resolve")
+    assert page["payload"]["summary"] == summary
+    last = hooked()[1].body["alerts"][0]["annotations"]["summary"]
+    assert re.fullmatch(rf"resolved after \d+s: {re.escape(last)}", end["payload"]["summary"])
+
+
+def since_words(seconds: float) -> str:
+    """With its day when it is more than 12 hours ago."""
+    lately = time.time() - seconds < 43_200
+    return time.strftime("%H:%M" if lately else "%b %-d %H:%M", time.gmtime(seconds))
 
 
 def seen_by_people(seconds: float) -> str:

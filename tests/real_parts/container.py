@@ -6,7 +6,7 @@ with ContainerStore() as store:
         container.wait_ready()
         assert container.stop() == 0
 
-None of this is part of `make test`'s installing: podman, runc and debootstrap are used where they are there.
+The base is made by the first test that needs it, with packages from the system's own mirror.
 """
 
 from __future__ import annotations
@@ -51,15 +51,6 @@ def base_file() -> Path:
     """Where the base of exactly this recipe belongs, as a tar of its root."""
     recipe = hashlib.sha256(repr((DEBOOTSTRAP, NOT_NEEDED)).encode()).hexdigest()[:12]
     return ROOT / ".real-parts" / f"container-base-{recipe}.tar"
-
-
-def missing_container_parts() -> list[str]:
-    """What is not there, in words; empty when the image can be built and run."""
-    needed = ["podman", "runc", *([] if base_file().is_file() else ["debootstrap", "unshare"])]
-    missing = [f"{command} is not on the path" for command in needed if shutil.which(command) is None]
-    if os.geteuid() != 0:
-        missing.append("this user is not root")
-    return missing
 
 
 def make_base() -> None:

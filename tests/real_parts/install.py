@@ -1,4 +1,4 @@
-"""Gets the real parts that are missing: Java, openssl, Prometheus, Chromium from the system, Kafka's jars by Maven.
+"""Gets the real parts that are missing: Java, openssl, Prometheus, Chromium, podman from the system, Kafka by Maven.
 
 Run as `python -m tests.real_parts.install`. As root with apt-get it installs; otherwise it prints the lines that do.
 A second run finds everything there and ends at once.
@@ -30,6 +30,13 @@ PROMETHEUS_COMMANDS = {
     "amtool": "prometheus-alertmanager",
 }
 BROWSER_COMMANDS = {"chromium": "chromium"}
+# podman asks for crun or runc; inside of another container only runc works.
+CONTAINER_COMMANDS = {
+    "podman": "podman",
+    "runc": "runc",
+    "debootstrap": "debootstrap",
+    "unshare": "util-linux",
+}
 # Any font will do; where there is none, this package brings one.
 FONTS, FONT_PACKAGE = Path("/usr/share/fonts"), "fonts-dejavu-core"
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -59,6 +66,12 @@ def missing_browser_parts() -> list[str]:
     return missing if _has_font() else [*missing, f"there is no font in {FONTS}"]
 
 
+def missing_container_parts() -> list[str]:
+    """What is not there, in words; empty when an image can be built and run."""
+    missing = [f"{command} is not on the path" for command in CONTAINER_COMMANDS if shutil.which(command) is None]
+    return missing if os.geteuid() == 0 else [*missing, "this user is not root"]
+
+
 def _has_font() -> bool:
     return any(FONTS.rglob("*.[to]tf"))
 
@@ -69,7 +82,7 @@ def in_ci() -> bool:
 
 
 def _packages_to_install() -> list[str]:
-    wanted = RUN_COMMANDS | PROMETHEUS_COMMANDS | BROWSER_COMMANDS
+    wanted = RUN_COMMANDS | PROMETHEUS_COMMANDS | BROWSER_COMMANDS | CONTAINER_COMMANDS
     if not jars_folder().is_dir():
         wanted |= FETCH_COMMANDS
     fonts = set() if _has_font() else {FONT_PACKAGE}
@@ -86,7 +99,7 @@ def _install_packages(packages: list[str]) -> bool:
         print(
             "  (elsewhere than on Debian: Java 17 or newer, Maven 3, openssl, Prometheus 2.42 or newer, Alertmanager,"
         )
-        print("  Chromium with a font)")
+        print("  Chromium with a font, podman, runc, debootstrap)")
         return False
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_services():
@@ -140,7 +153,12 @@ def install() -> bool:
 
 
 def main() -> int:
-    complete = install() and not [*missing_kafka_parts(), *missing_prometheus_parts(), *missing_browser_parts()]
+    complete = install() and not [
+        *missing_kafka_parts(),
+        *missing_prometheus_parts(),
+        *missing_browser_parts(),
+        *missing_container_parts(),
+    ]
     if not complete and not in_ci():
         print("Going on without: the tests that need what is missing will be skipped by name.")
         return 0

@@ -118,10 +118,10 @@ class Prometheus(_Server):
 
 
 class Alertmanager(_Server):
-    """Alone, without gossip."""
+    """Alone, without gossip; `files` lie beside its settings, by name."""
 
-    def __init__(self, tree: Mapping[str, object]) -> None:
-        super().__init__("prometheus-alertmanager", tree, {})
+    def __init__(self, tree: Mapping[str, object], files: Mapping[str, str] | None = None) -> None:
+        super().__init__("prometheus-alertmanager", tree, files or {})
 
     def arguments(self) -> list[str]:
         return [*super().arguments(), f"--storage.path={self.folder / 'data'}", "--cluster.listen-address="]

@@ -63,6 +63,8 @@ def full_board(restored: bool = True, key: ModelKey = CREDIT) -> Board:
         restored=restored,
         records={EVENTS: 120},
         events={("events", ACCEPTED, ""): 110, ("events", REJECTED, "json"): 10},
+        lost_topics={"events": 0.083},
+        lost_models={"credit": 1.0},
         dead_letters=10,
         retention_gaps={EVENTS: 7},
         watermarks={EVENTS: 1_800_000_000_250_000},

@@ -12,6 +12,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 import pytest
 import structlog
@@ -20,9 +22,10 @@ from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.log import configure_logging
+from monitor.publish import series, status
 from monitor.publish.board import Board, IncidentView, Showcase
 from monitor.publish.series import CONTENT_TYPE
-from monitor.publish.server import CONNECTION_LIMIT, HEAD_LIMIT, Server
+from monitor.publish.server import CONNECTION_LIMIT, HEAD_LIMIT, PAGE_LIMIT, Server
 
 
 class Served:
@@ -122,6 +125,15 @@ def test_readyz_names_what_is_missing_until_nothing_is(served: Served) -> None:
     assert served.ask("/readyz")[:2] == (503, "no broker answers ?\n")
 
 
+def test_readyz_says_what_is_lost_and_stays_ready(served: Served) -> None:
+    served.showcase.beat(assigned=True, restored=True, caught_up_once=True)
+    served.showcase.show(Board(restored=True, not_fine=("all events of a are lost", "all events of b are lost")))
+    lost = "not fine: all events of a are lost\nnot fine: all events of b are lost\n"
+    assert served.ask("/readyz")[:2] == (200, f"ok\n{lost}")
+    served.showcase.beat(trouble="no broker answers")
+    assert served.ask("/readyz")[:2] == (503, f"no broker answers\n{lost}")
+
+
 def test_the_status_page_leads_to_the_others_and_escapes_what_it_shows(served: Served) -> None:
     served.showcase.beat(assigned=True, restored=True, caught_up_once=True, trouble="<script>")
     status, text, headers = served.ask("/")
@@ -191,10 +203,10 @@ def test_a_request_in_pieces_is_answered(served: Served) -> None:
         assert read_all(client).endswith(b"\r\n\r\nok\n")
 
 
-def test_fifty_clients_that_say_nothing_do_not_hold_the_others_up(served: Served) -> None:
+def test_many_clients_that_say_nothing_do_not_hold_the_others_up(served: Served) -> None:
     threads = threading.active_count()
     with contextlib.ExitStack() as stack:
-        silent = [stack.enter_context(served.connect()) for _ in range(50)]
+        silent = [stack.enter_context(served.connect()) for _ in range(2 * CONNECTION_LIMIT)]
         began = time.monotonic()
         for path in ("/metrics", "/livez", "/metrics"):
             assert served.ask(path)[0] == 200
@@ -226,6 +238,100 @@ def test_a_client_that_takes_no_answer_is_dropped_in_time(hasty: Served) -> None
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
         wait_for(lambda: bool(hasty.server._connections))
         wait_for(lambda: not hasty.server._connections)
+
+
+def large_board() -> Board:
+    """Some 10 MB of series: more than the sockets of both sides hold."""
+    names = (f"model-{number}" + "x" * 200 for number in range(15_000))
+    return Board(restored=True, incidents=tuple(IncidentView(ModelKey(name, "1")) for name in names))
+
+
+def ask_slowly(served: Served, stack: contextlib.ExitStack) -> socket.socket:
+    """A client that has begun to take `/metrics`, and takes no more for now."""
+    client = stack.enter_context(socket.socket())
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
+    client.settimeout(10)
+    client.connect(("127.0.0.1", served.server.port))
+    client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+    return client
+
+
+def is_whole(rest: bytes) -> bool:
+    return rest.endswith(b"\n") and rest.count(b"\ndriftd_incident_active{") == 2 * 15_000
+
+
+def test_a_new_connection_never_cuts_an_answer_short() -> None:
+    served = Served(timeout=30.0)
+    served.showcase.show(large_board())
+    with contextlib.ExitStack() as stack, contextlib.closing(served.server):
+        slow = [ask_slowly(served, stack) for _ in range(3)]
+        others = [stack.enter_context(served.connect()) for _ in range(2 * CONNECTION_LIMIT)]
+        assert served.ask("/livez")[0] == 200
+        assert is_closed(others[0]), "one that had asked for nothing made room"
+        for client in slow:
+            assert is_whole(read_all(client))
+
+
+def test_more_pages_than_may_be_taken_at_a_time_are_asked_to_come_again_and_probes_are_not() -> None:
+    served = Served(timeout=30.0)
+    served.showcase.show(large_board())
+    with contextlib.ExitStack() as stack, contextlib.closing(served.server):
+        slow = [ask_slowly(served, stack) for _ in range(PAGE_LIMIT)]
+        for path in ("/", "/metrics"):
+            status_code, _, headers = served.ask(path)
+            assert (status_code, headers["Retry-After"]) == (503, "1")
+        assert (served.ask("/livez")[0], served.ask("/readyz")[1].count("\n")) == (200, 3)
+        for client in slow:
+            client.close()
+        wait_for(lambda: served.ask("/metrics")[0] == 200)
+
+
+def test_a_slow_client_that_goes_on_taking_gets_the_whole_answer(hasty: Served) -> None:
+    hasty.showcase.show(large_board())
+    with contextlib.ExitStack() as stack:
+        client = ask_slowly(hasty, stack)
+        began, parts = time.monotonic(), []
+        while part := client.recv(200_000):
+            parts.append(part)
+            if time.monotonic() - began < 1.0:  # five times as long as one step may take
+                time.sleep(0.01)
+        assert time.monotonic() - began >= 1.0
+        assert is_whole(b"".join(parts))
+
+
+@pytest.mark.parametrize(("path", "module", "name"), [("/", status, "status_page"), ("/metrics", series, "render")])
+def test_a_moment_is_rendered_once_however_many_ask_for_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch, path: str, module: ModuleType, name: str
+) -> None:
+    rendered, real = [], getattr(module, name)
+
+    def counted(*given: object) -> object:
+        rendered.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(module, name, counted)
+    for expected in (1, 2):
+        served.showcase.show(Board(restored=True))
+        with ThreadPoolExecutor(8) as pool:
+            assert {answer[0] for answer in pool.map(lambda _: served.ask(path), range(40))} == {200}
+        served.showcase.beat()
+        assert served.ask(path)[0] == 200
+        assert len(rendered) == expected
+
+
+def test_the_page_follows_health_silence_and_the_clock_too(served: Served) -> None:
+    served.showcase.beat(assigned=True, restored=True, caught_up_once=True)
+    pages = [served.ask("/")[1]]
+    served.showcase.beat(trouble="no broker answers")
+    pages.append(served.ask("/")[1])
+    served.clock.advance(1.0)
+    pages.append(served.ask("/")[1])
+    served.clock.advance(61.0)
+    pages.append(served.ask("/")[1])
+    assert len(set(pages)) == 4
+    assert ["no broker answers" in page for page in pages] == [False, True, True, False]
+    assert "It stands still" in pages[-1]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

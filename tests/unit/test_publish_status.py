@@ -12,14 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.clock import FIRST_US, LAST_US, SECOND_US, ManualClock, parse_rfc3339
+from monitor.clock import ManualClock
 from monitor.events import ModelKey, Partition
 from monitor.findings import FindingKey
-from monitor.phrases import probability
 from monitor.publish.board import Board, ColumnView, Figures, FindingView, Health, IncidentView, Showcase
-from monitor.publish.drawing import HEIGHT, WIDTH, drawing
 from monitor.publish.status import status_page
-from monitor.publish.wording import ago, moment, number, share, span
+from monitor.publish.wording import ago, moment
 from tests.boards import HOSTILE, NOW_US, busy_board, column, model, wide_board
 
 WELL: Final = Health(0.0, assigned=True, restored=True, caught_up_once=True)
@@ -181,6 +179,32 @@ def test_a_monitor_that_watches_no_model_is_not_called_fine(references: bool, he
     assert "fine" not in words
 
 
+LOST: Final = "1,000 of the newest 1,000 events of <events> are lost: 3,000 events rejected (ts), newest events-0@2999"
+
+
+@pytest.mark.parametrize(
+    ("health", "silence", "state"),
+    [
+        (WELL, "", "▲ not fine It reads, and not all that comes can be judged:"),
+        (replace(WELL, caught_up_once=False), "", "▲ not fine It reads, and not all that comes can be judged:"),
+        (replace(WELL, trouble="no broker"), "", "▲ in trouble It cannot go on: no broker."),
+        (replace(WELL, restored=False), "", "? restoring It is starting"),
+        (WELL, "silent", "■ stuck It stands still: silent."),
+    ],
+)
+def test_a_monitor_that_loses_events_is_not_fine_and_says_which_and_why(
+    health: Health, silence: str, state: str
+) -> None:
+    page = read(Board(restored=True, references=True, not_fine=(LOST, "second")), health, silence)
+    assert state in page.words
+    assert ordered(page.words, [state, LOST, "second"]), "also beside something worse"
+    assert "✓" not in page.words
+
+
+def test_the_title_says_that_the_monitor_is_not_fine() -> None:
+    assert "monitor not fine, 1 page, 1 ticket - driftd" in read(replace(busy_board(), not_fine=(LOST,))).words
+
+
 def test_a_loop_that_stands_still_is_said_by_the_showcases_own_measure() -> None:
     clock = ManualClock()
     showcase = Showcase(clock)
@@ -338,59 +362,3 @@ def test_more_quiet_features_than_there_is_room_for_are_counted() -> None:
     page = read(Board(restored=True, models=(model("m", tuple(column(f"f{at}-", 0.01, at) for at in range(1_005))),)))
     assert "1,005 quiet features" in page.words
     assert "and 5 more, for which there is no room here" in page.words
-
-
-# the drawing
-
-
-heights = st.lists(st.integers(0, 10**12), max_size=200)
-
-
-@given(heights, heights)
-def test_a_drawing_has_one_path_for_each_series_with_counts_and_stays_in_its_frame(
-    reference: list[int], live: list[int]
-) -> None:
-    paths = re.findall(r' d="([^"]*)"', drawing(reference, live))
-    assert len(paths) == (sum(reference) > 0) + (sum(live) > 0)
-    for path in paths:
-        x, y, seen = 0, 0, []
-        for command, value in re.findall(r"([Mhv])(?:0 )?(-?\d+)", path.split("V")[0]):
-            x, y = (x + int(value), y) if command == "h" else (x, int(value) if command == "M" else y + int(value))
-            seen.append(y)
-        assert 0 < x <= WIDTH
-        assert 0 <= min(seen) <= max(seen) <= HEIGHT
-
-
-def test_a_drawing_is_to_scale_and_shows_what_is_small() -> None:
-    svg = drawing([50, 50], [100, 0])
-    assert f'd="M0 {HEIGHT // 2}h45h45V{HEIGHT}H0z"' in svg
-    assert f'd="M0 0h45v{HEIGHT}h45"' in svg
-    assert f'd="M0 0h45v{HEIGHT - 1}h45"' in drawing([], [10_000, 1])
-
-
-# numbers and times in words
-
-
-@given(st.integers(FIRST_US, LAST_US))
-def test_a_time_is_the_same_for_people_and_machines(us: int) -> None:
-    stamp = re.search(r'datetime="([^"]*)">(.*) UTC<', moment(us, seconds=True))
-    assert stamp is not None
-    assert parse_rfc3339(stamp[1]) == us - us % SECOND_US
-    assert stamp[2] == stamp[1][:10] + " " + stamp[1][11:19]
-
-
-@given(st.floats(0, 1))
-def test_a_share_is_nothing_or_all_only_when_it_is(value: float) -> None:
-    assert (share(value) == "0 %") == (value == 0)
-    assert (share(value) == "100 %") == (value == 1)
-
-
-def test_words_for_numbers() -> None:
-    assert [number(v) for v in (0.1234, 12.34, 31_900.4, 2e7, float("inf"), float("nan"))] == [
-        "0.123", "12.3", "31,900", "2e+07", "inf", "not known",
-    ]  # fmt: skip
-    assert [probability(p) for p in (0.0, 0.031, float("nan"))] == ["p < 1e-300", "p = 0.031", "p not known"]
-    assert [span(s * SECOND_US) for s in (0, 59, 60, 3_661, 90_061, 86_400)] == [
-        "0 s", "59 s", "1 min", "1 h 1 min", "1 d 1 h", "1 d",
-    ]  # fmt: skip
-    assert ago(NOW_US + 5 * SECOND_US, NOW_US) == "5 s ahead of this clock"

@@ -1,0 +1,59 @@
+"""How a log entry is written: as JSON for machines, or as a line for people at a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+#: writes an entry: `ts`, `level`, `logger`, `event`, then its fields; `exception` is a list of lines
+Write: TypeAlias = Callable[[Mapping[str, Any]], str]
+
+_RESET: Final = "\x1b[0m"
+_FAINT: Final = "\x1b[2m"
+_BOLD: Final = "\x1b[1m"
+_LEVELS: Final = {"debug": "\x1b[36m", "info": "\x1b[32m", "warning": "\x1b[33m"}
+_RED: Final = "\x1b[31m"
+_LEVEL_WIDTH: Final = 8
+_EVENT_WIDTH: Final = 20
+
+
+def json_line(entry: Mapping[str, Any]) -> str:
+    """One object in ASCII: newlines, escapes and half surrogate pairs are written out."""
+    return json.dumps(entry, allow_nan=False)
+
+
+def console_line(entry: Mapping[str, Any]) -> str:
+    """`10:04:30Z warning  turn_failed          why="no broker answers" retry_seconds=0.2`, a trace below it."""
+    return _console(entry, lambda text, _: text)
+
+
+def coloured_line(entry: Mapping[str, Any]) -> str:
+    """The same in colours."""
+    return _console(entry, lambda text, colour: f"{colour}{text}{_RESET}")
+
+
+def _console(entry: Mapping[str, Any], paint: Callable[[str, str], str]) -> str:
+    fields = dict(entry)
+    time, level = str(fields.pop("ts"))[11:19] + "Z", str(fields.pop("level"))
+    event, trace = _printable(str(fields.pop("event"))), fields.pop("exception", [])
+    fields.pop("logger")
+    words = [
+        paint(time, _FAINT),
+        paint(level.ljust(_LEVEL_WIDTH), _LEVELS.get(level, _RED)),
+        paint(event.ljust(_EVENT_WIDTH) if fields else event, _BOLD),
+        *(f"{paint(_printable(name), _FAINT)}={_value(value)}" for name, value in fields.items()),
+    ]
+    return "\n".join([" ".join(words), *(f"    {_printable(line)}" for line in trace)])
+
+
+def _value(value: object) -> str:
+    """A word as it is, everything else as JSON with the letters of all languages."""
+    if isinstance(value, str) and value and not set(value) & set(' "=\\') and value.isprintable():
+        return value
+    return _printable(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def _printable(text: str) -> str:
+    """Controls, marks that turn the direction of writing and what cannot be seen are written out, as in JSON."""
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)

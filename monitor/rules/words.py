@@ -1,0 +1,103 @@
+"""Sentences that Prometheus fills in when an alert fires: what moved, by how much, since when.
+
+A telephone shows the summary alone. Names come by a query at that moment, so that the alert's own labels, which say
+which alert it is, stay the same while findings come and go.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitor.stats.bins import FACTS
+
+#: names in a description; a page is read on a telephone
+NAMED: Final = 5
+#: a beginning that is longer ago is said with its day
+SAME_DAY_SECONDS: Final = 43_200
+
+#: causes whose effect is the share of events that moved
+_MOVED: Final = ("distribution", "score", "prediction")
+#: what is said of causes; another one is said by its name
+_HAPPENED: Final = {
+    '"outside"': "outside its range",
+    '"unseen"': "with never-seen values",
+    '"type"': "of the wrong type",
+    '"constant"': "stuck at one value",
+    " ".join(f'"{cause}"' for cause in _MOVED): "distribution changed",
+}
+
+
+def drift_summary(incident: str) -> str:
+    """`loans 1: amount outside its range in 100% since 15:17 UTC, and 1 more`."""
+    active = _active(incident)
+    effect = "max by (subject, cause, segment) (driftd_finding_effect_ratio{model=%[1]q,version=%[2]q})"
+    worst = _query(f"topk(1, {active} * on (subject, cause, segment) {effect} or {active} * 0)")
+    more = _query(f"count({active}) - 1 > 0")
+    return (
+        f"{{{{ $labels.model }}}} {{{{ $labels.version }}}}: "
+        f"{{{{ with {worst} }}}}{{{{ with first . }}}}{_finding()}{{{{ end }}}}"
+        f"{{{{ else }}}}differs from its reference{{{{ end }}}}"
+        f"{_since()}{{{{ with {more} }}}}, and {{{{ . | first | value }}}} more{{{{ end }}}}"
+    )
+
+
+def findings(incident: str) -> str:
+    """Columns and causes of the alert's model version."""
+    active = _active(incident)
+    named = f"{_query(f'topk({NAMED}, {active})')} | sortByLabel `subject`"
+    one = (
+        "{{ if $index }}, {{ end }}{{ .Labels.subject }} ({{ .Labels.cause }}"
+        "{{ with .Labels.segment }} in {{ . }}{{ end }})"
+    )
+    return (
+        f"{{{{ range $index, $finding := {named} }}}}{one}{{{{ else }}}}see driftd's page{{{{ end }}}}"
+        f"{{{{ with {_query(f'count({active}) > {NAMED}')} }}}} ({NAMED} of {{{{ . | first | value }}}}){{{{ end }}}}"
+    )
+
+
+def since_when() -> str:
+    """A sentence of its own, to the second."""
+    found = _query("max(driftd_incident_since_timestamp_seconds{model=%[1]q,version=%[2]q})")
+    return f"{{{{ with {found} }}}} Since {{{{ . | first | value | humanizeTimestamp }}}}, event time.{{{{ end }}}}"
+
+
+def _active(incident: str) -> str:
+    chosen = f'model=%[1]q,version=%[2]q,severity="{incident}"'
+    return f"max by (subject, cause, segment) (driftd_finding_active{{{chosen}}})"
+
+
+def _query(text: str) -> str:
+    """A query with the alert's model as `%[1]q` and its version as `%[2]q`."""
+    return f"query (printf `{text}` $labels.model $labels.version)"
+
+
+def _finding() -> str:
+    """Of a finding in `.Labels`: column, segment, what happened, in how many events."""
+    subject = "{{ if ne .Labels.subject $labels.model }}{{ .Labels.subject }}{{ else }}features{{ end }}"
+    segment = "{{ with .Labels.segment }} in {{ . }}{{ end }}"
+    cases = " else ".join(f"if eq .Labels.cause {causes} }}}}{words}{{{{" for causes, words in _HAPPENED.items())
+    return f"{subject}{segment} {{{{ {cases} else }}}}{{{{ .Labels.cause }}}}{{{{ end }}}}{_figure()}"
+
+
+def _figure() -> str:
+    """` in 12%`: the share of events in which a fact holds, or that moved."""
+    chosen = "model=%[1]q,version=%[2]q,subject=%[3]q,cause=%[4]q,segment=%[5]q"
+    values = "$labels.model $labels.version .Labels.subject .Labels.cause .Labels.segment"
+    fact = f'max(driftd_finding_value{{{chosen},cause=~"{"|".join(FACTS)}"}})'
+    moved = f'max(driftd_finding_effect_ratio{{{chosen},cause=~"{"|".join(_MOVED)}"}})'
+    found = f"query (printf `{fact} or {moved}` {values})"
+    return f"{{{{ with {found} }}}} in {{{{ . | first | value | humanizePercentage }}}}{{{{ end }}}}"
+
+
+def _since() -> str:
+    """` since 15:17 UTC`, with the day when it is longer ago."""
+    begun = "max(driftd_incident_since_timestamp_seconds{model=%[1]q,version=%[2]q})"
+    lately, before = _query(f"{begun} > {_now()}"), _query(f"{begun} <= {_now()}")
+    return "".join(
+        f'{{{{ with {found} }}}} since {{{{ (. | first | value | toTime).Format "{form}" }}}} UTC{{{{ end }}}}'
+        for found, form in ((lately, "15:04"), (before, "Jan 2 15:04"))
+    )
+
+
+def _now() -> str:
+    return f"time() - {SAME_DAY_SECONDS}"

@@ -1,0 +1,57 @@
+"""What `make venv` puts into .venv: what runs, and the command; `make dev` adds what tests and builds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SAYS_HOW_IT_RUNS = "import json, os, sys; print(json.dumps([os.getcwd(), *sys.argv[1:]]))"
+
+
+def make(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["make", f"PYTHON={sys.executable}", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The Makefile without libraries to get, and a command that says how it was called; its name has a space."""
+    folder = tmp_path / "a checkout"
+    (folder / "monitor").mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("requirements.txt", "requirements-dev.txt", "pyproject.toml"):
+        (folder / name).touch()
+    (folder / "monitor" / "__init__.py").touch()
+    (folder / "monitor" / "__main__.py").write_text(SAYS_HOW_IT_RUNS)
+    return folder
+
+
+def test_what_runs_is_installed_without_what_tests(checkout: Path) -> None:
+    assert "requirements-dev" not in make(checkout, "-n", "venv")
+    assert "requirements-dev" in make(checkout, "-n", "dev")
+    for target in ("lint", "unit", "real-parts", "bench", "lock"):
+        assert "requirements-dev" in make(checkout, "-n", target), target
+
+
+def test_the_command_runs_the_checkout_from_any_folder_and_through_a_link(checkout: Path, tmp_path: Path) -> None:
+    make(checkout, "venv")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "monitor").mkdir(parents=True)  # somebody's own folder of that name
+    (elsewhere / "monitor" / "__main__.py").write_text("print('the wrong one')")
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    (tmp_path / "driftd").symlink_to(checkout / ".venv" / "bin" / "driftd")
+    for command in (checkout / ".venv" / "bin" / "driftd", tmp_path / "driftd"):
+        done = subprocess.run(
+            [command, "run", "a b"], cwd=elsewhere, env=environ, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f'["{elsewhere}", "run", "a b"]\n'
+    assert make(checkout, "venv").strip() == "make: Nothing to be done for 'venv'."
