@@ -84,11 +84,14 @@ def bits(values: np.ndarray[Any, np.dtype[np.float64]]) -> object:
     return values.view(np.uint64).tolist()
 
 
-def assert_same(values: Sequence[bytes | None], times_ms: list[int] | None = None, **overrides: str) -> Events:
+def assert_same(
+    values: Sequence[bytes | None], times_ms: list[int] | None = None, zone: tzinfo | None = None, **overrides: str
+) -> Events:
     """Decode twice by one decoder (what it learned from the first time must change nothing) and by the definition."""
     batch = batch_of(values, times_ms)
-    expected = facts(ByDefinition(**overrides).decode(batch))
-    fast = NativeDecoder(SHAPES.get, LIMITS, SKEW_US, overrides.get("model"), overrides.get("version"))
+    model, version = overrides.get("model"), overrides.get("version")
+    expected = facts(ByDefinition(model, version, zone).decode(batch))
+    fast = NativeDecoder(SHAPES.get, LIMITS, SKEW_US, model, version, zone)
     for _ in range(3):
         events = fast.decode(batch)
         assert facts(events) == expected
@@ -237,7 +240,7 @@ def test_the_fast_path_agrees_with_the_definition(values: list[bytes | None], ti
     st.sampled_from([{"model": "credit"}, {"version": "1"}, {"model": "m", "version": "2"}]),
 )
 def test_the_settings_of_the_input_win_on_both_paths(values: list[bytes | None], overrides: dict[str, str]) -> None:
-    assert_same(values, [T0_MS] * len(values), **overrides)
+    assert_same(values, [T0_MS] * len(values), None, **overrides)
 
 
 NAMES = {"id", "model", "version", "feature", "tag"}
