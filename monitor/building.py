@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from monitor.clock import Clock
 from monitor.count.exchange import Pane
 from monitor.count.losses import Loss
-from monitor.decode.columns import Limits
-from monitor.decode.lenient import parse
-from monitor.decode.native import NativeDecoder
-from monitor.decode.values import NO_TIME, category_value, time_of
+from monitor.decode.columns import Limits, Rejected
+from monitor.decode.lenient import Reader, first_elements
+from monitor.decode.native import record_times
+from monitor.decode.rows import AnyRow, is_given
+from monitor.decode.values import category_value, time_of
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
@@ -42,7 +43,7 @@ from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Column, Reference
 from monitor.reference.survey import Survey
-from monitor.settings import Input, Settings
+from monitor.settings import Settings
 from monitor.sinks import ToNowhere
 from monitor.sources import TopicStretch
 from monitor.stats.bins import FACTS, width_of
@@ -64,6 +65,14 @@ class Stretch:
         return (self.start_us is None or ts >= self.start_us) and (self.end_us is None or ts < self.end_us)
 
 
+class _LastEvent(NamedTuple):
+    """The last event that becomes part of a reference; `element` is its position in the record's array."""
+
+    partition: Partition
+    offset: int
+    element: int
+
+
 @dataclass(slots=True)
 class _FirstPass:
     """What the survey found, and where each partition's part of the reference ends."""
@@ -74,6 +83,7 @@ class _FirstPass:
     others: Others = field(default_factory=Others)
     times: Times = field(default_factory=Times)
     ends: dict[Partition, int] = field(default_factory=dict)
+    last: _LastEvent | None = None
 
     @property
     def read(self) -> int:
@@ -131,9 +141,8 @@ def build_reference(
         raise UsageError(_no_columns(key, plan, found))
     source = open_source()
     try:
-        collector = _count(
-            settings, key, plan, UpTo(source, found.ends, {}), clock, stretch, canonical(model.positive), found.times
-        )
+        upto = _UpToElement(source, found.ends, found.last if stretch.rows is not None else None)
+        collector = _count(settings, key, plan, upto, clock, stretch, canonical(model.positive), found.times)
     finally:
         source.close()
     losses = _losses(found, collector, key, place, f"models[{at}]", accept_partial=accept_partial)
@@ -213,78 +222,108 @@ def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch)
     while not done:
         ended = source.ended()
         for batch in source.poll(()):
-            for index, event in reader.events(batch, found):
+            for place, element, ts, event, row in reader.events(batch, found):
                 if stretch.rows is not None and found.predictions >= stretch.rows:
                     done = True
                     break
-                ts = _time(event, batch, index)
-                found.times.add(ts, batch.partition, batch.offsets[index])
+                offset = batch.offsets[place]
+                found.times.add(ts, batch.partition, offset)
                 if stretch.holds(ts):
-                    found.ends[batch.partition] = batch.offsets[index] + 1
-                    found.survey.look(event, ts, batch.partition, batch.offsets[index])
-                    _add(found, event, positive)
+                    found.ends[batch.partition] = offset + 1
+                    found.last = _LastEvent(batch.partition, offset, element)
+                    found.survey.look(event, ts, batch.partition, offset)
+                    _add(found, row, positive)
         done = done or ended
     return found
 
 
+class _Event(NamedTuple):
+    """A prediction or features event: its record's position in the batch, its own in the record's array, its time."""
+
+    place: int
+    element: int
+    ts: int
+    event: Mapping[str, object]
+    row: AnyRow
+
+
+class _AllFeatures:
+    """Cells of every feature: in a survey none is wanted by name yet."""
+
+    def features(self, raw: dict[str, object]) -> dict[str, object]:
+        return {name: category_value(value) for name, value in raw.items()}
+
+
 class _Reader:
-    """Reads the events of one model version; keeps a topic's decoder, since a batch may be a single record."""
+    """Reads the events of one model version, by the same definition as the decoder that counts them afterwards."""
 
     def __init__(self, settings: Settings, key: ModelKey) -> None:
         self._settings = settings
         self._key = key
         self._limits = Limits(settings.limits.record_bytes, settings.limits.events_per_record, settings.limits.features)
-        self._decoders: dict[str, NativeDecoder] = {}
+        self._readers: dict[str, Reader] = {}
 
-    def events(self, batch: RecordBatch, found: _FirstPass) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(index in the batch, event) of every prediction or features event that is not rejected."""
-        entry = self._entry(batch.partition.topic)
-        decoded = self._decoder(batch.partition.topic, entry).decode(batch)
-        found.others.add(batch.partition, decoded)
-        rejected = {one.index: one.indices for one in decoded.rejected}
-        for index, value in enumerate(batch.values):
-            if value is None or rejected.get(index) == ():
+    def events(self, batch: RecordBatch, found: _FirstPass) -> Iterator[_Event]:
+        """Every prediction or features event that is not rejected."""
+        reader = self._reader(batch.partition.topic)
+        rejected: list[Rejected] = []
+        others: list[tuple[ModelKey, int]] = []
+        for index, (value, record_us) in enumerate(zip(batch.values, record_times(batch).tolist(), strict=True)):
+            if value is None:
                 continue
-            parsed = parse(value, self._limits)
-            for element, event in enumerate(parsed if isinstance(parsed, list) else [parsed]):
-                if element in rejected.get(index, ()) or not isinstance(event, dict) or event.get("type") == "label":
-                    continue
-                model = entry.model or event.get("model")
-                version = entry.version if entry.version is not None else event.get("version", "")
-                is_ours = (model, version) == self._key
-                if is_ours and ("prediction" in event or "score" in event or "features" in event):
-                    yield index, event
+            reading = reader.record(value, record_us, batch.now_us)
+            bad = reading.rejected(index, batch.offsets[index])
+            if bad is not None:
+                rejected.append(bad)
+            for element, event, row in zip(reading.elements(), reading.events, reading.rows, strict=False):
+                key = ModelKey(row.model, row.version)
+                others.append((key, batch.offsets[index]))
+                if key == self._key and row.type != "label" and isinstance(event, dict):
+                    ts = time_of(row.ts, reader.zone) if is_given(row.ts) else record_us
+                    yield _Event(index, element, ts, event, row)
+        found.others.add(batch.partition, rejected, others)
 
-    def _entry(self, topic: str) -> Input:
-        return next((one for one in self._settings.inputs if one.topic == topic), self._settings.inputs[0])
-
-    def _decoder(self, topic: str, entry: Input) -> NativeDecoder:
-        if topic not in self._decoders:
-            skew = self._settings.windows.max_skew
-            self._decoders[topic] = NativeDecoder(lambda _: None, self._limits, skew, entry.model, entry.version)
-        return self._decoders[topic]
-
-
-def _time(event: dict[str, Any], batch: RecordBatch, index: int) -> int:
-    if "ts" in event:
-        return time_of(event["ts"])
-    return batch.times_ms[index] * 1000 if batch.times_ms is not None else NO_TIME
+    def _reader(self, topic: str) -> Reader:
+        if topic not in self._readers:
+            entry = next((one for one in self._settings.inputs if one.topic == topic), self._settings.inputs[0])
+            skew, cells = self._settings.windows.max_skew, _AllFeatures()
+            self._readers[topic] = Reader(
+                self._limits, skew, lambda _key, _names: cells, entry.model, entry.version, entry.zone()
+            )
+        return self._readers[topic]
 
 
-def _add(found: _FirstPass, event: dict[str, Any], positive: str) -> None:
-    features = event.get("features")
-    score, scores = event.get("score"), event.get("scores")
-    if isinstance(scores, dict):
-        found.survey.score_classes = max(found.survey.score_classes, len(scores))
-        score = next((value for name, value in scores.items() if canonical(name) == positive), score)
-    prediction = event.get("prediction")
+def _add(found: _FirstPass, row: AnyRow, positive: str) -> None:
+    score = row.score
+    if isinstance(row.scores, dict):
+        found.survey.score_classes = max(found.survey.score_classes, len(row.scores))
+        score = score if is_given(score) else row.scores.get(positive)
     found.events += 1
-    found.predictions += event.get("type") == "prediction" or score is not None or prediction is not None
+    found.predictions += row.type == "prediction"
     found.survey.add(
-        {name: category_value(value) for name, value in features.items()} if isinstance(features, dict) else None,
-        float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None,
-        prediction if isinstance(prediction, (str, int, float, bool)) else None,
+        row.features if isinstance(row.features, dict) else None,
+        float(score) if isinstance(score, (int, float)) else None,
+        row.prediction if is_given(row.prediction) else None,  # type: ignore[arg-type]  # not UNSET
     )
+
+
+class _UpToElement(UpTo):
+    """Records below `ends`; of the very last one only the first elements of its array."""
+
+    def __init__(self, source: Source, ends: Mapping[Partition, int], last: _LastEvent | None) -> None:
+        super().__init__(source, ends, {})
+        self._last = last
+
+    def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
+        return [self._trimmed(batch) for batch in super().poll(paused)]
+
+    def _trimmed(self, batch: RecordBatch) -> RecordBatch:
+        last = self._last
+        if last is None or batch.partition != last.partition or batch.offsets[-1] != last.offset:
+            return batch
+        value = batch.values[-1]
+        trimmed = None if value is None else first_elements(value, last.element + 1)
+        return replace(batch, values=[*batch.values[:-1], trimmed])
 
 
 class _Collector:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from monitor.clock import DAY_US, HOUR_US, SECOND_US, rfc3339
-from monitor.count.losses import Loss, Losses, Place, lost_of
-from monitor.decode.columns import Events
+from monitor.count.losses import Loss, Losses, Place
 from monitor.duration import format_duration
 from monitor.events import DUPLICATE, LATE, REJECTED, ModelKey, Partition
 from monitor.phrases import many
@@ -50,16 +49,14 @@ class Others:
     counts: Counter[ModelKey] = field(default_factory=Counter)
     firsts: dict[ModelKey, Place] = field(default_factory=dict)
 
-    def add(self, partition: Partition, events: Events) -> None:
-        """Take a decoded batch."""
-        nothing = np.zeros(len(events), np.int64)
-        self.losses.add(partition, events, lost_of(events, [], nothing, nothing > 0))
-        codes, first, counts = np.unique(events.key, return_index=True, return_counts=True)
-        for code, at, count in zip(codes.tolist(), first.tolist(), counts.tolist(), strict=True):
-            key = events.keys[code]
+    def add(self, partition: Partition, rejected: Sequence[Rejected], others: Sequence[tuple[ModelKey, int]]) -> None:
+        """Take a batch: what was rejected of it, and the key and offset of all its other events."""
+        for lost in rejected_events(rejected):
+            self.losses.count(partition, lost)
+        for key, offset in others:
             if key in self.counts or len(self.counts) < MAX_OTHERS:
-                self.counts[key] += count
-                self.firsts.setdefault(key, Place(partition, int(events.offset[at])))
+                self.counts[key] += 1
+                self.firsts.setdefault(key, Place(partition, offset))
 
     @property
     def rejected(self) -> int:

@@ -160,7 +160,7 @@ class Losses:
             rejected.add_fine(len(events))
         self._add_models(events, lost)
         for one in lost:
-            self._count(partition, one)
+            self.count(partition, one)
 
     def _add_models(self, events: Events, lost: Sequence[Lost]) -> None:
         """Lost ones go behind the others of the batch: only whether all of a model's newest are lost is asked."""
@@ -179,7 +179,8 @@ class Losses:
             if gone[model]:
                 newest.add(np.ones(min(gone[model], NEWEST - 1 if fine else NEWEST), np.bool_))
 
-    def _count(self, partition: Partition, lost: Lost) -> None:
+    def count(self, partition: Partition, lost: Lost) -> None:
+        """Count lost events alone; what is looked back at stays as it is."""
         name = (partition.topic, lost.outcome, lost.reason, lost.key)
         if name not in self._losses and len(self._losses) >= MAX_LOSSES:
             name = (partition.topic, lost.outcome, lost.reason, None)
@@ -234,7 +235,7 @@ def lost_of(events: Events, refused: Sequence[Refused], late: NDArray[np.int64],
     `refused` are the rows that were not admitted, by outcome; `late` is (n,) microseconds that an event lies behind
     the clock where it is late, else 0; `duplicate` (n,).
     """
-    lost = _rejected(events.rejected)
+    lost = rejected_events(events.rejected)
     for one in refused:
         if one.outcome == UNKNOWN_MODEL or (one.outcome, one.reason) == (IGNORED, "version"):
             lost.append(Lost(one.outcome, one.reason, one.key, events.offset[one.rows]))
@@ -247,7 +248,8 @@ def lost_of(events: Events, refused: Sequence[Refused], late: NDArray[np.int64],
     return lost
 
 
-def _rejected(several: Sequence[Rejected]) -> list[Lost]:
+def rejected_events(several: Sequence[Rejected]) -> list[Lost]:
+    """The rejected events of a batch, by reason."""
     by_reason: dict[str, list[Rejected]] = {}
     for one in several:
         by_reason.setdefault(one.reason, []).append(one)
@@ -258,6 +260,7 @@ def _rejected(several: Sequence[Rejected]) -> list[Lost]:
             None,
             np.repeat([one.offset for one in of_it], [one.count for one in of_it]),
             of_it[0].message,
+            of_it[0].shown,
         )
         for reason, of_it in by_reason.items()
     ]

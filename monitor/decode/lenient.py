@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Final, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from monitor.clock import HOUR_US
-from monitor.decode.columns import Limits
+from monitor.decode.columns import Limits, Rejected
 from monitor.decode.rows import AnyRow, FeatureCells, Row
 from monitor.decode.values import (
     NAME_LENGTH,
@@ -78,6 +78,18 @@ class Reading:
     bad: int = 0
     fault: Fault | None = None
     indices: tuple[int, ...] = ()
+    #: the events that the rows were made of, as they came
+    events: list[object] = field(default_factory=list)
+
+    def rejected(self, index: int, offset: int) -> Rejected | None:
+        """What is wrong with the record, which is the batch's `index`-th; None where every event is good."""
+        if self.fault is None:
+            return None
+        return Rejected(index, offset, self.fault.reason, self.fault.message, self.indices, self.bad, self.fault.shown)
+
+    def elements(self) -> Iterable[int]:
+        """The position of each row in the record's array; 0 of a record that is no array."""
+        return (i for i in range(len(self.rows) + self.bad) if i not in self.indices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +118,7 @@ class Reader:
         if type(content) is list and content:
             return self._array(content, record_us, now_us)
         row = self._row_or_fault(content, record_us, now_us)
-        return Reading([], 1, row) if isinstance(row, Fault) else Reading([row])
+        return Reading([], 1, row) if isinstance(row, Fault) else Reading([row], events=[content])
 
     def _array(self, events: list[object], record_us: int, now_us: int) -> Reading:
         if len(events) > self.limits.events_per_record:
@@ -120,7 +132,8 @@ class Reader:
                 faults[index] = row
             else:
                 rows.append(row)
-        return Reading(rows, len(faults), next(iter(faults.values()), None), tuple(faults))
+        good = [event for index, event in enumerate(events) if index not in faults] if faults else events
+        return Reading(rows, len(faults), next(iter(faults.values()), None), tuple(faults), good)
 
     def _row_or_fault(self, event: object, record_us: int, now_us: int) -> AnyRow | Fault:
         try:
@@ -222,6 +235,26 @@ def parse_quickly(value: bytes, limits: Limits) -> object:
         if any(mark in value for mark in _ONLY_PYTHON_READS):
             return parse(value, limits)
         raise not_json(value) from None
+
+
+def first_elements(value: bytes, count: int) -> bytes:
+    """Of a record that holds an array, the first `count` elements of it; any other as it is. It was read before."""
+    text = value.decode().removeprefix("\ufeff")
+    if text.lstrip()[:1] != "[":
+        return value
+    decoder = json.JSONDecoder(parse_int=_integer)
+    at = text.index("[")
+    for _ in range(count):
+        at = _past_space(text, at + 1)  # behind the bracket or comma
+        _, at = decoder.raw_decode(text, at)
+        at = _past_space(text, at)
+    return text[:at].encode() + b"]"
+
+
+def _past_space(text: str, at: int) -> int:
+    while text[at : at + 1].isspace():
+        at += 1
+    return at
 
 
 def _text(value: bytes, limits: Limits) -> str:

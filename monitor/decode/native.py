@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import LAST_US
-from monitor.decode.columns import Events, Limits, Rejected, Shape
+from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.gather import CHUNK, Gathering
 from monitor.decode.lenient import Reader
 from monitor.decode.rows import AnyRow, Columns
@@ -59,7 +59,7 @@ class NativeDecoder:
         return gathering.finish()
 
     def _decode_chunk(self, batch: RecordBatch, first: int, gathering: Gathering) -> None:
-        record_us = _record_times(batch, first)
+        record_us = record_times(batch, first, CHUNK)
         offsets = np.array(batch.offsets[first : first + CHUNK], np.int64)
         decoded, columns = self._strict(batch.values[first : first + CHUNK])
         rows, where = _made(decoded)
@@ -106,12 +106,9 @@ class NativeDecoder:
             where += [i] * len(reading.rows)
             if len(reading.rows) == 1:
                 self._versions.learn(value, reading.rows[0])
-            if reading.fault is not None:
-                reason, message, shown = reading.fault
-                offset = batch.offsets[first + i]
-                gathering.rejected.append(
-                    Rejected(first + i, offset, reason, message, reading.indices, reading.bad, shown)
-                )
+            bad = reading.rejected(first + i, batch.offsets[first + i])
+            if bad is not None:
+                gathering.rejected.append(bad)
         return rows, where
 
 
@@ -123,11 +120,11 @@ def _made(decoded: list[AnyRow | None]) -> tuple[Sequence[AnyRow], slice | list[
     return [row for row in decoded if row is not None], places
 
 
-def _record_times(batch: RecordBatch, first: int) -> NDArray[np.int64]:
-    """The times of a chunk's records in microseconds, NO_TIME where there is none that can be written as a date."""
-    count = len(batch.values[first : first + CHUNK])
+def record_times(batch: RecordBatch, first: int = 0, most: int | None = None) -> NDArray[np.int64]:
+    """The times of records in microseconds, NO_TIME where there is none that can be written as a date."""
+    past = len(batch) if most is None else min(first + most, len(batch))
     if batch.times_ms is None:
-        return np.full(count, NO_TIME, np.int64)
-    times_ms = np.array(batch.times_ms[first : first + CHUNK])
+        return np.full(past - first, NO_TIME, np.int64)
+    times_ms = np.array(batch.times_ms[first:past])
     usable = (times_ms >= 0) & (times_ms <= LAST_US // _US_PER_MS)
     return np.where(usable, np.where(usable, times_ms, 0).astype(np.int64) * _US_PER_MS, NO_TIME)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 from typing import Final, NamedTuple, cast
 
@@ -24,12 +24,13 @@ _SHALLOW_BYTES: Final = 2 * MAX_DEPTH
 #: a feature has at least five bytes: "":0,
 _FEATURE_BYTES: Final = 5
 
-#: a control character as it may stand in a string; halves of surrogate pairs the compiled decoder refuses by itself
-_CONTROL: Final = rb"(?:\\(?:[bfnrt]|u00(?:[0189]|7[fF]))|\x7f|\xc2[\x80-\x9f])"
-_CONTROL_ESCAPE: Final = re.compile(rb"\\(?:[bfnrt]|u00(?:[0189]|7[fF]))")
+#: escapes of control characters; halves of surrogate pairs the compiled decoder refuses by itself
+_ESCAPE: Final = rb"\\(?:[bfnrt]|u00(?:[0189]|7[fF]))"
+_CONTROL_ESCAPE: Final = re.compile(_ESCAPE)
 _CONTROL_BYTES: Final = re.compile(rb"\xc2[\x80-\x9f]")
-#: the rest of a string from a control character on; the group is there where the string is a key
-_REST_OF_STRING: Final = re.compile(_CONTROL + rb'(?:[^"\\]++|\\.)*+"?+[ \t\r\n]*+(:)?', re.DOTALL)
+#: the rest of a string from such an escape on, at most to the end of its line, which no string of JSON passes; the
+#: group is there where the string is a key
+_REST_OF_STRING: Final = re.compile(_ESCAPE + rb'(?:[^"\\\n]++|\\[^\n])*+"?+[ \t\r\n]*+(:)?')
 #: what Python's writer makes of infinities, and what stands in for them: a value of the wrong type everywhere, and no
 #: JSON within a string or as a key
 _INFINITE: Final = (b"-Infinity", b"Infinity")
@@ -48,8 +49,8 @@ Decode = Callable[[bytes], AnyRow]
 class Doubt(NamedTuple):
     """On which values of a chunk the compiled decoders might not agree with the definition.
 
-    `places` are values to be read by the definition. Of the others some may hold control characters in a name where
-    `names` is true; their keys were looked at, so these names are values: see `badly_named`.
+    `places` are values to be read by the definition. Of the others some may hold a control character in a model,
+    version or id where `names` is true: see `badly_named`.
     """
 
     places: list[int]
@@ -58,14 +59,15 @@ class Doubt(NamedTuple):
 
 def doubtful(values: Sequence[bytes | None], limits: Limits) -> Doubt:
     """What to look at again of a chunk."""
-    controls = True
+    escapes = True
     if all(values):
         joined = b"\n".join(values)  # type: ignore[arg-type]  # there is no None among them
         longest = max(map(len, values))  # type: ignore[arg-type]  # as above
-        controls = _holds_controls(joined)
-        if not controls and longest <= _harmless_bytes(limits) and _is_utf8(joined):
-            return Doubt([], names=False)
-    return Doubt([i for i, value in enumerate(values) if not value or _is_doubtful(value, limits)], controls)
+        escapes = _holds_escapes(joined)
+        clear = longest <= _harmless_bytes(limits) and _is_utf8(joined) and not _holds_controls(joined)
+        if clear and not (escapes and _in_a_key(joined)):
+            return Doubt([], escapes)
+    return Doubt([i for i, value in enumerate(values) if not value or _is_doubtful(value, limits)], escapes)
 
 
 def _harmless_bytes(limits: Limits) -> int:
@@ -79,16 +81,24 @@ def _is_doubtful(value: bytes, limits: Limits) -> bool:
         or value.count(b":") > limits.features
     ):
         return True
-    if not _is_utf8(value):
+    if not _is_utf8(value) or _holds_controls(value):
         return True
-    return _holds_controls(value) and any(rest[1] is not None for rest in _REST_OF_STRING.finditer(value))
+    return _holds_escapes(value) and _in_a_key(value)
+
+
+def _holds_escapes(text: bytes) -> bool:
+    """True where a control character may stand in a string as an escape."""
+    return b"\\" in text and _CONTROL_ESCAPE.search(text) is not None
 
 
 def _holds_controls(text: bytes) -> bool:
-    """True where a control character may stand in a string."""
-    if b"\x7f" in text or (b"\\" in text and _CONTROL_ESCAPE.search(text)):
-        return True
-    return not text.isascii() and _CONTROL_BYTES.search(text) is not None
+    """True where a control character stands in the text by itself."""
+    return b"\x7f" in text or (not text.isascii() and _CONTROL_BYTES.search(text) is not None)
+
+
+def _in_a_key(text: bytes) -> bool:
+    """True where one of the escapes stands in a key of an object, which may be a name."""
+    return any(rest[1] is not None for rest in _REST_OF_STRING.finditer(text))
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -103,11 +113,14 @@ def _is_utf8(text: bytes) -> bool:
 
 def badly_named(columns: Columns) -> list[int]:
     """Positions of rows whose model, version or id holds a control character."""
-    return [
-        i
-        for i, names in enumerate(zip(columns.model, columns.version, columns.id, strict=True))
-        if any(type(name) is str and bad_name(name) for name in names)
-    ]
+    named = (columns.model, columns.version, columns.id)
+    if not any(_holds_bad(column) for column in named):
+        return []
+    return [i for i, names in enumerate(zip(*named, strict=True)) if _holds_bad(names)]
+
+
+def _holds_bad(names: Iterable[object]) -> bool:
+    return bad_name("".join([name for name in names if type(name) is str]))
 
 
 def decode_all(decode: Decode, values: Sequence[bytes]) -> list[AnyRow | None]:

@@ -48,6 +48,7 @@ def not_utf8(value: bytes) -> RejectedRecord:
 
 def not_json(value: bytes) -> RejectedRecord:
     """Why UTF-8 text is no JSON."""
+    value = value.removeprefix(UTF8_MARK)
     found = _prefixed(value) or _other_bytes(value)
     if found is not None:
         return found

@@ -34,7 +34,7 @@ RANGE_MARGIN: Final = 0.1
 SAME_NUMBER: Final = 1e-9
 #: the largest finite number, which streams hold as a mark for "unknown"
 LARGEST: Final = float(np.finfo(np.float64).max)
-#: an integer as it is written canonically; beyond 309 digits it is no number of an event
+#: the canonical text of an integer that is finite as a float; other digits than these are text as any other
 _LONG_INTEGER: Final = re.compile(r"-?[1-9][0-9]{0,308}")
 #: rare categories remembered by name; a rarer one counts as unseen
 MAX_RARE: Final = 1_000
