@@ -24,7 +24,7 @@ LABELS: Final = {series.name: set(series.labels) for series in REGISTER}
 OTHER_LABELS: Final = {"job", "instance", "order"}
 #: series that no panel shows, and why
 NOT_SHOWN: Final = {
-    "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for when a producer's clock is doubted",
+    "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for where a clock is doubted",
     "driftd_checkpoint_size_bytes": "of use to whoever plans a disk, not to whoever is on call",
 }
 
