@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from monitor.clock import DAY_US, HOUR_US, SECOND_US, rfc3339
-from monitor.count.losses import Loss, Losses, Place
+from monitor.count.losses import Loss, Losses, Place, rejected_events
+from monitor.decode.columns import Rejected
 from monitor.duration import format_duration
 from monitor.events import DUPLICATE, LATE, REJECTED, ModelKey, Partition
 from monitor.phrases import many

@@ -1,96 +1,133 @@
-"""The memory of event ids of one topic-partition: which of the last `capacity` asked ones were the same."""
+"""The memory of event ids of one topic-partition: which of the last `capacity` asked ones were the same.
+
+The last few hundred keys lie in the order in which they came. Before them are two rows of sorted keys, with the number
+of asking beside every key: a short one, and a long one that takes the short one in when that is long enough. So an id
+costs 12 bytes (14.5 at the most, with what is about to be forgotten), memory grows with the ids that came, and nothing
+is done for a single id.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-_NONE: Final = np.zeros(0, np.uint64)
+#: keys that came last, before they are sorted in
+MOST_LAST: Final = 512
+#: the short row is merged into the long one when it is this part of the capacity
+SHORT_PART: Final = 12
+#: forgetting takes a pass over all: it waits until it frees this part of the capacity
+FORGOTTEN_PART: Final = 8
+
+Keys = NDArray[np.uint64]
+Mask = NDArray[np.bool_]
+
+
+class _Row(NamedTuple):
+    """Keys rising, and of equal keys the later asked behind; `numbers` of asking, counted from `IdMemory._base`."""
+
+    keys: Keys
+    numbers: NDArray[np.uint32]
+
+    def last_asked(self, keys: Keys) -> NDArray[np.int64]:
+        """The number under which each of `keys` was asked last; -1 for one that is not here."""
+        if not len(self.keys):
+            return np.full(len(keys), -1, np.int64)
+        at = self.keys.searchsorted(keys, "right") - 1
+        found = self.keys[at] == keys  # before the first one it is the last one, which is larger
+        return np.where(found, self.numbers[at].astype(np.int64), -1)
+
+    def merged(self, later: _Row) -> _Row:
+        """With keys that were all asked later than these."""
+        if not len(self.keys):
+            return later
+        places = self.keys.searchsorted(later.keys, "right") + np.arange(len(later.keys))
+        own = np.ones(len(self.keys) + len(later.keys), np.bool_)
+        own[places] = False
+        keys, numbers = np.empty(len(own), np.uint64), np.empty(len(own), np.uint32)
+        keys[places], numbers[places] = later
+        keys[own], numbers[own] = self
+        return _Row(keys, numbers)
+
+    def since(self, number: int, base: int) -> _Row:
+        """Those asked under `number` or later, counted from `base` on."""
+        kept = self.numbers >= number
+        return _Row(self.keys[kept], self.numbers[kept] - np.uint32(base))
+
+
+_EMPTY: Final = _Row(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
 
 
 class IdMemory:
-    """A ring of the last `capacity` 64-bit id keys that were asked for, duplicates among them included.
+    """The last `capacity` 64-bit id keys that were asked for, duplicates among them included.
 
-    About 80 bytes an id. Two different ids share a key with probability n / 2^64: one in 10^14 at the default size.
+    Two different ids share a key with probability n / 2^64: one in 10^14 at the default size.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._ring = np.zeros(capacity, np.uint64)
+        self._most_short = max(MOST_LAST, capacity // SHORT_PART)
+        self._long = self._short = _EMPTY
+        self._last = _EMPTY.keys
+        #: keys that were asked since the oldest one held
         self._asked = 0
-        self._known: set[int] = set()
-        self._repeats: dict[int, int] = {}
 
     def __len__(self) -> int:
         return min(self._asked, self.capacity)
 
-    def ask(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    def ask(self, keys: Keys) -> Mask:
         """Remember `keys` (n,) in order; True where the same key is among the `capacity` asked just before it."""
         if self.capacity == 0 or len(keys) == 0:
             return np.zeros(len(keys), np.bool_)
-        if len(keys) <= self.capacity:
-            new = keys.tolist()
-            before = len(self._known)
-            self._known.update(new)
-            if len(self._known) == before + len(new):
-                self._evict(self._write(keys))
-                return np.zeros(len(keys), np.bool_)
-            self._known.difference_update(new)
-            self._known.update(self._ring_keys(new))
-        return np.array([self._ask_one(int(key)) for key in keys], np.bool_)
+        parts = [keys[at : at + self._most_short] for at in range(0, len(keys), self._most_short)]
+        return np.concatenate([self._ask_some(part) for part in parts])
 
-    def _ring_keys(self, wanted: list[int]) -> set[int]:
-        """Those of the wanted keys that the ring holds now."""
-        held = self._ring[: len(self)]
-        return set(held[np.isin(held, np.array(wanted, np.uint64))].tolist())
-
-    def _ask_one(self, key: int) -> bool:
-        known = key in self._known
-        if known:
-            self._repeats[key] = self._repeats.get(key, 1) + 1
-        else:
-            self._known.add(key)
-        self._evict(self._write(np.array([key], np.uint64)))
+    def _ask_some(self, keys: Keys) -> Mask:
+        came_before = len(self._last)
+        self._last = np.concatenate((self._last, keys))
+        order = np.argsort(self._last, kind="stable")
+        row = _Row(self._last[order], (self._asked - came_before + order).astype(np.uint32))
+        previous = np.full(len(order), -1)
+        again = np.flatnonzero(row.keys[1:] == row.keys[:-1])
+        previous[again + 1] = row.numbers[again]
+        new = order >= came_before
+        asked = row.keys[new]
+        previous = np.maximum(previous[new], np.maximum(self._short.last_asked(asked), self._long.last_asked(asked)))
+        known = np.empty(len(keys), np.bool_)
+        known[order[new] - came_before] = (previous >= 0) & (
+            previous >= row.numbers[new].astype(np.int64) - self.capacity
+        )
+        self._asked += len(keys)
+        if len(order) >= MOST_LAST:
+            self._short, self._last = self._short.merged(row), _EMPTY.keys
+            if len(self._short.keys) >= self._most_short:
+                self._lengthen()
         return known
 
-    def _write(self, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """Put keys into the ring; gives the ones that fell out."""
-        places = (self._asked + np.arange(len(keys))) % self.capacity
-        full = self._asked + np.arange(len(keys)) >= self.capacity
-        out = self._ring[places[full]].copy() if full.any() else _NONE
-        self._ring[places] = keys
-        self._asked += len(keys)
-        return out
-
-    def _evict(self, fallen: NDArray[np.uint64]) -> None:
-        if len(fallen) == 0:
-            return
-        if not self._repeats:
-            self._known.difference_update(fallen.tolist())
-            return
-        for key in fallen.tolist():
-            left = self._repeats.get(key, 1) - 1
-            if left > 1:
-                self._repeats[key] = left
-            elif left == 1:
-                del self._repeats[key]
-            else:
-                self._known.discard(key)
+    def _lengthen(self) -> None:
+        """Merge the short row into the long one; forget what is beyond the capacity once it is an eighth of it."""
+        first = max(0, self._asked - self.capacity)
+        if first >= self.capacity // FORGOTTEN_PART:
+            self._long, self._short = self._long.since(first, first), self._short.since(first, first)
+            self._asked -= first
+        self._long, self._short = self._long.merged(self._short), _EMPTY
 
     def to_state(self) -> dict[str, Any]:
         """Oldest first."""
-        held = len(self)
-        start = self._asked % self.capacity if held == self.capacity and held else 0
-        return {"keys": np.roll(self._ring[:held], -start)}
+        keys, first = np.empty(len(self), np.uint64), self._asked - len(self)
+        for row in (self._long, self._short):
+            held = row.since(first, first)
+            keys[held.numbers] = held.keys
+        came_last = self._last[max(0, len(self._last) - len(keys)) :]
+        keys[len(keys) - len(came_last) :] = came_last
+        return {"keys": keys}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take the ids of a state; the newest `capacity` of them where it holds more."""
-        keys = np.array(state["keys"], np.uint64)[-self.capacity :] if self.capacity else _NONE
-        self._ring[: len(keys)] = keys
+        keys = np.array(state["keys"], np.uint64)
+        keys = keys[max(0, len(keys) - self.capacity) :]
+        order = np.argsort(keys, kind="stable")
+        self._long, self._short, self._last = _Row(keys[order], order.astype(np.uint32)), _EMPTY, _EMPTY.keys
         self._asked = len(keys)
-        known, times = np.unique(keys, return_counts=True)
-        self._known = set(known.tolist())
-        repeated = times > 1
-        self._repeats = dict(zip(known[repeated].tolist(), times[repeated].tolist(), strict=True))

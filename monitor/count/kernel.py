@@ -46,6 +46,7 @@ from monitor.stats.tally import (
 OTHER_CLASS = "(other)"
 #: a label of no known class beside a prediction of no known class may still be wrong
 ANOTHER_CLASS = "(another)"
+_ABSENT = np.array(ABSENT_BITS, np.uint64).view(np.float64)
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ class Kernel:
             block.categories(at, categories, _picked(raw, rows.picked), rows, with_features)
         if self._score is not None:
             score = group.score[rows.picked][None]
-            absent_score = np.where(np.isnan(score), np.array(ABSENT_BITS, np.uint64).view(np.float64), score)
+            absent_score = np.where(np.isnan(score), _ABSENT, score)
             block.numeric(np.array([self._score[0]]), self._score_arrays, absent_score, rows, rows.is_prediction)
         if self._prediction is not None:
             self._count_prediction(block, group, rows)
@@ -114,21 +115,28 @@ class Kernel:
         at, column = self._prediction or (0, self.columns[0])
         values = _picked(group.prediction, rows.picked)
         if column.bins.kind != NUMERIC:
-            wanted: list[object] = [ABSENT_VALUE if value is None else value for value in values]
-            block.categories(at, self._prediction_categories, wanted, rows, rows.is_prediction)
+            if values.count(None):
+                values = [ABSENT_VALUE if value is None else value for value in values]
+            block.categories(at, self._prediction_categories, values, rows, rows.is_prediction)
             return
-        numbers = np.array([_number_bits(value) for value in values], np.uint64).view(np.float64)
-        block.numeric(np.array([at]), self._prediction_arrays, numbers[None], rows, rows.is_prediction)
+        block.numeric(np.array([at]), self._prediction_arrays, _numbers(values)[None], rows, rows.is_prediction)
 
     def _count_labels(self, tallies: list[Tally], group: Group, rows: Rows) -> None:
-        for row, slot in zip(rows.picked.tolist(), rows.slots.tolist(), strict=True):
-            label, prediction = group.label[row], group.prediction[row]
+        labels = _picked(group.label, rows.picked)
+        if not self._classifies:
+            labelled = np.fromiter((label is not None for label in labels), np.bool_, len(labels))
+            for tally, count in zip(tallies, np.bincount(rows.slots[labelled], minlength=len(tallies)), strict=True):
+                tally.labels += int(count)
+            return
+        # classes are few: all that is done for each row is counting
+        combined = Counter(zip(rows.slots.tolist(), labels, _picked(group.prediction, rows.picked), strict=True))
+        for (slot, label, prediction), count in combined.items():
             if label is None:
                 continue
-            if prediction is None or not self._classifies:
-                tallies[slot].labels += 1
+            if prediction is None:
+                tallies[slot].labels += count
             else:
-                tallies[slot].pairs[self._pair(label, prediction)] += 1
+                tallies[slot].pairs[self._pair(label, prediction)] += count
 
     def _pair(self, label: object, prediction: object) -> tuple[str, str]:
         """Two classes by name, unknown ones under one word, so that the pairs kept are few; wrong stays wrong."""
@@ -171,6 +179,14 @@ def _is_all(picked: NDArray[np.int64], rows: int) -> bool:
 
 def _picked(values: list[object], picked: NDArray[np.int64]) -> list[object]:
     return values if _is_all(picked, len(values)) else [values[i] for i in picked.tolist()]
+
+
+def _numbers(values: list[object]) -> Floats:
+    """Predicted numbers as cells; text and booleans are of the wrong type."""
+    if set(map(type, values)) <= {float, int, type(None)}:
+        numbers = np.array(values, np.float64)  # None becomes NaN
+        return np.where(np.isnan(numbers), _ABSENT, numbers)
+    return np.array([_number_bits(value) for value in values], np.uint64).view(np.float64)
 
 
 def _number_bits(value: object) -> int:

@@ -85,17 +85,68 @@ class BaseWindow:
 
 
 class RecentPanes:
-    """The newest panes that hold `RECENT_EVENTS` together."""
+    """The newest panes that hold `RECENT_EVENTS` together, and their running sums: a pane costs what it adds."""
 
     def __init__(self) -> None:
         self.panes: deque[Block] = deque()
+        self._events = 0
+        #: rows of the extremes of each pane, in the order of `panes`; unused rows hold nothing
+        self._rows: deque[int] = deque()
+        self._free: list[int] = []
 
     def add(self, pane: Pane) -> Windows | None:
-        self.panes.append(Block(pane.start_us, pane.end_us, pane.tally))
-        events = sum(block.tally.events for block in self.panes)
-        while events - self.panes[0].tally.events >= RECENT_EVENTS:
-            events -= self.panes.popleft().tally.events
-        return window_of(0, tuple(self.panes)) if events >= RECENT_EVENTS else None
+        """The window of these panes, once they hold enough."""
+        self.push(Block(pane.start_us, pane.end_us, pane.tally))
+        while self._events - self.panes[0].tally.events >= RECENT_EVENTS:
+            self._pop()
+        return self._window() if self._events >= RECENT_EVENTS else None
+
+    def push(self, block: Block) -> None:
+        """Take the next pane in."""
+        tally = block.tally
+        if not self.panes:
+            self._begin(tally)
+        self.panes.append(block)
+        self._events += tally.events
+        self._counts += tally.counts
+        self._sums += tally.sums
+        if not self._free:
+            self._grow()
+        row = self._free.pop()
+        self._rows.append(row)
+        self._lows[row], self._highs[row] = tally.lows, tally.highs
+
+    def _begin(self, first: Tally) -> None:
+        self._counts, self._sums = np.zeros_like(first.counts), np.zeros_like(first.sums)
+        self._lows, self._highs = np.empty((0, len(first.lows))), np.empty((0, len(first.lows)))
+        self._free = []
+
+    def _grow(self) -> None:
+        rows, columns = self._lows.shape
+        more = max(8, rows)
+        self._lows = np.concatenate((self._lows, np.full((more, columns), np.inf)))
+        self._highs = np.concatenate((self._highs, np.full((more, columns), -np.inf)))
+        self._free = list(range(rows, rows + more))
+
+    def _pop(self) -> None:
+        gone, row = self.panes.popleft().tally, self._rows.popleft()
+        self._events -= gone.events
+        self._counts -= gone.counts
+        self._sums -= gone.sums
+        self._lows[row], self._highs[row] = np.inf, -np.inf
+        self._free.append(row)
+
+    def _window(self) -> Windows:
+        panes = tuple(self.panes)
+        return Windows(
+            (0,),
+            (Span(panes[0].start_us, panes[-1].end_us, self._events),),
+            self._counts.copy()[None],
+            self._sums.copy()[None],
+            self._lows.min(0)[None],
+            self._highs.max(0)[None],
+            (panes,),
+        )
 
 
 class Level:

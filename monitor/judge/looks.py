@@ -79,8 +79,9 @@ class Judge:
 
     def recent_findings(self, recent: Windows, alpha: float) -> Iterator[Finding]:
         """Quality facts that are over in the newest panes, and columns that are constant in a run of them."""
-        for over in self._facts(self.look(recent, alpha), None):
-            yield over.tell()
+        if recent.counts[0, :, self._baseline.width :].any():  # most panes are well
+            for over in self._facts(self.look(recent, alpha), None):
+                yield over.tell()
         for column, run in constant.runs(self._baseline, recent):
             look = self.look(run, alpha)
             if look.constant.over[0, column] > 1:

@@ -147,7 +147,8 @@ class ModelJudge:
 
     def restore(self, state: dict[str, Any]) -> None:
         self.predictions, self.labels, self.at_us = state["predictions"], state["labels"], state["at"]
-        self._recent.panes.extend(unpack_blocks(state["recent"]))
+        for pane in unpack_blocks(state["recent"]):
+            self._recent.push(pane)
         base = unpack_blocks(state["base"])
         self._base.open = base[0] if base else None
         self.ladder.restore(state["ladder"])

@@ -13,7 +13,16 @@ from types import ModuleType
 
 from tests.benchmarks.material import MissingError, say
 
-ALL = ("acceptance", "false-pages", "decode-count", "cpu-vs-poll", "backlog-memory", "exactly-once", "freshness")
+ALL = (
+    "acceptance",
+    "false-pages",
+    "decode-count",
+    "off-path",
+    "cpu-vs-poll",
+    "backlog-memory",
+    "exactly-once",
+    "freshness",
+)
 #: events per second and memory; the others tell how well it judges, and take longer
 USUAL = ("decode-count", "cpu-vs-poll", "backlog-memory")
 

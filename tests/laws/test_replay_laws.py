@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,18 @@ import numpy as np
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.events import Partition
+from monitor.events import ModelKey, Partition
 from monitor.files.source import open_source
 from monitor.pipeline import Pipeline
+from monitor.reference.catalog import Catalog
+from monitor.reference.reference import with_hash
 from monitor.replay import replay
 from tests.engine import (
     CREDIT,
     EVENTS,
     NOW_US,
+    SECOND,
+    START_US,
     Credit,
     Event,
     MemorySource,
@@ -116,6 +121,57 @@ def test_a_live_run_says_what_a_replay_says() -> None:
     pipeline.turn()
     assert [one.to_json() for one in outputs.told] == expected
     assert pipeline.exchange.unjudged == {}
+
+
+LATE = Partition("late", 0)
+TWO_MODELS = settings(
+    inputs=[{"topic": "events", "model": "credit"}, {"topic": "late", "model": "slow"}],
+    models=[{"name": "credit", "reference": "c.json"}, {"name": "slow", "reference": "s.json"}],
+)
+
+
+def two_models() -> dict[Partition, list[Any]]:
+    """Each model on a topic of its own, that of `slow` an hour behind; labels of now between, and clocks far ahead."""
+    parts: dict[Partition, list[Any]] = {EVENTS: [], LATE: []}
+    for number, (made, other) in enumerate(zip(credit(), credit(6), strict=True)):
+        parts[EVENTS].append(made)
+        parts[LATE].append(other | {"model": "slow", "ts": other["ts"] - 3_600_000_000})
+        if number % 400 == 150:  # time arrives at those that lie 500 s ahead
+            ahead = made["ts"] + (500 if number < 1_200 else 3_540) * SECOND
+            parts[EVENTS].append(made | {"id": f"ahead-{number}", "ts": ahead})
+        if number % 50 == 0:
+            label = {"type": "label", "version": "1", "id": made["id"], "label": 1}
+            parts[EVENTS].append(label | {"model": "credit", "ts": made["ts"] + 900_000_000})
+            parts[LATE].append(label | {"model": "slow", "ts": made["ts"]})
+    return parts
+
+
+def catalog_of_two() -> Catalog:
+    built = credit_reference()
+    return catalog_of(TWO_MODELS, built, with_hash(replace(built, key=ModelKey("slow", "1"))))
+
+
+def by_model(transitions: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [one for one in transitions if one["model"] == name] for name in ("credit", "slow")}
+
+
+def test_a_model_is_told_the_same_live_and_in_a_replay_whatever_comes_of_the_other_and_of_labels() -> None:
+    lines: list[dict[str, Any]] = []
+    ran = replay(TWO_MODELS, catalog_of_two(), MemorySource(two_models()), ManualClock(NOW_US), lines.append)
+    expected = by_model(transitions_in(lines))
+    assert all(expected.values())
+    assert ran.summary["outcomes"] == {"accepted": 6_000 + 2 * 60 + 8}
+    source, outputs, clock = MemorySource(two_models(), 13, live=True), Recorded(), ManualClock(NOW_US)
+    pipeline = Pipeline(TWO_MODELS, catalog_of_two(), source, clock, outputs)
+    while not pipeline.caught_up():
+        pipeline.turn()
+        clock.advance(0.7)
+        assert pipeline.lane(EVENTS).clock.us < START_US + 2_400 * SECOND
+    clock.advance(7_200)
+    pipeline.turn()
+    assert by_model([one.to_json() for one in outputs.told]) == expected
+    assert pipeline.exchange.unjudged == {}
+    assert pipeline.lane(EVENTS).clock.skewed == 8
 
 
 def test_the_same_run_twice_leaves_the_same_state() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import deque
 
 import numpy as np
@@ -46,6 +47,42 @@ def test_batches_of_different_keys_are_the_same_as_one_by_one(batches: list[list
         expected = duplicates(batch, 50, queue)
         assert ask(whole, batch) == expected
         assert [known for key in batch for known in ask(single, [key])] == expected
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    capacity=st.sampled_from([1, 60, 700, 5_000]),
+    kinds=st.sampled_from([40, 1_000, 10**9]),
+    sizes=st.lists(st.sampled_from([1, 90, 600, 3_000]), max_size=12),
+    restored=st.sets(st.integers(0, 11)),
+)
+def test_the_rows_of_many_ids_forget_and_know_like_the_queue(
+    seed: int, capacity: int, kinds: int, sizes: list[int], restored: set[int]
+) -> None:
+    rng, memory, queue = np.random.default_rng(seed), IdMemory(capacity), deque[int]()
+    for number, size in enumerate(sizes):
+        batch = (rng.integers(1, kinds, size, np.uint64) * 2**34).tolist()
+        assert ask(memory, batch) == duplicates(batch, capacity, queue)
+        assert memory.to_state()["keys"].tolist() == list(queue)
+        if number in restored:
+            again = IdMemory(capacity)
+            again.restore(memory.to_state())
+            memory = again
+
+
+def test_an_id_takes_at_most_16_bytes_and_an_unused_memory_none() -> None:
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        memories = [IdMemory(100_000) for _ in range(64)]
+        assert tracemalloc.get_traced_memory()[0] - before < 64 * 1_024
+        rng = np.random.default_rng(1)
+        for _ in range(600):
+            memories[0].ask(rng.integers(1, 2**63, 500, np.uint64))
+        assert tracemalloc.get_traced_memory()[0] - before < 64 * 1_024 + 16 * 100_000
+    finally:
+        tracemalloc.stop()
 
 
 @settings(deadline=None)

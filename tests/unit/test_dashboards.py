@@ -30,6 +30,7 @@ NOT_SHOWN: Final = {
     "driftd_position_stalled": "the same",
     "driftd_unreadable_records_total": "the same; the log has the place",
     "driftd_loop_seconds_total": "for whoever sizes the process",
+    "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for where a clock is doubted",
 }
 
 

@@ -164,6 +164,8 @@ def test_the_recent_panes_are_the_fewest_newest_ones_that_hold_enough(events: li
         if window is not None:
             assert window.lengths == (0,)
             assert window.spans[0] == (enough[-1] * PANE, (at + 1) * PANE, sums[enough[-1]])
+            check(window, 0, window.parts[0])
+            assert len(window.parts[0]) == at + 1 - enough[-1]
 
 
 def test_a_window_says_where_its_records_lie() -> None:

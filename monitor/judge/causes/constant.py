@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from monitor.findings import Finding, FindingKey
 from monitor.judge.baseline import Baseline, Floats, Unrest
-from monitor.judge.ladder import Windows, window_of
+from monitor.judge.ladder import Block, Windows, window_of
 from monitor.judge.policy import LEAST_FACT, Policy
 from monitor.reference.reference import Column
 
 #: values that must be there at least, however rare the commonest one was
 MIN_VALUES = 20
+#: most columns show two values within so many panes
+FEW_PANES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +60,23 @@ def runs(baseline: Baseline, recent: Windows) -> Iterator[tuple[int, Windows]]:
     A window that begins before the value got stuck would not be constant yet.
     """
     parts = recent.parts[0][::-1]
-    newest = parts[0].tally
-    if not _same(baseline, newest.lows, newest.highs, newest.counts[:, : baseline.width]).any():
-        return
-    lows = np.minimum.accumulate([part.tally.lows for part in parts])
-    highs = np.maximum.accumulate([part.tally.highs for part in parts])
-    bins = np.cumsum([part.tally.counts[:, : baseline.width] for part in parts], axis=0)
-    values = bins.sum(2)
-    same = _same(baseline, lows, highs, bins)
+    for panes in (1, FEW_PANES, len(parts)):
+        same, values = _over_the_newest(baseline, parts[:panes])
+        if not same[-1].any():  # so no run is longer
+            break
     length = same.sum(0)  # once broken, a run stays broken
     for column in np.flatnonzero(length).tolist():
         panes = int(length[column])
         if values[panes - 1, column] >= MIN_VALUES:
             yield column, window_of(0, parts[:panes][::-1])
+
+
+def _over_the_newest(baseline: Baseline, parts: tuple[Block, ...]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Of the newest 1, 2, ... of `parts` (n, newest first): columns (n, C) of one value, and values (n, C) in bins."""
+    lows = np.minimum.accumulate([part.tally.lows for part in parts])
+    highs = np.maximum.accumulate([part.tally.highs for part in parts])
+    bins = np.cumsum([part.tally.counts[:, : baseline.width] for part in parts], axis=0)
+    return _same(baseline, lows, highs, bins), bins.sum(2)
 
 
 def severity(policy: Policy, about: Column) -> str:

@@ -6,15 +6,13 @@ Its state is opaque, so a checkpoint keeps the values it was fed since it last b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from monitor.findings import INFO, Finding, FindingKey
 from monitor.judge.ladder import Block, window_of
-
-if TYPE_CHECKING:
-    from river.drift import ADWIN
+from monitor.stats.adwin import Adwin
 
 #: the detector begins anew after so many values, at a place that depends on the stream alone: memory stays bounded
 MAX_FED: Final = 4_096
@@ -26,7 +24,7 @@ class ErrorWatch:
 
     def __init__(self) -> None:
         self._fed: list[float] = []
-        self._detector: ADWIN | None = None
+        self._detector: Adwin | None = None
 
     def add(self, block: Block, subject: str) -> Finding | None:
         """Feed a pane; the finding (`info`) when the error rate has risen."""
@@ -37,9 +35,7 @@ class ErrorWatch:
         detector = self._running()
         fed = self._fed
         fed.append(rate)
-        detector.update(rate)  # type: ignore[no-untyped-call]  # River has no types here
-        drifted = bool(detector.drift_detected)
-        now = float(detector.estimation)
+        drifted, now = detector.update(rate), detector.estimation
         if drifted or len(fed) >= MAX_FED:
             self._fed, self._detector = [], None
         if not drifted:
@@ -47,14 +43,12 @@ class ErrorWatch:
         before = float(np.mean(fed[:-1])) if len(fed) > 1 else rate
         return _finding(block, subject, before, now) if now > before else None
 
-    def _running(self) -> ADWIN:
-        """The detector, made only when it is needed: importing River costs memory."""
+    def _running(self) -> Adwin:
+        """The detector, which has seen all that was fed."""
         if self._detector is None:
-            from river.drift import ADWIN  # noqa: PLC0415  # see above
-
-            self._detector = ADWIN(delta=DELTA)  # type: ignore[no-untyped-call]  # as above
+            self._detector = Adwin(DELTA)
             for rate in self._fed:
-                self._detector.update(rate)  # type: ignore[no-untyped-call]  # as above
+                self._detector.update(rate)
         return self._detector
 
     def to_state(self) -> dict[str, Any]:

@@ -1,0 +1,108 @@
+"""What lies beside the path of an event: an idle turn and a checkpoint at 64 partitions and 200 models; short panes.
+
+Times are CPU. The partitions hold open panes of every model, and the memories of ids are full.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from monitor.clock import ManualClock
+from monitor.events import ModelKey, Partition
+from monitor.files.directory import StateDirectory
+from monitor.pipeline import Pipeline
+from monitor.reference.catalog import Catalog
+from monitor.settings import Settings
+from tests.benchmarks.material import say, table
+from tests.benchmarks.perf_events import START_MS, PerfEvents, perf_catalog, perf_tree
+from tests.engine import MemorySource, Recorded, build
+
+TOPIC = "perf"
+
+
+def wide(partitions: int, models: int, ids: int) -> Pipeline:
+    """A live pipeline that has read some events of every model in every partition."""
+    settings = Settings.model_validate(perf_tree(models))
+    rng = random.Random(1)
+    values = PerfEvents(models * 2, models, 10).values()
+    records = {Partition(TOPIC, number): rng.sample(values, len(values)) for number in range(partitions)}
+    source = MemorySource(records, 100, live=True)
+    clock = ManualClock(START_MS * 1000)
+    pipeline = Pipeline(settings, perf_catalog(settings), source, clock, Recorded())
+    while pipeline.turn():
+        pass
+    keys = np.random.default_rng(1)
+    for unit in pipeline.units.values():
+        for lane in unit.lanes.values():
+            for _ in range(ids // 1_000):
+                lane.ids.ask(keys.integers(1, 2**63, 1_000, np.uint64))
+    return pipeline
+
+
+def milliseconds(work: Callable[[], object], times: int) -> float:
+    work()
+    began = time.process_time()
+    for _ in range(times):
+        work()
+    return (time.process_time() - began) / times * 1e3
+
+
+def sparse(events: int, features: int) -> list[str]:
+    """A replay with an event a pane: every event ends a pane."""
+    settings = Settings.model_validate(perf_tree(1))
+    stream = list(PerfEvents(events, gap_ms=10_000, seed=2, features=features))
+    reference = build(
+        settings, list(PerfEvents(5_000, gap_ms=10_000, seed=1, features=features)), ModelKey("perf-0", "1")
+    )
+    catalog = Catalog(settings, {"perf-0": {"1": reference}})
+    source = MemorySource({Partition(TOPIC, 0): stream}, 500)
+    pipeline = Pipeline(settings, catalog, source, ManualClock(START_MS * 1000), Recorded(), live=False)
+    spent = dict.fromkeys(("count", "judge"), 0.0)
+    while not source.ended():
+        began = time.process_time()
+        pipeline.count(source.poll(()))
+        counted = time.process_time()
+        pipeline.judge()
+        pipeline.fleet.unsent.clear()
+        spent["count"] += counted - began
+        spent["judge"] += time.process_time() - counted
+    pane = [seconds / events * 1e6 for seconds in spent.values()]
+    return [f"{features}", *[f"{one:.0f}" for one in pane], f"{1e6 / sum(pane):,.0f}"]
+
+
+def run(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="off-path", description=__doc__)
+    parser.add_argument("--partitions", type=int, default=64)
+    parser.add_argument("--models", type=int, default=200)
+    parser.add_argument("--ids", type=int, default=100_000)
+    parser.add_argument("--panes", type=int, default=4_000)
+    parser.add_argument("--only", choices=("wide", "sparse"))
+    asked = parser.parse_args(arguments)
+    if asked.only != "sparse":
+        _wide(asked.partitions, asked.models, asked.ids)
+    if asked.only != "wide":
+        rows = [sparse(asked.panes, features) for features in (1, 5, 25)]
+        table(("features", "µs to decode and count an event", "µs to judge its pane", "events/s"), rows)
+
+
+def _wide(partitions: int, models: int, ids: int) -> None:
+    pipeline = wide(partitions, models, ids)
+    idle = milliseconds(pipeline.turn, 20)
+    tree = milliseconds(pipeline.to_state, 3)
+    with tempfile.TemporaryDirectory() as folder, StateDirectory(folder) as store:
+        sequences = iter(range(1, 100))
+        state = pipeline.to_state()
+        size = store.save(next(sequences), state)
+        saved = milliseconds(lambda: store.save(next(sequences), state), 3)
+    say(f"{partitions} partitions, {models} models, {pipeline.open_panes():,} open panes, {ids:,} ids a partition")
+    table(
+        ("", "ms"),
+        [["an idle turn", f"{idle:.1f}"], ["the state's tree", f"{tree:.0f}"], ["saving it", f"{saved:.0f}"]],
+    )
+    say(f"{size / 1e6:.1f} MB a checkpoint")
