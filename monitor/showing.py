@@ -105,7 +105,7 @@ class Showing:
             pages=judge.book.pages,
             pages_before=before.pages,
             judged_us=judge.at_us if is_judged(judge) else None,
-            columns=with_totals(self._views(key, judge), _since(_counts(totals), before.counts)),
+            columns=with_totals(judge, self._views(key, judge), _since(_counts(totals), before.counts)),
             performance=_performance(totals),
         )
 
@@ -124,8 +124,8 @@ def is_judged(judge: ModelJudge) -> bool:
 
 
 def _counts(totals: Sequence[Tally]) -> NDArray[np.int64] | None:
-    """Bins and facts by column over all units; None where nothing was counted."""
-    return sum((tally.counts for tally in totals[1:]), totals[0].counts.copy()) if totals else None
+    """Bins, facts and what lies below by column over all units; None where nothing was counted."""
+    return sum((tally.counted for tally in totals[1:]), totals[0].counted) if totals else None
 
 
 def _since(now: NDArray[np.int64] | None, before: NDArray[np.int64] | None) -> NDArray[np.int64] | None:

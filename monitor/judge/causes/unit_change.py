@@ -1,0 +1,281 @@
+"""Do values outside the range look like the reference's in another unit?
+
+Only usual units are tried. One is named where the whole reference, put into that unit, explains what the window holds
+(how much lies below and above, what is in each bin, mean and spread of what is outside), clearly better than the same
+values moved by a constant, and clearly better than any other unit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.judge.baseline import Baseline
+from monitor.judge.ladder import Windows
+from monitor.judge.whole import Moments, in_reference, in_window, moments
+from monitor.reference.reference import Column
+from monitor.stats.bins import RANGE_MARGIN
+from monitor.stats.tally import (
+    BELOW,
+    FAR_COUNT,
+    FAR_SUM,
+    FAR_UNIT,
+    OUTSIDE_COUNT,
+    OUTSIDE_LOG,
+    OUTSIDE_LOG_SQUARES,
+    SQUARE_UNIT,
+    UNIT,
+)
+
+Floats = NDArray[np.float64]
+
+#: powers of ten (cents, share and percent, s, ms, us, ns, kilo and milli), and what people measure in beside them:
+#: minutes and hours and days in seconds, 1,024s, inches, miles, pounds
+POWERS: Final = tuple(10.0**power for power in range(1, 10))
+OTHERS: Final = (60.0, 3_600.0, 86_400.0, 1_024.0, 1_024.0**2, 1_024.0**3, 2.54, 25.4, 1.609344, 1 / 0.45359237)
+FACTORS: Final = tuple(sorted({*POWERS, *OTHERS, *(1 / f for f in POWERS), *(1 / f for f in OTHERS)}))
+
+MIN_VALUES: Final = 3
+#: points a bin of the reference stands for
+POINTS: Final = 16
+#: how far the mean of the logarithms may be off, in spreads of the reference; how near two factors are one, in decades
+MEAN_OFF: Final = 0.2
+NEAR: Final = 0.02
+#: how far cumulative shares may be off, and spreads as a ratio
+SHARES_OFF: Final = 0.15
+SPREAD_OFF: Final = 1.6
+#: a factor must explain the spread so many times better than a constant does
+BETTER: Final = 2.0
+#: only a part of the events came in another unit: believed where so much of the reference would be outside in it
+PART_OUTSIDE: Final = 0.5
+#: logarithms and spreads smaller than this are not told apart (fixed-point sums), in decades
+SMALLEST: Final = 0.003
+#: a column is constant when its values lie within this, as a share of them
+SAME: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class UnitChange:
+    """What the values look like; `factor` is None where it takes an offset too."""
+
+    factor: float | None
+    headline: str
+    detail: str
+
+
+class Scale(NamedTuple):
+    """A temperature scale's change: value * factor + offset."""
+
+    before: str
+    after: str
+    factor: float
+    offset: float
+
+
+SCALES: Final = (
+    Scale("Celsius", "Fahrenheit", 1.8, 32.0),
+    Scale("Fahrenheit", "Celsius", 1 / 1.8, -32.0 / 1.8),
+    Scale("Celsius", "Kelvin", 1.0, 273.15),
+    Scale("Kelvin", "Celsius", 1.0, -273.15),
+    Scale("Fahrenheit", "Kelvin", 1 / 1.8, 273.15 - 32.0 / 1.8),
+    Scale("Kelvin", "Fahrenheit", 1.8, 32.0 - 1.8 * 273.15),
+)
+
+
+def unit_change(baseline: Baseline, windows: Windows, window: int, column: int) -> UnitChange | None:
+    """The change of unit that explains one window of a numeric column, None where none clearly does."""
+    about = baseline.columns[column]
+    outside = _Outside.of(baseline, windows, window, column)
+    if outside.count < MIN_VALUES:
+        return None
+    if about.log_spread == 0 or not about.bins.edges:
+        factor = _of_a_constant(about, float(windows.lows[window, column]), float(windows.highs[window, column]))
+    else:
+        factor = _factor(about, outside)
+    if factor is not None:
+        return UnitChange(
+            factor,
+            f", by a factor of {_words(factor)}",
+            f"; the values look like the reference's times {_words(factor)}: a changed unit?",
+        )
+    seen = moments(about, windows.counts[window, column], windows.sums[window, column], baseline.width)
+    scale = _scale(about, seen)
+    if scale is None:
+        return None
+    words = f"{scale.before} has become {scale.after}"
+    offset = f"{'+' if scale.offset > 0 else '-'} {abs(scale.offset):.4g}"
+    return UnitChange(None, f", as if {words}", f"; the values look as if {words} (x {scale.factor:.4g} {offset})")
+
+
+def _words(factor: float) -> str:
+    return f"{factor:,.0f}" if factor >= 1_000 else f"{factor:.4g}"
+
+
+def _of_a_constant(about: Column, low: float, high: float) -> float | None:
+    """A column of one value that is now another one: exactly so many times it."""
+    if about.center == 0 or abs(high - low) > SAME * abs(high):
+        return None
+    near = [factor for factor in FACTORS if abs(high - factor * about.center) <= SAME * abs(high)]
+    return near[0] if len(near) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What a window shows of the values outside, and the counts of all of them beside the reference's.
+
+    `mean_log` and `spread_log` of log10 |x|; `mean` of what is outside, NaN where it lies too far out to be summed.
+    """
+
+    count: int
+    below: float  # share of what is outside
+    mean_log: float
+    spread_log: float
+    mean: float
+    live: NDArray[np.int64]
+    reference: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, baseline: Baseline, windows: Windows, window: int, column: int) -> _Outside:
+        sums, about = windows.sums[window, column], baseline.columns[column]
+        count = int(sums[OUTSIDE_COUNT])
+        some = max(count, 1)
+        mean_log = int(sums[OUTSIDE_LOG]) / UNIT / some
+        variance = int(sums[OUTSIDE_LOG_SQUARES]) / SQUARE_UNIT / some - mean_log**2
+        live = in_window(baseline, windows, window, column)
+        far = int(sums[FAR_COUNT])
+        all_summed = 0 < far == int(live[0] + live[-1])
+        mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / far if all_summed else math.nan
+        below = int(sums[BELOW]) / max(int(live[0] + live[-1]), 1)
+        spread_log = math.sqrt(max(variance, 0.0))
+        return cls(count, below, mean_log, spread_log, mean, live, in_reference(baseline, column))
+
+
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """The reference as weighted points: signs and log10 of magnitudes, which have its own mean and spread."""
+
+    signs: Floats
+    logs: Floats
+    weights: Floats  # their sum is 1
+
+    @classmethod
+    def of(cls, about: Column, reference: NDArray[np.int64]) -> _Points:
+        inner = (about.bins.high - about.bins.low) * RANGE_MARGIN / (1 + 2 * RANGE_MARGIN)
+        borders = np.array([about.bins.low + inner, *about.bins.edges, about.bins.high - inner])
+        steps = (np.arange(POINTS) + 0.5) / POINTS
+        lower, upper = borders[:-1, None], borders[1:, None]
+        evenly = lower + (upper - lower) * steps
+        one_sign = (lower * upper) > 0
+        magnitudes = np.where(one_sign, np.abs(lower), 1.0), np.where(one_sign, np.abs(upper), 1.0)
+        by_ratio = np.sign(lower) * magnitudes[0] ** (1 - steps) * magnitudes[1] ** steps
+        points = np.where(one_sign, by_ratio, evenly).ravel()
+        weights = np.repeat(reference[1:-1] / max(int(reference[1:-1].sum()), 1) / POINTS, POINTS)
+        some = (points != 0) & (weights > 0)
+        points, weights = points[some], weights[some] / max(weights[some].sum(), 1e-12)
+        logs = np.log10(np.abs(points))
+        mean = float((weights * logs).sum())
+        spread = math.sqrt(max(float((weights * (logs - mean) ** 2).sum()), 0.0))
+        stretch = about.log_spread / spread if spread > 0 else 1.0
+        return cls(np.sign(points), about.log_center + (logs - mean) * stretch, weights)
+
+
+class _Expected(NamedTuple):
+    """What a factor (or a constant) makes one expect: shares everywhere, and of what is outside."""
+
+    shares: Floats
+    below: float
+    mean_log: float
+    spread_log: float
+
+    @property
+    def outside(self) -> float:
+        return float(self.shares[0] + self.shares[-1])
+
+
+def _expected(about: Column, values: Floats, weights: Floats) -> _Expected:
+    """Of the reference's points at other `values`."""
+    borders = np.array([about.bins.low, *about.bins.edges, about.bins.high])
+    places = np.searchsorted(borders, values, side="left")
+    shares = np.asarray(np.bincount(places, weights, minlength=len(borders) + 1), np.float64)
+    out = ((places == 0) | (places == len(borders))) & (values != 0)
+    mass = float(weights[out].sum())
+    if mass <= 0:
+        return _Expected(shares, 0.0, math.nan, math.nan)
+    logs = np.log10(np.abs(values[out]))
+    mean = float((weights[out] * logs).sum() / mass)
+    variance = float((weights[out] * (logs - mean) ** 2).sum() / mass)
+    return _Expected(shares, float(weights[places == 0].sum() / mass), mean, math.sqrt(max(variance, 0.0)))
+
+
+def _factor(about: Column, outside: _Outside) -> float | None:
+    if math.isnan(about.log_center):
+        return None
+    points = _Points.of(about, outside.reference)
+    found = sorted((off, factor) for factor in FACTORS if (off := _off(about, points, outside, factor)) is not None)
+    if not found:
+        return None
+    best, nearest = found[0]
+    error = max(2 * about.log_spread / math.sqrt(outside.count), SMALLEST)
+    rivals = [factor for off, factor in found[1:] if off - best <= error]
+    # of two that are nearly one, 1,000 and 1,024, the power of ten
+    if any(abs(math.log10(rival / nearest)) > NEAR for rival in rivals):
+        return None
+    return next((factor for factor in (nearest, *rivals) if round(math.log10(factor), 9).is_integer()), nearest)
+
+
+def _off(about: Column, points: _Points, outside: _Outside, factor: float) -> float | None:
+    """How far the mean of the logarithms is from that factor's, in decades; None where the factor explains it not."""
+    slack = 1 / math.sqrt(outside.count)
+    with np.errstate(over="ignore"):
+        values = points.signs * 10.0 ** (points.logs + math.log10(factor))
+    expected = _expected(about, values, points.weights)
+    if expected.outside < 0.01 or abs(expected.below - outside.below) > SHARES_OFF + 2 * slack:
+        return None
+    off = abs(outside.mean_log - expected.mean_log)
+    if off > 2 * SMALLEST + about.log_spread * (MEAN_OFF + 3 * slack):
+        return None
+    live, reference = outside.live / outside.live.sum(), outside.reference / outside.reference.sum()
+    part = min(1.0, float(live[0] + live[-1]) / expected.outside)
+    if part < 1 - SHARES_OFF and expected.outside < PART_OUTSIDE:
+        return None
+    mixed = part * expected.shares + (1 - part) * reference
+    if np.abs(np.cumsum(mixed - live)).max() > SHARES_OFF + 1.5 / math.sqrt(float(outside.live.sum())):
+        return None
+    return off if _spreads_so(about, points, outside, expected.spread_log, slack) else None
+
+
+def _spreads_so(about: Column, points: _Points, outside: _Outside, expected: float, slack: float) -> bool:
+    """Whether the spread is a factor's, and not that of the same values moved by a constant."""
+    seen = outside.spread_log
+    if max(seen, expected) <= 2 * SMALLEST:
+        return True  # nothing to tell: the mean alone had to be exact
+    off = abs(math.log((seen + SMALLEST) / (expected + SMALLEST)))
+    if off > math.log(SPREAD_OFF) + 2 * slack:
+        return False
+    moved = 0.0
+    if not math.isnan(outside.mean):
+        values = points.signs * 10.0**points.logs + (outside.mean - about.center)
+        moved = _expected(about, values, points.weights).spread_log
+    if math.isnan(moved):
+        return True
+    return BETTER * off <= abs(math.log((seen + SMALLEST) / (moved + SMALLEST)))
+
+
+def _scale(about: Column, seen: Moments) -> Scale | None:
+    """The change of temperature scale that gives mean and spread of all values, if one alone does."""
+    if not seen.whole or seen.values < MIN_VALUES or seen.spread <= 0 or not about.bins.edges:
+        return None
+    slack = 1 / math.sqrt(seen.values)
+    fitting = []
+    for scale in SCALES:
+        mean, spread = about.center * scale.factor + scale.offset, about.scale * scale.factor
+        stretched = abs(math.log(seen.spread / spread))
+        unstretched = abs(math.log(seen.spread / about.scale))
+        exact = stretched <= 0.1 + 2 * slack and abs(seen.mean - mean) <= spread * (0.1 + 3 * slack)
+        if exact and (scale.factor == 1 or BETTER * stretched <= unstretched):
+            fitting.append(scale)
+    return fitting[0] if len(fitting) == 1 else None
