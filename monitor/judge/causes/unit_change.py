@@ -41,12 +41,12 @@ FACTORS: Final = tuple(sorted({*POWERS, *OTHERS, *(1 / f for f in POWERS), *(1 /
 
 MIN_VALUES: Final = 3
 #: points a bin of the reference stands for
-POINTS: Final = 16
+POINTS: Final = 32
 #: how far the mean of the logarithms may be off, in spreads of the reference; how near two factors are one, in decades
-MEAN_OFF: Final = 0.2
-NEAR: Final = 0.02
+MEAN_OFF: Final = 0.05
+NEAR: Final = 0.035
 #: how far cumulative shares may be off, and spreads as a ratio
-SHARES_OFF: Final = 0.15
+SHARES_OFF: Final = 0.08
 SPREAD_OFF: Final = 1.6
 #: a factor must explain the spread so many times better than a constant does
 BETTER: Final = 2.0
@@ -166,21 +166,39 @@ class _Points:
     def of(cls, about: Column, reference: NDArray[np.int64]) -> _Points:
         inner = (about.bins.high - about.bins.low) * RANGE_MARGIN / (1 + 2 * RANGE_MARGIN)
         borders = np.array([about.bins.low + inner, *about.bins.edges, about.bins.high - inner])
+        borders[np.abs(borders) < SAME * inner] = 0.0
         steps = (np.arange(POINTS) + 0.5) / POINTS
         lower, upper = borders[:-1, None], borders[1:, None]
-        evenly = lower + (upper - lower) * steps
-        one_sign = (lower * upper) > 0
-        magnitudes = np.where(one_sign, np.abs(lower), 1.0), np.where(one_sign, np.abs(upper), 1.0)
-        by_ratio = np.sign(lower) * magnitudes[0] ** (1 - steps) * magnitudes[1] ** steps
-        points = np.where(one_sign, by_ratio, evenly).ravel()
-        weights = np.repeat(reference[1:-1] / max(int(reference[1:-1].sum()), 1) / POINTS, POINTS)
+        counts = reference[1:-1]
+        places = np.broadcast_to(steps, (len(counts), POINTS)).copy()
+        # the outer bins hold tails: dense at the inner border, the outermost value at the other
+        tails = -np.log(1 - steps)
+        places[0] = 1 - (tails / max(math.log(max(int(counts[0]), 1)), tails[-1]))[::-1]
+        places[-1] = tails / max(math.log(max(int(counts[-1]), 1)), tails[-1])
+        points = _between(lower, upper, places)
+        if borders[0] == 0 and counts[0] <= about.commonest_share * counts.sum() * (1 + SAME):
+            points[0] = 0.0  # the first bin holds zeros alone
+        weights = np.repeat(counts / max(int(counts.sum()), 1) / POINTS, POINTS)
+        return cls.standardised(points.ravel(), weights, about)
+
+    @classmethod
+    def standardised(cls, points: Floats, weights: Floats, about: Column) -> _Points:
+        """Points whose logarithms have the reference's own mean and spread."""
         some = (points != 0) & (weights > 0)
-        points, weights = points[some], weights[some] / max(weights[some].sum(), 1e-12)
-        logs = np.log10(np.abs(points))
-        mean = float((weights * logs).sum())
-        spread = math.sqrt(max(float((weights * (logs - mean) ** 2).sum()), 0.0))
+        logs = np.log10(np.abs(np.where(some, points, 1.0)))
+        mass = max(float(weights[some].sum()), 1e-12)
+        mean = float((weights * logs)[some].sum()) / mass
+        spread = math.sqrt(max(float((weights * (logs - mean) ** 2)[some].sum()) / mass, 0.0))
         stretch = about.log_spread / spread if spread > 0 else 1.0
         return cls(np.sign(points), about.log_center + (logs - mean) * stretch, weights)
+
+
+def _between(lower: Floats, upper: Floats, places: Floats) -> Floats:
+    """Points at `places` (bins, POINTS) from 0 to 1 of each bin: by ratio where both borders have one sign."""
+    one_sign = (lower > 0) & (upper > 0) | (lower < 0) & (upper < 0)
+    first, last = np.log(np.abs(np.where(one_sign, lower, 1.0))), np.log(np.abs(np.where(one_sign, upper, 1.0)))
+    by_ratio = np.sign(lower) * np.exp(first * (1 - places) + last * places)
+    return np.asarray(np.where(one_sign, by_ratio, lower * (1 - places) + upper * places), np.float64)
 
 
 class _Expected(NamedTuple):
@@ -240,7 +258,7 @@ def _off(about: Column, points: _Points, outside: _Outside, factor: float) -> fl
         return None
     live, reference = outside.live / outside.live.sum(), outside.reference / outside.reference.sum()
     part = min(1.0, float(live[0] + live[-1]) / expected.outside)
-    if part < 1 - SHARES_OFF and expected.outside < PART_OUTSIDE:
+    if part < PART_OUTSIDE and expected.outside < PART_OUTSIDE:
         return None
     mixed = part * expected.shares + (1 - part) * reference
     if np.abs(np.cumsum(mixed - live)).max() > SHARES_OFF + 1.5 / math.sqrt(float(outside.live.sum())):
