@@ -46,14 +46,22 @@ POINTS: Final = 32
 MEAN_OFF: Final = 0.05
 NEAR: Final = 0.035
 #: how far cumulative shares may be off, and spreads as a ratio
-SHARES_OFF: Final = 0.08
+SHARES_OFF: Final = 0.05
 SPREAD_OFF: Final = 1.6
 #: a factor must explain the spread so many times better than a constant does
 BETTER: Final = 2.0
-#: only a part of the events came in another unit: believed where so much of the reference would be outside in it
+#: below this part of the events only some came in another unit: believed where so much of the reference would lie
+#: outside in it, and of a factor of so many decades
+WHOLE: Final = 0.85
+WHOLLY: Final = 0.995
 PART_OUTSIDE: Final = 0.5
+PART_DECADES: Final = 0.7
+#: factors at which mean and spread of all values are exact enough (fixed-point sums)
+LINEAR: Final = (0.3, 1e4)
 #: logarithms and spreads smaller than this are not told apart (fixed-point sums), in decades
 SMALLEST: Final = 0.003
+#: decades beyond which nothing is a number any more
+LARGEST: Final = 300.0
 #: a column is constant when its values lie within this, as a share of them
 SAME: Final = 1e-6
 
@@ -92,17 +100,17 @@ def unit_change(baseline: Baseline, windows: Windows, window: int, column: int) 
     outside = _Outside.of(baseline, windows, window, column)
     if outside.count < MIN_VALUES:
         return None
+    seen = moments(about, windows.counts[window, column], windows.sums[window, column], baseline.width)
     if about.log_spread == 0 or not about.bins.edges:
         factor = _of_a_constant(about, float(windows.lows[window, column]), float(windows.highs[window, column]))
     else:
-        factor = _factor(about, outside)
+        factor = _factor(about, outside, seen)
     if factor is not None:
         return UnitChange(
             factor,
             f", by a factor of {_words(factor)}",
             f"; the values look like the reference's times {_words(factor)}: a changed unit?",
         )
-    seen = moments(about, windows.counts[window, column], windows.sums[window, column], baseline.width)
     scale = _scale(about, seen)
     if scale is None:
         return None
@@ -156,11 +164,20 @@ class _Outside:
 
 @dataclass(frozen=True, slots=True)
 class _Points:
-    """The reference as weighted points: signs and log10 of magnitudes, which have its own mean and spread."""
+    """The reference as weighted points: signs and log10 of magnitudes.
+
+    `shift` and `stretch` bring mean and spread of the points' logarithms to the reference's own.
+    """
 
     signs: Floats
     logs: Floats
     weights: Floats  # their sum is 1
+    shift: float
+    stretch: float
+
+    def times(self, factor: float) -> Floats:
+        """The points in another unit."""
+        return np.asarray(self.signs * 10.0 ** np.clip(self.logs + math.log10(factor), -LARGEST, LARGEST), np.float64)
 
     @classmethod
     def of(cls, about: Column, reference: NDArray[np.int64]) -> _Points:
@@ -183,14 +200,14 @@ class _Points:
 
     @classmethod
     def standardised(cls, points: Floats, weights: Floats, about: Column) -> _Points:
-        """Points whose logarithms have the reference's own mean and spread."""
+        """Points with what their logarithms lack to the reference's own mean and spread."""
         some = (points != 0) & (weights > 0)
         logs = np.log10(np.abs(np.where(some, points, 1.0)))
         mass = max(float(weights[some].sum()), 1e-12)
         mean = float((weights * logs)[some].sum()) / mass
         spread = math.sqrt(max(float((weights * (logs - mean) ** 2)[some].sum()) / mass, 0.0))
         stretch = about.log_spread / spread if spread > 0 else 1.0
-        return cls(np.sign(points), about.log_center + (logs - mean) * stretch, weights)
+        return cls(np.sign(points), logs, weights, about.log_center - mean, stretch)
 
 
 def _between(lower: Floats, upper: Floats, places: Floats) -> Floats:
@@ -229,58 +246,73 @@ def _expected(about: Column, values: Floats, weights: Floats) -> _Expected:
     return _Expected(shares, float(weights[places == 0].sum() / mass), mean, math.sqrt(max(variance, 0.0)))
 
 
-def _factor(about: Column, outside: _Outside) -> float | None:
+def _factor(about: Column, outside: _Outside, seen: Moments) -> float | None:
     if math.isnan(about.log_center):
         return None
     points = _Points.of(about, outside.reference)
-    found = sorted((off, factor) for factor in FACTORS if (off := _off(about, points, outside, factor)) is not None)
-    if not found:
+    fits = [fit for factor in FACTORS if (fit := _fit(about, points, outside, seen, factor)) is not None]
+    if not fits:
         return None
-    best, nearest = found[0]
-    error = max(2 * about.log_spread / math.sqrt(outside.count), SMALLEST)
-    rivals = [factor for off, factor in found[1:] if off - best <= error]
+    best = min(fits)
+    error = max(3 * best.spread_log / math.sqrt(outside.count), SMALLEST)
+    rivals = [fit.factor for fit in fits if fit.off - best.off <= error]
     # of two that are nearly one, 1,000 and 1,024, the power of ten
-    if any(abs(math.log10(rival / nearest)) > NEAR for rival in rivals):
+    if any(abs(math.log10(rival / best.factor)) > NEAR for rival in rivals):
         return None
-    return next((factor for factor in (nearest, *rivals) if round(math.log10(factor), 9).is_integer()), nearest)
+    return next((factor for factor in rivals if round(math.log10(factor), 9).is_integer()), best.factor)
 
 
-def _off(about: Column, points: _Points, outside: _Outside, factor: float) -> float | None:
-    """How far the mean of the logarithms is from that factor's, in decades; None where the factor explains it not."""
+class _Fit(NamedTuple):
+    """A factor that explains a window: how far the mean of the logarithms is `off`, in decades."""
+
+    off: float
+    factor: float
+    spread_log: float
+
+
+def _fit(about: Column, points: _Points, outside: _Outside, seen: Moments, factor: float) -> _Fit | None:
     slack = 1 / math.sqrt(outside.count)
-    with np.errstate(over="ignore"):
-        values = points.signs * 10.0 ** (points.logs + math.log10(factor))
-    expected = _expected(about, values, points.weights)
+    expected = _expected(about, points.times(factor), points.weights)
     if expected.outside < 0.01 or abs(expected.below - outside.below) > SHARES_OFF + 2 * slack:
         return None
-    off = abs(outside.mean_log - expected.mean_log)
-    if off > 2 * SMALLEST + about.log_spread * (MEAN_OFF + 3 * slack):
+    # exact where all points are outside; where some are, as near as bins tell: between as they are and as corrected
+    spread_log = expected.spread_log * (1 + (points.stretch - 1) * expected.outside)
+    away = outside.mean_log - expected.mean_log
+    corrected = away - points.shift * expected.outside
+    off = abs(corrected) if expected.outside > WHOLLY else max(0.0, min(away, corrected), -max(away, corrected))
+    if off > 2 * SMALLEST + spread_log * (MEAN_OFF + 3 * slack):
         return None
     live, reference = outside.live / outside.live.sum(), outside.reference / outside.reference.sum()
     part = min(1.0, float(live[0] + live[-1]) / expected.outside)
-    if part < PART_OUTSIDE and expected.outside < PART_OUTSIDE:
+    whole = part >= WHOLE
+    if not whole and (expected.outside < PART_OUTSIDE or abs(math.log10(factor)) < PART_DECADES):
         return None
     mixed = part * expected.shares + (1 - part) * reference
-    if np.abs(np.cumsum(mixed - live)).max() > SHARES_OFF + 1.5 / math.sqrt(float(outside.live.sum())):
+    if np.abs(np.cumsum(mixed - live)).max() > SHARES_OFF + 1 / math.sqrt(float(outside.live.sum())):
         return None
-    return off if _spreads_so(about, points, outside, expected.spread_log, slack) else None
+    if whole and seen.whole and LINEAR[0] <= factor <= LINEAR[1]:
+        spreads = seen.spread / about.scale, factor, 1.0
+    else:
+        spreads = outside.spread_log, spread_log, _moved(about, points, outside)
+    return _Fit(off, factor, spread_log) if _nearer(*spreads, slack) else None
 
 
-def _spreads_so(about: Column, points: _Points, outside: _Outside, expected: float, slack: float) -> bool:
-    """Whether the spread is a factor's, and not that of the same values moved by a constant."""
-    seen = outside.spread_log
-    if max(seen, expected) <= 2 * SMALLEST:
+def _nearer(seen: float, stretched: float, moved: float, slack: float) -> bool:
+    """Whether a spread is that of a factor (`stretched`), and not that of the same values `moved` by a constant."""
+    if max(seen, stretched) <= 2 * SMALLEST or math.isnan(moved):
         return True  # nothing to tell: the mean alone had to be exact
-    off = abs(math.log((seen + SMALLEST) / (expected + SMALLEST)))
+    off = abs(math.log((seen + SMALLEST) / (stretched + SMALLEST)))
     if off > math.log(SPREAD_OFF) + 2 * slack:
         return False
-    moved = 0.0
-    if not math.isnan(outside.mean):
-        values = points.signs * 10.0**points.logs + (outside.mean - about.center)
-        moved = _expected(about, values, points.weights).spread_log
-    if math.isnan(moved):
-        return True
     return BETTER * off <= abs(math.log((seen + SMALLEST) / (moved + SMALLEST)))
+
+
+def _moved(about: Column, points: _Points, outside: _Outside) -> float:
+    """Spread of the logarithms outside, had all values moved there by a constant."""
+    if math.isnan(outside.mean):
+        return 0.0  # so far out that a constant leaves no spread of them
+    values = points.times(1.0) + (outside.mean - about.center)
+    return _expected(about, values, points.weights).spread_log
 
 
 def _scale(about: Column, seen: Moments) -> Scale | None:
