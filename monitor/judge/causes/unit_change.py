@@ -108,7 +108,7 @@ def unit_change(baseline: Baseline, windows: Windows, window: int, column: int) 
     if factor is not None:
         return UnitChange(
             factor,
-            f", by a factor of {_words(factor)}",
+            f", by a factor of about {_words(factor)}",
             f"; the values look like the reference's times {_words(factor)}: a changed unit?",
         )
     scale = _scale(about, seen)
