@@ -15,9 +15,9 @@ from monitor.judge.causes import constant
 from monitor.judge.causes.distribution import cause_of
 from monitor.judge.looks import Look
 from monitor.judge.model import ModelJudge
+from monitor.judge.whole import distances, in_reference, in_window
 from monitor.publish.board import ColumnView, Figures
 from monitor.stats.bins import FACTS
-from monitor.stats.distances import DISTANCES, ORDERED_ONLY
 from monitor.stats.evidence import chi_square_tail
 
 #: a share change of about so many sqrt(p(1-p)(1/n + 1/m)) is seen within n effective events, 95 times in 100
@@ -29,32 +29,35 @@ def column_views(judge: ModelJudge) -> tuple[ColumnView, ...]:
     return tuple(_view(judge, at) for at in range(len(judge.baseline.columns)))
 
 
-def with_totals(views: tuple[ColumnView, ...], counted: NDArray[np.int64] | None) -> tuple[ColumnView, ...]:
-    """The same with `counted` (columns, bins + facts) since the process began, None for nothing."""
+def with_totals(
+    judge: ModelJudge, views: tuple[ColumnView, ...], counted: NDArray[np.int64] | None
+) -> tuple[ColumnView, ...]:
+    """The same with `counted` (columns, bins + facts + below) since the process began, None for nothing."""
     if counted is None:
         return tuple(replace(view, total=(0,) * len(view.bins)) for view in views)
     return tuple(
-        replace(view, total=tuple(counts[: len(view.bins)]))
-        for view, counts in zip(views, counted.tolist(), strict=True)
+        replace(view, total=tuple(column.bins.everywhere(counts[:-1], int(counts[-1])).tolist()))
+        for column, view, counts in zip(judge.baseline.columns, views, counted, strict=True)
     )
 
 
 def _view(judge: ModelJudge, at: int) -> ColumnView:
     baseline, look = judge.baseline, judge.latest
     column, width = baseline.columns[at], baseline.width
-    bins = column.bins.bins
-    policy = judge.policy
-    names = column.bins.labels() if baseline.ordered[at] else [policy.category(name) for name in column.bins.labels()]
+    labels, beyond = judge.policy.labels(column.bins), column.bins.beyond()
+    first, last = (beyond[:1], beyond[1:]) if baseline.ordered[at] else ((), beyond)
     live = look.windows.counts[-1, at] if look is not None else np.zeros(width + len(FACTS), np.int64)
     events = max(int(live.sum()), 1)
     reference_events = max(float(baseline.events[at]), 1.0)
     return ColumnView(
-        name=column.name,
+        name=baseline.subjects[at],
         role=column.role,
         kind=column.bins.kind,
-        bins=tuple(names),
-        reference=tuple(baseline.bins[at, :bins].tolist()),
-        live=tuple(live[:bins].tolist()),
+        bins=(*first, *labels, *last),
+        reference=tuple(in_reference(baseline, at).tolist()),
+        live=tuple(0 for _ in (*labels, *beyond))
+        if look is None
+        else tuple(in_window(baseline, look.windows, len(look.windows.lengths) - 1, at).tolist()),
         facts=tuple(
             (fact, float(baseline.facts[at, slot] / reference_events), float(live[width + slot] / events))
             for slot, fact in enumerate(FACTS)
@@ -67,13 +70,9 @@ def _view(judge: ModelJudge, at: int) -> ColumnView:
 
 
 def _distances(judge: ModelJudge, look: Look, at: int) -> Iterator[tuple[str, float]]:
-    bins = judge.baseline.columns[at].bins.bins
-    reference, live = judge.baseline.bins[at, :bins], look.windows.counts[-1, at, :bins]
-    for name, distance in DISTANCES.items():
-        if judge.baseline.ordered[at] or name not in ORDERED_ONLY:
-            value = distance(reference, live)
-            if not math.isnan(value):
-                yield name, value
+    for name, value in distances(judge.baseline, look.windows, len(look.windows.lengths) - 1, at).items():
+        if not math.isnan(value):
+            yield name, value
 
 
 def _figures(judge: ModelJudge, look: Look, at: int) -> Iterator[Figures]:

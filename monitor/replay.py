@@ -17,6 +17,7 @@ from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.fleet import Fleet
 from monitor.judge.ladder import BASE_EVENTS, Windows
 from monitor.judge.model import ModelJudge, finding_line
+from monitor.judge.whole import distances
 from monitor.loss_lines import PlaceText, loss_lines
 from monitor.phrases import many, probability
 from monitor.pipeline import Pipeline
@@ -25,7 +26,6 @@ from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
 from monitor.sinks import ToNowhere
 from monitor.stats.bins import FACTS
-from monitor.stats.distances import DISTANCES, ORDERED_ONLY
 from monitor.stats.tally import Tally
 
 #: takes one JSON object of the output
@@ -164,23 +164,21 @@ def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[d
     baseline, span = judge.baseline, windows.spans[window]
     for at, column in enumerate(baseline.columns):
         bins = column.bins.bins
-        counts, reference = windows.counts[window, at, :bins], baseline.bins[at, :bins]
+        counts = windows.counts[window, at, :bins]
         facts = windows.counts[window, at, baseline.width :].tolist()
-        distances = {
-            name: distance(reference, counts)
-            for name, distance in DISTANCES.items()
-            if baseline.ordered[at] or name not in ORDERED_ONLY
-        }
         yield {
             "kind": "window",
             "model": judge.monitored.key.model,
             "version": judge.monitored.key.version,
-            "subject": column.name,
+            "subject": baseline.subjects[at],
             "base_windows": windows.lengths[window],
             "window": {"start": rfc3339(span.start_us), "end": rfc3339(span.end_us), "events": span.events},
             "bins": counts.tolist(),
             **dict(zip(FACTS, facts, strict=True)),
-            "distances": {name: None if math.isnan(value) else value for name, value in distances.items()},
+            "distances": {
+                name: None if math.isnan(value) else value
+                for name, value in distances(baseline, windows, window, at).items()
+            },
         }
 
 

@@ -122,7 +122,7 @@ class Showing:
             pages=judge.book.pages,
             pages_before=before.pages,
             judged_us=judge.at_us if is_judged(judge) else None,
-            columns=with_totals(self._views(key, judge), _since(_counts(total), before.counts)),
+            columns=with_totals(judge, self._views(key, judge), _since(_counts(total), before.counts)),
             performance=_performance(total),
         )
 
@@ -141,8 +141,8 @@ def is_judged(judge: ModelJudge) -> bool:
 
 
 def _counts(total: Tally | None) -> NDArray[np.int64] | None:
-    """Bins and facts by column; None where nothing was counted."""
-    return None if total is None else total.counts.copy()
+    """Bins, facts and what lies below by column; None where nothing was counted."""
+    return None if total is None else total.counted
 
 
 def _since(now: NDArray[np.int64] | None, before: NDArray[np.int64] | None) -> NDArray[np.int64] | None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
-from monitor.reference.reference import Column, Reference
+from monitor.reference.reference import FEATURE, Column, Reference
 from monitor.stats.bins import FACTS, NUMERIC, OUTSIDE, UNSEEN
 from monitor.stats.evidence import Cuts, Pooling
 
@@ -42,10 +42,12 @@ class Baseline:
 
     reference: Reference
     columns: tuple[Column, ...]
+    subjects: tuple[str, ...]  # (C,) their names in findings; no two are equal
     bins: NDArray[np.int64]  # (C, B)
     facts: Floats  # (C, facts) events that had each fact
     fact_shares: Floats  # (C, facts)
     events: Floats  # (C,) events that carried the column
+    named: NDArray[np.int64]  # (C,) the first bins, each of which is one value by name
     commonest: Floats  # (C,) share of the most frequent value
     ordered: NDArray[np.bool_]  # (C,)
     cuts: NDArray[np.int64]  # (C,) cut points of numeric columns, else 0
@@ -66,10 +68,12 @@ class Baseline:
         return cls(
             reference=reference,
             columns=reference.columns,
+            subjects=tuple(column.subject(reference.key.model) for column in reference.columns),
             bins=bins,
             facts=facts,
             fact_shares=facts / np.maximum(events, 1)[:, None],
             events=events,
+            named=np.array([column.bins.named for column in reference.columns], np.int64),
             commonest=np.array([column.commonest_share for column in reference.columns]),
             ordered=ordered,
             cuts=np.array([len(column.bins.edges) for column in reference.columns], np.int64),
@@ -78,6 +82,11 @@ class Baseline:
             cumulated=Cuts.of(bins),
             width=width,
         )
+
+    @cached_property
+    def features(self) -> NDArray[np.int64]:
+        """Places of the columns that are features."""
+        return np.flatnonzero([column.role == FEATURE for column in self.columns])
 
     def longest(self) -> int:
         """Base windows of the longest length: a day of traffic at the reference's rate, at least 64, a power of 2."""

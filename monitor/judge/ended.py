@@ -46,8 +46,8 @@ class Ended:
 
     @classmethod
     def from_state(cls, state: list[Any]) -> Ended:
-        *plain, findings = state
-        return cls(*plain, tuple(findings))
+        name, severity, since_us, opened_at, ended_at, summary, findings = state
+        return cls(name, severity, since_us, opened_at, ended_at, summary, tuple(findings))
 
 
 def lasted(microseconds: int) -> str:

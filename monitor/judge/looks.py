@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.findings import INFO, SEVERITY_RANK, Finding, FindingKey
 from monitor.judge.baseline import Baseline, Unrest
-from monitor.judge.causes import constant, distribution, facts
+from monitor.judge.causes import constant, distribution, facts, features_gone
 from monitor.judge.ladder import Windows
 from monitor.judge.policy import Policy
 from monitor.stats.bins import FACTS
@@ -36,6 +36,10 @@ class Look:
     @cached_property
     def facts(self) -> facts.Measured:
         return facts.measure(self.baseline, self.windows, self._unrest, self.alpha)
+
+    @cached_property
+    def features_gone(self) -> features_gone.Measured:
+        return features_gone.measure(self.baseline, self.windows, self._unrest, self.alpha)
 
     @cached_property
     def constant(self) -> constant.Measured:
@@ -62,7 +66,8 @@ class Judge:
     def __init__(self, baseline: Baseline, policy: Policy) -> None:
         self._baseline = baseline
         self._policy = policy
-        self.tests_of_facts = facts.tests(baseline) + constant.tests(baseline)
+        self._column_of = {subject: at for at, subject in enumerate(baseline.subjects)}
+        self.tests_of_facts = facts.tests(baseline) + features_gone.tests(baseline) + constant.tests(baseline)
         self.tests_of_length = self.tests_of_facts + distribution.tests(baseline)
 
     def total_tests(self, lengths: int) -> int:
@@ -75,17 +80,34 @@ class Judge:
 
     def findings(self, look: Look, recent: Windows | None) -> Iterator[Finding]:
         """What is over in a base look, one finding a key; `recent` are the newest panes."""
-        return _one_a_key([*self._facts(look, recent), *self._constant(look), *self._distribution(look)])
+        overs = [*self._features_gone(look), *self._facts(look, recent)]
+        return _one_a_key([*overs, *self._constant(look), *self._distribution(look)])
 
     def recent_findings(self, recent: Windows, alpha: float) -> Iterator[Finding]:
         """Quality facts that are over in the newest panes, and columns that are constant in a run of them."""
-        if recent.counts[0, :, self._baseline.width :].any():  # most panes are well
-            for over in self._facts(self.look(recent, alpha), None):
+        newest = self.look(recent, alpha)
+        if features_gone.lacking(self._baseline, recent).any():  # most panes are well
+            for over in self._features_gone(newest):
+                yield over.tell()
+        if recent.counts[0, :, self._baseline.width :].any():
+            for over in self._facts(newest, None):
                 yield over.tell()
         for column, run in constant.runs(self._baseline, recent):
             look = self.look(run, alpha)
             if look.constant.over[0, column] > 1:
                 yield constant.finding(self._baseline, self._policy, run, look.constant, (0, column), alpha)
+
+    def _features_gone(self, look: Look) -> Iterator[Over]:
+        base, windows, measured = self._baseline, look.windows, look.features_gone
+        for (window,) in _places(measured.p < look.alpha):
+            severity = features_gone.severity(self._policy, measured, window)
+            yield Over(
+                features_gone.key(base),
+                severity,
+                float(measured.over[window]),
+                partial(features_gone.began, base, windows, window),
+                partial(features_gone.finding, base, windows, measured, window, severity),
+            )
 
     def _facts(self, look: Look, recent: Windows | None) -> Iterator[Over]:
         base, policy, windows, measured = self._baseline, self._policy, look.windows, look.facts
@@ -93,18 +115,18 @@ class Judge:
             at = (window, column, slot)
             severity = facts.severity(base, policy, measured, at, self._recent_share(recent, column, slot))
             yield Over(
-                FindingKey(base.columns[column].name, FACTS[slot]),
+                FindingKey(base.subjects[column], FACTS[slot]),
                 severity,
                 float(measured.over[at]),
                 partial(facts.began, windows, window, column, base.width + slot),
-                partial(facts.finding, base, windows, measured, at, severity),
+                partial(facts.finding, base, policy, windows, measured, at, severity),
             )
 
     def _constant(self, look: Look) -> Iterator[Over]:
         base, policy, windows, measured = self._baseline, self._policy, look.windows, look.constant
         for window, column in _places(measured.over > 1):
             yield Over(
-                FindingKey(base.columns[column].name, "constant"),
+                FindingKey(base.subjects[column], "constant"),
                 constant.severity(policy, base.columns[column]),
                 float(measured.over[window, column]),
                 partial(_start, windows, window),
@@ -116,7 +138,7 @@ class Judge:
         for window, column in _places(measured.over > 1):
             severity = distribution.severity(base, policy, measured, window, column)
             yield Over(
-                FindingKey(base.columns[column].name, distribution.cause_of(base.columns[column])),
+                FindingKey(base.subjects[column], distribution.cause_of(base.columns[column])),
                 severity,
                 float(measured.over[window, column]),
                 partial(_start, windows, window),
@@ -125,14 +147,17 @@ class Judge:
 
     def over(self, key: FindingKey, look: Look) -> float:
         """How far over its threshold a finding's column is in the one window of a look."""
-        # a feature may be called `score` too: what is said of both ends when both are well
-        columns = [at for at, column in enumerate(self._baseline.columns) if column.name == key.subject]
+        if key == features_gone.key(self._baseline):
+            return float(look.features_gone.over[0])
+        column = self._column_of.get(key.subject)
+        if column is None:
+            return 0.0  # a state of before, when a feature was told under another's name: that is over
         if key.cause in FACTS:
-            return float(look.facts.over[0, columns, FACTS.index(key.cause)].max())
+            return float(look.facts.over[0, column, FACTS.index(key.cause)])
         if key.cause == "constant":
-            return float(look.constant.over[0, columns].max())
-        columns = [at for at in columns if distribution.cause_of(self._baseline.columns[at]) == key.cause]
-        return float(look.distribution.over[0, columns].max())
+            return float(look.constant.over[0, column])
+        same = distribution.cause_of(self._baseline.columns[column]) == key.cause
+        return float(look.distribution.over[0, column]) if same else 0.0
 
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
         if recent is None:

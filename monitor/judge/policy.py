@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Final
 
 from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET
 from monitor.settings import Model
+from monitor.stats.bins import CATEGORICAL, ColumnBins
 
 #: what a page needs at least: change of a cumulative share, of one share, of a fact's share
 LEAST_CUMULATIVE: Final = 0.05
@@ -26,20 +28,31 @@ class Policy:
         """A category as it may be said: by name, or by a hash where values must not be shown."""
         return name if self.show_values else "#" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
 
-    def severity(self, cause: str, subject: str, effect: float, default_least: float, *, may_page: bool = True) -> str:
-        """`page`, `ticket` or `info` of a proven change of that size."""
-        feature = self.model.features.get(subject)
+    def quoted(self, name: str) -> str:
+        """The same in quotes, for a sentence."""
+        return json.dumps(name, ensure_ascii=False) if self.show_values else self.category(name)
+
+    def labels(self, bins: ColumnBins) -> list[str]:
+        """A name for each bin, as it may be said; what is no category's name is said as it is."""
+        labels = bins.labels()
+        if bins.kind != CATEGORICAL:
+            return labels
+        return [self.category(name) if at < bins.named else name for at, name in enumerate(labels)]
+
+    def severity(self, cause: str, name: str, effect: float, default_least: float, *, may_page: bool = True) -> str:
+        """`page`, `ticket` or `info` of a proven change of that size; `name` of the feature, "" where it is none."""
+        feature = self.model.features.get(name)
         if feature is not None and feature.mute:
             return INFO
         wanted: str | None = feature.severity if feature is not None else None
         if wanted is None:
             wanted = self.model.severity.get(cause, PAGE)  # type: ignore[call-overload]  # a cause outside the table pages
-        if not may_page or effect < self.least_effect(cause, subject, default_least):
+        if not may_page or effect < self.least_effect(cause, name, default_least):
             wanted = _milder(wanted, TICKET)
         return _milder(wanted, self.model.max_severity)
 
-    def least_effect(self, cause: str, subject: str, default: float) -> float:
-        feature = self.model.features.get(subject)
+    def least_effect(self, cause: str, name: str, default: float) -> float:
+        feature = self.model.features.get(name)
         if feature is not None and feature.least_effect is not None:
             return float(feature.least_effect)
         return float(self.model.least_effect.get(cause, default))  # type: ignore[call-overload]  # as above

@@ -27,6 +27,9 @@ FORMAT: Final = "driftd-reference/1"
 FEATURE: Final = "feature"
 SCORE: Final = "score"
 PREDICTION: Final = "prediction"
+#: how subjects begin that are a feature with the name of another subject, or a named outcome
+FEATURE_PREFIX: Final = "feature."
+OUTCOME_PREFIX: Final = "outcome."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,23 @@ class Column:
     log_spread: float = float("nan")
     commonest_share: float = 0.0
     commonest: str = ""
+
+    @property
+    def feature(self) -> str:
+        """The feature's name; "" of the score and the prediction, which are none."""
+        return self.name if self.role == FEATURE else ""
+
+    def subject(self, model: str) -> str:
+        """Its name in findings, series and on the page, where it stands beside score, prediction and the model.
+
+        A feature that bears such a name is `feature.<name>`, and so that no two are one, `feature.<name>` of that
+        kind is `feature.feature.<name>`.
+        """
+        bare = self.name
+        while bare.startswith(FEATURE_PREFIX):
+            bare = bare.removeprefix(FEATURE_PREFIX)
+        taken = bare in {SCORE, PREDICTION, model} or bare.startswith(OUTCOME_PREFIX)
+        return FEATURE_PREFIX + self.name if self.role == FEATURE and taken else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,16 @@ class ColumnBins:
         low, *_, high = self._points()
         return f"below {low}", f"above {high}"
 
+    def everywhere(self, counts: NDArray[np.int64], below: int) -> NDArray[np.int64]:
+        """Counts of all values in order: below the range, bins, above it; or bins, never seen.
+
+        `counts` (width + facts,) of one column, of whose `outside` so many lie `below`.
+        """
+        facts = counts[-len(FACTS) :]
+        if self.kind == CATEGORICAL:
+            return np.append(counts[: self.bins], facts[UNSEEN])
+        return np.concatenate(([below], counts[: self.bins], [facts[OUTSIDE] - below]))
+
     def _points(self) -> list[str]:
         return told_apart([self.low, *self.edges, self.high])
 

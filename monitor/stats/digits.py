@@ -56,7 +56,8 @@ def _written(value: float, digits: int) -> str:
     if digits > MOST_DIGITS:
         return repr(value)
     if value != 0 and not PLAIN[0] <= abs(value) < PLAIN[1]:
-        return f"{value:.{digits}g}"
+        text = f"{value:.{digits}g}"
+        return text if math.isfinite(float(text)) else repr(value)
     if value.is_integer():
         return str(int(value))
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -200,7 +201,103 @@ def test_two_values_are_not_constant() -> None:
 def test_a_number_is_never_shown_and_a_category_is() -> None:
     found = by_subject(stuck_found(judge(), stuck(60, low=1234.5), ALPHA))
     assert "1234" not in found["x", "constant"].detail + found["x", "constant"].headline
-    assert "are c;" in found["c", "constant"].detail
+    assert 'are "c";' in found["c", "constant"].detail
+
+
+def test_a_bin_that_rare_categories_share_is_no_value() -> None:
+    """Of two hundred shops each is rare: a window of them fills one bin, and is as it always was."""
+    made = blank([categorical("shop", (), rare=[f"s{n}" for n in range(200)])])
+    known = replace(made, counts=np.array([[10_000, 0, 0, 0, 0, 0]]), events=10_000)
+    known = replace(known, columns=(replace(known.columns[0], commonest_share=0.006),))
+    looker = Judge(Baseline.of(known), Policy(Model.model_validate({"name": "credit", "reference": "r.json"})))
+
+    def shops(low: float, high: float) -> Windows:
+        tally = Tally.empty(1, 1)
+        tally.counts[0, 0] = tally.predictions = 100
+        tally.lows[:], tally.highs[:] = low, high
+        return window_of(1, (Block(0, 10, tally),))
+
+    assert list(stuck_found(looker, shops(3, 150), ALPHA)) == []
+    (one_shop,) = stuck_found(looker, shops(7, 7), ALPHA)  # but one and the same rare value is
+    assert '"s7"' in one_shop.detail
+
+
+def test_never_seen_values_beside_one_category_are_not_constant() -> None:
+    looked_at = stuck(60)
+    looked_at.counts[0, 1, WIDTH + FACTS.index("unseen")] = 3
+    assert ("c", "constant") not in by_subject(stuck_found(judge(), looked_at, ALPHA))
+
+
+def test_a_column_stuck_beyond_its_range_is_constant() -> None:
+    looked_at = window({}, values=0)
+    looked_at.counts[0, 0, WIDTH + OUTSIDE] = 60
+    looked_at.lows[:], looked_at.highs[:] = 99, 99
+    assert by_subject(stuck_found(judge(), looked_at, ALPHA)).keys() == {("x", "constant")}
+
+
+def without_features(gone: int, events: int = 100) -> Windows:
+    looked_at = window({}, values=events - gone)
+    tally = looked_at.parts[0][0].tally
+    tally.predictions = events
+    return window_of(1, (Block(0, 10, tally),))
+
+
+def test_predictions_without_features_are_the_models_absence() -> None:
+    found = by_subject(quality(judge(), without_features(100), ALPHA, None))
+    assert set(found) == {("credit", "absent")}  # one finding, and no column is told beside it
+    finding = found["credit", "absent"]
+    assert (finding.severity, finding.value, finding.effect) == (PAGE, 1.0, 1.0)
+    assert finding.p == pytest.approx(stats.hypergeom.sf(99, 10_100, 100, 100))
+    assert finding.value >= finding.threshold > 0
+    assert "no prediction has features" in finding.headline
+
+
+def test_a_part_of_the_predictions_without_features_is_said_by_its_share() -> None:
+    found = by_subject(quality(judge(), without_features(20), ALPHA, None))
+    assert "20 % of the events of credit have no features" in found["credit", "absent"].headline
+    assert quality(judge(), without_features(1, events=101), ALPHA, None) == []
+    assert quality(judge(), without_features(0), ALPHA, None) == []
+
+
+def test_what_the_reference_lacked_too_is_no_news() -> None:
+    made = blank([numeric("x"), categorical("c", "abcd")])
+    counts = np.array([[1_250] * WIDTH + [0] * 5] * 2)
+    half = Judge(
+        Baseline.of(replace(made, counts=counts, events=10_000)),
+        Policy(Model.model_validate({"name": "credit", "reference": "r.json"})),
+    )
+    assert quality(half, without_features(56), ALPHA, None) == []
+    assert quality(half, without_features(100), ALPHA, None) != []
+    never = Judge(
+        Baseline.of(replace(made, counts=counts * 0, events=10_000)),
+        Policy(Model.model_validate({"name": "credit", "reference": "r.json"})),
+    )
+    assert quality(never, without_features(100), ALPHA, None) == []
+
+
+def test_the_end_of_missing_features_is_measured_by_its_own_test() -> None:
+    looker = judge()
+    (finding,) = quality(looker, without_features(100), ALPHA, None)
+    assert looker.over(finding.key, looker.look(without_features(100), ALPHA)) == pytest.approx(finding.over)
+    assert looker.over(finding.key, looker.look(without_features(0), ALPHA)) == 0
+
+
+def unseen(names: dict[str, int], shown: bool = True) -> str:
+    looked_at = window({"unseen": sum(names.values())})
+    looked_at.parts[0][0].tally.unseen[1] = Counter(names)
+    policy = Policy(Model.model_validate({"name": "credit", "reference": "r.json"}), show_values=shown)
+    made = blank([numeric("x"), categorical("c", "abcd")])
+    known = replace(made, counts=np.array([[2_500] * WIDTH + [0] * 5] * 2), events=10_000)
+    (finding,) = quality(Judge(Baseline.of(known), policy), looked_at, ALPHA, None)
+    assert finding.detail.endswith(finding.headline.partition(" %")[2])
+    return finding.headline
+
+
+def test_never_seen_values_are_named_the_most_frequent_first() -> None:
+    assert unseen({"st98": 3, "st99": 96}) == 'c has never-seen values in 49.7 %: "st99" (96), "st98" (3)'
+    assert unseen({f"n{n}": 9 - n for n in range(7)}).endswith('"n4" (5) and others')
+    assert "n1" not in unseen({"n1": 40}, shown=False)
+    assert unseen({f"free text {n}": 1 for n in range(16)}).endswith(" %")  # each once: that is no category
 
 
 def test_the_end_of_a_finding_is_measured_by_its_own_test() -> None:
@@ -214,8 +311,8 @@ def test_the_end_of_a_finding_is_measured_by_its_own_test() -> None:
 
 
 def test_the_number_of_tests_is_what_the_budget_is_divided_by() -> None:
-    """Numeric: four facts, constant, two of the distribution. Categorical: four facts, constant, one."""
+    """The model: features. Numeric: four facts, constant, two of the distribution. Categorical: four, constant, one."""
     looker = judge()
-    assert looker.tests_of_facts == 10
-    assert looker.tests_of_length == 13
-    assert looker.total_tests(8) == 8 * 13 + 10
+    assert looker.tests_of_facts == 11
+    assert looker.tests_of_length == 14
+    assert looker.total_tests(8) == 8 * 14 + 11

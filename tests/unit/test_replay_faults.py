@@ -119,7 +119,7 @@ def test_a_usual_stream_says_nothing() -> None:
 def test_a_changed_unit_is_said_with_its_factor() -> None:
     told = told_of(list(Credit(CHANGE + 500, seed=7, change=CHANGE, fault=cents)), credit_reference())
     assert told[0]["findings"][0]["factor"] == 1_000
-    assert "by a factor of about 1000" in told[0]["summary"]
+    assert "by a factor of about 1,000" in told[0]["summary"]
 
 
 def test_a_burst_names_its_column_alone_and_goes_away() -> None:
@@ -182,7 +182,7 @@ def test_what_is_muted_is_shown_without_an_incident_and_not_again_while_windows_
     assert ran.worst == ""
 
 
-def test_a_feature_called_score_beside_the_models_score_is_one_incident() -> None:
+def test_a_feature_called_score_is_told_from_the_models_score() -> None:
     def named(made: Event, value: object) -> Event:
         return made | {"features": made["features"] | {"score": value}}
 
@@ -192,7 +192,11 @@ def test_a_feature_called_score_beside_the_models_score_is_one_incident() -> Non
         for i, made in enumerate(Credit(CHANGE + 2_500, seed=7))
     ]
     told = told_of(stream, reference)
-    assert [(one["transition"], one["findings"][0]["subject"]) for one in told] == [("opened", "score")]
+    (finding,) = told[0]["findings"]
+    assert [one["transition"] for one in told] == ["opened"]
+    assert (finding["subject"], finding["cause"]) == ("feature.score", "missing")
+    muted = settings({"features": {"score": {"mute": True}}})
+    assert transitions_in(replayed(muted, reference, MemorySource({EVENTS: stream}))[0]) == []
 
 
 def test_categories_are_hashed_where_values_may_not_be_shown() -> None:

@@ -140,10 +140,10 @@ def test_a_category_that_is_called_like_a_bin_is_not_taken_for_it() -> None:
 
 
 def test_bins_that_lie_close_together_have_names_of_their_own() -> None:
-    column = numeric_bins(52.37 + np.arange(1_000) * 1e-9)
+    column = numeric_bins(np.arange(1_000, dtype=np.float64) * 1e-9 + 52.37)
     assert column.bins == 10
     assert len({*column.labels(), *column.beyond()}) == 12
-    milliseconds = numeric_bins(1_790_000_000_000.0 + np.arange(1_000))
+    milliseconds = numeric_bins(np.arange(1_790_000_000_000.0, 1_790_000_001_000.0))
     assert len({*milliseconds.labels(), *milliseconds.beyond()}) == 12
     assert not any("e+" in label for label in milliseconds.labels())
 

@@ -1,4 +1,4 @@
-"""Cause `constant`: every value of a window is the same one (a stuck sensor).
+"""Cause `constant`: every value of a window is the same one (a stuck sensor), in the reference's range or not.
 
 The chance that n values are all the reference's commonest one: p_max^(n / phi).
 """
@@ -16,6 +16,8 @@ from monitor.judge.baseline import Baseline, Floats, Unrest
 from monitor.judge.ladder import Block, Windows, window_of
 from monitor.judge.policy import LEAST_FACT, Policy
 from monitor.reference.reference import Column
+from monitor.stats.bins import OUTSIDE, UNSEEN
+from monitor.stats.digits import percent
 
 #: values that must be there at least, however rare the commonest one was
 MIN_VALUES = 20
@@ -39,18 +41,30 @@ def tests(baseline: Baseline) -> int:
 
 def measure(baseline: Baseline, windows: Windows, unrest: Unrest, alpha: float) -> Measured:
     """The chance of every window and column that is constant; 1 where it is not."""
-    bins = windows.counts[..., : baseline.width]
-    values = bins.sum(2).astype(np.float64)
-    same = _same(baseline, windows.lows, windows.highs, bins)
+    values = _values(baseline, windows.counts).astype(np.float64)
+    same = _same(baseline, windows.lows, windows.highs, windows.counts)
     log_p = values / unrest.phi * np.log(np.clip(baseline.commonest, 1e-12, 1.0))
     log_p = np.where(same & (values >= MIN_VALUES), log_p, 0.0)
     return Measured(np.exp(np.maximum(log_p, -690.0)), values, log_p / np.log(alpha))
 
 
-def _same(baseline: Baseline, lows: Floats, highs: Floats, bins: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Windows and columns (..., C) with no two different values; `bins` (..., C, B)."""
-    values = bins.sum(-1)
-    one_value = np.where(baseline.ordered, lows == highs, bins.max(-1) == values)
+def _values(baseline: Baseline, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Values (..., C) that are there, in a bin or not; `counts` (..., C, B + facts)."""
+    width = baseline.width
+    inside = counts[..., :width].sum(-1)
+    return np.asarray(inside + counts[..., width + OUTSIDE] + counts[..., width + UNSEEN], np.int64)
+
+
+def _same(baseline: Baseline, lows: Floats, highs: Floats, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Windows and columns (..., C) with no two different values; `counts` (..., C, B + facts).
+
+    A bin that rare categories share is one value only where the extremes of their places say so; never-seen values
+    have no place, and are never taken for one.
+    """
+    values, bins = _values(baseline, counts), counts[..., : baseline.width]
+    in_one_bin = bins.max(-1) == values
+    by_name = in_one_bin & (bins.argmax(-1) < baseline.named)
+    one_value = np.where(baseline.ordered, lows == highs, by_name | (in_one_bin & (lows == highs)))
     return np.asarray(one_value | (values == 0), np.bool_)
 
 
@@ -72,16 +86,16 @@ def runs(baseline: Baseline, recent: Windows) -> Iterator[tuple[int, Windows]]:
 
 
 def _over_the_newest(baseline: Baseline, parts: tuple[Block, ...]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Of the newest 1, 2, ... of `parts` (n, newest first): columns (n, C) of one value, and values (n, C) in bins."""
+    """Of the newest 1, 2, ... of `parts` (n, newest first): columns (n, C) of one value, and values (n, C)."""
     lows = np.minimum.accumulate([part.tally.lows for part in parts])
     highs = np.maximum.accumulate([part.tally.highs for part in parts])
-    bins = np.cumsum([part.tally.counts[:, : baseline.width] for part in parts], axis=0)
-    return _same(baseline, lows, highs, bins), bins.sum(2)
+    counts = np.cumsum([part.tally.counts for part in parts], axis=0)
+    return _same(baseline, lows, highs, counts), _values(baseline, counts)
 
 
 def severity(policy: Policy, about: Column) -> str:
     """Of a column that is constant."""
-    return policy.severity("constant", about.name, 1.0 - about.commonest_share, LEAST_FACT)
+    return policy.severity("constant", about.feature, 1.0 - about.commonest_share, LEAST_FACT)
 
 
 def threshold(about: Column, alpha: float) -> float:
@@ -98,12 +112,12 @@ def finding(
     about = baseline.columns[column]
     n = int(measured.values[at])
     effect = 1.0 - about.commonest_share
+    subject = baseline.subjects[column]
     # a number is never shown
-    what = "one and the same"
-    if not baseline.ordered[column]:
-        what = policy.category(about.bins.labels()[int(windows.counts[window, column, : baseline.width].argmax())])
+    what = "one and the same" if baseline.ordered[column] else policy.quoted(_category(baseline, windows, at))
+    before = percent(about.commonest_share)
     return Finding(
-        key=FindingKey(about.name, "constant"),
+        key=FindingKey(subject, "constant"),
         severity=severity(policy, about),
         window=windows.spans[window],
         base_windows=max(windows.lengths[window], 1),
@@ -114,7 +128,15 @@ def finding(
         effect=effect,
         effect_unit="share",
         over=float(measured.over[at]),
-        detail=f"{n} values in a row are {what}; the commonest value of the reference had {about.commonest_share:.1%}",
-        headline=f"{about.name} is constant ({what} in {n} events)",
+        detail=f"all {n:,} values are {what}; the most frequent value of the reference had {before}",
+        headline=f"{subject} is stuck: all {n:,} values are {what}",
         records=windows.records(window),
     )
+
+
+def _category(baseline: Baseline, windows: Windows, at: tuple[int, int]) -> str:
+    """The one category of a window and column."""
+    window, column = at
+    bins = baseline.columns[column].bins
+    bin_ = int(windows.counts[window, column, : baseline.width].argmax())
+    return bins.categories[bin_] if bin_ < bins.named else (*bins.categories, *bins.rare)[int(windows.lows[at])]

@@ -16,7 +16,9 @@ from monitor.findings import Finding, FindingKey
 from monitor.judge.baseline import DISTANCE_FACTOR, Baseline, Floats, Unrest
 from monitor.judge.ladder import Windows
 from monitor.judge.policy import LEAST_CUMULATIVE, LEAST_SHARE, Policy
+from monitor.judge.whole import in_reference, in_window, moments
 from monitor.reference.reference import FEATURE, Column
+from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.evidence import (
     chi_square_critical,
     chi_square_tail,
@@ -26,7 +28,6 @@ from monitor.stats.evidence import (
     largest_shift,
     pooled_chi_square,
 )
-from monitor.stats.tally import SUM, UNIT
 
 TESTS_NUMERIC = 2
 TESTS_CATEGORICAL = 1
@@ -84,7 +85,7 @@ def severity(baseline: Baseline, policy: Policy, measured: Measured, window: int
     about, least = baseline.columns[column], LEAST_CUMULATIVE if baseline.ordered[column] else LEAST_SHARE
     learned = not np.isnan(measured.allowed[window, column])
     effect = _effect(baseline, measured, window, column)
-    return policy.severity(cause_of(about), about.name, effect, least, may_page=learned)
+    return policy.severity(cause_of(about), about.feature, effect, least, may_page=learned)
 
 
 def _effect(baseline: Baseline, measured: Measured, window: int, column: int) -> float:
@@ -104,7 +105,7 @@ def finding(
     else:
         headline, detail = _category_words(baseline, policy, windows, measured, (window, column))
     return Finding(
-        key=FindingKey(about.name, cause_of(about)),
+        key=FindingKey(baseline.subjects[column], cause_of(about)),
         severity=severity(baseline, policy, measured, window, column),
         window=windows.spans[window],
         base_windows=max(windows.lengths[window], 1),
@@ -131,51 +132,58 @@ def _evidence(baseline: Baseline, measured: Measured, window: int, column: int) 
     return "chi2", chi, chi_critical, float(chi_square_tail(chi, float(measured.freedom[window, column])))
 
 
-def mean_in_window(baseline: Baseline, windows: Windows, window: int, column: int) -> float:
-    """Mean of a numeric column's values inside the range, from the fixed-point sums; NaN without values."""
-    about = baseline.columns[column]
-    n = int(windows.counts[window, column, : baseline.width].sum())
-    if n == 0:
-        return float("nan")
-    return about.center + about.scale * (int(windows.sums[window, column, SUM]) / UNIT) / n
-
-
 def _numeric_words(
     baseline: Baseline, windows: Windows, measured: Measured, window: int, column: int
 ) -> tuple[str, str]:
-    about, width = baseline.columns[column], baseline.width
-    mean = mean_in_window(baseline, windows, window, column)
-    moved = (mean - about.center) / about.scale
-    allowed = measured.allowed[window, column]
-    limit = f", allowed {allowed:.2g}" if not np.isnan(allowed) else ""
+    about, subject = baseline.columns[column], baseline.subjects[column]
+    seen = moments(about, windows.counts[window, column], windows.sums[window, column], baseline.width)
+    moved = (seen.mean - about.center) / about.scale
     up = measured.z[window, column] > 0
     if abs(moved) >= LEAST_MOVE and (moved > 0) == up:
         words = f"moved {'up' if up else 'down'} by {abs(moved):.2g} sd"
     else:
         words = "changed its shape"  # the mean stays, or goes the other way
-    headline = f"{about.name} {words} (cut-point distance {measured.cumulative[window, column]:.2g}{limit})"
-    details = [f"mean {about.center:.4g} -> {mean:.4g}"]
+    cumulative = f"{measured.cumulative[window, column]:.2g}"
+    headline = f"{subject} {words} (cut-point distance {cumulative}{_limit(measured, window, column)})"
+    name = "mean" if seen.whole else "mean of the values inside the range"
+    details = [f"{name} {before_and_after(about.center, seen.mean)}"]
     if about.bins.edges:
-        counts, reference = windows.counts[window, column, :width], baseline.bins[column]
-        above = np.cumsum(counts[::-1])[::-1] / max(counts.sum(), 1)
-        above_reference = np.cumsum(reference[::-1])[::-1] / max(reference.sum(), 1)
-        cut = int(np.abs(above - above_reference)[1 : len(about.bins.edges) + 1].argmax()) + 1
-        edge = about.bins.edges[cut - 1]
-        details.append(f"share above {edge:.4g}: {above_reference[cut]:.3f} -> {above[cut]:.3f}")
+        details.append(_largest_shift(baseline, windows, window, column))
     return headline, "; ".join(details)
+
+
+def _largest_shift(baseline: Baseline, windows: Windows, window: int, column: int) -> str:
+    """The edge above which the share of all values changed most."""
+    about = baseline.columns[column]
+    live, reference = in_window(baseline, windows, window, column), in_reference(baseline, column)
+    above = np.cumsum(live[::-1])[::-1] / max(live.sum(), 1)
+    before = np.cumsum(reference[::-1])[::-1] / max(reference.sum(), 1)
+    # the first place is below the range, and an edge lies behind each bin but the last
+    cut = int(np.abs(above - before)[2 : len(about.bins.edges) + 2].argmax())
+    edge = told_apart([about.bins.low, *about.bins.edges, about.bins.high], 4)[cut + 1]
+    return f"share above {edge}: {before_and_after(float(before[cut + 2]), float(above[cut + 2]), 3)}"
 
 
 def _category_words(
     baseline: Baseline, policy: Policy, windows: Windows, measured: Measured, at: tuple[int, int]
 ) -> tuple[str, str]:
     window, column = at
-    about, width = baseline.columns[column], baseline.width
-    counts, reference = windows.counts[window, column, :width], baseline.bins[column]
+    about, subject = baseline.columns[column], baseline.subjects[column]
+    counts, reference = in_window(baseline, windows, window, column), in_reference(baseline, column)
     now, before = counts / max(counts.sum(), 1), reference / max(reference.sum(), 1)
-    names = [policy.category(name) for name in about.bins.labels()]
-    most = [i for i in np.argsort(-np.abs(now - before), kind="stable")[:3].tolist() if i < len(names)]
-    changed = [f"{names[i]}: {before[i]:.3f} -> {now[i]:.3f}" for i in most if now[i] != before[i]]
+    names = [*policy.labels(about.bins), *about.bins.beyond()]
+    most = np.argsort(-np.abs(now - before), kind="stable")[:3].tolist()
+    changed = [
+        f"{names[i]}: {before_and_after(float(before[i]), float(now[i]), 3)}" for i in most if now[i] != before[i]
+    ]
+    share = f"{measured.share[window, column]:.2g}"
+    return (
+        f"{subject}: shares changed by up to {share}{_limit(measured, window, column)}",
+        "share of " + ", ".join(changed),
+    )
+
+
+def _limit(measured: Measured, window: int, column: int) -> str:
+    """The distance that windows of the reference had, with its margin; nothing where it was not learned."""
     allowed = measured.allowed[window, column]
-    limit = f", allowed {allowed:.2g}" if not np.isnan(allowed) else ""
-    share = measured.share[window, column]
-    return f"{about.name}: shares changed by up to {share:.2g}{limit}", "share of " + ", ".join(changed)
+    return f", allowed {allowed:.2g}" if not np.isnan(allowed) else ""

@@ -13,15 +13,20 @@ import numpy as np
 
 from monitor.findings import Finding, FindingKey
 from monitor.judge.baseline import Baseline, Floats, Unrest
-from monitor.judge.causes.unit_factor import unit_factor
+from monitor.judge.causes.unit_change import UnitChange, unit_change
 from monitor.judge.ladder import Windows
 from monitor.judge.policy import LEAST_FACT, Policy
-from monitor.reference.reference import Column
-from monitor.stats.bins import FACTS, OUTSIDE
+from monitor.judge.whole import moments
+from monitor.reference.reference import PREDICTION, SCORE, Column
+from monitor.stats import names
+from monitor.stats.bins import FACTS, NUMERIC, OUTSIDE, UNSEEN
+from monitor.stats.digits import before_and_after, percent, told_apart
 from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
 
 #: `outside` pages only while the newest panes still show this part of the window's share: a burst that is over does not
 RECENT_PART = 0.5
+#: never-seen values that are named
+MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -76,19 +81,21 @@ def severity(
     _, column, slot = at
     may_page = slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at])
     return policy.severity(
-        FACTS[slot], baseline.columns[column].name, float(measured.excess[at]), LEAST_FACT, may_page=may_page
+        FACTS[slot], baseline.columns[column].feature, float(measured.excess[at]), LEAST_FACT, may_page=may_page
     )
 
 
 def finding(
-    baseline: Baseline, windows: Windows, measured: Measured, at: tuple[int, int, int], severity: str
+    baseline: Baseline, policy: Policy, windows: Windows, measured: Measured, at: tuple[int, int, int], severity: str
 ) -> Finding:
     """The finding of one (window, column, fact) that is over."""
     window, column, slot = at
-    about, cause = baseline.columns[column], FACTS[slot]
+    cause, subject = FACTS[slot], baseline.subjects[column]
     share, effect = float(measured.share[at]), float(measured.excess[at])
-    factor = unit_factor(about, windows.sums[window, column]) if slot == OUTSIDE else None
+    change = unit_change(baseline, windows, window, column) if slot == OUTSIDE else None
+    came = _came(policy, windows, window, column) if slot == UNSEEN else ""
     before = share - effect
+    headline = _headline(baseline.columns[column], subject, cause, before, share)
     critical = exact_excess_critical(
         measured.alpha,
         float(measured.events[window, column]),
@@ -97,7 +104,7 @@ def finding(
         float(measured.phi[at]),
     )
     return Finding(
-        key=FindingKey(about.name, cause),
+        key=FindingKey(subject, cause),
         severity=severity,
         window=windows.spans[window],
         base_windows=max(windows.lengths[window], 1),
@@ -109,9 +116,9 @@ def finding(
         effect_unit="share",
         over=float(measured.over[at]),
         direction="up",
-        detail=_detail(about, cause, before, share, factor),
-        headline=_headline(about, cause, share, factor),
-        factor=factor,
+        detail=_detail(baseline, windows, at, before, share, came, change),
+        headline=headline + (change.headline if change else "") + came,
+        factor=change.factor if change else None,
         since_us=began(windows, window, column, baseline.width + slot),
         records=windows.records(window),
     )
@@ -123,21 +130,55 @@ def began(windows: Windows, window: int, column: int, slot: int) -> int:
     return next((part.start_us for part in parts if part.tally.counts[column, slot]), parts[0].start_us)
 
 
-def _headline(about: Column, cause: str, share: float, factor: float | None) -> str:
+def _came(policy: Policy, windows: Windows, window: int, column: int) -> str:
+    """The never-seen values by name, the most frequent first: `: "st99" (96), "st98" (3)`.
+
+    Nothing where none is known, or where each came once and there are many: that is how free text looks.
+    """
+    unseen: names.Names = {}
+    for part in windows.parts[window]:
+        names.add(unseen, {column: part.tally.unseen[column]} if column in part.tally.unseen else {})
+    known = unseen.get(column)
+    if not known or (len(known) >= names.KEPT and max(known.values()) == 1):
+        return ""
+    said = ", ".join(f"{policy.quoted(name)} ({n:,})" for name, n in names.most_frequent(known, MAX_NAMED))
+    return f": {said}" + (" and others" if len(known) > MAX_NAMED else "")
+
+
+def _headline(about: Column, subject: str, cause: str, before: float, share: float) -> str:
+    how_many = percent(share)
+    instead = f", in the reference in {percent(before)}" if before > 0 else ""
+    own = about.role in {SCORE, PREDICTION}
+    if cause == "absent":
+        if own:
+            return f"{subject} is null or left out in {how_many}{instead}"
+        return f"{subject} is gone" if share == 1 else f"{subject} is gone from {how_many}{instead}"
+    wrong = "not a number" if about.bins.kind == NUMERIC else "neither text nor a number"
     words = {
-        "missing": f"{about.name} is missing in {share:.1%}",
-        "absent": f"{about.name} is gone from {share:.1%}" if share < 1 else f"{about.name} is gone",
-        "unseen": f"{about.name} has never-seen values in {share:.1%}",
-        "outside": f"{about.name} is outside the reference's range in {share:.1%}",
-        "type": f"{about.name} is of the wrong type in {share:.1%}",
+        "missing": f"{subject} is missing (null) in {how_many}",
+        "unseen": f"{subject} has never-seen {'classes' if own else 'values'} in {how_many}",
+        "outside": f"{subject} is outside the reference's range in {how_many}",
+        "type": f"{subject} is {wrong} in {how_many}",
     }
-    return words[cause] + (f", by a factor of about {factor:g}" if factor is not None else "")
+    return words[cause] + instead
 
 
-def _detail(about: Column, cause: str, before: float, share: float, factor: float | None) -> str:
-    detail = f"share {cause}: {before:.4f} -> {share:.4f}"
-    if cause == "outside":
-        detail += f"; the reference's range with its margin is {about.bins.low:.6g} to {about.bins.high:.6g}"
-    if factor is not None:
-        detail += f"; the values look like the reference's times {factor:g}: a changed unit?"
-    return detail
+def _detail(
+    baseline: Baseline,
+    windows: Windows,
+    at: tuple[int, int, int],
+    before: float,
+    share: float,
+    came: str,
+    change: UnitChange | None,
+) -> str:
+    window, column, slot = at
+    details = [f"share {FACTS[slot]}: {before_and_after(before, share)}{came}"]
+    if slot == OUTSIDE:
+        about = baseline.columns[column]
+        low, high = told_apart([about.bins.low, about.bins.high])
+        details.append(f"the reference's range with its margin is {low} to {high}")
+        seen = moments(about, windows.counts[window, column], windows.sums[window, column], baseline.width)
+        if seen.whole:
+            details.append(f"mean {before_and_after(about.center, seen.mean)}")
+    return "; ".join(details) + (change.detail if change else "")

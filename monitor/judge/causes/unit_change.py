@@ -1,0 +1,331 @@
+"""Do values outside the range look like the reference's in another unit?
+
+Only usual units are tried. One is named where the whole reference, put into that unit, explains what the window holds
+(how much lies below and above, what is in each bin, mean and spread of what is outside), clearly better than the same
+values moved by a constant, and clearly better than any other unit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.judge.baseline import Baseline
+from monitor.judge.ladder import Windows
+from monitor.judge.whole import Moments, in_reference, in_window, moments
+from monitor.reference.reference import Column
+from monitor.stats.bins import RANGE_MARGIN
+from monitor.stats.tally import (
+    BELOW,
+    FAR_COUNT,
+    FAR_SUM,
+    FAR_UNIT,
+    OUTSIDE_COUNT,
+    OUTSIDE_LOG,
+    OUTSIDE_LOG_SQUARES,
+    SQUARE_UNIT,
+    UNIT,
+)
+
+Floats = NDArray[np.float64]
+
+#: powers of ten (cents, share and percent, s, ms, us, ns, kilo and milli), and what people measure in beside them:
+#: minutes and hours and days in seconds, 1,024s, inches, miles, pounds
+POWERS: Final = tuple(10.0**power for power in range(1, 10))
+OTHERS: Final = (60.0, 3_600.0, 86_400.0, 1_024.0, 1_024.0**2, 1_024.0**3, 2.54, 25.4, 1.609344, 1 / 0.45359237)
+FACTORS: Final = tuple(sorted({*POWERS, *OTHERS, *(1 / f for f in POWERS), *(1 / f for f in OTHERS)}))
+
+MIN_VALUES: Final = 3
+#: points a bin of the reference stands for
+POINTS: Final = 32
+#: how far the mean of the logarithms may be off, in spreads of the reference; how near two factors are one, in decades
+MEAN_OFF: Final = 0.05
+NEAR: Final = 0.035
+#: how far cumulative shares may be off, and spreads as a ratio
+SHARES_OFF: Final = 0.05
+SPREAD_OFF: Final = 1.6
+#: a factor must explain the spread so many times better than a constant does
+BETTER: Final = 2.0
+#: below this part of the events only some came in another unit: believed where so much of the reference would lie
+#: outside in it, and of a factor of so many decades
+WHOLE: Final = 0.85
+WHOLLY: Final = 0.995
+PART_OUTSIDE: Final = 0.5
+PART_DECADES: Final = 0.7
+#: factors at which mean and spread of all values are exact enough (fixed-point sums)
+LINEAR: Final = (0.3, 1e4)
+#: logarithms and spreads smaller than this are not told apart (fixed-point sums), in decades
+SMALLEST: Final = 0.003
+#: decades beyond which nothing is a number any more
+LARGEST: Final = 300.0
+#: a column is constant when its values lie within this, as a share of them
+SAME: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class UnitChange:
+    """What the values look like; `factor` is None where it takes an offset too."""
+
+    factor: float | None
+    headline: str
+    detail: str
+
+
+class Scale(NamedTuple):
+    """A temperature scale's change: value * factor + offset."""
+
+    before: str
+    after: str
+    factor: float
+    offset: float
+
+
+SCALES: Final = (
+    Scale("Celsius", "Fahrenheit", 1.8, 32.0),
+    Scale("Fahrenheit", "Celsius", 1 / 1.8, -32.0 / 1.8),
+    Scale("Celsius", "Kelvin", 1.0, 273.15),
+    Scale("Kelvin", "Celsius", 1.0, -273.15),
+    Scale("Fahrenheit", "Kelvin", 1 / 1.8, 273.15 - 32.0 / 1.8),
+    Scale("Kelvin", "Fahrenheit", 1.8, 32.0 - 1.8 * 273.15),
+)
+
+
+def unit_change(baseline: Baseline, windows: Windows, window: int, column: int) -> UnitChange | None:
+    """The change of unit that explains one window of a numeric column, None where none clearly does."""
+    about = baseline.columns[column]
+    outside = _Outside.of(baseline, windows, window, column)
+    if outside.count < MIN_VALUES:
+        return None
+    seen = moments(about, windows.counts[window, column], windows.sums[window, column], baseline.width)
+    if about.log_spread == 0 or not about.bins.edges:
+        factor = _of_a_constant(about, float(windows.lows[window, column]), float(windows.highs[window, column]))
+    else:
+        factor = _factor(about, outside, seen)
+    if factor is not None:
+        return UnitChange(
+            factor,
+            f", by a factor of about {_words(factor)}",
+            f"; the values look like the reference's times {_words(factor)}: a changed unit?",
+        )
+    scale = _scale(about, seen)
+    if scale is None:
+        return None
+    words = f"{scale.before} has become {scale.after}"
+    offset = f"{'+' if scale.offset > 0 else '-'} {abs(scale.offset):.4g}"
+    return UnitChange(None, f", as if {words}", f"; the values look as if {words} (x {scale.factor:.4g} {offset})")
+
+
+def _words(factor: float) -> str:
+    return f"{factor:,.0f}" if factor >= 1_000 else f"{factor:.4g}"
+
+
+def _of_a_constant(about: Column, low: float, high: float) -> float | None:
+    """A column of one value that is now another one: exactly so many times it."""
+    if about.center == 0 or abs(high - low) > SAME * abs(high):
+        return None
+    near = [factor for factor in FACTORS if abs(high - factor * about.center) <= SAME * abs(high)]
+    return near[0] if len(near) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What a window shows of the values outside, and the counts of all of them beside the reference's.
+
+    `mean_log` and `spread_log` of log10 |x|; `mean` of what is outside, NaN where it lies too far out to be summed.
+    """
+
+    count: int
+    below: float  # share of what is outside
+    mean_log: float
+    spread_log: float
+    mean: float
+    live: NDArray[np.int64]
+    reference: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, baseline: Baseline, windows: Windows, window: int, column: int) -> _Outside:
+        sums, about = windows.sums[window, column], baseline.columns[column]
+        count = int(sums[OUTSIDE_COUNT])
+        some = max(count, 1)
+        mean_log = int(sums[OUTSIDE_LOG]) / UNIT / some
+        variance = int(sums[OUTSIDE_LOG_SQUARES]) / SQUARE_UNIT / some - mean_log**2
+        live = in_window(baseline, windows, window, column)
+        far = int(sums[FAR_COUNT])
+        all_summed = 0 < far == int(live[0] + live[-1])
+        mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / far if all_summed else math.nan
+        below = int(sums[BELOW]) / max(int(live[0] + live[-1]), 1)
+        spread_log = math.sqrt(max(variance, 0.0))
+        return cls(count, below, mean_log, spread_log, mean, live, in_reference(baseline, column))
+
+
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """The reference as weighted points: signs and log10 of magnitudes.
+
+    `shift` and `stretch` bring mean and spread of the points' logarithms to the reference's own.
+    """
+
+    signs: Floats
+    logs: Floats
+    weights: Floats  # their sum is 1
+    shift: float
+    stretch: float
+
+    def times(self, factor: float) -> Floats:
+        """The points in another unit."""
+        return np.asarray(self.signs * 10.0 ** np.clip(self.logs + math.log10(factor), -LARGEST, LARGEST), np.float64)
+
+    @classmethod
+    def of(cls, about: Column, reference: NDArray[np.int64]) -> _Points:
+        inner = (about.bins.high - about.bins.low) * RANGE_MARGIN / (1 + 2 * RANGE_MARGIN)
+        borders = np.array([about.bins.low + inner, *about.bins.edges, about.bins.high - inner])
+        borders[np.abs(borders) < SAME * inner] = 0.0
+        steps = (np.arange(POINTS) + 0.5) / POINTS
+        lower, upper = borders[:-1, None], borders[1:, None]
+        counts = reference[1:-1]
+        places = np.broadcast_to(steps, (len(counts), POINTS)).copy()
+        # the outer bins hold tails: dense at the inner border, the outermost value at the other
+        tails = -np.log(1 - steps)
+        places[0] = 1 - (tails / max(math.log(max(int(counts[0]), 1)), tails[-1]))[::-1]
+        places[-1] = tails / max(math.log(max(int(counts[-1]), 1)), tails[-1])
+        points = _between(lower, upper, places)
+        if borders[0] == 0 and counts[0] <= about.commonest_share * counts.sum() * (1 + SAME):
+            points[0] = 0.0  # the first bin holds zeros alone
+        weights = np.repeat(counts / max(int(counts.sum()), 1) / POINTS, POINTS)
+        return cls.standardised(points.ravel(), weights, about)
+
+    @classmethod
+    def standardised(cls, points: Floats, weights: Floats, about: Column) -> _Points:
+        """Points with what their logarithms lack to the reference's own mean and spread."""
+        some = (points != 0) & (weights > 0)
+        logs = np.log10(np.abs(np.where(some, points, 1.0)))
+        mass = max(float(weights[some].sum()), 1e-12)
+        mean = float((weights * logs)[some].sum()) / mass
+        spread = math.sqrt(max(float((weights * (logs - mean) ** 2)[some].sum()) / mass, 0.0))
+        stretch = about.log_spread / spread if spread > 0 else 1.0
+        return cls(np.sign(points), logs, weights, about.log_center - mean, stretch)
+
+
+def _between(lower: Floats, upper: Floats, places: Floats) -> Floats:
+    """Points at `places` (bins, POINTS) from 0 to 1 of each bin: by ratio where both borders have one sign."""
+    one_sign = (lower > 0) & (upper > 0) | (lower < 0) & (upper < 0)
+    first, last = np.log(np.abs(np.where(one_sign, lower, 1.0))), np.log(np.abs(np.where(one_sign, upper, 1.0)))
+    by_ratio = np.sign(lower) * np.exp(first * (1 - places) + last * places)
+    return np.asarray(np.where(one_sign, by_ratio, lower * (1 - places) + upper * places), np.float64)
+
+
+class _Expected(NamedTuple):
+    """What a factor (or a constant) makes one expect: shares everywhere, and of what is outside."""
+
+    shares: Floats
+    below: float
+    mean_log: float
+    spread_log: float
+
+    @property
+    def outside(self) -> float:
+        return float(self.shares[0] + self.shares[-1])
+
+
+def _expected(about: Column, values: Floats, weights: Floats) -> _Expected:
+    """Of the reference's points at other `values`."""
+    borders = np.array([about.bins.low, *about.bins.edges, about.bins.high])
+    places = np.searchsorted(borders, values, side="left")
+    shares = np.asarray(np.bincount(places, weights, minlength=len(borders) + 1), np.float64)
+    out = ((places == 0) | (places == len(borders))) & (values != 0)
+    mass = float(weights[out].sum())
+    if mass <= 0:
+        return _Expected(shares, 0.0, math.nan, math.nan)
+    logs = np.log10(np.abs(values[out]))
+    mean = float((weights[out] * logs).sum() / mass)
+    variance = float((weights[out] * (logs - mean) ** 2).sum() / mass)
+    return _Expected(shares, float(weights[places == 0].sum() / mass), mean, math.sqrt(max(variance, 0.0)))
+
+
+def _factor(about: Column, outside: _Outside, seen: Moments) -> float | None:
+    if math.isnan(about.log_center):
+        return None
+    points = _Points.of(about, outside.reference)
+    fits = [fit for factor in FACTORS if (fit := _fit(about, points, outside, seen, factor)) is not None]
+    if not fits:
+        return None
+    best = min(fits)
+    error = max(3 * best.spread_log / math.sqrt(outside.count), SMALLEST)
+    rivals = [fit.factor for fit in fits if fit.off - best.off <= error]
+    # of two that are nearly one, 1,000 and 1,024, the power of ten
+    if any(abs(math.log10(rival / best.factor)) > NEAR for rival in rivals):
+        return None
+    return next((factor for factor in rivals if round(math.log10(factor), 9).is_integer()), best.factor)
+
+
+class _Fit(NamedTuple):
+    """A factor that explains a window: how far the mean of the logarithms is `off`, in decades."""
+
+    off: float
+    factor: float
+    spread_log: float
+
+
+def _fit(about: Column, points: _Points, outside: _Outside, seen: Moments, factor: float) -> _Fit | None:
+    slack = 1 / math.sqrt(outside.count)
+    expected = _expected(about, points.times(factor), points.weights)
+    if expected.outside < 0.01 or abs(expected.below - outside.below) > SHARES_OFF + 2 * slack:
+        return None
+    # exact where all points are outside; where some are, as near as bins tell: between as they are and as corrected
+    spread_log = expected.spread_log * (1 + (points.stretch - 1) * expected.outside)
+    away = outside.mean_log - expected.mean_log
+    corrected = away - points.shift * expected.outside
+    off = abs(corrected) if expected.outside > WHOLLY else max(0.0, min(away, corrected), -max(away, corrected))
+    if off > 2 * SMALLEST + spread_log * (MEAN_OFF + 3 * slack):
+        return None
+    live, reference = outside.live / outside.live.sum(), outside.reference / outside.reference.sum()
+    part = min(1.0, float(live[0] + live[-1]) / expected.outside)
+    whole = part >= WHOLE
+    if not whole and (expected.outside < PART_OUTSIDE or abs(math.log10(factor)) < PART_DECADES):
+        return None
+    mixed = part * expected.shares + (1 - part) * reference
+    if np.abs(np.cumsum(mixed - live)).max() > SHARES_OFF + 1 / math.sqrt(float(outside.live.sum())):
+        return None
+    if whole and seen.whole and LINEAR[0] <= factor <= LINEAR[1]:
+        spreads = seen.spread / about.scale, factor, 1.0
+    else:
+        spreads = outside.spread_log, spread_log, _moved(about, points, outside)
+    return _Fit(off, factor, spread_log) if _nearer(*spreads, slack) else None
+
+
+def _nearer(seen: float, stretched: float, moved: float, slack: float) -> bool:
+    """Whether a spread is that of a factor (`stretched`), and not that of the same values `moved` by a constant."""
+    if max(seen, stretched) <= 2 * SMALLEST or math.isnan(moved):
+        return True  # nothing to tell: the mean alone had to be exact
+    off = abs(math.log((seen + SMALLEST) / (stretched + SMALLEST)))
+    if off > math.log(SPREAD_OFF) + 2 * slack:
+        return False
+    return BETTER * off <= abs(math.log((seen + SMALLEST) / (moved + SMALLEST)))
+
+
+def _moved(about: Column, points: _Points, outside: _Outside) -> float:
+    """Spread of the logarithms outside, had all values moved there by a constant."""
+    if math.isnan(outside.mean):
+        return 0.0  # so far out that a constant leaves no spread of them
+    values = points.times(1.0) + (outside.mean - about.center)
+    return _expected(about, values, points.weights).spread_log
+
+
+def _scale(about: Column, seen: Moments) -> Scale | None:
+    """The change of temperature scale that gives mean and spread of all values, if one alone does."""
+    if not seen.whole or seen.values < MIN_VALUES or seen.spread <= 0 or not about.bins.edges:
+        return None
+    slack = 1 / math.sqrt(seen.values)
+    fitting = []
+    for scale in SCALES:
+        mean, spread = about.center * scale.factor + scale.offset, about.scale * scale.factor
+        stretched = abs(math.log(seen.spread / spread))
+        unstretched = abs(math.log(seen.spread / about.scale))
+        exact = stretched <= 0.1 + 2 * slack and abs(seen.mean - mean) <= spread * (0.1 + 3 * slack)
+        if exact and (scale.factor == 1 or BETTER * stretched <= unstretched):
+            fitting.append(scale)
+    return fitting[0] if len(fitting) == 1 else None
