@@ -108,19 +108,6 @@ class CsvRows:
         return event
 
 
-#: fields that may hold a class
-_CLASSES: Final = ("prediction", "label")
-#: as pandas, SQL and spreadsheets write them
-_TRUTHS: Final = {"True": True, "False": False, "true": True, "false": False, "TRUE": True, "FALSE": False}
-
-
-def _typed(cell: str) -> str | int | float | bool | None:
-    """A cell as events have it: True and False are booleans, digits with a leading zero a code, which is text."""
-    if cell in _TRUTHS:
-        return _TRUTHS[cell]
-    return cell if len(cell) > 1 and cell[0] == "0" and cell.isdecimal() and cell.isascii() else _value(cell)
-
-
 def _text_lines(stream: Stream) -> Iterator[str]:
     for number, line in stream.lines():
         try:
@@ -154,3 +141,16 @@ def _value(cell: str) -> str | int | float | None:
             return integer
     number = float(cell)
     return number if math.isfinite(number) else cell
+
+
+#: fields that may hold a class
+_CLASSES: Final = ("prediction", "label")
+#: as pandas, SQL and spreadsheets write them
+_TRUTHS: Final = {"True": True, "False": False, "true": True, "false": False, "TRUE": True, "FALSE": False}
+
+
+def _typed(cell: str) -> str | int | float | bool | None:
+    """A cell as events have it: True and False are booleans, digits with a leading zero a code, which is text."""
+    if cell in _TRUTHS:
+        return _TRUTHS[cell]
+    return cell if len(cell) > 1 and cell[0] == "0" and cell.isdecimal() and cell.isascii() else _value(cell)
