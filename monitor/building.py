@@ -32,7 +32,7 @@ from monitor.left_out import (
     place_text,
     rejected_lines,
 )
-from monitor.phrases import many
+from monitor.phrases import many, printable
 from monitor.pipeline import Pipeline, ToNowhere
 from monitor.records import RecordBatch, Source
 from monitor.reference.build import BaseWindow as CountedWindow
@@ -145,7 +145,7 @@ def build_reference(
         score_classes=list(found.survey.score_names), unread=found.survey.unread,
     )  # fmt: skip
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
-        tell(note)
+        tell(printable(note))
     return reference
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from monitor.building import Stretch, build_reference
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.reference.notes import reference_notes
-from monitor.reference.reference import FEATURE, Reference
+from monitor.reference.reference import FEATURE, Reference, load_reference
 from monitor.reference.show import reference_text
 from monitor.stats.bins import UNSEEN
 from tests.engine import CREDIT, EVENTS, NOW_US, MemorySource, event, numeric, replayed, settings, transitions_in
@@ -22,7 +24,7 @@ ROWS = range(N)
 
 
 def told(
-    stream: list[dict[str, Any]], model: dict[str, object] | None = None, *, partial: bool = False
+    stream: list[Any], model: dict[str, object] | None = None, *, partial: bool = False
 ) -> tuple[Reference, list[str]]:
     """The reference of a stream, and the lines that are said with it."""
     lines: list[str] = []
@@ -71,6 +73,16 @@ def test_fields_that_nobody_reads_are_named_with_their_counts_and_their_number_i
         for line in told([event(i, features={"a": i % 5}, score=0.5, label=1) for i in ROWS])[1]
         if "nobody" in line
     ]
+
+
+def test_no_name_of_a_payload_reaches_a_terminal_or_a_file_unescaped(tmp_path: Path) -> None:
+    names = {"\u202egnp": 1, "\x1b[31m": 2, "long" * 100: 3, "half \ud800": 4}
+    stream = [event(i, features={"a\u200b": i % 5}, scores={"\u202e": 0.5, "b": 0.5}) | names for i in ROWS]
+    reference, lines = told([json.dumps(e).encode() for e in stream])
+    assert all(line.isprintable() for line in lines)
+    assert {name for name, _ in reference.unread} == {"\\u202egnp", "\\u001b[31m", ("long" * 15), "half \\ud800"}
+    reference.save(tmp_path / "r.json")
+    assert load_reference(tmp_path / "r.json").unread == reference.unread
 
 
 @pytest.mark.parametrize(
