@@ -25,6 +25,8 @@ _LINES: Final = (".jsonl", ".ndjson", ".csv")
 #: an event this many times the span of the others beyond them is of a wrong clock
 FAR: Final = 30
 MINUTE_US: Final = 60 * SECOND_US
+#: lengths of time that people write, up to two days
+_USUAL_MINUTES: Final = (2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880)
 
 PlaceText = Callable[[Partition, int], str]
 
@@ -182,8 +184,8 @@ _LOST: Final = {LATE: _late, DUPLICATE: _repeats}
 
 
 def _rounded_up(us: int) -> int:
-    unit = MINUTE_US if us < HOUR_US else HOUR_US
-    return -(-us // unit) * unit
+    """A usual length of time with room over `us`, which is at most a day."""
+    return next(minutes * MINUTE_US for minutes in _USUAL_MINUTES if minutes * MINUTE_US >= 1.2 * us)
 
 
 def far_line(far: int, times: Times, place: PlaceText) -> str:

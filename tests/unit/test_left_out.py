@@ -25,11 +25,16 @@ ALL = Stretch(start_us=-(10**18))
 
 
 def built(
-    stream: list[Any], *, key: ModelKey = CREDIT, stretch: Stretch | None = None, partial: bool = False
+    stream: list[Any],
+    *,
+    key: ModelKey = CREDIT,
+    stretch: Stretch | None = None,
+    partial: bool = False,
+    model: dict[str, object] | None = None,
 ) -> tuple[Reference, list[str]]:
     lines: list[str] = []
     reference = build_reference(
-        settings(), key, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), stretch or ALL, lines.append,
+        settings(model), key, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), stretch or ALL, lines.append,
         accept_partial=partial,
     )  # fmt: skip
     return reference, lines
@@ -96,6 +101,8 @@ def test_late_events_are_told_with_the_lateness_that_would_take_them() -> None:
     (late,) = [line for line in lines if "late" in line]
     assert late.startswith("credit/1: 10 of 310 events are late, up to 1.65 min behind (first at events-0@100); ")
     assert "models[0].allowed_lateness: 2m would take them" in late
+    again, nothing = built(stream, model={"allowed_lateness": 120 * SECOND_US})
+    assert (again.events, nothing) == (310, [])
 
 
 def test_events_cut_by_a_range_of_time_are_told_apart_from_lost_ones() -> None:
