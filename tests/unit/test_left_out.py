@@ -155,6 +155,20 @@ def test_only_what_lies_far_beyond_all_others_is_of_a_wrong_clock() -> None:
     assert times.last == (2**52, (EVENTS, 1_000))
 
 
+@pytest.mark.parametrize(("ts", "said"), [(2**52, "ahead of"), (-(2**50), "behind")])
+def test_an_event_of_a_wrong_clock_is_left_out_and_told_with_its_place(ts: int, said: str) -> None:
+    wrong = Partition("events", 1)
+    records: dict[Partition, list[Any]] = {EVENTS: good(), wrong: [event(0, id="w", features={"x": 3}) | {"ts": ts}]}
+    lines: list[str] = []
+    clock = ManualClock(NOW_US)
+    reference = build_reference(settings(), CREDIT, lambda: MemorySource(records), clock, ALL, lines.append)
+    usual, _ = built(good())
+    assert (reference.events, reference.start_us, reference.end_us) == (N, usual.start_us, usual.end_us)
+    (line,) = lines
+    assert line.startswith("1 event is ")
+    assert f" years {said} the others (events-1@0): left out" in line
+
+
 def test_the_warnings_of_a_command_reach_the_terminal_and_the_file_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
