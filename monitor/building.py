@@ -173,7 +173,7 @@ def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch)
     while not done:
         ended = source.ended()
         for batch in source.poll(()):
-            for place, element, ts, row in reader.events(batch, found):
+            for place, element, ts, row, _ in reader.events(batch, found):
                 if stretch.rows is not None and found.predictions >= stretch.rows:
                     done = True
                     break
@@ -189,12 +189,14 @@ def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch)
 
 
 class _Event(NamedTuple):
-    """A prediction or features event: its record's position in the batch, its own in the record's array, its time."""
+    """A prediction or features event: its record's position in the batch, its own in the record's array, its time,
+    the row that the decoder makes of it, and the event as it came."""
 
     place: int
     element: int
     ts: int
     row: AnyRow
+    event: dict[str, Any]
 
 
 class _AllFeatures:
@@ -223,12 +225,12 @@ class _Reader:
             bad = reading.rejected(index, batch.offsets[index])
             if bad is not None:
                 found.rejected += bad.count
-            for element, row in zip(reading.elements(), reading.rows, strict=False):
+            for element, row, event in zip(reading.elements(), reading.rows, reading.events, strict=True):
                 key = ModelKey(row.model, row.version)
                 found.others.add(key)
                 if key == self._key and row.type != "label":
                     ts = time_of(row.ts, reader.zone) if is_given(row.ts) else record_us
-                    yield _Event(index, element, ts, row)
+                    yield _Event(index, element, ts, row, event)
 
     def _reader(self, topic: str) -> Reader:
         if topic not in self._readers:
