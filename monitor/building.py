@@ -12,10 +12,7 @@ import numpy as np
 from monitor.clock import Clock
 from monitor.count.exchange import Pane
 from monitor.count.losses import Loss
-from monitor.decode.columns import Limits
-from monitor.decode.lenient import parse
-from monitor.decode.native import NativeDecoder
-from monitor.decode.values import NO_TIME, category_value, time_of
+from monitor.decode.rows import AnyRow, is_given
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
@@ -34,7 +31,8 @@ from monitor.left_out import (
 )
 from monitor.phrases import many, printable
 from monitor.pipeline import Pipeline, ToNowhere
-from monitor.records import RecordBatch, Source
+from monitor.recorded_events import EventReader, LastEvent, UpToElement
+from monitor.records import Source
 from monitor.reference.build import BaseWindow as CountedWindow
 from monitor.reference.build import assemble
 from monitor.reference.catalog import Catalog
@@ -42,10 +40,9 @@ from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Column, Reference
 from monitor.reference.survey import Survey
-from monitor.settings import Input, Settings
+from monitor.settings import Settings
 from monitor.sources import TopicStretch
 from monitor.stats.bins import FACTS, width_of
-from monitor.upto import UpTo
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,7 @@ class _FirstPass:
     others: Others = field(default_factory=Others)
     times: Times = field(default_factory=Times)
     ends: dict[Partition, int] = field(default_factory=dict)
+    last: LastEvent | None = None
 
     @property
     def read(self) -> int:
@@ -130,9 +128,8 @@ def build_reference(
         raise UsageError(_no_columns(key, plan, found))
     source = open_source()
     try:
-        collector = _count(
-            settings, key, plan, UpTo(source, found.ends, {}), clock, stretch, canonical(model.positive), found.times
-        )
+        upto = UpToElement(source, found.ends, found.last if stretch.rows is not None else None)
+        collector = _count(settings, key, plan, upto, clock, stretch, canonical(model.positive), found.times)
     finally:
         source.close()
     losses = _losses(found, collector, key, place, f"models[{at}]", accept_partial=accept_partial)
@@ -165,7 +162,7 @@ def _require_events(
 ) -> None:
     if found.events == 0:
         raise UsageError(nothing_found(found.others, found.times, key, place))
-    lines = list(rejected_lines(found.others.losses, key, found.read, place))
+    lines = list(rejected_lines(found.others, key, found.read, place))
     if 2 * found.others.rejected > found.read and not accept_partial:
         raise UsageError([*lines, "more than half of the events were lost; --accept-partial takes the others"])
     if stretch.rows is not None and found.predictions < stretch.rows:
@@ -192,7 +189,7 @@ def _losses(
         UsageError: more than half was lost.
     """
     losses = [loss for loss in collector.losses if loss.key == key]
-    lines = list(rejected_lines(found.others.losses, key, found.read, place))
+    lines = list(rejected_lines(found.others, key, found.read, place))
     lines += lost_lines(losses, key, found.events, place, settings_name)
     lost = found.others.rejected + sum(loss.count for loss in losses)
     if 2 * lost > found.read and not accept_partial:
@@ -207,82 +204,37 @@ def _losses(
 def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch) -> _FirstPass:
     found = _FirstPass()
     positive = canonical(next(m.positive for m in settings.models if m.name == key.model))
-    reader = _Reader(settings, key)
+    reader = EventReader(settings, key)
     done = False
     while not done:
         ended = source.ended()
         for batch in source.poll(()):
-            for index, event in reader.events(batch, found):
+            for index, element, ts, row, raw in reader.events(batch, found.others):
                 if stretch.rows is not None and found.predictions >= stretch.rows:
                     done = True
                     break
-                ts = _time(event, batch, index)
-                found.times.add(ts, batch.partition, batch.offsets[index])
+                offset = batch.offsets[index]
+                found.times.add(ts, batch.partition, offset)
                 if stretch.holds(ts):
-                    found.ends[batch.partition] = batch.offsets[index] + 1
-                    found.survey.look(event, ts, batch.partition, batch.offsets[index])
-                    _add(found, event, positive)
+                    found.ends[batch.partition] = offset + 1
+                    found.last = LastEvent(batch.partition, offset, element)
+                    found.survey.look(raw, ts, batch.partition, offset)
+                    _add(found, row, positive)
         done = done or ended
     return found
 
 
-class _Reader:
-    """Reads the events of one model version; keeps a topic's decoder, since a batch may be a single record."""
-
-    def __init__(self, settings: Settings, key: ModelKey) -> None:
-        self._settings = settings
-        self._key = key
-        self._limits = Limits(settings.limits.record_bytes, settings.limits.events_per_record, settings.limits.features)
-        self._decoders: dict[str, NativeDecoder] = {}
-
-    def events(self, batch: RecordBatch, found: _FirstPass) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(index in the batch, event) of every prediction or features event that is not rejected."""
-        entry = self._entry(batch.partition.topic)
-        decoded = self._decoder(batch.partition.topic, entry).decode(batch)
-        found.others.add(batch.partition, decoded)
-        rejected = {one.index: one.indices for one in decoded.rejected}
-        for index, value in enumerate(batch.values):
-            if value is None or rejected.get(index) == ():
-                continue
-            parsed = parse(value, self._limits)
-            for element, event in enumerate(parsed if isinstance(parsed, list) else [parsed]):
-                if element in rejected.get(index, ()) or not isinstance(event, dict) or event.get("type") == "label":
-                    continue
-                model = entry.model or event.get("model")
-                version = entry.version if entry.version is not None else event.get("version", "")
-                is_ours = (model, version) == self._key
-                if is_ours and ("prediction" in event or "score" in event or "features" in event):
-                    yield index, event
-
-    def _entry(self, topic: str) -> Input:
-        return next((one for one in self._settings.inputs if one.topic == topic), self._settings.inputs[0])
-
-    def _decoder(self, topic: str, entry: Input) -> NativeDecoder:
-        if topic not in self._decoders:
-            skew = self._settings.windows.max_skew
-            self._decoders[topic] = NativeDecoder(lambda _: None, self._limits, skew, entry.model, entry.version)
-        return self._decoders[topic]
-
-
-def _time(event: dict[str, Any], batch: RecordBatch, index: int) -> int:
-    if "ts" in event:
-        return time_of(event["ts"])
-    return batch.times_ms[index] * 1000 if batch.times_ms is not None else NO_TIME
-
-
-def _add(found: _FirstPass, event: dict[str, Any], positive: str) -> None:
-    features = event.get("features")
-    score, scores = event.get("score"), event.get("scores")
-    if isinstance(scores, dict):
-        found.survey.score_classes = max(found.survey.score_classes, len(scores))
-        score = next((value for name, value in scores.items() if canonical(name) == positive), score)
-    prediction = event.get("prediction")
+def _add(found: _FirstPass, row: AnyRow, positive: str) -> None:
+    score = row.score
+    if isinstance(row.scores, dict):
+        found.survey.score_classes = max(found.survey.score_classes, len(row.scores))
+        score = score if is_given(score) else row.scores.get(positive)
     found.events += 1
-    found.predictions += event.get("type") == "prediction" or score is not None or prediction is not None
+    found.predictions += row.type == "prediction"
     found.survey.add(
-        {name: category_value(value) for name, value in features.items()} if isinstance(features, dict) else None,
-        float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None,
-        prediction if isinstance(prediction, (str, int, float, bool)) else None,
+        row.features if isinstance(row.features, dict) else None,
+        float(score) if isinstance(score, (int, float)) else None,
+        row.prediction if is_given(row.prediction) else None,  # type: ignore[arg-type]  # not UNSET
     )
 
 

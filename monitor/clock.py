@@ -6,6 +6,7 @@ Wall time is for display and for the `future` question, monotonic time for inter
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -17,6 +18,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: event times outside of these are rejected, so that whatever is made of them can be written as RFC 3339
 FIRST_US = -62_135_500_000 * SECOND_US  # in January of the year 1
 LAST_US = 253_402_200_000 * SECOND_US  # in December of the year 9999
+
+
+def clock_is_wrong(times_ms: Iterable[Sequence[int]], now_us: int) -> bool:
+    """Whether more than half of the records that were polled are more than an hour ahead of this machine's clock.
+
+    `times_ms` are the records' own timestamps, batch by batch. A few such records have a wrong time themselves; brokers
+    let no stream of them in, so where most are ahead it is the clock at hand that is behind. Times that cannot be
+    written as a date are none.
+    """
+    first, last = (now_us + HOUR_US) // 1000, LAST_US // 1000
+    ahead = total = 0
+    for times in times_ms:
+        total += len(times)
+        if times and max(times) > first:
+            ahead += sum(first < time_ms <= last for time_ms in times)
+    return 2 * ahead > total
 
 
 class Clock(Protocol):

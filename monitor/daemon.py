@@ -167,7 +167,7 @@ class Daemon:
         return ClusterFacts(facts.cluster_id, {name: facts.topics[name] for name in inputs})
 
     def _source(self, facts: ClusterFacts) -> KafkaSource:
-        return KafkaSource(self._settings.kafka, facts, self._clock)
+        return KafkaSource(self._settings.kafka, facts, self._clock, needs_right_clock=True)
 
     def _begin(self, pipeline: Pipeline, source: KafkaSource, facts: ClusterFacts, loaded: Loaded | None) -> bool:
         """Restore, or resolve where to start; save what was resolved before the first record is read."""

@@ -20,12 +20,17 @@ class DriftdError(Exception):
 
 
 class RejectedRecord(DriftdError):
-    """A record or event that cannot be taken. `reason` is one word of `events.REASONS`."""
+    """A record or event that cannot be taken. `reason` is one word of `events.REASONS`.
 
-    def __init__(self, reason: str, message: str) -> None:
+    `message` says what is wrong and what would be right, without a value of the payload. `shown` is what came, cut
+    short, for the terminal of whoever runs a command: it is never logged nor dead-lettered.
+    """
+
+    def __init__(self, reason: str, message: str, shown: str = "") -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.shown = shown
 
 
 class OutsideTrouble(DriftdError):

@@ -267,6 +267,7 @@ class Pipeline:
                 self._settings.windows.max_skew,
                 inputs[0].model if inputs else None,
                 inputs[0].version if inputs else None,
+                inputs[0].zone() if inputs else None,
             )
         return self._decoders[topic]
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr, SecretStr
 
@@ -35,6 +36,7 @@ from monitor.settings_types import (
     Start,
     Switch,
     Text,
+    Timezone,
     Topic,
     Url,
     Version,
@@ -123,6 +125,14 @@ class Input(Part):
     format: Literal["native"] = Field(default="native", description="how its records are written")
     model: Name | None = Field(default=None, description="the model of all its events; the payload's when null")
     version: Version | None = Field(default=None, description="the version of all its events; the payload's when null")
+    timezone: Timezone | None = Field(
+        default=None,
+        description="where times without an offset are read, such as Europe/Berlin; null: they are rejected",
+    )
+
+    def zone(self) -> ZoneInfo | None:
+        """The time zone of times without an offset."""
+        return None if self.timezone is None else ZoneInfo(self.timezone)
 
 
 class Outputs(Part):
@@ -303,11 +313,8 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
     Budgets, severities, least effects and routing are not in it, nor which versions are watched, nor an input that
     overrides nothing, nor the reference, whose own hash belongs beside it.
     """
-    overrides = sorted(
-        (entry.topic, entry.model or "", entry.version)
-        for entry in settings.inputs
-        if entry.model in {None, model.name} and (entry.model, entry.version) != (None, None)
-    )
+    own = [entry for entry in settings.inputs if entry.model in {None, model.name}]
+    own.sort(key=lambda entry: (entry.topic, entry.model or "", entry.version or ""))
     return {
         "name": model.name,
         "task": model.task,
@@ -315,8 +322,13 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
         "features": {name: feature.kind for name, feature in sorted(model.features.items()) if feature.kind},
         "pane_us": settings.windows.pane,
         "allowed_lateness_us": settings.lateness_us(model),
-        "inputs": [{"topic": topic, "model": name, "version": version} for topic, name, version in overrides],
+        "inputs": [_meaning(entry) for entry in own if (entry.model, entry.version, entry.timezone) != (None,) * 3],
     }
+
+
+def _meaning(entry: Input) -> dict[str, Json]:
+    zone: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
+    return {"topic": entry.topic, "model": entry.model or "", "version": entry.version, **zone}
 
 
 def _fills(version: str) -> bool:

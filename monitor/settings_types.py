@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic import ValidationInfo as Info
@@ -170,6 +171,15 @@ def _start(value: object) -> str | int:
         ) from None
 
 
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = "" if available_timezones() else "; this machine knows none at all: pip install tzdata"
+        raise wrong(f"{shown(value)} is no time zone; write Europe/Berlin, Asia/Tokyo or UTC{hint}") from None
+    return value
+
+
 def _api_version(value: object) -> tuple[int, ...]:
     if isinstance(value, tuple):
         return value
@@ -198,6 +208,7 @@ Servers = Annotated[
 ]
 File = Annotated[Path, AfterValidator(_in_folder), Says("path")]
 ReferencePath = Annotated[str, AfterValidator(_clean), AfterValidator(_reference), Says("path, {version} is filled in")]
+Timezone = Annotated[str, AfterValidator(_timezone), AfterValidator(_clean), Says("IANA time zone")]
 Url = Annotated[str, AfterValidator(_url), Says("URL")]
 Class = Annotated[bool | int | float | str, PlainValidator(_class), Says("number, text or boolean")]
 Start = Annotated[

@@ -21,9 +21,10 @@ FIELDS = {
     " if there is a `label` and no `features`, else features",
     "model": "the model's name; needed, unless `inputs[].model` is set, which wins",
     "version": 'its version, `""` when absent; `inputs[].version` wins. A label may leave it out',
-    "id": "string of at most 256 characters; a label needs it. Key the record by it, and repeats are seen",
-    "ts": "RFC 3339 with offset, or a number of s, ms or µs since 1970, told apart by magnitude; absent: the record's"
-    " own time",
+    "id": "string of at most 256 characters, or an integer; a label needs it. Key the record by it, and repeats are"
+    " seen",
+    "ts": "RFC 3339 with offset (without one: in the zone of `inputs[].timezone`, of an hour that comes twice the"
+    " first), or a number of s, ms or µs since 1970, told apart by magnitude; absent: the record's own time",
     "features": "an object of the feature's value by its name: number, string, boolean or null",
     "prediction": "what the model said: number, string or boolean",
     "score": "probability of the positive class, 0 to 1",
@@ -42,11 +43,11 @@ OUTCOME_MEANINGS = {
     "accepted": "it is counted and judged",
 }
 FACT_MEANINGS = {
-    "missing": "the value is null",
+    "missing": "the value is null, or NaN, which is how pandas and NumPy write it",
     "absent": "the key is not there",
     "unseen": "a category the reference has never seen",
     "outside": "a number beyond the reference's range and a margin",
-    "type": "text for a number, NaN, infinity, an object",
+    "type": "text for a number, infinity, a list, an object. In a numeric column `true` and `false` are 1 and 0",
 }
 
 
@@ -79,8 +80,9 @@ One JSON object per Kafka record, or an array of them, UTF-8:
 
 {_table(("field", "meaning"), FIELDS)}
 
-Unknown fields are ignored; of two fields of one name the last counts. Classes and categories compare as text: `true` =
-`1` = `1.0` = `"1"`.
+Null is the same as absence in every field, in `tags` and in `scores`, but for the `label` of a label event. A UTF-8
+byte order mark before a value is skipped. Unknown fields are ignored; of two fields of one name the last counts.
+Classes and categories compare as text: `true` = `1` = `1.0` = `"1"`.
 
 A wrong field of the envelope rejects the event. A wrong value of a feature does not: it is one of these facts, which
 are counted for each feature beside its bins and judged by themselves.

@@ -92,7 +92,9 @@ class Rejected:
     """What is wrong with one record.
 
     `index` is the record's position in its batch. Of an array, `indices` are the bad elements and `reason` is that of
-    the first one; otherwise `indices` is empty. `count` is the number of events that are rejected by it.
+    the first one; otherwise `indices` is empty. `count` is the number of events that are rejected by it. `message` says
+    what is wrong and what would be right, without a value of the payload. `shown` is what came, cut to 60 characters,
+    for the terminal of whoever runs a command: it is never logged nor dead-lettered.
     """
 
     index: int
@@ -101,6 +103,7 @@ class Rejected:
     message: str
     indices: tuple[int, ...]
     count: int
+    shown: str = ""
 
 
 @dataclass(slots=True)

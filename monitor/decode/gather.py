@@ -13,7 +13,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from monitor.decode.columns import MISSING, TYPE_VALUE, Events, Group, Rejected
-from monitor.decode.rows import AnyRow, Columns, RowDecoder, kind_of
+from monitor.decode.rows import AnyRow, Columns, RowDecoder, is_given, kind_of
 from monitor.decode.values import category_value, numeric_value
 from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey
 
@@ -21,7 +21,7 @@ from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey
 CHUNK: Final = 600
 
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
-_NUMBERS: Final = frozenset({float, type(None)})
+_NUMBERS: Final = frozenset({float, bool, type(None)})
 _CATEGORIES: Final = frozenset({str, float, bool, type(None), type(TYPE_VALUE)})
 
 
@@ -174,9 +174,9 @@ class _GroupBuilder:
         try:
             columns = list(zip(*map(msgspec.structs.astuple, structs), strict=True))
         except TypeError:  # some events carried none
-            has[[i for i, struct in enumerate(structs) if struct is UNSET]] = False
+            has[[i for i, struct in enumerate(structs) if not is_given(struct)]] = False
             absent = self._decoder.absent
-            whole = [absent if struct is UNSET else struct for struct in structs]
+            whole = [struct if is_given(struct) else absent for struct in structs]
             columns = list(zip(*map(msgspec.structs.astuple, whole), strict=True))
         self._has_features.append(has)
         widened = self._decoder.widened
@@ -227,11 +227,11 @@ def _kinds(rows: Sequence[AnyRow], columns: Columns) -> NDArray[np.int8]:
 
 def _id_keys_of_one(columns: Columns) -> NDArray[np.uint64]:
     """`_id_keys` where all rows are of one model version."""
-    names = cast("tuple[str, ...]", columns.id)
+    seed = repeat(_seed(columns.model[0], columns.version[0]))
     try:
-        keys = map(_DIGEST, map(str.encode, names), repeat(_seed(columns.model[0], columns.version[0])))
-        return np.fromiter(keys, np.uint64, len(names))
-    except TypeError:  # UNSET where there is none
+        names = map(str.encode, cast("tuple[str, ...]", columns.id))
+        return np.fromiter(map(_DIGEST, names, seed), np.uint64, len(columns.id))
+    except TypeError:  # an integer, or none
         return _id_keys(columns)
 
 
@@ -239,7 +239,9 @@ def _id_keys(columns: Columns) -> NDArray[np.uint64]:
     """xxh3_64 of each id, seeded by its model version; 0 where there is no id."""
     seeds = {pair: _seed(*pair) for pair in set(zip(columns.model, columns.version, strict=True))}
     each = zip(columns.model, columns.version, columns.id, strict=True)
-    found = (0 if name is UNSET else _DIGEST(name.encode(), seeds[model, version]) for model, version, name in each)
+    found = (
+        _DIGEST(str(name).encode(), seeds[model, version]) if is_given(name) else 0 for model, version, name in each
+    )
     return np.fromiter(found, np.uint64, len(columns.id))
 
 
@@ -262,6 +264,7 @@ def _scores(columns: Columns, positive: str) -> NDArray[np.float64]:
         return score
     for i in np.flatnonzero(np.isnan(score)).tolist():
         scores = columns.scores[i]
-        if scores is not UNSET:
-            score[i] = scores.get(positive, MISSING)
+        if scores is not UNSET and scores is not None:
+            share = scores.get(positive)
+            score[i] = MISSING if share is None else share
     return score

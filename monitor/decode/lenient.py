@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import tzinfo
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
-from monitor.decode.columns import Limits
-from monitor.decode.rows import AnyRow, Row, RowDecoder
+from monitor.clock import HOUR_US
+from monitor.decode.columns import Limits, Rejected
+from monitor.decode.rows import AnyRow, FeatureCells, Row
 from monitor.decode.values import (
     NAME_LENGTH,
     NO_TIME,
@@ -23,8 +25,23 @@ from monitor.decode.values import (
     time_of,
     whole_characters,
 )
+from monitor.decode.wrapping import UTF8_MARK, envelope, no_event, not_json, not_utf8
+from monitor.decode.wrong import (
+    future,
+    no_label,
+    rejected,
+    wrong_class,
+    wrong_features,
+    wrong_name,
+    wrong_scores,
+    wrong_share,
+    wrong_tags,
+    wrong_time,
+    wrong_type,
+    wrong_value,
+)
 from monitor.errors import RejectedRecord
-from monitor.events import KINDS, REASONS, ModelKey
+from monitor.events import KINDS, ModelKey
 
 #: levels of JSON that are followed: fixed, so that the same record has the same outcome at any depth of the stack
 MAX_DEPTH: Final = 500
@@ -38,32 +55,59 @@ _ONLY_PYTHON_READS: Final = (b"NaN", b"Infinity", b"\\u")
 _STRUCTURE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
+class Fault(NamedTuple):
+    """What a `RejectedRecord` says. The error itself is not kept: its traceback holds the frames it went through."""
+
+    reason: str
+    message: str
+    shown: str
+
+    @classmethod
+    def of(cls, error: RejectedRecord) -> Fault:
+        return cls(error.reason, error.message, error.shown)
+
+
 @dataclass(slots=True)
 class Reading:
-    """What a record holds: its good events, and how many bad ones. `error` is the first one's.
+    """What a record holds: its good events, and how many bad ones. `fault` is the first one's.
 
-    `indices` are the positions of the bad events where the record is an array whose elements were looked at.
+    `events` are the JSON objects that the rows were made of. `indices` are the positions of the bad events where the
+    record is an array whose elements were looked at.
     """
 
     rows: list[AnyRow]
     bad: int = 0
-    error: RejectedRecord | None = None
+    fault: Fault | None = None
     indices: tuple[int, ...] = ()
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def rejected(self, index: int, offset: int) -> Rejected | None:
+        """What is wrong with the record, which is the batch's `index`-th; None where every event is good."""
+        if self.fault is None:
+            return None
+        return Rejected(index, offset, self.fault.reason, self.fault.message, self.indices, self.bad, self.fault.shown)
+
+    def elements(self) -> Iterable[int]:
+        """The position of each row in the record's array; 0 of a record that is no array."""
+        bad = set(self.indices)
+        return (i for i in range(len(self.rows) + len(bad)) if i not in bad)
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads events of JSON objects.
+    """Reads events of JSON objects. `null` in a field is the same as its absence.
 
-    `decoder_of(key, names)` gives the decoder that knows the wanted features of a model version; `names` are those
-    of the event at hand. `model` and `version` win over the payload, whose own fields are not looked at then.
+    `cells_of(key, names)` makes cells of the features of a model version; `names` are those of the event at hand.
+    `model` and `version` win over the payload, whose own fields are not looked at then. Times without an offset are
+    those of the `zone`.
     """
 
     limits: Limits
     max_skew_us: int
-    decoder_of: Callable[[ModelKey, tuple[str, ...]], RowDecoder]
+    cells_of: Callable[[ModelKey, tuple[str, ...]], FeatureCells]
     model: str | None = None
     version: str | None = None
+    zone: tzinfo | None = None
     parse: Callable[[bytes, Limits], object] = field(default_factory=lambda: parse_quickly)
 
     def record(self, value: bytes, record_us: int, now_us: int) -> Reading:
@@ -71,25 +115,36 @@ class Reader:
         try:
             content = self.parse(value, self.limits)
         except RejectedRecord as error:
-            return Reading([], 1, error)
+            return Reading([], 1, Fault.of(error))
         if type(content) is list and content:
             return self._array(content, record_us, now_us)
-        try:
-            return Reading([self.row(content, record_us, now_us)])
-        except RejectedRecord as error:
-            return Reading([], 1, error)
+        row = self._row_or_fault(content, record_us, now_us)
+        if isinstance(row, Fault):
+            return Reading([], 1, row)
+        return Reading([row], events=[cast("dict[str, Any]", content)])
 
     def _array(self, events: list[object], record_us: int, now_us: int) -> Reading:
         if len(events) > self.limits.events_per_record:
-            return Reading([], len(events), rejected("too_many_events"))
+            message = f"the array holds more events than limits.events_per_record ({self.limits.events_per_record:,})"
+            return Reading([], len(events), Fault("too_many_events", message, f"{len(events):,} events"))
         rows: list[AnyRow] = []
-        errors: dict[int, RejectedRecord] = {}
+        good: list[dict[str, Any]] = []
+        faults: dict[int, Fault] = {}
         for index, event in enumerate(events):
-            try:
-                rows.append(self.row(event, record_us, now_us))
-            except RejectedRecord as error:
-                errors[index] = error
-        return Reading(rows, len(errors), next(iter(errors.values()), None), tuple(errors))
+            row = self._row_or_fault(event, record_us, now_us)
+            if isinstance(row, Fault):
+                faults[index] = row
+            else:
+                rows.append(row)
+                good.append(cast("dict[str, Any]", event))
+        return Reading(rows, len(faults), next(iter(faults.values()), None), tuple(faults), good)
+
+    def _row_or_fault(self, event: object, record_us: int, now_us: int) -> AnyRow | Fault:
+        try:
+            return self.row(event, record_us, now_us)
+        except RejectedRecord as error:
+            outer = envelope(event) if isinstance(event, dict) else None
+            return Fault.of(outer or error)
 
     def row(self, event: object, record_us: int, now_us: int) -> AnyRow:
         """One event, checked.
@@ -98,17 +153,17 @@ class Reader:
             RejectedRecord: the event cannot be taken.
         """
         if type(event) is not dict:
-            raise rejected("no_event")
+            raise no_event(event)
         kind = _kind(event)
         key = self._key(event)
-        identity = _name(event, "id") if "id" in event else None
+        identity = _name(event, "id") if event.get("id") is not None else None
         if kind == "label" and identity is None:
-            raise rejected("id")
+            raise wrong_name("id", None)
         self._check_time(event, record_us, now_us)
         row: AnyRow = Row(type=kind, model=key.model, version=key.version)  # type: ignore[arg-type]  # one of KINDS
         if identity is not None:
             row.id = identity
-        if "ts" in event:
+        if event.get("ts") is not None:
             row.ts = event["ts"]
         if kind == "label":
             _read_label(event, row)
@@ -120,39 +175,41 @@ class Reader:
         return row
 
     def _key(self, event: dict[str, Any]) -> ModelKey:
-        model = self.model if self.model is not None else _name(event, "model")
-        if not model:
-            raise rejected("model")
+        model = self.model
+        if model is None:
+            if type(event.get("model")) is not str or not event["model"]:
+                raise wrong_name("model", event.get("model"))
+            model = _name(event, "model")
         if self.version is not None:
             return ModelKey(model, self.version)
-        return ModelKey(model, _name(event, "version") if "version" in event else "")
+        return ModelKey(model, _name(event, "version") if event.get("version") is not None else "")
 
     def _check_time(self, event: dict[str, Any], record_us: int, now_us: int) -> None:
-        if "ts" in event:
+        value = event.get("ts")
+        if value is not None:
             try:
-                ts = time_of(event["ts"])
+                ts = time_of(value, self.zone)
             except (ValueError, OverflowError):
-                raise rejected("ts") from None
+                raise wrong_time(value) from None
         elif record_us == NO_TIME:
-            raise rejected("no_time")
+            raise rejected("no_time", "`ts` is missing or null, and the record has no time of its own; write `ts`")
         else:
             ts = record_us
         if is_future(ts, record_us, now_us, self.max_skew_us):
-            raise rejected("future")
+            raise future(record_us > now_us + HOUR_US)
 
     def _read_features(self, event: dict[str, Any], row: AnyRow, kind: str, key: ModelKey) -> None:
-        if "features" not in event:
-            if kind == "features":
-                raise rejected("features")
+        features = event.get("features")
+        if features is None and kind != "features":
             return
-        features = event["features"]
         if type(features) is not dict:
-            raise rejected("features")
+            raise wrong_features(features)
         if len(features) > self.limits.features:
-            raise rejected("too_many_features")
+            message = f"the event has more features than limits.features ({self.limits.features:,})"
+            raise RejectedRecord("too_many_features", message, f"{len(features):,} features")
         if any(map(bad_name, features)):
-            raise rejected("names")
-        row.features = self.decoder_of(key, tuple(features)).features(features)
+            raise rejected("names", "the name of a feature holds a control character or half of a surrogate pair")
+        row.features = self.cells_of(key, tuple(features)).features(features)
 
 
 def parse(value: bytes, limits: Limits) -> object:
@@ -163,42 +220,57 @@ def parse(value: bytes, limits: Limits) -> object:
     Raises:
         RejectedRecord: it is empty, too large, no UTF-8, nested too deeply, or no JSON.
     """
-    text = _text(value, limits)
     try:
-        return json.loads(text, parse_int=_integer)
+        return json.loads(_text(value, limits).removeprefix("\ufeff"), parse_int=_integer)
     except RecursionError:
         raise rejected("nesting") from None
     except ValueError:
-        raise rejected("json") from None
+        raise not_json(value) from None
 
 
 def parse_quickly(value: bytes, limits: Limits) -> object:
     """The same as `parse`, by a faster parser; where it knows less, Python's own is asked again."""
     _text(value, limits)
     try:
-        return msgspec.json.decode(value)
+        return msgspec.json.decode(value.removeprefix(UTF8_MARK))
     except (msgspec.ValidationError, RecursionError):  # a number beyond its range, or too little stack
         return parse(value, limits)
     except msgspec.DecodeError:
         if any(mark in value for mark in _ONLY_PYTHON_READS):
             return parse(value, limits)
-        raise rejected("json") from None
+        raise not_json(value) from None
 
 
-def rejected(reason: str) -> RejectedRecord:
-    """The error for one of the reason words."""
-    return RejectedRecord(reason, REASONS[reason])
+def first_elements(value: bytes, count: int) -> bytes:
+    """Of a record that holds an array, the first `count` elements of it; any other as it is. It was read before."""
+    text = value.decode().removeprefix("\ufeff")
+    if text.lstrip()[:1] != "[":
+        return value
+    decoder = json.JSONDecoder(parse_int=_integer)
+    at = text.index("[")
+    for _ in range(count):
+        at = _past_space(text, at + 1)  # behind the bracket or comma
+        _, at = decoder.raw_decode(text, at)
+        at = _past_space(text, at)
+    return text[:at].encode() + b"]"
+
+
+def _past_space(text: str, at: int) -> int:
+    while text[at : at + 1].isspace():
+        at += 1
+    return at
 
 
 def _text(value: bytes, limits: Limits) -> str:
-    if not value:
+    if not value.removeprefix(UTF8_MARK):
         raise rejected("empty")
     if len(value) > limits.record_bytes:
-        raise rejected("too_large")
+        message = f"the value is larger than limits.record_bytes ({limits.record_bytes:,})"
+        raise RejectedRecord("too_large", message, f"{len(value):,} bytes")
     try:
         text = value.decode()
     except UnicodeDecodeError:
-        raise rejected("encoding") from None
+        raise not_utf8(value) from None
     if len(text) > MAX_DEPTH and text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
         raise rejected("nesting")
     return text
@@ -225,59 +297,69 @@ def _integer(digits: str) -> float:
 
 
 def _kind(event: dict[str, Any]) -> str:
-    if "type" in event:
-        kind = event["type"]
+    kind = event.get("type")
+    if kind is not None:
         if type(kind) is not str or kind not in KINDS:
-            raise rejected("type")
+            raise wrong_type(kind)
         return kind
-    if "prediction" in event or "score" in event:
+    if event.get("prediction") is not None or event.get("score") is not None:
         return "prediction"
-    return "label" if "label" in event and "features" not in event else "features"
+    is_label = "label" in event or event.get("outcomes") is not None
+    return "label" if is_label and event.get("features") is None else "features"
 
 
-def _name(event: dict[str, Any], reason: str) -> str:
-    name = event.get(reason)
-    if type(name) is not str or len(name) > NAME_LENGTH:
-        raise rejected(reason)
-    if bad_name(name):
-        raise rejected("names")
-    return name
+def _name(event: dict[str, Any], field: str) -> str:
+    """A name; an integer is its decimal text."""
+    name = event.get(field)
+    text = str(name) if type(name) is int else name
+    if type(text) is not str or len(text) > NAME_LENGTH:
+        raise wrong_name(field, name)
+    if bad_name(text):
+        raise rejected("names", f"`{field}` holds a control character or half of a surrogate pair")
+    return text
 
 
 def _check_tags(event: dict[str, Any]) -> None:
-    if "tags" not in event:
+    tags = event.get("tags")
+    if tags is None:
         return
-    tags = event["tags"]
-    if type(tags) is not dict or not all(type(text) is str and whole_characters(text) for text in tags.values()):
-        raise rejected("tags")
+    if type(tags) is not dict or not all(
+        text is None or (type(text) is str and whole_characters(text)) for text in tags.values()
+    ):
+        raise wrong_tags(tags)
     if any(map(bad_name, tags)):
-        raise rejected("names")
+        raise rejected("names", "the name of a tag holds a control character or half of a surrogate pair")
 
 
 def _read_prediction(event: dict[str, Any], row: AnyRow) -> None:
     for name in ("prediction", "label"):
         answer = event.get(name)
         if answer is not None and not is_class(answer):
-            raise rejected(name)
+            raise wrong_class(name, answer)
     row.prediction, row.label = event.get("prediction"), event.get("label")
     score = event.get("score")
     if score is not None and not _is_share(score):
-        raise rejected("score")
+        raise wrong_share(score)
     row.score = score
-    if "scores" in event:
-        scores = event["scores"]
-        if type(scores) is not dict or not all(map(_is_share, scores.values())):
-            raise rejected("score")
+    scores = event.get("scores")
+    if scores is not None:
+        if type(scores) is not dict:
+            raise wrong_scores(scores)
+        for share in scores.values():
+            if share is not None and not _is_share(share):
+                raise wrong_share(share, "scores")
         row.scores = scores
 
 
 def _read_label(event: dict[str, Any], row: AnyRow) -> None:
-    if "label" not in event or not (event["label"] is None or is_class(event["label"])):
-        raise rejected("label")
-    value = event.get("value")
+    if "label" not in event:
+        raise no_label(event)
+    label, value = event["label"], event.get("value")
+    if label is not None and not is_class(label):
+        raise wrong_class("label", label)
     if value is not None and not is_number(value):
-        raise rejected("value")
-    row.label, row.value = event["label"], value
+        raise wrong_value(value)
+    row.label, row.value = label, value
 
 
 def _is_share(value: object) -> bool:

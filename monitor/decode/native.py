@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import tzinfo
 from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.decode.columns import Events, Limits, Rejected, Shape
+from monitor.clock import LAST_US
+from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.gather import CHUNK, Gathering
 from monitor.decode.lenient import Reader
 from monitor.decode.rows import AnyRow, Columns
@@ -26,7 +28,8 @@ class NativeDecoder:
 
     `shapes` is asked once per new model version (None: its features are not wanted) and again after `forget`.
     `model` and `version` are the input's settings and win over the payload. Events that are later than their record
-    by more than `max_skew_us` are rejected. For one thread only.
+    by more than `max_skew_us` are rejected. Times without an offset are those of the `zone`, where one is given. For
+    one thread only.
     """
 
     def __init__(
@@ -36,10 +39,12 @@ class NativeDecoder:
         max_skew_us: int,
         model: str | None = None,
         version: str | None = None,
+        zone: tzinfo | None = None,
     ) -> None:
         self._max_skew_us = max_skew_us
+        self._zone = zone
         self._versions = Versions(shapes, limits, model, version)
-        self._reader = Reader(limits, max_skew_us, self._versions.decoder_of, model, version)
+        self._reader = Reader(limits, max_skew_us, self._versions.decoder_of, model, version, zone)
 
     def forget(self, key: ModelKey) -> None:
         """Ask `shapes` again when the model version comes next."""
@@ -54,14 +59,14 @@ class NativeDecoder:
         return gathering.finish()
 
     def _decode_chunk(self, batch: RecordBatch, first: int, gathering: Gathering) -> None:
-        record_us = _record_times(batch, first)
+        record_us = record_times(batch, first, CHUNK)
         offsets = np.array(batch.offsets[first : first + CHUNK], np.int64)
         decoded, columns = self._strict(batch.values[first : first + CHUNK])
         rows, where = _made(decoded)
         bad: list[int] = []
         if columns is not None:
             time_us = record_us[where]
-            ts, bad = times(columns.ts, time_us)
+            ts, bad = times(columns.ts, time_us, self._zone)
             bad += incomplete(rows, columns) + future(ts, time_us, batch.now_us, self._max_skew_us)
         if bad or len(rows) < len(decoded):
             for place in bad:
@@ -69,7 +74,7 @@ class NativeDecoder:
             rows, where = self._fill(batch, first, decoded, record_us, gathering)
             columns = self._versions.columns(rows) if rows else None
             if columns is not None:
-                ts, _ = times(columns.ts, record_us[where])
+                ts, _ = times(columns.ts, record_us[where], self._zone)
         if columns is not None:
             gathering.add(rows, columns, ts, offsets[where])
 
@@ -101,12 +106,9 @@ class NativeDecoder:
             where += [i] * len(reading.rows)
             if len(reading.rows) == 1:
                 self._versions.learn(value, reading.rows[0])
-            if reading.error is not None:
-                error = reading.error
-                offset = batch.offsets[first + i]
-                gathering.rejected.append(
-                    Rejected(first + i, offset, error.reason, error.message, reading.indices, reading.bad)
-                )
+            bad = reading.rejected(first + i, batch.offsets[first + i])
+            if bad is not None:
+                gathering.rejected.append(bad)
         return rows, where
 
 
@@ -118,9 +120,11 @@ def _made(decoded: list[AnyRow | None]) -> tuple[Sequence[AnyRow], slice | list[
     return [row for row in decoded if row is not None], places
 
 
-def _record_times(batch: RecordBatch, first: int) -> NDArray[np.int64]:
-    """The times of a chunk's records in microseconds, NO_TIME where there is none."""
+def record_times(batch: RecordBatch, first: int = 0, most: int | None = None) -> NDArray[np.int64]:
+    """The times of records in microseconds, NO_TIME where there is none that can be written as a date."""
+    past = len(batch) if most is None else min(first + most, len(batch))
     if batch.times_ms is None:
-        return np.full(len(batch.values[first : first + CHUNK]), NO_TIME, np.int64)
-    times_ms = np.array(batch.times_ms[first : first + CHUNK], np.int64)
-    return np.where(times_ms < 0, NO_TIME, times_ms * _US_PER_MS)
+        return np.full(past - first, NO_TIME, np.int64)
+    times_ms = np.array(batch.times_ms[first:past])
+    usable = (times_ms >= 0) & (times_ms <= LAST_US // _US_PER_MS)
+    return np.where(usable, np.where(usable, times_ms, 0).astype(np.int64) * _US_PER_MS, NO_TIME)

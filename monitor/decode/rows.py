@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -19,6 +19,7 @@ _WORD_MAX: Final = 2**63 - 1
 _Word = Annotated[int, msgspec.Meta(ge=-_WORD_MAX, le=_WORD_MAX)]
 _Class = str | float | _Word | bool | None
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Number = float | bool | None
 _Name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH)]
 _FullName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH)]
 
@@ -34,18 +35,18 @@ class Row(msgspec.Struct, Generic[_F, _M, _V], gc=False):
     the definition in `lenient`. `features` is a struct with one field per wanted feature, made by a `RowDecoder`.
     """
 
-    type: Literal["prediction", "features", "label"] | UnsetType = UNSET
+    type: Literal["prediction", "features", "label"] | UnsetType | None = UNSET
     model: _M = ""  # type: ignore[assignment]  # "" stands for absent: no payload can hold it
     version: _V = ""  # type: ignore[assignment]  # the contract's default
-    id: _Name | UnsetType = UNSET
-    ts: _Word | float | str | UnsetType = UNSET
-    features: _F | UnsetType = UNSET
+    id: _Name | _Word | UnsetType | None = UNSET
+    ts: _Word | float | str | UnsetType | None = UNSET
+    features: _F | UnsetType | None = UNSET
     prediction: _Class | UnsetType = UNSET
     score: _Share | UnsetType | None = UNSET
-    scores: dict[str, _Share] | UnsetType = UNSET
+    scores: dict[str, _Share | None] | UnsetType | None = UNSET
     label: _Class | UnsetType = UNSET
     value: float | UnsetType | None = UNSET
-    tags: dict[str, str] | UnsetType = UNSET
+    tags: dict[str, str | None] | UnsetType | None = UNSET
 
 
 AnyRow = Row[Any, Any, Any]
@@ -54,15 +55,15 @@ AnyRow = Row[Any, Any, Any]
 class Columns(NamedTuple):
     """The fields of many rows, one tuple a field."""
 
-    type: tuple[str | UnsetType, ...]
+    type: tuple[str | UnsetType | None, ...]
     model: tuple[str, ...]
     version: tuple[str, ...]
-    id: tuple[str | UnsetType, ...]
-    ts: tuple[int | float | str | UnsetType, ...]
+    id: tuple[str | int | UnsetType | None, ...]
+    ts: tuple[int | float | str | UnsetType | None, ...]
     features: tuple[Any, ...]
     prediction: tuple[object, ...]
     score: tuple[float | UnsetType | None, ...]
-    scores: tuple[dict[str, float] | UnsetType, ...]
+    scores: tuple[dict[str, float | None] | UnsetType | None, ...]
     label: tuple[object, ...]
     value: tuple[float | UnsetType | None, ...]
     tags: tuple[object, ...]
@@ -78,13 +79,25 @@ class Columns(NamedTuple):
         return self.model.count(self.model[0]) == count and self.version.count(self.version[0]) == count
 
 
+def is_given(value: object) -> bool:
+    """False for a field that is absent or null, which is the same."""
+    return value is not UNSET and value is not None
+
+
 def kind_of(row: AnyRow) -> str:
     """The row's type, inferred where it says none."""
-    if row.type is not UNSET:
+    if row.type is not UNSET and row.type is not None:
         return row.type
-    if row.prediction is not UNSET or row.score is not UNSET:
+    if is_given(row.prediction) or is_given(row.score):
         return "prediction"
-    return "label" if row.label is not UNSET and row.features is UNSET else "features"
+    return "label" if row.label is not UNSET and not is_given(row.features) else "features"
+
+
+class FeatureCells(Protocol):
+    """What makes cells of the features of an event."""
+
+    def features(self, raw: dict[str, object]) -> object:
+        """What a row holds as its features."""
 
 
 class RowDecoder:
@@ -125,7 +138,7 @@ class RowDecoder:
             self.decode = None
             self.absent = self.features_type()
             return
-        model, version = (Any if self._any[0] else _FullName), (Any if self._any[1] else _Name)
+        model, version = (Any if self._any[0] else _FullName), (Any if self._any[1] else _Name | _Word | None)
         self.decode = msgspec.json.Decoder(Row[self.features_type, model, version]).decode  # type: ignore[name-defined,valid-type]  # made at run time
         self.absent = self.features_type()
 
@@ -135,11 +148,14 @@ class RowDecoder:
         widen = False
         for i, (name, kind) in enumerate(self._fields):
             if kind == CATEGORICAL:
-                cell = category_value(raw.get(name, ABSENT_VALUE))
+                value = raw.get(name, ABSENT_VALUE)
+                cell = category_value(value)
             else:
-                cell = numeric_value(raw.get(name, ABSENT))
+                value = raw.get(name, ABSENT)
+                cell = numeric_value(value)
             cells.append(cell)
-            if (cell is TYPE_NAN or cell is TYPE_VALUE) and not self.widened[i]:
+            refused = cell is TYPE_NAN or cell is TYPE_VALUE or (cell is None and value is not None)
+            if refused and not self.widened[i]:
                 self._failures[i] += 1
                 if self._failures[i] >= FAILURES_BEFORE_WIDENING:
                     self.widened[i] = widen = True
@@ -151,4 +167,4 @@ class RowDecoder:
 def _field_type(kind: str, wide: bool) -> object:
     if wide:
         return Any
-    return _Class if kind == CATEGORICAL else float | None
+    return _Class if kind == CATEGORICAL else _Number

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.clock import FIRST_US, HOUR_US, LAST_US
+from monitor.clock import FIRST_US, HOUR_US, LAST_US, SECOND_US
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE
 
 #: a time of a record that has none
@@ -21,26 +21,33 @@ NAME_LENGTH: Final = 256
 _SECONDS: Final = 10**11
 _MILLISECONDS: Final = 10**14
 _MICROSECONDS: Final = 10**17
-_TOO_LARGE: Final = 2**63
+TIMES_END: Final = 2**63
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)", re.ASCII)
+_MINUTE_US: Final = 60 * SECOND_US
+_LAST_MINUTE: Final = 24 * 60 - 1
+_DATE_AND_TIME: Final = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?"
+_RFC3339: Final = re.compile(_DATE_AND_TIME + r"(?:[Zz]|[+-]\d\d:?\d\d)", re.ASCII)
+#: the same without an offset from UTC, as databases and data frames write it
+NO_OFFSET: Final = re.compile(_DATE_AND_TIME, re.ASCII)
+#: where the seconds stand in both
+_SECONDS_PLACE: Final = slice(17, 19)
 #: Unicode category Cc, and halves of surrogate pairs
 _BAD_IN_NAMES: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-def time_of(value: object) -> int:
-    """Microseconds of Unix time of the field `ts`.
+def time_of(value: object, zone: tzinfo | None = None) -> int:
+    """Microseconds of Unix time of the field `ts`; a time without an offset is one of the `zone`.
 
     Raises:
-        ValueError: it is no time.
+        ValueError, OverflowError: it is no time.
     """
     if type(value) is int or (type(value) is float and math.isfinite(value)):
         us = _time_of_number(value)
-    elif type(value) is str and _RFC3339.fullmatch(value):
-        us = (datetime.fromisoformat(value.upper()) - _EPOCH) // _MICROSECOND
+    elif type(value) is str and (_RFC3339.fullmatch(value) or (zone is not None and NO_OFFSET.fullmatch(value))):
+        us = _time_of_text(value, zone)
     else:
         message = "no time"
         raise ValueError(message)
@@ -48,6 +55,23 @@ def time_of(value: object) -> int:
         message = "no time that can be written"
         raise ValueError(message)
     return us
+
+
+def _time_of_text(text: str, zone: tzinfo | None) -> int:
+    """Of an hour that a zone has twice, the first; a leap second (the last of a day in UTC) is the one after :59."""
+    leap = text[_SECONDS_PLACE] == "60"
+    if leap:
+        text = f"{text[:17]}59{text[19:]}"
+    moment = datetime.fromisoformat(text.upper())
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    us = (moment - _EPOCH) // _MICROSECOND
+    if not leap:
+        return us
+    if us // _MINUTE_US % (_LAST_MINUTE + 1) != _LAST_MINUTE:
+        message = "no leap second"
+        raise ValueError(message)
+    return us + SECOND_US
 
 
 def _time_of_number(value: float) -> int:
@@ -58,7 +82,7 @@ def _time_of_number(value: float) -> int:
         return round(value * 1_000)
     if size < _MICROSECONDS:
         return round(value)
-    if size < _TOO_LARGE:
+    if size < TIMES_END:
         return math.floor(value / 1_000) if type(value) is float else int(value) // 1_000
     message = "no time"
     raise ValueError(message)
@@ -81,19 +105,33 @@ def is_future(ts: int, record_us: int, now_us: int, max_skew_us: int) -> bool:
 
 
 def numeric_value(value: object) -> float | None:
-    """A cell of a numeric column: finite, None (missing), ABSENT, or TYPE_NAN for a value of the wrong type."""
-    if value is None:
-        return None
-    if type(value) is float:
-        return value if value is ABSENT or math.isfinite(value) else TYPE_NAN
-    if type(value) is int:
-        return float(value) if fits_float(value) else TYPE_NAN
-    return TYPE_NAN
+    """A cell of a numeric column: finite, None (missing), ABSENT, or TYPE_NAN for a value of the wrong type.
+
+    NaN is missing, `true` and `false` are 1 and 0. A cell of a column stays what it is.
+    """
+    kind = type(value)
+    if kind is float:
+        if value is ABSENT or value is TYPE_NAN or math.isfinite(value):  # type: ignore[arg-type]  # narrowed by `kind`
+            return value  # type: ignore[return-value]  # as above
+        return None if math.isnan(value) else TYPE_NAN  # type: ignore[arg-type]  # as above
+    if kind is bool or (kind is int and fits_float(value)):  # type: ignore[arg-type]  # as above
+        return float(value)  # type: ignore[arg-type]  # as above
+    return None if value is None else TYPE_NAN
 
 
 def category_value(value: object) -> object:
-    """A cell of a categorical column: the value itself, None, ABSENT_VALUE, or TYPE_VALUE for one of the wrong type."""
-    return value if value is None or value is ABSENT_VALUE or is_class(value) else TYPE_VALUE
+    """A cell of a categorical column: the value itself, None, ABSENT_VALUE, or TYPE_VALUE for one of the wrong type.
+
+    NaN is missing.
+    """
+    if value is None or value is ABSENT_VALUE or is_class(value):
+        return value
+    return None if is_nan(value) else TYPE_VALUE
+
+
+def is_nan(value: object) -> bool:
+    """True for NaN as a payload holds it, which is how pandas and NumPy write a missing value."""
+    return type(value) is float and math.isnan(value)
 
 
 def is_class(value: object) -> bool:

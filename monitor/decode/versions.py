@@ -10,11 +10,13 @@ from msgspec import UNSET
 from monitor.decode.columns import Limits, Shape
 from monitor.decode.lenient import parse_quickly
 from monitor.decode.rows import AnyRow, Columns, RowDecoder, kind_of
-from monitor.decode.strict import decode_all, decode_one, doubtful
+from monitor.decode.strict import badly_named, decode_all, decode_one, doubtful
 from monitor.events import ModelKey
 
 #: model versions, and spellings of them, that are remembered from batch to batch
 REMEMBERED: Final = 4096
+#: bytes of a spelling that are compared; a longer one is a hint all the same
+SPELLING_BYTES: Final = 300
 
 
 class Versions:
@@ -70,17 +72,27 @@ class Versions:
             columns = columns._replace(model=(self._model,) * len(rows))
         if self._version is not None:
             columns = columns._replace(version=(self._version,) * len(rows))
+        elif set(map(type, columns.version)) != {str}:
+            for row in rows:
+                row.version = "" if row.version is None else str(row.version)
+            columns = columns._replace(version=tuple(row.version for row in rows))
         return columns
 
     def decode(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
         """The row of each value, None where only the definition can tell; and the columns of the rows, if any."""
-        odd = doubtful(values, self._limits)
-        if not odd:
-            return self._decode_clean(cast("Sequence[bytes]", values))
-        skipped = set(odd)
-        places = [i for i in range(len(values)) if i not in skipped]
+        doubt = doubtful(values, self._limits)
+        skipped = set(doubt.places)
+        places = [i for i in range(len(values)) if i not in skipped] if skipped else range(len(values))
+        kept = [values[i] for i in places] if skipped else values
+        made, columns = self._decode_clean(cast("Sequence[bytes]", kept))
+        if doubt.names and columns is not None and (bad := badly_named(columns)):
+            where = [i for i, row in enumerate(made) if row is not None]
+            for place in bad:
+                made[where[place]] = None
+            columns = self._columns_of(made)
+        if not skipped:
+            return made, columns
         rows: list[AnyRow | None] = [None] * len(values)
-        made, columns = self._decode_clean(cast("Sequence[bytes]", [values[i] for i in places]))
         for i, row in zip(places, made, strict=True):
             rows[i] = row
         return rows, columns
@@ -156,8 +168,11 @@ def _spelling(value: bytes) -> bytes:
 
 
 def _text_after(value: bytes, field: bytes) -> bytes:
+    """What stands between a field's name and the next comma, cut short."""
     start = value.find(field)
     if start < 0:
         return b""
-    start = value.find(b'"', start + len(field)) + 1
-    return value[start - 1 : value.find(b'"', start)]
+    start += len(field)
+    end = min(start + SPELLING_BYTES, len(value))
+    comma = value.find(b",", start, end)
+    return value[start : end if comma < 0 else comma]

@@ -10,7 +10,7 @@ from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
 
-from monitor.clock import Clock
+from monitor.clock import SECOND_US, Clock, clock_is_wrong, rfc3339
 from monitor.errors import OutsideRefusal, OutsideTrouble
 from monitor.events import Partition
 from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
@@ -57,11 +57,22 @@ class KafkaSource:
     """A `monitor.records.Source` over Kafka. One thread makes all calls; `begin` comes before the first `poll`.
 
     `facts` says which partitions the input topics have; a watch in the background brings news of them every
-    `watch_interval_s` seconds.
+    `watch_interval_s` seconds. With `needs_right_clock` nothing is given out while the records say that the clock is
+    behind.
     """
 
-    def __init__(self, settings: Kafka, facts: ClusterFacts, clock: Clock, *, watch_interval_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        settings: Kafka,
+        facts: ClusterFacts,
+        clock: Clock,
+        *,
+        watch_interval_s: float = 30.0,
+        needs_right_clock: bool = False,
+    ) -> None:
         self._clock = clock
+        self._needs_right_clock = needs_right_clock
+        self._clock_is_behind = False
         self._partitions = [
             Partition(name, number)
             for name, topic in sorted(facts.topics.items())
@@ -155,7 +166,7 @@ class KafkaSource:
         """Some records of the partitions that are not paused, one batch a partition; none within 0.2 s: empty.
 
         Raises:
-            OutsideTrouble: the brokers failed in a way that may heal.
+            OutsideTrouble: the brokers failed in a way that may heal, or this machine's clock is behind.
             OutsideRefusal: no right to a topic, or a position lies beyond the end of its partition.
         """
         if self._unreadable is not None:
@@ -167,6 +178,7 @@ class KafkaSource:
         before = {target: self._next[target] for target in fetched}
         try:
             batches = [self._batch(target, records, now_us) for target, records in fetched.items()]
+            self._require_clock(batches, now_us)
         except OutsideTrouble:
             # what was fetched is not given out: it has to be fetched again
             for target, offset in before.items():
@@ -174,6 +186,15 @@ class KafkaSource:
                 self._consumer.seek(target, offset)
             raise
         return [batch for batch in batches if batch.values]
+
+    def _require_clock(self, batches: list[RecordBatch], now_us: int) -> None:
+        """What was fetched again after a wrong clock takes a while to come: until then the clock is as it was."""
+        if batches:
+            self._clock_is_behind = self._needs_right_clock and clock_is_wrong(
+                (batch.times_ms or () for batch in batches), now_us
+            )
+        if self._clock_is_behind:
+            raise _clock_behind(now_us)
 
     def _match_pauses(self, wanted: set[TopicPartition]) -> None:
         wanted &= self._next.keys()
@@ -324,6 +345,13 @@ class KafkaSource:
         self._watch.close(timeout_s)
         self._group.close(timeout_s)
         close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=round(timeout_s * 1000)))
+
+
+def _clock_behind(now_us: int) -> OutsideTrouble:
+    return OutsideTrouble(
+        f"this machine's clock says {rfc3339(now_us // SECOND_US * SECOND_US)}, and more than half of the records are "
+        "more than an hour ahead of it: set the clock (timedatectl); reading waits until it is right, nothing is lost"
+    )
 
 
 def _beyond_end(targets: Iterable[TopicPartition]) -> OutsideRefusal:

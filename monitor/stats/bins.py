@@ -30,8 +30,8 @@ MIN_CATEGORY_SHARE: Final = 0.01
 RANGE_MARGIN: Final = 0.1
 #: the largest finite number, which streams hold as a mark for "unknown"
 LARGEST: Final = float(np.finfo(np.float64).max)
-#: an integer as it is written canonically; beyond 309 digits it is no number of an event
-_LONG_INTEGER: Final = re.compile(r"-?[1-9][0-9]{0,308}")
+#: the canonical text of an integer that is finite as a float; other digits than these are text as any other
+_INTEGER: Final = re.compile("-?[1-9][0-9]{0,308}")
 #: rare categories remembered by name; a rarer one counts as unseen
 MAX_RARE: Final = 1_000
 
@@ -120,7 +120,7 @@ def category_codes(column: ColumnBins) -> dict[str | float, int]:
         number = _number_of(category)
         if number is not None:
             codes[number] = code
-        elif _LONG_INTEGER.fullmatch(category):
+        elif _INTEGER.fullmatch(category):
             codes[int(category)] = code  # beyond what a float tells apart
     return codes
 

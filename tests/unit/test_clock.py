@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.clock import FIRST_US, LAST_US, parse_rfc3339, rfc3339
+from monitor.clock import FIRST_US, HOUR_US, LAST_US, clock_is_wrong, parse_rfc3339, rfc3339
 from monitor.decode.values import time_of
 
 
@@ -24,3 +24,30 @@ def test_a_time_that_cannot_be_written_is_the_nearest_one_that_can(us: int) -> N
 def test_an_event_of_such_a_time_is_refused(ts: object) -> None:
     with pytest.raises(ValueError, match="no time that can be written"):
         time_of(ts)
+
+
+NOW_MS = 1_764_000_000_000
+AHEAD, NOT_AHEAD = NOW_MS + HOUR_US // 1000 + 1, NOW_MS + HOUR_US // 1000
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "wrong"),
+    [
+        ([], False),
+        ([[]], False),
+        ([[NOW_MS, -1]], False),
+        ([[AHEAD]], True),
+        ([[NOT_AHEAD] * 9], False),
+        ([[AHEAD, NOT_AHEAD]], False),
+        ([[AHEAD, AHEAD, NOT_AHEAD]], True),
+        ([[AHEAD] * 5, [NOW_MS] * 5], False),
+        ([[AHEAD] * 6, [NOW_MS] * 5], True),
+        ([[AHEAD], [], [NOW_MS] * 2], False),
+        ([[2**62] * 9], False),
+        ([[2**62] * 9, [AHEAD] * 9], False),
+    ],
+)
+def test_the_clock_is_wrong_where_most_records_are_more_than_an_hour_ahead(
+    times_ms: list[list[int]], wrong: bool
+) -> None:
+    assert clock_is_wrong(times_ms, NOW_MS * 1000) is wrong

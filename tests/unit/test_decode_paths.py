@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import numpy as np
 import pytest
 
-from monitor.decode.columns import TYPE_BITS, Limits, Shape
+from monitor.decode.columns import MISSING_BITS, TYPE_BITS, Limits, Shape
 from monitor.decode.lenient import Reader
 from monitor.decode.native import NativeDecoder
-from monitor.decode.versions import REMEMBERED
+from monitor.decode.versions import REMEMBERED, SPELLING_BYTES
 from monitor.events import ModelKey
 from monitor.stats.bins import CATEGORICAL, NUMERIC
 from tests.unit.test_decode_native import GOOD, KEY, SHAPE, T0_MS, as_bytes, batch_of, decoder, event
@@ -50,7 +51,7 @@ def _never(_value: bytes, _limits: Limits) -> object:
 
 def _without_definition(native: NativeDecoder) -> NativeDecoder:
     reader = native._reader
-    native._reader = Reader(reader.limits, reader.max_skew_us, reader.decoder_of, parse=_never)
+    native._reader = Reader(reader.limits, reader.max_skew_us, reader.cells_of, parse=_never)
     return native
 
 
@@ -72,14 +73,17 @@ def test_clean_events_never_need_the_definition() -> None:
     assert events.groups[1].numeric.tolist() == [[1.0] * 300]
 
 
-@pytest.mark.parametrize("bad", ['"3.5"', "true", "[1]", "NaN", "-Infinity"])
-def test_a_feature_that_keeps_failing_soon_costs_no_more(bad: str) -> None:
+@pytest.mark.parametrize(
+    ("bad", "bits"),
+    [('"3.5"', TYPE_BITS), ("[1]", TYPE_BITS), ("NaN", MISSING_BITS), ("-Infinity", TYPE_BITS)],
+)
+def test_a_feature_that_keeps_failing_soon_costs_no_more(bad: str, bits: int) -> None:
     native = decoder()
     value = f'{{"model":"credit","version":"1","features":{{"LIMIT":7,"AGE":{bad}}}}}'.encode()
     batch = batch_of([value] * 100, [T0_MS] * 100)
     native.decode(batch)
     (group,) = _without_definition(native).decode(batch).groups
-    assert group.numeric[0].view(np.uint64).tolist() == [TYPE_BITS] * 100
+    assert group.numeric[0].view(np.uint64).tolist() == [bits] * 100
     assert group.numeric[1].tolist() == [7.0] * 100
 
 
@@ -112,3 +116,43 @@ def test_rows_that_waited_come_before_those_of_the_next_chunk() -> None:
     expected = [i for i in range(1_000) if i != 3]
     assert group.rows.tolist() == expected
     assert group.numeric[0].tolist() == expected
+
+
+def test_bad_records_leave_nothing_for_the_collector() -> None:
+    bad = json.dumps([event(id=f"p-{i}") for i in range(3)] + [event(score=2)]).encode()
+    values = [bad, b"", b"{", b"\xff", b"[3]", as_bytes(event(ts="x")), as_bytes(event(features={"AGE": "x"})), b'"{}"']
+    native = decoder()
+    batch = batch_of(values * 20, [T0_MS] * 160)
+    native.decode(batch)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            assert len(native.decode(batch).rejected) == 7 * 20
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_line_breaks_in_values_need_no_definition() -> None:
+    native = decoder()
+    values = [
+        as_bytes(event(features={"AGE": i, "SEX": "a\nb"}, prediction="x\ty", tags={"note": "one\r\ntwo"}))
+        for i in range(100)
+    ]
+    batch = batch_of(values, [T0_MS] * 100)
+    native.decode(batch)
+    (group,) = _without_definition(native).decode(batch).groups
+    assert group.categorical == [["a\nb"] * 100]
+    odd = [as_bytes(event(id="a\nb")), as_bytes(event(tags={"a\nb": "x"})), as_bytes(event(features={"a\nb": 1}))]
+    mixed = [value for bad in odd for value in (values[0], bad, values[1])]
+    events = decoder().decode(batch_of(mixed, [T0_MS] * 9))
+    assert [(bad.index, bad.reason) for bad in events.rejected] == [(1, "names"), (4, "names"), (7, "names")]
+
+
+def test_a_spelling_is_remembered_within_bounds() -> None:
+    long = as_bytes(event(model="m" * 256, x='"model"' + "y" * 10_000))
+    native = decoder(shapes=lambda _: SHAPE)
+    native.decode(batch_of([long, as_bytes(GOOD)] * 50, [T0_MS] * 100))
+    assert native._versions._spellings
+    assert max(map(len, native._versions._spellings)) <= 2 * SPELLING_BYTES
