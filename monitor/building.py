@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from monitor.clock import Clock
 from monitor.count.exchange import Pane
 from monitor.count.losses import Loss
-from monitor.decode.columns import Limits, Rejected
-from monitor.decode.lenient import Reader, first_elements
-from monitor.decode.native import record_times
 from monitor.decode.rows import AnyRow, is_given
-from monitor.decode.values import category_value, time_of
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
@@ -33,9 +29,10 @@ from monitor.left_out import (
     place_text,
     rejected_lines,
 )
-from monitor.phrases import many
+from monitor.phrases import many, printable
 from monitor.pipeline import Pipeline
-from monitor.records import RecordBatch, Source
+from monitor.recorded_events import EventReader, LastEvent, UpToElement
+from monitor.records import Source
 from monitor.reference.build import BaseWindow as CountedWindow
 from monitor.reference.build import assemble
 from monitor.reference.catalog import Catalog
@@ -47,7 +44,6 @@ from monitor.settings import Settings
 from monitor.sinks import ToNowhere
 from monitor.sources import TopicStretch
 from monitor.stats.bins import FACTS, width_of
-from monitor.upto import UpTo
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +61,6 @@ class Stretch:
         return (self.start_us is None or ts >= self.start_us) and (self.end_us is None or ts < self.end_us)
 
 
-class _LastEvent(NamedTuple):
-    """The last event that becomes part of a reference; `element` is its position in the record's array."""
-
-    partition: Partition
-    offset: int
-    element: int
-
-
 @dataclass(slots=True)
 class _FirstPass:
     """What the survey found, and where each partition's part of the reference ends."""
@@ -83,7 +71,7 @@ class _FirstPass:
     others: Others = field(default_factory=Others)
     times: Times = field(default_factory=Times)
     ends: dict[Partition, int] = field(default_factory=dict)
-    last: _LastEvent | None = None
+    last: LastEvent | None = None
 
     @property
     def read(self) -> int:
@@ -141,7 +129,7 @@ def build_reference(
         raise UsageError(_no_columns(key, plan, found))
     source = open_source()
     try:
-        upto = _UpToElement(source, found.ends, found.last if stretch.rows is not None else None)
+        upto = UpToElement(source, found.ends, found.last if stretch.rows is not None else None)
         collector = _count(settings, key, plan, upto, clock, stretch, canonical(model.positive), found.times)
     finally:
         source.close()
@@ -155,7 +143,7 @@ def build_reference(
         score_classes=list(found.survey.score_names), unread=found.survey.unread,
     )  # fmt: skip
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
-        tell(note)
+        tell(printable(note))
     return reference
 
 
@@ -175,7 +163,7 @@ def _require_events(
 ) -> None:
     if found.events == 0:
         raise UsageError(nothing_found(found.others, found.times, key, place))
-    lines = list(rejected_lines(found.others.losses, key, found.read, place))
+    lines = list(rejected_lines(found.others, key, found.read, place))
     if 2 * found.others.rejected > found.read and not accept_partial:
         raise UsageError([*lines, "more than half of the events were lost; --accept-partial takes the others"])
     if stretch.rows is not None and found.predictions < stretch.rows:
@@ -202,7 +190,7 @@ def _losses(
         UsageError: more than half was lost.
     """
     losses = [loss for loss in collector.losses if loss.key == key]
-    lines = list(rejected_lines(found.others.losses, key, found.read, place))
+    lines = list(rejected_lines(found.others, key, found.read, place))
     lines += lost_lines(losses, key, found.events, place, settings_name)
     lost = found.others.rejected + sum(loss.count for loss in losses)
     if 2 * lost > found.read and not accept_partial:
@@ -217,80 +205,24 @@ def _losses(
 def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch) -> _FirstPass:
     found = _FirstPass()
     positive = canonical(next(m.positive for m in settings.models if m.name == key.model))
-    reader = _Reader(settings, key)
+    reader = EventReader(settings, key)
     done = False
     while not done:
         ended = source.ended()
         for batch in source.poll(()):
-            for place, element, ts, event, row in reader.events(batch, found):
+            for index, element, ts, row, raw in reader.events(batch, found.others):
                 if stretch.rows is not None and found.predictions >= stretch.rows:
                     done = True
                     break
-                offset = batch.offsets[place]
+                offset = batch.offsets[index]
                 found.times.add(ts, batch.partition, offset)
                 if stretch.holds(ts):
                     found.ends[batch.partition] = offset + 1
-                    found.last = _LastEvent(batch.partition, offset, element)
-                    found.survey.look(event, ts, batch.partition, offset)
+                    found.last = LastEvent(batch.partition, offset, element)
+                    found.survey.look(raw, ts, batch.partition, offset)
                     _add(found, row, positive)
         done = done or ended
     return found
-
-
-class _Event(NamedTuple):
-    """A prediction or features event: its record's position in the batch, its own in the record's array, its time."""
-
-    place: int
-    element: int
-    ts: int
-    event: Mapping[str, object]
-    row: AnyRow
-
-
-class _AllFeatures:
-    """Cells of every feature: in a survey none is wanted by name yet."""
-
-    def features(self, raw: dict[str, object]) -> dict[str, object]:
-        return {name: category_value(value) for name, value in raw.items()}
-
-
-class _Reader:
-    """Reads the events of one model version, by the same definition as the decoder that counts them afterwards."""
-
-    def __init__(self, settings: Settings, key: ModelKey) -> None:
-        self._settings = settings
-        self._key = key
-        self._limits = Limits(settings.limits.record_bytes, settings.limits.events_per_record, settings.limits.features)
-        self._readers: dict[str, Reader] = {}
-
-    def events(self, batch: RecordBatch, found: _FirstPass) -> Iterator[_Event]:
-        """Every prediction or features event that is not rejected."""
-        reader = self._reader(batch.partition.topic)
-        rejected: list[Rejected] = []
-        others: list[tuple[ModelKey, int]] = []
-        for index, (value, record_us) in enumerate(zip(batch.values, record_times(batch).tolist(), strict=True)):
-            if value is None:
-                continue
-            reading = reader.record(value, record_us, batch.now_us)
-            bad = reading.rejected(index, batch.offsets[index])
-            if bad is not None:
-                rejected.append(bad)
-            for element, event, row in zip(reading.elements(), reading.events, reading.rows, strict=False):
-                key = ModelKey(row.model, row.version)
-                others.append((key, batch.offsets[index]))
-                if key == self._key and row.type != "label" and isinstance(event, dict):
-                    ts = time_of(row.ts, reader.zone) if is_given(row.ts) else record_us
-                    yield _Event(index, element, ts, event, row)
-        found.others.add(batch.partition, rejected, others)
-
-    def _reader(self, topic: str) -> Reader:
-        if topic not in self._readers:
-            entry = next((one for one in self._settings.inputs if one.topic == topic), self._settings.inputs[0])
-            skew, cells = self._settings.windows.max_skew, _AllFeatures()
-            self._readers[topic] = Reader(
-                self._limits, skew, lambda _key, _names: cells, entry.model, entry.version, entry.zone()
-            )
-        return self._readers[topic]
 
 
 def _add(found: _FirstPass, row: AnyRow, positive: str) -> None:
@@ -305,25 +237,6 @@ def _add(found: _FirstPass, row: AnyRow, positive: str) -> None:
         float(score) if isinstance(score, (int, float)) else None,
         row.prediction if is_given(row.prediction) else None,  # type: ignore[arg-type]  # not UNSET
     )
-
-
-class _UpToElement(UpTo):
-    """Records below `ends`; of the very last one only the first elements of its array."""
-
-    def __init__(self, source: Source, ends: Mapping[Partition, int], last: _LastEvent | None) -> None:
-        super().__init__(source, ends, {})
-        self._last = last
-
-    def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
-        return [self._trimmed(batch) for batch in super().poll(paused)]
-
-    def _trimmed(self, batch: RecordBatch) -> RecordBatch:
-        last = self._last
-        if last is None or batch.partition != last.partition or batch.offsets[-1] != last.offset:
-            return batch
-        value = batch.values[-1]
-        trimmed = None if value is None else first_elements(value, last.element + 1)
-        return replace(batch, values=[*batch.values[:-1], trimmed])
 
 
 class _Collector:
@@ -343,7 +256,7 @@ class _Collector:
     def judge(self, pane: Pane) -> None:
         """Panes that lie wholly inside the stretch count, but for those far from all others."""
         inside = self._stretch.holds(pane.start_us) and self._stretch.holds(pane.end_us - 1)
-        if not inside:
+        if not inside or pane.tally.events == 0:
             return
         low, high = self._usual
         if not low <= pane.start_us <= high:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from monitor.clock import DAY_US, HOUR_US, SECOND_US, rfc3339
-from monitor.count.losses import Loss, Losses, Place, rejected_events
+from monitor.count.losses import Loss, Place
 from monitor.decode.columns import Rejected
 from monitor.duration import format_duration
 from monitor.events import DUPLICATE, LATE, REJECTED, ModelKey, Partition
@@ -25,6 +25,8 @@ _LINES: Final = (".jsonl", ".ndjson", ".csv")
 #: an event this many times the span of the others beyond them is of a wrong clock
 FAR: Final = 30
 MINUTE_US: Final = 60 * SECOND_US
+#: lengths of time that people write, up to two days
+_USUAL_MINUTES: Final = (2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880)
 
 PlaceText = Callable[[Partition, int], str]
 
@@ -44,24 +46,32 @@ def is_table(partition: Partition) -> bool:
 
 @dataclass(slots=True)
 class Others:
-    """What the records hold beside the events that were looked for: what was rejected, and other model versions."""
+    """What the records hold beside the events that were looked for: what was rejected, and model versions."""
 
-    losses: Losses = field(default_factory=lambda: Losses(()))
     counts: Counter[ModelKey] = field(default_factory=Counter)
     firsts: dict[ModelKey, Place] = field(default_factory=dict)
+    #: by the reason
+    rejections: dict[str, Loss] = field(default_factory=dict)
 
-    def add(self, partition: Partition, rejected: Sequence[Rejected], others: Sequence[tuple[ModelKey, int]]) -> None:
-        """Take a batch: what was rejected of it, and the key and offset of all its other events."""
-        for lost in rejected_events(rejected):
-            self.losses.count(partition, lost)
-        for key, offset in others:
-            if key in self.counts or len(self.counts) < MAX_OTHERS:
-                self.counts[key] += 1
-                self.firsts.setdefault(key, Place(partition, offset))
+    def add(self, key: ModelKey, partition: Partition, offset: int) -> None:
+        """Take an event that was read."""
+        if key in self.counts or len(self.counts) < MAX_OTHERS:
+            self.counts[key] += 1
+            if key not in self.firsts:
+                self.firsts[key] = Place(partition, offset)
+
+    def reject(self, partition: Partition, one: Rejected) -> None:
+        """Take what is wrong with a record."""
+        if one.reason not in self.rejections:
+            place = Place(partition, one.offset)
+            self.rejections[one.reason] = Loss(
+                partition.topic, REJECTED, one.reason, None, place, place, one.message, one.shown
+            )
+        self.rejections[one.reason].count += one.count
 
     @property
     def rejected(self) -> int:
-        return sum(loss.count for loss in self.losses.all())
+        return sum(loss.count for loss in self.rejections.values())
 
 
 @dataclass(slots=True)
@@ -100,7 +110,7 @@ def nothing_found(others: Others, times: Times, key: ModelKey, place: PlaceText)
         first, last = rfc3339(times.first[0]), rfc3339(times.last[0])
         return [f"{key}: its events in the source are from {first} to {last}, none between --from and --to"]
     rejected = others.rejected
-    lines = list(rejected_lines(others.losses, key, rejected + others.counts.total(), place))
+    lines = list(rejected_lines(others, key, rejected + others.counts.total(), place))
     if others.counts or not lines:
         lines.insert(0, f"{key}: the source holds none of its events; {_held(others, place)}{_choice(others, key)}")
     return lines
@@ -126,16 +136,14 @@ def _choice(others: Others, key: ModelKey) -> str:
     return f"; choose it with {first}" if len(versions) == 1 else f"; choose one with --version, for example {first}"
 
 
-def rejected_lines(losses: Losses, key: ModelKey, events: int, place: PlaceText) -> Iterator[str]:
+def rejected_lines(others: Others, key: ModelKey, events: int, place: PlaceText) -> Iterator[str]:
     """One line for each reason, the most frequent first. `events` are all that were read."""
-    for loss in losses.all():
-        if loss.outcome == REJECTED:
-            shown = f"{loss.shown}: " if loss.shown else ""
-            where = place(*loss.first)
-            yield (
-                f"{key}: {_part(loss.count, events)} rejected: {loss.reason} {loss.count:,}, first at {where}: "
-                f"{shown}{loss.message}"
-            )
+    for loss in sorted(others.rejections.values(), key=lambda one: -one.count):
+        shown = f"{loss.shown}: " if loss.shown else ""
+        yield (
+            f"{key}: {_part(loss.count, events)} rejected: {loss.reason} {loss.count:,}, first at "
+            f"{place(*loss.first)}: {shown}{loss.message}"
+        )
 
 
 def _part(count: int, of: int) -> str:
@@ -180,8 +188,8 @@ _LOST: Final = {LATE: _late, DUPLICATE: _repeats}
 
 
 def _rounded_up(us: int) -> int:
-    unit = MINUTE_US if us < HOUR_US else HOUR_US
-    return -(-us // unit) * unit
+    """A usual length of time with room over `us`, which is at most a day."""
+    return next(minutes * MINUTE_US for minutes in _USUAL_MINUTES if minutes * MINUTE_US >= 1.2 * us)
 
 
 def far_line(far: int, times: Times, place: PlaceText) -> str:

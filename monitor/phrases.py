@@ -30,7 +30,12 @@ def percent(share: float) -> str:
 def quoted(value: object, longest: int = 40) -> str:
     """A value of JSON as it is written, cut short; control characters are escaped and an empty text is seen."""
     text = json.dumps(value if not isinstance(value, str) else value[: longest + 1], ensure_ascii=False)
-    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    text = printable(text)
     if len(text) <= longest + 2:
         return text
     return text[:longest] + ('…"' if isinstance(value, str) else "…")
+
+
+def printable(text: str) -> str:
+    """The same with what a terminal would not show, or would obey, escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

@@ -38,6 +38,7 @@ FLOORS = {
     "column_views": 8,
     "checking": 8,
     "left_out": 8,
+    "recorded_events": 8,
     "state_show": 8,
     "terminal": 8,
     "rules": 8,

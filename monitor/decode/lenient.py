@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -71,15 +71,15 @@ class Fault(NamedTuple):
 class Reading:
     """What a record holds: its good events, and how many bad ones. `fault` is the first one's.
 
-    `indices` are the positions of the bad events where the record is an array whose elements were looked at.
+    `events` are the JSON objects that the rows were made of. `indices` are the positions of the bad events where the
+    record is an array whose elements were looked at.
     """
 
     rows: list[AnyRow]
     bad: int = 0
     fault: Fault | None = None
     indices: tuple[int, ...] = ()
-    #: the events that the rows were made of, as they came
-    events: list[object] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
 
     def rejected(self, index: int, offset: int) -> Rejected | None:
         """What is wrong with the record, which is the batch's `index`-th; None where every event is good."""
@@ -89,7 +89,8 @@ class Reading:
 
     def elements(self) -> Iterable[int]:
         """The position of each row in the record's array; 0 of a record that is no array."""
-        return (i for i in range(len(self.rows) + self.bad) if i not in self.indices)
+        bad = set(self.indices)
+        return (i for i in range(len(self.rows) + len(bad)) if i not in bad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,16 @@ class Reader:
         if type(content) is list and content:
             return self._array(content, record_us, now_us)
         row = self._row_or_fault(content, record_us, now_us)
-        return Reading([], 1, row) if isinstance(row, Fault) else Reading([row], events=[content])
+        if isinstance(row, Fault):
+            return Reading([], 1, row)
+        return Reading([row], events=[cast("dict[str, Any]", content)])
 
     def _array(self, events: list[object], record_us: int, now_us: int) -> Reading:
         if len(events) > self.limits.events_per_record:
             message = f"the array holds more events than limits.events_per_record ({self.limits.events_per_record:,})"
             return Reading([], len(events), Fault("too_many_events", message, f"{len(events):,} events"))
         rows: list[AnyRow] = []
+        good: list[dict[str, Any]] = []
         faults: dict[int, Fault] = {}
         for index, event in enumerate(events):
             row = self._row_or_fault(event, record_us, now_us)
@@ -132,7 +136,7 @@ class Reader:
                 faults[index] = row
             else:
                 rows.append(row)
-        good = [event for index, event in enumerate(events) if index not in faults] if faults else events
+                good.append(cast("dict[str, Any]", event))
         return Reading(rows, len(faults), next(iter(faults.values()), None), tuple(faults), good)
 
     def _row_or_fault(self, event: object, record_us: int, now_us: int) -> AnyRow | Fault:

@@ -24,8 +24,6 @@ _UNDERSTOOD: Final = ", ".join((*_TEXTS, *_VALUES, "tags.NAME, or - to leave the
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?")
 _LONGEST_INTEGER: Final = 20
-#: as pandas, SQL and spreadsheets write them
-_TRUTHS: Final = {"True": True, "False": False, "true": True, "false": False, "TRUE": True, "FALSE": False}
 #: what stands between cells where it is no comma
 _SEPARATORS: Final = (";", "\t", "|")
 #: texts that programs write where there is no value
@@ -61,8 +59,7 @@ class CsvRows:
 
     Mapped columns are the event's fields, all others features. An empty cell is null in a feature and in the label of
     a row whose type is `label`; in every other field it is as if the field was not there. What reads as a decimal
-    number is a number, True and False are booleans, but for `type`, `id`, `model`, `version` and tags; all else is
-    text, also digits with a leading zero (`007`).
+    number is a number (but `007`, a code), but for `type`, `id`, `model`, `version` and tags; all else is text.
     """
 
     def __init__(self, stream: Stream, csv_map: Mapping[str, str], longest: int | None = None) -> None:
@@ -149,12 +146,12 @@ class CsvRows:
         takes_back = event.get("type") == "label"
         for i, field in self._values:
             if row[i] or (takes_back and field == "label"):
-                event[field] = _value(row[i])
+                event[field] = _typed(row[i]) if field in _CLASSES else _value(row[i])
         tags = {name: row[i] for i, name in self._tags if row[i]}
         if tags:
             event["tags"] = tags
         if self._features:
-            event["features"] = {column: _value(row[i]) for i, column in self._features}
+            event["features"] = {column: _typed(row[i]) for i, column in self._features}
         return event
 
 
@@ -216,21 +213,29 @@ def _header_faults(header: Sequence[str], csv_map: Mapping[str, str]) -> list[st
     return faults
 
 
-def _value(cell: str) -> str | int | float | bool | None:
-    """None of an empty cell and of NaN, true and false, the number of one that reads as a number JSON can carry.
-
-    Else the text. Digits with a leading zero are a code (a postcode), which events carry as text.
-    """
+def _value(cell: str) -> str | int | float | None:
+    """None of an empty cell and of NaN, the number of one that reads as a number JSON can carry, else the text."""
     if not cell:
         return None
     match = _NUMBER.fullmatch(cell)
     if match is None:
-        return None if cell in _NOT_A_NUMBER else _TRUTHS.get(cell, cell)
-    if cell[0] == "0" and len(cell) > 1 and cell.isdecimal():
-        return cell
+        return None if cell in _NOT_A_NUMBER else cell
     if match.lastindex is None and len(cell) <= _LONGEST_INTEGER:
         integer = int(cell)
         if integer < 2**64:
             return integer
     number = float(cell)
     return number if math.isfinite(number) else cell
+
+
+#: fields that may hold a class
+_CLASSES: Final = ("prediction", "label")
+#: as pandas, SQL and spreadsheets write them
+_TRUTHS: Final = {"True": True, "False": False, "true": True, "false": False, "TRUE": True, "FALSE": False}
+
+
+def _typed(cell: str) -> str | int | float | bool | None:
+    """A cell as events have it: True and False are booleans, digits with a leading zero a code, which is text."""
+    if cell in _TRUTHS:
+        return _TRUTHS[cell]
+    return cell if len(cell) > 1 and cell[0] == "0" and cell.isdecimal() and cell.isascii() else _value(cell)

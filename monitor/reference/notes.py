@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from monitor.phrases import many, percent, quoted
-from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code
+from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code, is_written_number
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
 from monitor.reference.survey import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample, Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC, UNSEEN
 
 #: names in one line, and classes with their shares
 MAX_NAMED: Final = 10
+MAX_COLUMNS: Final = 100
 #: a column that comes late is said once it had so many values; evenly spread, an eighth of them would have been first
 MIN_LATE_VALUES: Final = 40
 LATE_SHARE: Final = 1 / 8
@@ -22,8 +22,7 @@ LATE_SHARE: Final = 1 / 8
 MIN_UNSEEN: Final = 0.01
 
 _NO_VALUE: Final = frozenset(("na", "n/a", "nan", "null", "none", "nil", "-", "?", "#n/a", ""))
-_GROUPED: Final = re.compile(r"[+-]?\d{1,3}([ ,.']\d{3})+([.,]\d+)?", re.ASCII)
-_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_BITS: Final = frozenset(("0", "1"))
 _TRUTHS: Final = frozenset(("true", "false"))
 #: forms in the order in which they are named, with their plural
 _WORDS: Final = {
@@ -82,7 +81,7 @@ def positive_note(reference: Reference, setting: str) -> str:
         return ""
     if reference.positive in (*predicted.bins.categories, *predicted.bins.rare):
         return ""
-    if len(predicted.bins.categories) == 1 and predicted.bins.categories[0] in ("0", "1"):
+    if reference.positive in _BITS and set(predicted.bins.categories) <= _BITS:
         return ""  # a model of zeros and ones that never said yes
     return f"positive is {reference.positive}, and no class is: {_shares(reference, predicted)}; {remedy}"
 
@@ -97,9 +96,9 @@ def _shares(reference: Reference, column: Column | None) -> str:
     return _names([f"{name} {percent(count / max(sum(counts), 1))}" for name, count in shares])
 
 
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
+def _names(names: list[str], most: int = MAX_NAMED) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def column_notes(survey: Survey, plan: Plan, place: PlaceText, *, table: bool) -> Iterator[str]:
@@ -113,8 +112,8 @@ def column_notes(survey: Survey, plan: Plan, place: PlaceText, *, table: bool) -
     numbers = [name for name, kind in kinds.items() if kind == NUMERIC and not survey.features[name].forms[TEXT]]
     if table and numbers:
         yield (
-            f'read as numbers, as a .csv has no types: {_names(numbers)}; in events, text such as "12" would count as '
-            f"type: set kind: {CATEGORICAL} where they have text"
+            f"read as numbers, as a .csv has no types: {_names(numbers, MAX_COLUMNS)}; in events, text such as "
+            f'"12" would count as type: set kind: {CATEGORICAL} where they have text'
         )
 
 
@@ -132,9 +131,10 @@ def _forms(sample: Sample, kind: str, place: PlaceText, *, table: bool) -> Itera
         yield f"{percent(forms[BOOLEAN] / total)} booleans: true and false count as 1 and 0"
     elif set(forms) == {TEXT}:
         yield from _texts(texts)
-    if table and kind == CATEGORICAL and sample.forms[NULL]:
+    if table and sample.forms[NULL]:
         share = percent(sample.forms[NULL] / sample.forms.total())
-        yield f'{share} empty cells are read as null (missing); an empty text "" in an event is a value of its own'
+        other = "a value of its own" if kind == CATEGORICAL else "of the wrong type"
+        yield f'{share} empty cells are read as null (missing); an empty text "" in an event is {other}'
 
 
 def _first_other(sample: Sample, kind: str, place: PlaceText) -> str:
@@ -154,10 +154,8 @@ def _consequence(forms: Mapping[str, int], kind: str, texts: Counter[str]) -> st
         commonest = texts.most_common(1)[0][0] if texts else "x"
         if commonest.strip().lower() in _NO_VALUE:
             return f", {odd}; write null (an empty cell in a .csv) for missing values"
-        if _GROUPED.fullmatch(commonest):
-            return f", {odd}; write numbers without separators"
-        if _NUMBER.fullmatch(commonest):
-            return f", {odd}; write all of them as numbers, or set kind: {CATEGORICAL}"
+        if is_written_number(commonest):
+            return f", {odd}; write all of them as plain numbers (1234.5), or set kind: {CATEGORICAL}"
         return f", {odd}; set kind: {CATEGORICAL} to take both as categories"
     if {LIST, NUMBERS, OBJECT} & forms.keys():
         return ", lists and objects count as type"
@@ -172,8 +170,8 @@ def _texts(texts: Counter[str]) -> Iterator[str]:
         yield f"the texts {names}; the JSON booleans true and false would be other values (1 and 0)"
     elif texts and all(map(is_code, texts)):
         yield "digits with leading zeros, read as text; JSON numbers would lose the zeros and be other values"
-    elif texts and all(_NUMBER.fullmatch(text) for text in texts):
-        yield "text that reads as numbers: watched as categories; send numbers to have it watched as numeric"
+    elif texts and all(map(is_written_number, texts)):
+        yield "text that reads as numbers: watched as categories; send plain numbers to have it watched as numeric"
     else:
         unwritten = {text: count for text, count in texts.items() if text.strip().lower() in _NO_VALUE - {""}}
         if unwritten:

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 MIN_VALUES: Final = 200
 #: blocks whose medians are compared with their order, and the least Kendall tau that is "only rises"
 BLOCKS: Final = 20
+#: different medians that make a direction: fewer are a change of level
+LEVELS: Final = 4
 LEAST_TAU: Final = 0.9
 #: share of the second half that lies beyond the first half's range when a column only rises, and of values that read
 #: as the event's time
@@ -42,17 +44,21 @@ def direction(values: Floats) -> int:
     """
     if len(values) < MIN_VALUES:
         return 0
-    tau = _tau(values)
-    if abs(tau) < LEAST_TAU:
+    tau = _tau(values, ties=False)
+    if abs(tau) < LEAST_TAU or len(np.unique(_medians(values))) < LEVELS:
         return 0
     first, second = np.sign(tau) * values[: len(values) // 2], np.sign(tau) * values[len(values) // 2 :]
     limit = first.max() + RANGE_MARGIN * (first.max() - first.min())
     return int(np.sign(tau)) if (second > limit).mean() >= BEYOND else 0
 
 
+def _medians(values: Floats) -> Floats:
+    return np.array([np.median(block) for block in np.array_split(values, BLOCKS)])
+
+
 def _tau(values: Floats, *, ties: bool = True) -> float:
     """Kendall's rank correlation of the medians of `BLOCKS` blocks with their order; without `ties` of unequal ones."""
-    medians = np.array([np.median(block) for block in np.array_split(values, BLOCKS)])
+    medians = _medians(values)
     signs = np.sign(medians[None, :] - medians[:, None])[np.triu_indices(BLOCKS, 1)]
     return float(signs.sum() / max(len(signs) if ties else np.count_nonzero(signs), 1))
 

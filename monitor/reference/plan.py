@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins, category_bins, 
 #: a column is left out where the next events would bring at least so large a share of values never seen
 RENEWED_SHARE: Final = 0.5
 IGNORE: Final = "ignore"
+LONGEST_NUMBER: Final = 40
+_WRITTEN_NUMBER: Final = re.compile(
+    r"\s*[$€£]?\s*[+-]?(\d+([.,]\d*)?|[.,]\d+|\d{1,3}([ ,.']\d{3})+([.,]\d+)?)([eE][+-]?\d+)?\s*[%$€£]?\s*", re.ASCII
+)
 #: how a place is written for a person
 PlaceText = Callable[[Partition, int], str]
 
@@ -141,6 +146,11 @@ def is_code(text: str) -> bool:
     return len(text) > 1 and text[0] == "0" and text.isascii() and text.isdecimal()
 
 
+def is_written_number(text: str) -> bool:
+    """True for text that a person reads as a number: `12.5`, `1,234`, `3,14`, `12 %`, `$5`."""
+    return len(text) <= LONGEST_NUMBER and _WRITTEN_NUMBER.fullmatch(text) is not None
+
+
 def _plan_numeric(name: str, usable: Sequence[Value], times: Sequence[int], kind: str | None) -> _Planned:
     numbers = _finite([int(v) if isinstance(v, bool) else v for v in usable])
     if not len(numbers):
@@ -164,8 +174,12 @@ def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kin
         if dates and (new >= RENEWED_SHARE or dates_move_on(texts)):
             return _Planned(ignored=f"its values are dates that come once: left out; {watch}")
         if new >= RENEWED_SHARE:
-            what = "never seen before: an identifier or free text"
-            return _Planned(ignored=f"{percent(new)} of its values are {what}: left out; {watch}")
+            what = f"{percent(new)} of its values are never seen before"
+            if all(map(is_written_number, texts)):
+                return _Planned(
+                    ignored=f"text that reads as numbers, and {what}: left out; send plain numbers (1234.5)"
+                )
+            return _Planned(ignored=f"{what}, an identifier or free text: left out; {watch}")
     column = _category_column(name, FEATURE, texts)
     return _Planned(column, renewed=renewed(texts, frozenset(column.bins.rare)))
 

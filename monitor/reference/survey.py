@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from monitor.events import Partition
+from monitor.phrases import printable
 
 #: values of one column kept for its bins; beyond it every second, fourth, ... value is kept
 MAX_SAMPLE: Final = 200_000
 #: names of fields that nobody reads, and of classes in `scores`, that are remembered
 MAX_NAMES: Final = 100
+#: characters kept of the name of a field that nobody reads
+NAME_LENGTH: Final = 60
 
 #: what a value in `features` is: forms of JSON, with numbers that are none apart
 NUMBER, TEXT, BOOLEAN, NULL, INFINITE, NUMBERS, LIST, OBJECT = (
@@ -98,12 +101,13 @@ class Survey:
         self.events += 1
         self._ts = ts
         for name in event.keys() - FIELDS:
-            if name in self.unread or len(self.unread) < MAX_NAMES:
-                self.unread[name] += 1
+            shown = printable(name)[:NAME_LENGTH]
+            if shown in self.unread or len(self.unread) < MAX_NAMES:
+                self.unread[shown] += 1
         scores, features = event.get("scores"), event.get("features")
         if isinstance(scores, dict):
             for name in scores:
-                if name in self.score_names or len(self.score_names) < MAX_NAMES:
+                if name in self.score_names or (len(self.score_names) < MAX_NAMES and name.isprintable()):
                     self.score_names[name] += 1
         if not isinstance(features, dict) or not features:
             return

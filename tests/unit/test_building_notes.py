@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +13,30 @@ import pytest
 from monitor.building import Stretch, build_reference
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
+from monitor.files.source import FileSource, open_source
 from monitor.reference.notes import reference_notes
-from monitor.reference.reference import FEATURE, Reference
+from monitor.reference.reference import FEATURE, Reference, load_reference
 from monitor.reference.show import reference_text
 from monitor.stats.bins import UNSEEN
-from tests.engine import CREDIT, EVENTS, NOW_US, MemorySource, event, numeric, replayed, settings, transitions_in
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    NOW_US,
+    START_US,
+    MemorySource,
+    event,
+    numeric,
+    replayed,
+    settings,
+    transitions_in,
+)
 
 N = 600
 ROWS = range(N)
 
 
 def told(
-    stream: list[dict[str, Any]], model: dict[str, object] | None = None, *, partial: bool = False
+    stream: list[Any], model: dict[str, object] | None = None, *, partial: bool = False
 ) -> tuple[Reference, list[str]]:
     """The reference of a stream, and the lines that are said with it."""
     lines: list[str] = []
@@ -73,13 +87,23 @@ def test_fields_that_nobody_reads_are_named_with_their_counts_and_their_number_i
     ]
 
 
+def test_no_name_of_a_payload_reaches_a_terminal_or_a_file_unescaped(tmp_path: Path) -> None:
+    names = {"\u202egnp": 1, "\x1b[31m": 2, "long" * 100: 3, "half \ud800": 4}
+    stream = [event(i, features={"a\u200b": i % 5}, scores={"\u202e": 0.5, "b": 0.5}) | names for i in ROWS]
+    reference, lines = told([json.dumps(e).encode() for e in stream])
+    assert all(line.isprintable() for line in lines)
+    assert {name for name, _ in reference.unread} == {"\\u202egnp", "\\u001b[31m", ("long" * 15), "half \\ud800"}
+    reference.save(tmp_path / "r.json")
+    assert load_reference(tmp_path / "r.json").unread == reference.unread
+
+
 @pytest.mark.parametrize(
     ("values", "kind", "said"),
     [
         ([3.5, 4, "n/a"] * 200, "numeric", '67 % numbers, 33 % text (first "n/a", events-0@2): read as numeric, the '),
         ([3.5, 4, "n/a"] * 200, "numeric", "the text counts as type; write null (an empty cell in a .csv)"),
-        ([1.5, 2, 9, "1,234.5"] * 150, "numeric", "write numbers without separators"),
-        ([1.5, 2, 9, "7.25"] * 150, "numeric", "write all of them as numbers, or set kind: categorical"),
+        ([1.5, 2, 9, "1,234.5"] * 150, "numeric", "write all of them as plain numbers (1234.5)"),
+        ([1.5, 2, 9, "7.25"] * 150, "numeric", "write all of them as plain numbers (1234.5), or set kind: categorical"),
         ([1.5, 2, 9, "big"] * 150, "numeric", "set kind: categorical to take both as categories"),
         ([1, 0, True] * 200, "numeric", "33 % booleans: true and false count as 1 and 0"),
         ([1, 0, 4, [1]] * 150, "numeric", "lists of numbers (first events-0@3): read as numeric, the rest counts"),
@@ -129,6 +153,7 @@ def test_a_kind_that_would_make_a_column_empty_is_refused(values: list[Any], kin
         ([1e3 - i / 7 for i in ROWS], "only falls"),
         ([f"2026-0{1 + i // 100}-15" for i in ROWS], "dates that come once"),
         ([f"session {i // 3}" for i in ROWS], "never seen before"),
+        ([f"{i},{i % 90 + 10}" for i in ROWS], "text that reads as numbers"),
         ([[1.5, 2]] * N, "lists of numbers (kind vector) are not watched in this version"),
         ([{"a": 1}] * N, "nested objects are not watched"),
     ],
@@ -139,6 +164,28 @@ def test_what_follows_time_or_is_no_value_is_left_out_with_its_reason(values: li
     assert list(ignored) == ["x"]
     assert why in ignored["x"]
     assert f"ignored: x: {ignored['x']}" in reference_text(reference)
+
+
+def test_a_table_says_how_its_cells_were_read(tmp_path: Path) -> None:
+    cells = [("1.5", "True", "00501", ""), ("2", "False", "10115", "a"), ("7", "True", "80331", "b")]
+    rows = [f"{START_US // 1000 + i * 100},{i % 2}," + ",".join(cells[i % 3]) for i in ROWS]
+    (tmp_path / "ref.csv").write_text("\n".join(["when,said,amount,flag,zip,word", *rows]) + "\n")
+    tree = settings(inputs=[{"topic": "t", "model": "credit", "version": "1"}])
+    clock, mapped, lines = ManualClock(NOW_US), {"when": "ts", "said": "prediction"}, list[str]()
+
+    def opened() -> FileSource:
+        return open_source([tmp_path / "ref.csv"], clock, csv_map=mapped)
+
+    reference = build_reference(tree, CREDIT, opened, clock, Stretch(rows=N), lines.append)
+    assert kinds(reference) == {"amount": "numeric", "flag": "categorical", "word": "categorical", "zip": "categorical"}
+    categories = {column.name: set(column.bins.categories) for column in reference.columns}
+    assert categories["flag"] == {"0", "1"}, "as the booleans of JSON"
+    assert categories["zip"] == {"00501", "10115", "80331"}, "as text of JSON"
+    assert "the texts True and False are read as true and false" in line_of(lines, "flag")
+    assert "codes" in line_of(lines, "zip")
+    assert "33 % empty cells are read as null" in line_of(lines, "word")
+    (numbers,) = [line for line in lines if line.startswith("read as numbers, as a .csv has no types: amount; ")]
+    assert "set kind: categorical" in numbers
 
 
 def test_a_kind_in_the_settings_wins_over_what_would_be_left_out() -> None:
@@ -190,6 +237,7 @@ def zeros_and_ones(i: int) -> dict[str, object]:
         (by_name, {"positive": "yes"}, ""),
         (lambda i: {"score": 0.5, "prediction": bool(i % 2)}, {}, ""),
         (lambda _: {"score": 0.5, "prediction": 0}, {}, ""),
+        (lambda _: {"score": 0.5, "prediction": 0}, {"positive": "bad"}, 'positive is bad, and no class is: "0" 100 %'),
         (lambda i: {"prediction": "abc"[i % 3]}, {}, ""),
         (lambda i: {"prediction": i * 1.5}, {}, ""),
         (lambda i: {"score": i / N}, {}, ""),

@@ -14,7 +14,8 @@ from monitor.building import Stretch, build_reference
 from monitor.clock import SECOND_US, ManualClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
-from monitor.reference.reference import Reference, load_reference, to_json
+from monitor.reference.catalog import Catalog
+from monitor.reference.reference import Reference, digest, load_reference, to_json
 from monitor.settings import Settings
 from monitor.stats.bins import FACTS
 from tests.engine import (
@@ -179,6 +180,14 @@ def test_kinds_are_inferred_as_documented_and_the_settings_win() -> None:
     assert column_counts(reference, "flag") == {"1": 200, "0": 200}
 
 
+def test_a_kind_that_the_reference_was_not_built_for_is_refused_with_its_reason(tmp_path: Path) -> None:
+    stream = [event(i, features={"no": 10**6 + i, "x": i % 9}, prediction=1) for i in range(400)]
+    built({EVENTS: stream}, Stretch(rows=400)).save(tmp_path / "r.json")
+    tree = settings({"reference": "r.json", "features": {"no": {"kind": "numeric"}}})
+    with pytest.raises(UsageError, match=r"models\[0\].features.no.kind: numeric, but .* ignored \(only rises.*build"):
+        Catalog.load(tree, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("fields", "task", "kind"),
     [
@@ -229,6 +238,19 @@ def test_a_reference_comes_back_from_its_file_and_one_that_was_changed_does_not(
     file.write_text(file.read_text().replace('"predictions": 10000', '"predictions": 10001'))
     with pytest.raises(UsageError, match="was changed after it was built"):
         load_reference(file)
+
+
+def test_a_file_of_before_these_fields_is_read_as_it_was_built(tmp_path: Path) -> None:
+    stream = [event(i, features={"x": "ab"[i % 2]}, scores={"a": 0.5, "b": 0.5}, own=1) for i in range(400)]
+    body = to_json(built({EVENTS: stream}, Stretch(rows=400)))
+    for name in ("score_classes", "unread"):
+        del body[name]
+    del body["columns"][0]["commonest"]
+    body["hash"] = digest(body)
+    (tmp_path / "old.json").write_text(json.dumps(body))
+    loaded = load_reference(tmp_path / "old.json")
+    assert (loaded.score_classes, loaded.unread, loaded.columns[0].commonest) == ((), (), "")
+    assert to_json(loaded) | {"hash": loaded.hash} == body
 
 
 def test_partitions_give_the_same_reference_as_one_does_where_nothing_is_late() -> None:

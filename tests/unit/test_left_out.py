@@ -25,11 +25,16 @@ ALL = Stretch(start_us=-(10**18))
 
 
 def built(
-    stream: list[Any], *, key: ModelKey = CREDIT, stretch: Stretch | None = None, partial: bool = False
+    stream: list[Any],
+    *,
+    key: ModelKey = CREDIT,
+    stretch: Stretch | None = None,
+    partial: bool = False,
+    model: dict[str, object] | None = None,
 ) -> tuple[Reference, list[str]]:
     lines: list[str] = []
     reference = build_reference(
-        settings(), key, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), stretch or ALL, lines.append,
+        settings(model), key, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), stretch or ALL, lines.append,
         accept_partial=partial,
     )  # fmt: skip
     return reference, lines
@@ -96,6 +101,8 @@ def test_late_events_are_told_with_the_lateness_that_would_take_them() -> None:
     (late,) = [line for line in lines if "late" in line]
     assert late.startswith("credit/1: 10 of 310 events are late, up to 1.65 min behind (first at events-0@100); ")
     assert "models[0].allowed_lateness: 2m would take them" in late
+    again, nothing = built(stream, model={"allowed_lateness": 120 * SECOND_US})
+    assert (again.events, nothing) == (310, [])
 
 
 def test_events_cut_by_a_range_of_time_are_told_apart_from_lost_ones() -> None:
@@ -146,6 +153,20 @@ def test_only_what_lies_far_beyond_all_others_is_of_a_wrong_clock() -> None:
     low, high = times.usual()
     assert low < 0 < 1_000 * SECOND_US < high < 2**52
     assert times.last == (2**52, (EVENTS, 1_000))
+
+
+@pytest.mark.parametrize(("ts", "said"), [(2**52, "ahead of"), (-(2**50), "behind")])
+def test_an_event_of_a_wrong_clock_is_left_out_and_told_with_its_place(ts: int, said: str) -> None:
+    wrong = Partition("events", 1)
+    records: dict[Partition, list[Any]] = {EVENTS: good(), wrong: [event(0, id="w", features={"x": 3}) | {"ts": ts}]}
+    lines: list[str] = []
+    clock = ManualClock(NOW_US)
+    reference = build_reference(settings(), CREDIT, lambda: MemorySource(records), clock, ALL, lines.append)
+    usual, _ = built(good())
+    assert (reference.events, reference.start_us, reference.end_us) == (N, usual.start_us, usual.end_us)
+    (line,) = lines
+    assert line.startswith("1 event is ")
+    assert f" years {said} the others (events-1@0): left out" in line
 
 
 def test_the_warnings_of_a_command_reach_the_terminal_and_the_file_is_written(

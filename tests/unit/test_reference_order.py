@@ -26,6 +26,8 @@ TIMES: NDArray[np.int64] = (START_US + ORDER * 3 * SECOND_US).astype(np.int64)
         (-3 * ORDER, -1),
         (ORDER + 50 * NOISE, 1),
         (ORDER // 100, 1),
+        (ORDER // 800, 1),
+        (ORDER // 2_000, 0),
         (np.exp(ORDER / 400), 1),
         (NOISE, 0),
         (np.full(N, 4.0), 0),
@@ -34,19 +36,7 @@ TIMES: NDArray[np.int64] = (START_US + ORDER * 3 * SECOND_US).astype(np.int64)
         (ORDER % 500, 0),
         (np.where(np.arange(N) % 2 == 0, ORDER, 1e9 + NOISE), 0),
     ],
-    ids=[
-        "counter",
-        "stock",
-        "disordered",
-        "batch",
-        "growth",
-        "noise",
-        "constant",
-        "wave",
-        "trend",
-        "restarts",
-        "mixed",
-    ],
+    ids="counter stock disordered batch five-levels two-levels growth noise constant wave trend restarts mixed".split(),  # noqa: SIM905
 )
 def test_only_what_leaves_its_own_range_in_one_direction_only_rises_or_falls(
     values: NDArray[np.float64], found: int
