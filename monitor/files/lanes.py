@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import islice
 from typing import NamedTuple
 
 from monitor.clock import Clock
@@ -11,7 +10,7 @@ from monitor.events import Partition
 from monitor.files.csv_source import CsvRows
 from monitor.files.kept import SortedRecords
 from monitor.files.kinds import require_one_value_a_line
-from monitor.files.streams import Stream
+from monitor.files.streams import BATCH_BYTES, Stream, stand_in
 from monitor.records import Change, RecordBatch
 
 
@@ -41,9 +40,10 @@ def json_lines(stream: Stream, longest: int | None) -> Records:
 
 
 def _lines(stream: Stream, longest: int | None) -> Iterator[FileRecord]:
+    too_long = stand_in(longest)
     for number, data, cut in stream.lines(longest):
         if cut:
-            yield FileRecord(number - 1, number, data)
+            yield FileRecord(number - 1, number, too_long)
         elif not data.isspace():
             yield FileRecord(number - 1, number, data.rstrip(b"\r\n"))
 
@@ -81,8 +81,12 @@ class OneFile:
     def read(self, chunk: int, paused: Collection[Partition]) -> list[RecordBatch]:
         if self._ahead is None or self._partition in paused:
             return []
-        read = [self._ahead, *islice(self._values, chunk - 1)]
-        self._ahead = next(self._values, None)
+        read: list[FileRecord] = []
+        size = 0
+        while self._ahead is not None and len(read) < chunk and size <= BATCH_BYTES:
+            read.append(self._ahead)
+            size += len(self._ahead.value)
+            self._ahead = next(self._values, None)
         self._close_at_end()
         return [
             RecordBatch(
@@ -134,8 +138,8 @@ class SortedFile:
     def read(self, chunk: int, paused: Collection[Partition]) -> list[RecordBatch]:
         if self.ended() or self._partition in paused:
             return []
-        begin, end = self._next, min(self._next + chunk, len(self._records))
-        self._next = end
+        begin = self._next
+        end = self._next = self._records.end_of_batch(begin, chunk)
         return [
             RecordBatch(
                 partition=self._partition,

@@ -28,6 +28,8 @@ _ZSTD_PIECE: Final = 512
 _BUFFER: Final = 256 * 1024
 #: what a line may have behind its content
 _LINE_END: Final = 2
+#: bytes that are kept of a line that is too long
+_BEGINNING: Final = 4_096
 _NOTHING: Final = memoryview(b"")
 
 #: standard input as a path
@@ -39,6 +41,15 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _UTF8_MARK: Final = codecs.BOM_UTF8
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+#: bytes of records that are handed on together, unless one alone has more
+BATCH_BYTES: Final = 16 * 1024 * 1024
+
+
+def stand_in(longest: int | None) -> bytes:
+    """The value of a record that is longer than `longest` bytes: as long as it takes to be refused for that."""
+    return bytes((longest or 0) + 1)
 
 
 class Line(NamedTuple):
@@ -175,7 +186,7 @@ class Stream:
         raise UsageError(f"{self.name} is not {named.word} (it begins with {_character(begins)}){what}")
 
     def lines(self, longest: int | None = None) -> Iterator[Line]:
-        """Every line; of one that holds more than `longest` bytes, a little more than those.
+        """Every line; of one that holds more than `longest` bytes, its beginning.
 
         Raises:
             UsageError: file and line where the data are damaged.
@@ -188,6 +199,7 @@ class Stream:
                     line = self._without_mark(line)
                 cut = len(line) >= size > 0 and not line.endswith(b"\n")
                 if cut:
+                    line = line[:_BEGINNING]  # no more of it is needed
                     self._skip_line()
                 yield Line(number, line, cut)
         except READ_TROUBLE as error:
