@@ -81,6 +81,9 @@ def _duration(value: object, info: Info) -> int:
     """From Python a whole number is microseconds; from a file a bare number would not say its unit."""
     if isinstance(value, int) and not isinstance(value, bool) and info.context is None:
         return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = f"{value}s" if isinstance(value, int) else f"{round(value * 1000)}ms"
+        raise wrong(f"{shown(value)} is not a duration; write {seconds if value >= 0 else '30d, 12h, 15m'}")
     if not isinstance(value, str):
         raise wrong(f"{shown(value)} is not a duration; write 30d, 12h, 15m")
     try:
