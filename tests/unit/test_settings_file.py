@@ -137,7 +137,7 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
         "inputs[1].topic: 'events' stands in inputs[0] too; keep one",
         "outputs.alerts_topic: 'events' is an input too; write another topic",
         "models[0].budget.per: '30 dayz' is not a duration; write 30d, 12h, 15m",
-        "models[0].versions[0]: 1 is a number in YAML; write \"1\"",
+        'models[0].versions[0]: 1 is a number in YAML; write "1"',
         "models[0].labels: not in this version",
         "models[1].name: 'credit' stands in models[0] too; keep one",
         "models[1].reference: 'r-{verison}.json' is no path of a reference; write reference/credit-{version}.json",
