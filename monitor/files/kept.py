@@ -61,7 +61,11 @@ class KeptPipe:
                 self._file.write(piece)
             self._file.flush()
         except OSError as error:
+            self._file.close()
             raise UsageError(f"{name}: cannot be kept for a second pass: {error.strerror}") from error
+        except BaseException:
+            self._file.close()
+            raise
 
     def reader(self) -> io.RawIOBase:
         """A file from its beginning; several may be read at once."""
@@ -96,7 +100,11 @@ class SortedRecords:
         try:
             self._read(name, records, times_of, chunk, most)
         except OSError as error:
+            self._file.close()
             raise UsageError(f"{name}: cannot be kept to be sorted: {error.strerror}") from error
+        except BaseException:
+            self._file.close()
+            raise
 
     def _read(
         self,

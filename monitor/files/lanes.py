@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from monitor.clock import Clock
 from monitor.events import Partition
@@ -13,13 +13,8 @@ from monitor.files.kinds import require_one_value_a_line
 from monitor.files.streams import BATCH_BYTES, Stream, stand_in
 from monitor.records import Change, RecordBatch
 
-
-class FileRecord(NamedTuple):
-    """A record of a file: its offset, the line from 1 where it begins, its value."""
-
-    offset: int
-    line: int
-    value: bytes
+#: a record of a file: its offset, the line from 1 where it begins, its value
+FileRecord: TypeAlias = tuple[int, int, bytes]
 
 
 class Records(NamedTuple):
@@ -43,9 +38,9 @@ def _lines(stream: Stream, longest: int | None) -> Iterator[FileRecord]:
     too_long = stand_in(longest)
     for number, data, cut in stream.lines(longest):
         if cut:
-            yield FileRecord(number - 1, number, too_long)
+            yield number - 1, number, too_long
         elif not data.isspace():
-            yield FileRecord(number - 1, number, data.rstrip(b"\r\n"))
+            yield number - 1, number, data.rstrip(b"\r\n")
 
 
 def csv_rows(stream: Stream, csv_map: Mapping[str, str], longest: int | None) -> Records:
@@ -55,7 +50,7 @@ def csv_rows(stream: Stream, csv_map: Mapping[str, str], longest: int | None) ->
         UsageError: the header is wrong.
     """
     rows = CsvRows(stream, csv_map, longest)
-    return Records((FileRecord(*row) for row in rows.events()), rows.notes)
+    return Records(rows.events(), rows.notes)
 
 
 class OneFile:
@@ -69,7 +64,7 @@ class OneFile:
         self._begins_at = 1
         self._ahead = next(self._values, None)
         if self._ahead is not None:
-            self._begins_at = self._ahead.line - self._ahead.offset
+            self._begins_at = self._ahead[1] - self._ahead[0]
         self._close_at_end()
 
     def partitions(self) -> list[Partition]:
@@ -83,10 +78,12 @@ class OneFile:
             return []
         read: list[FileRecord] = []
         size = 0
-        while self._ahead is not None and len(read) < chunk and size <= BATCH_BYTES:
-            read.append(self._ahead)
-            size += len(self._ahead.value)
-            self._ahead = next(self._values, None)
+        ahead: FileRecord | None = self._ahead
+        while ahead is not None and len(read) < chunk and size <= BATCH_BYTES:
+            read.append(ahead)
+            size += len(ahead[2])
+            ahead = next(self._values, None)
+        self._ahead = ahead
         self._close_at_end()
         return [
             RecordBatch(
@@ -94,7 +91,7 @@ class OneFile:
                 values=[value for _, _, value in read],
                 offsets=[offset for offset, _, _ in read],
                 times_ms=None,
-                next_offset=read[-1].offset + 1,
+                next_offset=read[-1][0] + 1,
                 now_us=self._clock.now_us(),
             )
         ]

@@ -146,14 +146,14 @@ class Recordings:
         with contextlib.closing(self._open_stream(path)) as stream:
             self._sizes.append(stream.size)
             for line in stream.lines(self._longest):
-                if line.data.isspace():
+                if line[1].isspace():
                     continue
-                head = self._cut(stream, line) if line.cut else _decoded(stream, line, _HEADS)
+                head = self._cut(stream, line) if line[2] else _decoded(stream, line, _HEADS)
                 key = (head.topic, head.partition)
                 before = last.get(key, -1)
                 if head.offset <= before:
                     raise UsageError(
-                        f"{stream.name}:{line.number}: offset {head.offset} of {Partition(*key)} comes after {before}; "
+                        f"{stream.name}:{line[0]}: offset {head.offset} of {Partition(*key)} comes after {before}; "
                         "give every recording once, in the order in which they were made"
                     )
                 if begun.get(key) is False:
@@ -181,20 +181,20 @@ class Recordings:
         rows: list[RecordedLine] = []
         size = 0
         for line in self._lines:
-            if line.data.isspace():
+            if line[1].isspace():
                 continue
-            rows.append(self._cut(stream, line) if line.cut else _decoded(stream, line, _LINES))
-            size += len(line.data)
+            rows.append(self._cut(stream, line) if line[2] else _decoded(stream, line, _LINES))
+            size += len(line[1])
             if len(rows) == chunk or size > BATCH_BYTES:
                 break
         return rows
 
     def _cut(self, stream: Stream, line: Line) -> RecordedLine:
         """The record of a line that was cut, with a value that is too long, too."""
-        begins = _BEGINNING.match(line.data)
+        begins = _BEGINNING.match(line[1])
         if begins is None:
             raise UsageError(
-                f"{stream.name}:{line.number}: longer than limits.record_bytes lets a record be, and it does not begin "
+                f"{stream.name}:{line[0]}: longer than limits.record_bytes lets a record be, and it does not begin "
                 "with topic, partition and offset"
             )
         timestamp = begins["timestamp"]
@@ -238,9 +238,9 @@ def _batch(partition: Partition, rows: list[RecordedLine], now_us: int) -> Recor
 
 def _decoded(stream: Stream, line: Line, decoder: msgspec.json.Decoder[_T]) -> _T:
     try:
-        return decoder.decode(line.data)
+        return decoder.decode(line[1])
     except _DECODE_TROUBLE as error:
-        raise stream.damage(line.number, error) from error
+        raise stream.damage(line[0], error) from error
 
 
 def begins_as_recording(data: bytes) -> bool:
