@@ -230,7 +230,8 @@ class Daemon:
             if not caught_up and pipeline.caught_up():
                 caught_up = True
                 _log.info("caught_up")
-            self.showcase.beat(caught_up_once=caught_up, trouble=self._reach(source))
+            why = self._reach(source) or pipeline.rejected_share.in_words()
+            self.showcase.beat(caught_up_once=caught_up, trouble=why)
             while self._fleet.told:
                 self._log_told()
             self._say_missed()

@@ -18,6 +18,7 @@ from monitor.count.exchange import Exchange, Pane
 from monitor.count.kernel import Kernels
 from monitor.count.lane import NO_CLOCK, Lane
 from monitor.count.losses import Losses
+from monitor.count.rejected_share import RejectedShare
 from monitor.count.unit import Taken, Unit
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native import NativeDecoder
@@ -106,6 +107,8 @@ class Pipeline:
         self.accepted: Counter[tuple[ModelKey, str]] = Counter()
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
         self.losses = Losses([model.name for model in settings.models])
+        #: a recorded stream is read to its end: nothing is lost for good there
+        self.rejected_share = RejectedShare(self.losses, settings.limits.rejected_share if live else 1)
         self.dead_letters = 0
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
@@ -126,7 +129,7 @@ class Pipeline:
         self._send_letters()
         for change in self._source.changes():
             self._apply(change)
-        read = self.count(self._source.poll(self.too_far_ahead()))
+        read = self.count(self._source.poll(self.too_far_ahead() | self.not_read_on()))
         self.judge()
         if self.fleet.unsent or self._clock.monotonic() - self._saved_at >= self._settings.state.every / SECOND_US:
             self.checkpoint()
@@ -140,6 +143,8 @@ class Pipeline:
             taken = unit.take(batch.partition, events, batch.next_offset, self._clock.monotonic())
             self._reject(batch, events, taken)
             self.losses.add(batch.partition, events, taken.lost)
+            if self.rejected_share.stops(batch.partition.topic):
+                _log.error("reading_stopped", why=self.rejected_share.stopped[batch.partition.topic])
             self._note(batch, taken)
         return sum(len(batch) for batch in batches)
 
@@ -232,6 +237,13 @@ class Pipeline:
             return set()
         limit = min(behind) + MAX_AHEAD_US
         return {partition for partition, clock in clocks.items() if clock > limit}
+
+    def not_read_on(self) -> set[Partition]:
+        """Partitions of topics that are stopped, as too many of their events are rejected."""
+        stopped = self.rejected_share.stopped
+        return (
+            {partition for partition in self._source.partitions() if partition.topic in stopped} if stopped else set()
+        )
 
     def _holds_up(self, partition: Partition, lane: Lane) -> bool:
         """A partition with more to read; with many open panes also one at its end that may still bring something."""

@@ -187,6 +187,7 @@ Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=_LARGEST), Says(
 CountOrNone = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST), Says("whole number from 0")]
 Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535), Says("port")]
 Effect = Annotated[float, BeforeValidator(_number), Field(ge=0), Says("number from 0")]
+Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1), Says("share from 0 to 1")]
 Pages = Annotated[float, BeforeValidator(_number), Field(gt=0), Says("number above 0")]
 Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean), Says("text")]
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean), Says("text up to 256")]

@@ -153,7 +153,8 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
     ("added", "fault"),
     [
         ("retire_after: 24h", "retire_after: not in this version"),
-        ("limits: {rejected_share: 0.5}", "limits.rejected_share: not in this version"),
+        ("limits: {rejected_share: 1.5}", "limits.rejected_share: 1.5 is above 1"),
+        ("limits: {rejected_share: false}", "limits.rejected_share: false is no number"),
         ("unknown_models: warmup", "unknown_models: warmup: not in this version"),
         ("state: {store: kafka}", "state.store: kafka: not in this version"),
         ("unknown_models: maybe", "unknown_models: 'maybe' is none of 'ignore' or 'reject'"),
@@ -327,10 +328,7 @@ def test_a_backslash_in_double_quotes_is_told_what_it_does(load: Load, path: str
 
 
 def test_a_variable_for_what_is_not_in_this_version_is_refused_by_name(load: Load) -> None:
-    assert faults_of(
-        load, DRIFTD_RETIRE_AFTER="1h", DRIFTD_LIMITS__REJECTED_SHARE="1", DRIFTD_STATE__STORE="kafka"
-    ) == [
-        "DRIFTD_LIMITS__REJECTED_SHARE: not in this version",
+    assert faults_of(load, DRIFTD_RETIRE_AFTER="1h", DRIFTD_STATE__STORE="kafka") == [
         "DRIFTD_RETIRE_AFTER: not in this version",
         "state.store: kafka: not in this version (from DRIFTD_STATE__STORE)",
     ]
