@@ -7,21 +7,35 @@ import signal
 import sys
 from types import FrameType
 
+INTERRUPTED = 130
+
 
 def leave(number: int, _frame: FrameType | None) -> None:
     """End at once; commands that have something to save take it over. A daemon that has not begun ends as it should."""
-    os._exit(0 if sys.argv[1:2] == ["run"] else 128 + number)
+    os._exit(0 if number == signal.SIGTERM and sys.argv[1:2] == ["run"] else 128 + number)
 
 
 def main() -> int:
     """Run a command; gives the exit code.
 
-    The first process of a container hears no SIGTERM without a handler, and importing takes half a second.
+    The first process of a container hears no SIGTERM without a handler, and importing takes half a second. Ctrl-C
+    ends with 130 and without a trace at any moment: while importing, while a command runs, and behind it.
     """
     signal.signal(signal.SIGTERM, leave)
+    hears_ctrl_c = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # a shell's `&` has it ignored
+    if hears_ctrl_c:
+        signal.signal(signal.SIGINT, leave)
     from monitor.cli import main as run_command  # noqa: PLC0415  # after the handler
 
-    return run_command()
+    try:
+        if hears_ctrl_c:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return run_command()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        if hears_ctrl_c:
+            signal.signal(signal.SIGINT, leave)
 
 
 if __name__ == "__main__":

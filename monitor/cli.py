@@ -23,11 +23,37 @@ LATER: Final = ("bridge", "audit")
 class _Parser(argparse.ArgumentParser):
     """An argparse parser whose usage errors are ours."""
 
+    def parse_known_args(  # type: ignore[override]  # without its overloads
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """An unknown option is told before what it leaves missing."""
+        if self.prefix_chars == "-":
+            self._refuse_unknown_options(list(args or ()))
+        return super().parse_known_args(args, namespace)
+
+    def _refuse_unknown_options(self, given: Sequence[str]) -> None:
+        known = [name for action in self._actions for name in action.option_strings]
+        commands = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        for word in given:
+            if word == "--" or (commands and not word.startswith("-")):
+                return
+            name = word.split("=", 1)[0]
+            if not re.fullmatch(r"--?[A-Za-z][\w-]*", name) or name in known:
+                continue
+            if any(option.startswith(name) if name.startswith("--") else name.startswith(option) for option in known):
+                continue  # the beginning of one, or -oOUT
+            near = difflib.get_close_matches(name, known, 1) or [option for option in known if option[2:3] == name[1:]]
+            hint = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
+            raise UsageError(f"no such option: {name}; {hint}")
+
     def error(self, message: str) -> None:  # type: ignore[override]  # the base class never returns; this one raises
-        wrong = re.search(r"invalid choice: '(\w+)' \(choose from (.*)\)", message)
-        near = difflib.get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), 1) if wrong else []
-        if near and wrong:
-            raise UsageError(f"no such command: {wrong[1]}; did you mean {near[0]}? see {self.prog} --help")
+        wrong = re.search(r"argument ([^:]+): invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        near = difflib.get_close_matches(wrong[2], re.findall(r"[\w-]+", wrong[3]), 1) if wrong else []
+        if wrong:
+            is_option = wrong[1].startswith("-")
+            what = f"{wrong[1]}: {wrong[2]!r} is none of {wrong[3]}" if is_option else f"no such command: {wrong[2]}"
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(f"{what}; {hint}see {self.prog} --help")
         raise UsageError(f"{message}; see {self.prog} --help")
 
 

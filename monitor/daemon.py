@@ -235,7 +235,8 @@ class Daemon:
                 garbage.after_turn(0)
             else:
                 trouble, pause = "", FIRST_PAUSE
-            reasons = dict.fromkeys([trouble or self._reach(source), pipeline.saving.in_words()])
+            stopped = pipeline.rejected_share.in_words()
+            reasons = dict.fromkeys([trouble or self._reach(source), pipeline.saving.in_words(), stopped])
             self.showcase.beat(caught_up_once=caught_up, trouble="; ".join(filter(None, reasons)))
             while self._fleet.told:
                 self._log_told()

@@ -18,6 +18,7 @@ from monitor.count.exchange import Exchange, Pane
 from monitor.count.kernel import Kernels
 from monitor.count.lane import Lane
 from monitor.count.losses import Losses
+from monitor.count.rejected_share import RejectedShare
 from monitor.count.totals import Totals
 from monitor.count.unit import Taken, Unit
 from monitor.decode.columns import Events, Limits, Shape
@@ -92,6 +93,8 @@ class Pipeline:
         self.accepted: Counter[tuple[ModelKey, str]] = Counter()
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
         self.losses = Losses([model.name for model in settings.models])
+        #: a recorded stream is read to its end: nothing is lost for good there
+        self.rejected_share = RejectedShare(self.losses, settings.limits.rejected_share if live else 1)
         self._passed = Tenfold()
         self.dead_letters = 0
         self._letters: deque[DeadLetter] = deque()
@@ -142,7 +145,7 @@ class Pipeline:
         return self.count(batches), None
 
     def _polled(self) -> list[RecordBatch]:
-        batches = self._source.poll(self.completeness.too_far_ahead(self.open_panes()))
+        batches = self._source.poll(self.completeness.too_far_ahead(self.open_panes()) | self.not_read_on())
         self.time.passed(POLL if batches else IDLE)
         return batches
 
@@ -155,6 +158,8 @@ class Pipeline:
             taken = unit.take(batch.partition, events, batch.next_offset, self._clock.monotonic())
             self._reject(batch, events, taken)
             self.losses.add(batch.partition, events, taken.lost)
+            if self.rejected_share.stops(batch.partition.topic):
+                _log.error("reading_stopped", why=self.rejected_share.stopped[batch.partition.topic])
             self._note(batch, taken)
             self.time.passed(COUNT)
         return sum(len(batch) for batch in batches)
@@ -208,6 +213,13 @@ class Pipeline:
     def positions(self) -> dict[Partition, int]:
         """Where reading goes on, for every partition that has a position."""
         return {partition: lane.next_offset for partition, lane in self.lanes().items() if lane.next_offset >= 0}
+
+    def not_read_on(self) -> set[Partition]:
+        """Partitions of topics that are stopped, as too many of their events are rejected."""
+        stopped = self.rejected_share.stopped
+        return (
+            {partition for partition in self._source.partitions() if partition.topic in stopped} if stopped else set()
+        )
 
     def open_panes(self) -> int:
         return sum(unit.open_panes for unit in self.units.values())

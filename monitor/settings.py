@@ -32,6 +32,7 @@ from monitor.settings_types import (
     ReferencePath,
     Servers,
     Severity,
+    Share,
     SomeTime,
     Start,
     Switch,
@@ -225,6 +226,10 @@ class Limits(Part):
     events_per_record: Count = Field(default=10_000, description="events in one record's array")
     features: Count = Field(default=1_000, description="features of one event, and of one model")
     versions: Count = Field(default=20, description="live versions of one model")
+    rejected_share: Share = Field(
+        default=0.5,
+        description="more of a topic's newest 1,000 events rejected: it is not read on, until a restart; 1: never",
+    )
     series: Count = Field(
         default=10_000, description="series on /metrics; above it bins go, then distances, then figures of the quiet"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
@@ -62,8 +62,10 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
     return close[0] if close else None
 
 
-def faults_of(tree: dict[str, Plain], error: ValidationError | None) -> list[Fault]:
-    """All faults of a tree, given what pydantic said of it; each trouble once."""
+def faults_of(
+    tree: dict[str, Plain], error: ValidationError | None, written: Callable[[Loc], str | None] = lambda _: None
+) -> list[Fault]:
+    """All faults of a tree, given what pydantic said of it; each trouble once. `written` is how a scalar is written."""
     later = list(refused(tree))
     places = [loc for loc, _ in later]
     found = later
@@ -71,11 +73,11 @@ def faults_of(tree: dict[str, Plain], error: ValidationError | None) -> list[Fau
         loc = tuple(step for step in detail["loc"] if step != "[key]")
         # `reference: {warmup: 9}` is refused one step below where pydantic finds no text
         if detail["type"] == "crosses" or not any(other[: len(loc)] == loc for other in places):
-            found += [(loc + below, text) for below, text in _texts(detail, loc)]
+            found += [(loc + below, text) for below, text in _texts(detail, loc, written)]
     return found + list(_between(tree))
 
 
-def _texts(detail: ErrorDetails, loc: Loc) -> Iterator[Fault]:
+def _texts(detail: ErrorDetails, loc: Loc, written: Callable[[Loc], str | None]) -> Iterator[Fault]:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "crosses":
         yield from context["faults"]
@@ -85,6 +87,10 @@ def _texts(detail: ErrorDetails, loc: Loc) -> Iterator[Fault]:
         yield (), _unknown(loc)
     elif kind == "too_short" and detail["input"]:
         return  # it counts only the good ones: what is wrong with the others is said already
+    elif kind == "string_type" and isinstance(detail["input"], int | float):
+        yield (), _number_for_text(detail["input"], written(loc))
+    elif kind == "literal_error" and loc[:1] == ("inputs",) and str(detail["input"]).lower() == "json":
+        yield (), "JSON is native: leave format out, see docs/events.md"
     elif kind == "missing":
         yield (), "missing; it is needed"
     else:
@@ -92,6 +98,14 @@ def _texts(detail: ErrorDetails, loc: Loc) -> Iterator[Fault]:
         value = "this" if hidden else shown(detail["input"])
         words = _WORDS.get(kind)
         yield (), words.format(value=value, **context) if words else detail["msg"].lower()
+
+
+def _number_for_text(value: float, text: str | None) -> str:
+    """`text` is how the number, or true and false, is written."""
+    kind = "a boolean" if isinstance(value, bool) else "a number"
+    text = text or shown(value)
+    reads = "" if text == shown(value) else f" and reads as {shown(value)}"
+    return f'{text} is {kind} in YAML{reads}; write "{text}"'
 
 
 def _unknown(loc: Loc) -> str:

@@ -7,7 +7,7 @@ a `..._file` setting names; in the settings file itself they are a fault.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
@@ -22,9 +22,11 @@ from monitor.settings_faults import faults_of, nearest, place
 from monitor.settings_later import refused
 from monitor.settings_shape import PREFIX, secrets, variable, variables
 from monitor.settings_types import Fault, Loc, Plain, Written
-from monitor.settings_yaml import DEEPEST, LARGEST_BYTES, parse_yaml
+from monitor.settings_yaml import DEEPEST, LARGEST_BYTES, parse_yaml, written_at
 
 _LARGEST_SECRET: Final = 65_536
+#: what other programs fill in, and this one does not: ${NAME} and $(NAME)
+_UNFILLED: Final = re.compile(r"\$\{\w{1,100}[^{}\s]{0,20}\}|\$\(\w{1,100}\)")
 #: what Kubernetes sets in every pod for a Service whose name begins with driftd; no setting has such a name
 _SERVICE_LINK: Final = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")
 
@@ -36,8 +38,12 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         UsageError: with every fault found, each one line; no fault holds a secret.
     """
     folder = Path.cwd() if path is None else path.absolute().parent
-    written, faults = ({}, []) if path is None else _read(path)
-    return _settled(written, folder, faults, environ)
+    text, faults = ("", []) if path is None else _read(path)
+    written: dict[str, Plain] | None = None
+    if text is not None:
+        written, more = _parsed(path, text)
+        faults += more
+    return _settled(written, folder, faults, environ, text or "")
 
 
 def load_kafka(environ: Mapping[str, str]) -> Kafka:
@@ -50,7 +56,9 @@ def load_kafka(environ: Mapping[str, str]) -> Kafka:
     return _settled(rest, Path.cwd(), [], environ).kafka
 
 
-def _settled(written: dict[str, Plain] | None, folder: Path, faults: list[str], environ: Mapping[str, str]) -> Settings:
+def _settled(
+    written: dict[str, Plain] | None, folder: Path, faults: list[str], environ: Mapping[str, str], text: str = ""
+) -> Settings:
     faults += _unknown_variables(environ)
     if written is None:
         raise UsageError(faults)
@@ -62,15 +70,46 @@ def _settled(written: dict[str, Plain] | None, folder: Path, faults: list[str], 
         settings = Settings.model_validate(tree, context=Written(folder))
     except ValidationError as failed:
         error = failed
-    found += faults_of(tree, error)
+    unfilled = list(_unfilled(written))
+    places = {loc for loc, _ in unfilled}
+    found += unfilled
+    found += [fault for fault in faults_of(tree, error, _how_written(text, overrides)) if fault[0] not in places]
     faults += [f"{place(loc)}: {text}{_source(loc, overrides, environ)}" for loc, text in found]
     if faults or settings is None:
         raise UsageError(dict.fromkeys(faults))
     return settings
 
 
-def _read(path: Path) -> tuple[dict[str, Plain] | None, list[str]]:
-    """What the file holds, or None where that cannot be told; and what is wrong with it."""
+def _how_written(text: str, overrides: dict[str, Plain]) -> Callable[[Loc], str | None]:
+    """Gives the text of a scalar of the file at a place; None of what came from elsewhere."""
+    replaced = set(_leaves(overrides))
+
+    def written(loc: Loc) -> str | None:
+        if not text or any(loc[: len(leaf)] == leaf for leaf in replaced):
+            return None
+        return written_at(text, loc)
+
+    return written
+
+
+def _unfilled(tree: Plain, loc: Loc = ()) -> Iterator[Fault]:
+    """Values in which a variable's name stands where its value belongs; secrets are not cited."""
+    if isinstance(tree, dict):
+        for name, below in tree.items():
+            yield from _unfilled(below, (*loc, name))
+    elif isinstance(tree, list):
+        for at, below in enumerate(tree):
+            yield from _unfilled(below, (*loc, at))
+    elif isinstance(tree, str) and loc[:2] != ("kafka", "security"):
+        name = _UNFILLED.search(tree)
+        if name is not None:
+            known = next((loc[:end] for end in range(len(loc), 0, -1) if loc[:end] in variables().values()), None)
+            remedy = f"set {variable(known)}" if known else "write its value"
+            yield loc, f"{name[0]} is not filled in here; {remedy}"
+
+
+def _read(path: Path) -> tuple[str | None, list[str]]:
+    """The file's text, or None where there is none; and what is wrong with it."""
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_BYTES + 1)
@@ -79,9 +118,15 @@ def _read(path: Path) -> tuple[dict[str, Plain] | None, list[str]]:
     if len(data) > LARGEST_BYTES:
         return None, [f"{path}: larger than {LARGEST_BYTES} bytes"]
     try:
-        tree, problems = parse_yaml(data.decode("utf-8-sig"))
+        return data.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
-        return None, [f"{path}: byte {error.start + 1} is not UTF-8"]
+        line = data[: error.start].count(b"\n") + 1
+        return None, [f"{path}:{line}: not UTF-8; save it as UTF-8"]
+
+
+def _parsed(path: Path | None, text: str) -> tuple[dict[str, Plain] | None, list[str]]:
+    """What a text holds, or None where that cannot be told; and what is wrong with it."""
+    tree, problems = parse_yaml(text)
     faults = [f"{path}: {problem}" for problem in problems]
     if tree is None or isinstance(tree, dict):
         return tree, faults

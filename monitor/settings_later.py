@@ -25,7 +25,6 @@ LATER_CAUSES: Final = (
 #: the one table: a setting, or a setting and the values of it. `[]` is any index, `*` any name.
 NOT_IN_THIS_VERSION: Final = (
     "retire_after",
-    "limits.rejected_share",
     "unknown_models: warmup",
     "state.store: kafka",
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",

@@ -82,6 +82,9 @@ def _duration(value: object, info: Info) -> int:
     """From Python a whole number is microseconds; from a file a bare number would not say its unit."""
     if isinstance(value, int) and not isinstance(value, bool) and info.context is None:
         return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = f"{value}s" if isinstance(value, int) else f"{round(value * 1000)}ms"
+        raise wrong(f"{shown(value)} is not a duration; write {seconds if value >= 0 else '30d, 12h, 15m'}")
     if not isinstance(value, str):
         raise wrong(f"{shown(value)} is not a duration; write 30d, 12h, 15m")
     try:
@@ -194,6 +197,7 @@ Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=_LARGEST), Says(
 CountOrNone = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST), Says("whole number from 0")]
 Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535), Says("port")]
 Effect = Annotated[float, BeforeValidator(_number), Field(ge=0), Says("number from 0")]
+Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1), Says("share from 0 to 1")]
 Pages = Annotated[float, BeforeValidator(_number), Field(gt=0), Says("number above 0")]
 Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean), Says("text")]
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean), Says("text up to 256")]

@@ -12,11 +12,13 @@ from typing import Final
 
 import yaml
 
-from monitor.settings_types import Plain
+from monitor.settings_types import Loc, Plain
 
 LARGEST_BYTES: Final = 262_144
 DEEPEST: Final = 40
 _DIGITS: Final = "-+0123456789."
+#: PyYAML's words for a backslash in double quotes that it cannot take
+_ESCAPE: Final = re.compile("escape (character|sequence)")
 #: the one place where PyYAML's own words would cite more of the text than a character
 _CITED: Final = re.compile("handle .*")
 
@@ -77,10 +79,25 @@ def parse_yaml(text: str) -> tuple[Plain, list[str]]:
         tree = loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         problem = _CITED.sub("handle", error.problem or "no YAML")
+        if _ESCAPE.search(problem):
+            problem = "in double quotes \\ begins an escape: use single quotes or /"
         return None, [f"{_place(error.problem_mark)}: {problem}"]
     except yaml.reader.ReaderError as error:
         return None, [f"character {error.position + 1}: not a printable character"]
     return {} if tree is None else tree, loader.faults
+
+
+def written_at(text: str, loc: Loc) -> str | None:
+    """How a scalar is written that stands at a place of a text `parse_yaml` took; None where there is none."""
+    node = _Loader(text).get_single_node()
+    for step in loc:
+        if isinstance(node, yaml.MappingNode):
+            node = next((value for key, value in node.value if getattr(key, "value", None) == step), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+        else:
+            return None
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else None
 
 
 def _place(mark: yaml.Mark | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from monitor.errors import UsageError
-from monitor.files.streams import Stream
+from monitor.files.streams import Stream, stand_in
 from monitor.phrases import many
 
 #: fields of a native event that are text whatever the cell looks like
@@ -70,6 +70,7 @@ class CsvRows:
         """
         self._stream = stream
         self._lines = _TextLines(stream, longest)
+        self._too_long = stand_in(longest)
         if longest is not None:  # the library's own limit is for a cell, and one for the whole process
             csv.field_size_limit(max(csv.field_size_limit(), longest))
         self._rows = csv.reader(self._lines, strict=True)
@@ -132,12 +133,12 @@ class CsvRows:
         ]
 
     def _next_row(self) -> list[str] | bytes | None:
-        """The cells of the next row; its first bytes where it is too long."""
+        """The cells of the next row; a value that is too long where the row is."""
         self._lines.begin_row()
         try:
             return next(self._rows, None)
-        except _TooLong as long:
-            return long.data
+        except _TooLong:
+            return self._too_long
         except csv.Error as error:
             raise self._stream.damage(self._lines.row_begins, error) from error
 
@@ -157,10 +158,6 @@ class CsvRows:
 
 class _TooLong(Exception):  # no error: it takes a row out of the reader
     """A line that was cut."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__()
-        self.data = data
 
 
 class _TextLines:
@@ -185,7 +182,7 @@ class _TextLines:
         self._read = number
         self._size += len(data)
         if cut and number == self.row_begins:
-            raise _TooLong(data)
+            raise _TooLong
         if cut or (self._longest is not None and self._size > self._longest and number > self.row_begins):
             raise UsageError(
                 f"{self._stream.name}:{self.row_begins}: a quote begins here, and {self._longest:,} bytes later it has "

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import UsageError
+from monitor.files.streams import BATCH_BYTES
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -60,7 +61,11 @@ class KeptPipe:
                 self._file.write(piece)
             self._file.flush()
         except OSError as error:
+            self._file.close()
             raise UsageError(f"{name}: cannot be kept for a second pass: {error.strerror}") from error
+        except BaseException:
+            self._file.close()
+            raise
 
     def reader(self) -> io.RawIOBase:
         """A file from its beginning; several may be read at once."""
@@ -95,7 +100,11 @@ class SortedRecords:
         try:
             self._read(name, records, times_of, chunk, most)
         except OSError as error:
+            self._file.close()
             raise UsageError(f"{name}: cannot be kept to be sorted: {error.strerror}") from error
+        except BaseException:
+            self._file.close()
+            raise
 
     def _read(
         self,
@@ -107,14 +116,17 @@ class SortedRecords:
     ) -> None:
         lines, sizes, times = array("q"), array("q"), array("q")
         values: list[bytes] = []
+        held = 0
         for line, value in records:
             lines.append(line)
             sizes.append(len(value))
             values.append(value)
-            if len(values) == chunk:
-                times.extend(times_of(values, lines[-chunk:].tolist()).tolist())
+            held += len(value)
+            if len(values) == chunk or held > BATCH_BYTES:
+                times.extend(times_of(values, lines[-len(values) :].tolist()).tolist())
                 self._file.writelines(values)
                 values.clear()
+                held = 0
             if len(lines) > most:
                 raise UsageError(f"{name}: more than {most:,} records; sort it by ts before it is read")
         if values:
@@ -132,6 +144,12 @@ class SortedRecords:
 
     def __len__(self) -> int:
         return len(self.lines)
+
+    def end_of_batch(self, begin: int, chunk: int) -> int:
+        """Where a batch ends of at most `chunk` records, and not many more than `BATCH_BYTES` bytes."""
+        end = min(begin + chunk, len(self))
+        sizes = np.cumsum(self._ends[begin:end] - self._begins[begin:end])
+        return min(begin + int(np.searchsorted(sizes, BATCH_BYTES)) + 1, end)
 
     def read(self, begin: int, end: int) -> list[bytes]:
         """The values of the records from `begin` to before `end`, in order of time."""

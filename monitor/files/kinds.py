@@ -66,10 +66,10 @@ def _path_fault(path: Path) -> str:
         return f"{path} is a folder; name its files: {path}/*{_ending_in(path)}"
     if ends(path, (".parquet",)):
         return f"{path}: parquet is not in this version; understood are {UNDERSTOOD}"
-    if not path.exists():
-        return f"{path}: there is no such file"
     if not ends(path, (*LINES, *ROWS)):
         return f"{path}: unknown kind of file; understood are {UNDERSTOOD}"
+    if not path.exists():
+        return f"{path}: there is no such file"
     return "" if path.is_file() else f"{path}: neither a file nor a pipe"
 
 

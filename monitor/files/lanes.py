@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from monitor.clock import Clock
 from monitor.events import Partition
 from monitor.files.csv_source import CsvRows
 from monitor.files.kept import SortedRecords
 from monitor.files.kinds import require_one_value_a_line
-from monitor.files.streams import Stream
+from monitor.files.streams import BATCH_BYTES, Stream, stand_in
 from monitor.records import Change, RecordBatch
 
-
-class FileRecord(NamedTuple):
-    """A record of a file: its offset, the line from 1 where it begins, its value."""
-
-    offset: int
-    line: int
-    value: bytes
+#: a record of a file: its offset, the line from 1 where it begins, its value
+FileRecord: TypeAlias = tuple[int, int, bytes]
 
 
 class Records(NamedTuple):
@@ -41,11 +35,12 @@ def json_lines(stream: Stream, longest: int | None) -> Records:
 
 
 def _lines(stream: Stream, longest: int | None) -> Iterator[FileRecord]:
+    too_long = stand_in(longest)
     for number, data, cut in stream.lines(longest):
         if cut:
-            yield FileRecord(number - 1, number, data)
+            yield number - 1, number, too_long
         elif not data.isspace():
-            yield FileRecord(number - 1, number, data.rstrip(b"\r\n"))
+            yield number - 1, number, data.rstrip(b"\r\n")
 
 
 def csv_rows(stream: Stream, csv_map: Mapping[str, str], longest: int | None) -> Records:
@@ -55,7 +50,7 @@ def csv_rows(stream: Stream, csv_map: Mapping[str, str], longest: int | None) ->
         UsageError: the header is wrong.
     """
     rows = CsvRows(stream, csv_map, longest)
-    return Records((FileRecord(*row) for row in rows.events()), rows.notes)
+    return Records(rows.events(), rows.notes)
 
 
 class OneFile:
@@ -69,7 +64,7 @@ class OneFile:
         self._begins_at = 1
         self._ahead = next(self._values, None)
         if self._ahead is not None:
-            self._begins_at = self._ahead.line - self._ahead.offset
+            self._begins_at = self._ahead[1] - self._ahead[0]
         self._close_at_end()
 
     def partitions(self) -> list[Partition]:
@@ -81,8 +76,14 @@ class OneFile:
     def read(self, chunk: int, paused: Collection[Partition]) -> list[RecordBatch]:
         if self._ahead is None or self._partition in paused:
             return []
-        read = [self._ahead, *islice(self._values, chunk - 1)]
-        self._ahead = next(self._values, None)
+        read: list[FileRecord] = []
+        size = 0
+        ahead: FileRecord | None = self._ahead
+        while ahead is not None and len(read) < chunk and size <= BATCH_BYTES:
+            read.append(ahead)
+            size += len(ahead[2])
+            ahead = next(self._values, None)
+        self._ahead = ahead
         self._close_at_end()
         return [
             RecordBatch(
@@ -90,7 +91,7 @@ class OneFile:
                 values=[value for _, _, value in read],
                 offsets=[offset for offset, _, _ in read],
                 times_ms=None,
-                next_offset=read[-1].offset + 1,
+                next_offset=read[-1][0] + 1,
                 now_us=self._clock.now_us(),
             )
         ]
@@ -134,8 +135,8 @@ class SortedFile:
     def read(self, chunk: int, paused: Collection[Partition]) -> list[RecordBatch]:
         if self.ended() or self._partition in paused:
             return []
-        begin, end = self._next, min(self._next + chunk, len(self._records))
-        self._next = end
+        begin = self._next
+        end = self._next = self._records.end_of_batch(begin, chunk)
         return [
             RecordBatch(
                 partition=self._partition,

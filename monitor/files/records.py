@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -14,7 +13,7 @@ import msgspec
 from monitor.clock import Clock
 from monitor.errors import UsageError
 from monitor.events import Partition
-from monitor.files.streams import Line, Stream
+from monitor.files.streams import BATCH_BYTES, Line, Stream, stand_in
 from monitor.records import Change, Envelope, OffsetGap, RecordBatch
 
 ENDINGS: Final = (".records.jsonl", ".records.jsonl.gz", ".records.jsonl.zst")
@@ -79,6 +78,7 @@ class Recordings:
         self._paths = list(paths)
         self._clock = clock
         self._open_stream = open_stream
+        self._too_long = stand_in(longest)
         self._longest = None if longest is None else _LINE_SHARE * longest + _LINE_MORE
         self._left: dict[Partition, int] = {}
         self._gaps: list[list[OffsetGap]] = []
@@ -146,14 +146,14 @@ class Recordings:
         with contextlib.closing(self._open_stream(path)) as stream:
             self._sizes.append(stream.size)
             for line in stream.lines(self._longest):
-                if line.data.isspace():
+                if line[1].isspace():
                     continue
-                head = _cut(stream, line) if line.cut else _decoded(stream, line, _HEADS)
+                head = self._cut(stream, line) if line[2] else _decoded(stream, line, _HEADS)
                 key = (head.topic, head.partition)
                 before = last.get(key, -1)
                 if head.offset <= before:
                     raise UsageError(
-                        f"{stream.name}:{line.number}: offset {head.offset} of {Partition(*key)} comes after {before}; "
+                        f"{stream.name}:{line[0]}: offset {head.offset} of {Partition(*key)} comes after {before}; "
                         "give every recording once, in the order in which they were made"
                     )
                 if begun.get(key) is False:
@@ -179,16 +179,32 @@ class Recordings:
         if stream is None:
             return []
         rows: list[RecordedLine] = []
-        while len(rows) < chunk:
-            lines = list(islice(self._lines, chunk - len(rows)))
-            if not lines:
+        size = 0
+        for line in self._lines:
+            if line[1].isspace():
+                continue
+            rows.append(self._cut(stream, line) if line[2] else _decoded(stream, line, _LINES))
+            size += len(line[1])
+            if len(rows) == chunk or size > BATCH_BYTES:
                 break
-            rows += [
-                _cut(stream, line) if line.cut else _decoded(stream, line, _LINES)
-                for line in lines
-                if not line.data.isspace()
-            ]
         return rows
+
+    def _cut(self, stream: Stream, line: Line) -> RecordedLine:
+        """The record of a line that was cut, with a value that is too long, too."""
+        begins = _BEGINNING.match(line[1])
+        if begins is None:
+            raise UsageError(
+                f"{stream.name}:{line[0]}: longer than limits.record_bytes lets a record be, and it does not begin "
+                "with topic, partition and offset"
+            )
+        timestamp = begins["timestamp"]
+        return RecordedLine(
+            topic=begins["topic"].decode(),
+            partition=int(begins["partition"]),
+            offset=int(begins["offset"]),
+            timestamp=None if timestamp is None else int(timestamp),
+            value=self._too_long,
+        )
 
     def _batches(self, rows: list[RecordedLine]) -> list[RecordBatch]:
         by_partition: dict[tuple[str, int], list[RecordedLine]] = {}
@@ -222,27 +238,9 @@ def _batch(partition: Partition, rows: list[RecordedLine], now_us: int) -> Recor
 
 def _decoded(stream: Stream, line: Line, decoder: msgspec.json.Decoder[_T]) -> _T:
     try:
-        return decoder.decode(line.data)
+        return decoder.decode(line[1])
     except _DECODE_TROUBLE as error:
-        raise stream.damage(line.number, error) from error
-
-
-def _cut(stream: Stream, line: Line) -> RecordedLine:
-    """The record of a line that was cut: where it stood, and the line's beginning, which is too long, for its value."""
-    begins = _BEGINNING.match(line.data)
-    if begins is None:
-        raise UsageError(
-            f"{stream.name}:{line.number}: longer than limits.record_bytes lets a record be, and it does not begin "
-            "with topic, partition and offset"
-        )
-    timestamp = begins["timestamp"]
-    return RecordedLine(
-        topic=begins["topic"].decode(),
-        partition=int(begins["partition"]),
-        offset=int(begins["offset"]),
-        timestamp=None if timestamp is None else int(timestamp),
-        value=line.data,
-    )
+        raise stream.damage(line[0], error) from error
 
 
 def begins_as_recording(data: bytes) -> bool:

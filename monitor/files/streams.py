@@ -9,10 +9,12 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 import zstandard
 
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
 
 #: compressed bytes read at once
 _PIECE: Final = 16 * 1024
-#: zstd has no bound on what a piece unpacks to but 128 KiB for each 4 bytes of it: this much is at most 16 MiB
-_ZSTD_PIECE: Final = 512
+#: zstd has no bound on what a piece unpacks to but 128 KiB for each 4 bytes of it: this much is at most 8 MiB
+_ZSTD_PIECE: Final = 256
 _BUFFER: Final = 256 * 1024
 #: what a line may have behind its content
 _LINE_END: Final = 2
+#: bytes that are kept of a line that is too long
+_BEGINNING: Final = 4_096
 _NOTHING: Final = memoryview(b"")
 
 #: standard input as a path
@@ -41,12 +45,17 @@ _UTF8_MARK: Final = codecs.BOM_UTF8
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-class Line(NamedTuple):
-    """A line: its number from 1, its bytes with their end, and whether it was cut because it is too long."""
+#: bytes of records that are handed on together, unless one alone has more
+BATCH_BYTES: Final = 16 * 1024 * 1024
 
-    number: int
-    data: bytes
-    cut: bool
+
+def stand_in(longest: int | None) -> bytes:
+    """The value of a record that is longer than `longest` bytes: as long as it takes to be refused for that."""
+    return bytes((longest or 0) + 1)
+
+
+#: a line: its number from 1, its bytes with their end, and whether it was cut because it is too long
+Line: TypeAlias = tuple[int, bytes, bool]
 
 
 class _Decompressor(Protocol):
@@ -175,28 +184,33 @@ class Stream:
         raise UsageError(f"{self.name} is not {named.word} (it begins with {_character(begins)}){what}")
 
     def lines(self, longest: int | None = None) -> Iterator[Line]:
-        """Every line; of one that holds more than `longest` bytes, a little more than those.
+        """Every line; of one that holds more than `longest` bytes, its beginning.
 
         Raises:
             UsageError: file and line where the data are damaged.
         """
-        number, size = 0, -1 if longest is None else longest + _LINE_END + 1
+        number, size = 0, sys.maxsize if longest is None else longest + _LINE_END + 1
         try:
-            while line := self.buffer.readline(size):
+            for line in iter(partial(self.buffer.readline, size), b""):
                 number += 1
                 if number == 1:
-                    line = self._without_mark(line)
-                cut = len(line) >= size > 0 and not line.endswith(b"\n")
-                if cut:
+                    yield self._first(line, size)
+                elif len(line) < size or line.endswith(b"\n"):
+                    yield number, line, False
+                else:
                     self._skip_line()
-                yield Line(number, line, cut)
+                    yield number, line[:_BEGINNING], True
         except READ_TROUBLE as error:
             raise self.damage(number + 1, error) from error
 
-    def _without_mark(self, line: bytes) -> bytes:
+    def _first(self, line: bytes, size: int) -> Line:
         if line.startswith(_UTF16_MARKS):
             raise UsageError(f"{self.name}:1: UTF-16; convert it: iconv -f utf-16 -t utf-8")
-        return line.removeprefix(_UTF8_MARK)
+        whole = len(line) < size or line.endswith(b"\n")
+        if not whole:
+            self._skip_line()
+        line = line.removeprefix(_UTF8_MARK)
+        return 1, line if whole else line[:_BEGINNING], not whole
 
     def _skip_line(self) -> None:
         while (piece := self.buffer.readline(_BUFFER)) and not piece.endswith(b"\n"):

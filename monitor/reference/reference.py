@@ -19,6 +19,7 @@ from monitor.clock import parse_rfc3339, rfc3339
 from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.phrases import percent
+from monitor.reference.validity import LARGEST_BYTES, fault_of
 from monitor.stats.bins import FACTS, MAX_RARE, MIN_CATEGORY_SHARE, NUMERIC, ColumnBins, width_of
 
 FORMAT: Final = "driftd-reference/1"
@@ -159,21 +160,31 @@ def load_reference(path: Path, how: str = "") -> Reference:
     """
     again = f": {how}" if how else ""
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > LARGEST_BYTES:
+            raise UsageError(f"{path}: larger than {LARGEST_BYTES:,} bytes, which no reference is")
+        body = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except OSError as trouble:
         how = how or f"driftd reference build --config FILE --model NAME --rows 10000 SOURCE -o {path}"
         raise UsageError(f"{path}: no readable reference ({trouble.strerror}); make it: {how}") from None
     except ValueError as fault:
         raise UsageError(f"{path}: is no JSON ({fault}); build the reference again{again}") from None
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deep for a reference; build the reference again{again}") from None
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         found = body.get("format") if isinstance(body, dict) else type(body).__name__
-        raise UsageError(f"{path}: format {found!r} is not {FORMAT!r}; build it again with this version{again}")
+        told = f"format {repr(found)[:60]} is not {FORMAT!r}"
+        raise UsageError(f"{path}: {told}; build it again with this version{again}")
+    damage = fault_of(body)
+    if damage:
+        raise UsageError(f"{path}: is damaged ({damage}); build it again{again}")
     if body.get("hash") != digest(body):
         raise UsageError(f"{path}: was changed after it was built (its hash does not hold); build it again{again}")
-    try:
-        return from_json(body)
-    except (KeyError, TypeError, ValueError, IndexError) as fault:
-        raise UsageError(f"{path}: is damaged ({type(fault).__name__}: {fault}); build it again{again}") from fault
+    return from_json(body)
+
+
+def _no_number(word: str) -> float:
+    message = f"{word} is no number of JSON"
+    raise ValueError(message)
 
 
 def digest(body: dict[str, Any]) -> str:

@@ -1,9 +1,11 @@
-"""The way in hears SIGTERM before anything is imported."""
+"""The way in hears SIGTERM and Ctrl-C before anything is imported, and while it imports."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+
+import pytest
 
 FIRST_IMPORT_GETS_SIGTERM = """
 import os, signal, sys
@@ -24,3 +26,25 @@ def test_sigterm_while_importing_ends_it() -> None:
         [sys.executable, "-c", FIRST_IMPORT_GETS_SIGTERM], capture_output=True, check=False, timeout=60
     )
     assert (done.returncode, done.stdout) == (143, b"")
+
+
+@pytest.mark.parametrize("module", ["monitor.cli", "numpy", "monitor.settings", "scipy"])
+def test_ctrl_c_while_importing_ends_it_without_a_trace(module: str) -> None:
+    program = FIRST_IMPORT_GETS_SIGTERM.replace("monitor.cli", module).replace("signal.SIGTERM)", "signal.SIGINT)")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_ctrl_c_behind_a_command_ends_it_without_a_trace() -> None:
+    program = """
+import os, signal, sys
+from monitor import __main__, cli
+def interrupted():
+    os.kill(os.getpid(), signal.SIGINT)
+    return 0
+cli.main = interrupted
+print(__main__.main())
+os.kill(os.getpid(), signal.SIGINT)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (130, b"")

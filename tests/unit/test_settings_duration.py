@@ -19,7 +19,17 @@ def test_a_duration_is_what_it_says(text: str, seconds: float) -> None:
     assert parse_duration(text) == round(seconds * 1_000_000)
 
 
-@pytest.mark.parametrize("text", ["", "30 dayz", "10", "s", "-1s", "1.5h", "1m1h", "1s1s", " 1s", "1S", "٣s", "9" * 30])
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("10", "10s"), (" 1s", "1s"), ("1S", "1s"), ("5 min", "5m"), ("2 weeks", "14d"), ("3 Hours", "3h")],
+)
+def test_other_ways_to_write_one_are_refused_with_what_was_meant(text: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"is not a duration; write {meant}$"):
+        parse_duration(text)
+    assert parse_duration(meant) > 0
+
+
+@pytest.mark.parametrize("text", ["", "30 dayz", "s", "-1s", "1.5h", "1m1h", "1s1s", "٣s", "9" * 30])
 def test_what_is_no_duration_is_refused_with_what_would_be_right(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration; write 30d, 12h, 15m"):
         parse_duration(text)

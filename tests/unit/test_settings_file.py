@@ -131,13 +131,13 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
     assert set(faults) == {
         "windows.pain: no such setting; did you mean windows.pane?",
         "windows.idle_after: '0s' is no time at all; write 30d, 12h, 15m",
-        "windows.max_skew: 60 is not a duration; write 30d, 12h, 15m",
+        "windows.max_skew: 60 is not a duration; write 60s",
         "inputs[0].format: kserve: not in this version",
         "inputs[0].model: 'credti' is none of models; did you mean 'credit'?",
         "inputs[1].topic: 'events' stands in inputs[0] too; keep one",
         "outputs.alerts_topic: 'events' is an input too; write another topic",
         "models[0].budget.per: '30 dayz' is not a duration; write 30d, 12h, 15m",
-        "models[0].versions[0]: 1 is no text; put it in quotes",
+        'models[0].versions[0]: 1 is a number in YAML; write "1"',
         "models[0].labels: not in this version",
         "models[1].name: 'credit' stands in models[0] too; keep one",
         "models[1].reference: 'r-{verison}.json' is no path of a reference; write reference/credit-{version}.json",
@@ -153,7 +153,8 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
     ("added", "fault"),
     [
         ("retire_after: 24h", "retire_after: not in this version"),
-        ("limits: {rejected_share: 0.5}", "limits.rejected_share: not in this version"),
+        ("limits: {rejected_share: 1.5}", "limits.rejected_share: 1.5 is above 1"),
+        ("limits: {rejected_share: false}", "limits.rejected_share: false is no number"),
         ("unknown_models: warmup", "unknown_models: warmup: not in this version"),
         ("state: {store: kafka}", "state.store: kafka: not in this version"),
         ("unknown_models: maybe", "unknown_models: 'maybe' is none of 'ignore' or 'reject'"),
@@ -249,11 +250,11 @@ def test_a_name_that_stands_twice_is_a_fault_beside_the_others(load: Load) -> No
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
-        (b"\xff\xfe", "byte 1 is not UTF-8"),
-        (b"- a\n", "no mapping; write name: value lines, as driftd settings shows them"),
-        (b"a: [\n", "line 2, column 1: expected the node content, but found '<stream end>'"),
-        (b"#" * (LARGEST_BYTES + 1), f"larger than {LARGEST_BYTES} bytes"),
-        (None, "cannot be read: No such file or directory"),
+        (b"\xff\xfe", "1: not UTF-8; save it as UTF-8"),
+        (b"- a\n", " no mapping; write name: value lines, as driftd settings shows them"),
+        (b"a: [\n", " line 2, column 1: expected the node content, but found '<stream end>'"),
+        (b"#" * (LARGEST_BYTES + 1), f" larger than {LARGEST_BYTES} bytes"),
+        (None, " cannot be read: No such file or directory"),
     ],
 )
 def test_a_file_that_cannot_be_taken_is_the_only_news_beside_unknown_variables(
@@ -265,16 +266,69 @@ def test_a_file_that_cannot_be_taken_is_the_only_news_beside_unknown_variables(
     with pytest.raises(UsageError) as caught:
         load_settings(file, {"DRIFTD_HTTP_PORT": "1"})
     assert caught.value.faults == (
-        f"{file}: {fault}",
+        f"{file}:{fault}",
         "DRIFTD_HTTP_PORT: no such setting; did you mean DRIFTD_HTTP__PORT?",
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("windows: {pane: 10}", "windows.pane: 10 is not a duration; write 10s"),
+        ("windows: {pane: 1.5}", "windows.pane: 1.5 is not a duration; write 1500ms"),
+        ("windows: {pane: '5 min'}", "windows.pane: '5 min' is not a duration; write 5m"),
+        (
+            "kafka: {bootstrap_servers: ['${KAFKA_BROKERS}:9092']}",
+            "kafka.bootstrap_servers[0]: ${KAFKA_BROKERS} is not filled in here; set DRIFTD_KAFKA__BOOTSTRAP_SERVERS",
+        ),
+        (
+            "outputs: {alerts_topic: '${ENV:-dev}.alerts'}",
+            "outputs.alerts_topic: ${ENV:-dev} is not filled in here; set DRIFTD_OUTPUTS__ALERTS_TOPIC",
+        ),
+        ("links: {a: $(HOST)}", "links.a: $(HOST) is not filled in here; write its value"),
+    ],
+)
+def test_what_was_meant_is_said(load: Load, text: str, fault: str) -> None:
+    assert fault in faults_of(load, SMALL + text + "\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "reads"),
+    [("1.10", " and reads as 1.1"), ("1.1", ""), ("2", ""), ("1e3", " and reads as 1000.0"), ("007", None)],
+)
+def test_a_version_that_yaml_reads_as_a_number_is_shown_as_it_is_written(
+    load: Load, written: str, reads: str | None
+) -> None:
+    text = f"inputs: [{{topic: t}}]\nmodels: [{{name: m, reference: r.json, versions: [{written}]}}]\n"
+    if reads is None:
+        assert load(text).models[0].versions == (written,)
+    else:
+        fault = f'models[0].versions[0]: {written} is a number in YAML{reads}; write "{written}"'
+        assert faults_of(load, text) == [fault]
+
+
+def test_json_as_a_format_is_told_what_it_is_called_here(load: Load) -> None:
+    text = "inputs: [{topic: t, format: JSON}]\nmodels: [{name: m, reference: r.json}]\n"
+    assert faults_of(load, text) == ["inputs[0].format: JSON is native: leave format out, see docs/events.md"]
+
+
+def test_a_place_that_is_not_utf_8_is_told_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_bytes(b"a: 1\nb: caf\xe9\n")
+    with pytest.raises(UsageError) as caught:
+        load_settings(file, {})
+    assert caught.value.faults == (f"{file}:2: not UTF-8; save it as UTF-8",)
+
+
+@pytest.mark.parametrize("path", [r"C:\models\m.json", r"C:\xyz", r"C:\Users"])
+def test_a_backslash_in_double_quotes_is_told_what_it_does(load: Load, path: str) -> None:
+    text = f'models: [{{name: m, reference: "{path}"}}]\n'
+    (fault,) = faults_of(load, text)
+    assert fault.endswith("in double quotes \\ begins an escape: use single quotes or /")
+
+
 def test_a_variable_for_what_is_not_in_this_version_is_refused_by_name(load: Load) -> None:
-    assert faults_of(
-        load, DRIFTD_RETIRE_AFTER="1h", DRIFTD_LIMITS__REJECTED_SHARE="1", DRIFTD_STATE__STORE="kafka"
-    ) == [
-        "DRIFTD_LIMITS__REJECTED_SHARE: not in this version",
+    assert faults_of(load, DRIFTD_RETIRE_AFTER="1h", DRIFTD_STATE__STORE="kafka") == [
         "DRIFTD_RETIRE_AFTER: not in this version",
         "state.store: kafka: not in this version (from DRIFTD_STATE__STORE)",
     ]

@@ -1,0 +1,164 @@
+"""What a reference file must be, asked of the whole file before anything is made of it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Generator, Iterator, Sequence
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from monitor.clock import parse_rfc3339
+from monitor.stats.bins import CATEGORICAL, FACTS, NUMERIC
+
+#: bytes of a reference file
+LARGEST_BYTES: Final = 512 * 1024 * 1024
+#: levels of lists and objects that a reference has, with room
+DEEPEST: Final = 20
+
+#: counts are 64-bit; as many as this can be added up
+_LARGEST: Final = 2**53
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class _Level(msgspec.Struct, gc=False):
+    base_windows: _Count
+    events: _NotNegative
+    windows: _Count
+    learned: bool
+
+
+class _Column(msgspec.Struct, gc=False, kw_only=True):
+    name: str
+    role: Literal["feature", "score", "prediction"]
+    kind: Literal["numeric", "categorical"]
+    edges: list[float] | None = None
+    low: float | None = None
+    high: float | None = None
+    categories: list[str] | None = None
+    rare: list[str] | None = None
+    counts: list[_Count]
+    missing: _Count
+    absent: _Count
+    unseen: _Count
+    outside: _Count
+    type: _Count
+    center: float
+    scale: Annotated[float, msgspec.Meta(gt=0)]
+    log_center: float | None
+    log_spread: float | None
+    commonest_share: _Share
+    dispersion: list[_NotNegative]
+    fact_dispersion: dict[str, list[_NotNegative | None]]
+    largest_distance: list[_NotNegative | None]
+
+
+class _File(msgspec.Struct, gc=False, kw_only=True):
+    model: str
+    version: str
+    task: Literal["binary", "multiclass", "regression", "none"]
+    positive: str
+    events: _Count
+    predictions: _Count
+    labels: _Count
+    start: str
+    end: str
+    base_windows: _Count
+    base_us: _Count
+    levels: list[_Level]
+    columns: Annotated[list[_Column], msgspec.Meta(min_length=1)]
+    ignored: dict[str, str]
+
+
+def fault_of(body: dict[str, Any]) -> str:
+    """What is wrong with the content of a reference file, with its place; "" for a sound one."""
+    try:
+        file = msgspec.convert(body, _File, strict=True)
+    except (msgspec.ValidationError, OverflowError) as error:
+        return str(error).replace("`", "").replace(" - at $", " at ")
+    return next(_faults(body, file), "")
+
+
+def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
+    yield from _plain_faults(body)
+    for name in ("start", "end"):
+        try:
+            parse_rfc3339(getattr(file, name))
+        except ValueError:
+            yield f"{name} is no time"
+    for at, level in enumerate(file.levels):
+        if level.base_windows != 1 << at:
+            yield f"levels[{at}].base_windows is not {1 << at}: lengths double"
+        if level.learned and not level.events:
+            yield f"levels[{at}] is learned of no events"
+    seen: set[tuple[str, str]] = set()
+    for at, column in enumerate(file.columns):
+        if (column.role, column.name) in seen:
+            yield f"columns[{at}]: a column of that name and role stands there twice"
+        seen.add((column.role, column.name))
+        for fault in _column_faults(column, len(file.levels)):
+            yield f"columns[{at}]: {fault}"
+
+
+def _column_faults(column: _Column, levels: int) -> Iterator[str]:
+    bins = yield from _bins(column)
+    if len(column.counts) != bins:
+        yield f"counts has {len(column.counts)} numbers, and there are {bins} bins"
+    if sum(column.counts) > _LARGEST:
+        yield "counts are larger than any stream"
+    if column.fact_dispersion.keys() != set(FACTS):
+        yield f"fact_dispersion does not have {', '.join(FACTS)}"
+    lists: list[tuple[str, Sequence[float | None]]] = [
+        ("dispersion", column.dispersion),
+        ("largest_distance", column.largest_distance),
+        *column.fact_dispersion.items(),
+    ]
+    for name, values in lists:
+        if len(values) != levels:
+            yield f"{name} has {len(values)} numbers, and there are {levels} levels"
+
+
+def _bins(column: _Column) -> Generator[str, None, int]:
+    """Faults of how values are counted; gives the number of bins."""
+    edges, names, rare = column.edges or [], column.categories or [], column.rare or []
+    if column.kind == NUMERIC:
+        if column.edges is None or column.low is None or column.high is None:
+            yield "edges, low or high is missing"
+        elif names or rare:
+            yield "a numeric column has no categories"
+        elif any(a >= b for a, b in itertools.pairwise(edges)):
+            yield "edges do not rise"
+        elif column.low > column.high:
+            yield "low is above high"
+        return len(edges) + 1
+    if column.kind == CATEGORICAL and (column.categories is None or column.rare is None):
+        yield "categories or rare is missing"
+    if edges:
+        yield "a categorical column has no edges"
+    if len({*names, *rare}) < len(names) + len(rare):
+        yield "a category stands there twice"
+    return len(names) + bool(rare)
+
+
+def _plain_faults(body: dict[str, Any]) -> Iterator[str]:
+    """Numbers that are none and halves of characters, wherever they stand; asked level by level, not by recursion."""
+    below: list[tuple[str, Any]] = [("", body)]
+    for _ in range(DEEPEST):
+        if not below:
+            return
+        found: list[tuple[str, Any]] = []
+        for place, node in below:
+            if isinstance(node, dict):
+                found += ((f"{place}.{name}".lstrip("."), value) for name, value in node.items())
+                found += (("a name", name) for name in node)
+            elif isinstance(node, list):
+                found += ((f"{place}[{at}]", value) for at, value in enumerate(node))
+            elif isinstance(node, float) and not math.isfinite(node):
+                yield f"{place} is {node}, no finite number"
+            elif isinstance(node, str) and any(0xD800 <= ord(char) < 0xE000 for char in node):
+                yield f"{place} holds half of a character"
+        below = found
+    yield f"nested deeper than {DEEPEST}"
