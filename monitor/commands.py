@@ -23,6 +23,7 @@ from monitor.events import ModelKey
 from monitor.files.directory import StateDirectory
 from monitor.files.records import RecordingWriter
 from monitor.findings import SEVERITY_RANK
+from monitor.kafka.library_log import TOLD_IN_OUR_WORDS
 from monitor.log import configure_logging, get_log
 from monitor.phrases import many
 from monitor.reference.catalog import Catalog
@@ -74,7 +75,7 @@ def version(arguments: Namespace) -> int:
 def run(arguments: Namespace) -> int:
     """The daemon."""
     configured, catalog = _configured(arguments)
-    configure_logging()
+    configure_logging(hushed=TOLD_IN_OUR_WORDS)
     daemon = Daemon(
         configured, catalog, SystemClock(), config_file=Path(arguments.config), accept_loss=arguments.accept_loss
     )
