@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from kafka.errors import CorruptRecordError
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.legacy_records import LegacyRecordBatch
@@ -28,7 +29,7 @@ WORDS: Final = {
     CODEC: "their batch is compressed with a codec that is not known here",
     STRUCTURE: "the bytes inside their batch are not what a producer writes",
     TOO_LARGE: "their batch would be too large once unpacked; raise limits.record_bytes if such records are meant",
-    TORN: "the length in the header of their batch is wrong: the broker's disk may be damaged",
+    TORN: "the header of their batch is wrong: the broker's disk may be damaged",
 }
 
 #: how often a fault must show at one place: a broken answer heals when it is asked for again
@@ -58,13 +59,14 @@ class Reading:
 
     `most_batch` and `most_poll` are bytes: what one batch may be unpacked, and all that are opened in one poll (the
     last one may go over). `highwater` gives the end of a partition where it is known. `passed` collects what could
-    not be read.
+    not be read, `refused` the partitions whose broker said that it cannot read them.
     """
 
     def __init__(self, highwater: Callable[[TopicPartition], int | None], most_batch: int, most_poll: int) -> None:
         self.highwater = highwater
         self.most_batch = most_batch
         self.passed: deque[Passed] = deque()
+        self.refused: set[TopicPartition] = set()
         self._most_poll = most_poll
         self._opened = 0
         self._seen: dict[TopicPartition, tuple[int, int]] = {}
@@ -85,6 +87,19 @@ class Reading:
         times = times + 1 if before == offset else 1
         self._seen[target] = offset, times
         return times >= _SIGHTINGS[reason]
+
+    def hear_refusals(self, fetcher: Any) -> None:  # noqa: ANN401  # of the library
+        """Take note of partitions whose broker cannot read its own log: the library raises without their name."""
+        parse = fetcher._parse_fetched_data
+
+        def heard(completion: Any) -> Any:  # noqa: ANN401
+            if completion.partition_data.error_code == CorruptRecordError.errno:
+                self.refused.add(completion.topic_partition)
+                return None
+            return parse(completion)
+
+        fetcher._parse_fetched_data = heard
+        fetcher.PartitionRecords = self.records_of
 
     def records_of(self, fetch_offset: int, target: TopicPartition, records: Any, **options: Any) -> PartitionBatches:  # noqa: ANN401  # the library's seam
         """In place of the library's class; called with its arguments."""
@@ -213,8 +228,10 @@ class PartitionBatches:
             whole = batch is not None and 0 <= batch.magic <= _NEWEST_FORMAT and batch.validate_crc()
         except Exception:  # noqa: BLE001  # a header of any bytes
             whole = False
-        if not whole:
-            self._doubt(TORN if self._torn else CHECKSUM)
+        if not whole or not self._fits(batch):
+            if whole and self._is_stray():
+                return
+            self._doubt(TORN if whole or self._torn else CHECKSUM)
             return
         self._batch = batch
         try:
@@ -225,6 +242,22 @@ class PartitionBatches:
             self._pass(CODEC, _next_offset(batch))
         except Exception:  # noqa: BLE001  # as above
             self._pass(STRUCTURE, _next_offset(batch))
+
+    def _fits(self, batch: Any) -> bool:  # noqa: ANN401
+        """Whether its offsets can be true: no checksum covers the first of them, and they say where reading goes on."""
+        at, end = self.next_fetch_offset, self._reading.highwater(self.topic_partition)
+        behind = _first_offset(self._records._next_slice)
+        if end is not None and _next_offset(batch) > end:
+            return False
+        if _next_offset(batch) <= at:
+            # before the place asked for: some brokers begin a little early, but not with a gap behind it
+            return at == self._from and (behind is None or behind <= at)
+        return behind is None or behind >= _next_offset(batch) or batch.base_offset <= at
+
+    def _is_stray(self) -> bool:
+        """A batch with a wrong first offset was passed; the broker goes on to serve it before the one asked for."""
+        behind = _first_offset(self._records._next_slice)
+        return behind is not None and behind <= self.next_fetch_offset
 
     def _begin(self, batch: Any) -> None:  # noqa: ANN401
         if _next_offset(batch) <= self._from or self._is_hidden(batch):
@@ -332,14 +365,20 @@ def end_of_damaged(raw: memoryview, behind: memoryview | None, at: int, highwate
     `behind` are the bytes that follow, None where none came. Where nothing is to be trusted only `at` is passed.
     """
     ceiling = highwater if highwater is not None and highwater > at else at + 1
-    follows = None
-    if behind is not None and len(behind) >= _HEAD.size:
-        begin = int(_HEAD.unpack_from(behind)[0])
-        follows = begin if at < begin <= ceiling else None
+    begin = _first_offset(behind)
+    follows = begin if begin is not None and at < begin <= ceiling else None
     said = _offset_named(raw)
     if said is not None and at < said <= (ceiling if follows is None else follows):
         return said
     return at + 1 if follows is None else follows
+
+
+def _first_offset(raw: memoryview | None) -> int | None:
+    """Of a batch of format 2; None where there is no whole header of one."""
+    if raw is None or len(raw) < _HEAD.size:
+        return None
+    head = _HEAD.unpack_from(raw)
+    return int(head[0]) if head[3] == _NEWEST_FORMAT else None
 
 
 def _offset_named(raw: memoryview) -> int | None:

@@ -30,6 +30,8 @@ _POLL_BYTES: Final = 64 * _MIB
 _RECORDS_A_BATCH: Final = 4
 #: a reader that has not polled for so long does not read at all now, in seconds
 _READING_S: Final = 10.0
+#: the pause after a broker could not read its own log, in seconds
+_REFUSED_S: Final = 2.0
 _FETCH: Final = {
     # raw bytes: a deserializer that raises hangs the library for good
     "group_id": None,
@@ -88,7 +90,7 @@ class KafkaSource:
         self._reading = Reading(
             self._consumer.highwater, max(_POLL_BYTES, _RECORDS_A_BATCH * record_bytes), _POLL_BYTES
         )
-        self._consumer._fetcher.PartitionRecords = self._reading.records_of
+        self._reading.hear_refusals(self._consumer._fetcher)
         self._group = GroupOffsets(settings)
         self._mirror = GroupMirror(settings)
         self._stalls = Stalls()
@@ -96,6 +98,8 @@ class KafkaSource:
         self._watch = TopicWatch(settings, facts, interval_s=watch_interval_s)
         self._next: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
+        self._waiting: frozenset[Partition] = frozenset()
+        self._refused_until: dict[TopicPartition, float] = {}
         self._changes: deque[Change] = deque()
 
     # where to begin
@@ -178,7 +182,8 @@ class KafkaSource:
             OutsideTrouble: the brokers failed in a way that may heal; OutsideRefusal: no right to a topic.
             PositionsLost: a position lies beyond the end of its partition.
         """
-        self._match_pauses({TopicPartition(*partition) for partition in paused})
+        self._waiting = frozenset(paused)
+        self._match_pauses({TopicPartition(*partition) for partition in paused} | self._refused())
         self._polled_at = self._clock.monotonic()
         fetched = self._fetch()
         now_us = self._clock.now_us()
@@ -194,6 +199,13 @@ class KafkaSource:
             raise
         self._tell_passed()
         return [batch for batch in batches if batch.values]
+
+    def _refused(self) -> set[TopicPartition]:
+        """Those that their broker cannot read: asked for again after a while, and not a thousand times a second."""
+        now = self._clock.monotonic()
+        self._refused_until |= dict.fromkeys(self._reading.refused, now + _REFUSED_S)
+        self._reading.refused.clear()
+        return {target for target, until in self._refused_until.items() if now < until}
 
     def _match_pauses(self, wanted: set[TopicPartition]) -> None:
         wanted &= self._next.keys()
@@ -325,7 +337,8 @@ class KafkaSource:
             end, seen = self._end(partition), self._watch.ends(partition)
             if end is not None:
                 places[partition] = Place(self.position(partition), end, None if seen is None else seen[1])
-        return self._stalls.look(now, places, {Partition(*target) for target in self._paused})
+        refused = {Partition(*at) for at, until in self._refused_until.items() if now < until + _REFUSED_S}
+        return self._stalls.look(now, places, self._waiting, refused)
 
     def at_end(self, partition: Partition) -> bool:
         """True when everything the partition holds was given out.
