@@ -22,7 +22,8 @@ from kafka.record.util import calc_crc32c
 from kafka.structs import TopicPartition
 
 from monitor.kafka import codecs
-from monitor.kafka.batches import Passed, PollIsFull, Reading, end_of_damaged
+from monitor.kafka.batch_header import end_of_damaged
+from monitor.kafka.batches import Passed, PollIsFull, Reading
 
 TARGET = TopicPartition("events", 0)
 MIB = 1 << 20
