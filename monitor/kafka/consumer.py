@@ -30,6 +30,8 @@ _POLL_BYTES: Final = 64 * _MIB
 _RECORDS_A_BATCH: Final = 4
 #: a reader that has not polled for so long does not read at all now, in seconds
 _READING_S: Final = 10.0
+#: how often it looks what stands still, in seconds
+_LOOK_S: Final = 5.0
 #: the pause after a broker could not read its own log, in seconds
 _REFUSED_S: Final = 2.0
 _FETCH: Final = {
@@ -94,7 +96,8 @@ class KafkaSource:
         self._group = GroupOffsets(settings)
         self._mirror = GroupMirror(settings)
         self._stalls = Stalls()
-        self._polled_at = float("-inf")
+        self._stalled: list[Stall] = []
+        self._polled_at = self._looked_at = float("-inf")
         self._watch = TopicWatch(settings, facts, interval_s=watch_interval_s)
         self._next: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
@@ -331,7 +334,12 @@ class KafkaSource:
         now = self._clock.monotonic()
         if not self.reachable() or now - self._polled_at > _READING_S:
             self._stalls.forget()
-            return []
+            self._stalled = []
+        elif now - self._looked_at >= _LOOK_S:
+            self._looked_at, self._stalled = now, self._look(now)
+        return self._stalled
+
+    def _look(self, now: float) -> list[Stall]:
         places = {}
         for partition in self._partitions:
             end, seen = self._end(partition), self._watch.ends(partition)
