@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from monitor.events import Partition
 from monitor.kafka.stalls import PATIENCE, Place, Stalls
+from monitor.publish.board import Board, Health
+from monitor.publish.model_cards import FINE
+from monitor.publish.status import monitor_in_words
 
 A, B = Partition("events", 0), Partition("events", 1)
 
@@ -71,3 +76,14 @@ def test_the_reason_is_said_as_far_as_it_is_known(place: Place, waiting: tuple[P
     (stall,) = stalls.look(PATIENCE + 1, {A: place}, waiting)
     assert stall.why.startswith("events-0 stands still at offset 10 while its end is at 20: ")
     assert words in stall.why
+
+
+def test_on_the_page_a_stall_is_not_fine_and_a_trouble_comes_before_it() -> None:
+    board = Board(restored=True, references=True, stalled=("events-0 stands still: why",))
+    well = Health(0.0, assigned=True, restored=True, caught_up_once=True)
+    assert monitor_in_words(board, well, "")[1:] == (
+        "stands still",
+        "It reads, but not all: events-0 stands still: why.",
+    )
+    assert monitor_in_words(board, well, "")[0] != FINE
+    assert monitor_in_words(board, replace(well, trouble="no broker"), "")[2] == "It cannot go on: no broker."

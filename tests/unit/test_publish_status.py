@@ -181,14 +181,6 @@ def test_a_monitor_that_watches_no_model_is_not_called_fine(references: bool, he
     assert "fine" not in words
 
 
-def test_a_partition_that_stands_still_is_named_and_not_fine() -> None:
-    board = Board(restored=True, references=True, models=(model("m", ()),), stalled=("events-0 stands still: why",))
-    words = read(board, WELL).words
-    assert "▲ stands still It reads, but not all: events-0 stands still: why." in words
-    assert "It reads and judges." not in words
-    assert "It cannot go on: no broker." in read(board, replace(WELL, trouble="no broker")).words
-
-
 def test_a_loop_that_stands_still_is_said_by_the_showcases_own_measure() -> None:
     clock = ManualClock()
     showcase = Showcase(clock)
