@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from monitor import __version__, commands
 from monitor.errors import OutsideTrouble, UsageError
 from monitor.log import configure_logging
+from monitor.visible import visible
 
 DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -71,10 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(parsed.command(parsed))
     except UsageError as error:
         for fault in error.faults:
-            print(f"driftd: {fault}", file=sys.stderr)  # noqa: T201  # what a command says to a person
+            print(visible(f"driftd: {fault}"), file=sys.stderr)  # noqa: T201  # what a command says to a person
         return USAGE
     except OutsideTrouble as error:
-        print(f"driftd: {error}", file=sys.stderr)  # noqa: T201  # as above
+        print(visible(f"driftd: {error}"), file=sys.stderr)  # noqa: T201  # as above
         return REFUSED
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -26,6 +26,7 @@ from monitor.files.records import ENDINGS as RECORDINGS
 from monitor.files.source import FileSource, open_source
 from monitor.files.writing import RecordWriter
 from monitor.findings import SEVERITY_RANK
+from monitor.kafka.library_log import TOLD_IN_OUR_WORDS
 from monitor.log import configure_logging, get_log
 from monitor.phrases import many
 from monitor.reference.catalog import Catalog
@@ -78,7 +79,7 @@ def version(arguments: Namespace) -> int:
 def run(arguments: Namespace) -> int:
     """The daemon."""
     configured, catalog = _configured(arguments)
-    configure_logging(level=configured.log.level, form=configured.log.format)
+    configure_logging(level=configured.log.level, form=configured.log.format, hushed=TOLD_IN_OUR_WORDS)
     daemon = Daemon(
         configured, catalog, SystemClock(), config_file=Path(arguments.config), accept_loss=arguments.accept_loss
     )

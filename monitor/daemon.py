@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from monitor.clock import Clock
 from monitor.errors import OutsideRefusal, OutsideTrouble, PositionsLost, UsageError
-from monitor.events import Partition
+from monitor.events import ModelKey, Partition
 from monitor.files.directory import Loaded, MemoryState, StateDirectory, StateStore
 from monitor.garbage import GarbageSchedule
 from monitor.judge.fleet import Fleet
@@ -179,8 +179,7 @@ class Daemon:
     def _begin(self, pipeline: Pipeline, source: KafkaSource, facts: ClusterFacts, loaded: Loaded | None) -> bool:
         """Restore, or resolve where to start; save what was resolved before the first record is read."""
         if loaded is not None:
-            require_same_cluster(loaded.tree, facts)
-            for key in pipeline.restore(loaded.tree):
+            for key in restored(pipeline, loaded, facts):
                 _log.warning("model_starts_afresh", model=key.model, version=key.version, why="settings changed")
         positions = self._connected(lambda: self._positions(pipeline, source, facts, loaded))
         if positions is None:
@@ -322,6 +321,22 @@ class Daemon:
             return 0
         _log.error("last_checkpoint_failed", why=why, consequence="records since the one before are read again")
         return EXIT_REFUSED if pipeline.saving.refused else EXIT_UNEXPECTED
+
+
+def restored(pipeline: Pipeline, loaded: Loaded, facts: ClusterFacts) -> list[ModelKey]:
+    """Go on from a checkpoint; gives the model versions that start afresh.
+
+    Raises:
+        UsageError: it is of another cluster, another topic or another format, or no state of driftd at all.
+    """
+    try:
+        require_same_cluster(loaded.tree, facts)
+        return pipeline.restore(loaded.tree)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"state.path: {loaded.path} is whole and holds no state that this version understands "
+            f"({type(error).__name__}); move it away, and the one before it is taken"
+        ) from error
 
 
 def require_same_cluster(tree: Mapping[str, Any], facts: ClusterFacts) -> None:

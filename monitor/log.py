@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Mapping
 from itertools import islice
 from pathlib import PurePath
@@ -40,13 +40,20 @@ DEPTH_LIMIT: Final = 4
 FRAME_LIMIT: Final = 30
 #: seconds in which the same line of a library comes once
 REPEAT_SECONDS: Final = 10.0
+#: most lines of one library in FAMILY_SECONDS: one trouble makes it speak from many places, without end
+FAMILY_LINES: Final = 4
+FAMILY_SECONDS: Final = 60.0
 #: different lines of libraries that are remembered for that
 REPEAT_MEMORY: Final = 1_000
 
 _CONFIDENTIAL: Final = r"passw(?:or)?d|passphrase|secret|token|credential|authorization|jaas|api_?key|private_?key"
 _SECRET_KEY: Final = re.compile(_CONFIDENTIAL, re.IGNORECASE)
+#: the name of an error is followed by a colon, too, and by what it says
+_NO_ERROR: Final = r"(?!\w*(?:Error|Exception)\b)"
 _SECRET_IN_TEXT: Final = re.compile(
-    rf"""((?:{_CONFIDENTIAL})\w*["']?\s*[=:]\s*)(?:(?:basic|bearer)\s+)?("[^"]*"|'[^']*'|[^\s,;)}}]+)""", re.IGNORECASE
+    rf"""((?:{_CONFIDENTIAL}){_NO_ERROR}\w*["']?\s*[=:]\s*)(?:(?:basic|bearer)\s+)?"""
+    r"""("[^"]*"|'[^']*'|[^\s,;)}]+)""",
+    re.IGNORECASE,
 )
 _USER_IN_URL: Final = re.compile(r"(://)[^/@\s]+@")
 _CHANGING_PART: Final = re.compile(r"0x[0-9a-fA-F]+|\d+")
@@ -151,7 +158,8 @@ class _Render:
 class _LibraryHandler(logging.Handler):
     """Takes what libraries say through `logging`: the first line of a kind at once, then one in 10 s.
 
-    Lines of a kind differ in numbers only. A line that follows held back ones says how many in `repeated`.
+    Lines of a kind differ in numbers only. A line that follows held back ones says how many in `repeated`. All kinds of
+    one library together are FAMILY_LINES in a minute; how many were left out stands in `left_out` of the next.
     """
 
     def __init__(self, lines: _Lines, render: _Render, hushed: tuple[str, ...] = ()) -> None:
@@ -159,6 +167,8 @@ class _LibraryHandler(logging.Handler):
         self._hushed = tuple(f"{name}." for name in hushed)
         self._lines = lines
         self._render = render
+        self._families: dict[str, deque[float]] = {}
+        self._left_out: Counter[str] = Counter()
         self._seen: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -167,7 +177,8 @@ class _LibraryHandler(logging.Handler):
             return
         text = _message_of(record)
         held_back = self._held_back((record.name, record.levelno, _CHANGING_PART.sub("#", text[:TEXT_LIMIT])))
-        if held_back is None:
+        family = record.name.partition(".")[0]
+        if held_back is None or not self._may_speak(family):
             return
         event: EventDict = {
             "level": record.levelname.lower(),
@@ -178,7 +189,17 @@ class _LibraryHandler(logging.Handler):
         }
         if held_back:
             event["repeated"] = held_back
+        if left_out := self._left_out.pop(family, 0):
+            event["left_out"] = left_out
         self._lines.msg(self._render(None, "", event))
+
+    def _may_speak(self, family: str) -> bool:
+        now, spoken = self._render.clock.monotonic(), self._families.setdefault(family, deque(maxlen=FAMILY_LINES))
+        if len(spoken) == FAMILY_LINES and now - spoken[0] < FAMILY_SECONDS:
+            self._left_out[family] += 1
+            return False
+        spoken.append(now)
+        return True
 
     def _held_back(self, kind: tuple[str, int, str]) -> int | None:
         """None: hold this one back too; else how many of its kind were held back since the last that was written."""

@@ -75,6 +75,10 @@ class UnreadableRecords(NamedTuple):
     message: str
     value: bytes
 
+    def __str__(self) -> str:
+        """Without the bytes."""
+        return f"{self.records} records from offset {self.first} to {self.next - 1} cannot be read: {self.message}"
+
 
 Change = NewPartition | OffsetGap | UnreadableRecords
 

@@ -90,8 +90,8 @@ class Saving:
         """What to say while it fails, "" while it does not."""
         if not self.trouble:
             return ""
-        held = "; reading waits for it" if self.holds_reading_back() else ""
-        return f"no checkpoint can be made: {self.trouble}{held}"
+        meanwhile = "reading waits for it" if self.holds_reading_back() else "it reads on meanwhile, and tells nobody"
+        return f"no checkpoint can be made: {self.trouble}; {meanwhile}"
 
     def read(self, records: int) -> None:
         """So many more were read."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from monitor.clock import Clock
+from monitor.visible import visible
 
 WIDTH: Final = 30
 EVERY_SECONDS: Final = 0.1
@@ -16,13 +17,13 @@ ERASE_TO_END: Final = "\x1b[K"  # of the line (ECMA-48, EL)
 
 def say(text: str) -> None:
     """A line of the command's result."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(visible(text) + "\n")
     sys.stdout.flush()
 
 
 def tell(text: str) -> None:
     """A line for a person."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text) + "\n")
     sys.stderr.flush()
 
 
@@ -48,7 +49,7 @@ class Progress:
         done, total = self._progress()
         share = min(done / total, 1.0) if total else 1.0
         bar = "█" * round(WIDTH * share)
-        line = f"{bar:░<{WIDTH}} {share:4.0%}  {self._caption()}"
+        line = f"{bar:░<{WIDTH}} {share:4.0%}  {visible(self._caption())}"
         sys.stderr.write(f"\r{line[: shutil.get_terminal_size().columns - 1]}{ERASE_TO_END}")
         sys.stderr.flush()
 

@@ -99,6 +99,8 @@ Each ends in exactly one outcome, asked in this order. A record that cannot be r
 
 A rejected record goes to `outputs.rejects_topic` as it was, with the header names of Kafka Connect
 (`__connect.errors.topic`, `.partition`, `.offset`, `.exception.message`) and `driftd.error.code`, the reason.
+Records that nobody can unpack have the code
+`unreadable_…` and the bytes of their batch.
 
 ## What comes out
 

@@ -42,6 +42,8 @@ _NAME: Final = re.compile(r"checkpoint-(\d{20})\.driftd")
 _TEMPORARY: Final = ".checkpoint.tmp"
 _LOCK: Final = "lock"
 _ATTEMPTS: Final = 20
+#: bytes unpacked in one step
+_STEP: Final = 1 << 20
 _A_PERSON_MUST_ACT: Final = {
     errno.EACCES,
     errno.ENOENT,
@@ -126,6 +128,12 @@ class StateDirectory:
         """
         try:
             self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._trouble("cannot be written", error) from error
+        self._take_lock()
+
+    def _take_lock(self) -> None:
+        try:
             descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise self._trouble("cannot be written", error) from error
@@ -144,6 +152,25 @@ class StateDirectory:
             os.close(descriptor)
             raise self._trouble("cannot be locked", error) from error
         self._lock_fd = descriptor
+
+    def _keep_lock(self) -> None:
+        """A folder that was taken away and made again has another lock, or none.
+
+        Raises:
+            OutsideTrouble: it cannot be had now, or another process has it.
+        """
+        if self._lock_fd is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(self.path / _LOCK), os.fstat(self._lock_fd)):
+                return
+        former, self._lock_fd = self._lock_fd, None
+        try:
+            self._take_lock()
+        except UsageError as error:
+            self._lock_fd = former
+            raise OutsideTrouble(str(error)) from error
+        os.close(former)
 
     def close(self) -> None:
         """Give the folder up. The lock file stays: removing it would let two processes lock two files."""
@@ -168,6 +195,7 @@ class StateDirectory:
             raise ValueError(f"checkpoint {sequence} after {self._newest}")
         content = _file_content(sequence, tree)
         try:
+            self._keep_lock()
             self._write_temporary(content)
             before = self._newest_before(sequence)
             self._set_aside(sequence)
@@ -305,13 +333,24 @@ def _tree_of(sequence: int, content: bytes) -> dict[str, Any]:
     if inner_sequence != sequence:
         raise UsageError(f"it is checkpoint {inner_sequence} under the name of {sequence}")
     try:
-        plain = zstandard.ZstdDecompressor().decompress(body[_HEAD.size :], max_output_size=plain_length)
-    except zstandard.ZstdError as error:
+        plain = _unpacked(body[_HEAD.size :], plain_length)
+        tree = codec.decode(plain)
+    except (zstandard.ZstdError, MemoryError) as error:
         raise UsageError(f"not decompressible: {error}") from error
-    tree = codec.decode(plain)
     if len(plain) != plain_length or not isinstance(tree, dict):
         raise UsageError("not the state its head announces")
     return tree
+
+
+def _unpacked(payload: memoryview, announced: int) -> bytes:
+    """The payload's bytes, room taken as they come: neither head nor frame is believed about how many there are."""
+    parts: list[bytes] = []
+    size = 0
+    with zstandard.ZstdDecompressor().stream_reader(payload) as reader:
+        while size <= announced and (part := reader.read(_STEP)):
+            parts.append(part)
+            size += len(part)
+    return b"".join(parts)
 
 
 def _make_durable(folder: Path) -> None:

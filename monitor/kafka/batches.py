@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from kafka.errors import CorruptRecordError
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.legacy_records import LegacyRecordBatch
@@ -20,6 +21,7 @@ from kafka.record.util import decode_varint
 from kafka.structs import TopicPartition
 
 from monitor.kafka import codecs
+from monitor.kafka.batch_header import NEWEST_FORMAT, end_of_damaged, first_offset, records_lost
 
 CHECKSUM, CODEC, STRUCTURE, TOO_LARGE, TORN = "checksum", "codec", "structure", "too_large", "torn"
 #: why records cannot be read: the word of series and dead letters, and in words
@@ -28,13 +30,11 @@ WORDS: Final = {
     CODEC: "their batch is compressed with a codec that is not known here",
     STRUCTURE: "the bytes inside their batch are not what a producer writes",
     TOO_LARGE: "their batch would be too large once unpacked; raise limits.record_bytes if such records are meant",
-    TORN: "the length in the header of their batch is wrong: the broker's disk may be damaged",
+    TORN: "the header of their batch is wrong: the broker's disk may be damaged",
 }
 
 #: how often a fault must show at one place: a broken answer heals when it is asked for again
 _SIGHTINGS: Final = {CHECKSUM: 2, TORN: 10}
-_HEAD: Final = struct.Struct(">qiibIhiqqqhii")
-_NEWEST_FORMAT: Final = 2
 _LENGTH_OF_ONE: Final = 4
 
 
@@ -58,13 +58,14 @@ class Reading:
 
     `most_batch` and `most_poll` are bytes: what one batch may be unpacked, and all that are opened in one poll (the
     last one may go over). `highwater` gives the end of a partition where it is known. `passed` collects what could
-    not be read.
+    not be read, `refused` the partitions whose broker said that it cannot read them.
     """
 
     def __init__(self, highwater: Callable[[TopicPartition], int | None], most_batch: int, most_poll: int) -> None:
         self.highwater = highwater
         self.most_batch = most_batch
         self.passed: deque[Passed] = deque()
+        self.refused: set[TopicPartition] = set()
         self._most_poll = most_poll
         self._opened = 0
         self._seen: dict[TopicPartition, tuple[int, int]] = {}
@@ -85,6 +86,19 @@ class Reading:
         times = times + 1 if before == offset else 1
         self._seen[target] = offset, times
         return times >= _SIGHTINGS[reason]
+
+    def hear_refusals(self, fetcher: Any) -> None:  # noqa: ANN401  # of the library
+        """Take note of partitions whose broker cannot read its own log: the library raises without their name."""
+        parse = fetcher._parse_fetched_data
+
+        def heard(completion: Any) -> Any:  # noqa: ANN401
+            if completion.partition_data.error_code == CorruptRecordError.errno:
+                self.refused.add(completion.topic_partition)
+                return None
+            return parse(completion)
+
+        fetcher._parse_fetched_data = heard
+        fetcher.PartitionRecords = self.records_of
 
     def records_of(self, fetch_offset: int, target: TopicPartition, records: Any, **options: Any) -> PartitionBatches:  # noqa: ANN401  # the library's seam
         """In place of the library's class; called with its arguments."""
@@ -188,7 +202,7 @@ class PartitionBatches:
     def _pass_record(self) -> None:
         """The batch is whole, one record in it is not: its length leads to the next one."""
         batch = self._batch
-        place = _broken_record(batch) if batch.magic == _NEWEST_FORMAT else None
+        place = _broken_record(batch) if batch.magic == NEWEST_FORMAT else None
         if place is None:
             self._pass(STRUCTURE, _next_offset(batch))
             return
@@ -210,11 +224,13 @@ class PartitionBatches:
         self.bytes_read += len(self._raw)
         try:
             batch = None if self._torn else self._records.next_batch()
-            whole = batch is not None and 0 <= batch.magic <= _NEWEST_FORMAT and batch.validate_crc()
+            whole = batch is not None and 0 <= batch.magic <= NEWEST_FORMAT and batch.validate_crc()
         except Exception:  # noqa: BLE001  # a header of any bytes
             whole = False
-        if not whole:
-            self._doubt(TORN if self._torn else CHECKSUM)
+        if not whole or not self._fits(batch):
+            if whole and self._is_stray():
+                return
+            self._doubt(TORN if whole or self._torn else CHECKSUM)
             return
         self._batch = batch
         try:
@@ -226,16 +242,32 @@ class PartitionBatches:
         except Exception:  # noqa: BLE001  # as above
             self._pass(STRUCTURE, _next_offset(batch))
 
+    def _fits(self, batch: Any) -> bool:  # noqa: ANN401
+        """Whether its offsets can be true: no checksum covers the first of them, and they say where reading goes on."""
+        at, end = self.next_fetch_offset, self._reading.highwater(self.topic_partition)
+        behind = first_offset(self._records._next_slice)
+        if end is not None and _next_offset(batch) > end:
+            return False
+        if _next_offset(batch) <= at:
+            # before the place asked for: some brokers begin a little early, but not with a gap behind it
+            return at == self._from and (behind is None or behind <= at)
+        return behind is None or behind >= _next_offset(batch) or batch.base_offset <= at
+
+    def _is_stray(self) -> bool:
+        """A batch with a wrong first offset was passed; the broker goes on to serve it before the one asked for."""
+        behind = first_offset(self._records._next_slice)
+        return behind is not None and behind <= self.next_fetch_offset
+
     def _begin(self, batch: Any) -> None:  # noqa: ANN401
         if _next_offset(batch) <= self._from or self._is_hidden(batch):
             self._close_batch()
             return
         self._reading.opened(_unpack(batch, self._raw, self._reading.most_batch))
-        self._iterator = iter(batch) if batch.magic == _NEWEST_FORMAT else _with_sound_records(batch)
+        self._iterator = iter(batch) if batch.magic == NEWEST_FORMAT else _with_sound_records(batch)
 
     def _is_hidden(self, batch: Any) -> bool:  # noqa: ANN401
         """Whether it marks the end of a transaction, or belongs to one that was aborted."""
-        if batch.magic != _NEWEST_FORMAT:
+        if batch.magic != NEWEST_FORMAT:
             return False
         self.leader_epoch = batch.leader_epoch
         if self._committed_only and batch.has_producer_id():
@@ -268,7 +300,7 @@ class PartitionBatches:
 
 def _next_offset(batch: Any) -> int:  # noqa: ANN401
     """Before format 2 the header holds the offset of the last record."""
-    return int(batch.next_offset if batch.magic == _NEWEST_FORMAT else batch.base_offset + 1)
+    return int(batch.next_offset if batch.magic == NEWEST_FORMAT else batch.base_offset + 1)
 
 
 def _unpack(batch: Any, raw: memoryview, limit: int) -> int:  # noqa: ANN401
@@ -277,16 +309,16 @@ def _unpack(batch: Any, raw: memoryview, limit: int) -> int:  # noqa: ANN401
     if codec == 0:
         return len(raw)
     data = codecs.unpacked(codec, _compressed(batch), limit)
-    batch._buffer = bytearray(data) if batch.magic == _NEWEST_FORMAT else memoryview(data)
+    batch._buffer = bytearray(data) if batch.magic == NEWEST_FORMAT else memoryview(data)
     batch._decompressed = True
-    if batch.magic == _NEWEST_FORMAT:
+    if batch.magic == NEWEST_FORMAT:
         batch._pos = 0
     return len(data)
 
 
 def _compressed(batch: DefaultRecordBatch | LegacyRecordBatch) -> bytes:
     """The packed bytes of a batch; before format 2 they are the value of a record around the others."""
-    if batch.magic == _NEWEST_FORMAT:
+    if batch.magic == NEWEST_FORMAT:
         return bytes(memoryview(batch._buffer)[batch._pos :])
     if batch.magic == 0 and batch.compression_type == codecs.LZ4:
         message = "lz4 as Kafka 0.8 wrote it"
@@ -324,40 +356,3 @@ def _broken_record(batch: Any) -> tuple[int, int, int] | None:  # noqa: ANN401
     if not more or length <= 0 or end > len(batch._buffer) or not batch.base_offset <= offset <= batch.last_offset:
         return None
     return begin, end, offset
-
-
-def end_of_damaged(raw: memoryview, behind: memoryview | None, at: int, highwater: int | None) -> int:
-    """The offset behind a damaged batch that holds `at`: what its header says, unless what is around contradicts it.
-
-    `behind` are the bytes that follow, None where none came. Where nothing is to be trusted only `at` is passed.
-    """
-    ceiling = highwater if highwater is not None and highwater > at else at + 1
-    follows = None
-    if behind is not None and len(behind) >= _HEAD.size:
-        begin = int(_HEAD.unpack_from(behind)[0])
-        follows = begin if at < begin <= ceiling else None
-    said = _offset_named(raw)
-    if said is not None and at < said <= (ceiling if follows is None else follows):
-        return said
-    return at + 1 if follows is None else follows
-
-
-def _offset_named(raw: memoryview) -> int | None:
-    if len(raw) < _HEAD.size:
-        return None
-    head = _HEAD.unpack_from(raw)
-    base, magic, delta = head[0], head[3], head[6]
-    if magic < _NEWEST_FORMAT:
-        return int(base) + 1
-    return int(base) + int(delta) + 1 if delta >= 0 else None
-
-
-def records_lost(raw: memoryview, first: int, next_offset: int) -> int:
-    """How many records are lost with these offsets: the header's number for a whole batch, else one an offset."""
-    offsets = next_offset - first
-    if len(raw) < _HEAD.size:
-        return offsets
-    head = _HEAD.unpack_from(raw)
-    base, magic, records = int(head[0]), head[3], int(head[12])
-    is_whole = magic == _NEWEST_FORMAT and base == first and 0 < records < offsets
-    return records if is_whole else offsets

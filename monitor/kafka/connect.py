@@ -17,6 +17,7 @@ from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
 from monitor.kafka.library_log import connection_trouble
 from monitor.log import get_log
 from monitor.settings import Kafka
+from monitor.tenfold import Tenfold
 
 Made = TypeVar("Made")
 
@@ -28,6 +29,7 @@ _IDLE_MS: Final = 540_000
 #: the library wants it above the fetch's wait and below the idle time
 _REQUEST_MS: Final = (2_000, 300_000)
 _BACKOFF_S: Final = (0.5, 10.0)
+_START_THEM: Final = "start the brokers there, or write where they are"
 
 _REMEDIES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (
@@ -183,7 +185,7 @@ def connect(factory: Callable[..., Made], config: dict[str, Any]) -> Made:
         trouble = sorted_error(error, "connect to Kafka", heard.text + _often_missed(config))
         unanswered = _unanswered(network, heard.by_node)
         if unanswered and not isinstance(trouble, OutsideRefusal):
-            message = f"cannot connect to Kafka now: {unanswered}{_often_missed(config)}"
+            message = f"cannot connect to Kafka now: {unanswered}; {_START_THEM}{_often_missed(config)}"
             raise OutsideTrouble(message) from error
         raise trouble from error
 
@@ -242,7 +244,7 @@ def until_connected(make: Callable[[], Made], stop: Callable[[], bool], wait: Ca
     Raises:
         OutsideRefusal: trying again will not help.
     """
-    pause = _BACKOFF_S[0]
+    pause, said = _BACKOFF_S[0], Tenfold()
     while not stop():
         try:
             return make()
@@ -250,7 +252,8 @@ def until_connected(make: Callable[[], Made], stop: Callable[[], bool], wait: Ca
             raise
         except OutsideTrouble as trouble:
             seconds = pause * random.uniform(0.5, 1.0)  # noqa: S311  # spreads retries, no secret
-            _log.warning("kafka_not_connected", trouble=str(trouble), next_try_seconds=round(seconds, 1))
+            if said.again(str(trouble)):
+                _log.warning("kafka_not_connected", trouble=str(trouble), next_try_seconds=round(seconds, 1))
             wait(seconds)
             pause = min(pause * 2, _BACKOFF_S[1])
     return None

@@ -30,6 +30,10 @@ _POLL_BYTES: Final = 64 * _MIB
 _RECORDS_A_BATCH: Final = 4
 #: a reader that has not polled for so long does not read at all now, in seconds
 _READING_S: Final = 10.0
+#: how often it looks what stands still, in seconds
+_LOOK_S: Final = 5.0
+#: the pause after a broker could not read its own log, in seconds
+_REFUSED_S: Final = 2.0
 _FETCH: Final = {
     # raw bytes: a deserializer that raises hangs the library for good
     "group_id": None,
@@ -92,14 +96,17 @@ class KafkaSource:
         self._reading = Reading(
             self._consumer.highwater, max(_POLL_BYTES, _RECORDS_A_BATCH * record_bytes), _POLL_BYTES
         )
-        self._consumer._fetcher.PartitionRecords = self._reading.records_of
+        self._reading.hear_refusals(self._consumer._fetcher)
         self._group = GroupOffsets(settings)
         self._mirror = GroupMirror(settings)
         self._stalls = Stalls()
-        self._polled_at = float("-inf")
+        self._stalled: list[Stall] = []
+        self._polled_at = self._looked_at = float("-inf")
         self._watch = TopicWatch(settings, facts, interval_s=watch_interval_s)
         self._next: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
+        self._waiting: frozenset[Partition] = frozenset()
+        self._refused_until: dict[TopicPartition, float] = {}
         self._changes: deque[Change] = deque()
 
     # where to begin
@@ -183,7 +190,8 @@ class KafkaSource:
             OutsideRefusal: no right to a topic.
             PositionsLost: a position lies beyond the end of its partition.
         """
-        self._match_pauses({TopicPartition(*partition) for partition in paused})
+        self._waiting = frozenset(paused)
+        self._match_pauses({TopicPartition(*partition) for partition in paused} | self._refused())
         self._polled_at = self._clock.monotonic()
         fetched = self._fetch()
         now_us = self._clock.now_us()
@@ -209,6 +217,13 @@ class KafkaSource:
             )
         if self._clock_is_behind:
             raise _clock_behind(now_us)
+
+    def _refused(self) -> set[TopicPartition]:
+        """Those that their broker cannot read: asked for again after a while, and not a thousand times a second."""
+        now = self._clock.monotonic()
+        self._refused_until |= dict.fromkeys(self._reading.refused, now + _REFUSED_S)
+        self._reading.refused.clear()
+        return {target for target, until in self._refused_until.items() if now < until}
 
     def _match_pauses(self, wanted: set[TopicPartition]) -> None:
         wanted &= self._next.keys()
@@ -334,13 +349,19 @@ class KafkaSource:
         now = self._clock.monotonic()
         if not self.reachable() or now - self._polled_at > _READING_S:
             self._stalls.forget()
-            return []
+            self._stalled = []
+        elif now - self._looked_at >= _LOOK_S:
+            self._looked_at, self._stalled = now, self._look(now)
+        return self._stalled
+
+    def _look(self, now: float) -> list[Stall]:
         places = {}
         for partition in self._partitions:
             end, seen = self._end(partition), self._watch.ends(partition)
             if end is not None:
                 places[partition] = Place(self.position(partition), end, None if seen is None else seen[1])
-        return self._stalls.look(now, places, {Partition(*target) for target in self._paused})
+        refused = {Partition(*at) for at, until in self._refused_until.items() if now < until + _REFUSED_S}
+        return self._stalls.look(now, places, self._waiting, refused)
 
     def at_end(self, partition: Partition) -> bool:
         """True when everything the partition holds was given out.

@@ -12,6 +12,8 @@ from typing import Final
 from kafka import errors as kafka_errors
 
 _LIBRARY: Final = "kafka"
+#: loggers of the library whose lines a daemon does not repeat: it says itself which broker does not answer, and why
+TOLD_IN_OUR_WORDS: Final = ("kafka.net", "kafka.cluster")
 _MOST_TEXT: Final = 200
 _UNTRUSTED: Final = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "Hostname mismatch")
 _ABOUT_CONNECTIONS: Final = ("Connection failed", "Bootstrap connection", "Bootstrap attempt")

@@ -45,18 +45,24 @@ class Stalls:
         """Nothing is read now, for a reason that is told elsewhere: nobody can be said to stand still."""
         self._stands.clear()
 
-    def look(self, now: float, places: Mapping[Partition, Place], waiting: Collection[Partition]) -> list[Stall]:
+    def look(
+        self,
+        now: float,
+        places: Mapping[Partition, Place],
+        waiting: Collection[Partition],
+        refused: Collection[Partition] = (),
+    ) -> list[Stall]:
         """`now` in seconds; `waiting` are partitions that are not read so that others catch up: they are told only
-        where none of the others moves."""
+        where none of the others moves. `refused` are those that their broker says it cannot read."""
         for partition, place in places.items():
             self._note(now, partition, place)
         for partition in self._stands.keys() - places.keys():
             del self._stands[partition]
         others_move = now - self._moved_at <= PATIENCE
         return [
-            Stall(partition, _sentence(partition, places[partition], is_waiting=partition in waiting))
-            for partition, stand in sorted(self._stands.items())
-            if now - stand.since > PATIENCE and not (others_move and partition in waiting)
+            Stall(partition, f"{_where(partition, place)}: {_why(partition, place, waiting, refused)}")
+            for partition, place in sorted(places.items())
+            if now - self._stands[partition].since > PATIENCE and not (others_move and partition in waiting)
         ]
 
     def _note(self, now: float, partition: Partition, place: Place) -> None:
@@ -68,13 +74,18 @@ class Stalls:
             self._moved_at = now
 
 
-def _sentence(partition: Partition, place: Place, *, is_waiting: bool) -> str:
-    where = f"{partition} stands still at offset {place.position} while its end is at {place.end}"
-    if is_waiting:
-        return f"{where}: it waits for partitions that are further behind in time, and these do not move"
+def _where(partition: Partition, place: Place) -> str:
+    return f"{partition} stands still at offset {place.position} while its end is at {place.end}"
+
+
+def _why(partition: Partition, place: Place, waiting: Collection[Partition], refused: Collection[Partition]) -> str:
+    if partition in refused:
+        return "its broker cannot read its own log there (CORRUPT_MESSAGE); let another replica lead, or restore it"
+    if partition in waiting:
+        return "it waits for partitions that are further behind in time, and these do not move"
     find = f"kafka-transactions.sh find-hanging --topic {partition.topic} --partition {partition.number}"
     if place.committed_end is None:
-        return f"{where}: an open transaction? `{find}` tells"
+        return f"an open transaction? `{find}` tells"
     if place.committed_end < place.end and place.committed_end <= place.position:
-        return f"{where}: an open transaction holds it back; `{find}` names its producer, `abort` ends it"
-    return f"{where}: its leader gives nothing; see the broker's log and `kafka-topics.sh --describe`"
+        return f"an open transaction holds it back; `{find}` names its producer, `abort` ends it"
+    return "its leader gives nothing; see the broker's log and `kafka-topics.sh --describe`"

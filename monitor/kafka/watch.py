@@ -20,6 +20,7 @@ from monitor.settings import Kafka
 
 _log = get_log(__name__)
 _SURE_AFTER_S = 1.0
+_AGAIN_AFTER_S = 3.0
 
 
 class TopicWatch:
@@ -95,7 +96,8 @@ class TopicWatch:
             self._failure = bug
 
     def _pause(self) -> float:
-        return min(self._interval_s, _SURE_AFTER_S) if self._doubted else self._interval_s
+        soon = _SURE_AFTER_S if self._doubted else _AGAIN_AFTER_S if self._trouble else self._interval_s
+        return min(self._interval_s, soon)
 
     def _look_safely(self) -> None:
         try:

@@ -19,6 +19,7 @@ from tests.integration.kafka_reading import (
     values_of,
 )
 from tests.real_parts.kafka import CLUSTER_ID, KafkaBroker
+from tests.real_parts.waiting import wait_until
 
 pytestmark = kafka_reading.LEAVES_SOCKETS
 sockets_collected = kafka_reading.sockets_collected
@@ -98,7 +99,7 @@ def test_records_are_read_and_written_over_tls_with_a_password(kafka: KafkaBroke
     with source_on(settings, topic, watch_interval_s=0.2) as source:
         assert values_of(read_to_end(source)) == [b"secret"]
         source.commit({source.partitions()[0]: 1})
-        assert list(source.committed().values()) == [1]
+        wait_until(lambda: list(source.committed().values()) == [1], "the group's offset")
 
 
 def connect_until_refused(settings: Kafka) -> None:

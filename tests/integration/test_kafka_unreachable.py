@@ -72,7 +72,7 @@ def test_every_address_that_does_not_answer_is_named_with_its_own_reason() -> No
     with pytest.raises(OutsideTrouble) as trouble:
         connect(KafkaAdminClient, client_config(settings, "test"))
     # which one is tried when is left to chance: one may not have had its turn
-    told = re.fullmatch(r".*did not answer: (\S+) \((.*)\), (\S+) \((.*)\)", str(trouble.value))
+    told = re.fullmatch(r".*did not answer: (\S+) \((.*)\), (\S+) \((.*)\); start the .*", str(trouble.value))
     assert told is not None
     assert [told[1], told[3]] == servers
     assert told[2] in {"connection refused", "not tried"}
@@ -107,4 +107,5 @@ def test_a_command_that_reaches_no_broker_says_so_in_one_line(
     out, err = capsys.readouterr()
     assert out == ""
     why = "kafka.bootstrap_servers did not answer: 127.0.0.1:1 (connection refused)"
-    assert err == f"driftd: cannot connect to Kafka now: {why}\n"
+    remedy = "start the brokers there, or write where they are"
+    assert err == f"driftd: cannot connect to Kafka now: {why}; {remedy}\n"

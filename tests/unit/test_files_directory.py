@@ -184,6 +184,30 @@ def test_every_truncation_and_an_addition_are_detected(state: StateDirectory) ->
         assert loaded(state, read_only=True).sequence == 1
 
 
+def test_a_folder_taken_away_and_given_back_is_written_again_and_still_ours_alone(tmp_path: Path) -> None:
+    with StateDirectory(tmp_path / "state") as directory:
+        directory.save(1, {"n": 1})
+        (tmp_path / "state").rename(tmp_path / "away")
+        with pytest.raises(OutsideTrouble, match="No such file"):
+            directory.save(2, {"n": 2})
+        (tmp_path / "state").mkdir()
+        directory.save(2, {"n": 2})
+        with pytest.raises(UsageError, match="in use by process"):
+            StateDirectory(tmp_path / "state").lock()
+        assert loaded(directory, read_only=True).tree == {"n": 2}
+
+
+def test_a_folder_that_another_daemon_took_meanwhile_is_not_written(tmp_path: Path) -> None:
+    with StateDirectory(tmp_path / "state") as directory:
+        directory.save(1, {"n": 1})
+        (tmp_path / "state").rename(tmp_path / "away")
+        with StateDirectory(tmp_path / "state") as other:
+            other.save(1, {"n": "other"})
+            with pytest.raises(OutsideTrouble, match="in use by process"):
+                directory.save(2, {"n": 2})
+            assert loaded(other, read_only=True).tree == {"n": "other"}
+
+
 def test_a_checkpoint_of_a_later_format_is_named_and_the_one_before_taken(state: StateDirectory) -> None:
     state.save(1, {"n": 1})
     state.save(2, {"n": 2})

@@ -11,7 +11,7 @@ from kafka import errors as kafka_errors
 
 from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
 from monitor.kafka.allocator import tune_allocator
-from monitor.kafka.connect import client_config, sorted_error, sorting_errors, until_connected
+from monitor.kafka.connect import client_config, running_config, sorted_error, sorting_errors, until_connected
 from monitor.kafka.library_log import connection_trouble, in_words
 from monitor.settings import Kafka
 
@@ -58,6 +58,14 @@ def test_files_of_tls_that_cannot_be_used_are_all_named_at_once(tmp_path: Path) 
         "kafka.security.ssl_cafile",
         "kafka.security.ssl_certfile",
     ]
+
+
+def test_a_file_of_tls_that_is_gone_while_running_may_come_back(tmp_path: Path) -> None:
+    settings = kafka_settings(security={"protocol": "SSL", "ssl_cafile": str(tmp_path / "missing.pem")})
+    with pytest.raises(OutsideTrouble, match=r"ssl_cafile: No such file") as trouble:
+        running_config(settings, "role")
+    assert not isinstance(trouble.value, OutsideRefusal)
+    assert running_config(kafka_settings(), "role") == client_config(kafka_settings(), "role")
 
 
 @pytest.mark.parametrize(

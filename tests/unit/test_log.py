@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock, parse_rfc3339
 from monitor.errors import OutsideTrouble, UsageError
 from monitor.events import ModelKey, Partition
-from monitor.log import ITEM_LIMIT, REDACTED, REPEAT_MEMORY, TEXT_LIMIT, configure_logging, get_log
+from monitor.log import FAMILY_LINES, ITEM_LIMIT, REDACTED, REPEAT_MEMORY, TEXT_LIMIT, configure_logging, get_log
 
 NOW_US = 1_800_000_000_123_456
 CANARY = "hunter2canary"
@@ -267,11 +267,38 @@ def test_different_lines_loggers_and_levels_are_held_back_apart(out: Output) -> 
     assert len(out.lines) == 4
 
 
+def test_a_library_that_speaks_from_many_places_is_a_few_lines_a_minute_and_says_how_many_were_left_out(
+    out: Output,
+) -> None:
+    for second in range(180):
+        for place in range(8):
+            logging.getLogger(f"kafka.place{place}").error("no broker %d", second)
+        logging.getLogger("asyncio").error("slow: %d", second // 100)
+        out.clock.advance(1.0)
+    lines = [line for line in out.lines if line["logger"].startswith("kafka.")]
+    assert FAMILY_LINES <= len(lines) <= 3 * FAMILY_LINES
+    assert any(line.get("left_out", 0) > 0 for line in lines)
+    assert any(line["logger"] == "asyncio" for line in out.lines), "another library speaks for itself"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cannot read: TopicAuthorizationFailedError: the user has no right",
+        "cannot log in: DelegationTokenExpiredError: ask for a new one",
+        "TokenException: it is too old",
+    ],
+)
+def test_the_name_of_an_error_is_no_secret_and_what_it_says_stays(out: Output, text: str) -> None:
+    get_log("a").warning("turn_failed", why=text)
+    assert out.last["why"] == text
+
+
 def test_the_memory_of_a_librarys_lines_is_bounded(out: Output) -> None:
     (handler,) = [one for one in logging.getLogger().handlers if type(one).__module__ == "monitor.log"]
     for number in range(REPEAT_MEMORY + 50):
         LIBRARY.warning("topic %s", "x" * (number % 40) + chr(0x4E00 + number))
-    assert len(out.lines) == REPEAT_MEMORY + 50
+    assert len(out.lines) == FAMILY_LINES
     assert len(handler._seen) == REPEAT_MEMORY  # type: ignore[attr-defined]  # the handler is private to its module
 
 

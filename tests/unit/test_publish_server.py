@@ -121,8 +121,10 @@ def test_readyz_names_what_is_missing_until_nothing_is(served: Served) -> None:
     assert served.ask("/readyz")[:2] == (503, "the end of the topics has not been reached yet\n")
     served.showcase.beat(caught_up_once=True)
     assert served.ask("/readyz")[:2] == (200, "ok\n")
+    served.showcase.show(Board(stalled=("events-0 stands still",)))
+    assert served.ask("/readyz")[:2] == (200, "ok\nevents-0 stands still\n")
     served.showcase.beat(trouble="no broker answers \udc80")
-    assert served.ask("/readyz")[:2] == (503, "no broker answers ?\n")
+    assert served.ask("/readyz")[:2] == (503, "no broker answers ?\nevents-0 stands still\n")
 
 
 def test_readyz_says_what_is_lost_and_stays_ready(served: Served) -> None:

@@ -1,0 +1,89 @@
+"""A partition that stands still is told, with the reason as far as it is known; one that has nothing to give is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.events import Partition
+from monitor.kafka.stalls import PATIENCE, Place, Stalls
+from monitor.publish.board import Board, Health
+from monitor.publish.model_cards import FINE
+from monitor.publish.status import monitor_in_words
+
+A, B = Partition("events", 0), Partition("events", 1)
+
+
+def told(stalls: Stalls, now: float, waiting: tuple[Partition, ...] = (), **places: Place) -> set[Partition]:
+    named = {{"a": A, "b": B}[name]: place for name, place in places.items()}
+    return {stall.partition for stall in stalls.look(now, named, waiting)}
+
+
+def test_a_position_that_stands_still_before_more_is_told_after_a_minute_until_it_moves() -> None:
+    stalls = Stalls()
+    for now in range(int(PATIENCE) + 1):
+        assert not told(stalls, now, a=Place(10, 20 + now), b=Place(now, now + 5))
+    assert told(stalls, PATIENCE + 1, a=Place(10, 90), b=Place(61, 66)) == {A}
+    assert told(stalls, PATIENCE + 2, a=Place(10, 90), b=Place(62, 66)) == {A}
+    assert not told(stalls, PATIENCE + 3, a=Place(11, 90), b=Place(63, 66))
+    assert told(stalls, 2 * PATIENCE + 4, a=Place(11, 90), b=Place(64, 66)) == {A}
+
+
+def test_a_partition_at_its_end_never_stands_still_and_the_minute_begins_with_more() -> None:
+    stalls = Stalls()
+    for now in range(300):
+        assert not told(stalls, now, a=Place(10, 10))
+    assert not told(stalls, 299 + PATIENCE, a=Place(10, 11))
+    assert told(stalls, 300 + PATIENCE, a=Place(10, 11)) == {A}
+
+
+def test_what_waits_for_others_is_told_only_where_none_of_them_moves() -> None:
+    stalls = Stalls()
+    for now in range(200):
+        assert not told(stalls, now, (A,), a=Place(10, 20), b=Place(now, 500))
+    assert not told(stalls, 199 + PATIENCE, (A,), a=Place(10, 20), b=Place(199, 500))
+    assert told(stalls, 200 + PATIENCE, (A,), a=Place(10, 20), b=Place(199, 500)) == {A, B}
+
+
+def test_after_a_time_without_reading_the_minute_begins_anew() -> None:
+    stalls = Stalls()
+    told(stalls, 0, a=Place(10, 20))
+    stalls.forget()
+    assert not told(stalls, PATIENCE + 5, a=Place(10, 20))
+    assert told(stalls, 2 * PATIENCE + 6, a=Place(10, 20)) == {A}
+
+
+def test_a_partition_whose_end_is_not_known_is_forgotten() -> None:
+    stalls = Stalls()
+    told(stalls, 0, a=Place(10, 20))
+    assert not told(stalls, PATIENCE + 1)
+    assert not told(stalls, PATIENCE + 2, a=Place(10, 20))
+
+
+@pytest.mark.parametrize(
+    ("place", "waiting", "words"),
+    [
+        (Place(10, 20, 10), (), "an open transaction holds it back"),
+        (Place(10, 20), (), "an open transaction?"),
+        (Place(10, 20, 20), (), "its leader gives nothing"),
+        (Place(10, 20, 20), (A,), "it waits for partitions that are further behind"),
+    ],
+)
+def test_the_reason_is_said_as_far_as_it_is_known(place: Place, waiting: tuple[Partition, ...], words: str) -> None:
+    stalls = Stalls()
+    stalls.look(0, {A: place}, waiting)
+    (stall,) = stalls.look(PATIENCE + 1, {A: place}, waiting)
+    assert stall.why.startswith("events-0 stands still at offset 10 while its end is at 20: ")
+    assert words in stall.why
+
+
+def test_on_the_page_a_stall_is_not_fine_and_a_trouble_comes_before_it() -> None:
+    board = Board(restored=True, references=True, stalled=("events-0 stands still: why",))
+    well = Health(0.0, assigned=True, restored=True, caught_up_once=True)
+    assert monitor_in_words(board, well, "")[1:] == (
+        "stands still",
+        "It reads, but not all: events-0 stands still: why.",
+    )
+    assert monitor_in_words(board, well, "")[0] != FINE
+    assert monitor_in_words(board, replace(well, trouble="no broker"), "")[2] == "It cannot go on: no broker."

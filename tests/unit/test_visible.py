@@ -1,0 +1,62 @@
+"""No character that hides, turns or moves other text reaches a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from monitor.terminal import say, tell
+from monitor.visible import visible
+
+HIDDEN = [
+    0,
+    0x1B,
+    0x0D,
+    0x7F,
+    0x85,
+    0xAD,
+    0x61C,
+    0x200B,
+    0x200D,
+    0x200F,
+    0x2028,
+    0x2029,
+    0x202E,
+    0x2066,
+    0xFEFF,
+    0xD800,
+]
+
+
+@pytest.mark.parametrize("code", [*HIDDEN, 0xE0041])
+def test_what_cannot_be_seen_is_written_out(code: int) -> None:
+    char = chr(code)
+    assert visible(f"a{char}b").isprintable()
+    assert visible(f"a{char}b").startswith("a\\")
+
+
+@pytest.mark.parametrize("text", ["plain", "two\nlines\tand a tab", "日本 Ünï", "e\u0301", "a\xa0b", "🙂", ""])
+def test_what_can_be_seen_stays(text: str) -> None:
+    assert visible(text) == text
+
+
+def test_what_python_can_print_stays() -> None:
+    for code in range(sys.maxunicode + 1):
+        char = chr(code)
+        assert visible(char) == char or not char.isprintable(), f"U+{code:04X}"
+
+
+def test_what_is_written_out_says_the_same_inside_json() -> None:
+    text = json.dumps({"name": "a\u202eb\u200bc\U000e0041d\u2028"}, ensure_ascii=False)
+    assert visible(text).isascii()
+    assert json.loads(visible(text)) == json.loads(text)
+
+
+def test_what_commands_say_shows_no_mark_of_direction(capsys: pytest.CaptureFixture[str]) -> None:
+    say("name \u202egpj.exe, \x1b[31m")
+    tell("name \u200bzero")
+    shown = capsys.readouterr()
+    assert shown.out == "name \\u202egpj.exe, \\u001b[31m\n"
+    assert shown.err == "name \\u200bzero\n"
