@@ -8,9 +8,9 @@ from typing import Final
 from monitor import links
 from monitor.findings import SEVERITY_RANK
 from monitor.phrases import many, probability
-from monitor.publish.board import Board, ColumnView, EndedView, Figures, FindingView, IncidentView, ModelView
+from monitor.publish.board import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
 from monitor.publish.model_cards import FINE, badge, states_of
-from monitor.publish.wording import ago, moment, name, number, share, since, span, text
+from monitor.publish.wording import ago, moment, name, number, share, since, text
 from monitor.stats.bins import FACTS, NUMERIC
 
 #: ended incidents that are shown
@@ -128,12 +128,7 @@ def ended_incidents(board: Board, now_us: int) -> Iterator[str]:
     yield "<section><h2>Ended incidents</h2><ol class=card>"
     for one in board.ended[:ENDED]:
         yield f"<li><p>{badge(one.severity)} {text(one.summary or str(one.key))}</p>"
-        yield f"<p class=soft>{_from_to(one)}, ended {ago(one.ended_us, now_us)}</p>"
-        yield from (f"<p>{text(words)}</p>" for words in one.findings)
-        yield "</li>"
+        over = f"{moment(one.ended_us)}, {ago(one.ended_us, now_us)}"
+        yield f"<p class=soft>since {moment(one.since_us)}, over at {over}</p>"
+        yield f"<p>{text('; '.join(one.findings))}</p></li>" if one.findings else "</li>"
     yield "</ol></section>"
-
-
-def _from_to(one: EndedView) -> str:
-    lasted = span(max(0, one.ended_us - one.since_us))
-    return f"from {moment(one.since_us)} to {moment(one.ended_us)}, {lasted}"
