@@ -24,6 +24,7 @@ LABELS: Final = {series.name: set(series.labels) for series in REGISTER}
 OTHER_LABELS: Final = {"job", "instance", "order"}
 #: series that no panel shows, and why
 NOT_SHOWN: Final = {
+    "driftd_feature_watched": "the page names each feature with its reason",
     "driftd_checkpoint_size_bytes": "of use to whoever plans a disk, not to whoever is on call",
 }
 
