@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -85,7 +86,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step of an incident; `number` counts from 1 within it."""
+    """One step of an incident; `number` counts from 1 within it. `links` are addresses by name, for who is told."""
 
     incident: str
     number: int
@@ -100,6 +101,7 @@ class Transition:
     since_us: int
     summary: str
     findings: tuple[Finding, ...]
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -108,7 +110,7 @@ class Transition:
 
     def to_json(self) -> dict[str, Any]:
         """The object of contract section 5."""
-        return {
+        out: dict[str, Any] = {
             "kind": "transition",
             "transition": self.transition,
             "incident": self.incident,
@@ -124,3 +126,4 @@ class Transition:
             "summary": self.summary,
             "findings": [finding.to_json() for finding in self.findings],
         }
+        return out | {"links": dict(self.links)} if self.links else out

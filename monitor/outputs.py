@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from monitor.clock import Clock
@@ -15,6 +16,7 @@ from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.producer import Outbox
 from monitor.kafka.rejects import DeadLetters
 from monitor.kafka.topics import ClusterFacts
+from monitor.links import of_incident
 from monitor.log import get_log
 from monitor.records import DeadLetter
 from monitor.settings import Settings
@@ -42,6 +44,7 @@ class KafkaOutputs:
         sequence: int,
     ) -> None:
         """`sequence` is that of the checkpoint that was restored, 0 without one."""
+        self._settings = settings
         self._facts = facts
         self._source = source
         self._store = store
@@ -88,7 +91,7 @@ class KafkaOutputs:
         if self._alerts is not None:
             for transition in transitions:
                 if transition.id not in self._handed:  # a former try may have handed it over and failed to flush
-                    self._alerts.send(transition)
+                    self._alerts.send(linked(transition, self._settings))
                     self._handed.add(transition.id)
             self._flush()
         self._handed.clear()
@@ -117,3 +120,10 @@ class KafkaOutputs:
 
     def close(self) -> None:
         self._outbox.close(CLOSE_SECONDS)
+
+
+def linked(transition: Transition, settings: Settings) -> Transition:
+    """With the addresses that the settings know; the model's own runbook wins."""
+    model = settings.model(transition.key.model)
+    runbook = "" if model is None else model.runbook or ""
+    return replace(transition, links=of_incident(settings.links, transition.key, transition.severity, runbook))

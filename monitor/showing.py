@@ -91,6 +91,7 @@ class Showing:
             unjudged=pipeline.exchange.unjudged - self._unjudged_before,
             incidents=tuple(_incident_view(judge) for judge in judges.values() if is_judged(judge)),
             findings=tuple(_finding_views(judges.values())),
+            links=self._settings.links,
         )
 
     def _held(self, key: ModelKey) -> _Before:

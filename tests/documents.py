@@ -113,8 +113,9 @@ keyed by the incident; `driftd replay --json` writes the same objects. This is t
 
 `transition` is `opened`, `updated`, `escalated`, `deescalated` or `resolved`; there is one open incident for each model
 version, as severe as its worst finding. `at` is the event time of the verdict, `since` where the change begins.
-`records` are the first and last offset of the window by partition, for `driftd record`. The CloudEvent's `id` is the
-incident and a number that counts its transitions: after a crash one may come twice, with the same id and content.
+`records` are the first and last offset of the window by partition, for `driftd record`. `links`, where the settings
+have any, are addresses by name: `status`, `runbook`, `dashboard`. The CloudEvent's `id` is the incident and a number
+that counts its transitions: after a crash one may come twice, with the same id and content.
 """
 
 

@@ -11,13 +11,15 @@ from monitor.demo.flights import MODEL, STATION, SUBJECT, VERSION
 from monitor.demo.traffic import RATE, REFERENCE_EVENTS, SPEED
 from monitor.phrases import probability
 from monitor.replay import human_line
+from monitor.rules.words import HAPPENED
+from monitor.stats.bins import FACTS
 
 NEXT: Final = """\
 Next, with your own topic (the settings are one short file: see docs/example/driftd.yaml):
   driftd reference build --config driftd.yaml --model M --rows 10000 'kafka://TOPIC?from=earliest' -o reference/1.json
   driftd check --config driftd.yaml --create-topics
   driftd run --config driftd.yaml
-  driftd rules --config driftd.yaml > driftd.rules.yml      # for Prometheus"""
+  driftd rules --config driftd.yaml -o .      # for Prometheus"""
 IN_A_CHECKOUT: Final = "  make venv && source .venv/bin/activate      # gives the command driftd"
 
 
@@ -65,13 +67,21 @@ FOUND {late:.0f} s of traffic after the fault began: the column `{worst["subject
 {findings}
 
 One page. The person on call gets, by Alertmanager and the rules that `driftd rules` prints:
-  {transition["model"]} {transition["version"]} has drifted from its reference
-  Over the threshold: {worst["subject"]} ({worst["cause"]}). Since {transition["since"]}.
+  {_alert(transition)}
 The same with all figures and the offsets of the evidence is a CloudEvent on the alert topic:
   {transition["summary"]}
 
 {what_next()}
 """
+
+
+def _alert(transition: dict[str, Any]) -> str:
+    """The summary of the alert, as the rules make it of the series."""
+    worst, *more = transition["findings"]
+    size = worst["value"] if worst["cause"] in FACTS else worst["effect"]
+    what = f"{worst['subject']} {HAPPENED.get(worst['cause'], worst['cause'])} in {size:.1%}"
+    others = f", and {len(more)} more" if more else ""
+    return f"{transition['model']} {transition['version']}: {what} since {transition['since'][11:16]} UTC{others}"
 
 
 def what_next() -> str:

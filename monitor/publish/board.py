@@ -12,6 +12,7 @@ from typing import Final
 from monitor.clock import Clock
 from monitor.events import ModelKey, Partition
 from monitor.findings import FindingKey
+from monitor.settings import Links
 
 #: the loop makes way for other threads this often, and for this long; both in seconds
 MAKE_WAY_EVERY: Final = 0.01
@@ -38,7 +39,8 @@ class ColumnView:
     `role` is feature, score or prediction; `bins` are readable names. `reference` and `live` are counts by bin,
     `total` counts since the process began; `facts` are shares (reference, live) by fact. `distances` and `figures` are
     empty before the first base window was judged. `smallest_effect` is the smallest lasting change that a day of
-    today's traffic would show, as a share moved; None while that is not known.
+    today's traffic would show, as a share moved; None while that is not known. `unwatched` says why a change of its
+    distribution would not be seen, "" where it would be.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ColumnView:
     distances: tuple[tuple[str, float], ...] = ()
     figures: tuple[Figures, ...] = ()
     smallest_effect: float | None = None
+    unwatched: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,23 @@ class FindingView:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class EndedView:
+    """An incident that is over: `severity` is the worst it had, times are event times in microseconds.
+
+    `since_us` is when its change began, `opened_us` when it was told. `summary` is what was said at its end, `findings`
+    what was said of each of its findings.
+    """
+
+    key: ModelKey
+    severity: str
+    since_us: int
+    opened_us: int
+    ended_us: int
+    summary: str = ""
+    findings: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Board:
     """One moment of everything shown. Mappings are copied, so a board never changes after it was made.
@@ -110,8 +130,8 @@ class Board:
     reason, `model_events` by model version and kind of event, both of them since the process began as well.
     `retention_gaps`, `lags` and `unreadable` (also by reason) are numbers of records, `watermarks` event times.
     `stalled` has a sentence for each partition that stands still though there is more in it, `positions_stalled` 1 for
-    it and 0 for the others. A model version that was never judged
-    has no place in `incidents`. `references` says whether there is a reference for any model of the settings.
+    it and 0 for the others. A model version that was never judged has no place in `incidents`; `ended` are the last
+    ones that are over, the newest first. `references` says whether there is a reference for any model of the settings.
     `lost_topics` and `lost_models` are shares of the newest 1,000 events; `not_fine` says in a sentence each what keeps
     the monitor from seeing what it should.
     """
@@ -142,6 +162,8 @@ class Board:
     unjudged: Mapping[ModelKey, int] = field(default_factory=dict)
     incidents: tuple[IncidentView, ...] = ()
     findings: tuple[FindingView, ...] = ()
+    ended: tuple[EndedView, ...] = ()
+    links: Links = field(default_factory=Links)
 
     def __post_init__(self) -> None:
         for one in fields(self):

@@ -10,7 +10,7 @@ from monitor.findings import PAGE, TICKET
 from monitor.phrases import many
 from monitor.publish.board import Board, ColumnView, IncidentView, ModelView
 from monitor.publish.drawing import drawing
-from monitor.publish.wording import aged, name, number, share, since, span, text
+from monitor.publish.wording import aged, moment, name, number, share, since, span, text
 
 #: from so much of a threshold on a column is shown without being asked for
 NEAR: Final = 0.5
@@ -55,14 +55,14 @@ def models_section(board: Board, now_us: int) -> Iterator[str]:
     else:
         line, area = drawing((), (1, 3, 2)), drawing((1, 3, 2), ())
         yield f'<p class="soft key">{area}reference {line}newest long window, by bin. '
-        yield "A number says how near a feature is to a finding: at 1 it is one.</p>"
+        yield "The percentage is how much of its threshold a feature reaches: at 100 % it is a finding.</p>"
     states, subjects = states_of(board), _subjects(board)
     rows = max(LEAST_ROWS, QUIET_ROWS // max(1, len(board.models)))
     for at in sorted(states, key=lambda at: (_ORDER.index(states[at]), -_worst(board.models[at]))):
         model = board.models[at]
         yield f'<section class="card {states[at]}" id="m{at}">'
         yield from _head(board, model, states[at], now_us)
-        yield from _columns(model, subjects.get(model.key, frozenset()), rows)
+        yield from _columns(board, model, subjects.get(model.key, frozenset()), rows)
         yield "</section>"
     yield "</section>"
 
@@ -103,17 +103,35 @@ def _facts(board: Board, model: ModelView, now_us: int) -> Iterator[tuple[str, s
         yield "Accepted, never to be judged", many(unjudged, "event")
 
 
-def _columns(model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[str]:
+def _columns(board: Board, model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[str]:
     by_trouble = sorted(model.columns, key=lambda column: -(trouble_of(column) or 0.0))
     loud = [c for c in by_trouble if c.name in subjects or (trouble_of(c) or 0.0) >= NEAR]
     others = [c for c in by_trouble if c.name not in subjects and (trouble_of(c) or 0.0) < NEAR]
     quiet = [c for c in others if trouble_of(c) is not None]
-    unknown = [c for c in others if trouble_of(c) is None]
+    unknown = [c for c in others if trouble_of(c) is None and not c.unwatched]
     if loud:
+        yield from _ended_note(board, model, [c for c in loud if c.name not in subjects])
         yield from _table("Moved, or near it", loud, len(loud))
     yield from _folded(many(len(quiet), "quiet feature"), quiet, rows)
-    since_when = "not judged yet" if model.judged_us is None else "not looked at since the process began"
-    yield from _folded(f"{many(len(unknown), 'feature')} {since_when}", unknown, rows)
+    waits = "not judged yet" if model.judged_us is None else "in no window yet since driftd was started"
+    yield from _folded(f"{many(len(unknown), 'feature')} {waits}", unknown, rows)
+    yield from _unwatched([column for column in model.columns if column.unwatched], rows)
+
+
+def _ended_note(board: Board, model: ModelView, loud: Sequence[ColumnView]) -> Iterator[str]:
+    """Why something is over its threshold beside a model that is fine: the long windows still hold what is over."""
+    ended = next((one for one in board.ended if one.key == model.key), None)
+    if ended is not None and any((trouble_of(column) or 0.0) >= 1 for column in loud):
+        yield f"<p class=soft>The long windows still hold events from before {moment(ended.ended_us)}, when its last "
+        yield "incident ended. The newest windows are below their thresholds.</p>"
+
+
+def _unwatched(columns: Sequence[ColumnView], rows: int) -> Iterator[str]:
+    """Columns a change of whose distribution would not be seen, each with its reason."""
+    if columns:
+        named = "; ".join(f"{name(column.name)} ({text(column.unwatched)})" for column in columns[:rows])
+        more = f"; and {len(columns) - rows:,} more" if len(columns) > rows else ""
+        yield f"<p class=soft>Distribution not watched: {named}{more}</p>"
 
 
 def _folded(summary: str, columns: Sequence[ColumnView], rows: int) -> Iterator[str]:
@@ -139,7 +157,7 @@ def _words(column: ColumnView) -> str:
     """What is said of a column: how near a finding it is, what changed, and for those near one what else is known."""
     trouble = trouble_of(column)
     loud = trouble is not None and trouble >= NEAR
-    said = [] if trouble is None else [f"<b>{number(trouble)}</b> times its threshold" if loud else f"{trouble:.2g}"]
+    said = [] if trouble is None else [_nearness(trouble)]
     said += [*_live(column), *_changed_facts(column)]
     most = _most_moved(column) if loud else ""
     more = [f"{text(of)} {number(value)}" for of, value in column.distances if of == "psi"]
@@ -147,6 +165,14 @@ def _words(column: ColumnView) -> str:
         more.append(f"a lasting move of {share(column.smallest_effect)} would show within a day")
     lines = ["; ".join(said), most, f"<small>{'; '.join(more)}</small>" if loud and more else ""]
     return "<br>".join(line for line in lines if line)
+
+
+def _nearness(trouble: float) -> str:
+    """How near a finding it is, in numbers that stay below 1 until it is one."""
+    if trouble >= 1:
+        return f"<b>{number(trouble)}</b> times its threshold"
+    percent = min(99, round(100 * trouble))
+    return f"<b>{percent} %</b> of its threshold" if trouble >= NEAR else f"{percent} %"
 
 
 def _live(column: ColumnView) -> Iterator[str]:

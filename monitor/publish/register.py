@@ -345,6 +345,17 @@ REGISTER: Final = (
         group=DISTANCES,
     ),
     Series(
+        "driftd_feature_watched",
+        "gauge",
+        ("model", "version", "feature"),
+        "1 where a change of the feature's distribution would be seen, 0 where it would not, though missing, unseen and"
+        " other facts are.",
+        "0: the page says why, mostly one value that nearly all events have, or many that few have; group them.",
+        rows.watched,
+        of_model=True,
+        group=DISTANCES,
+    ),
+    Series(
         "driftd_feature_bin_events_total",
         "counter",
         ("model", "version", "feature", "bin"),

@@ -119,6 +119,12 @@ def smallest_effects(board: Board) -> Iterator[Row]:
                 yield (*model.key, column.name), column.smallest_effect
 
 
+def watched(board: Board) -> Iterator[Row]:
+    for model in board.models:
+        for column in model.columns:
+            yield (*model.key, column.name), float(not column.unwatched)
+
+
 def bins(board: Board) -> Iterator[Row]:
     for model in board.models:
         for column in model.columns:

@@ -6,17 +6,19 @@ outside (names, categories, details) is escaped, and what is not known is said t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from monitor import links
 from monitor.clock import SECOND_US
-from monitor.findings import PAGE, SEVERITY_RANK, TICKET
-from monitor.phrases import many, probability
-from monitor.publish.board import Board, Figures, FindingView, Health, IncidentView, ModelView
+from monitor.findings import PAGE, TICKET
+from monitor.phrases import many
+from monitor.publish.board import Board, Health
+from monitor.publish.incident_cards import ended_incidents, open_incidents, web_link
 from monitor.publish.model_cards import FINE, UNKNOWN, badge, models_section, states_of
 from monitor.publish.style import ICON, STYLE
-from monitor.publish.wording import aged, ago, moment, name, number, since, text
+from monitor.publish.wording import aged, ago, moment, name, text
 
 REFRESH_SECONDS: Final = 15
 #: the monitor's own state while it cannot judge all that comes
@@ -33,9 +35,11 @@ def status_page(board: Board, health: Health, silence: str, now_us: int) -> byte
         f"<title>{_title(board, counts, health, silence)}</title><style>{STYLE}</style></head><body><main>",
         f"<header><h1>driftd</h1><p>{_verdict(board, counts)}</p><nav>",
         *(f'<a href="{path}">{path}</a>' for path in ("metrics", "livez", "readyz")),
+        web_link(links.dashboard(board.links), "dashboard"),
         f"</nav><small>as of {moment(now_us, seconds=True)}</small></header>",
         *_monitor(board, health, silence, now_us),
-        *_incidents(board, now_us),
+        *open_incidents(board, now_us),
+        *ended_incidents(board, now_us),
         *models_section(board, now_us),
         "</main></body></html>\n",
     ]
@@ -142,72 +146,3 @@ def _lag(board: Board) -> str:
     worst = max(board.lags, key=lambda partition: board.lags[partition])
     most = f", most in {name(str(worst))}: {board.lags[worst]:,}" if total and len(board.lags) > 1 else ""
     return f"{many(total, 'record')} <small>in {many(len(board.lags), 'partition')}{most}</small>"
-
-
-def _incidents(board: Board, now_us: int) -> Iterator[str]:
-    opened = [incident for incident in board.incidents if incident.severity]
-    yield "<section><h2>Open incidents</h2>"
-    if not opened:
-        judged = FINE in states_of(board).values()
-        yield "<p>None.</p>" if judged else "<p>None; no model was judged yet.</p>"
-    order = sorted(opened, key=lambda one: (-SEVERITY_RANK.get(one.severity, 0), one.since_us or 0))
-    places = {model.key: at for at, model in enumerate(board.models)}
-    for incident in order:
-        at = places.get(incident.key)
-        yield from _incident(board, incident, None if at is None else (at, board.models[at]), now_us)
-    yield "</section>"
-
-
-def _incident(board: Board, incident: IncidentView, place: tuple[int, ModelView] | None, now_us: int) -> Iterator[str]:
-    model = None if place is None else place[1]
-    found = [view for view in board.findings if view.key == incident.key]
-    found.sort(key=lambda view: (-SEVERITY_RANK.get(view.severity, 0), -_over(_figures(model, view))))
-    yield f'<section class="card {text(incident.severity)}"><h3>{badge(incident.severity)} '
-    yield f"{name(str(incident.key))}{': ' + _summary(found) if found else ''}</h3>"
-    where = "" if place is None else f' · <a href="#m{place[0]}">its figures</a>'
-    yield f"<p>{since(incident.since_us, now_us)}{_runbook(model)}{where}</p><ol>"
-    for at, view in enumerate(found):
-        yield f"<li><p><b>{name(view.finding.subject)}</b> {text(view.finding.cause)}"
-        yield f" <small>{_tags(view)}, {since(view.since_us, now_us)}</small></p>"
-        yield f"<p>{text(view.headline)}</p>" if at else ""
-        yield f"<p>{text(view.detail)}</p><p class=soft>{_how_sure(_figures(model, view))}</p>"
-    yield "</ol></section>"
-
-
-def _summary(found: Sequence[FindingView]) -> str:
-    """What moved: the worst finding's words, as the alert says them."""
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return text(found[0].headline) + more
-
-
-def _tags(view: FindingView) -> str:
-    rest = [view.severity, view.finding.figure, view.finding.segment]
-    return ", ".join(name(word) for word in rest if word)
-
-
-def _runbook(model: ModelView | None) -> str:
-    """A link only where it leads to the web; anything else is shown as it is written."""
-    if model is None or not model.runbook:
-        return ""
-    if not model.runbook.lower().startswith(("http://", "https://")):
-        return f" · runbook: {name(model.runbook)}"
-    return f' · <a href="{text(model.runbook, 2_000)}" rel="noreferrer noopener">runbook</a>'
-
-
-def _figures(model: ModelView | None, view: FindingView) -> Figures | None:
-    columns = () if model is None else model.columns
-    named = (column for column in columns if column.name == view.finding.subject)
-    return next((one for column in named for one in column.figures if one.cause == view.finding.cause), None)
-
-
-def _over(figures: Figures | None) -> float:
-    return 0.0 if figures is None or figures.over != figures.over else figures.over
-
-
-def _how_sure(figures: Figures | None) -> str:
-    if figures is None:
-        return "Figures: in the alert, not on this page."
-    against = f" against {number(figures.threshold)}" if figures.threshold == figures.threshold else ""
-    evidence = f"{probability(figures.p)}; statistic {number(figures.value)}{against}"
-    size = f"effect {number(figures.effect)}; {many(figures.samples, 'event')}"
-    return f"Newest look: {evidence}, {number(figures.over)} times its threshold; {size}."

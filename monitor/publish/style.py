@@ -38,7 +38,7 @@ dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr));gap:.6
 dt{color:var(--soft);font-size:.8125rem}
 dt::first-letter{text-transform:uppercase}dd{margin:0}dd small{display:block;line-height:1.3}
 ol{list-style:none;margin:.75rem 0 0;padding:0}ol li{border-top:1px solid var(--rule);padding:.5rem 0}
-ol li:last-child{padding-bottom:0}
+ol li:last-child{padding-bottom:0}ol.card{margin-top:0}ol.card li:first-child{border-top:0;padding-top:0}
 table{border-collapse:collapse;width:100%;table-layout:fixed;margin-top:.75rem}
 caption{text-align:left;font-weight:600;padding-bottom:.25rem}
 tbody tr{border-top:1px solid var(--rule)}th,td{text-align:left;vertical-align:top;padding:.4375rem .75rem .4375rem 0}

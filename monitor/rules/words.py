@@ -6,6 +6,7 @@ which alert it is, stay the same while findings come and go.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from monitor.stats.bins import FACTS
@@ -17,13 +18,13 @@ SAME_DAY_SECONDS: Final = 43_200
 
 #: causes whose effect is the share of events that moved
 _MOVED: Final = ("distribution", "score", "prediction")
-#: what is said of causes; another one is said by its name
-_HAPPENED: Final = {
-    '"outside"': "outside its range",
-    '"unseen"': "with never-seen values",
-    '"type"': "of the wrong type",
-    '"constant"': "stuck at one value",
-    " ".join(f'"{cause}"' for cause in _MOVED): "distribution changed",
+#: what is said of a cause; another one is said by its name
+HAPPENED: Final[Mapping[str, str]] = {
+    "outside": "outside its range",
+    "unseen": "with never-seen values",
+    "type": "of the wrong type",
+    "constant": "stuck at one value",
+    **dict.fromkeys(_MOVED, "distribution changed"),
 }
 
 
@@ -75,7 +76,10 @@ def _finding() -> str:
     """Of a finding in `.Labels`: column, segment, what happened, in how many events."""
     subject = "{{ if ne .Labels.subject $labels.model }}{{ .Labels.subject }}{{ else }}features{{ end }}"
     segment = "{{ with .Labels.segment }} in {{ . }}{{ end }}"
-    cases = " else ".join(f"if eq .Labels.cause {causes} }}}}{words}{{{{" for causes, words in _HAPPENED.items())
+    causes: dict[str, str] = {}
+    for cause, words in HAPPENED.items():
+        causes[words] = f'{causes.get(words, "")} "{cause}"'
+    cases = " else ".join(f"if eq .Labels.cause{names} }}}}{words}{{{{" for words, names in causes.items())
     return f"{subject}{segment} {{{{ {cases} else }}}}{{{{ .Labels.cause }}}}{{{{ end }}}}{_figure()}"
 
 

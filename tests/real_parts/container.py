@@ -32,8 +32,8 @@ SUITE: Final = "bookworm"
 BASE_PYTHON: Final = "3.11"
 DEBOOTSTRAP: Final = ("debootstrap", "--variant=minbase", "--include=python3,python3-venv", SUITE)
 NOT_NEEDED: Final = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale")
-BASE_SECONDS: Final = 300.0
-BUILD_SECONDS: Final = 300.0
+BASE_SECONDS: Final = 900.0
+BUILD_SECONDS: Final = 600.0
 COMMAND_SECONDS: Final = 60.0
 IMAGE: Final = "localhost/driftd"
 BASE: Final = "localhost/base"

@@ -31,6 +31,7 @@ NOT_SHOWN: Final = {
     "driftd_unreadable_records_total": "the same; the log has the place",
     "driftd_loop_seconds_total": "for whoever sizes the process",
     "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for where a clock is doubted",
+    "driftd_feature_watched": "the page names each feature with its reason",
 }
 
 

@@ -334,6 +334,16 @@ def test_the_page_is_what_prometheus_client_would_write(board: Board) -> None:
     assert render(board, 1_000_000) == generate_latest(registry)
 
 
+def test_a_feature_whose_distribution_is_not_watched_is_a_zero() -> None:
+    columns = (AGE, replace(AGE, name="pdays", unwatched="96 % are 999"))
+    board = full_board()
+    shown = read(render(replace(board, models=(replace(board.models[0], columns=columns),))))
+    told = {
+        dict(labels)["feature"]: value for (name, labels), value in shown.items() if name == "driftd_feature_watched"
+    }
+    assert told == {"AGE": 1.0, "pdays": 0.0}
+
+
 @pytest.mark.parametrize("room", range(45))
 def test_over_the_limit_whole_groups_go_in_their_order_and_the_rest_is_untouched(room: int) -> None:
     quiet = replace(AGE, name="PAY_0")
@@ -342,7 +352,9 @@ def test_over_the_limit_whole_groups_go_in_their_order_and_the_rest_is_untouched
     everything = read(render(board))
     shown = read(render(board, len(everything) - room))
     bins = {at for at in everything if "_bin_" in at[0]}
-    distances = {at for at in everything if at[0] in ("driftd_drift_distance_ratio", SMALLEST)}
+    distances = {
+        at for at in everything if at[0] in ("driftd_drift_distance_ratio", "driftd_feature_watched", SMALLEST)
+    }
     figures = {at for at in everything if at[0] in FIGURES and ("subject", "PAY_0") in at[1]}
     groups = [bins, distances, figures]
     assert all(groups)

@@ -17,7 +17,6 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import FindingKey
 from monitor.publish.board import Board, ColumnView, Figures, FindingView, Health, IncidentView, Showcase
 from monitor.publish.status import status_page
-from monitor.publish.wording import ago, moment
 from tests.boards import HOSTILE, NOW_US, busy_board, column, model, wide_board
 
 WELL: Final = Health(0.0, assigned=True, restored=True, caught_up_once=True)
@@ -234,44 +233,6 @@ def test_lag_watermark_and_checkpoint_are_said_with_the_partition_that_is_worst(
     assert "Rejected since it began\n17 records" in words
 
 
-# incidents
-
-
-def test_pages_come_before_tickets_and_the_worst_finding_gives_the_summary() -> None:
-    words = read(busy_board()).words
-    assert ordered(words, ["■ page credit-default/1: PAY_0 is gone (and 3 more)", "▲ ticket fraud", "\nModels"])
-
-
-def test_every_open_finding_stands_with_its_own_beginning_its_words_and_its_evidence() -> None:
-    board = busy_board()
-    words = read(board).words
-    for view in board.findings:
-        shown = view.detail.replace("\u202e", "\ufffd")
-        assert shown in words
-        assert view.since_us is not None
-        assert f", since {plain_time(view.since_us)}, {ago(view.since_us, NOW_US)}" in words
-    assert "p = 2.5e-24; statistic 188 against 31.9, 5.9 times its threshold; effect 0.472; " in words
-    assert "p < 1e-300; statistic 1, 40 times its threshold; effect 1; 5,200 events" in words
-
-
-def plain_time(us: int) -> str:
-    return re.sub("<[^>]*>", "", moment(us))
-
-
-def test_a_finding_without_figures_on_the_board_says_so() -> None:
-    watched = model("m", ())
-    found = FindingView(watched.key, FindingKey("label", "performance", figure="error_rate"), "page", None, "h", "d")
-    board = Board(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page"),), findings=(found,))
-    words = read(board).words
-    assert "label performance page, error_rate, since an unknown time" in words
-    assert "Figures: in the alert, not on this page." in words
-
-
-def test_an_incident_of_a_model_that_is_not_on_the_board_is_shown() -> None:
-    board = Board(restored=True, incidents=(IncidentView(ModelKey("gone", "2"), "page", NOW_US),))
-    assert "■ page gone/2" in read(board).words
-
-
 # models and their features
 
 
@@ -303,7 +264,7 @@ def test_after_a_restart_a_model_is_what_its_state_says_and_its_features_wait_fo
     words = read(Board(restored=True, models=(model("m", (column("AGE", None),)),))).words
     assert "✓ fine m/1" in words
     assert "Judged up to\n12 min ago" in words
-    assert "1 feature not looked at since the process began" in words
+    assert "1 feature in no window yet since driftd was started" in words
 
 
 def test_events_that_are_never_judged_are_said() -> None:
@@ -336,16 +297,30 @@ def test_facts_that_changed_are_said_and_others_are_not() -> None:
 
 def test_a_figure_that_is_no_number_counts_as_not_judged() -> None:
     view = replace(column("AGE", 1.0), figures=(Figures("distribution", 1, 1, 1, 1, 1, float("nan")),))
-    assert "1 feature not looked at since the process began" in of_column(view).words
+    assert "1 feature in no window yet since driftd was started" in of_column(view).words
 
 
 def test_without_live_counts_nothing_yet_is_said_and_no_line_is_drawn() -> None:
     page = of_column(replace(column("AGE", None), facts=(("missing", 0.2, 0.0),)))
-    assert "1 feature not looked at since the process began" in page.words
+    assert "1 feature in no window yet since driftd was started" in page.words
     assert "nothing yet; missing 20 % → nothing yet" in page.words
     assert ("aria-label", "reference alone") in page.attributes
     lines = [value for attribute, value in page.attributes if attribute == "d"]
     assert sum(value.endswith("z") for value in lines) == len(lines) - 1, "the only line is the key's"
+
+
+def test_a_column_whose_distribution_is_not_watched_says_why_and_stands_in_no_other_list() -> None:
+    columns = (replace(column("pdays", None), unwatched="96 % are 999"), column("AGE", 0.2))
+    words = read(Board(restored=True, models=(model("m", columns),))).words
+    assert "Distribution not watched: pdays (96 % are 999)" in words
+    assert "in no window yet" not in words
+    assert "Distribution not watched" not in of_column(column("AGE", 0.2)).words
+
+
+def test_nearness_is_a_percentage_until_it_is_a_finding() -> None:
+    assert "99 % of its threshold" in of_column(column("AGE", 0.999)).words
+    assert "1 times its threshold" in of_column(column("AGE", 1.0)).words
+    assert "30 %" in of_column(column("AGE", 0.3)).words
 
 
 def test_a_column_that_is_gone_is_not_taken_for_one_that_has_not_begun() -> None:

@@ -1,0 +1,131 @@
+"""The incidents of the status page: the open ones with their evidence, the ended ones, and where they link to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from monitor.events import ModelKey
+from monitor.findings import FindingKey
+from monitor.publish.board import Board, EndedView, FindingView, IncidentView
+from monitor.publish.wording import MINUTE_US, ago, moment
+from monitor.settings import Links
+from tests.boards import NOW_US, busy_board, column, model
+from tests.unit.test_publish_status import ordered, read
+
+
+def test_pages_come_before_tickets_and_the_worst_finding_gives_the_summary() -> None:
+    words = read(busy_board()).words
+    assert ordered(words, ["■ page credit-default/1: PAY_0 is gone (and 3 more)", "▲ ticket fraud", "\nModels"])
+
+
+def test_every_open_finding_stands_with_its_own_beginning_its_words_and_its_evidence() -> None:
+    board = busy_board()
+    words = read(board).words
+    for view in board.findings:
+        shown = view.detail.replace("\u202e", "\ufffd")
+        assert shown in words
+        assert view.since_us is not None
+        assert f", since {plain_time(view.since_us)}, {ago(view.since_us, NOW_US)}" in words
+    events = sum(board.models[3].columns[4].live)
+    assert (
+        f"KS distance 0.472, chi-square 188 (threshold 31.9) in a window of {events:,} events; "
+        "5.9 times the threshold, p = 2.5e-24."
+    ) in words
+    assert "100 % in a window of 5,200 events; 40 times the threshold, p < 1e-300." in words
+
+
+def plain_time(us: int) -> str:
+    return re.sub("<[^>]*>", "", moment(us))
+
+
+def test_a_finding_without_figures_on_the_board_says_so() -> None:
+    watched = model("m", ())
+    found = FindingView(watched.key, FindingKey("label", "performance", figure="error_rate"), "page", None, "h", "d")
+    board = Board(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page"),), findings=(found,))
+    words = read(board).words
+    assert "label performance page, error_rate, since an unknown time" in words
+    assert "Figures: in the alert, not on this page." in words
+
+
+def test_an_incident_of_a_model_that_is_not_on_the_board_is_shown() -> None:
+    board = Board(restored=True, incidents=(IncidentView(ModelKey("gone", "2"), "page", NOW_US),))
+    assert "■ page gone/2" in read(board).words
+
+
+def test_a_cause_is_said_in_words_and_a_name_never_twice() -> None:
+    watched = model("m", ())
+    keys = [FindingKey("score", "score"), FindingKey("AGE", "outside"), FindingKey("m", "absent")]
+    found = tuple(FindingView(watched.key, key, "page", NOW_US, "", "") for key in keys)
+    incident = IncidentView(watched.key, "page", NOW_US)
+    words = read(Board(restored=True, models=(watched,), incidents=(incident,), findings=found)).words
+    for said in ("score distribution changed", "AGE outside the reference's range", "m key not there"):
+        assert f"\n{said} page, since " in words
+    assert "score score" not in words
+
+
+ENDED: Final = tuple(
+    EndedView(
+        model("m", ()).key,
+        "page" if at % 2 else "ticket",
+        NOW_US - (200 + at) * MINUTE_US,
+        NOW_US - (190 + at) * MINUTE_US,
+        NOW_US - (100 + at) * MINUTE_US,
+        f"m 1: resolved after 1 h 40 min: euribor3m-{at}- (outside), score",
+        (f"euribor3m-{at}- is outside the reference's range in 100 %",),
+    )
+    for at in range(12)
+)
+
+
+def test_what_an_incident_was_stays_on_the_page_when_it_is_over() -> None:
+    words = read(Board(restored=True, models=(model("m", ()),), ended=ENDED)).words
+    assert ordered(words, ["Open incidents\nNone.", "Ended incidents", *(f"euribor3m-{at}-" for at in range(10))])
+    times = f"since {plain_time(ENDED[1].since_us)}, over at {plain_time(ENDED[1].ended_us)}, 1 h 41 min ago"
+    assert times in words
+    assert "■ page m 1: resolved after 1 h 40 min: euribor3m-1- (outside), score" in words
+    assert "euribor3m-1- is outside the reference's range in 100 %" in words
+    assert "euribor3m-10-" not in words, "ten are enough"
+
+
+def test_without_an_ended_incident_there_is_no_empty_section() -> None:
+    assert "Ended incidents" not in read(busy_board()).words
+
+
+def test_a_threshold_that_is_exceeded_beside_a_fine_model_is_explained() -> None:
+    """The long windows still hold what is over."""
+    said = (
+        f"The long windows still hold events from before {plain_time(ENDED[0].ended_us)}, when its last incident ended."
+    )
+    board = Board(restored=True, models=(model("m", (column("AGE", 37.0),)),), ended=ENDED)
+    assert said in read(board).words
+    assert said not in read(replace(board, models=(model("m", (column("AGE", 0.9),)),))).words
+    open_now = FindingView(board.models[0].key, FindingKey("AGE", "distribution"), "page", NOW_US, "h", "d")
+    assert said not in read(replace(board, findings=(open_now,))).words
+    assert said not in read(replace(board, ended=())).words
+
+
+LINKS: Final = Links(runbooks="https://wiki.example/driftd", dashboards="https://grafana.example")
+
+
+def test_links_of_the_settings_stand_beside_an_incident_and_a_models_own_runbook_wins() -> None:
+    own = model("m", ())
+    for runbook, expected in (
+        ("", "https://wiki.example/driftd/DriftdModelDriftPage"),
+        ("https://w.example", "https://w.example"),
+    ):
+        watched = replace(own, runbook=runbook)
+        incident = IncidentView(watched.key, "page", NOW_US)
+        page = read(Board(restored=True, models=(watched,), incidents=(incident,), links=LINKS))
+        targets = [value for attribute, value in page.attributes if attribute == "href"]
+        assert expected in targets
+        assert "https://grafana.example/d/driftd?var-model=m&var-version=1" in targets
+        assert "https://grafana.example/d/driftd" in targets
+
+
+def test_without_links_in_the_settings_there_is_none() -> None:
+    watched = replace(model("m", ()), runbook="")
+    page = read(Board(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page", NOW_US),)))
+    targets = {value for attribute, value in page.attributes if attribute == "href" and not value.startswith("data:")}
+    assert targets == {"metrics", "livez", "readyz", "#m0"}
