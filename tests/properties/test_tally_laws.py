@@ -16,7 +16,7 @@ from monitor.events import Partition, canonical
 from monitor.files.codec import decode, encode
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.stats.bins import FACTS
-from monitor.stats.tally import CLIP_SD, SQUARE_UNIT, SUMS, UNIT, Tally, merged, pack, unpack
+from monitor.stats.tally import CLIP_SD, SQUARE_UNIT, SUMS, UNIT, Tally, merged, pack, pack_mixed, unpack, unpack_mixed
 from tests import oracles
 from tests.engine import (
     CREDIT,
@@ -105,6 +105,17 @@ def test_many_tallies_come_back_from_their_pack(many: list[Tally]) -> None:
     for tally in back:
         tally.merge(tally.copy())
     assert [tally.events for tally in back] == [2 * tally.events for tally in many]
+
+
+@settings(deadline=None)
+@given(st.lists(tallies(), max_size=3), st.lists(st.integers(1, 4), max_size=3))
+def test_tallies_of_any_columns_come_back_from_their_pack(many: list[Tally], columns: list[int]) -> None:
+    mixed = [*many, *(Tally.empty(number, 5 - number) for number in columns)]
+    back = unpack_mixed(decode(encode(pack_mixed(mixed))))
+    assert [content(tally) for tally in back] == [content(tally) for tally in mixed]
+    for tally in back:
+        tally.merge(tally.copy())
+    assert [tally.events for tally in back] == [2 * tally.events for tally in mixed]
 
 
 # counting, against a recount in plain Python
