@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.clock import rfc3339
 from monitor.count.totals import totals_in
+from monitor.count.unit import open_in
 from monitor.events import OUTCOMES, ModelKey
 from monitor.phrases import many
 from monitor.reference.catalog import Catalog
@@ -32,7 +33,7 @@ def state_json(tree: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
 
 def _unit(unit: Mapping[str, Any]) -> dict[str, Any]:
     positions = {f"{topic}-{unit['unit']}": lane["next_offset"] for topic, lane in sorted(unit["lanes"].items())}
-    return {"unit": unit["unit"], "epoch": 0, "positions": positions, "open_panes": len(unit["open"])}
+    return {"unit": unit["unit"], "epoch": 0, "positions": positions, "open_panes": len(open_in(unit))}
 
 
 def _outcomes(tree: Mapping[str, Any]) -> dict[str, int]:

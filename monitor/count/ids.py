@@ -116,13 +116,11 @@ class IdMemory:
 
     def to_state(self) -> dict[str, Any]:
         """Oldest first."""
-        keys, first = np.empty(len(self), np.uint64), self._asked - len(self)
+        keys = np.empty(self._asked, np.uint64)
         for row in (self._long, self._short):
-            held = row.since(first, first)
-            keys[held.numbers] = held.keys
-        came_last = self._last[max(0, len(self._last) - len(keys)) :]
-        keys[len(keys) - len(came_last) :] = came_last
-        return {"keys": keys}
+            keys[row.numbers] = row.keys
+        keys[self._asked - len(self._last) :] = self._last
+        return {"keys": keys[self._asked - len(self) :]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take the ids of a state; the newest `capacity` of them where it holds more."""

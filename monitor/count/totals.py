@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from monitor.events import ModelKey
-from monitor.stats.tally import Tally
+from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
 
 #: model versions that labels alone name are kept apart up to this number; further ones count as version ""
 MAX_LABEL_VERSIONS: Final = 100
@@ -51,7 +51,8 @@ class Totals:
 
     def to_state(self) -> dict[str, Any]:
         return {
-            "events": [[*key, tally.to_state()] for key, tally in sorted(self.events.items())],
+            "whose": [[*key] for key in sorted(self.events)],
+            "tallies": pack_mixed([tally for _, tally in sorted(self.events.items())]),
             "labels": [[*key, count] for key, count in sorted(self.labels.items())],
         }
 
@@ -64,17 +65,15 @@ class Totals:
 
 def totals_in(tree: Mapping[str, Any]) -> tuple[dict[ModelKey, Tally], Counter[ModelKey]]:
     """Events and labels of each model version in a whole state."""
-    whole = tree.get("totals", {"events": [], "labels": []})
-    events: dict[ModelKey, Tally] = {}
-    labels: Counter[ModelKey] = Counter()
-    for rows in (whole["events"], *(unit.get("totals", ()) for unit in tree["units"])):
-        for model, version, state in rows:
-            key, tally = ModelKey(model, version), Tally.from_state(state)
-            if key in events:
-                events[key].merge(tally)
-            else:
-                events[key] = tally
-    for counts in (whole["labels"], *(unit.get("label_totals", ()) for unit in tree["units"])):
-        for model, version, count in counts:
-            labels[ModelKey(model, version)] += count
-    return events, labels
+    if "totals" in tree:
+        whole = tree["totals"]
+        keys = [ModelKey(model, version) for model, version in whole["whose"]]
+        labels = Counter({ModelKey(model, version): count for model, version, count in whole["labels"]})
+        return dict(zip(keys, unpack_mixed(whole["tallies"]), strict=True)), labels
+    by_unit = Totals()
+    for unit in tree["units"]:
+        for model, version, state in unit["totals"]:
+            by_unit.add(ModelKey(model, version), Tally.from_state(state))
+        for model, version, count in unit["label_totals"]:
+            by_unit.labels[ModelKey(model, version)] += count
+    return by_unit.events, by_unit.labels

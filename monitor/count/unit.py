@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ from monitor.events import (
     Partition,
 )
 from monitor.reference.catalog import Admission, Catalog, Monitored
-from monitor.stats.tally import Tally
+from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
 
 
 class PaneKey(NamedTuple):
@@ -230,14 +230,18 @@ class Unit:
         heapify(kept)
 
     def to_state(self) -> dict[str, Any]:
+        held = [
+            (pane_key, pane, tally)
+            for pane_key, by_pane in sorted(self.open.items())
+            for pane, tally in sorted(by_pane.items())
+        ]
         return {
             "unit": self.number,
             "lanes": {topic: lane.to_state() for topic, lane in sorted(self.lanes.items())},
-            "open": [
-                [*pane_key.key, pane_key.segment, pane, tally.to_state()]
-                for pane_key, by_pane in sorted(self.open.items())
-                for pane, tally in sorted(by_pane.items())
-            ],
+            "open": {
+                "whose": [[*pane_key.key, pane_key.segment, pane] for pane_key, pane, _ in held],
+                "tallies": pack_mixed([tally for _, _, tally in held]),
+            },
             "labels": [
                 [*key, pane, n] for key, by_pane in sorted(self.labels.items()) for pane, n in sorted(by_pane.items())
             ],
@@ -247,11 +251,19 @@ class Unit:
     def restore(self, state: dict[str, Any]) -> None:
         for topic, lane in state["lanes"].items():
             self.lane(topic).restore(lane)
-        for model, version, segment, pane, tally in state["open"]:
-            self._add(PaneKey(ModelKey(model, version), segment), pane, Tally.from_state(tally))
+        for (model, version, segment, pane), tally in open_in(state):
+            self._add(PaneKey(ModelKey(model, version), segment), pane, tally)
         for model, version, pane, count in state["labels"]:
             self.labels.setdefault(ModelKey(model, version), Counter())[pane] = count
         self.outcomes = Counter({(topic, outcome, reason): n for topic, outcome, reason, n in state["outcomes"]})
+
+
+def open_in(state: Mapping[str, Any]) -> list[tuple[list[Any], Tally]]:
+    """([model, version, segment, pane], tally) of the open panes in a unit's state; format 1 has them one by one."""
+    held = state["open"]
+    if isinstance(held, list):
+        return [(one[:4], Tally.from_state(one[4])) for one in held]
+    return list(zip(held["whose"], unpack_mixed(held["tallies"]), strict=True))
 
 
 def _admitted(

@@ -203,10 +203,7 @@ def pack(tallies: list[Tally]) -> dict[str, Any]:
         "sums": np.stack([tally.sums for tally in tallies]).reshape(-1, columns * SUMS),
         "lows": np.stack([tally.lows for tally in tallies]),
         "highs": np.stack([tally.highs for tally in tallies]),
-        "events": np.array([(t.predictions, t.feature_events, t.labels) for t in tallies], np.int64),
-        "pairs": [[[label, prediction, n] for (label, prediction), n in t.pairs.items()] for t in tallies],
-        "records": [[[topic, number, *span] for (topic, number), span in t.records.items()] for t in tallies],
-        "unseen": [_names_to_state(t.unseen) for t in tallies],
+        **_the_rest(tallies),
     }
 
 
@@ -236,4 +233,63 @@ def unpack(state: dict[str, Any]) -> list[Tally]:
             unseen=_names_from_state(unseen[at]),
         )
         for at in range(number)
+    ]
+
+
+def pack_mixed(tallies: list[Tally]) -> dict[str, Any]:
+    """Many tallies of any columns as a few arrays, for a checkpoint: an array costs more than the numbers in it."""
+    return {
+        "shapes": np.array([tally.counts.shape for tally in tallies], np.int64).reshape(-1, 2),
+        "counts": _joined([tally.counts for tally in tallies], np.int64),
+        "sums": _joined([tally.sums for tally in tallies], np.int64),
+        "lows": _joined([tally.lows for tally in tallies], np.float64),
+        "highs": _joined([tally.highs for tally in tallies], np.float64),
+        **_the_rest(tallies),
+    }
+
+
+def _joined(arrays: list[Ints] | list[Floats], dtype: type[np.int64] | type[np.float64]) -> NDArray[Any]:
+    return np.concatenate([np.zeros(0, dtype), *(array.ravel() for array in arrays)])
+
+
+def _the_rest(tallies: list[Tally]) -> dict[str, Any]:
+    return {
+        "events": np.array([(t.predictions, t.feature_events, t.labels) for t in tallies], np.int64).reshape(-1, 3),
+        "pairs": [[[label, prediction, n] for (label, prediction), n in t.pairs.items()] for t in tallies],
+        "records": [[[topic, number, *span] for (topic, number), span in t.records.items()] for t in tallies],
+        "unseen": [_names_to_state(t.unseen) for t in tallies],
+    }
+
+
+def unpack_mixed(state: dict[str, Any]) -> list[Tally]:
+    """Back from `pack_mixed`."""
+    shapes = np.array(state["shapes"], np.int64)
+    if not len(shapes):
+        return []
+    columns = shapes[:, 0]
+    parts = [
+        np.split(np.array(state[name], dtype), np.cumsum(sizes)[:-1])
+        for name, dtype, sizes in (
+            ("counts", np.int64, shapes.prod(1)),
+            ("sums", np.int64, columns * SUMS),
+            ("lows", np.float64, columns),
+            ("highs", np.float64, columns),
+        )
+    ]
+    return [
+        Tally(
+            counts.reshape(shape).copy(),
+            sums.reshape(-1, SUMS).copy(),
+            lows.copy(),
+            highs.copy(),
+            predictions=int(events[0]),
+            feature_events=int(events[1]),
+            labels=int(events[2]),
+            pairs=Counter({(label, prediction): n for label, prediction, n in pairs}),
+            records={Partition(topic, number): (first, last) for topic, number, first, last in records},
+            unseen=_names_from_state(unseen),
+        )
+        for shape, counts, sums, lows, highs, events, pairs, records, unseen in zip(
+            shapes.tolist(), *parts, *(state[name] for name in ("events", "pairs", "records", "unseen")), strict=True
+        )
     ]

@@ -33,7 +33,9 @@ from monitor.stats.tally import (
     Tally,
     merged,
     pack,
+    pack_mixed,
     unpack,
+    unpack_mixed,
 )
 from tests import oracles
 from tests.engine import (
@@ -164,6 +166,17 @@ def test_the_names_that_are_kept_have_exact_counts_in_whatever_order_they_are_me
     assert together == shuffled
     assert len(together[0]) == min(KEPT, len(exact))
     assert {name: exact[name] for name in together[0]} == together[0]
+
+
+@settings(deadline=None)
+@given(st.lists(tallies(), max_size=3), st.lists(st.integers(1, 4), max_size=3))
+def test_tallies_of_any_columns_come_back_from_their_pack(many: list[Tally], columns: list[int]) -> None:
+    mixed = [*many, *(Tally.empty(number, 5 - number) for number in columns)]
+    back = unpack_mixed(decode(encode(pack_mixed(mixed))))
+    assert [content(tally) for tally in back] == [content(tally) for tally in mixed]
+    for tally in back:
+        tally.merge(tally.copy())
+    assert [tally.events for tally in back] == [2 * tally.events for tally in mixed]
 
 
 # counting, against a recount in plain Python

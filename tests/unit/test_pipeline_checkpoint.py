@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import pytest
 
 from monitor.clock import ManualClock
+from monitor.count.totals import totals_in
+from monitor.count.unit import open_in
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.files.codec import decode, encode
@@ -322,3 +325,44 @@ def test_a_model_with_another_reference_starts_afresh_before_its_first_pane_was_
     again.count([batch_of([event(1, prediction=1, features={"x": 1})], 1)])
     assert again.totals.events[CREDIT].events == 1
     assert again.units[0].outcomes == {("events", "accepted", ""): 2}
+
+
+def as_format_1(tree: dict[str, Any]) -> dict[str, Any]:
+    """The same state as the version before wrote it."""
+    events, labels = totals_in(tree)
+    old = {name: child for name, child in tree.items() if name != "totals"} | {"format": 1, "units": []}
+    for number, unit in enumerate(tree["units"]):
+        of_first = number == 0  # totals were kept by unit
+        old["units"].append(
+            unit
+            | {
+                "open": [[*whose, tally.to_state()] for whose, tally in open_in(unit)],
+                "totals": [[*key, tally.to_state()] for key, tally in events.items() if of_first],
+                "label_totals": [[*key, count] for key, count in labels.items() if of_first],
+                "lanes": {
+                    topic: {name: value for name, value in lane.items() if name != "recent"}
+                    for topic, lane in unit["lanes"].items()
+                },
+            }
+        )
+    exchange = tree["exchange"]
+    left = [[model, version, "", count] for model, version, _, count in exchange["labels"]]
+    old["exchange"] = {name: child for name, child in exchange.items() if name != "labels"} | {"labels_left": left}
+    return old
+
+
+def test_a_state_of_the_format_before_is_read_whole(reference: Reference) -> None:
+    label = {"type": "label", "id": "a", "label": 1}
+    records = [*stream(), event(0, **label), event(5_000, **label)]
+    whole, _, _, _ = start(reference, records)
+    for _ in range(3):
+        whole.turn()
+    state = whole.to_state()
+    again, _, _, _ = start(reference, records)
+    again.restore(decode(encode(as_format_1(state))))
+    before, after = plain(state), plain(again.to_state())
+    for tree in (before, after):
+        for unit in tree["units"]:
+            for lane in unit["lanes"].values():
+                del lane["recent"]
+    assert after == before
