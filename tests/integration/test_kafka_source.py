@@ -307,3 +307,30 @@ def test_no_partition_is_forgotten_after_the_others_waited_for_it(
             return set(read.values()) == {4_000}
 
         wait_until(all_read, "every record of every partition", 20)
+
+
+def test_an_open_transaction_is_named_while_it_holds_a_partition_and_its_records_come_afterwards(
+    kafka: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.kafka.stalls.PATIENCE", 1.0)
+    monkeypatch.setattr("monitor.kafka.consumer._LOOK_S", 0.1)
+    kafka.create_topic(topic, partitions=2)
+    held, free = Partition(topic, 0), Partition(topic, 1)
+    for number in (0, 1):
+        kafka.produce(topic, [b"before"] * 10, number)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": topic, "log_level": 0})
+    producer.init_transactions(20)
+    with source_on(settings_for(kafka.bootstrap), topic, watch_interval_s=0.2) as source:
+        assert len(values_of(read_to_end(source))) == 20
+        producer.begin_transaction()
+        producer.produce(topic, b"inside", partition=0)
+        producer.flush(20)
+        kafka.produce(topic, [b"behind"] * 5, 0)
+        kafka.produce(topic, [b"behind"] * 5, 1)
+        read_until(source, lambda _: any("an open transaction" in stall.why for stall in source.stalled()), "the stall")
+        assert [stall.partition for stall in source.stalled()] == [held]
+        assert (source.lag(held), source.lag(free)) == (6, 0), "what nobody may read yet counts as well"
+        producer.commit_transaction(20)
+        batches = read_to_end(source)
+        assert values_of(batches) == [b"inside"] + [b"behind"] * 5
+        wait_until(lambda: not source.stalled(), "it moves again")
