@@ -76,8 +76,8 @@ def _where_json_ends(text: str) -> str:
     try:
         _, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError) as error:
-        at = getattr(error, "pos", 0)
-        return "the JSON ends before it is whole: was it cut off?" if at >= len(text) else "the text is not JSON"
+        at_end = getattr(error, "pos", 0) >= len(text) or str(error).startswith("Unterminated")
+        return "the JSON ends before it is whole: was it cut off?" if at_end else "the text is not JSON"
     if text[end:].lstrip()[:1] in {"{", "["}:
         return "one record holds several JSON values; send a record each, or one JSON array of them"
     return "something follows the JSON value; one record holds one event, or one array of events"
