@@ -66,6 +66,7 @@ def _view(judge: ModelJudge, at: int) -> ColumnView:
         distances=() if look is None else tuple(_distances(judge, look, at)),
         figures=() if look is None else tuple(_figures(judge, look, at)),
         smallest_effect=_smallest_effect(judge, look, at),
+        unwatched=baseline.reference.unwatched_reason(column),
     )
 
 

@@ -19,7 +19,8 @@ from monitor.kafka.stalls import Stall
 from monitor.lost_events import LostEvents
 from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
-from monitor.publish.board import Board, ColumnView, FindingView, IncidentView, ModelView
+from monitor.publish.board import Board, ColumnView, EndedView, FindingView, IncidentView, ModelView
+from monitor.publish.incident_cards import ENDED
 from monitor.reference.catalog import Catalog
 from monitor.settings import Settings
 from monitor.stats.tally import Tally
@@ -91,6 +92,7 @@ class Showing:
             unjudged=pipeline.exchange.unjudged - self._unjudged_before,
             incidents=tuple(_incident_view(judge) for judge in judges.values() if is_judged(judge)),
             findings=tuple(_finding_views(judges.values())),
+            ended=_ended(judges.values()),
             links=self._settings.links,
         )
 
@@ -155,6 +157,18 @@ def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
         for key, known in judge.book.open.items():
             found = known.finding
             yield FindingView(judge.monitored.key, key, found.severity, known.since_us, found.headline, found.detail)
+
+
+def _ended(judges: Iterable[ModelJudge]) -> tuple[EndedView, ...]:
+    """The last incidents that are over, of all models, the newest end first."""
+    views = [
+        EndedView(
+            judge.monitored.key, one.severity, one.since_us, one.opened_at, one.ended_at, one.summary, one.findings
+        )
+        for judge in judges
+        for one in judge.book.ended
+    ]
+    return tuple(sorted(views, key=lambda view: -view.ended_us)[:ENDED])
 
 
 def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:

@@ -43,3 +43,26 @@ def events_unjudged() -> Alert:
         "when they came.",
         ("model", "version"),
     )  # fmt: skip
+
+
+def records_unreadable() -> Alert:
+    """A series that has just come up has no increase yet."""
+    passed = f"{SUM_OF_ALL} (driftd_unreadable_records_total)"
+    new = f"({passed} > 0 unless {SUM_OF_ALL} (driftd_unreadable_records_total offset 15m))"
+    return Alert(
+        "DriftdRecordsUnreadable",
+        f"{new}\nor\n{SUM_OF_ALL} (increase(driftd_unreadable_records_total[15m])) > 0",
+        WARNING, "1m", "5m",
+        '{{ $value | printf "%.0f" }} records of {{ $labels.topic }}-{{ $labels.partition }} cannot be read '
+        "({{ $labels.reason }})",
+        "driftd has passed their batches and read on: they are in no figure. The log has the place.",
+    )  # fmt: skip
+
+
+def position_stalled() -> Alert:
+    return Alert(
+        "DriftdPositionStalled", f"{ONE_OF_ALL} (driftd_position_stalled) == 1", WARNING, "2m", "1m",
+        "driftd does not get on in {{ $labels.topic }}-{{ $labels.partition }}, though there is more in it",
+        "Its events are in no verdict, and verdicts that need them wait. driftd's page and log say what holds it up, "
+        "mostly a transaction that a producer has left open.",
+    )  # fmt: skip

@@ -30,11 +30,13 @@ def rules_yaml(settings: Settings) -> str:
 
 def rules(settings: Settings) -> list[Rule]:
     """The alerts; those of the checkpoint only where checkpoints are kept."""
-    checkpoint = [health.checkpoint_stale(settings)] if settings.state.store == "directory" else []
+    kept = settings.state.store == "directory"
+    checkpoint = [health.checkpoint_stale(settings), health.checkpoint_failing()] if kept else []
     of_models = [drift.drift_page(), drift.drift_ticket(), drift.data_stale()]
     of_events = [events.events_lost(), events.events_unjudged()]
+    of_records = [events.records_unreadable(), events.position_stalled()]
     of_itself = [health.down(), health.not_restored(), *checkpoint, health.lag_growing()]
-    return [alert.rule(settings) for alert in (*of_models, *of_events, *of_itself)]
+    return [alert.rule(settings) for alert in (*of_models, *of_events, *of_records, *of_itself)]
 
 
 class _Dumper(yaml.SafeDumper):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from monitor.clock import SECOND_US
-from monitor.rules.alert import CRITICAL, ONE_OF_ALL, WARNING, Alert
+from monitor.rules.alert import CRITICAL, ONE_OF_ALL, SUM_OF_ALL, WARNING, Alert
 from monitor.settings import Settings
 
 CHECKPOINT_LEAST_SECONDS: Final = 120
@@ -39,6 +39,16 @@ def checkpoint_stale(settings: Settings) -> Alert:
         "driftd has not written a checkpoint for {{ $value | humanizeDuration }}",
         "After a restart it would read and judge again from the newest checkpoint on; "
         "usually the disk of state.path is full or read-only.",
+    )  # fmt: skip
+
+
+def checkpoint_failing() -> Alert:
+    return Alert(
+        "DriftdCheckpointFailing", f"{SUM_OF_ALL} (increase(driftd_checkpoint_failures_total[5m])) > 0",
+        WARNING, "1m", "5m",
+        "driftd cannot save what it knows or send its messages, and holds incidents back",
+        "Page and series go on, nothing is sent to the alert topic, and reading stops after a while. "
+        "/readyz and the log have the reason.",
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from monitor.judge.fleet import Fleet
 from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
 from monitor.publish.board import Board
+from monitor.reference.reference import Reference
 from monitor.showing import Showing
 from tests.engine import (
     CREDIT,
@@ -16,8 +17,10 @@ from tests.engine import (
     Credit,
     Event,
     MemorySource,
+    blank,
     catalog_of,
     credit_reference,
+    numeric,
     pipeline_of,
     run_to_end,
     settings,
@@ -31,9 +34,11 @@ class _Outputs:
     checkpoint_bytes = 0
 
 
-def begun(stream: Sequence[Event], before: Pipeline | None = None) -> tuple[Pipeline, MemorySource, Showing]:
+def begun(
+    stream: Sequence[Event], before: Pipeline | None = None, reference: Reference | None = None
+) -> tuple[Pipeline, MemorySource, Showing]:
     """A pipeline on a stream, from the state of another one, and what shows it."""
-    catalog, source = catalog_of(TREE, credit_reference()), MemorySource({EVENTS: stream})
+    catalog, source = catalog_of(TREE, reference or credit_reference()), MemorySource({EVENTS: stream})
     pipeline, _ = pipeline_of(TREE, catalog, source)
     if before is not None:
         pipeline.restore(before.to_state())
@@ -93,3 +98,31 @@ def test_a_model_is_judged_with_its_first_base_window_and_there_before_its_first
     assert [(one.key, one.severity) for one in board.incidents] == [(CREDIT, "")]
     _, _, restarted = begun([], longer)
     assert restarted.board({}).incidents == board.incidents
+
+
+def test_an_incident_that_is_over_stays_on_the_board_with_its_words_through_a_restart() -> None:
+    def without_age(event: Event, _rng: object) -> None:
+        del event["features"]["AGE"]
+
+    fault = list(Credit(1_000, seed=2, change=500, fault=without_age))
+    after = list(Credit(3_000, seed=3, begin=(fault[-1]["ts"] - fault[0]["ts"]) / 1e6 + 2))
+    pipeline, source, showing = begun([*fault, *after])
+    run_to_end(pipeline, source)
+    board = showing.board({})
+    [over] = board.ended
+    assert (over.key, over.severity, board.findings) == (CREDIT, "page", ())
+    assert fault[500]["ts"] <= over.opened_us < over.ended_us
+    assert abs(over.since_us - fault[500]["ts"]) <= TREE.windows.pane
+    assert over.summary.startswith("credit 1: resolved after ")
+    assert any("AGE" in words for words in over.findings)
+    _, _, restarted = begun([], pipeline)
+    assert restarted.board({}).ended == board.ended
+
+
+def test_a_column_that_cannot_be_seen_to_change_says_why() -> None:
+    pipeline, source, showing = begun(list(Credit(600)), reference=blank([numeric("AGE")]))
+    run_to_end(pipeline, source)
+    assert [column.unwatched for column in showing.board({}).models[0].columns] == ["it has no values"]
+    pipeline, source, showing = begun(list(Credit(600)))
+    run_to_end(pipeline, source)
+    assert {column.unwatched for column in showing.board({}).models[0].columns} == {""}
