@@ -132,7 +132,9 @@ def reference_build(arguments: Namespace) -> int:
         arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort, again=True
     )  # fmt: skip
     with contextlib.closing(given):
-        reference = build_reference(configured, key, given.open, clock, stretch, tell)
+        reference = build_reference(
+            configured, key, given.open, clock, stretch, tell, accept_partial=arguments.accept_partial
+        )
     for note in given.notes():
         tell(note)
     digest = reference.save(output)

@@ -37,5 +37,6 @@ class EventTimes:
                 self._settings.windows.max_skew,
                 entry.model if entry else None,
                 entry.version if entry else None,
+                entry.zone() if entry else None,
             )
         return self._decoders[topic]

@@ -6,6 +6,7 @@ a `..._file` setting names; in the settings file itself they are a fault.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
@@ -103,8 +104,8 @@ def _unfilled(tree: Plain, loc: Loc = ()) -> Iterator[Fault]:
     elif isinstance(tree, str) and loc[:2] != ("kafka", "security"):
         name = _UNFILLED.search(tree)
         if name is not None:
-            known = next((loc[:end] for end in range(len(loc), 0, -1) if loc[:end] in variables().values()), None)
-            remedy = f"set {variable(known)}" if known else "write its value"
+            setting = tuple(itertools.takewhile(lambda part: isinstance(part, str), loc))  # not the place in a list
+            remedy = f"set {variable(setting)}" if setting in variables().values() else "write its value"
             yield loc, f"{name[0]} is not filled in here; {remedy}"
 
 

@@ -10,10 +10,11 @@ from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
 
-from monitor.clock import SECOND_US, Clock, clock_is_wrong, rfc3339
+from monitor.clock import Clock
 from monitor.errors import OutsideTrouble, PositionsLost
 from monitor.events import Partition
 from monitor.kafka.batches import WORDS, Passed, PollIsFull, Reading
+from monitor.kafka.clock_check import ClockCheck
 from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
 from monitor.kafka.group import GroupMirror, GroupOffsets, close_quietly
 from monitor.kafka.stalls import Place, Stall, Stalls
@@ -82,8 +83,7 @@ class KafkaSource:
         needs_right_clock: bool = False,
     ) -> None:
         self._clock = clock
-        self._needs_right_clock = needs_right_clock
-        self._clock_is_behind = False
+        self._clock_check = ClockCheck(wanted=needs_right_clock)
         self._partitions = [
             Partition(name, number)
             for name, topic in sorted(facts.topics.items())
@@ -198,9 +198,8 @@ class KafkaSource:
         before = {target: self._next[target] for target in fetched}
         try:
             batches = [self._batch(target, records, now_us) for target, records in fetched.items()]
-            self._require_clock(batches, now_us)
-        except OutsideTrouble:
-            # what was fetched is not given out: it has to be fetched again
+            self._clock_check.require(batches, now_us)
+        except OutsideTrouble:  # what was fetched is not given out: it has to be fetched again
             for target, offset in before.items():
                 self._next[target] = offset
                 self._consumer.seek(target, offset)
@@ -208,15 +207,6 @@ class KafkaSource:
             raise
         self._tell_passed()
         return [batch for batch in batches if batch.values]
-
-    def _require_clock(self, batches: list[RecordBatch], now_us: int) -> None:
-        """What was fetched again after a wrong clock takes a while to come: until then the clock is as it was."""
-        if batches:
-            self._clock_is_behind = self._needs_right_clock and clock_is_wrong(
-                (batch.times_ms or () for batch in batches), now_us
-            )
-        if self._clock_is_behind:
-            raise _clock_behind(now_us)
 
     def _refused(self) -> set[TopicPartition]:
         """Those that their broker cannot read: asked for again after a while, and not a thousand times a second."""
@@ -395,13 +385,6 @@ class KafkaSource:
         self._group.close(timeout_s)
         self._mirror.close(timeout_s)
         close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=round(timeout_s * 1000)))
-
-
-def _clock_behind(now_us: int) -> OutsideTrouble:
-    return OutsideTrouble(
-        f"this machine's clock says {rfc3339(now_us // SECOND_US * SECOND_US)}, and more than half of the records are "
-        "more than an hour ahead of it: set the clock (timedatectl); reading waits until it is right, nothing is lost"
-    )
 
 
 def _beyond_end(targets: Iterable[TopicPartition]) -> PositionsLost:

@@ -184,7 +184,7 @@ def test_the_same_events_make_the_same_reference_from_every_kind_of_file(folder:
         (["--rows", "5", "--version", "9", "normal.jsonl"], "credit/9: the source holds none of its events"),
         (
             ["--rows", "5", "--version", "9", "normal.jsonl"],
-            "it holds credit/1, and 0 rejected events; choose it with ",
+            "normal.jsonl:1); choose it with ",
         ),
         (["--rows", "5", "--version", "9", "normal.jsonl"], "; choose it with --version 1\n"),
         (["--from", "yesterday", "normal.jsonl"], "--from: 'yesterday' is no time with offset"),

@@ -131,7 +131,7 @@ def test_a_place_in_a_file_is_its_line(tmp_path: Path, name: str) -> None:
     lines: list[str] = []
     clock = ManualClock(NOW_US)
     build_reference(settings(), CREDIT, lambda: open_source([tmp_path / name], clock), clock, ALL, lines.append)
-    assert f"score 1, first at {name}:5: " in lines[-1]
+    assert f"score 1, first at {tmp_path / name}:5: " in lines[-1]
 
 
 def test_a_place_on_kafka_is_partition_and_offset_and_a_csv_has_a_header() -> None:

@@ -97,7 +97,7 @@ def test_a_few_events_say_nothing_of_a_part() -> None:
         ({"model": "M"}, 'model "M" is not in the settings; known: credit'),
         ({"version": "1.0"}, 'version "1.0" of credit is not watched: models[0].versions lists "1", "2"'),
         ({"version": "2"}, 'version "2" of credit has no reference: models[0].reference is '),
-        ({"ts": "2026-09-21T14:13:20"}, "rejected (ts), newest"),
+        ({"ts": "2026-09-21T14:13:20"}, "rejected (no_offset), newest"),
     ],
 )
 def test_what_came_and_what_would_be_right_is_said(fields: dict[str, object], said: str) -> None:

@@ -307,7 +307,7 @@ def test_a_model_whose_settings_changed_starts_afresh_alone(
     rest.next[EVENTS] = again.positions()[EVENTS]
     again.turn()
     assert [(one.key, one.transition) for one in told.told[:1]] == [(LOAN, "resolved")]
-    assert told.told[0].summary == f"loan 1: resolved: {reason}"
+    assert told.told[0].summary.startswith(f"loan 1: resolved ({reason}) after ")
     assert told.told[0].incident == next(one.incident for one in outputs.told if one.key == LOAN)
     assert CREDIT not in {one.key for one in told.told}
 

@@ -44,6 +44,7 @@ def test_the_defaults_are_those_of_the_interface() -> None:
         "features": 1_000,
         "versions": 20,
         "series": 10_000,
+        "rejected_share": 0.5,
     }
 
 
