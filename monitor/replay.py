@@ -12,7 +12,7 @@ from typing import Any, Final
 from monitor.clock import Clock, rfc3339
 from monitor.count.losses import Place
 from monitor.count.unit import Unit, outcome_totals
-from monitor.events import ACCEPTED, IGNORED, ModelKey
+from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.fleet import Fleet
 from monitor.judge.ladder import BASE_EVENTS, Windows
@@ -93,8 +93,16 @@ def replay(
     for loss in losses:
         events[loss.topic] += loss.count if loss.outcome == IGNORED else 0
     lost = list(loss_lines(losses, settings, events, place))
-    failed = _failure(fleet, events.total(), sum(loss.count for loss in losses), summary["outcomes"].get(ACCEPTED, 0))
+    accepted, labels = summary["outcomes"].get(ACCEPTED, 0), _labels(pipeline)
+    gone = sum(loss.count for loss in losses)
+    if labels_alone := 0 < accepted == labels and not gone:
+        lost.append(f"{many(labels, 'label')} and nothing else: they are counted, and there was nothing to judge")
+    failed = "" if labels_alone else _failure(fleet, events.total(), gone, accepted)
     return Replay(pipeline, summary, worst, lost, failed)
+
+
+def _labels(pipeline: Pipeline) -> int:
+    return sum(count for (_, kind), count in pipeline.accepted.items() if kind == KINDS[LABEL])
 
 
 def _failure(fleet: Fleet, events: int, lost: int, accepted: int) -> str:

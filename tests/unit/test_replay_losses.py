@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from monitor.cli import main
-from tests.engine import SECOND, Credit, Event
+from tests.engine import SECOND, Credit, Event, event
 
 DONE, USAGE, FAILED_ON = 0, 2, 3
 EVENTS = 1_500
@@ -126,6 +126,14 @@ def test_too_few_events_for_a_window_are_not_judged(folder: Path, capsys: pytest
     assert "nothing was judged: 100 of 100 events were accepted, and a window holds 250" in capsys.readouterr().err
     assert replayed(folder, []) == USAGE
     assert "nothing was judged: the source holds no events" in capsys.readouterr().err
+
+
+def test_a_file_of_labels_alone_is_counted_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = [event(at, type="label", id=f"p-{at}", label=1) for at in range(300)]
+    assert replayed(folder, labels, "--json") == DONE
+    out, err = capsys.readouterr()
+    assert json.loads(out.splitlines()[-1])["outcomes"] == {"accepted": 300}
+    assert "300 labels and nothing else: they are counted, and there was nothing to judge" in err
 
 
 @pytest.mark.parametrize("minutes", [2, 10, 50, 200])
