@@ -162,12 +162,14 @@ class Recount:
         """Kind, model and version, id and time in microseconds."""
         if not isinstance(event, dict):
             raise Bad("no_event")
+        # null is absence, but takes a label back in a label event
+        event = {name: value for name, value in event.items() if value is not None or name == "label"}
         kind = _kind_of(event)
         model = _name(event.get("model"), "model")
         if not model:
             raise Bad("model")
-        version = _name(event.get("version", ""), "version")
-        identity = _name(event["id"], "id") if "id" in event else ""
+        version = _name(_decimal(event.get("version", "")), "version")
+        identity = _name(_decimal(event["id"]), "id") if "id" in event else ""
         if kind == "label" and not identity:
             raise Bad("id")
         ts = _time_of(event["ts"]) if "ts" in event else record_us
@@ -222,6 +224,11 @@ def _kind_of(event: Json) -> str:
     return "label" if "label" in event and "features" not in event else "features"
 
 
+def _decimal(value: object) -> object:
+    """An integer as its decimal text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _name(value: object, reason: str) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_NAME:
         raise Bad(reason)
@@ -236,7 +243,7 @@ def _time_of(value: object) -> int:
         except ValueError:
             raise Bad("ts") from None
         if moment.tzinfo is None:
-            raise Bad("ts")
+            raise Bad("no_offset")
         return round(moment.timestamp() * 1_000_000)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Bad("ts")
@@ -274,8 +281,10 @@ def _place(column: Json, features: Json) -> int | str:
     if value is None:
         return "missing"
     if column["kind"] == "numeric":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not isinstance(value, int | float) or math.isinf(value):
             return "type"
+        if math.isnan(value):
+            return "missing"
         inside = column["low"] <= value <= column["high"]
         return bisect_left(column["edges"], value) if inside else "outside"
     if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):

@@ -74,19 +74,19 @@ RECORDS: Final = [
 ]
 ENVELOPES: Final = [
     Case("an unknown type", text(type=CANARY), bad("type")),
-    Case("a type that is no string", text(type=None), bad("type")),
+    Case("a type that is no string", text(type=7), bad("type")),
     Case("a number for a model", text(model=7), bad("model")),
     Case("no model", text(model=...), bad("model")),
     Case("an empty model", text(model=""), bad("model")),
-    Case("a number for a version", text(version=1), bad("version")),
-    Case("a number for an id", text(id=5), bad("id")),
+    Case("a fraction for a version", text(version=1.5), bad("version")),
+    Case("a list for an id", text(id=[5]), bad("id")),
     Case("a long id", text(id=CANARY * 30), bad("id")),
     Case("a word for a time", text(ts=CANARY), bad("ts")),
-    Case("a time without offset", text(ts="2025-11-22T10:00:00"), bad("ts")),
+    Case("a time without offset", text(ts="2025-11-22T10:00:00"), bad("no_offset")),
     Case("a boolean for a time", text(ts=True), bad("ts")),
     Case("5,000 digits for a time", raw("ts", DIGITS), bad("ts")),
     Case("an array of features", text(features=[1, 2]), bad("features")),
-    Case("null for features", text(features=None), bad("features")),
+    Case("null for features of a features event", text(type="features", features=None), bad("features")),
     Case("a features event without any", text(type="features"), bad("features")),
     Case("a score above 1", text(score=1.5), bad("score")),
     Case("a score in words", text(score="0.5"), bad("score")),
@@ -107,8 +107,8 @@ ENVELOPES: Final = [
     Case("a record time in 2099", text(ts=...), bad("future"), YEAR_2099_MS),
     Case("a record time in 2099 beside a time of now", text(ts=START_US), bad("future"), YEAR_2099_MS),
     Case("a time of long ago", text(ts=0), {("late", ""): 1}),
-    Case("an unknown model", text(model=CANARY), {("unknown_model", "not_configured"): 1}),
-    Case("a version that is not watched", text(version=CANARY), {("ignored", "version"): 1}),
+    Case("an unknown model", text(model="loans"), {("unknown_model", "not_configured"): 1}),
+    Case("a version that is not watched", text(version="9"), {("ignored", "version"): 1}),
     Case(
         "an array of good and bad",
         b"[" + b",".join([taken(), text(model=7), b"3", taken()]) + b"]",
@@ -120,7 +120,6 @@ ENVELOPES: Final = [
 WRONG_NUMBERS: Final = [
     Case(f"a number feature of {name}", number(given), ACCEPTED)
     for name, given in {
-        "NaN": "NaN",
         "infinity": "Infinity",
         "1e999": "1e999",
         "5,000 digits": DIGITS,
@@ -129,9 +128,11 @@ WRONG_NUMBERS: Final = [
         "half a surrogate pair": '"\\ud800"',
     }.items()
 ]
+#: taken, and the number feature AGE counts as missing
+MISSING_NUMBERS: Final = [Case("a number feature of NaN", number("NaN"), ACCEPTED)]
 #: taken, and the category EDU counts as of a wrong type
 WRONG_CATEGORIES: Final = [Case("a category of half a surrogate pair", taken(EDU="\ud800"), ACCEPTED)]
-CASES: Final = [*RECORDS, *ENVELOPES, *WRONG_NUMBERS, *WRONG_CATEGORIES]
+CASES: Final = [*RECORDS, *ENVELOPES, *WRONG_NUMBERS, *MISSING_NUMBERS, *WRONG_CATEGORIES]
 
 
 def header(record: StoredRecord, name: str) -> str:
@@ -212,6 +213,7 @@ def check_state(site: Site) -> None:
     with_features = model["predictions"]
     assert with_features == totals["accepted"]
     assert model["features"]["AGE"]["type"] == len(WRONG_NUMBERS)
+    assert model["features"]["AGE"]["missing"] == len(MISSING_NUMBERS)
     assert model["features"]["EDU"]["type"] == len(WRONG_CATEGORIES)
     for counts in model["features"].values():
         assert sum(counts.pop("bins")) + sum(counts.values()) == with_features
