@@ -235,7 +235,9 @@ class Daemon:
             else:
                 trouble, pause = "", FIRST_PAUSE
             stopped = pipeline.rejected_share.in_words()
-            reasons = dict.fromkeys([trouble or self._reach(source), pipeline.saving.in_words(reads=pipeline.reads()), stopped])
+            reasons = dict.fromkeys(
+                [trouble or self._reach(source), pipeline.saving.in_words(reads=pipeline.reads()), stopped]
+            )
             self.showcase.beat(caught_up_once=caught_up, trouble="; ".join(filter(None, reasons)))
             while self._fleet.told:
                 self._log_told()

@@ -286,7 +286,7 @@ def test_of_several_inputs_none_is_meant_by_a_recording_under_another_name(model
         if model is ...:
             del made["model"]
     if model is ...:
-        with pytest.raises(UsageError, match="model 300, first at .*`model` is missing"):
+        with pytest.raises(UsageError, match=r"model 300, first at .*`model` is missing"):
             built(records, Stretch(rows=300), tree)
     else:
         assert built(records, Stretch(rows=300), tree).events == 300
