@@ -125,6 +125,15 @@ def test_a_dead_letter_that_is_not_taken_stops_reading_and_is_sent_once(referenc
     assert pipeline.saving.trouble == ""
 
 
+def test_dead_letters_that_are_taken_hold_up_nothing(reference: Reference) -> None:
+    pipeline, source, outputs, _ = start(reference, [BROKEN, *stream()])
+    while not source.ended():
+        pipeline.turn()
+        assert pipeline.reads(), "a loop that waits after each record that is rejected is slow"
+    pipeline.turn()
+    assert len(outputs.letters) == 1
+
+
 def test_while_a_checkpoint_fails_verdicts_go_on_and_nothing_is_told(reference: Reference) -> None:
     pipeline, source, outputs, clock = start(reference, stream())
     outputs.failing = {"save"}
