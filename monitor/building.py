@@ -29,7 +29,7 @@ from monitor.left_out import (
     place_text,
     rejected_lines,
 )
-from monitor.phrases import many, printable
+from monitor.phrases import many
 from monitor.pipeline import Pipeline
 from monitor.recorded_events import EventReader, LastEvent, UpToElement
 from monitor.records import Source
@@ -44,6 +44,7 @@ from monitor.settings import Settings
 from monitor.sinks import ToNowhere
 from monitor.sources import TopicStretch
 from monitor.stats.bins import FACTS, width_of
+from monitor.visible import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def build_reference(
         score_classes=list(found.survey.score_names), unread=found.survey.unread,
     )  # fmt: skip
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
-        tell(printable(note))
+        tell(one_line(note))
     return reference
 
 

@@ -206,11 +206,11 @@ def record(arguments: Namespace) -> int:
         progress = Progress(source.progress, clock)
         try:
             while not source.ended():
-                for change in source.changes():
-                    tell(f"{change.partition}: {change}")
                 for batch in source.poll(()):
                     writer.write(batch)
                     written += len(batch)
+                for change in source.changes():  # of this poll too, be it the last
+                    tell(f"{change.partition}: {change}")
                 progress.show()
         finally:
             progress.clear()

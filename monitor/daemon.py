@@ -235,7 +235,9 @@ class Daemon:
             else:
                 trouble, pause = "", FIRST_PAUSE
             stopped = pipeline.rejected_share.in_words()
-            reasons = dict.fromkeys([trouble or self._reach(source), pipeline.saving.in_words(), stopped])
+            reasons = dict.fromkeys(
+                [trouble or self._reach(source), pipeline.saving.in_words(reads=pipeline.reads()), stopped]
+            )
             self.showcase.beat(caught_up_once=caught_up, trouble="; ".join(filter(None, reasons)))
             while self._fleet.told:
                 self._log_told()
@@ -243,7 +245,7 @@ class Daemon:
             showing.tell()
             if self._clock.monotonic() - shown_at >= BOARD_SECONDS:
                 shown_at = self._clock.monotonic()
-                self._show(source, showing)
+                self._show(source, showing, pipeline.not_read_on())
                 pipeline.time.passed(PUBLISH)
             if trouble or not pipeline.reads():
                 self._wait(pause)
@@ -284,10 +286,10 @@ class Daemon:
             )
         self._missed = len(self._catalog.without_reference)
 
-    def _show(self, source: KafkaSource, showing: Showing) -> None:
+    def _show(self, source: KafkaSource, showing: Showing, stopped: set[Partition]) -> None:
         try:
             lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
-            stalls = source.stalled()
+            stalls = source.stalled(stopped)
         except OutsideTrouble:  # told by the turn that meets it
             lags, stalls = {}, []
         self._say_stalls(stalls)

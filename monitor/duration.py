@@ -1,4 +1,4 @@
-"""Durations as people write them (`10s`, `1h30m`), held as whole microseconds."""
+"""Durations as people write them (`10s`, `1h30m`) and say them (`3 h 5 min`), held as whole microseconds."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ _WORDS: Final = {
     "ms": ("ms", "millis", "millisecond", "milliseconds"),
 }
 _LONGEST_US: Final = 36_500 * _UNITS[0][1]
+_DAY_US: Final = _UNITS[0][1]
+_SAID: Final = ((_DAY_US, "d"), (_UNITS[1][1], "h"), (_UNITS[2][1], "min"), (_UNITS[3][1], "s"))
+#: lengths that people set for lateness, in minutes, and how much of one may be in use
+_LATENESS_MINUTES: Final = (2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880)
+_ROOM: Final = 1.2
 
 
 def parse_duration(text: str) -> int:
@@ -62,3 +67,32 @@ def format_duration(us: int) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
+
+
+def in_words(us: int) -> str:
+    """`3 h 5 min`: the two largest units, of at least 0 microseconds."""
+    at = next((at for at, (width, _) in enumerate(_SAID) if us >= width), len(_SAID) - 1)
+    parts: list[str] = []
+    for width, unit in _SAID[at : at + 2]:
+        count, us = divmod(us, width)
+        if count or not parts:
+            parts.append(f"{count:,} {unit}")
+    return " ".join(parts)
+
+
+def about(us: int) -> str:
+    """`73 years`, `1.5 days`, `10 min`: in one unit, to three digits."""
+    years = us / (365.25 * _DAY_US)
+    if years >= 1:
+        return f"{years:,.0f} year{'s' * (round(years) != 1)}"
+    width, unit = next((one for one in _SAID if us >= one[0]), _SAID[-1])
+    count = f"{us / width:.3g}"
+    return f"{count} day{'s' * (count != '1')}" if unit == "d" else f"{count} {unit}"
+
+
+def lateness_for(behind_us: int) -> str:
+    """A usual `allowed_lateness` with room for events so far behind; "" beyond a day, where a clock is wrong rather."""
+    if behind_us > _DAY_US:
+        return ""
+    minute = _UNITS[2][1]
+    return format_duration(next(n * minute for n in _LATENESS_MINUTES if n * minute >= _ROOM * behind_us))

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from monitor.clock import DAY_US, HOUR_US, SECOND_US, rfc3339
+from monitor.clock import DAY_US, rfc3339
 from monitor.count.losses import Loss, Place
 from monitor.decode.columns import Rejected
-from monitor.duration import format_duration
+from monitor.duration import about, lateness_for
 from monitor.events import DUPLICATE, LATE, REJECTED, ModelKey, Partition
 from monitor.phrases import many
 
@@ -24,9 +24,6 @@ MAX_OTHERS: Final = 1_000
 _LINES: Final = (".jsonl", ".ndjson", ".csv")
 #: an event this many times the span of the others beyond them is of a wrong clock
 FAR: Final = 30
-MINUTE_US: Final = 60 * SECOND_US
-#: lengths of time that people write, up to two days
-_USUAL_MINUTES: Final = (2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880)
 
 PlaceText = Callable[[Partition, int], str]
 
@@ -178,18 +175,12 @@ def _late(loss: Loss, events: int, where: str, settings_name: str) -> str:
             "add --sort"
         )
     remedy = "is a producer's clock wrong?"
-    if loss.behind_us <= DAY_US:
-        allowed = f"{settings_name}.allowed_lateness: {format_duration(_rounded_up(loss.behind_us))}"
-        remedy = f"{allowed} would take them" + (", or --sort" if is_file else "")
-    return f"{late}, up to {duration_words(loss.behind_us)} behind (first at {where}); {remedy}"
+    if enough := lateness_for(loss.behind_us):
+        remedy = f"{settings_name}.allowed_lateness: {enough} would take them" + (", or --sort" if is_file else "")
+    return f"{late}, up to {about(loss.behind_us)} behind (first at {where}); {remedy}"
 
 
 _LOST: Final = {LATE: _late, DUPLICATE: _repeats}
-
-
-def _rounded_up(us: int) -> int:
-    """A usual length of time with room over `us`, which is at most a day."""
-    return next(minutes * MINUTE_US for minutes in _USUAL_MINUTES if minutes * MINUTE_US >= 1.2 * us)
 
 
 def far_line(far: int, times: Times, place: PlaceText) -> str:
@@ -203,17 +194,6 @@ def far_line(far: int, times: Times, place: PlaceText) -> str:
     verb = "is" if far == 1 else "are up to"
     direction = "ahead of" if ahead else "behind"
     return (
-        f"{many(far, 'event')} {verb} {duration_words(int(beyond))} {direction} the others ({stands}{place(*where)}): "
+        f"{many(far, 'event')} {verb} {about(int(beyond))} {direction} the others ({stands}{place(*where)}): "
         f"left out; is a producer's clock wrong?"
     )
-
-
-def duration_words(us: int) -> str:
-    """`73 years`, `10 min`: a length of time for a person."""
-    for size, unit in ((365.25 * DAY_US, "year"), (DAY_US, "day")):
-        if us >= size:
-            return many(round(us / size), unit)
-    for size, unit in ((HOUR_US, "h"), (MINUTE_US, "min")):
-        if us >= size:
-            return f"{us / size:.3g} {unit}"
-    return f"{us / SECOND_US:.3g} s"

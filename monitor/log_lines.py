@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from monitor.visible import one_line
+
 #: writes an entry: `ts`, `level`, `logger`, `event`, then its fields; `exception` is a list of lines
 Write: TypeAlias = Callable[[Mapping[str, Any]], str]
 
@@ -36,24 +38,19 @@ def coloured_line(entry: Mapping[str, Any]) -> str:
 def _console(entry: Mapping[str, Any], paint: Callable[[str, str], str]) -> str:
     fields = dict(entry)
     time, level = str(fields.pop("ts"))[11:19] + "Z", str(fields.pop("level"))
-    event, trace = _printable(str(fields.pop("event"))), fields.pop("exception", [])
+    event, trace = one_line(str(fields.pop("event"))), fields.pop("exception", [])
     fields.pop("logger")
     words = [
         paint(time, _FAINT),
         paint(level.ljust(_LEVEL_WIDTH), _LEVELS.get(level, _RED)),
         paint(event.ljust(_EVENT_WIDTH) if fields else event, _BOLD),
-        *(f"{paint(_printable(name), _FAINT)}={_value(value)}" for name, value in fields.items()),
+        *(f"{paint(one_line(name), _FAINT)}={_value(value)}" for name, value in fields.items()),
     ]
-    return "\n".join([" ".join(words), *(f"    {_printable(line)}" for line in trace)])
+    return "\n".join([" ".join(words), *(f"    {one_line(line)}" for line in trace)])
 
 
 def _value(value: object) -> str:
     """A word as it is, everything else as JSON with the letters of all languages."""
     if isinstance(value, str) and value and not set(value) & set(' "=\\') and value.isprintable():
         return value
-    return _printable(json.dumps(value, ensure_ascii=False, allow_nan=False))
-
-
-def _printable(text: str) -> str:
-    """Controls, marks that turn the direction of writing and what cannot be seen are written out, as in JSON."""
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+    return one_line(json.dumps(value, ensure_ascii=False, allow_nan=False))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from monitor.clock import DAY_US, HOUR_US, SECOND_US
 from monitor.count.losses import Loss
-from monitor.duration import format_duration
+from monitor.duration import about, lateness_for
 from monitor.events import DUPLICATE, IGNORED, LATE, REASONS, REJECTED, UNKNOWN_MODEL, Partition
 from monitor.phrases import many
 from monitor.settings import Model, Settings
@@ -15,13 +14,6 @@ from monitor.settings import Model, Settings
 #: what a person is told a record's place is
 PlaceText: TypeAlias = Callable[[Partition, int], str]
 
-_MINUTE_US: Final = 60 * SECOND_US
-#: lengths of time that one would write
-_USUAL: Final = (
-    *(n * SECOND_US for n in (1, 2, 5, 10, 15, 30)),
-    *(n * _MINUTE_US for n in (1, 2, 5, 10, 15, 30)),
-    *(n * HOUR_US for n in (1, 2, 3, 6, 12)),
-)
 #: names that are listed one by one
 _NAMED: Final = 10
 
@@ -64,15 +56,17 @@ def loss_lines(
 
 
 def _late(loss: Loss, settings: Settings, events: int, first: str) -> str:
-    line = f"{loss.count:,} late of {loss.key}, up to {length_of_time(loss.behind_us)} behind (first at {first})"
+    line = f"{loss.count:,} late of {loss.key}, up to {about(loss.behind_us)} behind (first at {first})"
     in_a_file = first != str(loss.first)
     if in_a_file and 2 * loss.count > events:
         order = "they are older than ones before them, the file is not in time order"
         return f"{line}: {order}; sort it by ts, or add --sort"
-    enough = next((usual for usual in _USUAL if usual >= loss.behind_us), DAY_US * (loss.behind_us // DAY_US + 1))
-    at = next((at for at, model in enumerate(settings.models) if _is_of(loss, model)), 0)
+    enough = lateness_for(loss.behind_us)
+    if not enough:
+        return f"{line}; is a producer's clock wrong?"
+    at = next((f"models[{at}]" for at, model in enumerate(settings.models) if _is_of(loss, model)), "windows")
     or_sort = ", or --sort" if in_a_file else ""
-    return f"{line}; models[{at}].allowed_lateness: {format_duration(enough)} would take them{or_sort}"
+    return f"{line}; {at}.allowed_lateness: {enough} would take them{or_sort}"
 
 
 def _is_of(loss: Loss, model: Model) -> bool:
@@ -83,11 +77,3 @@ def _listed(names: Iterable[str]) -> str:
     several = [*names]
     more = f" and {len(several) - _NAMED:,} more" if len(several) > _NAMED else ""
     return ", ".join(several[:_NAMED]) + more
-
-
-def length_of_time(us: int) -> str:
-    """`10 min`, `3.5 days`: a length of time for a person."""
-    for size, unit in ((DAY_US, "days"), (HOUR_US, "h"), (_MINUTE_US, "min")):
-        if us >= size:
-            return f"{us / size:.3g} {unit}"
-    return f"{us / SECOND_US:.3g} s"

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from monitor.clock import HOUR_US
 from monitor.count.losses import MIN_EVENTS, NEWEST, Loss, Losses, Newest
-from monitor.duration import format_duration
+from monitor.duration import about, lateness_for
 from monitor.events import DUPLICATE, LATE, REASONS, REJECTED, UNKNOWN_MODEL, ModelKey, Partition
 from monitor.log import get_log
 from monitor.phrases import many
@@ -20,7 +19,6 @@ _log = get_log(__name__)
 
 #: losses that are told of one topic, and names of one sentence
 TOLD, NAMED = 3, 5
-_MINUTE_US: Final = HOUR_US // 60
 
 
 class LostEvents:
@@ -84,12 +82,11 @@ class LostEvents:
         return f'version "{loss.key.version}" of {model.name} is not watched: {at}.versions lists {_quoted(model)}'
 
     def _late(self, loss: Loss, model: Model | None) -> str:
-        unit = _MINUTE_US if loss.behind_us < HOUR_US else HOUR_US
-        enough = format_duration(-(-loss.behind_us // unit) * unit)
+        behind = f"up to {about(loss.behind_us)} behind the newest of their partition"
+        enough = lateness_for(loss.behind_us)
+        if not enough:
+            return f"{behind}; is a producer's clock wrong?"
         setting = "windows" if model is None else f"models[{self._settings.models.index(model)}]"
-        behind = (
-            f"up to {format_duration(loss.behind_us // 1_000_000 * 1_000_000)} behind the newest of their partition"
-        )
         return f"{behind}; {setting}.allowed_lateness: {enough} would take them"
 
     def _known(self) -> list[str]:

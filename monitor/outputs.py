@@ -31,7 +31,7 @@ CLOSE_SECONDS: Final = 1.0
 
 
 class KafkaOutputs:
-    """`monitor.pipeline.Outputs` on Kafka and a state store."""
+    """`monitor.sinks.Outputs` on Kafka and a state store."""
 
     def __init__(
         self,

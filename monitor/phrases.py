@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 
+from monitor.visible import one_line
+
 
 def many(count: int, one: str, more: str = "") -> str:
     """`1 page`, `2 pages`, `1,000 pages`; `more` where the plural is not the word with an s."""
@@ -30,12 +32,7 @@ def percent(share: float) -> str:
 def quoted(value: object, longest: int = 40) -> str:
     """A value of JSON as it is written, cut short; control characters are escaped and an empty text is seen."""
     text = json.dumps(value if not isinstance(value, str) else value[: longest + 1], ensure_ascii=False)
-    text = printable(text)
+    text = one_line(text)
     if len(text) <= longest + 2:
         return text
     return text[:longest] + ('…"' if isinstance(value, str) else "…")
-
-
-def printable(text: str) -> str:
-    """The same with what a terminal would not show, or would obey, escaped."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

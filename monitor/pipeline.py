@@ -130,7 +130,7 @@ class Pipeline:
 
     def reads(self) -> bool:
         """Whether the next turn reads: not while too much would have to be read or written again."""
-        return not self._letters and not self.saving.holds_reading_back()
+        return not (self._letters and self.saving.trouble) and not self.saving.holds_reading_back()
 
     def _read_some(self) -> tuple[int, OutsideTrouble | None]:
         """Records read, and why there were none: what is known is judged and saved all the same."""

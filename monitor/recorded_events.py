@@ -72,10 +72,14 @@ class EventReader:
 
     def _reader(self, topic: str) -> Reader:
         if topic not in self._readers:
-            entry = next((one for one in self._settings.inputs if one.topic == topic), self._settings.inputs[0])
-            skew, cells = self._settings.windows.max_skew, _AllFeatures()
+            entry, skew, cells = self._settings.input_of(topic), self._settings.windows.max_skew, _AllFeatures()
             self._readers[topic] = Reader(
-                self._limits, skew, lambda _key, _names: cells, entry.model, entry.version, entry.zone()
+                self._limits,
+                skew,
+                lambda _key, _names: cells,
+                entry.model if entry else None,
+                entry.version if entry else None,
+                entry.zone() if entry else None,
             )
         return self._readers[topic]
 

@@ -93,7 +93,7 @@ class Source(Protocol):
         """What happened to partitions since the last call, oldest first.
 
         Raises:
-            OutsideRefusal: a topic is gone or was made again.
+            PositionsLost: a topic is gone or was made again.
         """
 
     def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:

@@ -86,11 +86,11 @@ class Saving:
         """Whether the newest try came as far as keeping the state."""
         return self._is_kept
 
-    def in_words(self) -> str:
-        """What to say while it fails, "" while it does not."""
+    def in_words(self, *, reads: bool) -> str:
+        """What to say while it fails, "" while it does not; `reads`: records are read meanwhile."""
         if not self.trouble:
             return ""
-        meanwhile = "reading waits for it" if self.holds_reading_back() else "it reads on meanwhile, and tells nobody"
+        meanwhile = "it reads on meanwhile, and tells nobody" if reads else "reading waits for it"
         return f"no checkpoint can be made: {self.trouble}; {meanwhile}"
 
     def read(self, records: int) -> None:

@@ -76,7 +76,8 @@ class Given:
             OutsideTrouble: Kafka does not answer.
         """
         if self._files is None:
-            return TopicStretch(self._topic, self._settings.kafka, self._clock)
+            limit = self._settings.limits.record_bytes
+            return TopicStretch(self._topic, self._settings.kafka, self._clock, record_bytes=limit)
         return self._files.open()
 
     def notes(self) -> list[str]:
@@ -92,18 +93,19 @@ class Given:
 class TopicStretch:
     """The records of a topic between two places, each a time, an offset, `earliest` or `latest`."""
 
-    def __init__(self, url: str, kafka: Kafka, clock: Clock) -> None:
+    def __init__(self, url: str, kafka: Kafka, clock: Clock, *, record_bytes: int = 1 << 20) -> None:
         """`kafka://TOPIC[/PARTITION]?from=PLACE&to=PLACE`; default from `earliest` to what is `latest` now.
 
         A place is RFC 3339 with offset, Unix milliseconds, `offset:N`, `earliest` or `latest`; `to` is exclusive.
         `kafka://TOPIC/PARTITION?offsets=FIRST-LAST` takes both ends in, as a finding's `records` name them.
+        A batch is unpacked as far as the daemon unpacks it with that `record_bytes`.
         """
         topic, only, begin, end = _parsed(url)
         facts = describe_cluster(kafka, [topic])
         if topic in facts.missing:
             raise OutsideRefusal(f"{url}: the topic {topic} does not exist on {', '.join(kafka.bootstrap_servers)}")
         require_topics(facts, kafka, inputs=[topic], outputs=[], config_file="F")
-        self._source = KafkaSource(kafka, facts, clock)
+        self._source = KafkaSource(kafka, facts, clock, record_bytes=record_bytes)
         try:
             self._begin(url, topic, only, begin, end)
         except Exception:

@@ -19,5 +19,10 @@ def visible(text: str) -> str:
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
+def one_line(text: str) -> str:
+    """The same for a text within a line: line ends and tabs, and spaces of other kinds, are written out as well."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
 def _shown(char: str) -> str:
     return json.dumps(char)[1:-1] if unicodedata.category(char) in _UNSEEN and char not in _KEPT else char

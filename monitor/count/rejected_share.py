@@ -1,7 +1,8 @@
 """Topics that are not read on: too many of their newest events were rejected, so that something is wrong as a whole.
 
 Reading on would pass by what a right decoder, or right settings, could still count. It begins with the process: a
-restart goes on from where reading stopped, and stops again where it is no better.
+restart goes on from where reading stopped, and stops again where it is no better. Meanwhile the topic is waited for as
+any other that is behind: a verdict without its events would be final.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class RejectedShare:
         loss = next(loss for loss in self._losses.of_topic(topic) if loss.outcome == REJECTED)
         self.stopped[topic] = (
             f"{topic} is not read on: {newest.lost:,} of its newest {newest.total:,} events were rejected, most as "
-            f"{loss.reason} (first at {loss.first}: {loss.message}); mend the settings or the producer and start "
-            "again, or set limits.rejected_share: 1 to go on"
+            f"{loss.reason}; models that it may bring get no verdict meanwhile. Mend the settings or the producer and "
+            f"start again, or set limits.rejected_share: 1 to go on; first at {loss.first}: {loss.message}"
         )
         return True
 

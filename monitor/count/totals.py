@@ -26,6 +26,7 @@ class Totals:
         known = self.events.get(key)
         if known is None:
             self.events[key] = tally.copy()
+            self._named_by_labels.discard(key)
         else:
             known.merge(tally)
 

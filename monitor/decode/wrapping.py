@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from monitor.decode.wrong import kind_of, rejected
 from monitor.errors import RejectedRecord
+from monitor.visible import one_line
 
 UTF8_MARK: Final = b"\xef\xbb\xbf"
 
@@ -27,6 +28,8 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{12}")
 _PIECE_OF_LINES: Final = re.compile(r'[{}\[\]],?|[\w.+-]+,|"(?:[^"\\]|\\.)*"\s*(?::.*|,)')
 #: a longer text is not looked at a second time
 _SMALL: Final = 10_000
+#: characters of a field's name that are shown
+_NAME: Final = 60
 
 #: envelopes by the fields that they have, and where in them the event is
 _ENVELOPES: Final = (
@@ -157,11 +160,7 @@ def envelope(event: dict[str, Any]) -> RejectedRecord | None:
 
 def _inside(what: str, place: str, how: str = "") -> RejectedRecord:
     message = (
-        f"the value is {what}: the event is in `{_printable(place)}`{how}; format: fields, which reads it there, is "
-        "not in this version, so send the event alone"
+        f"the value is {what}: the event is in `{one_line(place[:_NAME])}`{how}; format: fields, which reads it "
+        "there, is not in this version, so send the event alone"
     )
     return rejected("wrapped", message)
-
-
-def _printable(name: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in name[:60])

@@ -12,6 +12,7 @@ from typing import Any, Final
 from monitor.decode.values import NAME_LENGTH, NO_OFFSET, TIMES_END, fits_float, is_nan, is_number
 from monitor.errors import RejectedRecord
 from monitor.events import KINDS, REASONS
+from monitor.visible import one_line
 
 #: characters of what came that are shown
 SHOWN: Final = 60
@@ -40,7 +41,7 @@ def shown(value: object) -> str:
         text = {None: "null", True: "true", False: "false"}[value]
     else:
         text = _number(value)
-    text = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+    text = one_line(text)
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 

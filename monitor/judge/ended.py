@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from monitor.clock import SECOND_US
+from monitor.duration import in_words
 from monitor.findings import FindingKey
 
 #: ended incidents that are kept of a model version
@@ -13,8 +15,6 @@ KEPT: Final = 10
 MAX_SAID: Final = 20
 #: findings that the sentence about an end names
 MAX_NAMED: Final = 5
-
-_UNITS_US: Final = ((86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "min"), (1_000_000, "s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,9 @@ class Ended:
         return cls(name, severity, since_us, opened_at, ended_at, summary, tuple(findings))
 
 
-def lasted(microseconds: int) -> str:
-    """A duration as people say it: `34 min`, `2 h 5 min`, `3 d 4 h`; the two largest units that are not 0."""
-    left = max(microseconds, 0)
-    parts: list[str] = []
-    for size, name in _UNITS_US:
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append(f"{count} {name}" if count else "")
-        if len(parts) == 2:
-            break
-    return " ".join(part for part in parts if part) or "less than 1 s"
+def lasted(us: int) -> str:
+    """`34 min`, `2 h 5 min`, `3 d 4 h`."""
+    return in_words(us) if us >= SECOND_US else "less than 1 s"
 
 
 def named(key: FindingKey) -> str:

@@ -334,24 +334,24 @@ class KafkaSource:
         known = [end for end in (fetched, None if seen is None else seen[0]) if end is not None]
         return max(known, default=None)
 
-    def stalled(self) -> list[Stall]:
-        """Partitions that stand still for more than a minute though there is more in them; asked now and then."""
+    def stalled(self, stopped: Collection[Partition] = ()) -> list[Stall]:
+        """Partitions that stand still for over a minute though there is more in them, but for `stopped` ones."""
         now = self._clock.monotonic()
         if not self.reachable() or now - self._polled_at > _READING_S:
             self._stalls.forget()
             self._stalled = []
         elif now - self._looked_at >= _LOOK_S:
-            self._looked_at, self._stalled = now, self._look(now)
+            self._looked_at, self._stalled = now, self._look(now, stopped)
         return self._stalled
 
-    def _look(self, now: float) -> list[Stall]:
+    def _look(self, now: float, stopped: Collection[Partition]) -> list[Stall]:
         places = {}
         for partition in self._partitions:
             end, seen = self._end(partition), self._watch.ends(partition)
             if end is not None:
                 places[partition] = Place(self.position(partition), end, None if seen is None else seen[1])
         refused = {Partition(*at) for at, until in self._refused_until.items() if now < until + _REFUSED_S}
-        return self._stalls.look(now, places, self._waiting, refused)
+        return self._stalls.look(now, places, self._waiting, refused, stopped)
 
     def at_end(self, partition: Partition) -> bool:
         """True when everything the partition holds was given out.

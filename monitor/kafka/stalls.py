@@ -51,9 +51,11 @@ class Stalls:
         places: Mapping[Partition, Place],
         waiting: Collection[Partition],
         refused: Collection[Partition] = (),
+        stopped: Collection[Partition] = (),
     ) -> list[Stall]:
         """`now` in seconds; `waiting` are partitions that are not read so that others catch up: they are told only
-        where none of the others moves. `refused` are those that their broker says it cannot read."""
+        where none of the others moves. `refused` are those that their broker says it cannot read, `stopped` those that
+        are not read on for a reason that is told elsewhere."""
         for partition, place in places.items():
             self._note(now, partition, place)
         for partition in self._stands.keys() - places.keys():
@@ -62,7 +64,9 @@ class Stalls:
         return [
             Stall(partition, f"{_where(partition, place)}: {_why(partition, place, waiting, refused)}")
             for partition, place in sorted(places.items())
-            if now - self._stands[partition].since > PATIENCE and not (others_move and partition in waiting)
+            if now - self._stands[partition].since > PATIENCE
+            and partition not in stopped
+            and not (others_move and partition in waiting)
         ]
 
     def _note(self, now: float, partition: Partition, place: Place) -> None:

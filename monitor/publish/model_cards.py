@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from monitor.duration import in_words
 from monitor.findings import PAGE, TICKET
 from monitor.phrases import many
 from monitor.publish.board import Board, ColumnView, IncidentView, ModelView
 from monitor.publish.drawing import drawing
-from monitor.publish.wording import aged, moment, name, number, share, since, span, text
+from monitor.publish.wording import aged, moment, name, number, share, since, text
 
 #: from so much of a threshold on a column is shown without being asked for
 NEAR: Final = 0.5
@@ -94,7 +95,7 @@ def _facts(board: Board, model: ModelView, now_us: int) -> Iterator[tuple[str, s
     yield "Predictions", f"{model.predictions:,} <small>{many(model.labels, 'label')}</small>"
     yield "Judged up to", "not yet" if model.judged_us is None else aged(model.judged_us, now_us)
     if model.budget_us:
-        budget = f"budget: {number(model.budget_pages)} in {span(model.budget_us)}"
+        budget = f"budget: {number(model.budget_pages)} in {in_words(model.budget_us)}"
         promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     for figure, value in model.performance:

@@ -7,9 +7,9 @@ import math
 import re
 from typing import Final
 
-from monitor.clock import DAY_US, HOUR_US, SECOND_US, rfc3339
+from monitor.clock import SECOND_US, rfc3339
+from monitor.duration import in_words
 
-MINUTE_US: Final = 60 * SECOND_US
 #: what a name, and what a sentence may take of the page, in characters
 NAME_LIMIT: Final = 80
 SENTENCE_LIMIT: Final = 600
@@ -34,20 +34,9 @@ def moment(us: int, *, seconds: bool = False) -> str:
     return f'<time datetime="{stamp}">{stamp[:10]} {stamp[11 : 19 if seconds else 16]} UTC</time>'
 
 
-def span(us: int) -> str:
-    """A length of time in its two largest units: `3 h 5 min`."""
-    units = ((DAY_US, "d"), (HOUR_US, "h"), (MINUTE_US, "min"), (SECOND_US, "s"))
-    at = next((index for index, (width, _) in enumerate(units) if us >= width), len(units) - 1)
-    first, rest = divmod(us, units[at][0])
-    words = f"{first:,} {units[at][1]}"
-    if at + 1 < len(units) and (second := rest // units[at + 1][0]):
-        words += f" {second} {units[at + 1][1]}"
-    return words
-
-
 def ago(us: int, now_us: int) -> str:
     """How long before now; a clock that is ahead of ours is said, not hidden."""
-    return f"{span(now_us - us)} ago" if now_us >= us else f"{span(us - now_us)} ahead of this clock"
+    return f"{in_words(now_us - us)} ago" if now_us >= us else f"{in_words(us - now_us)} ahead of this clock"
 
 
 def since(us: int | None, now_us: int) -> str:

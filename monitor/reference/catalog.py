@@ -135,10 +135,6 @@ class Catalog:
             return key
         return ModelKey(key.model, model.versions[0])
 
-    def has_met(self, key: ModelKey) -> bool:
-        """True when prediction or features events of this model version came."""
-        return key in self._monitored
-
     def lateness_us(self, model_name: str) -> int:
         """How late events of a model of the settings may be; 0 for any other."""
         model = self._models.get(model_name)

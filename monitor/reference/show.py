@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import rfc3339
+from monitor.duration import about
 from monitor.phrases import many, percent, quoted
 from monitor.reference.build import MIN_WINDOWS, MIN_WINDOWS_LEARNED
 from monitor.reference.reference import Column, Reference, to_json
@@ -36,18 +37,10 @@ def _head(reference: Reference) -> Iterator[str]:
         f"{many(reference.events, 'event')} ({many(reference.predictions, 'prediction')}) from "
         f"{rfc3339(reference.start_us)} to {rfc3339(reference.end_us)}, in "
         f"{many(reference.base_windows, 'base window')} of about "
-        f"{_duration(reference.base_us)}"
+        f"{about(reference.base_us)}"
     )
     for name, why in reference.ignored:
         yield f"ignored: {name}: {why}"
-
-
-def _duration(us: int) -> str:
-    seconds = us / 1e6
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"
 
 
 def _table(reference: Reference) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from monitor.events import Partition
-from monitor.phrases import printable
+from monitor.visible import one_line
 
 #: values of one column kept for its bins; beyond it every second, fourth, ... value is kept
 MAX_SAMPLE: Final = 200_000
@@ -101,7 +101,7 @@ class Survey:
         self.events += 1
         self._ts = ts
         for name in event.keys() - FIELDS:
-            shown = printable(name)[:NAME_LENGTH]
+            shown = one_line(name)[:NAME_LENGTH]
             if shown in self.unread or len(self.unread) < MAX_NAMES:
                 self.unread[shown] += 1
         scores, features = event.get("scores"), event.get("features")

@@ -276,3 +276,17 @@ def test_events_of_other_models_and_broken_text_are_no_trouble(tmp_path: Path) -
     assert reference.save(tmp_path / "made" / "r.json") == reference.hash
     column = next(column for column in reference.columns if column.name == "c")
     assert set(column.bins.categories) == {"a", "b"}
+
+
+@pytest.mark.parametrize("model", ["credit", ...])
+def test_of_several_inputs_none_is_meant_by_a_recording_under_another_name(model: object) -> None:
+    tree = settings(inputs=[{"topic": "events", "model": "credit", "version": "1"}, {"topic": "other"}])
+    records = {Partition("export.jsonl", 0): [event(n, prediction=1, features={"x": 1}) for n in range(300)]}
+    for made in records[Partition("export.jsonl", 0)]:
+        if model is ...:
+            del made["model"]
+    if model is ...:
+        with pytest.raises(UsageError, match=r"model 300, first at .*`model` is missing"):
+            built(records, Stretch(rows=300), tree)
+    else:
+        assert built(records, Stretch(rows=300), tree).events == 300

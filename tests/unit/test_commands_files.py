@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ import zstandard
 import monitor
 from monitor.cli import main
 from monitor.clock import rfc3339
+from monitor.events import Partition
+from monitor.records import RecordBatch, UnreadableRecords
 from monitor.reference.reference import FEATURE, load_reference
 from monitor.settings_file import load_settings
-from tests.engine import NAMES, START_US, Credit, Event
+from tests.engine import EVENTS, NAMES, START_US, Credit, Event, MemorySource
 
 DONE, USAGE, FAILED_ON, REFUSED = 0, 2, 3, 4
 NORMAL = 3_000
@@ -327,3 +329,20 @@ def test_a_damaged_file_is_refused_with_its_place(folder: Path, capsys: pytest.C
     for name, place in damaged_files(folder):
         assert main(replay_of(folder, "--json", name)) == USAGE
         assert place in capsys.readouterr().err
+
+
+def test_records_that_the_last_poll_could_not_read_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Stretch(MemorySource):
+        def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
+            self.news.append(UnreadableRecords(EVENTS, 1, 5, 4, "checksum", "it does not match", b""))
+            return super().poll(paused)
+
+        def progress(self) -> tuple[int, int]:
+            return 0, 0
+
+    monkeypatch.setattr("monitor.commands.TopicStretch", lambda *_: Stretch({EVENTS: [b"{}"]}))
+    path = tmp_path / "some.records.jsonl"
+    assert main(["record", "kafka://events", "-o", str(path)]) == 0
+    assert "events-0: 4 records from offset 1 to 4 cannot be read: it does not match" in capsys.readouterr().err

@@ -239,3 +239,17 @@ def test_versions_that_labels_alone_name_are_bounded_by_name_in_totals_and_serie
     assert len(crowded.totals.labels) == MAX_LABEL_VERSIONS + 1
     assert crowded.totals.labels[nameless] == crowded.accepted[nameless, "label"] == 2 * MAX_LABEL_VERSIONS
     assert crowded.accepted.keys() == {(key, "label") for key in crowded.totals.labels}
+
+
+def test_a_version_that_labels_named_first_makes_room_once_its_events_come_as_after_a_restart() -> None:
+    labels = [event(n, type="label", id="a", label=1, version=f"v{n}") for n in range(MAX_LABEL_VERSIONS)]
+    begun, _ = pipeline({"versions": []}, version="*")
+    begun.count([batch_of(labels)])
+    begun.count([batch_of([event(0, prediction=1, version="v0")], len(labels))])
+    restored, _ = pipeline({"versions": []}, version="*")
+    restored.restore(begun.to_state())
+    more = [event(n, type="label", id="a", label=1, version=version) for n, version in enumerate(("new", "late"))]
+    for one in (begun, restored):
+        one.count([batch_of(more, len(labels) + 1)])
+    assert begun.totals.labels == restored.totals.labels
+    assert begun.totals.labels[ModelKey("credit", "new")] == begun.totals.labels[ModelKey("credit", "")] == 1

@@ -46,6 +46,14 @@ def test_what_waits_for_others_is_told_only_where_none_of_them_moves() -> None:
     assert told(stalls, 200 + PATIENCE, (A,), a=Place(10, 20), b=Place(199, 500)) == {A, B}
 
 
+def test_what_is_stopped_is_told_elsewhere_and_what_waits_for_it_here() -> None:
+    stalls, places = Stalls(), {A: Place(10, 20, 20), B: Place(5, 9, 9)}
+    stalls.look(0, places, (A, B), stopped=(A,))
+    (stall,) = stalls.look(PATIENCE + 1, places, (A, B), stopped=(A,))
+    assert stall.partition == B
+    assert "it waits for partitions that are further behind" in stall.why
+
+
 def test_after_a_time_without_reading_the_minute_begins_anew() -> None:
     stalls = Stalls()
     told(stalls, 0, a=Place(10, 20))

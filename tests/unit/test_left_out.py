@@ -13,10 +13,11 @@ import yaml
 from monitor.building import Stretch, build_reference
 from monitor.cli import main
 from monitor.clock import DAY_US, HOUR_US, SECOND_US, ManualClock
+from monitor.duration import about
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.files.source import open_source
-from monitor.left_out import Times, duration_words, place_text
+from monitor.left_out import Times, place_text
 from monitor.reference.reference import Reference
 from tests.engine import CREDIT, EVENTS, NOW_US, Credit, MemorySource, event, settings
 
@@ -142,7 +143,7 @@ def test_a_place_on_kafka_is_partition_and_offset_and_a_csv_has_a_header() -> No
 
 def test_lengths_of_time_are_said_in_the_unit_a_person_would_use() -> None:
     lengths = [3 * SECOND_US, 90 * SECOND_US, 10 * HOUR_US, 3 * DAY_US, 73 * 365.25 * DAY_US]
-    assert [duration_words(round(us)) for us in lengths] == ["3 s", "1.5 min", "10 h", "3 days", "73 years"]
+    assert [about(round(us)) for us in lengths] == ["3 s", "1.5 min", "10 h", "3 days", "73 years"]
 
 
 def test_only_what_lies_far_beyond_all_others_is_of_a_wrong_clock() -> None:

@@ -111,7 +111,7 @@ def test_what_came_and_what_would_be_right_is_said(fields: dict[str, object], sa
 def test_late_events_are_said_with_the_lateness_that_would_take_them() -> None:
     [sentence] = Told().read(*many(100, 10_000), *many(100, 9_325)).not_fine
     assert "100 events late" in sentence
-    assert "up to 12m54s behind the newest of their partition; models[0].allowed_lateness: 13m would" in sentence
+    assert "up to 12.9 min behind the newest of their partition; models[0].allowed_lateness: 30m would" in sentence
 
 
 def test_repeated_ids_are_said() -> None:

@@ -115,12 +115,23 @@ def test_a_dead_letter_that_is_not_taken_stops_reading_and_is_sent_once(referenc
     assert source.next[EVENTS] == read
     assert pipeline.dead_letters == 0
     assert pipeline.saving.trouble == "reject fails"
+    assert not pipeline.reads()
+    assert pipeline.saving.in_words(reads=pipeline.reads()).endswith("reject fails; reading waits for it")
     outputs.failing = set()
     clock.advance(LAST_PAUSE)
     run_to_end(pipeline, source)
     assert [(letter.offset, letter.value) for letter in outputs.letters] == [(0, BROKEN)]
     assert pipeline.outcomes["events", "rejected", "json"] == 1
     assert pipeline.saving.trouble == ""
+
+
+def test_dead_letters_that_are_taken_hold_up_nothing(reference: Reference) -> None:
+    pipeline, source, outputs, _ = start(reference, [BROKEN, *stream()])
+    while not source.ended():
+        pipeline.turn()
+        assert pipeline.reads(), "a loop that waits after each record that is rejected is slow"
+    pipeline.turn()
+    assert len(outputs.letters) == 1
 
 
 def test_while_a_checkpoint_fails_verdicts_go_on_and_nothing_is_told(reference: Reference) -> None:
@@ -132,6 +143,7 @@ def test_while_a_checkpoint_fails_verdicts_go_on_and_nothing_is_told(reference: 
     assert judge.book.incident is not None
     assert source.next[EVENTS] == 2_000
     assert outputs.told == []
+    assert pipeline.saving.in_words(reads=pipeline.reads()).endswith("; it reads on meanwhile, and tells nobody")
     outputs.failing = set()
     clock.advance(LAST_PAUSE)
     pipeline.turn()

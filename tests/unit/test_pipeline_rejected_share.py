@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from monitor.clock import SECOND_US
 from monitor.count.losses import NEWEST
 from monitor.events import Partition
+from monitor.judge.fleet import Fleet
 from monitor.pipeline import Pipeline
-from tests.engine import MemorySource, blank, catalog_of, event, numeric, pipeline_of, settings
+from tests.engine import START_US, MemorySource, blank, catalog_of, event, numeric, pipeline_of, settings
 
 A, B, OTHER = Partition("events", 0), Partition("events", 1), Partition("other", 0)
 INPUTS = [{"topic": "events"}, {"topic": "other"}]
@@ -52,6 +54,21 @@ def test_reading_stops_at_the_first_poll_that_is_over_the_share(share: float) ->
     assert words.startswith("events is not read on: ")
     assert "events-0@0" in words
     assert "limits.rejected_share: 1" in words
+
+
+@pytest.mark.parametrize(("share", "waits"), [(0.5, True), (1, False)])
+def test_a_topic_that_is_not_read_on_is_waited_for_and_that_is_said(share: float, waits: bool) -> None:
+    tree = settings(inputs=INPUTS, limits={"rejected_share": share})
+    steps = [event(10 * i, prediction=1, features={"x": 1}) for i in range(100)]
+    source = MemorySource({A: [*steps[:10], *bad(3_000)], OTHER: steps}, 50, live=True)
+    pipeline, clock = pipeline_of(tree, catalog_of(tree, blank([numeric("x")])), source, live=True)
+    turned(pipeline)
+    clock.advance(61)
+    pipeline.turn()
+    assert isinstance(pipeline.fleet, Fleet)
+    (judge,) = pipeline.fleet.judges.values()
+    assert (judge.at_us <= START_US + 90 * SECOND_US) == waits
+    assert ("models that it may bring get no verdict meanwhile" in pipeline.rejected_share.in_words()) == waits
 
 
 def test_up_to_the_share_nothing_stops() -> None:

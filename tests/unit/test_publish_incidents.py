@@ -6,13 +6,16 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from monitor.clock import SECOND_US
 from monitor.events import ModelKey
 from monitor.findings import FindingKey
 from monitor.publish.board import Board, EndedView, FindingView, IncidentView
-from monitor.publish.wording import MINUTE_US, ago, moment
+from monitor.publish.wording import ago, moment
 from monitor.settings import Links
 from tests.boards import NOW_US, busy_board, column, model
 from tests.unit.test_publish_status import ordered, read
+
+MINUTE_US: Final = 60 * SECOND_US
 
 
 def test_pages_come_before_tickets_and_the_worst_finding_gives_the_summary() -> None:

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.clock import FIRST_US, LAST_US, SECOND_US, parse_rfc3339
+from monitor.duration import in_words
 from monitor.phrases import probability
 from monitor.publish.drawing import HEIGHT, WIDTH, drawing
-from monitor.publish.wording import ago, moment, number, share, span
+from monitor.publish.wording import ago, moment, number, share
 from tests.boards import NOW_US
 
 # the drawing
@@ -63,7 +64,7 @@ def test_words_for_numbers() -> None:
         "0.123", "12.3", "31,900", "2e+07", "inf", "not known",
     ]  # fmt: skip
     assert [probability(p) for p in (0.0, 0.031, float("nan"))] == ["p < 1e-300", "p = 0.031", "p not known"]
-    assert [span(s * SECOND_US) for s in (0, 59, 60, 3_661, 90_061, 86_400)] == [
+    assert [in_words(s * SECOND_US) for s in (0, 59, 60, 3_661, 90_061, 86_400)] == [
         "0 s", "59 s", "1 min", "1 h 1 min", "1 d 1 h", "1 d",
     ]  # fmt: skip
     assert ago(NOW_US + 5 * SECOND_US, NOW_US) == "5 s ahead of this clock"

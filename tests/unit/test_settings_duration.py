@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.duration import format_duration, parse_duration
+from monitor.duration import about, format_duration, in_words, lateness_for, parse_duration
 
 _A_HUNDRED_YEARS_US = 36_500 * 86_400 * 1_000_000
 
@@ -44,3 +44,37 @@ def test_more_than_a_hundred_years_is_refused() -> None:
 @given(st.integers(0, _A_HUNDRED_YEARS_US))
 def test_a_formatted_duration_parses_to_the_same_number(us: int) -> None:
     assert parse_duration(format_duration(us)) == us
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.5, "0.5 s"),
+        (90, "1.5 min"),
+        (86_400, "1 day"),
+        (129_600, "1.5 days"),
+        (31_557_600, "1 year"),
+        (7e10, "2,218 years"),
+    ],
+)
+def test_a_length_of_time_is_said_in_one_unit(seconds: float, words: str) -> None:
+    assert about(round(seconds * 1_000_000)) == words
+
+
+@given(st.integers(0, _A_HUNDRED_YEARS_US))
+def test_the_two_largest_units_leave_less_than_one_of_the_second(us: int) -> None:
+    widths = {"d": 86_400_000_000, "h": 3_600_000_000, "min": 60_000_000, "s": 1_000_000}
+    parts = in_words(us).replace(",", "").split()
+    said = sum(int(count) * widths[unit] for count, unit in zip(parts[::2], parts[1::2], strict=True))
+    rest = {"d": "h", "h": "min"}.get(parts[1], "s") if parts[1] != "min" else "s"
+    assert 0 <= us - said < widths[rest]
+
+
+@given(st.integers(1, 86_400_000_000))
+def test_the_lateness_that_is_named_has_room_and_is_not_far_above(behind: int) -> None:
+    enough = parse_duration(lateness_for(behind))
+    assert 1.2 * behind <= enough <= max(3.6 * behind, 120_000_000)
+
+
+def test_what_is_further_behind_than_a_day_is_no_lateness() -> None:
+    assert lateness_for(86_400_000_001) == ""

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from monitor.terminal import say, tell
-from monitor.visible import visible
+from monitor.visible import one_line, visible
 
 HIDDEN = [
     0,
@@ -52,6 +52,12 @@ def test_what_is_written_out_says_the_same_inside_json() -> None:
     text = json.dumps({"name": "a\u202eb\u200bc\U000e0041d\u2028"}, ensure_ascii=False)
     assert visible(text).isascii()
     assert json.loads(visible(text)) == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["a\nb\tc", "a\xa0b", "a\u202eb", "\U000e0041", "\udc80", "日本 🙂"])
+def test_within_a_line_everything_else_is_written_out_as_json_has_it(text: str) -> None:
+    assert one_line(text).isprintable()
+    assert json.loads(f'"{one_line(text)}"') == text
 
 
 def test_what_commands_say_shows_no_mark_of_direction(capsys: pytest.CaptureFixture[str]) -> None:
