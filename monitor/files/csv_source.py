@@ -197,7 +197,8 @@ class _TextLines:
 def _header_faults(header: Sequence[str], csv_map: Mapping[str, str]) -> list[str]:
     separator = next((mark for mark in _SEPARATORS if mark in header[0]), None) if len(header) == 1 else None
     if separator is not None:
-        return [f"the header is one cell: is the separator {separator!r}? write the file with commas"]
+        named = "a tab" if separator == "\t" else f"{separator!r}"
+        return [f"the header is one cell: is the separator {named}? write the file with commas"]
     faults = [f"column {name!r} stands there twice" for name, count in sorted(Counter(header).items()) if count > 1]
     if "" in header and "" not in csv_map:
         faults.append("a column has no name; name it, or leave it out with --map =-")

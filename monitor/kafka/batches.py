@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
+from operator import attrgetter, lt
 from typing import Any, Final, NamedTuple
 
 from kafka.errors import CorruptRecordError
@@ -36,6 +37,7 @@ WORDS: Final = {
 #: how often a fault must show at one place: a broken answer heals when it is asked for again
 _SIGHTINGS: Final = {CHECKSUM: 2, TORN: 10}
 _LENGTH_OF_ONE: Final = 4
+_OFFSET: Final = attrgetter("offset")
 
 
 class PollIsFull(Exception):
@@ -179,21 +181,44 @@ class PartitionBatches:
         try:
             taken.extend(islice(self._iterator, most))  # what came before an error stays
         except Exception:  # noqa: BLE001  # libraries and broken bytes raise whatever they like
-            self._keep(taken, before)
-            self._pass_record()
+            if self._keep(taken, before):
+                self._pass_record()
             return
         done = len(taken) - before < most
-        self._keep(taken, before)
-        if done:
+        if self._keep(taken, before) and done:
             self._close_batch()
 
-    def _keep(self, taken: list[Any], before: int) -> None:
-        """The first batch may begin before the offset that was asked for."""
-        if len(taken) > before:
+    def _keep(self, taken: list[Any], before: int) -> bool:
+        """Of the new records those whose offsets rise within the batch; False where one's does not: the rest is passed.
+
+        Producers write the offsets inside a batch, and reading would go on where they point. The first batch may begin
+        before the offset that was asked for.
+        """
+        offsets = list(map(_OFFSET, islice(taken, before, None)))
+        sound = self._rising(offsets)
+        del taken[before + sound :]
+        if sound:
             self.next_fetch_offset = max(self.next_fetch_offset, taken[-1].offset + 1)
             if taken[before].offset < self._from:
                 taken[before:] = [record for record in taken[before:] if record.offset >= self._from]
         self.records_read += len(taken) - before
+        if sound < len(offsets):
+            self._pass(STRUCTURE, _next_offset(self._batch))
+        return sound == len(offsets)
+
+    def _rising(self, offsets: list[int]) -> int:
+        """How many of the offsets, from the first on, rise within the batch and behind what was read of it."""
+        if not offsets:
+            return 0
+        batch, floor, end = self._batch, self.next_fetch_offset, _next_offset(self._batch)
+        if floor == self._from:
+            floor = batch.base_offset if batch.magic == NEWEST_FORMAT else min(floor, offsets[0])
+        if floor <= offsets[0] and offsets[-1] < end and all(map(lt, offsets, islice(offsets, 1, None))):
+            return len(offsets)
+        for count, (last, offset) in enumerate(pairwise([floor - 1, *offsets])):
+            if not last < offset < end:
+                return count
+        raise AssertionError
 
     def _close_batch(self) -> None:
         self.next_fetch_offset = max(self.next_fetch_offset, _next_offset(self._batch))

@@ -202,12 +202,15 @@ def test_what_no_file_holds_is_told_with_the_remedy(tmp_path: Path) -> None:
     utf16.write_bytes(json.dumps(EVENT).encode("utf-16"))
     japanese.write_bytes("when,名前\n1,東京都\n".encode("cp932"))
     excel.write_text("when;x\n1;2\n")
+    tabbed = tmp_path / "t.csv"
+    tabbed.write_text("when\tamount\n1\t2\n")
     for path, said in (
         (folder, "sub is a folder; name its files: .*sub/[*].csv.gz"),
         (pretty, "p.jsonl:1: one value a line is expected; this file is pretty-printed.*jq -c '.'"),
         (array, "a.jsonl:1: one value a line is expected.*jq -c '.\\[\\]'"),
         (utf16, "u.jsonl:1: UTF-16; convert it: iconv -f utf-16 -t utf-8"),
         (japanese, "j.csv:1: the bytes are not UTF-8; convert it: iconv -f cp932 -t utf-8"),
+        (tabbed, "t.csv:1: the header is one cell: is the separator a tab\\?"),
         (excel, "e.csv:1: the header is one cell: is the separator ';'\\?"),
     ):
         with pytest.raises(UsageError, match=said):

@@ -57,6 +57,17 @@ def with_checksum(made: bytes) -> bytes:
     return made[:17] + struct.pack(">I", calc_crc32c(made[21:])) + made[21:]
 
 
+def written_at(first: int, deltas: Sequence[int]) -> bytes:
+    """A whole batch over five offsets whose records say other ones, from -64 to 8,191 behind its first."""
+    plain = batch(first, [b"v"] * 5)
+    zigzag = [(delta << 1) ^ (delta >> 63) for delta in deltas]
+    places = [bytes([n]) if n < 0x80 else bytes([n & 0x7F | 0x80, n >> 7]) for n in zigzag]
+    bodies = [b"\0\0" + place + b"\x02k\x02v\0" for place in places]
+    records = b"".join(bytes([len(body) << 1]) + body for body in bodies)
+    head = plain[:8] + struct.pack(">i", 49 + len(records)) + plain[12:57] + struct.pack(">i", len(deltas))
+    return with_checksum(head + records)
+
+
 @dataclass
 class Log:
     """A partition as a broker serves it: a fetch begins with the batch that holds the offset asked for."""
@@ -177,6 +188,29 @@ def test_a_record_that_nobody_can_read_costs_itself_alone() -> None:
     assert given == [0, 1, 2, 3, *range(5, 20)]
     assert [(one.first, one.next, one.records, one.reason) for one in passed] == [(4, 5, 1, "structure")]
     assert b"<4>" in passed[0].data
+
+
+@pytest.mark.parametrize("poll", [1, 5_000])
+@pytest.mark.parametrize(
+    ("deltas", "good"),
+    [
+        ([0, 1, 200, 3, 4], [0, 1]),
+        ([0, 1, 2, 3, 200], [0, 1, 2, 3]),
+        ([0, 1, 1, 3, 4], [0, 1]),
+        ([0, 2, 1, 3, 4], [0, 2]),
+        ([-3, 1, 2, 3, 4], []),
+        ([0, 2, 3, 4], [0, 2, 3, 4]),
+    ],
+)
+def test_offsets_that_a_producer_wrote_wrongly_lead_nowhere(deltas: list[int], good: list[int], poll: int) -> None:
+    """The checksum fits and the offsets of the records do not: none is given twice, and nothing behind is passed by."""
+    log = log_of((0, batch(0, VALUES)), (10, written_at(10, deltas)), (15, batch(15, VALUES)), size=10)
+    log.batches[1] = (10, 15, log.batches[1][2])
+    log.batches[2] = (15, 25, log.batches[2][2])
+    given, passed = log.read(poll=poll)
+    assert given == [*range(10), *(10 + delta for delta in good), *range(15, 25)]
+    first = 10 + (good[-1] + 1 if good else 0)
+    assert [(one.first, one.next, one.reason) for one in passed] == ([(first, 15, "structure")] if first < 15 else [])
 
 
 def test_torn_records_behind_good_ones_are_told_and_the_next_batch_comes() -> None:
