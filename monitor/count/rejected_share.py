@@ -26,9 +26,9 @@ class RejectedShare:
             return False
         loss = next(loss for loss in self._losses.of_topic(topic) if loss.outcome == REJECTED)
         self.stopped[topic] = (
-            f"{topic} is not read on: {newest.lost:,} of its newest {newest.total:,} events were rejected, most as "
-            f"{loss.reason} (first at {loss.first}: {loss.message}); mend the settings or the producer and start "
-            "again, or set limits.rejected_share: 1 to go on"
+            f"{topic} is not read on: {newest.lost:,} of its newest {newest.total:,} events were rejected; mend the "
+            "settings or the producer and start again, or set limits.rejected_share: 1 to go on; most were rejected as "
+            f"{loss.reason} (first at {loss.first}: {loss.message})"
         )
         return True
 
