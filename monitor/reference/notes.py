@@ -62,8 +62,8 @@ def _restless(reference: Reference, column: Column) -> Iterator[str]:
     times = float(reference.phi[at, 0]) if reference.phi.shape[1] else 1.0
     if times >= MIN_RESTLESS:
         yield (
-            f"{column.name}: its windows vary {times:,.0f} times more than chance would have it, so only large changes are "
-            "seen; where it changed within the reference, build that from a time without the change (--from, --to)"
+            f"{column.name}: its windows vary {times:,.0f} times more than chance would have it, so only large "
+            "changes are seen; where it changed within the reference, build that from a time without the change (--from, --to)"
         )
 
 

@@ -312,7 +312,7 @@ def test_appended_compressed_files_are_read_to_the_end(opened: Opened, tmp_path:
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("a.txt", "give it as - < "), ("a.json", "give it as - < "), ("a.xlsx", "save the table as .csv")],
+    [("a.txt", "it as - < "), ("a.json", "it as - < "), ("a.xlsx", "; save the table as .csv")],
 )
 def test_an_unknown_ending_is_told_with_another_way_and_nothing_of_the_mapping(
     tmp_path: Path, name: str, remedy: str
@@ -321,9 +321,7 @@ def test_an_unknown_ending_is_told_with_another_way_and_nothing_of_the_mapping(
     with pytest.raises(UsageError) as refused:
         open_source([tmp_path / name], ManualClock(), csv_map={"t": "ts"})
     assert len(refused.value.faults) == 1
-    assert (
-        f"; {remedy}" in refused.value.faults[0] or f"; where it holds one of them, {remedy}" in refused.value.faults[0]
-    )
+    assert remedy in refused.value.faults[0]
 
 
 def test_all_wrong_arguments_are_told_at_once(opened: Opened, tmp_path: Path) -> None:
