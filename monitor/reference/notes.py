@@ -63,7 +63,7 @@ def _restless(reference: Reference, column: Column) -> Iterator[str]:
     if times >= MIN_RESTLESS:
         yield (
             f"{column.name}: its windows vary {times:,.0f} times more than chance would have it, so only large "
-            "changes are seen; where it changed within the reference, build that from a time without the change (--from, --to)"
+            "changes are seen; where the reference holds a change, build it from a time without one (--from, --to)"
         )
 
 

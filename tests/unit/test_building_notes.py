@@ -219,7 +219,7 @@ def test_a_column_that_changes_within_the_reference_is_said_and_a_steady_one_is_
     assert not [line for line in of_values(values)[1] if line.startswith("x: ")]
     line = line_of(of_values(changed)[1])
     assert "times more than chance would have it" in line
-    assert "build that from a time without the change (--from, --to)" in line
+    assert "build it from a time without one (--from, --to)" in line
 
 
 def test_a_column_that_begins_or_ends_within_the_reference_is_said_with_its_place() -> None:
