@@ -113,8 +113,10 @@ def _topic_line(role: str, name: str, facts: ClusterFacts, settings: Settings, o
     what = f"{role} topic {name}"
     topic = facts.topics.get(name)
     if topic is None:
-        remedy = "driftd check --create-topics, or " if role == "output" else ""
-        return Line(BAD, what, f"does not exist; make it: {remedy}{create_command(name, settings.kafka)}")
+        remedy = (
+            "make it: driftd check --create-topics, or " if role == "output" else "check inputs[].topic, or make it: "
+        )
+        return Line(BAD, what, f"does not exist; {remedy}{create_command(name, settings.kafka)}")
     if topic.leaderless:
         return Line(BAD, what, f"partitions without a leader: {sorted(topic.leaderless)}")
     if topic.operations and operation not in topic.operations:
@@ -134,4 +136,4 @@ def check_lines(
     except OutsideRefusal as refusal:
         yield Line(BAD, "kafka", str(refusal))
     except OutsideTrouble as trouble:
-        yield Line(BAD, "kafka", f"{trouble}; check kafka.bootstrap_servers and that the brokers run")
+        yield Line(BAD, "kafka", str(trouble))

@@ -55,6 +55,15 @@ class _Parser(argparse.ArgumentParser):
             what = f"{wrong[1]}: {wrong[2]!r} is none of {wrong[3]}" if is_option else f"no such command: {wrong[2]}"
             hint = f"did you mean {near[0]}? " if near else ""
             raise UsageError(f"{what}; {hint}see {self.prog} --help")
+        number = re.fullmatch(r"argument ([^:]+): invalid int value: ('.*')", message)
+        if number:
+            raise UsageError(f"{number[1]}: {number[2]} is no whole number; write digits alone, such as 10000")
+        extra = re.fullmatch(r"unrecognized arguments: (.*)", message)
+        if extra:
+            raise UsageError(
+                f"too many arguments: {extra[1]}; driftd run and check read the topics of the settings, driftd replay "
+                "reads files; see driftd COMMAND --help"
+            )
         raise UsageError(f"{message}; see {self.prog} --help")
 
 

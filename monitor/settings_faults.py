@@ -28,7 +28,7 @@ _WORDS: Final = {
     "int_type": "{value} is no whole number",
     "int_from_float": "{value} is no whole number",
     "int_parsing_size": "is too large",
-    "float_parsing": "{value} is no number",
+    "float_parsing": "{value} is no number{share}",
     "float_type": "{value} is no number",
     "finite_number": "{value} is no number",
     "greater_than": "{value} is not above {gt}",
@@ -36,10 +36,19 @@ _WORDS: Final = {
     "less_than_equal": "{value} is above {le}",
     "literal_error": "{value} is none of {expected}",
     "path_type": "{value} is no path",
-    "tuple_type": "no list; write [..., ...]",
+    "tuple_type": "no list; {list}",
     "dict_type": "no mapping; write name: value lines under it",
-    "model_type": "no mapping; write name: value lines under it",
+    "model_type": "no mapping; write name: value lines under it{known}",
     "too_short": "is empty; one is needed",
+}
+
+#: how a setting that has to be there is written
+_LINES: Final = {
+    "inputs": "inputs: [{topic: NAME}]",
+    "models": "models: [{name: NAME, reference: FILE}]",
+    "topic": "topic: NAME",
+    "name": "name: NAME",
+    "reference": "reference: FILE",
 }
 
 
@@ -92,12 +101,32 @@ def _texts(detail: ErrorDetails, loc: Loc, written: Callable[[Loc], str | None])
     elif kind == "literal_error" and loc[:1] == ("inputs",) and str(detail["input"]).lower() == "json":
         yield (), "JSON is native: leave format out, see docs/events.md"
     elif kind == "missing":
-        yield (), "missing; it is needed"
+        line = _LINES.get(str(loc[-1]))
+        yield (), f"missing; it is needed: write {line}" if line else "missing; it is needed"
     else:
         hidden = loc[:2] == ("kafka", "security") or isinstance(detail["input"], dict | list)
         value = "this" if hidden else shown(detail["input"])
         words = _WORDS.get(kind)
-        yield (), words.format(value=value, **context) if words else detail["msg"].lower()
+        hints = {"known": _known(loc), "list": _as_list(loc, detail["input"]), "share": _as_share(detail["input"])}
+        yield (), words.format(value=value, **hints, **context) if words else detail["msg"].lower()
+
+
+def _known(loc: Loc) -> str:
+    names = names_at(loc)
+    return f"; known here: {', '.join(names)}" if names else ""
+
+
+def _as_list(loc: Loc, value: Plain) -> str:
+    line = _LINES.get(str(loc[-1]))
+    if line or loc[:2] == ("kafka", "security") or not isinstance(value, str | int | float) or value == "":
+        return f"write {line or '[..., ...]'}"
+    return f"write [{shown(value)}]" if isinstance(value, str) else f'write ["{shown(value)}"]'
+
+
+def _as_share(value: Plain) -> str:
+    """A percentage as the number it stands for."""
+    percentage = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?) ?%", value) if isinstance(value, str) else None
+    return f"; write {float(percentage[1]) / 100:.8g}" if percentage else ""
 
 
 def _number_for_text(value: float, text: str | None) -> str:

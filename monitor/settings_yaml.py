@@ -19,6 +19,9 @@ DEEPEST: Final = 40
 _DIGITS: Final = "-+0123456789."
 #: PyYAML's words for a backslash in double quotes that it cannot take
 _ESCAPE: Final = re.compile("escape (character|sequence)")
+#: PyYAML's words for a tab that indents, and for a brace it did not expect
+_TAB: Final = re.compile(r"'\\t' that cannot start")
+_BRACE: Final = re.compile("but got '[{]'$")
 #: the one place where PyYAML's own words would cite more of the text than a character
 _CITED: Final = re.compile("handle .*")
 
@@ -81,6 +84,10 @@ def parse_yaml(text: str) -> tuple[Plain, list[str]]:
         problem = _CITED.sub("handle", error.problem or "no YAML")
         if _ESCAPE.search(problem):
             problem = "in double quotes \\ begins an escape: use single quotes or /"
+        elif _TAB.search(problem):
+            problem = "a tab: write spaces, YAML takes no tabs here"
+        elif _BRACE.search(problem) and _is_within_text(error.problem_mark, text):
+            problem = 'a { within a text: put the text in quotes, such as "reference/{version}.json"'
         return None, [f"{_place(error.problem_mark)}: {problem}"]
     except yaml.reader.ReaderError as error:
         return None, [f"character {error.position + 1}: not a printable character"]
@@ -98,6 +105,11 @@ def written_at(text: str, loc: Loc) -> str | None:
         else:
             return None
     return str(node.value) if isinstance(node, yaml.ScalarNode) else None
+
+
+def _is_within_text(mark: yaml.Mark | None, text: str) -> bool:
+    """Whether a word goes on at a place: what stands before it is no space, comma, colon or bracket."""
+    return mark is not None and text[max(mark.index - 1, 0)] not in " \t\n,:[]{}"
 
 
 def _place(mark: yaml.Mark | None) -> str:

@@ -28,7 +28,7 @@ class RejectedShare:
         loss = next(loss for loss in self._losses.of_topic(topic) if loss.outcome == REJECTED)
         self.stopped[topic] = (
             f"{topic} is not read on: {newest.lost:,} of its newest {newest.total:,} events were rejected, most as "
-            f"{loss.reason}; models that it may bring get no verdict meanwhile. Mend the settings or the producer and "
+            f"{loss.reason}; models that it may bring get no verdict meanwhile. Fix the settings or the producer and "
             f"start again, or set limits.rejected_share: 1 to go on; first at {loss.first}: {loss.message}"
         )
         return True

@@ -18,6 +18,7 @@ from monitor.visible import one_line
 SHOWN: Final = 60
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DECIMAL_COMMA: Final = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 _DIGITS: Final = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 _AS_TEXT: Final = "write it as text"
 
@@ -146,6 +147,8 @@ def wrong_share(value: object, field: str = "score") -> RejectedRecord:
         side = "above 1" if value > 1 else "below 0"
         return rejected("score", f"{name} is {side}; write the probability of the class, 0 to 1", value)
     right = "write the probability of the positive class, 0 to 1"
+    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value):
+        return rejected("score", f"{name} is text with a decimal comma; write a point: 0.25", value)
     if isinstance(value, list) and field == "score":
         right += ", or `scores` {class: probability}"
     elif is_nan(value):

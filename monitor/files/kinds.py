@@ -45,7 +45,7 @@ def argument_faults(paths: Sequence[Path], csv_map: Mapping[str, str] | None) ->
     faults += [f"{shown_name(path)}: given twice" for path in sorted(set(paths)) if paths.count(path) > 1]
     rows = [path for path in paths if ends(path, ROWS)]
     may_be_rows = any(is_unnamed_pipe(path) for path in paths)
-    if csv_map is not None and not rows and not may_be_rows:
+    if csv_map is not None and not rows and not may_be_rows and not faults:
         faults.append("--map is for .csv files, and none is given")
     if csv_map is None:
         faults += [f"{path}: a .csv file needs --map column=field, at least one for ts" for path in rows]
@@ -66,11 +66,22 @@ def _path_fault(path: Path) -> str:
         return f"{path} is a folder; name its files: {path}/*{_ending_in(path)}"
     if ends(path, (".parquet",)):
         return f"{path}: parquet is not in this version; understood are {UNDERSTOOD}"
+    if not path.suffix and not path.exists():
+        return f"{path}: there is no such file; a topic is written 'kafka://{path}?from=earliest'"
     if not ends(path, (*LINES, *ROWS)):
-        return f"{path}: unknown kind of file; understood are {UNDERSTOOD}"
+        return f"{path}: unknown kind of file; understood are {UNDERSTOOD}{_other_way(path)}"
     if not path.exists():
         return f"{path}: there is no such file"
     return "" if path.is_file() else f"{path}: neither a file nor a pipe"
+
+
+def _other_way(path: Path) -> str:
+    """What makes a file of an unknown ending readable."""
+    if ends(path, (".xlsx", ".xls", ".ods")):
+        return "; save the table as .csv"
+    if ends(path, (".txt", ".json", ".log", ".dat", ".data")):
+        return f"; where it holds one of them, give it as - < {path}"
+    return ""
 
 
 def _ending_in(folder: Path) -> str:

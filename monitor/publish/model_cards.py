@@ -115,7 +115,11 @@ def _columns(board: Board, model: ModelView, subjects: frozenset[str], rows: int
         yield from _table("Moved, or near it", loud, len(loud))
     yield from _folded(many(len(quiet), "quiet feature"), quiet, rows)
     waits = "not judged yet" if model.judged_us is None else "in no window yet since driftd was started"
-    yield from _folded(f"{many(len(unknown), 'feature')} {waits}", unknown, rows)
+    waiting = [column for column in unknown if model.judged_us is None or not any(column.live)]
+    mute = [column for column in unknown if column not in waiting]
+    yield from _folded(f"{many(len(waiting), 'feature')} {waits}", waiting, rows)
+    why = "too few values in every window for how much the reference's own windows vary"
+    yield from _folded(f"{many(len(mute), 'feature')} without a verdict: {why}", mute, rows)
     yield from _unwatched([column for column in model.columns if column.unwatched], rows)
 
 

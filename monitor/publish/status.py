@@ -64,7 +64,8 @@ class StatusPages:
 
 def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, str, str]:
     """How the process itself is: a state for the colour, the state's own word, the sentence. The worst comes first."""
-    idle = board.restored and not board.models
+    judged = any(model.judged_us is not None for model in board.models)
+    idle = board.restored and not judged and not any(model.predictions for model in board.models)
     if silence:
         return PAGE, "stuck", f"It stands still: {silence}. All below is from before."
     if health.trouble:
@@ -75,12 +76,14 @@ def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, s
         return UNKNOWN, "restoring", f"It is starting: {', '.join(health.missing())}."
     if board.not_fine:
         return TICKET, NOT_FINE, "It reads, and not all that comes can be judged:"
-    if idle and not board.references:
+    if idle and not board.models and not board.references:
         return UNKNOWN, "idle", "It reads, and no model of the settings has a reference: see `driftd check`."
     if not health.caught_up_once:
         return UNKNOWN, "not caught up", "It reads, and has not reached the end of the topics since it began."
     if idle:
         return UNKNOWN, "idle", "It reads, and no event of a model that has a reference has come yet."
+    if board.models and not judged:
+        return UNKNOWN, "nothing judged yet", "It reads, and no model has had a whole window of events yet."
     return FINE, "fine", "It reads and judges."
 
 

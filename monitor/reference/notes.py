@@ -20,6 +20,8 @@ MIN_LATE_VALUES: Final = 40
 LATE_SHARE: Final = 1 / 8
 #: an expected share of new values below this is not worth a line: no such change is ever told
 MIN_UNSEEN: Final = 0.01
+#: dispersion from which on a person has to know: the smallest change that is seen is four times as large
+MIN_RESTLESS: Final = 16
 
 _NO_VALUE: Final = frozenset(("na", "n/a", "nan", "null", "none", "nil", "-", "?", "#n/a", ""))
 _BITS: Final = frozenset(("0", "1"))
@@ -51,6 +53,18 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
         if reason := reference.unwatched_reason(column):
             yield f"{column.name}: its distribution is not watched: {reason}"
         yield from _unseen(reference, column)
+        yield from _restless(reference, column)
+
+
+def _restless(reference: Reference, column: Column) -> Iterator[str]:
+    """A reference that holds the very change it should find, or waves as large."""
+    at = next(at for at, one in enumerate(reference.columns) if one is column)
+    times = float(reference.phi[at, 0]) if reference.phi.shape[1] else 1.0
+    if times >= MIN_RESTLESS:
+        yield (
+            f"{column.name}: its windows vary {times:,.0f} times more than chance would have it, so only large "
+            "changes are seen; where the reference holds a change, build it from a time without one (--from, --to)"
+        )
 
 
 def _unseen(reference: Reference, column: Column) -> Iterator[str]:

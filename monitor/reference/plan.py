@@ -176,9 +176,9 @@ def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kin
         if new >= RENEWED_SHARE:
             what = f"{percent(new)} of its values are never seen before"
             if all(map(is_written_number, texts)):
-                return _Planned(
-                    ignored=f"text that reads as numbers, and {what}: left out; send plain numbers (1234.5)"
-                )
+                codes = any(map(is_code, texts))
+                remedy = "codes; group them, such as by their first digits" if codes else "send plain numbers (1234.5)"
+                return _Planned(ignored=f"text that reads as numbers, and {what}: left out; {remedy}")
             return _Planned(ignored=f"{what}, an identifier or free text: left out; {watch}")
     column = _category_column(name, FEATURE, texts)
     return _Planned(column, renewed=renewed(texts, frozenset(column.bins.rare)))

@@ -167,7 +167,9 @@ def load_reference(path: Path, how: str = "") -> Reference:
         how = how or f"driftd reference build --config FILE --model NAME --rows 10000 SOURCE -o {path}"
         raise UsageError(f"{path}: no readable reference ({trouble.strerror}); make it: {how}") from None
     except ValueError as fault:
-        raise UsageError(f"{path}: is no JSON ({fault}); build the reference again{again}") from None
+        raise UsageError(
+            f"{path}: is no JSON ({fault}), so no reference; name another file, or build the reference again{again}"
+        ) from None
     except RecursionError:
         raise UsageError(f"{path}: nested too deep for a reference; build the reference again{again}") from None
     if not isinstance(body, dict) or body.get("format") != FORMAT:

@@ -82,6 +82,8 @@ def fault_of(body: dict[str, Any]) -> str:
         file = msgspec.convert(body, _File, strict=True)
     except (msgspec.ValidationError, OverflowError) as error:
         return str(error).replace("`", "").replace(" - at $", " at ")
+    except UnicodeEncodeError:
+        return "a text holds half of a surrogate pair"
     return next(_faults(body, file), "")
 
 

@@ -154,6 +154,7 @@ def test_a_kind_that_would_make_a_column_empty_is_refused(values: list[Any], kin
         ([f"2026-0{1 + i // 100}-15" for i in ROWS], "dates that come once"),
         ([f"session {i // 3}" for i in ROWS], "never seen before"),
         ([f"{i},{i % 90 + 10}" for i in ROWS], "text that reads as numbers"),
+        ([f"{i * 150:05}" for i in ROWS], "codes; group them, such as by their first digits"),
         ([[1.5, 2]] * N, "lists of numbers (kind vector) are not watched in this version"),
         ([{"a": 1}] * N, "nested objects are not watched"),
     ],
@@ -210,6 +211,15 @@ def test_new_values_that_the_reference_expects_are_counted_as_unseen_and_no_even
     assert reference.counts[at, reference.width + UNSEEN] == N // 20
     assert reference.counts[at].sum() == N
     assert line_of(lines) == "x: 5 % of events are expected to bring a new value; unseen is judged against that"
+
+
+def test_a_column_that_changes_within_the_reference_is_said_and_a_steady_one_is_not() -> None:
+    values = list(np.random.default_rng(3).normal(0.0, 1.0, 4_000))
+    changed = [value + (20.0 if i >= 3_000 else 0.0) for i, value in enumerate(values)]
+    assert not [line for line in of_values(values)[1] if line.startswith("x: ")]
+    line = line_of(of_values(changed)[1])
+    assert "times more than chance would have it" in line
+    assert "build it from a time without one (--from, --to)" in line
 
 
 def test_a_column_that_begins_or_ends_within_the_reference_is_said_with_its_place() -> None:

@@ -191,3 +191,10 @@ def test_a_reader_that_has_enough_is_no_fault() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(30) == DONE
+
+
+def test_a_file_given_to_the_daemon_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--config", "driftd.yaml", "live.csv"]) == 2
+    told = capsys.readouterr().err
+    assert "live.csv" in told
+    assert "driftd replay reads files" in told

@@ -181,7 +181,8 @@ def test_the_same_events_make_the_same_reference_from_every_kind_of_file(folder:
         (["normal.jsonl"], "give --rows N, or --from TIME and --to TIME"),
         (["--rows", "5", "--from", "2026-11-22T10:00:00Z", "normal.jsonl"], "give --rows N, or --from"),
         (["--rows", "0", "normal.jsonl"], "--rows: 0 is no number of predictions"),
-        (["--rows", "ten", "normal.jsonl"], "argument --rows: invalid int value: 'ten'"),
+        (["--rows", "ten", "normal.jsonl"], "--rows: 'ten' is no whole number; write digits alone, such as 10000"),
+        (["--rows", "5", "events"], "there is no such file; a topic is written 'kafka://events?from=earliest'"),
         (["--rows", "3001", "normal.jsonl"], "--rows: the source holds 3,000 predictions of credit/1, not 3,001"),
         (["--rows", "5", "--version", "9", "normal.jsonl"], "credit/9: the source holds none of its events"),
         (

@@ -48,6 +48,7 @@ TEXT = json.dumps(PLAIN)
         (event(prediction=[ANSWER]), "prediction", ["`prediction` is a list", "`scores`"]),
         (event(score=[0.1, 0.9]), "score", ["`score` is a list", "probability"]),
         (event(score=83.5), "score", ["above 1", "0 to 1"]),
+        (event(score="0,835"), "score", ["decimal comma", "write a point"]),
         (event(score=-1), "score", ["below 0"]),
         (event(scores={"1": 2}), "score", ["`scores`", "above 1"]),
         (event(id=[ANSWER]), "id", ["`id` is a list"]),

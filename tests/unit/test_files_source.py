@@ -310,6 +310,20 @@ def test_appended_compressed_files_are_read_to_the_end(opened: Opened, tmp_path:
     assert [value for batch in drained(opened(path)) for value in batch.values] == [b"1", b"23", b"4"]
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("a.txt", "it as - < "), ("a.json", "it as - < "), ("a.xlsx", "; save the table as .csv")],
+)
+def test_an_unknown_ending_is_told_with_another_way_and_nothing_of_the_mapping(
+    tmp_path: Path, name: str, remedy: str
+) -> None:
+    written(tmp_path / name, [b"1"])
+    with pytest.raises(UsageError) as refused:
+        open_source([tmp_path / name], ManualClock(), csv_map={"t": "ts"})
+    assert len(refused.value.faults) == 1
+    assert remedy in refused.value.faults[0]
+
+
 def test_all_wrong_arguments_are_told_at_once(opened: Opened, tmp_path: Path) -> None:
     good = written(tmp_path / "good.jsonl", [b"1"])
     paths = [tmp_path / name for name in ("a.parquet", "b.txt", "none.jsonl", "c.csv")]

@@ -54,6 +54,7 @@ def test_reading_stops_at_the_first_poll_that_is_over_the_share(share: float) ->
     assert words.startswith("events is not read on: ")
     assert "events-0@0" in words
     assert "limits.rejected_share: 1" in words
+    assert words.index("limits.rejected_share: 1") < words.index("events-0@0"), "a log cuts the end, not the remedy"
 
 
 @pytest.mark.parametrize(("share", "waits"), [(0.5, True), (1, False)])

@@ -252,6 +252,18 @@ def test_a_model_says_its_counts_its_promise_and_its_figures() -> None:
     assert "Judged up to\nnot yet" in words
 
 
+@pytest.mark.parametrize(("predictions", "said"), [
+    (0, "? idle It reads, and no event of a model that has a reference has come yet."),
+    (7, "? nothing judged yet It reads, and no model has had a whole window of events yet."),
+])  # fmt: skip
+def test_a_monitor_that_has_judged_nothing_yet_is_not_called_fine(predictions: int, said: str) -> None:
+    waiting = replace(model("m", (), judged=False), predictions=predictions)
+    words = read(Board(restored=True, references=True, models=(waiting,))).words
+    assert said in words
+    assert "✓ fine" not in words
+    assert "✓ fine It reads and judges." in read(Board(restored=True, models=(waiting, model("n", ())))).words
+
+
 def test_a_model_that_was_never_judged_is_not_called_fine() -> None:
     words = read(Board(restored=True, models=(model("m", (column("AGE", None),), judged=False),))).words
     assert "? not judged yet m/1" in words
@@ -297,7 +309,14 @@ def test_facts_that_changed_are_said_and_others_are_not() -> None:
 
 def test_a_figure_that_is_no_number_counts_as_not_judged() -> None:
     view = replace(column("AGE", 1.0), figures=(Figures("distribution", 1, 1, 1, 1, 1, float("nan")),))
-    assert "1 feature in no window yet since driftd was started" in of_column(view).words
+    assert "1 feature without a verdict: too few values in every window" in of_column(view).words
+
+
+def test_a_feature_no_window_has_evidence_of_is_not_said_to_wait_for_one() -> None:
+    looked_at = replace(column("income", 0.1), figures=())
+    words = of_column(looked_at).words
+    assert "1 feature without a verdict: too few values in every window" in words
+    assert "in no window yet" not in words
 
 
 def test_without_live_counts_nothing_yet_is_said_and_no_line_is_drawn() -> None:

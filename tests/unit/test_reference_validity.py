@@ -131,6 +131,8 @@ def test_what_is_wrong_is_said_with_its_place(
         ('{"format": "driftd-reference/1"}', "is damaged"),
         ('{"events": ' + "9" * 5_000 + "}", "is no JSON"),
         ("\ud800", "is no JSON"),
+        (r'{"format": "driftd-reference/1", "\ud800": 1}', "is damaged"),
+        (r'{"format": "driftd-reference/1", "events": 1, "hash": "\ud800"}', "is damaged"),
         ("[]", "format 'list' is not"),
         ("", "is no JSON"),
     ],

@@ -89,7 +89,8 @@ def test_lists_in_the_environment_are_json_and_no_file_is_needed() -> None:
 @pytest.mark.parametrize("text", ['{"a":' * 700 + "1" + "}" * 700, "[" * 900 + "]" * 900, '{"a":' * 20_000])
 def test_what_is_nested_without_end_in_the_environment_is_a_fault(load: Load, text: str) -> None:
     assert faults_of(load, DRIFTD_KAFKA=text) == [
-        "kafka: no mapping; write name: value lines under it (from DRIFTD_KAFKA)"
+        "kafka: no mapping; write name: value lines under it; known here: bootstrap_servers, group_id, start, "
+        "client_id, request_timeout, api_version, security (from DRIFTD_KAFKA)"
     ]
 
 
@@ -142,7 +143,7 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
         "models[1].name: 'credit' stands in models[0] too; keep one",
         "models[1].reference: 'r-{verison}.json' is no path of a reference; write reference/credit-{version}.json",
         "models[1].severity.missing: 'pag' is none of 'page', 'ticket' or 'info'",
-        "models[2].reference: missing; it is needed",
+        "models[2].reference: missing; it is needed: write reference: FILE",
         "http.port: 'x' is no whole number (from DRIFTD_HTTP__PORT)",
         "DRIFTD_KAFKA__GRUOP_ID: no such setting; did you mean DRIFTD_KAFKA__GROUP_ID?",
     }
@@ -160,7 +161,7 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
         ("unknown_models: maybe", "unknown_models: 'maybe' is none of 'ignore' or 'reject'"),
         ("http: {port: true}", "http.port: true is no number"),
         ("http: {port: 70000}", "http.port: 70000 is above 65535"),
-        ("http: 80", "http: no mapping; write name: value lines under it"),
+        ("http: 80", "http: no mapping; write name: value lines under it; known here: host, port"),
         ("id_memory: 1.5", "id_memory: 1.5 is no whole number"),
         ("id_memory: -1", "id_memory: -1 is below 0"),
         ("budget: {pages: 0}", "budget.pages: 0 is not above 0"),
@@ -204,7 +205,13 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
         ("least_effect: {cost: 1}", "least_effect.cost: not in this version"),
         ("least_effect: {missing: -1}", "least_effect.missing: -1 is below 0"),
         ("features: {A: {knid: numeric}}", "features.A.knid: no such setting; did you mean models[0].features.A.kind?"),
-        ("features: {A: null}", "features.A: no mapping; write name: value lines under it"),
+        *((f"features: {{A: {written}}}", "features.A: no mapping; write name: value lines under it; "
+            "known here: kind, severity, least_effect, mute") for written in ("null", "ignore", "[kind]")),
+        ("features: [A]", "features: no mapping; write name: value lines under it"),
+        ("versions: '1'", "versions: no list; write ['1']"),
+        ("versions: 1.10", 'versions: no list; write ["1.1"]'),
+        ("least_effect: {missing: 5%}", "least_effect.missing: '5%' is no number; write 0.05"),
+        ("least_effect: {missing: 5 points}", "least_effect.missing: '5 points' is no number"),
         ("runbook: ftp://x", "runbook: no address; write https://host/path"),
         ("positive: [1]", "positive: [1] is no class; write a number, a text or a boolean"),
         ("versions: ['1', '1']", "versions[1]: '1' stands twice; keep one"),
@@ -233,7 +240,10 @@ def test_a_models_settings_have_to_go_together(load: Load) -> None:
 
 
 def test_inputs_and_models_are_needed(load: Load) -> None:
-    assert faults_of(load, "") == ["inputs: missing; it is needed", "models: missing; it is needed"]
+    assert faults_of(load, "") == [
+        "inputs: missing; it is needed: write inputs: [{topic: NAME}]",
+        "models: missing; it is needed: write models: [{name: NAME, reference: FILE}]",
+    ]
     assert faults_of(load, "inputs: []\nmodels: []\n") == [
         "inputs: is empty; one is needed",
         "models: is empty; one is needed",

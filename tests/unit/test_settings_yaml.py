@@ -66,6 +66,12 @@ def test_every_name_that_stands_twice_is_a_fault_with_its_place() -> None:
         ("? [1, 2]\n: 3\n", "line 1, column 3: a name has to be text"),
         ("a: " + "[" * 60 + "]" * 60 + "\n", "line 1, column 43: nested deeper than 40"),
         ("a: [1\nb: 2\n", "line 2, column 2: expected ',' or ']', but got ':'"),
+        ("a:\n\t- b\n", "line 2, column 1: a tab: write spaces, YAML takes no tabs here"),
+        (
+            "a: {b: c/{d}.json}\n",
+            'line 1, column 10: a { within a text: put the text in quotes, such as "reference/{version}.json"',
+        ),
+        ("a: [b {c}]\n", "line 1, column 7: expected ',' or ']', but got '{'"),
         ("a: 1\n---\nb: 2\n", "line 2, column 1: but found another document"),
         ("a: \x07\n", "character 4: not a printable character"),
     ],
