@@ -166,8 +166,8 @@ class Recount:
         model = _name(event.get("model"), "model")
         if not model:
             raise Bad("model")
-        version = _name(event.get("version", ""), "version")
-        identity = _name(event["id"], "id") if "id" in event else ""
+        version = _number_or_name(event.get("version", ""), "version")
+        identity = _number_or_name(event["id"], "id") if "id" in event else ""
         if kind == "label" and not identity:
             raise Bad("id")
         ts = _time_of(event["ts"]) if "ts" in event else record_us
@@ -228,6 +228,11 @@ def _name(value: object, reason: str) -> str:
     return value
 
 
+def _number_or_name(value: object, reason: str) -> str:
+    """Integers are their decimal text."""
+    return _name(str(value) if type(value) is int else value, reason)
+
+
 def _time_of(value: object) -> int:
     """Seconds, milliseconds, microseconds or nanoseconds by magnitude, or RFC 3339."""
     if isinstance(value, str):
@@ -274,7 +279,9 @@ def _place(column: Json, features: Json) -> int | str:
     if value is None:
         return "missing"
     if column["kind"] == "numeric":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool):
+            value = int(value)  # true and false are 1 and 0
+        if not isinstance(value, int | float) or not math.isfinite(value):
             return "type"
         inside = column["low"] <= value <= column["high"]
         return bisect_left(column["edges"], value) if inside else "outside"

@@ -20,7 +20,7 @@ import yaml
 from monitor.events import ModelKey
 from monitor.reference.reference import with_hash
 from monitor.settings import Settings
-from tests.benchmarks.freshness import _memory_mb, _scrape
+from tests.benchmarks.freshness import memory_mb, scrape
 from tests.benchmarks.material import MissingError, say, table
 from tests.benchmarks.perf_events import COLOURS, START_MS, perf_tree
 from tests.daemons import DaemonProcess
@@ -59,11 +59,11 @@ def _minute(config: Path, seconds: float) -> Iterator[list[object]]:
     with DaemonProcess(config) as daemon:
         daemon.wait_for("reading")
         began = told = time.monotonic()
-        yield [0, 0, *_memory_mb(daemon.pid)]
+        yield [0, 0, *memory_mb(daemon.pid)]
         while told - began < seconds:
             time.sleep(EVERY)
             told = time.monotonic()
-            yield [f"{told - began:.0f}", f"{_scrape(daemon.port).records:,.0f}", *_memory_mb(daemon.pid)]
+            yield [f"{told - began:.0f}", f"{scrape(daemon.port).records:,.0f}", *memory_mb(daemon.pid)]
 
 
 def _event(rng: random.Random, number: int, models: int, features: int) -> dict[str, object]:
@@ -90,14 +90,15 @@ def _settings(folder: Path, bootstrap: str, models: int, features: int, gap_ms: 
     built = build(Settings.model_validate(perf_tree(1)), rows, ModelKey("perf-0", "1"))
     for at in range(models):
         with_hash(replace(built, key=ModelKey(f"perf-{at}", "1"))).save(folder / f"perf-{at}.json")
-    tree = perf_tree(1) | dict(
-        inputs=[{"topic": TOPIC}],
-        kafka={"bootstrap_servers": [bootstrap], "group_id": TOPIC, "start": "earliest"},
-        outputs={"alerts_topic": None, "rejects_topic": None},
-        state={"path": "state"},
-        http={"port": 0},
-        models=[{"name": f"perf-{at}", "versions": ["1"], "reference": f"perf-{at}.json"} for at in range(models)],
-    )
+    names = [f"perf-{at}" for at in range(models)]
+    tree = perf_tree(1) | {
+        "inputs": [{"topic": TOPIC}],
+        "kafka": {"bootstrap_servers": [bootstrap], "group_id": TOPIC, "start": "earliest"},
+        "outputs": {"alerts_topic": None, "rejects_topic": None},
+        "state": {"path": "state"},
+        "http": {"port": 0},
+        "models": [{"name": name, "versions": ["1"], "reference": f"{name}.json"} for name in names],
+    }
     config = folder / "driftd.yaml"
     config.write_text(yaml.safe_dump(tree), encoding="utf-8")
     return config
