@@ -17,7 +17,7 @@ from monitor.events import ModelKey, Partition
 from monitor.files.directory import Loaded, MemoryState, StateDirectory, StateStore
 from monitor.garbage import GarbageSchedule
 from monitor.judge.fleet import Fleet
-from monitor.kafka.allocator import tune_allocator
+from monitor.kafka.allocator import FreeMemory, tune_allocator
 from monitor.kafka.connect import until_connected
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.stalls import Stall
@@ -220,6 +220,7 @@ class Daemon:
         pause, shown_at, caught_up, trouble = FIRST_PAUSE, float("-inf"), False, ""
         garbage = GarbageSchedule(self._clock)
         garbage.start()
+        memory = FreeMemory(self._clock)
         stack.callback(garbage.close)
         while not self._told_to_stop():
             try:
@@ -234,6 +235,7 @@ class Daemon:
                 garbage.after_turn(0)
             else:
                 trouble, pause = "", FIRST_PAUSE
+            memory.after_turn(pipeline.saving.made_at)
             stopped = pipeline.rejected_share.in_words()
             reasons = dict.fromkeys(
                 [trouble or self._reach(source), pipeline.saving.in_words(reads=pipeline.reads()), stopped]

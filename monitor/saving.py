@@ -43,6 +43,11 @@ class Saving:
         self.failures = 0
         self.seconds: float | None = None
 
+    @property
+    def made_at(self) -> float:
+        """The monotonic time of the newest checkpoint; of the beginning before the first."""
+        return self._made_at
+
     def due(self, *, news: bool) -> bool:
         """Whether to try now: at once with `news` to tell, after a pause where the last try failed."""
         now = self._clock.monotonic()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from monitor.events import canonical
-from monitor.reference.reference import Column
+from monitor.reference.reference import FEATURE, Column
 from monitor.stats.bins import FACTS, NUMERIC
 from monitor.stats.evidence import MIN_EXPECTED
 
@@ -80,7 +80,11 @@ def slot_of(column: Column, width: int, features: dict[str, Any]) -> int:
     value = features[column.name]
     if value is None:
         return width + FACTS.index("missing")
-    return _number_slot(column, width, value) if column.bins.kind == NUMERIC else _category_slot(column, width, value)
+    if column.bins.kind != NUMERIC:
+        return _category_slot(column, width, value)
+    if isinstance(value, bool) and column.role == FEATURE:
+        value = int(value)  # a feature that is true or false is 1 or 0
+    return _number_slot(column, width, value)
 
 
 def _number_slot(column: Column, width: int, value: object) -> int:

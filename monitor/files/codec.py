@@ -41,7 +41,7 @@ _AS_THEY_ARE: Final = frozenset({str, float, bool, bytes, type(None)})
 _Path = tuple[Any, str] | None
 
 
-def encode(tree: object) -> bytes:
+def encode(tree: object) -> bytearray:
     """Bytes of a tree of dict (str keys), list, str, int (any size), float, bool, None, bytes and number arrays.
 
     Arrays have one or two axes and a dtype of int8..int64, uint8..uint64 or float64. A NumPy scalar is kept as the
@@ -51,10 +51,12 @@ def encode(tree: object) -> bytes:
         TypeError: something else stands in the tree (a tuple would come back as a list, so it is refused).
         ValueError: a string holds half of a surrogate pair.
     """
-    return bytes((VERSION,)) + msgspec.msgpack.encode(_prepared(tree, None))
+    encoded = bytearray((VERSION,))
+    _ENCODER.encode_into(_prepared(tree, None), encoded, 1)  # a state is large: it is not copied once more
+    return encoded
 
 
-def decode(data: bytes) -> Any:  # noqa: ANN401 - the reader of a state checks its shape
+def decode(data: bytes | bytearray) -> Any:  # noqa: ANN401 - the reader of a state checks its shape
     """The tree that `encode` was given; arrays own their memory and can be written.
 
     Raises:
@@ -148,4 +150,5 @@ def _shown(path: _Path) -> str:
     return ".".join(reversed(names)) or "the root"
 
 
+_ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Any, ext_hook=_extension)

@@ -306,9 +306,17 @@ def _file_name(sequence: int) -> str:
 
 def _file_content(sequence: int, tree: Mapping[str, Any]) -> bytes:
     plain = codec.encode(dict(tree))
-    payload = zstandard.ZstdCompressor(level=1).compress(plain)
+    payload = _compressed(plain)
     content = _HEAD.pack(_MAGIC, FORMAT, sequence, len(payload), len(plain)) + payload
     return content + _CRC.pack(crc32c.crc32c(content))
+
+
+def _compressed(plain: bytearray) -> bytes:
+    """Piece by piece: in one step it takes room for as much again."""
+    compressor = zstandard.ZstdCompressor(level=1).compressobj(size=len(plain))
+    with memoryview(plain) as view:
+        parts = [compressor.compress(view[at : at + _STEP]) for at in range(0, len(plain), _STEP)]
+    return b"".join([*parts, compressor.flush()])
 
 
 def _tree_of(sequence: int, content: bytes) -> dict[str, Any]:

@@ -152,6 +152,7 @@ class RecentPanes:
 class Level:
     """The last 64 blocks of one size, and the running sums of the newest 1, 2, 4, ... of them that are asked for.
 
+    Blocks are what most of a process's memory is for, so their numbers are narrowed.
     Sums take the new block in and let the oldest one go; extremes, which cannot let go, are looked up again.
     """
 
@@ -166,7 +167,7 @@ class Level:
         new = block.tally
         if not self.blocks:
             self._begin(new)
-        self.blocks.append(block)
+        self.blocks.append(Block(block.start_us, block.end_us, new.narrowed()))
         self._counts += new.counts
         self._sums += new.sums
         for at, number in enumerate(self._numbers):
@@ -275,12 +276,20 @@ def window_of(length: int, blocks: tuple[Block, ...]) -> Windows:
     return Windows(
         (length,),
         (Span(blocks[0].start_us, blocks[-1].end_us, sum(tally.events for tally in tallies)),),
-        (np.add.reduce([tally.counts for tally in tallies]) if several else first.counts)[None],
-        (np.add.reduce([tally.sums for tally in tallies]) if several else first.sums)[None],
+        _sum([tally.counts for tally in tallies]),
+        _sum([tally.sums for tally in tallies]),
         (np.minimum.reduce([tally.lows for tally in tallies]) if several else first.lows)[None],
         (np.maximum.reduce([tally.highs for tally in tallies]) if several else first.highs)[None],
         (blocks,),
     )
+
+
+def _sum(several: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """(1, ...): the sum of arrays that may be narrowed."""
+    if len(several) == 1:
+        return several[0].astype(np.int64, copy=False)[None]
+    total: NDArray[np.int64] = np.add.reduce(several, dtype=np.int64)
+    return total[None]
 
 
 def pack_blocks(blocks: list[Block]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ a tally of a batch equals the sum of the tallies of its rows, however polls cut 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +33,10 @@ FAR_SD: Final = 46_340.0
 SUM, SQUARES, OUTSIDE_COUNT, OUTSIDE_LOG, OUTSIDE_LOG_SQUARES, BELOW, FAR_COUNT, FAR_SUM, FAR_SQUARES = range(9)
 SUMS: Final = 9
 
+#: what numbers that are only kept are kept in, where they fit; a sum of two such types is exact in 64 bits
+_UNSIGNED: Final = (np.uint8, np.uint16, np.uint32)
+_SIGNED: Final = (np.int8, np.int16, np.int32)
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -43,7 +47,8 @@ class Tally:
 
     Shapes: `counts` (columns, bins + facts), `sums` (columns, SUMS), `lows` and `highs` (columns,), the extremes of
     the numbers seen (+inf and -inf where none); of a category with a bin for the rare ones, of the places of the known
-    categories. `unseen` has names of never-seen values, by column.
+    categories. `unseen` has names of never-seen values, by column. A `narrowed` tally has smaller types of integers:
+    it can be added to others, and nothing to it.
     """
 
     counts: Ints
@@ -91,10 +96,17 @@ class Tally:
         known = self.records.get(partition)
         self.records[partition] = (first, last) if known is None else (min(first, known[0]), max(last, known[1]))
 
+    def narrowed(self) -> Tally:
+        """The same numbers in the smallest types that hold them, to be kept and read; `copy` makes it one to add to.
+
+        What is no array is shared.
+        """
+        return replace(self, counts=_narrow(self.counts, _UNSIGNED), sums=_narrow(self.sums, _SIGNED))
+
     def copy(self) -> Tally:
         return Tally(
-            self.counts.copy(),
-            self.sums.copy(),
+            self.counts.astype(np.int64),
+            self.sums.astype(np.int64),
             self.lows.copy(),
             self.highs.copy(),
             self.predictions,
@@ -180,6 +192,12 @@ def _extremes(state: dict[str, Any], counts: Ints) -> tuple[Floats, Floats]:
         unknown = (lows > highs) & (counts[..., : -len(FACTS)].sum(-1) > 0)
         lows, highs = np.where(unknown, -np.inf, lows), np.where(unknown, np.inf, highs)
     return lows, highs
+
+
+def _narrow(numbers: Ints, types: tuple[type[np.integer[Any]], ...]) -> NDArray[Any]:
+    low, high = numbers.min(initial=0), numbers.max(initial=0)
+    fitting = (kind for kind in types if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
+    return numbers.astype(next(fitting, np.int64))
 
 
 def merged(tallies: list[Tally]) -> Tally:

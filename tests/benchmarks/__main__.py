@@ -22,6 +22,7 @@ ALL = (
     "backlog-memory",
     "exactly-once",
     "freshness",
+    "process-memory",
 )
 #: events per second and memory; the others tell how well it judges, and take longer
 USUAL = ("decode-count", "cpu-vs-poll", "backlog-memory")

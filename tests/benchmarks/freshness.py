@@ -123,10 +123,10 @@ class _Bench:
         """Memory, CPU and delay of one process: idle, after a stream, then with one event at a time."""
         with DaemonProcess(self._prepared(REST)) as daemon:
             daemon.wait_ready()
-            idle = _memory_mb(daemon.pid)
+            idle = memory_mb(daemon.pid)
             self._fill(REST)
             _wait_for_records(daemon, self._events)
-            judged = _memory_mb(daemon.pid)
+            judged = memory_mb(daemon.pid)
             began, cpu = time.monotonic(), _cpu_seconds(daemon.pid)
             time.sleep(seconds)
             share = (_cpu_seconds(daemon.pid) - cpu) / (time.monotonic() - began)
@@ -217,14 +217,14 @@ def _delays(bootstrap: str, port: int, numbers: Sequence[int]) -> Iterator[float
         time.sleep(rng.uniform(*EVENT_GAPS))
         producer.produce(REST.name, value, partition=number % PARTITIONS, on_delivery=delivered)
         producer.flush()
-        shown = _scrape(port)
+        shown = scrape(port)
         while shown.records <= number:
             time.sleep(max(LOOK_GAP - shown.took, 0))
-            shown = _scrape(port)
+            shown = scrape(port)
         yield shown.ended - acknowledged[-1]
 
 
-def _scrape(port: int) -> Scrape:
+def scrape(port: int) -> Scrape:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     began = time.monotonic()
     try:
@@ -238,10 +238,10 @@ def _scrape(port: int) -> Scrape:
 
 def _scrapes(port: int, number: int, until: float = float("inf")) -> list[Scrape]:
     """So many scrapes, a second apart; fewer when `until` records were read before."""
-    made = [_scrape(port)]
+    made = [scrape(port)]
     while len(made) < number and made[-1].records < until:
         time.sleep(max(SCRAPE_GAP - made[-1].took, 0))
-        made.append(_scrape(port))
+        made.append(scrape(port))
     # the one that shows the end may have come after it
     return made[:-1] if made[-1].records >= until and len(made) > 1 else made
 
@@ -257,12 +257,12 @@ def _row(case: Case, when: str, scrapes: Sequence[Scrape]) -> list[object]:
 
 def _wait_for_records(daemon: DaemonProcess, records: int, pause: float = SCRAPE_GAP) -> None:
     port, deadline = daemon.port, time.monotonic() + WORKED_OFF_SECONDS
-    while _scrape(port).records < records:
+    while scrape(port).records < records:
         assert time.monotonic() < deadline, f"{records:,} records were not read within {WORKED_OFF_SECONDS:g} s"
         time.sleep(pause)
 
 
-def _memory_mb(pid: int) -> tuple[str, str]:
+def memory_mb(pid: int) -> tuple[str, str]:
     """Resident memory now, and the largest so far."""
     lines = (PROC / str(pid) / "status").read_text().splitlines()
     kilobytes = {line.partition(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}

@@ -87,10 +87,13 @@ def test_a_look_keeps_its_windows_when_the_ladder_goes_on() -> None:
 
 
 def test_memory_does_not_grow() -> None:
-    ladder = Ladder(256)
-    for block in blocks(700):
+    ladder, added = Ladder(256), blocks(700)
+    for block in added:
         ladder.add(block)
     assert [len(level.blocks) for level in ladder.levels] == [BLOCKS] * 3
+    given = added[0].tally.counts.nbytes + added[0].tally.sums.nbytes
+    kept = [block.tally.counts.nbytes + block.tally.sums.nbytes for level in ladder.levels for block in level.blocks]
+    assert max(kept) <= given / 2
 
 
 @pytest.mark.parametrize("length", [3, 4, 64, 128, 256])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import platform
 from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
 
+from monitor.clock import ManualClock
 from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
-from monitor.kafka.allocator import tune_allocator
+from monitor.kafka.allocator import GIVE_BACK_SECONDS, FreeMemory, tune_allocator
 from monitor.kafka.connect import client_config, running_config, sorted_error, sorting_errors, until_connected
 from monitor.kafka.library_log import connection_trouble, in_words
 from monitor.settings import Kafka
@@ -192,6 +194,22 @@ def test_the_library_never_logs_below_warning(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(library, "level", logging.DEBUG)
     connection_trouble()
     assert not logging.getLogger("kafka.conn").isEnabledFor(logging.INFO)
+
+
+def test_free_memory_is_given_back_after_a_checkpoint_and_not_too_often() -> None:
+    clock = ManualClock()
+    memory = FreeMemory(clock)
+    first = clock.monotonic()
+    clock.advance(1)
+    glibc = platform.libc_ver()[0] == "glibc"
+    assert memory.after_turn(first) == glibc
+    clock.advance(GIVE_BACK_SECONDS + 1)
+    assert not memory.after_turn(first)  # no checkpoint since
+    assert memory.after_turn(clock.monotonic()) == glibc
+    clock.advance(GIVE_BACK_SECONDS / 2)
+    assert not memory.after_turn(clock.monotonic())
+    clock.advance(GIVE_BACK_SECONDS)
+    assert memory.after_turn(clock.monotonic()) == glibc
 
 
 def test_tuning_the_allocator_can_be_repeated() -> None:
