@@ -6,16 +6,20 @@ import errno
 import os
 import random
 import shutil
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import crc32c
 import numpy as np
 import pytest
+import zstandard
 
+from monitor.count.ids import IdMemory
 from monitor.errors import OutsideTrouble, UsageError
-from monitor.files import segments
+from monitor.files import codec, segments
 from monitor.files.directory import StateDirectory
 from monitor.growing import Growing, Numbers
 
@@ -220,6 +224,22 @@ def test_a_row_that_a_person_put_into_the_tree_again_is_kept_with_it(state: Stat
     last = state.load()
     assert last is not None
     assert last.tree["ids"]["keys"].tolist() == [7] * 71
+
+
+def test_a_checkpoint_of_format_1_has_its_ids_in_it(state: StateDirectory) -> None:
+    plain = codec.encode({"ids": {"keys": np.array([5, 2**63, 7], np.uint64)}})
+    payload = zstandard.ZstdCompressor().compress(plain)
+    head = struct.pack("<8sHQQQ", b"driftd\x1a\n", 1, 4, len(payload), len(plain))
+    content = head + payload
+    (state.path / f"checkpoint-{4:020d}.driftd").write_bytes(content + struct.pack("<I", crc32c.crc32c(content)))
+    found = state.load()
+    assert found is not None
+    memory = IdMemory(2)
+    memory.restore(found.tree["ids"])
+    state.save(5, {"ids": memory.to_state("a-0")})
+    again = state.load()
+    assert again is not None
+    assert (again.tree["ids"]["first"], again.tree["ids"]["keys"].tolist()) == (1, [2**63, 7])
 
 
 def test_a_full_disk_leaves_no_part_of_a_segment_and_the_same_is_tried_again(
