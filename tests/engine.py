@@ -199,7 +199,7 @@ def plain(node: object) -> Any:  # noqa: ANN401 - a tree of whatever a state hol
     """A state as lists, dicts and numbers that compare; lists of records come in a fixed order."""
     if isinstance(node, np.ndarray):
         return node.tolist()
-    if isinstance(node, dict):
+    if isinstance(node, Mapping):
         return {name: plain(child) for name, child in node.items()}
     if isinstance(node, list | tuple):
         children = [plain(child) for child in node]

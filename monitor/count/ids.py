@@ -9,10 +9,13 @@ is done for a single id.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.growing import Growing
 
 #: keys that came last, before they are sorted in
 MOST_LAST: Final = 512
@@ -71,7 +74,9 @@ class IdMemory:
         self._most_short = max(MOST_LAST, capacity // SHORT_PART)
         self._long = self._short = _EMPTY
         self._last = _EMPTY.keys
-        #: keys that were asked since the oldest one held
+        #: keys that were asked before the oldest one held
+        self._base = 0
+        #: keys that were asked since, and it
         self._asked = 0
 
     def __len__(self) -> int:
@@ -112,20 +117,37 @@ class IdMemory:
         if first >= self.capacity // FORGOTTEN_PART:
             self._long, self._short = self._long.since(first, first), self._short.since(first, first)
             self._asked -= first
+            self._base += first
         self._long, self._short = self._long.merged(self._short), _EMPTY
 
-    def to_state(self) -> dict[str, Any]:
-        """Oldest first."""
-        keys = np.empty(self._asked, np.uint64)
-        for row in (self._long, self._short):
-            keys[row.numbers] = row.keys
-        keys[self._asked - len(self._last) :] = self._last
-        return {"keys": keys[self._asked - len(self) :]}
+    def to_state(self, name: str = "") -> Growing:
+        """The keys, oldest first, by the number under which they were asked since the memory was new."""
+        base, end = self._base, self._base + self._asked
+        between = partial(_between, (self._long, self._short), self._last, base)
+        return Growing(name, end - len(self), end, between)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take the ids of a state; the newest `capacity` of them where it holds more."""
+        """Take the ids of a state; the newest `capacity` of them where it holds more.
+
+        A state of before held no number of asking.
+        """
         keys = np.array(state["keys"], np.uint64)
-        keys = keys[max(0, len(keys) - self.capacity) :]
+        left_out = max(0, len(keys) - self.capacity)
+        keys = keys[left_out:]
         order = np.argsort(keys, kind="stable")
         self._long, self._short, self._last = _Row(keys[order], order.astype(np.uint32)), _EMPTY, _EMPTY.keys
+        self._base = state.get("first", 0) + left_out
         self._asked = len(keys)
+
+
+def _between(rows: tuple[_Row, ...], last: Keys, base: int, first: int, end: int) -> Keys:
+    """The keys of the places `first` to before `end`; rows and last ones follow each other from `base` on."""
+    keys, at = np.empty(end - first, np.uint64), base
+    for row in rows:
+        if first < at + len(row.keys) and at < end:
+            wanted = (row.numbers >= max(0, first - base)) & (row.numbers < end - base)
+            keys[row.numbers[wanted].astype(np.int64) + (base - first)] = row.keys[wanted]
+        at += len(row.keys)
+    if end > at:
+        keys[max(0, at - first) :] = last[max(0, first - at) : end - at]
+    return keys

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.count.event_clock import NO_CLOCK, EventClock
 from monitor.count.ids import IdMemory
-from monitor.events import LABEL, PREDICTION
+from monitor.events import LABEL, PREDICTION, Partition
 
 Mask = NDArray[np.bool_]
 
@@ -37,7 +37,8 @@ class Verdicts:
 class Lane:
     """State of one topic-partition."""
 
-    def __init__(self, id_memory: int) -> None:
+    def __init__(self, partition: Partition, id_memory: int) -> None:
+        self.partition = partition
         self.clock = EventClock()
         #: the largest time of a label: labels that come out of order take effect at it, too
         self.label_clock_us = NO_CLOCK
@@ -97,7 +98,7 @@ class Lane:
             "label_clock": self.label_clock_us,
             "read_clock": self.read_clock_us,
             "next_offset": self.next_offset,
-            "ids": self.ids.to_state(),
+            "ids": self.ids.to_state(str(self.partition)),
         }
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -91,7 +91,7 @@ class Unit:
 
     def lane(self, topic: str) -> Lane:
         if topic not in self.lanes:
-            self.lanes[topic] = Lane(self._id_memory)
+            self.lanes[topic] = Lane(Partition(topic, self.number), self._id_memory)
         return self.lanes[topic]
 
     def kernel(self, monitored: Monitored) -> Kernel:

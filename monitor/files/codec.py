@@ -1,11 +1,12 @@
 """State as bytes: explicit, versioned, exact, and never able to run code (no pickle).
 
 The bytes are one version byte and one MessagePack value.
-Two extension types carry what MessagePack lacks:
+Three extension types carry what MessagePack lacks:
 
     1  an integer beyond 64 bits      two's complement, big endian
     2  an array of numbers            dtype code, dtype code as kept, number of axes, u64 length of each axis, then
                                       the numbers row by row, little endian
+    3  a growing row kept apart       u64 first place, u64 place behind its last number, its name in UTF-8
 
 Integer arrays without a negative number are kept in the smallest unsigned type that holds them and come back in the
 dtype they had: tallies are mostly small counts, and blocks of them are what a checkpoint is made of.
@@ -14,6 +15,8 @@ dtype they had: tallies are mostly small counts, and blocks of them are what a c
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -21,11 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import UsageError
+from monitor.growing import Growing, Numbers
 
 VERSION: Final = 1
 
 _BIG_INTEGER: Final = 1
 _ARRAY: Final = 2
+_APART: Final = 3
+_SPAN: Final = struct.Struct("<QQ")
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**64 - 1
 
@@ -41,23 +47,27 @@ _AS_THEY_ARE: Final = frozenset({str, float, bool, bytes, type(None)})
 _Path = tuple[Any, str] | None
 
 
-def encode(tree: object) -> bytearray:
+def encode(tree: object, apart: list[Growing] | None = None) -> bytearray:
     """Bytes of a tree of dict (str keys), list, str, int (any size), float, bool, None, bytes and number arrays.
 
     Arrays have one or two axes and a dtype of int8..int64, uint8..uint64 or float64. A NumPy scalar is kept as the
-    Python number it equals. Floats keep every bit.
+    Python number it equals. Floats keep every bit. A growing row is a dict of `first` and `keys`; where `apart` is
+    given, those with a name are added to it and only referred to.
 
     Raises:
         TypeError: something else stands in the tree (a tuple would come back as a list, so it is refused).
         ValueError: a string holds half of a surrogate pair.
     """
     encoded = bytearray((VERSION,))
-    _ENCODER.encode_into(_prepared(tree, None), encoded, 1)  # a state is large: it is not copied once more
+    _ENCODER.encode_into(_prepared(tree, None, apart), encoded, 1)  # a state is large: it is not copied once more
     return encoded
 
 
-def decode(data: bytes | bytearray) -> Any:  # noqa: ANN401 - the reader of a state checks its shape
+def decode(data: bytes | bytearray, apart: Callable[[str, int, int], Numbers] | None = None) -> Any:  # noqa: ANN401 - the reader of a state checks its shape
     """The tree that `encode` was given; arrays own their memory and can be written.
+
+    `apart` has the numbers of rows that are only referred to, by name, first place and place behind the last; it raises
+    ValueError where it has not.
 
     Raises:
         UsageError: these bytes are no tree of a version this build reads.
@@ -67,12 +77,12 @@ def decode(data: bytes | bytearray) -> Any:  # noqa: ANN401 - the reader of a st
     if data[0] != VERSION:
         raise UsageError(f"codec version {data[0]}; this build reads version {VERSION}")
     try:
-        return _DECODER.decode(memoryview(data)[1:])
+        return msgspec.msgpack.Decoder(Any, ext_hook=partial(_extension, apart)).decode(memoryview(data)[1:])
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"not decodable: {error}") from error
 
 
-def _prepared(node: object, path: _Path) -> object:
+def _prepared(node: object, path: _Path, apart: list[Growing] | None) -> object:
     """The same tree with extension values where MessagePack has no word."""
     kind = type(node)
     if kind in _AS_THEY_ARE:
@@ -81,16 +91,25 @@ def _prepared(node: object, path: _Path) -> object:
         for key in node:
             if type(key) is not str:
                 raise TypeError(f"{_shown(path)}: a key is {type(key).__name__}, not str")
-        return {key: _prepared(child, (path, key)) for key, child in node.items()}
+        return {key: _prepared(child, (path, key), apart) for key, child in node.items()}
     if isinstance(node, list):
-        return node if _is_plain(node) else [_prepared(child, (path, str(i))) for i, child in enumerate(node)]
+        return node if _is_plain(node) else [_prepared(child, (path, str(i)), apart) for i, child in enumerate(node)]
     if type(node) is int:
         return node if _SMALLEST <= node <= _LARGEST else msgspec.msgpack.Ext(_BIG_INTEGER, _big(node))
     if type(node) is np.ndarray:
         return msgspec.msgpack.Ext(_ARRAY, _packed(node, path))
+    if type(node) is Growing:
+        return _prepared_row(node, path, apart)
     if isinstance(node, np.bool_ | np.integer | np.float64):
         return node.item()
     raise TypeError(f"{_shown(path)}: {kind.__name__} cannot be kept")
+
+
+def _prepared_row(row: Growing, path: _Path, apart: list[Growing] | None) -> object:
+    if apart is None or not row.name:
+        return _prepared(dict(row), path, apart)
+    apart.append(row)
+    return msgspec.msgpack.Ext(_APART, _SPAN.pack(row.first, row.end) + row.name.encode())
 
 
 def _is_plain(items: list[Any]) -> bool:
@@ -134,12 +153,21 @@ def _unpacked(data: memoryview) -> NDArray[Any]:
     return numbers.reshape(shape).astype(dtype)
 
 
-def _extension(code: int, data: memoryview) -> object:
+def _extension(apart: Callable[[str, int, int], Numbers] | None, code: int, data: memoryview) -> object:
     if code == _BIG_INTEGER:
         return int.from_bytes(data, "big", signed=True)
     if code == _ARRAY:
         return _unpacked(data)
+    if code == _APART and apart is not None:
+        return _referred_to(apart, bytes(data))
     raise ValueError(f"unknown extension {code}")
+
+
+def _referred_to(apart: Callable[[str, int, int], Numbers], data: bytes) -> object:
+    if len(data) < _SPAN.size:
+        raise ValueError("a row kept apart with a wrong head")
+    first, end = _SPAN.unpack_from(data)
+    return {"first": first, "keys": apart(data[_SPAN.size :].decode(), first, end)}
 
 
 def _shown(path: _Path) -> str:
@@ -151,4 +179,3 @@ def _shown(path: _Path) -> str:
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(Any, ext_hook=_extension)

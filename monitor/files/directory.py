@@ -1,16 +1,8 @@
 """Checkpoints in a directory: complete or not there, checked on reading, the one before always kept.
 
-A file `checkpoint-<sequence>.driftd` is, little endian:
-
-    8 bytes  magic            b"driftd\\x1a\\n"
-    u16      format version
-    u64      sequence
-    u64      length of the payload
-    u64      length of the tree's bytes
-    payload  the tree's bytes (`codec`), zstd
-    u32      CRC-32C of everything before
-
-It is written under another name, made durable (fsync of the file), renamed, and the folder made durable.
+A checkpoint (`checkpoint`) is written under another name, made durable (fsync of the file), renamed, and the folder is
+made durable. Rows that only grow are in segments (`segments`): durable before a checkpoint refers to them, and removed
+after the last one that does.
 """
 
 from __future__ import annotations
@@ -20,30 +12,23 @@ import errno
 import fcntl
 import os
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-import crc32c
-import zstandard
-
 from monitor.errors import OutsideTrouble, UsageError
 from monitor.files import codec
+from monitor.files.checkpoint import file_content, parts_of, tree_of
+from monitor.files.durable import make_durable, write_durably
+from monitor.files.segments import SegmentContents, Segments
+from monitor.growing import Growing
 
-FORMAT: Final = 1
-
-_MAGIC: Final = b"driftd\x1a\n"
-_HEAD: Final = struct.Struct("<8sHQQQ")
-_CRC: Final = struct.Struct("<I")
 _NAME: Final = re.compile(r"checkpoint-(\d{20})\.driftd")
 _TEMPORARY: Final = ".checkpoint.tmp"
 _LOCK: Final = "lock"
 _ATTEMPTS: Final = 20
-#: bytes unpacked in one step
-_STEP: Final = 1 << 20
 _A_PERSON_MUST_ACT: Final = {
     errno.EACCES,
     errno.ENOENT,
@@ -74,7 +59,7 @@ class StateStore(Protocol):
         """Make the store this process's own until `close`."""
 
     def save(self, sequence: int, tree: Mapping[str, Any]) -> int:
-        """Keep `tree` durably as the newest checkpoint; gives its size in bytes."""
+        """Keep `tree` durably as the newest checkpoint; gives the bytes that were written."""
 
     def load(self, *, read_only: bool = False) -> Loaded | None:
         """The newest checkpoint that can be read, or None when there never was one."""
@@ -109,6 +94,11 @@ class StateDirectory:
         self._lock_fd: int | None = None
         self._newest: int | None = None
         self._damaged: set[Path] = set()
+        self._segments = Segments(self.path)
+        #: numbers of the segments that a checkpoint refers to, by its sequence
+        self._referred: dict[int, frozenset[int]] = {}
+        #: checkpoints were put aside whose segments were not yet
+        self._some_aside = False
 
     def __enter__(self) -> Self:
         self.lock()
@@ -183,8 +173,8 @@ class StateDirectory:
 
         Returns the bytes written.
 
-        Checkpoints that `load` found damaged, or that carry a later sequence, are renamed to `….aside`: they are never
-        read again and stay for a person to look at.
+        Checkpoints that `load` found damaged, or that carry a later sequence, are renamed to `….aside`, with the
+        segments that no other refers to: they are never read again and stay for a person to look at.
 
         Raises:
             OutsideTrouble: the disk is full, read-only or failing; the former checkpoints are as they were, and the
@@ -193,21 +183,26 @@ class StateDirectory:
         """
         if self._newest is not None and sequence <= self._newest:
             raise ValueError(f"checkpoint {sequence} after {self._newest}")
-        content = _file_content(sequence, tree)
+        rows: list[Growing] = []
+        plain = codec.encode(dict(tree), rows)
         try:
             self._keep_lock()
-            self._write_temporary(content)
+            added = self._segments.keep(rows)
+            references = self._segments.references()
+            content = file_content(sequence, references, plain)
+            write_durably(self.path / _TEMPORARY, content)
             before = self._newest_before(sequence)
             self._set_aside(sequence)
             os.replace(self.path / _TEMPORARY, self.path / _file_name(sequence))
-            _make_durable(self.path)
+            make_durable(self.path)
         except OSError as error:
             with contextlib.suppress(OSError):
                 (self.path / _TEMPORARY).unlink()
             raise OutsideTrouble(f"state.path: no checkpoint in {self.path}: {_reason(error)}") from error
         self._newest = sequence
+        self._referred[sequence] = frozenset(reference.number for reference in references)
         self._remove_all_but(sequence, before)
-        return len(content)
+        return added + len(content)
 
     def load(self, *, read_only: bool = False) -> Loaded | None:
         """The newest checkpoint that is whole; None when the folder holds none at all.
@@ -221,27 +216,37 @@ class StateDirectory:
         """
         for _ in range(_ATTEMPTS):
             try:
-                loaded = self._load_newest()
+                found = self._load_newest()
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise self._trouble("cannot be read", error) from error
-            if loaded is not None and not read_only:
+            if found is None:
+                return None
+            loaded, contents = found
+            if not read_only:
                 self._newest = loaded.sequence
                 self._damaged = {path for path, _ in loaded.damaged}
+                self._segments.go_on_from(contents)
+                self._referred = {loaded.sequence: frozenset(segment.number for segment in contents.segments)}
             return loaded
         raise OutsideTrouble(f"state.path: checkpoints in {self.path} vanish faster than they can be read")
 
-    def _load_newest(self) -> Loaded | None:
+    def _load_newest(self) -> tuple[Loaded, SegmentContents] | None:
         damaged: list[tuple[Path, str]] = []
         for sequence, path in self._checkpoints():
             content = path.read_bytes()
             try:
-                tree = _tree_of(sequence, content)
+                tree, contents = tree_of(sequence, content, self.path)
             except UsageError as error:
                 damaged.append((path, str(error)))
                 continue
-            return Loaded(tree, sequence, path, tuple(damaged))
+            except FileNotFoundError as error:
+                if not path.exists():  # a running daemon went on: segments go after the last checkpoint that has them
+                    raise
+                damaged.append((path, f"{Path(error.filename).name} is missing"))
+                continue
+            return Loaded(tree, sequence, path, tuple(damaged)), contents
         if not damaged:
             return None
         raise UsageError(
@@ -261,13 +266,6 @@ class StateDirectory:
         found = [(int(match[1]), self.path / match[0]) for match in map(_NAME.fullmatch, names) if match]
         return sorted(found, reverse=True)
 
-    def _write_temporary(self, content: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        with open(os.open(self.path / _TEMPORARY, flags, 0o640), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-
     def _newest_before(self, sequence: int) -> int | None:
         """The checkpoint to keep beside `sequence`: the one last loaded or saved, else the newest below it."""
         if self._newest is not None:
@@ -279,6 +277,7 @@ class StateDirectory:
         for found, path in self._checkpoints():
             if found > sequence or path in self._damaged:
                 os.replace(path, path.with_name(path.name + ".aside"))
+                self._some_aside = True
         self._damaged.clear()
 
     def _remove_all_but(self, *kept: int | None) -> None:
@@ -287,6 +286,19 @@ class StateDirectory:
             for found, path in self._checkpoints():
                 if found not in kept:
                     path.unlink()
+            self._referred = {found: self._referred_by(found) for found in kept if found is not None}
+            self._segments.remove_all_but(frozenset().union(*self._referred.values()), aside=self._some_aside)
+            self._some_aside = False
+
+    def _referred_by(self, sequence: int) -> frozenset[int]:
+        """Segments of a checkpoint that is kept, whether or not it was read or written here."""
+        if sequence not in self._referred:
+            try:
+                references, _ = parts_of(sequence, (self.path / _file_name(sequence)).read_bytes())
+            except (UsageError, FileNotFoundError):
+                return frozenset()
+            return frozenset(reference.number for reference in references)
+        return self._referred[sequence]
 
     def _trouble(self, what: str, error: OSError) -> UsageError | OutsideTrouble:
         message = f"state.path: {self.path} {what}: {_reason(error)}"
@@ -302,71 +314,6 @@ def has_checkpoint(path: Path) -> bool:
 
 def _file_name(sequence: int) -> str:
     return f"checkpoint-{sequence:020d}.driftd"
-
-
-def _file_content(sequence: int, tree: Mapping[str, Any]) -> bytes:
-    plain = codec.encode(dict(tree))
-    payload = _compressed(plain)
-    content = _HEAD.pack(_MAGIC, FORMAT, sequence, len(payload), len(plain)) + payload
-    return content + _CRC.pack(crc32c.crc32c(content))
-
-
-def _compressed(plain: bytearray) -> bytes:
-    """Piece by piece: in one step it takes room for as much again."""
-    compressor = zstandard.ZstdCompressor(level=1).compressobj(size=len(plain))
-    with memoryview(plain) as view:
-        parts = [compressor.compress(view[at : at + _STEP]) for at in range(0, len(plain), _STEP)]
-    return b"".join([*parts, compressor.flush()])
-
-
-def _tree_of(sequence: int, content: bytes) -> dict[str, Any]:
-    """The tree in a file's bytes.
-
-    Raises:
-        UsageError: the one line says what is wrong with them.
-    """
-    if len(content) < _HEAD.size + _CRC.size:
-        raise UsageError(f"truncated: {len(content)} bytes")
-    magic, version, inner_sequence, payload_length, plain_length = _HEAD.unpack_from(content)
-    if magic != _MAGIC:
-        raise UsageError("not a checkpoint")
-    if version != FORMAT:
-        raise UsageError(f"format {version}; this build reads format {FORMAT}")
-    expected = _HEAD.size + payload_length + _CRC.size
-    if len(content) != expected:
-        raise UsageError(f"{len(content)} bytes where its head says {expected}")
-    body = memoryview(content)[: -_CRC.size]
-    if crc32c.crc32c(body) != _CRC.unpack(content[-_CRC.size :])[0]:
-        raise UsageError("the checksum does not match")
-    if inner_sequence != sequence:
-        raise UsageError(f"it is checkpoint {inner_sequence} under the name of {sequence}")
-    try:
-        plain = _unpacked(body[_HEAD.size :], plain_length)
-        tree = codec.decode(plain)
-    except (zstandard.ZstdError, MemoryError) as error:
-        raise UsageError(f"not decompressible: {error}") from error
-    if len(plain) != plain_length or not isinstance(tree, dict):
-        raise UsageError("not the state its head announces")
-    return tree
-
-
-def _unpacked(payload: memoryview, announced: int) -> bytes:
-    """The payload's bytes, room taken as they come: neither head nor frame is believed about how many there are."""
-    parts: list[bytes] = []
-    size = 0
-    with zstandard.ZstdDecompressor().stream_reader(payload) as reader:
-        while size <= announced and (part := reader.read(_STEP)):
-            parts.append(part)
-            size += len(part)
-    return b"".join(parts)
-
-
-def _make_durable(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(error: OSError) -> str:

@@ -156,8 +156,8 @@ REGISTER: Final = (
         "driftd_checkpoint_bytes",
         "gauge",
         (),
-        "Size of the newest checkpoint.",
-        "Grows with models, features and open panes; rising at even traffic goes with driftd_open_panes.",
+        "Bytes that the newest checkpoint wrote.",
+        "Grows with models, features, open panes and new ids; rising at even traffic goes with driftd_open_panes.",
         lambda board: [((), board.checkpoint_bytes)],
     ),
     Series(

@@ -93,16 +93,25 @@ def run(arguments: Sequence[str]) -> None:
 
 def _wide(partitions: int, models: int, ids: int) -> None:
     pipeline = wide(partitions, models, ids)
+    keys = np.random.default_rng(2)
     idle = milliseconds(pipeline.turn, 20)
     tree = milliseconds(pipeline.to_state, 3)
     with tempfile.TemporaryDirectory() as folder, StateDirectory(folder) as store:
         sequences = iter(range(1, 100))
-        state = pipeline.to_state()
-        size = store.save(next(sequences), state)
-        saved = milliseconds(lambda: store.save(next(sequences), state), 3)
+        first = store.save(next(sequences), pipeline.to_state())
+        written = []
+
+        def save() -> None:
+            """A partition brought ten ids since the checkpoint before."""
+            for unit in pipeline.units.values():
+                for lane in unit.lanes.values():
+                    lane.ids.ask(keys.integers(1, 2**63, 10, np.uint64))
+            written.append(store.save(next(sequences), pipeline.to_state()))
+
+        saved = milliseconds(save, 3)
     say(f"{partitions} partitions, {models} models, {pipeline.open_panes():,} open panes, {ids:,} ids a partition")
     table(
         ("", "ms"),
-        [["an idle turn", f"{idle:.1f}"], ["the state's tree", f"{tree:.0f}"], ["saving it", f"{saved:.0f}"]],
+        [["an idle turn", f"{idle:.1f}"], ["the state's tree", f"{tree:.0f}"], ["and saving it", f"{saved:.0f}"]],
     )
-    say(f"{size / 1e6:.1f} MB a checkpoint")
+    say(f"{first / 1e6:.1f} MB for the first checkpoint, {written[-1] / 1e6:.3f} MB for one after ten ids a partition")

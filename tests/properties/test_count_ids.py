@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections import deque
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.count.ids import IdMemory
+from monitor.files import segments
 from monitor.files.codec import decode, encode
+from monitor.files.directory import StateDirectory
 from tests.oracles import duplicates
 
 keys = st.lists(st.integers(1, 12), max_size=40)
 batches = st.lists(keys, max_size=8)
+
+
+@pytest.fixture
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 2_048)
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
 def ask(memory: IdMemory, asked: list[int]) -> list[bool]:
@@ -69,6 +79,43 @@ def test_the_rows_of_many_ids_forget_and_know_like_the_queue(
             again = IdMemory(capacity)
             again.restore(memory.to_state())
             memory = again
+
+
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize("seed", range(4))
+def test_memories_kept_in_a_folder_know_what_they_knew(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    capacities = {"a-0": 700, "a-1": 60, "b-0": 0}
+    memories = {name: IdMemory(capacity) for name, capacity in capacities.items()}
+    queues: dict[str, deque[int]] = {name: deque() for name in capacities}
+    store = StateDirectory(tmp_path)
+    for sequence in range(1, 25):
+        for name, memory in memories.items():
+            batch = (rng.integers(1, 2_000, rng.choice([0, 1, 90, 900]), np.uint64) * 2**50).tolist()
+            assert ask(memory, batch) == duplicates(batch, capacities[name], queues[name])
+        store.save(sequence, {name: memory.to_state(name) for name, memory in memories.items()})
+        if rng.random() < 0.4:
+            store.close()
+            store = StateDirectory(tmp_path)
+            found = store.load()
+            assert found is not None
+            for name, capacity in capacities.items():
+                memories[name] = IdMemory(capacity)
+                memories[name].restore(found.tree[name])
+                assert memories[name].to_state()["keys"].tolist() == list(queues[name])
+    store.close()
+
+
+def test_places_of_keys_are_counted_from_the_first_that_was_ever_asked() -> None:
+    memory = IdMemory(700)
+    memory.restore({"first": 2**40, "keys": np.arange(1, 701, dtype=np.uint64)})
+    for start in range(1_000, 9_000, 90):
+        memory.ask(np.arange(start, start + 90, dtype=np.uint64))
+    state = memory.to_state()
+    assert (state["first"], state.end) == (2**40 + 89 * 90, 2**40 + 700 + 89 * 90)
+    whole = state["keys"].tolist()
+    for low, high in ((0, 1), (0, 700), (100, 690), (699, 700), (300, 300)):
+        assert state.between(state.first + low, state.first + high).tolist() == whole[low:high]
 
 
 def test_an_id_takes_at_most_16_bytes_and_an_unused_memory_none() -> None:

@@ -1,0 +1,33 @@
+"""Bytes that are on the disk when the call returns."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_durably(path: Path, content: bytes, at: int = 0) -> None:
+    """Write `content` from byte `at` on, and nothing behind it; the file is made where it is missing.
+
+    Raises:
+        OSError: what lies behind `at` may be anything.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        os.ftruncate(descriptor, at)
+        rest = memoryview(content)
+        while rest:
+            written = os.pwrite(descriptor, rest, at)
+            rest, at = rest[written:], at + written
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_durable(folder: Path) -> None:
+    """Names that were given, changed or removed in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
