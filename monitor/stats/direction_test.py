@@ -118,7 +118,7 @@ class Look:
 
     `over` how far over the threshold the column is (1: at it; 0: nothing was compared), `at` the direction that says so
     (of those that moved enough for a page, if one of them is over), `z` signed and `critical` its two values, `large`
-    whether that direction moved enough. `moved` (W, C, D) is the change of every share.
+    whether it is over and moved enough. `moved` (W, C, D) is the change of every share.
     """
 
     over: Floats
@@ -148,9 +148,11 @@ def look(reference: DirectionReference, counts: Ints, alpha: float, variance: Fl
     near = np.abs(z) > NEARLY * critical
     if near.any():
         z[near] = np.sign(moved[near]) * _likelihood_root(x, p, pool, effective, rows, near)
-    own_error = np.sqrt(np.maximum(p * (1 - p), 0) * spread)
-    least = LEAST_MOVE[reference.directions.kind] + ERRORS_ABOVE_LEAST * own_error
-    return _worst(z, critical, np.abs(moved) >= least, moved)
+    large = np.zeros(z.shape, np.bool_)
+    if (np.abs(z) > critical).any():
+        own_error = np.sqrt(np.maximum(p * (1 - p), 0) * spread)
+        large = np.abs(moved) >= LEAST_MOVE[reference.directions.kind] + ERRORS_ABOVE_LEAST * own_error
+    return _worst(z, critical, large, moved)
 
 
 def _likelihood_root(x: Floats, p: Floats, pool: Floats, effective: Floats, rows: Floats, at: Flags) -> Floats:
@@ -174,7 +176,7 @@ def _worst(z: Floats, critical: Floats, large: Flags, moved: Floats) -> Look:
     pages = _at(large, paging) & (_at(ratio, paging) > 1)
     at = np.where(pages, paging, worst)
     wide = np.broadcast_to(critical, z.shape)
-    return Look(_at(ratio, at), at, _at(z, at), _at(wide, at), _at(large, at), moved)
+    return Look(_at(ratio, at), at, _at(z, at), _at(wide, at), pages, moved)
 
 
 def _at(values: NDArray[_T], index: Ints) -> NDArray[_T]:

@@ -27,8 +27,9 @@ LENGTHS: Final = (1, 4, 16)
 #: differences kept of each length, and how many are needed before they say something
 KEPT: Final = 64
 FEWEST: Final = 8
-#: one in so many of the largest differences is left out: level shifts
+#: one in so many of the largest differences is left out, and at least two: a level shift inside a window makes two
 LEFT_OUT: Final = 8
+LEAST_LEFT_OUT: Final = 2
 #: what the trimmed mean is at most where V is right, and how many of its standard errors are allowed above it
 USUAL: Final = 0.75
 ERRORS: Final = 4.0
@@ -114,7 +115,7 @@ class Unrest:
         """Columns (C,) whose neighbouring windows differ too much."""
         ordered = np.sort(self.differences, axis=1)
         known = np.isfinite(ordered).sum(1)
-        kept = known - known // LEFT_OUT
+        kept = known - np.maximum(known // LEFT_OUT, LEAST_LEFT_OUT)
         sums = np.cumsum(np.nan_to_num(ordered), axis=1)
         if not ordered.shape[1]:
             return np.zeros(self.columns, np.bool_)

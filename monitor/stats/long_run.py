@@ -212,9 +212,12 @@ def settle(blocks: BlockVariances, group: Ints) -> LongRun:
     """V and its degrees of freedom from block variances; `group` (D,) of each direction."""
     count = len(blocks.shares)
     use = np.minimum(blocks.shares, 1 - blocks.shares) * blocks.rows >= LEAST_ROWS
+    independent = LongRun(0, True, INDEPENDENT, np.ones(count), np.full(count, np.inf), np.ones((0, count)))
+    if not use.any():
+        return independent
     scales = _Scales(blocks, use)
-    if not use.any() or scales.agrees(-1):
-        return LongRun(0, True, INDEPENDENT, np.ones(count), np.full(count, np.inf), np.ones((0, count)))
+    if scales.agrees(-1):
+        return independent
     top = scales.top()
     smallest = next((k for k in range(top + 1) if scales.agrees(k) and scales.agrees_softly(k)), None)
     last = blocks.ratios[:, use].mean(1)

@@ -141,6 +141,18 @@ def regroup(counts: Ints, groups: Ints) -> Ints:
     return np.asarray(counts @ to, np.int64)
 
 
+def joined_chi_square(reference: Ints, counts: Ints) -> tuple[Floats, int]:
+    """Two-sample Pearson chi-square (...,) of joined groups `counts` (..., groups), and its degrees of freedom.
+
+    For independent columns with buckets, beside their directions: many small changes add up in it (half of a tail's
+    names die), where a direction sees one share move.
+    """
+    c, r = np.asarray(counts, np.float64), np.asarray(reference, np.float64)
+    n, m = c.sum(-1, keepdims=True), r.sum(-1, keepdims=True)
+    terms = (c * m - r * n) ** 2 / np.maximum((c + r) * n * m, 1.0)
+    return np.asarray(terms.sum(-1), np.float64), max(len(r) - 1, 0)
+
+
 def total_variation(reference: Ints, counts: Ints, variance: Floats | float = 1.0) -> Floats:
     """Half the sum of all changes of share, less what chance alone would give: counts (..., bins) to (...,).
 
