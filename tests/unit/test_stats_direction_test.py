@@ -216,8 +216,10 @@ def test_more_of_the_same_change_is_further_over(at: int, step: int) -> None:
 def test_many_windows_and_columns_at_once_are_the_same_as_one_by_one() -> None:
     rng = np.random.default_rng(5)
     columns = [NUMERIC, category_directions(4), numeric_directions(3)]
-    counts = [rng.integers(50, 900, c.sets.shape[0]) for c in columns]
-    padded = np.array([np.pad(c, (0, 10 - len(c))) for c in counts])
+    counts = [rng.integers(50, 900, len(c.sets)) for c in columns]
+    padded = np.zeros((3, 10), np.int64)
+    for at, row in enumerate(counts):
+        padded[at, : len(row)] = row
     runs = [
         LongRun(0, True, "x", rng.uniform(1, 3, c.count), rng.uniform(20, 90, c.count), np.ones((4, c.count)))
         for c in columns
