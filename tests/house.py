@@ -79,7 +79,7 @@ NOT_WIRED_YET: frozenset[str] = frozenset(
         "monitor.stats.fact_dispersion",
         "monitor.stats.live_watch",
         "monitor.stats.long_run",
-        "monitor.stats.names",
+        "monitor.stats.name_bins",
         "monitor.stats.no_feature",
         "monitor.stats.numeric_bins",
         "monitor.stats.unseen",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitor.stats.names import hashes_of
+from monitor.stats.name_bins import hashes_of
 from monitor.stats.no_feature import (
     DATES,
     FALLS,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.stats.fact_dispersion import by_length, excess_tail
-from monitor.stats.names import hashes_of
+from monitor.stats.name_bins import hashes_of
 from monitor.stats.unseen import FEWEST_HITS, LeftOut, NamesByWindow, is_identifier
 from tests.traffic import Floats, Ints, drawn, zipf
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from monitor.stats import names
-from monitor.stats.names import (
+from monitor.stats import name_bins
+from monitor.stats.name_bins import (
     BUCKETS,
     KnownNames,
     NameBins,
@@ -103,7 +103,7 @@ def test_joined_groups_are_expected_often_enough_and_follow_the_hash(
     assert sorted(set(groups.tolist())) == list(range(int(groups.max()) + 1))
     expected = regroup(bins.reference, groups) / bins.reference.sum() * effective
     if len(expected) > 1:
-        assert expected.min() >= names.MIN_EXPECTED - 1e-9
+        assert expected.min() >= name_bins.MIN_EXPECTED - 1e-9
     buckets = groups[bins.names :]
     assert (np.diff(buckets) >= 0).all()
     alone = [at for at in range(bins.names) if (groups == groups[at]).sum() == 1]
@@ -195,7 +195,7 @@ def test_known_names_are_the_commonest_and_come_back_from_text(monkeypatch: pyte
     again = KnownNames.from_text(known.to_text())
     assert (again.hashes == known.hashes).all()
     assert again.hashes.dtype == np.uint64
-    monkeypatch.setattr(names, "MAX_KNOWN", 100)
+    monkeypatch.setattr(name_bins, "MAX_KNOWN", 100)
     counts = np.ones(3_000, np.int64)
     counts[::100] = 9
     few = KnownNames.of(hashes, counts)
