@@ -4,7 +4,7 @@ A window of n events whose share in a direction is x against p of the reference'
 independent events, and z is the signed root of the likelihood ratio of one share against two. (The plain standardised
 difference has a tail up to 30 times too heavy where 20 events are expected.) z is compared with a t quantile of V's
 degrees of freedom; infinitely many where nothing contradicts independence. A direction's group has the alpha of one
-test, divided among those of its directions that the reference can tell at all.
+test, divided among those of its directions that have any and not all of the reference's events.
 
 Shapes: W windows, C columns, D directions (padded).
 """
@@ -25,14 +25,16 @@ from monitor.stats.long_run import LongRun
 Flags = NDArray[np.bool_]
 _T = TypeVar("_T", bound=np.generic)
 
-#: a direction is compared when the window is expected to hold so many effective events on its thinner side
+#: a direction of dependent events is compared when its thinner side is expected to hold so many effective ones; of
+#: independent events also with fewer, but then only more of them than expected says something
 MIN_EXPECTED: Final = 20.0
 #: below this part of the critical value the plain difference decides: the likelihood root is at most sqrt(2) times it
 NEARLY: Final = 0.7
 #: critical values are kept for alphas of eight steps a doubling; an alpha in between takes the stricter step
 ALPHA_STEPS: Final = 8
-#: a page needs its least effect and so many of the effect's own standard errors: a change just below is no coin toss
-ERRORS_ABOVE_LEAST: Final = 1.0
+#: a page needs its least effect and so many of the effect's own standard errors: the largest of many looks at a change
+#: below the least effect is above it; more of them would slow changes of twice the least effect
+ERRORS_ABOVE_LEAST: Final = 2.0
 #: chances smaller than this are not told apart
 SMALLEST: Final = 1e-300
 
@@ -62,8 +64,8 @@ class DirectionReference:
         columns, most = directions.group.shape
         shares = directions.shares(counts[None])[0]
         rows = counts.sum(1).astype(np.float64)
-        tellable = np.minimum(shares, 1 - shares) * rows[:, None] >= MIN_EXPECTED
-        sizes = group_sizes(directions.group, tellable) * (tellable & (directions.group != NO_GROUP))
+        tellable = (shares > 0) & (shares < 1) & (directions.group != NO_GROUP)
+        sizes = group_sizes(directions.group, tellable) * tellable
         variance, freedom = np.ones((columns, most)), np.full((columns, most), np.inf)
         scales = max((len(one.by_rows) for one in long_runs), default=0) or 1
         by_rows = np.ones((columns, scales, most))
@@ -74,6 +76,11 @@ class DirectionReference:
             by_rows[c, : len(one.by_rows), here] = np.clip(one.by_rows, 1.0, one.variance)
         block = np.array([one.block for one in long_runs], np.int64)
         return cls(directions, shares, rows, variance, freedom, block, sizes, by_rows)
+
+    @property
+    def may_be_rare(self) -> Flags:
+        """Directions (C, D) that are compared however seldom they are expected: only independent events are counted."""
+        return np.asarray(np.isinf(self.freedom) & (self.variance == 1), np.bool_)
 
     def critical(self, alpha: float) -> Floats:
         """The |z| (C, D) that a test of this alpha (two-sided) allows; infinite where nothing is compared."""
@@ -136,18 +143,18 @@ def look(reference: DirectionReference, counts: Ints, alpha: float, variance: Fl
     p, critical = reference.shares, reference.critical(alpha)
     v = reference.variance if variance is None else variance
     effective, rows = n[..., None] / v, reference.rows[:, None] / reference.variance
-    compared = (
-        (np.minimum(p, 1 - p) * effective >= MIN_EXPECTED)
-        & (reference.sizes > 0)
-        & (n >= np.maximum(reference.block, 1))[..., None]
-    )
     moved = np.where(n[..., None] > 0, x - p, 0.0)
-    pool = (p * rows + x * effective) / np.maximum(rows + effective, 1e-12)
+    often = np.minimum(p, 1 - p) * effective >= MIN_EXPECTED
+    compared = (
+        (often | reference.may_be_rare) & (reference.sizes > 0) & (n >= np.maximum(reference.block, 1))[..., None]
+    )
+    a, b = _towards_each_other(x, p, effective, rows, compared & ~often)
+    pool = (b * rows + a * effective) / np.maximum(rows + effective, 1e-12)
     spread = 1 / np.maximum(effective, 1e-12) + 1 / np.maximum(rows, 1e-12)
-    z = np.where(compared, moved / np.sqrt(np.maximum(pool * (1 - pool), 1e-12) * spread), 0.0)
+    z = np.where(compared, (a - b) / np.sqrt(np.maximum(pool * (1 - pool), 1e-12) * spread), 0.0)
     near = np.abs(z) > NEARLY * critical
     if near.any():
-        z[near] = np.sign(moved[near]) * _likelihood_root(x, p, pool, effective, rows, near)
+        z[near] = np.sign(z[near]) * _likelihood_root(a, b, pool, effective, rows, near)
     large = np.zeros(z.shape, np.bool_)
     if (np.abs(z) > critical).any():
         own_error = np.sqrt(np.maximum(p * (1 - p), 0) * spread)
@@ -155,10 +162,26 @@ def look(reference: DirectionReference, counts: Ints, alpha: float, variance: Fl
     return _worst(z, critical, large, moved)
 
 
+def _towards_each_other(x: Floats, p: Floats, effective: Floats, rows: Floats, rare: Flags) -> tuple[Floats, Floats]:
+    """The shares to compare: where few events are expected (`rare`), half an event nearer to each other.
+
+    There only more events on the thinner side say something, and the correction for whole numbers keeps the tail
+    honest; elsewhere the shares as they are.
+    """
+    p = np.broadcast_to(p, x.shape)
+    if not rare.any():
+        return x, p
+    way = np.where(p < 0.5, 1.0, -1.0)
+    a = x - way * 0.5 / np.maximum(effective, 1e-12)
+    b = p + way * 0.5 / np.maximum(rows, 1e-12)
+    says = rare & (way * (a - b) > 0)
+    return np.where(says, a, np.where(rare, p, x)), np.where(says, b, p)
+
+
 def _likelihood_root(x: Floats, p: Floats, pool: Floats, effective: Floats, rows: Floats, at: Flags) -> Floats:
     """Root of twice the log likelihood ratio, at some (window, column, direction)s."""
-    p, rows, effective = (np.broadcast_to(y, at.shape)[at] for y in (p, rows, effective))
-    x, pool = x[at], pool[at]
+    rows, effective = (np.broadcast_to(y, at.shape)[at] for y in (rows, effective))
+    x, p, pool = x[at], p[at], pool[at]
     return np.asarray(np.sqrt(2 * (effective * _divergence(x, pool) + rows * _divergence(p, pool))), np.float64)
 
 

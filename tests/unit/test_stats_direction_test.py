@@ -170,11 +170,36 @@ def test_what_is_expected_too_seldom_or_shorter_than_the_dependence_is_not_compa
     assert look(reference, gone, 1e-3).over[0, 0] == 0
     gone[..., 0] = 600
     assert look(reference, gone, 1e-3).over[0, 0] > 1
-    thin = reference_of(np.array([9_000, 1_000 - 3, 0, 0, 0, 0, 0, 0, 0, 3]))
-    assert (thin.sizes[0] > 0).sum() < 21
-    few = np.array([0, 100, 0, 0, 0, 0, 0, 0, 0, 0])[None, None]
-    assert look(thin, few, 1e-3).over[0, 0] == 0  # 10 of 100 expected on the thinner side
-    assert look(thin, 3 * few, 1e-3).over[0, 0] > 1
+    thin = reference_of(np.array([9_000, 1_000, 0, 0, 0, 0, 0, 0, 0, 0]), long_run)
+    few = np.array([0, 600, 0, 0, 0, 0, 0, 0, 0, 0])[None, None]
+    assert look(thin, few, 1e-3).over[0, 0] == 0  # worth 12 of the 120 that are expected on the thinner side
+    assert look(thin, 2 * few, 1e-3).over[0, 0] > 1
+
+
+def test_of_independent_events_more_than_a_few_expected_ones_are_seen_and_fewer_are_not() -> None:
+    directions = Directions.of([category_directions(2)], 2)
+    reference = DirectionReference.of(directions, np.array([[9_990, 10]]), [independent(1)])
+    jumped = np.array([[[125, 125]], [[245, 5]], [[250, 0]]])
+    over = look(reference, jumped, 1e-6).over[:, 0]
+    assert over[0] > 3
+    assert 0 < over[1] < 1
+    assert over[2] == 0
+    none = DirectionReference.of(directions, np.array([[10_000, 0]]), [independent(1)])
+    assert none.sizes[0, 0] == 0  # a value that was never there is for other tests
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.0005, 250), (0.0005, 8_000), (0.004, 250), (0.02, 500), (0.9995, 2_000)])
+def test_rare_directions_are_over_at_most_as_often_as_alpha_says(share: float, n: int) -> None:
+    rng = np.random.default_rng(8)
+    directions = Directions.of([category_directions(2)], 2)
+    alphas, found, references, each = (2.0**-5, 2.0**-9, 2.0**-13), np.zeros(3), 40, 10_000
+    for _ in range(references):
+        first = rng.binomial(10_000, share)
+        reference = DirectionReference.of(directions, np.array([[first, 10_000 - first]]), [independent(1)])
+        hits = rng.binomial(n, share, each)
+        found += [rate(reference, np.stack([hits, n - hits], axis=1), alpha) for alpha in alphas]
+    for seen, alpha in zip(found / references, alphas, strict=True):
+        assert seen <= 1.15 * alpha + 5 * math.sqrt(alpha / references / each)
 
 
 def test_an_empty_window_and_a_column_without_directions_are_never_over() -> None:
