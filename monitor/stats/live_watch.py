@@ -1,9 +1,9 @@
 """Is live traffic as the reference says? Two signs that the reference's variances do not hold for it.
 
-*Unrest*: neighbouring windows differ from each other more than V allows; a shift of level adds one such difference and
-a change of share none. *Neighbours alike*: an event falls into the same bin as the one before it more often than in
-the reference, as in live traffic beside a reference whose rows were shuffled. While either holds, or too few windows
-are known, a column's distribution is a ticket.
+*Unrest*: neighbouring windows differ from each other more than V allows; a shift of level makes one such difference, or
+two where it falls inside a window, and then nothing more. *Neighbours alike*: an event falls into the same bin as the
+one before it more often than in the reference, as in live traffic beside a reference whose rows were shuffled. While
+either holds, or too few windows are known, a column's distribution is a ticket.
 
 Shapes: C columns, D directions. State is of fixed size and the same for any cut of the stream into polls, since it
 takes whole base windows.
@@ -27,9 +27,8 @@ LENGTHS: Final = (1, 4, 16)
 #: differences kept of each length, and how many are needed before they say something
 KEPT: Final = 64
 FEWEST: Final = 8
-#: one in so many of the largest differences is left out, and at least two: a level shift inside a window makes two
+#: one in so many of the largest differences is left out: those that a level shift makes
 LEFT_OUT: Final = 8
-LEAST_LEFT_OUT: Final = 2
 #: what the trimmed mean is at most where V is right, and how many of its standard errors are allowed above it
 USUAL: Final = 0.75
 ERRORS: Final = 4.0
@@ -115,7 +114,7 @@ class Unrest:
         """Columns (C,) whose neighbouring windows differ too much."""
         ordered = np.sort(self.differences, axis=1)
         known = np.isfinite(ordered).sum(1)
-        kept = known - np.maximum(known // LEFT_OUT, LEAST_LEFT_OUT)
+        kept = known - known // LEFT_OUT
         sums = np.cumsum(np.nan_to_num(ordered), axis=1)
         if not ordered.shape[1]:
             return np.zeros(self.columns, np.bool_)
