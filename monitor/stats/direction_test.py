@@ -1,0 +1,217 @@
+"""How far over its threshold a window is, by the direction that moved most.
+
+A window of n events whose share in a direction is x against p of the reference's m rows: both are worth n / V and m / V
+independent events, and z is the signed root of the likelihood ratio of one share against two. (The plain standardised
+difference has a tail up to 30 times too heavy where 20 events are expected.) z is compared with a t quantile of V's
+degrees of freedom; infinitely many where nothing contradicts independence. A direction's group has the alpha of one
+test, divided among those of its directions that have any and not all of the reference's events.
+
+Shapes: W windows, C columns, D directions (padded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtr, stdtrit, xlogy
+
+from monitor.stats.directions import LEAST_MOVE, NO_GROUP, Directions, Floats, Ints, group_sizes
+from monitor.stats.long_run import LongRun
+
+Flags = NDArray[np.bool_]
+_T = TypeVar("_T", bound=np.generic)
+
+#: a direction of dependent events is compared when its thinner side is expected to hold so many effective ones; of
+#: independent events also with fewer, but then only more of them than expected says something
+MIN_EXPECTED: Final = 20.0
+#: below this part of the critical value the plain difference decides: the likelihood root is at most sqrt(2) times it
+NEARLY: Final = 0.7
+#: critical values are kept for alphas of eight steps a doubling; an alpha in between takes the stricter step
+ALPHA_STEPS: Final = 8
+#: a page needs its least effect and so many of the effect's own standard errors: the largest of many looks at a change
+#: below the least effect is above it; more of them would slow changes of twice the least effect
+ERRORS_ABOVE_LEAST: Final = 2.0
+#: chances smaller than this are not told apart
+SMALLEST: Final = 1e-300
+
+
+@dataclass(frozen=True)
+class DirectionReference:
+    """What windows are compared with.
+
+    `shares`, `variance`, `freedom`, `sizes` (C, D); `rows`, `block` (C,) values in the reference and rows of the
+    settled block; `by_rows` (C, K, D) V of 1, 2, 4, ... rows in a row, and V itself beyond. `sizes` is 0 for a
+    direction that is never compared.
+    """
+
+    directions: Directions
+    shares: Floats
+    rows: Floats
+    variance: Floats
+    freedom: Floats
+    block: Ints
+    sizes: Ints
+    by_rows: Floats
+    _critical: dict[int, Floats] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, directions: Directions, counts: Ints, long_runs: Sequence[LongRun]) -> DirectionReference:
+        """`counts` (C, B) values of the reference in each bin; `long_runs` one a column, of its own directions."""
+        columns, most = directions.group.shape
+        shares = directions.shares(counts[None])[0]
+        rows = counts.sum(1).astype(np.float64)
+        tellable = (shares > 0) & (shares < 1) & (directions.group != NO_GROUP)
+        sizes = group_sizes(directions.group, tellable) * tellable
+        variance, freedom = np.ones((columns, most)), np.full((columns, most), np.inf)
+        scales = max((len(one.by_rows) for one in long_runs), default=0) or 1
+        by_rows = np.ones((columns, scales, most))
+        for c, one in enumerate(long_runs):
+            here = slice(len(one.variance))
+            variance[c, here], freedom[c, here] = one.variance, one.freedom
+            by_rows[c, :, here] = one.variance
+            by_rows[c, : len(one.by_rows), here] = np.clip(one.by_rows, 1.0, one.variance)
+        block = np.array([one.block for one in long_runs], np.int64)
+        return cls(directions, shares, rows, variance, freedom, block, sizes, by_rows)
+
+    @property
+    def may_be_rare(self) -> Flags:
+        """Directions (C, D) that are compared however seldom they are expected: only independent events are counted."""
+        return np.asarray(np.isinf(self.freedom) & (self.variance == 1), np.bool_)
+
+    def critical(self, alpha: float) -> Floats:
+        """The |z| (C, D) that a test of this alpha (two-sided) allows; infinite where nothing is compared."""
+        step = int(np.floor(np.log2(max(alpha, SMALLEST)) * ALPHA_STEPS))
+        if step not in self._critical:
+            if len(self._critical) >= 64 * ALPHA_STEPS:
+                self._critical.clear()
+            self._critical[step] = self._quantiles(2.0 ** (step / ALPHA_STEPS))
+        return self._critical[step]
+
+    def _quantiles(self, alpha: float) -> Floats:
+        out = np.full(self.sizes.shape, np.inf)
+        normal, student = (self.sizes > 0) & np.isinf(self.freedom), (self.sizes > 0) & np.isfinite(self.freedom)
+        out[normal] = -ndtri(alpha / 2 / self.sizes[normal])
+        out[student] = -stdtrit(self.freedom[student], alpha / 2 / self.sizes[student])
+        return out
+
+    def faster(self, n: Ints | Floats, rate: float) -> Floats:
+        """V (W, C, D) of windows of n (W, C) events from traffic `rate` times as fast as the reference's.
+
+        The dependence is one of time: n events lie as close together as n / rate did in the reference. Correlations
+        between two rows of the reference are not known, so V is only raised.
+        """
+        n = np.asarray(n, np.float64)
+        if rate <= 1:
+            return np.broadcast_to(self.variance, (*n.shape, self.variance.shape[1]))
+        scale = np.ceil(np.log2(np.maximum(n / rate, 1))).astype(np.int64)
+        known = self.by_rows[np.arange(n.shape[1]), np.minimum(scale, self.by_rows.shape[1] - 1)]
+        at = np.where((scale < self.by_rows.shape[1])[..., None], known, self.variance)
+        return np.maximum(self.variance, 1 + rate * (at - 1))
+
+    def chance(self, z: float, column: int, direction: int) -> float:
+        """P(|z| or more in any direction of the group), by Bonferroni."""
+        freedom = self.freedom[column, direction]
+        one_side = ndtr(-abs(z)) if np.isinf(freedom) else stdtr(freedom, -abs(z))
+        return float(min(1.0, 2 * one_side * max(int(self.sizes[column, direction]), 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Of W windows and C columns, all (W, C) but `moved`.
+
+    `over` how far over the threshold the column is (1: at it; 0: nothing was compared), `at` the direction that says so
+    (of those that moved enough for a page, if one of them is over), `z` signed and `critical` its two values, `large`
+    whether it is over and moved enough. `moved` (W, C, D) is the change of every share.
+    """
+
+    over: Floats
+    at: Ints
+    z: Floats
+    critical: Floats
+    large: Flags
+    moved: Floats
+
+
+def look(reference: DirectionReference, counts: Ints, alpha: float, variance: Floats | None = None) -> Look:
+    """Compare windows `counts` (W, C, B) with the reference; `variance` (W, C, D) where V is not the learned one."""
+    n = np.asarray(counts).sum(2).astype(np.float64)
+    x = reference.directions.shares(counts)
+    p, critical = reference.shares, reference.critical(alpha)
+    v = reference.variance if variance is None else variance
+    effective, rows = n[..., None] / v, reference.rows[:, None] / reference.variance
+    moved = np.where(n[..., None] > 0, x - p, 0.0)
+    often = np.minimum(p, 1 - p) * effective >= MIN_EXPECTED
+    compared = (
+        (often | reference.may_be_rare) & (reference.sizes > 0) & (n >= np.maximum(reference.block, 1))[..., None]
+    )
+    a, b = _towards_each_other(x, p, effective, rows, compared & ~often)
+    pool = (b * rows + a * effective) / np.maximum(rows + effective, 1e-12)
+    spread = 1 / np.maximum(effective, 1e-12) + 1 / np.maximum(rows, 1e-12)
+    z = np.where(compared, (a - b) / np.sqrt(np.maximum(pool * (1 - pool), 1e-12) * spread), 0.0)
+    near = np.abs(z) > NEARLY * critical
+    if near.any():
+        z[near] = np.sign(z[near]) * _likelihood_root(a, b, pool, effective, rows, near)
+    large = np.zeros(z.shape, np.bool_)
+    if (np.abs(z) > critical).any():
+        own_error = np.sqrt(np.maximum(p * (1 - p), 0) * spread)
+        large = np.abs(moved) >= LEAST_MOVE[reference.directions.kind] + ERRORS_ABOVE_LEAST * own_error
+    return _worst(z, critical, large, moved)
+
+
+def _towards_each_other(x: Floats, p: Floats, effective: Floats, rows: Floats, rare: Flags) -> tuple[Floats, Floats]:
+    """The shares to compare: where few events are expected (`rare`), half an event nearer to each other.
+
+    There only more events on the thinner side say something, and the correction for whole numbers keeps the tail
+    honest; elsewhere the shares as they are.
+    """
+    p = np.broadcast_to(p, x.shape)
+    if not rare.any():
+        return x, p
+    way = np.where(p < 0.5, 1.0, -1.0)
+    a = x - way * 0.5 / np.maximum(effective, 1e-12)
+    b = p + way * 0.5 / np.maximum(rows, 1e-12)
+    says = rare & (way * (a - b) > 0)
+    return np.where(says, a, np.where(rare, p, x)), np.where(says, b, p)
+
+
+def _likelihood_root(x: Floats, p: Floats, pool: Floats, effective: Floats, rows: Floats, at: Flags) -> Floats:
+    """Root of twice the log likelihood ratio, at some (window, column, direction)s."""
+    rows, effective = (np.broadcast_to(y, at.shape)[at] for y in (rows, effective))
+    x, p, pool = x[at], p[at], pool[at]
+    return np.asarray(np.sqrt(2 * (effective * _divergence(x, pool) + rows * _divergence(p, pool))), np.float64)
+
+
+def _divergence(a: Floats, b: Floats) -> Floats:
+    """Kullback-Leibler divergence of two shares, in nats."""
+    return np.asarray(np.maximum(xlogy(a, a / b) + xlogy(1 - a, (1 - a) / (1 - b)), 0.0), np.float64)
+
+
+def _worst(z: Floats, critical: Floats, large: Flags, moved: Floats) -> Look:
+    if z.shape[2] == 0:
+        none = np.zeros(z.shape[:2])
+        return Look(none, none.astype(np.int64), none, np.full(z.shape[:2], np.inf), none.astype(np.bool_), moved)
+    ratio = np.abs(z) / critical
+    worst, paging = ratio.argmax(2), np.where(large, ratio, 0.0).argmax(2)
+    pages = _at(large, paging) & (_at(ratio, paging) > 1)
+    at = np.where(pages, paging, worst)
+    wide = np.broadcast_to(critical, z.shape)
+    return Look(_at(ratio, at), at, _at(z, at), _at(wide, at), pages, moved)
+
+
+def _at(values: NDArray[_T], index: Ints) -> NDArray[_T]:
+    """`values` (W, C, D) at one direction of each window and column; `index` (W, C)."""
+    return np.asarray(np.take_along_axis(values, index[..., None], 2)[..., 0], values.dtype)
+
+
+def largest_move(directions: Directions, reference: Ints, counts: Ints) -> Floats:
+    """The largest change (W, C) of any direction's share; the distance that windows inside the reference are given.
+
+    `reference` and `counts` broadcast to (W, C, B); 0 where a side is empty.
+    """
+    both = (np.asarray(reference).sum(-1) > 0) & (np.asarray(counts).sum(-1) > 0)
+    change = np.abs(directions.shares(counts) - directions.shares(reference)).max(2, initial=0.0)
+    return np.where(both, change, 0.0)

@@ -1,0 +1,138 @@
+"""Directions: the sets of bins whose share is compared with the reference's, one test each.
+
+An event is 1 for a direction when its value falls into the set. A share needs one variance and no covariance matrix,
+however dependent the events are, and the largest of many shares still sees what chi-square sees.
+
+Numeric, B bins: the B - 1 cuts (group 0), then the inner bins one by one and the nested outer sets, the j lowest with
+the j highest bins (group 1). Categorical: each bin against the rest (group 0), which is one direction for two bins.
+Hash buckets also by neighbouring twos, fours, ...: many rare names are too few for a test alone. A group has the alpha
+of one test, divided among its directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+#: what a direction is
+CUT, BIN, OUTER, CATEGORY, BUCKETS = range(5)
+#: the share that must move in a direction of each kind before somebody is woken
+LEAST_MOVE: Final = np.array([0.05, 0.03, 0.05, 0.03, 0.03])
+#: group of a direction that only pads an array
+NO_GROUP: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDirections:
+    """The D directions of one column of B bins.
+
+    `sets` (B, D) which bins each holds, `kind` (D,), `group` (D,) 0 or 1, `at` (D,): the last bin below a cut, the
+    bin itself, how far the outer set reaches in, or the first bin of a run of buckets.
+    """
+
+    sets: Flags
+    kind: Ints
+    group: Ints
+    at: Ints
+
+    @property
+    def count(self) -> int:
+        return len(self.kind)
+
+
+def numeric_directions(bins: int) -> ColumnDirections:
+    """Cuts, inner bins and outer sets of `bins` bins in order; none for a single bin."""
+    each = np.arange(bins)
+    cuts = each[:-1]
+    inner = each[1:-1]
+    outer = np.arange((bins - 1) // 2) if bins > 2 else each[:0]
+    sets = np.concatenate(
+        [
+            each[:, None] <= cuts,
+            each[:, None] == inner,
+            (each[:, None] <= outer) | (each[:, None] >= bins - 1 - outer),
+        ],
+        axis=1,
+    )
+    kind = np.repeat([CUT, BIN, OUTER], [len(cuts), len(inner), len(outer)])
+    return ColumnDirections(sets, kind, np.minimum(kind, 1), np.concatenate([cuts, inner, outer]))
+
+
+def category_directions(names: int, buckets: int = 0) -> ColumnDirections:
+    """Each name, each bucket, and neighbouring buckets in twos, fours, ... to all of them; `buckets` a power of two.
+
+    A column's bins are its names and then its buckets.
+    """
+    bins = names + buckets
+    if bins <= 2 and buckets == 0:
+        sets = np.eye(bins, dtype=np.bool_)[:, : max(bins - 1, 0)]
+        return ColumnDirections(sets, np.full(sets.shape[1], CATEGORY), *_zeros_and_order(sets.shape[1]))
+    first, size = [*range(names)], [1] * names
+    run = 1
+    while run <= buckets:
+        first += range(names, bins, run)
+        size += [run] * (buckets // run)
+        run *= 2
+    starts, sizes = np.array(first, np.int64), np.array(size, np.int64)
+    each = np.arange(bins)[:, None]
+    sets = (each >= starts) & (each < starts + sizes)
+    kind = np.where(starts < names, CATEGORY, BUCKETS)
+    return ColumnDirections(sets, kind, np.zeros(len(starts), np.int64), starts)
+
+
+def _zeros_and_order(count: int) -> tuple[Ints, Ints]:
+    return np.zeros(count, np.int64), np.arange(count)
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """The directions of C columns side by side, padded to the widest: B bins and D directions.
+
+    `sets` (C, B, D) as 0 and 1, so that one matrix product counts them; `kind` (C, D), `group` (C, D) with `NO_GROUP`
+    for padding, `at` (C, D).
+    """
+
+    sets: Floats
+    kind: Ints
+    group: Ints
+    at: Ints
+
+    @classmethod
+    def of(cls, columns: Sequence[ColumnDirections], width: int) -> Directions:
+        """`width` bins are counted of every column; a column has no more than that."""
+        most = max((column.count for column in columns), default=0)
+        shape = (len(columns), most)
+        sets = np.zeros((len(columns), width, most))
+        kind, group, at = np.zeros(shape, np.int64), np.full(shape, NO_GROUP), np.zeros(shape, np.int64)
+        for c, column in enumerate(columns):
+            here = slice(column.count)
+            sets[c, : column.sets.shape[0], here] = column.sets
+            kind[c, here], group[c, here], at[c, here] = column.kind, column.group, column.at
+        return cls(sets, kind, group, at)
+
+    def hits(self, counts: Ints | Floats) -> Floats:
+        """Events in each direction, (W, C, D), of the counts (W, C, B) of value bins."""
+        by_column = np.matmul(np.moveaxis(np.asarray(counts, np.float64), 1, 0), self.sets)
+        return np.moveaxis(by_column, 0, 1)
+
+    def shares(self, counts: Ints | Floats) -> Floats:
+        """The same as shares of the values that are there; 0 where there are none."""
+        values = np.maximum(np.asarray(counts, np.float64).sum(2), 1)
+        return np.asarray(self.hits(counts) / values[..., None], np.float64)
+
+
+def group_sizes(group: Ints, counted: Flags) -> Ints:
+    """How many directions share the alpha of each one's group, (C, D); `counted` (C, D) those that count."""
+    sizes = np.zeros(group.shape, np.int64)
+    for number in range(int(group.max(initial=NO_GROUP)) + 1):
+        own = group == number
+        sizes += own * (own & counted).sum(1, keepdims=True)
+    return sizes

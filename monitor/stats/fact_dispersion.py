@@ -1,0 +1,144 @@
+"""How clumped the events of a fact are (missing, absent, unseen, outside, type): what its hits are divided by.
+
+A fact with hits in the reference has its own dispersion where that is clearly above 1; else, and without any hit, the
+stream's clumping is taken, at most 10: 50 hits of 50 are then still 5, and a column that vanishes pages at once.
+Beside it the number of base windows with a hit at all is tested: it does not care how large a burst is.
+
+Shapes: W base windows, N facts (columns x facts), K lengths 1, 2, 4, ... base windows.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.stats.evidence import exact_excess_tail
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+#: most that a fact is discounted by the stream's clumping: the largest that pages 100 events after a column vanished
+MOST_CLUMP: Final = 10.0
+#: windows that are needed to measure a dispersion
+FEWEST_WINDOWS: Final = 8
+#: standard errors above 1 (or above the shorter length's) that a dispersion must be to be believed
+CLEARLY: Final = 2.0
+#: events a bin is expected to hold when the stream's clumping is measured
+CLUMP_EXPECTED: Final = 5.0
+#: a share below one half pages only when its hits span so many events: a burst does not
+HALF: Final = 0.5
+LASTING_EVENTS: Final = 125
+
+
+def stream_clump(stack: Ints) -> float:
+    """How clumped a model's events are, from value bins (W, C, B) of the reference's base windows; 1 to `MOST_CLUMP`.
+
+    Of each column the dispersion of differences between neighbouring windows, in which a slow season cancels; the
+    median over columns, since one restless column says nothing of the stream.
+    """
+    c = np.asarray(stack, np.float64)
+    n = c.sum(2)
+    total = c.sum(0)
+    shares = total / np.maximum(total.sum(1), 1)[:, None]
+    use = shares * n.mean(0)[:, None] >= CLUMP_EXPECTED if len(c) else np.zeros(shares.shape, np.bool_)
+    freedom = np.where(use, 1 - shares, 0.0).sum(1)
+    told = freedom > 1e-9
+    if len(c) < 2 or not told.any():
+        return 1.0
+    x = c / np.maximum(n, 1)[..., None]
+    each = 1 / np.maximum(n, 1)
+    both = (n[1:] > 0) & (n[:-1] > 0)
+    step = (x[1:] - x[:-1]) ** 2 / np.maximum(shares * (each[1:] + each[:-1])[..., None], 1e-300)
+    squares = np.where(use & both[..., None], step, 0.0).sum((0, 2)) / np.maximum(both.sum(0), 1)
+    return float(np.clip(np.median(np.maximum(squares[told] / freedom[told], 1.0)), 1.0, MOST_CLUMP))
+
+
+def by_length(hits: Ints, events: Ints, clump: float | None, least: Floats | float = 1.0) -> Floats:
+    """Dispersion (N, K) of each fact at lengths 1, 2, 4, ... as long as one fits; always the first.
+
+    `hits`, `events` (W, N) by base window. `clump` of the stream is taken where the own dispersion is not clearly
+    above 1, within its error; None: the own one is taken as it is. `least` (N,) is a floor. A longer length has its
+    own dispersion only where that is clearly larger than the shorter one's.
+    """
+    windows = len(hits)
+    total = hits.sum(0)
+    stream = min(max(clump or 1.0, 1.0), MOST_CLUMP)
+    last = np.maximum(_first(hits, events), least)
+    if clump is not None:
+        clear = _clear(windows)
+        last = np.where(last <= clear, min(stream, clear), last)
+        last = np.where(total > 0, last, stream)
+    columns = [last]
+    for length in (1 << k for k in range(1, max(windows, 1).bit_length())):
+        number = windows // length
+        if number >= FEWEST_WINDOWS:
+            own = _dispersion(_side_by_side(hits, length), _side_by_side(events, length), total, events.sum(0))
+            last = np.where((total > 0) & (own > last * _clear(number)), own, last)
+        columns.append(last)
+    return np.stack(columns, axis=1)
+
+
+def _clear(windows: int) -> float:
+    return float(1 + CLEARLY * np.sqrt(2 / max(windows - 1, 1)))
+
+
+def _first(hits: Ints, events: Ints) -> Floats:
+    if len(hits) >= FEWEST_WINDOWS:
+        return _dispersion(hits, events, hits.sum(0), events.sum(0))
+    h = np.asarray(hits, np.float64)
+    return np.asarray(np.maximum((h**2).sum(0) / np.maximum(h.sum(0), 1), 1.0), np.float64)
+
+
+def _side_by_side(x: Ints, length: int) -> Ints:
+    number = len(x) // length
+    return np.asarray(x[: number * length].reshape(number, length, -1).sum(1), np.int64)
+
+
+def _dispersion(hits: Ints, events: Ints, all_hits: Ints, all_events: Ints) -> Floats:
+    """Variance of counts over that of independent events (N,), at least 1; 1 where every event is a hit."""
+    share = all_hits / np.maximum(all_events, 1)
+    expected = events * share
+    chance = (expected * (1 - share)).sum(0)
+    part = events.sum(0) / np.maximum(all_events, 1) / max(len(hits), 1)
+    ratio = ((hits - expected) ** 2).sum(0) / np.maximum(chance, 1e-9) / np.maximum(1 - part, 0.1)
+    return np.where(chance > 1e-9, np.maximum(ratio, 1.0), 1.0)
+
+
+def excess_tail(
+    hits: Floats, n: Floats, reference_hits: Floats, m: Floats, phi: Floats, reference_phi: Floats
+) -> Floats:
+    """Fisher's one-sided exact test (N,) on effective counts, each side divided by its own dispersion.
+
+    Rounded towards no evidence: the window's hits down, its events and the reference's hits up, those events down.
+    """
+    reference = np.ceil(reference_hits / reference_phi)
+    rest = np.maximum(np.floor(m / reference_phi), reference)
+    return exact_excess_tail(np.floor(hits / phi), np.ceil(n / phi), reference, rest, np.ones(len(hits)))
+
+
+def windows_tail(with_hit: Floats, length: Floats, reference_with_hit: Floats, reference_windows: Floats) -> Floats:
+    """P(at least so many of `length` base windows have a hit), (N,), against those of the reference; 1 where not asked.
+
+    Asked of two windows and more, and of facts that at most half of the reference's windows have.
+    """
+    asked = (length >= 2) & (2 * reference_with_hit <= reference_windows)
+    tail = exact_excess_tail(with_hit, length, reference_with_hit, reference_windows, np.ones(len(with_hit)))
+    return np.where(asked, tail, 1.0)
+
+
+def spans(hits: Ints, events: Ints) -> Ints:
+    """Events from the pane of the first hit to that of the last, (N,); `hits`, `events` (panes, N) of one window."""
+    number = len(hits)
+    some = hits > 0
+    first, last = some.argmax(0), number - 1 - some[::-1].argmax(0)
+    before = np.concatenate([np.zeros((1, hits.shape[1]), np.int64), np.cumsum(events, 0)])
+    each = np.arange(hits.shape[1])
+    return np.where(some.any(0), before[last, each] - before[first, each], 0)
+
+
+def lasts(share: Floats, span: Ints) -> Flags:
+    """Whether a fact of that share is more than a burst: half of the events, or hits that span enough of them."""
+    return np.asarray((share >= HALF) | (span >= LASTING_EVENTS), np.bool_)

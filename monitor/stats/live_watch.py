@@ -1,0 +1,196 @@
+"""Is live traffic as the reference says? Two signs that the reference's variances do not hold for it.
+
+*Unrest*: neighbouring windows differ from each other more than V allows; a shift of level makes one such difference, or
+two where it falls inside a window, and then nothing more. *Neighbours alike*: an event falls into the same bin as the
+one before it more often than in the reference, as in live traffic beside a reference whose rows were shuffled. While
+either holds, or too few windows are known, a column's distribution is a ticket.
+
+Shapes: C columns, D directions. State is of fixed size and the same for any cut of the stream into polls, since it
+takes whole base windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.stats.direction_test import MIN_EXPECTED, DirectionReference
+from monitor.stats.directions import Floats, Ints
+
+Flags = NDArray[np.bool_]
+
+#: base windows of the windows whose neighbours are compared
+LENGTHS: Final = (1, 4, 16)
+#: differences kept of each length, and how many are needed before they say something
+KEPT: Final = 64
+FEWEST: Final = 8
+#: one in so many of the largest differences is left out: those that a level shift makes
+LEFT_OUT: Final = 8
+#: what the trimmed mean is at most where V is right, and how many of its standard errors are allowed above it
+USUAL: Final = 0.75
+ERRORS: Final = 4.0
+#: neighbours may be so much more alike than the reference's, and so many standard errors
+MORE_ALIKE: Final = 0.05
+ALIKE_ERRORS: Final = 5.0
+#: base windows over which neighbours are counted
+ALIKE_WINDOWS: Final = 8
+
+
+def kappa(same: Floats, pairs: Floats, by_chance: Floats) -> Floats:
+    """How much more often neighbours share a bin than chance, of what is left above chance (Cohen's kappa).
+
+    `same` of `pairs` neighbours share a bin; `by_chance` is the expected share of any two events.
+    """
+    observed = same / np.maximum(pairs, 1)
+    return np.asarray((observed - by_chance) / np.maximum(1 - by_chance, 1e-9), np.float64)
+
+
+def pairs_by_chance(counts: Ints) -> tuple[Floats, Floats]:
+    """(share of any two events of a window that share a bin, events), both (...,), of counts (..., bins)."""
+    c = np.asarray(counts, np.float64)
+    n = c.sum(-1)
+    return (c * (c - 1)).sum(-1) / np.maximum(n * (n - 1), 1), n
+
+
+def watched_cuts(reference: DirectionReference, events: float) -> Flags:
+    """The directions (C, D) whose neighbouring windows of so many events are compared.
+
+    Those of the first group that are expected often enough; where none is, the ones nearest to the middle.
+    """
+    thin = np.minimum(reference.shares, 1 - reference.shares)
+    first = reference.directions.group == 0
+    usable = first & (thin * events / reference.variance >= MIN_EXPECTED)
+    middle = first & (thin >= 0.9 * np.where(first, thin, 0.0).max(1, keepdims=True, initial=0.0))
+    return np.asarray(np.where(usable.any(1, keepdims=True), usable, middle), np.bool_)
+
+
+def unrest(reference: DirectionReference, before: Ints, after: Ints) -> Floats:
+    """Mean over directions of the squared difference of two neighbouring windows over what V expects, (C,).
+
+    `before`, `after` (C, B) counts; NaN where a column has no value in one of them.
+    """
+    n, m = (np.asarray(x).sum(1).astype(np.float64)[:, None] for x in (before, after))
+    x, y = (reference.directions.shares(c[None])[0] for c in (before, after))
+    middle = (x + y) / 2
+    expected = middle * (1 - middle) * reference.variance * (1 / np.maximum(n, 1) + 1 / np.maximum(m, 1))
+    use = watched_cuts(reference, float((n + m).mean() / 2))
+    squares = np.where(use, (x - y) ** 2 / np.maximum(expected, 1e-9), 0.0)
+    mean = squares.sum(1) / np.maximum(use.sum(1), 1)
+    return np.where(((n > 0) & (m > 0))[:, 0], mean, np.nan)
+
+
+@dataclass(slots=True)
+class Unrest:
+    """Neighbouring windows of one length: the newest differences, the window before and the one that is filling."""
+
+    length: int
+    columns: int
+    bins: int
+    differences: Floats = field(init=False)
+    before: Ints | None = None
+    filling: Ints = field(init=False)
+    filled: int = 0
+
+    def __post_init__(self) -> None:
+        self.differences = np.zeros((self.columns, 0))
+        self.filling = np.zeros((self.columns, self.bins), np.int64)
+
+    def add(self, reference: DirectionReference, counts: Ints) -> None:
+        """Take a base window (C, B)."""
+        self.filling = self.filling + counts
+        self.filled += 1
+        if self.filled < self.length:
+            return
+        if self.before is not None:
+            new = unrest(reference, self.before, self.filling)[:, None]
+            self.differences = np.concatenate([self.differences, new], axis=1)[:, -KEPT:]
+        self.before, self.filled = self.filling, 0
+        self.filling = np.zeros_like(self.filling)
+
+    def restless(self) -> Flags:
+        """Columns (C,) whose neighbouring windows differ too much."""
+        ordered = np.sort(self.differences, axis=1)
+        known = np.isfinite(ordered).sum(1)
+        kept = known - known // LEFT_OUT
+        sums = np.cumsum(np.nan_to_num(ordered), axis=1)
+        if not ordered.shape[1]:
+            return np.zeros(self.columns, np.bool_)
+        mean = sums[np.arange(self.columns), np.maximum(kept - 1, 0)] / np.maximum(kept, 1)
+        return np.asarray((known >= FEWEST) & (mean > USUAL * (1 + ERRORS / np.sqrt(np.maximum(known, 1)))), np.bool_)
+
+    def to_state(self) -> dict[str, Any]:
+        before = self.before if self.before is not None else self.filling[:, :0]
+        return {
+            "length": self.length,
+            "differences": self.differences,
+            "before": before,
+            "filling": self.filling,
+            "filled": self.filled,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Unrest:
+        filling = np.array(state["filling"], np.int64)
+        one = cls(int(state["length"]), *filling.shape)
+        one.filling, one.filled = filling, int(state["filled"])
+        one.differences = np.array(state["differences"], np.float64).reshape(len(filling), -1)
+        before = np.array(state["before"], np.int64)
+        one.before = before.reshape(filling.shape) if before.size else None
+        return one
+
+
+@dataclass(slots=True)
+class Watch:
+    """The state of one model version."""
+
+    unrest: tuple[Unrest, ...]
+    windows: int
+    #: (windows, C, 3) of the newest base windows: neighbours that share a bin, neighbours, chance x events; and events
+    alike: Floats
+    events: Floats
+
+    @classmethod
+    def empty(cls, columns: int, bins: int) -> Watch:
+        lengths = tuple(Unrest(length, columns, bins) for length in LENGTHS)
+        return cls(lengths, 0, np.zeros((0, columns, 3)), np.zeros((0, columns)))
+
+    def add(self, reference: DirectionReference, counts: Ints, same: Ints, pairs: Ints) -> None:
+        """Take a base window: counts (C, B) of value bins; of `pairs` (C,) neighbours `same` (C,) share a bin."""
+        for one in self.unrest:
+            one.add(reference, counts)
+        chance, n = pairs_by_chance(counts)
+        new = np.stack([np.asarray(same, np.float64), np.asarray(pairs, np.float64), chance * n], axis=1)
+        self.alike = np.concatenate([self.alike, new[None]])[-ALIKE_WINDOWS:]
+        self.events = np.concatenate([self.events, n[None]])[-ALIKE_WINDOWS:]
+        self.windows += 1
+
+    def objects(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
+        """Columns (C,) of which no page may be sent: too few windows known, restless, or neighbours too alike."""
+        restless = np.any([one.restless() for one in self.unrest], axis=0)
+        return np.asarray(
+            (self.windows < FEWEST) | restless | self.too_alike(reference_kappa, reference_rows), np.bool_
+        )
+
+    def too_alike(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
+        """Columns whose neighbours are more alike than the reference's; NaN there: it was not counted."""
+        same, pairs, chance_events = np.moveaxis(self.alike.sum(0), 1, 0)
+        n = self.events.sum(0)
+        chance = chance_events / np.maximum(n, 1)
+        room = np.maximum(1 - chance, 1e-9)
+        error = np.sqrt(chance * room * (1 / np.maximum(n, 1) + 1 / np.maximum(reference_rows, 1))) / room
+        allowed = reference_kappa + MORE_ALIKE + ALIKE_ERRORS * error
+        return np.asarray((pairs > 0) & (kappa(same, pairs, chance) > allowed), np.bool_)
+
+    def to_state(self) -> dict[str, Any]:
+        unrest = [one.to_state() for one in self.unrest]
+        return {"unrest": unrest, "windows": self.windows, "alike": self.alike, "events": self.events}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Watch:
+        unrest = tuple(Unrest.from_state(one) for one in state["unrest"])
+        columns = unrest[0].columns
+        alike = np.array(state["alike"], np.float64).reshape(-1, columns, 3)
+        return cls(unrest, int(state["windows"]), alike, np.array(state["events"], np.float64).reshape(-1, columns))

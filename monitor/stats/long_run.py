@@ -1,0 +1,274 @@
+"""How much more the counts of rows in a row vary than those of independent rows: the long-run variance.
+
+In n independent rows a direction's share varies by p (1 - p) / n; in dependent ones by V times that, V = 1 + 2 x the
+sum of the autocorrelations. V is learned from the reference's rows in the order of their time: from the shortest
+blocks of rows that longer blocks do not contradict. Where no block contradicts V = 1, V is 1 and the normal tails hold;
+where blocks of an eighth of the reference still contradict, nothing can be promised.
+
+The rows come as bin codes, in pieces of any size, and are not kept: blocks of g rows are sums of 8 sub-blocks of g / 8,
+of which the last 7 are remembered (longer ones than a piece as sums of pieces). So a reference of millions of rows
+costs constant memory and keeps overlapping blocks, one every g / 8 rows: 1.5 m / g degrees of freedom, against m / g
+of blocks side by side. The pieces that are worked on are always the same rows, so the result does not depend on how
+the rows came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtri
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+#: rows that are worked on at once; a power of two
+PIECE: Final = 1 << 13
+#: sub-blocks that make a block
+PARTS: Final = 8
+
+#: a longer block contradicts when the mean over directions is less likely than this, or a single one than the second
+MEAN_CHANCE: Final = 2e-3
+ONE_CHANCE: Final = 1e-5
+#: once dependence is proven, one standard error is enough to ask for longer blocks
+SOFT_CHANCE: Final = 0.16
+#: the smallest block that nothing contradicts is too small on average: so many doublings more
+WIDER: Final = 2
+#: a mean that still grows so much in the last doubling has no long-run variance yet
+GROWING: Final = 1.4
+#: with fewer degrees of freedom a t tail at page level is blind anyway
+LEAST_FREEDOM: Final = 12.0
+#: degrees of freedom of overlapping blocks, times g / m; and of their flat-top estimate
+BLOCK_FREEDOM: Final = 1.5
+FLAT_FREEDOM: Final = 0.375
+#: rows on each side that a direction needs before its variance says something
+LEAST_ROWS: Final = 40
+
+#: why a column is settled, and why it is not
+INDEPENDENT: Final = "independent"
+DEPENDENT: Final = "dependent"
+TOO_SHORT: Final = "too_short"
+GROWS: Final = "grows"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockVariances:
+    """Of D directions of m rows: `shares` (D,); for blocks of 1, 2, 4, ... rows, K sizes: `ratios` (K, D) variance of
+    a block's sum over that of independent rows, and `kurtosis` (K, D), the excess one of those sums."""
+
+    rows: int
+    shares: Floats
+    ratios: Floats
+    kurtosis: Floats
+
+
+class BlockSums:
+    """Collects the rows of one column in order; `sets` (B, D) are its directions."""
+
+    def __init__(self, sets: Flags) -> None:
+        self._sets = np.ascontiguousarray(sets.T, np.float64)
+        directions = sets.shape[1]
+        self._waiting: list[Ints] = []
+        self._held = 0
+        self.rows = 0
+        self._center = np.zeros(directions)
+        self._total = np.zeros(directions)
+        #: the newest sub-blocks of each size 1, 2, 4, ... < PIECE
+        self._last = [np.zeros((directions, 0)) for _ in range(PIECE.bit_length() - 1)]
+        self._pieces: list[Floats] = []
+        #: by the block's logarithm: number of blocks, and sums of the first four powers about the center (4, D)
+        self._blocks: dict[int, int] = {}
+        self._powers: dict[int, Floats] = {}
+
+    def add(self, codes: Ints | NDArray[np.uint8]) -> None:
+        """Take the bin codes of the next rows that have a value in this column."""
+        self._waiting.append(np.asarray(codes, np.int64))
+        self._held += len(codes)
+        while self._held >= PIECE:
+            rows = np.concatenate(self._waiting)
+            self._take(rows[:PIECE])
+            self._waiting = [rows[PIECE:]]
+            self._held -= PIECE
+
+    def finish(self) -> BlockVariances:
+        """The variances of what came; nothing may be added after it."""
+        if self._held:
+            self._take(np.concatenate(self._waiting))
+            self._waiting, self._held = [], 0
+        self._long_blocks()
+        shares = self._total / max(self.rows, 1)
+        sizes = max(2, int(np.log2(max(self.rows / 8, 4)))) + 1
+        tables = [self._of(size, shares) for size in range(sizes)]
+        return BlockVariances(self.rows, shares, np.array([t[0] for t in tables]), np.array([t[1] for t in tables]))
+
+    def _take(self, codes: Ints) -> None:
+        parts = self._sets[:, codes]
+        if self.rows == 0:
+            self._center = parts.mean(1)
+        self.rows += len(codes)
+        self._total += parts.sum(1)
+        for level, last in enumerate(self._last):
+            sliding = np.concatenate([last, parts], axis=1)
+            self._last[level] = sliding[:, -(PARTS - 1) :]
+            self._slide(level, sliding, parts.shape[1])
+            parts = _pairs(parts)
+        if len(codes) == PIECE:
+            self._pieces.append(parts[:, 0])
+
+    def _long_blocks(self) -> None:
+        parts = np.array(self._pieces).reshape(len(self._pieces), len(self._center)).T
+        level = PIECE.bit_length() - 1
+        while parts.shape[1] >= PARTS:
+            self._slide(level, parts, parts.shape[1])
+            parts, level = _pairs(parts), level + 1
+
+    def _slide(self, level: int, sliding: Floats, new: int) -> None:
+        """Add the blocks that end in one of the `new` last sub-blocks of 2^level rows: of 8, at level 0 of 2 and 4."""
+        sums = sliding
+        for doubling in range(PARTS.bit_length() - 1):
+            reach = 1 << doubling
+            sums = sums[:, reach:] + sums[:, :-reach]
+            blocks = min(new, sums.shape[1])
+            if blocks and (level == 0 or 2 * reach == PARTS):
+                self._note(level + doubling + 1, sums[:, sums.shape[1] - blocks :])
+
+    def _note(self, size: int, sums: Floats) -> None:
+        away = sums - ((1 << size) * self._center)[:, None]
+        square = away * away
+        powers = np.array([away.sum(1), square.sum(1), _dot(square, away), _dot(square, square)])
+        self._blocks[size] = self._blocks.get(size, 0) + sums.shape[1]
+        self._powers[size] = self._powers[size] + powers if size in self._powers else powers
+
+    def _of(self, size: int, shares: Floats) -> tuple[Floats, Floats]:
+        """(ratio, excess kurtosis) of blocks of 2^size rows, each (D,)."""
+        n, block = self._blocks.get(size, 0), float(1 << size)
+        spread = shares * (1 - shares)
+        if size == 0 or n == 0:
+            return np.ones(len(shares)), np.zeros(len(shares))
+        d = block * (self._center - shares)
+        first, second, third, fourth = self._powers[size]
+        square = np.maximum(second + 2 * d * first + n * d**2, 0) / n
+        quartic = (fourth + 4 * d * third + 6 * d**2 * second + 4 * d**3 * first + n * d**4) / n
+        some = (spread > 0) & (square > 1e-12)
+        ratio = square / np.where(some, block * spread, 1.0) / max(1 - block / self.rows, 0.1)
+        kurtosis = quartic / np.where(some, square, 1.0) ** 2 - 3
+        return np.where(some, ratio, 0.0), np.where(some, kurtosis, 0.0)
+
+
+def _pairs(parts: Floats) -> Floats:
+    """Sums of neighbouring twos; one left over waits for nothing: its piece is the last one."""
+    even = parts.shape[1] // 2 * 2
+    return parts[:, :even:2] + parts[:, 1:even:2]
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    return np.asarray(np.einsum("dn,dn->d", a, b), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class LongRun:
+    """What one column's rows say, for D directions.
+
+    `block` rows are what V was taken from (0: independent), `settled` whether pages may be promised and `reason` one of
+    the words above. `variance` (D,) is V, `freedom` (D,) its degrees of freedom (infinite: V = 1 is no estimate).
+    `by_rows` (K, D): V of 1, 2, 4, ... rows in a row, up to twice the block; for traffic faster than the reference's.
+    """
+
+    block: int
+    settled: bool
+    reason: str
+    variance: Floats
+    freedom: Floats
+    by_rows: Floats
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values for a file; `freedom` null where it is infinite."""
+        return {
+            "block": self.block,
+            "settled": self.settled,
+            "reason": self.reason,
+            "variance": self.variance.tolist(),
+            "freedom": [None if np.isinf(x) else x for x in self.freedom.tolist()],
+            "by_rows": self.by_rows.tolist(),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> LongRun:
+        variance = np.array(plain["variance"], np.float64)
+        return cls(
+            int(plain["block"]),
+            bool(plain["settled"]),
+            str(plain["reason"]),
+            variance,
+            np.array([np.inf if x is None else x for x in plain["freedom"]], np.float64),
+            np.array(plain["by_rows"], np.float64).reshape(-1, len(variance)),
+        )
+
+
+def settle(blocks: BlockVariances, group: Ints) -> LongRun:
+    """V and its degrees of freedom from block variances; `group` (D,) of each direction."""
+    count = len(blocks.shares)
+    use = np.minimum(blocks.shares, 1 - blocks.shares) * blocks.rows >= LEAST_ROWS
+    independent = LongRun(0, True, INDEPENDENT, np.ones(count), np.full(count, np.inf), np.ones((0, count)))
+    if not use.any():
+        return independent
+    scales = _Scales(blocks, use)
+    if scales.agrees(-1):
+        return independent
+    top = scales.top()
+    smallest = next((k for k in range(top + 1) if scales.agrees(k) and scales.agrees_softly(k)), None)
+    last = blocks.ratios[:, use].mean(1)
+    reason = DEPENDENT
+    if smallest is None or smallest >= top:
+        reason = TOO_SHORT
+    elif last[-1] > GROWING * last[-2]:
+        reason = GROWS
+    k = top if smallest is None else min(smallest + WIDER, top)
+    variance = scales.flat(k)
+    for number in np.unique(group[use]):  # the least of many estimates is far below the truth
+        own = group == number
+        variance = np.where(own, np.maximum(variance, variance[own & use].mean()), variance)
+    heavy = np.maximum(blocks.kurtosis[k + 1], np.median(blocks.kurtosis[k + 1][use]))
+    freedom = FLAT_FREEDOM * blocks.rows / 2.0**k * 2 / (2 + np.maximum(heavy, 0))
+    return LongRun(1 << k, reason == DEPENDENT, reason, variance, freedom, blocks.ratios[: k + 2].copy())
+
+
+class _Scales:
+    """What each size of block says of the others; `use` (D,) directions with enough rows."""
+
+    def __init__(self, blocks: BlockVariances, use: Flags) -> None:
+        self._ratios, self._use, self._rows = blocks.ratios, use, blocks.rows
+        self._sizes = len(blocks.ratios)
+        freedom = BLOCK_FREEDOM * blocks.rows / 2.0 ** np.arange(self._sizes)
+        self._mean, self._one, self._soft = (
+            chdtri(freedom, p) / freedom for p in (MEAN_CHANCE, ONE_CHANCE, SOFT_CHANCE)
+        )
+
+    def flat(self, k: int) -> Floats:
+        """Flat-top estimate (D,) from blocks of 2^k rows: lags to 2^k whole, to twice that tapered; -1: independent."""
+        if k < 0:
+            return np.ones(len(self._use))
+        shorter, longer = self._ratios[k], self._ratios[k + 1]
+        return np.asarray(np.maximum(np.maximum(2 * longer - shorter, longer), 1.0), np.float64)
+
+    def agrees(self, k: int) -> bool:
+        """No block of at least four times the rows contradicts."""
+        flat = self.flat(k)[self._use]
+        longer = slice(max(k + 2, 1), None)
+        ratios = self._ratios[longer][:, self._use]
+        mean_holds = ratios.mean(1) <= self._mean[longer] * flat.mean()
+        return bool(mean_holds.all() and (ratios <= self._one[longer, None] * flat).all())
+
+    def agrees_softly(self, k: int) -> bool:
+        """... nor their mean by more than one standard error."""
+        longer = slice(k + 2, None)
+        ratios = self._ratios[longer][:, self._use]
+        return bool((ratios.mean(1) <= self._soft[longer] * self.flat(k)[self._use].mean()).all())
+
+    def top(self) -> int:
+        """The logarithm of the longest block that leaves enough degrees of freedom."""
+        most = int(np.log2(max(FLAT_FREEDOM * self._rows / LEAST_FREEDOM, 1)))
+        return min(most, self._sizes - 2)

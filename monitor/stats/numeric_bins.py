@@ -1,0 +1,90 @@
+"""Bins of a number column in which many values are the same: mostly zeros, mostly one value, a mark for "unknown".
+
+A value with a tenth of the rows is an atom with a bin of its own; the rest has quantile bins between the atoms. Edges
+lie midway between two values that occur: an edge on a value would move a whole tie at the smallest change.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.stats.bins import LARGEST, NUMERIC, QUANTILE_BINS, RANGE_MARGIN, ColumnBins
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+#: values nearer than this part of the largest magnitude are one value
+SAME: Final = 1e-9
+#: the margin of the range is at least this part of its larger end: rounding (float32, 0.1 + 0.2) stays inside
+LEAST_MARGIN: Final = 1e-6
+
+
+def bins_of(values: Floats, bins: int = QUANTILE_BINS) -> ColumnBins:
+    """At most `bins` bins of finite reference values.
+
+    Raises:
+        ValueError: no values.
+    """
+    if len(values) == 0:
+        message = "a numeric column without values has no bins"
+        raise ValueError(message)
+    low, high, counts = distinct(values)
+    middle = high[:-1] / 2 + low[1:] / 2
+    edges = middle if len(counts) <= bins else middle[_cuts(counts, bins)]
+    outside = range_of(float(low[0]), float(high[-1]))
+    return ColumnBins(NUMERIC, tuple(edges.tolist()), low=outside[0], high=outside[1])
+
+
+def range_of(first: float, last: float) -> tuple[float, float]:
+    """Lowest and highest number that is not outside, of a column whose values run from `first` to `last`."""
+    margin = max(RANGE_MARGIN * last - RANGE_MARGIN * first, LEAST_MARGIN * max(abs(first), abs(last)))
+    return max(first - margin, -LARGEST), min(last + margin, LARGEST)
+
+
+def distinct(values: Floats) -> tuple[Floats, Floats, Ints]:
+    """Lowest and highest of each group of values that count as one, and how many there are; rising."""
+    seen, counts = np.unique(values, return_counts=True)
+    largest = max(abs(float(seen[0])), abs(float(seen[-1])))
+    # halves: the difference of the two largest floats would be infinite
+    apart = seen[1:] / 2 - seen[:-1] / 2 > SAME / 2 * largest
+    first = np.flatnonzero(np.concatenate([[True], apart]))
+    last = np.append(first[1:], len(seen)) - 1
+    return seen[first], seen[last], np.add.reduceat(counts, first)
+
+
+def _cuts(counts: Ints, bins: int) -> Ints:
+    """Behind which distinct values a bin ends (rising, without the last)."""
+    atoms, stretches = _layout(counts, bins)
+    mass = np.array([counts[a:b].sum() for a, b in stretches], np.float64)
+    shares = _apportion(mass, bins - len(atoms))
+    ends = set(atoms.tolist()) | {at - 1 for at in atoms.tolist()}
+    for (a, b), number in zip(stretches, shares, strict=True):
+        below = np.cumsum(counts[a:b])
+        for j in range(1, number):
+            at = int(np.searchsorted(below, below[-1] * j / number))
+            ends.add(a + min(at, b - a - 2))
+    return np.array(sorted(at for at in ends if 0 <= at < len(counts) - 1), np.int64)
+
+
+def _layout(counts: Ints, bins: int) -> tuple[Ints, list[tuple[int, int]]]:
+    """The atoms and the stretches [a, b) of values between them, as many as fit into so many bins."""
+    atoms = np.flatnonzero(counts * bins >= counts.sum())
+    while True:
+        borders = [-1, *atoms.tolist(), len(counts)]
+        stretches = [(a + 1, b) for a, b in itertools.pairwise(borders) if b - a > 1]
+        if len(atoms) + len(stretches) <= bins:
+            return atoms, stretches
+        atoms = np.delete(atoms, counts[atoms].argmin())
+
+
+def _apportion(mass: Floats, seats: int) -> list[int]:
+    """Bins for each stretch: one each, the others in turn to the stretch whose bins are the fullest."""
+    given = np.ones(len(mass))
+    for _ in range(seats - len(mass)):
+        given[(mass / given).argmax()] += 1
+    return given.astype(int).tolist()

@@ -1,0 +1,117 @@
+"""How many never-seen names a reference makes one expect.
+
+Long-tailed columns bring new names for ever. What a window of live traffic will bring, the reference's own base windows
+tell: each one's events whose name occurs in none of the others. Windows are left out, not single rows: in runs of equal
+events no name is single. A column in which no name is left out has a closed set, and is tested as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
+
+#: below so many left-out events a jackknife is noise, and the exact test's own error is larger
+FEWEST_HITS: Final = 5
+#: an identifier or free text: that share of the next events would be new
+IDENTIFIER_SHARE: Final = 0.5
+IDENTIFIER_PARTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What leaving each of W base windows out says.
+
+    `hits` (W,) events of names that no other window has, `events` (W,) all that had a value. `clump` is the mean
+    number of events that such a name brings in its window, by event: the floor of the hits' dispersion. `error` is how
+    much less the expected share is known than from so many independent hits (at least 1): the reference's side of the
+    exact test is divided by the larger of it and the dispersion.
+    """
+
+    hits: Ints
+    events: Ints
+    clump: float
+    error: float
+
+    @property
+    def total(self) -> int:
+        return int(self.hits.sum())
+
+
+@dataclass(slots=True)
+class NamesByWindow:
+    """Collects the names of a column, one base window after the other; only distinct ones are kept."""
+
+    _names: list[Hashes] = field(default_factory=list)
+    _counts: list[Ints] = field(default_factory=list)
+    _events: list[int] = field(default_factory=list)
+
+    def add(self, hashes: Hashes) -> None:
+        """Take the hashes of a whole base window's values."""
+        names, counts = np.unique(hashes, return_counts=True)
+        self._names.append(names)
+        self._counts.append(counts.astype(np.int64))
+        self._events.append(len(hashes))
+
+    def left_out(self) -> LeftOut:
+        windows = np.repeat(np.arange(len(self._names)), [len(names) for names in self._names])
+        names = np.concatenate([np.zeros(0, np.uint64), *self._names])
+        counts = np.concatenate([np.zeros(0, np.int64), *self._counts])
+        return left_out(names, windows, counts, np.array(self._events, np.int64))
+
+    def known(self) -> tuple[Hashes, Ints]:
+        """All distinct names and how often each occurred."""
+        names, at = np.unique(np.concatenate([np.zeros(0, np.uint64), *self._names]), return_inverse=True)
+        weights = np.concatenate([np.zeros(0, np.int64), *self._counts])
+        return names, np.bincount(at, weights=weights, minlength=len(names)).astype(np.int64)
+
+
+def left_out(names: Hashes, windows: Ints, counts: Ints, events: Ints) -> LeftOut:
+    """From (name, window) pairs, each once: `names`, `windows` and `counts` (N,); `events` (W,) of each window."""
+    order = np.lexsort((windows, names))
+    names, windows, counts = names[order], windows[order], counts[order]
+    first = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]])) if len(names) else np.zeros(0, np.int64)
+    spread = np.diff(np.append(first, len(names)))  # windows in which each name occurs
+    alone, paired = first[spread == 1], first[spread == 2]
+    hits = _sums(windows[alone], counts[alone], len(events))
+    freed = _sums(windows[paired], counts[paired + 1], len(events))
+    freed += _sums(windows[paired + 1], counts[paired], len(events))
+    squares = float((counts[alone].astype(np.float64) ** 2).sum())
+    return LeftOut(hits, events, squares / max(int(hits.sum()), 1), _error(hits, freed, events))
+
+
+def _sums(windows: Ints, counts: Ints, number: int) -> Ints:
+    return np.bincount(windows, weights=counts, minlength=number).astype(np.int64)
+
+
+def _error(hits: Ints, freed: Ints, events: Ints) -> float:
+    """Jackknife variance of the left-out share over that of as many independent hits; 1 below `FEWEST_HITS`.
+
+    `freed` (W,): events that would be left out too if the window were not there: their name has one other window.
+    """
+    total, m, windows = int(hits.sum()), int(events.sum()), len(events)
+    if total < FEWEST_HITS or windows < 2:
+        return 1.0
+    rate = (total - hits + freed) / np.maximum(m - events, 1)
+    spread = (windows - 1) / windows * float(((rate - rate.mean()) ** 2).sum())
+    return max(1.0, spread * m**2 / total)
+
+
+def is_identifier(hashes: Hashes) -> bool:
+    """Whether a column's values, in the order of their time, are an identifier or free text.
+
+    By eighths of the rows: half of the events have a name that no other eighth has, so half of the next ones are new.
+    """
+    part = len(hashes) // IDENTIFIER_PARTS
+    if not part:
+        return False
+    parts = NamesByWindow()
+    for at in range(0, part * IDENTIFIER_PARTS, part):
+        parts.add(hashes[at : at + part])
+    return parts.left_out().total >= IDENTIFIER_SHARE * part * IDENTIFIER_PARTS

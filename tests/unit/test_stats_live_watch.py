@@ -1,0 +1,145 @@
+"""The watch on live traffic: quiet where the reference holds, loud where it was shuffled or is too calm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.stats.direction_test import DirectionReference
+from monitor.stats.directions import Directions, category_directions, numeric_directions
+from monitor.stats.live_watch import FEWEST, Unrest, Watch, kappa, pairs_by_chance, unrest, watched_cuts
+from monitor.stats.long_run import BlockSums, settle
+from tests.traffic import Floats, Ints, autoregressive, deciles, in_runs, windows_of
+
+NUMERIC = numeric_directions(10)
+
+
+def reference_of(codes: Ints) -> DirectionReference:
+    sums = BlockSums(NUMERIC.sets)
+    sums.add(codes)
+    found = settle(sums.finish(), NUMERIC.group)
+    return DirectionReference.of(Directions.of([NUMERIC], 10), np.bincount(codes, minlength=10)[None], [found])
+
+
+def kappa_of(codes: Ints) -> Floats:
+    same = (codes[1:] == codes[:-1]).sum()
+    chance, _ = pairs_by_chance(np.bincount(codes, minlength=10))
+    return kappa(np.array([same]), np.array([len(codes) - 1]), np.array([chance]))
+
+
+def objections(reference: DirectionReference, known: Floats, live: Ints) -> Floats:
+    """Share of base windows behind the first ones that are (restless, too alike, either): no page is sent then."""
+    watch, flags = Watch.empty(1, 10), []
+    for codes, counts in zip(live[: len(live) // 250 * 250].reshape(-1, 250), windows_of(live, 10), strict=True):
+        watch.add(reference, counts[None], np.array([(codes[1:] == codes[:-1]).sum()]), np.array([249]))
+        restless = any(one.restless()[0] for one in watch.unrest)
+        flags.append((restless, watch.too_alike(known, reference.rows)[0]))
+        assert watch.objects(known, reference.rows)[0] == (watch.windows < FEWEST or any(flags[-1]))
+    found = np.array(flags[FEWEST:])
+    return np.append(found.mean(0), found.any(1).mean())
+
+
+@pytest.mark.parametrize("coefficient", [0.0, 0.5, 0.9])
+def test_traffic_like_the_reference_is_let_be(coefficient: float) -> None:
+    rng = np.random.default_rng(1)
+    codes = deciles(autoregressive(rng, 20_000, coefficient))
+    live = deciles(autoregressive(rng, 75_000, coefficient))
+    restless, alike, _ = objections(reference_of(codes), kappa_of(codes), live)
+    assert restless < 0.05
+    assert alike == 0
+
+
+@pytest.mark.parametrize("kind", ["ar 0.5", "ar 0.9", "runs of 10"])
+def test_a_shuffled_reference_is_noticed(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    rows = autoregressive(rng, 50_000, float(kind[3:])) if kind.startswith("ar") else in_runs(rng, 50_000, 10)
+    codes = deciles(rows)
+    shuffled = rng.permutation(codes[:10_000])
+    restless, alike, either = objections(reference_of(shuffled), kappa_of(shuffled), codes[10_000:])
+    assert either > 0.8
+    assert kind == "ar 0.5" or min(restless, alike) > 0.9
+
+
+def test_a_shift_of_level_is_no_unrest() -> None:
+    rng = np.random.default_rng(3)
+    live = np.concatenate([rng.standard_normal(24_000), rng.standard_normal(25_000) + 1.5])  # between two windows of 16
+    codes = deciles(rng.standard_normal(10_000))
+    restless, _, _ = objections(reference_of(codes), kappa_of(codes), deciles(live))
+    assert restless < 0.05
+
+
+def test_the_unrest_of_two_windows_is_the_mean_of_squares_over_what_is_expected() -> None:
+    rng = np.random.default_rng(4)
+    reference = reference_of(rng.integers(0, 10, 5_000))
+    before, after = rng.multinomial(250, np.full(10, 0.1)), rng.multinomial(310, np.full(10, 0.1))
+    wanted = []
+    for d in np.flatnonzero(watched_cuts(reference, 280.0)[0]):
+        x, y = (c[NUMERIC.sets[:, d]].sum() / c.sum() for c in (before, after))
+        middle = (x + y) / 2
+        wanted.append((x - y) ** 2 / (middle * (1 - middle) * (1 / 250 + 1 / 310)))
+    assert len(wanted) == 9
+    assert unrest(reference, before[None], after[None])[0] == pytest.approx(np.mean(wanted))
+    assert np.isnan(unrest(reference, before[None], 0 * after[None])[0])
+
+
+def test_where_no_cut_is_expected_often_enough_the_ones_in_the_middle_are_watched() -> None:
+    rng = np.random.default_rng(5)
+    reference = reference_of(rng.integers(0, 10, 5_000))
+    watched = watched_cuts(reference, 12.0)[0]
+    assert np.flatnonzero(watched).tolist() == [4]
+    shares = np.array([[970, 20, 10]])
+    directions = Directions.of([category_directions(3)], 3)
+    sums = BlockSums(category_directions(3).sets)
+    sums.add(np.repeat([0, 1, 2], shares[0]))
+    rare = DirectionReference.of(directions, shares, [settle(sums.finish(), directions.group[0])])
+    assert watched_cuts(rare, 50.0)[0].any()
+
+
+def test_a_long_watch_keeps_a_fixed_number_of_differences_and_merges_base_windows() -> None:
+    rng = np.random.default_rng(6)
+    reference = reference_of(rng.integers(0, 10, 5_000))
+    four, by_hand, blocks = Unrest(4, 1, 10), Unrest(1, 1, 10), []
+    for _ in range(4 * 70):
+        counts = rng.multinomial(250, np.full(10, 0.1))[None]
+        four.add(reference, counts)
+        blocks.append(counts)
+    for at in range(0, len(blocks), 4):
+        by_hand.add(reference, np.sum(blocks[at : at + 4], axis=0))
+    assert four.differences.shape == (1, 64)
+    assert (four.differences == by_hand.differences).all()
+
+
+def test_the_state_goes_on_where_it_was_left() -> None:
+    rng = np.random.default_rng(7)
+    codes = deciles(autoregressive(rng, 30_000, 0.8))
+    reference, known = reference_of(rng.permutation(codes)), np.array([0.0])
+    straight, stopped = Watch.empty(1, 10), Watch.empty(1, 10)
+    for counts in windows_of(codes, 10):
+        pair = (counts[None], np.array([60]), np.array([249]))
+        straight.add(reference, *pair)
+        stopped = Watch.from_state(stopped.to_state())
+        stopped.add(reference, *pair)
+        assert (straight.objects(known, reference.rows) == stopped.objects(known, reference.rows)).all()
+    assert straight.objects(known, reference.rows)[0]
+
+
+def test_a_column_that_stays_away_is_not_watched() -> None:
+    rng = np.random.default_rng(8)
+    reference = reference_of(rng.integers(0, 10, 5_000))
+    watch, nothing = Watch.empty(1, 10), np.zeros((1, 10), np.int64)
+    for _ in range(20):
+        watch.add(reference, nothing, np.array([0]), np.array([0]))
+    assert not watch.objects(np.array([0.0]), reference.rows)[0]
+    unknown = np.array([np.nan])
+    for _ in range(20):
+        watch.add(reference, rng.multinomial(250, np.full(10, 0.1))[None], np.array([249]), np.array([249]))
+    assert not watch.too_alike(unknown, reference.rows)[0]
+    assert watch.too_alike(np.array([0.0]), reference.rows)[0]
+
+
+def test_kappa_is_nothing_by_chance_and_one_in_a_single_run() -> None:
+    assert kappa(np.array([10.0]), np.array([100.0]), np.array([0.1])) == pytest.approx(0)
+    assert kappa(np.array([100.0]), np.array([100.0]), np.array([0.1])) == pytest.approx(1)
+    chance, n = pairs_by_chance(np.array([[3, 1], [0, 1], [0, 0]]))
+    assert chance.tolist() == [(3 * 2) / (4 * 3), 0.0, 0.0]
+    assert n.tolist() == [4, 1, 0]

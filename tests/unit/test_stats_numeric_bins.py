@@ -1,0 +1,122 @@
+"""Bins of tied columns: atoms alone, quantiles between them, ten in all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from monitor.stats.bins import LARGEST, RANGE_MARGIN, numeric_bins
+from monitor.stats.numeric_bins import bins_of, distinct, range_of
+from tests.traffic import Floats, Ints
+
+
+def counted(values: Floats) -> Ints:
+    return np.bincount(np.searchsorted(bins_of(values).edges, values), minlength=bins_of(values).bins)
+
+
+def amounts(zeros: float, rows: int = 10_000) -> Floats:
+    rng = np.random.default_rng(1)
+    return np.where(rng.random(rows) < zeros, 0.0, np.round(np.exp(rng.normal(3, 1, rows)), 2))
+
+
+@pytest.mark.parametrize("zeros", [0.6, 0.905, 0.95])
+def test_zeros_have_a_bin_of_their_own_and_the_rest_the_other_nine(zeros: float) -> None:
+    values = amounts(zeros)
+    counts = counted(values)
+    assert len(counts) == 10
+    assert counts[0] == (values == 0).sum()
+    rest = counts[1:]
+    assert rest.min() > 0.8 * rest.max()
+
+
+def test_mostly_one_value_keeps_both_sides() -> None:
+    rng = np.random.default_rng(2)
+    assert counted((rng.random(5_000) < 0.95).astype(np.float64)).min() > 150
+    marked = np.where(rng.random(5_000) < 0.96, 999.0, rng.integers(0, 28, 5_000))
+    counts = counted(marked)
+    assert len(counts) == 10
+    assert counts[-1] == (marked == 999).sum()
+
+
+def test_a_column_without_ties_has_the_deciles_it_always_had() -> None:
+    values = np.random.default_rng(3).standard_normal(5_000)
+    assert len(bins_of(values).edges) == 9
+    assert bins_of(values).edges == pytest.approx(numeric_bins(values).edges, abs=2e-3)
+    assert counted(values).min() > 490
+
+
+def test_ten_values_and_fewer_have_a_bin_each() -> None:
+    values = np.repeat(np.arange(10.0), [1, 500, 3, 90, 1, 2, 40, 7, 7, 7])
+    assert bins_of(values).edges == tuple(np.arange(9) + 0.5)
+    assert bins_of(np.array([4.0])).edges == ()
+
+
+def test_values_that_rounding_makes_are_one_value() -> None:
+    values = np.array([0.3, 0.1 + 0.2, float(np.float32(0.3)), 0.31] * 10)
+    low, high, counts = distinct(values)
+    assert counts.tolist() == [20, 10, 10]  # float32 is farther off than that
+    assert bins_of(np.array([0.3, 0.1 + 0.2])).bins == 1
+    assert low[0] < high[0]
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.one_of(finite, st.integers(-3, 3).map(float)), min_size=1, max_size=120))
+@example([LARGEST, -LARGEST, 0.0] * 20)
+@example([0.0] * 30 + [5e-324] * 30)
+def test_edges_rise_lie_between_values_and_are_nine_at_most(values: list[float]) -> None:
+    array = np.array(values)
+    bins = bins_of(array)
+    edges = np.array(bins.edges)
+    assert len(edges) <= 9
+    assert (np.diff(edges) > 0).all()
+    assert np.isfinite(edges).all()
+    assert bins.low <= array.min()
+    assert bins.high >= array.max()
+    low, high, _ = distinct(array)
+    for edge in edges:  # with its one-value groups whole, and none of them on the edge's wrong side
+        below, above = high[high <= edge], low[low > edge]
+        assert len(below) + len(above) == len(low)
+        assert len(below)
+        assert len(above)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 40), min_size=11, max_size=400))
+def test_a_value_with_a_tenth_of_the_rows_is_alone_where_there_is_room(values: list[int]) -> None:
+    array = np.array(values, np.float64)
+    seen, counts = np.unique(array, return_counts=True)
+    atoms = np.flatnonzero(counts * 10 >= len(array))
+    between = sum(b - a > 1 for a, b in zip([-1, *atoms.tolist()], [*atoms.tolist(), len(seen)], strict=True))
+    if len(seen) > 10 and len(atoms) + between > 10:
+        return
+    bin_of = np.searchsorted(bins_of(array).edges, seen)
+    for atom in atoms:
+        assert (bin_of == bin_of[atom]).sum() == 1
+
+
+def test_nine_atoms_with_something_between_each_share_bins() -> None:
+    values = np.concatenate([np.repeat(np.arange(9.0), 100), np.arange(9) + 0.5, [-1.0]])
+    assert 5 <= bins_of(values).bins <= 10
+
+
+def test_the_margin_is_a_tenth_of_the_range_and_never_less_than_rounding() -> None:
+    assert range_of(2.0, 12.0) == pytest.approx((1.0, 13.0))
+    low, high = range_of(0.3, 0.3)
+    assert low < np.float32(0.3) < high
+    assert low < 0.1 + 0.2 < high
+    assert high < 0.31
+    assert range_of(0.0, 0.0) == (0.0, 0.0)
+    assert range_of(-LARGEST, LARGEST) == (-LARGEST, LARGEST)
+    old = numeric_bins(np.array([2.0, 12.0]))
+    assert (old.low, old.high) == pytest.approx(range_of(2.0, 12.0))
+    assert RANGE_MARGIN == 0.1
+
+
+def test_no_values_are_no_column() -> None:
+    with pytest.raises(ValueError, match="without values"):
+        bins_of(np.zeros(0))
