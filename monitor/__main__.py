@@ -25,7 +25,7 @@ def main() -> int:
     hears_ctrl_c = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # a shell's `&` has it ignored
     if hears_ctrl_c:
         signal.signal(signal.SIGINT, leave)
-    from monitor.cli import main as run_command  # noqa: PLC0415  # after the handler
+    from monitor.cli.parser import main as run_command  # noqa: PLC0415  # after the handler
 
     try:
         if hears_ctrl_c:

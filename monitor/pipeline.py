@@ -13,27 +13,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from monitor.clock import SECOND_US, Clock
+from monitor.count.aggregator import Kernels
 from monitor.count.completeness import Completeness
 from monitor.count.exchange import Exchange, Pane
-from monitor.count.kernel import Kernels
-from monitor.count.lane import Lane
 from monitor.count.losses import Losses
+from monitor.count.partition_state import Lane
 from monitor.count.rejected_share import RejectedShare
+from monitor.count.task import Taken, Unit
 from monitor.count.totals import Totals
-from monitor.count.unit import Taken, Unit
 from monitor.decode.columns import Events, Limits, Shape
-from monitor.decode.native import NativeDecoder
+from monitor.decode.native.decoder import NativeDecoder
 from monitor.errors import OutsideTrouble, PositionsLost, UsageError
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge.fleet import Fleet
 from monitor.log import get_log
-from monitor.loop_time import CHECKPOINT, COUNT, DECODE, IDLE, JUDGE, POLL, LoopTime
+from monitor.loop.saving import Saving
+from monitor.loop.sinks import Outputs
+from monitor.loop.time import CHECKPOINT, COUNT, DECODE, IDLE, JUDGE, POLL, LoopTime
 from monitor.records import Change, DeadLetter, OffsetGap, RecordBatch, Source, UnreadableRecords
 from monitor.reference.catalog import Catalog
-from monitor.saving import Saving
-from monitor.settings import Settings
-from monitor.sinks import Outputs
+from monitor.settings.tree import Settings
 from monitor.tenfold import Tenfold
 
 _log = get_log(__name__)

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from monitor.clock import parse_rfc3339
-from monitor.decode.rows import Row
+from monitor.decode.native.rows import Row
 from monitor.events import OUTCOMES, REASONS, ModelKey, Partition
 from monitor.findings import Finding, FindingKey, Span, Transition
 from monitor.publish.series import document as series_document
-from monitor.settings_reference import settings_reference
+from monitor.settings.document import settings_reference
 from monitor.stats.bins import FACTS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

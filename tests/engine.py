@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from monitor.building import Stretch, blank_reference, build_reference
 from monitor.clock import ManualClock
 from monitor.errors import OutsideTrouble
 from monitor.events import ModelKey, Partition
@@ -20,8 +19,9 @@ from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import FEATURE, Column, Level, Reference, with_hash
-from monitor.replay import Replay, replay
-from monitor.settings import Settings
+from monitor.run.reference_build import Stretch, blank_reference, build_reference
+from monitor.run.replay import Replay, replay
+from monitor.settings.tree import Settings
 from monitor.stats.bins import CATEGORICAL, FACTS, NUMERIC, ColumnBins
 
 SECOND: Final = 1_000_000

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from monitor.errors import UsageError
-from monitor.settings import Settings
+from monitor.settings.tree import Settings
 
 SMALL = "inputs: [{topic: events}]\nmodels: [{name: credit, reference: c.json}]\n"
 CANARY = "hunter2canary"

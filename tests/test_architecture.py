@@ -50,7 +50,7 @@ def test_the_tests_write_formats_that_run_code_only_to_see_them_refused() -> Non
 
 
 def test_every_room_is_used() -> None:
-    if not any(module.name == "monitor.cli" for module in MONITOR):
+    if not any(module.name == "monitor.cli.parser" for module in MONITOR):
         pytest.skip("there is no command line yet that could lead anywhere")
     faults = list(dead_rooms(MONITOR))
     assert not faults, "\n".join(faults)
@@ -103,28 +103,32 @@ def fault(rule: Rule, *sources: tuple[str, str]) -> str:
     ("rule", "name", "source"),
     [
         (floors, "monitor.stats.bins", "from monitor.judge import fleet"),
-        (floors, "monitor.files.source", "def f() -> None:\n    from ..kafka import consumer"),
-        (floors, "monitor.kafka.consumer", "import monitor.count.unit"),
+        (floors, "monitor.sources.files", "def f() -> None:\n    from ..kafka import consumer"),
+        (floors, "monitor.kafka.consumer", "import monitor.count.task"),
         (floors, "monitor.cellar.shelf", ""),
-        (floors, "monitor.events", "import monitor.count.unit"),
-        (fences, "monitor.count.unit", "from kafka.errors import KafkaError"),
-        (fences, "monitor.daemon", "import prometheus_client as p"),
+        (floors, "monitor.events", "import monitor.count.task"),
+        (floors, "monitor.run.garbage", "from monitor.run import daemon"),
+        (floors, "monitor.cli.parser", "from monitor import __main__"),
+        (floors, "monitor.events", "from monitor import pipeline"),
+        (fences, "monitor.count.task", "from kafka.errors import KafkaError"),
+        (fences, "monitor.run.daemon", "import prometheus_client as p"),
         (fences, "monitor.stats.bins", "from pathlib import Path"),
         (fences, "monitor.judge.fleet", "import threading"),
-        (fences, "monitor.files.codec", "import pickle"),
+        (fences, "monitor.state.codec", "import pickle"),
         (clocks, "monitor.judge.fleet", "import datetime as d\nd.datetime.now(d.UTC)"),
-        (clocks, "monitor.daemon", "from time import time\ntime()"),
-        (clocks, "monitor.files.source", "import time as t\nt.sleep(1)"),
+        (clocks, "monitor.run.daemon", "from time import time\ntime()"),
+        (clocks, "monitor.sources.files", "import time as t\nt.sleep(1)"),
         (seeds, "monitor.stats.bins", "import numpy as np\nnp.random.default_rng()"),
         (seeds, "monitor.stats.bins", "from random import random\nrandom()"),
         (seeds, "monitor.stats.bins", "open('x')"),
-        (sizes, "monitor.daemon", "\n" * 401),
-        (sizes, "monitor.daemon", "def f() -> None:\n" + "    pass\n" * 70),
-        (short_functions, "monitor.daemon", "def f() -> None:\n" + "    pass\n" * 20),
+        (sizes, "monitor.run.daemon", "\n" * 401),
+        (sizes, "monitor.run.daemon", "def f() -> None:\n" + "    pass\n" * 70),
+        (short_functions, "monitor.run.daemon", "def f() -> None:\n" + "    pass\n" * 20),
     ],
 )
 def test_each_rule_finds_its_fault(rule: Rule, name: str, source: str) -> None:
-    others = ["monitor.judge.fleet", "monitor.kafka.consumer", "monitor.count.unit"]
+    others = ["monitor.judge.fleet", "monitor.kafka.consumer", "monitor.count.task", "monitor.run.daemon"]
+    others += ["monitor.__main__", "monitor.pipeline"]
     assert fault(rule, (name, source), *((other, "") for other in others if other != name))
 
 
@@ -138,11 +142,15 @@ def test_what_is_allowed_is_not_reported() -> None:
     seeded = "import numpy as np\nfrom random import Random\nnp.random.default_rng(3), Random(4), np.random.Generator"
     assert not fault(seeds, ("monitor.stats.bins", seeded))
     assert not fault(clocks, ("monitor.kafka.consumer", "import time\ntime.monotonic()"))
-    assert not fault(floors, ("monitor.count.unit", "from monitor import events"), ("monitor.events", ""))
+    assert not fault(floors, ("monitor.count.task", "from monitor import events"), ("monitor.events", ""))
 
 
 def test_a_room_nobody_enters_is_found_and_the_list_of_those_that_wait_only_shrinks() -> None:
-    rooms = [Module("monitor.cli", "import monitor.used"), Module("monitor.used", ""), Module("monitor.dead", "")]
+    rooms = [
+        Module("monitor.cli.parser", "import monitor.used"),
+        Module("monitor.used", ""),
+        Module("monitor.dead", ""),
+    ]
     assert list(dead_rooms(rooms, frozenset())) == ["nothing leads to monitor.dead"]
     assert not list(dead_rooms(rooms, frozenset({"monitor.dead"})))
     assert len(list(dead_rooms(rooms, frozenset({"monitor.dead", "monitor.used", "monitor.gone"})))) == 2

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.cli import parser
+from monitor.cli.parser import parser
 from monitor.clock import SystemClock
 from monitor.decode.columns import Limits
-from monitor.decode.native import NativeDecoder
+from monitor.decode.native.decoder import NativeDecoder
 from monitor.events import Partition
 from monitor.records import RecordBatch
 from tests.documents import DOCUMENTS

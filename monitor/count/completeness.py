@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 
 from monitor.clock import HOUR_US, SECOND_US, Clock
 from monitor.count.event_clock import NO_CLOCK
-from monitor.count.lane import Lane
+from monitor.count.partition_state import Lane
 from monitor.events import Partition
 from monitor.records import Source
-from monitor.settings import Settings
+from monitor.settings.tree import Settings
 
 #: a partition this far ahead of the slowest one is not read on, so that open panes stay few
 MAX_AHEAD_US: Final = HOUR_US

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from monitor.count.labels import LabelCount, WaitingLabels
-from monitor.count.unit import ClosedPane, PaneKey
+from monitor.count.task import ClosedPane, PaneKey
 from monitor.events import ModelKey
 from monitor.stats.tally import Tally
 

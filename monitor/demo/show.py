@@ -10,7 +10,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from monitor.building import Stretch, build_reference
 from monitor.clock import Clock, parse_rfc3339, rfc3339
 from monitor.demo import words
 from monitor.demo.broker import API_VERSION, DemoBroker
@@ -19,14 +18,15 @@ from monitor.demo.flights import MODEL, SUBJECT, VERSION, Flights, flight_rows
 from monitor.demo.traffic import LEAD_US, REFERENCE_EVENTS, Traffic
 from monitor.errors import OutsideTrouble
 from monitor.events import ModelKey
-from monitor.files.directory import StateDirectory
 from monitor.reference.catalog import Catalog
-from monitor.replay import human_line
-from monitor.settings import Settings
-from monitor.settings_file import load_settings
-from monitor.sources import Given
-from monitor.state_show import state_json
-from monitor.terminal import Progress
+from monitor.run.open_source import Given
+from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.replay import human_line
+from monitor.run.state_show import state_json
+from monitor.run.terminal import Progress
+from monitor.settings.load import load_settings
+from monitor.settings.tree import Settings
+from monitor.state.directory import StateDirectory
 
 GROUP: Final = "driftd-demo"
 TOPIC, ALERTS, REJECTS = "flights", "flights.alerts", "flights.rejects"

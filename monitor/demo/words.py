@@ -9,10 +9,10 @@ from typing import Any, Final
 from monitor.clock import SECOND_US, parse_rfc3339, rfc3339
 from monitor.demo.flights import MODEL, STATION, SUBJECT, VERSION
 from monitor.demo.traffic import RATE, REFERENCE_EVENTS, SPEED
-from monitor.phrases import probability
-from monitor.replay import human_line
-from monitor.rules.words import HAPPENED
+from monitor.publish.rules.words import HAPPENED
+from monitor.run.replay import human_line
 from monitor.stats.bins import FACTS
+from monitor.text import probability
 
 NEXT: Final = """\
 Next, with your own topic (the settings are one short file: see docs/example/driftd.yaml):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monitor.clock import SECOND_US
-from monitor.duration import in_words
 from monitor.findings import FindingKey
+from monitor.settings.duration import in_words
 
 #: ended incidents that are kept of a model version
 KEPT: Final = 10

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from monitor.count.exchange import Pane
 from monitor.events import ModelKey
 from monitor.findings import Finding, Transition
+from monitor.judge.finding_state import transition_from_state, transition_to_state
 from monitor.judge.incidents import IncidentBook, Standing
-from monitor.judge.keeping import transition_from_state, transition_to_state
 from monitor.judge.model import ModelJudge, Observer
 from monitor.reference.catalog import Catalog, Monitored
-from monitor.settings import Settings
+from monitor.settings.tree import Settings
 
 
 class Told(NamedTuple):

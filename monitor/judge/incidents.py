@@ -18,7 +18,7 @@ from typing import Any, Final
 from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, Finding, FindingKey, Transition
 from monitor.judge.ended import KEPT, MAX_SAID, Ended, end_summary
-from monitor.judge.keeping import finding_from_state, finding_to_state
+from monitor.judge.finding_state import finding_from_state, finding_to_state
 
 MIN_END_WINDOWS: Final = 3
 END_BELOW: Final = 0.5

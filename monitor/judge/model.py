@@ -8,13 +8,13 @@ from typing import Any
 from monitor.clock import rfc3339
 from monitor.count.exchange import Pane
 from monitor.findings import INFO, Finding, FindingKey, Transition
-from monitor.judge.baseline import Baseline
 from monitor.judge.budget import BASE, RECENT, Budget
 from monitor.judge.causes.errors import ErrorWatch
+from monitor.judge.evaluation import Judge, Look
+from monitor.judge.expected import Baseline
 from monitor.judge.incidents import IncidentBook, Standing
-from monitor.judge.ladder import BaseWindow, Block, Ladder, RecentPanes, Windows, pack_blocks, unpack_blocks
-from monitor.judge.looks import Judge, Look
 from monitor.judge.policy import Policy
+from monitor.judge.windows import BaseWindow, Block, Ladder, RecentPanes, Windows, pack_blocks, unpack_blocks
 from monitor.reference.catalog import Monitored
 
 #: told of the windows of every base look: for the distances on show

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET
-from monitor.settings import Model
+from monitor.settings.tree import Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
 #: what a page needs at least: change of a cumulative share, of one share, of a fact's share

@@ -21,7 +21,7 @@ from monitor.kafka.stalls import Place, Stall, Stalls
 from monitor.kafka.topics import ClusterFacts
 from monitor.kafka.watch import TopicWatch
 from monitor.records import Change, Envelope, OffsetGap, RecordBatch, UnreadableRecords
-from monitor.settings import Kafka
+from monitor.settings.tree import Kafka
 
 _MIB: Final = 1 << 20
 _POLL_MS: Final = 200

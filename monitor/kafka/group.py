@@ -13,7 +13,7 @@ from monitor.errors import OutsideTrouble
 from monitor.events import Partition
 from monitor.kafka.connect import connect, running_config, sorting_errors
 from monitor.log import get_log
-from monitor.settings import Kafka
+from monitor.settings.tree import Kafka
 from monitor.tenfold import Tenfold
 
 _log = get_log(__name__)

@@ -16,7 +16,7 @@ from monitor.errors import OutsideRefusal, OutsideTrouble
 from monitor.kafka.connect import connect, running_config, sorted_error, sorting_errors
 from monitor.kafka.group import close_quietly
 from monitor.log import get_log
-from monitor.settings import Kafka
+from monitor.settings.tree import Kafka
 
 _log = get_log(__name__)
 

@@ -12,7 +12,7 @@ from kafka import errors as kafka_errors
 
 from monitor.errors import OutsideRefusal, OutsideTrouble
 from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
-from monitor.settings import Kafka
+from monitor.settings.tree import Kafka
 
 _NO_ERROR: Final = 0
 _UNKNOWN_TOPIC: Final = kafka_errors.UnknownTopicOrPartitionError.errno

@@ -16,7 +16,7 @@ from monitor.kafka.connect import connect, running_config, sorting_errors
 from monitor.kafka.topics import ClusterFacts, TopicFacts, ask_topics
 from monitor.log import get_log
 from monitor.records import NewPartition
-from monitor.settings import Kafka
+from monitor.settings.tree import Kafka
 
 _log = get_log(__name__)
 _SURE_AFTER_S = 1.0

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from monitor.publish import rows
-from monitor.publish.board import Board
 from monitor.publish.rows import Row
+from monitor.publish.snapshot import Board
 
 #: groups that may go when there are too many series
 BINS, DISTANCES, FIGURES = "bins", "distances", "figures"

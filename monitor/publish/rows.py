@@ -12,7 +12,7 @@ import monitor
 from monitor.clock import SECOND_US
 from monitor.events import KINDS, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET
-from monitor.publish.board import Board, Figures
+from monitor.publish.snapshot import Board, Figures
 
 Row = tuple[tuple[str, ...], float]
 

@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.utils import floatToGoString
 
 from monitor.events import REASONS
-from monitor.publish.board import Board
-from monitor.publish.fitting import fitted
 from monitor.publish.register import REGISTER
+from monitor.publish.series_limit import fitted
+from monitor.publish.snapshot import Board
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 #: the usual limit

@@ -17,10 +17,10 @@ from typing import Final, NamedTuple, cast
 from monitor.clock import Clock, SystemClock
 from monitor.errors import UsageError
 from monitor.log import get_log
-from monitor.publish.board import Showcase
 from monitor.publish.series import CONTENT_TYPE, SERIES_LIMIT, SeriesPage
-from monitor.publish.status import StatusPages
-from monitor.publish.style import HEADERS
+from monitor.publish.snapshot import Showcase
+from monitor.publish.status.page import StatusPages
+from monitor.publish.status.style import HEADERS
 
 #: seconds in which a request has to be there, and in which some of its answer has to be taken, again and again
 TIMEOUT_SECONDS: Final = 5.0

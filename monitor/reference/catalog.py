@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from monitor.errors import UsageError
 from monitor.events import ACCEPTED, IGNORED, OVER_LIMIT, UNKNOWN_MODEL, ModelKey, canonical
 from monitor.reference.reference import FEATURE, Reference, load_reference
-from monitor.settings import Model, Settings, model_fingerprint
+from monitor.settings.tree import Model, Settings, model_fingerprint
 from monitor.stats.bins import CATEGORICAL, NUMERIC, width_of
 
 PLACEHOLDER: Final = "{version}"

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from monitor.phrases import many, percent, quoted
 from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code, is_written_number
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
 from monitor.reference.survey import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample, Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC, UNSEEN
+from monitor.text import many, percent, quoted
 
 #: names in one line, and classes with their shares
 MAX_NAMED: Final = 10

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events import Partition, canonical
-from monitor.phrases import percent, quoted
 from monitor.reference.order import MIN_VALUES as MIN_VALUES_IN_ORDER
 from monitor.reference.order import are_dates, are_events_dates, dates_move_on, direction, renewed, time_read_as
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column
 from monitor.reference.survey import LIST, NULL, NUMBERS, OBJECT, TEXT, Sample, Survey, Value
 from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins, category_bins, numeric_bins
+from monitor.text import percent, quoted
 
 #: a column is left out where the next events would bring at least so large a share of values never seen
 RENEWED_SHARE: Final = 0.5

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from monitor.clock import parse_rfc3339, rfc3339
 from monitor.errors import UsageError
 from monitor.events import ModelKey
-from monitor.phrases import percent
 from monitor.reference.validity import LARGEST_BYTES, fault_of
 from monitor.stats.bins import FACTS, MAX_RARE, MIN_CATEGORY_SHARE, NUMERIC, ColumnBins, width_of
+from monitor.text import percent
 
 FORMAT: Final = "driftd-reference/1"
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import rfc3339
-from monitor.duration import about
-from monitor.phrases import many, percent, quoted
-from monitor.reference.build import MIN_WINDOWS, MIN_WINDOWS_LEARNED
+from monitor.reference.learn import MIN_WINDOWS, MIN_WINDOWS_LEARNED
 from monitor.reference.reference import Column, Reference, to_json
+from monitor.settings.duration import about
 from monitor.stats.bins import FACTS, NUMERIC
+from monitor.text import many, percent, quoted
 
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 #: about so many sqrt(1/n + 1/m) standard deviations are seen within n effective events, 95 times in 100

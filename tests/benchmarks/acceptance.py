@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monitor.building import Stretch, build_reference
 from monitor.clock import SystemClock
 from monitor.events import ModelKey
-from monitor.files.source import FileSource, open_source
 from monitor.reference.catalog import Catalog
-from monitor.replay import replay
-from monitor.settings import Settings
+from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.replay import replay
+from monitor.settings.tree import Settings
+from monitor.sources.files import FileSource, open_source
 from tests.benchmarks.material import data_folder, quality_folder, say, table
 from tests.streams import CATEGORICAL, scenario_events, write_events
 

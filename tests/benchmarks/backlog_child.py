@@ -17,11 +17,11 @@ from monitor.clock import DAY_US, SECOND_US, ManualClock
 from monitor.events import Partition
 from monitor.judge.fleet import Fleet
 from monitor.kafka.allocator import tune_allocator
+from monitor.loop.sinks import ToNowhere
 from monitor.pipeline import Pipeline
 from monitor.records import Change, RecordBatch
 from monitor.reference.catalog import Catalog
-from monitor.settings_file import load_settings
-from monitor.sinks import ToNowhere
+from monitor.settings.load import load_settings
 from tests.benchmarks.perf_events import START_MS, PerfEvents
 
 GAP_US = SECOND_US

@@ -22,23 +22,23 @@ from typing import Any
 
 from monitor.clock import SystemClock
 from monitor.count.exchange import Exchange
-from monitor.count.unit import Unit
-from monitor.decode.native import NativeDecoder
-from monitor.files.directory import StateDirectory
-from monitor.garbage import GarbageSchedule
+from monitor.count.task import Unit
+from monitor.decode.native.decoder import NativeDecoder
+from monitor.judge.evaluation import Judge
 from monitor.judge.fleet import Fleet
 from monitor.judge.incidents import IncidentBook
-from monitor.judge.looks import Judge
 from monitor.judge.model import ModelJudge
 from monitor.kafka.allocator import tune_allocator
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
-from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
-from monitor.publish.board import Showcase
+from monitor.publish.snapshot import Showcase
 from monitor.reference.catalog import Catalog
-from monitor.settings_file import load_settings
-from monitor.showing import Showing
+from monitor.run.garbage import GarbageSchedule
+from monitor.run.outputs import KafkaOutputs
+from monitor.run.snapshot_builder import Showing
+from monitor.settings.load import load_settings
+from monitor.state.directory import StateDirectory
 
 BOARD_SECONDS = 0.5
 

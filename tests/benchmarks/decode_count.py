@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from monitor.count.aggregator import Kernel
 from monitor.count.exchange import Exchange
-from monitor.count.kernel import Kernel
-from monitor.count.unit import Unit
+from monitor.count.task import Unit
 from monitor.decode.columns import Limits, Shape
-from monitor.decode.native import NativeDecoder
+from monitor.decode.native.decoder import NativeDecoder
 from monitor.events import ModelKey, Partition
 from monitor.judge.fleet import Fleet
 from monitor.records import RecordBatch
 from monitor.reference.catalog import Catalog
-from monitor.settings import Settings
+from monitor.settings.tree import Settings
 from tests.benchmarks.material import say, table
 from tests.benchmarks.perf_events import (
     START_MS,

@@ -15,10 +15,10 @@ import numpy as np
 
 from monitor.clock import ManualClock
 from monitor.events import ModelKey, Partition
-from monitor.files.directory import StateDirectory
 from monitor.pipeline import Pipeline
 from monitor.reference.catalog import Catalog
-from monitor.settings import Settings
+from monitor.settings.tree import Settings
+from monitor.state.directory import StateDirectory
 from tests.benchmarks.material import say, table
 from tests.benchmarks.perf_events import START_MS, PerfEvents, perf_catalog, perf_tree
 from tests.engine import MemorySource, Recorded, build

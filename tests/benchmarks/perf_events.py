@@ -14,7 +14,7 @@ import yaml
 from monitor.events import ModelKey
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference, with_hash
-from monitor.settings import Settings
+from monitor.settings.tree import Settings
 from tests.engine import build
 
 NAMES = tuple(f"feature_{i:02d}" for i in range(25))

@@ -19,7 +19,7 @@ import yaml
 
 from monitor.events import ModelKey
 from monitor.reference.reference import with_hash
-from monitor.settings import Settings
+from monitor.settings.tree import Settings
 from tests.benchmarks.freshness import memory_mb, scrape
 from tests.benchmarks.material import MissingError, say, table
 from tests.benchmarks.perf_events import COLOURS, START_MS, perf_tree

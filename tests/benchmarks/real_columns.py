@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from monitor.clock import SECOND_US
+from monitor.count.aggregator import Kernel, Rows
 from monitor.count.exchange import Pane
-from monitor.count.kernel import Kernel, Rows
-from monitor.count.unit import PaneKey
+from monitor.count.task import PaneKey
 from monitor.decode.columns import Group
 from monitor.events import ModelKey
 from tests.benchmarks.material import data_folder

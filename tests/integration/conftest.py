@@ -20,12 +20,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from monitor.events import ModelKey
-from monitor.files.directory import StateDirectory
 from monitor.publish.register import REGISTER
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference
-from monitor.settings_file import load_settings
-from monitor.state_show import state_json
+from monitor.run.state_show import state_json
+from monitor.settings.load import load_settings
+from monitor.state.directory import StateDirectory
 from tests.daemons import DRIFTD, START_SECONDS, STOP_SECONDS, DaemonProcess
 from tests.engine import Credit, build
 from tests.engine import settings as engine_settings

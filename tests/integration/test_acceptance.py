@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from monitor.building import Stretch, build_reference
 from monitor.clock import ManualClock
-from monitor.files.source import FileSource, open_source
-from monitor.replay import replay
+from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.replay import replay
+from monitor.sources.files import FileSource, open_source
 from tests.engine import CREDIT, NOW_US, catalog_of, settings, transitions_in
 from tests.streams import scenario_events, write_events
 

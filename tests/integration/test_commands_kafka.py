@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 import zstandard
 
-from monitor.cli import main
+from monitor.cli.parser import main
 from monitor.clock import rfc3339
 from monitor.reference.reference import load_reference, to_json
 from tests.engine import START_US, Credit, event

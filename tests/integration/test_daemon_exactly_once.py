@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.files.source import open_source
 from monitor.reference.catalog import Catalog
-from monitor.replay import replay
-from monitor.settings_file import load_settings
-from monitor.state_show import state_json
+from monitor.run.replay import replay
+from monitor.run.state_show import state_json
+from monitor.settings.load import load_settings
+from monitor.sources.files import open_source
 from tests.daemons import DaemonProcess, Tree, state_of
 from tests.killing import (
     MOMENTS,

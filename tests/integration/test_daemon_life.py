@@ -18,7 +18,7 @@ from monitor.kafka.topics import describe_cluster
 from monitor.pipeline import Pipeline
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference
-from monitor.settings import Settings
+from monitor.settings.tree import Settings
 from tests.daemons import STOP_SECONDS, state_of
 from tests.engine import SECOND, START_US, Credit, Event, Recorded, event
 from tests.integration import kafka_reading

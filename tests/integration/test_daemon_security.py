@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from monitor.cli import main
+from monitor.cli.parser import main
 from tests.engine import event
 from tests.integration import kafka_reading
 from tests.integration.conftest import Running, Site, refusal_of

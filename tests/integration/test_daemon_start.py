@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.cli import main
+from monitor.cli.parser import main
 from monitor.clock import rfc3339
 from tests.engine import START_US, Credit, event
 from tests.integration import kafka_reading

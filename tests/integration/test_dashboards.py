@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.dashboards.dashboard import dashboard
-from monitor.publish.board import Board, IncidentView, Showcase
+from monitor.publish.dashboards.dashboard import dashboard
 from monitor.publish.server import Server
+from monitor.publish.snapshot import Board, IncidentView, Showcase
 from tests.boards import model
 from tests.engine import Credit, Event
 from tests.integration.conftest import Site

@@ -11,10 +11,10 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 import pytest
 from kafka import KafkaAdminClient
 
-from monitor.cli import main
+from monitor.cli.parser import main
 from monitor.errors import OutsideTrouble
 from monitor.kafka.connect import client_config, connect
-from monitor.settings import Kafka
+from monitor.settings.tree import Kafka
 from tests.integration import kafka_reading
 
 pytestmark = kafka_reading.LEAVES_SOCKETS

@@ -12,10 +12,10 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from monitor.cli import main
+from monitor.cli.parser import main
+from monitor.publish.rules.file import rules, rules_yaml
 from monitor.publish.series import SeriesPage
-from monitor.rules.file import rules, rules_yaml
-from monitor.settings_file import load_settings
+from monitor.settings.load import load_settings
 from tests.boards import busy_board
 from tests.engine import Credit, settings
 from tests.integration.conftest import Site

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from monitor.rules.file import rules_yaml
+from monitor.publish.rules.file import rules_yaml
 from tests.engine import Credit, settings
 from tests.integration.conftest import Site
 from tests.integration.test_rules import Tree, prometheus_tree

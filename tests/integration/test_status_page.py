@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from monitor.clock import ManualClock
-from monitor.publish.board import Board, Showcase
 from monitor.publish.server import Server
+from monitor.publish.snapshot import Board, Showcase
 from tests.boards import HOSTILE, NOW_US, busy_board, wide_board
 from tests.real_parts.browser import browser
 from tests.real_parts.install import in_ci, missing_browser_parts

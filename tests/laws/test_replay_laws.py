@@ -13,11 +13,11 @@ import pytest
 
 from monitor.clock import ManualClock
 from monitor.events import ModelKey, Partition
-from monitor.files.source import open_source
 from monitor.pipeline import Pipeline
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import with_hash
-from monitor.replay import replay
+from monitor.run.replay import replay
+from monitor.sources.files import open_source
 from tests.engine import (
     CREDIT,
     EVENTS,

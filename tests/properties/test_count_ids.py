@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.count.ids import IdMemory
-from monitor.files import segments
-from monitor.files.codec import decode, encode
-from monitor.files.directory import StateDirectory
+from monitor.count.event_ids import IdMemory
+from monitor.state import segments
+from monitor.state.codec import decode, encode
+from monitor.state.directory import StateDirectory
 from tests.oracles import duplicates
 
 keys = st.lists(st.integers(1, 12), max_size=40)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US
 from monitor.events import ModelKey, Partition
-from monitor.files.codec import decode, encode
 from monitor.pipeline import Pipeline
+from monitor.state.codec import decode, encode
 from tests.engine import (
     CREDIT,
     START_US,

@@ -14,9 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.decode.columns import ABSENT_BITS, MISSING_BITS, TYPE_BITS, Events, Limits, Shape
-from monitor.decode.lenient import Reader, parse
-from monitor.decode.native import NativeDecoder
-from monitor.decode.rows import AnyRow, Columns
+from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.native.reference_decoder import Reader, parse
+from monitor.decode.native.rows import AnyRow, Columns
 from monitor.events import FEATURES, LABEL, ModelKey, Partition
 from monitor.records import RecordBatch
 from monitor.stats.bins import CATEGORICAL, NUMERIC

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.decode.lenient import Reader, first_elements
+from monitor.decode.native.reference_decoder import Reader, first_elements
 from tests.properties.test_decode_laws import LIMITS, SKEW_US, T0_MS, assert_same, event_texts, facts
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US
 from monitor.count.event_clock import NO_CLOCK, EventClock
-from monitor.files.codec import decode, encode
+from monitor.state.codec import decode, encode
 from tests.oracles import PlainClock
 
 MINUTE = 60

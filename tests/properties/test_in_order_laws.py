@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.events import Partition
-from monitor.in_order import InOrder
 from monitor.records import Change, Envelope, NewPartition, RecordBatch
+from monitor.sources.merge_by_time import InOrder
 from tests.engine import MemorySource
 
 PARTITIONS = [Partition("a", 0), Partition("a", 1), Partition("a", 10), Partition("b", 0)]

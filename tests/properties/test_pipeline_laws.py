@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.events import Partition
-from monitor.files.codec import decode, encode
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
+from monitor.state.codec import decode, encode
 from tests.engine import (
     EVENTS,
     Credit,

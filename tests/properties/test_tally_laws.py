@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US
 from monitor.events import Partition, canonical
-from monitor.files.codec import decode, encode
 from monitor.reference.reference import PREDICTION, SCORE, Column
+from monitor.state.codec import decode, encode
 from monitor.stats.bins import FACTS
 from monitor.stats.names import KEPT, Names, add, kept, shortened
 from monitor.stats.tally import (

@@ -7,8 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from monitor.settings import Settings
-from monitor.settings_file import load_settings
+from monitor.settings.load import load_settings
+from monitor.settings.tree import Settings
 from tests.settings_texts import SMALL, Load
 
 

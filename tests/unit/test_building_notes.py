@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.building import Stretch, build_reference
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
-from monitor.files.source import FileSource, open_source
 from monitor.reference.notes import reference_notes
 from monitor.reference.reference import FEATURE, Reference, load_reference
 from monitor.reference.show import reference_text
+from monitor.run.reference_build import Stretch, build_reference
+from monitor.sources.files import FileSource, open_source
 from monitor.stats.bins import UNSEEN
 from tests.engine import (
     CREDIT,

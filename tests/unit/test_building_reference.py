@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.building import Stretch, build_reference
 from monitor.clock import SECOND_US, ManualClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference, digest, load_reference, to_json
-from monitor.settings import Settings
+from monitor.run.reference_build import Stretch, build_reference
+from monitor.settings.tree import Settings
 from monitor.stats.bins import FACTS
 from tests.engine import (
     CREDIT,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.cli import main
+from monitor.cli.parser import main
 from tests.engine import Credit, build, settings
 
 USAGE = 2

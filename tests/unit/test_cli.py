@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor import commands
-from monitor.cli import LATER, main
+from monitor.cli import commands
+from monitor.cli.parser import LATER, main
 from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
 from monitor.log import get_log
 

@@ -15,12 +15,12 @@ import yaml
 import zstandard
 
 import monitor
-from monitor.cli import main
+from monitor.cli.parser import main
 from monitor.clock import rfc3339
 from monitor.events import Partition
 from monitor.records import RecordBatch, UnreadableRecords
 from monitor.reference.reference import FEATURE, load_reference
-from monitor.settings_file import load_settings
+from monitor.settings.load import load_settings
 from tests.engine import EVENTS, NAMES, START_US, Credit, Event, MemorySource
 
 DONE, USAGE, FAILED_ON, REFUSED = 0, 2, 3, 4
@@ -343,7 +343,7 @@ def test_records_that_the_last_poll_could_not_read_are_told(
         def progress(self) -> tuple[int, int]:
             return 0, 0
 
-    monkeypatch.setattr("monitor.commands.TopicStretch", lambda *_: Stretch({EVENTS: [b"{}"]}))
+    monkeypatch.setattr("monitor.cli.commands.TopicStretch", lambda *_: Stretch({EVENTS: [b"{}"]}))
     path = tmp_path / "some.records.jsonl"
     assert main(["record", "kafka://events", "-o", str(path)]) == 0
     assert "events-0: 4 records from offset 1 to 4 cannot be read: it does not match" in capsys.readouterr().err

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.cli import parser
+from monitor.cli.parser import parser
 from monitor.clock import SystemClock
-from monitor.publish.board import Showcase
 from monitor.publish.server import Site
-from monitor.settings import Settings
-from monitor.settings_file import load_settings
+from monitor.publish.snapshot import Showcase
+from monitor.settings.load import load_settings
+from monitor.settings.tree import Settings
 from tests.daemons import STOP_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -7,8 +7,8 @@ import pytest
 from monitor.clock import SECOND_US
 from monitor.count.exchange import Exchange
 from monitor.count.labels import LabelCount, WaitingLabels
+from monitor.count.task import ClosedPane, PaneKey
 from monitor.count.totals import MAX_LABEL_VERSIONS
-from monitor.count.unit import ClosedPane, PaneKey
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
 from monitor.reference.catalog import Catalog

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.daemon import restored
 from monitor.errors import UsageError
-from monitor.files.directory import Loaded
 from monitor.kafka.topics import ClusterFacts
 from monitor.pipeline import Pipeline
+from monitor.run.daemon import restored
+from monitor.state.directory import Loaded
 from tests.engine import EVENTS, Credit, MemorySource, catalog_of, credit_reference, pipeline_of, run_to_end, settings
 
 FACTS = ClusterFacts("cluster", {})

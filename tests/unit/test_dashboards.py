@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from monitor.cli import main
-from monitor.dashboards.dashboard import FILE, dashboard, dashboards
+from monitor.cli.parser import main
+from monitor.publish.dashboards.dashboard import FILE, dashboard, dashboards
 from monitor.publish.register import REGISTER
 from tests.real_parts.install import ROOT
 

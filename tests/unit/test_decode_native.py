@@ -20,7 +20,7 @@ from monitor.decode.columns import (
     Limits,
     Shape,
 )
-from monitor.decode.native import NativeDecoder
+from monitor.decode.native.decoder import NativeDecoder
 from monitor.events import FEATURES, LABEL, PREDICTION, ModelKey, Partition
 from monitor.records import RecordBatch
 from monitor.stats.bins import CATEGORICAL, NUMERIC

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from monitor.decode.columns import MISSING_BITS, TYPE_BITS, Limits, Shape
-from monitor.decode.lenient import Reader
-from monitor.decode.native import NativeDecoder
-from monitor.decode.versions import REMEMBERED, SPELLING_BYTES
+from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.native.reference_decoder import Reader
+from monitor.decode.native.versions import REMEMBERED, SPELLING_BYTES
 from monitor.events import ModelKey
 from monitor.stats.bins import CATEGORICAL, NUMERIC
 from tests.unit.test_decode_native import GOOD, KEY, SHAPE, T0_MS, as_bytes, batch_of, decoder, event

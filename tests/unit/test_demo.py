@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from monitor.cli import main, parser
+from monitor.cli.parser import main, parser
 from monitor.clock import SECOND_US, ManualClock, parse_rfc3339
 from monitor.demo import flights as stream
 from monitor.demo import words

@@ -16,7 +16,7 @@ import zstandard
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.events import Partition
-from monitor.files.source import Files, FileSource, Reading
+from monitor.sources.files import Files, FileSource, Reading
 
 LONGEST = 10_000
 MIB = 1024 * 1024

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 import pytest
 
-import monitor.files
+import monitor.sources
 from monitor.errors import UsageError
 from monitor.events import ModelKey
-from monitor.files import codec
+from monitor.state import codec
 
 
 def test_version_1_is_read_as_its_description_says() -> None:
@@ -48,7 +48,7 @@ def test_pickled_bytes_are_refused_and_not_run(tmp_path: Path) -> None:
 
 def test_no_module_here_imports_what_can_run_code() -> None:
     forbidden = {"pickle", "marshal", "dill", "shelve", "joblib", "cloudpickle"}
-    modules = list(Path(monitor.files.__path__[0]).glob("*.py"))
+    modules = list(Path(monitor.state.__path__[0]).glob("*.py"))
     assert len(modules) > 4
     for module in modules:
         for node in ast.walk(ast.parse(module.read_text())):

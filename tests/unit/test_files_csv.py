@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
-from monitor.files.csv_source import CsvRows
-from monitor.files.source import open_source
-from monitor.files.streams import Stream
+from monitor.sources.csv_rows import CsvRows
+from monitor.sources.files import open_source
+from monitor.sources.streams import Stream
 
 TIME = {"t": "ts"}
 

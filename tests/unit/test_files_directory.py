@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from monitor.errors import OutsideTrouble, UsageError
-from monitor.files.directory import Loaded, MemoryState, StateDirectory
+from monitor.state.directory import Loaded, MemoryState, StateDirectory
 
 WRITER = """
 import sys
-from monitor.files.directory import StateDirectory
+from monitor.state.directory import StateDirectory
 state = StateDirectory(sys.argv[1])
 state.lock()
 for sequence in range(1, 1_000_000):

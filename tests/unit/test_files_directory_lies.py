@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import zstandard
 
-from monitor.files.directory import Loaded, StateDirectory
+from monitor.state.directory import Loaded, StateDirectory
 
 
 @pytest.fixture

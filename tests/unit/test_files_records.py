@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock
 from monitor.errors import OutsideTrouble, UsageError
 from monitor.events import Partition
-from monitor.files.records import ENDINGS
-from monitor.files.source import open_source
-from monitor.files.writing import RecordWriter
 from monitor.records import Envelope, RecordBatch
+from monitor.sources.files import open_source
+from monitor.sources.recordings import ENDINGS
+from monitor.sources.writing import RecordWriter
 
 Record = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 

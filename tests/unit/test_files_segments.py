@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import zstandard
 
-from monitor.count.ids import IdMemory
+from monitor.count.event_ids import IdMemory
 from monitor.errors import OutsideTrouble, UsageError
-from monitor.files import codec, segments
-from monitor.files.directory import StateDirectory
-from monitor.growing import Growing, Numbers
+from monitor.state import codec, segments
+from monitor.state.directory import StateDirectory
+from monitor.stats.growing import Growing, Numbers
 
 ROOM: Final = 200
 

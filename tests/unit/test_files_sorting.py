@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
-from monitor.event_times import EventTimes
-from monitor.files.kept import NO_TIME, KeptPipe, SortedRecords
-from monitor.files.source import Files, FileSource, Reading
 from monitor.records import RecordBatch
+from monitor.sources.event_times import EventTimes
+from monitor.sources.files import Files, FileSource, Reading
+from monitor.sources.kept import NO_TIME, KeptPipe, SortedRecords
 from tests.engine import settings
 
 EVENT: dict[str, Any] = {"type": "prediction", "model": "credit", "version": "1", "score": 0.5, "features": {"x": 1}}

@@ -17,8 +17,8 @@ import zstandard
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.events import Partition
-from monitor.files.source import FileSource, open_source
 from monitor.records import Change, OffsetGap, RecordBatch, Source
+from monitor.sources.files import FileSource, open_source
 
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,

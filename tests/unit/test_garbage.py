@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.garbage import BUSY_SECONDS, IDLE_SECONDS, MOST_NEW_CONTAINERS, GarbageSchedule
+from monitor.run.garbage import BUSY_SECONDS, IDLE_SECONDS, MOST_NEW_CONTAINERS, GarbageSchedule
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from monitor.clock import DAY_US, SECOND_US
-from monitor.judge.baseline import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, Baseline
-from monitor.judge.ladder import Block, Windows, window_of
-from monitor.judge.looks import Look
-from monitor.reference.build import MIN_WINDOWS, measure_unrest
+from monitor.judge.evaluation import Look
+from monitor.judge.expected import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, Baseline
+from monitor.judge.windows import Block, Windows, window_of
+from monitor.reference.learn import MIN_WINDOWS, measure_unrest
 from monitor.reference.reference import Level, Reference
 from monitor.stats.bins import FACTS
 from monitor.stats.tally import Tally

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import DAY_US, SECOND_US
-from monitor.files.codec import decode, encode
 from monitor.judge.budget import BASE, ENOUGH_REFERENCE, MAX_BASE_WINDOWS, RECENT, Budget
+from monitor.state.codec import decode, encode
 
 MONTH = 30 * DAY_US
 USUAL = 150 * SECOND_US

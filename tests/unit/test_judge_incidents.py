@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.events import ModelKey
-from monitor.files.codec import decode, encode
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Span, Transition
 from monitor.judge.ended import lasted
+from monitor.judge.finding_state import transition_from_state, transition_to_state
 from monitor.judge.incidents import IncidentBook, Recheck, Standing, incident_id
-from monitor.judge.keeping import transition_from_state, transition_to_state
+from monitor.state.codec import decode, encode
 from tests.engine import CREDIT, EVENTS, plain
 
 LONGEST = 64

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.count.exchange import Pane
-from monitor.count.unit import PaneKey
+from monitor.count.task import PaneKey
 from monitor.events import Partition
-from monitor.files.codec import decode, encode
-from monitor.judge.ladder import (
+from monitor.judge.windows import (
     BASE_EVENTS,
     BLOCKS,
     RECENT_EVENTS,
@@ -24,6 +23,7 @@ from monitor.judge.ladder import (
     Windows,
     window_of,
 )
+from monitor.state.codec import decode, encode
 from monitor.stats.tally import Tally, merged
 from tests.engine import CREDIT, EVENTS, plain
 

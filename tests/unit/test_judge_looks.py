@@ -11,11 +11,11 @@ import pytest
 from scipy import stats
 
 from monitor.findings import INFO, PAGE, TICKET, Finding
-from monitor.judge.baseline import Baseline
-from monitor.judge.ladder import Block, Ladder, Windows, window_of
-from monitor.judge.looks import Judge
+from monitor.judge.evaluation import Judge
+from monitor.judge.expected import Baseline
 from monitor.judge.policy import Policy
-from monitor.settings import Model
+from monitor.judge.windows import Block, Ladder, Windows, window_of
+from monitor.settings.tree import Model
 from monitor.stats.bins import FACTS, OUTSIDE
 from monitor.stats.tally import SUM, UNIT, Tally
 from tests.engine import blank, categorical, numeric

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from monitor.judge.baseline import Baseline
 from monitor.judge.causes.unit_change import FACTORS, UnitChange, unit_change
-from monitor.judge.ladder import Block, window_of
+from monitor.judge.expected import Baseline
+from monitor.judge.windows import Block, window_of
 from monitor.reference.reference import FEATURE, Column
 from monitor.stats.bins import FACTS, OUTSIDE, numeric_bins
 from monitor.stats.tally import (

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
 
-from monitor.judge.baseline import Baseline
-from monitor.judge.ladder import Block, window_of
-from monitor.judge.whole import distances, in_reference, in_window, moments
+from monitor.judge.all_values import distances, in_reference, in_window, moments
+from monitor.judge.expected import Baseline
+from monitor.judge.windows import Block, window_of
 from monitor.stats.bins import FACTS, OUTSIDE, UNSEEN
 from monitor.stats.tally import Tally
 from tests.engine import blank, categorical

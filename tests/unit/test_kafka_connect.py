@@ -15,7 +15,7 @@ from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
 from monitor.kafka.allocator import GIVE_BACK_SECONDS, FreeMemory, tune_allocator
 from monitor.kafka.connect import client_config, running_config, sorted_error, sorting_errors, until_connected
 from monitor.kafka.library_log import connection_trouble, in_words
-from monitor.settings import Kafka
+from monitor.settings.tree import Kafka
 
 
 def kafka_settings(**changed: object) -> Kafka:

@@ -11,7 +11,7 @@ import pytest
 from monitor.errors import OutsideTrouble
 from monitor.events import Partition
 from monitor.kafka.group import GroupMirror, GroupOffsets
-from monitor.settings import Kafka
+from monitor.settings.tree import Kafka
 
 A = Partition("events", 0)
 

@@ -8,9 +8,9 @@ import pytest
 
 from monitor.events import Partition
 from monitor.kafka.stalls import PATIENCE, Place, Stalls
-from monitor.publish.board import Board, Health
-from monitor.publish.model_cards import FINE
-from monitor.publish.status import monitor_in_words
+from monitor.publish.snapshot import Board, Health
+from monitor.publish.status.model_cards import FINE
+from monitor.publish.status.page import monitor_in_words
 
 A, B = Partition("events", 0), Partition("events", 1)
 

@@ -9,7 +9,7 @@ from monitor.events import Partition
 from monitor.kafka.topics import ClusterFacts, TopicFacts
 from monitor.kafka.watch import TopicWatch
 from monitor.records import NewPartition
-from monitor.settings import Kafka
+from monitor.settings.tree import Kafka
 
 BEFORE = TopicFacts("id-1", 2)
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.building import Stretch, build_reference
-from monitor.cli import main
+from monitor.cli.parser import main
 from monitor.clock import DAY_US, HOUR_US, SECOND_US, ManualClock
-from monitor.duration import about
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
-from monitor.files.source import open_source
-from monitor.left_out import Times, place_text
 from monitor.reference.reference import Reference
+from monitor.run.left_out import Times, place_text
+from monitor.run.reference_build import Stretch, build_reference
+from monitor.settings.duration import about
+from monitor.sources.files import open_source
 from tests.engine import CREDIT, EVENTS, NOW_US, Credit, MemorySource, event, settings
 
 N = 400

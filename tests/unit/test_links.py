@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.findings import Transition
-from monitor.links import dashboard, of_incident, runbook, status
-from monitor.outputs import linked
-from monitor.settings import Links
-from monitor.settings_file import load_settings
+from monitor.publish.links import dashboard, of_incident, runbook, status
+from monitor.run.outputs import linked
+from monitor.settings.load import load_settings
+from monitor.settings.tree import Links
 from tests.engine import CREDIT, settings
 
 LINKS = Links(status="https://d.example/", runbooks="https://w.example/r/", dashboards="https://g.example/x")

@@ -54,12 +54,12 @@ def out() -> Iterator[Output]:
 
 
 def test_a_line_is_one_json_object_with_time_level_logger_event_and_fields(out: Output) -> None:
-    get_log("monitor.daemon").info("checkpoint_written", bytes=5120, partition=Partition("events", 3), took=0.25)
+    get_log("monitor.run.daemon").info("checkpoint_written", bytes=5120, partition=Partition("events", 3), took=0.25)
     assert out.last.pop("ts").endswith("Z")
     assert parse_rfc3339(out.last["ts"]) == NOW_US
     assert {name: out.last[name] for name in out.last if name != "ts"} == {
         "level": "info",
-        "logger": "monitor.daemon",
+        "logger": "monitor.run.daemon",
         "event": "checkpoint_written",
         "bytes": 5120,
         "partition": "events-3",

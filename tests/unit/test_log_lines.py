@@ -47,7 +47,7 @@ def environ(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def logged(stream: io.StringIO, form: str = "auto", level: str = "info") -> str:
     configure_logging(stream, level, ManualClock(NOON_US), form=form)
-    get_log("monitor.daemon").warning("turn_failed", why="no broker answers", topic="events", retry_seconds=0.2)
+    get_log("monitor.run.daemon").warning("turn_failed", why="no broker answers", topic="events", retry_seconds=0.2)
     return stream.getvalue()
 
 

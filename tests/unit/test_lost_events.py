@@ -13,9 +13,9 @@ import structlog
 
 from monitor.clock import ManualClock
 from monitor.log import configure_logging
-from monitor.lost_events import LostEvents
 from monitor.pipeline import Pipeline
-from monitor.settings import Settings
+from monitor.run.lost_events import LostEvents
+from monitor.settings.tree import Settings
 from tests.engine import EVENTS, Event, MemorySource, Recorded, batch_of, blank, catalog_of, event, numeric
 
 from tests.engine import pipeline_of, settings  # isort: skip

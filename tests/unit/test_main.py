@@ -11,7 +11,7 @@ FIRST_IMPORT_GETS_SIGTERM = """
 import os, signal, sys
 class Importing:
     def find_spec(self, name, path=None, target=None):
-        if name == "monitor.cli":
+        if name == "monitor.cli.parser":
             os.kill(os.getpid(), signal.SIGTERM)
 sys.meta_path.insert(0, Importing())
 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as for the first process of a container
@@ -28,9 +28,11 @@ def test_sigterm_while_importing_ends_it() -> None:
     assert (done.returncode, done.stdout) == (143, b"")
 
 
-@pytest.mark.parametrize("module", ["monitor.cli", "numpy", "monitor.settings", "scipy"])
+@pytest.mark.parametrize("module", ["monitor.cli.parser", "numpy", "monitor.settings.tree", "scipy"])
 def test_ctrl_c_while_importing_ends_it_without_a_trace(module: str) -> None:
-    program = FIRST_IMPORT_GETS_SIGTERM.replace("monitor.cli", module).replace("signal.SIGTERM)", "signal.SIGINT)")
+    program = FIRST_IMPORT_GETS_SIGTERM.replace("monitor.cli.parser", module).replace(
+        "signal.SIGTERM)", "signal.SIGINT)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from monitor.clock import ManualClock
+from monitor.count.task import open_in
 from monitor.count.totals import totals_in
-from monitor.count.unit import open_in
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
-from monitor.files.codec import decode, encode
 from monitor.findings import PAGE
 from monitor.judge.fleet import Fleet
+from monitor.loop.saving import LAST_PAUSE, MOST_SECONDS
 from monitor.pipeline import Pipeline
 from monitor.records import RecordBatch, UnreadableRecords
 from monitor.reference.reference import Reference
-from monitor.saving import LAST_PAUSE, MOST_SECONDS
-from monitor.settings import Settings
+from monitor.settings.tree import Settings
+from monitor.state.codec import decode, encode
 from tests.engine import (
     CREDIT,
     EVENTS,
@@ -155,7 +155,7 @@ def test_while_a_checkpoint_fails_verdicts_go_on_and_nothing_is_told(reference: 
 def test_reading_waits_when_a_crash_would_make_it_read_too_much_again(
     reference: Reference, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.saving.MOST_RECORDS", 1_000)
+    monkeypatch.setattr("monitor.loop.saving.MOST_RECORDS", 1_000)
     pipeline, source, outputs, clock = start(reference, stream())
     outputs.failing = {"rejects_safe"}
     clock.advance(10)
@@ -176,7 +176,7 @@ def test_reading_waits_when_a_crash_would_make_it_read_too_much_again(
 def test_a_state_that_is_kept_holds_no_reading_back_though_nobody_can_be_told(
     reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.saving.MOST_RECORDS", 1_000)
+    monkeypatch.setattr("monitor.loop.saving.MOST_RECORDS", 1_000)
     pipeline, source, outputs, clock = start(reference, stream())
     outputs.failing = {"tell", "commit"}
     while not source.ended():

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.clock import ManualClock
 from monitor.events import Partition
-from monitor.publish.board import MAKE_WAY_EVERY, MAKE_WAY_FOR, Board, Health, Showcase
+from monitor.publish.snapshot import MAKE_WAY_EVERY, MAKE_WAY_FOR, Board, Health, Showcase
 
 PARTITION = Partition("events", 0)
 

@@ -9,9 +9,9 @@ from typing import Final
 from monitor.clock import SECOND_US
 from monitor.events import ModelKey
 from monitor.findings import FindingKey
-from monitor.publish.board import Board, EndedView, FindingView, IncidentView
-from monitor.publish.wording import ago, moment
-from monitor.settings import Links
+from monitor.publish.snapshot import Board, EndedView, FindingView, IncidentView
+from monitor.publish.status.html import ago, moment
+from monitor.settings.tree import Links
 from tests.boards import NOW_US, busy_board, column, model
 from tests.unit.test_publish_status import ordered, read
 

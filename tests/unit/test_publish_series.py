@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, TICKET, FindingKey
-from monitor.publish.board import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
+from monitor.publish.snapshot import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
 from tests.boards import busy_board, wide_board
 
 CREDIT = ModelKey("credit", "1")

@@ -23,9 +23,9 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.log import configure_logging
 from monitor.publish import series, status
-from monitor.publish.board import Board, IncidentView, Showcase
 from monitor.publish.series import CONTENT_TYPE
 from monitor.publish.server import CONNECTION_LIMIT, HEAD_LIMIT, PAGE_LIMIT, Server
+from monitor.publish.snapshot import Board, IncidentView, Showcase
 
 
 class Served:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock
 from monitor.events import ModelKey, Partition
 from monitor.findings import FindingKey
-from monitor.publish.board import Board, ColumnView, Figures, FindingView, Health, IncidentView, Showcase
-from monitor.publish.status import status_page
+from monitor.publish.snapshot import Board, ColumnView, Figures, FindingView, Health, IncidentView, Showcase
+from monitor.publish.status.page import status_page
 from tests.boards import HOSTILE, NOW_US, busy_board, column, model, wide_board
 
 WELL: Final = Health(0.0, assigned=True, restored=True, caught_up_once=True)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.clock import FIRST_US, LAST_US, SECOND_US, parse_rfc3339
-from monitor.duration import in_words
-from monitor.phrases import probability
-from monitor.publish.drawing import HEIGHT, WIDTH, drawing
-from monitor.publish.wording import ago, moment, number, share
+from monitor.publish.status.drawing import HEIGHT, WIDTH, drawing
+from monitor.publish.status.html import ago, moment, number, share
+from monitor.settings.duration import in_words
+from monitor.text import probability
 from tests.boards import NOW_US
 
 # the drawing

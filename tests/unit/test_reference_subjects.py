@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.judge.baseline import Baseline
+from monitor.judge.expected import Baseline
 from monitor.reference.reference import PREDICTION, SCORE
 from tests.engine import blank, numeric
 

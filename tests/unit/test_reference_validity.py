@@ -14,7 +14,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 
 from monitor.errors import UsageError
-from monitor.judge.baseline import Baseline
+from monitor.judge.expected import Baseline
 from monitor.reference.reference import digest, load_reference, to_json
 from monitor.reference.show import reference_json, reference_text
 from tests.engine import Credit, build, settings

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.cli import main
+from monitor.cli.parser import main
 from tests.engine import SECOND, Credit, Event, event
 
 DONE, USAGE, FAILED_ON = 0, 2, 3

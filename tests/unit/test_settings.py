@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor.settings import Budget, Feature, Input, Kafka, Model, Security, Settings, Windows, model_fingerprint
-from monitor.settings_types import Written
+from monitor.settings.tree import Budget, Feature, Input, Kafka, Model, Security, Settings, Windows, model_fingerprint
+from monitor.settings.types import Written
 
 SECOND = 1_000_000
 TREE: dict[str, Any] = {"inputs": [{"topic": "events"}], "models": [{"name": "credit", "reference": "c.json"}]}

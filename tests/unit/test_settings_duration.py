@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.duration import about, format_duration, in_words, lateness_for, parse_duration
+from monitor.settings.duration import about, format_duration, in_words, lateness_for, parse_duration
 
 _A_HUNDRED_YEARS_US = 36_500 * 86_400 * 1_000_000
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import UsageError
-from monitor.settings_file import load_settings
-from monitor.settings_yaml import LARGEST_BYTES
+from monitor.settings.load import load_settings
+from monitor.settings.yaml_text import LARGEST_BYTES
 from tests.settings_texts import SMALL, Load, faults_of
 
 

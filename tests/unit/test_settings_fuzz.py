@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import UsageError
-from monitor.settings import Model, Security, Settings
-from monitor.settings_file import load_settings
-from monitor.settings_later import NOT_IN_THIS_VERSION
-from monitor.settings_shape import variables
+from monitor.settings.later import NOT_IN_THIS_VERSION
+from monitor.settings.load import load_settings
+from monitor.settings.shape import variables
+from monitor.settings.tree import Model, Security, Settings
 
 _NAMES = st.sampled_from([*Settings.model_fields, *Model.model_fields, *Security.model_fields, "warmup", "AGE", "pain"])
 _SCALARS = st.one_of(

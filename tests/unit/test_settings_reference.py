@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from monitor.settings import Settings
-from monitor.settings_file import load_settings
-from monitor.settings_later import NOT_IN_THIS_VERSION
-from monitor.settings_reference import settings_reference
-from monitor.settings_shape import items_of, part_of
-from monitor.settings_types import Part
+from monitor.settings.document import settings_reference
+from monitor.settings.later import NOT_IN_THIS_VERSION
+from monitor.settings.load import load_settings
+from monitor.settings.shape import items_of, part_of
+from monitor.settings.tree import Settings
+from monitor.settings.types import Part
 
 
 def _parts(part: type[Part]) -> Iterator[type[Part]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.settings_yaml import parse_yaml
+from monitor.settings.yaml_text import parse_yaml
 
 
 def test_an_empty_text_holds_nothing() -> None:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import cast
 
 from monitor.judge.fleet import Fleet
-from monitor.outputs import KafkaOutputs
 from monitor.pipeline import Pipeline
-from monitor.publish.board import Board
+from monitor.publish.snapshot import Board
 from monitor.reference.reference import Reference
-from monitor.showing import Showing
+from monitor.run.outputs import KafkaOutputs
+from monitor.run.snapshot_builder import Showing
 from tests.engine import (
     CREDIT,
     EVENTS,

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from monitor.terminal import say, tell
+from monitor.run.terminal import say, tell
 from monitor.visible import one_line, visible
 
 HIDDEN = [

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.findings import Finding, FindingKey
-from monitor.judge.baseline import Baseline, Floats, Unrest
-from monitor.judge.ladder import Block, Windows, window_of
+from monitor.judge.expected import Baseline, Floats, Unrest
 from monitor.judge.policy import LEAST_FACT, Policy
+from monitor.judge.windows import Block, Windows, window_of
 from monitor.reference.reference import Column
 from monitor.stats.bins import OUTSIDE, UNSEEN
 from monitor.stats.digits import percent

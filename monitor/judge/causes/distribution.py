@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.findings import Finding, FindingKey
-from monitor.judge.baseline import DISTANCE_FACTOR, Baseline, Floats, Unrest
-from monitor.judge.ladder import Windows
+from monitor.judge.all_values import in_reference, in_window, moments
+from monitor.judge.expected import DISTANCE_FACTOR, Baseline, Floats, Unrest
 from monitor.judge.policy import LEAST_CUMULATIVE, LEAST_SHARE, Policy
-from monitor.judge.whole import in_reference, in_window, moments
+from monitor.judge.windows import Windows
 from monitor.reference.reference import FEATURE, Column
 from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.evidence import (

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.findings import INFO, Finding, FindingKey
-from monitor.judge.ladder import Block, window_of
+from monitor.judge.windows import Block, window_of
 from monitor.stats.adwin import Adwin
 
 #: the detector begins anew after so many values, at a place that depends on the stream alone: memory stays bounded

@@ -12,11 +12,11 @@ from functools import cached_property
 import numpy as np
 
 from monitor.findings import Finding, FindingKey
-from monitor.judge.baseline import Baseline, Floats, Unrest
+from monitor.judge.all_values import moments
 from monitor.judge.causes.unit_change import UnitChange, unit_change
-from monitor.judge.ladder import Windows
+from monitor.judge.expected import Baseline, Floats, Unrest
 from monitor.judge.policy import LEAST_FACT, Policy
-from monitor.judge.whole import moments
+from monitor.judge.windows import Windows
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.stats import names
 from monitor.stats.bins import FACTS, NUMERIC, OUTSIDE, UNSEEN

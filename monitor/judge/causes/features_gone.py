@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.findings import Finding, FindingKey
-from monitor.judge.baseline import Baseline, Floats, Unrest
-from monitor.judge.ladder import Windows
+from monitor.judge.expected import Baseline, Floats, Unrest
 from monitor.judge.policy import LEAST_FACT, Policy
+from monitor.judge.windows import Windows
 from monitor.stats.bins import ABSENT
 from monitor.stats.digits import before_and_after, percent
 from monitor.stats.evidence import exact_excess_critical, exact_excess_tail

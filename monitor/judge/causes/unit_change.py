@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.judge.baseline import Baseline
-from monitor.judge.ladder import Windows
-from monitor.judge.whole import Moments, in_reference, in_window, moments
+from monitor.judge.all_values import Moments, in_reference, in_window, moments
+from monitor.judge.expected import Baseline
+from monitor.judge.windows import Windows
 from monitor.reference.reference import Column
 from monitor.stats.bins import RANGE_MARGIN
 from monitor.stats.tally import (

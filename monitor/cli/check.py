@@ -1,0 +1,139 @@
+"""`driftd check`: what holds and what does not, before anything runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.events import Partition
+from monitor.kafka.group import GroupOffsets
+from monitor.kafka.topics import ClusterFacts, create_command, create_topics, describe_cluster
+from monitor.reference.catalog import Catalog, ReferenceFault
+from monitor.reference.notes import reference_notes
+from monitor.run.daemon import lost_state
+from monitor.settings.tree import Settings
+from monitor.state.directory import has_checkpoint
+from monitor.text import many
+
+OK, BAD, NOTE, MADE = "ok", "BAD", "note", "made"
+#: how long a check waits for the brokers
+ANSWER_SECONDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table: does it hold, what, and more about it. `usage`: what the user gave is wrong."""
+
+    verdict: str
+    what: str
+    more: str = ""
+    usage: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.verdict:<5} {self.what:<34} {self.more}".rstrip()
+
+
+def check_offline(settings: Settings, catalog: Catalog, faults: Sequence[ReferenceFault]) -> Iterator[Line]:
+    """References and the state's folder; faults of the settings were raised before, those of references are `faults`.
+
+    `catalog` has the references that are sound.
+    """
+    yield Line(OK, "settings", f"{many(len(settings.models), 'model')}, {many(len(settings.inputs), 'input')}")
+    names = {model.name: f"models[{at}]" for at, model in enumerate(settings.models)}
+    for key, reference in catalog.references():
+        learned = [level for level in reference.levels if level.learned]
+        reach = (
+            f"distributions page up to {learned[-1].events:,.0f} events" if learned else "distributions: tickets only"
+        )
+        yield Line(
+            OK if learned else NOTE,
+            f"reference {key.model} {key.version}",
+            f"{many(reference.events, 'event')}; {reach}",
+        )
+        for note in reference_notes(reference, names[key.model]):
+            yield Line(NOTE, f"reference {key.model} {key.version}", note)
+    for fault in faults:
+        yield Line(BAD, f"reference {fault.key.model} {fault.key.version}".rstrip(), fault.text, usage=True)
+    if settings.state.store == "directory":
+        yield _state_line(settings)
+
+
+def _state_line(settings: Settings) -> Line:
+    path = settings.state.path
+    existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return Line(OK, "state folder", str(path) if existing == path else f"{path} (will be made)")
+    return Line(BAD, "state folder", f"{existing} is not writable; give it to this user or set state.path")
+
+
+def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
+    """Brokers, topics, partitions and rights. With `create`, output topics that are missing are made.
+
+    Raises:
+        OutsideTrouble: no answer; OutsideRefusal: refused for good.
+    """
+    inputs = [entry.topic for entry in settings.inputs]
+    outputs = [topic for topic in (settings.outputs.alerts_topic, settings.outputs.rejects_topic) if topic]
+    facts = describe_cluster(settings.kafka, [*inputs, *outputs])
+    yield Line(OK, "kafka", f"cluster {facts.cluster_id} by {', '.join(settings.kafka.bootstrap_servers)}")
+    made: list[str] = []
+    if create:
+        made = create_topics(settings.kafka, [name for name in outputs if name in facts.missing])
+        facts = describe_cluster(settings.kafka, [*inputs, *outputs])
+    for name in inputs:
+        yield _topic_line("input", name, facts, settings, "READ")
+    if not any(name in facts.missing for name in inputs):
+        yield _group_line(settings, facts, inputs)
+    for name in outputs:
+        line = _topic_line("output", name, facts, settings, "WRITE")
+        yield Line(MADE, line.what, line.more) if name in made and line.verdict == OK else line
+
+
+def _group_line(settings: Settings, facts: ClusterFacts, inputs: list[str]) -> Line:
+    """Committed offsets beside an empty state folder: a lost volume, where `run` refuses to start."""
+    what = f"group {settings.kafka.group_id}"
+    group = GroupOffsets(settings.kafka)
+    try:
+        partitions = [Partition(name, n) for name in inputs for n in range(facts.topics[name].partitions)]
+        committed = group.committed(partitions)
+    finally:
+        group.close(ANSWER_SECONDS)
+    lost = settings.state.store == "directory" and committed and not has_checkpoint(settings.state.path)
+    if lost and settings.kafka.start != "committed":
+        return Line(BAD, what, lost_state(settings))
+    return Line(
+        OK, what, f"committed offsets in {many(len(committed), 'partition')}" if committed else "no committed offsets"
+    )
+
+
+def _topic_line(role: str, name: str, facts: ClusterFacts, settings: Settings, operation: str) -> Line:
+    what = f"{role} topic {name}"
+    topic = facts.topics.get(name)
+    if topic is None:
+        remedy = (
+            "make it: driftd check --create-topics, or " if role == "output" else "check inputs[].topic, or make it: "
+        )
+        return Line(BAD, what, f"does not exist; {remedy}{create_command(name, settings.kafka)}")
+    if topic.leaderless:
+        return Line(BAD, what, f"partitions without a leader: {sorted(topic.leaderless)}")
+    if topic.operations and operation not in topic.operations:
+        return Line(BAD, what, f"this user may not {operation} it")
+    return Line(OK, what, many(topic.partitions, "partition"))
+
+
+def check_lines(
+    settings: Settings, catalog: Catalog, faults: Sequence[ReferenceFault], *, offline: bool, create: bool
+) -> Iterator[Line]:
+    """The whole table; arguments as for `check_offline`."""
+    yield from check_offline(settings, catalog, faults)
+    if offline:
+        return
+    try:
+        yield from check_kafka(settings, create=create)
+    except OutsideRefusal as refusal:
+        yield Line(BAD, "kafka", str(refusal))
+    except OutsideTrouble as trouble:
+        yield Line(BAD, "kafka", str(trouble))

@@ -1,0 +1,325 @@
+"""What each command does: reads its arguments, calls the rooms above, says what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from monitor import __version__
+from monitor.cli.check import BAD, check_lines
+from monitor.clock import SystemClock, parse_rfc3339
+from monitor.demo.show import Demo, stop_on_signals
+from monitor.errors import DriftdError, UsageError
+from monitor.events import ModelKey
+from monitor.findings import SEVERITY_RANK
+from monitor.kafka.library_log import TOLD_IN_OUR_WORDS
+from monitor.log import configure_logging, get_log
+from monitor.publish.dashboards.dashboard import dashboards as dashboard_texts
+from monitor.publish.rules.file import FILE as RULES_FILE
+from monitor.publish.rules.file import rules_yaml
+from monitor.reference.catalog import Catalog
+from monitor.reference.reference import load_reference
+from monitor.reference.show import reference_json, reference_text
+from monitor.run.daemon import Daemon
+from monitor.run.open_source import SCHEME, Given, TopicStretch
+from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.replay import human_line, json_line, replay
+from monitor.run.state_show import state_json, state_text
+from monitor.run.terminal import Progress, say, tell
+from monitor.settings.document import settings_reference
+from monitor.settings.load import load_kafka, load_settings
+from monitor.settings.tree import Kafka, Settings
+from monitor.sources.files import FileSource, open_source
+from monitor.sources.recordings import ENDINGS as RECORDINGS
+from monitor.sources.writing import RecordWriter
+from monitor.state.directory import StateDirectory
+from monitor.text import many
+
+DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+#: what `driftd version` names
+BUILT_ON: Final = ("kafka-python", "river", "numpy", "scipy", "msgspec", "pydantic", "prometheus-client", "structlog")
+
+LATER_FORMATS: Final = frozenset(
+    ("kserve", "oip", "seldon", "tfserving", "mlflow", "databricks", "sagemaker", "vertex", "azure")
+)
+
+_log = get_log(__name__)
+
+
+def later(arguments: Namespace) -> int:
+    """Refuse by name what is not built yet."""
+    raise UsageError(f"{arguments.name}: not in this version; the changelog says what is")
+
+
+def settings(_arguments: Namespace) -> int:
+    """The settings reference."""
+    say(settings_reference().rstrip())
+    return DONE
+
+
+def version(arguments: Namespace) -> int:
+    """Versions of itself and of what it is built on."""
+    versions = {"driftd": __version__, "python": platform.python_version()}
+    versions |= {name: metadata.version(name) for name in BUILT_ON}
+    if arguments.json:
+        say(json.dumps(versions))
+    else:
+        say("\n".join(f"{name} {number}" for name, number in versions.items()))
+    return DONE
+
+
+def run(arguments: Namespace) -> int:
+    """The daemon."""
+    configured, catalog = _configured(arguments)
+    configure_logging(level=configured.log.level, form=configured.log.format, hushed=TOLD_IN_OUR_WORDS)
+    daemon = Daemon(
+        configured, catalog, SystemClock(), config_file=Path(arguments.config), accept_loss=arguments.accept_loss
+    )
+    daemon.handle_signals()
+    try:
+        return daemon.run()
+    except DriftdError:
+        raise
+    except Exception as error:  # noqa: BLE001  # the edge of the process: nothing is committed, the place is said
+        _log.critical("bug", error=type(error).__name__, exc_info=error)
+        return BUG
+
+
+def demo(arguments: Namespace) -> int:
+    """See it work."""
+    if arguments.duration is not None and not arguments.duration > 0:
+        raise UsageError(f"--duration: {arguments.duration:g} is no number of seconds above 0")
+    clock = SystemClock()
+    as_json = (lambda thing: say(json_line(thing))) if arguments.json else (lambda _: None)
+    shown = Demo(clock, as_json, tell if arguments.json else say, arguments.duration)
+    stop_on_signals(shown)
+    shown.run(arguments.port)
+    return DONE if shown.page is not None or arguments.duration is not None else INTERRUPTED
+
+
+def check(arguments: Namespace) -> int:
+    """The table of what holds; a reference that is wrong hides nothing of the rest."""
+    configured = load_settings(Path(arguments.config), os.environ)
+    catalog, faults = Catalog.load_sound(configured, configured.folder, arguments.config)
+    faults += catalog.unwatched(arguments.config)
+    code = DONE
+    for line in check_lines(configured, catalog, faults, offline=arguments.offline, create=arguments.create_topics):
+        say(str(line))
+        if line.verdict == BAD and code != USAGE:
+            code = USAGE if line.usage else REFUSED
+    return code
+
+
+def reference_build(arguments: Namespace) -> int:
+    """A reference from recorded events."""
+    _refuse_format(arguments.format)
+    configured = load_settings(Path(arguments.config), os.environ)
+    key = ModelKey(arguments.model, _version_of(configured, arguments))
+    stretch = _stretch(arguments)
+    output = Path(arguments.output)
+    if output.is_dir():
+        raise UsageError(f"-o: {output} is a folder; name the file, as {output / f'{arguments.model}.json'}")
+    clock = SystemClock()
+    given = Given(
+        arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort, again=True
+    )  # fmt: skip
+    with contextlib.closing(given):
+        reference = build_reference(
+            configured, key, given.open, clock, stretch, tell, accept_partial=arguments.accept_partial
+        )
+    for note in given.notes():
+        tell(note)
+    digest = reference.save(output)
+    tell(reference_text(reference))
+    tell(f"\nwritten to {arguments.output} ({digest})")
+    return DONE
+
+
+def reference_show(arguments: Namespace) -> int:
+    """A readable table."""
+    reference = load_reference(Path(arguments.file))
+    say(json.dumps(reference_json(reference), ensure_ascii=False) if arguments.json else reference_text(reference))
+    return DONE
+
+
+def replay_sources(arguments: Namespace) -> int:
+    """The engine over a recorded stream."""
+    for option in ("report", "compare"):
+        if getattr(arguments, option) is not None:
+            raise UsageError(f"--{option}: not in this version")
+    if arguments.windows and not arguments.json:
+        raise UsageError("--windows: goes with --json")
+    _refuse_format(arguments.format)
+    configured, catalog = _configured(arguments)
+    clock = SystemClock()
+    given = Given(arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort)
+    with contextlib.closing(given), contextlib.closing(given.open()) as source:
+        progress = Progress(source.progress, clock)
+        try:
+            done = replay(
+                configured, catalog, source, clock, _sayer(arguments.json, progress), place=source.place,
+                windows=arguments.windows, progress=progress.show,
+            )  # fmt: skip
+        finally:
+            progress.clear()
+        lines = [*done.lost, *given.notes()]
+    if done.failed and not arguments.accept_partial:
+        raise UsageError([done.failed, *lines, "--accept-partial takes what is left all the same"])
+    for line in lines:
+        tell(line)
+    over = (
+        arguments.fail_on is not None and done.worst and SEVERITY_RANK[done.worst] >= SEVERITY_RANK[arguments.fail_on]
+    )
+    return FAILED_ON if over else DONE
+
+
+def _sayer(as_json: bool, progress: Progress) -> Callable[[dict[str, Any]], None]:
+    def said(thing: dict[str, Any]) -> None:
+        line = json_line(thing) if as_json else human_line(thing)
+        if line is not None:
+            progress.clear()
+            say(line)
+
+    return said
+
+
+def record(arguments: Namespace) -> int:
+    """Records to a file: as they are, or readable."""
+    is_topic = arguments.source.startswith(SCHEME)
+    if not is_topic and not (arguments.decode and arguments.source.lower().endswith(RECORDINGS)):
+        raise UsageError(f"SOURCE: {arguments.source!r} is no topic; write kafka://TOPIC?from=PLACE&to=PLACE")
+    clock, written = SystemClock(), 0
+    with RecordWriter(arguments.output, readable=arguments.decode) as writer:
+        source: TopicStretch | FileSource = (
+            TopicStretch(arguments.source, _kafka_of(arguments), clock)
+            if is_topic
+            else open_source([Path(arguments.source)], clock)
+        )
+        progress = Progress(source.progress, clock)
+        try:
+            while not source.ended():
+                for batch in source.poll(()):
+                    writer.write(batch)
+                    written += len(batch)
+                for change in source.changes():  # of this poll too, be it the last
+                    tell(f"{change.partition}: {change}")
+                progress.show()
+        finally:
+            progress.clear()
+            source.close()
+    tell(f"{many(written, 'record')} written to {arguments.output}")
+    if not written and isinstance(source, TopicStretch):
+        tell(f"nothing lies in that stretch; {source.contents()}")
+        tell("a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or latest")
+    return DONE
+
+
+def state_show(arguments: Namespace) -> int:
+    """What a checkpoint holds."""
+    configured, catalog = _configured(arguments)
+    if configured.state.store == "memory":
+        raise UsageError("state.store: memory keeps no checkpoint that could be shown")
+    loaded = StateDirectory(configured.state.path).load(read_only=True)
+    if loaded is None:
+        raise UsageError(f"state.path: {configured.state.path} holds no checkpoint yet")
+    for path, reason in loaded.damaged:
+        tell(f"damaged: {path}: {reason}; shown is {loaded.path}")
+    shown = state_json(loaded.tree, catalog)
+    say(json.dumps(shown, ensure_ascii=False) if arguments.json else state_text(shown))
+    return DONE
+
+
+def rules(arguments: Namespace) -> int:
+    """Alerting rules; no reference file is read."""
+    text = rules_yaml(load_settings(Path(arguments.config), os.environ))
+    _write({RULES_FILE: text}, arguments.output, "name it under rule_files in prometheus.yml")
+    return DONE
+
+
+def dashboards(arguments: Namespace) -> int:
+    """The dashboard's file; neither settings nor Kafka are asked."""
+    _write(dashboard_texts(), arguments.output, "import it in Grafana, see docs/dashboards.md")
+    return DONE
+
+
+def _write(texts: Mapping[str, str], output: str, then: str) -> None:
+    """Files into a folder, which is made when it is not there; `-` is standard output."""
+    if output == "-":
+        say("\n".join(texts.values()).rstrip())
+        return
+    folder = Path(output)
+    if folder.suffix in {Path(name).suffix for name in texts} and not folder.is_dir():
+        raise UsageError(f"-o: {output} is the name of a file; name its folder: -o {folder.parent}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        where = error.filename or folder
+        raise UsageError(f"-o: {where}: {error.strerror}; name a folder that can be written to") from error
+    for name in texts:
+        tell(f"{folder / name} written; {then}")
+
+
+def _configured(arguments: Namespace) -> tuple[Settings, Catalog]:
+    configured = load_settings(Path(arguments.config), os.environ)
+    return configured, Catalog.load(configured, configured.folder, arguments.config)
+
+
+def _kafka_of(arguments: Namespace) -> Kafka:
+    if arguments.config is not None:
+        return load_settings(Path(arguments.config), os.environ).kafka
+    return load_kafka(os.environ)
+
+
+def _refuse_format(name: str) -> None:
+    if name in LATER_FORMATS:
+        raise UsageError(f"--format: {name}: not in this version; native events are understood")
+    if name not in {"auto", "native"}:
+        raise UsageError(f"--format: {name!r} is no format; write native")
+
+
+def _version_of(configured: Settings, arguments: Namespace) -> str:
+    if arguments.version is not None:
+        return str(arguments.version)
+    model = configured.model(arguments.model)
+    versions = model.versions if model is not None else ()
+    if len(versions) > 1:
+        raise UsageError(f"--version: is missing, and the settings name several: {', '.join(versions)}")
+    return versions[0] if versions else ""
+
+
+def _stretch(arguments: Namespace) -> Stretch:
+    by_time = arguments.begin is not None or arguments.end is not None
+    if (arguments.rows is not None) == by_time:
+        raise UsageError("give --rows N, or --from TIME and --to TIME (every event between them)")
+    if arguments.rows is not None and arguments.rows < 1:
+        raise UsageError(f"--rows: {arguments.rows} is no number of predictions; write 10000")
+    start, end = (_time(name, text) for name, text in (("--from", arguments.begin), ("--to", arguments.end)))
+    if start is not None and end is not None and start >= end:
+        raise UsageError(f"--from: {arguments.begin} is not before --to, {arguments.end}")
+    return Stretch(rows=arguments.rows, start_us=start, end_us=end)
+
+
+def _time(name: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_rfc3339(text)
+    except ValueError:
+        raise UsageError(f"{name}: {text!r} is no time with offset; write 2026-11-22T10:00:00Z") from None
+
+
+def _csv_map(given: list[str] | None) -> Mapping[str, str] | None:
+    if given is None:
+        return None
+    for pair in given:
+        if "=" not in pair:
+            raise UsageError(f"--map: {pair!r} is no COLUMN=FIELD; write for example when=ts")
+    return dict(pair.split("=", 1) for pair in given)

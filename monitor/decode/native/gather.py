@@ -1,0 +1,270 @@
+"""Rows to columns: the events of a batch, and one group of rows per wanted model version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+import numpy as np
+import xxhash
+from msgspec import UNSET
+from numpy.typing import NDArray
+
+from monitor.decode.columns import MISSING, TYPE_VALUE, Events, Group, Rejected
+from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, is_given, kind_of
+from monitor.decode.values import category_value, numeric_value
+from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey
+
+#: rows turned into columns at a time, so that their objects fit the processor's cache
+CHUNK: Final = 600
+
+_KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
+_NUMBERS: Final = frozenset({float, bool, type(None)})
+_CATEGORIES: Final = frozenset({str, float, bool, type(None), type(TYPE_VALUE)})
+
+
+_DIGEST: Final = xxhash.xxh3_64_intdigest
+_T = TypeVar("_T", bound=np.generic)
+
+
+class Gathering:
+    """Takes the rows of one batch in their order, chunk by chunk."""
+
+    def __init__(self, decoder_of: Callable[[ModelKey], RowDecoder]) -> None:
+        self._decoder_of = decoder_of
+        self._count = 0
+        self._index: dict[tuple[str, str], int] = {}
+        self._keys: list[ModelKey] = []
+        self._builders: dict[int, _GroupBuilder | None] = {}
+        self._kind: list[NDArray[np.int8]] = []
+        self._key: list[NDArray[np.int32]] = []
+        self._ts: list[NDArray[np.int64]] = []
+        self._offset: list[NDArray[np.int64]] = []
+        self._id_key: list[NDArray[np.uint64]] = []
+        self._label_rows: list[int] = []
+        self._label_values: list[object] = []
+        self._label_amounts: list[float] = []
+        self.rejected: list[Rejected] = []
+        self.tombstones = 0
+
+    def add(self, rows: Sequence[AnyRow], columns: Columns, ts: NDArray[np.int64], offset: NDArray[np.int64]) -> None:
+        """Take rows, their columns, times in microseconds and offsets, all of the same length and valid."""
+        kind = _kinds(rows, columns)
+        one = columns.of_one_version()
+        key = self._key_indices(columns, one)
+        self._kind.append(kind)
+        self._key.append(key)
+        self._ts.append(ts)
+        self._offset.append(offset)
+        self._id_key.append(_id_keys_of_one(columns) if one else _id_keys(columns))
+        first = self._count
+        self._count += len(rows)
+        if one and not kind.any():
+            builder = self._builder(int(key[0]))
+            if builder is not None:
+                builder.add_columns(columns, kind, np.arange(first, self._count))
+        else:
+            self._add_each(rows, kind, key, first)
+
+    def _add_each(self, rows: Sequence[AnyRow], kind: NDArray[np.int8], key: NDArray[np.int32], first: int) -> None:
+        places = zip(rows, kind.tolist(), key.tolist(), strict=True)
+        for position, (row, code, index) in enumerate(places, first):
+            if code == LABEL:
+                self._label_rows.append(position)
+                self._label_values.append(row.label)
+                self._label_amounts.append(MISSING if row.value is None or row.value is UNSET else row.value)
+            else:
+                builder = self._builder(index)
+                if builder is not None:
+                    builder.add_row(row, code, position)
+
+    def _key_indices(self, columns: Columns, one: bool) -> NDArray[np.int32]:
+        count = len(columns.model)
+        if one:
+            return np.full(count, self._index_of((columns.model[0], columns.version[0])), np.int32)
+        pairs = zip(columns.model, columns.version, strict=True)
+        return np.fromiter(map(self._index_of, pairs), np.int32, count)
+
+    def _index_of(self, pair: tuple[str, str]) -> int:
+        index = self._index.get(pair)
+        if index is None:
+            index = self._index[pair] = len(self._keys)
+            self._keys.append(ModelKey(*pair))
+        return index
+
+    def _builder(self, index: int) -> _GroupBuilder | None:
+        if index not in self._builders:
+            key = self._keys[index]
+            decoder = self._decoder_of(key)
+            shape = decoder.shape
+            self._builders[index] = None if shape is None else _GroupBuilder(key, decoder, shape.positive)
+        return self._builders[index]
+
+    def finish(self) -> Events:
+        """Everything that was taken."""
+        groups = [builder.finish() for builder in self._builders.values() if builder is not None]
+        return Events(
+            kind=_joined(self._kind, np.int8),
+            key=_joined(self._key, np.int32),
+            keys=self._keys,
+            ts=_joined(self._ts, np.int64),
+            offset=_joined(self._offset, np.int64),
+            id_key=_joined(self._id_key, np.uint64),
+            groups=groups,
+            label_rows=np.array(self._label_rows, np.int64),
+            label_values=self._label_values,
+            label_amounts=np.array(self._label_amounts, np.float64),
+            rejected=self.rejected,
+            tombstones=self.tombstones,
+        )
+
+
+class _GroupBuilder:
+    """The columns of one model version, in blocks; single rows wait until they make a block."""
+
+    def __init__(self, key: ModelKey, decoder: RowDecoder, positive: str) -> None:
+        self._key = key
+        self._decoder = decoder
+        self._positive = positive
+        self._waiting: list[AnyRow] = []
+        self._waiting_kinds: list[int] = []
+        self._waiting_rows: list[int] = []
+        self._rows: list[NDArray[np.int64]] = []
+        self._has_features: list[NDArray[np.bool_]] = []
+        self._numeric: list[NDArray[np.float64]] = []
+        self._categorical: list[list[object]] = [[] for _ in decoder.categorical]
+        self._score: list[NDArray[np.float64]] = []
+        self._prediction: list[object] = []
+        self._label: list[object] = []
+
+    def add_row(self, row: AnyRow, kind: int, position: int) -> None:
+        self._waiting.append(row)
+        self._waiting_kinds.append(kind)
+        self._waiting_rows.append(position)
+        if len(self._waiting) >= CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            rows, kinds, positions = self._waiting, self._waiting_kinds, self._waiting_rows
+            self._waiting, self._waiting_kinds, self._waiting_rows = [], [], []
+            self._block(Columns.of(rows), np.array(kinds, np.int8), np.array(positions, np.int64))
+
+    def add_columns(self, columns: Columns, kind: NDArray[np.int8], rows: NDArray[np.int64]) -> None:
+        self._flush()
+        self._block(columns, kind, rows)
+
+    def _block(self, columns: Columns, kind: NDArray[np.int8], rows: NDArray[np.int64]) -> None:
+        self._rows.append(rows)
+        self._add_features(columns.features)
+        prediction, label = _present(columns.prediction), _present(columns.label)
+        score = _scores(columns, self._positive)
+        for i in np.flatnonzero(kind == FEATURES).tolist():
+            prediction[i] = label[i] = None
+            score[i] = MISSING
+        self._prediction += prediction
+        self._label += label
+        self._score.append(score)
+
+    def _add_features(self, structs: Sequence[Any]) -> None:
+        count = len(structs)
+        has = np.ones(count, np.bool_)
+        try:
+            columns = list(zip(*map(msgspec.structs.astuple, structs), strict=True))
+        except TypeError:  # some events carried none
+            has[[i for i, struct in enumerate(structs) if not is_given(struct)]] = False
+            absent = self._decoder.absent
+            whole = [struct if is_given(struct) else absent for struct in structs]
+            columns = list(zip(*map(msgspec.structs.astuple, whole), strict=True))
+        self._has_features.append(has)
+        widened = self._decoder.widened
+        block = np.empty((len(self._decoder.numeric), count), np.float64)
+        for place, field in enumerate(self._decoder.numeric):
+            column: Sequence[object] = columns[field]
+            if widened[field] and not _NUMBERS.issuperset(map(type, column)):
+                column = list(map(numeric_value, column))
+            block[place] = _floats(column)
+        self._numeric.append(block)
+        for place, field in enumerate(self._decoder.categorical):
+            column = columns[field]
+            if widened[field] and not _CATEGORIES.issuperset(map(type, column)):
+                column = list(map(category_value, column))
+            self._categorical[place] += column
+
+    def finish(self) -> Group:
+        self._flush()
+        empty = np.empty((len(self._decoder.numeric), 0), np.float64)
+        return Group(
+            key=self._key,
+            rows=_joined(self._rows, np.int64),
+            has_features=_joined(self._has_features, np.bool_),
+            numeric=np.concatenate(self._numeric or [empty], axis=1),
+            categorical=self._categorical,
+            score=_joined(self._score, np.float64),
+            prediction=self._prediction,
+            label=self._label,
+        )
+
+
+def _floats(column: Sequence[object]) -> NDArray[np.float64]:
+    try:
+        return np.fromiter(column, np.float64, len(column))  # None is a TypeError
+    except TypeError:
+        return np.array(column, np.float64)  # None becomes a NaN, for more time
+
+
+def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
+    return np.concatenate(parts) if parts else np.empty(0, kind)
+
+
+def _kinds(rows: Sequence[AnyRow], columns: Columns) -> NDArray[np.int8]:
+    if set(columns.type) == {"prediction"}:
+        return np.full(len(rows), PREDICTION, np.int8)
+    return np.fromiter((_KIND_CODES[kind_of(row)] for row in rows), np.int8, len(rows))
+
+
+def _id_keys_of_one(columns: Columns) -> NDArray[np.uint64]:
+    """`_id_keys` where all rows are of one model version."""
+    seed = repeat(_seed(columns.model[0], columns.version[0]))
+    try:
+        names = map(str.encode, cast("tuple[str, ...]", columns.id))
+        return np.fromiter(map(_DIGEST, names, seed), np.uint64, len(columns.id))
+    except TypeError:  # an integer, or none
+        return _id_keys(columns)
+
+
+def _id_keys(columns: Columns) -> NDArray[np.uint64]:
+    """xxh3_64 of each id, seeded by its model version; 0 where there is no id."""
+    seeds = {pair: _seed(*pair) for pair in set(zip(columns.model, columns.version, strict=True))}
+    each = zip(columns.model, columns.version, columns.id, strict=True)
+    found = (
+        _DIGEST(str(name).encode(), seeds[model, version]) if is_given(name) else 0 for model, version, name in each
+    )
+    return np.fromiter(found, np.uint64, len(columns.id))
+
+
+def _seed(model: str, version: str) -> int:
+    return _DIGEST(f"{model}\0{version}".encode())
+
+
+def _present(column: Sequence[object]) -> list[object]:
+    if column.count(UNSET) == len(column):
+        return [None] * len(column)
+    return [None if value is UNSET else value for value in column]
+
+
+def _scores(columns: Columns, positive: str) -> NDArray[np.float64]:
+    try:
+        score = _floats(columns.score)
+    except TypeError:  # UNSET where there is none
+        score = np.array([None if value is UNSET else value for value in columns.score], np.float64)
+    if not np.isnan(score).any():
+        return score
+    for i in np.flatnonzero(np.isnan(score)).tolist():
+        scores = columns.scores[i]
+        if scores is not UNSET and scores is not None:
+            share = scores.get(positive)
+            score[i] = MISSING if share is None else share
+    return score

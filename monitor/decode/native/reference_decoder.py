@@ -1,0 +1,366 @@
+"""The definition of the native format: one record at a time, in plain code. `strict` must never disagree with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any, Final, NamedTuple, cast
+
+import msgspec
+
+from monitor.clock import HOUR_US
+from monitor.decode.columns import Limits, Rejected
+from monitor.decode.native.rows import AnyRow, FeatureCells, Row
+from monitor.decode.native.wrapping import UTF8_MARK, envelope, no_event, not_json, not_utf8
+from monitor.decode.native.wrong import (
+    future,
+    no_label,
+    rejected,
+    wrong_class,
+    wrong_features,
+    wrong_name,
+    wrong_scores,
+    wrong_share,
+    wrong_tags,
+    wrong_time,
+    wrong_type,
+    wrong_value,
+)
+from monitor.decode.values import (
+    NAME_LENGTH,
+    NO_TIME,
+    bad_name,
+    fits_float,
+    is_class,
+    is_future,
+    is_number,
+    time_of,
+    whole_characters,
+)
+from monitor.errors import RejectedRecord
+from monitor.events import KINDS, ModelKey
+
+#: levels of JSON that are followed: fixed, so that the same record has the same outcome at any depth of the stack
+MAX_DEPTH: Final = 500
+
+#: digits that an integer may have before it is infinite as a float anyway
+_INTEGER_DIGITS: Final = 400
+
+#: what only Python's parser takes: floats that are not finite, halves of surrogate pairs
+_ONLY_PYTHON_READS: Final = (b"NaN", b"Infinity", b"\\u")
+
+_STRUCTURE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+
+
+class Fault(NamedTuple):
+    """What a `RejectedRecord` says. The error itself is not kept: its traceback holds the frames it went through."""
+
+    reason: str
+    message: str
+    shown: str
+
+    @classmethod
+    def of(cls, error: RejectedRecord) -> Fault:
+        return cls(error.reason, error.message, error.shown)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a record holds: its good events, and how many bad ones. `fault` is the first one's.
+
+    `events` are the JSON objects that the rows were made of. `indices` are the positions of the bad events where the
+    record is an array whose elements were looked at.
+    """
+
+    rows: list[AnyRow]
+    bad: int = 0
+    fault: Fault | None = None
+    indices: tuple[int, ...] = ()
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def rejected(self, index: int, offset: int) -> Rejected | None:
+        """What is wrong with the record, which is the batch's `index`-th; None where every event is good."""
+        if self.fault is None:
+            return None
+        return Rejected(index, offset, self.fault.reason, self.fault.message, self.indices, self.bad, self.fault.shown)
+
+    def elements(self) -> Iterable[int]:
+        """The position of each row in the record's array; 0 of a record that is no array."""
+        bad = set(self.indices)
+        return (i for i in range(len(self.rows) + len(bad)) if i not in bad)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads events of JSON objects. `null` in a field is the same as its absence.
+
+    `cells_of(key, names)` makes cells of the features of a model version; `names` are those of the event at hand.
+    `model` and `version` win over the payload, whose own fields are not looked at then. Times without an offset are
+    those of the `zone`.
+    """
+
+    limits: Limits
+    max_skew_us: int
+    cells_of: Callable[[ModelKey, tuple[str, ...]], FeatureCells]
+    model: str | None = None
+    version: str | None = None
+    zone: tzinfo | None = None
+    parse: Callable[[bytes, Limits], object] = field(default_factory=lambda: parse_quickly)
+
+    def record(self, value: bytes, record_us: int, now_us: int) -> Reading:
+        """All events of one record. `record_us` is its time in microseconds or NO_TIME."""
+        try:
+            content = self.parse(value, self.limits)
+        except RejectedRecord as error:
+            return Reading([], 1, Fault.of(error))
+        if type(content) is list and content:
+            return self._array(content, record_us, now_us)
+        row = self._row_or_fault(content, record_us, now_us)
+        if isinstance(row, Fault):
+            return Reading([], 1, row)
+        return Reading([row], events=[cast("dict[str, Any]", content)])
+
+    def _array(self, events: list[object], record_us: int, now_us: int) -> Reading:
+        if len(events) > self.limits.events_per_record:
+            message = f"the array holds more events than limits.events_per_record ({self.limits.events_per_record:,})"
+            return Reading([], len(events), Fault("too_many_events", message, f"{len(events):,} events"))
+        rows: list[AnyRow] = []
+        good: list[dict[str, Any]] = []
+        faults: dict[int, Fault] = {}
+        for index, event in enumerate(events):
+            row = self._row_or_fault(event, record_us, now_us)
+            if isinstance(row, Fault):
+                faults[index] = row
+            else:
+                rows.append(row)
+                good.append(cast("dict[str, Any]", event))
+        return Reading(rows, len(faults), next(iter(faults.values()), None), tuple(faults), good)
+
+    def _row_or_fault(self, event: object, record_us: int, now_us: int) -> AnyRow | Fault:
+        try:
+            return self.row(event, record_us, now_us)
+        except RejectedRecord as error:
+            outer = envelope(event) if isinstance(event, dict) else None
+            return Fault.of(outer or error)
+
+    def row(self, event: object, record_us: int, now_us: int) -> AnyRow:
+        """One event, checked.
+
+        Raises:
+            RejectedRecord: the event cannot be taken.
+        """
+        if type(event) is not dict:
+            raise no_event(event)
+        kind = _kind(event)
+        key = self._key(event)
+        identity = _name(event, "id") if event.get("id") is not None else None
+        if kind == "label" and identity is None:
+            raise wrong_name("id", None)
+        self._check_time(event, record_us, now_us)
+        row: AnyRow = Row(type=kind, model=key.model, version=key.version)  # type: ignore[arg-type]  # one of KINDS
+        if identity is not None:
+            row.id = identity
+        if event.get("ts") is not None:
+            row.ts = event["ts"]
+        if kind == "label":
+            _read_label(event, row)
+            return row
+        self._read_features(event, row, kind, key)
+        _check_tags(event)
+        if kind == "prediction":
+            _read_prediction(event, row)
+        return row
+
+    def _key(self, event: dict[str, Any]) -> ModelKey:
+        model = self.model
+        if model is None:
+            if type(event.get("model")) is not str or not event["model"]:
+                raise wrong_name("model", event.get("model"))
+            model = _name(event, "model")
+        if self.version is not None:
+            return ModelKey(model, self.version)
+        return ModelKey(model, _name(event, "version") if event.get("version") is not None else "")
+
+    def _check_time(self, event: dict[str, Any], record_us: int, now_us: int) -> None:
+        value = event.get("ts")
+        if value is not None:
+            try:
+                ts = time_of(value, self.zone)
+            except (ValueError, OverflowError):
+                raise wrong_time(value) from None
+        elif record_us == NO_TIME:
+            raise rejected("no_time", "`ts` is missing or null, and the record has no time of its own; write `ts`")
+        else:
+            ts = record_us
+        if is_future(ts, record_us, now_us, self.max_skew_us):
+            raise future(record_us > now_us + HOUR_US)
+
+    def _read_features(self, event: dict[str, Any], row: AnyRow, kind: str, key: ModelKey) -> None:
+        features = event.get("features")
+        if features is None and kind != "features":
+            return
+        if type(features) is not dict:
+            raise wrong_features(features)
+        if len(features) > self.limits.features:
+            message = f"the event has more features than limits.features ({self.limits.features:,})"
+            raise RejectedRecord("too_many_features", message, f"{len(features):,} features")
+        if any(map(bad_name, features)):
+            raise rejected("names", "the name of a feature holds a control character or half of a surrogate pair")
+        row.features = self.cells_of(key, tuple(features)).features(features)
+
+
+def parse(value: bytes, limits: Limits) -> object:
+    """The JSON value of a record, by Python's own parser.
+
+    `NaN` and infinities become floats that are not finite, and so does an integer too large for a float.
+
+    Raises:
+        RejectedRecord: it is empty, too large, no UTF-8, nested too deeply, or no JSON.
+    """
+    try:
+        return json.loads(_text(value, limits).removeprefix("\ufeff"), parse_int=_integer)
+    except RecursionError:
+        raise rejected("nesting") from None
+    except ValueError:
+        raise not_json(value) from None
+
+
+def parse_quickly(value: bytes, limits: Limits) -> object:
+    """The same as `parse`, by a faster parser; where it knows less, Python's own is asked again."""
+    _text(value, limits)
+    try:
+        return msgspec.json.decode(value.removeprefix(UTF8_MARK))
+    except (msgspec.ValidationError, RecursionError):  # a number beyond its range, or too little stack
+        return parse(value, limits)
+    except msgspec.DecodeError:
+        if any(mark in value for mark in _ONLY_PYTHON_READS):
+            return parse(value, limits)
+        raise not_json(value) from None
+
+
+def first_elements(value: bytes, count: int) -> bytes:
+    """Of a record that holds an array, the first `count` elements of it; any other as it is. It was read before."""
+    text = value.decode().removeprefix("\ufeff")
+    if text.lstrip()[:1] != "[":
+        return value
+    decoder = json.JSONDecoder(parse_int=_integer)
+    at = text.index("[")
+    for _ in range(count):
+        at = _past_space(text, at + 1)  # behind the bracket or comma
+        _, at = decoder.raw_decode(text, at)
+        at = _past_space(text, at)
+    return text[:at].encode() + b"]"
+
+
+def _past_space(text: str, at: int) -> int:
+    while text[at : at + 1].isspace():
+        at += 1
+    return at
+
+
+def _text(value: bytes, limits: Limits) -> str:
+    if not value.removeprefix(UTF8_MARK):
+        raise rejected("empty")
+    if len(value) > limits.record_bytes:
+        message = f"the value is larger than limits.record_bytes ({limits.record_bytes:,})"
+        raise RejectedRecord("too_large", message, f"{len(value):,} bytes")
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        raise not_utf8(value) from None
+    if len(text) > MAX_DEPTH and text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
+        raise rejected("nesting")
+    return text
+
+
+def _too_deep(text: str) -> bool:
+    depth = 0
+    for match in _STRUCTURE.finditer(text):
+        mark = text[match.start()]
+        if mark in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif mark in "]}":
+            depth -= 1
+    return False
+
+
+def _integer(digits: str) -> float:
+    if len(digits) > _INTEGER_DIGITS:
+        return float(digits)
+    value = int(digits)
+    return value if fits_float(value) else float(digits)
+
+
+def _kind(event: dict[str, Any]) -> str:
+    kind = event.get("type")
+    if kind is not None:
+        if type(kind) is not str or kind not in KINDS:
+            raise wrong_type(kind)
+        return kind
+    if event.get("prediction") is not None or event.get("score") is not None:
+        return "prediction"
+    is_label = "label" in event or event.get("outcomes") is not None
+    return "label" if is_label and event.get("features") is None else "features"
+
+
+def _name(event: dict[str, Any], field: str) -> str:
+    """A name; an integer is its decimal text."""
+    name = event.get(field)
+    text = str(name) if type(name) is int else name
+    if type(text) is not str or len(text) > NAME_LENGTH:
+        raise wrong_name(field, name)
+    if bad_name(text):
+        raise rejected("names", f"`{field}` holds a control character or half of a surrogate pair")
+    return text
+
+
+def _check_tags(event: dict[str, Any]) -> None:
+    tags = event.get("tags")
+    if tags is None:
+        return
+    if type(tags) is not dict or not all(
+        text is None or (type(text) is str and whole_characters(text)) for text in tags.values()
+    ):
+        raise wrong_tags(tags)
+    if any(map(bad_name, tags)):
+        raise rejected("names", "the name of a tag holds a control character or half of a surrogate pair")
+
+
+def _read_prediction(event: dict[str, Any], row: AnyRow) -> None:
+    for name in ("prediction", "label"):
+        answer = event.get(name)
+        if answer is not None and not is_class(answer):
+            raise wrong_class(name, answer)
+    row.prediction, row.label = event.get("prediction"), event.get("label")
+    score = event.get("score")
+    if score is not None and not _is_share(score):
+        raise wrong_share(score)
+    row.score = score
+    scores = event.get("scores")
+    if scores is not None:
+        if type(scores) is not dict:
+            raise wrong_scores(scores)
+        for share in scores.values():
+            if share is not None and not _is_share(share):
+                raise wrong_share(share, "scores")
+        row.scores = scores
+
+
+def _read_label(event: dict[str, Any], row: AnyRow) -> None:
+    if "label" not in event:
+        raise no_label(event)
+    label, value = event["label"], event.get("value")
+    if label is not None and not is_class(label):
+        raise wrong_class("label", label)
+    if value is not None and not is_number(value):
+        raise wrong_value(value)
+    row.label, row.value = label, value
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and is_number(value) and 0 <= value <= 1

@@ -1,0 +1,178 @@
+"""The compiled decoders of all model versions, and the choice of the right one for each record of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, cast
+
+from msgspec import UNSET
+
+from monitor.decode.columns import Limits, Shape
+from monitor.decode.native.fast_decoder import badly_named, decode_all, decode_one, doubtful
+from monitor.decode.native.reference_decoder import parse_quickly
+from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, kind_of
+from monitor.events import ModelKey
+
+#: model versions, and spellings of them, that are remembered from batch to batch
+REMEMBERED: Final = 4096
+#: bytes of a spelling that are compared; a longer one is a hint all the same
+SPELLING_BYTES: Final = 300
+
+
+class Versions:
+    """Decodes values to rows, each by the decoder of its own model version.
+
+    Tried first is the version seen last. Where versions are mixed, the bytes of the fields `model` and `version` tell
+    in advance which decoder to try; every row says afterwards whether it was the right one.
+    """
+
+    def __init__(
+        self, shapes: Callable[[ModelKey], Shape | None], limits: Limits, model: str | None, version: str | None
+    ) -> None:
+        self._shapes = shapes
+        self._limits = limits
+        self._model = model
+        self._version = version
+        self._unwanted = self._compile(None, ())
+        self._known: dict[tuple[str, str], RowDecoder] = {}
+        self._spellings: dict[bytes, RowDecoder] = {}
+        self._current = self._unwanted
+        self._mixed = False
+
+    def _compile(self, shape: Shape | None, names: Sequence[str]) -> RowDecoder:
+        return RowDecoder(shape, names, any_model=self._model is not None, any_version=self._version is not None)
+
+    def decoder_of(self, key: ModelKey, names: Sequence[str] = ()) -> RowDecoder:
+        """The decoder of a model version; `names` are the features of an event of it, in their order."""
+        decoder = self._known.get(key)
+        if decoder is None:
+            shape = self._shapes(key)
+            decoder = self._unwanted if shape is None else self._compile(shape, names)
+            self._known[key] = decoder
+        return decoder
+
+    def forget(self, key: ModelKey) -> None:
+        """Ask for the shape again when the model version comes next."""
+        self._known.pop(key, None)
+        self._spellings.clear()
+        self._current = self._unwanted
+
+    def keep_bounds(self) -> None:
+        """Drop what was learned first when it is too much; not within a batch, whose groups keep their decoders."""
+        if len(self._known) > REMEMBERED or len(self._spellings) > REMEMBERED:
+            for key in list(self._known)[:-REMEMBERED]:
+                del self._known[key]
+            self._spellings.clear()
+            self._current = self._unwanted
+
+    def columns(self, rows: Sequence[AnyRow]) -> Columns:
+        """The columns of at least one row, with the input's own model and version where it has them."""
+        columns = Columns.of(rows)
+        if self._model is not None:
+            columns = columns._replace(model=(self._model,) * len(rows))
+        if self._version is not None:
+            columns = columns._replace(version=(self._version,) * len(rows))
+        elif set(map(type, columns.version)) != {str}:
+            for row in rows:
+                row.version = "" if row.version is None else str(row.version)
+            columns = columns._replace(version=tuple(row.version for row in rows))
+        return columns
+
+    def decode(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
+        """The row of each value, None where only the definition can tell; and the columns of the rows, if any."""
+        doubt = doubtful(values, self._limits)
+        skipped = set(doubt.places)
+        places = [i for i in range(len(values)) if i not in skipped] if skipped else range(len(values))
+        kept = [values[i] for i in places] if skipped else values
+        made, columns = self._decode_clean(cast("Sequence[bytes]", kept))
+        if doubt.names and columns is not None and (bad := badly_named(columns)):
+            where = [i for i, row in enumerate(made) if row is not None]
+            for place in bad:
+                made[where[place]] = None
+            columns = self._columns_of(made)
+        if not skipped:
+            return made, columns
+        rows: list[AnyRow | None] = [None] * len(values)
+        for i, row in zip(places, made, strict=True):
+            rows[i] = row
+        return rows, columns
+
+    def _decode_clean(self, values: Sequence[bytes]) -> tuple[list[AnyRow | None], Columns | None]:
+        used = [self._current] * len(values)
+        rows: list[AnyRow | None]
+        if self._mixed:
+            used = [self._spellings.get(_spelling(value), self._current) for value in values]
+            rows = [decode_one(decoder.decode, value) for decoder, value in zip(used, values, strict=True)]
+        elif self._current.decode is not None:
+            rows = decode_all(self._current.decode, values)
+        else:
+            rows = [None] * len(values)
+        columns = self._columns_of(rows)
+        if columns is None or self._were_right(columns, used):
+            return rows, columns
+        self._decode_again(values, rows, used)
+        return rows, self._columns_of(rows)
+
+    def _columns_of(self, rows: Sequence[AnyRow | None]) -> Columns | None:
+        kept = cast("Sequence[AnyRow]", rows) if all(rows) else [row for row in rows if row is not None]
+        return self.columns(kept) if kept else None
+
+    def _were_right(self, columns: Columns, used: list[RowDecoder]) -> bool:
+        """True when all rows are of one model version and no other one's decoder was used."""
+        if not columns.of_one_version():
+            return False
+        right = self._known.get((columns.model[0], columns.version[0]))
+        if right is None:
+            return False
+        self._current, self._mixed = right, False
+        return right.shape is None or used.count(right) == len(used)
+
+    def _decode_again(self, values: Sequence[bytes], rows: list[AnyRow | None], used: list[RowDecoder]) -> None:
+        """Replace the rows whose wanted features were decoded by the decoder of another model version."""
+        for i, row in enumerate(rows):
+            if row is None or row.features is UNSET or kind_of(row) == "label":
+                continue
+            model = self._model if self._model is not None else row.model
+            version = self._version if self._version is not None else row.version
+            if not model:
+                continue
+            right = self._known.get((model, version)) or self._introduce(ModelKey(model, version), values[i])
+            if right.shape is None or right is used[i]:
+                continue
+            rows[i] = decode_one(right.decode, values[i])
+            self._spellings[_spelling(values[i])] = right
+            self._mixed = self._mixed or used[i].shape is not None
+            self._current = right
+
+    def _introduce(self, key: ModelKey, value: bytes) -> RowDecoder:
+        """The decoder of a new model version, its fields in the order of this first event."""
+        event = parse_quickly(value, self._limits)
+        features = event.get("features") if isinstance(event, dict) else None
+        return self.decoder_of(key, tuple(features) if isinstance(features, dict) else ())
+
+    def learn(self, value: bytes, row: AnyRow) -> None:
+        """Take a hint from a row that the definition made of a value."""
+        right = self._known.get((row.model, row.version))
+        if row.features is UNSET or right is None or right.shape is None:
+            return
+        if self._current.shape is None:
+            self._current = right
+        elif right is not self._current:
+            self._mixed = True
+        self._spellings[_spelling(value)] = right
+
+
+def _spelling(value: bytes) -> bytes:
+    """The bytes of the fields `model` and `version` as they stand in a record: a hint, not a proof."""
+    return _text_after(value, b'"model"') + _text_after(value, b'"version"')
+
+
+def _text_after(value: bytes, field: bytes) -> bytes:
+    """What stands between a field's name and the next comma, cut short."""
+    start = value.find(field)
+    if start < 0:
+        return b""
+    start += len(field)
+    end = min(start + SPELLING_BYTES, len(value))
+    comma = value.find(b",", start, end)
+    return value[start : end if comma < 0 else comma]

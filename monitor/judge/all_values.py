@@ -1,0 +1,81 @@
+"""All values of a column that are there, wherever they lie: counts, distances, mean and spread.
+
+A verdict looks at the bins and at what lies outside apart; what is shown and said is of all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.judge.expected import Baseline
+from monitor.judge.windows import Windows
+from monitor.reference.reference import Column
+from monitor.stats.bins import OUTSIDE
+from monitor.stats.distances import DISTANCES, ORDERED_ONLY
+from monitor.stats.tally import (
+    BELOW,
+    FAR_COUNT,
+    FAR_SQUARE_UNIT,
+    FAR_SQUARES,
+    FAR_SUM,
+    FAR_UNIT,
+    SQUARE_UNIT,
+    SQUARES,
+    SUM,
+    UNIT,
+)
+
+Ints = NDArray[np.int64]
+
+
+def in_reference(baseline: Baseline, column: int) -> Ints:
+    """Counts of the reference's values of a column, as `ColumnBins.everywhere` orders them."""
+    return baseline.columns[column].bins.everywhere(baseline.reference.counts[column], 0)
+
+
+def in_window(baseline: Baseline, windows: Windows, window: int, column: int) -> Ints:
+    """The same of one window."""
+    below = int(windows.sums[window, column, BELOW])
+    return baseline.columns[column].bins.everywhere(windows.counts[window, column], below)
+
+
+def distances(baseline: Baseline, windows: Windows, window: int, column: int) -> dict[str, float]:
+    """Every distance of a window from the reference, NaN where one of them is empty."""
+    reference, live = in_reference(baseline, column), in_window(baseline, windows, window, column)
+    return {
+        name: distance(reference, live)
+        for name, distance in DISTANCES.items()
+        if baseline.ordered[column] or name not in ORDERED_ONLY
+    }
+
+
+class Moments(NamedTuple):
+    """Mean and standard deviation of `values` numbers; `whole` where they are all there are, in the range or not."""
+
+    values: int
+    mean: float
+    spread: float
+    whole: bool
+
+
+def moments(column: Column, counts: Ints, sums: Ints, width: int) -> Moments:
+    """Of a numeric column's values in one window; of those inside the range where others lie too far out to be summed.
+
+    `counts` (B + facts,), `sums` (SUMS,); NaN without values.
+    """
+    inside, outside = int(counts[:width].sum()), int(counts[width + OUTSIDE])
+    whole = int(sums[FAR_COUNT]) == outside
+    values = inside + (outside if whole else 0)
+    if values == 0:
+        return Moments(0, math.nan, math.nan, whole)
+    z, squares = int(sums[SUM]) / UNIT, int(sums[SQUARES]) / SQUARE_UNIT
+    if whole:
+        z += int(sums[FAR_SUM]) / FAR_UNIT
+        squares += int(sums[FAR_SQUARES]) / FAR_SQUARE_UNIT
+    mean = z / values
+    spread = math.sqrt(max(squares / values - mean * mean, 0.0))
+    return Moments(values, column.center + column.scale * mean, column.scale * spread, whole)

@@ -1,0 +1,38 @@
+"""The alerts about models: a page, a ticket, and that nothing of a model is judged."""
+
+from __future__ import annotations
+
+from monitor.publish.links import PAGE_ALERT, TICKET_ALERT
+from monitor.publish.rules.alert import BRIDGED, CRITICAL, ONE_OF_ALL, WARNING, Alert
+from monitor.publish.rules.words import drift_summary, findings, since_when
+
+_VERSION = ("model", "version")
+
+
+def drift_page() -> Alert:
+    return _drift(PAGE_ALERT, "page", CRITICAL, "", wait="30s")
+
+
+def drift_ticket() -> Alert:
+    return _drift(TICKET_ALERT, "ticket", WARNING, "Too little to wake anybody. ", wait="1m")
+
+
+def _drift(name: str, incident: str, severity: str, text: str, wait: str) -> Alert:
+    """The newest value within `BRIDGED` and not the largest: an incident that ended ends its alert at once."""
+    active = f'({ONE_OF_ALL} (last_over_time(driftd_incident_active{{severity="{incident}"}}[{BRIDGED}])) == 1)'
+    description = f"{text}Over the threshold: {findings(incident)}.{since_when()}"
+    return Alert(name, active, severity, wait, "1m", drift_summary(incident), description, _VERSION)
+
+
+def data_stale() -> Alert:
+    """Five minutes in the range and ten of waiting: a process that has just begun has nothing in its range yet."""
+    increase = 'increase(driftd_model_events_total{type!="label"}[5m])'
+    return Alert(
+        "DriftdDataStale",
+        f"(sum without (instance, pod, version, type) ({increase}) == 0)",
+        WARNING, "10m", "1m",
+        "{{ $labels.model }} is not watched: no event of it was accepted for 15 minutes",
+        "driftd runs, and nothing of the model arrives or all of it is turned away. "
+        "What was known of it stands still.",
+        ("model",),
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""The alerts about events that came and are in no verdict, and about records that do not come."""
+
+from __future__ import annotations
+
+from monitor.count.losses import TOLERATED_SHARE
+from monitor.publish.rules.alert import ONE_OF_ALL, SUM_OF_ALL, WARNING, Alert
+
+
+def events_lost() -> Alert:
+    """The shares are of the newest events: they stay as they are while nothing comes."""
+    of_topic = f"{ONE_OF_ALL} (driftd_lost_events_ratio) > {TOLERATED_SHARE:g}"
+    of_model = f"{ONE_OF_ALL} (driftd_model_lost_events_ratio) == 1"
+    return Alert(
+        "DriftdEventsLost", f"{of_topic}\nor\n{of_model}", WARNING, "2m", "2m",
+        "{{ $value | humanizePercentage }} of the newest events of "
+        "{{ with $labels.topic }}topic {{ . }}{{ else }}model {{ $labels.model }}{{ end }} are lost" + _mostly(),
+        "They are in no verdict. driftd's page and its log (events_lost) say which events, where, and what would be "
+        "right.",
+    )  # fmt: skip
+
+
+def _mostly() -> str:
+    """`, most of them rejected (ts)`: what grew most lately, or else what there is most of."""
+    chosen = 'topic=%[1]q,outcome!="accepted",reason!~"tombstone|kind"'
+    lately = f"sum by (outcome, reason) (increase(driftd_events_total{{{chosen}}}[15m])) > 0"
+    ever = f"sum by (outcome, reason) (driftd_events_total{{{chosen}}}) > 0"
+    said = ", most of them {{ with first . }}{{ .Labels.outcome }}{{ with .Labels.reason }} ({{ . }}){{ end }}{{ end }}"
+    first, second = (f"query (printf `topk(1, {one})` $labels.topic)" for one in (lately, ever))
+    return f"{{{{ with {first} }}}}{said}{{{{ else }}}}{{{{ with {second} }}}}{said}{{{{ end }}}}{{{{ end }}}}"
+
+
+def events_unjudged() -> Alert:
+    """One event in a hundred: a single partition that wakes up with some old ones is nothing to get up for."""
+    unjudged = f"{SUM_OF_ALL} (increase(driftd_unjudged_events_total[15m]))"
+    accepted = 'sum without (instance, pod, type) (increase(driftd_model_events_total{type!="label"}[15m]))'
+    return Alert(
+        "DriftdEventsUnjudged",
+        f"({unjudged} > 0.01 * {accepted})",
+        WARNING, "5m", "5m",
+        "{{ $labels.model }} {{ $labels.version }}: {{ $value | humanize }} events in 15 minutes came too late "
+        "to be judged",
+        "They were accepted and are in all totals, and drift in them cannot be seen: their windows had been judged "
+        "when they came.",
+        ("model", "version"),
+    )  # fmt: skip
+
+
+def records_unreadable() -> Alert:
+    """A series that has just come up has no increase yet."""
+    passed = f"{SUM_OF_ALL} (driftd_unreadable_records_total)"
+    new = f"({passed} > 0 unless {SUM_OF_ALL} (driftd_unreadable_records_total offset 15m))"
+    return Alert(
+        "DriftdRecordsUnreadable",
+        f"{new}\nor\n{SUM_OF_ALL} (increase(driftd_unreadable_records_total[15m])) > 0",
+        WARNING, "1m", "5m",
+        '{{ $value | printf "%.0f" }} records of {{ $labels.topic }}-{{ $labels.partition }} cannot be read '
+        "({{ $labels.reason }})",
+        "driftd has passed their batches and read on: they are in no figure. The log has the place.",
+    )  # fmt: skip
+
+
+def position_stalled() -> Alert:
+    return Alert(
+        "DriftdPositionStalled", f"{ONE_OF_ALL} (driftd_position_stalled) == 1", WARNING, "2m", "1m",
+        "driftd does not get on in {{ $labels.topic }}-{{ $labels.partition }}, though there is more in it",
+        "Its events are in no verdict, and verdicts that need them wait. driftd's page and log say what holds it up, "
+        "mostly a transaction that a producer has left open.",
+    )  # fmt: skip

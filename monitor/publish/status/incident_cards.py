@@ -1,0 +1,134 @@
+"""The incidents of the status page: those that are open, with every finding, and the last ones that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from monitor import links
+from monitor.findings import SEVERITY_RANK
+from monitor.publish.snapshot import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
+from monitor.publish.status.html import ago, moment, name, number, share, since, text
+from monitor.publish.status.model_cards import FINE, badge, states_of
+from monitor.stats.bins import FACTS, NUMERIC
+from monitor.text import many, probability
+
+#: ended incidents that are shown
+ENDED: Final = 10
+
+#: causes in words behind a column's name; another one is said by its own
+_CAUSES: Final[Mapping[str, str]] = {
+    "distribution": "distribution changed",
+    "score": "distribution changed",
+    "prediction": "distribution changed",
+    "outside": "outside the reference's range",
+    "missing": "missing values",
+    "absent": "key not there",
+    "unseen": "never-seen values",
+    "type": "values of the wrong type",
+    "constant": "stuck at one value",
+}
+
+
+def open_incidents(board: Board, now_us: int) -> Iterator[str]:
+    """Pages first, the oldest of them first."""
+    opened = [incident for incident in board.incidents if incident.severity]
+    yield "<section><h2>Open incidents</h2>"
+    if not opened:
+        judged = FINE in states_of(board).values()
+        yield "<p>None.</p>" if judged else "<p>None; no model was judged yet.</p>"
+    order = sorted(opened, key=lambda one: (-SEVERITY_RANK.get(one.severity, 0), one.since_us or 0))
+    places = {model.key: at for at, model in enumerate(board.models)}
+    for incident in order:
+        at = places.get(incident.key)
+        yield from _incident(board, incident, None if at is None else (at, board.models[at]), now_us)
+    yield "</section>"
+
+
+def _incident(board: Board, incident: IncidentView, place: tuple[int, ModelView] | None, now_us: int) -> Iterator[str]:
+    model = None if place is None else place[1]
+    found = [view for view in board.findings if view.key == incident.key]
+    found.sort(key=lambda view: (-SEVERITY_RANK.get(view.severity, 0), -_over(_measured(model, view)[1])))
+    yield f'<section class="card {text(incident.severity)}"><h3>{badge(incident.severity)} '
+    yield f"{name(str(incident.key))}{': ' + _summary(found) if found else ''}</h3>"
+    where = "" if place is None else f' · <a href="#m{place[0]}">its figures</a>'
+    yield f"<p>{since(incident.since_us, now_us)}{_more(board, incident, model)}{where}</p><ol>"
+    for at, view in enumerate(found):
+        column, figures = _measured(model, view)
+        yield f"<li><p><b>{name(view.finding.subject)}</b> {text(_CAUSES.get(view.finding.cause, view.finding.cause))}"
+        yield f" <small>{_tags(view)}, {since(view.since_us, now_us)}</small></p>"
+        yield f"<p>{text(view.headline)}</p>" if at else ""
+        yield f"<p>{text(view.detail)}</p><p class=soft>{_how_sure(column, figures)}</p>"
+    yield "</ol></section>"
+
+
+def _summary(found: Sequence[FindingView]) -> str:
+    """What moved: the worst finding's words, as the alert says them."""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return text(found[0].headline) + more
+
+
+def _tags(view: FindingView) -> str:
+    rest = [view.severity, view.finding.figure, view.finding.segment]
+    return ", ".join(name(word) for word in rest if word)
+
+
+def _more(board: Board, incident: IncidentView, model: ModelView | None) -> str:
+    """Runbook and dashboard, as far as the settings know them."""
+    own = "" if model is None else model.runbook
+    known = links.of_incident(board.links, incident.key, incident.severity, own)
+    parts = [web_link(known.get(what, ""), what) for what in ("runbook", "dashboard")]
+    return "".join(f" · {part}" for part in parts if part)
+
+
+def web_link(address: str, words: str) -> str:
+    """A link only where it leads to the web; anything else is shown as it is written."""
+    if not address:
+        return ""
+    if not address.lower().startswith(("http://", "https://")):
+        return f"{words}: {name(address)}"
+    return f'<a href="{text(address, 2_000)}" rel="noreferrer noopener">{words}</a>'
+
+
+def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | None, Figures | None]:
+    """The finding's column and its newest figures, where the board has them."""
+    columns = () if model is None else model.columns
+    column = next((column for column in columns if column.name == view.finding.subject), None)
+    figures = () if column is None else column.figures
+    return column, next((one for one in figures if one.cause == view.finding.cause), None)
+
+
+def _over(figures: Figures | None) -> float:
+    return 0.0 if figures is None or figures.over != figures.over else figures.over
+
+
+def _how_sure(column: ColumnView | None, figures: Figures | None) -> str:
+    """How large the change is in the newest look, and how unlikely by chance."""
+    if column is None or figures is None:
+        return "Figures: in the alert, not on this page."
+    seen = f"{_size(column, figures)} in a window of {many(figures.samples, 'event')}"
+    sure = f"{number(figures.over)} times the threshold, {probability(figures.p)}"
+    return f"Newest look: {seen}; {sure}."
+
+
+def _size(column: ColumnView, figures: Figures) -> str:
+    if figures.cause in FACTS:
+        return share(figures.value)
+    if figures.cause == "constant":
+        return f"{number(figures.value)} times the same value"
+    limit = f" (threshold {number(figures.threshold)})" if figures.threshold == figures.threshold else ""
+    distance = "KS distance" if column.kind == NUMERIC else "largest change of a share"
+    return f"{distance} {number(figures.effect)}, chi-square {number(figures.value)}{limit}"
+
+
+def ended_incidents(board: Board, now_us: int) -> Iterator[str]:
+    """What is over: what it was, from when to when."""
+    if not board.ended:
+        return
+    yield "<section><h2>Ended incidents</h2><ol class=card>"
+    for one in board.ended[:ENDED]:
+        yield f"<li><p>{badge(one.severity)} {text(one.summary or str(one.key))}</p>"
+        over = f"{moment(one.ended_us)}, {ago(one.ended_us, now_us)}"
+        yield f"<p class=soft>since {moment(one.since_us)}, over at {over}</p>"
+        yield f"<p>{text('; '.join(one.findings))}</p></li>" if one.findings else "</li>"
+    yield "</ol></section>"

@@ -1,0 +1,207 @@
+"""The models of the status page: their state in words, what they promised, and their columns by trouble."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from monitor.findings import PAGE, TICKET
+from monitor.publish.snapshot import Board, ColumnView, IncidentView, ModelView
+from monitor.publish.status.drawing import drawing
+from monitor.publish.status.html import aged, moment, name, number, share, since, text
+from monitor.settings.duration import in_words
+from monitor.text import many
+
+#: from so much of a threshold on a column is shown without being asked for
+NEAR: Final = 0.5
+#: quiet rows of a page, shared by its models, and the least a model has
+QUIET_ROWS, LEAST_ROWS = 1_000, 5
+
+FINE: Final = "fine"
+UNKNOWN: Final = "unknown"
+_BADGES: Final = {PAGE: ("■", "page"), TICKET: ("▲", "ticket"), FINE: ("✓", "fine"), UNKNOWN: ("?", "not judged yet")}
+_ORDER: Final = (PAGE, TICKET, UNKNOWN, FINE)
+
+
+def badge(state: str, words: str = "") -> str:
+    """A state as a sign and words, its own unless others are given; colour comes on top."""
+    sign, own = _BADGES.get(state, ("", state))
+    return f'<span class="badge {state if sign else UNKNOWN}">{sign} {text(words or own)}</span>'
+
+
+def states_of(board: Board) -> dict[int, str]:
+    """Page, ticket, fine or unknown, by the place of the model on the board."""
+    incidents = {incident.key: incident for incident in board.incidents}
+    return {at: _state(model, incidents.get(model.key)) for at, model in enumerate(board.models)}
+
+
+def _state(model: ModelView, incident: IncidentView | None) -> str:
+    if incident is not None and incident.severity in (PAGE, TICKET):
+        return incident.severity
+    return UNKNOWN if model.judged_us is None else FINE
+
+
+def trouble_of(column: ColumnView) -> float | None:
+    """How near the worst cause is to a finding (1: at it); None when nothing was judged."""
+    known = [figures.over for figures in column.figures if not math.isnan(figures.over)]
+    return max(known, default=None)
+
+
+def models_section(board: Board, now_us: int) -> Iterator[str]:
+    """All models: pages first, and those of one state by trouble."""
+    yield "<section><h2>Models</h2>"
+    if not board.models:
+        yield "<p>No model is watched.</p>" if board.restored else "<p>Nothing is known of the models yet.</p>"
+    else:
+        line, area = drawing((), (1, 3, 2)), drawing((1, 3, 2), ())
+        yield f'<p class="soft key">{area}reference {line}newest long window, by bin. '
+        yield "The percentage is how much of its threshold a feature reaches: at 100 % it is a finding.</p>"
+    states, subjects = states_of(board), _subjects(board)
+    rows = max(LEAST_ROWS, QUIET_ROWS // max(1, len(board.models)))
+    for at in sorted(states, key=lambda at: (_ORDER.index(states[at]), -_worst(board.models[at]))):
+        model = board.models[at]
+        yield f'<section class="card {states[at]}" id="m{at}">'
+        yield from _head(board, model, states[at], now_us)
+        yield from _columns(board, model, subjects.get(model.key, frozenset()), rows)
+        yield "</section>"
+    yield "</section>"
+
+
+def _subjects(board: Board) -> Mapping[object, frozenset[str]]:
+    found: dict[object, frozenset[str]] = {}
+    for view in board.findings:
+        found[view.key] = found.get(view.key, frozenset()) | {view.finding.subject}
+    return found
+
+
+def _worst(model: ModelView) -> float:
+    return max((trouble_of(column) or 0.0 for column in model.columns), default=0.0)
+
+
+def _head(board: Board, model: ModelView, state: str, now_us: int) -> Iterator[str]:
+    team = f" <small>team {name(model.team)}</small>" if model.team else ""
+    yield f"<h3>{badge(state)} {name(str(model.key))}{team}</h3>"
+    incident = next((one for one in board.incidents if one.key == model.key and one.severity), None)
+    if incident is not None:
+        yield f"<p>{since(incident.since_us, now_us)}</p>"
+    yield "<dl>"
+    for term, words in _facts(board, model, now_us):
+        yield f"<div><dt>{term}<dd>{words}</div>"
+    yield "</dl>"
+
+
+def _facts(board: Board, model: ModelView, now_us: int) -> Iterator[tuple[str, str]]:
+    yield "Predictions", f"{model.predictions:,} <small>{many(model.labels, 'label')}</small>"
+    yield "Judged up to", "not yet" if model.judged_us is None else aged(model.judged_us, now_us)
+    if model.budget_us:
+        budget = f"budget: {number(model.budget_pages)} in {in_words(model.budget_us)}"
+        promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
+        yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
+    for figure, value in model.performance:
+        yield text(figure, 80), share(value)
+    if unjudged := board.unjudged.get(model.key):
+        yield "Accepted, never to be judged", many(unjudged, "event")
+
+
+def _columns(board: Board, model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[str]:
+    by_trouble = sorted(model.columns, key=lambda column: -(trouble_of(column) or 0.0))
+    loud = [c for c in by_trouble if c.name in subjects or (trouble_of(c) or 0.0) >= NEAR]
+    others = [c for c in by_trouble if c.name not in subjects and (trouble_of(c) or 0.0) < NEAR]
+    quiet = [c for c in others if trouble_of(c) is not None]
+    unknown = [c for c in others if trouble_of(c) is None and not c.unwatched]
+    if loud:
+        yield from _ended_note(board, model, [c for c in loud if c.name not in subjects])
+        yield from _table("Moved, or near it", loud, len(loud))
+    yield from _folded(many(len(quiet), "quiet feature"), quiet, rows)
+    waits = "not judged yet" if model.judged_us is None else "in no window yet since driftd was started"
+    waiting = [column for column in unknown if model.judged_us is None or not any(column.live)]
+    mute = [column for column in unknown if column not in waiting]
+    yield from _folded(f"{many(len(waiting), 'feature')} {waits}", waiting, rows)
+    why = "too few values in every window for how much the reference's own windows vary"
+    yield from _folded(f"{many(len(mute), 'feature')} without a verdict: {why}", mute, rows)
+    yield from _unwatched([column for column in model.columns if column.unwatched], rows)
+
+
+def _ended_note(board: Board, model: ModelView, loud: Sequence[ColumnView]) -> Iterator[str]:
+    """Why something is over its threshold beside a model that is fine: the long windows still hold what is over."""
+    ended = next((one for one in board.ended if one.key == model.key), None)
+    if ended is not None and any((trouble_of(column) or 0.0) >= 1 for column in loud):
+        yield f"<p class=soft>The long windows still hold events from before {moment(ended.ended_us)}, when its last "
+        yield "incident ended. The newest windows are below their thresholds.</p>"
+
+
+def _unwatched(columns: Sequence[ColumnView], rows: int) -> Iterator[str]:
+    """Columns a change of whose distribution would not be seen, each with its reason."""
+    if columns:
+        named = "; ".join(f"{name(column.name)} ({text(column.unwatched)})" for column in columns[:rows])
+        more = f"; and {len(columns) - rows:,} more" if len(columns) > rows else ""
+        yield f"<p class=soft>Distribution not watched: {named}{more}</p>"
+
+
+def _folded(summary: str, columns: Sequence[ColumnView], rows: int) -> Iterator[str]:
+    if columns:
+        yield f"<details><summary>{summary}</summary>"
+        yield from _table("", columns, rows)
+        yield "</details>"
+
+
+def _table(caption: str, columns: Sequence[ColumnView], rows: int) -> Iterator[str]:
+    said = f"<caption>{caption}</caption>" if caption else ""
+    yield f"<table>{said}<thead><tr><th>Feature<th>Reference and live</thead>"
+    for column in columns[:rows]:
+        role = f" <small>{text(column.role)}</small>" if column.role != "feature" else ""
+        yield f"<tr><th>{text(column.name, 80)}{role}<td>{drawing(column.reference, column.live)}"
+        yield f"<div>{_words(column)}</div>\n"
+    yield "</table>"
+    if len(columns) > rows:
+        yield f"<p>and {len(columns) - rows:,} more, for which there is no room here</p>"
+
+
+def _words(column: ColumnView) -> str:
+    """What is said of a column: how near a finding it is, what changed, and for those near one what else is known."""
+    trouble = trouble_of(column)
+    loud = trouble is not None and trouble >= NEAR
+    said = [] if trouble is None else [_nearness(trouble)]
+    said += [*_live(column), *_changed_facts(column)]
+    most = _most_moved(column) if loud else ""
+    more = [f"{text(of)} {number(value)}" for of, value in column.distances if of == "psi"]
+    if column.smallest_effect is not None:
+        more.append(f"a lasting move of {share(column.smallest_effect)} would show within a day")
+    lines = ["; ".join(said), most, f"<small>{'; '.join(more)}</small>" if loud and more else ""]
+    return "<br>".join(line for line in lines if line)
+
+
+def _nearness(trouble: float) -> str:
+    """How near a finding it is, in numbers that stay below 1 until it is one."""
+    if trouble >= 1:
+        return f"<b>{number(trouble)}</b> times its threshold"
+    percent = min(99, round(100 * trouble))
+    return f"<b>{percent} %</b> of its threshold" if trouble >= NEAR else f"{percent} %"
+
+
+def _live(column: ColumnView) -> Iterator[str]:
+    if not sum(column.live):
+        yield "no live values" if _facts_occur(column) else "nothing yet"
+
+
+def _facts_occur(column: ColumnView) -> bool:
+    return any(now > 0 for _, _, now in column.facts)
+
+
+def _changed_facts(column: ColumnView) -> Iterator[str]:
+    seen = sum(column.live) > 0 or _facts_occur(column)
+    for fact, before, now in column.facts:
+        after = share(now) if seen else "nothing yet"
+        if share(before) != after and (seen or before):
+            yield f"{text(fact)} {share(before)} → {after}"
+
+
+def _most_moved(column: ColumnView) -> str:
+    """The bin whose share changed most, before and now."""
+    before, now = sum(column.reference), sum(column.live)
+    if not before or not now or len(column.bins) != len(column.reference) or len(column.bins) != len(column.live):
+        return ""
+    shares = [(r / before, v / now) for r, v in zip(column.reference, column.live, strict=True)]
+    at = max(range(len(shares)), key=lambda at: abs(shares[at][1] - shares[at][0]))
+    return f"{name(column.bins[at])}: {share(shares[at][0])} → {share(shares[at][1])}"

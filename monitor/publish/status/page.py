@@ -1,0 +1,151 @@
+"""The page for people at `/`: is the monitor itself well, what is open and since when, and how every model stands.
+
+Rendered here as a whole, without a script; a browser asks for it anew every 15 seconds. Everything that came from
+outside (names, categories, details) is escaped, and what is not known is said to be so and never drawn as zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from monitor import links
+from monitor.clock import SECOND_US
+from monitor.findings import PAGE, TICKET
+from monitor.publish.snapshot import Board, Health
+from monitor.publish.status.html import aged, ago, moment, name, text
+from monitor.publish.status.incident_cards import ended_incidents, open_incidents, web_link
+from monitor.publish.status.model_cards import FINE, UNKNOWN, badge, models_section, states_of
+from monitor.publish.status.style import ICON, STYLE
+from monitor.text import many
+
+REFRESH_SECONDS: Final = 15
+#: the monitor's own state while it cannot judge all that comes
+NOT_FINE: Final = "not fine"
+
+
+def status_page(board: Board, health: Health, silence: str, now_us: int) -> bytes:
+    """The whole page in UTF-8. `silence` is `Showcase.silence`'s: why the loop counts as stuck, "" when it does not."""
+    counts = _counts(board)
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width,initial-scale=1">',
+        f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}"><link rel="icon" href="{ICON}">',
+        f"<title>{_title(board, counts, health, silence)}</title><style>{STYLE}</style></head><body><main>",
+        f"<header><h1>driftd</h1><p>{_verdict(board, counts)}</p><nav>",
+        *(f'<a href="{path}">{path}</a>' for path in ("metrics", "livez", "readyz")),
+        web_link(links.dashboard(board.links), "dashboard"),
+        f"</nav><small>as of {moment(now_us, seconds=True)}</small></header>",
+        *_monitor(board, health, silence, now_us),
+        *open_incidents(board, now_us),
+        *ended_incidents(board, now_us),
+        *models_section(board, now_us),
+        "</main></body></html>\n",
+    ]
+    return "".join(parts).encode("utf-8", "replace")
+
+
+class StatusPages:
+    """The page of each moment, rendered once: it is asked for by many, and what it shows changes twice a second."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Board, Health, str, int] | None = None
+        self._page = b""
+
+    def of(self, board: Board, health: Health, silence: str, now_us: int) -> bytes:
+        """The page; of the health only what is shown counts, and of the time the second. For one thread."""
+        key = board, replace(health, turned_monotonic=0.0), silence, now_us // SECOND_US
+        known = self._key
+        if known is None or known[0] is not board or known[1:] != key[1:]:
+            self._page, self._key = status_page(board, health, silence, now_us), key
+        return self._page
+
+
+def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, str, str]:
+    """How the process itself is: a state for the colour, the state's own word, the sentence. The worst comes first."""
+    judged = any(model.judged_us is not None for model in board.models)
+    idle = board.restored and not judged and not any(model.predictions for model in board.models)
+    if silence:
+        return PAGE, "stuck", f"It stands still: {silence}. All below is from before."
+    if health.trouble:
+        return TICKET, "in trouble", f"It cannot go on: {health.trouble}."
+    if board.stalled:
+        return TICKET, "stands still", f"It reads, but not all: {'; '.join(board.stalled)}."
+    if not (health.assigned and health.restored):
+        return UNKNOWN, "restoring", f"It is starting: {', '.join(health.missing())}."
+    if board.not_fine:
+        return TICKET, NOT_FINE, "It reads, and not all that comes can be judged:"
+    if idle and not board.models and not board.references:
+        return UNKNOWN, "idle", "It reads, and no model of the settings has a reference: see `driftd check`."
+    if not health.caught_up_once:
+        return UNKNOWN, "not caught up", "It reads, and has not reached the end of the topics since it began."
+    if idle:
+        return UNKNOWN, "idle", "It reads, and no event of a model that has a reference has come yet."
+    if board.models and not judged:
+        return UNKNOWN, "nothing judged yet", "It reads, and no model has had a whole window of events yet."
+    return FINE, "fine", "It reads and judges."
+
+
+def _counts(board: Board) -> dict[str, int]:
+    states = list(states_of(board).values())
+    open_ones = [incident.severity for incident in board.incidents if incident.severity]
+    return {PAGE: open_ones.count(PAGE), TICKET: open_ones.count(TICKET)} | {
+        state: states.count(state) for state in (FINE, UNKNOWN)
+    }
+
+
+def _title(board: Board, counts: dict[str, int], health: Health, silence: str) -> str:
+    urgent = [many(counts[state], state) for state in (PAGE, TICKET) if counts[state]]
+    state, word, _ = monitor_in_words(board, health, silence)
+    if state in (PAGE, TICKET):
+        urgent.insert(0, f"monitor {word}")
+    return f"{', '.join(urgent) or 'status'} - driftd"
+
+
+def _verdict(board: Board, counts: dict[str, int]) -> str:
+    """All models in one line."""
+    words = [badge(state, many(counts[state], state)) for state in (PAGE, TICKET) if counts[state]]
+    words += [badge(FINE, f"{counts[FINE]:,} fine")] if counts[FINE] else []
+    words += [badge(UNKNOWN, f"{counts[UNKNOWN]:,} not judged yet")] if counts[UNKNOWN] else []
+    return f"{''.join(words)}<small>of {many(len(board.models), 'model')}</small>" if board.models else ""
+
+
+def _monitor(board: Board, health: Health, silence: str, now_us: int) -> Iterator[str]:
+    state, word, sentence = monitor_in_words(board, health, silence)
+    yield f'<section><h2>The monitor itself</h2><div class="card {state}">'
+    yield f"<p>{badge(state, word)} {text(sentence)}</p>"
+    yield from (f"<p>{text(said)}</p>" for said in board.not_fine)
+    yield "<dl>"
+    for term, fact in _monitor_facts(board, now_us):
+        yield f"<div><dt>{term}<dd>{fact}</div>"
+    yield "</dl></div></section>"
+
+
+def _monitor_facts(board: Board, now_us: int) -> Iterator[tuple[str, str]]:
+    yield "Lag", _lag(board)
+    if board.watermarks:
+        slowest = min(board.watermarks, key=lambda partition: board.watermarks[partition])
+        newest = max(board.watermarks.values())
+        yield "Newest event", aged(newest, now_us)
+        if len(board.watermarks) > 1:
+            yield "Furthest behind", f"{ago(board.watermarks[slowest], now_us)} <small>{name(str(slowest))}</small>"
+    else:
+        yield "Newest event", "none seen yet"
+    saved = board.checkpoint_us
+    yield "Last checkpoint", "none since it began" if saved is None else aged(saved, now_us)
+    if lost := sum(board.unreadable.values()):
+        yield "Unreadable since it began", f"{many(lost, 'record')} <small>passed; the log has the place</small>"
+    if gone := sum(board.retention_gaps.values()):
+        yield "Lost to retention", f"{many(gone, 'record')} <small>gone before they were read</small>"
+    if board.dead_letters:
+        yield "Rejected since it began", many(board.dead_letters, "record")
+
+
+def _lag(board: Board) -> str:
+    if not board.lags:
+        return "not known yet"
+    total = sum(board.lags.values())
+    worst = max(board.lags, key=lambda partition: board.lags[partition])
+    most = f", most in {name(str(worst))}: {board.lags[worst]:,}" if total and len(board.lags) > 1 else ""
+    return f"{many(total, 'record')} <small>in {many(len(board.lags), 'partition')}{most}</small>"

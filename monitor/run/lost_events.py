@@ -1,0 +1,135 @@
+"""What is said of lost events, in the log and on the page: how many, where, what came, and what would be right.
+
+Names of models and versions are said, values never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from monitor.count.losses import MIN_EVENTS, NEWEST, Loss, Losses, Newest
+from monitor.events import DUPLICATE, LATE, REASONS, REJECTED, UNKNOWN_MODEL, ModelKey, Partition
+from monitor.log import get_log
+from monitor.settings.duration import about, lateness_for
+from monitor.settings.tree import Model, Settings
+from monitor.text import many
+
+_log = get_log(__name__)
+
+#: losses that are told of one topic, and names of one sentence
+TOLD, NAMED = 3, 5
+
+
+class LostEvents:
+    """Tells of a pipeline's losses."""
+
+    def __init__(self, losses: Losses, settings: Settings) -> None:
+        self._losses = losses
+        self._settings = settings
+
+    def log(self) -> None:
+        """A line for each loss that is new, or has grown tenfold since its last line."""
+        for loss in self._losses.news():
+            _log.warning("events_lost", **_fields(loss), why=self.why(loss))
+
+    def shares(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Lost ones among the newest events of each topic, and of each model of the settings.
+
+        Without those of which too few came for a part of them to say anything.
+        """
+        return _known_shares(self._losses.topics), _known_shares(self._losses.models)
+
+    def not_fine(self, positions: Mapping[Partition, int]) -> tuple[str, ...]:
+        """A sentence for each topic that loses too many of its newest events, and each model that loses all.
+
+        `positions` are where reading goes on: what lies further back than the newest events is not told.
+        """
+        return tuple(self._not_fine(positions))
+
+    def _not_fine(self, positions: Mapping[Partition, int]) -> Iterator[str]:
+        told: set[str] = set()
+        for topic, newest in self._losses.topics_not_fine():
+            told.add(topic)
+            yield self._sentence(topic, newest, self._losses.of_topic(topic), positions)
+        for model, newest in self._losses.models_not_fine():
+            losses = self._losses.of_model(model)
+            if not {loss.topic for loss in losses} <= told:
+                yield self._sentence(model, newest, losses, positions)
+
+    def _sentence(self, name: str, newest: Newest, losses: list[Loss], positions: Mapping[Partition, int]) -> str:
+        items = [self._item(loss) for loss in losses if _is_new(loss, positions)]
+        more = f"; and {len(items) - TOLD} more kinds" if len(items) > TOLD else ""
+        head = f"{newest.lost:,} of the newest {many(newest.total, 'event')} of {name} are lost"
+        return f"{head}: {'; '.join(items[:TOLD])}{more}" if items else head
+
+    def why(self, loss: Loss) -> str:
+        """What is wrong and what would be right."""
+        if loss.outcome == REJECTED:
+            return loss.message or REASONS.get(loss.reason, "")
+        model = None if loss.key is None else self._settings.model(loss.key.model)
+        if loss.outcome == LATE:
+            return self._late(loss, model)
+        if loss.outcome == DUPLICATE:
+            return "an id has to be unique for each prediction; is a producer sending again, or the id a customer's?"
+        if loss.key is None:
+            return "many other models or versions"
+        if model is None:
+            return f'model "{loss.key.model}" is not in the settings; known: {_listed(self._known())}'
+        at = f"models[{self._settings.models.index(model)}]"
+        if loss.outcome == UNKNOWN_MODEL:
+            return f'version "{loss.key.version}" of {model.name} has no reference: {at}.reference is {model.reference}'
+        return f'version "{loss.key.version}" of {model.name} is not watched: {at}.versions lists {_quoted(model)}'
+
+    def _late(self, loss: Loss, model: Model | None) -> str:
+        behind = f"up to {about(loss.behind_us)} behind the newest of their partition"
+        enough = lateness_for(loss.behind_us)
+        if not enough:
+            return f"{behind}; is a producer's clock wrong?"
+        setting = "windows" if model is None else f"models[{self._settings.models.index(model)}]"
+        return f"{behind}; {setting}.allowed_lateness: {enough} would take them"
+
+    def _known(self) -> list[str]:
+        return [model.name for model in self._settings.models]
+
+    def _item(self, loss: Loss) -> str:
+        reason = f" ({loss.reason})" if loss.outcome == REJECTED else ""
+        count = f"{many(loss.count, 'event')} {_WORDS.get(loss.outcome, loss.outcome)}{reason}"
+        return f"{count}, newest {loss.newest}: {self.why(loss)}"
+
+
+_WORDS: Final[Mapping[str, str]] = {
+    REJECTED: "rejected",
+    UNKNOWN_MODEL: "of an unknown model",
+    "ignored": "of a version that is not listed",
+    LATE: "late",
+    DUPLICATE: "with an id that came before",
+}
+
+
+def _known_shares(newest: Mapping[str, Newest]) -> dict[str, float]:
+    return {name: one.share for name, one in newest.items() if one.total >= MIN_EVENTS or one.all_lost}
+
+
+def _is_new(loss: Loss, positions: Mapping[Partition, int]) -> bool:
+    return positions.get(loss.newest.partition, 0) - loss.newest.offset <= NEWEST
+
+
+def _fields(loss: Loss) -> dict[str, Any]:
+    """What the log says of a loss beside the reason."""
+    key: ModelKey | None = loss.key
+    named = {} if key is None else {"model": key.model, "version": key.version}
+    fields = {"topic": loss.topic, "outcome": loss.outcome, "reason": loss.reason, **named, "count": loss.count}
+    return {name: value for name, value in fields.items() if value != ""} | {
+        "first": str(loss.first),
+        "newest": str(loss.newest),
+    }
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _quoted(model: Model) -> str:
+    return _listed([f'"{version}"' for version in model.versions])

@@ -1,0 +1,212 @@
+"""`SOURCE` arguments of commands: files, or a stretch of a topic as `kafka://topic?from=…&to=…`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from monitor.clock import Clock, parse_rfc3339
+from monitor.errors import OutsideRefusal, UsageError
+from monitor.events import Partition
+from monitor.kafka.consumer import KafkaSource
+from monitor.kafka.topics import describe_cluster, require_topics
+from monitor.records import Change, RecordBatch, Source
+from monitor.settings.tree import Kafka, Settings
+from monitor.sources.event_times import EventTimes
+from monitor.sources.files import Files, Reading
+from monitor.sources.recordings import ENDINGS as RECORDINGS
+from monitor.sources.until_offsets import UpTo
+from monitor.text import many
+
+SCHEME = "kafka://"
+#: as many digits as surely fit what the protocol asks in
+_NUMBER = re.compile("[0-9]{1,18}")
+#: partitions that are named one by one
+_NAMED: Final = 10
+
+
+class OpenSource(Source, Protocol):
+    """A source that ends and is closed."""
+
+    def close(self) -> None: ...
+
+    def progress(self) -> tuple[int, int]: ...
+
+    def place(self, partition: Partition, offset: int, /) -> str: ...
+
+
+class Given:
+    """What the SOURCE arguments of a command name: any number of files, or one stretch of a topic."""
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        settings: Settings,
+        clock: Clock,
+        csv_map: Mapping[str, str] | None = None,
+        *,
+        sort: bool = False,
+        again: bool = False,
+    ) -> None:
+        """`sort`: `.jsonl` files are read in order of time; `again`: they are opened more than once.
+
+        Raises:
+            UsageError: topics and files at once, or something that cannot be understood.
+        """
+        topics = [source for source in sources if source.startswith(SCHEME)]
+        if len(topics) > 0 and len(sources) > 1:
+            raise UsageError(f"{topics[0]}: a topic is read alone; record it first to put it beside other sources")
+        if topics and csv_map is not None:
+            raise UsageError("--map is for .csv files, and a topic is given")
+        if sort and (topics or any(Path(source).name.lower().endswith(RECORDINGS) for source in sources)):
+            raise UsageError("--sort: records of a topic have their order from it; it is for .jsonl files")
+        self._topic = topics[0] if topics else ""
+        self._settings, self._clock = settings, clock
+        reading = Reading(csv_map, settings.limits.record_bytes, EventTimes(settings), sort=sort, again=again)
+        self._files = None if topics else Files([Path(source) for source in sources], clock, reading)
+
+    def open(self) -> OpenSource:
+        """The source from its beginning.
+
+        Raises:
+            UsageError: a file is damaged, or not what its name says.
+            OutsideTrouble: Kafka does not answer.
+        """
+        if self._files is None:
+            limit = self._settings.limits.record_bytes
+            return TopicStretch(self._topic, self._settings.kafka, self._clock, record_bytes=limit)
+        return self._files.open()
+
+    def notes(self) -> list[str]:
+        """What a person should know of the files that were opened."""
+        return [] if self._files is None else self._files.notes()
+
+    def close(self) -> None:
+        """Let go of what was kept for another pass."""
+        if self._files is not None:
+            self._files.close()
+
+
+class TopicStretch:
+    """The records of a topic between two places, each a time, an offset, `earliest` or `latest`."""
+
+    def __init__(self, url: str, kafka: Kafka, clock: Clock, *, record_bytes: int = 1 << 20) -> None:
+        """`kafka://TOPIC[/PARTITION]?from=PLACE&to=PLACE`; default from `earliest` to what is `latest` now.
+
+        A place is RFC 3339 with offset, Unix milliseconds, `offset:N`, `earliest` or `latest`; `to` is exclusive.
+        `kafka://TOPIC/PARTITION?offsets=FIRST-LAST` takes both ends in, as a finding's `records` name them.
+        A batch is unpacked as far as the daemon unpacks it with that `record_bytes`.
+        """
+        topic, only, begin, end = _parsed(url)
+        facts = describe_cluster(kafka, [topic])
+        if topic in facts.missing:
+            raise OutsideRefusal(f"{url}: the topic {topic} does not exist on {', '.join(kafka.bootstrap_servers)}")
+        require_topics(facts, kafka, inputs=[topic], outputs=[], config_file="F")
+        self._source = KafkaSource(kafka, facts, clock, record_bytes=record_bytes)
+        try:
+            self._begin(url, topic, only, begin, end)
+        except Exception:
+            self._source.close()
+            raise
+
+    def _begin(self, url: str, topic: str, only: int | None, begin: str | int, end: str | int) -> None:
+        partitions = self._source.partitions()
+        if only is not None and Partition(topic, only) not in partitions:
+            raise UsageError(f"{url}: the topic {topic} has the partitions 0 to {len(partitions) - 1}, not {only}")
+        first, last = self._source.resolve_start("earliest"), self._source.resolve_start("latest")
+        begins, ends = self._places(begin, first, last), self._places(end, first, last)
+        wanted = [p for p in partitions if only is None or p.number == only]
+        self._begins = {p: min(max(begins[p], first[p]), last[p]) for p in wanted}
+        self._ends = {p: min(ends[p], last[p]) for p in wanted}
+        self._held = {p: (first[p], last[p]) for p in wanted}
+        self._source.begin({p: self._begins.get(p, last[p]) for p in partitions})
+        self._upto = UpTo(self._source, self._ends, self._begins)
+
+    def _places(
+        self, place: str | int, first: Mapping[Partition, int], last: Mapping[Partition, int]
+    ) -> Mapping[Partition, int]:
+        if isinstance(place, str) and place.startswith("offset:"):
+            return dict.fromkeys(first, int(place.removeprefix("offset:")))
+        if place == "earliest":
+            return first
+        return last if place == "latest" else self._source.resolve_start(place)
+
+    def partitions(self) -> list[Partition]:
+        return self._upto.partitions()
+
+    def changes(self) -> list[Change]:
+        return self._upto.changes()
+
+    def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
+        return self._upto.poll(paused)
+
+    def at_end(self, partition: Partition) -> bool:
+        return self._upto.at_end(partition)
+
+    def ended(self) -> bool:
+        return self._upto.ended()
+
+    def progress(self) -> tuple[int, int]:
+        """Offsets passed, of all."""
+        passed = sum(min(self._source.position(p), end) - self._begins[p] for p, end in self._ends.items())
+        return passed, sum(max(end - self._begins[p], 0) for p, end in self._ends.items())
+
+    def contents(self) -> str:
+        """What its partitions hold, whether inside the stretch or not: `events-0 holds the offsets 0 to 9,999`."""
+        held = [
+            f"{p} holds the offsets {first:,} to {last - 1:,}" if first < last else f"{p} is empty"
+            for p, (first, last) in self._held.items()
+        ]
+        more = [f"and {many(len(held) - _NAMED, 'more partition')}"] if len(held) > _NAMED else []
+        return ", ".join([*held[:_NAMED], *more])
+
+    def place(self, partition: Partition, offset: int) -> str:
+        return f"{partition}@{offset}"
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def _parsed(url: str) -> tuple[str, int | None, str | int, str | int]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket, which begins an address of IPv6
+        raise UsageError(f"{url}: is no topic; write kafka://TOPIC?from=PLACE&to=PLACE") from None
+    query = parse_qs(parts.query, keep_blank_values=True)
+    unknown = sorted(set(query) - {"from", "to", "offsets"})
+    only = parts.path.strip("/")
+    if not parts.netloc or unknown or (only and not _NUMBER.fullmatch(only)):
+        raise UsageError(
+            f"{url}: write kafka://TOPIC?from=PLACE&to=PLACE, or kafka://TOPIC/PARTITION?offsets=FIRST-LAST"
+        )
+    if "offsets" in query:
+        first, last = _first_and_last(url, only, query)
+        return unquote(parts.netloc), int(only), f"offset:{first}", f"offset:{last + 1}"
+    begin, end = (
+        _place(url, query.get(name, [default])[-1]) for name, default in (("from", "earliest"), ("to", "latest"))
+    )
+    return unquote(parts.netloc), int(only) if only else None, begin, end
+
+
+def _first_and_last(url: str, only: str, query: Mapping[str, list[str]]) -> tuple[int, int]:
+    """`offsets=FIRST-LAST`, both inclusive as in a finding's `records`."""
+    first, _, last = query["offsets"][-1].partition("-")
+    if not only or len(query) > 1 or not (_NUMBER.fullmatch(first) and _NUMBER.fullmatch(last)):
+        raise UsageError(f"{url}: write kafka://TOPIC/PARTITION?offsets=FIRST-LAST, as a finding names them")
+    return int(first), int(last)
+
+
+def _place(url: str, text: str) -> str | int:
+    if text in {"earliest", "latest"} or (text.startswith("offset:") and _NUMBER.fullmatch(text, len("offset:"))):
+        return text
+    if _NUMBER.fullmatch(text):
+        return int(text)
+    try:
+        return parse_rfc3339(text.replace(" ", "+")) // 1000
+    except ValueError:
+        raise UsageError(
+            f"{url}: {text!r} is no place; write 2026-11-22T10:00:00Z, Unix milliseconds, offset:N, earliest or latest"
+        ) from None

@@ -1,0 +1,129 @@
+"""Where the daemon's pipeline writes to: rejects topic, checkpoints, alert topic, the group's offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from monitor.clock import Clock
+from monitor.errors import OutsideTrouble
+from monitor.events import Partition
+from monitor.findings import Transition
+from monitor.kafka.alerts import Alerts
+from monitor.kafka.consumer import KafkaSource
+from monitor.kafka.producer import Outbox
+from monitor.kafka.rejects import DeadLetters
+from monitor.kafka.topics import ClusterFacts
+from monitor.log import get_log
+from monitor.publish.links import of_incident
+from monitor.records import DeadLetter
+from monitor.settings.tree import Settings
+from monitor.state.directory import StateStore
+
+_log = get_log(__name__)
+
+#: seconds one flush may take: usually, after one that failed, and when the process is asked to end
+FLUSH_SECONDS: Final = 5.0
+IMPATIENT_SECONDS: Final = 0.5
+HURRIED_SECONDS: Final = 3.0
+CLOSE_SECONDS: Final = 1.0
+
+
+class KafkaOutputs:
+    """`monitor.loop.sinks.Outputs` on Kafka and a state store."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        facts: ClusterFacts,
+        source: KafkaSource,
+        store: StateStore,
+        clock: Clock,
+        *,
+        sequence: int,
+    ) -> None:
+        """`sequence` is that of the checkpoint that was restored, 0 without one."""
+        self._settings = settings
+        self._facts = facts
+        self._source = source
+        self._store = store
+        self._clock = clock
+        self._outbox = Outbox(settings.kafka)
+        group = settings.kafka.group_id
+        outputs = settings.outputs
+        self._letters = DeadLetters(self._outbox, outputs.rejects_topic, group) if outputs.rejects_topic else None
+        self._alerts = Alerts(self._outbox, outputs.alerts_topic, group, clock) if outputs.alerts_topic else None
+        self._commits = settings.state.store != "memory"
+        self._sequence = sequence
+        self._handed: set[str] = set()
+        self._flush_seconds = FLUSH_SECONDS
+        self._hurried = False
+        self.checkpoint_us: int | None = None
+        self.checkpoint_bytes = 0
+
+    def reject(self, letter: DeadLetter) -> None:
+        if self._letters is not None:
+            self._letters.send(letter)
+
+    def rejects_safe(self) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        """The loop waits here: briefly while it is known to fail. What is on its way stays so from try to try."""
+        try:
+            self._outbox.flush(HURRIED_SECONDS if self._hurried else self._flush_seconds)
+        except OutsideTrouble:
+            self._flush_seconds = IMPATIENT_SECONDS
+            raise
+        self._flush_seconds = FLUSH_SECONDS
+
+    def save(self, tree: dict[str, Any]) -> None:
+        topics = {name: topic.topic_id for name, topic in self._facts.topics.items()}
+        now_us = self._clock.now_us()
+        sequence = self._sequence + 1
+        kept = {**tree, "cluster": self._facts.cluster_id, "topics": topics, "saved_at": now_us}
+        self.checkpoint_bytes = self._store.save(sequence, kept)
+        self._sequence = sequence
+        self.checkpoint_us = now_us
+
+    def tell(self, transitions: Sequence[Transition]) -> None:
+        if self._alerts is not None:
+            for transition in transitions:
+                if transition.id not in self._handed:  # a former try may have handed it over and failed to flush
+                    self._alerts.send(linked(transition, self._settings))
+                    self._handed.add(transition.id)
+            self._flush()
+        self._handed.clear()
+        for transition in transitions:
+            _log.info(
+                "incident_" + transition.transition,
+                incident=transition.incident,
+                model=transition.key.model,
+                version=transition.key.version,
+                severity=transition.severity,
+                summary=transition.summary,
+            )
+
+    def commit(self, positions: Mapping[Partition, int]) -> None:
+        """A mirror: nothing depends on it, and nobody waits for it."""
+        if not self._commits:
+            return
+        # a topic that is no input any more keeps its place in the state; committing one that was deleted times out
+        read = {partition: offset for partition, offset in positions.items() if partition.topic in self._facts.topics}
+        if read:
+            self._source.commit(read)
+
+    def hurry(self) -> None:
+        """The process is to end: wait less for brokers that may hang. What is not sent is in the state."""
+        self._hurried = True
+
+    def close(self) -> None:
+        self._outbox.close(CLOSE_SECONDS)
+
+
+def linked(transition: Transition, settings: Settings) -> Transition:
+    """With the addresses that the settings know; the model's own runbook wins."""
+    model = settings.model(transition.key.model)
+    runbook = "" if model is None else model.runbook or ""
+    return replace(transition, links=of_incident(settings.links, transition.key, transition.severity, runbook))

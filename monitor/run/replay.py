@@ -1,0 +1,233 @@
+"""The same engine over a recorded stream, in event time, as fast as it can."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from monitor.clock import Clock, rfc3339
+from monitor.count.losses import Place
+from monitor.count.task import Unit, outcome_totals
+from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
+from monitor.findings import SEVERITY_RANK, Transition
+from monitor.judge.all_values import distances
+from monitor.judge.fleet import Fleet
+from monitor.judge.model import ModelJudge, finding_line
+from monitor.judge.windows import BASE_EVENTS, Windows
+from monitor.loop.sinks import ToNowhere
+from monitor.pipeline import Pipeline
+from monitor.records import Source
+from monitor.reference.catalog import Catalog
+from monitor.run.loss_lines import PlaceText, loss_lines
+from monitor.settings.tree import Settings
+from monitor.stats.bins import FACTS
+from monitor.stats.tally import Tally
+from monitor.text import many, probability
+
+#: takes one JSON object of the output
+Say = Callable[[dict[str, Any]], object]
+
+#: reasons of events that are not lost
+_OTHER_REASONS: Final = {
+    "versions": "more versions than limits.versions",
+    "tombstone": "the record has no value",
+}
+
+
+@dataclass(slots=True)
+class Replay:
+    """A replay that ran: its pipeline, its summary and the worst severity any incident had.
+
+    `lost` has a line for each reason why events were lost; `failed` is why it is no success, or empty.
+    """
+
+    pipeline: Pipeline
+    summary: dict[str, Any]
+    worst: str
+    lost: list[str]
+    failed: str
+
+
+def replay(
+    settings: Settings,
+    catalog: Catalog,
+    source: Source,
+    clock: Clock,
+    say: Say,
+    *,
+    place: PlaceText = lambda partition, offset: str(Place(partition, offset)),
+    windows: bool = False,
+    progress: Callable[[], object] = lambda: None,
+) -> Replay:
+    """Run the stream to its end; `say` gets transitions, `info` findings and (with `windows`) judged windows.
+
+    `place` is what a person is told a record's place is.
+    """
+    began, worst = clock.monotonic(), ""
+
+    def told(transition: Transition) -> None:
+        nonlocal worst
+        worst = max(worst, transition.severity, key=lambda severity: SEVERITY_RANK.get(severity, -1))
+        say(transition.to_json())
+
+    fleet = Fleet(catalog, settings, (lambda *look: _say_windows(say, *look)) if windows else None)
+    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(told), stage2=fleet, live=False)
+    ended = False
+    while not ended:
+        ended = source.ended()
+        pipeline.turn()
+        while fleet.told:
+            news = fleet.told.popleft()
+            say(finding_line(news.monitored, news.finding, news.at_us))
+        progress()
+    summary = _summary(pipeline, fleet, clock.monotonic() - began)
+    say(summary)
+    events: Counter[str] = Counter()
+    for (topic, outcome, _), count in pipeline.outcomes.items():
+        events[topic] += count if outcome != IGNORED else 0
+    losses = pipeline.losses.all()
+    for loss in losses:
+        events[loss.topic] += loss.count if loss.outcome == IGNORED else 0
+    lost = list(loss_lines(losses, settings, events, place))
+    accepted, labels = summary["outcomes"].get(ACCEPTED, 0), _labels(pipeline)
+    gone = sum(loss.count for loss in losses)
+    if labels_alone := 0 < accepted == labels and not gone:
+        lost.append(f"{many(labels, 'label')} and nothing else: they are counted, and there was nothing to judge")
+    failed = "" if labels_alone else _failure(fleet, events.total(), gone, accepted)
+    return Replay(pipeline, summary, worst, lost, failed)
+
+
+def _labels(pipeline: Pipeline) -> int:
+    return sum(count for (_, kind), count in pipeline.accepted.items() if kind == KINDS[LABEL])
+
+
+def _failure(fleet: Fleet, events: int, lost: int, accepted: int) -> str:
+    """Why a replay is no success; "" for one that judged something and lost less than half."""
+    if not any(judge.ladder.closed for judge in fleet.judges.values()):
+        if not events:
+            return "nothing was judged: the source holds no events"
+        few = f", and a window holds {BASE_EVENTS}" if accepted else ""
+        return f"nothing was judged: {accepted:,} of {many(events, 'event')} were accepted{few}"
+    return f"more than half was lost: {lost:,} of {many(events, 'event')}" if 2 * lost > events else ""
+
+
+def _summary(pipeline: Pipeline, fleet: Fleet, seconds: float) -> dict[str, Any]:
+    units = list(pipeline.units.values())
+    return {
+        "kind": "summary",
+        "records": pipeline.records.total(),
+        "outcomes": outcome_totals(units),
+        "reasons": _reasons(units),
+        "seconds": round(seconds, 3),
+        "models": [_model_summary(key, judge, pipeline) for key, judge in sorted(fleet.judges.items())],
+    }
+
+
+def _reasons(units: list[Unit]) -> dict[str, int]:
+    """Why events were not accepted, as outcome/reason."""
+    total: Counter[str] = Counter()
+    for unit in units:
+        for (_, outcome, reason), count in unit.outcomes.items():
+            if reason:
+                total[f"{outcome}/{reason}"] += count
+    return dict(sorted(total.items()))
+
+
+def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict[str, Any]:
+    total = pipeline.totals.events.get(key)
+    return {
+        "model": key.model,
+        "version": key.version,
+        "predictions": 0 if total is None else total.predictions,
+        "features": 0 if total is None else total.feature_events,
+        "labels": pipeline.totals.labels_of(key),
+        "pages": judge.book.pages,
+        "tickets": judge.book.tickets,
+        "expected_false_pages": round(judge.budget.expected, 6),
+        "open": judge.book.incident is not None,
+        "unjudged": pipeline.exchange.unjudged[key],
+        "performance": _performance(total),
+    }
+
+
+def _performance(total: Tally | None) -> dict[str, Any]:
+    """Accuracy over the predictions that brought their own label; nothing where none did."""
+    if total is None or not total.labelled:
+        return {}
+    return {"accuracy": {"realised": 1 - total.errors / total.labelled}}
+
+
+def _say_windows(say: Say, judge: ModelJudge, windows: Windows, _alpha: float) -> None:
+    for window in range(len(windows.lengths)):
+        for line in window_lines(judge, windows, window):
+            say(line)
+
+
+def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[dict[str, Any]]:
+    """One `window` line for each subject: counts, facts and distances."""
+    baseline, span = judge.baseline, windows.spans[window]
+    for at, column in enumerate(baseline.columns):
+        bins = column.bins.bins
+        counts = windows.counts[window, at, :bins]
+        facts = windows.counts[window, at, baseline.width :].tolist()
+        yield {
+            "kind": "window",
+            "model": judge.monitored.key.model,
+            "version": judge.monitored.key.version,
+            "subject": baseline.subjects[at],
+            "base_windows": windows.lengths[window],
+            "window": {"start": rfc3339(span.start_us), "end": rfc3339(span.end_us), "events": span.events},
+            "bins": counts.tolist(),
+            **dict(zip(FACTS, facts, strict=True)),
+            "distances": {
+                name: None if math.isnan(value) else value
+                for name, value in distances(baseline, windows, window, at).items()
+            },
+        }
+
+
+def json_line(thing: dict[str, Any]) -> str:
+    """One line of JSON; numbers are finite, names are as they are."""
+    return json.dumps(thing, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def human_line(thing: dict[str, Any]) -> str | None:
+    """A transition or finding in words, for a person at a terminal; None for lines that are for machines."""
+    if thing["kind"] == "transition":
+        lines = [f"{thing['at']}  {thing['transition']:<12} {thing['severity']:<7} {thing['summary']}"]
+        for found in thing["findings"]:
+            lines.append(f"{'':24}{found['subject']}: {found['cause']} ({found['severity']}): {found['detail']}")
+            window = found["window"]
+            lines.append(
+                f"{'':24}  since {thing['since']}; {many(window['events'], 'event')} to {window['end']}; "
+                f"by chance {probability(found['p'])}"
+            )
+        return "\n".join(lines)
+    if thing["kind"] == "finding":
+        return f"{thing['at']}  {'finding':<12} {'info':<7} {thing['subject']}: {thing['detail']}"
+    if thing["kind"] == "summary":
+        return _human_summary(thing)
+    return None
+
+
+def _still(model: dict[str, Any]) -> str:
+    return ", one incident still open at the end" if model["open"] else ""
+
+
+def _human_summary(thing: dict[str, Any]) -> str:
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in thing["outcomes"].items())
+    lines = [f"\n{many(thing['records'], 'record')} in {thing['seconds']:.1f} s: {outcomes or 'no events'}"]
+    for reason, count in thing["reasons"].items():
+        if meaning := _OTHER_REASONS.get(reason.split("/", 1)[1]):
+            lines.append(f"  {reason}: {count:,}  ({meaning})")
+    for model in thing["models"]:
+        lines.append(
+            f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
+            f"{many(model['pages'], 'page')}, {many(model['tickets'], 'ticket')}{_still(model)}; "
+            f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
+        )
+    return "\n".join(lines)

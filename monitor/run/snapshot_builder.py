@@ -1,0 +1,188 @@
+"""The board of a moment, from the pipeline: everything shown is made from one snapshot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.count.event_clock import NO_CLOCK
+from monitor.events import ModelKey, Partition
+from monitor.judge.evaluation import Look
+from monitor.judge.fleet import Fleet
+from monitor.judge.model import ModelJudge
+from monitor.kafka.stalls import Stall
+from monitor.pipeline import Pipeline
+from monitor.publish.snapshot import Board, ColumnView, EndedView, FindingView, IncidentView, ModelView
+from monitor.publish.status.incident_cards import ENDED
+from monitor.reference.catalog import Catalog
+from monitor.run.column_views import column_views, with_totals
+from monitor.run.lost_events import LostEvents
+from monitor.run.outputs import KafkaOutputs
+from monitor.settings.tree import Settings
+from monitor.stats.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What the state held of a model version when this process began: its counters begin at 0."""
+
+    pages: int = 0
+    expected: float = 0.0
+    counts: NDArray[np.int64] | None = None
+
+
+class Showing:
+    """Makes boards of a pipeline whose state is restored; made before it counts anything."""
+
+    def __init__(
+        self, settings: Settings, catalog: Catalog, pipeline: Pipeline, fleet: Fleet, outputs: KafkaOutputs
+    ) -> None:
+        self._settings = settings
+        self._pipeline = pipeline
+        self._fleet = fleet
+        self._catalog = catalog
+        self._outputs = outputs
+        self._lost = LostEvents(pipeline.losses, settings)
+        self._looked: dict[ModelKey, tuple[Look | None, tuple[ColumnView, ...]]] = {}
+        self._before = {key: self._held(key) for key in dict.fromkeys([*catalog.met(), *fleet.judges])}
+        self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
+
+    def tell(self) -> None:
+        """Log what is news: events that were lost."""
+        self._lost.log()
+
+    def board(self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = ()) -> Board:
+        """The board of this moment."""
+        pipeline, judges = self._pipeline, self._fleet.judges
+        watched = dict.fromkeys([*self._catalog.expected(), *self._catalog.met(), *judges])
+        lost_topics, lost_models = self._lost.shares()
+        return Board(
+            restored=True,
+            references=self._catalog.has_references(),
+            records=pipeline.records,
+            events=pipeline.outcomes,
+            lost_topics=lost_topics,
+            lost_models=lost_models,
+            not_fine=self._lost.not_fine(pipeline.positions()),
+            dead_letters=pipeline.dead_letters,
+            retention_gaps={at: pipeline.gaps[at] - self._gaps_before[at] for at in {*lags, *pipeline.gaps}},
+            watermarks=_watermarks(pipeline),
+            skewed={partition: lane.clock.skewed for partition, lane in pipeline.lanes().items()},
+            lags=lags,
+            unreadable=pipeline.unreadable,
+            stalled=tuple(stall.why for stall in stalls),
+            positions_stalled=dict.fromkeys(lags, 0) | {stall.partition: 1 for stall in stalls},
+            open_panes=pipeline.open_panes(),
+            loop_seconds=pipeline.time.spent,
+            checkpoint_us=self._outputs.checkpoint_us,
+            checkpoint_bytes=self._outputs.checkpoint_bytes,
+            checkpoint_seconds=pipeline.saving.seconds,
+            checkpoint_failures=pipeline.saving.failures,
+            models=tuple(
+                self._judged_model(key, judges[key])
+                if key in judges
+                else self._model(key, self._pipeline.totals.events.get(key))
+                for key in watched
+            ),
+            model_events=pipeline.accepted,
+            unjudged=pipeline.exchange.unjudged - self._unjudged_before,
+            incidents=tuple(_incident_view(judge) for judge in judges.values() if is_judged(judge)),
+            findings=tuple(_finding_views(judges.values())),
+            ended=_ended(judges.values()),
+            links=self._settings.links,
+        )
+
+    def _held(self, key: ModelKey) -> _Before:
+        counts, judge = _counts(self._pipeline.totals.events.get(key)), self._fleet.judges.get(key)
+        return _Before(counts=counts) if judge is None else _Before(judge.book.pages, judge.budget.expected, counts)
+
+    def _model(self, key: ModelKey, total: Tally | None) -> ModelView:
+        """What is known of a model version without a judge."""
+        model, reference = self._catalog.described(key)
+        budget = self._settings.budget_of(model)
+        return ModelView(
+            key,
+            team=model.team or "",
+            runbook=str(model.runbook or ""),
+            reference=reference.hash,
+            task=reference.task,
+            budget_pages=budget.pages,
+            budget_us=budget.per,
+            predictions=0 if total is None else total.predictions,
+            labels=self._pipeline.totals.labels_of(key),
+        )
+
+    def _judged_model(self, key: ModelKey, judge: ModelJudge) -> ModelView:
+        total, before = self._pipeline.totals.events.get(key), self._before.get(key, _Before())
+        return replace(
+            self._model(key, total),
+            expected_false_pages=judge.budget.expected,
+            expected_before=before.expected,
+            pages=judge.book.pages,
+            pages_before=before.pages,
+            judged_us=judge.at_us if is_judged(judge) else None,
+            columns=with_totals(judge, self._views(key, judge), _since(_counts(total), before.counts)),
+            performance=_performance(total),
+        )
+
+    def _views(self, key: ModelKey, judge: ModelJudge) -> tuple[ColumnView, ...]:
+        """Made anew when there is a new look."""
+        look, views = self._looked.get(key, (None, ()))
+        if look is not judge.latest or not views:
+            views = column_views(judge)
+            self._looked[key] = judge.latest, views
+        return views
+
+
+def is_judged(judge: ModelJudge) -> bool:
+    """Whether anything can be said of the model version: a base window was judged, or a look found something."""
+    return judge.ladder.closed > 0 or judge.book.incident is not None
+
+
+def _counts(total: Tally | None) -> NDArray[np.int64] | None:
+    """Bins, facts and what lies below by column; None where nothing was counted."""
+    return None if total is None else total.counted
+
+
+def _since(now: NDArray[np.int64] | None, before: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    return now if now is None or before is None else now - before
+
+
+def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
+    for judge in judges:
+        for key, known in judge.book.open.items():
+            found = known.finding
+            yield FindingView(judge.monitored.key, key, found.severity, known.since_us, found.headline, found.detail)
+
+
+def _ended(judges: Iterable[ModelJudge]) -> tuple[EndedView, ...]:
+    """The last incidents that are over, of all models, the newest end first."""
+    views = [
+        EndedView(
+            judge.monitored.key, one.severity, one.since_us, one.opened_at, one.ended_at, one.summary, one.findings
+        )
+        for judge in judges
+        for one in judge.book.ended
+    ]
+    return tuple(sorted(views, key=lambda view: -view.ended_us)[:ENDED])
+
+
+def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
+    return {partition: lane.clock_us for partition, lane in pipeline.lanes().items() if lane.clock_us != NO_CLOCK}
+
+
+def _performance(total: Tally | None) -> tuple[tuple[str, float], ...]:
+    if total is None or not total.labelled:
+        return ()
+    return (("accuracy", 1 - total.errors / total.labelled),)
+
+
+def _incident_view(judge: ModelJudge) -> IncidentView:
+    incident = judge.book.incident
+    if incident is None:
+        return IncidentView(judge.monitored.key)
+    return IncidentView(judge.monitored.key, incident.severity, incident.since_us, incident.id)

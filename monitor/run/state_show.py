@@ -1,0 +1,128 @@
+"""`driftd state show`: what a checkpoint holds, each record once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from monitor.clock import rfc3339
+from monitor.count.task import open_in
+from monitor.count.totals import totals_in
+from monitor.events import OUTCOMES, ModelKey
+from monitor.reference.catalog import Catalog
+from monitor.reference.reference import FEATURE, Reference
+from monitor.stats.bins import FACTS
+from monitor.stats.tally import Tally
+from monitor.text import many
+
+
+def state_json(tree: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
+    """The object of `state show --json`: totals since the state began."""
+    return {
+        "cluster": tree["cluster"],
+        "saved_at": rfc3339(tree["saved_at"]),
+        "units": [_unit(unit) for unit in tree["units"]],
+        "outcomes": _outcomes(tree),
+        "reasons": _reasons(tree),
+        "gaps": {f"{topic}-{number}": count for topic, number, count in tree["gaps"]},
+        "models": _models(tree, catalog),
+        "unsent": len(tree["fleet"]["unsent"]),
+    }
+
+
+def _unit(unit: Mapping[str, Any]) -> dict[str, Any]:
+    positions = {f"{topic}-{unit['unit']}": lane["next_offset"] for topic, lane in sorted(unit["lanes"].items())}
+    return {"unit": unit["unit"], "epoch": 0, "positions": positions, "open_panes": len(open_in(unit))}
+
+
+def _outcomes(tree: Mapping[str, Any]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for unit in tree["units"]:
+        for _, outcome, _, count in unit["outcomes"]:
+            total[outcome] += count
+    return {outcome: total[outcome] for outcome in OUTCOMES if total[outcome]}
+
+
+def _reasons(tree: Mapping[str, Any]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for unit in tree["units"]:
+        for _, outcome, reason, count in unit["outcomes"]:
+            if reason:
+                total[f"{outcome}/{reason}"] += count
+    return dict(sorted(total.items()))
+
+
+def _models(tree: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
+    catalog.restore(ModelKey(model, version) for model, version, _ in tree["met"])
+    judges = {ModelKey(one["model"], one["version"]): one for one in tree["fleet"]["judges"]}
+    totals, labels = totals_in(tree)
+    for key, total in totals.items():
+        total.labels += labels[key]
+    same = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
+    return [
+        _model(key, total, _reference_of(key, same.get(key, ""), catalog), judges.get(key))
+        for key, total in sorted(totals.items())
+    ]
+
+
+def _reference_of(key: ModelKey, settings_hash: str, catalog: Catalog) -> Reference | None:
+    """What the counts were made by; None where that is no longer what the settings name."""
+    monitored = catalog.monitored(key)
+    return monitored.reference if monitored is not None and monitored.settings_hash == settings_hash else None
+
+
+def _model(key: ModelKey, total: Tally, reference: Reference | None, judge: Mapping[str, Any] | None) -> dict[str, Any]:
+    incident = judge["book"]["incident"] if judge is not None else None
+    return {
+        "model": key.model,
+        "version": key.version,
+        "predictions": total.predictions,
+        "features_events": total.feature_events,
+        "labels": total.labels + total.labelled,
+        "confusion": _confusion(total),
+        "incident": None if incident is None else {"id": incident[0], "severity": incident[2]},
+        "pages": judge["book"]["pages"] if judge is not None else 0,
+        "tickets": judge["book"]["tickets"] if judge is not None else 0,
+        "expected_false_pages": round(judge["budget"]["expected"], 6) if judge is not None else 0.0,
+        "features": _features(total, reference) if reference is not None else {},
+    }
+
+
+def _confusion(total: Tally) -> dict[str, dict[str, int]]:
+    table: dict[str, dict[str, int]] = {}
+    for (label, prediction), count in sorted(total.pairs.items()):
+        table.setdefault(label, {})[prediction] = count
+    return table
+
+
+def _features(total: Tally, reference: Reference) -> dict[str, Any]:
+    width = reference.width
+    return {
+        column.name: {
+            "bins": total.counts[at, : column.bins.bins].tolist(),
+            **{fact: int(total.counts[at, width + slot]) for slot, fact in enumerate(FACTS)},
+        }
+        for at, column in enumerate(reference.columns)
+        if column.role == FEATURE
+    }
+
+
+def state_text(shown: Mapping[str, Any]) -> str:
+    """The same for a person."""
+    lines = [f"checkpoint of {shown['saved_at']}, cluster {shown['cluster']}"]
+    for unit in shown["units"]:
+        places = ", ".join(f"{name} at {offset}" for name, offset in unit["positions"].items())
+        lines.append(f"  unit {unit['unit']}: {places}; {many(unit['open_panes'], 'open pane')}")
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in shown["outcomes"].items())
+    lines.append(f"events: {outcomes or 'none yet'}")
+    lines += [f"  {reason}: {count:,}" for reason, count in shown["reasons"].items()]
+    for model in shown["models"]:
+        incident = model["incident"]
+        state = f"incident {incident['id']} ({incident['severity']})" if incident else "no incident"
+        lines.append(
+            f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
+            f"{many(model['labels'], 'label')}, {many(len(model['features']), 'feature')}, "
+            f"{many(model['pages'], 'page')}, {state}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,120 @@
+"""The reference of all settings as a YAML file with comments, made from the settings tree itself."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, Literal, get_args, get_origin
+
+import yaml
+from pydantic.fields import FieldInfo
+
+from monitor.settings.duration import format_duration
+from monitor.settings.later import NOT_IN_THIS_VERSION
+from monitor.settings.shape import bare, is_secret, items_of, part_of
+from monitor.settings.tree import Settings
+from monitor.settings.types import Part, Plain, Says
+
+_HEAD: Final = """\
+Settings of driftd: every name with its type, default and help. This text is a settings file itself: what is not
+commented out are the defaults, and one input and one model as an example. Leave out what the default is right for.
+
+Environment variables win over the file: DRIFTD_ and the name, with __ between levels (DRIFTD_HTTP__PORT=9000,
+DRIFTD_KAFKA__BOOTSTRAP_SERVERS=a:9092,b:9092); lists and mappings as JSON, null as null.
+Durations: 250ms, 10s, 15m, 12h, 30d, or several units: 1h30m. Relative paths start in the folder of the file."""
+_WIDTH: Final = 108
+
+
+def settings_reference() -> str:
+    """The whole reference; `load_settings` takes it as it is."""
+    lines = [*_out(_HEAD.split("\n")), ""]
+    for name, field in Settings.model_fields.items():
+        lines += [*_field(name, field), ""]
+    lines += ["# Not in this version (each is refused by name):", *_out(f"  {row}" for row in NOT_IN_THIS_VERSION)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _part(part: type[Part]) -> list[str]:
+    return [line for name, field in part.model_fields.items() for line in _field(name, field)]
+
+
+def _field(name: str, field: FieldInfo) -> Iterator[str]:
+    yield from _help(field)
+    part, items = part_of(field.annotation), part_of(items_of(field.annotation))
+    if part is not None:
+        block = [f"{name}:", *_indented(_part(part))]
+        if all(line.lstrip().startswith("#") for line in block[1:]):
+            yield f"# {name}:"  # a mapping without a value is no mapping
+            yield from block[1:]
+        else:
+            yield from block if field.default is not None else _out(block)
+    elif items is not None and get_origin(bare(field.annotation)) is tuple:
+        first, *rest = _part(items)
+        yield from (f"{name}:", f"  - {first}", *_indented(_indented(rest)))
+    elif items is not None:
+        yield from _out([f"{name}:", "  <name>:", *_indented(_indented(_part(items)))])
+    elif is_secret(field):
+        yield f"# {name}: (by environment)"
+    elif field.is_required():
+        yield f"{name}: {_flow((field.examples or [''])[0])}"
+    else:
+        yield f"{name}: {_default(field)}" if field.default is not None else f"# {name}:"
+
+
+def _help(field: FieldInfo) -> list[str]:
+    text = field.description or ""
+    if part_of(field.annotation) is None or field.default is None:
+        null = " | null" if type(None) in get_args(field.annotation) else ""
+        default = "needed" if field.is_required() else f"default {_default(field)}"
+        text = f"{text} ({_words(field.annotation, field.metadata)}{null}; {default})"
+    return _out(textwrap.wrap(text, _WIDTH))
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _out(lines: Iterable[str]) -> list[str]:
+    return [f"# {line}" for line in lines]
+
+
+def _default(field: FieldInfo) -> str:
+    """The default as it would be written."""
+    if any(isinstance(item, Says) and item.time for item in field.metadata):
+        return format_duration(field.default) if field.default is not None else "null"
+    return _flow(field.default)
+
+
+def _words(annotation: object, metadata: Iterable[object] = ()) -> str:
+    """A type in words: its `Says` where it has one, a literal's values, or what a list or mapping holds."""
+    for says in (*metadata, *_metadata(annotation)):
+        if isinstance(says, Says):
+            return says.words
+    kind = bare(annotation)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " | ".join(map(str, inner))
+    if origin is dict:
+        return f"mapping of {_words(inner[0])} to {_words(inner[1])}"
+    if origin is tuple:
+        return f"list of {_words(inner[0])}s"
+    return "mapping" if part_of(kind) else "secret"
+
+
+def _metadata(annotation: object) -> list[object]:
+    """What stands in `Annotated[...]`, also within `Annotated[...] | None`."""
+    inner = get_args(annotation)
+    options = (annotation, *inner) if type(None) in inner else (annotation,)
+    return [item for option in options for item in getattr(option, "__metadata__", ())]
+
+
+def _flow(value: Plain) -> str:
+    """One value in YAML's flow style."""
+    if isinstance(value, Path):
+        value = str(value)
+    elif isinstance(value, tuple):
+        value = list(value)
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,84 @@
+"""What the interface names and this version does not do: refused by name, never silently ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from monitor.settings.types import Fault, Loc, Plain
+
+LATER_CAUSES: Final = (
+    "performance",
+    "calibration",
+    "relation",
+    "traffic",
+    "label_delay",
+    "label_coverage",
+    "duplicates",
+    "clock",
+    "schema",
+    "version",
+    "fairness",
+    "cost",
+)
+
+#: the one table: a setting, or a setting and the values of it. `[]` is any index, `*` any name.
+NOT_IN_THIS_VERSION: Final = (
+    "retire_after",
+    "unknown_models: warmup",
+    "state.store: kafka",
+    "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
+    "inputs[].format: auto | kserve | oip | seldon | tfserving | mlflow | databricks | sagemaker | vertex | azure",
+    "inputs[].feature_names",
+    "models[].segments",
+    "models[].labels",
+    "models[].costs",
+    "models[].timezone",
+    "models[].silence",
+    "models[].exclude",
+    "models[].detectors",
+    "models[].tolerance",
+    "models[].fairness",
+    "models[].reference.warmup",
+    "models[].features.*.direction",
+    "models[].features.*.kind: vector | text",
+    *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),
+)
+
+
+def _pattern(row: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    name, _, values = row.partition(": ")
+    return tuple(name.replace("[]", ".[]").split(".")), tuple(values.split(" | ")) if values else ()
+
+
+_ROWS: Final = tuple(_pattern(row) for row in NOT_IN_THIS_VERSION)
+
+
+def _fits(steps: tuple[str, ...], loc: Loc) -> bool:
+    if len(steps) != len(loc):
+        return False
+    return all(
+        want == "[]" if isinstance(step, int) else want in {"*", step} for want, step in zip(steps, loc, strict=True)
+    )
+
+
+def _nodes(value: Plain, loc: Loc = ()) -> Iterator[tuple[Loc, Plain]]:
+    """Every place of a tree of dicts and lists, with what stands there."""
+    yield loc, value
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from _nodes(below, (*loc, name))
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _nodes(below, (*loc, index))
+
+
+def refused(tree: dict[str, Plain]) -> Iterator[Fault]:
+    """The places of a tree that ask for what this version does not do."""
+    for loc, value in _nodes(tree):
+        for steps, values in _ROWS:
+            if _fits(steps, loc):
+                if not values:
+                    yield loc, "not in this version"
+                elif isinstance(value, str) and value in values:
+                    yield loc, f"{value}: not in this version"

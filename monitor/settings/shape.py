@@ -1,0 +1,90 @@
+"""Questions to the settings tree's shape: what stands at a place, and which environment variables there are."""
+
+from __future__ import annotations
+
+import types
+from typing import Annotated, Final, Union, get_args, get_origin
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from monitor.settings.tree import Settings
+from monitor.settings.types import Loc, Part
+
+PREFIX: Final = "DRIFTD_"
+
+
+def bare(annotation: object) -> object:
+    """An annotation without `Annotated[...]` and without `| None`."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return bare(get_args(annotation)[0])
+    if origin in {Union, types.UnionType}:
+        some = [item for item in get_args(annotation) if item is not type(None)]
+        return bare(some[0]) if len(some) == 1 else annotation
+    return annotation
+
+
+def part_of(annotation: object) -> type[Part] | None:
+    """The part an annotation holds directly, or None."""
+    kind = bare(annotation)
+    return kind if isinstance(kind, type) and issubclass(kind, Part) else None
+
+
+def items_of(annotation: object) -> object:
+    """What a list or mapping holds, or None for anything else."""
+    kind = bare(annotation)
+    origin = get_origin(kind)
+    if origin not in {tuple, dict}:
+        return None
+    return get_args(kind)[0 if origin is tuple else 1]
+
+
+def names_at(loc: Loc) -> list[str]:
+    """The settings a place may hold; empty where names are free or there are none."""
+    annotation: object = Settings
+    for step in loc:
+        annotation = _below(annotation, step)
+    part = part_of(annotation)
+    return list(part.model_fields) if part else []
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a field's value is never shown, and never taken from the settings file."""
+    return bare(field.annotation) is SecretStr
+
+
+def secrets(part: type[Part] = Settings, loc: Loc = ()) -> list[Loc]:
+    """The places of all secrets."""
+    found: list[Loc] = []
+    for name, field in part.model_fields.items():
+        below = part_of(field.annotation)
+        if is_secret(field):
+            found.append((*loc, name))
+        elif below is not None:
+            found += secrets(below, (*loc, name))
+    return found
+
+
+def variables(part: type[Part] = Settings, loc: Loc = ()) -> dict[str, Loc]:
+    """Every environment variable that is a setting, with the setting's place."""
+    found: dict[str, Loc] = {}
+    for name, field in part.model_fields.items():
+        here = (*loc, name)
+        found[variable(here)] = here
+        below = part_of(field.annotation)
+        if below is not None:
+            found |= variables(below, here)
+    return found
+
+
+def variable(loc: Loc) -> str:
+    """The environment variable of a place."""
+    return PREFIX + "__".join(str(step) for step in loc).upper()
+
+
+def _below(annotation: object, step: str | int) -> object:
+    part = part_of(annotation)
+    if part is None:
+        return items_of(annotation)
+    return part.model_fields[str(step)].annotation if step in part.model_fields else None

@@ -1,0 +1,225 @@
+"""What a setting may be: the base of every part of the tree, and the types of its fields.
+
+A validator raises `wrong(...)`, and nothing else, with a text that says what is wrong and what would be right; the
+loader puts the setting's path before it. While a file is loaded, pydantic's validation context is a `Written`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import ValidationInfo as Info
+from pydantic_core import PydanticCustomError
+
+from monitor.clock import parse_rfc3339
+from monitor.settings.duration import format_duration, parse_duration
+
+Loc: TypeAlias = tuple[str | int, ...]
+Fault: TypeAlias = tuple[Loc, str]
+#: what a YAML or JSON text holds: dicts, lists and scalars not judged yet
+Plain: TypeAlias = Any
+
+#: the largest whole number a 64-bit counter of milliseconds or microseconds is asked to hold
+_LARGEST: Final = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The validation context of what a person wrote: relative paths start in `folder`, a bare number is no duration."""
+
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """What the printed reference calls a type; `time`: its numbers are microseconds."""
+
+    words: str
+    time: bool = False
+
+
+class Part(BaseModel):
+    """A part of the settings tree: frozen, without unknown names, never showing its values in an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+    def crosses(self) -> Iterator[Fault]:
+        """What is wrong between this part's own settings: (place under the part, text)."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        faults = list(self.crosses())
+        if faults:
+            texts = "; ".join(text for _, text in faults)
+            raise PydanticCustomError("crosses", "{texts}", {"texts": texts, "faults": faults})
+        return self
+
+
+def wrong(text: str) -> PydanticCustomError:
+    """The error of every validator here."""
+    return PydanticCustomError("wrong", "{text}", {"text": text})
+
+
+def shown(value: object) -> str:
+    """A value as it stands in a fault: as one would write it, on one line, cut where it is long."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None:
+        return "null"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:56] + "...'"
+
+
+def _duration(value: object, info: Info) -> int:
+    """From Python a whole number is microseconds; from a file a bare number would not say its unit."""
+    if isinstance(value, int) and not isinstance(value, bool) and info.context is None:
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = f"{value}s" if isinstance(value, int) else f"{round(value * 1000)}ms"
+        raise wrong(f"{shown(value)} is not a duration; write {seconds if value >= 0 else '30d, 12h, 15m'}")
+    if not isinstance(value, str):
+        raise wrong(f"{shown(value)} is not a duration; write 30d, 12h, 15m")
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise wrong(str(error)) from None
+
+
+def _some(value: int) -> int:
+    if value <= 0:
+        raise wrong(f"{format_duration(max(0, value))!r} is no time at all; write 30d, 12h, 15m")
+    return value
+
+
+def _number(value: object) -> object:
+    """Pydantic would take `true` for 1."""
+    if isinstance(value, bool):
+        raise wrong(f"{shown(value)} is no number")
+    return value
+
+
+def _clean(value: str) -> str:
+    if any(ord(char) < 32 or 127 <= ord(char) < 160 or 0xD800 <= ord(char) < 0xE000 for char in value):
+        raise wrong(f"{shown(value)} holds a control character")
+    return value
+
+
+def _topic(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", value) or value in {".", ".."}:
+        raise wrong(f"{shown(value)} is no name of a topic; write up to 249 of A-Z a-z 0-9 . _ -")
+    return value
+
+
+def _server(value: str) -> str:
+    """The text is not shown: a mistaken address may hold a password."""
+    match = re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(?::([0-9]{1,5}))?", value)
+    if match is None or not 0 < int(match[1] or 9092) < 65536:
+        raise wrong("no address of a broker; write host:9092")
+    return value
+
+
+def _separated(value: object) -> object:
+    """`a:9092,b:9092` is a list too, as Kafka's own tools write it."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def _in_folder(value: Path, info: Info) -> Path:
+    _clean(str(value))
+    return info.context.folder / value if isinstance(info.context, Written) else value
+
+
+def _reference(value: str) -> str:
+    bare = value.replace("{version}", "")
+    if not value.strip() or "{" in bare or "}" in bare:
+        raise wrong(f"{shown(value)} is no path of a reference; write reference/credit-{{version}}.json")
+    return value
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://\S+", value):
+        raise wrong("no address; write https://host/path")
+    return value
+
+
+def _class(value: object) -> bool | int | float | str:
+    if isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise wrong(f"{shown(value)} is no class; write a number, a text or a boolean")
+
+
+def _start(value: object) -> str | int:
+    if isinstance(value, str) and value in {"earliest", "latest", "committed"}:
+        return value
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 10**11 <= value < 10**14:
+            raise wrong(f"{value} is no Unix time in milliseconds; write 1763805600000 or 2025-11-22T10:00:00Z")
+        return value
+    try:
+        return parse_rfc3339(str(value)) // 1000
+    except ValueError:
+        raise wrong(
+            f"{shown(value)} is no start; write latest, earliest, committed, 2025-11-22T10:00:00Z or milliseconds"
+        ) from None
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = "" if available_timezones() else "; this machine knows none at all: pip install tzdata"
+        raise wrong(f"{shown(value)} is no time zone; write Europe/Berlin, Asia/Tokyo or UTC{hint}") from None
+    return value
+
+
+def _api_version(value: object) -> tuple[int, ...]:
+    if isinstance(value, tuple):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){1,3}", value):
+        raise wrong(f'{shown(value)} is no version of a broker; write "2.3"')
+    return tuple(int(part) for part in value.split("."))
+
+
+Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0), Says("duration", time=True)]
+SomeTime = Annotated[int, AfterValidator(_some), BeforeValidator(_duration), Says("duration above 0", time=True)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=_LARGEST), Says("whole number from 1")]
+CountOrNone = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST), Says("whole number from 0")]
+Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535), Says("port")]
+Effect = Annotated[float, BeforeValidator(_number), Field(ge=0), Says("number from 0")]
+Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1), Says("share from 0 to 1")]
+Pages = Annotated[float, BeforeValidator(_number), Field(gt=0), Says("number above 0")]
+Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean), Says("text")]
+Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean), Says("text up to 256")]
+Version = Annotated[str, Field(max_length=256), AfterValidator(_clean), Says("text up to 256, may be empty")]
+Versions = Annotated[tuple[Version, ...], Says("list of texts")]
+Topic = Annotated[str, AfterValidator(_topic), Says("topic")]
+Servers = Annotated[
+    tuple[Annotated[str, AfterValidator(_server)], ...],
+    BeforeValidator(_separated),
+    Field(min_length=1),
+    Says("list of host:port"),
+]
+File = Annotated[Path, AfterValidator(_in_folder), Says("path")]
+ReferencePath = Annotated[str, AfterValidator(_clean), AfterValidator(_reference), Says("path, {version} is filled in")]
+Timezone = Annotated[str, AfterValidator(_timezone), AfterValidator(_clean), Says("IANA time zone")]
+Url = Annotated[str, AfterValidator(_url), Says("URL")]
+Class = Annotated[bool | int | float | str, PlainValidator(_class), Says("number, text or boolean")]
+Start = Annotated[
+    Literal["latest", "earliest", "committed"] | int,
+    PlainValidator(_start),
+    Says("latest | earliest | committed | RFC 3339 time | Unix milliseconds"),
+]
+ApiVersion = Annotated[tuple[int, ...], PlainValidator(_api_version), Says('text such as "2.3"')]
+Switch = Annotated[bool, Says("true | false")]
+Severity = Literal["page", "ticket", "info"]

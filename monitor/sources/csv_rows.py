@@ -1,0 +1,239 @@
+"""Rows of a CSV file as native JSON events, by a mapping of columns to fields."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from monitor.errors import UsageError
+from monitor.sources.streams import Stream, stand_in
+from monitor.text import many
+
+#: fields of a native event that are text whatever the cell looks like
+_TEXTS: Final = ("type", "id", "model", "version")
+_VALUES: Final = ("ts", "prediction", "score", "label", "value")
+_TAG: Final = "tags."
+_LEFT_OUT: Final = "-"
+_UNDERSTOOD: Final = ", ".join((*_TEXTS, *_VALUES, "tags.NAME, or - to leave the column out"))
+
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?")
+_LONGEST_INTEGER: Final = 20
+#: what stands between cells where it is no comma
+_SEPARATORS: Final = (";", "\t", "|")
+#: texts that programs write where there is no value
+_NO_VALUE: Final = frozenset(("NA", "N/A", "#N/A", "<NA>", "n/a", "NULL", "null", "Null", "None", "nil", "-", "?", "."))
+#: how NumPy writes a missing number
+_NOT_A_NUMBER: Final = frozenset(("NaN", "nan"))
+#: rows in which numbers are looked for
+_SAMPLE: Final = 1_000
+#: columns that a message names one by one
+_NAMED: Final = 50
+
+
+def mapping_faults(csv_map: Mapping[str, str]) -> list[str]:
+    """What is wrong with a mapping whatever the file: unknown fields, fields given twice, no time."""
+    faults: list[str] = []
+    column_of: dict[str, str] = {}
+    for column, field in csv_map.items():
+        is_tag = field.startswith(_TAG) and len(field) > len(_TAG)
+        if field == _LEFT_OUT:
+            continue
+        if not is_tag and field not in _TEXTS and field not in _VALUES:
+            faults.append(f"--map {column}={field}: there is no field {field!r}; write one of {_UNDERSTOOD}")
+        elif field in column_of:
+            faults.append(f"--map {column}={field}: {column_of[field]!r} is mapped to {field} already")
+        column_of[field] = column
+    if "ts" not in column_of:
+        faults.append("--map: no column is mapped to ts; rows of a .csv file have no other time")
+    return faults
+
+
+class CsvRows:
+    """The rows of one open file; each becomes the bytes of one native event.
+
+    Mapped columns are the event's fields, all others features. An empty cell is null in a feature and in the label of
+    a row whose type is `label`; in every other field it is as if the field was not there. What reads as a decimal
+    number is a number (but `007`, a code), but for `type`, `id`, `model`, `version` and tags; all else is text.
+    """
+
+    def __init__(self, stream: Stream, csv_map: Mapping[str, str], longest: int | None = None) -> None:
+        """Read the header line. A row of more than `longest` bytes becomes a record that is as long.
+
+        Raises:
+            UsageError: all that is wrong with the header, or between it and the mapping.
+        """
+        self._stream = stream
+        self._lines = _TextLines(stream, longest)
+        self._too_long = stand_in(longest)
+        if longest is not None:  # the library's own limit is for a cell, and one for the whole process
+            csv.field_size_limit(max(csv.field_size_limit(), longest))
+        self._rows = csv.reader(self._lines, strict=True)
+        header = self._next_row()
+        if isinstance(header, bytes):
+            raise UsageError(f"{stream.name}:1: the header has more than {longest:,} bytes")
+        if header is None:
+            raise UsageError(f"{stream.name}:1: no header line")
+        faults = _header_faults(header, csv_map)
+        if faults:
+            raise UsageError(f"{stream.name}:1: {fault}" for fault in faults)
+        self._width = len(header)
+        fields = [csv_map.get(column, "") for column in header]
+        self._texts = [(i, field) for i, field in enumerate(fields) if field in _TEXTS]
+        self._values = [(i, field) for i, field in enumerate(fields) if field in _VALUES]
+        self._tags = [(i, field.removeprefix(_TAG)) for i, field in enumerate(fields) if field.startswith(_TAG)]
+        self._features = [(i, column) for i, column in enumerate(header) if column not in csv_map]
+        self._no_value: Counter[tuple[str, str]] = Counter()
+        self._first_line: dict[tuple[str, str], int] = {}
+        self._numbers: Counter[str] = Counter()
+
+    def events(self) -> Iterator[tuple[int, int, bytes]]:
+        """(row number from 0 after the header, its first line from 1, JSON of its event) of each row that is not blank.
+
+        Raises:
+            UsageError: file and line of a row that is damaged or has too few or too many cells.
+        """
+        number = -1
+        while (row := self._next_row()) is not None:
+            number += 1
+            line = self._lines.row_begins
+            if isinstance(row, bytes):
+                yield number, line, row
+                continue
+            if not row:
+                continue
+            if len(row) != self._width:
+                raise UsageError(f"{self._stream.name}:{line}: {len(row)} cells where the header has {self._width}")
+            if number < _SAMPLE or not _NO_VALUE.isdisjoint(row):
+                self._look_at(row, line, number < _SAMPLE)
+            yield number, line, msgspec.json.encode(self._event(row))
+
+    def _look_at(self, row: Sequence[str], line: int, sampled: bool) -> None:
+        """Remember numbers, and texts that say that there is no value."""
+        for i, column in self._features:
+            cell = row[i]
+            if cell in _NO_VALUE:
+                self._no_value[column, cell] += 1
+                self._first_line.setdefault((column, cell), line)
+            elif sampled and cell and _NUMBER.fullmatch(cell):
+                self._numbers[column] += 1
+
+    def notes(self) -> list[str]:
+        """What a person should know of the cells that were read: texts for a missing value in columns of numbers."""
+        return [
+            f"{column}: {many(count, 'cell')} {'is' if count == 1 else 'are'} {cell!r} (first at "
+            f"{self._stream.name}:{self._first_line[column, cell]}): write empty cells for missing values"
+            for (column, cell), count in self._no_value.items()
+            if self._numbers[column]
+        ]
+
+    def _next_row(self) -> list[str] | bytes | None:
+        """The cells of the next row; a value that is too long where the row is."""
+        self._lines.begin_row()
+        try:
+            return next(self._rows, None)
+        except _TooLong:
+            return self._too_long
+        except csv.Error as error:
+            raise self._stream.damage(self._lines.row_begins, error) from error
+
+    def _event(self, row: Sequence[str]) -> dict[str, Any]:
+        event: dict[str, Any] = {field: row[i] for i, field in self._texts if row[i]}
+        takes_back = event.get("type") == "label"
+        for i, field in self._values:
+            if row[i] or (takes_back and field == "label"):
+                event[field] = _typed(row[i]) if field in _CLASSES else _value(row[i])
+        tags = {name: row[i] for i, name in self._tags if row[i]}
+        if tags:
+            event["tags"] = tags
+        if self._features:
+            event["features"] = {column: _typed(row[i]) for i, column in self._features}
+        return event
+
+
+class _TooLong(Exception):  # no error: it takes a row out of the reader
+    """A line that was cut."""
+
+
+class _TextLines:
+    """The lines of a file as text, one row's lines at most as many bytes as a row may have."""
+
+    def __init__(self, stream: Stream, longest: int | None) -> None:
+        self._stream = stream
+        self._raw = stream.lines(longest)
+        self._longest = longest
+        self._read = self._size = 0
+        #: the line, from 1, at which the row begins that is being read
+        self.row_begins = 1
+
+    def begin_row(self) -> None:
+        self.row_begins, self._size = self._read + 1, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        number, data, cut = next(self._raw)
+        self._read = number
+        self._size += len(data)
+        if cut and number == self.row_begins:
+            raise _TooLong
+        if cut or (self._longest is not None and self._size > self._longest and number > self.row_begins):
+            raise UsageError(
+                f"{self._stream.name}:{self.row_begins}: a quote begins here, and {self._longest:,} bytes later it has "
+                "not ended; close it, or write it twice inside quotes"
+            )
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise self._stream.damage(number, error) from error
+
+
+def _header_faults(header: Sequence[str], csv_map: Mapping[str, str]) -> list[str]:
+    separator = next((mark for mark in _SEPARATORS if mark in header[0]), None) if len(header) == 1 else None
+    if separator is not None:
+        named = "a tab" if separator == "\t" else f"{separator!r}"
+        return [f"the header is one cell: is the separator {named}? write the file with commas"]
+    faults = [f"column {name!r} stands there twice" for name, count in sorted(Counter(header).items()) if count > 1]
+    if "" in header and "" not in csv_map:
+        faults.append("a column has no name; name it, or leave it out with --map =-")
+    there = set(header)
+    missing = [column for column in csv_map if column not in there]
+    if missing:
+        faults += [f"--map names the column {column!r}, which is not there" for column in missing]
+        more = f", and {len(header) - _NAMED:,} more" if len(header) > _NAMED else ""
+        faults.append(f"the columns are {', '.join(header[:_NAMED])}{more}")
+    return faults
+
+
+def _value(cell: str) -> str | int | float | None:
+    """None of an empty cell and of NaN, the number of one that reads as a number JSON can carry, else the text."""
+    if not cell:
+        return None
+    match = _NUMBER.fullmatch(cell)
+    if match is None:
+        return None if cell in _NOT_A_NUMBER else cell
+    if match.lastindex is None and len(cell) <= _LONGEST_INTEGER:
+        integer = int(cell)
+        if integer < 2**64:
+            return integer
+    number = float(cell)
+    return number if math.isfinite(number) else cell
+
+
+#: fields that may hold a class
+_CLASSES: Final = ("prediction", "label")
+#: as pandas, SQL and spreadsheets write them
+_TRUTHS: Final = {"True": True, "False": False, "true": True, "false": False, "TRUE": True, "FALSE": False}
+
+
+def _typed(cell: str) -> str | int | float | bool | None:
+    """A cell as events have it: True and False are booleans, digits with a leading zero a code, which is text."""
+    if cell in _TRUTHS:
+        return _TRUTHS[cell]
+    return cell if len(cell) > 1 and cell[0] == "0" and cell.isdecimal() and cell.isascii() else _value(cell)

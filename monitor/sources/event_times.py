@@ -1,0 +1,42 @@
+"""The event times of raw records, as the engine reads them: what files are sorted by."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from monitor.decode.columns import Limits
+from monitor.decode.native.decoder import NativeDecoder
+from monitor.records import RecordBatch
+from monitor.settings.tree import Settings
+from monitor.sources.kept import NO_TIME, Times
+
+_AFTER_ALL: Final = np.iinfo(np.int64).max
+
+
+class EventTimes:
+    """Called with a batch, gives (n,) the time of each record in microseconds: of an array's its earliest event's."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._decoders: dict[str, NativeDecoder] = {}
+
+    def __call__(self, batch: RecordBatch) -> Times:
+        events = self._decoder(batch.partition.topic).decode(batch)
+        times = np.full(len(batch), _AFTER_ALL, np.int64)
+        np.minimum.at(times, np.searchsorted(np.array(batch.offsets, np.int64), events.offset), events.ts)
+        return np.where(times == _AFTER_ALL, NO_TIME, times)
+
+    def _decoder(self, topic: str) -> NativeDecoder:
+        if topic not in self._decoders:
+            limits, entry = self._settings.limits, self._settings.input_of(topic)
+            self._decoders[topic] = NativeDecoder(
+                lambda _: None,
+                Limits(limits.record_bytes, limits.events_per_record, limits.features),
+                self._settings.windows.max_skew,
+                entry.model if entry else None,
+                entry.version if entry else None,
+                entry.zone() if entry else None,
+            )
+        return self._decoders[topic]

@@ -1,0 +1,122 @@
+"""Kinds of files, by name or, of a pipe, by how it begins; and what is wrong with the paths a command was given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from monitor.errors import UsageError
+from monitor.sources.csv_rows import mapping_faults
+from monitor.sources.recordings import ENDINGS as RECORDINGS
+from monitor.sources.recordings import begins_as_recording
+from monitor.sources.streams import Stream, is_pipe, shown_name
+
+LINES: Final = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
+ROWS: Final = (".csv", ".csv.gz", ".csv.zst")
+UNDERSTOOD: Final = ".jsonl (or .ndjson), .csv, .records.jsonl, each also with .gz or .zst, and - for standard input"
+
+#: how the first line of a value ends that goes on in the next one
+_GOES_ON: Final = re.compile(rb"[\[{,]\s*$")
+
+
+def ends(path: Path, endings: tuple[str, ...]) -> bool:
+    return path.name.lower().endswith(endings)
+
+
+def kind_of(path: Path, stream: Stream | None, *, mapped: bool) -> tuple[str, ...]:
+    """`RECORDINGS`, `ROWS` or `LINES`: by the name, else by how `stream` begins; `mapped`: --map was given for it."""
+    named = next((kind for kind in (RECORDINGS, ROWS, LINES) if ends(path, kind)), None)
+    if named is not None or stream is None:
+        return named or LINES
+    if begins_as_recording(stream.beginning()):
+        return RECORDINGS
+    return ROWS if mapped else LINES
+
+
+def argument_faults(paths: Sequence[Path], csv_map: Mapping[str, str] | None) -> list[str]:
+    """All that is wrong with paths and mapping before anything is opened."""
+    if not paths:
+        return [f"no file given; understood are {UNDERSTOOD}"]
+    faults = [fault for path in paths if (fault := _path_fault(path))]
+    faults += [f"{shown_name(path)}: given twice" for path in sorted(set(paths)) if paths.count(path) > 1]
+    rows = [path for path in paths if ends(path, ROWS)]
+    may_be_rows = any(is_unnamed_pipe(path) for path in paths)
+    if csv_map is not None and not rows and not may_be_rows and not faults:
+        faults.append("--map is for .csv files, and none is given")
+    if csv_map is None:
+        faults += [f"{path}: a .csv file needs --map column=field, at least one for ts" for path in rows]
+    elif rows or may_be_rows:
+        faults += mapping_faults(csv_map)
+    return faults
+
+
+def is_unnamed_pipe(path: Path) -> bool:
+    """A pipe whose kind its name does not tell."""
+    return is_pipe(path) and not ends(path, (*LINES, *ROWS, *RECORDINGS))
+
+
+def _path_fault(path: Path) -> str:
+    if is_pipe(path):
+        return ""
+    if path.is_dir():
+        return f"{path} is a folder; name its files: {path}/*{_ending_in(path)}"
+    if ends(path, (".parquet",)):
+        return f"{path}: parquet is not in this version; understood are {UNDERSTOOD}"
+    if not path.suffix and not path.exists():
+        return f"{path}: there is no such file; a topic is written 'kafka://{path}?from=earliest'"
+    if not ends(path, (*LINES, *ROWS)):
+        return f"{path}: unknown kind of file; understood are {UNDERSTOOD}{_other_way(path)}"
+    if not path.exists():
+        return f"{path}: there is no such file"
+    return "" if path.is_file() else f"{path}: neither a file nor a pipe"
+
+
+def _other_way(path: Path) -> str:
+    """What makes a file of an unknown ending readable."""
+    if ends(path, (".xlsx", ".xls", ".ods")):
+        return "; save the table as .csv"
+    if ends(path, (".txt", ".json", ".log", ".dat", ".data")):
+        return f"; where it holds one of them, give it as - < {path}"
+    return ""
+
+
+def _ending_in(folder: Path) -> str:
+    """The ending of the files of a folder that can be read; `.jsonl` where there is none."""
+    try:
+        names = sorted(path.name.lower() for path in folder.iterdir())
+    except OSError:
+        names = []
+    known = sorted({*RECORDINGS, *ROWS, *LINES}, key=len, reverse=True)
+    return next((ending for name in names for ending in known if name.endswith(ending)), ".jsonl")
+
+
+def require_one_value_a_line(stream: Stream) -> None:
+    """Refuse a file whose first value goes on in the next line.
+
+    Raises:
+        UsageError: the file is pretty-printed, or one array over many lines.
+    """
+    lines = [line for line in stream.first_lines()[:100] if line.strip()]
+    if len(lines) > 1 and _GOES_ON.search(lines[0]) and not _is_json(lines[0]) and not _is_event(lines[1]):
+        query = ".[]" if lines[0].lstrip().startswith(b"[") else "."
+        raise UsageError(
+            f"{stream.name}:1: one value a line is expected; this file is pretty-printed: a value spans several lines; "
+            f"convert it: jq -c '{query}' {stream.name} > lines.jsonl"
+        )
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _is_event(line: bytes) -> bool:
+    """A whole object by itself: what came before it was a damaged line."""
+    return line.lstrip().startswith(b"{") and _is_json(line)

@@ -1,0 +1,164 @@
+"""What reads one file that is one partition: as it comes, or in order of its events' times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
+
+from monitor.clock import Clock
+from monitor.events import Partition
+from monitor.records import Change, RecordBatch
+from monitor.sources.csv_rows import CsvRows
+from monitor.sources.kept import SortedRecords
+from monitor.sources.kinds import require_one_value_a_line
+from monitor.sources.streams import BATCH_BYTES, Stream, stand_in
+
+#: a record of a file: its offset, the line from 1 where it begins, its value
+FileRecord: TypeAlias = tuple[int, int, bytes]
+
+
+class Records(NamedTuple):
+    """The records of an open file; `notes` is what a person should know when they were read."""
+
+    records: Iterator[FileRecord]
+    notes: Callable[[], list[str]]
+
+
+def json_lines(stream: Stream, longest: int | None) -> Records:
+    """One value a line.
+
+    Raises:
+        UsageError: the file is pretty-printed.
+    """
+    require_one_value_a_line(stream)
+    return Records(_lines(stream, longest), list)
+
+
+def _lines(stream: Stream, longest: int | None) -> Iterator[FileRecord]:
+    too_long = stand_in(longest)
+    for number, data, cut in stream.lines(longest):
+        if cut:
+            yield number - 1, number, too_long
+        elif not data.isspace():
+            yield number - 1, number, data.rstrip(b"\r\n")
+
+
+def csv_rows(stream: Stream, csv_map: Mapping[str, str], longest: int | None) -> Records:
+    """The rows of a table, each as a native event.
+
+    Raises:
+        UsageError: the header is wrong.
+    """
+    rows = CsvRows(stream, csv_map, longest)
+    return Records(rows.events(), rows.notes)
+
+
+class OneFile:
+    """A file as it comes. One record is read ahead, so that the end is known with the last record."""
+
+    def __init__(self, partition: Partition, stream: Stream, records: Records, clock: Clock) -> None:
+        self._partition = partition
+        self._stream = stream
+        self._values = records.records
+        self._clock = clock
+        self._begins_at = 1
+        self._ahead = next(self._values, None)
+        if self._ahead is not None:
+            self._begins_at = self._ahead[1] - self._ahead[0]
+        self._close_at_end()
+
+    def partitions(self) -> list[Partition]:
+        return [self._partition]
+
+    def changes(self) -> list[Change]:
+        return []
+
+    def read(self, chunk: int, paused: Collection[Partition]) -> list[RecordBatch]:
+        if self._ahead is None or self._partition in paused:
+            return []
+        read: list[FileRecord] = []
+        size = 0
+        ahead: FileRecord | None = self._ahead
+        while ahead is not None and len(read) < chunk and size <= BATCH_BYTES:
+            read.append(ahead)
+            size += len(ahead[2])
+            ahead = next(self._values, None)
+        self._ahead = ahead
+        self._close_at_end()
+        return [
+            RecordBatch(
+                partition=self._partition,
+                values=[value for _, _, value in read],
+                offsets=[offset for offset, _, _ in read],
+                times_ms=None,
+                next_offset=read[-1][0] + 1,
+                now_us=self._clock.now_us(),
+            )
+        ]
+
+    def at_end(self, partition: Partition) -> bool:
+        return self._ahead is None
+
+    def ended(self) -> bool:
+        return self._ahead is None
+
+    def progress(self) -> tuple[int, int]:
+        return self._stream.position(), self._stream.size
+
+    def place(self, partition: Partition, offset: int) -> str:
+        return f"{self._stream.name}:{offset + self._begins_at}"
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _close_at_end(self) -> None:
+        if self._ahead is None:
+            self._stream.close()
+
+
+class SortedFile:
+    """A file in order of time; offsets count its records in that order."""
+
+    def __init__(self, partition: Partition, name: str, records: SortedRecords, clock: Clock) -> None:
+        self._partition = partition
+        self._name = name
+        self._records = records
+        self._clock = clock
+        self._next = 0
+
+    def partitions(self) -> list[Partition]:
+        return [self._partition]
+
+    def changes(self) -> list[Change]:
+        return []
+
+    def read(self, chunk: int, paused: Collection[Partition]) -> list[RecordBatch]:
+        if self.ended() or self._partition in paused:
+            return []
+        begin = self._next
+        end = self._next = self._records.end_of_batch(begin, chunk)
+        return [
+            RecordBatch(
+                partition=self._partition,
+                values=[*self._records.read(begin, end)],
+                offsets=[*range(begin, end)],
+                times_ms=None,
+                next_offset=end,
+                now_us=self._clock.now_us(),
+            )
+        ]
+
+    def at_end(self, partition: Partition) -> bool:
+        return self.ended()
+
+    def ended(self) -> bool:
+        return self._next == len(self._records)
+
+    def progress(self) -> tuple[int, int]:
+        return self._next, len(self._records)
+
+    def place(self, partition: Partition, offset: int) -> str:
+        return f"{self._name}:{self._records.lines[offset]}"
+
+    def close(self) -> None:
+        """The records are kept for the next pass."""

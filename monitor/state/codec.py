@@ -1,0 +1,181 @@
+"""State as bytes: explicit, versioned, exact, and never able to run code (no pickle).
+
+The bytes are one version byte and one MessagePack value.
+Three extension types carry what MessagePack lacks:
+
+    1  an integer beyond 64 bits      two's complement, big endian
+    2  an array of numbers            dtype code, dtype code as kept, number of axes, u64 length of each axis, then
+                                      the numbers row by row, little endian
+    3  a growing row kept apart       u64 first place, u64 place behind its last number, its name in UTF-8
+
+Integer arrays without a negative number are kept in the smallest unsigned type that holds them and come back in the
+dtype they had: tallies are mostly small counts, and blocks of them are what a checkpoint is made of.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import UsageError
+from monitor.stats.growing import Growing, Numbers
+
+VERSION: Final = 1
+
+_BIG_INTEGER: Final = 1
+_ARRAY: Final = 2
+_APART: Final = 3
+_SPAN: Final = struct.Struct("<QQ")
+_SMALLEST: Final = -(2**63)
+_LARGEST: Final = 2**64 - 1
+
+#: the code of a dtype is part of the format: only ever add at the end
+_DTYPES: Final = tuple(
+    np.dtype(name) for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float64")
+)
+_CODES: Final = {dtype: code for code, dtype in enumerate(_DTYPES)}
+_UNSIGNED: Final = tuple(dtype for dtype in _DTYPES if dtype.kind == "u")
+_AS_THEY_ARE: Final = frozenset({str, float, bool, bytes, type(None)})
+
+#: the way from the root to a node, innermost first: (outer, name)
+_Path = tuple[Any, str] | None
+
+
+def encode(tree: object, apart: list[Growing] | None = None) -> bytearray:
+    """Bytes of a tree of dict (str keys), list, str, int (any size), float, bool, None, bytes and number arrays.
+
+    Arrays have one or two axes and a dtype of int8..int64, uint8..uint64 or float64. A NumPy scalar is kept as the
+    Python number it equals. Floats keep every bit. A growing row is a dict of `first` and `keys`; where `apart` is
+    given, those with a name are added to it and only referred to.
+
+    Raises:
+        TypeError: something else stands in the tree (a tuple would come back as a list, so it is refused).
+        ValueError: a string holds half of a surrogate pair.
+    """
+    encoded = bytearray((VERSION,))
+    _ENCODER.encode_into(_prepared(tree, None, apart), encoded, 1)  # a state is large: it is not copied once more
+    return encoded
+
+
+def decode(data: bytes | bytearray, apart: Callable[[str, int, int], Numbers] | None = None) -> Any:  # noqa: ANN401 - the reader of a state checks its shape
+    """The tree that `encode` was given; arrays own their memory and can be written.
+
+    `apart` has the numbers of rows that are only referred to, by name, first place and place behind the last; it raises
+    ValueError where it has not.
+
+    Raises:
+        UsageError: these bytes are no tree of a version this build reads.
+    """
+    if not data:
+        raise UsageError("no bytes")
+    if data[0] != VERSION:
+        raise UsageError(f"codec version {data[0]}; this build reads version {VERSION}")
+    try:
+        return msgspec.msgpack.Decoder(Any, ext_hook=partial(_extension, apart)).decode(memoryview(data)[1:])
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
+        raise UsageError(f"not decodable: {error}") from error
+
+
+def _prepared(node: object, path: _Path, apart: list[Growing] | None) -> object:
+    """The same tree with extension values where MessagePack has no word."""
+    kind = type(node)
+    if kind in _AS_THEY_ARE:
+        return node
+    if isinstance(node, dict):
+        for key in node:
+            if type(key) is not str:
+                raise TypeError(f"{_shown(path)}: a key is {type(key).__name__}, not str")
+        return {key: _prepared(child, (path, key), apart) for key, child in node.items()}
+    if isinstance(node, list):
+        return node if _is_plain(node) else [_prepared(child, (path, str(i)), apart) for i, child in enumerate(node)]
+    if type(node) is int:
+        return node if _SMALLEST <= node <= _LARGEST else msgspec.msgpack.Ext(_BIG_INTEGER, _big(node))
+    if type(node) is np.ndarray:
+        return msgspec.msgpack.Ext(_ARRAY, _packed(node, path))
+    if type(node) is Growing:
+        return _prepared_row(node, path, apart)
+    if isinstance(node, np.bool_ | np.integer | np.float64):
+        return node.item()
+    raise TypeError(f"{_shown(path)}: {kind.__name__} cannot be kept")
+
+
+def _prepared_row(row: Growing, path: _Path, apart: list[Growing] | None) -> object:
+    if apart is None or not row.name:
+        return _prepared(dict(row), path, apart)
+    apart.append(row)
+    return msgspec.msgpack.Ext(_APART, _SPAN.pack(row.first, row.end) + row.name.encode())
+
+
+def _is_plain(items: list[Any]) -> bool:
+    """True for a list that MessagePack takes as it is; asked at C speed, lists of ids are long."""
+    kinds = set(map(type, items))
+    if kinds == {int}:
+        return bool(min(items) >= _SMALLEST and max(items) <= _LARGEST)
+    return kinds <= _AS_THEY_ARE
+
+
+def _big(number: int) -> bytes:
+    return number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)
+
+
+def _packed(array: NDArray[Any], path: _Path) -> bytes:
+    dtype = array.dtype.newbyteorder("=")
+    if dtype not in _CODES or array.ndim not in (1, 2):
+        raise TypeError(f"{_shown(path)}: an array of {array.dtype} with {array.ndim} axes cannot be kept")
+    kept = _smallest_type(array, dtype)
+    head = struct.pack(f"<3B{array.ndim}Q", _CODES[dtype], _CODES[kept], array.ndim, *array.shape)
+    return head + array.astype(kept.newbyteorder("<"), order="C", copy=False).tobytes()
+
+
+def _smallest_type(array: NDArray[Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype.kind == "f" or dtype.itemsize == 1 or array.size == 0 or array.min() < 0:
+        return dtype
+    largest = int(array.max())
+    return next(kept for kept in _UNSIGNED if largest <= np.iinfo(kept).max)
+
+
+def _unpacked(data: memoryview) -> NDArray[Any]:
+    try:
+        code, kept_code, axes = struct.unpack_from("<3B", data)
+        if axes not in (1, 2):
+            raise ValueError("an array of neither one nor two axes")
+        shape = struct.unpack_from(f"<{axes}Q", data, 3)
+        dtype, kept = _DTYPES[code], _DTYPES[kept_code].newbyteorder("<")
+    except (struct.error, IndexError) as error:
+        raise ValueError("an array with a wrong head") from error
+    numbers = np.frombuffer(data[3 + 8 * axes :], dtype=kept)
+    return numbers.reshape(shape).astype(dtype)
+
+
+def _extension(apart: Callable[[str, int, int], Numbers] | None, code: int, data: memoryview) -> object:
+    if code == _BIG_INTEGER:
+        return int.from_bytes(data, "big", signed=True)
+    if code == _ARRAY:
+        return _unpacked(data)
+    if code == _APART and apart is not None:
+        return _referred_to(apart, bytes(data))
+    raise ValueError(f"unknown extension {code}")
+
+
+def _referred_to(apart: Callable[[str, int, int], Numbers], data: bytes) -> object:
+    if len(data) < _SPAN.size:
+        raise ValueError("a row kept apart with a wrong head")
+    first, end = _SPAN.unpack_from(data)
+    return {"first": first, "keys": apart(data[_SPAN.size :].decode(), first, end)}
+
+
+def _shown(path: _Path) -> str:
+    names: list[str] = []
+    while path is not None:
+        path, name = path
+        names.append(name)
+    return ".".join(reversed(names)) or "the root"
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()

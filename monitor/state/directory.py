@@ -1,0 +1,320 @@
+"""Checkpoints in a directory: complete or not there, checked on reading, the one before always kept.
+
+A checkpoint (`checkpoint`) is written under another name, made durable (fsync of the file), renamed, and the folder is
+made durable. Rows that only grow are in segments (`segments`): durable before a checkpoint refers to them, and removed
+after the last one that does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from monitor.errors import OutsideTrouble, UsageError
+from monitor.state import codec
+from monitor.state.checkpoint import file_content, parts_of, tree_of
+from monitor.state.durable import make_durable, write_durably
+from monitor.state.segments import SegmentContents, Segments
+from monitor.stats.growing import Growing
+
+_NAME: Final = re.compile(r"checkpoint-(\d{20})\.driftd")
+_TEMPORARY: Final = ".checkpoint.tmp"
+_LOCK: Final = "lock"
+_ATTEMPTS: Final = 20
+_A_PERSON_MUST_ACT: Final = {
+    errno.EACCES,
+    errno.ENOENT,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A checkpoint that was read; `damaged` are newer ones that could not be, each with the reason."""
+
+    tree: dict[str, Any]
+    sequence: int
+    path: Path
+    damaged: tuple[tuple[Path, str], ...]
+
+
+class StateStore(Protocol):
+    """Where checkpoints go. All calls are made by one thread."""
+
+    def lock(self) -> None:
+        """Make the store this process's own until `close`."""
+
+    def save(self, sequence: int, tree: Mapping[str, Any]) -> int:
+        """Keep `tree` durably as the newest checkpoint; gives the bytes that were written."""
+
+    def load(self, *, read_only: bool = False) -> Loaded | None:
+        """The newest checkpoint that can be read, or None when there never was one."""
+
+    def close(self) -> None:
+        """Give the store up; saves nothing."""
+
+
+class MemoryState:
+    """`state.store: memory`: every start is a fresh one."""
+
+    def lock(self) -> None:
+        """Nothing to share, nothing to lock."""
+
+    def save(self, sequence: int, tree: Mapping[str, Any]) -> int:
+        """Keeps nothing."""
+        return 0
+
+    def load(self, *, read_only: bool = False) -> Loaded | None:
+        """Always None."""
+        return None
+
+    def close(self) -> None:
+        """Nothing to give up."""
+
+
+class StateDirectory:
+    """`state.store: directory`: the newest checkpoint and the one before, in one folder of one daemon."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._lock_fd: int | None = None
+        self._newest: int | None = None
+        self._damaged: set[Path] = set()
+        self._segments = Segments(self.path)
+        #: numbers of the segments that a checkpoint refers to, by its sequence
+        self._referred: dict[int, frozenset[int]] = {}
+        #: checkpoints were put aside whose segments were not yet
+        self._some_aside = False
+
+    def __enter__(self) -> Self:
+        self.lock()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def lock(self) -> None:
+        """Make the folder if it is missing and refuse it to every other process until `close` or our end.
+
+        Raises:
+            UsageError: another process has it, or we may not write there.
+            OutsideTrouble: the disk failed in a way that may heal.
+        """
+        try:
+            self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._trouble("cannot be written", error) from error
+        self._take_lock()
+
+    def _take_lock(self) -> None:
+        try:
+            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise self._trouble("cannot be written", error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise UsageError(
+                f"state.path: {self.path} is in use by process {holder}; "
+                "stop that daemon first, or give each daemon a state.path of its own"
+            ) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise self._trouble("cannot be locked", error) from error
+        self._lock_fd = descriptor
+
+    def _keep_lock(self) -> None:
+        """A folder that was taken away and made again has another lock, or none.
+
+        Raises:
+            OutsideTrouble: it cannot be had now, or another process has it.
+        """
+        if self._lock_fd is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(self.path / _LOCK), os.fstat(self._lock_fd)):
+                return
+        former, self._lock_fd = self._lock_fd, None
+        try:
+            self._take_lock()
+        except UsageError as error:
+            self._lock_fd = former
+            raise OutsideTrouble(str(error)) from error
+        os.close(former)
+
+    def close(self) -> None:
+        """Give the folder up. The lock file stays: removing it would let two processes lock two files."""
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+    def save(self, sequence: int, tree: Mapping[str, Any]) -> int:
+        """Write checkpoint `sequence` (rising from call to call), keep exactly the one before, remove older ones.
+
+        Returns the bytes written.
+
+        Checkpoints that `load` found damaged, or that carry a later sequence, are renamed to `….aside`, with the
+        segments that no other refers to: they are never read again and stay for a person to look at.
+
+        Raises:
+            OutsideTrouble: the disk is full, read-only or failing; the former checkpoints are as they were, and the
+                same sequence may be tried again.
+            ValueError: the sequence does not rise (a bug of the caller).
+        """
+        if self._newest is not None and sequence <= self._newest:
+            raise ValueError(f"checkpoint {sequence} after {self._newest}")
+        rows: list[Growing] = []
+        plain = codec.encode(dict(tree), rows)
+        try:
+            self._keep_lock()
+            added = self._segments.keep(rows)
+            references = self._segments.references()
+            content = file_content(sequence, references, plain)
+            write_durably(self.path / _TEMPORARY, content)
+            before = self._newest_before(sequence)
+            self._set_aside(sequence)
+            os.replace(self.path / _TEMPORARY, self.path / _file_name(sequence))
+            make_durable(self.path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                (self.path / _TEMPORARY).unlink()
+            raise OutsideTrouble(f"state.path: no checkpoint in {self.path}: {_reason(error)}") from error
+        self._newest = sequence
+        self._referred[sequence] = frozenset(reference.number for reference in references)
+        self._remove_all_but(sequence, before)
+        return added + len(content)
+
+    def load(self, *, read_only: bool = False) -> Loaded | None:
+        """The newest checkpoint that is whole; None when the folder holds none at all.
+
+        With `read_only` nothing is remembered for `save`, so that it can be called beside a running daemon without
+        the lock; a file that vanishes between listing and reading makes it look again.
+
+        Raises:
+            UsageError: there are checkpoints and none can be read, or we may not read the folder.
+            OutsideTrouble: the disk failed in a way that may heal.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                found = self._load_newest()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise self._trouble("cannot be read", error) from error
+            if found is None:
+                return None
+            loaded, contents = found
+            if not read_only:
+                self._newest = loaded.sequence
+                self._damaged = {path for path, _ in loaded.damaged}
+                self._segments.go_on_from(contents)
+                self._referred = {loaded.sequence: frozenset(segment.number for segment in contents.segments)}
+            return loaded
+        raise OutsideTrouble(f"state.path: checkpoints in {self.path} vanish faster than they can be read")
+
+    def _load_newest(self) -> tuple[Loaded, SegmentContents] | None:
+        damaged: list[tuple[Path, str]] = []
+        for sequence, path in self._checkpoints():
+            content = path.read_bytes()
+            try:
+                tree, contents = tree_of(sequence, content, self.path)
+            except UsageError as error:
+                damaged.append((path, str(error)))
+                continue
+            except FileNotFoundError as error:
+                if not path.exists():  # a running daemon went on: segments go after the last checkpoint that has them
+                    raise
+                damaged.append((path, f"{Path(error.filename).name} is missing"))
+                continue
+            return Loaded(tree, sequence, path, tuple(damaged)), contents
+        if not damaged:
+            return None
+        raise UsageError(
+            [f"state.path: {path} cannot be read: {reason}" for path, reason in damaged]
+            + [
+                f"state.path: no checkpoint in {self.path} is whole; restore the folder from a backup, or move these "
+                "files away and start with --accept-loss, which begins all counts again"
+            ]
+        )
+
+    def _checkpoints(self) -> list[tuple[int, Path]]:
+        """Sequence and path of every checkpoint, newest first; none when the folder is missing."""
+        try:
+            names = os.listdir(self.path)
+        except FileNotFoundError:
+            return []
+        found = [(int(match[1]), self.path / match[0]) for match in map(_NAME.fullmatch, names) if match]
+        return sorted(found, reverse=True)
+
+    def _newest_before(self, sequence: int) -> int | None:
+        """The checkpoint to keep beside `sequence`: the one last loaded or saved, else the newest below it."""
+        if self._newest is not None:
+            return self._newest
+        return next((found for found, path in self._checkpoints() if found < sequence), None)
+
+    def _set_aside(self, sequence: int) -> None:
+        """Take out of sight what `load` would prefer to the checkpoint being written, or could not read."""
+        for found, path in self._checkpoints():
+            if found > sequence or path in self._damaged:
+                os.replace(path, path.with_name(path.name + ".aside"))
+                self._some_aside = True
+        self._damaged.clear()
+
+    def _remove_all_but(self, *kept: int | None) -> None:
+        # The new checkpoint is durable: what cannot be removed now is tried again at the next one.
+        with contextlib.suppress(OSError):
+            for found, path in self._checkpoints():
+                if found not in kept:
+                    path.unlink()
+            self._referred = {found: self._referred_by(found) for found in kept if found is not None}
+            self._segments.remove_all_but(frozenset().union(*self._referred.values()), aside=self._some_aside)
+            self._some_aside = False
+
+    def _referred_by(self, sequence: int) -> frozenset[int]:
+        """Segments of a checkpoint that is kept, whether or not it was read or written here."""
+        if sequence not in self._referred:
+            try:
+                references, _ = parts_of(sequence, (self.path / _file_name(sequence)).read_bytes())
+            except (UsageError, FileNotFoundError):
+                return frozenset()
+            return frozenset(reference.number for reference in references)
+        return self._referred[sequence]
+
+    def _trouble(self, what: str, error: OSError) -> UsageError | OutsideTrouble:
+        message = f"state.path: {self.path} {what}: {_reason(error)}"
+        if error.errno in _A_PERSON_MUST_ACT:
+            return UsageError(f"{message}; name a folder that user {os.geteuid()} may read and write")
+        return OutsideTrouble(message)
+
+
+def has_checkpoint(path: Path) -> bool:
+    """True when the folder holds a checkpoint, readable or not."""
+    return any(path.glob("checkpoint-*"))
+
+
+def _file_name(sequence: int) -> str:
+    return f"checkpoint-{sequence:020d}.driftd"
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

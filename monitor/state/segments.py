@@ -1,0 +1,273 @@
+"""Numbers that only grow, in segments beside the checkpoints: written once, referred to by many checkpoints.
+
+A file `ids-<number>.driftd` is a row of frames, each little endian:
+
+    u16      length of the name
+    u64      place of the first number
+    u32      count of numbers
+    name     UTF-8
+    numbers  u64 each
+
+A checkpoint refers to segments in their order, to each by number, length and CRC-32C of so many bytes. What lies behind
+belongs to no checkpoint. Of a place that comes twice the later one holds. No process adds to a segment of another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import crc32c
+import numpy as np
+
+from monitor.errors import UsageError
+from monitor.state.durable import make_durable, write_durably
+from monitor.stats.growing import Growing, Numbers
+
+#: a segment that is as long is not added to
+SEGMENT_BYTES: Final = 4 << 20
+#: numbers in a frame at the most
+FRAME_NUMBERS: Final = 1 << 16
+#: the oldest segment is done away with when all are this many times as long as what is still needed, and
+SPARE: Final = 2
+#: so many segments longer, or when there are so many segments more than these are
+SPARE_SEGMENTS: Final = 8
+
+_FRAME: Final = struct.Struct("<HQI")
+_NAME: Final = re.compile(r"ids-(\d{20})\.driftd")
+
+Span = tuple[int, int]
+
+
+class Reference(NamedTuple):
+    """The first `length` bytes of a segment."""
+
+    number: int
+    length: int
+    crc: int
+
+
+@dataclass(slots=True)
+class _Segment:
+    number: int
+    length: int = 0
+    crc: int = 0
+    #: places in it, by name of the row
+    spans: dict[str, list[Span]] = field(default_factory=dict)
+
+    def note(self, name: str, first: int, end: int) -> None:
+        spans = self.spans.setdefault(name, [])
+        for at, (start, before) in enumerate(spans):
+            if before == first:
+                spans[at] = (start, end)
+                return
+        spans.append((first, end))
+
+
+class SegmentContents:
+    """What the segments of a checkpoint hold."""
+
+    def __init__(self, folder: Path, references: Iterable[Reference]) -> None:
+        """Read and check them.
+
+        Raises:
+            UsageError: one is damaged; the one line says which and how.
+            FileNotFoundError: one is not there.
+        """
+        self.segments: list[_Segment] = []
+        self._rows: dict[str, list[tuple[int, Numbers]]] = {}
+        #: rows that were asked for, and the place behind their last number
+        self.ends: dict[str, int] = {}
+        for reference in references:
+            segment = _Segment(*reference)
+            for name, first, numbers in _frames(_content(folder, reference), reference.number):
+                segment.note(name, first, first + len(numbers))
+                self._rows.setdefault(name, []).append((first, numbers))
+            self.segments.append(segment)
+
+    def between(self, name: str, first: int, end: int) -> Numbers:
+        """The numbers of a row at the places from `first` to before `end`.
+
+        Raises:
+            ValueError: not all of them are there.
+        """
+        pieces = self._rows.get(name, [])
+        if not first <= end <= first + sum(len(numbers) for _, numbers in pieces):
+            raise ValueError(f"ids {first} to {end} of {name} are not in its segments")
+        found, there = np.empty(end - first, np.uint64), np.zeros(end - first, np.bool_)
+        for start, numbers in pieces:
+            low, high = max(first, start), min(end, start + len(numbers))
+            if low < high:
+                found[low - first : high - first] = numbers[low - start : high - start]
+                there[low - first : high - first] = True
+        if not there.all():
+            raise ValueError(
+                f"{np.count_nonzero(~there)} of the ids {first} to {end} of {name} are not in its segments"
+            )
+        self.ends[name] = end
+        return found
+
+
+class Segments:
+    """The segments of a folder as one process goes on from them. All calls are made by one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._all: list[_Segment] = []
+        #: the one that is added to; not among all before something of it is durable
+        self._last: _Segment | None = None
+        self._ends: dict[str, int] = {}
+
+    def go_on_from(self, contents: SegmentContents) -> None:
+        """What a checkpoint that was read refers to is there already."""
+        self._all, self._last, self._ends = contents.segments, None, dict(contents.ends)
+
+    def references(self) -> list[Reference]:
+        """All that the rows of the last `keep` need, and some more."""
+        return [Reference(one.number, one.length, one.crc) for one in self._all]
+
+    def keep(self, rows: Sequence[Growing]) -> int:
+        """Make durable what no segment has yet of these rows, which are all there are; gives the bytes written.
+
+        Raises:
+            OSError: the disk is full or failing; what was durable is so still, and the same may be tried again.
+        """
+        if not all(self._is_there(segment) for segment in self._all):
+            self._all, self._last, self._ends = [], None, {}
+        for row in rows:
+            if self._ends.get(row.name, 0) > row.end:  # another row under the same name
+                del self._ends[row.name]
+        news = [(row, max(row.first, self._ends.get(row.name, 0)), row.end) for row in rows]
+        return self._append(news) + self._tidy(rows)
+
+    def remove_all_but(self, kept: Iterable[int], *, aside: bool) -> None:
+        """Remove segments that nothing refers to, or put them aside."""
+        numbers = {segment.number for segment in self._all} | set(kept)
+        for number, path in segment_files(self._folder):
+            if number in numbers:
+                continue
+            if aside:
+                os.replace(path, path.with_name(path.name + ".aside"))
+            else:
+                path.unlink()
+
+    def _is_there(self, segment: _Segment) -> bool:
+        try:
+            return self._path(segment.number).stat().st_size >= segment.length
+        except FileNotFoundError:
+            return False
+
+    def _tidy(self, rows: Sequence[Growing]) -> int:
+        """Do away with the oldest segments: what is needed of them is added at the end; gives the bytes written."""
+        needed = 8 * sum(row.end - row.first for row in rows)
+        most_bytes = SPARE * needed + SPARE_SEGMENTS * SEGMENT_BYTES
+        most = SPARE * needed // SEGMENT_BYTES + 2 * SPARE_SEGMENTS
+        written = 0
+        for _ in range(len(self._all) - 1):
+            spans = self._all[0].spans
+            held = [
+                (row, max(first, row.first), min(end, row.end))
+                for row in rows
+                for first, end in spans.get(row.name, ())
+                if max(first, row.first) < min(end, row.end)
+            ]
+            if held:
+                if sum(segment.length for segment in self._all) <= most_bytes and len(self._all) <= most:
+                    break
+                written += self._append(held)
+            del self._all[0]
+        return written
+
+    def _append(self, news: Iterable[tuple[Growing, int, int]]) -> int:
+        """Add places of rows, as much at once as a segment takes; gives the bytes written."""
+        written, waiting, size = 0, list[tuple[str, int, bytes]](), 0
+        for row, first, end in news:
+            numbers = row.between(first, end) if first < end else np.empty(0, np.uint64)
+            for at in range(0, len(numbers), FRAME_NUMBERS):
+                part = numbers[at : at + FRAME_NUMBERS]
+                waiting.append((row.name, first + at, part.astype("<u8", copy=False).tobytes()))
+                size += _FRAME.size + len(row.name) + 8 * len(part)
+                if (0 if self._last is None else self._last.length) + size >= SEGMENT_BYTES:
+                    written += self._write(waiting)
+                    waiting, size, self._last = [], 0, None
+        return written + (self._write(waiting) if waiting else 0)
+
+    def _write(self, frames: Sequence[tuple[str, int, bytes]]) -> int:
+        if self._last is None:
+            self._last = _Segment(1 + max([number for number, _ in segment_files(self._folder)], default=0))
+        segment, content = self._last, b"".join(_frame(*frame) for frame in frames)
+        try:
+            write_durably(self._path(segment.number), content, segment.length)
+            if not segment.length:
+                make_durable(self._folder)
+        except OSError:
+            self._take_back(segment)
+            raise
+        if not segment.length:
+            self._all.append(segment)
+        segment.crc = crc32c.crc32c(content, segment.crc)
+        segment.length += len(content)
+        for name, first, numbers in frames:
+            end = first + len(numbers) // 8
+            segment.note(name, first, end)
+            self._ends[name] = max(end, self._ends.get(name, 0))
+        return len(content)
+
+    def _take_back(self, segment: _Segment) -> None:
+        """Leave no room on a full disk to bytes that nothing refers to."""
+        with contextlib.suppress(OSError):
+            if segment.length:
+                os.truncate(self._path(segment.number), segment.length)
+            else:
+                self._path(segment.number).unlink()
+
+    def _path(self, number: int) -> Path:
+        return _path(self._folder, number)
+
+
+def segment_files(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Number and path of every segment in a folder."""
+    for match in map(_NAME.fullmatch, os.listdir(folder)):
+        if match:
+            yield int(match[1]), folder / match[0]
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"ids-{number:020d}.driftd"
+
+
+def _frame(name: str, first: int, numbers: bytes) -> bytes:
+    encoded = name.encode()
+    return _FRAME.pack(len(encoded), first, len(numbers) // 8) + encoded + numbers
+
+
+def _content(folder: Path, reference: Reference) -> bytes:
+    path = _path(folder, reference.number)
+    with path.open("rb") as file:
+        there = os.fstat(file.fileno()).st_size
+        content = file.read(min(reference.length, there))
+    if len(content) < reference.length:
+        raise UsageError(f"{path.name} has {len(content)} of the {reference.length} bytes that are referred to")
+    if crc32c.crc32c(content) != reference.crc:
+        raise UsageError(f"the checksum of {path.name} does not match")
+    return content
+
+
+def _frames(content: bytes, number: int) -> Iterator[tuple[str, int, Numbers]]:
+    at = 0
+    while at < len(content):
+        try:
+            length, first, count = _FRAME.unpack_from(content, at)
+            at += _FRAME.size
+            name = content[at : at + length].decode()
+            numbers = np.frombuffer(content, "<u8", count, at + length).astype(np.uint64, copy=False)
+        except (struct.error, ValueError) as error:
+            raise UsageError(f"segment {number} is not what it should be: {error}") from error
+        at += length + 8 * count
+        yield name, first, numbers
