@@ -22,6 +22,7 @@ from monitor.loop.sinks import ToNowhere
 from monitor.pipeline import Pipeline
 from monitor.records import Source
 from monitor.reference.catalog import Catalog
+from monitor.reference.reference import FEATURE
 from monitor.run.loss_lines import PlaceText, loss_lines
 from monitor.settings.tree import Settings
 from monitor.stats.bins import FACTS
@@ -97,8 +98,20 @@ def replay(
     gone = sum(loss.count for loss in losses)
     if labels_alone := 0 < accepted == labels and not gone:
         lost.append(f"{many(labels, 'label')} and nothing else: they are counted, and there was nothing to judge")
+    lost += _columns_without_values(fleet, pipeline)
     failed = "" if labels_alone else _failure(fleet, events.total(), gone, accepted)
     return Replay(pipeline, summary, worst, lost, failed)
+
+
+def _columns_without_values(fleet: Fleet, pipeline: Pipeline) -> Iterator[str]:
+    """Score and prediction where no event had them: of a feature the absence is a finding."""
+    for key, judge in sorted(fleet.judges.items()):
+        total = pipeline.totals.events.get(key)
+        columns = [column.name for column in judge.baseline.columns if column.role != FEATURE]
+        if columns and total is not None and total.predictions == 0:
+            whose = f"{key.model} {key.version}: {' and '.join(columns)} not judged"
+            missing = f"is a column for {columns[0]} missing (--map COLUMN={columns[0]})?"
+            yield f"{whose}: none of {many(total.events, 'event')} is a prediction; {missing}"
 
 
 def _labels(pipeline: Pipeline) -> int:

@@ -40,11 +40,12 @@ def test_ctrl_c_while_importing_ends_it_without_a_trace(module: str) -> None:
 def test_ctrl_c_behind_a_command_ends_it_without_a_trace() -> None:
     program = """
 import os, signal, sys
-from monitor import __main__, cli
+from monitor import __main__
+from monitor.cli import parser
 def interrupted():
     os.kill(os.getpid(), signal.SIGINT)
     return 0
-cli.main = interrupted
+parser.main = interrupted
 print(__main__.main())
 os.kill(os.getpid(), signal.SIGINT)
 """

@@ -128,6 +128,17 @@ def test_too_few_events_for_a_window_are_not_judged(folder: Path, capsys: pytest
     assert "nothing was judged: the source holds no events" in capsys.readouterr().err
 
 
+def test_a_reference_has_predictions_and_the_events_have_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def features_alone(one: Event) -> None:
+        one.pop("score", None)
+        one.pop("prediction", None)
+        one["type"] = "features"
+
+    assert replayed(folder, changed(features_alone, 1)) == DONE
+    said = f"not judged: none of {EVENTS:,} events is a prediction; is a column for score missing (--map COLUMN=score)?"
+    assert said in capsys.readouterr().err
+
+
 def test_a_file_of_labels_alone_is_counted_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = [event(at, type="label", id=f"p-{at}", label=1) for at in range(300)]
     assert replayed(folder, labels, "--json") == DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from monitor import links
+from monitor.publish import links
 from monitor.settings.tree import Settings
 
 Rule: TypeAlias = dict[str, Any]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from monitor import links
 from monitor.findings import SEVERITY_RANK
+from monitor.publish import links
 from monitor.publish.snapshot import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
 from monitor.publish.status.html import ago, moment, name, number, share, since, text
 from monitor.publish.status.model_cards import FINE, badge, states_of

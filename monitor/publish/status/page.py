@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from monitor import links
 from monitor.clock import SECOND_US
 from monitor.findings import PAGE, TICKET
+from monitor.publish import links
 from monitor.publish.snapshot import Board, Health
 from monitor.publish.status.html import aged, ago, moment, name, text
 from monitor.publish.status.incident_cards import ended_incidents, open_incidents, web_link
