@@ -108,7 +108,7 @@ def _how_sure(column: ColumnView | None, figures: Figures | None) -> str:
         return "Figures: in the alert, not on this page."
     seen = f"{_size(column, figures)} in a window of {many(figures.samples, 'event')}"
     sure = f"{number(figures.over)} times the threshold, {probability(figures.p)}"
-    return f"Newest look: {seen}; {sure}."
+    return f"Latest evaluation: {seen}; {sure}."
 
 
 def _size(column: ColumnView, figures: Figures) -> str:
