@@ -9,7 +9,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from monitor.errors import OutsideTrouble
+from monitor.errors import DriftdError
 from monitor.events import Partition
 from monitor.kafka.connect import connect, running_config, sorting_errors
 from monitor.log import get_log
@@ -109,7 +109,7 @@ class GroupMirror:
         while positions := self._next():
             try:
                 self._offsets.commit(positions, _COMMIT_S)
-            except OutsideTrouble as trouble:
+            except DriftdError as trouble:  # a certificate that is being replaced is a fault of the settings
                 if self._failures.again("commit"):
                     _log.warning("offsets_not_committed", why=str(trouble))
         self._offsets.close(_COMMIT_S)

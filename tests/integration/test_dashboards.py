@@ -180,4 +180,4 @@ def _assert_shares_are_shares(scene: Scene) -> None:
         ordered = [bar["labels"]["bin"] for bar in sorted(bars, key=lambda bar: float(bar["labels"]["order"]))]
         uppers = [float(name.split()[-1]) for name in ordered[:-1]]
         assert uppers == sorted(uppers)
-        assert (ordered[0].split()[0], ordered[-1].split()[0]) == ("to", "above")
+        assert (ordered[0].split()[0], ordered[-1].split()[0]) == ("below", "above")

@@ -254,7 +254,7 @@ def test_a_start_resolves_to_an_offset_of_every_partition(kafka: KafkaBroker, to
         assert source.resolve_start(99_000) == dict(zip(parts, (10, 0, 0), strict=True))
         assert source.committed() == {}
         source.commit({parts[0]: 7, parts[2]: 0})
-        assert source.committed() == {parts[0]: 7, parts[2]: 0}
+        wait_until(lambda: source.committed() == {parts[0]: 7, parts[2]: 0}, "the offsets are committed")
         assert source.resolve_start("committed") == dict(zip(parts, (7, 0, 0), strict=True))
     assert kafka.committed(topic, topic) == {0: 7, 2: 0}
 

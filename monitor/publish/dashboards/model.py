@@ -178,7 +178,7 @@ def _live_bins() -> Panel:
 def _in_order(expression: str) -> str:
     """With the lower edge of a numeric bin as the label `order`: names sort as text, `3 to 5` after `11 to 13`."""
     edge = f'label_replace({expression}, "order", "$1", "bin", "(?:above )?(-?[0-9][-+.0-9e]*)(?: to .*)?")'
-    return f'label_replace({edge}, "order", "-1e308", "bin", "to -?[0-9].*")'
+    return f'label_replace({edge}, "order", "-1e308", "bin", "below .*")'
 
 
 def _sorted_by_number(bars: Panel) -> Panel:

@@ -75,7 +75,8 @@ def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, s
     if not (health.assigned and health.restored):
         return UNKNOWN, "restoring", f"It is starting: {', '.join(health.missing())}."
     if board.not_fine:
-        return TICKET, NOT_FINE, "It reads, and not all that comes can be judged:"
+        unread = "" if board.references else "no model of the settings has a reference (see `driftd check`), and "
+        return TICKET, NOT_FINE, f"It reads, {unread or 'and '}not all that comes can be judged:"
     if idle and not board.models and not board.references:
         return UNKNOWN, "idle", "It reads, and no model of the settings has a reference: see `driftd check`."
     if not health.caught_up_once:
