@@ -41,7 +41,7 @@ def test_a_topic_whose_events_are_lost_is_an_alert_that_says_why_until_good_ones
         daemon.wait_until(lambda: seen.query(firing), "the alert")
         [alert] = seen.query(firing)
         assert alert["metric"]["topic"] == site.topic
-        assert "rejected (ts)" in str(seen.get("/api/v1/alerts"))
+        assert "rejected (no_offset)" in str(seen.get("/api/v1/alerts"))
         assert "not fine" in daemon.get("/")[1]
         status, words = daemon.get("/readyz")
         assert (status, words.startswith("ok\nnot fine: ")) == (200, True)
