@@ -30,7 +30,8 @@ def test_a_topic_whose_events_are_lost_is_an_alert_that_says_why_until_good_ones
     site: Site, prometheus_parts: None
 ) -> None:
     site.make_topics()
-    site.write(windows={"allowed_lateness": "0s", "idle_after": "2s"})
+    # else a topic that is all rejected is not read on
+    site.write(windows={"allowed_lateness": "0s", "idle_after": "2s"}, limits={"rejected_share": 1})
     daemon = site.start()
     daemon.wait_ready()
     firing = 'ALERTS{alertname="DriftdEventsLost",alertstate="firing"}'
