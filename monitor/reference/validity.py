@@ -51,7 +51,7 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
     log_center: float | None
     log_spread: float | None
     commonest_share: _Share
-    commonest: str = ""
+    commonest: Annotated[str, msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     dispersion: list[_NotNegative]
     fact_dispersion: dict[str, list[_NotNegative | None]]
     largest_distance: list[_NotNegative | None]
@@ -72,8 +72,8 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     levels: list[_Level]
     columns: Annotated[list[_Column], msgspec.Meta(min_length=1)]
     ignored: dict[str, str]
-    score_classes: list[str] = []
-    unread: dict[str, _Count] = {}
+    score_classes: Annotated[list[str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    unread: Annotated[dict[str, _Count], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
 
 
 def fault_of(body: dict[str, Any]) -> str:

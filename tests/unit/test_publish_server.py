@@ -22,10 +22,11 @@ from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.log import configure_logging
-from monitor.publish import series, status
+from monitor.publish import series
 from monitor.publish.series import CONTENT_TYPE
 from monitor.publish.server import CONNECTION_LIMIT, HEAD_LIMIT, PAGE_LIMIT, Server
 from monitor.publish.snapshot import Board, IncidentView, Showcase
+from monitor.publish.status import page as status
 
 
 class Served:
