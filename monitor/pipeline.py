@@ -21,7 +21,8 @@ from monitor.count.partition_state import Lane
 from monitor.count.rejected_share import RejectedShare
 from monitor.count.task import Taken, Unit
 from monitor.count.totals import Totals
-from monitor.decode.columns import Events, Limits, Shape
+from monitor.decode.columns import Events, Shape
+from monitor.decode.decoder import decoder_for
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.errors import OutsideTrouble, PositionsLost, UsageError
 from monitor.events import OVER_LIMIT, ModelKey, Partition
@@ -250,15 +251,7 @@ class Pipeline:
 
     def _decoder(self, topic: str) -> NativeDecoder:
         if topic not in self._decoders:
-            limits, entry = self._settings.limits, self._settings.input_of(topic)
-            self._decoders[topic] = NativeDecoder(
-                self._shape,
-                Limits(limits.record_bytes, limits.events_per_record, limits.features),
-                self._settings.windows.max_skew,
-                entry.model if entry else None,
-                entry.version if entry else None,
-                entry.zone() if entry else None,
-            )
+            self._decoders[topic] = decoder_for(self._settings, topic, self._shape)
         return self._decoders[topic]
 
     def _shape(self, key: ModelKey) -> Shape | None:

@@ -35,7 +35,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # decoding
         "decode": (
             "columns values native.rows native.wrong native.gather native.wrapping native.reference_decoder "
-            "native.fast_decoder native.versions native.decoder"
+            "native.fast_decoder native.versions native.decoder decoder"
         ),
     },
     {  # counting (stage 1)

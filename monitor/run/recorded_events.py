@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from monitor.decode.columns import Limits
+from monitor.decode.decoder import reader_for
 from monitor.decode.native.decoder import record_times
 from monitor.decode.native.reference_decoder import Reader, first_elements
 from monitor.decode.native.rows import AnyRow, is_given
@@ -50,7 +50,6 @@ class EventReader:
     def __init__(self, settings: Settings, key: ModelKey) -> None:
         self._settings = settings
         self._key = key
-        self._limits = Limits(settings.limits.record_bytes, settings.limits.events_per_record, settings.limits.features)
         self._readers: dict[str, Reader] = {}
 
     def events(self, batch: RecordBatch, others: Others) -> Iterator[RecordedEvent]:
@@ -72,15 +71,8 @@ class EventReader:
 
     def _reader(self, topic: str) -> Reader:
         if topic not in self._readers:
-            entry, skew, cells = self._settings.input_of(topic), self._settings.windows.max_skew, _AllFeatures()
-            self._readers[topic] = Reader(
-                self._limits,
-                skew,
-                lambda _key, _names: cells,
-                entry.model if entry else None,
-                entry.version if entry else None,
-                entry.zone() if entry else None,
-            )
+            cells = _AllFeatures()
+            self._readers[topic] = reader_for(self._settings, topic, lambda _key, _names: cells)
         return self._readers[topic]
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.decode.columns import Limits
+from monitor.decode.decoder import decoder_for
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.records import RecordBatch
 from monitor.settings.tree import Settings
@@ -30,13 +30,5 @@ class EventTimes:
 
     def _decoder(self, topic: str) -> NativeDecoder:
         if topic not in self._decoders:
-            limits, entry = self._settings.limits, self._settings.input_of(topic)
-            self._decoders[topic] = NativeDecoder(
-                lambda _: None,
-                Limits(limits.record_bytes, limits.events_per_record, limits.features),
-                self._settings.windows.max_skew,
-                entry.model if entry else None,
-                entry.version if entry else None,
-                entry.zone() if entry else None,
-            )
+            self._decoders[topic] = decoder_for(self._settings, topic, lambda _: None)
         return self._decoders[topic]
