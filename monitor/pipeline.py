@@ -14,9 +14,9 @@ from typing import Any, Final, Protocol
 
 from monitor.clock import SECOND_US, Clock
 from monitor.count.aggregator import Aggregators
-from monitor.count.cohorts import LabelCohort
 from monitor.count.completeness import Completeness
 from monitor.count.exchange import Exchange, LabelExchange, Pane
+from monitor.count.labels import LabelCount
 from monitor.count.losses import Losses
 from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
@@ -53,7 +53,7 @@ class Stage2(Protocol):
     def judge(self, pane: Pane) -> None:
         """Take a pane; those of one model version come in time order."""
 
-    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
         """Take the labels that took effect before the end of the pane that comes next, each once."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from monitor.count.cohorts import Cohorts, LabelCohort
+from monitor.count.labels import LabelCount, WaitingLabels
 from monitor.count.task import ClosedPane, PaneKey
 from monitor.events import ModelKey
 from monitor.stats.tally import Tally
@@ -76,15 +76,15 @@ class LabelExchange:
 
     def __init__(self, cohort_us: int) -> None:
         self._cohort_us = cohort_us
-        self._waiting = Cohorts()
+        self._waiting = WaitingLabels()
 
-    def put(self, closed: Iterable[LabelCohort]) -> None:
+    def put(self, closed: Iterable[LabelCount]) -> None:
         """Take closed cohorts, in any order."""
         self._waiting.add(closed)
 
-    def ready(self, key: ModelKey, end_us: int) -> list[LabelCohort]:
-        """The labels of a model version that took effect before `end_us` and were not handed on yet."""
-        return self._waiting.take_until(key, end_us - 1)
+    def ready(self, key: ModelKey, end_us: int) -> list[LabelCount]:
+        """The labels of a model version that took effect before `end_us` and were not handed on yet, in time order."""
+        return self._waiting.take_before(key, end_us)
 
     def forget(self, key: ModelKey) -> None:
         self._waiting.forget(key)
@@ -95,11 +95,11 @@ class LabelExchange:
     def restore(self, state: dict[str, Any]) -> None:
         """Take the labels of an exchange's state."""
         self._waiting.add(
-            LabelCohort(ModelKey(model, version), start_us, labels)
+            LabelCount(ModelKey(model, version), start_us, labels)
             for model, version, start_us, labels in state.get("labels", ())
         )
         # format 1: labels that came for panes that were judged, to be handed on with the next one
         judged_until = {(model, version): until for model, version, until in state["judged_until"]}
         for model, version, _segment, labels in state.get("labels_left", ()):
             start_us = judged_until.get((model, version), 0) - self._cohort_us
-            self._waiting.add([LabelCohort(ModelKey(model, version), start_us, labels)])
+            self._waiting.add([LabelCount(ModelKey(model, version), start_us, labels)])

@@ -1,112 +1,84 @@
-"""Labels in stage 1: who is let in, the cohort a label belongs to, and when that is closed.
+"""Labels that were counted and wait to be handed on: by model version and cohort.
 
-They go their own way from here to stage 2. What they need of the events' way is the clock of their topic-partition
-at the place where they were read; nothing they bring changes it.
+Until they are joined to their predictions, the cohort of labels is the stretch of time in which they take effect. They
+stand beside the panes of events and teach those nothing: not what is complete, not what was judged. A transition says
+how many took effect before its time.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from heapq import heapify, heappop, heappush
+from typing import Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from monitor.events import ModelKey
 
-from monitor.count.admitted import admit
-from monitor.count.cohorts import Cohorts, LabelCohort
-from monitor.count.event_clock import NO_CLOCK
-from monitor.count.losses import Refused
-from monitor.count.totals import Totals
-from monitor.decode.columns import Events
-from monitor.events import LABEL, ModelKey
-from monitor.reference.catalog import Catalog
+#: cohorts kept apart over all model versions; beyond, the oldest of the version that has most are handed on later, as
+#: one
+MAX_COHORTS: Final = 20_000
 
 
-class LabelsTaken(NamedTuple):
-    """What became of the labels of a batch: accepted ones by the model version they count for, and the others."""
+class LabelCount(NamedTuple):
+    """Labels of a model version that belong to one cohort, which begins at `start_us`."""
 
-    accepted: Counter[ModelKey]
-    refused: list[Refused]
+    key: ModelKey
+    start_us: int
+    labels: int
 
 
-class TaskLabels:
-    """The labels of one task: its open cohorts, and the newest label of each topic."""
+class WaitingLabels:
+    """Counts by model version and cohort, each given out once."""
 
-    def __init__(self, catalog: Catalog, totals: Totals, cohort_us: int) -> None:
-        self.open = Cohorts()
-        #: the largest time of a label by topic: one that comes out of order takes effect at it, too
-        self.newest_us: dict[str, int] = {}
-        self._catalog = catalog
-        self._totals = totals
-        self._cohort_us = cohort_us
-        #: what cohorts were closed by last, unless labels came since
-        self._closed_by: Callable[[str], float] | None = None
+    def __init__(self, most: int = MAX_COHORTS) -> None:
+        self._most = most
+        self._cohorts: dict[ModelKey, Counter[int]] = {}
+        #: heaps of the same cohorts' starts
+        self._order: dict[ModelKey, list[int]] = {}
+        self._held = 0
 
-    def take(self, topic: str, events: Events, clock_us: NDArray[np.int64]) -> LabelsTaken:
-        """Count the labels of a decoded batch; `clock_us` (n,) is the clock where each of its events was read."""
-        rows = events.label_rows
-        if not len(rows):
-            return LabelsTaken(Counter(), [])
-        admitted = admit(events, events.kind == LABEL, self._catalog.label_admission)
-        effect_us = self._effect_us(topic, events.ts[rows], clock_us[rows])
-        accepted = admitted.rows[rows]
-        counted = self._count(events.keys, events.key[rows[accepted]], effect_us[accepted])
-        return LabelsTaken(counted, admitted.refused)
+    def add(self, counts: Iterable[LabelCount]) -> None:
+        """Take counts, in any order."""
+        for key, start_us, labels in counts:
+            of_key = self._cohorts.setdefault(key, Counter())
+            if start_us not in of_key:
+                heappush(self._order.setdefault(key, []), start_us)
+                self._held += 1
+            of_key[start_us] += labels
+            if self._held > self._most:
+                self._fold()
 
-    def _effect_us(self, topic: str, ts: NDArray[np.int64], clock_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """When labels take effect: at their own time or the clock, whichever is later, and none before another."""
-        newest = np.maximum.accumulate(np.concatenate(([self.newest_us.get(topic, NO_CLOCK)], ts)))
-        self.newest_us[topic] = int(newest[-1])
-        return np.maximum(newest[1:], clock_us)
+    def _fold(self) -> None:
+        """Put the older half of the longest row of cohorts into its last one: never handed on too early."""
+        key = max(self._cohorts, key=lambda one: len(self._cohorts[one]))
+        longest = self._cohorts[key]
+        older = sorted(longest)[: max(2, len(longest) // 2)]
+        longest[older[-1]] += sum(longest.pop(start_us) for start_us in older[:-1])
+        self._order[key] = list(longest)
+        heapify(self._order[key])
+        self._held -= len(older) - 1
 
-    def _count(self, keys: list[ModelKey], key: NDArray[np.int32], effect_us: NDArray[np.int64]) -> Counter[ModelKey]:
-        """Labels of `keys[key]` go to the cohort in which they take effect: nothing knows their predictions' times.
+    def take_before(self, key: ModelKey, end_us: float) -> list[LabelCount]:
+        """The cohorts of a model version that begin before `end_us` and were not taken yet, in time order."""
+        of_key, order, taken = self._cohorts.get(key, Counter()), self._order.get(key, []), []
+        while order and order[0] < end_us:
+            start_us = heappop(order)
+            taken.append(LabelCount(key, start_us, of_key.pop(start_us)))
+            self._held -= 1
+        if not order:
+            self._cohorts.pop(key, None)
+            self._order.pop(key, None)
+        return taken
 
-        The order in which the keys come decides which versions are kept apart.
-        """
-        used, first, slots = np.unique(key, return_index=True, return_inverse=True)
-        numbers, places = np.unique(effect_us // self._cohort_us, return_inverse=True)
-        counts = np.bincount(slots * len(numbers) + places, minlength=len(used) * len(numbers))
-        counts = counts.reshape(len(used), len(numbers))
-        accepted: Counter[ModelKey] = Counter()
-        for at in np.argsort(first).tolist():
-            counted_for = self._totals.label_key(self._catalog.label_key(keys[used[at]]))
-            self._add(
-                LabelCohort(counted_for, int(numbers[place]) * self._cohort_us, int(counts[at, place]))
-                for place in np.flatnonzero(counts[at]).tolist()
-            )
-            accepted[counted_for] += int(counts[at].sum())
-        self._totals.labels.add(accepted)
-        return accepted
-
-    def _add(self, cohorts: Iterable[LabelCohort]) -> None:
-        self.open.add(cohorts)
-        self._closed_by = None
-
-    def close(self, until_us: Callable[[str], float]) -> list[LabelCohort]:
-        """Give out the cohorts that end at or before `until_us(model name)`; what comes for one later is given out
-        with the next ones."""
-        if until_us is self._closed_by:
-            return []
-        self._closed_by = until_us
-        return [
-            cohort
-            for key in self.open.model_keys()
-            for cohort in self.open.take_until(key, until_us(key.model) - self._cohort_us)
-        ]
+    def keys(self) -> Iterable[ModelKey]:
+        return self._cohorts.keys()
 
     def forget(self, key: ModelKey) -> None:
-        self.open.forget(key)
+        self._held -= len(self._cohorts.pop(key, ()))
+        self._order.pop(key, None)
 
-    def to_state(self) -> list[list[Any]]:
-        """The open cohorts: [model, version, number since 1970, labels]."""
-        return [[*key, start_us // self._cohort_us, labels] for key, start_us, labels in self.open]
-
-    def restore(self, cohorts: Iterable[list[Any]], newest_us: Mapping[str, int]) -> None:
-        """Take the open cohorts and the newest label by topic of a state."""
-        self._add(
-            LabelCohort(ModelKey(model, version), number * self._cohort_us, labels)
-            for model, version, number, labels in cohorts
-        )
-        self.newest_us.update(newest_us)
+    def __iter__(self) -> Iterator[LabelCount]:
+        """Every count, in a fixed order."""
+        for key, of_key in sorted(self._cohorts.items()):
+            for start_us, labels in sorted(of_key.items()):
+                yield LabelCount(key, start_us, labels)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from monitor.count.admitted import admit
 from monitor.count.aggregator import Aggregator, Aggregators, Rows
 from monitor.count.event_clock import NO_CLOCK
-from monitor.count.labels import TaskLabels
 from monitor.count.losses import Lost, Refused, lost_of
 from monitor.count.partition_state import PartitionState
+from monitor.count.task_labels import TaskLabels
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Group
 from monitor.events import (

@@ -6,8 +6,8 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from monitor.count.cohorts import LabelCohort
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
 from monitor.events import ModelKey
 from monitor.findings import Finding, Transition
 from monitor.judge.finding_state import transition_from_state, transition_to_state
@@ -47,7 +47,7 @@ class Fleet:
         if transition is not None:
             self.unsent.append(transition)
 
-    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
         """Take the labels that took effect before the end of the pane that comes next, each once."""
         for cohort in cohorts:
             judge = self._judge_of(cohort.key)

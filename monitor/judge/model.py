@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from monitor.clock import rfc3339
-from monitor.count.cohorts import LabelCohort
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget
 from monitor.judge.causes.errors import ErrorWatch
@@ -78,7 +78,7 @@ class ModelJudge:
         serious = [finding for finding in found if finding.severity != INFO]
         return self._news(reported), self.book.step(serious, recheck, self.context())
 
-    def take_labels(self, cohort: LabelCohort) -> None:
+    def take_labels(self, cohort: LabelCount) -> None:
         """Take labels that took effect before the end of the next pane."""
         self.labels += cohort.labels
 

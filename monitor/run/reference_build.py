@@ -10,8 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from monitor.clock import Clock
-from monitor.count.cohorts import LabelCohort
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
 from monitor.count.losses import Loss
 from monitor.decode.native.rows import AnyRow, is_given
 from monitor.errors import UsageError
@@ -269,7 +269,7 @@ class _Collector:
         if block is not None:
             self.windows.append(CountedWindow(block.start_us, block.end_us, block.tally))
 
-    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
         """A reference is made of events alone."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:

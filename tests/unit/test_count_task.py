@@ -7,8 +7,8 @@ import math
 import pytest
 
 from monitor.clock import SECOND_US
-from monitor.count.cohorts import Cohorts, LabelCohort
 from monitor.count.exchange import Exchange, LabelExchange
+from monitor.count.labels import LabelCount, WaitingLabels
 from monitor.count.task import ClosedPane, PaneKey
 from monitor.count.totals import MAX_LABEL_VERSIONS
 from monitor.events import ModelKey, Partition
@@ -195,9 +195,9 @@ def test_labels_of_versions_that_never_come_take_no_version_its_place() -> None:
     assert crowded.outcomes == {("events", "accepted", ""): 22}
 
 
-def cohorts(*numbered: tuple[int, int], key: ModelKey = CREDIT) -> list[LabelCohort]:
+def cohorts(*numbered: tuple[int, int], key: ModelKey = CREDIT) -> list[LabelCount]:
     """Cohorts of (number, labels)."""
-    return [LabelCohort(key, number * PANE, labels) for number, labels in numbered]
+    return [LabelCount(key, number * PANE, labels) for number, labels in numbered]
 
 
 def test_labels_are_handed_on_to_the_first_pane_that_ends_after_they_took_effect() -> None:
@@ -213,13 +213,13 @@ def test_labels_are_handed_on_to_the_first_pane_that_ends_after_they_took_effect
 
 
 def test_labels_that_wait_are_bounded_and_none_is_given_out_too_early() -> None:
-    waiting, taken = Cohorts(most=10), 0
-    waiting.add(LabelCohort(CREDIT, at, 1) for at in range(100))
+    waiting, taken = WaitingLabels(most=10), 0
+    waiting.add(LabelCount(CREDIT, at, 1) for at in range(100))
     assert len(list(waiting)) <= 10
     for at in range(0, 100, 7):
-        taken += sum(cohort.labels for cohort in waiting.take_until(CREDIT, at))
+        taken += sum(cohort.labels for cohort in waiting.take_before(CREDIT, at + 1))
         assert taken <= at + 1
-    assert taken + sum(cohort.labels for cohort in waiting.take_until(CREDIT, 99)) == 100
+    assert taken + sum(cohort.labels for cohort in waiting.take_before(CREDIT, 100)) == 100
     assert list(waiting) == []
 
 
