@@ -8,7 +8,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US, ManualClock
@@ -197,6 +197,7 @@ near = st.integers(0, 45)
         max_size=20,
     )
 )
+@example([100_000, [(5, "1")], 100_000])
 def test_a_cohort_closes_once_and_what_comes_late_for_it_is_counted(
     steps: list[list[tuple[int, str]] | int],
 ) -> None:
