@@ -76,7 +76,7 @@ class Task:
         aggregators: Aggregators | None = None,
         totals: Totals | None = None,
     ) -> None:
-        """`kernels` and `totals` are shared by the units of a process."""
+        """`aggregators` and `totals` are shared by the tasks of a process."""
         self.number = number
         self.partition_states: dict[str, PartitionState] = {}
         self.open: dict[PaneKey, dict[int, Tally]] = {}
