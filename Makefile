@@ -14,13 +14,18 @@ help: ## this list
 demo: .venv/.runs ## see it work in two minutes (DEMO="--duration 60 --port 8080" passes options on)
 	@$(BIN)/python -m monitor demo $(DEMO)
 
-test: lint real-parts ## every test, on a real Kafka; first gets what is missing
-	$(BIN)/pytest
+# Half of the time is waiting for brokers and processes, so more workers than cores. A file stays with one worker, as the
+# Kafka, browser and image that its tests share; the slow ones (tests/integration) come first.
+WORKERS ?= 4
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test: lint real-parts ## every test, on a real Kafka; first gets what is missing (WORKERS=4)
+	$(BIN)/pytest $(PARALLEL)
 
 check: lint unit ## the quick part: style, types, and the tests that need no real parts
 
 unit: dev
-	$(BIN)/pytest -m "not kafka"
+	$(BIN)/pytest -m "not kafka" $(PARALLEL)
 
 lint: dev ## style and types
 	$(BIN)/ruff check .
