@@ -6,7 +6,7 @@ UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv dev check lint unit test real-parts bench wheels image lock clean
+.PHONY: help demo venv dev check lint unit test test-pythons real-parts bench wheels image lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,11 @@ check: lint unit ## the quick part: style, types, and the tests that need no rea
 
 unit: dev
 	$(BIN)/pytest -m "not kafka" $(PARALLEL)
+
+PYTHONS ?= 3.11 3.12 3.13
+
+test-pythons: dev ## the quick part on each Python that is here (PYTHONS="3.11 3.12 3.13"), the others are named
+	@$(BIN)/python -m tests.pythons $(PYTHONS) $(PARALLEL)
 
 lint: dev ## style and types
 	$(BIN)/ruff check .
