@@ -39,6 +39,7 @@ lint: dev ## style and types
 
 real-parts: dev ## Java, Kafka, Prometheus, Alertmanager, Chromium and podman, where they are missing
 	@$(BIN)/python -m tests.real_parts.install
+	@$(BIN)/python -m tests.real_parts.class_archive
 
 bench: dev ## measures events per second and memory
 	$(BIN)/python -m tests.benchmarks
