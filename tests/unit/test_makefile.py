@@ -16,8 +16,9 @@ SAYS_HOW_IT_RUNS = "import json, os, sys; print(json.dumps([os.getcwd(), *sys.ar
 
 
 def make(folder: Path, *arguments: str) -> str:
-    # the tests may run under a make themselves, which tells its children so
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    # the tests may run under a make themselves, which tells its children so, and what it was given
+    own = {"PYTHONS", "WORKERS"}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name not in own}
     command = ["make", f"PYTHON={sys.executable}", *arguments]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
