@@ -146,12 +146,14 @@ class Quality(Cause[Measured]):
     def _severity(self, measured: Measured, at: tuple[int, int, int], recent_share: float) -> str:
         """Of one (window, column, quality count) that is over; `recent_share` is its share in the newest panes."""
         _, column, slot = at
+        cause, about = QUALITY_COUNTS[slot], self.prepared.columns[column]
+        goes_on = slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at])
         return self.policy.severity(
-            QUALITY_COUNTS[slot],
-            self.prepared.columns[column].feature,
+            cause,
+            about.feature,
             float(measured.excess[at]),
             LEAST_QUALITY_CHANGE,
-            may_page=slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at]),
+            may_page=goes_on and cause not in dict(about.ticket_only),
         )
 
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
