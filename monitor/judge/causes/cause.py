@@ -44,12 +44,14 @@ class CauseName(NamedTuple):
 
     `in_alert` and `on_page` follow the column's name in an alert and on the status page ("" is the name itself).
     `share` says which figure of a finding is the share of events it is about: its "value", its "effect", or "" none.
+    `of_model` is what moved, in an alert of a finding about the model itself ("" is its predictions).
     """
 
     name: str
     in_alert: str = ""
     on_page: str = ""
     share: str = ""
+    of_model: str = ""
 
 
 class Candidate(NamedTuple):
