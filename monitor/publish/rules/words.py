@@ -68,12 +68,11 @@ def _query(text: str) -> str:
 def _finding() -> str:
     """Of a finding in `.Labels`: column, segment, what happened, in how many events."""
     own = {name: cause.of_model for name, cause in CAUSES.items() if cause.of_model}
-    of_model = _by_cause(own, "predictions")
-    subject = (
-        f"{{{{ if ne .Labels.subject $labels.model }}}}{{{{ .Labels.subject }}}}{{{{ else }}}}{of_model}{{{{ end }}}}"
-    )
+    of_model = _by_cause(own, otherwise="predictions")
+    subject = "{{ if ne .Labels.subject $labels.model }}{{ .Labels.subject }}{{ else }}" + of_model + "{{ end }}"
     segment = "{{ with .Labels.segment }} in {{ . }}{{ end }}"
-    return f"{subject}{segment} {_by_cause(HAPPENED, '{{ .Labels.cause }}')}{_figure()}"
+    happened = _by_cause(HAPPENED, otherwise="{{ .Labels.cause }}")
+    return f"{subject}{segment} {happened}{_figure()}"
 
 
 def _by_cause(words: Mapping[str, str], otherwise: str) -> str:
