@@ -12,6 +12,7 @@ import numpy as np
 
 from monitor.clock import ManualClock
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
 from monitor.events import ModelKey
 from monitor.findings import FindingKey, Transition
 from monitor.judge.causes.cause import Cause
@@ -163,6 +164,9 @@ class _Panes:
 
     def judge(self, pane: Pane) -> None:
         self.blocks.append(Block(pane.start_us, pane.end_us, pane.tally))
+
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+        """The streams have none of their own."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """Nothing is sent."""
