@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from monitor.clock import SECOND_US, Clock
+from monitor.count.admission import Admission
 from monitor.count.aggregator import Aggregators
 from monitor.count.completeness import Completeness
 from monitor.count.exchange import Exchange, Pane
@@ -33,7 +34,6 @@ from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
 from monitor.loop.time import CHECKPOINT, COUNT, DECODE, IDLE, JUDGE, POLL, LoopTime
 from monitor.records import Change, DeadLetter, OffsetGap, RecordBatch, Source, UnreadableRecords
-from monitor.reference.catalog import Catalog
 from monitor.settings.tree import Settings
 from monitor.tenfold import Tenfold
 
@@ -68,7 +68,7 @@ class Pipeline:
     def __init__(
         self,
         settings: Settings,
-        catalog: Catalog,
+        admission: Admission,
         source: Source,
         clock: Clock,
         outputs: Outputs,
@@ -78,7 +78,7 @@ class Pipeline:
     ) -> None:
         """`live`: more may come to a partition that is at its end, so it holds back until it was silent for a while."""
         self._settings = settings
-        self._catalog = catalog
+        self._admission = admission
         self._source = source
         self._clock = clock
         self._outputs = outputs
@@ -86,7 +86,7 @@ class Pipeline:
         self.tasks: dict[int, Task] = {}
         self.totals = Totals()
         self.exchange = Exchange(settings.windows.pane)
-        self.fleet: Stage2 = Fleet(catalog, settings) if stage2 is None else stage2
+        self.fleet: Stage2 = Fleet(admission, settings) if stage2 is None else stage2
         self.gaps: Counter[Partition] = Counter()
         #: since the process began, for series
         self.records: Counter[Partition] = Counter()
@@ -102,7 +102,9 @@ class Pipeline:
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
         self._decoders: dict[str, NativeDecoder] = {}
-        self.completeness = Completeness(settings, source, clock, self.partition_states, catalog.lateness_us, live=live)
+        self.completeness = Completeness(
+            settings, source, clock, self.partition_states, admission.lateness_us, live=live
+        )
         self.saving = Saving(clock, settings.state.every / SECOND_US)
         self.time = LoopTime(clock)
 
@@ -197,7 +199,7 @@ class Pipeline:
     def task(self, number: int) -> Task:
         if number not in self.tasks:
             pane_us, id_memory = self._settings.windows.pane, self._settings.id_memory
-            self.tasks[number] = Task(number, self._catalog, pane_us, id_memory, self._aggregators, self.totals)
+            self.tasks[number] = Task(number, self._admission, pane_us, id_memory, self._aggregators, self.totals)
         return self.tasks[number]
 
     def partition_state(self, partition: Partition) -> PartitionState:
@@ -262,7 +264,7 @@ class Pipeline:
 
     def _shape(self, key: ModelKey) -> Shape | None:
         if key not in self._shapes:
-            monitored = self._catalog.monitored(key)
+            monitored = self._admission.monitored(key)
             if monitored is None:
                 return None
             self._shapes[key] = self._aggregators.of(monitored).shape
@@ -313,7 +315,7 @@ class Pipeline:
             "totals": self.totals.to_state(),
             "exchange": self.exchange.to_state(),
             "fleet": self.fleet.to_state(),
-            "met": [[*key, self._settings_hash(key)] for key in self._catalog.seen()],
+            "met": [[*key, self._settings_hash(key)] for key in self._admission.seen],
             "gaps": [[*partition, count] for partition, count in self.gaps.items()],
         }
 
@@ -326,7 +328,7 @@ class Pipeline:
         if tree.get("format") not in READABLE_FORMATS:
             raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {STATE_FORMAT}")
         seen = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
-        self._catalog.restore(seen)
+        self._admission.restore(seen)
         for state in tree["units"]:
             self.task(state["unit"]).restore(state)
         self.totals.restore(tree)
@@ -343,5 +345,5 @@ class Pipeline:
         return afresh
 
     def _settings_hash(self, key: ModelKey) -> str:
-        monitored = self._catalog.monitored(key)
+        monitored = self._admission.monitored(key)
         return "" if monitored is None else monitored.settings_hash

@@ -23,14 +23,14 @@ HOUSE: tuple[dict[str, str], ...] = (
         "": "events errors clock visible tenfold records findings log_lines text log",
     },
     {  # settings and arithmetic
-        "settings": "duration types later tree yaml_text shape document faults load",
+        "settings": "duration version_path types later tree yaml_text shape document faults load",
         "stats": (
             "names growing distances digits evidence adwin long_run directions ending name_bins unseen bins "
             "quality_dispersion direction_test numeric_bins tally live_watch no_feature"
         ),
     },
     {  # references
-        "reference": "survey order validity reference catalog plan learn notes show",
+        "reference": ("survey order validity reference references configured monitored plan learn notes show"),
     },
     {  # decoding
         "decode": (
@@ -40,8 +40,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # counting (stage 1)
         "count": (
-            "binning labels event_clock event_ids losses partition_state rejected_share categories totals "
-            "completeness aggregator task exchange"
+            "versions_seen admission label_keys binning labels event_clock event_ids losses partition_state "
+            "rejected_share categories totals completeness aggregator task exchange"
         ),
     },
     {  # judging (stage 2)
@@ -72,8 +72,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # what runs
         "run": (
-            "garbage terminal left_out loss_lines lost_events state_show outputs recorded_events open_source "
-            "column_views reference_build replay snapshot_builder daemon"
+            "garbage terminal reference_file reference_files left_out loss_lines lost_events state_show outputs "
+            "recorded_events open_source column_views reference_build replay snapshot_builder daemon"
         ),
     },
     {  # the demo

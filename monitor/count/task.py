@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.admission import Admission, Decision
 from monitor.count.aggregator import Aggregator, Aggregators, Rows
+from monitor.count.label_keys import LabelKeys
 from monitor.count.labels import LabelCount
 from monitor.count.losses import Lost, Refused, lost_of
 from monitor.count.partition_state import PartitionState, is_asked
@@ -30,7 +32,7 @@ from monitor.events import (
     ModelKey,
     Partition,
 )
-from monitor.reference.catalog import Admission, Catalog, Monitored
+from monitor.reference.monitored import Monitored
 from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
 
 
@@ -65,7 +67,7 @@ class Task:
     def __init__(
         self,
         number: int,
-        catalog: Catalog,
+        admission: Admission,
         pane_us: int,
         id_memory: int,
         aggregators: Aggregators | None = None,
@@ -83,7 +85,8 @@ class Task:
         self._open_panes = 0
         #: what panes were closed by last, unless one was opened since
         self._closed_by: Callable[[str], float] | None = None
-        self._catalog = catalog
+        self._admission = admission
+        self._label_keys = LabelKeys(admission)
         self._pane_us = pane_us
         self._id_memory = id_memory
         self._aggregators = Aggregators() if aggregators is None else aggregators
@@ -103,12 +106,10 @@ class Task:
         is_label = events.kind == LABEL
         # a key that labels alone name is not looked up as a version: that would make one of it
         used = set(events.key[~is_label].tolist())
-        label_admissions = [self._catalog.label_admission(key) for key in events.keys]
-        admissions = [
-            self._catalog.admission(key) if at in used else label_admissions[at] for at, key in enumerate(events.keys)
-        ]
-        admitted = _admitted(admissions, label_admissions, events, is_label)
-        lateness = np.array([a.lateness_us for a in admissions] or [0], np.int64)[events.key]
+        of_labels = [self._label_keys.decision(key) for key in events.keys]
+        decisions = [self._admission.of(key) if at in used else of_labels[at] for at, key in enumerate(events.keys)]
+        admitted = _admitted(decisions, of_labels, events, is_label)
+        lateness = np.array([one.lateness_us for one in decisions] or [0], np.int64)[events.key]
         asked = is_asked(events.kind, admitted)
         verdicts = partition_state.ask(asked, events.kind, events.ts, events.id_key, lateness, now)
         accepted = admitted & ~verdicts.late & ~verdicts.duplicate
@@ -116,7 +117,7 @@ class Task:
             self._count_group(partition, group, events, accepted)
         self._count_labels(events, accepted & is_label, np.maximum(events.ts, verdicts.effect_from))
         partition_state.next_offset = next_offset
-        refused = _refused(events, admissions, label_admissions, admitted)
+        refused = _refused(events, decisions, of_labels, admitted)
         outcomes = _outcomes(events, refused, verdicts.late, verdicts.duplicate)
         for (outcome, reason), count in outcomes.items():
             self.outcomes[partition.topic, outcome, reason] += count
@@ -138,10 +139,10 @@ class Task:
         return found
 
     def _label_key(self, key: ModelKey) -> ModelKey:
-        return self._totals.label_key(self._catalog.label_key(key))
+        return self._totals.label_key(self._label_keys.key_of(key))
 
     def _count_group(self, partition: Partition, group: Group, events: Events, accepted: NDArray[np.bool_]) -> None:
-        monitored = self._catalog.monitored(group.key)
+        monitored = self._admission.monitored(group.key)
         picked = np.flatnonzero(accepted[group.rows])
         if monitored is None or len(picked) == 0:
             return
@@ -269,17 +270,17 @@ def open_in(state: Mapping[str, Any]) -> list[tuple[list[Any], Tally]]:
 
 
 def _admitted(
-    admissions: list[Admission], label_admissions: list[Admission], events: Events, is_label: NDArray[np.bool_]
+    decisions: list[Decision], of_labels: list[Decision], events: Events, is_label: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    if not admissions:
+    if not decisions:
         return np.zeros(len(events), np.bool_)
-    for_events = np.array([a.outcome == ACCEPTED for a in admissions])[events.key]
-    for_labels = np.array([a.outcome == ACCEPTED for a in label_admissions])[events.key]
+    for_events = np.array([one.outcome == ACCEPTED for one in decisions])[events.key]
+    for_labels = np.array([one.outcome == ACCEPTED for one in of_labels])[events.key]
     return np.where(is_label, for_labels, for_events)
 
 
 def _refused(
-    events: Events, admissions: list[Admission], label_admissions: list[Admission], admitted: NDArray[np.bool_]
+    events: Events, decisions: list[Decision], of_labels: list[Decision], admitted: NDArray[np.bool_]
 ) -> list[Refused]:
     """The rows that were not admitted, by key and outcome."""
     if admitted.all():
@@ -287,10 +288,10 @@ def _refused(
     is_label = events.kind == LABEL
     found = []
     for at in np.unique(events.key[~admitted]).tolist():
-        for admission, kind in ((admissions[at], ~is_label), (label_admissions[at], is_label)):
+        for decision, kind in ((decisions[at], ~is_label), (of_labels[at], is_label)):
             rows = np.flatnonzero(~admitted & kind & (events.key == at))
             if len(rows):
-                found.append(Refused(admission.outcome, admission.reason, events.keys[at], rows))
+                found.append(Refused(decision.outcome, decision.reason, events.keys[at], rows))
     return found
 
 

@@ -6,13 +6,14 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
 from monitor.events import ModelKey
 from monitor.findings import Finding, Transition
 from monitor.judge.finding_state import transition_from_state, transition_to_state
 from monitor.judge.incidents import IncidentBook, TransitionContext
 from monitor.judge.model import ModelJudge, Observer
-from monitor.reference.catalog import Catalog, Monitored
+from monitor.reference.monitored import Monitored
 from monitor.settings.tree import Settings
 
 
@@ -27,8 +28,8 @@ class Reported(NamedTuple):
 class Fleet:
     """Stage 2. `unsent` transitions leave only when somebody acknowledged them."""
 
-    def __init__(self, catalog: Catalog, settings: Settings, observer: Observer | None = None) -> None:
-        self._catalog = catalog
+    def __init__(self, admission: Admission, settings: Settings, observer: Observer | None = None) -> None:
+        self._admission = admission
         self._settings = settings
         self._observer = observer
         self.judges: dict[ModelKey, ModelJudge] = {}
@@ -50,7 +51,7 @@ class Fleet:
         """The judge, made with the first pane: labels alone make none, so no live version."""
         judge = self.judges.get(key)
         if judge is None:
-            monitored = self._catalog.monitored(key)
+            monitored = self._admission.monitored(key)
             if monitored is None:
                 return None
             budget = self._settings.budget_of(monitored.model)
@@ -80,7 +81,7 @@ class Fleet:
         afresh = []
         for saved in state["judges"]:
             key = ModelKey(saved["model"], saved["version"])
-            monitored = self._catalog.monitored(key)
+            monitored = self._admission.monitored(key)
             if monitored is not None and monitored.settings_hash == saved["settings"]:
                 judge = self._judge_of(key)
                 if judge is not None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from monitor.clock import Clock
+from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
 from monitor.count.losses import Loss
 from monitor.decode.native.rows import AnyRow, is_given
@@ -20,12 +21,12 @@ from monitor.judge.windows import BaseWindow
 from monitor.loop.sinks import ToNowhere
 from monitor.pipeline import Pipeline
 from monitor.records import Source
-from monitor.reference.catalog import Catalog
 from monitor.reference.learn import BaseWindow as CountedWindow
 from monitor.reference.learn import assemble
 from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Column, Reference
+from monitor.reference.references import References
 from monitor.reference.survey import Survey
 from monitor.run.left_out import (
     Others,
@@ -288,9 +289,10 @@ def _count(
     positive: str,
     times: Times,
 ) -> _Collector:
-    catalog = Catalog(settings, {key.model: {key.version: blank_reference(key, plan.columns, plan.task, positive)}})
+    blank = blank_reference(key, plan.columns, plan.task, positive)
+    admission = Admission(settings, References({key.model: {key.version: blank}}))
     collector = _Collector(event_range, times)
-    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(lambda _: None), stage2=collector, live=False)
+    pipeline = Pipeline(settings, admission, source, clock, ToNowhere(lambda _: None), stage2=collector, live=False)
     ended = False
     while not ended:
         ended = source.ended()

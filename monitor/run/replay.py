@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monitor.clock import Clock, rfc3339
+from monitor.count.admission import Admission
 from monitor.count.losses import Place
 from monitor.count.task import Task, outcome_totals
 from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
@@ -21,7 +22,6 @@ from monitor.judge.windows import BASE_EVENTS, Windows
 from monitor.loop.sinks import ToNowhere
 from monitor.pipeline import Pipeline
 from monitor.records import Source
-from monitor.reference.catalog import Catalog
 from monitor.reference.reference import FEATURE
 from monitor.run.loss_lines import PlaceText, loss_lines
 from monitor.settings.tree import Settings
@@ -55,7 +55,7 @@ class Replay:
 
 def replay(
     settings: Settings,
-    catalog: Catalog,
+    admission: Admission,
     source: Source,
     clock: Clock,
     say: Say,
@@ -75,8 +75,8 @@ def replay(
         worst = max(worst, transition.severity, key=lambda severity: SEVERITY_RANK.get(severity, -1))
         say(transition.to_json())
 
-    fleet = Fleet(catalog, settings, (lambda *evaluation: _say_windows(say, *evaluation)) if windows else None)
-    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(reported), stage2=fleet, live=False)
+    fleet = Fleet(admission, settings, (lambda *evaluation: _say_windows(say, *evaluation)) if windows else None)
+    pipeline = Pipeline(settings, admission, source, clock, ToNowhere(reported), stage2=fleet, live=False)
     ended = False
     while not ended:
         ended = source.ended()
