@@ -55,6 +55,9 @@ class Stage2(Protocol):
     def sent(self, transitions: Iterable[Transition]) -> None:
         """These were acknowledged, oldest first."""
 
+    def forget(self, key: ModelKey) -> None:
+        """The model version has another reference: nothing of what was judged by the one before goes on."""
+
     def to_state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
 
@@ -107,6 +110,7 @@ class Pipeline:
         )
         self.saving = Saving(clock, settings.state.every / SECOND_US)
         self.time = LoopTime(clock)
+        admission.when_replaced(self._replaced)
 
     # the path
 
@@ -338,11 +342,22 @@ class Pipeline:
         # a model none of whose panes was judged yet has counts that its settings gave their meaning all the same
         afresh += [key for key, settings in seen.items() if key not in afresh and settings != self._settings_hash(key)]
         for key in afresh:
-            self.exchange.forget(key)
-            self.totals.forget(key)
-            for task in self.tasks.values():
-                task.forget(key)
+            self._forget(key)
         return afresh
+
+    def _replaced(self, key: ModelKey) -> None:
+        self.fleet.forget(key)
+        self._forget(key)
+
+    def _forget(self, key: ModelKey) -> None:
+        """Drop what was counted of a model version by a reference that it no longer has."""
+        self.exchange.forget(key)
+        self.totals.forget(key)
+        for task in self.tasks.values():
+            task.forget(key)
+        self._shapes.pop(key, None)
+        for decoder in self._decoders.values():
+            decoder.forget(key)
 
     def _settings_hash(self, key: ModelKey) -> str:
         monitored = self._admission.monitored(key)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from monitor.count.versions_seen import VersionsSeen
 from monitor.events import ACCEPTED, IGNORED, OVER_LIMIT, UNKNOWN_MODEL, ModelKey
+from monitor.reference.configured import as_configured
 from monitor.reference.monitored import Monitored, settings_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
@@ -31,6 +32,7 @@ class Admission:
         self._settings = settings
         self._models = {model.name: model for model in settings.models}
         self._decisions: dict[ModelKey, Decision] = {}
+        self._when_replaced: list[Callable[[ModelKey], None]] = []
         self.references = references
         self.seen = VersionsSeen()
 
@@ -80,3 +82,30 @@ class Admission:
         """See the model versions of a state again, in its order."""
         for key in keys:
             self.of(key)
+
+    def replace(self, key: ModelKey, reference: Reference) -> None:
+        """Compare a model version with another reference from now on, or with its first one.
+
+        All that was counted and judged of it by the one before is dropped, as if the process began again with the new
+        one: no tally holds counts by the bins of both. Call it from the thread of the pipeline, not while a batch is
+        being counted.
+
+        Raises:
+            ValueError: the model is not in the settings, or the reference is another model's.
+        """
+        model = self._models.get(key.model)
+        if model is None or reference.key.model != key.model:
+            message = f"{key} cannot be compared with a reference of {reference.key}"
+            raise ValueError(message)
+        configured = as_configured(reference, model)
+        self.references.put(key, configured)
+        self._decisions.pop(key, None)
+        if self.seen.monitored(key) is not None:
+            self._see(key, model, configured)
+            self._decisions[key] = Decision(ACCEPTED, "", self._settings.lateness_us(model))
+        for call in self._when_replaced:
+            call(key)
+
+    def when_replaced(self, call: Callable[[ModelKey], None]) -> None:
+        """Have `call` drop what it holds of a model version whenever its reference was replaced."""
+        self._when_replaced.append(call)

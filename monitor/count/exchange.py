@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from monitor.count.labels import LabelCount, WaitingLabels
@@ -51,18 +51,20 @@ class Exchange:
         """Take counted labels, in any order; the next pane of their model version that ends after them tells them."""
         self._labels.add(counts)
 
-    def ready(self) -> list[Pane]:
-        """The panes that came in since the last call, in time order."""
-        ready = []
-        for (start_us, pane_key), tally in sorted(self._waiting.items(), key=lambda item: item[0]):
+    def ready(self) -> Iterator[Pane]:
+        """The panes that came in since the last call, in time order; without those that are forgotten meanwhile."""
+        for start_us, pane_key in sorted(self._waiting):
+            tally = self._waiting.pop((start_us, pane_key), None)
+            if tally is None:
+                continue
             end_us = start_us + self._pane_us
             labels = self._labels.take_before(pane_key.key, end_us)
-            ready.append(Pane(pane_key, start_us, end_us, tally, labels))
             self._judged_until[pane_key.key] = end_us
-        self._waiting.clear()
-        return ready
+            yield Pane(pane_key, start_us, end_us, tally, labels)
 
     def forget(self, key: ModelKey) -> None:
+        """Drop what is held of a model version."""
+        self._waiting = {place: tally for place, tally in self._waiting.items() if place[1].key != key}
         self._judged_until.pop(key, None)
         self.unjudged.pop(key, None)
         self._labels.forget(key)

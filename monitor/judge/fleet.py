@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
@@ -15,6 +15,9 @@ from monitor.judge.incidents import IncidentBook, TransitionContext
 from monitor.judge.model import ModelJudge, Observer
 from monitor.reference.monitored import Monitored
 from monitor.settings.tree import Settings
+
+#: why an incident resolves when what gave the model's state its meaning is another
+SETTINGS_CHANGED: Final = "settings changed"
 
 
 class Reported(NamedTuple):
@@ -60,6 +63,16 @@ class Fleet:
             self._versions[key.model] += 1
         return judge
 
+    def forget(self, key: ModelKey) -> None:
+        """Judge a model version anew from its next pane on: it has another reference. An open incident resolves."""
+        judge = self.judges.pop(key, None)
+        if judge is None:
+            return
+        self._versions[key.model] -= 1
+        last = judge.book.give_up(judge.context(), SETTINGS_CHANGED)
+        if last is not None:
+            self.unsent.append(last)
+
     def sent(self, transitions: Iterable[Transition]) -> None:
         """These were acknowledged, oldest first."""
         for transition in transitions:
@@ -88,7 +101,7 @@ class Fleet:
                     judge.restore(saved)
                 continue
             afresh.append(key)
-            self._give_up(saved, "settings changed" if monitored is not None else "no longer in the settings")
+            self._give_up(saved, SETTINGS_CHANGED if monitored is not None else "no longer in the settings")
         return afresh
 
     def _give_up(self, saved: dict[str, Any], reason: str) -> None:

@@ -269,6 +269,9 @@ class _Collector:
         if block is not None:
             self.windows.append(CountedWindow(block.start_us, block.end_us, block.tally))
 
+    def forget(self, key: ModelKey) -> None:
+        """Nobody replaces the blank reference that is being filled."""
+
     def sent(self, transitions: Iterable[Transition]) -> None:
         """There are none."""
 

@@ -51,6 +51,14 @@ class SnapshotBuilder:
         self._before = {key: self._held(key) for key in dict.fromkeys([*admission.seen, *fleet.judges])}
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
 
+        admission.when_replaced(self._forget)
+
+    def _forget(self, key: ModelKey) -> None:
+        """Another reference: nothing that is shown of the model version began before it."""
+        self._before.pop(key, None)
+        self._evaluated.pop(key, None)
+        self._unjudged_before.pop(key, None)
+
     def tell(self) -> None:
         """Log what is news: events that were lost."""
         self._lost.log()

@@ -114,13 +114,13 @@ def test_panes_of_all_units_are_merged_and_come_in_time_order() -> None:
     exchange.put([ClosedPane(WHOLE, 0, tally(4)), ClosedPane(WHOLE, 3 * PANE, tally(8))])
     panes = [(pane.pane_key, pane.start_us, pane.end_us, pane.tally.events) for pane in exchange.ready()]
     assert panes == [(WHOLE, 0, PANE, 4), (OTHER, PANE, 2 * PANE, 2), (WHOLE, 3 * PANE, 4 * PANE, 9)]
-    assert exchange.ready() == []
+    assert list(exchange.ready()) == []
 
 
 def test_what_comes_for_a_judged_pane_is_counted_and_never_judged() -> None:
     exchange = Exchange(PANE)
     exchange.put([ClosedPane(WHOLE, PANE, tally(1))])
-    exchange.ready()
+    list(exchange.ready())
     exchange.put([ClosedPane(WHOLE, 0, tally(5)), ClosedPane(WHOLE, PANE, tally(6)), ClosedPane(OTHER, 0, tally(7))])
     assert [pane.pane_key for pane in exchange.ready()] == [OTHER]
     assert exchange.unjudged == {CREDIT: 11}
@@ -131,7 +131,7 @@ def test_what_comes_for_a_judged_pane_is_counted_and_never_judged() -> None:
     assert [pane.start_us for pane in again.ready()] == [2 * PANE]
     again.forget(CREDIT)
     again.put([ClosedPane(WHOLE, 0, tally(1))])
-    assert len(again.ready()) == 1
+    assert len(list(again.ready())) == 1
 
 
 def admission_of_credit(model: dict[str, object] | None = None, version: str = "*", **over: object) -> Admission:
@@ -214,7 +214,7 @@ def test_labels_are_told_with_the_next_pane_that_ends_after_they_took_effect() -
 def test_labels_close_no_pane_and_make_none_final() -> None:
     exchange = Exchange(PANE)
     exchange.put_labels([LabelCount(CREDIT, 500 * PANE, 1)])
-    assert exchange.ready() == []
+    assert list(exchange.ready()) == []
     exchange.put([ClosedPane(WHOLE, 0, tally(events=4))])
     assert ready(exchange) == [(0, 0)]
     assert exchange.unjudged.total() == 0
