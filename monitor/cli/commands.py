@@ -19,6 +19,7 @@ from monitor.count.admission import Admission
 from monitor.demo.show import Demo, stop_on_signals
 from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey
+from monitor.exit_codes import BUG, DONE, FAILED_ON, INTERRUPTED, REFUSED, USAGE
 from monitor.findings import SEVERITY_RANK
 from monitor.kafka.library_log import REPORTED_BY_US
 from monitor.log import configure_logging, get_log
@@ -42,8 +43,6 @@ from monitor.sources.recordings import ENDINGS as RECORDINGS
 from monitor.sources.writing import RecordWriter
 from monitor.state.directory import StateDirectory
 from monitor.text import many
-
-DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 #: what `driftd version` names
 BUILT_ON: Final = ("kafka-python", "river", "numpy", "scipy", "msgspec", "pydantic", "prometheus-client", "structlog")

@@ -15,6 +15,7 @@ from monitor.clock import Clock
 from monitor.count.admission import Admission
 from monitor.errors import ExternalError, PermanentError, PositionsLost, UsageError
 from monitor.events import ModelKey, Partition
+from monitor.exit_codes import BUG, DONE, INTERRUPTED, REFUSED, SIGNALLED
 from monitor.judge.fleet import Fleet
 from monitor.kafka.allocator import FreeMemory, tune_allocator
 from monitor.kafka.connect import until_connected
@@ -44,8 +45,6 @@ STOP_IS_SEEN_SECONDS: Final = 0.05
 #: what a stop may take: the last checkpoint, then closing
 STOP_SECONDS: Final = 6.0
 CLOSE_SECONDS: Final = 1.0
-#: of a stop that could not save: for a reason that may heal, and where the outside refused for good
-EXIT_UNEXPECTED, EXIT_REFUSED = 1, 4
 
 
 class Daemon:
@@ -108,7 +107,7 @@ class Daemon:
     def stop(self, number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
         """Ask the loop to end; asked twice, the process ends at once."""
         if self._signal is not None:
-            os._exit(128 + number)
+            os._exit(SIGNALLED + number)
         self._signal = number  # a lock (threading.Event) could be held by what the signal interrupts
 
     def _asked_to_stop(self) -> bool:
@@ -120,7 +119,7 @@ class Daemon:
         signal.signal(signal.SIGINT, self.stop)
 
     def _exit_code(self) -> int:
-        return 130 if self._signal == signal.SIGINT else 0
+        return INTERRUPTED if self._signal == signal.SIGINT else DONE
 
     # beginning
 
@@ -322,7 +321,7 @@ class Daemon:
             pipeline.saving.attempt(pipeline.checkpoint)
             if not pipeline.saving.failure:
                 _log.info("stopped", positions={str(p): offset for p, offset in pipeline.positions().items()})
-                return 0
+                return DONE
             if self._clock.monotonic() >= deadline:
                 return self._say_left_behind(pipeline)
             time.sleep(FIRST_PAUSE)
@@ -331,9 +330,9 @@ class Daemon:
         why = pipeline.saving.failure
         if pipeline.saving.is_kept():
             _log.warning("stopped_before_all_was_told", why=why, consequence="it is told after the next start")
-            return 0
+            return DONE
         _log.error("last_checkpoint_failed", why=why, consequence="records since the one before are read again")
-        return EXIT_REFUSED if pipeline.saving.refused else EXIT_UNEXPECTED
+        return REFUSED if pipeline.saving.refused else BUG
 
 
 def restored(pipeline: Pipeline, loaded: Loaded, described: ClusterDescription) -> list[ModelKey]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-from monitor.clock import DAY_US, SECOND_US
+from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.events import canonical
 from monitor.settings.types import (
     ApiVersion,
@@ -50,8 +50,6 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 Cause: TypeAlias = Literal[
     "distribution", "missing", "absent", "unseen", "outside", "constant", "type", "score", "prediction"
 ]
-
-_MINUTE_US: Final = 60 * SECOND_US
 
 
 class Security(Part):
@@ -207,13 +205,13 @@ class Windows(Part):
 
     pane: SomeTime = Field(default=10 * SECOND_US, description="the shortest piece of time that is told apart")
     allowed_lateness: Duration = Field(
-        default=_MINUTE_US, description="how far an event may be behind the newest of its partition"
+        default=MINUTE_US, description="how far an event may be behind the newest of its partition"
     )
     max_skew: Duration = Field(
-        default=_MINUTE_US, description="how far an event's time may be ahead of its record's own"
+        default=MINUTE_US, description="how far an event's time may be ahead of its record's own"
     )
     idle_after: SomeTime = Field(
-        default=_MINUTE_US, description="a partition at its end and silent for so long holds no window back"
+        default=MINUTE_US, description="a partition at its end and silent for so long holds no window back"
     )
 
 
