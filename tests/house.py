@@ -26,7 +26,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "settings": "duration version_path types later tree yaml_text shape document faults load",
         "stats": (
             "names growing distances digits evidence adwin long_run directions ending name_bins unseen bins "
-            "quality_dispersion direction_test numeric_bins tally live_watch"
+            "quality_dispersion direction_test numeric_bins tally block smallest_change live_watch"
         ),
     },
     {  # references
@@ -40,7 +40,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # counting (stage 1)
         "count": (
-            "versions_seen admission label_keys binning labels event_clock event_ids losses partition_state "
+            "outcomes versions_seen admission label_keys binning labels event_clock event_ids losses partition_state "
             "rejected_share categories totals completeness aggregator task exchange"
         ),
     },

@@ -25,7 +25,6 @@ from monitor.events import (
     KINDS,
     LABEL,
     LATE,
-    OUTCOMES,
     PREDICTION,
     REJECTED,
     UNKNOWN_MODEL,
@@ -309,12 +308,3 @@ def _outcomes(
     found[DUPLICATE, ""] += int(duplicate.sum())
     found[ACCEPTED, ""] += len(events) - sum(len(one.rows) for one in refused) - int(late.sum()) - int(duplicate.sum())
     return Counter({outcome: count for outcome, count in found.items() if count})
-
-
-def outcome_totals(tasks: list[Task]) -> dict[str, int]:
-    """Events by outcome over all units, every outcome named that occurred."""
-    total: Counter[str] = Counter()
-    for task in tasks:
-        for (_, outcome, _), count in task.outcomes.items():
-            total[outcome] += count
-    return {outcome: total[outcome] for outcome in OUTCOMES if total[outcome]}

@@ -12,7 +12,7 @@ from typing import Any, Final
 from monitor.clock import Clock, rfc3339
 from monitor.count.admission import Admission
 from monitor.count.losses import Place
-from monitor.count.task import Task, outcome_totals
+from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.all_values import distances
@@ -129,25 +129,16 @@ def _failure(fleet: Fleet, events: int, lost: int, accepted: int) -> str:
 
 
 def _summary(pipeline: Pipeline, fleet: Fleet, seconds: float) -> dict[str, Any]:
-    tasks = list(pipeline.tasks.values())
+    tasks = pipeline.tasks.values()
+    counts = [(outcome, reason, n) for task in tasks for (_, outcome, reason), n in task.outcomes.items()]
     return {
         "kind": "summary",
         "records": pipeline.records.total(),
-        "outcomes": outcome_totals(tasks),
-        "reasons": _reasons(tasks),
+        "outcomes": outcome_totals(counts),
+        "reasons": reason_totals(counts),
         "seconds": round(seconds, 3),
         "models": [_model_summary(key, judge, pipeline) for key, judge in sorted(fleet.judges.items())],
     }
-
-
-def _reasons(tasks: list[Task]) -> dict[str, int]:
-    """Why events were not accepted, as outcome/reason."""
-    total: Counter[str] = Counter()
-    for task in tasks:
-        for (_, outcome, reason), count in task.outcomes.items():
-            if reason:
-                total[f"{outcome}/{reason}"] += count
-    return dict(sorted(total.items()))
 
 
 def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict[str, Any]:
@@ -169,9 +160,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
 
 def _performance(total: Tally | None) -> dict[str, Any]:
     """Accuracy over the predictions that brought their own label; nothing where none did."""
-    if total is None or not total.labelled:
-        return {}
-    return {"accuracy": {"realised": 1 - total.errors / total.labelled}}
+    return {} if total is None or total.accuracy is None else {"accuracy": {"realised": total.accuracy}}
 
 
 def _say_windows(say: Say, judge: ModelJudge, windows: Windows, _alpha: float) -> None:

@@ -199,9 +199,7 @@ def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
 
 
 def _performance(total: Tally | None) -> tuple[tuple[str, float], ...]:
-    if total is None or not total.labelled:
-        return ()
-    return (("accuracy", 1 - total.errors / total.labelled),)
+    return () if total is None or total.accuracy is None else (("accuracy", total.accuracy),)
 
 
 def _incident_view(judge: ModelJudge) -> IncidentView:

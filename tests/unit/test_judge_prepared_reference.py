@@ -10,10 +10,11 @@ import pytest
 from monitor.clock import DAY_US, SECOND_US
 from monitor.judge.evaluation import Evaluation
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
-from monitor.judge.windows import Block, Windows, window_of
+from monitor.judge.windows import Windows, window_of
 from monitor.reference.learn import MIN_WINDOWS, measure_variability
 from monitor.reference.reference import Level, Reference
 from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.block import Block
 from monitor.stats.tally import Tally
 from tests.engine import blank, categorical, numeric
 

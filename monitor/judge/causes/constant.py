@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from monitor.findings import Finding, FindingKey
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference, Variability
-from monitor.judge.windows import Block, Windows, window_of
+from monitor.judge.windows import Windows, window_of
 from monitor.reference.reference import Column
 from monitor.stats.bins import OUTSIDE, UNSEEN
+from monitor.stats.block import Block
 from monitor.stats.digits import percent
 
 #: values that must be there at least, however rare the commonest one was

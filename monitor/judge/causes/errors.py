@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.findings import INFO, Finding, FindingKey
-from monitor.judge.windows import Block, window_of
+from monitor.judge.windows import window_of
 from monitor.stats.adwin import Adwin
+from monitor.stats.block import Block
 
 #: the detector begins anew after so many values, at a place that depends on the stream alone: memory stays bounded
 MAX_FED: Final = 4_096
