@@ -72,8 +72,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # what runs
         "run": (
-            "garbage terminal reference_file reference_files left_out loss_lines lost_events state_show outputs "
-            "recorded_events open_source column_views reference_build replay snapshot_builder daemon"
+            "garbage terminal reference_file reference_files late_remedy left_out loss_lines lost_events state_show "
+            "outputs recorded_events open_source column_views reference_build replay snapshot_builder daemon"
         ),
     },
     {  # the demo
