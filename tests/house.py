@@ -40,15 +40,15 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # counting (stage 1)
         "count": (
-            "outcomes versions_seen admission label_keys binning labels event_clock event_ids losses partition_state "
-            "rejected_share categories totals completeness aggregator task exchange"
+            "outcomes versions_seen admission label_keys binning labels event_clock event_ids losses admitted "
+            "partition_state rejected_share categories totals task_labels completeness aggregator task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended finding_state incidents policy prepared_reference windows all_values causes.constant "
-            "causes.errors causes.features_gone causes.distribution causes.unit_change causes.quality evaluation "
-            "model fleet"
+            "budget ended finding_state incidents policy prepared_reference windows all_values causes.cause "
+            "causes.constant causes.errors causes.distribution causes.unit_change causes.quality "
+            "causes.features_gone causes.catalog evaluation model fleet"
         ),
     },
     {  # the outside

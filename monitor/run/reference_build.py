@@ -12,6 +12,7 @@ import numpy as np
 from monitor.clock import Clock
 from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
 from monitor.count.losses import Loss
 from monitor.decode.native.rows import AnyRow, is_given
 from monitor.errors import UsageError
@@ -270,6 +271,9 @@ class _Collector:
 
     def forget(self, key: ModelKey) -> None:
         """Nobody replaces the blank reference that is being filled."""
+
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+        """A reference is made of events alone."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """There are none."""
