@@ -216,7 +216,7 @@ class Pipeline:
         return self.task(partition.number).partition_state(partition.topic)
 
     def partition_states(self) -> dict[Partition, PartitionState]:
-        """Every lane of the source's partitions, and of those a state brought."""
+        """The state of every partition of the source, and of those that a checkpoint brought."""
         for partition in self._source.partitions():
             self.partition_state(partition)
         return {

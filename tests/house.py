@@ -89,8 +89,11 @@ HOUSE: tuple[dict[str, str], ...] = (
 ONLY_WORDS = {"kafka"}  # folders that know the vocabulary (floor 0) and the settings, and nothing else of the house
 FENCES = {"kafka": "kafka", "prometheus_client": "publish"}  # library -> the only folder that imports it
 ENGINE = {"stats", "reference", "decode", "count", "judge"}  # runs without Kafka, files or a clock
-OUTSIDE = {"asyncio", "http", "multiprocessing", "os", "socket", "subprocess", "threading", "time", "urllib"}
-NOT_IN_STATS = OUTSIDE | {"io", "logging", "pathlib", "structlog", "sys", "tempfile"}
+OUTSIDE = {
+    "asyncio", "http", "multiprocessing", "os", "pathlib", "shutil", "socket", "subprocess", "tempfile", "threading",
+    "time", "urllib",
+}  # fmt: skip
+NOT_IN_STATS = OUTSIDE | {"io", "logging", "structlog", "sys"}
 UNSAFE_FORMATS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 WALL_CLOCK = re.compile(
     r"time\.(time(_ns)?|gmtime|localtime|ctime)|datetime\.(datetime\.(now|utcnow|today)|date\.today)"
