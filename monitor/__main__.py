@@ -7,12 +7,12 @@ import signal
 import sys
 from types import FrameType
 
-INTERRUPTED = 130
+from monitor.exit_codes import DONE, INTERRUPTED, SIGNALLED
 
 
 def leave(number: int, _frame: FrameType | None) -> None:
     """End at once; commands that have something to save take it over. A daemon that has not begun ends as it should."""
-    os._exit(0 if number == signal.SIGTERM and sys.argv[1:2] == ["run"] else 128 + number)
+    os._exit(DONE if number == signal.SIGTERM and sys.argv[1:2] == ["run"] else SIGNALLED + number)
 
 
 def main() -> int:

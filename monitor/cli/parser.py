@@ -13,10 +13,9 @@ from typing import Final, TypeAlias
 from monitor import __version__
 from monitor.cli import commands
 from monitor.errors import ExternalError, UsageError
+from monitor.exit_codes import DONE, INTERRUPTED, REFUSED, USAGE
 from monitor.log import configure_logging
 from monitor.visible import visible
-
-DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 #: commands of the finished product that are refused by name until they are built
 LATER: Final = ("bridge", "audit")

@@ -68,7 +68,7 @@ class _Group:
 
 
 class Completeness:
-    """Asks the lanes. `live`: more may come to a partition that is at its end."""
+    """Asks the partitions. `live`: more may come to a partition that is at its end."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Completeness:
         *,
         live: bool,
     ) -> None:
-        """`lanes()` of all partitions of the source, and of others a state brought."""
+        """`partition_states()` of all partitions of the source, and of others a state brought."""
         self._windows = settings.windows
         self._source = source
         self._clock = clock

@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference, Variability
-from monitor.judge.windows import Block, Windows
+from monitor.judge.windows import Windows
+from monitor.stats.block import Block
 from monitor.text import number
 
 M = TypeVar("M")
