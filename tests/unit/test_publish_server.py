@@ -24,7 +24,8 @@ from monitor.events import ModelKey, Partition
 from monitor.log import configure_logging
 from monitor.publish import series
 from monitor.publish.series import CONTENT_TYPE
-from monitor.publish.server import CONNECTION_LIMIT, HEAD_LIMIT, PAGE_LIMIT, Server
+from monitor.publish.connection import BODY_LIMIT, CONNECTION_LIMIT, HEAD_LIMIT, PAGE_LIMIT, Deadlines
+from monitor.publish.server import Server
 from monitor.publish.snapshot import Board, IncidentView, Showcase
 from monitor.publish.status import page as status
 
@@ -32,10 +33,12 @@ from monitor.publish.status import page as status
 class Served:
     """A server on a free port with its showcase and a clock moved by hand."""
 
-    def __init__(self, timeout: float = 5.0) -> None:
+    def __init__(self, step: float = 5.0, idle: float = 30.0) -> None:
         self.clock = ManualClock()
         self.showcase = Showcase(self.clock)
-        self.server = Server(self.showcase, "127.0.0.1", 0, live_seconds=60.0, timeout=timeout, clock=self.clock)
+        self.server = Server(
+            self.showcase, "127.0.0.1", 0, live_seconds=60.0, deadlines=Deadlines(step, idle), clock=self.clock
+        )
         self.server.start()
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, str, http.client.HTTPMessage]:
@@ -78,7 +81,7 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture
 def hasty() -> Iterator[Served]:
-    one = Served(timeout=0.2)
+    one = Served(step=0.2)
     yield one
     one.server.close()
 
@@ -201,7 +204,7 @@ def test_an_endless_head_is_refused(served: Served) -> None:
 
 def test_a_request_in_pieces_is_answered(served: Served) -> None:
     with served.connect() as client:
-        for piece in (b"GET /li", b"vez HTTP/1.1\r\nHost: x\r", b"\n\r", b"\n"):
+        for piece in (b"GET /li", b"vez HTTP/1.1\r\nHost: x\r", b"\nConnection: close\r\n\r", b"\n"):
             client.sendall(piece)
         assert read_all(client).endswith(b"\r\n\r\nok\n")
 
@@ -215,7 +218,7 @@ def test_many_clients_that_say_nothing_do_not_hold_the_others_up(served: Served)
             assert served.ask(path)[0] == 200
         assert time.monotonic() - began < 2.0, "less than the five seconds after which silent clients are dropped"
         assert threading.active_count() == threads
-        assert len(served.server._connections) <= CONNECTION_LIMIT
+        assert len(served.server.connections) <= CONNECTION_LIMIT
         assert is_closed(silent[0]), "the oldest made room"
 
 
@@ -238,9 +241,9 @@ def test_a_client_that_takes_no_answer_is_dropped_in_time(hasty: Served) -> None
     many = tuple(IncidentView(ModelKey(f"model-{number}" + "x" * 200, "1")) for number in range(20_000))
     hasty.showcase.show(Board(restored=True, incidents=many))
     with hasty.connect() as client:
-        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-        wait_for(lambda: bool(hasty.server._connections))
-        wait_for(lambda: not hasty.server._connections)
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        wait_for(lambda: len(hasty.server.connections) > 0)
+        wait_for(lambda: len(hasty.server.connections) == 0)
 
 
 def large_board() -> Board:
@@ -255,7 +258,7 @@ def ask_slowly(served: Served, stack: contextlib.ExitStack) -> socket.socket:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
     client.settimeout(10)
     client.connect(("127.0.0.1", served.server.port))
-    client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
     return client
 
@@ -265,7 +268,7 @@ def is_whole(rest: bytes) -> bool:
 
 
 def test_a_new_connection_never_cuts_an_answer_short() -> None:
-    served = Served(timeout=30.0)
+    served = Served(step=30.0)
     served.showcase.show(large_board())
     with contextlib.ExitStack() as stack, contextlib.closing(served.server):
         slow = [ask_slowly(served, stack) for _ in range(3)]
@@ -277,7 +280,7 @@ def test_a_new_connection_never_cuts_an_answer_short() -> None:
 
 
 def test_more_pages_than_may_be_taken_at_a_time_are_asked_to_come_again_and_probes_are_not() -> None:
-    served = Served(timeout=30.0)
+    served = Served(step=30.0)
     served.showcase.show(large_board())
     with contextlib.ExitStack() as stack, contextlib.closing(served.server):
         slow = [ask_slowly(served, stack) for _ in range(PAGE_LIMIT)]
