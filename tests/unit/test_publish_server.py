@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import http.client
 import io
 import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
@@ -23,53 +22,12 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.log import configure_logging
 from monitor.publish import series
+from monitor.publish.connection import CONNECTION_LIMIT, HEAD_LIMIT, PAGE_LIMIT
 from monitor.publish.series import CONTENT_TYPE
-from monitor.publish.connection import BODY_LIMIT, CONNECTION_LIMIT, HEAD_LIMIT, PAGE_LIMIT, Deadlines
 from monitor.publish.server import Server
 from monitor.publish.snapshot import Board, IncidentView, Showcase
 from monitor.publish.status import page as status
-
-
-class Served:
-    """A server on a free port with its showcase and a clock moved by hand."""
-
-    def __init__(self, step: float = 5.0, idle: float = 30.0) -> None:
-        self.clock = ManualClock()
-        self.showcase = Showcase(self.clock)
-        self.server = Server(
-            self.showcase, "127.0.0.1", 0, live_seconds=60.0, deadlines=Deadlines(step, idle), clock=self.clock
-        )
-        self.server.start()
-
-    def ask(self, path: str, method: str = "GET") -> tuple[int, str, http.client.HTTPMessage]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
-        with contextlib.closing(connection):
-            connection.request(method, path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(), answer.headers
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
-
-    def say(self, data: bytes) -> bytes:
-        """Everything the server answers to these bytes until it closes."""
-        with self.connect() as client:
-            client.sendall(data)
-            return read_all(client)
-
-
-def read_all(client: socket.socket) -> bytes:
-    parts: list[bytes] = []
-    while part := client.recv(65_536):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def is_closed(client: socket.socket) -> bool:
-    try:
-        return client.recv(1) == b""
-    except ConnectionResetError:
-        return True
+from tests.served import Served, is_closed, read_all, wait_for
 
 
 @pytest.fixture
@@ -254,10 +212,7 @@ def large_board() -> Board:
 
 def ask_slowly(served: Served, stack: contextlib.ExitStack) -> socket.socket:
     """A client that has begun to take `/metrics`, and takes no more for now."""
-    client = stack.enter_context(socket.socket())
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
-    client.settimeout(10)
-    client.connect(("127.0.0.1", served.server.port))
+    client = stack.enter_context(served.connect_slowly())
     client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
     return client
@@ -338,13 +293,6 @@ def test_the_page_follows_health_silence_and_the_clock_too(served: Served) -> No
     assert len(set(pages)) == 4
     assert ["no broker answers" in page for page in pages] == [False, True, True, False]
     assert "It stands still" in pages[-1]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20.0
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.005)
 
 
 def test_a_page_that_fails_is_logged_and_the_probes_go_on(served: Served) -> None:
