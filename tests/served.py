@@ -11,7 +11,7 @@ from collections.abc import Callable
 from monitor.clock import ManualClock
 from monitor.publish.connection import Deadlines
 from monitor.publish.server import Server
-from monitor.publish.snapshot import Showcase
+from monitor.publish.snapshot import SnapshotHolder
 
 
 class Served:
@@ -19,9 +19,9 @@ class Served:
 
     def __init__(self, step: float = 5.0, idle: float = 30.0) -> None:
         self.clock = ManualClock()
-        self.showcase = Showcase(self.clock)
+        self.snapshots = SnapshotHolder(self.clock)
         self.server = Server(
-            self.showcase, "127.0.0.1", 0, live_seconds=60.0, deadlines=Deadlines(step, idle), clock=self.clock
+            self.snapshots, "127.0.0.1", 0, live_seconds=60.0, deadlines=Deadlines(step, idle), clock=self.clock
         )
         self.server.start()
 

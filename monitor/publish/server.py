@@ -12,18 +12,18 @@ from monitor.errors import UsageError
 from monitor.publish.connection import Connection, Connections, Deadlines
 from monitor.publish.series import SERIES_LIMIT
 from monitor.publish.site import LIVE_SECONDS, Site
-from monitor.publish.snapshot import Showcase
+from monitor.publish.snapshot import SnapshotHolder
 
 #: connections that the kernel holds until they are accepted
 BACKLOG: Final = 128
 
 
 class Server:
-    """Serves a showcase on `host`:`port` (0: a free one) from `start` to `close`, before Kafka is there and after."""
+    """Serves the newest snapshot on `host`:`port` (0: a free one) from `start` to `close`, before Kafka is there and after."""
 
     def __init__(
         self,
-        showcase: Showcase,
+        snapshots: SnapshotHolder,
         host: str,
         port: int,
         *,
@@ -32,7 +32,7 @@ class Server:
         clock: Clock | None = None,
         series_limit: int = SERIES_LIMIT,
     ) -> None:
-        self.site = Site(showcase, live_seconds, clock, series_limit)
+        self.site = Site(snapshots, live_seconds, clock, series_limit)
         self.connections = Connections()
         self._deadlines = deadlines or Deadlines()
         self._address = (host, port)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from monitor.clock import Clock, SystemClock
 from monitor.log import get_log
 from monitor.publish.series import CONTENT_TYPE, SERIES_LIMIT, SeriesPage
-from monitor.publish.snapshot import Showcase
+from monitor.publish.snapshot import SnapshotHolder
 from monitor.publish.status.page import StatusPages
 from monitor.publish.status.style import HEADERS
 
@@ -47,13 +47,13 @@ class Site:
 
     def __init__(
         self,
-        showcase: Showcase,
+        snapshots: SnapshotHolder,
         live_seconds: float = LIVE_SECONDS,
         clock: Clock | None = None,
         series_limit: int = SERIES_LIMIT,
     ) -> None:
         """`clock` says what now is for people; the machine's when None."""
-        self._showcase = showcase
+        self._snapshots = snapshots
         self._clock = clock or SystemClock()
         self._live_seconds = live_seconds
         self._series = SeriesPage(series_limit)
@@ -81,26 +81,26 @@ class Site:
         return _compressed(answer, accept_encoding) if path in PAGES else answer
 
     def _metrics(self) -> Answer:
-        return Answer(HTTPStatus.OK, self._series.text(self._showcase.board), CONTENT_TYPE)
+        return Answer(HTTPStatus.OK, self._series.text(self._snapshots.snapshot), CONTENT_TYPE)
 
     def _livez(self) -> Answer:
-        reason = self._showcase.silence(self._live_seconds)
+        reason = self._snapshots.silence(self._live_seconds)
         return in_words(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else in_words(HTTPStatus.OK, "ok")
 
     def _readyz(self) -> Answer:
-        """Lost events and stalled positions are said and change nothing: a new process would not mend them."""
-        board = self._showcase.board
-        missing, said = (
-            self._showcase.health.missing(),
-            [*board.stalled, *(f"not fine: {why}" for why in board.not_fine)],
+        """Lost events and stalled positions are told and change nothing: a new process would not fix them."""
+        snapshot = self._snapshots.snapshot
+        missing, messages = (
+            self._snapshots.health.missing(),
+            [*snapshot.stalled, *(f"not fine: {why}" for why in snapshot.not_fine)],
         )
         if missing:
-            return in_words(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join([*missing, *said]))
-        return in_words(HTTPStatus.OK, "\n".join(["ok", *said]))
+            return in_words(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join([*missing, *messages]))
+        return in_words(HTTPStatus.OK, "\n".join(["ok", *messages]))
 
     def _status(self) -> Answer:
-        shown, silence = self._showcase, self._showcase.silence(self._live_seconds)
-        page = self._pages.of(shown.board, shown.health, silence, self._clock.now_us())
+        shown, silence = self._snapshots, self._snapshots.silence(self._live_seconds)
+        page = self._pages.of(shown.snapshot, shown.health, silence, self._clock.now_us())
         return Answer(HTTPStatus.OK, page, _HTML, HEADERS)
 
 

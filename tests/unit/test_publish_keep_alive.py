@@ -18,9 +18,9 @@ from monitor.events import ModelKey
 from monitor.publish.connection import BODY_LIMIT, CONNECTION_LIMIT
 from monitor.publish.series import CONTENT_TYPE
 from monitor.publish.site import accepts_gzip
-from monitor.publish.snapshot import Board, IncidentView
-from tests.boards import column, model
+from monitor.publish.snapshot import IncidentView, Snapshot
 from tests.served import Served, is_closed, read_all, taken
+from tests.snapshots import column, model
 
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST_LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -33,10 +33,10 @@ def served() -> Iterator[Served]:
     one.server.close()
 
 
-def large_board() -> Board:
+def large_snapshot() -> Snapshot:
     """Some 5 MB of series: more than the sockets of both sides hold."""
     names = (f"model-{number}" + "x" * 200 for number in range(8_000))
-    return Board(restored=True, incidents=tuple(IncidentView(ModelKey(name, "1")) for name in names))
+    return Snapshot(restored=True, incidents=tuple(IncidentView(ModelKey(name, "1")) for name in names))
 
 
 # connections that stay open
@@ -70,7 +70,7 @@ def test_requests_sent_at_once_are_answered_in_order(served: Served) -> None:
 def test_requests_sent_at_once_wait_until_the_answers_before_them_are_taken(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served.showcase.show(large_board())
+    served.snapshots.show(large_snapshot())
     made, real = [], served.server.site.answer
 
     def counted(*given: str) -> object:
@@ -186,8 +186,8 @@ def metrics_of(body: bytes) -> list[bytes]:
 
 
 def test_metrics_are_gzipped_for_who_asks(served: Served) -> None:
-    served.showcase.show(
-        Board(restored=True, models=(model("credit", tuple(column(f"f{n}", 0.4) for n in range(30))),))
+    served.snapshots.show(
+        Snapshot(restored=True, models=(model("credit", tuple(column(f"f{n}", 0.4) for n in range(30))),))
     )
     with served.client() as client:
         _, plain, headers = taken(client, "/metrics")
@@ -244,7 +244,7 @@ ASKER = """
 def test_metrics_come_within_a_second_beside_a_loop_that_never_waits(served: Served) -> None:
     """It lets go of the interpreter's lock in short system calls alone, as a consumer with a backlog does."""
     columns = tuple(column(f"feature-{number}", 0.4) for number in range(50))
-    board = Board(restored=True, models=tuple(model(f"model-{number}", columns) for number in range(4)))
+    snapshot = Snapshot(restored=True, models=tuple(model(f"model-{number}", columns) for number in range(4)))
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(ASKER), str(served.server.port), "20"], stdout=subprocess.PIPE, text=True
     ) as asker:
@@ -253,7 +253,7 @@ def test_metrics_come_within_a_second_beside_a_loop_that_never_waits(served: Ser
             for _ in range(2_000):
                 os.stat("/")
             served.clock.advance(0.02)
-            served.showcase.show(board)
-            served.showcase.beat()
+            served.snapshots.show(snapshot)
+            served.snapshots.beat()
         out, _ = asker.communicate(timeout=10)
     assert float(out) < 1.0
