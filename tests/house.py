@@ -81,7 +81,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "demo": "flights child broker traffic words show",
     },
     {  # the command line
-        "cli": "check commands parser",
+        "cli": "check commands completion usage parser",
     },
     {
         "": "__main__",

@@ -19,7 +19,7 @@ BACKLOG: Final = 128
 
 
 class Server:
-    """Serves the newest snapshot on `host`:`port` (0: a free one) from `start` to `close`, before Kafka is there and after."""
+    """Serves the newest snapshot on `host`:`port` (0: a free one) from `start` to `close`, with Kafka or without."""
 
     def __init__(
         self,
