@@ -280,10 +280,11 @@ def _about(subparsers: _Subparsers) -> None:
         "completion",
         "a script by which a shell completes commands, options and file names",
         "source <(driftd completion bash)",
+        'eval "$(driftd completion zsh)"',
         "driftd completion fish > ~/.config/fish/completions/driftd.fish",
     )
     completed.add_argument(
-        "shell", metavar="SHELL", choices=SHELLS, help=f"{', '.join(SHELLS)}; the first two source it at their start"
+        "shell", metavar="SHELL", choices=SHELLS, help=f"{', '.join(SHELLS)}; the first two read it at their start"
     )
     completed.set_defaults(command="completion")
 

@@ -63,7 +63,9 @@ def test_help_says_what_a_command_does_with_examples_that_it_takes(
     lines = [line.strip() for line in examples.splitlines()[1:]]
     assert lines
     for line in lines:
-        words = shlex.split(re.sub(r"^source <\((.*)\)$", r"\1", re.sub(r" [|>] .*", "", line)))
+        called = re.search(r"^driftd [^|>]*|(?<=\()driftd [^)]*", line)
+        assert called is not None, line
+        words = shlex.split(called[0])
         assert " ".join(words).startswith(f"driftd {command}")
         parser().parse_args(words[1:])
 
