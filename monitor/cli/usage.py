@@ -43,10 +43,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]  # the base class never returns; this one raises
         wrong = re.search(r"argument ([^:]+): invalid choice: '([^']*)' \(choose from (.*)\)", message)
-        near = nearest(wrong[2], re.findall(r"[\w-]+", wrong[3])) if wrong else []
         if wrong:
+            choices = re.findall(r"[\w-]+", wrong[3])  # quoted by some Pythons and bare by others
+            near = nearest(wrong[2], choices)
             is_command = wrong[1] == "COMMAND"
-            what = f"no such command: {wrong[2]}" if is_command else f"{wrong[1]}: {wrong[2]!r} is none of {wrong[3]}"
+            what = (
+                f"no such command: {wrong[2]}"
+                if is_command
+                else f"{wrong[1]}: {wrong[2]!r} is none of {', '.join(map(repr, choices))}"
+            )
             hint = f"did you mean {' or '.join(near)}? " if near else ""
             raise UsageError(f"{what}; {hint}see {self.prog} --help")
         number = re.fullmatch(r"argument ([^:]+): invalid int value: ('.*')", message)
