@@ -27,10 +27,12 @@ def main() -> int:
         signal.signal(signal.SIGINT, leave)
     from monitor.cli.parser import main as run_command  # noqa: PLC0415  # after the handler
 
-    try:
+    def imported() -> None:
         if hears_ctrl_c:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        return run_command()
+
+    try:
+        return run_command(imported=imported)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

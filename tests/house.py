@@ -64,7 +64,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.words links rules.alert snapshot "
             "rules.drift rules.events rules.health rows status.model_cards dashboards.fleet rules.file register "
-            "status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series server"
+            "status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series site "
+            "connection server"
         ),
     },
     {  # the path
@@ -80,7 +81,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "demo": "flights child broker traffic words show",
     },
     {  # the command line
-        "cli": "check commands parser",
+        "cli": "check commands completion usage parser",
     },
     {
         "": "__main__",
