@@ -125,7 +125,7 @@ def test_a_command_of_the_table_exists(command: str, capsys: pytest.CaptureFixtu
 
 
 def test_every_linked_document_exists() -> None:
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
