@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SAYS_HOW_IT_RUNS = "import json, os, sys; print(json.dumps([os.getcwd(), *sys.argv[1:]]))"
@@ -56,3 +57,12 @@ def test_the_command_runs_the_checkout_from_any_folder_and_through_a_link(checko
         )
         assert done.stdout == f'["{elsewhere}", "run", "a b"]\n'
     assert make(checkout, "venv").strip() == "make: Nothing to be done for 'venv'."
+
+
+def test_the_hooks_before_a_commit_are_what_lint_runs() -> None:
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert local["repo"] == "local"
+    recipe = (ROOT / "Makefile").read_text().split("\nlint: ", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+    assert [hook["entry"] for hook in local["hooks"]] == [
+        line.strip().replace("$(BIN)", ".venv/bin") for line in recipe
+    ]
