@@ -1,9 +1,10 @@
-"""The three families that decide what becomes of trouble.
+"""The three families of exceptions: they decide what happens after a failure.
 
     DriftdError
     ├── RejectedRecord      the record is bad: count it, dead-letter it, go on
-    ├── OutsideTrouble      Kafka, disk, network: back off, retry, not ready
-    │   └── OutsideRefusal  ... refused for good (rights, a missing topic): exit 4 with the remedy at start; a running
+    ├── ExternalError       Kafka, the disk or the network failed
+    │   ├── TransientError  it may work again by itself: back off, retry, not ready
+    │   └── PermanentError  refused for good (rights, a missing topic): at start exit 4 with the remedy; a running
     │       │               daemon tries again
     │       └── PositionsLost  offsets mean other records now: ends a running daemon, too
     └── UsageError          settings, references or arguments are wrong: exit 2, all faults at once
@@ -35,15 +36,19 @@ class RejectedRecord(DriftdError):
         self.shown = shown
 
 
-class OutsideTrouble(DriftdError):
-    """An outside system failed in a way that may heal: retry with back-off."""
+class ExternalError(DriftdError):
+    """An external system (Kafka, the disk, the network) failed; one of the two below."""
 
 
-class OutsideRefusal(OutsideTrouble):
-    """An outside system refused for good; the message says what a person has to do."""
+class TransientError(ExternalError):
+    """The failure may pass by itself: retry with back-off."""
 
 
-class PositionsLost(OutsideRefusal):
+class PermanentError(ExternalError):
+    """An external system refused for good; the message says what a person has to do."""
+
+
+class PositionsLost(PermanentError):
     """A topic is gone, was made again or was cut: going on would count other records under the old offsets."""
 
 

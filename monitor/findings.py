@@ -47,7 +47,7 @@ class Finding:
     p: float
     effect: float
     effect_unit: str
-    over: float
+    exceedance: float
     direction: str = ""
     detail: str = ""
     headline: str = ""

@@ -148,10 +148,10 @@ class _Render:
         line: dict[str, Any] = {"ts": rfc3339(self.clock.now_us())}
         for name, source in (("level", "level"), ("logger", "logger_name"), ("event", "event")):
             line[name] = safe_text(str(fields.pop(source, "")))
-        trouble = _exception_of(fields.pop("exc_info", None))
+        failure = _exception_of(fields.pop("exc_info", None))
         line.update(cast("dict[str, Any]", safe(fields)))
-        if trouble is not None:
-            line["exception"] = trace(trouble)
+        if failure is not None:
+            line["exception"] = trace(failure)
         return self._write(line)
 
 

@@ -13,18 +13,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from monitor.clock import SECOND_US, Clock
-from monitor.count.aggregator import Kernels
+from monitor.count.aggregator import Aggregators
 from monitor.count.completeness import Completeness
 from monitor.count.exchange import Exchange, Pane
 from monitor.count.losses import Losses
-from monitor.count.partition_state import Lane
+from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
-from monitor.count.task import Taken, Unit
+from monitor.count.task import Taken, Task
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Shape
 from monitor.decode.decoder import decoder_for
 from monitor.decode.native.decoder import NativeDecoder
-from monitor.errors import OutsideTrouble, PositionsLost, UsageError
+from monitor.errors import ExternalError, PositionsLost, UsageError
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge.fleet import Fleet
@@ -82,8 +82,8 @@ class Pipeline:
         self._source = source
         self._clock = clock
         self._outputs = outputs
-        self._kernels = Kernels()
-        self.units: dict[int, Unit] = {}
+        self._aggregators = Aggregators()
+        self.tasks: dict[int, Task] = {}
         self.totals = Totals()
         self.exchange = Exchange(settings.windows.pane)
         self.fleet: Stage2 = Fleet(catalog, settings) if stage2 is None else stage2
@@ -102,7 +102,7 @@ class Pipeline:
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
         self._decoders: dict[str, NativeDecoder] = {}
-        self.completeness = Completeness(settings, source, clock, self.lanes, catalog.lateness_us, live=live)
+        self.completeness = Completeness(settings, source, clock, self.partition_states, catalog.lateness_us, live=live)
         self.saving = Saving(clock, settings.state.every / SECOND_US)
         self.time = LoopTime(clock)
 
@@ -114,7 +114,7 @@ class Pipeline:
         While the state or what has to be told cannot be written, it goes on within bounds: see `saving.trouble`.
 
         Raises:
-            OutsideTrouble: the source failed; the turn may be made again.
+            ExternalError: the source failed; the turn may be made again.
         """
         read, failed = self._read_some()
         self.saving.read(read)
@@ -131,9 +131,9 @@ class Pipeline:
 
     def reads(self) -> bool:
         """Whether the next turn reads: not while too much would have to be read or written again."""
-        return not (self._letters and self.saving.trouble) and not self.saving.holds_reading_back()
+        return not (self._letters and self.saving.failure) and not self.saving.holds_reading_back()
 
-    def _read_some(self) -> tuple[int, OutsideTrouble | None]:
+    def _read_some(self) -> tuple[int, ExternalError | None]:
         """Records read, and why there were none: what is known is judged and saved all the same."""
         if not self._letters_are_out() or self.saving.holds_reading_back():
             return 0, None
@@ -141,8 +141,8 @@ class Pipeline:
             batches = self._polled()
         except PositionsLost:
             raise
-        except OutsideTrouble as trouble:
-            return 0, trouble
+        except ExternalError as failure:
+            return 0, failure
         return self.count(batches), None
 
     def _polled(self) -> list[RecordBatch]:
@@ -153,10 +153,10 @@ class Pipeline:
     def count(self, batches: Sequence[RecordBatch]) -> int:
         """Stage 1."""
         for batch in batches:
-            unit = self.unit(batch.partition.number)
+            task = self.task(batch.partition.number)
             events = self._decoder(batch.partition.topic).decode(batch)
             self.time.passed(DECODE)
-            taken = unit.take(batch.partition, events, batch.next_offset, self._clock.monotonic())
+            taken = task.take(batch.partition, events, batch.next_offset, self._clock.monotonic())
             self._reject(batch, events, taken)
             self.losses.add(batch.partition, events, taken.lost)
             if self.rejected_share.stops(batch.partition.topic):
@@ -168,9 +168,9 @@ class Pipeline:
     def judge(self) -> None:
         """Stage 2: everything that is complete over all partitions its model waits for."""
         until = self.completeness.until()
-        for unit in self.units.values():
-            self.exchange.put(unit.close(until))
-            self.exchange.put_labels(unit.hand_on_labels())
+        for task in self.tasks.values():
+            self.exchange.put(task.close(until))
+            self.exchange.put_labels(task.hand_on_labels())
         for pane in self.exchange.ready():
             self.fleet.judge(pane)
 
@@ -194,26 +194,32 @@ class Pipeline:
 
     # what the path is made of
 
-    def unit(self, number: int) -> Unit:
-        if number not in self.units:
+    def task(self, number: int) -> Task:
+        if number not in self.tasks:
             pane_us, id_memory = self._settings.windows.pane, self._settings.id_memory
-            self.units[number] = Unit(number, self._catalog, pane_us, id_memory, self._kernels, self.totals)
-        return self.units[number]
+            self.tasks[number] = Task(number, self._catalog, pane_us, id_memory, self._aggregators, self.totals)
+        return self.tasks[number]
 
-    def lane(self, partition: Partition) -> Lane:
-        return self.unit(partition.number).lane(partition.topic)
+    def partition_state(self, partition: Partition) -> PartitionState:
+        return self.task(partition.number).partition_state(partition.topic)
 
-    def lanes(self) -> dict[Partition, Lane]:
+    def partition_states(self) -> dict[Partition, PartitionState]:
         """Every lane of the source's partitions, and of those a state brought."""
         for partition in self._source.partitions():
-            self.lane(partition)
+            self.partition_state(partition)
         return {
-            Partition(topic, number): lane for number, unit in self.units.items() for topic, lane in unit.lanes.items()
+            Partition(topic, number): partition_state
+            for number, task in self.tasks.items()
+            for topic, partition_state in task.partition_states.items()
         }
 
     def positions(self) -> dict[Partition, int]:
         """Where reading goes on, for every partition that has a position."""
-        return {partition: lane.next_offset for partition, lane in self.lanes().items() if lane.next_offset >= 0}
+        return {
+            partition: partition_state.next_offset
+            for partition, partition_state in self.partition_states().items()
+            if partition_state.next_offset >= 0
+        }
 
     def not_read_on(self) -> set[Partition]:
         """Partitions of topics that are stopped, as too many of their events are rejected."""
@@ -223,22 +229,22 @@ class Pipeline:
         )
 
     def open_panes(self) -> int:
-        return sum(unit.open_panes for unit in self.units.values())
+        return sum(task.open_panes for task in self.tasks.values())
 
     def caught_up(self) -> bool:
         return all(self._source.at_end(partition) for partition in self._source.partitions())
 
     def _apply(self, change: Change) -> None:
-        lane = self.lane(change.partition)
+        partition_state = self.partition_state(change.partition)
         if isinstance(change, OffsetGap):
             self.gaps[change.partition] += max(change.found - change.expected, 0)
-            lane.next_offset = max(lane.next_offset, change.found)
+            partition_state.next_offset = max(partition_state.next_offset, change.found)
             _log.error("records_gone", partition=str(change.partition), first=change.expected, next=change.found)
         elif isinstance(change, UnreadableRecords):
             self._pass_unreadable(change)
-            lane.next_offset = max(lane.next_offset, change.next)
+            partition_state.next_offset = max(partition_state.next_offset, change.next)
         else:
-            lane.next_offset = max(lane.next_offset, 0)
+            partition_state.next_offset = max(partition_state.next_offset, 0)
             _log.info("partition_added", partition=str(change.partition))
 
     def _pass_unreadable(self, lost: UnreadableRecords) -> None:
@@ -259,7 +265,7 @@ class Pipeline:
             monitored = self._catalog.monitored(key)
             if monitored is None:
                 return None
-            self._shapes[key] = self._kernels.of(monitored).shape
+            self._shapes[key] = self._aggregators.of(monitored).shape
         return self._shapes[key]
 
     def _reject(self, batch: RecordBatch, events: Events, taken: Taken) -> None:
@@ -275,11 +281,11 @@ class Pipeline:
 
     def _letters_are_out(self) -> bool:
         """Counting never waits for the rejects topic; reading on does."""
-        if self._letters and not self.saving.trouble:
+        if self._letters and not self.saving.failure:
             try:
                 self._send_letters()
-            except OutsideTrouble as trouble:
-                self.saving.failed(trouble)
+            except ExternalError as failure:
+                self.saving.failed(failure)
         return not self._letters
 
     def _send_letters(self) -> None:
@@ -303,11 +309,11 @@ class Pipeline:
         """Both stages and the unsent transitions, cut at one moment."""
         return {
             "format": STATE_FORMAT,
-            "units": [unit.to_state() for _, unit in sorted(self.units.items())],
+            "units": [task.to_state() for _, task in sorted(self.tasks.items())],
             "totals": self.totals.to_state(),
             "exchange": self.exchange.to_state(),
             "fleet": self.fleet.to_state(),
-            "met": [[*key, self._settings_hash(key)] for key in self._catalog.met()],
+            "met": [[*key, self._settings_hash(key)] for key in self._catalog.seen()],
             "gaps": [[*partition, count] for partition, count in self.gaps.items()],
         }
 
@@ -319,21 +325,21 @@ class Pipeline:
         """
         if tree.get("format") not in READABLE_FORMATS:
             raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {STATE_FORMAT}")
-        met = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
-        self._catalog.restore(met)
+        seen = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
+        self._catalog.restore(seen)
         for state in tree["units"]:
-            self.unit(state["unit"]).restore(state)
+            self.task(state["unit"]).restore(state)
         self.totals.restore(tree)
         self.exchange.restore(tree["exchange"])
         self.gaps = Counter({Partition(topic, number): count for topic, number, count in tree["gaps"]})
         afresh = self.fleet.restore(tree["fleet"])
         # a model none of whose panes was judged yet has counts that its settings gave their meaning all the same
-        afresh += [key for key, settings in met.items() if key not in afresh and settings != self._settings_hash(key)]
+        afresh += [key for key, settings in seen.items() if key not in afresh and settings != self._settings_hash(key)]
         for key in afresh:
             self.exchange.forget(key)
             self.totals.forget(key)
-            for unit in self.units.values():
-                unit.forget(key)
+            for task in self.tasks.values():
+                task.forget(key)
         return afresh
 
     def _settings_hash(self, key: ModelKey) -> str:

@@ -100,7 +100,7 @@ class Source(Protocol):
         """Some records of the partitions that are not paused; empty when none came within a short time-out.
 
         Raises:
-            OutsideTrouble: the source failed in a way that may heal.
+            ExternalError: the source failed in a way that may heal.
         """
 
     def at_end(self, partition: Partition) -> bool:

@@ -10,33 +10,33 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from monitor.count.aggregator import Kernel
+from monitor.count.aggregator import Aggregator
 from monitor.count.completeness import Completeness
 from monitor.count.event_clock import EventClock
-from monitor.count.event_ids import IdMemory
+from monitor.count.event_ids import EventIds
 from monitor.count.exchange import Exchange
-from monitor.count.partition_state import Lane
-from monitor.count.task import Unit
+from monitor.count.partition_state import PartitionState
+from monitor.count.task import Task
 from monitor.decode.decoder import decoder_for
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.native.gather import Gathering
 from monitor.judge.budget import Budget
-from monitor.judge.causes import distribution, facts
+from monitor.judge.causes import distribution, quality
 from monitor.judge.evaluation import Judge
 from monitor.judge.fleet import Fleet
 from monitor.judge.incidents import IncidentBook
 from monitor.judge.model import ModelJudge
-from monitor.judge.windows import BaseWindow, Ladder
+from monitor.judge.windows import BaseWindow, WindowPyramid
 from monitor.kafka.alerts import Alerts
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.rejects import DeadLetters
 from monitor.pipeline import Pipeline
 from monitor.publish.series import SeriesPage
 from monitor.publish.server import Site
-from monitor.publish.snapshot import Showcase
+from monitor.publish.snapshot import SnapshotHolder
 from monitor.publish.status.page import StatusPages
 from monitor.reference.catalog import Catalog
-from monitor.run.snapshot_builder import Showing
+from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.state.directory import StateDirectory
 from tests.house import HOUSE, Module, inner_imports, read_modules
 
@@ -85,34 +85,34 @@ PATH = (
     Step(Catalog.admission, "is the model watched, is the version listed, does it have a reference? The decoder asks"
          " for the features that are wanted, stage 1 for who is let in"),
     Step(Gathering.finish, "the columns of all events of the batch, by model version"),
-    Step(Unit.take, "gives each event exactly one outcome and counts the accepted ones"),
-    Step(Lane.ask, "late? duplicate? in this order, by the partition's own clock and memory of ids"),
+    Step(Task.take, "gives each event exactly one outcome and counts the accepted ones"),
+    Step(PartitionState.ask, "late? duplicate? in this order, by the partition's own clock and memory of ids"),
     Step(EventClock.ask, "moves the clock; a jump ahead counts once most of the newest events confirm it"),
-    Step(IdMemory.ask, "was this id among the last `id_memory`?"),
-    Step(Kernel.count, "values to bins: one tally of integers for each pane; nothing is done row by row"),
+    Step(EventIds.ask, "was this id among the last `id_memory`?"),
+    Step(Aggregator.count, "values to bins: one tally of integers for each pane; nothing is done row by row"),
     Step(DeadLetters.send, "what was rejected goes to the rejects topic as it was", False),
     Step(Pipeline.judge, "stage 2"),
     Step(Completeness.until, "up to when every partition that a model waits for has come"),
-    Step(Unit.close, "gives out panes before that; a closed pane is final"),
+    Step(Task.close, "gives out panes before that; a closed pane is final"),
     Step(Exchange.put, "merges the tallies of all partitions: integers, so the order makes no difference"),
     Step(Exchange.ready, "complete panes, in the order of time"),
     Step(Fleet.judge, "finds the judge of the model version"),
     Step(ModelJudge.add, "one pane: windows, findings, incident"),
     Step(Budget.alpha, "what each test of this moment may spend of the page budget"),
-    Step(Judge.recent_findings, "at every pane's end: the quality facts of the newest panes that hold 50 events"),
-    Step(facts.measure, "missing, absent, unseen, outside, wrong type: their shares against the reference's"),
+    Step(Judge.recent_findings, "at every pane's end: the quality counts of the newest panes that hold 50 events"),
+    Step(quality.measure, "missing, absent, unseen, outside, wrong type: their shares against the reference's"),
     Step(BaseWindow.add, "merges panes until they hold 250 events: a base window"),
-    Step(Ladder.add, "at its end, the windows of the newest 1, 2, 4, ... base windows"),
+    Step(WindowPyramid.add, "at its end, the windows of the newest 1, 2, 4, ... base windows"),
     Step(Judge.findings, "asks every cause; of a column and cause the worst window"),
     Step(distribution.measure, "the last cause: bins against the reference's bins"),
     Step(IncidentBook.step, "findings to one incident of the model version; a transition where something changed"),
-    Step(Pipeline.checkpoint, "save what is known, then tell it: see [state.md](state.md)"),
+    Step(Pipeline.checkpoint, "save what is known, then send it: see [state.md](state.md)"),
     Step(Pipeline.to_state, "both stages and the unsent transitions, cut at one moment"),
     Step(StateDirectory.save, "a temporary file, synced, renamed; the checkpoint before is kept"),
     Step(Alerts.send, "the transition to the alert topic, with an id of its own", False),
     Step(KafkaSource.commit, "the group's offsets follow, as a mirror", False),
-    Step(Showing.board, "one immutable snapshot of all that is shown, made by the loop"),
-    Step(Showcase.show, "hands it to the server's thread"),
+    Step(SnapshotBuilder.snapshot, "one immutable snapshot of all that is shown, made by the loop"),
+    Step(SnapshotHolder.show, "hands it to the server's thread"),
     Step(Site.answer, "a request: which path answers it"),
     Step(SeriesPage.text, "`/metrics`, the series of `publish/register.py`"),
     Step(StatusPages.of, "`/`, the page for people"),

@@ -141,9 +141,9 @@ class DaemonProcess:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return refusal.code, refusal.read().decode()
+        except urllib.error.HTTPError as permanent_error:
+            with permanent_error:
+                return permanent_error.code, permanent_error.read().decode()
         except OSError:
             return 0, ""
 

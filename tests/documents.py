@@ -11,7 +11,7 @@ from monitor.events import OUTCOMES, REASONS, ModelKey, Partition
 from monitor.findings import Finding, FindingKey, Span, Transition
 from monitor.publish.series import document as series_document
 from monitor.settings.document import settings_reference
-from monitor.stats.bins import FACTS
+from monitor.stats.bins import QUALITY_COUNTS
 from tests.architecture_document import architecture_document
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -43,7 +43,7 @@ OUTCOME_MEANINGS = {
     "duplicate": "a prediction whose id is among the last `id_memory` of its partition",
     "accepted": "it is counted and judged",
 }
-FACT_MEANINGS = {
+QUALITY_MEANINGS = {
     "missing": "the value is null, or NaN, which is how pandas and NumPy write it",
     "absent": "the key is not there",
     "unseen": "a category the reference has never seen",
@@ -61,7 +61,7 @@ def events_document() -> str:
     """docs/events.md"""
     assert tuple(FIELDS) == Row.__struct_fields__
     assert tuple(OUTCOME_MEANINGS) == OUTCOMES
-    assert tuple(FACT_MEANINGS) == FACTS
+    assert tuple(QUALITY_MEANINGS) == QUALITY_COUNTS
     event = {
         "type": "prediction", "id": "p-1", "model": "loans", "version": "1", "ts": "2026-11-22T10:00:00Z",
         "features": {"age": 41, "amount": 1200.5, "channel": "web"}, "score": 0.31, "prediction": 0,
@@ -88,7 +88,7 @@ Classes and categories compare as text: `true` = `1` = `1.0` = `"1"`.
 A wrong field of the envelope rejects the event. A wrong value of a feature does not: it is one of these facts, which
 are counted for each feature beside its bins and judged by themselves.
 
-{_table(("fact", "when"), FACT_MEANINGS)}
+{_table(("fact", "when"), QUALITY_MEANINGS)}
 
 ## What becomes of an event
 

@@ -12,17 +12,17 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import ManualClock
-from monitor.errors import OutsideTrouble
+from monitor.errors import TransientError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import FEATURE, Column, Level, Reference, with_hash
-from monitor.run.reference_build import Stretch, blank_reference, build_reference
+from monitor.run.reference_build import EventRange, blank_reference, build_reference
 from monitor.run.replay import Replay, replay
 from monitor.settings.tree import Settings
-from monitor.stats.bins import CATEGORICAL, FACTS, NUMERIC, ColumnBins
+from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS, ColumnBins
 
 SECOND: Final = 1_000_000
 #: where the streams begin: on a whole pane
@@ -47,22 +47,30 @@ def numeric(
     name: str, edges: Sequence[float] = (1, 2, 3), low: float = 0, high: float = 10, role: str = FEATURE
 ) -> Column:
     bins = ColumnBins(NUMERIC, edges=tuple(map(float, edges)), low=low, high=high)
-    return Column(name, role, bins, center=2.0, scale=3.0, log_center=0.3, log_spread=0.4, commonest_share=0.1)
+    return Column(name, role, bins, center=2.0, scale=3.0, log_center=0.3, log_spread=0.4, modal_share=0.1)
 
 
 def categorical(
     name: str, categories: Sequence[str] = ("a", "b"), rare: Sequence[str] = (), role: str = FEATURE
 ) -> Column:
     bins = ColumnBins(CATEGORICAL, categories=tuple(categories), rare=tuple(rare))
-    return Column(name, role, bins, commonest_share=0.6)
+    return Column(name, role, bins, modal_share=0.6)
 
 
 def blank(columns: Sequence[Column], key: ModelKey = CREDIT) -> Reference:
     """Columns with nothing counted: enough to count by, and too little to find anything."""
     made, n = blank_reference(key, list(columns), "binary", "1"), len(columns)
     level = Level(1, 250.0, 0, learned=False)
-    unrest = np.ones((n, 1)), np.ones((n, len(FACTS), 1)), np.full((n, 1), np.nan)
-    return with_hash(replace(made, levels=(level,), phi=unrest[0], fact_phi=unrest[1], top=unrest[2]))
+    variability = np.ones((n, 1)), np.ones((n, len(QUALITY_COUNTS), 1)), np.full((n, 1), np.nan)
+    return with_hash(
+        replace(
+            made,
+            levels=(level,),
+            overdispersion=variability[0],
+            quality_overdispersion=variability[1],
+            max_reference_distance=variability[2],
+        )
+    )
 
 
 def catalog_of(tree: Settings, *references: Reference) -> Catalog:
@@ -152,14 +160,14 @@ class Recorded:
         self.calls: list[str] = []
         self.letters: list[DeadLetter] = []
         self.saved: list[dict[str, Any]] = []
-        self.told: list[Transition] = []
+        self.reported: list[Transition] = []
         self.committed: list[dict[Partition, int]] = []
         self.failing: set[str] = set()
 
     def _called(self, name: str) -> None:
         self.calls.append(name)
         if name in self.failing:
-            raise OutsideTrouble(f"{name} fails")
+            raise TransientError(f"{name} fails")
 
     def reject(self, letter: DeadLetter) -> None:
         self._called("reject")
@@ -174,7 +182,7 @@ class Recorded:
 
     def tell(self, transitions: Sequence[Transition]) -> None:
         self._called("tell")
-        self.told.extend(transitions)
+        self.reported.extend(transitions)
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
         self._called("commit")
@@ -245,7 +253,7 @@ class Credit:
 def build(tree: Settings, stream: Sequence[Event], key: ModelKey = CREDIT) -> Reference:
     """The reference of all predictions of a stream."""
     return build_reference(
-        tree, key, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), Stretch(rows=len(stream))
+        tree, key, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), EventRange(rows=len(stream))
     )
 
 

@@ -26,7 +26,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "settings": "duration types later tree yaml_text shape document faults load",
         "stats": (
             "names growing distances digits evidence adwin long_run directions ending name_bins unseen bins "
-            "fact_dispersion direction_test numeric_bins tally live_watch no_feature"
+            "quality_dispersion direction_test numeric_bins tally live_watch no_feature"
         ),
     },
     {  # references
@@ -46,8 +46,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended finding_state incidents policy expected windows all_values causes.constant "
-            "causes.errors causes.features_gone causes.distribution causes.unit_change causes.facts evaluation "
+            "budget ended finding_state incidents policy prepared_reference windows all_values causes.constant "
+            "causes.errors causes.features_gone causes.distribution causes.unit_change causes.quality evaluation "
             "model fleet"
         ),
     },
@@ -126,7 +126,7 @@ NOT_WIRED_YET: frozenset[str] = frozenset(
         "monitor.stats.direction_test",
         "monitor.stats.directions",
         "monitor.stats.ending",
-        "monitor.stats.fact_dispersion",
+        "monitor.stats.quality_dispersion",
         "monitor.stats.live_watch",
         "monitor.stats.long_run",
         "monitor.stats.name_bins",

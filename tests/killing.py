@@ -180,8 +180,8 @@ class Trial:
 
     def replay(self) -> list[Tree]:
         """The lines of `driftd replay --json` over the recording."""
-        said = driftd("replay", "--config", str(self.config), str(self.recording), "--json")
-        return [json.loads(line) for line in said.splitlines()]
+        messages = driftd("replay", "--config", str(self.config), str(self.recording), "--json")
+        return [json.loads(line) for line in messages.splitlines()]
 
     def alerts(self) -> list[Tree]:
         """The CloudEvents of the alert topic, in order."""
@@ -230,7 +230,7 @@ def is_done(state: Tree, ends: dict[str, int]) -> bool:
 
 
 def positions_of(state: Tree) -> dict[str, int]:
-    return {name: offset for unit in state["units"] for name, offset in unit["positions"].items()}
+    return {name: offset for task in state["units"] for name, offset in task["positions"].items()}
 
 
 def model_of(state: Tree) -> Tree:
@@ -260,7 +260,7 @@ def _bin_faults(model: Tree, counted: ModelCount) -> Iterator[str]:
     yield from _differences("names of features", sorted(model["features"]), sorted(counted.features))
     for name, found in model["features"].items():
         yield from _differences(name, found, counted.features[name].to_json())
-        total = sum(found["bins"]) + sum(count for fact, count in found.items() if fact != "bins")
+        total = sum(found["bins"]) + sum(count for quality_count, count in found.items() if quality_count != "bins")
         yield from _differences(f"{name}: bins and facts together", total, counted.with_features)
 
 

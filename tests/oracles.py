@@ -15,7 +15,7 @@ from scipy import stats
 
 from monitor.events import canonical
 from monitor.reference.reference import FEATURE, Column
-from monitor.stats.bins import FACTS, NUMERIC
+from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
 from monitor.stats.evidence import MIN_EXPECTED
 
 Ints = NDArray[np.int64]
@@ -34,24 +34,24 @@ def pool(reference: Ints, window: Ints, effective: float) -> tuple[Ints, Ints]:
     return np.array([merged[0][i] for i in kept], np.int64), np.array([merged[1][i] for i in kept], np.int64)
 
 
-def chi_square(reference: Ints, window: Ints, phi: float) -> tuple[float, int]:
+def chi_square(reference: Ints, window: Ints, overdispersion: float) -> tuple[float, int]:
     """SciPy's chi-square of the pooled two-row table, divided by phi, and its degrees of freedom."""
-    first, second = pool(reference, window, window.sum() / phi)
+    first, second = pool(reference, window, window.sum() / overdispersion)
     if len(first) < 2 or second.sum() == 0:
         return 0.0, 0
     found = stats.chi2_contingency(np.array([first, second]), correction=False)
-    return float(found.statistic) / phi, int(found.dof)
+    return float(found.statistic) / overdispersion, int(found.dof)
 
 
-def cut_point(reference: Ints, window: Ints, phi: float) -> tuple[float, int]:
+def cut_point(reference: Ints, window: Ints, overdispersion: float) -> tuple[float, int]:
     """The largest two-proportion z over all cuts with enough on both sides, and where it is."""
     n, m, best = int(window.sum()), int(reference.sum()), (0.0, 0)
     for cut in range(len(reference) - 1):
         p0, p1 = int(reference[: cut + 1].sum()) / m, int(window[: cut + 1].sum()) / n
-        if min(p0, 1 - p0) * n / phi < MIN_EXPECTED:
+        if min(p0, 1 - p0) * n / overdispersion < MIN_EXPECTED:
             continue
         both = (p0 * m + p1 * n) / (m + n)
-        z = (p0 - p1) / math.sqrt(both * (1 - both) * (1 / n + 1 / m) * phi)
+        z = (p0 - p1) / math.sqrt(both * (1 - both) * (1 / n + 1 / m) * overdispersion)
         if abs(z) > abs(best[0]):
             best = (z, cut)
     return best
@@ -76,10 +76,10 @@ def duplicates(keys: Sequence[int], capacity: int, memory: deque[int]) -> list[b
 def slot_of(column: Column, width: int, features: dict[str, Any]) -> int:
     """Where a feature's value is counted: a bin from 0, or a fact behind the `width` bins."""
     if column.name not in features:
-        return width + FACTS.index("absent")
+        return width + QUALITY_COUNTS.index("absent")
     value = features[column.name]
     if value is None:
-        return width + FACTS.index("missing")
+        return width + QUALITY_COUNTS.index("missing")
     if column.bins.kind != NUMERIC:
         return _category_slot(column, width, value)
     if isinstance(value, bool) and column.role == FEATURE:
@@ -89,19 +89,19 @@ def slot_of(column: Column, width: int, features: dict[str, Any]) -> int:
 
 def _number_slot(column: Column, width: int, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return width + FACTS.index("type")
+        return width + QUALITY_COUNTS.index("type")
     if not column.bins.low <= value <= column.bins.high:
-        return width + FACTS.index("outside")
+        return width + QUALITY_COUNTS.index("outside")
     return sum(edge < value for edge in column.bins.edges)
 
 
 def _category_slot(column: Column, width: int, value: object) -> int:
     if not isinstance(value, str | int | float | bool):
-        return width + FACTS.index("type")
+        return width + QUALITY_COUNTS.index("type")
     name = canonical(value)
     if name in column.bins.categories:
         return column.bins.categories.index(name)
-    return len(column.bins.categories) if name in column.bins.rare else width + FACTS.index("unseen")
+    return len(column.bins.categories) if name in column.bins.rare else width + QUALITY_COUNTS.index("unseen")
 
 
 class PlainClock:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from tests.oracles import PlainClock
 from tests.real_parts.kafka_client import StoredRecord
 
-FACTS: Final = ("missing", "absent", "outside", "unseen", "type")
+QUALITY_COUNTS: Final = ("missing", "absent", "outside", "unseen", "type")
 KINDS: Final = ("prediction", "features", "label")
 LONGEST_NAME: Final = 256
 
@@ -34,11 +34,14 @@ class FeatureCount:
     """One feature over the accepted events that carried features."""
 
     bins: list[int]
-    facts: Counter[str] = field(default_factory=Counter)
+    quality_counts: Counter[str] = field(default_factory=Counter)
 
     def to_json(self) -> Json:
         """As in `driftd state show --json`."""
-        return {"bins": self.bins, **{fact: self.facts[fact] for fact in FACTS}}
+        return {
+            "bins": self.bins,
+            **{quality_count: self.quality_counts[quality_count] for quality_count in QUALITY_COUNTS},
+        }
 
 
 @dataclass
@@ -53,7 +56,7 @@ class ModelCount:
 
 
 @dataclass
-class Lane:
+class PartitionState:
     """What decides about the next event of a partition."""
 
     memory: deque[tuple[str, str, str]]
@@ -80,7 +83,7 @@ class Recount:
         self._lateness_us = lateness_us
         self._max_skew_us = max_skew_us
         self._id_memory = id_memory
-        self._lanes: dict[int, Lane] = {}
+        self._partition_states: dict[int, PartitionState] = {}
         self.outcomes: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         #: (partition, offset) -> first reason word of the records that belong on the rejects topic
@@ -93,7 +96,7 @@ class Recount:
     @property
     def ends(self) -> dict[int, int]:
         """Where reading goes on, by partition."""
-        return {number: lane.end for number, lane in self._lanes.items()}
+        return {number: partition_state.end for number, partition_state in self._partition_states.items()}
 
     @property
     def events(self) -> int:
@@ -106,8 +109,8 @@ class Recount:
         return self
 
     def add(self, record: StoredRecord) -> None:
-        lane = self._lanes.setdefault(record.partition, Lane(deque()))
-        lane.end = record.offset + 1
+        partition_state = self._partition_states.setdefault(record.partition, PartitionState(deque()))
+        partition_state.end = record.offset + 1
         if record.value is None:
             self.outcomes["ignored"] += 1
             return
@@ -118,7 +121,7 @@ class Recount:
             return
         for event in events:
             try:
-                self.outcomes[self._outcome(lane, event, record.timestamp_ms * 1000)] += 1
+                self.outcomes[self._outcome(partition_state, event, record.timestamp_ms * 1000)] += 1
             except Bad as bad:
                 self._reject(record, bad)
 
@@ -127,7 +130,7 @@ class Recount:
         self.reasons[str(bad)] += 1
         self.rejected.setdefault((record.partition, record.offset), str(bad))
 
-    def _outcome(self, lane: Lane, event: object, record_us: int) -> str:
+    def _outcome(self, partition_state: PartitionState, event: object, record_us: int) -> str:
         kind, key, identity, ts = self._envelope(event, record_us)
         assert isinstance(event, dict)
         if kind == "label" and not key[1]:
@@ -135,10 +138,10 @@ class Recount:
         if key not in self.models:
             return "unknown_model" if all(key[0] != model for model, _ in self.models) else "ignored"
         if kind != "label":
-            before = lane.clock.ask(ts, self._lateness_us)
+            before = partition_state.clock.ask(ts, self._lateness_us)
             if before is not None and ts < before - self._lateness_us:
                 return "late"
-            if kind == "prediction" and identity and self._is_repeated(lane, (*key, identity)):
+            if kind == "prediction" and identity and self._is_repeated(partition_state, (*key, identity)):
                 return "duplicate"
         self._accept(kind, key, event)
         return "accepted"
@@ -148,12 +151,12 @@ class Recount:
         own = [key for key in self.models if key[0] == model]
         return own[0] if len(own) == 1 else (model, "")
 
-    def _is_repeated(self, lane: Lane, identity: tuple[str, str, str]) -> bool:
-        repeated = lane.held[identity] > 0
-        lane.memory.append(identity)
-        lane.held[identity] += 1
-        if len(lane.memory) > self._id_memory:
-            lane.held[lane.memory.popleft()] -= 1
+    def _is_repeated(self, partition_state: PartitionState, identity: tuple[str, str, str]) -> bool:
+        repeated = partition_state.held[identity] > 0
+        partition_state.memory.append(identity)
+        partition_state.held[identity] += 1
+        if len(partition_state.memory) > self._id_memory:
+            partition_state.held[partition_state.memory.popleft()] -= 1
         return repeated
 
     # what an event has to be
@@ -199,7 +202,7 @@ class Recount:
             if isinstance(place, int):
                 count.bins[place] += 1
             else:
-                count.facts[place] += 1
+                count.quality_counts[place] += 1
 
 
 def _events_of(value: bytes) -> list[object]:

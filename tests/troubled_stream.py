@@ -149,21 +149,21 @@ def troubled_records(rows: Sequence[Row], events: int, *, seed: int) -> list[Rec
 
 def _with_trouble(event: Event, at_ms: int, before: Sequence[bytes], rng: random.Random) -> Iterator[bytes | None]:
     """The records in which an event comes, or what comes in its place."""
-    trouble = rng.choices(("none", *_TROUBLES), (88, *([1] * len(_TROUBLES))))[0]
-    if trouble == "malformed":
+    failure = rng.choices(("none", *_TROUBLES), (88, *([1] * len(_TROUBLES))))[0]
+    if failure == "malformed":
         yield rng.choice(MALFORMED)
-    elif trouble == "tombstone":
+    elif failure == "tombstone":
         yield None
-    elif trouble == "repeated" and before:
+    elif failure == "repeated" and before:
         yield rng.choice(before)
-    elif trouble == "together":
+    elif failure == "together":
         others = [event | {"id": event["id"] + "+"}, rng.choice((7, {"model": ""}, event | {"score": "high"}))]
         yield _bytes([event, *others])
-    elif trouble == "label":
+    elif failure == "label":
         yield _bytes({"type": "label", "id": event["id"], "model": "credit", "ts": at_ms, "label": 1})
     else:
-        yield _bytes(_changed(event, trouble, at_ms))
-    if trouble in {"malformed", "tombstone", "repeated", "label"}:
+        yield _bytes(_changed(event, failure, at_ms))
+    if failure in {"malformed", "tombstone", "repeated", "label"}:
         yield _bytes(event)
 
 
@@ -173,18 +173,18 @@ _TROUBLES: Final = (
 )  # fmt: skip
 
 
-def _changed(event: Event, trouble: str, at_ms: int) -> Event:
-    if trouble == "late":
+def _changed(event: Event, failure: str, at_ms: int) -> Event:
+    if failure == "late":
         return event | {"ts": at_ms - 5 * MINUTE_MS}
-    if trouble == "future":
+    if failure == "future":
         return event | {"ts": at_ms + 5 * MINUTE_MS}
-    if trouble == "foreign":
+    if failure == "foreign":
         return event | {"model": "churn"}
-    if trouble == "version":
+    if failure == "version":
         return event | {"version": "9"}
-    if trouble == "features":
+    if failure == "features":
         return {name: event[name] for name in ("model", "version", "ts", "features")}
-    left_out = {"untimed": "ts", "bare": "features"}.get(trouble)
+    left_out = {"untimed": "ts", "bare": "features"}.get(failure)
     return {name: value for name, value in event.items() if name != left_out}
 
 

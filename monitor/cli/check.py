@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.errors import ExternalError, PermanentError
 from monitor.events import Partition
 from monitor.kafka.group import GroupOffsets
-from monitor.kafka.topics import ClusterFacts, create_command, create_topics, describe_cluster
+from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
 from monitor.reference.catalog import Catalog, ReferenceFault
 from monitor.reference.notes import reference_notes
 from monitor.run.daemon import lost_state
@@ -73,31 +73,31 @@ def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
     """Brokers, topics, partitions and rights. With `create`, output topics that are missing are made.
 
     Raises:
-        OutsideTrouble: no answer; OutsideRefusal: refused for good.
+        ExternalError: no answer; PermanentError: refused for good.
     """
     inputs = [entry.topic for entry in settings.inputs]
     outputs = [topic for topic in (settings.outputs.alerts_topic, settings.outputs.rejects_topic) if topic]
-    facts = describe_cluster(settings.kafka, [*inputs, *outputs])
-    yield Line(OK, "kafka", f"cluster {facts.cluster_id} by {', '.join(settings.kafka.bootstrap_servers)}")
+    described = describe_cluster(settings.kafka, [*inputs, *outputs])
+    yield Line(OK, "kafka", f"cluster {described.cluster_id} by {', '.join(settings.kafka.bootstrap_servers)}")
     made: list[str] = []
     if create:
-        made = create_topics(settings.kafka, [name for name in outputs if name in facts.missing])
-        facts = describe_cluster(settings.kafka, [*inputs, *outputs])
+        made = create_topics(settings.kafka, [name for name in outputs if name in described.missing])
+        described = describe_cluster(settings.kafka, [*inputs, *outputs])
     for name in inputs:
-        yield _topic_line("input", name, facts, settings, "READ")
-    if not any(name in facts.missing for name in inputs):
-        yield _group_line(settings, facts, inputs)
+        yield _topic_line("input", name, described, settings, "READ")
+    if not any(name in described.missing for name in inputs):
+        yield _group_line(settings, described, inputs)
     for name in outputs:
-        line = _topic_line("output", name, facts, settings, "WRITE")
+        line = _topic_line("output", name, described, settings, "WRITE")
         yield Line(MADE, line.what, line.more) if name in made and line.verdict == OK else line
 
 
-def _group_line(settings: Settings, facts: ClusterFacts, inputs: list[str]) -> Line:
+def _group_line(settings: Settings, described: ClusterDescription, inputs: list[str]) -> Line:
     """Committed offsets beside an empty state folder: a lost volume, where `run` refuses to start."""
     what = f"group {settings.kafka.group_id}"
     group = GroupOffsets(settings.kafka)
     try:
-        partitions = [Partition(name, n) for name in inputs for n in range(facts.topics[name].partitions)]
+        partitions = [Partition(name, n) for name in inputs for n in range(described.topics[name].partitions)]
         committed = group.committed(partitions)
     finally:
         group.close(ANSWER_SECONDS)
@@ -109,9 +109,9 @@ def _group_line(settings: Settings, facts: ClusterFacts, inputs: list[str]) -> L
     )
 
 
-def _topic_line(role: str, name: str, facts: ClusterFacts, settings: Settings, operation: str) -> Line:
+def _topic_line(role: str, name: str, described: ClusterDescription, settings: Settings, operation: str) -> Line:
     what = f"{role} topic {name}"
-    topic = facts.topics.get(name)
+    topic = described.topics.get(name)
     if topic is None:
         remedy = (
             "make it: driftd check --create-topics, or " if role == "output" else "check inputs[].topic, or make it: "
@@ -133,7 +133,7 @@ def check_lines(
         return
     try:
         yield from check_kafka(settings, create=create)
-    except OutsideRefusal as refusal:
-        yield Line(BAD, "kafka", str(refusal))
-    except OutsideTrouble as trouble:
-        yield Line(BAD, "kafka", str(trouble))
+    except PermanentError as permanent:
+        yield Line(BAD, "kafka", str(permanent))
+    except ExternalError as failure:
+        yield Line(BAD, "kafka", str(failure))

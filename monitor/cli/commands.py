@@ -19,7 +19,7 @@ from monitor.demo.show import Demo, stop_on_signals
 from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey
 from monitor.findings import SEVERITY_RANK
-from monitor.kafka.library_log import TOLD_IN_OUR_WORDS
+from monitor.kafka.library_log import REPORTED_BY_US
 from monitor.log import configure_logging, get_log
 from monitor.publish.dashboards.dashboard import dashboards as dashboard_texts
 from monitor.publish.rules.file import FILE as RULES_FILE
@@ -28,8 +28,8 @@ from monitor.reference.catalog import Catalog
 from monitor.reference.reference import load_reference
 from monitor.reference.show import reference_json, reference_text
 from monitor.run.daemon import Daemon
-from monitor.run.open_source import SCHEME, Given, TopicStretch
-from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.open_source import SCHEME, Given, OffsetRange
+from monitor.run.reference_build import EventRange, build_reference
 from monitor.run.replay import human_line, json_line, replay
 from monitor.run.state_show import state_json, state_text
 from monitor.run.terminal import Progress, say, tell
@@ -79,7 +79,7 @@ def version(arguments: Namespace) -> int:
 def run(arguments: Namespace) -> int:
     """The daemon."""
     configured, catalog = _configured(arguments)
-    configure_logging(level=configured.log.level, form=configured.log.format, hushed=TOLD_IN_OUR_WORDS)
+    configure_logging(level=configured.log.level, form=configured.log.format, hushed=REPORTED_BY_US)
     daemon = Daemon(
         configured, catalog, SystemClock(), config_file=Path(arguments.config), accept_loss=arguments.accept_loss
     )
@@ -123,7 +123,7 @@ def reference_build(arguments: Namespace) -> int:
     _refuse_format(arguments.format)
     configured = load_settings(Path(arguments.config), os.environ)
     key = ModelKey(arguments.model, _version_of(configured, arguments))
-    stretch = _stretch(arguments)
+    event_range = _event_range(arguments)
     output = Path(arguments.output)
     if output.is_dir():
         raise UsageError(f"-o: {output} is a folder; name the file, as {output / f'{arguments.model}.json'}")
@@ -133,7 +133,7 @@ def reference_build(arguments: Namespace) -> int:
     )  # fmt: skip
     with contextlib.closing(given):
         reference = build_reference(
-            configured, key, given.open, clock, stretch, tell, accept_partial=arguments.accept_partial
+            configured, key, given.open, clock, event_range, tell, accept_partial=arguments.accept_partial
         )
     for note in given.notes():
         tell(note)
@@ -182,13 +182,13 @@ def replay_sources(arguments: Namespace) -> int:
 
 
 def _sayer(as_json: bool, progress: Progress) -> Callable[[dict[str, Any]], None]:
-    def said(thing: dict[str, Any]) -> None:
+    def messages(thing: dict[str, Any]) -> None:
         line = json_line(thing) if as_json else human_line(thing)
         if line is not None:
             progress.clear()
             say(line)
 
-    return said
+    return messages
 
 
 def record(arguments: Namespace) -> int:
@@ -198,8 +198,8 @@ def record(arguments: Namespace) -> int:
         raise UsageError(f"SOURCE: {arguments.source!r} is no topic; write kafka://TOPIC?from=PLACE&to=PLACE")
     clock, written = SystemClock(), 0
     with RecordWriter(arguments.output, readable=arguments.decode) as writer:
-        source: TopicStretch | FileSource = (
-            TopicStretch(arguments.source, _kafka_of(arguments), clock)
+        source: OffsetRange | FileSource = (
+            OffsetRange(arguments.source, _kafka_of(arguments), clock)
             if is_topic
             else open_source([Path(arguments.source)], clock)
         )
@@ -216,7 +216,7 @@ def record(arguments: Namespace) -> int:
             progress.clear()
             source.close()
     tell(f"{many(written, 'record')} written to {arguments.output}")
-    if not written and isinstance(source, TopicStretch):
+    if not written and isinstance(source, OffsetRange):
         tell(f"nothing lies in that stretch; {source.contents()}")
         tell("a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or latest")
     return DONE
@@ -297,7 +297,7 @@ def _version_of(configured: Settings, arguments: Namespace) -> str:
     return versions[0] if versions else ""
 
 
-def _stretch(arguments: Namespace) -> Stretch:
+def _event_range(arguments: Namespace) -> EventRange:
     by_time = arguments.begin is not None or arguments.end is not None
     if (arguments.rows is not None) == by_time:
         raise UsageError("give --rows N, or --from TIME and --to TIME (every event between them)")
@@ -306,7 +306,7 @@ def _stretch(arguments: Namespace) -> Stretch:
     start, end = (_time(name, text) for name, text in (("--from", arguments.begin), ("--to", arguments.end)))
     if start is not None and end is not None and start >= end:
         raise UsageError(f"--from: {arguments.begin} is not before --to, {arguments.end}")
-    return Stretch(rows=arguments.rows, start_us=start, end_us=end)
+    return EventRange(rows=arguments.rows, start_us=start, end_us=end)
 
 
 def _time(name: str, text: str | None) -> int | None:

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from monitor import __version__
 from monitor.cli import commands
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import ExternalError, UsageError
 from monitor.log import configure_logging
 from monitor.visible import visible
 
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for fault in error.faults:
             print(visible(f"driftd: {fault}"), file=sys.stderr)  # noqa: T201  # what a command says to a person
         return USAGE
-    except OutsideTrouble as error:
+    except ExternalError as error:
         print(visible(f"driftd: {error}"), file=sys.stderr)  # noqa: T201  # as above
         return REFUSED
     except KeyboardInterrupt:

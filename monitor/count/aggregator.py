@@ -19,7 +19,7 @@ from monitor.events import ModelKey, canonical
 from monitor.reference.catalog import Monitored
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
 from monitor.stats import names
-from monitor.stats.bins import ABSENT, FACTS, MISSING, NUMERIC, OUTSIDE, TYPE, UNSEEN
+from monitor.stats.bins import ABSENT, MISSING, NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
 from monitor.stats.tally import (
     BELOW,
     CLIP_SD,
@@ -63,13 +63,13 @@ class Rows:
     is_prediction: NDArray[np.bool_]
 
 
-class Kernel:
+class Aggregator:
     """Counts the rows of one model version by its reference's bins."""
 
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
         self._width = reference.width
-        self._slots = reference.width + len(FACTS)
+        self._slots = reference.width + len(QUALITY_COUNTS)
         self.columns = reference.columns
         features = [(at, c) for at, c in enumerate(reference.columns) if c.role == FEATURE]
         self._numeric = [(at, c) for at, c in features if c.bins.kind == NUMERIC]
@@ -148,17 +148,17 @@ class Kernel:
         return known, predicted
 
 
-class Kernels:
+class Aggregators:
     """One kernel for each model version, whoever counts by it: it keeps nothing of what it counted."""
 
     def __init__(self) -> None:
-        self._made: dict[ModelKey, Kernel] = {}
+        self._made: dict[ModelKey, Aggregator] = {}
 
-    def of(self, monitored: Monitored) -> Kernel:
+    def of(self, monitored: Monitored) -> Aggregator:
         """Made when it is asked for first, and again for another reference."""
         known = self._made.get(monitored.key)
         if known is None or known.reference is not monitored.reference:
-            known = self._made[monitored.key] = Kernel(monitored.reference)
+            known = self._made[monitored.key] = Aggregator(monitored.reference)
         return known
 
 
@@ -228,7 +228,7 @@ class _Block:
 
     def __init__(self, panes: int, columns: int, width: int) -> None:
         self._panes, self._columns, self._width = panes, columns, width
-        self._slots = width + len(FACTS)
+        self._slots = width + len(QUALITY_COUNTS)
         self.counts = np.zeros(panes * columns * self._slots, np.int64)
         self.sums = np.zeros((panes, columns, SUMS), np.int64)
         self.lows = np.full((panes, columns), np.inf)
@@ -298,8 +298,8 @@ class _Block:
         """Facts in the place of bins, for values that are none or outside."""
         if absent.any():
             bits = values[absent].view(np.uint64)
-            facts = np.where(bits == ABSENT_BITS, ABSENT, np.where(bits == TYPE_BITS, TYPE, MISSING))
-            codes[absent] = self._width + facts
+            quality_counts = np.where(bits == ABSENT_BITS, ABSENT, np.where(bits == TYPE_BITS, TYPE, MISSING))
+            codes[absent] = self._width + quality_counts
         if outside.any():
             codes[outside] = self._width + OUTSIDE
             self._sum_outside(at, arrays, np.where(outside & counted, values, np.nan), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.decode.columns import ABSENT_VALUE, TYPE_VALUE
-from monitor.stats.bins import ABSENT, CATEGORICAL, FACTS, MISSING, TYPE, UNSEEN, ColumnBins, category_codes
+from monitor.stats.bins import ABSENT, CATEGORICAL, MISSING, QUALITY_COUNTS, TYPE, UNSEEN, ColumnBins, category_codes
 from monitor.stats.tally import Ints
 
 
@@ -25,7 +25,7 @@ class Categories:
         own = np.arange(len(bins.categories))
         shared = np.full(len(bins.rare), len(bins.categories))
         #: bin or fact of each place
-        self.slots = np.concatenate((own, shared, width + np.arange(len(FACTS)))).astype(np.int64)
+        self.slots = np.concatenate((own, shared, width + np.arange(len(QUALITY_COUNTS)))).astype(np.int64)
 
     def places(self, values: list[object]) -> Ints:
         """The place of each value; facts are `known` and what follows."""

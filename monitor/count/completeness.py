@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from monitor.clock import HOUR_US, SECOND_US, Clock
 from monitor.count.event_clock import NO_CLOCK
-from monitor.count.partition_state import Lane
+from monitor.count.partition_state import PartitionState
 from monitor.events import Partition
 from monitor.records import Source
 from monitor.settings.tree import Settings
@@ -52,12 +52,14 @@ class _Group:
     clock: int = NO_CLOCK
     arrived: int = NO_CLOCK
 
-    def add(self, lane: Lane) -> None:
-        self.clock = max(self.clock, lane.clock.us)
-        self.arrived = max(self.arrived, lane.clock.arrived_us)
+    def add(self, partition_state: PartitionState) -> None:
+        self.clock = max(self.clock, partition_state.clock.us)
+        self.arrived = max(self.arrived, partition_state.clock.arrived_us)
 
-    def hold_back(self, lane: Lane) -> None:
-        self.slowest = min(self.slowest, -math.inf if lane.reached_us == NO_CLOCK else lane.reached_us)
+    def hold_back(self, partition_state: PartitionState) -> None:
+        self.slowest = min(
+            self.slowest, -math.inf if partition_state.reached_us == NO_CLOCK else partition_state.reached_us
+        )
 
     def beside(self, other: _Group) -> _Group:
         """Both as one."""
@@ -73,7 +75,7 @@ class Completeness:
         settings: Settings,
         source: Source,
         clock: Clock,
-        lanes: Callable[[], Mapping[Partition, Lane]],
+        partition_states: Callable[[], Mapping[Partition, PartitionState]],
         lateness_us: Callable[[str], int],
         *,
         live: bool,
@@ -82,7 +84,7 @@ class Completeness:
         self._windows = settings.windows
         self._source = source
         self._clock = clock
-        self._lanes = lanes
+        self._partition_states = partition_states
         self._live = live
         self._started = clock.monotonic()
         self._models = {entry.topic: entry.model for entry in settings.inputs}
@@ -95,11 +97,11 @@ class Completeness:
         """
         groups: dict[str | None, _Group] = {None: _Group()}
         read = set(self._source.partitions())
-        for partition, lane in self._lanes().items():
+        for partition, partition_state in self._partition_states().items():
             group = groups.setdefault(self._model_of(partition.topic), _Group())
-            group.add(lane)
-            if partition in read and self._holds_back(partition, lane):
-                group.hold_back(lane)
+            group.add(partition_state)
+            if partition in read and self._holds_back(partition, partition_state):
+                group.hold_back(partition_state)
         common = groups.pop(None)
         own = {str(model): self._bound(group.beside(common)) for model, group in groups.items()}
         now = Until(self._bound(common), own, self._until.lateness_us)
@@ -121,17 +123,19 @@ class Completeness:
         pane = self._windows.pane
         return Bound(max(group.clock + pane, min(group.arrived + pane, self._clock.now_us())), waits=False)
 
-    def _holds_back(self, partition: Partition, lane: Lane) -> bool:
+    def _holds_back(self, partition: Partition, partition_state: PartitionState) -> bool:
         at_end = self._source.at_end(partition)
-        lane.was_at_end = lane.was_at_end or at_end
+        partition_state.was_at_end = partition_state.was_at_end or at_end
         # what moves no clock may be at its end only now and then
-        labels_alone = lane.has_read and lane.was_at_end and lane.reached_us == NO_CLOCK
-        return not ((at_end or labels_alone) and self._is_silent(lane))
+        labels_alone = (
+            partition_state.has_read and partition_state.was_at_end and partition_state.reached_us == NO_CLOCK
+        )
+        return not ((at_end or labels_alone) and self._is_silent(partition_state))
 
-    def _is_silent(self, lane: Lane) -> bool:
+    def _is_silent(self, partition_state: PartitionState) -> bool:
         if not self._live:
             return True
-        idle = self._clock.monotonic() - max(lane.moved_at, self._started)
+        idle = self._clock.monotonic() - max(partition_state.last_event_at, self._started)
         return idle >= self._windows.idle_after / SECOND_US
 
     def too_far_ahead(self, open_panes: int) -> set[Partition]:
@@ -142,17 +146,19 @@ class Completeness:
         does one at its end, unless many are and it may still bring something.
         """
         many = open_panes > MANY_OPEN_PANES
-        lanes = self._lanes()
-        partitions = {at: lanes[at] for at in self._source.partitions()}
+        partition_states = self._partition_states()
+        partitions = {at: partition_states[at] for at in self._source.partitions()}
         slowest: dict[str | None, int] = {}
-        for partition, lane in partitions.items():
-            more = not self._source.at_end(partition) or (many and not self._is_silent(lane))
-            if more and (lane.reached_us != NO_CLOCK or not lane.has_read or many):
+        for partition, partition_state in partitions.items():
+            more = not self._source.at_end(partition) or (many and not self._is_silent(partition_state))
+            if more and (partition_state.reached_us != NO_CLOCK or not partition_state.has_read or many):
                 model = self._model_of(partition.topic)
-                slowest[model] = min(slowest.get(model, lane.reached_us), lane.reached_us)
+                slowest[model] = min(slowest.get(model, partition_state.reached_us), partition_state.reached_us)
         if not slowest:
             return set()
-        return {at for at, lane in partitions.items() if lane.reached_us > self._limit(at, slowest)}
+        return {
+            at for at, partition_state in partitions.items() if partition_state.reached_us > self._limit(at, slowest)
+        }
 
     def _limit(self, partition: Partition, slowest: Mapping[str | None, int]) -> float:
         model = self._model_of(partition.topic)

@@ -29,7 +29,7 @@ Mask = NDArray[np.bool_]
 
 
 class _Row(NamedTuple):
-    """Keys rising, and of equal keys the later asked behind; `numbers` of asking, counted from `IdMemory._base`."""
+    """Keys rising, and of equal keys the later asked behind; `numbers` of asking, counted from `EventIds._base`."""
 
     keys: Keys
     numbers: NDArray[np.uint32]
@@ -63,7 +63,7 @@ class _Row(NamedTuple):
 _EMPTY: Final = _Row(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
 
 
-class IdMemory:
+class EventIds:
     """The last `capacity` 64-bit id keys that were asked for, duplicates among them included.
 
     Two different ids share a key with probability n / 2^64: one in 10^14 at the default size.

@@ -81,7 +81,7 @@ class Loss:
     shown: str
     count: int = 0
     behind_us: int = 0
-    told: int = 0
+    reported: int = 0
 
     def add(self, partition: Partition, lost: Lost) -> None:
         self.count += len(lost.offsets)
@@ -189,8 +189,8 @@ class Losses:
             self._losses[name] = Loss(*name, first, first, lost.message, lost.shown)
         loss = self._losses[name]
         loss.add(partition, lost)
-        if loss.count >= max(1, 10 * loss.told):
-            loss.told = 10 ** (len(str(loss.count)) - 1)
+        if loss.count >= max(1, 10 * loss.reported):
+            loss.reported = 10 ** (len(str(loss.count)) - 1)
             self._news[name] = loss
 
     def news(self) -> list[Loss]:

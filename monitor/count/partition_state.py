@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.event_clock import NO_CLOCK, EventClock
-from monitor.count.event_ids import IdMemory
+from monitor.count.event_ids import EventIds
 from monitor.events import LABEL, PREDICTION, Partition
 
 Mask = NDArray[np.bool_]
@@ -34,7 +34,7 @@ class Verdicts:
     effect_from: NDArray[np.int64]
 
 
-class Lane:
+class PartitionState:
     """State of one topic-partition."""
 
     def __init__(self, partition: Partition, id_memory: int) -> None:
@@ -48,9 +48,9 @@ class Lane:
         #: records were read, and the lane was at its end, in this life of the process; not state
         self.has_read = False
         self.was_at_end = False
-        self.ids = IdMemory(id_memory)
+        self.ids = EventIds(id_memory)
         #: monotonic seconds when the clock was last asked to move; not state
-        self.moved_at = 0.0
+        self.last_event_at = 0.0
 
     def ask(
         self,
@@ -71,7 +71,7 @@ class Lane:
         self.label_clock_us = int(labels[-1])
         self.read_clock_us = max(self.read_clock_us, int(np.where(is_label, NO_CLOCK, ts).max(initial=NO_CLOCK)))
         if asked.any():
-            self.moved_at = now
+            self.last_event_at = now
         late = (before != NO_CLOCK) & (ts < before - lateness)
         duplicate = np.zeros(len(ts), np.bool_)
         remembered = asked & ~late & (kind == PREDICTION) & (id_key != 0)

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.aggregator import Kernel, Kernels, Rows
+from monitor.count.aggregator import Aggregator, Aggregators, Rows
 from monitor.count.labels import LabelCount
 from monitor.count.losses import Lost, Refused, lost_of
-from monitor.count.partition_state import Lane, is_asked
+from monitor.count.partition_state import PartitionState, is_asked
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Group
 from monitor.events import (
@@ -59,7 +59,7 @@ class Taken(NamedTuple):
     lost: list[Lost]
 
 
-class Unit:
+class Task:
     """The unit of state of stage 1."""
 
     def __init__(
@@ -68,12 +68,12 @@ class Unit:
         catalog: Catalog,
         pane_us: int,
         id_memory: int,
-        kernels: Kernels | None = None,
+        aggregators: Aggregators | None = None,
         totals: Totals | None = None,
     ) -> None:
         """`kernels` and `totals` are shared by the units of a process."""
         self.number = number
-        self.lanes: dict[str, Lane] = {}
+        self.partition_states: dict[str, PartitionState] = {}
         self.open: dict[PaneKey, dict[int, Tally]] = {}
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
         #: label events that were not handed on yet, by model version and pane
@@ -86,20 +86,20 @@ class Unit:
         self._catalog = catalog
         self._pane_us = pane_us
         self._id_memory = id_memory
-        self._kernels = Kernels() if kernels is None else kernels
+        self._aggregators = Aggregators() if aggregators is None else aggregators
         self._totals = Totals() if totals is None else totals
 
-    def lane(self, topic: str) -> Lane:
-        if topic not in self.lanes:
-            self.lanes[topic] = Lane(Partition(topic, self.number), self._id_memory)
-        return self.lanes[topic]
+    def partition_state(self, topic: str) -> PartitionState:
+        if topic not in self.partition_states:
+            self.partition_states[topic] = PartitionState(Partition(topic, self.number), self._id_memory)
+        return self.partition_states[topic]
 
-    def kernel(self, monitored: Monitored) -> Kernel:
-        return self._kernels.of(monitored)
+    def aggregator(self, monitored: Monitored) -> Aggregator:
+        return self._aggregators.of(monitored)
 
     def take(self, partition: Partition, events: Events, next_offset: int, now: float) -> Taken:
         """Count a decoded batch of one topic-partition; each event ends in exactly one outcome."""
-        lane = self.lane(partition.topic)
+        partition_state = self.partition_state(partition.topic)
         is_label = events.kind == LABEL
         # a key that labels alone name is not looked up as a version: that would make one of it
         used = set(events.key[~is_label].tolist())
@@ -110,12 +110,12 @@ class Unit:
         admitted = _admitted(admissions, label_admissions, events, is_label)
         lateness = np.array([a.lateness_us for a in admissions] or [0], np.int64)[events.key]
         asked = is_asked(events.kind, admitted)
-        verdicts = lane.ask(asked, events.kind, events.ts, events.id_key, lateness, now)
+        verdicts = partition_state.ask(asked, events.kind, events.ts, events.id_key, lateness, now)
         accepted = admitted & ~verdicts.late & ~verdicts.duplicate
         for group in events.groups:
             self._count_group(partition, group, events, accepted)
         self._count_labels(events, accepted & is_label, np.maximum(events.ts, verdicts.effect_from))
-        lane.next_offset = next_offset
+        partition_state.next_offset = next_offset
         refused = _refused(events, admissions, label_admissions, admitted)
         outcomes = _outcomes(events, refused, verdicts.late, verdicts.duplicate)
         for (outcome, reason), count in outcomes.items():
@@ -152,8 +152,8 @@ class Unit:
         starts = np.flatnonzero(np.concatenate(([True], panes[1:] != panes[:-1])))
         slots = np.cumsum(np.concatenate(([0], panes[1:] != panes[:-1])))
         rows = group.rows[picked]
-        kernel = self.kernel(monitored)
-        tallies = kernel.count(group, Rows(picked, starts, slots, events.kind[rows] == PREDICTION))
+        aggregator = self.aggregator(monitored)
+        tallies = aggregator.count(group, Rows(picked, starts, slots, events.kind[rows] == PREDICTION))
         first = np.minimum.reduceat(events.offset[rows], starts).tolist()
         last = np.maximum.reduceat(events.offset[rows], starts).tolist()
         for slot, pane in enumerate(panes[starts].tolist()):
@@ -237,7 +237,9 @@ class Unit:
         ]
         return {
             "unit": self.number,
-            "lanes": {topic: lane.to_state() for topic, lane in sorted(self.lanes.items())},
+            "lanes": {
+                topic: partition_state.to_state() for topic, partition_state in sorted(self.partition_states.items())
+            },
             "open": {
                 "whose": [[*pane_key.key, pane_key.segment, pane] for pane_key, pane, _ in held],
                 "tallies": pack_mixed([tally for _, _, tally in held]),
@@ -249,8 +251,8 @@ class Unit:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        for topic, lane in state["lanes"].items():
-            self.lane(topic).restore(lane)
+        for topic, partition_state in state["lanes"].items():
+            self.partition_state(topic).restore(partition_state)
         for (model, version, segment, pane), tally in open_in(state):
             self._add(PaneKey(ModelKey(model, version), segment), pane, tally)
         for model, version, pane, count in state["labels"]:
@@ -308,10 +310,10 @@ def _outcomes(
     return Counter({outcome: count for outcome, count in found.items() if count})
 
 
-def outcome_totals(units: list[Unit]) -> dict[str, int]:
+def outcome_totals(tasks: list[Task]) -> dict[str, int]:
     """Events by outcome over all units, every outcome named that occurred."""
     total: Counter[str] = Counter()
-    for unit in units:
-        for (_, outcome, _), count in unit.outcomes.items():
+    for task in tasks:
+        for (_, outcome, _), count in task.outcomes.items():
             total[outcome] += count
     return {outcome: total[outcome] for outcome in OUTCOMES if total[outcome]}

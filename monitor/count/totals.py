@@ -72,9 +72,9 @@ def totals_in(tree: Mapping[str, Any]) -> tuple[dict[ModelKey, Tally], Counter[M
         labels = Counter({ModelKey(model, version): count for model, version, count in whole["labels"]})
         return dict(zip(keys, unpack_mixed(whole["tallies"]), strict=True)), labels
     by_unit = Totals()
-    for unit in tree["units"]:
-        for model, version, state in unit["totals"]:
+    for task in tree["units"]:
+        for model, version, state in task["totals"]:
             by_unit.add(ModelKey(model, version), Tally.from_state(state))
-        for model, version, count in unit["label_totals"]:
+        for model, version, count in task["label_totals"]:
             by_unit.labels[ModelKey(model, version)] += count
     return by_unit.events, by_unit.labels

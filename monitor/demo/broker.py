@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from monitor.demo.flights import INSTALL
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import TransientError, UsageError
 
 #: what it speaks; kafka-python cannot find out by itself
 API_VERSION: Final = "2.3"
@@ -21,7 +21,7 @@ _SECONDS: Final = 10.0
 class DemoBroker:
     """A broker that lives as long as this object, and its clients: a producer, and readers of offsets and alerts.
 
-    Every call raises OutsideTrouble when the broker does not do as it is told.
+    Every call raises ExternalError when the broker does not do as it is told.
     """
 
     def __init__(self, group: str, alerts_topic: str) -> None:
@@ -36,7 +36,7 @@ class DemoBroker:
         except ImportError:
             raise UsageError(INSTALL) from None
         self._place = TopicPartition
-        self._troubles: tuple[type[Exception], ...] = (KafkaException, BufferError)
+        self._failures: tuple[type[Exception], ...] = (KafkaException, BufferError)
         self._producer: Any = Producer({"test.mock.num.brokers": 1, "log_level": 0, "linger.ms": 20})
         with self._asked("say where it is"):
             brokers = self._producer.list_topics(timeout=_SECONDS).brokers
@@ -61,9 +61,9 @@ class DemoBroker:
     def _asked(self, what: str) -> Iterator[None]:
         try:
             yield
-        except self._troubles as trouble:
-            message = f"the embedded broker did not {what}: {trouble}"
-            raise OutsideTrouble(message) from trouble
+        except self._failures as failure:
+            message = f"the embedded broker did not {what}: {failure}"
+            raise TransientError(message) from failure
 
     def make(self, *topics: str) -> None:
         """A topic is made by asking for it as a producer."""
@@ -71,7 +71,7 @@ class DemoBroker:
             with self._asked(f"make the topic {topic}"):
                 asked = [self._producer.list_topics(topic, timeout=_SECONDS).topics[topic] for _ in range(2)]
             if asked[-1].error is not None or len(asked[-1].partitions) != PARTITIONS:
-                raise OutsideTrouble(f"the embedded broker made no topic {topic} with {PARTITIONS} partitions")
+                raise TransientError(f"the embedded broker made no topic {topic} with {PARTITIONS} partitions")
 
     def send(self, topic: str, number: int, value: bytes, time_us: int) -> None:
         """Hand over a record with its time."""

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from monitor.clock import Clock
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import TransientError, UsageError
 
 HOST: Final = "127.0.0.1"
 READY_SECONDS: Final = 30.0
@@ -80,19 +80,19 @@ class DaemonProcess:
         """Until `/readyz` says yes.
 
         Raises:
-            OutsideTrouble: it has ended, or is not ready in time.
+            ExternalError: it has ended, or is not ready in time.
         """
         deadline = self._clock.monotonic() + READY_SECONDS
         while not self._ready():
             self.require_running()
             if self._clock.monotonic() > deadline:
-                raise OutsideTrouble(f"the daemon is not ready after {READY_SECONDS:.0f} s{self._last_words()}")
+                raise TransientError(f"the daemon is not ready after {READY_SECONDS:.0f} s{self._last_words()}")
             Event().wait(_STEP)
 
     def require_running(self) -> None:
-        """Raises OutsideTrouble: it has ended."""
+        """Raises ExternalError: it has ended."""
         if self._process.poll() is not None:
-            raise OutsideTrouble(f"the daemon ended with {self._process.returncode}{self._last_words()}")
+            raise TransientError(f"the daemon ended with {self._process.returncode}{self._last_words()}")
 
     def stop(self) -> None:
         """SIGTERM, and the time it may take."""

@@ -16,11 +16,11 @@ from monitor.demo.broker import API_VERSION, DemoBroker
 from monitor.demo.child import HOST, DaemonProcess, free_port, write_settings
 from monitor.demo.flights import MODEL, SUBJECT, VERSION, Flights, flight_rows
 from monitor.demo.traffic import LEAD_US, REFERENCE_EVENTS, Traffic
-from monitor.errors import OutsideTrouble
+from monitor.errors import TransientError
 from monitor.events import ModelKey
 from monitor.reference.catalog import Catalog
 from monitor.run.open_source import Given
-from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.reference_build import EventRange, build_reference
 from monitor.run.replay import human_line
 from monitor.run.state_show import state_json
 from monitor.run.terminal import Progress
@@ -53,14 +53,14 @@ class Demo:
     duration: float | None = None
     stopping: bool = False
     page: dict[str, Any] | None = None
-    fault_told: bool = False
+    fault_reported: bool = False
 
     def run(self, port: int | None) -> None:
         """Everything, until the duration is over or a signal comes.
 
         Raises:
             UsageError: the extra is not installed, or the port is taken.
-            OutsideTrouble: the daemon ended, or did not find the fault.
+            ExternalError: the daemon ended, or did not find the fault.
         """
         rows = flight_rows()
         with tempfile.TemporaryDirectory(prefix="driftd-demo-") as name, DemoBroker(GROUP, ALERTS) as broker:
@@ -88,7 +88,7 @@ class Demo:
             ModelKey(MODEL, VERSION),
             Given([str(events)], settings, self.clock).open,
             self.clock,
-            Stretch(rows=REFERENCE_EVENTS),
+            EventRange(rows=REFERENCE_EVENTS),
         )
         reference.save(folder / "reference.json")
 
@@ -131,12 +131,12 @@ class Demo:
                 self.tell(human_line(transition) or "")
 
     def _watch_fault(self, traffic: Traffic, progress: Progress) -> None:
-        if traffic.faulty and not self.fault_told:
-            self.fault_told = True
+        if traffic.faulty and not self.fault_reported:
+            self.fault_reported = True
             progress.clear()
             self.tell(words.fault_begins(traffic.fault_us, traffic.sent))
         if self.page is None and traffic.elapsed() > FOUND_WITHIN:
-            raise OutsideTrouble(
+            raise TransientError(
                 f"{traffic.sent:,} requests were sent and no page came within {FOUND_WITHIN:.0f} s: "
                 "is this machine too busy? Please report it if not"
             )
@@ -180,7 +180,7 @@ def summary(settings: Settings, seconds: float) -> dict[str, Any]:
     """What the daemon's last checkpoint holds, in the form of a replay's summary."""
     loaded = StateDirectory(settings.state.path).load(read_only=True)
     if loaded is None:
-        raise OutsideTrouble("the daemon left no checkpoint")
+        raise TransientError("the daemon left no checkpoint")
     shown = state_json(loaded.tree, Catalog.load(settings, settings.folder))
     kept = ("model", "version", "predictions", "labels", "pages", "tickets", "expected_false_pages")
     return {

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.judge.expected import Baseline
+from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows
 from monitor.reference.reference import Column
 from monitor.stats.bins import OUTSIDE
@@ -32,24 +32,24 @@ from monitor.stats.tally import (
 Ints = NDArray[np.int64]
 
 
-def in_reference(baseline: Baseline, column: int) -> Ints:
+def in_reference(prepared: PreparedReference, column: int) -> Ints:
     """Counts of the reference's values of a column, as `ColumnBins.everywhere` orders them."""
-    return baseline.columns[column].bins.everywhere(baseline.reference.counts[column], 0)
+    return prepared.columns[column].bins.everywhere(prepared.reference.counts[column], 0)
 
 
-def in_window(baseline: Baseline, windows: Windows, window: int, column: int) -> Ints:
+def in_window(prepared: PreparedReference, windows: Windows, window: int, column: int) -> Ints:
     """The same of one window."""
     below = int(windows.sums[window, column, BELOW])
-    return baseline.columns[column].bins.everywhere(windows.counts[window, column], below)
+    return prepared.columns[column].bins.everywhere(windows.counts[window, column], below)
 
 
-def distances(baseline: Baseline, windows: Windows, window: int, column: int) -> dict[str, float]:
+def distances(prepared: PreparedReference, windows: Windows, window: int, column: int) -> dict[str, float]:
     """Every distance of a window from the reference, NaN where one of them is empty."""
-    reference, live = in_reference(baseline, column), in_window(baseline, windows, window, column)
+    reference, live = in_reference(prepared, column), in_window(prepared, windows, window, column)
     return {
         name: distance(reference, live)
         for name, distance in DISTANCES.items()
-        if baseline.ordered[column] or name not in ORDERED_ONLY
+        if prepared.ordered[column] or name not in ORDERED_ONLY
     }
 
 

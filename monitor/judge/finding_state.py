@@ -16,7 +16,6 @@ _PLAIN: Final = (
     "p",
     "effect",
     "effect_unit",
-    "over",
     "direction",
     "detail",
     "headline",
@@ -31,6 +30,7 @@ def finding_to_state(finding: Finding) -> dict[str, Any]:
         "key": list(finding.key),
         "window": list(finding.window),
         "records": [[topic, number, *span] for (topic, number), span in finding.records.items()],
+        "over": finding.exceedance,
         **{name: getattr(finding, name) for name in _PLAIN},
     }
 
@@ -41,6 +41,7 @@ def finding_from_state(state: dict[str, Any]) -> Finding:
         key=FindingKey(*state["key"]),
         window=Span(*state["window"]),
         records={Partition(topic, number): (first, last) for topic, number, first, last in state["records"]},
+        exceedance=state["over"],
         **{name: state[name] for name in _PLAIN},
     )
 

@@ -10,13 +10,13 @@ from monitor.count.exchange import Pane
 from monitor.events import ModelKey
 from monitor.findings import Finding, Transition
 from monitor.judge.finding_state import transition_from_state, transition_to_state
-from monitor.judge.incidents import IncidentBook, Standing
+from monitor.judge.incidents import IncidentBook, TransitionContext
 from monitor.judge.model import ModelJudge, Observer
 from monitor.reference.catalog import Catalog, Monitored
 from monitor.settings.tree import Settings
 
 
-class Told(NamedTuple):
+class Reported(NamedTuple):
     """An `info` finding and when it was made."""
 
     monitored: Monitored
@@ -34,7 +34,7 @@ class Fleet:
         self.judges: dict[ModelKey, ModelJudge] = {}
         self._versions: Counter[str] = Counter()
         self.unsent: deque[Transition] = deque()
-        self.told: deque[Told] = deque()
+        self.reported: deque[Reported] = deque()
 
     def judge(self, pane: Pane) -> None:
         """Judge what ends with this pane. Panes of one model come in time order."""
@@ -42,7 +42,7 @@ class Fleet:
         if judge is None:
             return
         findings, transition = judge.add(pane, 1 / self._versions[pane.pane_key.key.model], self._observer)
-        self.told.extend(Told(judge.monitored, finding, judge.at_us) for finding in findings)
+        self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
         if transition is not None:
             self.unsent.append(transition)
 
@@ -93,7 +93,7 @@ class Fleet:
     def _give_up(self, saved: dict[str, Any], reason: str) -> None:
         book = IncidentBook(1)
         book.restore(saved["book"])
-        standing = Standing(
+        context = TransitionContext(
             ModelKey(saved["model"], saved["version"]),
             saved["at"],
             saved["predictions"],
@@ -101,6 +101,6 @@ class Fleet:
             saved["reference"],
             saved["settings"],
         )
-        last = book.give_up(standing, reason)
+        last = book.give_up(context, reason)
         if last is not None:
             self.unsent.append(last)

@@ -43,12 +43,12 @@ class Incident:
     since_us: int
     paged: bool
     opened_at: int
-    untold: bool = False
-    said: dict[FindingKey, str] = field(default_factory=dict)
+    unreported: bool = False
+    messages: dict[FindingKey, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TransitionContext:
     """What a transition says beside its findings."""
 
     key: ModelKey
@@ -77,13 +77,13 @@ class IncidentBook:
         self.pages = 0
         self.tickets = 0
 
-    def step(self, found: Iterable[Finding], recheck: Recheck | None, standing: Standing) -> Transition | None:
+    def step(self, found: Iterable[Finding], recheck: Recheck | None, context: TransitionContext) -> Transition | None:
         """Take the findings of the looks at one moment; `recheck` is given when a base window closed."""
-        ended = self._end(recheck, standing.at_us) if recheck is not None else False
+        ended = self._end(recheck, context.at_us) if recheck is not None else False
         opened = False
         for finding in _worst_by_key(found):
             opened |= self._take(finding)
-        return self._move(opened or ended, recheck is not None, standing)
+        return self._move(opened or ended, recheck is not None, context)
 
     def _take(self, finding: Finding) -> bool:
         """True when the finding is new."""
@@ -107,83 +107,85 @@ class IncidentBook:
         ended = []
         for key, known in self.open.items():
             length = min(max(MIN_END_WINDOWS, 2 * known.base_windows), self._longest)
-            over = recheck(key, length, known.since_us)
-            if over is not None and over < END_BELOW:
+            exceedance = recheck(key, length, known.since_us)
+            if exceedance is not None and exceedance < END_BELOW:
                 ended.append(key)
         for key in ended:
             del self.open[key]
             self.ended_us[key] = at_us
         return bool(ended)
 
-    def _move(self, changed: bool, base_window: bool, standing: Standing) -> Transition | None:
+    def _move(self, changed: bool, base_window: bool, context: TransitionContext) -> Transition | None:
         """The transition, if the incident's state moved; findings that came or went wait for the next base window."""
         findings = self._worst_first()
         if self.incident is None:
-            return self._begin(findings, standing) if findings else None
+            return self._begin(findings, context) if findings else None
         if not findings:
-            return self._finish(standing)
+            return self._finish(context)
         self._remember(findings)
-        self.incident.untold |= changed
+        self.incident.unreported |= changed
         before, now = SEVERITY_RANK[self.incident.severity], SEVERITY_RANK[findings[0].severity]
-        if now == before and not (self.incident.untold and base_window):
+        if now == before and not (self.incident.unreported and base_window):
             return None
         self.incident.severity = findings[0].severity
         self.incident.number += 1
-        self.incident.untold = False
+        self.incident.unreported = False
         if self.incident.severity == PAGE and not self.incident.paged:
             self.incident.paged = True
             self.pages += 1
             self.tickets -= 1
         name = "escalated" if now > before else "deescalated" if now < before else "updated"
-        return self._transition(name, findings, standing, _summary(standing.key, findings))
+        return self._transition(name, findings, context, _summary(context.key, findings))
 
-    def _begin(self, findings: tuple[Finding, ...], standing: Standing) -> Transition:
+    def _begin(self, findings: tuple[Finding, ...], context: TransitionContext) -> Transition:
         first_end = min(finding.window.end_us for finding in findings)
         since = min(known.since_us for known in self.open.values())
         severity = findings[0].severity
-        name = incident_id(standing.key, first_end)
-        self.incident = Incident(name, 1, severity, since, severity == PAGE, standing.at_us)
+        name = incident_id(context.key, first_end)
+        self.incident = Incident(name, 1, severity, since, severity == PAGE, context.at_us)
         self._remember(findings)
         if severity == PAGE:
             self.pages += 1
         else:
             self.tickets += 1
-        return self._transition("opened", findings, standing, _summary(standing.key, findings))
+        return self._transition("opened", findings, context, _summary(context.key, findings))
 
     def _remember(self, findings: tuple[Finding, ...]) -> None:
         """Keep the newest words of each finding, for when the incident is over."""
         if self.incident is not None:
-            said = self.incident.said
+            messages = self.incident.messages
             for finding in findings:
-                if finding.key in said or len(said) < MAX_SAID:
-                    said[finding.key] = finding.headline
+                if finding.key in messages or len(messages) < MAX_SAID:
+                    messages[finding.key] = finding.headline
 
-    def _finish(self, standing: Standing, reason: str = "") -> Transition:
+    def _finish(self, context: TransitionContext, reason: str = "") -> Transition:
         incident = self.incident
         if incident is None:
             message = "no incident to finish"
             raise AssertionError(message)
         incident.number += 1
-        at_us, opened_at = standing.at_us, incident.opened_at
-        name = f"{standing.key.model} {standing.key.version}"
-        summary = end_summary(name, opened_at, at_us, list(incident.said), reason)
-        last = self._transition("resolved", (), standing, summary)
+        at_us, opened_at = context.at_us, incident.opened_at
+        name = f"{context.key.model} {context.key.version}"
+        summary = end_summary(name, opened_at, at_us, list(incident.messages), reason)
+        last = self._transition("resolved", (), context, summary)
         worst = PAGE if incident.paged else incident.severity
-        words = tuple(incident.said.values())
+        words = tuple(incident.messages.values())
         self.ended.append(Ended(incident.id, worst, incident.since_us, opened_at, at_us, summary, words))
         self.incident = None
         return last
 
-    def give_up(self, standing: Standing, reason: str) -> Transition | None:
+    def give_up(self, context: TransitionContext, reason: str) -> Transition | None:
         """End everything for a reason that lies outside the stream."""
         self.open.clear()
-        return self._finish(standing, reason) if self.incident is not None else None
+        return self._finish(context, reason) if self.incident is not None else None
 
     def _worst_first(self) -> tuple[Finding, ...]:
         findings = [known.finding for known in self.open.values()]
-        return tuple(sorted(findings, key=lambda f: (-SEVERITY_RANK[f.severity], -f.over, f.key)))
+        return tuple(sorted(findings, key=lambda f: (-SEVERITY_RANK[f.severity], -f.exceedance, f.key)))
 
-    def _transition(self, name: str, findings: tuple[Finding, ...], standing: Standing, summary: str) -> Transition:
+    def _transition(
+        self, name: str, findings: tuple[Finding, ...], context: TransitionContext, summary: str
+    ) -> Transition:
         incident = self.incident
         if incident is None:
             message = "a transition needs an incident"
@@ -192,13 +194,13 @@ class IncidentBook:
             incident=incident.id,
             number=incident.number,
             transition=name,
-            key=standing.key,
+            key=context.key,
             severity=incident.severity,
-            at_us=standing.at_us,
-            predictions=standing.predictions,
-            labels=standing.labels,
-            reference=standing.reference,
-            settings=standing.settings,
+            at_us=context.at_us,
+            predictions=context.predictions,
+            labels=context.labels,
+            reference=context.reference,
+            settings=context.settings,
             since_us=incident.since_us,
             summary=summary,
             findings=findings,
@@ -231,17 +233,17 @@ class IncidentBook:
 
 
 def _incident_to_state(incident: Incident) -> list[Any]:
-    said = [[*key, words] for key, words in incident.said.items()]
+    messages = [[*key, words] for key, words in incident.messages.items()]
     plain = [incident.id, incident.number, incident.severity, incident.since_us, incident.paged]
-    return [*plain, incident.opened_at, incident.untold, said]
+    return [*plain, incident.opened_at, incident.unreported, messages]
 
 
 def _incident_from_state(state: list[Any]) -> Incident:
     """Back from `_incident_to_state`; a state of before held the first five, and knew no later time of its opening."""
     name, number, severity, since_us, paged, *later = state
-    opened_at, untold, said = later or (since_us, False, [])
-    words = {FindingKey(*key): headline for *key, headline in said}
-    return Incident(name, number, severity, since_us, paged, opened_at, untold, words)
+    opened_at, unreported, messages = later or (since_us, False, [])
+    words = {FindingKey(*key): headline for *key, headline in messages}
+    return Incident(name, number, severity, since_us, paged, opened_at, unreported, words)
 
 
 def incident_id(key: ModelKey, first_window_end_us: int) -> str:
@@ -257,7 +259,7 @@ def _worst_by_key(found: Iterable[Finding]) -> list[Finding]:
         by_key.setdefault(finding.key, []).append(finding)
     worst = []
     for findings in by_key.values():
-        best = max(findings, key=lambda f: (SEVERITY_RANK[f.severity], f.over))
+        best = max(findings, key=lambda f: (SEVERITY_RANK[f.severity], f.exceedance))
         shortest = min(findings, key=lambda f: f.window.events)
         since = shortest.window.start_us if shortest.since_us is None else shortest.since_us
         worst.append(replace(best, since_us=since))

@@ -10,11 +10,11 @@ from monitor.count.exchange import Pane
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget
 from monitor.judge.causes.errors import ErrorWatch
-from monitor.judge.evaluation import Judge, Look
-from monitor.judge.expected import Baseline
-from monitor.judge.incidents import IncidentBook, Standing
+from monitor.judge.evaluation import Evaluation, Judge
+from monitor.judge.incidents import IncidentBook, TransitionContext
 from monitor.judge.policy import Policy
-from monitor.judge.windows import BaseWindow, Block, Ladder, RecentPanes, Windows, pack_blocks, unpack_blocks
+from monitor.judge.prepared_reference import PreparedReference
+from monitor.judge.windows import BaseWindow, Block, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.reference.catalog import Monitored
 
 #: told of the windows of every base look: for the distances on show
@@ -26,18 +26,18 @@ class ModelJudge:
 
     def __init__(self, monitored: Monitored, pages: float, per_us: int, *, show_values: bool) -> None:
         self.monitored = monitored
-        self.baseline = Baseline.of(monitored.reference)
-        self.ladder = Ladder(self.baseline.longest())
+        self.prepared = PreparedReference.of(monitored.reference)
+        self.pyramid = WindowPyramid(self.prepared.longest())
         self.policy = Policy(monitored.model, show_values)
-        self.judge = Judge(self.baseline, self.policy)
+        self.judge = Judge(self.prepared, self.policy)
         self.budget = Budget.of(
             pages,
             per_us,
             monitored.reference.base_us,
-            self.judge.total_tests(len(self.ladder.lengths)),
+            self.judge.total_tests(len(self.pyramid.lengths)),
             monitored.reference.events,
         )
-        self.book = IncidentBook(self.ladder.longest)
+        self.book = IncidentBook(self.pyramid.longest)
         self.predictions = 0
         self.labels = 0
         self.at_us = 0
@@ -46,11 +46,11 @@ class ModelJudge:
         self._errors = ErrorWatch()
         self._shown_info: dict[FindingKey, int] = {}
         #: the newest base look, for what is shown; not state
-        self.latest: Look | None = None
+        self.latest: Evaluation | None = None
         #: what the last base look could spend; the same look's rechecks are held to it
         self._alpha = 0.0
         #: the newest so many base windows as they were looked at for the rechecks of this moment
-        self._rechecked: dict[int, Look] = {}
+        self._rechecked: dict[int, Evaluation] = {}
 
     def add(
         self, pane: Pane, share: float, observer: Observer | None = None
@@ -63,26 +63,26 @@ class ModelJudge:
         self.labels += pane.labels + pane.tally.labels + pane.tally.labelled
         self.at_us = pane.end_us
         recent = self._recent.add(pane)
-        found = self._look_at_recent(recent, share) if recent is not None else []
+        found = self._evaluate_recent(recent, share) if recent is not None else []
         block = self._base.add(pane)
         recheck = None
         if block is not None:
-            windows = self.ladder.add(block)
-            found += self._look_at_base(windows, recent, share, observer)
+            windows = self.pyramid.add(block)
+            found += self._evaluate_base(windows, recent, share, observer)
             recheck = self._recheck
         rose = self._errors.add(Block(pane.start_us, pane.end_us, pane.tally), self.monitored.key.model)
         if rose is not None:
             found.append(rose)
-        told = [finding for finding in found if finding.severity == INFO]
+        reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
-        return self._news(told), self.book.step(serious, recheck, self.standing())
+        return self._news(reported), self.book.step(serious, recheck, self.context())
 
-    def _look_at_recent(self, recent: Windows, share: float) -> list[Finding]:
+    def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
         span = recent.spans[0]
-        alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share, self.judge.tests_of_facts)
+        alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share, self.judge.tests_of_quality)
         return list(self.judge.recent_findings(recent, alpha)) if alpha > 0 else []
 
-    def _look_at_base(
+    def _evaluate_base(
         self, windows: Windows, recent: Windows | None, share: float, observer: Observer | None
     ) -> list[Finding]:
         shortest = windows.spans[0]
@@ -93,32 +93,32 @@ class ModelJudge:
             observer(self, windows, alpha)
         if alpha <= 0:
             return []
-        self.latest = self.judge.look(windows, alpha)
+        self.latest = self.judge.evaluate(windows, alpha)
         return list(self.judge.findings(self.latest, recent))
 
     def _recheck(self, key: FindingKey, base_windows: int, since_us: int) -> float | None:
         if self._alpha <= 0:
             return None
         if base_windows not in self._rechecked:
-            window = self.ladder.trailing(base_windows)
+            window = self.pyramid.trailing(base_windows)
             if window is None:
                 return None
-            self._rechecked[base_windows] = self.judge.look(window, self._alpha)
-        look = self._rechecked[base_windows]
-        return self.judge.over(key, look) if look.windows.spans[0].start_us >= since_us else None
+            self._rechecked[base_windows] = self.judge.evaluate(window, self._alpha)
+        evaluation = self._rechecked[base_windows]
+        return self.judge.exceedance(key, evaluation) if evaluation.windows.spans[0].start_us >= since_us else None
 
-    def _news(self, told: list[Finding]) -> list[Finding]:
+    def _news(self, reported: list[Finding]) -> list[Finding]:
         """`info` findings whose windows do not touch the one last told of the same key."""
         news = []
-        for finding in told:
+        for finding in reported:
             if finding.window.start_us >= self._shown_info.get(finding.key, finding.window.start_us):
                 news.append(finding)
             self._shown_info[finding.key] = finding.window.end_us
         return news
 
-    def standing(self) -> Standing:
+    def context(self) -> TransitionContext:
         """What a transition of now says beside its findings."""
-        return Standing(
+        return TransitionContext(
             self.monitored.key,
             self.at_us,
             self.predictions,
@@ -138,7 +138,7 @@ class ModelJudge:
             "at": self.at_us,
             "recent": pack_blocks(list(self._recent.panes)),
             "base": pack_blocks([self._base.open] if self._base.open is not None else []),
-            "ladder": self.ladder.to_state(),
+            "ladder": self.pyramid.to_state(),
             "budget": self.budget.to_state(),
             "errors": self._errors.to_state(),
             "book": self.book.to_state(),
@@ -151,7 +151,7 @@ class ModelJudge:
             self._recent.push(pane)
         base = unpack_blocks(state["base"])
         self._base.open = base[0] if base else None
-        self.ladder.restore(state["ladder"])
+        self.pyramid.restore(state["ladder"])
         self.budget.restore(state["budget"])
         self._errors.restore(state["errors"])
         self.book.restore(state["book"])

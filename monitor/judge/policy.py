@@ -14,7 +14,7 @@ from monitor.stats.bins import CATEGORICAL, ColumnBins
 #: what a page needs at least: change of a cumulative share, of one share, of a fact's share
 LEAST_CUMULATIVE: Final = 0.05
 LEAST_SHARE: Final = 0.03
-LEAST_FACT: Final = 0.01
+LEAST_QUALITY_CHANGE: Final = 0.01
 
 
 @dataclass(frozen=True)

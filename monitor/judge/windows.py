@@ -206,7 +206,7 @@ class Level:
         )
 
 
-class Ladder:
+class WindowPyramid:
     """The last 64 blocks of 1, 2, 4, ... base windows each.
 
     Lengths 1..64 end at every base window; a length of 64 * 2^j ends whenever a block of 2^j is complete.

@@ -28,7 +28,7 @@ class Alerts:
         """Hand the transition to the outbox.
 
         Raises:
-            OutsideTrouble: the outbox is full and the brokers do not take it; the transition was not taken.
+            ExternalError: the outbox is full and the brokers do not take it; the transition was not taken.
         """
         now_us = self._clock.now_us()
 

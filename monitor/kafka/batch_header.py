@@ -17,9 +17,9 @@ def end_of_damaged(raw: memoryview, behind: memoryview | None, at: int, highwate
     ceiling = highwater if highwater is not None and highwater > at else at + 1
     begin = first_offset(behind)
     follows = begin if begin is not None and at < begin <= ceiling else None
-    said = _offset_named(raw)
-    if said is not None and at < said <= (ceiling if follows is None else follows):
-        return said
+    messages = _offset_named(raw)
+    if messages is not None and at < messages <= (ceiling if follows is None else follows):
+        return messages
     return at + 1 if follows is None else follows
 
 

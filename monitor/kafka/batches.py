@@ -89,7 +89,7 @@ class Reading:
         self._seen[target] = offset, times
         return times >= _SIGHTINGS[reason]
 
-    def hear_refusals(self, fetcher: Any) -> None:  # noqa: ANN401  # of the library
+    def on_permanent_error(self, fetcher: Any) -> None:  # noqa: ANN401  # of the library
         """Take note of partitions whose broker cannot read its own log: the library raises without their name."""
         parse = fetcher._parse_fetched_data
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.clock import SECOND_US, clock_is_wrong, rfc3339
-from monitor.errors import OutsideTrouble
+from monitor.errors import TransientError
 from monitor.records import RecordBatch
 
 
@@ -20,12 +20,12 @@ class ClockCheck:
         """Records that are fetched again after a wrong clock take a while to come: until then it is as it was.
 
         Raises:
-            OutsideTrouble: more than half of the records are more than an hour ahead of the clock.
+            ExternalError: more than half of the records are more than an hour ahead of the clock.
         """
         if batches:
             self._is_behind = self._wanted and clock_is_wrong((batch.times_ms or () for batch in batches), now_us)
         if self._is_behind:
-            raise OutsideTrouble(
+            raise TransientError(
                 f"this machine's clock says {rfc3339(now_us // SECOND_US * SECOND_US)}, and more than half of the "
                 "records are more than an hour ahead of it: set the clock (timedatectl); reading waits until it is "
                 "right, nothing is lost"

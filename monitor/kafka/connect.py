@@ -13,8 +13,8 @@ from kafka import errors as kafka_errors
 from pydantic import SecretStr
 
 from monitor.clock import SECOND_US
-from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
-from monitor.kafka.library_log import connection_trouble
+from monitor.errors import ExternalError, PermanentError, TransientError, UsageError
+from monitor.kafka.library_log import connection_failure
 from monitor.log import get_log
 from monitor.settings.tree import Kafka
 from monitor.tenfold import Tenfold
@@ -92,13 +92,13 @@ def running_config(settings: Kafka, role: str) -> dict[str, Any]:
     """The same for a process that had it once: a file that is being replaced may be there again in a moment.
 
     Raises:
-        OutsideTrouble: a file of kafka.security cannot be read or does not fit now.
+        ExternalError: a file of kafka.security cannot be read or does not fit now.
     """
     try:
         return client_config(settings, role)
     except UsageError as error:
         message = f"cannot connect to Kafka now: {'; '.join(error.faults)}"
-        raise OutsideTrouble(message) from error
+        raise TransientError(message) from error
 
 
 def _security_config(settings: Kafka) -> dict[str, Any]:
@@ -159,9 +159,9 @@ def connect(factory: Callable[..., Made], config: dict[str, Any]) -> Made:
     """Make a client of the library. A constructor that fails would leave its thread and sockets behind: closed here.
 
     Raises:
-        OutsideTrouble: no broker answered; OutsideRefusal: brokers answered and refused for good.
+        ExternalError: no broker answered; PermanentError: brokers answered and refused for good.
     """
-    heard = connection_trouble()
+    heard = connection_failure()
     heard.forget()
     network: list[Any] = []
 
@@ -179,15 +179,15 @@ def connect(factory: Callable[..., Made], config: dict[str, Any]) -> Made:
                 f"cannot connect to Kafka: the broker's certificate is not trusted ({heard.text}); check "
                 "kafka.security.ssl_cafile, the certificate's dates and the host name in kafka.bootstrap_servers"
             )
-            raise OutsideRefusal(message) from error
+            raise PermanentError(message) from error
         if heard.not_admitted is not None:
             raise sorted_error(heard.not_admitted(), "connect to Kafka") from error
-        trouble = sorted_error(error, "connect to Kafka", heard.text + _often_missed(config))
+        failure = sorted_error(error, "connect to Kafka", heard.text + _often_missed(config))
         unanswered = _unanswered(network, heard.by_node)
-        if unanswered and not isinstance(trouble, OutsideRefusal):
+        if unanswered and not isinstance(failure, PermanentError):
             message = f"cannot connect to Kafka now: {unanswered}; {_START_THEM}{_often_missed(config)}"
-            raise OutsideTrouble(message) from error
-        raise trouble from error
+            raise TransientError(message) from error
+        raise failure from error
 
 
 def _unanswered(network: list[Any], by_node: Mapping[str, str]) -> str:
@@ -195,12 +195,12 @@ def _unanswered(network: list[Any], by_node: Mapping[str, str]) -> str:
     brokers = [broker for client in network for broker in client.cluster.bootstrap_brokers()]
     if not any(broker.node_id in by_node for broker in brokers):
         return ""
-    told = (
+    reported = (
         f"{f'[{broker.host}]' if ':' in broker.host else broker.host}:{broker.port} "
         f"({by_node.get(broker.node_id, 'not tried')})"
         for broker in brokers
     )
-    return f"kafka.bootstrap_servers did not answer: {', '.join(sorted(told))}"
+    return f"kafka.bootstrap_servers did not answer: {', '.join(sorted(reported))}"
 
 
 def _often_missed(config: Mapping[str, Any]) -> str:
@@ -210,19 +210,19 @@ def _often_missed(config: Mapping[str, Any]) -> str:
     return "; if the brokers run, they may not know kafka.security.sasl_username or its sasl_password"
 
 
-def sorted_error(error: Exception, doing: str, detail: str = "") -> OutsideTrouble:
-    """The operator's sentence for an error of the library: OutsideRefusal for good, else OutsideTrouble."""
-    said = type(error).__name__ + (f" ({detail})" if detail else "")
+def sorted_error(error: Exception, doing: str, detail: str = "") -> ExternalError:
+    """The operator's sentence for an error of the library: PermanentError for good, else ExternalError."""
+    messages = type(error).__name__ + (f" ({detail})" if detail else "")
     for kind, remedy in _REMEDIES:
         if isinstance(error, kind):
-            return OutsideRefusal(f"cannot {doing}: {said}: {remedy}")
-    return OutsideTrouble(f"cannot {doing} now: {said}")
+            return PermanentError(f"cannot {doing}: {messages}: {remedy}")
+    return TransientError(f"cannot {doing} now: {messages}")
 
 
 @contextmanager
 def sorting_errors(doing: str) -> Iterator[None]:
-    """Turns what the library raises within into OutsideTrouble or OutsideRefusal; `doing` continues "cannot ..."."""
-    listener = connection_trouble()
+    """Turns what the library raises within into ExternalError or PermanentError; `doing` continues "cannot ..."."""
+    listener = connection_failure()
     before = listener.heard
     try:
         yield
@@ -233,27 +233,27 @@ def sorting_errors(doing: str) -> Iterator[None]:
         raise sorted_error(error, doing, broken) from error
     except KeyError as error:  # the library's answer to offsets of a partition that has no leader
         message = f"cannot {doing} now: a partition has no leader"
-        raise OutsideTrouble(message) from error
+        raise TransientError(message) from error
 
 
 def until_connected(make: Callable[[], Made], stop: Callable[[], bool], wait: Callable[[float], object]) -> Made | None:
-    """Call `make` until it gives something, with growing pauses (jittered) while it raises OutsideTrouble.
+    """Call `make` until it gives something, with growing pauses (jittered) while it raises ExternalError.
 
     `wait(seconds)` sleeps, and may return early when asked to stop. Returns None when `stop()` became true.
 
     Raises:
-        OutsideRefusal: trying again will not help.
+        PermanentError: trying again will not help.
     """
-    pause, said = _BACKOFF_S[0], Tenfold()
+    pause, messages = _BACKOFF_S[0], Tenfold()
     while not stop():
         try:
             return make()
-        except OutsideRefusal:
+        except PermanentError:
             raise
-        except OutsideTrouble as trouble:
+        except ExternalError as failure:
             seconds = pause * random.uniform(0.5, 1.0)  # noqa: S311  # spreads retries, no secret
-            if said.again(str(trouble)):
-                _log.warning("kafka_not_connected", trouble=str(trouble), next_try_seconds=round(seconds, 1))
+            if messages.again(str(failure)):
+                _log.warning("kafka_not_connected", failure=str(failure), next_try_seconds=round(seconds, 1))
             wait(seconds)
             pause = min(pause * 2, _BACKOFF_S[1])
     return None

@@ -11,14 +11,14 @@ from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
 
 from monitor.clock import Clock
-from monitor.errors import OutsideTrouble, PositionsLost
+from monitor.errors import ExternalError, PositionsLost
 from monitor.events import Partition
 from monitor.kafka.batches import WORDS, Passed, PollIsFull, Reading
 from monitor.kafka.clock_check import ClockCheck
 from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
 from monitor.kafka.group import GroupMirror, GroupOffsets, close_quietly
 from monitor.kafka.stalls import Place, Stall, Stalls
-from monitor.kafka.topics import ClusterFacts
+from monitor.kafka.topics import ClusterDescription
 from monitor.kafka.watch import TopicWatch
 from monitor.records import Change, Envelope, OffsetGap, RecordBatch, UnreadableRecords
 from monitor.settings.tree import Kafka
@@ -32,7 +32,7 @@ _RECORDS_A_BATCH: Final = 4
 #: a reader that has not polled for so long does not read at all now, in seconds
 _READING_S: Final = 10.0
 #: how often it looks what stands still, in seconds
-_LOOK_S: Final = 5.0
+_CHECK_SECONDS: Final = 5.0
 #: the pause after a broker could not read its own log, in seconds
 _REFUSED_S: Final = 2.0
 _FETCH: Final = {
@@ -75,7 +75,7 @@ class KafkaSource:
     def __init__(
         self,
         settings: Kafka,
-        facts: ClusterFacts,
+        described: ClusterDescription,
         clock: Clock,
         *,
         watch_interval_s: float = 30.0,
@@ -86,7 +86,7 @@ class KafkaSource:
         self._clock_check = ClockCheck(wanted=needs_right_clock)
         self._partitions = [
             Partition(name, number)
-            for name, topic in sorted(facts.topics.items())
+            for name, topic in sorted(described.topics.items())
             for number in range(topic.partitions)
         ]
         metadata = {"metadata_max_age_ms": round(watch_interval_s * 1000)}
@@ -96,13 +96,13 @@ class KafkaSource:
         self._reading = Reading(
             self._consumer.highwater, max(_POLL_BYTES, _RECORDS_A_BATCH * record_bytes), _POLL_BYTES
         )
-        self._reading.hear_refusals(self._consumer._fetcher)
+        self._reading.on_permanent_error(self._consumer._fetcher)
         self._group = GroupOffsets(settings)
         self._mirror = GroupMirror(settings)
         self._stalls = Stalls()
         self._stalled: list[Stall] = []
-        self._polled_at = self._looked_at = float("-inf")
-        self._watch = TopicWatch(settings, facts, interval_s=watch_interval_s)
+        self._polled_at = self._checked_at = float("-inf")
+        self._watch = TopicWatch(settings, described, interval_s=watch_interval_s)
         self._next: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._waiting: frozenset[Partition] = frozenset()
@@ -119,7 +119,7 @@ class KafkaSource:
         """The group's committed offsets; partitions without one are left out.
 
         Raises:
-            OutsideTrouble: no answer; OutsideRefusal: no right to the group.
+            ExternalError: no answer; PermanentError: no right to the group.
         """
         return self._group.committed(self._partitions)
 
@@ -130,7 +130,7 @@ class KafkaSource:
         milliseconds: the first record whose own timestamp is not before them, the end where there is none.
 
         Raises:
-            OutsideTrouble: no answer, or a partition has no leader; OutsideRefusal: no right to the group or topic.
+            ExternalError: no answer, or a partition has no leader; PermanentError: no right to the group or topic.
             ValueError: `start` is none of these.
         """
         targets = [TopicPartition(*partition) for partition in self._partitions]
@@ -186,8 +186,8 @@ class KafkaSource:
         """Some records of the partitions that are not paused, one batch a partition; none within 0.2 s: empty.
 
         Raises:
-            OutsideTrouble: the brokers failed in a way that may heal, or this machine's clock is behind.
-            OutsideRefusal: no right to a topic.
+            ExternalError: the brokers failed in a way that may heal, or this machine's clock is behind.
+            PermanentError: no right to a topic.
             PositionsLost: a position lies beyond the end of its partition.
         """
         self._waiting = frozenset(paused)
@@ -199,7 +199,7 @@ class KafkaSource:
         try:
             batches = [self._batch(target, records, now_us) for target, records in fetched.items()]
             self._clock_check.require(batches, now_us)
-        except OutsideTrouble:  # what was fetched is not given out: it has to be fetched again
+        except ExternalError:  # what was fetched is not given out: it has to be fetched again
             for target, offset in before.items():
                 self._next[target] = offset
                 self._consumer.seek(target, offset)
@@ -340,18 +340,18 @@ class KafkaSource:
         if not self.reachable() or now - self._polled_at > _READING_S:
             self._stalls.forget()
             self._stalled = []
-        elif now - self._looked_at >= _LOOK_S:
-            self._looked_at, self._stalled = now, self._look(now, stopped)
+        elif now - self._checked_at >= _CHECK_SECONDS:
+            self._checked_at, self._stalled = now, self._check(now, stopped)
         return self._stalled
 
-    def _look(self, now: float, stopped: Collection[Partition]) -> list[Stall]:
+    def _check(self, now: float, stopped: Collection[Partition]) -> list[Stall]:
         places = {}
         for partition in self._partitions:
             end, seen = self._end(partition), self._watch.ends(partition)
             if end is not None:
                 places[partition] = Place(self.position(partition), end, None if seen is None else seen[1])
         refused = {Partition(*at) for at, until in self._refused_until.items() if now < until + _REFUSED_S}
-        return self._stalls.look(now, places, self._waiting, refused, stopped)
+        return self._stalls.check(now, places, self._waiting, refused, stopped)
 
     def at_end(self, partition: Partition) -> bool:
         """True when everything the partition holds was given out.
@@ -365,9 +365,9 @@ class KafkaSource:
         """False while the brokers did not answer the watch."""
         return self._watch.reachable
 
-    def trouble(self) -> str:
+    def failure(self) -> str:
         """Why the brokers did not answer the watch, "" when they did."""
-        return self._watch.trouble
+        return self._watch.failure
 
     def ended(self) -> bool:
         """Never: a topic has no end."""

@@ -37,7 +37,7 @@ class GroupOffsets:
         """The offsets the group committed, in records to read next; partitions without one are left out.
 
         Raises:
-            OutsideTrouble: no answer within the request time-out; OutsideRefusal: no right to the group.
+            ExternalError: no answer within the request time-out; PermanentError: no right to the group.
         """
         found: dict[Partition, int] = {}
         with sorting_errors(f"read the offsets of the group {self._settings.group_id}"):
@@ -52,7 +52,7 @@ class GroupOffsets:
         """Write `positions` (the next offset to read), without metadata.
 
         Raises:
-            OutsideTrouble: not written; nothing depends on it, the next commit repairs it.
+            ExternalError: not written; nothing depends on it, the next commit repairs it.
         """
         if not positions:
             return
@@ -109,9 +109,9 @@ class GroupMirror:
         while positions := self._next():
             try:
                 self._offsets.commit(positions, _COMMIT_S)
-            except DriftdError as trouble:  # a certificate that is being replaced is a fault of the settings
+            except DriftdError as failure:  # a certificate that is being replaced is a fault of the settings
                 if self._failures.again("commit"):
-                    _log.warning("offsets_not_committed", why=str(trouble))
+                    _log.warning("offsets_not_committed", why=str(failure))
         self._offsets.close(_COMMIT_S)
 
     def _next(self) -> dict[Partition, int]:

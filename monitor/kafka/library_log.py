@@ -13,7 +13,7 @@ from kafka import errors as kafka_errors
 
 _LIBRARY: Final = "kafka"
 #: loggers of the library whose lines a daemon does not repeat: it says itself which broker does not answer, and why
-TOLD_IN_OUR_WORDS: Final = ("kafka.net", "kafka.cluster")
+REPORTED_BY_US: Final = ("kafka.net", "kafka.cluster")
 _MOST_TEXT: Final = 200
 _UNTRUSTED: Final = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "Hostname mismatch")
 _ABOUT_CONNECTIONS: Final = ("Connection failed", "Bootstrap connection", "Bootstrap attempt")
@@ -40,7 +40,7 @@ _NOT_ADMITTED: Final = (
 )
 
 
-class ConnectionTrouble(logging.Handler):
+class ConnectionFailure(logging.Handler):
     """What the library said about connections that failed since `forget` was called.
 
     Attributes:
@@ -85,11 +85,11 @@ def in_words(text: str) -> str:
     return next((words for sign, words in _WORDS if sign in text), "the connection failed")
 
 
-_trouble = ConnectionTrouble()
+_failure = ConnectionFailure()
 _lock = threading.Lock()
 
 
-def connection_trouble() -> ConnectionTrouble:
+def connection_failure() -> ConnectionFailure:
     """The one listener, put to the library's logger at the first call.
 
     The library's level is lifted to WARNING where the program left it lower: at DEBUG it logs requests, records and
@@ -97,8 +97,8 @@ def connection_trouble() -> ConnectionTrouble:
     """
     logger = logging.getLogger(_LIBRARY)
     with _lock:
-        if _trouble not in logger.handlers:
-            logger.addHandler(_trouble)
+        if _failure not in logger.handlers:
+            logger.addHandler(_failure)
         if logger.getEffectiveLevel() < logging.WARNING:
             logger.setLevel(logging.WARNING)
-    return _trouble
+    return _failure

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from kafka import KafkaProducer
 from kafka import errors as kafka_errors
 
-from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.errors import ExternalError, PermanentError, TransientError
 from monitor.kafka.connect import connect, running_config, sorted_error, sorting_errors
 from monitor.kafka.group import close_quietly
 from monitor.log import get_log
@@ -100,8 +100,8 @@ class Outbox:
         Those of `smaller`, each smaller than the one before, are sent in its place while it is found too large.
 
         Raises:
-            OutsideTrouble: more than 32 MiB wait and a flush of 2 s did not help; the message was not taken.
-            OutsideRefusal: the message is too large and there is no smaller one; it was not taken.
+            ExternalError: more than 32 MiB wait and a flush of 2 s did not help; the message was not taken.
+            PermanentError: the message is too large and there is no smaller one; it was not taken.
         """
         if self._kept_bytes > _MOST_KEPT_BYTES:
             self.flush(_FULL_FLUSH_S)
@@ -117,8 +117,8 @@ class Outbox:
         """Wait until everything is acknowledged; what failed before is sent again first, what is too large smaller.
 
         Raises:
-            OutsideTrouble: not everything was acknowledged in time; the rest is kept, so flush again later.
-            OutsideRefusal: the brokers refuse a message for good (rights, a topic's name, its size).
+            ExternalError: not everything was acknowledged in time; the rest is kept, so flush again later.
+            PermanentError: the brokers refuse a message for good (rights, a topic's name, its size).
         """
         if not self._kept:
             return
@@ -180,10 +180,10 @@ class Outbox:
         try:
             with sorting_errors(f"write to {topic}"):
                 kept.future = self._producer.send(topic, key=key, value=value, headers=list(headers))
-        except OutsideRefusal:
+        except PermanentError:
             raise
-        except OutsideTrouble as trouble:
-            self._not_taken = f"{trouble}: was the topic deleted, or the right to DESCRIBE it taken away?"
+        except ExternalError as failure:
+            self._not_taken = f"{failure}: was the topic deleted, or the right to DESCRIBE it taken away?"
             return False
         return True
 
@@ -196,7 +196,7 @@ class Outbox:
                 f"a message of {size} bytes is too large for the topic {kept.message.topic}; raise its "
                 "max.message.bytes"
             )
-            raise OutsideRefusal(message)
+            raise PermanentError(message)
         kept.message = smaller
 
     def _forget_acknowledged(self) -> None:
@@ -215,10 +215,10 @@ class Outbox:
             topics = ", ".join(sorted({one.message.topic for one in self._kept}))
             why = f" ({self._not_taken})" if self._not_taken else ""
             message = f"cannot write to {topics} now: {len(self._kept)} messages are not acknowledged{why}"
-            raise OutsideTrouble(message)
-        trouble = sorted_error(failed[0].future.exception, f"write to {failed[0].message.topic}")
+            raise TransientError(message)
+        failure = sorted_error(failed[0].future.exception, f"write to {failed[0].message.topic}")
         self._drop_producer()
-        raise trouble
+        raise failure
 
     def _shrink_too_large(self) -> bool:
         """Whether there are such, all of them smaller now."""

@@ -33,7 +33,7 @@ class DeadLetters:
         """Hand the letter to the outbox.
 
         Raises:
-            OutsideTrouble: the outbox is full and the brokers do not take it; the letter was not taken.
+            ExternalError: the outbox is full and the brokers do not take it; the letter was not taken.
         """
         whole, digest = dead_letter_messages(letter, self._topic, self._group_id)
         self._outbox.send(whole, smaller=lambda: iter((digest,)))

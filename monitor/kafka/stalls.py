@@ -45,7 +45,7 @@ class Stalls:
         """Nothing is read now, for a reason that is told elsewhere: nobody can be said to stand still."""
         self._stands.clear()
 
-    def look(
+    def check(
         self,
         now: float,
         places: Mapping[Partition, Place],

@@ -10,7 +10,7 @@ from typing import Any, Final
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 
-from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.errors import ExternalError, PermanentError
 from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
 from monitor.settings.tree import Kafka
 
@@ -20,7 +20,7 @@ _ALREADY_THERE: Final = kafka_errors.TopicAlreadyExistsError.errno
 
 
 @dataclass(frozen=True, slots=True)
-class TopicFacts:
+class TopicDescription:
     """A topic as the cluster described it.
 
     `topic_id` is "" on brokers before 2.8, which have none. `operations` are what this user may do with it (READ,
@@ -34,22 +34,22 @@ class TopicFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterFacts:
+class ClusterDescription:
     """A cluster and those of the topics asked for that exist; `missing` has the names of the others."""
 
     cluster_id: str
-    topics: Mapping[str, TopicFacts]
+    topics: Mapping[str, TopicDescription]
     missing: tuple[str, ...] = ()
 
 
-def describe_cluster(settings: Kafka, topics: Iterable[str]) -> ClusterFacts:
+def describe_cluster(settings: Kafka, topics: Iterable[str]) -> ClusterDescription:
     """Ask the cluster for its id and these topics; nothing is made by asking.
 
     Raises:
-        OutsideTrouble: no answer; OutsideRefusal: no right to ask, or the user is not known.
+        ExternalError: no answer; PermanentError: no right to ask, or the user is not known.
     """
     with admin_client(settings, "check") as admin:
-        return ask_facts(admin, sorted(set(topics)))
+        return ask_description(admin, sorted(set(topics)))
 
 
 @contextmanager
@@ -62,19 +62,19 @@ def admin_client(settings: Kafka, role: str) -> Iterator[Any]:
         admin.close()
 
 
-def ask_facts(admin: Any, topics: list[str]) -> ClusterFacts:  # noqa: ANN401  # the library has no types
+def ask_description(admin: Any, topics: list[str]) -> ClusterDescription:  # noqa: ANN401  # the library has no types
     """What `admin` is told about the cluster and these topics."""
     with sorting_errors("describe the cluster"):
         cluster_id = str(admin.describe_cluster()["cluster_id"])
     found, missing = ask_topics(admin, topics)
-    return ClusterFacts(cluster_id, found, missing)
+    return ClusterDescription(cluster_id, found, missing)
 
 
-def ask_topics(admin: Any, topics: list[str]) -> tuple[dict[str, TopicFacts], tuple[str, ...]]:  # noqa: ANN401  # as above
+def ask_topics(admin: Any, topics: list[str]) -> tuple[dict[str, TopicDescription], tuple[str, ...]]:  # noqa: ANN401  # as above
     """The facts of the topics that exist, and the names of those that do not."""
     with sorting_errors(f"describe the topics {', '.join(topics)}"):
         described = admin.describe_topics(topics) if topics else []
-    found: dict[str, TopicFacts] = {}
+    found: dict[str, TopicDescription] = {}
     missing: list[str] = []
     for answer in described:
         code, name = answer["error_code"], answer["name"]
@@ -83,13 +83,13 @@ def ask_topics(admin: Any, topics: list[str]) -> tuple[dict[str, TopicFacts], tu
         elif code != _NO_ERROR:
             raise sorted_error(kafka_errors.for_code(code)(), f"describe the topic {name}")
         else:
-            found[name] = _facts(answer)
+            found[name] = _described(answer)
     return found, tuple(sorted(missing))
 
 
-def _facts(answer: Mapping[str, Any]) -> TopicFacts:
+def _described(answer: Mapping[str, Any]) -> TopicDescription:
     partitions = answer["partitions"]
-    return TopicFacts(
+    return TopicDescription(
         topic_id=str(answer.get("topic_id") or ""),
         partitions=len(partitions),
         operations=frozenset(answer.get("authorized_operations") or ()),
@@ -98,19 +98,24 @@ def _facts(answer: Mapping[str, Any]) -> TopicFacts:
 
 
 def require_topics(
-    facts: ClusterFacts, settings: Kafka, *, inputs: Collection[str], outputs: Collection[str], config_file: str
+    described: ClusterDescription,
+    settings: Kafka,
+    *,
+    inputs: Collection[str],
+    outputs: Collection[str],
+    config_file: str,
 ) -> None:
     """Refuse to go on without a topic, with the command that makes it; rights are asked as far as the cluster tells.
 
     Raises:
-        OutsideRefusal: a topic is missing, or this user may not read an input or write an output.
+        PermanentError: a topic is missing, or this user may not read an input or write an output.
     """
-    faults = [_missing_input(name, settings) for name in inputs if name in facts.missing]
-    faults += [_missing_output(name, settings, config_file) for name in outputs if name in facts.missing]
-    faults += [fault for name in inputs for fault in _lacking(facts, name, "READ")]
-    faults += [fault for name in outputs for fault in _lacking(facts, name, "WRITE")]
+    faults = [_missing_input(name, settings) for name in inputs if name in described.missing]
+    faults += [_missing_output(name, settings, config_file) for name in outputs if name in described.missing]
+    faults += [fault for name in inputs for fault in _lacking(described, name, "READ")]
+    faults += [fault for name in outputs for fault in _lacking(described, name, "WRITE")]
     if faults:
-        raise OutsideRefusal("\n".join(faults))
+        raise PermanentError("\n".join(faults))
 
 
 def create_command(name: str, settings: Kafka) -> str:
@@ -133,8 +138,8 @@ def _missing_output(name: str, settings: Kafka, config_file: str) -> str:
     )
 
 
-def _lacking(facts: ClusterFacts, name: str, operation: str) -> list[str]:
-    topic = facts.topics.get(name)
+def _lacking(described: ClusterDescription, name: str, operation: str) -> list[str]:
+    topic = described.topics.get(name)
     if topic is None or not topic.operations or operation in topic.operations:
         return []
     return [
@@ -149,7 +154,7 @@ def create_topics(settings: Kafka, names: Collection[str], *, partitions: int = 
     Returns the names of those that were made; one that is there already is left as it is.
 
     Raises:
-        OutsideTrouble: no answer in time; OutsideRefusal: no right to, or a policy forbids it.
+        ExternalError: no answer in time; PermanentError: no right to, or a policy forbids it.
     """
     made: list[str] = []
     wanted = {name: {"num_partitions": partitions, "replication_factor": replication} for name in sorted(set(names))}
@@ -169,5 +174,5 @@ def create_topics(settings: Kafka, names: Collection[str], *, partitions: int = 
     return made
 
 
-def _not_created(name: str, code: int) -> OutsideTrouble:
+def _not_created(name: str, code: int) -> ExternalError:
     return sorted_error(kafka_errors.for_code(code)(), f"create the topic {name}")

@@ -10,10 +10,10 @@ from kafka import KafkaAdminClient
 from kafka.protocol.consumer import IsolationLevel, OffsetSpec
 from kafka.structs import TopicPartition
 
-from monitor.errors import OutsideRefusal, OutsideTrouble, PositionsLost
+from monitor.errors import ExternalError, PermanentError, PositionsLost
 from monitor.events import Partition
 from monitor.kafka.connect import connect, running_config, sorting_errors
-from monitor.kafka.topics import ClusterFacts, TopicFacts, ask_topics
+from monitor.kafka.topics import ClusterDescription, TopicDescription, ask_topics
 from monitor.log import get_log
 from monitor.records import NewPartition
 from monitor.settings.tree import Kafka
@@ -30,15 +30,15 @@ class TopicWatch:
     when two looks in a row say so: a broker that has just started may not know better.
     """
 
-    def __init__(self, settings: Kafka, facts: ClusterFacts, *, interval_s: float = 30.0) -> None:
+    def __init__(self, settings: Kafka, described: ClusterDescription, *, interval_s: float = 30.0) -> None:
         self._settings = settings
-        self._known: dict[str, TopicFacts] = dict(facts.topics)
+        self._known: dict[str, TopicDescription] = dict(described.topics)
         self._interval_s = interval_s
         self._news: deque[NewPartition] = deque()
-        self._failure: Exception | None = None
+        self._bug: Exception | None = None
         self._doubted: frozenset[str] = frozenset()
         self._unserved: frozenset[Partition] = frozenset()
-        self._trouble = ""
+        self._failure = ""
         self._ends: dict[Partition, tuple[int, int]] = {}
         self._admin: Any = None
         self._stop = threading.Event()
@@ -56,12 +56,12 @@ class TopicWatch:
     @property
     def reachable(self) -> bool:
         """False while the brokers did not answer the last look."""
-        return not self._trouble
+        return not self._failure
 
     @property
-    def trouble(self) -> str:
+    def failure(self) -> str:
         """Why the last look failed, "" when it did not."""
-        return self._trouble
+        return self._failure
 
     def ends(self, partition: Partition) -> tuple[int, int] | None:
         """The end of a partition at the last look, and how far it may be read (before the first open transaction).
@@ -80,8 +80,8 @@ class TopicWatch:
         Raises:
             PositionsLost: a topic is gone or was made again; again at each call.
         """
-        if self._failure is not None:
-            raise self._failure
+        if self._bug is not None:
+            raise self._bug
         drained = []
         while self._news:
             drained.append(self._news.popleft())
@@ -90,28 +90,28 @@ class TopicWatch:
     def _run(self) -> None:
         try:
             while not self._stop.wait(self._pause()):
-                self._look_safely()
+                self._check_safely()
             self._drop_admin()
         except Exception as bug:  # noqa: BLE001  # raised where it is seen: in the thread that asks for news
-            self._failure = bug
+            self._bug = bug
 
     def _pause(self) -> float:
-        soon = _SURE_AFTER_S if self._doubted else _AGAIN_AFTER_S if self._trouble else self._interval_s
+        soon = _SURE_AFTER_S if self._doubted else _AGAIN_AFTER_S if self._failure else self._interval_s
         return min(self._interval_s, soon)
 
-    def _look_safely(self) -> None:
+    def _check_safely(self) -> None:
         try:
             if self._admin is None:
                 self._admin = connect(KafkaAdminClient, running_config(self._settings, "watch"))
             found, missing = ask_topics(self._admin, sorted(self._known))
-        except OutsideTrouble as trouble:  # rights may come back, a certificate may be half written
-            if not self._trouble:
-                _log.warning("topics_not_seen", trouble=str(trouble))
-            refused = isinstance(trouble, OutsideRefusal)
-            self._trouble = str(trouble) if refused else "the brokers do not answer"
+        except ExternalError as failure:  # rights may come back, a certificate may be half written
+            if not self._failure:
+                _log.warning("topics_not_seen", failure=str(failure))
+            refused = isinstance(failure, PermanentError)
+            self._failure = str(failure) if refused else "the brokers do not answer"
             self._drop_admin()
         else:
-            self._trouble = ""
+            self._failure = ""
             self._compare(found, missing)
             self._ask_ends()
 
@@ -119,8 +119,8 @@ class TopicWatch:
         """Where partitions end, also those that are not read now; that nobody tells is no trouble of its own."""
         served = [
             TopicPartition(name, number)
-            for name, facts in self._known.items()
-            for number in range(facts.partitions)
+            for name, described in self._known.items()
+            for number in range(described.partitions)
             if self.serves(Partition(name, number))
         ]
         wanted = dict.fromkeys(served, OffsetSpec.LATEST)
@@ -128,7 +128,7 @@ class TopicWatch:
             with sorting_errors("ask where the partitions end"):
                 committed = self._admin.list_partition_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED)
                 ends = self._admin.list_partition_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED)
-        except OutsideTrouble:
+        except ExternalError:
             self._ends = {}
         else:
             self._ends = {Partition(*at): (ends[at].offset, committed[at].offset) for at in served if at in committed}
@@ -138,24 +138,26 @@ class TopicWatch:
         if admin is not None:
             admin.close()
 
-    def _compare(self, found: dict[str, TopicFacts], missing: tuple[str, ...]) -> None:
-        replaced = {name for name, facts in found.items() if _is_another(self._known[name], facts)}
+    def _compare(self, found: dict[str, TopicDescription], missing: tuple[str, ...]) -> None:
+        replaced = {name for name, described in found.items() if _is_another(self._known[name], described)}
         doubted = frozenset(missing) | replaced
         sure = doubted & self._doubted
         self._doubted = doubted
         if sure:
-            self._failure = PositionsLost("\n".join(self._remedy(name, found.get(name)) for name in sorted(sure)))
+            self._bug = PositionsLost("\n".join(self._remedy(name, found.get(name)) for name in sorted(sure)))
             return
-        self._unserved = frozenset(Partition(name, n) for name, facts in found.items() for n in facts.leaderless)
-        for name, facts in sorted(found.items()):
+        self._unserved = frozenset(
+            Partition(name, n) for name, described in found.items() for n in described.leaderless
+        )
+        for name, described in sorted(found.items()):
             if name in doubted:
                 continue
             self._news.extend(
-                NewPartition(Partition(name, n)) for n in range(self._known[name].partitions, facts.partitions)
+                NewPartition(Partition(name, n)) for n in range(self._known[name].partitions, described.partitions)
             )
-            self._known[name] = facts
+            self._known[name] = described
 
-    def _remedy(self, name: str, now: TopicFacts | None) -> str:
+    def _remedy(self, name: str, now: TopicDescription | None) -> str:
         before = self._known[name].topic_id
         if now is None:
             return (
@@ -168,5 +170,5 @@ class TopicWatch:
         )
 
 
-def _is_another(before: TopicFacts, now: TopicFacts) -> bool:
+def _is_another(before: TopicDescription, now: TopicDescription) -> bool:
     return now.topic_id != before.topic_id or now.partitions < before.partitions

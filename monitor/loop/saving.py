@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from monitor.clock import Clock
-from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.errors import ExternalError, PermanentError
 from monitor.log import get_log
 from monitor.tenfold import Tenfold
 
@@ -37,8 +37,8 @@ class Saving:
         self._pause = FIRST_PAUSE
         self._next_try = 0.0
         self._is_kept = True
-        self._told = Tenfold()
-        self.trouble = ""
+        self._reported = Tenfold()
+        self.failure = ""
         self.refused = False
         self.failures = 0
         self.seconds: float | None = None
@@ -51,7 +51,7 @@ class Saving:
     def due(self, *, news: bool) -> bool:
         """Whether to try now: at once with `news` to tell, after a pause where the last try failed."""
         now = self._clock.monotonic()
-        return now >= self._next_try if self.trouble else news or now - self._made_at >= self._every
+        return now >= self._next_try if self.failure else news or now - self._made_at >= self._every
 
     def attempt(self, make: Callable[[], None]) -> None:
         """Make a checkpoint; trouble is kept and said, not raised."""
@@ -59,27 +59,27 @@ class Saving:
         self._is_kept = False
         try:
             make()
-        except OutsideTrouble as trouble:
-            self.failed(trouble)
+        except ExternalError as failure:
+            self.failed(failure)
         else:
             self._made_at = self._clock.monotonic()
             self.seconds = self._made_at - began
-            if self.trouble:
+            if self.failure:
                 _log.info("checkpoint_written_again", failed_before=self.failures)
-            self.trouble, self._pause, self._told = "", FIRST_PAUSE, Tenfold()
+            self.failure, self._pause, self._reported = "", FIRST_PAUSE, Tenfold()
 
-    def failed(self, trouble: OutsideTrouble) -> None:
+    def failed(self, failure: ExternalError) -> None:
         """Take note of a try that failed, and wait before the next."""
         self.failures += 1
-        text = str(trouble)
-        if self._told.again(text):
+        text = str(failure)
+        if self._reported.again(text):
             _log.error(
                 "checkpoint_failed",
                 why=text,
                 failures=self.failures,
                 consequence="page and series go on; incidents are sent when it succeeds; tried again",
             )
-        self.trouble, self.refused = text, isinstance(trouble, OutsideRefusal)
+        self.failure, self.refused = text, isinstance(failure, PermanentError)
         self._next_try = self._clock.monotonic() + self._pause
         self._pause = min(2 * self._pause, LAST_PAUSE)
 
@@ -93,10 +93,10 @@ class Saving:
 
     def in_words(self, *, reads: bool) -> str:
         """What to say while it fails, "" while it does not; `reads`: records are read meanwhile."""
-        if not self.trouble:
+        if not self.failure:
             return ""
         meanwhile = "it reads on meanwhile, and tells nobody" if reads else "reading waits for it"
-        return f"no checkpoint can be made: {self.trouble}; {meanwhile}"
+        return f"no checkpoint can be made: {self.failure}; {meanwhile}"
 
     def read(self, records: int) -> None:
         """So many more were read."""
@@ -104,6 +104,6 @@ class Saving:
 
     def holds_reading_back(self) -> bool:
         """Whether so much was read since the state was kept that reading has to wait for it."""
-        if not self.trouble:
+        if not self.failure:
             return False
         return self._clock.monotonic() - self._kept_at >= MOST_SECONDS or self._records >= MOST_RECORDS

@@ -11,7 +11,7 @@ from monitor.records import DeadLetter
 
 
 class Outputs(Protocol):
-    """Where the pipeline writes to. Each call raises OutsideTrouble when what it was given is not safe yet."""
+    """Where the pipeline writes to. Each call raises ExternalError when what it was given is not safe yet."""
 
     def reject(self, letter: DeadLetter) -> None:
         """Take a dead letter."""

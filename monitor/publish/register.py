@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from monitor.publish import rows
 from monitor.publish.rows import Row
-from monitor.publish.snapshot import Board
+from monitor.publish.snapshot import Snapshot
 
 #: groups that may go when there are too many series
 BINS, DISTANCES, FIGURES = "bins", "distances", "figures"
@@ -25,7 +25,7 @@ class Series(NamedTuple):
     labels: tuple[str, ...]
     meaning: str
     advice: str
-    rows: Callable[[Board], Iterable[Row]]
+    rows: Callable[[Snapshot], Iterable[Row]]
     of_model: bool = False
     group: str = ""
 
@@ -37,7 +37,7 @@ REGISTER: Final = (
         ("topic", "partition"),
         "Records read.",
         "Follows the traffic. When it stands still while driftd_lag_records rises, see /readyz and the log.",
-        lambda board: rows.by_partition(board.records),
+        lambda snapshot: rows.by_partition(snapshot.records),
     ),
     Series(
         "driftd_events_total",
@@ -56,7 +56,7 @@ REGISTER: Final = (
         "Of the newest 1,000 events of a topic those that are lost: rejected, unknown_model, of a version that is not"
         " listed, late or duplicate. Absent while fewer than 20 came.",
         "Above 0.05 the monitor is not fine: the page and the log say which events, where and why.",
-        lambda board: (((topic,), share) for topic, share in board.lost_topics.items()),
+        lambda snapshot: (((topic,), share) for topic, share in snapshot.lost_topics.items()),
     ),
     Series(
         "driftd_model_lost_events_ratio",
@@ -64,7 +64,7 @@ REGISTER: Final = (
         ("model",),
         "The same of the newest 1,000 events that name a model of the settings, over all its versions and topics.",
         "At 1 nothing of the model is judged: a version that is not listed, a clock that is wrong, a new format.",
-        lambda board: (((model,), share) for model, share in board.lost_models.items()),
+        lambda snapshot: (((model,), share) for model, share in snapshot.lost_models.items()),
         of_model=True,
     ),
     Series(
@@ -73,7 +73,7 @@ REGISTER: Final = (
         (),
         "Records handed to the rejects topic.",
         "Read the newest records of the rejects topic: their headers name the reason and the position.",
-        lambda board: [((), board.dead_letters)],
+        lambda snapshot: [((), snapshot.dead_letters)],
     ),
     Series(
         "driftd_offset_gap_records_total",
@@ -81,7 +81,7 @@ REGISTER: Final = (
         ("topic", "partition"),
         "Offsets that were gone before they were read (retention). They are in no figure.",
         "Lengthen the topic's retention, or find out why driftd was down or behind for longer than that.",
-        lambda board: rows.by_partition(board.retention_gaps),
+        lambda snapshot: rows.by_partition(snapshot.retention_gaps),
     ),
     Series(
         "driftd_unreadable_records_total",
@@ -100,7 +100,7 @@ REGISTER: Final = (
         "1 while the position stands still for more than a minute though there is more in the partition.",
         "The page and the log say why: an open transaction (`kafka-transactions.sh find-hanging`), or a leader that"
         " gives nothing.",
-        lambda board: rows.by_partition(board.positions_stalled),
+        lambda snapshot: rows.by_partition(snapshot.positions_stalled),
     ),
     Series(
         "driftd_loop_seconds_total",
@@ -108,7 +108,7 @@ REGISTER: Final = (
         ("step",),
         "Where the loop's time goes: poll, decode, count, judge, checkpoint, publish, idle (waiting for records).",
         "Idle near 0: it takes all it can; the largest other step says what to make cheaper.",
-        lambda board: [((step,), seconds) for step, seconds in board.loop_seconds.items()],
+        lambda snapshot: [((step,), seconds) for step, seconds in snapshot.loop_seconds.items()],
     ),
     Series(
         "driftd_lag_records",
@@ -116,7 +116,7 @@ REGISTER: Final = (
         ("topic", "partition"),
         "Offsets between what was read and the end of the partition.",
         "Steadily rising: more traffic than one process takes; give it a core of its own.",
-        lambda board: rows.by_partition(board.lags),
+        lambda snapshot: rows.by_partition(snapshot.lags),
     ),
     Series(
         "driftd_watermark_timestamp_seconds",
@@ -142,7 +142,7 @@ REGISTER: Final = (
         (),
         "Panes that still take events.",
         "Rising without end: one partition's event time is far behind the others and holds them open.",
-        lambda board: [((), board.open_panes)],
+        lambda snapshot: [((), snapshot.open_panes)],
     ),
     Series(
         "driftd_checkpoint_timestamp_seconds",
@@ -158,7 +158,7 @@ REGISTER: Final = (
         (),
         "Bytes that the newest checkpoint wrote.",
         "Grows with models, features, open panes and new ids; rising at even traffic goes with driftd_open_panes.",
-        lambda board: [((), board.checkpoint_bytes)],
+        lambda snapshot: [((), snapshot.checkpoint_bytes)],
     ),
     Series(
         "driftd_checkpoint_seconds",
@@ -174,7 +174,7 @@ REGISTER: Final = (
         (),
         "Checkpoints that failed: the state could not be kept, or dead letters and transitions not be sent.",
         "/readyz and the log have the reason. Page and series go on, no incident is sent until it heals; then all are.",
-        lambda board: [((), board.checkpoint_failures)],
+        lambda snapshot: [((), snapshot.checkpoint_failures)],
     ),
     Series(
         "driftd_restored",
@@ -182,7 +182,7 @@ REGISTER: Final = (
         (),
         "1 once the state is restored; before that no model has any series.",
         "0 for more than a minute: the log says what the state waits for.",
-        lambda board: [((), board.restored)],
+        lambda snapshot: [((), snapshot.restored)],
     ),
     Series(
         DROPPED,
@@ -191,7 +191,7 @@ REGISTER: Final = (
         "Series that are not shown, because there would be more than limits.series: first all bins, then all distances,"
         " then the figures of quiet subjects.",
         "Above 0: watch fewer columns (kind: ignore), or raise limits.series if Prometheus can take it.",
-        lambda _board: [((), 0)],
+        lambda _snapshot: [((), 0)],
     ),
     Series(
         "driftd_build_info",
@@ -199,7 +199,7 @@ REGISTER: Final = (
         ("version", "python_version", "kafka_python_version"),
         "1; what runs here.",
         "Several values at once: a rolling update is under way.",
-        lambda _board: [(rows.build(), 1)],
+        lambda _snapshot: [(rows.build(), 1)],
     ),
     Series(
         "driftd_model_info",
@@ -207,7 +207,7 @@ REGISTER: Final = (
         ("model", "version", "team", "runbook_url", "reference"),
         "1; for joining an alert with its team, its runbook and the reference it is held against.",
         "A new reference hash: somebody changed the reference, and the model's windows began anew.",
-        lambda board: [((*one.key, one.team, one.runbook, one.reference), 1) for one in board.models],
+        lambda snapshot: [((*one.key, one.team, one.runbook, one.reference), 1) for one in snapshot.models],
         of_model=True,
     ),
     Series(
@@ -262,7 +262,7 @@ REGISTER: Final = (
         ("model", "version"),
         "False pages the looks taken so far were allowed to cost: the promise.",
         "Rises evenly towards the budget; compare its increase with that of driftd_pages_total.",
-        lambda board: [(one.key, one.expected_false_pages - one.expected_before) for one in board.models],
+        lambda snapshot: [(one.key, one.expected_false_pages - one.expected_before) for one in snapshot.models],
         of_model=True,
     ),
     Series(
@@ -271,7 +271,7 @@ REGISTER: Final = (
         ("model", "version"),
         "Incidents that were ever a page, each once: what came of the promise.",
         "Far above driftd_expected_false_pages_total without real faults: build the reference from more days.",
-        lambda board: [(one.key, one.pages - one.pages_before) for one in board.models],
+        lambda snapshot: [(one.key, one.pages - one.pages_before) for one in snapshot.models],
         of_model=True,
     ),
     Series(

@@ -12,7 +12,7 @@ import monitor
 from monitor.clock import SECOND_US
 from monitor.events import KINDS, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET
-from monitor.publish.snapshot import Board, Figures
+from monitor.publish.snapshot import Figures, Snapshot
 
 Row = tuple[tuple[str, ...], float]
 
@@ -21,65 +21,65 @@ def by_partition(values: Mapping[Partition, float]) -> Iterator[Row]:
     return (((topic, str(number)), value) for (topic, number), value in values.items())
 
 
-def watermarks(board: Board) -> Iterator[Row]:
-    return by_partition({partition: us / SECOND_US for partition, us in board.watermarks.items()})
+def watermarks(snapshot: Snapshot) -> Iterator[Row]:
+    return by_partition({partition: us / SECOND_US for partition, us in snapshot.watermarks.items()})
 
 
-def skewed(board: Board) -> Iterator[Row]:
-    return by_partition(board.skewed)
+def skewed(snapshot: Snapshot) -> Iterator[Row]:
+    return by_partition(snapshot.skewed)
 
 
-def events(board: Board) -> Iterator[Row]:
-    topics = {partition.topic for partition in board.records} | {topic for topic, _, _ in board.events}
+def events(snapshot: Snapshot) -> Iterator[Row]:
+    topics = {partition.topic for partition in snapshot.records} | {topic for topic, _, _ in snapshot.events}
     known = [(outcome, "") for outcome in OUTCOMES if outcome != REJECTED] + [(REJECTED, reason) for reason in REASONS]
     zeros = {(topic, outcome, reason): 0 for topic in sorted(topics) for outcome, reason in known}
-    return iter((zeros | dict(board.events)).items())
+    return iter((zeros | dict(snapshot.events)).items())
 
 
-def model_events(board: Board) -> Iterator[Row]:
-    zeros = {(model.key, kind): 0 for model in board.models for kind in KINDS}
-    return (((*key, kind), count) for (key, kind), count in (zeros | dict(board.model_events)).items())
+def model_events(snapshot: Snapshot) -> Iterator[Row]:
+    zeros = {(model.key, kind): 0 for model in snapshot.models for kind in KINDS}
+    return (((*key, kind), count) for (key, kind), count in (zeros | dict(snapshot.model_events)).items())
 
 
-def unjudged(board: Board) -> Iterator[Row]:
-    zeros: dict[ModelKey, int] = {model.key: 0 for model in board.models}
-    return iter((zeros | dict(board.unjudged)).items())
+def unjudged(snapshot: Snapshot) -> Iterator[Row]:
+    zeros: dict[ModelKey, int] = {model.key: 0 for model in snapshot.models}
+    return iter((zeros | dict(snapshot.unjudged)).items())
 
 
-def incidents(board: Board) -> Iterator[Row]:
-    for incident in board.incidents:
+def incidents(snapshot: Snapshot) -> Iterator[Row]:
+    for incident in snapshot.incidents:
         for severity in (PAGE, TICKET):
             yield (*incident.key, severity), float(incident.severity == severity)
 
 
-def since(board: Board) -> Iterator[Row]:
-    for incident in board.incidents:
+def since(snapshot: Snapshot) -> Iterator[Row]:
+    for incident in snapshot.incidents:
         if incident.severity and incident.since_us is not None:
             yield incident.key, incident.since_us / SECOND_US
 
 
-def findings(board: Board) -> Iterator[Row]:
+def findings(snapshot: Snapshot) -> Iterator[Row]:
     """A finding's figure is no label: of several figures the worst severity stands for all."""
     worst: dict[tuple[str, ...], str] = {}
-    for view in board.findings:
+    for view in snapshot.findings:
         labels = (*view.key, view.finding.subject, view.finding.cause, view.finding.segment)
         if SEVERITY_RANK[view.severity] >= SEVERITY_RANK[worst.get(labels, view.severity)]:
             worst[labels] = view.severity
     return (((*labels, severity), 1) for labels, severity in worst.items())
 
 
-def checkpoint_time(board: Board) -> Iterator[Row]:
-    if board.checkpoint_us is not None:
-        yield (), board.checkpoint_us / SECOND_US
+def checkpoint_time(snapshot: Snapshot) -> Iterator[Row]:
+    if snapshot.checkpoint_us is not None:
+        yield (), snapshot.checkpoint_us / SECOND_US
 
 
-def checkpoint_seconds(board: Board) -> Iterator[Row]:
-    if board.checkpoint_seconds is not None:
-        yield (), board.checkpoint_seconds
+def checkpoint_seconds(snapshot: Snapshot) -> Iterator[Row]:
+    if snapshot.checkpoint_seconds is not None:
+        yield (), snapshot.checkpoint_seconds
 
 
-def unreadable(board: Board) -> Iterator[Row]:
-    return (((topic, str(number), reason), count) for ((topic, number), reason), count in board.unreadable.items())
+def unreadable(snapshot: Snapshot) -> Iterator[Row]:
+    return (((topic, str(number), reason), count) for ((topic, number), reason), count in snapshot.unreadable.items())
 
 
 @cache
@@ -91,11 +91,11 @@ def build() -> tuple[str, ...]:
     return monitor.__version__, platform.python_version(), client
 
 
-def figures(of: Callable[[Figures], float]) -> Callable[[Board], Iterator[Row]]:
+def figures(of: Callable[[Figures], float]) -> Callable[[Snapshot], Iterator[Row]]:
     """One figure of the worst window, for every subject and cause it was measured for; NaN is absence."""
 
-    def rows(board: Board) -> Iterator[Row]:
-        for model in board.models:
+    def rows(snapshot: Snapshot) -> Iterator[Row]:
+        for model in snapshot.models:
             for column in model.columns:
                 for figures in column.figures:
                     value = of(figures)
@@ -105,48 +105,48 @@ def figures(of: Callable[[Figures], float]) -> Callable[[Board], Iterator[Row]]:
     return rows
 
 
-def distances(board: Board) -> Iterator[Row]:
-    for model in board.models:
+def distances(snapshot: Snapshot) -> Iterator[Row]:
+    for model in snapshot.models:
         for column in model.columns:
             for name, value in column.distances:
                 yield (*model.key, column.name, name), value
 
 
-def smallest_effects(board: Board) -> Iterator[Row]:
-    for model in board.models:
+def smallest_effects(snapshot: Snapshot) -> Iterator[Row]:
+    for model in snapshot.models:
         for column in model.columns:
             if column.smallest_effect is not None:
                 yield (*model.key, column.name), column.smallest_effect
 
 
-def watched(board: Board) -> Iterator[Row]:
-    for model in board.models:
+def watched(snapshot: Snapshot) -> Iterator[Row]:
+    for model in snapshot.models:
         for column in model.columns:
             yield (*model.key, column.name), float(not column.unwatched)
 
 
-def bins(board: Board) -> Iterator[Row]:
-    for model in board.models:
+def bins(snapshot: Snapshot) -> Iterator[Row]:
+    for model in snapshot.models:
         for column in model.columns:
             for name, count in zip(column.bins, column.total, strict=True):
                 yield (*model.key, column.name, name), count
 
 
-def reference_bins(board: Board) -> Iterator[Row]:
-    for model in board.models:
+def reference_bins(snapshot: Snapshot) -> Iterator[Row]:
+    for model in snapshot.models:
         for column in model.columns:
             events = max(sum(column.reference), 1)
             for name, count in zip(column.bins, column.reference, strict=True):
                 yield (*model.key, column.name, name), count / events
 
 
-def performance(board: Board) -> Iterator[Row]:
-    for model in board.models:
+def performance(snapshot: Snapshot) -> Iterator[Row]:
+    for model in snapshot.models:
         for metric, value in model.performance:
             yield (*model.key, metric, "realised", ""), value
 
 
-def in_trouble(board: Board, figures: Iterable[Row]) -> list[Row]:
+def failing(snapshot: Snapshot, figures: Iterable[Row]) -> list[Row]:
     """Of the figures of findings (model, version, subject, ...) those of subjects that have an open finding."""
-    open_now = {(*view.key, view.finding.subject) for view in board.findings}
+    open_now = {(*view.key, view.finding.subject) for view in snapshot.findings}
     return [row for row in figures if row[0][:3] in open_now]

@@ -13,7 +13,7 @@ from prometheus_client.utils import floatToGoString
 from monitor.events import REASONS
 from monitor.publish.register import REGISTER
 from monitor.publish.series_limit import fitted
-from monitor.publish.snapshot import Board
+from monitor.publish.snapshot import Snapshot
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 #: the usual limit
@@ -37,13 +37,13 @@ def clean_label(text: str) -> str:
     return f"{printable}~{mark}"
 
 
-def render(board: Board, limit: int = SERIES_LIMIT) -> bytes:
+def render(snapshot: Snapshot, limit: int = SERIES_LIMIT) -> bytes:
     """A board in the Prometheus text format 0.0.4, `limit` series at most, without the process's own.
 
     Written here and not by prometheus_client, which takes ten times as long for the thousands of series of a page.
     """
     lines: list[str] = []
-    for series, rows in fitted(board, limit):
+    for series, rows in fitted(snapshot, limit):
         meaning = series.meaning.replace("\\", r"\\").replace("\n", r"\n")
         lines.append(f"# HELP {series.name} {meaning}")
         lines.append(f"# TYPE {series.name} {series.kind}")
@@ -79,18 +79,18 @@ class SeriesPage:
     def __init__(self, limit: int = SERIES_LIMIT) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._board: Board | None = None
+        self._snapshot: Snapshot | None = None
         self._text = b""
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         PlatformCollector(registry=self._process)
 
-    def text(self, board: Board) -> bytes:
+    def text(self, snapshot: Snapshot) -> bytes:
         """The page of this board, with the process's own series as they are now."""
         with self._lock:
-            if board is not self._board:
-                self._text = render(board, self._limit)
-                self._board = board
+            if snapshot is not self._snapshot:
+                self._text = render(snapshot, self._limit)
+                self._snapshot = snapshot
             return self._text + generate_latest(self._process)
 
 

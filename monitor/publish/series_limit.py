@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from monitor.publish.register import BINS, DISTANCES, DROPPED, FIGURES, REGISTER, Series
-from monitor.publish.rows import Row, in_trouble
-from monitor.publish.snapshot import Board
+from monitor.publish.rows import Row, failing
+from monitor.publish.snapshot import Snapshot
 
 Shown: TypeAlias = list[tuple[Series, list[Row]]]
 
@@ -14,12 +14,14 @@ Shown: TypeAlias = list[tuple[Series, list[Row]]]
 ORDER: Final = (BINS, DISTANCES, FIGURES)
 
 
-def fitted(board: Board, limit: int) -> Shown:
+def fitted(snapshot: Snapshot, limit: int) -> Shown:
     """Every series with its rows, at most about `limit` of them; `driftd_series_dropped` says how many are missing.
 
     Of the figures of findings those of subjects with an open finding stay.
     """
-    shown: Shown = [(series, list(series.rows(board))) for series in REGISTER if board.restored or not series.of_model]
+    shown: Shown = [
+        (series, list(series.rows(snapshot))) for series in REGISTER if snapshot.restored or not series.of_model
+    ]
     total = sum(len(rows) for _, rows in shown)
     dropped = 0
     for group in ORDER:
@@ -27,7 +29,7 @@ def fitted(board: Board, limit: int) -> Shown:
             break
         for at, (series, rows) in enumerate(shown):
             if series.group == group:
-                kept = in_trouble(board, rows) if group == FIGURES else []
+                kept = failing(snapshot, rows) if group == FIGURES else []
                 dropped += len(rows) - len(kept)
                 shown[at] = series, kept
     return [(series, [((), dropped)] if series.name == DROPPED else rows) for series, rows in shown]

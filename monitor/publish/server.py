@@ -18,7 +18,7 @@ from monitor.clock import Clock, SystemClock
 from monitor.errors import UsageError
 from monitor.log import get_log
 from monitor.publish.series import CONTENT_TYPE, SERIES_LIMIT, SeriesPage
-from monitor.publish.snapshot import Showcase
+from monitor.publish.snapshot import SnapshotHolder
 from monitor.publish.status.page import StatusPages
 from monitor.publish.status.style import HEADERS
 
@@ -63,13 +63,13 @@ class Site:
 
     def __init__(
         self,
-        showcase: Showcase,
+        snapshots: SnapshotHolder,
         live_seconds: float = LIVE_SECONDS,
         clock: Clock | None = None,
         series_limit: int = SERIES_LIMIT,
     ) -> None:
         """`clock` says what now is for people; the machine's when None."""
-        self._showcase = showcase
+        self._showcase = snapshots
         self._clock = clock or SystemClock()
         self._live_seconds = live_seconds
         self._series = SeriesPage(series_limit)
@@ -96,7 +96,7 @@ class Site:
             return _say(HTTPStatus.INTERNAL_SERVER_ERROR, "this page failed; the log has the reason")
 
     def _metrics(self) -> Answer:
-        return Answer(HTTPStatus.OK, self._series.text(self._showcase.board), CONTENT_TYPE)
+        return Answer(HTTPStatus.OK, self._series.text(self._showcase.snapshot), CONTENT_TYPE)
 
     def _livez(self) -> Answer:
         reason = self._showcase.silence(self._live_seconds)
@@ -104,18 +104,18 @@ class Site:
 
     def _readyz(self) -> Answer:
         """Lost events and stalled positions are said and change nothing: a new process would not mend them."""
-        board = self._showcase.board
-        missing, said = (
+        snapshot = self._showcase.snapshot
+        missing, messages = (
             self._showcase.health.missing(),
-            [*board.stalled, *(f"not fine: {why}" for why in board.not_fine)],
+            [*snapshot.stalled, *(f"not fine: {why}" for why in snapshot.not_fine)],
         )
         if missing:
-            return _say(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join([*missing, *said]))
-        return _say(HTTPStatus.OK, "\n".join(["ok", *said]))
+            return _say(HTTPStatus.SERVICE_UNAVAILABLE, "\n".join([*missing, *messages]))
+        return _say(HTTPStatus.OK, "\n".join(["ok", *messages]))
 
     def _status(self) -> Answer:
         shown, silence = self._showcase, self._showcase.silence(self._live_seconds)
-        page = self._pages.of(shown.board, shown.health, silence, self._clock.now_us())
+        page = self._pages.of(shown.snapshot, shown.health, silence, self._clock.now_us())
         return Answer(HTTPStatus.OK, page, _HTML, HEADERS)
 
 
@@ -211,7 +211,7 @@ class Server:
 
     def __init__(
         self,
-        showcase: Showcase,
+        snapshots: SnapshotHolder,
         host: str,
         port: int,
         *,
@@ -220,7 +220,7 @@ class Server:
         clock: Clock | None = None,
         series_limit: int = SERIES_LIMIT,
     ) -> None:
-        self.site = Site(showcase, live_seconds, clock, series_limit)
+        self.site = Site(snapshots, live_seconds, clock, series_limit)
         self.timeout = timeout
         self._address = (host, port)
         self._listener: socket.socket | None = None

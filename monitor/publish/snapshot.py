@@ -29,7 +29,7 @@ class Figures:
     effect: float
     p: float
     samples: int
-    over: float
+    exceedance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ColumnView:
     reference: tuple[int, ...] = ()
     live: tuple[int, ...] = ()
     total: tuple[int, ...] = ()
-    facts: tuple[tuple[str, float, float], ...] = ()
+    quality_counts: tuple[tuple[str, float, float], ...] = ()
     distances: tuple[tuple[str, float], ...] = ()
     figures: tuple[Figures, ...] = ()
     smallest_effect: float | None = None
@@ -123,7 +123,7 @@ class EndedView:
 
 
 @dataclass(frozen=True)
-class Board:
+class Snapshot:
     """One moment of everything shown. Mappings are copied, so a board never changes after it was made.
 
     Counts are since the process began, times in microseconds of Unix time. `events` is keyed by topic, outcome and
@@ -180,7 +180,7 @@ class Health:
     assigned: bool = False
     restored: bool = False
     caught_up_once: bool = False
-    trouble: str = ""
+    failure: str = ""
 
     def stuck(self, now: float, limit: float) -> str:
         """Why the process should be started again, "" when it should not: only the loop counts, never Kafka's health.
@@ -196,34 +196,34 @@ class Health:
             (self.assigned, "no partitions are assigned"),
             (self.restored, "the state is not restored"),
             (self.caught_up_once, "the end of the topics has not been reached yet"),
-            (not self.trouble, self.trouble),
+            (not self.failure, self.failure),
         )
         return tuple(text for done, text in steps if not done)
 
 
-class Showcase:
+class SnapshotHolder:
     """Where the loop puts the newest board and its heartbeat; other threads look at both at any time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._board = Board()
+        self._snapshot = Snapshot()
         self._health = Health(turned_monotonic=clock.monotonic())
         self._made_way = clock.monotonic()
 
     @property
-    def board(self) -> Board:
+    def snapshot(self) -> Snapshot:
         """The newest board; an empty one before the first."""
-        return self._board
+        return self._snapshot
 
     @property
     def health(self) -> Health:
         """The newest health."""
         return self._health
 
-    def show(self, board: Board) -> None:
+    def show(self, snapshot: Snapshot) -> None:
         """Replace the board as a whole."""
-        self._board = board
+        self._snapshot = snapshot
 
     def beat(
         self,
@@ -231,7 +231,7 @@ class Showcase:
         assigned: bool | None = None,
         restored: bool | None = None,
         caught_up_once: bool | None = None,
-        trouble: str | None = None,
+        failure: str | None = None,
     ) -> None:
         """The loop has turned. What is None stays as it was; `trouble=""` ends a trouble.
 
@@ -239,8 +239,8 @@ class Showcase:
         system calls takes it back before a waiting thread has woken, and `/metrics` can starve for many seconds.
         """
         now = self._clock.monotonic()
-        told = {"assigned": assigned, "restored": restored, "caught_up_once": caught_up_once, "trouble": trouble}
-        news = {name: value for name, value in told.items() if value is not None}
+        reported = {"assigned": assigned, "restored": restored, "caught_up_once": caught_up_once, "failure": failure}
+        news = {name: value for name, value in reported.items() if value is not None}
         with self._lock:
             self._health = replace(self._health, turned_monotonic=now, **news)  # type: ignore[arg-type]  # each value has its field's type
         if now - self._made_way >= MAKE_WAY_EVERY:

@@ -162,8 +162,8 @@ class Catalog:
             if len(self.without_reference) < WITHOUT_REFERENCE and key not in self.without_reference:
                 self.without_reference.append(key)
             return Admission(UNKNOWN_MODEL, "no_reference", 0)
-        met = sum(known.model == key.model for known in self._monitored)
-        if met >= self._settings.limits.versions:
+        seen = sum(known.model == key.model for known in self._monitored)
+        if seen >= self._settings.limits.versions:
             return Admission(OVER_LIMIT, "versions", 0)
         lateness = self._settings.lateness_us(model)
         self._monitored[key] = Monitored(
@@ -196,7 +196,7 @@ class Catalog:
             raise KeyError(message)
         return self._models[key.model], reference
 
-    def met(self) -> list[ModelKey]:
+    def seen(self) -> list[ModelKey]:
         """Model versions met so far, in that order."""
         return list(self._monitored)
 
@@ -303,9 +303,9 @@ def _as_configured(reference: Reference, model: Model) -> Reference:
         positive=canonical(model.positive),
         columns=tuple(reference.columns[at] for at in kept),
         counts=_narrowed(reference, kept),
-        phi=reference.phi[kept],
-        fact_phi=reference.fact_phi[kept],
-        top=reference.top[kept],
+        overdispersion=reference.overdispersion[kept],
+        quality_overdispersion=reference.quality_overdispersion[kept],
+        max_reference_distance=reference.max_reference_distance[kept],
     )
 
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.reference.plan import Plan
 from monitor.reference.reference import FEATURE, Level, Reference, with_hash
-from monitor.stats.bins import FACTS, NUMERIC, UNSEEN
+from monitor.stats.bins import NUMERIC, QUALITY_COUNTS, UNSEEN
 from monitor.stats.evidence import dispersion, largest_shift
 from monitor.stats.tally import Tally, merged
 
 #: windows of a length that are needed to measure its dispersion, and occurrences of a fact to measure the fact's
 MIN_WINDOWS: Final = 8
-MIN_FACT_HITS: Final = 20
+MIN_QUALITY_HITS: Final = 20
 #: windows side by side that are needed to learn a largest distance
 MIN_WINDOWS_LEARNED: Final = 3
 
@@ -52,11 +52,13 @@ def assemble(
     tallies = [window.tally for window in windows]
     parts = [*windows, *([rest] if rest is not None else [])]
     total = merged([part.tally for part in parts])
-    width = total.counts.shape[1] - len(FACTS)
+    width = total.counts.shape[1] - len(QUALITY_COUNTS)
     stack = np.stack([tally.counts for tally in tallies]) if tallies else np.zeros((0, *total.counts.shape), np.int64)
     levels = _levels(len(windows), sum(tally.events for tally in tallies))
     ordered = np.array([column.bins.kind == NUMERIC for column in plan.columns])
-    phi, fact_phi, top = measure_unrest(stack, total.counts, levels, ordered, width)
+    overdispersion, quality_overdispersion, max_reference_distance = measure_variability(
+        stack, total.counts, levels, ordered, width
+    )
     spans = [window.end_us - window.start_us for window in windows]
     reference = Reference(
         key=key,
@@ -65,9 +67,9 @@ def assemble(
         columns=tuple(plan.columns),
         counts=_with_expected_unseen(total.counts, plan, width),
         levels=levels,
-        phi=phi,
-        fact_phi=fact_phi,
-        top=top,
+        overdispersion=overdispersion,
+        quality_overdispersion=quality_overdispersion,
+        max_reference_distance=max_reference_distance,
         events=total.events,
         predictions=total.predictions,
         labels=total.labels + total.labelled,
@@ -105,7 +107,7 @@ def _levels(base_windows: int, events: int) -> tuple[Level, ...]:
     )
 
 
-def measure_unrest(
+def measure_variability(
     stack: NDArray[np.int64],
     total: NDArray[np.int64],
     levels: Sequence[Level],
@@ -117,21 +119,21 @@ def measure_unrest(
     `stack` (windows, C, B + facts) base windows, `total` (C, B + facts) of the whole reference.
     """
     columns = total.shape[0]
-    phi = np.ones((columns, len(levels)))
-    fact_phi = np.full((columns, len(FACTS), len(levels)), np.nan)
-    top = np.full((columns, len(levels)), np.nan)
+    overdispersion = np.ones((columns, len(levels)))
+    quality_overdispersion = np.full((columns, len(QUALITY_COUNTS), len(levels)), np.nan)
+    max_reference_distance = np.full((columns, len(levels)), np.nan)
     for at, level in enumerate(levels):
         if level.windows:
             side_by_side = _side_by_side(stack, level.base_windows)
-            phi[:, at], fact_phi[:, :, at] = _dispersions(side_by_side, total, width)
+            overdispersion[:, at], quality_overdispersion[:, :, at] = _dispersions(side_by_side, total, width)
         if level.learned:
             sliding = _sliding(stack, level.base_windows)[..., :width]
             share, cumulative = largest_shift(total[None, :, :width] - sliding, sliding, ordered)
-            top[:, at] = np.maximum(share, cumulative).max(0)
+            max_reference_distance[:, at] = np.maximum(share, cumulative).max(0)
     return (
-        np.maximum.accumulate(np.nan_to_num(phi, nan=1.0), axis=1),
-        _carried(fact_phi),
-        top,
+        np.maximum.accumulate(np.nan_to_num(overdispersion, nan=1.0), axis=1),
+        _carried(quality_overdispersion),
+        max_reference_distance,
     )
 
 
@@ -150,23 +152,25 @@ def _dispersions(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(C,) of the value bins and (C, facts) of each fact; NaN where it cannot be measured."""
     columns = total.shape[0]
-    phi, facts = np.full(columns, np.nan), np.full((columns, len(FACTS)), np.nan)
+    overdispersion, quality_counts = np.full(columns, np.nan), np.full((columns, len(QUALITY_COUNTS)), np.nan)
     if len(windows) < MIN_WINDOWS:
-        return phi, facts
+        return overdispersion, quality_counts
     part = windows.sum() / max(total.sum(), 1) / len(windows)
     for c in range(columns):
         bins, whole = windows[:, c, :width], total[c, :width]
         if whole.sum():
-            phi[c] = max(1.0, dispersion(bins, whole / whole.sum(), part))
+            overdispersion[c] = max(1.0, dispersion(bins, whole / whole.sum(), part))
         events, all_events = windows[:, c].sum(1), total[c].sum()
-        for slot in range(len(FACTS)):
+        for slot in range(len(QUALITY_COUNTS)):
             hits = windows[:, c, width + slot]
-            if total[c, width + slot] >= MIN_FACT_HITS:
-                facts[c, slot] = _fact_dispersion(hits, events, total[c, width + slot] / all_events, part)
-    return phi, facts
+            if total[c, width + slot] >= MIN_QUALITY_HITS:
+                quality_counts[c, slot] = _quality_overdispersion(
+                    hits, events, total[c, width + slot] / all_events, part
+                )
+    return overdispersion, quality_counts
 
 
-def _fact_dispersion(hits: NDArray[np.int64], events: NDArray[np.int64], share: float, part: float) -> float:
+def _quality_overdispersion(hits: NDArray[np.int64], events: NDArray[np.int64], share: float, part: float) -> float:
     """Variance of a fact's count over what independent events would show; at least 1."""
     if share >= 1:
         return 1.0
@@ -175,9 +179,9 @@ def _fact_dispersion(hits: NDArray[np.int64], events: NDArray[np.int64], share: 
     return float(max(1.0, ratio / max(1 - part, 0.1)))
 
 
-def _carried(fact_phi: NDArray[np.float64]) -> NDArray[np.float64]:
+def _carried(quality_overdispersion: NDArray[np.float64]) -> NDArray[np.float64]:
     """Never falling with length; a length that could not be measured takes the next shorter one's."""
-    out = fact_phi.copy()
+    out = quality_overdispersion.copy()
     for at in range(1, out.shape[2]):
         out[:, :, at] = np.fmax(out[:, :, at], out[:, :, at - 1])
     return out

@@ -59,7 +59,7 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
 def _restless(reference: Reference, column: Column) -> Iterator[str]:
     """A reference that holds the very change it should find, or waves as large."""
     at = next(at for at, one in enumerate(reference.columns) if one is column)
-    times = float(reference.phi[at, 0]) if reference.phi.shape[1] else 1.0
+    times = float(reference.overdispersion[at, 0]) if reference.overdispersion.shape[1] else 1.0
     if times >= MIN_RESTLESS:
         yield (
             f"{column.name}: its windows vary {times:,.0f} times more than chance would have it, so only large "
@@ -165,10 +165,10 @@ def _consequence(forms: Mapping[str, int], kind: str, texts: Counter[str]) -> st
     """What the mix leads to, and what to do about it."""
     if kind == NUMERIC:
         odd = "the text counts as type" if forms.get(TEXT) else "the rest counts as type"
-        commonest = texts.most_common(1)[0][0] if texts else "x"
-        if commonest.strip().lower() in _NO_VALUE:
+        modal = texts.most_common(1)[0][0] if texts else "x"
+        if modal.strip().lower() in _NO_VALUE:
             return f", {odd}; write null (an empty cell in a .csv) for missing values"
-        if is_written_number(commonest):
+        if is_written_number(modal):
             return f", {odd}; write all of them as plain numbers (1234.5), or set kind: {CATEGORICAL}"
         return f", {odd}; set kind: {CATEGORICAL} to take both as categories"
     if {LIST, NUMBERS, OBJECT} & forms.keys():

@@ -215,8 +215,8 @@ def _numeric_column(name: str, role: str, numbers: NDArray[np.float64]) -> Colum
         scale=scale,
         log_center=float(logs.mean()),
         log_spread=float(logs.std()),
-        commonest_share=float(repeats.max() / len(numbers)),
-        commonest=canonical(float(distinct[repeats.argmax()])),
+        modal_share=float(repeats.max() / len(numbers)),
+        modal=canonical(float(distinct[repeats.argmax()])),
     )
 
 
@@ -231,5 +231,5 @@ def _center_and_scale(numbers: NDArray[np.float64]) -> tuple[float, float]:
 
 def _category_column(name: str, role: str, texts: Sequence[str]) -> Column:
     bins: ColumnBins = category_bins(texts)
-    commonest = (*bins.categories, *bins.rare)[0]
-    return Column(name, role, bins, commonest_share=texts.count(commonest) / len(texts), commonest=commonest)
+    modal = (*bins.categories, *bins.rare)[0]
+    return Column(name, role, bins, modal_share=texts.count(modal) / len(texts), modal=modal)

@@ -19,7 +19,7 @@ from monitor.clock import parse_rfc3339, rfc3339
 from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.reference.validity import LARGEST_BYTES, fault_of
-from monitor.stats.bins import FACTS, MAX_RARE, MIN_CATEGORY_SHARE, NUMERIC, ColumnBins, width_of
+from monitor.stats.bins import MAX_RARE, MIN_CATEGORY_SHARE, NUMERIC, QUALITY_COUNTS, ColumnBins, width_of
 from monitor.text import percent
 
 FORMAT: Final = "driftd-reference/1"
@@ -50,8 +50,8 @@ class Column:
     scale: float = 1.0
     log_center: float = float("nan")
     log_spread: float = float("nan")
-    commonest_share: float = 0.0
-    commonest: str = ""
+    modal_share: float = 0.0
+    modal: str = ""
 
     @property
     def feature(self) -> str:
@@ -88,8 +88,9 @@ class Level:
 class Reference:
     """Shapes: C columns, B value bins (the widest column's), K levels.
 
-    `counts` (C, B + facts), `phi` (C, K) dispersion of the value bins, `fact_phi` (C, facts, K) of each fact (NaN
-    where the reference has too few of it), `top` (C, K) largest distance of a window from the rest (NaN: not learned).
+    `counts` (C, B + Q): bins, then the Q quality counts. `overdispersion` (C, K) of the value bins,
+    `quality_overdispersion` (C, Q, K) of each quality count (NaN where the reference has too few),
+    `max_reference_distance` (C, K): largest distance of a window from the rest (NaN: not learned).
     `score_classes` are the classes that `scores` names, `unread` the fields of events that nobody reads, with counts.
     """
 
@@ -99,9 +100,9 @@ class Reference:
     columns: tuple[Column, ...]
     counts: NDArray[np.int64]
     levels: tuple[Level, ...]
-    phi: NDArray[np.float64]
-    fact_phi: NDArray[np.float64]
-    top: NDArray[np.float64]
+    overdispersion: NDArray[np.float64]
+    quality_overdispersion: NDArray[np.float64]
+    max_reference_distance: NDArray[np.float64]
     events: int
     predictions: int
     labels: int
@@ -121,11 +122,11 @@ class Reference:
     def unwatched_reason(self, column: Column) -> str:
         """Why a change of this column's distribution would not be seen, for a person; "" where it would be."""
         at = next(at for at, one in enumerate(self.columns) if one is column)
-        bins, share = column.bins, column.commonest_share
+        bins, share = column.bins, column.modal_share
         if not self.counts[at, : bins.bins].any() and not bins.rare:
             return "it has no values"
         if bins.kind == NUMERIC:
-            value = f"are {column.commonest}" if column.commonest else "are one and the same value"
+            value = f"are {column.modal}" if column.modal else "are one and the same value"
             return "" if bins.edges else "one value alone" if share == 1 else f"{percent(share)} {value}"
         if not bins.categories:
             many = f"{len(bins.rare):,}{' or more' if len(bins.rare) >= MAX_RARE else ''} values, each below"
@@ -147,8 +148,8 @@ class Reference:
                 json.dumps(body, ensure_ascii=False, allow_nan=False, indent=1) + "\n", encoding="utf-8"
             )
             unfinished.replace(path)
-        except OSError as trouble:
-            raise UsageError(f"{path}: cannot be written: {trouble.strerror}") from trouble
+        except OSError as failure:
+            raise UsageError(f"{path}: cannot be written: {failure.strerror}") from failure
         return str(body["hash"])
 
 
@@ -163,9 +164,9 @@ def load_reference(path: Path, how: str = "") -> Reference:
         if path.stat().st_size > LARGEST_BYTES:
             raise UsageError(f"{path}: larger than {LARGEST_BYTES:,} bytes, which no reference is")
         body = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
-    except OSError as trouble:
+    except OSError as failure:
         how = how or f"driftd reference build --config FILE --model NAME --rows 10000 SOURCE -o {path}"
-        raise UsageError(f"{path}: no readable reference ({trouble.strerror}); make it: {how}") from None
+        raise UsageError(f"{path}: no readable reference ({failure.strerror}); make it: {how}") from None
     except ValueError as fault:
         raise UsageError(
             f"{path}: is no JSON ({fault}), so no reference; name another file, or build the reference again{again}"
@@ -174,8 +175,8 @@ def load_reference(path: Path, how: str = "") -> Reference:
         raise UsageError(f"{path}: nested too deep for a reference; build the reference again{again}") from None
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         found = body.get("format") if isinstance(body, dict) else type(body).__name__
-        told = f"format {repr(found)[:60]} is not {FORMAT!r}"
-        raise UsageError(f"{path}: {told}; build it again with this version{again}")
+        reported = f"format {repr(found)[:60]} is not {FORMAT!r}"
+        raise UsageError(f"{path}: {reported}; build it again with this version{again}")
     damage = fault_of(body)
     if damage:
         raise UsageError(f"{path}: is damaged ({damage}); build it again{again}")
@@ -240,18 +241,19 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "kind": column.bins.kind,
         **kind,
         "counts": counts[: column.bins.bins].tolist(),
-        **{fact: int(counts[width + slot]) for slot, fact in enumerate(FACTS)},
+        **{quality_count: int(counts[width + slot]) for slot, quality_count in enumerate(QUALITY_COUNTS)},
         "center": column.center,
         "scale": column.scale,
         "log_center": _nullable(column.log_center),
         "log_spread": _nullable(column.log_spread),
-        "commonest_share": column.commonest_share,
-        **({"commonest": column.commonest} if column.commonest else {}),
-        "dispersion": reference.phi[at].tolist(),
+        "commonest_share": column.modal_share,
+        **({"commonest": column.modal} if column.modal else {}),
+        "dispersion": reference.overdispersion[at].tolist(),
         "fact_dispersion": {
-            fact: [_nullable(x) for x in reference.fact_phi[at, slot].tolist()] for slot, fact in enumerate(FACTS)
+            quality_count: [_nullable(x) for x in reference.quality_overdispersion[at, slot].tolist()]
+            for slot, quality_count in enumerate(QUALITY_COUNTS)
         },
-        "largest_distance": [_nullable(x) for x in reference.top[at].tolist()],
+        "largest_distance": [_nullable(x) for x in reference.max_reference_distance[at].tolist()],
     }
 
 
@@ -268,13 +270,16 @@ def from_json(body: dict[str, Any]) -> Reference:
     rows = body["columns"]
     columns = tuple(_column_from(row) for row in rows)
     width = width_of([column.bins for column in columns])
-    counts = np.zeros((len(rows), width + len(FACTS)), np.int64)
+    counts = np.zeros((len(rows), width + len(QUALITY_COUNTS)), np.int64)
     for at, row in enumerate(rows):
         counts[at, : columns[at].bins.bins] = row["counts"]
-        counts[at, width:] = [row[fact] for fact in FACTS]
+        counts[at, width:] = [row[quality_count] for quality_count in QUALITY_COUNTS]
     levels = tuple(Level(x["base_windows"], x["events"], x["windows"], x["learned"]) for x in body["levels"])
     shape = (len(rows), len(levels))
-    facts = [[[_number(x) for x in row["fact_dispersion"][fact]] for fact in FACTS] for row in rows]
+    quality_counts = [
+        [[_number(x) for x in row["fact_dispersion"][quality_count]] for quality_count in QUALITY_COUNTS]
+        for row in rows
+    ]
     return Reference(
         key=ModelKey(body["model"], body["version"]),
         task=body["task"],
@@ -282,9 +287,13 @@ def from_json(body: dict[str, Any]) -> Reference:
         columns=columns,
         counts=counts,
         levels=levels,
-        phi=np.array([row["dispersion"] for row in rows], np.float64).reshape(shape),
-        fact_phi=np.array(facts, np.float64).reshape(len(rows), len(FACTS), len(levels)),
-        top=np.array([[_number(x) for x in row["largest_distance"]] for row in rows], np.float64).reshape(shape),
+        overdispersion=np.array([row["dispersion"] for row in rows], np.float64).reshape(shape),
+        quality_overdispersion=np.array(quality_counts, np.float64).reshape(
+            len(rows), len(QUALITY_COUNTS), len(levels)
+        ),
+        max_reference_distance=np.array(
+            [[_number(x) for x in row["largest_distance"]] for row in rows], np.float64
+        ).reshape(shape),
         events=body["events"],
         predictions=body["predictions"],
         labels=body["labels"],
@@ -316,6 +325,6 @@ def _column_from(row: dict[str, Any]) -> Column:
         scale=row["scale"],
         log_center=_number(row["log_center"]),
         log_spread=_number(row["log_spread"]),
-        commonest_share=row["commonest_share"],
-        commonest=row.get("commonest", ""),
+        modal_share=row["commonest_share"],
+        modal=row.get("commonest", ""),
     )

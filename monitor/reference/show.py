@@ -11,7 +11,7 @@ from monitor.clock import rfc3339
 from monitor.reference.learn import MIN_WINDOWS, MIN_WINDOWS_LEARNED
 from monitor.reference.reference import Column, Reference, to_json
 from monitor.settings.duration import about
-from monitor.stats.bins import FACTS, NUMERIC
+from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
 from monitor.text import many, percent, quoted
 
 _BARS: Final = " ▁▂▃▄▅▆▇█"
@@ -45,19 +45,23 @@ def _head(reference: Reference) -> Iterator[str]:
 
 def _table(reference: Reference) -> Iterator[str]:
     longest = max([len(column.name) for column in reference.columns] + [6])
-    facts = "".join(f"  {fact:>7}" for fact in FACTS)
-    yield f"{'column':<{longest}}  {'kind':<11}  {'bins':>4}  {'histogram':<31}{facts}  dispersion  {'sees from':>11}"
+    quality = "".join(f"  {name:>7}" for name in QUALITY_COUNTS)
+    yield f"{'column':<{longest}}  {'kind':<11}  {'bins':>4}  {'histogram':<31}{quality}  dispersion  {'sees from':>11}"
     for at, column in enumerate(reference.columns):
         counts = reference.counts[at]
         events = max(int(counts.sum()), 1)
         shares = "".join(f"  {count / events:>7.1%}" for count in counts[reference.width :].tolist())
         reason = reference.unwatched_reason(column)
         sees = "-" if reason else _sees_from(reference, at)
-        phi = float(reference.phi[at, _longest_learned(reference)]) if reference.phi.shape[1] else 1.0
+        overdispersion = (
+            float(reference.overdispersion[at, _longest_learned(reference)])
+            if reference.overdispersion.shape[1]
+            else 1.0
+        )
         more = f"not watched: {reason}" if reason else _most_frequent(column, counts[: column.bins.bins])
         yield (
             f"{column.name:<{longest}}  {column.bins.kind:<11}  {column.bins.bins:>4}  "
-            f"{_histogram(counts[: column.bins.bins]):<31}{shares}  {phi:>10.2f}  {sees:>11}  {more}"
+            f"{_histogram(counts[: column.bins.bins]):<31}{shares}  {overdispersion:>10.2f}  {sees:>11}  {more}"
         ).rstrip()
 
 
@@ -97,7 +101,7 @@ def _sees_from(reference: Reference, at: int) -> str:
         return "-"
     level = _longest_learned(reference)
     live = max(reference.levels[level].events, 1.0) * values / int(counts.sum())
-    limit = _SEEN * np.sqrt(float(reference.phi[at, level]) * (1 / live + 1 / values))
+    limit = _SEEN * np.sqrt(float(reference.overdispersion[at, level]) * (1 / live + 1 / values))
     if column.bins.kind == NUMERIC:
         return f"{limit:.2g} sd"
     return f"{50 * limit:.2g} points" if limit < 2 else "nothing"

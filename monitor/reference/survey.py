@@ -96,7 +96,7 @@ class Survey:
     unread: Counter[str] = field(default_factory=Counter)
     _ts: int = 0
 
-    def look(self, event: Mapping[str, object], ts: int, partition: Partition, offset: int) -> None:
+    def inspect(self, event: Mapping[str, object], ts: int, partition: Partition, offset: int) -> None:
         """Note the event's time and place, the forms of its values, and its fields that nobody reads."""
         self.events += 1
         self._ts = ts

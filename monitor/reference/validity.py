@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from monitor.clock import parse_rfc3339
-from monitor.stats.bins import CATEGORICAL, FACTS, NUMERIC
+from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 
 #: bytes of a reference file
 LARGEST_BYTES: Final = 512 * 1024 * 1024
@@ -50,10 +50,12 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
     scale: Annotated[float, msgspec.Meta(gt=0)]
     log_center: float | None
     log_spread: float | None
-    commonest_share: _Share
-    commonest: Annotated[str, msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    modal_share: _Share = msgspec.field(name="commonest_share")
+    modal: Annotated[str, msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.field(
+        default=msgspec.UNSET, name="commonest"
+    )
     dispersion: list[_NotNegative]
-    fact_dispersion: dict[str, list[_NotNegative | None]]
+    quality_dispersion: dict[str, list[_NotNegative | None]] = msgspec.field(name="fact_dispersion")
     largest_distance: list[_NotNegative | None]
 
 
@@ -114,12 +116,12 @@ def _column_faults(column: _Column, levels: int) -> Iterator[str]:
         yield f"counts has {len(column.counts)} numbers, and there are {bins} bins"
     if sum(column.counts) > _LARGEST:
         yield "counts are larger than any stream"
-    if column.fact_dispersion.keys() != set(FACTS):
-        yield f"fact_dispersion does not have {', '.join(FACTS)}"
+    if column.quality_dispersion.keys() != set(QUALITY_COUNTS):
+        yield f"fact_dispersion does not have {', '.join(QUALITY_COUNTS)}"
     lists: list[tuple[str, Sequence[float | None]]] = [
         ("dispersion", column.dispersion),
         ("largest_distance", column.largest_distance),
-        *column.fact_dispersion.items(),
+        *column.quality_dispersion.items(),
     ]
     for name, values in lists:
         if len(values) != levels:

@@ -12,30 +12,30 @@ from types import FrameType
 from typing import Any, Final, TypeVar
 
 from monitor.clock import Clock
-from monitor.errors import OutsideRefusal, OutsideTrouble, PositionsLost, UsageError
+from monitor.errors import ExternalError, PermanentError, PositionsLost, UsageError
 from monitor.events import ModelKey, Partition
 from monitor.judge.fleet import Fleet
 from monitor.kafka.allocator import FreeMemory, tune_allocator
 from monitor.kafka.connect import until_connected
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.stalls import Stall
-from monitor.kafka.topics import ClusterFacts, describe_cluster, require_topics
+from monitor.kafka.topics import ClusterDescription, describe_cluster, require_topics
 from monitor.log import get_log
 from monitor.loop.time import IDLE, PUBLISH
 from monitor.pipeline import Pipeline
 from monitor.publish.server import Server
-from monitor.publish.snapshot import Showcase
+from monitor.publish.snapshot import SnapshotHolder
 from monitor.reference.catalog import Catalog
 from monitor.run.garbage import GarbageSchedule
 from monitor.run.outputs import KafkaOutputs
-from monitor.run.snapshot_builder import Showing
+from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.settings.tree import Settings
 from monitor.state.directory import Loaded, MemoryState, StateDirectory, StateStore
 
 _log = get_log(__name__)
 _T = TypeVar("_T")
 
-BOARD_SECONDS: Final = 0.5
+SNAPSHOT_SECONDS: Final = 0.5
 #: pauses after an outside trouble: doubling from the first to the last
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
 #: within which a pause sees that it is to end
@@ -62,7 +62,7 @@ class Daemon:
         self._missed = 0
         self._stalled: dict[Partition, str] = {}
         self._signal: int | None = None
-        self.showcase = Showcase(clock)
+        self.snapshots = SnapshotHolder(clock)
         self._fleet = Fleet(catalog, settings)
 
     # life
@@ -71,7 +71,7 @@ class Daemon:
         """Run until a signal; gives the exit code.
 
         Raises:
-            UsageError, OutsideRefusal: what a person has to mend before it can run.
+            UsageError, PermanentError: what a person has to mend before it can run.
             PositionsLost: the same while it runs.
         """
         tune_allocator()
@@ -80,26 +80,26 @@ class Daemon:
             store.lock()
             stack.callback(store.close)
             http = self._settings.http
-            server = Server(self.showcase, http.host, http.port, series_limit=self._settings.limits.series)
+            server = Server(self.snapshots, http.host, http.port, series_limit=self._settings.limits.series)
             server.start()
             stack.callback(server.close)
             _log.info("listening", host=http.host, port=server.port)
             self._say_unwatched()
             loaded = None if self._accept_loss else store.load()
             self._say_loaded(loaded)
-            facts = self._connected(self._facts)
-            source = None if facts is None else self._connected(lambda: self._source(facts))
-            if facts is None or source is None:
+            described = self._connected(self._described)
+            source = None if described is None else self._connected(lambda: self._source(described))
+            if described is None or source is None:
                 return self._exit_code()  # stopped while nothing answered
             stack.callback(source.close, CLOSE_SECONDS)
             outputs = KafkaOutputs(
-                self._settings, facts, source, store, self._clock, sequence=loaded.sequence if loaded else 0
+                self._settings, described, source, store, self._clock, sequence=loaded.sequence if loaded else 0
             )
             stack.callback(outputs.close)
             pipeline = Pipeline(self._settings, self._catalog, source, self._clock, outputs, stage2=self._fleet)
-            if self._begin(pipeline, source, facts, loaded):
-                showing = Showing(self._settings, self._catalog, pipeline, self._fleet, outputs)
-                self._turn_until_stopped(pipeline, source, showing, stack)
+            if self._begin(pipeline, source, described, loaded):
+                snapshot_builder = SnapshotBuilder(self._settings, self._catalog, pipeline, self._fleet, outputs)
+                self._turn_until_stopped(pipeline, source, snapshot_builder, stack)
                 outputs.hurry()
                 return self._leave(pipeline) or self._exit_code()
         return self._exit_code()
@@ -110,7 +110,7 @@ class Daemon:
             os._exit(128 + number)
         self._signal = number  # a lock (threading.Event) could be held by what the signal interrupts
 
-    def _told_to_stop(self) -> bool:
+    def _asked_to_stop(self) -> bool:
         return self._signal is not None
 
     def handle_signals(self) -> None:
@@ -146,50 +146,56 @@ class Daemon:
         """What `make` gives once Kafka answers; None when told to stop before."""
 
         def attempt() -> _T:
-            self.showcase.beat()
+            self.snapshots.beat()
             try:
                 return make()
-            except OutsideRefusal:
+            except PermanentError:
                 raise
-            except OutsideTrouble as trouble:
-                self.showcase.beat(trouble=str(trouble))
+            except ExternalError as failure:
+                self.snapshots.beat(failure=str(failure))
                 raise
 
-        made = until_connected(attempt, self._told_to_stop, self._wait)
-        self.showcase.beat(trouble="")
+        made = until_connected(attempt, self._asked_to_stop, self._wait)
+        self.snapshots.beat(failure="")
         return made
 
     def _wait(self, seconds: float) -> None:
-        self.showcase.beat()
+        self.snapshots.beat()
         until = self._clock.monotonic() + seconds
-        while not self._told_to_stop() and (left := until - self._clock.monotonic()) > 0:
+        while not self._asked_to_stop() and (left := until - self._clock.monotonic()) > 0:
             time.sleep(min(left, STOP_IS_SEEN_SECONDS))
 
-    def _facts(self) -> ClusterFacts:
+    def _described(self) -> ClusterDescription:
         inputs = [entry.topic for entry in self._settings.inputs]
         outputs = [t for t in (self._settings.outputs.alerts_topic, self._settings.outputs.rejects_topic) if t]
-        facts = describe_cluster(self._settings.kafka, [*inputs, *outputs])
-        require_topics(facts, self._settings.kafka, inputs=inputs, outputs=outputs, config_file=str(self._config_file))
-        return ClusterFacts(facts.cluster_id, {name: facts.topics[name] for name in inputs})
+        described = describe_cluster(self._settings.kafka, [*inputs, *outputs])
+        require_topics(
+            described, self._settings.kafka, inputs=inputs, outputs=outputs, config_file=str(self._config_file)
+        )
+        return ClusterDescription(described.cluster_id, {name: described.topics[name] for name in inputs})
 
-    def _source(self, facts: ClusterFacts) -> KafkaSource:
+    def _source(self, described: ClusterDescription) -> KafkaSource:
         limit = self._settings.limits.record_bytes
-        return KafkaSource(self._settings.kafka, facts, self._clock, record_bytes=limit, needs_right_clock=True)
+        return KafkaSource(self._settings.kafka, described, self._clock, record_bytes=limit, needs_right_clock=True)
 
-    def _begin(self, pipeline: Pipeline, source: KafkaSource, facts: ClusterFacts, loaded: Loaded | None) -> bool:
+    def _begin(
+        self, pipeline: Pipeline, source: KafkaSource, described: ClusterDescription, loaded: Loaded | None
+    ) -> bool:
         """Restore, or resolve where to start; save what was resolved before the first record is read."""
         if loaded is not None:
-            for key in restored(pipeline, loaded, facts):
+            for key in restored(pipeline, loaded, described):
                 _log.warning("model_starts_afresh", model=key.model, version=key.version, why="settings changed")
-        positions = self._connected(lambda: self._positions(pipeline, source, facts, loaded))
+        positions = self._connected(lambda: self._positions(pipeline, source, described, loaded))
         if positions is None:
             return False
         resolved = positions.keys() - pipeline.positions().keys()
         for partition, offset in positions.items():
-            pipeline.lane(partition).next_offset = offset
+            pipeline.partition_state(partition).next_offset = offset
         source.begin(positions)
-        _log.info("reading", cluster=facts.cluster_id, positions={str(p): at for p, at in sorted(positions.items())})
-        self.showcase.beat(assigned=True, restored=True)
+        _log.info(
+            "reading", cluster=described.cluster_id, positions={str(p): at for p, at in sorted(positions.items())}
+        )
+        self.snapshots.beat(assigned=True, restored=True)
         return not resolved or self._connected(lambda: self._first_checkpoint(pipeline)) is not None
 
     def _first_checkpoint(self, pipeline: Pipeline) -> bool:
@@ -197,7 +203,7 @@ class Daemon:
         return True
 
     def _positions(
-        self, pipeline: Pipeline, source: KafkaSource, facts: ClusterFacts, loaded: Loaded | None
+        self, pipeline: Pipeline, source: KafkaSource, described: ClusterDescription, loaded: Loaded | None
     ) -> dict[Partition, int]:
         start = self._settings.kafka.start
         if loaded is None:
@@ -205,7 +211,7 @@ class Daemon:
             if durable and start != "committed" and not self._accept_loss and source.committed():
                 raise UsageError(lost_state(self._settings))
             return source.resolve_start(start)
-        known = {p: offset for p, offset in pipeline.positions().items() if p.topic in facts.topics}
+        known = {p: offset for p, offset in pipeline.positions().items() if p.topic in described.topics}
         missing = [partition for partition in source.partitions() if partition not in known]
         if not missing:
             return known
@@ -216,40 +222,42 @@ class Daemon:
 
     # turning
 
-    def _turn_until_stopped(self, pipeline: Pipeline, source: KafkaSource, showing: Showing, stack: ExitStack) -> None:
-        pause, shown_at, caught_up, trouble = FIRST_PAUSE, float("-inf"), False, ""
+    def _turn_until_stopped(
+        self, pipeline: Pipeline, source: KafkaSource, snapshot_builder: SnapshotBuilder, stack: ExitStack
+    ) -> None:
+        pause, shown_at, caught_up, failure = FIRST_PAUSE, float("-inf"), False, ""
         garbage = GarbageSchedule(self._clock)
         garbage.start()
         memory = FreeMemory(self._clock)
         stack.callback(garbage.close)
-        while not self._told_to_stop():
+        while not self._asked_to_stop():
             try:
                 garbage.after_turn(pipeline.turn())
                 caught_up = caught_up or self._has_caught_up(pipeline)
             except PositionsLost:
                 raise
-            except OutsideTrouble as failed:  # a right that was taken away may be given back
-                if str(failed) != trouble:
+            except ExternalError as failed:  # a right that was taken away may be given back
+                if str(failed) != failure:
                     _log.warning("turn_failed", why=str(failed), consequence="nothing is read; tried again")
-                trouble, pause = str(failed), min(2 * pause, LAST_PAUSE)
+                failure, pause = str(failed), min(2 * pause, LAST_PAUSE)
                 garbage.after_turn(0)
             else:
-                trouble, pause = "", FIRST_PAUSE
+                failure, pause = "", FIRST_PAUSE
             memory.after_turn(pipeline.saving.made_at)
             stopped = pipeline.rejected_share.in_words()
             reasons = dict.fromkeys(
-                [trouble or self._reach(source), pipeline.saving.in_words(reads=pipeline.reads()), stopped]
+                [failure or self._reach(source), pipeline.saving.in_words(reads=pipeline.reads()), stopped]
             )
-            self.showcase.beat(caught_up_once=caught_up, trouble="; ".join(filter(None, reasons)))
-            while self._fleet.told:
-                self._log_told()
+            self.snapshots.beat(caught_up_once=caught_up, failure="; ".join(filter(None, reasons)))
+            while self._fleet.reported:
+                self._log_reported()
             self._say_missed()
-            showing.tell()
-            if self._clock.monotonic() - shown_at >= BOARD_SECONDS:
+            snapshot_builder.tell()
+            if self._clock.monotonic() - shown_at >= SNAPSHOT_SECONDS:
                 shown_at = self._clock.monotonic()
-                self._show(source, showing, pipeline.not_read_on())
+                self._show(source, snapshot_builder, pipeline.not_read_on())
                 pipeline.time.passed(PUBLISH)
-            if trouble or not pipeline.reads():
+            if failure or not pipeline.reads():
                 self._wait(pause)
                 pipeline.time.passed(IDLE)
 
@@ -268,13 +276,13 @@ class Daemon:
                 _log.info("kafka_back")
             else:
                 consequence = "nothing is read until the brokers answer; nothing is lost"
-                _log.error("kafka_lost", why=source.trouble(), consequence=consequence)
-        return source.trouble()
+                _log.error("kafka_lost", why=source.failure(), consequence=consequence)
+        return source.failure()
 
-    def _log_told(self) -> None:
-        told = self._fleet.told.popleft()
-        key = told.monitored.key
-        _log.info("finding", model=key.model, version=key.version, severity="info", detail=told.finding.detail)
+    def _log_reported(self) -> None:
+        reported = self._fleet.reported.popleft()
+        key = reported.monitored.key
+        _log.info("finding", model=key.model, version=key.version, severity="info", detail=reported.finding.detail)
 
     def _say_missed(self) -> None:
         """The versions that events came of and that have no reference: each once, the first ones alone."""
@@ -288,14 +296,14 @@ class Daemon:
             )
         self._missed = len(self._catalog.without_reference)
 
-    def _show(self, source: KafkaSource, showing: Showing, stopped: set[Partition]) -> None:
+    def _show(self, source: KafkaSource, snapshot_builder: SnapshotBuilder, stopped: set[Partition]) -> None:
         try:
             lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
             stalls = source.stalled(stopped)
-        except OutsideTrouble:  # told by the turn that meets it
+        except ExternalError:  # told by the turn that meets it
             lags, stalls = {}, []
         self._say_stalls(stalls)
-        self.showcase.show(showing.board(lags, stalls))
+        self.snapshots.show(snapshot_builder.snapshot(lags, stalls))
 
     def _say_stalls(self, stalls: list[Stall]) -> None:
         """When one begins and when it ends."""
@@ -311,7 +319,7 @@ class Daemon:
         deadline = self._clock.monotonic() + STOP_SECONDS
         while True:
             pipeline.saving.attempt(pipeline.checkpoint)
-            if not pipeline.saving.trouble:
+            if not pipeline.saving.failure:
                 _log.info("stopped", positions={str(p): offset for p, offset in pipeline.positions().items()})
                 return 0
             if self._clock.monotonic() >= deadline:
@@ -319,7 +327,7 @@ class Daemon:
             time.sleep(FIRST_PAUSE)
 
     def _say_left_behind(self, pipeline: Pipeline) -> int:
-        why = pipeline.saving.trouble
+        why = pipeline.saving.failure
         if pipeline.saving.is_kept():
             _log.warning("stopped_before_all_was_told", why=why, consequence="it is told after the next start")
             return 0
@@ -327,14 +335,14 @@ class Daemon:
         return EXIT_REFUSED if pipeline.saving.refused else EXIT_UNEXPECTED
 
 
-def restored(pipeline: Pipeline, loaded: Loaded, facts: ClusterFacts) -> list[ModelKey]:
+def restored(pipeline: Pipeline, loaded: Loaded, described: ClusterDescription) -> list[ModelKey]:
     """Go on from a checkpoint; gives the model versions that start afresh.
 
     Raises:
         UsageError: it is of another cluster, another topic or another format, or no state of driftd at all.
     """
     try:
-        require_same_cluster(loaded.tree, facts)
+        require_same_cluster(loaded.tree, described)
         return pipeline.restore(loaded.tree)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
@@ -343,7 +351,7 @@ def restored(pipeline: Pipeline, loaded: Loaded, facts: ClusterFacts) -> list[Mo
         ) from error
 
 
-def require_same_cluster(tree: Mapping[str, Any], facts: ClusterFacts) -> None:
+def require_same_cluster(tree: Mapping[str, Any], described: ClusterDescription) -> None:
     """A state belongs to the cluster and topics it was made from.
 
     Raises:
@@ -351,9 +359,9 @@ def require_same_cluster(tree: Mapping[str, Any], facts: ClusterFacts) -> None:
     """
     remedy = "restore what it was, or remove the state folder (or run with --accept-loss) to begin afresh"
     faults = []
-    if tree["cluster"] != facts.cluster_id:
-        faults.append(f"the state was made on the cluster {tree['cluster']}, this is {facts.cluster_id}; {remedy}")
-    for name, topic in facts.topics.items():
+    if tree["cluster"] != described.cluster_id:
+        faults.append(f"the state was made on the cluster {tree['cluster']}, this is {described.cluster_id}; {remedy}")
+    for name, topic in described.topics.items():
         before = tree["topics"].get(name)
         if before is not None and before != topic.topic_id:
             faults.append(f"the topic {name} was made again (id {before} before, {topic.topic_id} now); {remedy}")

@@ -18,7 +18,7 @@ from monitor.text import many
 _log = get_log(__name__)
 
 #: losses that are told of one topic, and names of one sentence
-TOLD, NAMED = 3, 5
+REPORTED, NAMED = 3, 5
 
 
 class LostEvents:
@@ -48,20 +48,20 @@ class LostEvents:
         return tuple(self._not_fine(positions))
 
     def _not_fine(self, positions: Mapping[Partition, int]) -> Iterator[str]:
-        told: set[str] = set()
+        reported: set[str] = set()
         for topic, newest in self._losses.topics_not_fine():
-            told.add(topic)
+            reported.add(topic)
             yield self._sentence(topic, newest, self._losses.of_topic(topic), positions)
         for model, newest in self._losses.models_not_fine():
             losses = self._losses.of_model(model)
-            if not {loss.topic for loss in losses} <= told:
+            if not {loss.topic for loss in losses} <= reported:
                 yield self._sentence(model, newest, losses, positions)
 
     def _sentence(self, name: str, newest: Newest, losses: list[Loss], positions: Mapping[Partition, int]) -> str:
         items = [self._item(loss) for loss in losses if _is_new(loss, positions)]
-        more = f"; and {len(items) - TOLD} more kinds" if len(items) > TOLD else ""
+        more = f"; and {len(items) - REPORTED} more kinds" if len(items) > REPORTED else ""
         head = f"{newest.lost:,} of the newest {many(newest.total, 'event')} of {name} are lost"
-        return f"{head}: {'; '.join(items[:TOLD])}{more}" if items else head
+        return f"{head}: {'; '.join(items[:REPORTED])}{more}" if items else head
 
     def why(self, loss: Loss) -> str:
         """What is wrong and what would be right."""

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from monitor.clock import Clock, parse_rfc3339
-from monitor.errors import OutsideRefusal, UsageError
+from monitor.errors import PermanentError, UsageError
 from monitor.events import Partition
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster, require_topics
@@ -18,7 +18,7 @@ from monitor.settings.tree import Kafka, Settings
 from monitor.sources.event_times import EventTimes
 from monitor.sources.files import Files, Reading
 from monitor.sources.recordings import ENDINGS as RECORDINGS
-from monitor.sources.until_offsets import UpTo
+from monitor.sources.until_offsets import UntilOffsets
 from monitor.text import many
 
 SCHEME = "kafka://"
@@ -73,11 +73,11 @@ class Given:
 
         Raises:
             UsageError: a file is damaged, or not what its name says.
-            OutsideTrouble: Kafka does not answer.
+            ExternalError: Kafka does not answer.
         """
         if self._files is None:
             limit = self._settings.limits.record_bytes
-            return TopicStretch(self._topic, self._settings.kafka, self._clock, record_bytes=limit)
+            return OffsetRange(self._topic, self._settings.kafka, self._clock, record_bytes=limit)
         return self._files.open()
 
     def notes(self) -> list[str]:
@@ -90,7 +90,7 @@ class Given:
             self._files.close()
 
 
-class TopicStretch:
+class OffsetRange:
     """The records of a topic between two places, each a time, an offset, `earliest` or `latest`."""
 
     def __init__(self, url: str, kafka: Kafka, clock: Clock, *, record_bytes: int = 1 << 20) -> None:
@@ -101,11 +101,11 @@ class TopicStretch:
         A batch is unpacked as far as the daemon unpacks it with that `record_bytes`.
         """
         topic, only, begin, end = _parsed(url)
-        facts = describe_cluster(kafka, [topic])
-        if topic in facts.missing:
-            raise OutsideRefusal(f"{url}: the topic {topic} does not exist on {', '.join(kafka.bootstrap_servers)}")
-        require_topics(facts, kafka, inputs=[topic], outputs=[], config_file="F")
-        self._source = KafkaSource(kafka, facts, clock, record_bytes=record_bytes)
+        quality_counts = describe_cluster(kafka, [topic])
+        if topic in quality_counts.missing:
+            raise PermanentError(f"{url}: the topic {topic} does not exist on {', '.join(kafka.bootstrap_servers)}")
+        require_topics(quality_counts, kafka, inputs=[topic], outputs=[], config_file="F")
+        self._source = KafkaSource(kafka, quality_counts, clock, record_bytes=record_bytes)
         try:
             self._begin(url, topic, only, begin, end)
         except Exception:
@@ -123,7 +123,7 @@ class TopicStretch:
         self._ends = {p: min(ends[p], last[p]) for p in wanted}
         self._held = {p: (first[p], last[p]) for p in wanted}
         self._source.begin({p: self._begins.get(p, last[p]) for p in partitions})
-        self._upto = UpTo(self._source, self._ends, self._begins)
+        self._upto = UntilOffsets(self._source, self._ends, self._begins)
 
     def _places(
         self, place: str | int, first: Mapping[Partition, int], last: Mapping[Partition, int]

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from monitor.clock import Clock
-from monitor.errors import OutsideTrouble
+from monitor.errors import ExternalError
 from monitor.events import Partition
 from monitor.findings import Transition
 from monitor.kafka.alerts import Alerts
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.producer import Outbox
 from monitor.kafka.rejects import DeadLetters
-from monitor.kafka.topics import ClusterFacts
+from monitor.kafka.topics import ClusterDescription
 from monitor.log import get_log
 from monitor.publish.links import of_incident
 from monitor.records import DeadLetter
@@ -36,7 +36,7 @@ class KafkaOutputs:
     def __init__(
         self,
         settings: Settings,
-        facts: ClusterFacts,
+        quality_counts: ClusterDescription,
         source: KafkaSource,
         store: StateStore,
         clock: Clock,
@@ -45,7 +45,7 @@ class KafkaOutputs:
     ) -> None:
         """`sequence` is that of the checkpoint that was restored, 0 without one."""
         self._settings = settings
-        self._facts = facts
+        self._facts = quality_counts
         self._source = source
         self._store = store
         self._clock = clock
@@ -73,7 +73,7 @@ class KafkaOutputs:
         """The loop waits here: briefly while it is known to fail. What is on its way stays so from try to try."""
         try:
             self._outbox.flush(HURRIED_SECONDS if self._hurried else self._flush_seconds)
-        except OutsideTrouble:
+        except ExternalError:
             self._flush_seconds = IMPATIENT_SECONDS
             raise
         self._flush_seconds = FLUSH_SECONDS

@@ -15,7 +15,7 @@ from monitor.events import ModelKey, Partition
 from monitor.records import RecordBatch, Source
 from monitor.run.left_out import Others
 from monitor.settings.tree import Settings
-from monitor.sources.until_offsets import UpTo
+from monitor.sources.until_offsets import UntilOffsets
 
 
 class LastEvent(NamedTuple):
@@ -76,7 +76,7 @@ class EventReader:
         return self._readers[topic]
 
 
-class UpToElement(UpTo):
+class UpToElement(UntilOffsets):
     """Records below `ends`; of the very last one only the first elements of its array."""
 
     def __init__(self, source: Source, ends: Mapping[Partition, int], last: LastEvent | None) -> None:

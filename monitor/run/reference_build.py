@@ -38,17 +38,17 @@ from monitor.run.left_out import (
     place_text,
     rejected_lines,
 )
-from monitor.run.open_source import TopicStretch
+from monitor.run.open_source import OffsetRange
 from monitor.run.recorded_events import EventReader, LastEvent, UpToElement
 from monitor.settings.tree import Settings
-from monitor.sources.merge_by_time import InOrder
-from monitor.stats.bins import FACTS, width_of
+from monitor.sources.merge_by_time import MergeByTime
+from monitor.stats.bins import QUALITY_COUNTS, width_of
 from monitor.text import many
 from monitor.visible import one_line
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class EventRange:
     """Which events become the reference: the first `rows` predictions, or those of [start, end) in microseconds.
 
     The first are those of a topic with the earliest record times, of files those that come first.
@@ -99,7 +99,7 @@ def build_reference(
     key: ModelKey,
     open_source: Callable[[], Closeable],
     clock: Clock,
-    stretch: Stretch,
+    event_range: EventRange,
     tell: Callable[[str], object] = lambda _: None,
     *,
     accept_partial: bool = False,
@@ -117,11 +117,11 @@ def build_reference(
     model, source = settings.models[at], open_source()
     place = source.place if isinstance(source, Placed) else place_text
     try:
-        by_time = stretch.rows is not None and isinstance(source, TopicStretch)  # a topic's polls have no order
-        found = _survey(settings, key, InOrder(source) if by_time else source, stretch)
+        by_time = event_range.rows is not None and isinstance(source, OffsetRange)  # a topic's polls have no order
+        found = _survey(settings, key, MergeByTime(source) if by_time else source, event_range)
     finally:
         source.close()
-    _require_events(found, key, stretch, place, accept_partial=accept_partial)
+    _require_events(found, key, event_range, place, accept_partial=accept_partial)
     kinds = {name: feature.kind for name, feature in model.features.items() if feature.kind is not None}
     plan = plan_columns(found.survey, kinds, model.task, place)
     if plan.faults:
@@ -130,8 +130,8 @@ def build_reference(
         raise UsageError(_no_columns(key, plan, found))
     source = open_source()
     try:
-        upto = UpToElement(source, found.ends, found.last if stretch.rows is not None else None)
-        collector = _count(settings, key, plan, upto, clock, stretch, canonical(model.positive), found.times)
+        upto = UpToElement(source, found.ends, found.last if event_range.rows is not None else None)
+        collector = _count(settings, key, plan, upto, clock, event_range, canonical(model.positive), found.times)
     finally:
         source.close()
     losses = _losses(found, collector, key, place, f"models[{at}]", accept_partial=accept_partial)
@@ -160,16 +160,16 @@ def _no_columns(key: ModelKey, plan: Plan, found: _FirstPass) -> list[str]:
 
 
 def _require_events(
-    found: _FirstPass, key: ModelKey, stretch: Stretch, place: PlaceText, *, accept_partial: bool
+    found: _FirstPass, key: ModelKey, event_range: EventRange, place: PlaceText, *, accept_partial: bool
 ) -> None:
     if found.events == 0:
         raise UsageError(nothing_found(found.others, found.times, key, place))
     lines = list(rejected_lines(found.others, key, found.read, place))
     if 2 * found.others.rejected > found.read and not accept_partial:
         raise UsageError([*lines, "more than half of the events were lost; --accept-partial takes the others"])
-    if stretch.rows is not None and found.predictions < stretch.rows:
+    if event_range.rows is not None and found.predictions < event_range.rows:
         fault = (
-            f"--rows: the source holds {found.predictions:,} predictions of {key}, not {stretch.rows:,} (and "
+            f"--rows: the source holds {found.predictions:,} predictions of {key}, not {event_range.rows:,} (and "
             f"{found.events - found.predictions:,} events without a prediction or score, which do not count); "
             "write a smaller number, give more, or take a range of time by --from and --to"
         )
@@ -203,7 +203,7 @@ def _losses(
     return lines
 
 
-def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch) -> _FirstPass:
+def _survey(settings: Settings, key: ModelKey, source: Source, event_range: EventRange) -> _FirstPass:
     found = _FirstPass()
     positive = canonical(next(m.positive for m in settings.models if m.name == key.model))
     reader = EventReader(settings, key)
@@ -212,15 +212,15 @@ def _survey(settings: Settings, key: ModelKey, source: Source, stretch: Stretch)
         ended = source.ended()
         for batch in source.poll(()):
             for index, element, ts, row, raw in reader.events(batch, found.others):
-                if stretch.rows is not None and found.predictions >= stretch.rows:
+                if event_range.rows is not None and found.predictions >= event_range.rows:
                     done = True
                     break
                 offset = batch.offsets[index]
                 found.times.add(ts, batch.partition, offset)
-                if stretch.holds(ts):
+                if event_range.holds(ts):
                     found.ends[batch.partition] = offset + 1
                     found.last = LastEvent(batch.partition, offset, element)
-                    found.survey.look(raw, ts, batch.partition, offset)
+                    found.survey.inspect(raw, ts, batch.partition, offset)
                     _add(found, row, positive)
         done = done or ended
     return found
@@ -243,7 +243,7 @@ def _add(found: _FirstPass, row: AnyRow, positive: str) -> None:
 class _Collector:
     """Stage 2 of the second pass: base windows instead of judges."""
 
-    def __init__(self, stretch: Stretch, times: Times) -> None:
+    def __init__(self, event_range: EventRange, times: Times) -> None:
         self.unsent: deque[Transition] = deque()
         self.base = BaseWindow()
         self.windows: list[CountedWindow] = []
@@ -251,12 +251,12 @@ class _Collector:
         self.counted = 0
         self.far = 0
         self.losses: list[Loss] = []
-        self._stretch = stretch
+        self._event_range = event_range
         self._usual = times.usual()
 
     def judge(self, pane: Pane) -> None:
         """Panes that lie wholly inside the stretch count, but for those far from all others."""
-        inside = self._stretch.holds(pane.start_us) and self._stretch.holds(pane.end_us - 1)
+        inside = self._event_range.holds(pane.start_us) and self._event_range.holds(pane.end_us - 1)
         if not inside or pane.tally.events == 0:
             return
         low, high = self._usual
@@ -284,12 +284,12 @@ def _count(
     plan: Plan,
     source: Source,
     clock: Clock,
-    stretch: Stretch,
+    event_range: EventRange,
     positive: str,
     times: Times,
 ) -> _Collector:
     catalog = Catalog(settings, {key.model: {key.version: blank_reference(key, plan.columns, plan.task, positive)}})
-    collector = _Collector(stretch, times)
+    collector = _Collector(event_range, times)
     pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(lambda _: None), stage2=collector, live=False)
     ended = False
     while not ended:
@@ -307,11 +307,11 @@ def blank_reference(key: ModelKey, columns: list[Column], task: str, positive: s
         task=task,
         positive=positive,
         columns=tuple(columns),
-        counts=np.zeros((len(columns), width_of([c.bins for c in columns]) + len(FACTS)), np.int64),
+        counts=np.zeros((len(columns), width_of([c.bins for c in columns]) + len(QUALITY_COUNTS)), np.int64),
         levels=(),
-        phi=empty,
-        fact_phi=np.zeros((len(columns), len(FACTS), 0)),
-        top=empty,
+        overdispersion=empty,
+        quality_overdispersion=np.zeros((len(columns), len(QUALITY_COUNTS), 0)),
+        max_reference_distance=empty,
         events=0,
         predictions=0,
         labels=0,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from monitor.clock import Clock, rfc3339
 from monitor.count.losses import Place
-from monitor.count.task import Unit, outcome_totals
+from monitor.count.task import Task, outcome_totals
 from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.all_values import distances
@@ -25,7 +25,7 @@ from monitor.reference.catalog import Catalog
 from monitor.reference.reference import FEATURE
 from monitor.run.loss_lines import PlaceText, loss_lines
 from monitor.settings.tree import Settings
-from monitor.stats.bins import FACTS
+from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.tally import Tally
 from monitor.text import many, probability
 
@@ -70,19 +70,19 @@ def replay(
     """
     began, worst = clock.monotonic(), ""
 
-    def told(transition: Transition) -> None:
+    def reported(transition: Transition) -> None:
         nonlocal worst
         worst = max(worst, transition.severity, key=lambda severity: SEVERITY_RANK.get(severity, -1))
         say(transition.to_json())
 
-    fleet = Fleet(catalog, settings, (lambda *look: _say_windows(say, *look)) if windows else None)
-    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(told), stage2=fleet, live=False)
+    fleet = Fleet(catalog, settings, (lambda *evaluation: _say_windows(say, *evaluation)) if windows else None)
+    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(reported), stage2=fleet, live=False)
     ended = False
     while not ended:
         ended = source.ended()
         pipeline.turn()
-        while fleet.told:
-            news = fleet.told.popleft()
+        while fleet.reported:
+            news = fleet.reported.popleft()
             say(finding_line(news.monitored, news.finding, news.at_us))
         progress()
     summary = _summary(pipeline, fleet, clock.monotonic() - began)
@@ -107,7 +107,7 @@ def _columns_without_values(fleet: Fleet, pipeline: Pipeline) -> Iterator[str]:
     """Score and prediction where no event had them: of a feature the absence is a finding."""
     for key, judge in sorted(fleet.judges.items()):
         total = pipeline.totals.events.get(key)
-        columns = [column.name for column in judge.baseline.columns if column.role != FEATURE]
+        columns = [column.name for column in judge.prepared.columns if column.role != FEATURE]
         if columns and total is not None and total.predictions == 0:
             whose = f"{key.model} {key.version}: {' and '.join(columns)} not judged"
             missing = f"is a column for {columns[0]} missing (--map COLUMN={columns[0]})?"
@@ -120,7 +120,7 @@ def _labels(pipeline: Pipeline) -> int:
 
 def _failure(fleet: Fleet, events: int, lost: int, accepted: int) -> str:
     """Why a replay is no success; "" for one that judged something and lost less than half."""
-    if not any(judge.ladder.closed for judge in fleet.judges.values()):
+    if not any(judge.pyramid.closed for judge in fleet.judges.values()):
         if not events:
             return "nothing was judged: the source holds no events"
         few = f", and a window holds {BASE_EVENTS}" if accepted else ""
@@ -129,22 +129,22 @@ def _failure(fleet: Fleet, events: int, lost: int, accepted: int) -> str:
 
 
 def _summary(pipeline: Pipeline, fleet: Fleet, seconds: float) -> dict[str, Any]:
-    units = list(pipeline.units.values())
+    tasks = list(pipeline.tasks.values())
     return {
         "kind": "summary",
         "records": pipeline.records.total(),
-        "outcomes": outcome_totals(units),
-        "reasons": _reasons(units),
+        "outcomes": outcome_totals(tasks),
+        "reasons": _reasons(tasks),
         "seconds": round(seconds, 3),
         "models": [_model_summary(key, judge, pipeline) for key, judge in sorted(fleet.judges.items())],
     }
 
 
-def _reasons(units: list[Unit]) -> dict[str, int]:
+def _reasons(tasks: list[Task]) -> dict[str, int]:
     """Why events were not accepted, as outcome/reason."""
     total: Counter[str] = Counter()
-    for unit in units:
-        for (_, outcome, reason), count in unit.outcomes.items():
+    for task in tasks:
+        for (_, outcome, reason), count in task.outcomes.items():
             if reason:
                 total[f"{outcome}/{reason}"] += count
     return dict(sorted(total.items()))
@@ -182,23 +182,23 @@ def _say_windows(say: Say, judge: ModelJudge, windows: Windows, _alpha: float) -
 
 def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[dict[str, Any]]:
     """One `window` line for each subject: counts, facts and distances."""
-    baseline, span = judge.baseline, windows.spans[window]
-    for at, column in enumerate(baseline.columns):
+    prepared, span = judge.prepared, windows.spans[window]
+    for at, column in enumerate(prepared.columns):
         bins = column.bins.bins
         counts = windows.counts[window, at, :bins]
-        facts = windows.counts[window, at, baseline.width :].tolist()
+        quality_counts = windows.counts[window, at, prepared.width :].tolist()
         yield {
             "kind": "window",
             "model": judge.monitored.key.model,
             "version": judge.monitored.key.version,
-            "subject": baseline.subjects[at],
+            "subject": prepared.subjects[at],
             "base_windows": windows.lengths[window],
             "window": {"start": rfc3339(span.start_us), "end": rfc3339(span.end_us), "events": span.events},
             "bins": counts.tolist(),
-            **dict(zip(FACTS, facts, strict=True)),
+            **dict(zip(QUALITY_COUNTS, quality_counts, strict=True)),
             "distances": {
                 name: None if math.isnan(value) else value
-                for name, value in distances(baseline, windows, window, at).items()
+                for name, value in distances(prepared, windows, window, at).items()
             },
         }
 

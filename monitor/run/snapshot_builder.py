@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from monitor.count.event_clock import NO_CLOCK
 from monitor.events import ModelKey, Partition
-from monitor.judge.evaluation import Look
+from monitor.judge.evaluation import Evaluation
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
 from monitor.pipeline import Pipeline
-from monitor.publish.snapshot import Board, ColumnView, EndedView, FindingView, IncidentView, ModelView
+from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
 from monitor.reference.catalog import Catalog
 from monitor.run.column_views import column_views, with_totals
@@ -35,7 +35,7 @@ class _Before:
     counts: NDArray[np.int64] | None = None
 
 
-class Showing:
+class SnapshotBuilder:
     """Makes boards of a pipeline whose state is restored; made before it counts anything."""
 
     def __init__(
@@ -47,20 +47,20 @@ class Showing:
         self._catalog = catalog
         self._outputs = outputs
         self._lost = LostEvents(pipeline.losses, settings)
-        self._looked: dict[ModelKey, tuple[Look | None, tuple[ColumnView, ...]]] = {}
-        self._before = {key: self._held(key) for key in dict.fromkeys([*catalog.met(), *fleet.judges])}
+        self._evaluated: dict[ModelKey, tuple[Evaluation | None, tuple[ColumnView, ...]]] = {}
+        self._before = {key: self._held(key) for key in dict.fromkeys([*catalog.seen(), *fleet.judges])}
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
 
     def tell(self) -> None:
         """Log what is news: events that were lost."""
         self._lost.log()
 
-    def board(self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = ()) -> Board:
+    def snapshot(self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = ()) -> Snapshot:
         """The board of this moment."""
         pipeline, judges = self._pipeline, self._fleet.judges
-        watched = dict.fromkeys([*self._catalog.expected(), *self._catalog.met(), *judges])
+        watched = dict.fromkeys([*self._catalog.expected(), *self._catalog.seen(), *judges])
         lost_topics, lost_models = self._lost.shares()
-        return Board(
+        return Snapshot(
             restored=True,
             references=self._catalog.has_references(),
             records=pipeline.records,
@@ -71,7 +71,10 @@ class Showing:
             dead_letters=pipeline.dead_letters,
             retention_gaps={at: pipeline.gaps[at] - self._gaps_before[at] for at in {*lags, *pipeline.gaps}},
             watermarks=_watermarks(pipeline),
-            skewed={partition: lane.clock.skewed for partition, lane in pipeline.lanes().items()},
+            skewed={
+                partition: partition_state.clock.skewed
+                for partition, partition_state in pipeline.partition_states().items()
+            },
             lags=lags,
             unreadable=pipeline.unreadable,
             stalled=tuple(stall.why for stall in stalls),
@@ -131,16 +134,16 @@ class Showing:
 
     def _views(self, key: ModelKey, judge: ModelJudge) -> tuple[ColumnView, ...]:
         """Made anew when there is a new look."""
-        look, views = self._looked.get(key, (None, ()))
-        if look is not judge.latest or not views:
+        evaluation, views = self._evaluated.get(key, (None, ()))
+        if evaluation is not judge.latest or not views:
             views = column_views(judge)
-            self._looked[key] = judge.latest, views
+            self._evaluated[key] = judge.latest, views
         return views
 
 
 def is_judged(judge: ModelJudge) -> bool:
     """Whether anything can be said of the model version: a base window was judged, or a look found something."""
-    return judge.ladder.closed > 0 or judge.book.incident is not None
+    return judge.pyramid.closed > 0 or judge.book.incident is not None
 
 
 def _counts(total: Tally | None) -> NDArray[np.int64] | None:
@@ -172,7 +175,11 @@ def _ended(judges: Iterable[ModelJudge]) -> tuple[EndedView, ...]:
 
 
 def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
-    return {partition: lane.clock_us for partition, lane in pipeline.lanes().items() if lane.clock_us != NO_CLOCK}
+    return {
+        partition: partition_state.clock_us
+        for partition, partition_state in pipeline.partition_states().items()
+        if partition_state.clock_us != NO_CLOCK
+    }
 
 
 def _performance(total: Tally | None) -> tuple[tuple[str, float], ...]:

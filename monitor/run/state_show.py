@@ -12,7 +12,7 @@ from monitor.count.totals import totals_in
 from monitor.events import OUTCOMES, ModelKey
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import FEATURE, Reference
-from monitor.stats.bins import FACTS
+from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.tally import Tally
 from monitor.text import many
 
@@ -22,7 +22,7 @@ def state_json(tree: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
     return {
         "cluster": tree["cluster"],
         "saved_at": rfc3339(tree["saved_at"]),
-        "units": [_unit(unit) for unit in tree["units"]],
+        "units": [_unit(task) for task in tree["units"]],
         "outcomes": _outcomes(tree),
         "reasons": _reasons(tree),
         "gaps": {f"{topic}-{number}": count for topic, number, count in tree["gaps"]},
@@ -31,23 +31,26 @@ def state_json(tree: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def _unit(unit: Mapping[str, Any]) -> dict[str, Any]:
-    positions = {f"{topic}-{unit['unit']}": lane["next_offset"] for topic, lane in sorted(unit["lanes"].items())}
-    return {"unit": unit["unit"], "epoch": 0, "positions": positions, "open_panes": len(open_in(unit))}
+def _unit(task: Mapping[str, Any]) -> dict[str, Any]:
+    positions = {
+        f"{topic}-{task['unit']}": partition_state["next_offset"]
+        for topic, partition_state in sorted(task["lanes"].items())
+    }
+    return {"unit": task["unit"], "epoch": 0, "positions": positions, "open_panes": len(open_in(task))}
 
 
 def _outcomes(tree: Mapping[str, Any]) -> dict[str, int]:
     total: Counter[str] = Counter()
-    for unit in tree["units"]:
-        for _, outcome, _, count in unit["outcomes"]:
+    for task in tree["units"]:
+        for _, outcome, _, count in task["outcomes"]:
             total[outcome] += count
     return {outcome: total[outcome] for outcome in OUTCOMES if total[outcome]}
 
 
 def _reasons(tree: Mapping[str, Any]) -> dict[str, int]:
     total: Counter[str] = Counter()
-    for unit in tree["units"]:
-        for _, outcome, reason, count in unit["outcomes"]:
+    for task in tree["units"]:
+        for _, outcome, reason, count in task["outcomes"]:
             if reason:
                 total[f"{outcome}/{reason}"] += count
     return dict(sorted(total.items()))
@@ -101,7 +104,7 @@ def _features(total: Tally, reference: Reference) -> dict[str, Any]:
     return {
         column.name: {
             "bins": total.counts[at, : column.bins.bins].tolist(),
-            **{fact: int(total.counts[at, width + slot]) for slot, fact in enumerate(FACTS)},
+            **{quality_count: int(total.counts[at, width + slot]) for slot, quality_count in enumerate(QUALITY_COUNTS)},
         }
         for at, column in enumerate(reference.columns)
         if column.role == FEATURE
@@ -111,9 +114,9 @@ def _features(total: Tally, reference: Reference) -> dict[str, Any]:
 def state_text(shown: Mapping[str, Any]) -> str:
     """The same for a person."""
     lines = [f"checkpoint of {shown['saved_at']}, cluster {shown['cluster']}"]
-    for unit in shown["units"]:
-        places = ", ".join(f"{name} at {offset}" for name, offset in unit["positions"].items())
-        lines.append(f"  unit {unit['unit']}: {places}; {many(unit['open_panes'], 'open pane')}")
+    for task in shown["units"]:
+        places = ", ".join(f"{name} at {offset}" for name, offset in task["positions"].items())
+        lines.append(f"  unit {task['unit']}: {places}; {many(task['open_panes'], 'open pane')}")
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in shown["outcomes"].items())
     lines.append(f"events: {outcomes or 'none yet'}")
     lines += [f"  {reason}: {count:,}" for reason, count in shown["reasons"].items()]

@@ -14,7 +14,7 @@ from monitor.settings.duration import format_duration
 from monitor.settings.later import NOT_IN_THIS_VERSION
 from monitor.settings.shape import bare, is_secret, items_of, part_of
 from monitor.settings.tree import Settings
-from monitor.settings.types import Part, Plain, Says
+from monitor.settings.types import Description, Part, Plain
 
 _HEAD: Final = """\
 Settings of driftd: every name with its type, default and help. This text is a settings file itself: what is not
@@ -81,16 +81,16 @@ def _out(lines: Iterable[str]) -> list[str]:
 
 def _default(field: FieldInfo) -> str:
     """The default as it would be written."""
-    if any(isinstance(item, Says) and item.time for item in field.metadata):
+    if any(isinstance(item, Description) and item.time for item in field.metadata):
         return format_duration(field.default) if field.default is not None else "null"
     return _flow(field.default)
 
 
 def _words(annotation: object, metadata: Iterable[object] = ()) -> str:
     """A type in words: its `Says` where it has one, a literal's values, or what a list or mapping holds."""
-    for says in (*metadata, *_metadata(annotation)):
-        if isinstance(says, Says):
-            return says.words
+    for description in (*metadata, *_metadata(annotation)):
+        if isinstance(description, Description):
+            return description.text
     kind = bare(annotation)
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal:

@@ -38,10 +38,10 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Says:
+class Description:
     """What the printed reference calls a type; `time`: its numbers are microseconds."""
 
-    words: str
+    text: str
     time: bool = False
 
 
@@ -191,35 +191,37 @@ def _api_version(value: object) -> tuple[int, ...]:
     return tuple(int(part) for part in value.split("."))
 
 
-Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0), Says("duration", time=True)]
-SomeTime = Annotated[int, AfterValidator(_some), BeforeValidator(_duration), Says("duration above 0", time=True)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=_LARGEST), Says("whole number from 1")]
-CountOrNone = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST), Says("whole number from 0")]
-Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535), Says("port")]
-Effect = Annotated[float, BeforeValidator(_number), Field(ge=0), Says("number from 0")]
-Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1), Says("share from 0 to 1")]
-Pages = Annotated[float, BeforeValidator(_number), Field(gt=0), Says("number above 0")]
-Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean), Says("text")]
-Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean), Says("text up to 256")]
-Version = Annotated[str, Field(max_length=256), AfterValidator(_clean), Says("text up to 256, may be empty")]
-Versions = Annotated[tuple[Version, ...], Says("list of texts")]
-Topic = Annotated[str, AfterValidator(_topic), Says("topic")]
+Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0), Description("duration", time=True)]
+SomeTime = Annotated[int, AfterValidator(_some), BeforeValidator(_duration), Description("duration above 0", time=True)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=_LARGEST), Description("whole number from 1")]
+CountOrNone = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST), Description("whole number from 0")]
+Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535), Description("port")]
+Effect = Annotated[float, BeforeValidator(_number), Field(ge=0), Description("number from 0")]
+Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1), Description("share from 0 to 1")]
+Pages = Annotated[float, BeforeValidator(_number), Field(gt=0), Description("number above 0")]
+Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean), Description("text")]
+Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean), Description("text up to 256")]
+Version = Annotated[str, Field(max_length=256), AfterValidator(_clean), Description("text up to 256, may be empty")]
+Versions = Annotated[tuple[Version, ...], Description("list of texts")]
+Topic = Annotated[str, AfterValidator(_topic), Description("topic")]
 Servers = Annotated[
     tuple[Annotated[str, AfterValidator(_server)], ...],
     BeforeValidator(_separated),
     Field(min_length=1),
-    Says("list of host:port"),
+    Description("list of host:port"),
 ]
-File = Annotated[Path, AfterValidator(_in_folder), Says("path")]
-ReferencePath = Annotated[str, AfterValidator(_clean), AfterValidator(_reference), Says("path, {version} is filled in")]
-Timezone = Annotated[str, AfterValidator(_timezone), AfterValidator(_clean), Says("IANA time zone")]
-Url = Annotated[str, AfterValidator(_url), Says("URL")]
-Class = Annotated[bool | int | float | str, PlainValidator(_class), Says("number, text or boolean")]
+File = Annotated[Path, AfterValidator(_in_folder), Description("path")]
+ReferencePath = Annotated[
+    str, AfterValidator(_clean), AfterValidator(_reference), Description("path, {version} is filled in")
+]
+Timezone = Annotated[str, AfterValidator(_timezone), AfterValidator(_clean), Description("IANA time zone")]
+Url = Annotated[str, AfterValidator(_url), Description("URL")]
+Class = Annotated[bool | int | float | str, PlainValidator(_class), Description("number, text or boolean")]
 Start = Annotated[
     Literal["latest", "earliest", "committed"] | int,
     PlainValidator(_start),
-    Says("latest | earliest | committed | RFC 3339 time | Unix milliseconds"),
+    Description("latest | earliest | committed | RFC 3339 time | Unix milliseconds"),
 ]
-ApiVersion = Annotated[tuple[int, ...], PlainValidator(_api_version), Says('text such as "2.3"')]
-Switch = Annotated[bool, Says("true | false")]
+ApiVersion = Annotated[tuple[int, ...], PlainValidator(_api_version), Description('text such as "2.3"')]
+Switch = Annotated[bool, Description("true | false")]
 Severity = Literal["page", "ticket", "info"]

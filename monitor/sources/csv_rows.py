@@ -110,10 +110,10 @@ class CsvRows:
             if len(row) != self._width:
                 raise UsageError(f"{self._stream.name}:{line}: {len(row)} cells where the header has {self._width}")
             if number < _SAMPLE or not _NO_VALUE.isdisjoint(row):
-                self._look_at(row, line, number < _SAMPLE)
+                self._peek(row, line, number < _SAMPLE)
             yield number, line, msgspec.json.encode(self._event(row))
 
-    def _look_at(self, row: Sequence[str], line: int, sampled: bool) -> None:
+    def _peek(self, row: Sequence[str], line: int, sampled: bool) -> None:
         """Remember numbers, and texts that say that there is no value."""
         for i, column in self._features:
             cell = row[i]

@@ -26,7 +26,7 @@ CHUNK: Final = 500
 TimesOf: TypeAlias = Callable[[RecordBatch], Times]
 
 
-class _Lane(Protocol):
+class _FileReader(Protocol):
     """What reads one file, or the recordings together."""
 
     def partitions(self) -> list[Partition]: ...
@@ -93,7 +93,7 @@ class Files:
         Raises:
             UsageError: a file is damaged, or not what its name says.
         """
-        lanes: list[_Lane] = []
+        readers: list[_FileReader] = []
         recordings: list[Path] = []
         taken: set[Partition] = set()
         try:
@@ -105,13 +105,13 @@ class Files:
                 topic = shown_name(Path(path.name))
                 partition = next(p for n in range(len(self._paths)) if (p := Partition(topic, n)) not in taken)
                 taken.add(partition)
-                lanes.append(self._lane(partition, path, kind, stream))
+                readers.append(self._lane(partition, path, kind, stream))
             if recordings:
-                lanes.append(Recordings(recordings, self._clock, self._reading.longest, self._stream))
-            return FileSource(lanes, self._chunk)
+                readers.append(Recordings(recordings, self._clock, self._reading.longest, self._stream))
+            return FileSource(readers, self._chunk)
         except BaseException:
-            for lane in lanes:
-                lane.close()
+            for reader in readers:
+                reader.close()
             raise
 
     def notes(self) -> list[str]:
@@ -150,7 +150,7 @@ class Files:
     def _stream(self, path: Path) -> Stream:
         return Stream(path, self._pipes[path].reader() if path in self._pipes else None)
 
-    def _lane(self, partition: Partition, path: Path, kind: tuple[str, ...], stream: Stream | None) -> _Lane:
+    def _lane(self, partition: Partition, path: Path, kind: tuple[str, ...], stream: Stream | None) -> _FileReader:
         times_of = self._reading.times_of
         if times_of is None or not (self._reading.sort or kind == ROWS):
             stream = self._stream(path) if stream is None else stream
@@ -201,25 +201,25 @@ class FileSource:
     file whatever is paused.
     """
 
-    def __init__(self, lanes: Sequence[_Lane], chunk: int) -> None:
-        self._lanes = list(lanes)
+    def __init__(self, readers: Sequence[_FileReader], chunk: int) -> None:
+        self._readers = list(readers)
         self._chunk = chunk
-        self._lane_of: dict[Partition, _Lane] = {}
-        for lane in lanes:
-            for partition in lane.partitions():
-                if partition in self._lane_of:
+        self._reader_of: dict[Partition, _FileReader] = {}
+        for reader in readers:
+            for partition in reader.partitions():
+                if partition in self._reader_of:
                     raise UsageError(
                         f"{partition} stands for a file and for a partition of a recording; rename the file"
                     )
-                self._lane_of[partition] = lane
+                self._reader_of[partition] = reader
 
     def partitions(self) -> list[Partition]:
         """Every partition of every file, in order of topic and number."""
-        return sorted(self._lane_of)
+        return sorted(self._reader_of)
 
     def changes(self) -> list[Change]:
         """Offsets missing between two recordings, told before the later one is read."""
-        return [change for lane in self._lanes for change in lane.changes()]
+        return [change for reader in self._readers for change in reader.changes()]
 
     def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
         """At most `chunk` records of each file and of the recordings.
@@ -227,24 +227,24 @@ class FileSource:
         Raises:
             UsageError: file and line where the data are damaged.
         """
-        return [batch for lane in self._lanes for batch in lane.read(self._chunk, paused)]
+        return [batch for reader in self._readers for batch in reader.read(self._chunk, paused)]
 
     def at_end(self, partition: Partition) -> bool:
-        return self._lane_of[partition].at_end(partition)
+        return self._reader_of[partition].at_end(partition)
 
     def ended(self) -> bool:
-        return all(lane.ended() for lane in self._lanes)
+        return all(reader.ended() for reader in self._readers)
 
     def progress(self) -> tuple[int, int]:
         """Bytes read and bytes altogether, of the files as they lie on the disk (compressed)."""
-        done, total = zip(*(lane.progress() for lane in self._lanes), strict=True)
+        done, total = zip(*(reader.progress() for reader in self._readers), strict=True)
         return sum(done), sum(total)
 
     def place(self, partition: Partition, offset: int) -> str:
         """Where a record stands, for a person: `file:line`, or `topic-partition@offset` of a recording."""
-        return self._lane_of[partition].place(partition, offset)
+        return self._reader_of[partition].place(partition, offset)
 
     def close(self) -> None:
         """Close every file."""
-        for lane in self._lanes:
-            lane.close()
+        for reader in self._readers:
+            reader.close()

@@ -38,7 +38,7 @@ class _Waiting:
         return taken
 
 
-class InOrder:
+class MergeByTime:
     """The records of all partitions of another source, merged by their times; equal times in order of the partitions.
 
     A partition keeps its own order: a record that is older than one before it, or has no time, comes right after that
@@ -83,11 +83,11 @@ class InOrder:
         heapify(heads)
         while heads:
             _, partition = heappop(heads)
-            lane = self._waiting[partition]
-            yield lane[0].take(heads[0] if heads else None)
-            if lane[0].begin == len(lane[0].due):
-                lane.popleft()
-            if lane:
+            reader = self._waiting[partition]
+            yield reader[0].take(heads[0] if heads else None)
+            if reader[0].begin == len(reader[0].due):
+                reader.popleft()
+            if reader:
                 heappush(heads, self._head(partition))
             else:
                 del self._waiting[partition]

@@ -28,7 +28,7 @@ _BEGINNING: Final = re.compile(
     rb'\s*\{\s*"topic"\s*:\s*"(?P<topic>[^"\\]*)"\s*,\s*"partition"\s*:\s*(?P<partition>[0-9]{1,9})\s*,'
     rb'\s*"offset"\s*:\s*(?P<offset>[0-9]{1,18})\s*,(\s*"timestamp"\s*:\s*(?P<timestamp>-?[0-9]{1,18})\s*,)?'
 )
-_DECODE_TROUBLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -97,8 +97,8 @@ class Recordings:
 
     def changes(self) -> list[Change]:
         """Offsets that are missing between two files, told before the later file is read."""
-        told, self._changes = self._changes, []
-        return told
+        reported, self._changes = self._changes, []
+        return reported
 
     def read(self, chunk: int, _paused: Collection[Partition]) -> list[RecordBatch]:
         """The next `chunk` records, one batch a partition; none when the files' borders have news to tell first.
@@ -239,7 +239,7 @@ def _batch(partition: Partition, rows: list[RecordedLine], now_us: int) -> Recor
 def _decoded(stream: Stream, line: Line, decoder: msgspec.json.Decoder[_T]) -> _T:
     try:
         return decoder.decode(line[1])
-    except _DECODE_TROUBLE as error:
+    except _DECODE_ERRORS as error:
         raise stream.damage(line[0], error) from error
 
 

@@ -37,7 +37,7 @@ _NOTHING: Final = memoryview(b"")
 #: standard input as a path
 STDIN: Final = "-"
 #: what reading a damaged or unreadable file raises
-READ_TROUBLE: Final = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+READ_ERRORS: Final = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -200,7 +200,7 @@ class Stream:
                 else:
                     self._skip_line()
                     yield number, line[:_BEGINNING], True
-        except READ_TROUBLE as error:
+        except READ_ERRORS as error:
             raise self.damage(number + 1, error) from error
 
     def _first(self, line: bytes, size: int) -> Line:
@@ -224,7 +224,7 @@ class Stream:
         """The first bytes, as far as they are known without reading on; nothing is taken away."""
         try:
             return self.buffer.peek(1)[:_BUFFER].removeprefix(_UTF8_MARK)
-        except READ_TROUBLE as error:
+        except READ_ERRORS as error:
             raise self.damage(1, error) from error
 
     def damage(self, line: int, error: Exception) -> UsageError:

@@ -10,7 +10,7 @@ from monitor.events import Partition
 from monitor.records import Change, RecordBatch, Source
 
 
-class UpTo:
+class UntilOffsets:
     """The records of another source below `ends` (exclusive); partitions without an end are left out."""
 
     def __init__(self, source: Source, ends: Mapping[Partition, int], begins: Mapping[Partition, int]) -> None:

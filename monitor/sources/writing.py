@@ -16,7 +16,7 @@ import msgspec
 import zstandard
 
 from monitor.clock import rfc3339
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import ExternalError, TransientError, UsageError
 from monitor.records import RecordBatch
 from monitor.sources.recordings import ENDINGS, RecordedLine
 
@@ -81,7 +81,7 @@ class RecordWriter:
         """Add the records of a batch, in their order.
 
         Raises:
-            OutsideTrouble: the disk is full or failing; call `discard`.
+            ExternalError: the disk is full or failing; call `discard`.
         """
         plain = self._encoder.encode_lines(self._lines_of(batch))
         self._put(plain if self._compressor is None else self._compressor.compress(plain))
@@ -90,7 +90,7 @@ class RecordWriter:
         """Make the file durable and give it its name.
 
         Raises:
-            OutsideTrouble: the disk is full or failing; nothing stands under the name.
+            ExternalError: the disk is full or failing; nothing stands under the name.
         """
         if self._compressor is not None:
             self._put(self._compressor.flush())
@@ -104,7 +104,7 @@ class RecordWriter:
             raise
         except OSError as error:
             self.discard()
-            raise self._trouble(error) from error
+            raise self._failure(error) from error
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -121,10 +121,10 @@ class RecordWriter:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise self._trouble(error) from error
+            raise self._failure(error) from error
 
-    def _trouble(self, error: OSError) -> OutsideTrouble:
-        return OutsideTrouble(f"{self.path}: cannot be written: {error.strerror}")
+    def _failure(self, error: OSError) -> ExternalError:
+        return TransientError(f"{self.path}: cannot be written: {error.strerror}")
 
 
 class _Compressor(Protocol):

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import ExternalError, TransientError, UsageError
 from monitor.state import codec
 from monitor.state.checkpoint import file_content, parts_of, tree_of
 from monitor.state.durable import make_durable, write_durably
@@ -114,19 +114,19 @@ class StateDirectory:
 
         Raises:
             UsageError: another process has it, or we may not write there.
-            OutsideTrouble: the disk failed in a way that may heal.
+            ExternalError: the disk failed in a way that may heal.
         """
         try:
             self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
-            raise self._trouble("cannot be written", error) from error
+            raise self._failure("cannot be written", error) from error
         self._take_lock()
 
     def _take_lock(self) -> None:
         try:
             descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
-            raise self._trouble("cannot be written", error) from error
+            raise self._failure("cannot be written", error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.truncate(descriptor, 0)
@@ -140,14 +140,14 @@ class StateDirectory:
             ) from error
         except OSError as error:
             os.close(descriptor)
-            raise self._trouble("cannot be locked", error) from error
+            raise self._failure("cannot be locked", error) from error
         self._lock_fd = descriptor
 
     def _keep_lock(self) -> None:
         """A folder that was taken away and made again has another lock, or none.
 
         Raises:
-            OutsideTrouble: it cannot be had now, or another process has it.
+            ExternalError: it cannot be had now, or another process has it.
         """
         if self._lock_fd is None:
             return
@@ -159,7 +159,7 @@ class StateDirectory:
             self._take_lock()
         except UsageError as error:
             self._lock_fd = former
-            raise OutsideTrouble(str(error)) from error
+            raise TransientError(str(error)) from error
         os.close(former)
 
     def close(self) -> None:
@@ -177,7 +177,7 @@ class StateDirectory:
         segments that no other refers to: they are never read again and stay for a person to look at.
 
         Raises:
-            OutsideTrouble: the disk is full, read-only or failing; the former checkpoints are as they were, and the
+            ExternalError: the disk is full, read-only or failing; the former checkpoints are as they were, and the
                 same sequence may be tried again.
             ValueError: the sequence does not rise (a bug of the caller).
         """
@@ -198,7 +198,7 @@ class StateDirectory:
         except OSError as error:
             with contextlib.suppress(OSError):
                 (self.path / _TEMPORARY).unlink()
-            raise OutsideTrouble(f"state.path: no checkpoint in {self.path}: {_reason(error)}") from error
+            raise TransientError(f"state.path: no checkpoint in {self.path}: {_reason(error)}") from error
         self._newest = sequence
         self._referred[sequence] = frozenset(reference.number for reference in references)
         self._remove_all_but(sequence, before)
@@ -212,7 +212,7 @@ class StateDirectory:
 
         Raises:
             UsageError: there are checkpoints and none can be read, or we may not read the folder.
-            OutsideTrouble: the disk failed in a way that may heal.
+            ExternalError: the disk failed in a way that may heal.
         """
         for _ in range(_ATTEMPTS):
             try:
@@ -220,7 +220,7 @@ class StateDirectory:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise self._trouble("cannot be read", error) from error
+                raise self._failure("cannot be read", error) from error
             if found is None:
                 return None
             loaded, contents = found
@@ -230,7 +230,7 @@ class StateDirectory:
                 self._segments.go_on_from(contents)
                 self._referred = {loaded.sequence: frozenset(segment.number for segment in contents.segments)}
             return loaded
-        raise OutsideTrouble(f"state.path: checkpoints in {self.path} vanish faster than they can be read")
+        raise TransientError(f"state.path: checkpoints in {self.path} vanish faster than they can be read")
 
     def _load_newest(self) -> tuple[Loaded, SegmentContents] | None:
         damaged: list[tuple[Path, str]] = []
@@ -300,11 +300,11 @@ class StateDirectory:
             return frozenset(reference.number for reference in references)
         return self._referred[sequence]
 
-    def _trouble(self, what: str, error: OSError) -> UsageError | OutsideTrouble:
+    def _failure(self, what: str, error: OSError) -> UsageError | ExternalError:
         message = f"state.path: {self.path} {what}: {_reason(error)}"
         if error.errno in _A_PERSON_MUST_ACT:
             return UsageError(f"{message}; name a folder that user {os.geteuid()} may read and write")
-        return OutsideTrouble(message)
+        return TransientError(message)
 
 
 def has_checkpoint(path: Path) -> bool:

@@ -22,8 +22,8 @@ NUMERIC: Final = "numeric"
 CATEGORICAL: Final = "categorical"
 
 #: the facts, in the order of their slots behind the value bins
-FACTS: Final = ("missing", "absent", "unseen", "outside", "type")
-MISSING, ABSENT, UNSEEN, OUTSIDE, TYPE = range(len(FACTS))
+QUALITY_COUNTS: Final = ("missing", "absent", "unseen", "outside", "type")
+MISSING, ABSENT, UNSEEN, OUTSIDE, TYPE = range(len(QUALITY_COUNTS))
 
 QUANTILE_BINS: Final = 10
 MAX_CATEGORIES: Final = 30
@@ -86,10 +86,10 @@ class ColumnBins:
 
         `counts` (width + facts,) of one column, of whose `outside` so many lie `below`.
         """
-        facts = counts[-len(FACTS) :]
+        quality_counts = counts[-len(QUALITY_COUNTS) :]
         if self.kind == CATEGORICAL:
-            return np.append(counts[: self.bins], facts[UNSEEN])
-        return np.concatenate(([below], counts[: self.bins], [facts[OUTSIDE] - below]))
+            return np.append(counts[: self.bins], quality_counts[UNSEEN])
+        return np.concatenate(([below], counts[: self.bins], [quality_counts[OUTSIDE] - below]))
 
     def _points(self) -> list[str]:
         return told_apart([self.low, *self.edges, self.high])

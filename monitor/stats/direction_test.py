@@ -64,8 +64,8 @@ class DirectionReference:
         columns, most = directions.group.shape
         shares = directions.shares(counts[None])[0]
         rows = counts.sum(1).astype(np.float64)
-        tellable = (shares > 0) & (shares < 1) & (directions.group != NO_GROUP)
-        sizes = group_sizes(directions.group, tellable) * tellable
+        distinguishable = (shares > 0) & (shares < 1) & (directions.group != NO_GROUP)
+        sizes = group_sizes(directions.group, distinguishable) * distinguishable
         variance, freedom = np.ones((columns, most)), np.full((columns, most), np.inf)
         scales = max((len(one.by_rows) for one in long_runs), default=0) or 1
         by_rows = np.ones((columns, scales, most))
@@ -120,15 +120,15 @@ class DirectionReference:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Evaluation:
     """Of W windows and C columns, all (W, C) but `moved`.
 
-    `over` how far over the threshold the column is (1: at it; 0: nothing was compared), `at` the direction that says so
-    (of those that moved enough for a page, if one of them is over), `z` signed and `critical` its two values, `large`
-    whether it is over and moved enough. `moved` (W, C, D) is the change of every share.
+    `exceedance` is statistic / threshold (1: at it; 0: nothing was compared), `at` the direction that says so (of those
+    that moved enough for a page, if one of them is over), `z` signed and `critical` its two values, `large` whether it
+    is over and moved enough. `moved` (W, C, D) is the change of every share.
     """
 
-    over: Floats
+    exceedance: Floats
     at: Ints
     z: Floats
     critical: Floats
@@ -136,7 +136,7 @@ class Look:
     moved: Floats
 
 
-def look(reference: DirectionReference, counts: Ints, alpha: float, variance: Floats | None = None) -> Look:
+def evaluate(reference: DirectionReference, counts: Ints, alpha: float, variance: Floats | None = None) -> Evaluation:
     """Compare windows `counts` (W, C, B) with the reference; `variance` (W, C, D) where V is not the learned one."""
     n = np.asarray(counts).sum(2).astype(np.float64)
     x = reference.directions.shares(counts)
@@ -190,16 +190,16 @@ def _divergence(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.maximum(xlogy(a, a / b) + xlogy(1 - a, (1 - a) / (1 - b)), 0.0), np.float64)
 
 
-def _worst(z: Floats, critical: Floats, large: Flags, moved: Floats) -> Look:
+def _worst(z: Floats, critical: Floats, large: Flags, moved: Floats) -> Evaluation:
     if z.shape[2] == 0:
         none = np.zeros(z.shape[:2])
-        return Look(none, none.astype(np.int64), none, np.full(z.shape[:2], np.inf), none.astype(np.bool_), moved)
+        return Evaluation(none, none.astype(np.int64), none, np.full(z.shape[:2], np.inf), none.astype(np.bool_), moved)
     ratio = np.abs(z) / critical
     worst, paging = ratio.argmax(2), np.where(large, ratio, 0.0).argmax(2)
     pages = _at(large, paging) & (_at(ratio, paging) > 1)
     at = np.where(pages, paging, worst)
     wide = np.broadcast_to(critical, z.shape)
-    return Look(_at(ratio, at), at, _at(z, at), _at(wide, at), pages, moved)
+    return Evaluation(_at(ratio, at), at, _at(z, at), _at(wide, at), pages, moved)
 
 
 def _at(values: NDArray[_T], index: Ints) -> NDArray[_T]:

@@ -47,18 +47,18 @@ class Pooling:
         return cls(order, shares, counts, counts.cumsum(1), total, np.asarray(padding, np.int64))
 
 
-def pooled_chi_square(pooling: Pooling, windows: Ints, phi: Floats) -> tuple[Floats, Floats]:
-    """Two-sample Pearson chi-square divided by phi, and its degrees of freedom; 0 of them where it says nothing.
+def pooled_chi_square(pooling: Pooling, windows: Ints, overdispersion: Floats) -> tuple[Floats, Floats]:
+    """Two-sample Pearson chi-square divided by the overdispersion, and its degrees of freedom; 0 of them where it says nothing.
 
-    `windows` (W, C, B), `phi` (W, C). Bins whose effective expected count is below `MIN_EXPECTED` are pooled, by the
-    reference's shares alone (else the window would choose its test); a pooled bin still below it takes the smallest
-    other bin in (left alone, one stray value there would be worth a page).
+    `windows` (W, C, B), `overdispersion` (W, C). Bins whose effective expected count is below `MIN_EXPECTED` are
+    pooled, by the reference's shares alone (else the window would choose its test). A pooled bin still below it takes
+    in the smallest other bin: left alone, one stray value there would be worth a page.
     """
     columns, bins = pooling.counts.shape
     each = np.arange(columns)
     n = windows.sum(2).astype(np.float64)
     observed = windows[:, each[:, None], pooling.order].astype(np.float64, order="C")
-    pooled_until = _pooled_until(pooling, n / phi)
+    pooled_until = _pooled_until(pooling, n / overdispersion)
     alone = np.arange(bins) >= pooled_until[..., None]
     terms = _pearson(observed, pooling.counts, n[..., None], pooling.total[:, None])
     last = np.maximum(pooled_until - 1, 0)
@@ -67,7 +67,7 @@ def pooled_chi_square(pooling: Pooling, windows: Ints, phi: Floats) -> tuple[Flo
     has_pooled = (pooled_until > 0) & (pooled_reference + pooled_observed > 0)
     statistic = np.where(alone, terms, 0.0).sum(2) + np.where(has_pooled, pooled_term, 0.0)
     freedom = np.where(n > 0, bins - pooled_until + has_pooled - 1, 0)
-    return statistic / phi, np.maximum(freedom, 0).astype(np.float64)
+    return statistic / overdispersion, np.maximum(freedom, 0).astype(np.float64)
 
 
 def _pooled_until(pooling: Pooling, effective: Floats) -> Ints:
@@ -125,11 +125,11 @@ class Cuts:
         return cls(below, below * total, np.minimum(below, 1 - below), total)
 
 
-def cut_point_z(cuts: Cuts, windows: Ints, phi: Floats) -> tuple[Floats, Ints]:
+def cut_point_z(cuts: Cuts, windows: Ints, overdispersion: Floats) -> tuple[Floats, Ints]:
     """The largest standardised difference of a cumulative share, and the cut where it is (bin index, from below).
 
-    `windows` (W, C, B), `phi` (W, C). Signed: positive where the window's values moved up. Cuts with fewer than
-    `MIN_EXPECTED` effective events expected on a side are left out; 0 where none is left.
+    `windows` (W, C, B), `overdispersion` (W, C). Signed: positive where the window's values moved up. Cuts with
+    fewer than `MIN_EXPECTED` effective events expected on a side are left out; 0 where none is left.
     """
     if windows.shape[2] < 2:
         return np.zeros(windows.shape[:2]), np.zeros(windows.shape[:2], np.int64)
@@ -139,9 +139,11 @@ def cut_point_z(cuts: Cuts, windows: Ints, phi: Floats) -> tuple[Floats, Ints]:
     below_window = below[..., :-1] / some
     pool = (cuts.events + below_window * n) / np.maximum(m + n, 1)
     per_event = np.where(n > 0, 1 / some, 0.0)
-    spread = np.sqrt(np.maximum(pool * (1 - pool), 1e-12) * (per_event + 1 / np.maximum(m, 1)) * phi[..., None])
+    spread = np.sqrt(
+        np.maximum(pool * (1 - pool), 1e-12) * (per_event + 1 / np.maximum(m, 1)) * overdispersion[..., None]
+    )
     # by the reference's share alone, so that the window does not choose its cuts
-    usable = cuts.thinner * (n / phi[..., None]) >= MIN_EXPECTED
+    usable = cuts.thinner * (n / overdispersion[..., None]) >= MIN_EXPECTED
     z = np.where(usable, (cuts.below - below_window) / spread, 0.0)
     at = np.abs(z).argmax(2)
     return _at(z, at), at
@@ -175,7 +177,7 @@ def largest_shift(
     return share, cumulative
 
 
-def exact_excess_tail(hits: Floats, n: Floats, reference_hits: Floats, m: Floats, phi: Floats) -> Floats:
+def exact_excess_tail(hits: Floats, n: Floats, reference_hits: Floats, m: Floats, overdispersion: Floats) -> Floats:
     """P(at least so many hits in the window | the margins): Fisher's one-sided exact test, on effective counts.
 
     All (N,). Counts are divided by phi and rounded towards no evidence; 1 where the window's share is not above the
@@ -184,10 +186,10 @@ def exact_excess_tail(hits: Floats, n: Floats, reference_hits: Floats, m: Floats
     some = (hits > 0) & (hits * np.maximum(m, 1) > reference_hits * n)
     out = np.ones(len(hits))
     if some.any():
-        hits, n, reference_hits, m, phi = (x[some] for x in (hits, n, reference_hits, m, phi))
-        ref = np.ceil(reference_hits / phi)
-        rest = np.maximum(np.floor(m / phi), ref)
-        out[some] = _hypergeometric_tail(np.floor(hits / phi), np.ceil(n / phi), ref, rest)
+        hits, n, reference_hits, m, overdispersion = (x[some] for x in (hits, n, reference_hits, m, overdispersion))
+        ref = np.ceil(reference_hits / overdispersion)
+        rest = np.maximum(np.floor(m / overdispersion), ref)
+        out[some] = _hypergeometric_tail(np.floor(hits / overdispersion), np.ceil(n / overdispersion), ref, rest)
     return out
 
 
@@ -228,26 +230,26 @@ def _log_choose(n: Floats, k: Floats) -> Floats:
     return np.asarray(-betaln(1 + n - k, 1 + k) - np.log1p(n), np.float64)
 
 
-def exact_excess_critical(alpha: float, n: float, reference_hits: float, m: float, phi: float) -> float:
+def exact_excess_critical(alpha: float, n: float, reference_hits: float, m: float, overdispersion: float) -> float:
     """The smallest number of hits in n events that would be over, NaN where not even n would."""
     low, high = 1, int(n)
-    if high < 1 or not _is_excess(alpha, high, n, reference_hits, m, phi):
+    if high < 1 or not _is_excess(alpha, high, n, reference_hits, m, overdispersion):
         return float("nan")
     while low < high:
         middle = (low + high) // 2
-        if _is_excess(alpha, middle, n, reference_hits, m, phi):
+        if _is_excess(alpha, middle, n, reference_hits, m, overdispersion):
             high = middle
         else:
             low = middle + 1
     return float(high)
 
 
-def _is_excess(alpha: float, hits: float, n: float, reference_hits: float, m: float, phi: float) -> bool:
+def _is_excess(alpha: float, hits: float, n: float, reference_hits: float, m: float, overdispersion: float) -> bool:
     """`exact_excess_tail` < alpha for one case; most cases are settled by the first term alone."""
     if hits * max(m, 1) <= reference_hits * n:
         return False
-    k, size, ref = floor(hits / phi), ceil(n / phi), ceil(reference_hits / phi)
-    rest = max(floor(m / phi), ref)
+    k, size, ref = floor(hits / overdispersion), ceil(n / overdispersion), ceil(reference_hits / overdispersion)
+    rest = max(floor(m / overdispersion), ref)
     size, total_hits = max(size, k), k + ref
     total = size + rest
     if k <= 0:

@@ -67,7 +67,7 @@ def watched_cuts(reference: DirectionReference, events: float) -> Flags:
     return np.asarray(np.where(usable.any(1, keepdims=True), usable, middle), np.bool_)
 
 
-def unrest(reference: DirectionReference, before: Ints, after: Ints) -> Floats:
+def variability(reference: DirectionReference, before: Ints, after: Ints) -> Floats:
     """Mean over directions of the squared difference of two neighbouring windows over what V expects, (C,).
 
     `before`, `after` (C, B) counts; NaN where a column has no value in one of them.
@@ -83,7 +83,7 @@ def unrest(reference: DirectionReference, before: Ints, after: Ints) -> Floats:
 
 
 @dataclass(slots=True)
-class Unrest:
+class Variability:
     """Neighbouring windows of one length: the newest differences, the window before and the one that is filling."""
 
     length: int
@@ -105,7 +105,7 @@ class Unrest:
         if self.filled < self.length:
             return
         if self.before is not None:
-            new = unrest(reference, self.before, self.filling)[:, None]
+            new = variability(reference, self.before, self.filling)[:, None]
             self.differences = np.concatenate([self.differences, new], axis=1)[:, -KEPT:]
         self.before, self.filled = self.filling, 0
         self.filling = np.zeros_like(self.filling)
@@ -132,7 +132,7 @@ class Unrest:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Unrest:
+    def from_state(cls, state: dict[str, Any]) -> Variability:
         filling = np.array(state["filling"], np.int64)
         one = cls(int(state["length"]), *filling.shape)
         one.filling, one.filled = filling, int(state["filled"])
@@ -146,7 +146,7 @@ class Unrest:
 class Watch:
     """The state of one model version."""
 
-    unrest: tuple[Unrest, ...]
+    variability: tuple[Variability, ...]
     windows: int
     #: (windows, C, 3) of the newest base windows: neighbours that share a bin, neighbours, chance x events; and events
     alike: Floats
@@ -154,12 +154,12 @@ class Watch:
 
     @classmethod
     def empty(cls, columns: int, bins: int) -> Watch:
-        lengths = tuple(Unrest(length, columns, bins) for length in LENGTHS)
+        lengths = tuple(Variability(length, columns, bins) for length in LENGTHS)
         return cls(lengths, 0, np.zeros((0, columns, 3)), np.zeros((0, columns)))
 
     def add(self, reference: DirectionReference, counts: Ints, same: Ints, pairs: Ints) -> None:
         """Take a base window: counts (C, B) of value bins; of `pairs` (C,) neighbours `same` (C,) share a bin."""
-        for one in self.unrest:
+        for one in self.variability:
             one.add(reference, counts)
         chance, n = pairs_by_chance(counts)
         new = np.stack([np.asarray(same, np.float64), np.asarray(pairs, np.float64), chance * n], axis=1)
@@ -169,7 +169,7 @@ class Watch:
 
     def objects(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
         """Columns (C,) of which no page may be sent: too few windows known, restless, or neighbours too alike."""
-        restless = np.any([one.restless() for one in self.unrest], axis=0)
+        restless = np.any([one.restless() for one in self.variability], axis=0)
         return np.asarray(
             (self.windows < FEWEST) | restless | self.too_alike(reference_kappa, reference_rows), np.bool_
         )
@@ -185,12 +185,14 @@ class Watch:
         return np.asarray((pairs > 0) & (kappa(same, pairs, chance) > allowed), np.bool_)
 
     def to_state(self) -> dict[str, Any]:
-        unrest = [one.to_state() for one in self.unrest]
-        return {"unrest": unrest, "windows": self.windows, "alike": self.alike, "events": self.events}
+        variability = [one.to_state() for one in self.variability]
+        return {"unrest": variability, "windows": self.windows, "alike": self.alike, "events": self.events}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Watch:
-        unrest = tuple(Unrest.from_state(one) for one in state["unrest"])
-        columns = unrest[0].columns
+        variability = tuple(Variability.from_state(one) for one in state["unrest"])
+        columns = variability[0].columns
         alike = np.array(state["alike"], np.float64).reshape(-1, columns, 3)
-        return cls(unrest, int(state["windows"]), alike, np.array(state["events"], np.float64).reshape(-1, columns))
+        return cls(
+            variability, int(state["windows"]), alike, np.array(state["events"], np.float64).reshape(-1, columns)
+        )

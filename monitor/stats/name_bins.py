@@ -168,13 +168,13 @@ def total_variation(reference: Ints, counts: Ints, variance: Floats | float = 1.
     return np.where(both, np.maximum(0.5 * (change - noise).sum(-1), 0.0), 0.0)
 
 
-def constant_log_chance(values: Floats | Ints, commonest: Floats, phi: Floats) -> Floats:
+def constant_log_chance(values: Floats | Ints, modal: Floats, overdispersion: Floats) -> Floats:
     """Log of the chance that so many values in a row are one and the same: p_max^((n - 1) / phi).
 
     The first value is free: it may be any. Exact for equally common names.
     """
     more = np.maximum(np.asarray(values, np.float64) - 1, 0)
-    return np.asarray(more / phi * np.log(np.clip(commonest, 1e-12, 1.0)), np.float64)
+    return np.asarray(more / overdispersion * np.log(np.clip(modal, 1e-12, 1.0)), np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ WINDOW: Final = 250
 #: different times that an order needs
 FEWEST_TIMES: Final = BLOCKS
 #: names looked at for the form of a date
-NAMES_LOOKED_AT: Final = 1_000
+NAMES_INSPECTED: Final = 1_000
 DATE_SHARE: Final = 0.95
 DATE: Final = re.compile(r"\d{4}[-/.]?\d{2}[-/.]?\d{2}(?:[ T]\d{2}:?\d{2}.*)?", re.DOTALL)
 
@@ -137,8 +137,8 @@ def _new(known: Hashes, late: Hashes) -> float:
 
 def _are_dates(texts: Sequence[str]) -> bool:
     names = sorted(set(texts))
-    looked_at = names[:: max(1, len(names) // NAMES_LOOKED_AT)][:NAMES_LOOKED_AT]
-    return sum(DATE.fullmatch(name) is not None for name in looked_at) >= DATE_SHARE * len(looked_at)
+    inspected = names[:: max(1, len(names) // NAMES_INSPECTED)][:NAMES_INSPECTED]
+    return sum(DATE.fullmatch(name) is not None for name in inspected) >= DATE_SHARE * len(inspected)
 
 
 def _ranks(texts: Sequence[str]) -> Ints:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.events import Partition
 from monitor.stats import names
-from monitor.stats.bins import FACTS
+from monitor.stats.bins import QUALITY_COUNTS
 
 #: fixed-point steps in one unit: of the standardised value, of its square, of a decimal logarithm and its square
 UNIT: Final = 1 << 20
@@ -65,7 +65,7 @@ class Tally:
     @classmethod
     def empty(cls, columns: int, bins: int) -> Tally:
         return cls(
-            np.zeros((columns, bins + len(FACTS)), np.int64),
+            np.zeros((columns, bins + len(QUALITY_COUNTS)), np.int64),
             np.zeros((columns, SUMS), np.int64),
             np.full(columns, np.inf),
             np.full(columns, -np.inf),
@@ -189,7 +189,7 @@ def _extremes(state: dict[str, Any], counts: Ints) -> tuple[Floats, Floats]:
     """
     lows, highs = np.array(state["lows"], np.float64), np.array(state["highs"], np.float64)
     if "unseen" not in state:
-        unknown = (lows > highs) & (counts[..., : -len(FACTS)].sum(-1) > 0)
+        unknown = (lows > highs) & (counts[..., : -len(QUALITY_COUNTS)].sum(-1) > 0)
         lows, highs = np.where(unknown, -np.inf, lows), np.where(unknown, np.inf, highs)
     return lows, highs
 

@@ -18,7 +18,7 @@ from typing import Any
 from monitor.clock import SystemClock
 from monitor.events import ModelKey
 from monitor.reference.catalog import Catalog
-from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.reference_build import EventRange, build_reference
 from monitor.run.replay import replay
 from monitor.settings.tree import Settings
 from monitor.sources.files import FileSource, open_source
@@ -113,7 +113,7 @@ def transitions_of(events: Path) -> list[dict[str, Any]]:
     def opened() -> FileSource:
         return open_source([events], clock)
 
-    reference = build_reference(settings, CREDIT, opened, clock, Stretch(rows=REFERENCE_ROWS))
+    reference = build_reference(settings, CREDIT, opened, clock, EventRange(rows=REFERENCE_ROWS))
     lines: list[dict[str, Any]] = []
     catalog = Catalog(settings, {CREDIT.model: {CREDIT.version: reference}})
     replay(settings, catalog, opened(), clock, lines.append)

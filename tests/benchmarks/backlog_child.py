@@ -98,7 +98,7 @@ def measure(config: Path, days: float, most: int, how: str) -> Figures:
         ended = source.ended()
         pipeline.turn()
         turns += 1
-        open_panes = max(open_panes, sum(unit.open_panes for unit in pipeline.units.values()))
+        open_panes = max(open_panes, sum(task.open_panes for task in pipeline.tasks.values()))
         first_mb = _rss_mb() if turns <= FIRST_TURNS else first_mb
     judged = sum(judge.predictions for judge in fleet.judges.values())
     figures = {"how": how, "events": source.read, "judged": judged, "open": open_panes, "first_mb": first_mb}

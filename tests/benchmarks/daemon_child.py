@@ -22,7 +22,7 @@ from typing import Any
 
 from monitor.clock import SystemClock
 from monitor.count.exchange import Exchange
-from monitor.count.task import Unit
+from monitor.count.task import Task
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.judge.evaluation import Judge
 from monitor.judge.fleet import Fleet
@@ -32,23 +32,23 @@ from monitor.kafka.allocator import tune_allocator
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
 from monitor.pipeline import Pipeline
-from monitor.publish.snapshot import Showcase
+from monitor.publish.snapshot import SnapshotHolder
 from monitor.reference.catalog import Catalog
 from monitor.run.garbage import GarbageSchedule
 from monitor.run.outputs import KafkaOutputs
-from monitor.run.snapshot_builder import Showing
+from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.settings.load import load_settings
 from monitor.state.directory import StateDirectory
 
-BOARD_SECONDS = 0.5
+SNAPSHOT_SECONDS = 0.5
 
 #: what --stages takes apart: each is measured with all it calls
 STAGES: dict[str, tuple[type, str]] = {
     "poll": (KafkaSource, "poll"),
     "at_end": (KafkaSource, "at_end"),
     "decode": (NativeDecoder, "decode"),
-    "count": (Unit, "take"),
-    "close": (Unit, "close"),
+    "count": (Task, "take"),
+    "close": (Task, "close"),
     "exchange": (Exchange, "ready"),
     "judge": (ModelJudge, "add"),
     "judge: recent look": (ModelJudge, "_look_at_recent"),
@@ -91,19 +91,19 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
     tune_allocator()
     settings, clock = load_settings(config, {}), SystemClock()
     catalog = Catalog.load(settings, settings.folder)
-    facts = describe_cluster(settings.kafka, [entry.topic for entry in settings.inputs])
-    source = KafkaSource(settings.kafka, facts, clock)
+    described = describe_cluster(settings.kafka, [entry.topic for entry in settings.inputs])
+    source = KafkaSource(settings.kafka, described, clock)
     with StateDirectory(settings.state.path) as store:
-        outputs = KafkaOutputs(settings, facts, source, store, clock, sequence=0)
-        fleet, showcase = Fleet(catalog, settings), Showcase(clock)
+        outputs = KafkaOutputs(settings, described, source, store, clock, sequence=0)
+        fleet, snapshots = Fleet(catalog, settings), SnapshotHolder(clock)
         pipeline = Pipeline(settings, catalog, source, clock, outputs, stage2=fleet)
         positions = source.resolve_start("earliest")
         for partition, offset in positions.items():
-            pipeline.lane(partition).next_offset = offset
+            pipeline.partition_state(partition).next_offset = offset
         source.begin(positions)
         pipeline.checkpoint()
         _first_record(source, meter)
-        showing = Showing(settings, catalog, pipeline, fleet, outputs)
+        snapshot_builder = SnapshotBuilder(settings, catalog, pipeline, fleet, outputs)
         shown_at, read, turns = clock.monotonic(), 0, 0
         garbage = GarbageSchedule(clock)
         garbage.start()
@@ -111,15 +111,15 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
             got = pipeline.turn()
             garbage.after_turn(got)
             read, turns = read + got, turns + 1
-            showcase.beat(caught_up_once=pipeline.caught_up(), trouble="")
-            if clock.monotonic() - shown_at >= BOARD_SECONDS:
+            snapshots.beat(caught_up_once=pipeline.caught_up(), failure="")
+            if clock.monotonic() - shown_at >= SNAPSHOT_SECONDS:
                 shown_at = clock.monotonic()
                 lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
-                showcase.show(showing.board(lags))
+                snapshots.show(snapshot_builder.snapshot(lags))
         wall, cpu = meter.spent()
         pipeline.checkpoint()
         figures = _figures(read, wall, cpu) | {"turns": turns, "checkpoint_s": round(meter.spent()[1] - cpu, 3)}
-        figures["panes"] = sum(judge.ladder.closed for judge in fleet.judges.values())
+        figures["panes"] = sum(judge.pyramid.closed for judge in fleet.judges.values())
         outputs.close()
         source.close()
     return figures

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from monitor.count.aggregator import Kernel
+from monitor.count.aggregator import Aggregator
 from monitor.count.exchange import Exchange
-from monitor.count.task import Unit
+from monitor.count.task import Task
 from monitor.decode.columns import Limits, Shape
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.events import ModelKey, Partition
@@ -87,7 +87,7 @@ class Stages:
             Limits(limits.record_bytes, limits.events_per_record, limits.features),
             settings.windows.max_skew,
         )
-        self._unit = Unit(0, self._catalog, settings.windows.pane, settings.id_memory)
+        self._unit = Task(0, self._catalog, settings.windows.pane, settings.id_memory)
         self._exchange = Exchange(settings.windows.pane)
         self._fleet = Fleet(self._catalog, settings)
         self.seconds = Seconds()
@@ -112,13 +112,13 @@ class Stages:
         decoded = clock()
         self._unit.take(batch.partition, events, batch.next_offset, 0.0)
         counted = clock()
-        until = self._unit.lane(batch.partition.topic).clock_us
+        until = self._unit.partition_state(batch.partition.topic).clock_us
         self._exchange.put(self._unit.close(lambda model: until - self._catalog.lateness_us(model)))
         for pane in self._exchange.ready():
             self._fleet.judge(pane)
             self.seconds.panes += 1
         self._fleet.unsent.clear()
-        self._fleet.told.clear()
+        self._fleet.reported.clear()
         judged = clock()
         for stage, seconds in zip(STAGES, (decoded - began, counted - decoded, judged - counted), strict=True):
             spent[stage] += seconds
@@ -126,7 +126,7 @@ class Stages:
 
 def shape_of(catalog: Catalog, key: ModelKey) -> Shape | None:
     monitored = catalog.monitored(key)
-    return None if monitored is None else Kernel(monitored.reference).shape
+    return None if monitored is None else Aggregator(monitored.reference).shape
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ def run(options: Sequence[str]) -> None:
 
 def _report(trial: Trial, produced: int) -> None:
     state, recount, alerts, replayed = state_of(trial.config), trial.recount(), trial.alerts(), trial.replay()
-    counts, told = list(count_faults(state, recount)), list(alert_faults(alerts, replayed))
+    counts, reported = list(count_faults(state, recount)), list(alert_faults(alerts, replayed))
     say(f"kills                 {len(trial.moments)}: {_listed(Counter(trial.moments))}")
     say(
         f"records               {produced:,}; positions at the end offsets: {_yes(positions_of(state) == trial.ends())}"
@@ -50,9 +50,9 @@ def _report(trial: Trial, produced: int) -> None:
     say(f"outcomes              {recount.events:,}: {_listed(state['outcomes'])}")
     say(f"recount equal         {_yes(not counts)}: outcomes, reasons, every bin and fact of every feature")
     say(f"dead letters equal    {_yes(trial.dead_letters() == recount.rejected)}: {len(recount.rejected):,} records")
-    say(f"transitions           {len(numbered(replayed))}; live as in the replay: {_yes(not told)}")
+    say(f"transitions           {len(numbered(replayed))}; live as in the replay: {_yes(not reported)}")
     say(f"told more than once   {len(alerts) - len({alert['id'] for alert in alerts})} messages, each as before")
-    for fault in [*counts, *told]:
+    for fault in [*counts, *reported]:
         say(f"fault                 {fault}")
 
 

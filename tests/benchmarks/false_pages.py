@@ -20,7 +20,7 @@ from itertools import islice
 import numpy as np
 
 from monitor.clock import DAY_US
-from monitor.count.aggregator import Kernel
+from monitor.count.aggregator import Aggregator
 from monitor.findings import PAGE, Transition
 from monitor.judge.model import ModelJudge
 from tests.benchmarks.material import poisson_interval, say, table
@@ -65,7 +65,7 @@ def simulate(plan: Plan, number: int) -> Month:
     monitored = catalog_of(tree, reference).monitored(CREDIT)
     assert monitored is not None, "the settings name this model"
     judge = ModelJudge(monitored, tree.budget.pages, tree.budget.per, show_values=True)
-    for pane in draws.panes(round(plan.days * DAY_US / PANE_US), Kernel(reference), CREDIT, START_US + DAY_US):
+    for pane in draws.panes(round(plan.days * DAY_US / PANE_US), Aggregator(reference), CREDIT, START_US + DAY_US):
         _, transition = judge.add(pane, 1.0)
         if transition is not None and _pages_now(transition, judge, len(month.pages)):
             worst = transition.findings[0]

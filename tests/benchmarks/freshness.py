@@ -39,7 +39,7 @@ MODELS = 10
 MODEL_GAP_MS = 1_000
 #: different events in a backlog; a multiple of every number of models used here
 DIFFERENT = 20_000
-SCRAPE_GAP, LOOK_GAP = 1.0, 0.01
+SCRAPE_GAP, REQUEST_GAP = 1.0, 0.01
 EVENT_GAPS = 0.1, 1.0
 WORKED_OFF_SECONDS = 900.0
 PROC = Path("/proc")
@@ -145,7 +145,7 @@ class _Bench:
             self._fill(case)
             with DaemonProcess(config) as daemon:
                 port = daemon.port
-                _wait_for_records(daemon, 1, LOOK_GAP)
+                _wait_for_records(daemon, 1, REQUEST_GAP)
                 rows.append(_row(case, "backlog", _scrapes(port, number, self._events)))
                 _wait_for_records(daemon, self._events)
                 rows.append(_row(case, "at rest", _scrapes(port, number)))
@@ -219,7 +219,7 @@ def _delays(bootstrap: str, port: int, numbers: Sequence[int]) -> Iterator[float
         producer.flush()
         shown = scrape(port)
         while shown.records <= number:
-            time.sleep(max(LOOK_GAP - shown.took, 0))
+            time.sleep(max(REQUEST_GAP - shown.took, 0))
             shown = scrape(port)
         yield shown.ended - acknowledged[-1]
 

@@ -38,10 +38,10 @@ def wide(partitions: int, models: int, ids: int) -> Pipeline:
     while pipeline.turn():
         pass
     keys = np.random.default_rng(1)
-    for unit in pipeline.units.values():
-        for lane in unit.lanes.values():
+    for task in pipeline.tasks.values():
+        for partition_state in task.partition_states.values():
             for _ in range(ids // 1_000):
-                lane.ids.ask(keys.integers(1, 2**63, 1_000, np.uint64))
+                partition_state.ids.ask(keys.integers(1, 2**63, 1_000, np.uint64))
     return pipeline
 
 
@@ -103,9 +103,9 @@ def _wide(partitions: int, models: int, ids: int) -> None:
 
         def save() -> None:
             """A partition brought ten ids since the checkpoint before."""
-            for unit in pipeline.units.values():
-                for lane in unit.lanes.values():
-                    lane.ids.ask(keys.integers(1, 2**63, 10, np.uint64))
+            for task in pipeline.tasks.values():
+                for partition_state in task.partition_states.values():
+                    partition_state.ids.ask(keys.integers(1, 2**63, 10, np.uint64))
             written.append(store.save(next(sequences), pipeline.to_state()))
 
         saved = milliseconds(save, 3)

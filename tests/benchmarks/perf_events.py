@@ -88,10 +88,10 @@ class PerfEvents:
         return [json.dumps(e, separators=(",", ":")).replace('"ts":"%d"', '"ts":%d').encode() for e in events]
 
 
-def perf_tree(models: int, **over: object) -> dict[str, object]:
+def perf_tree(models: int, **exceedance: object) -> dict[str, object]:
     """Settings as they are without changes."""
     watched = [{"name": f"perf-{at}", "versions": ["1"], "reference": "perf.json"} for at in range(models)]
-    return {"inputs": [{"topic": "perf"}], "models": watched} | over
+    return {"inputs": [{"topic": "perf"}], "models": watched} | exceedance
 
 
 def perf_references(
@@ -105,10 +105,10 @@ def perf_references(
 
 
 def write_perf_settings(
-    folder: Path, models: int, gap_ms: float, *, features: int = len(NAMES), **over: object
+    folder: Path, models: int, gap_ms: float, *, features: int = len(NAMES), **exceedance: object
 ) -> Path:
     """A settings file and its references, `gap_ms` between two events of one model."""
-    tree = perf_tree(models, **over)
+    tree = perf_tree(models, **exceedance)
     for model, versions in perf_references(Settings.model_validate(perf_tree(models)), gap_ms, features).items():
         versions["1"].save(folder / f"{model}.json")
     names = [f"perf-{at}" for at in range(models)]

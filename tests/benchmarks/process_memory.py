@@ -32,7 +32,7 @@ TOPIC = "memory"
 PARTITIONS = 3
 DIFFERENT = 20_000
 REFERENCE_ROWS = 10_000
-LOOK_GAP = 0.5
+REQUEST_GAP = 0.5
 EVERY = 5.0
 
 
@@ -58,12 +58,12 @@ def run(arguments: Sequence[str]) -> None:
 def _minute(config: Path, seconds: float) -> Iterator[list[object]]:
     with DaemonProcess(config) as daemon:
         daemon.wait_for("reading")
-        began = told = time.monotonic()
+        began = reported = time.monotonic()
         yield [0, 0, *memory_mb(daemon.pid)]
-        while told - began < seconds:
+        while reported - began < seconds:
             time.sleep(EVERY)
-            told = time.monotonic()
-            yield [f"{told - began:.0f}", f"{scrape(daemon.port).records:,.0f}", *memory_mb(daemon.pid)]
+            reported = time.monotonic()
+            yield [f"{reported - began:.0f}", f"{scrape(daemon.port).records:,.0f}", *memory_mb(daemon.pid)]
 
 
 def _event(rng: random.Random, number: int, models: int, features: int) -> dict[str, object]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from monitor.clock import SECOND_US
-from monitor.count.aggregator import Kernel, Rows
+from monitor.count.aggregator import Aggregator, Rows
 from monitor.count.exchange import Pane
 from monitor.count.task import PaneKey
 from monitor.decode.columns import Group
@@ -73,7 +73,7 @@ class Draws:
                 event["score"] = drawn[SCORE][at]
             yield event
 
-    def panes(self, number: int, kernel: Kernel, key: ModelKey, start_us: int) -> Iterator[Pane]:
+    def panes(self, number: int, aggregator: Aggregator, key: ModelKey, start_us: int) -> Iterator[Pane]:
         """So many panes of a Poisson number of events, counted by the kernel as the daemon does it."""
         for first in range(0, number, PANES_AT_ONCE):
             sizes = self.rng.poisson(EVENTS_PER_PANE, min(PANES_AT_ONCE, number - first))
@@ -82,7 +82,7 @@ class Draws:
             events = int(sizes.sum())
             slot_of_event = np.repeat(np.arange(len(slots)), sizes[slots])
             rows = Rows(np.arange(events), starts, slot_of_event, np.ones(events, np.bool_))
-            tallies = kernel.count(_group(self.take(events), events, kernel, key), rows)
+            tallies = aggregator.count(_group(self.take(events), events, aggregator, key), rows)
             for slot, tally in zip(slots.tolist(), tallies, strict=True):
                 begin = start_us + (first + slot) * PANE_US
                 yield Pane(PaneKey(key, ""), begin, begin + PANE_US, tally)
@@ -94,8 +94,8 @@ def _plain(name: str, values: Floats) -> list[float]:
     return numbers
 
 
-def _group(drawn: dict[str, Floats], events: int, kernel: Kernel, key: ModelKey) -> Group:
-    shape = kernel.shape.key_features
+def _group(drawn: dict[str, Floats], events: int, aggregator: Aggregator, key: ModelKey) -> Group:
+    shape = aggregator.shape.key_features
     return Group(
         key=key,
         rows=np.arange(events),

@@ -128,10 +128,10 @@ class Site:
             "models": [{"name": "credit", "versions": ["1"], "reference": "credit.json"}],
         }
 
-    def write(self, **over: object) -> None:
+    def write(self, **exceedance: object) -> None:
         """Write the settings; a mapping is laid over the one that is there, all else takes its place."""
         tree = self.tree()
-        for name, value in over.items():
+        for name, value in exceedance.items():
             tree[name] = {**tree[name], **value} if isinstance(value, dict) and name in tree else value
         self.config.write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
 
@@ -178,7 +178,7 @@ class Site:
         return state_json(loaded.tree, Catalog.load(settings, self.folder))
 
     def positions(self) -> dict[str, int]:
-        return {name: offset for unit in self.shown()["units"] for name, offset in unit["positions"].items()}
+        return {name: offset for task in self.shown()["units"] for name, offset in task["positions"].items()}
 
     def checkpoints(self) -> list[Path]:
         """Oldest first."""

@@ -38,8 +38,8 @@ def source_on(
     settings: Kafka, *topics: str, positions: Mapping[Partition, int] | None = None, watch_interval_s: float = 30.0
 ) -> Iterator[KafkaSource]:
     """A source that has begun: at `positions`, else at the beginning of every partition."""
-    facts = describe_cluster(settings, topics)
-    source = KafkaSource(settings, facts, SystemClock(), watch_interval_s=watch_interval_s)
+    described = describe_cluster(settings, topics)
+    source = KafkaSource(settings, described, SystemClock(), watch_interval_s=watch_interval_s)
     try:
         source.begin(source.resolve_start("earliest") if positions is None else positions)
         yield source

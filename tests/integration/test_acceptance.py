@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.reference_build import EventRange, build_reference
 from monitor.run.replay import replay
 from monitor.sources.files import FileSource, open_source
 from tests.engine import CREDIT, NOW_US, catalog_of, settings, transitions_in
@@ -36,7 +36,7 @@ def lines_of(events: Path, reference_rows: int) -> list[dict[str, Any]]:
     def opened() -> FileSource:
         return open_source([events], clock)
 
-    reference = build_reference(TREE, CREDIT, opened, clock, Stretch(rows=reference_rows))
+    reference = build_reference(TREE, CREDIT, opened, clock, EventRange(rows=reference_rows))
     lines: list[dict[str, Any]] = []
     replay(TREE, catalog_of(TREE, reference), opened(), clock, lines.append)
     return lines

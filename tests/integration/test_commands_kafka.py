@@ -138,7 +138,7 @@ def test_a_recording_of_nothing_says_what_the_partitions_hold(
     kafka.produce(topic, [b"{}"] * 1_500, partition=0)
     kafka.produce(topic, [b"{}"], partition=2)
 
-    def said(place: str, records: int) -> list[str]:
+    def messages(place: str, records: int) -> list[str]:
         capsys.readouterr()
         assert len(recorded(f"kafka://{topic}{place}")) == records
         return capsys.readouterr().err.splitlines()[1:]
@@ -147,10 +147,10 @@ def test_a_recording_of_nothing_says_what_the_partitions_hold(
     named = [f"{topic}-0 holds the offsets 0 to 1,499", f"{topic}-1 is empty", f"{topic}-2 holds the offsets 0 to 0"]
     named += [f"{topic}-{number} is empty" for number in range(3, 10)]
     everywhere = f"nothing lies in that stretch; {', '.join(named)}, and 2 more partitions"
-    assert said("?from=latest", 0) == [everywhere, help_on_place]
-    assert said("/0?from=offset:1500", 0) == [f"nothing lies in that stretch; {named[0]}", help_on_place]
-    assert said("/11", 0) == [f"nothing lies in that stretch; {topic}-11 is empty", help_on_place]
-    assert said("?from=offset:1499", 1) == []
+    assert messages("?from=latest", 0) == [everywhere, help_on_place]
+    assert messages("/0?from=offset:1500", 0) == [f"nothing lies in that stretch; {named[0]}", help_on_place]
+    assert messages("/11", 0) == [f"nothing lies in that stretch; {topic}-11 is empty", help_on_place]
+    assert messages("?from=offset:1499", 1) == []
 
 
 def test_a_topic_or_partition_that_is_not_there_is_refused(
@@ -181,20 +181,20 @@ def test_a_topic_is_as_good_a_source_as_its_recording(
     config = ["--config", str(site.config)]
     assert main(["record", topic, "-o", recording, *config]) == DONE
 
-    stretch = ["--from", rfc3339(START_US), "--to", rfc3339(START_US + 600_000_000)]
-    built, said = [], []
+    event_range = ["--from", rfc3339(START_US), "--to", rfc3339(START_US + 600_000_000)]
+    built, messages = [], []
     for at, source in enumerate((topic, recording)):
         out = site.folder / f"built-{at}.json"
-        assert main(["reference", "build", *config, "--model", "credit", *stretch, "-o", str(out), source]) == DONE
+        assert main(["reference", "build", *config, "--model", "credit", *event_range, "-o", str(out), source]) == DONE
         built.append(out.read_text())
         capsys.readouterr()
         assert main(["replay", *config, "--json", source]) == DONE
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        said.append([{name: value for name, value in line.items() if name != "seconds"} for line in lines])
+        messages.append([{name: value for name, value in line.items() if name != "seconds"} for line in lines])
     assert built[0] == built[1]
-    assert said[0] == said[1]
-    assert said[0][-1]["outcomes"] == {"accepted": 2_000}
-    assert said[0][-1]["models"][0]["pages"] == 1
+    assert messages[0] == messages[1]
+    assert messages[0][-1]["outcomes"] == {"accepted": 2_000}
+    assert messages[0][-1]["models"][0]["pages"] == 1
 
 
 def test_the_first_rows_of_a_topic_are_those_of_the_earliest_times_over_all_its_partitions(site: Site) -> None:
@@ -217,8 +217,8 @@ def test_the_first_rows_of_a_topic_are_those_of_the_earliest_times_over_all_its_
     of_topic, of_file = built
     assert of_topic.predictions == 4_000
     assert to_json(of_topic) == to_json(of_file)
-    facts = of_topic.counts[[column.name for column in of_topic.columns].index("AGE"), of_topic.width :]
-    assert facts.sum() == 0, "nobody lacks an AGE before the drift"
+    described = of_topic.counts[[column.name for column in of_topic.columns].index("AGE"), of_topic.width :]
+    assert described.sum() == 0, "nobody lacks an AGE before the drift"
 
 
 def test_a_replay_of_what_a_daemon_read_says_what_it_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,7 +247,7 @@ def test_a_state_is_shown_to_people_and_machines(site: Site, capsys: pytest.Capt
 
     assert main(["state", "show", "--config", str(site.config), "--json"]) == DONE
     shown = json.loads(capsys.readouterr().out)
-    assert [(unit["unit"], unit["positions"]) for unit in shown["units"]] == [
+    assert [(task["unit"], task["positions"]) for task in shown["units"]] == [
         (0, {f"{site.topic}-0": 302}),
         (1, {f"{site.topic}-1": 0}),
     ]
@@ -255,7 +255,10 @@ def test_a_state_is_shown_to_people_and_machines(site: Site, capsys: pytest.Capt
     (model,) = shown["models"]
     assert (model["model"], model["version"], model["predictions"], model["labels"]) == ("credit", "1", 300, 0)
     for counts in model["features"].values():
-        assert sum(counts["bins"]) + sum(counts[fact] for fact in counts if fact != "bins") == 300
+        assert (
+            sum(counts["bins"]) + sum(counts[quality_count] for quality_count in counts if quality_count != "bins")
+            == 300
+        )
 
     assert main(["state", "show", "--config", str(site.config)]) == DONE
     text = capsys.readouterr().out

@@ -195,20 +195,20 @@ def test_wrong_settings_end_it_with_code_2_and_every_fault(store: ContainerStore
     folder = tmp_path / "settings"  # unlike the one around it readable for everybody
     folder.mkdir()
     (folder / "driftd.yaml").write_text(yaml.safe_dump(tree))
-    code, said = run_to_its_end(store, folder, "--env=DRIFTD_STATE__EVERY=soon", "--env=DRIFTD_NONE=1")
+    code, messages = run_to_its_end(store, folder, "--env=DRIFTD_STATE__EVERY=soon", "--env=DRIFTD_NONE=1")
     assert code == USAGE
     for place in ("models[0].reference", "http.port", "colour", "state.every", "DRIFTD_NONE"):
-        assert f"driftd: {place}: " in said
-    assert all(line.startswith("driftd: ") for line in said.splitlines())
+        assert f"driftd: {place}: " in messages
+    assert all(line.startswith("driftd: ") for line in messages.splitlines())
 
 
 def test_a_state_without_a_volume_is_refused_by_the_read_only_root(
     store: ContainerStore, own_broker: KafkaBroker, make_site: Callable[[KafkaBroker, str], Site]
 ) -> None:
     site = make_site(own_broker, "homeless")
-    code, said = run_to_its_end(store, site.folder, f"--env=DRIFTD_STATE__PATH={STATE}")
+    code, messages = run_to_its_end(store, site.folder, f"--env=DRIFTD_STATE__PATH={STATE}")
     assert code == USAGE
-    assert f"driftd: state.path: {STATE}" in said
+    assert f"driftd: state.path: {STATE}" in messages
 
 
 def test_too_little_memory_ends_it_with_code_137(

@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from monitor.clock import SystemClock
-from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.errors import ExternalError, PermanentError
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
 from monitor.pipeline import Pipeline
@@ -133,8 +133,8 @@ class Engine:
         tree = {**site.tree(), "windows": windows, "state": {"store": "memory"}}
         self.settings = Settings.model_validate(tree)
         catalog = Catalog(self.settings, {"credit": {"*": reference}})
-        facts = describe_cluster(self.settings.kafka, [site.topic])
-        self.source = KafkaSource(self.settings.kafka, facts, SystemClock(), watch_interval_s=0.1)
+        described = describe_cluster(self.settings.kafka, [site.topic])
+        self.source = KafkaSource(self.settings.kafka, described, SystemClock(), watch_interval_s=0.1)
         self.pipeline = Pipeline(self.settings, catalog, self.source, SystemClock(), Recorded())
         self.source.begin(self.source.resolve_start(self.settings.kafka.start))
         self.open_panes: list[int] = []
@@ -145,11 +145,11 @@ class Engine:
     def turn(self) -> None:
         try:
             self.pipeline.turn()
-        except OutsideRefusal:
+        except PermanentError:
             raise
-        except OutsideTrouble:
+        except ExternalError:
             time.sleep(0.1)  # as the daemon does
-        self.open_panes.append(sum(unit.open_panes for unit in self.pipeline.units.values()))
+        self.open_panes.append(sum(task.open_panes for task in self.pipeline.tasks.values()))
 
     def turn_until(self, condition: Callable[[], object], what: str) -> None:
         def turned() -> object:
@@ -226,8 +226,8 @@ def test_a_topic_that_vanishes_ends_the_daemon_with_a_remedy(site: Site, credit_
         def refused() -> bool:
             try:
                 engine.pipeline.turn()
-            except OutsideTrouble as trouble:
-                refusals.append(str(trouble))
+            except ExternalError as failure:
+                refusals.append(str(failure))
             return any(f"the topic {site.topic} is gone" in text for text in refusals)
 
         wait_until(refused, "the watch sees it twice")

@@ -86,16 +86,16 @@ def test_an_authority_that_is_not_trusted_ends_the_daemon_with_a_remedy(site: Si
     site.make_topics()
     site.write(kafka=secured(kafka, ssl_cafile=None))
     running = site.start(**{VARIABLE: kafka.sasl_password})
-    code, said = refusal_of(running)
+    code, messages = refusal_of(running)
     assert code == REFUSED
-    assert "kafka.security.ssl_cafile" in said
+    assert "kafka.security.ssl_cafile" in messages
     assert keeps_silent(running, kafka.sasl_password)
 
 
 def test_a_password_in_the_settings_file_is_refused_without_being_repeated(site: Site, kafka: KafkaBroker) -> None:
     site.write(kafka=secured(kafka, sasl_password=kafka.sasl_password))
     running = site.start()
-    code, said = refusal_of(running)
+    code, messages = refusal_of(running)
     assert code == USAGE
-    assert VARIABLE in said
+    assert VARIABLE in messages
     assert keeps_silent(running, kafka.sasl_password)

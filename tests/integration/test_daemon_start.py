@@ -38,18 +38,18 @@ def run_through(site: Site, records: int, *arguments: str) -> Running:
 def test_a_missing_input_topic_is_refused_with_the_command_that_makes_it(site: Site) -> None:
     site.broker.create_topic(site.alerts)
     site.broker.create_topic(site.rejects)
-    code, said = refusal_of(site.start())
+    code, messages = refusal_of(site.start())
     assert code == REFUSED
-    assert f"--bootstrap-server {site.broker.bootstrap} --create --topic {site.topic}" in said
+    assert f"--bootstrap-server {site.broker.bootstrap} --create --topic {site.topic}" in messages
 
 
 def test_missing_output_topics_are_refused_and_check_makes_them(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     site.broker.create_topic(site.topic)
-    code, said = refusal_of(site.start())
+    code, messages = refusal_of(site.start())
     assert code == REFUSED
     for name in (site.alerts, site.rejects):
-        assert f"the output topic {name} does not exist" in said
-    assert f"driftd check --config {site.config} --create-topics" in said
+        assert f"the output topic {name} does not exist" in messages
+    assert f"driftd check --config {site.config} --create-topics" in messages
 
     check = ["check", "--config", str(site.config)]
     assert main(check) == REFUSED
@@ -162,10 +162,10 @@ def test_offsets_of_a_group_without_a_state_are_a_lost_volume(site: Site) -> Non
     run_through(site, 10)
     site.remove_state()
 
-    code, said = refusal_of(site.start())
+    code, messages = refusal_of(site.start())
     assert code == USAGE
     for remedy in (str(site.state), site.name, "kafka.start: committed", "--accept-loss"):
-        assert remedy in said
+        assert remedy in messages
 
     site.produce(some_events(4, first=10))
     site.write(kafka={"start": "committed"})
@@ -198,9 +198,9 @@ def test_a_second_daemon_on_the_same_folder_is_refused_with_the_first_ones_numbe
     site.make_topics()
     first = site.start()
     first.wait_ready()
-    code, said = refusal_of(site.start())
+    code, messages = refusal_of(site.start())
     assert code == USAGE
-    assert f"is in use by process {first.pid}" in said
+    assert f"is in use by process {first.pid}" in messages
     assert first.get("/readyz")[0] == 200, "the first one goes on"
     assert first.stop() == DONE
 
@@ -228,10 +228,10 @@ def test_a_state_of_damaged_checkpoints_alone_is_refused(site: Site) -> None:
     run_through(site, 10)
     for path in site.checkpoints():
         path.write_bytes(b"\0" * 100)
-    code, said = refusal_of(site.start())
+    code, messages = refusal_of(site.start())
     assert code == USAGE
-    assert "no checkpoint in" in said
-    assert "--accept-loss" in said
+    assert "no checkpoint in" in messages
+    assert "--accept-loss" in messages
 
     run_through(site, 10, "--accept-loss")
     assert site.shown()["outcomes"] == {"accepted": 10}
@@ -241,10 +241,10 @@ def test_a_state_of_another_cluster_is_refused(site: Site) -> None:
     site.make_topics()
     run_through(site, 0)
     site.change_state(lambda tree: tree.update(cluster="another-cluster-id-000"))
-    code, said = refusal_of(site.start())
+    code, messages = refusal_of(site.start())
     assert code == USAGE
-    assert "another-cluster-id-000" in said
-    assert "remove the state folder" in said
+    assert "another-cluster-id-000" in messages
+    assert "remove the state folder" in messages
 
 
 def test_a_topic_made_again_while_the_daemon_was_away_is_refused(site: Site) -> None:
@@ -254,10 +254,10 @@ def test_a_topic_made_again_while_the_daemon_was_away_is_refused(site: Site) -> 
     site.broker.delete_topic(site.topic)
     site.broker.create_topic(site.topic)
     site.produce(some_events(20))
-    code, said = refusal_of(site.start())
+    code, messages = refusal_of(site.start())
     assert code == USAGE
-    assert f"the topic {site.topic} was made again" in said
-    assert "remove the state folder" in said
+    assert f"the topic {site.topic} was made again" in messages
+    assert "remove the state folder" in messages
 
 
 # settings that changed
@@ -372,10 +372,10 @@ def test_all_faults_of_the_settings_are_said_at_once(site: Site) -> None:
         models=[{"name": "credit", "reference": "nowhere.json", "segments": ["SEX"]}],
     )
     running = site.start()
-    code, said = refusal_of(running)
+    code, messages = refusal_of(running)
     assert code == USAGE
     for fault in ("budget.per: '30 dayz'", "kafka.start: 'yesterday'", "models[0].segments: not in this version"):
-        assert said.count(fault) == 1
+        assert messages.count(fault) == 1
     assert running.out.read_bytes() == b""
 
 

@@ -17,12 +17,12 @@ import pytest
 from monitor.clock import SystemClock
 from monitor.publish.dashboards.dashboard import dashboard
 from monitor.publish.server import Server
-from monitor.publish.snapshot import Board, IncidentView, Showcase
-from tests.boards import model
+from monitor.publish.snapshot import IncidentView, Snapshot, SnapshotHolder
 from tests.engine import Credit, Event
 from tests.integration.conftest import Site
 from tests.real_parts.prometheus import Prometheus
 from tests.real_parts.waiting import wait_until
+from tests.snapshots import model
 
 Tree = dict[str, Any]
 
@@ -60,8 +60,8 @@ class Scene:
         if target.get("instant"):
             found = [(one["metric"], [one["value"]]) for one in self.seen.query(query)]
         else:
-            over = {"start": f"{now - RANGE_SECONDS}", "end": f"{now}", "step": "1"}
-            data = json.loads(self.seen.get("/api/v1/query_range", query=query, **over))["data"]["result"]
+            exceedance = {"start": f"{now - RANGE_SECONDS}", "end": f"{now}", "step": "1"}
+            data = json.loads(self.seen.get("/api/v1/query_range", query=query, **exceedance))["data"]["result"]
             found = [(one["metric"], one["values"]) for one in data]
         numbers = ((labels, [float(value) for _, value in values]) for labels, values in found)
         return [
@@ -144,9 +144,9 @@ def test_every_query_has_a_result_where_its_subject_exists(scene: Scene) -> None
 
 def test_a_model_that_was_not_judged_yet_is_in_the_table_and_is_not_called_fine(prometheus_parts: None) -> None:
     views = (model("judged", ()), model("newcomer", (), judged=False))
-    showcase = Showcase(SystemClock())
-    showcase.show(Board(restored=True, models=views, incidents=(IncidentView(views[0].key),)))
-    server = Server(showcase, "127.0.0.1", 0)
+    snapshots = SnapshotHolder(SystemClock())
+    snapshots.show(Snapshot(restored=True, models=views, incidents=(IncidentView(views[0].key),)))
+    server = Server(snapshots, "127.0.0.1", 0)
     server.start()
     try:
         with Prometheus(scraping(server.port)) as seen:

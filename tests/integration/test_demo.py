@@ -55,8 +55,8 @@ class Running:
 
     def end(self) -> tuple[int, list[dict[str, Any]]]:
         """Exit code and the JSON lines, when it has ended."""
-        said, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, [json.loads(line) for line in said.splitlines()]
+        messages, _ = self.process.communicate(timeout=60)
+        return self.process.returncode, [json.loads(line) for line in messages.splitlines()]
 
     def kill(self) -> None:
         if self.process.poll() is None:

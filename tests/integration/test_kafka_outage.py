@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from monitor.clock import SystemClock
-from monitor.errors import OutsideTrouble
+from monitor.errors import ExternalError
 from monitor.events import Partition
 from monitor.kafka.connect import until_connected
 from monitor.kafka.consumer import KafkaSource
@@ -81,10 +81,10 @@ def test_a_start_before_the_brokers_waits_for_them(kafka_parts: None) -> None:
                 assert threading.active_count() == threads, "a client that was not made leaves no thread"
                 broker.start()
 
-        facts = until_connected(lambda: describe_cluster(settings, ["events"]), lambda: False, wait)
+        described = until_connected(lambda: describe_cluster(settings, ["events"]), lambda: False, wait)
 
-        assert facts is not None
-        assert facts.topics["events"].partitions == 1
+        assert described is not None
+        assert described.topics["events"].partitions == 1
         assert len(waits) >= 2
 
 
@@ -133,7 +133,7 @@ def test_the_source_closes_quickly_without_a_broker(kafka_parts: None) -> None:
 def polled_through_trouble(source: KafkaSource) -> list[RecordBatch]:
     try:
         return source.poll(())
-    except OutsideTrouble:
+    except ExternalError:
         return []
 
 

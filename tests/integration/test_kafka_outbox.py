@@ -9,7 +9,7 @@ import time
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.errors import ExternalError, PermanentError
 from monitor.events import ModelKey, Partition
 from monitor.findings import PAGE, Finding, FindingKey, Span, Transition
 from monitor.kafka.alerts import Alerts
@@ -61,7 +61,7 @@ def test_a_dead_letter_that_is_too_large_goes_as_a_digest(
     )
     try:
         outbox.flush(10)
-    except OutsideTrouble:  # the broker said so only now
+    except ExternalError:  # the broker said so only now
         outbox.flush(10)
     outbox.close()
 
@@ -113,14 +113,14 @@ def test_an_outage_delays_messages_and_loses_none(kafka_parts: None) -> None:
         broker.kill()
         for number in range(20):
             outbox.send(Message("out", None, b"%d" % number))
-        with pytest.raises(OutsideTrouble):
+        with pytest.raises(ExternalError):
             outbox.flush(0.5)
         assert len(outbox) == 20
         broker.start()
         for _ in range(20):
             try:
                 outbox.flush(5)
-            except OutsideTrouble:
+            except ExternalError:
                 continue
             break
         assert len(outbox) == 0
@@ -136,7 +136,7 @@ def test_an_outbox_filled_before_any_broker_answers_empties_itself_later(kafka_p
         broker.stop()
         outbox = Outbox(settings_for(broker.bootstrap, request_timeout="2s"))
         outbox.send(Message("out", b"k", b"v"))
-        with pytest.raises(OutsideTrouble):
+        with pytest.raises(ExternalError):
             outbox.flush(0.5)
         broker.start()
         outbox.flush(20)
@@ -165,14 +165,14 @@ def test_a_message_that_cannot_be_made_smaller_is_refused(kafka: KafkaBroker, to
     kafka.create_topic(topic, max_message_bytes="1000")
     outbox = Outbox(settings_for(kafka.bootstrap))
     outbox.send(Message(topic, None, b"x" * 5_000))
-    with pytest.raises(OutsideRefusal, match=r"too large.*max\.message\.bytes"):
+    with pytest.raises(PermanentError, match=r"too large.*max\.message\.bytes"):
         outbox.flush(10)
     outbox.close()
 
 
 def test_a_message_above_the_client_s_limit_is_refused_at_once(kafka: KafkaBroker, topic: str) -> None:
     outbox = Outbox(settings_for(kafka.bootstrap))
-    with pytest.raises(OutsideRefusal, match="too large"):
+    with pytest.raises(PermanentError, match="too large"):
         outbox.send(Message(topic, None, b"x" * 1_000_001))
     assert len(outbox) == 0
 
@@ -181,7 +181,7 @@ def test_a_compacted_topic_refuses_a_message_without_key(kafka: KafkaBroker, top
     kafka.create_topic(topic, cleanup_policy="compact")
     outbox = Outbox(settings_for(kafka.bootstrap))
     outbox.send(Message(topic, None, b"x"))
-    with pytest.raises(OutsideRefusal, match="wants keys"):
+    with pytest.raises(PermanentError, match="wants keys"):
         outbox.flush(10)
     outbox.close()
 
@@ -191,7 +191,7 @@ def test_a_topic_that_is_missing_is_trouble_and_its_messages_wait(kafka: KafkaBr
     for number in range(3):
         outbox.send(Message(topic, None, b"%d" % number))
     began = time.monotonic()
-    with pytest.raises(OutsideTrouble, match="3 messages"):
+    with pytest.raises(ExternalError, match="3 messages"):
         outbox.flush(1)
     assert time.monotonic() - began < 5, "one message waits for the topic, not each"
     kafka.create_topic(topic)
@@ -212,7 +212,7 @@ def a_transition() -> Transition:
         p=3e-11,
         effect=0.12,
         effect_unit="share moved",
-        over=2.0,
+        exceedance=2.0,
         direction="up",
         records={Partition("events", 0): (120, 371)},
     )

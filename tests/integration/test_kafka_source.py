@@ -9,7 +9,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from kafka.structs import TopicPartition as KafkaPartition
 
-from monitor.errors import OutsideRefusal
+from monitor.errors import PermanentError
 from monitor.events import Partition
 from monitor.kafka import consumer
 from monitor.records import Change, NewPartition, OffsetGap, RecordBatch
@@ -193,7 +193,7 @@ def test_a_position_beyond_the_end_is_refused_with_the_remedy(kafka: KafkaBroker
 
     with (
         source_on(settings_for(kafka.bootstrap), topic, positions={Partition(topic, 0): 6}) as source,
-        pytest.raises(OutsideRefusal, match=f"beyond the end of {topic}-0.*remove the state folder"),
+        pytest.raises(PermanentError, match=f"beyond the end of {topic}-0.*remove the state folder"),
     ):
         read_until(source, bool, "a record that is not there")
 
@@ -235,9 +235,9 @@ def test_a_topic_that_is_gone_or_made_again_is_refused_with_the_remedy(
         if made_again:
             kafka.create_topic(topic)
             kafka.produce(topic, [b"longer than before"] * 10)
-        with pytest.raises(OutsideRefusal, match="state folder") as refusal:
+        with pytest.raises(PermanentError, match="state folder") as permanent:
             wait_until(source.changes, "the refusal")
-        assert (f"{topic} was made again (id " if made_again else f"{topic} is gone") in str(refusal.value)
+        assert (f"{topic} was made again (id " if made_again else f"{topic} is gone") in str(permanent.value)
 
 
 def test_a_start_resolves_to_an_offset_of_every_partition(kafka: KafkaBroker, topic: str) -> None:
@@ -313,7 +313,7 @@ def test_an_open_transaction_is_named_while_it_holds_a_partition_and_its_records
     kafka: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.kafka.stalls.PATIENCE", 1.0)
-    monkeypatch.setattr("monitor.kafka.consumer._LOOK_S", 0.1)
+    monkeypatch.setattr("monitor.kafka.consumer._CHECK_SECONDS", 0.1)
     kafka.create_topic(topic, partitions=2)
     held, free = Partition(topic, 0), Partition(topic, 1)
     for number in (0, 1):

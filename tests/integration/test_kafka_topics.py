@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.errors import OutsideRefusal, OutsideTrouble
+from monitor.errors import ExternalError, PermanentError
 from monitor.kafka.connect import until_connected
 from monitor.kafka.producer import Message, Outbox
 from monitor.kafka.topics import create_topics, describe_cluster, require_topics
@@ -31,15 +31,15 @@ def test_the_cluster_tells_ids_partitions_rights_and_what_is_missing(
     there, missing = fresh_topic(), fresh_topic()
     kafka.create_topic(there, partitions=3)
 
-    facts = describe_cluster(settings_for(kafka.bootstrap), [there, missing])
+    described = describe_cluster(settings_for(kafka.bootstrap), [there, missing])
 
-    assert facts.cluster_id == CLUSTER_ID
-    assert facts.missing == (missing,)
-    assert list(facts.topics) == [there]
-    assert facts.topics[there].partitions == 3
-    assert len(facts.topics[there].topic_id) == 36
-    assert {"READ", "WRITE", "DESCRIBE"} <= facts.topics[there].operations
-    assert facts.topics[there].leaderless == frozenset()
+    assert described.cluster_id == CLUSTER_ID
+    assert described.missing == (missing,)
+    assert list(described.topics) == [there]
+    assert described.topics[there].partitions == 3
+    assert len(described.topics[there].topic_id) == 36
+    assert {"READ", "WRITE", "DESCRIBE"} <= described.topics[there].operations
+    assert described.topics[there].leaderless == frozenset()
 
 
 def test_missing_topics_are_refused_with_the_commands_that_make_them(
@@ -47,16 +47,16 @@ def test_missing_topics_are_refused_with_the_commands_that_make_them(
 ) -> None:
     source, sink = fresh_topic(), fresh_topic()
     settings = settings_for(kafka.bootstrap)
-    facts = describe_cluster(settings, [source, sink])
+    described = describe_cluster(settings, [source, sink])
 
-    with pytest.raises(OutsideRefusal) as refusal:
-        require_topics(facts, settings, inputs=[source], outputs=[sink], config_file="d.yaml")
+    with pytest.raises(PermanentError) as permanent:
+        require_topics(described, settings, inputs=[source], outputs=[sink], config_file="d.yaml")
 
-    said = str(refusal.value)
-    assert f"the input topic {source} does not exist" in said
-    assert f"the output topic {sink} does not exist" in said
-    assert "driftd check --config d.yaml --create-topics" in said
-    assert f"kafka-topics.sh --bootstrap-server {kafka.bootstrap} --create --topic {sink}" in said
+    messages = str(permanent.value)
+    assert f"the input topic {source} does not exist" in messages
+    assert f"the output topic {sink} does not exist" in messages
+    assert "driftd check --config d.yaml --create-topics" in messages
+    assert f"kafka-topics.sh --bootstrap-server {kafka.bootstrap} --create --topic {sink}" in messages
 
 
 def test_topics_are_made_once(kafka: KafkaBroker, fresh_topic: Callable[[], str]) -> None:
@@ -67,13 +67,13 @@ def test_topics_are_made_once(kafka: KafkaBroker, fresh_topic: Callable[[], str]
     assert create_topics(settings, names) == names[1:]
     assert create_topics(settings, []) == []
 
-    facts = describe_cluster(settings, names)
-    require_topics(facts, settings, inputs=[], outputs=names, config_file="d.yaml")
-    assert [facts.topics[name].partitions for name in names] == [2, 1]
+    described = describe_cluster(settings, names)
+    require_topics(described, settings, inputs=[], outputs=names, config_file="d.yaml")
+    assert [described.topics[name].partitions for name in names] == [2, 1]
 
 
 def test_a_topic_that_cannot_be_made_is_refused(kafka: KafkaBroker, topic: str) -> None:
-    with pytest.raises(OutsideRefusal, match="fewer brokers than replicas"):
+    with pytest.raises(PermanentError, match="fewer brokers than replicas"):
         create_topics(settings_for(kafka.bootstrap), [topic], replication=3)
 
 
@@ -111,28 +111,28 @@ def test_a_wrong_password_is_refused_and_not_repeated(kafka: KafkaBroker) -> Non
     wrong = "a-wrong-" + "password"
     settings = settings_for(kafka.sasl_bootstrap, security=secured(kafka, sasl_password=wrong))
 
-    with pytest.raises(OutsideRefusal, match="do not know this user or password") as refusal:
+    with pytest.raises(PermanentError, match="do not know this user or password") as permanent:
         connect_until_refused(settings)
 
-    assert wrong not in str(refusal.value)
-    assert kafka.sasl_password not in str(refusal.value)
+    assert wrong not in str(permanent.value)
+    assert kafka.sasl_password not in str(permanent.value)
 
 
 def test_a_mechanism_the_brokers_do_not_offer_is_refused(kafka: KafkaBroker) -> None:
     settings = settings_for(kafka.sasl_bootstrap, security=secured(kafka, sasl_mechanism="PLAIN"))
 
-    with pytest.raises(OutsideRefusal, match="SASL mechanism"):
+    with pytest.raises(PermanentError, match="SASL mechanism"):
         connect_until_refused(settings)
 
 
 def test_a_certificate_that_is_not_trusted_is_refused(kafka: KafkaBroker) -> None:
     settings = settings_for(kafka.sasl_bootstrap, security=secured(kafka, ssl_cafile=None), request_timeout="2s")
 
-    with pytest.raises(OutsideRefusal, match=r"certificate is not trusted.*ssl_cafile"):
+    with pytest.raises(PermanentError, match=r"certificate is not trusted.*ssl_cafile"):
         describe_cluster(settings, [])
 
 
 def test_no_broker_is_trouble_that_may_heal() -> None:
-    with pytest.raises(OutsideTrouble, match="cannot connect to Kafka now") as trouble:
+    with pytest.raises(ExternalError, match="cannot connect to Kafka now") as failure:
         describe_cluster(settings_for("127.0.0.1:1", request_timeout="2s"), [])
-    assert not isinstance(trouble.value, OutsideRefusal)
+    assert not isinstance(failure.value, PermanentError)

@@ -12,7 +12,7 @@ import pytest
 from kafka import KafkaAdminClient
 
 from monitor.cli.parser import main
-from monitor.errors import OutsideTrouble
+from monitor.errors import ExternalError
 from monitor.kafka.connect import client_config, connect
 from monitor.settings.tree import Kafka
 from tests.integration import kafka_reading
@@ -60,24 +60,24 @@ def no_kafka(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL"])
 def test_a_listener_that_is_no_kafka_is_told_from_a_broker_that_is_down(no_kafka: str, protocol: str) -> None:
     settings = kafka_settings(bootstrap_servers=[no_kafka], request_timeout="2s", security={"protocol": protocol})
-    with pytest.raises(OutsideTrouble) as trouble:
+    with pytest.raises(ExternalError) as failure:
         connect(KafkaAdminClient, client_config(settings, "test"))
-    assert f"kafka.bootstrap_servers did not answer: {no_kafka} (" in str(trouble.value)
-    assert "is it a Kafka listener, and one of this kafka.security.protocol?" in str(trouble.value)
+    assert f"kafka.bootstrap_servers did not answer: {no_kafka} (" in str(failure.value)
+    assert "is it a Kafka listener, and one of this kafka.security.protocol?" in str(failure.value)
 
 
 def test_every_address_that_does_not_answer_is_named_with_its_own_reason() -> None:
     servers = ["127.0.0.1:1", "nowhere.invalid:9092"]
     settings = kafka_settings(bootstrap_servers=servers, request_timeout="4s")
-    with pytest.raises(OutsideTrouble) as trouble:
+    with pytest.raises(ExternalError) as failure:
         connect(KafkaAdminClient, client_config(settings, "test"))
     # which one is tried when is left to chance: one may not have had its turn
-    told = re.fullmatch(r".*did not answer: (\S+) \((.*)\), (\S+) \((.*)\); start the .*", str(trouble.value))
-    assert told is not None
-    assert [told[1], told[3]] == servers
-    assert told[2] in {"connection refused", "not tried"}
-    assert told[4] in {"no such host", "not tried"}
-    assert "bootstrap-" not in str(trouble.value)
+    reported = re.fullmatch(r".*did not answer: (\S+) \((.*)\), (\S+) \((.*)\); start the .*", str(failure.value))
+    assert reported is not None
+    assert [reported[1], reported[3]] == servers
+    assert reported[2] in {"connection refused", "not tried"}
+    assert reported[4] in {"no such host", "not tried"}
+    assert "bootstrap-" not in str(failure.value)
 
 
 def test_a_check_still_asks_kafka_where_a_reference_is_wrong_and_usage_wins(

@@ -16,14 +16,14 @@ from monitor.cli.parser import main
 from monitor.publish.rules.file import rules, rules_yaml
 from monitor.publish.series import SeriesPage
 from monitor.settings.load import load_settings
-from tests.boards import busy_board
 from tests.engine import Credit, settings
 from tests.integration.conftest import Site
 from tests.real_parts.install import ROOT
 from tests.real_parts.prometheus import Alertmanager, Prometheus
 from tests.real_parts.waiting import wait_until
 from tests.receiver import Receiver
-from tests.unit.test_publish_series import full_board
+from tests.snapshots import busy_snapshot
+from tests.unit.test_publish_series import full_snapshot
 
 FOLDER: Final = ROOT / "deploy" / "prometheus"
 EXAMPLE: Final = ROOT / "docs" / "example" / "driftd.yaml"
@@ -36,7 +36,7 @@ Tree = dict[str, Any]
 real_parts = pytest.mark.kafka
 
 
-def said(*command: str) -> str:
+def messages(*command: str) -> str:
     done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -91,9 +91,9 @@ def test_every_alert_is_whole_and_its_page_exists() -> None:
 
 def test_the_command_writes_the_file_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rules", "--config", str(EXAMPLE), "-o", str(tmp_path / "new")]) == 0
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert str(tmp_path / "new" / "driftd.rules.yml") in said.err
+    messages = capsys.readouterr()
+    assert messages.out == ""
+    assert str(tmp_path / "new" / "driftd.rules.yml") in messages.err
     shipped = (FOLDER / "driftd.rules.yml").read_text(encoding="utf-8")
     assert (tmp_path / "new" / "driftd.rules.yml").read_text(encoding="utf-8") == shipped
 
@@ -146,9 +146,9 @@ def test_rules_ask_only_for_series_that_exist() -> None:
 
 @real_parts
 def test_promtool_takes_rules_and_settings_and_passes_the_cases(prometheus_parts: None) -> None:
-    assert f"{len(shipped_rules())} rules found" in said("promtool", "check", "rules", "driftd.rules.yml")
-    said("promtool", "check", "config", "prometheus.yml")
-    assert "SUCCESS" in said("promtool", "test", "rules", "driftd.rules.test.yml")
+    assert f"{len(shipped_rules())} rules found" in messages("promtool", "check", "rules", "driftd.rules.yml")
+    messages("promtool", "check", "config", "prometheus.yml")
+    assert "SUCCESS" in messages("promtool", "test", "rules", "driftd.rules.test.yml")
 
 
 MODEL_RUNBOOK_CASES: Final = """\
@@ -185,14 +185,14 @@ def test_links_of_a_drift_lead_to_its_model(tmp_path: Path, prometheus_parts: No
     model = {"name": "fraud", "reference": "x.json", "runbook": "https://w.example/f"}
     (tmp_path / "driftd.rules.yml").write_text(rules_yaml(settings(links=LINKS, models=[model])))
     (tmp_path / "cases.yml").write_text(MODEL_RUNBOOK_CASES)
-    assert "SUCCESS" in said("promtool", "test", "rules", str(tmp_path / "cases.yml"))
+    assert "SUCCESS" in messages("promtool", "test", "rules", str(tmp_path / "cases.yml"))
 
 
 @real_parts
 def test_promtool_takes_the_page_of_metrics(prometheus_parts: None) -> None:
-    for board in (full_board(), busy_board()):
+    for snapshot in (full_snapshot(), busy_snapshot()):
         checked = subprocess.run(
-            ["promtool", "check", "metrics"], input=SeriesPage().text(board), capture_output=True, check=False
+            ["promtool", "check", "metrics"], input=SeriesPage().text(snapshot), capture_output=True, check=False
         )
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
@@ -200,10 +200,10 @@ def test_promtool_takes_the_page_of_metrics(prometheus_parts: None) -> None:
 @real_parts
 @pytest.mark.parametrize("rule", shipped_rules(), ids=lambda rule: str(rule["alert"]))
 def test_an_alert_goes_where_its_severity_says(rule: Tree, prometheus_parts: None) -> None:
-    said("amtool", "check-config", "alertmanager.yml")
+    messages("amtool", "check-config", "alertmanager.yml")
     labels = [f"alertname={rule['alert']}", f"severity={rule['labels']['severity']}", "model=loans", "version=1"]
     expected = {"critical": "on-call", "warning": "by-day"}[rule["labels"]["severity"]]
-    assert said("amtool", "config", "routes", "test", "--config.file=alertmanager.yml", *labels).strip() == expected
+    assert messages("amtool", "config", "routes", "test", "--config.file=alertmanager.yml", *labels).strip() == expected
 
 
 # on the real parts

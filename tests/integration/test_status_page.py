@@ -11,10 +11,10 @@ from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from monitor.clock import ManualClock
 from monitor.publish.server import Server
-from monitor.publish.snapshot import Board, Showcase
-from tests.boards import HOSTILE, NOW_US, busy_board, wide_board
+from monitor.publish.snapshot import Snapshot, SnapshotHolder
 from tests.real_parts.browser import browser
 from tests.real_parts.install import in_ci, missing_browser_parts
+from tests.snapshots import HOSTILE, NOW_US, busy_snapshot, wide_snapshot
 
 Scheme = Literal["light", "dark"]
 Open = Callable[..., Page]
@@ -22,7 +22,7 @@ Open = Callable[..., Page]
 #: left out by `make unit`, as all that needs more than Python
 pytestmark = pytest.mark.kafka
 
-BOARDS: Final = {"busy": busy_board(), "empty": Board(), "wide": wide_board(3, 25)}
+SNAPSHOTS: Final = {"busy": busy_snapshot(), "empty": Snapshot(), "wide": wide_snapshot(3, 25)}
 #: WCAG 2.1, 1.4.3, level AA
 LEAST_CONTRAST: Final = 4.5
 #: every visible text with its colour and the first ground that is not transparent behind it
@@ -55,11 +55,11 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def showcase() -> Showcase:
+def snapshots() -> SnapshotHolder:
     """A busy board of a monitor that is well."""
-    shown = Showcase(ManualClock(NOW_US))
+    shown = SnapshotHolder(ManualClock(NOW_US))
     shown.beat(assigned=True, restored=True, caught_up_once=True)
-    shown.show(busy_board())
+    shown.show(busy_snapshot())
     return shown
 
 
@@ -73,18 +73,18 @@ def is_of_an_icon(message: ConsoleMessage) -> bool:
 
 
 @pytest.fixture
-def opened(chromium: Browser, showcase: Showcase) -> Iterator[Open]:
+def opened(chromium: Browser, snapshots: SnapshotHolder) -> Iterator[Open]:
     """Opens the page; at the end nothing may have been said on the console, and nothing asked for but the page."""
-    said: list[str] = []
-    server = Server(showcase, "127.0.0.1", 0, clock=ManualClock(NOW_US))
+    messages: list[str] = []
+    server = Server(snapshots, "127.0.0.1", 0, clock=ManualClock(NOW_US))
     server.start()
 
     def opening(width: int = 1200, scheme: Scheme = "light") -> Page:
         page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        page.on("console", lambda message: None if is_of_an_icon(message) else said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.on("requestfailed", lambda request: None if request.failure == ABORTED else said.append(request.url))
+        page.on("console", lambda message: None if is_of_an_icon(message) else messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("dialog", lambda dialog: messages.append(dialog.message))
+        page.on("requestfailed", lambda request: None if request.failure == ABORTED else messages.append(request.url))
         answer = page.goto(f"http://127.0.0.1:{server.port}/")
         assert answer is not None
         assert answer.status == 200
@@ -96,7 +96,7 @@ def opened(chromium: Browser, showcase: Showcase) -> Iterator[Open]:
         for context in chromium.contexts:
             context.close()
         server.close()
-    assert said == []
+    assert messages == []
 
 
 def unfold(page: Page) -> None:
@@ -123,9 +123,9 @@ def test_contrast_is_measured_as_defined() -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("health", ["well", "in trouble", "starting"])
-def test_every_text_has_enough_contrast(opened: Open, showcase: Showcase, scheme: Scheme, health: str) -> None:
+def test_every_text_has_enough_contrast(opened: Open, snapshots: SnapshotHolder, scheme: Scheme, health: str) -> None:
     if health != "well":
-        showcase.beat(trouble="the brokers do not answer" if health == "in trouble" else None, caught_up_once=False)
+        snapshots.beat(failure="the brokers do not answer" if health == "in trouble" else None, caught_up_once=False)
     page = opened(scheme=scheme)
     unfold(page)
     texts: list[list[str]] = page.evaluate(TEXTS)
@@ -143,9 +143,9 @@ def test_the_two_schemes_are_two(opened: Open) -> None:
     assert luminance(grounds[1]) < 0.05
 
 
-@pytest.mark.parametrize(("width", "board"), list(product((320, 360, 1200), BOARDS)))
-def test_nothing_sticks_out_sideways(opened: Open, showcase: Showcase, width: int, board: str) -> None:
-    showcase.show(BOARDS[board])
+@pytest.mark.parametrize(("width", "snapshot"), list(product((320, 360, 1200), SNAPSHOTS)))
+def test_nothing_sticks_out_sideways(opened: Open, snapshots: SnapshotHolder, width: int, snapshot: str) -> None:
+    snapshots.show(SNAPSHOTS[snapshot])
     page = opened(width)
     unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -64,14 +64,14 @@ def without_time(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
-def said(source: MemorySource) -> list[dict[str, Any]]:
+def messages(source: MemorySource) -> list[dict[str, Any]]:
     lines, _ = replayed(TREE, credit_reference(), source, windows=True)
     return without_time(lines)
 
 
 @cache
 def reading_of_halves() -> list[dict[str, Any]]:
-    lines = said(MemorySource(halves()))
+    lines = messages(MemorySource(halves()))
     assert [line["transition"] for line in transitions_in(lines)][:1] == ["opened"]
     return lines
 
@@ -82,7 +82,7 @@ def test_a_file_says_the_same_under_any_size_of_polls(chunk: int, tmp_path: Path
     file.write_bytes(b"".join((raw(made) or b"") + b"\n" for made in credit()))
     source, lines = open_source([file], ManualClock(NOW_US), chunk=chunk), list[dict[str, Any]]()
     replay(TREE, catalog_of(TREE, credit_reference()), source, ManualClock(NOW_US), lines.append, windows=True)
-    expected = json.loads(json.dumps(said(MemorySource({Partition(file.name, 0): list(credit())}))))
+    expected = json.loads(json.dumps(messages(MemorySource({Partition(file.name, 0): list(credit())}))))
     assert json.loads(json.dumps(without_time(lines))) == expected
     assert transitions_in(expected)
 
@@ -93,13 +93,13 @@ def test_partitions_say_the_same_in_any_interleaving(turns: list[Partition], chu
     """A list of one partition reads that one to its end before the other begins."""
     rest = [partition for partition in (EVENTS, OTHER) if partition not in turns]
     source = MemorySource(halves(), chunk, turns=[*turns * 100, *rest * 100])
-    assert said(source) == reading_of_halves()
+    assert messages(source) == reading_of_halves()
 
 
 def test_it_does_not_matter_which_of_the_partitions_an_event_came_by() -> None:
     """But for the offsets of its evidence: each time is in order, so nothing is late in either."""
     one = MemorySource({EVENTS: list(credit())})
-    assert shown(said(one)) == shown(reading_of_halves())
+    assert shown(messages(one)) == shown(reading_of_halves())
 
 
 def shown(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -119,7 +119,7 @@ def test_a_live_run_says_what_a_replay_says() -> None:
         clock.advance(0.7)
     clock.advance(61)
     pipeline.turn()
-    assert [one.to_json() for one in outputs.told] == expected
+    assert [one.to_json() for one in outputs.reported] == expected
     assert pipeline.exchange.unjudged == {}
 
 
@@ -166,12 +166,12 @@ def test_a_model_is_told_the_same_live_and_in_a_replay_whatever_comes_of_the_oth
     while not pipeline.caught_up():
         pipeline.turn()
         clock.advance(0.7)
-        assert pipeline.lane(EVENTS).clock.us < START_US + 2_400 * SECOND
+        assert pipeline.partition_state(EVENTS).clock.us < START_US + 2_400 * SECOND
     clock.advance(7_200)
     pipeline.turn()
-    assert by_model([one.to_json() for one in outputs.told]) == expected
+    assert by_model([one.to_json() for one in outputs.reported]) == expected
     assert pipeline.exchange.unjudged == {}
-    assert pipeline.lane(EVENTS).clock.skewed == 8
+    assert pipeline.partition_state(EVENTS).clock.skewed == 8
 
 
 def test_the_same_run_twice_leaves_the_same_state() -> None:
@@ -192,9 +192,9 @@ def test_the_summary_adds_up() -> None:
     assert summary == ran.summary
     assert (summary["kind"], summary["records"], summary["outcomes"]) == ("summary", 3_000, {"accepted": 3_000})
     (model,) = summary["models"]
-    told = transitions_in(lines)
+    reported = transitions_in(lines)
     assert (model["model"], model["version"]) == CREDIT
     assert model["predictions"] == 3_000
-    assert model["pages"] == len({one["incident"] for one in told if one["severity"] == "page"})
+    assert model["pages"] == len({one["incident"] for one in reported if one["severity"] == "page"})
     assert 0 < model["expected_false_pages"] < 0.01
     assert ran.worst == "page"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.count.event_ids import IdMemory
+from monitor.count.event_ids import EventIds
 from monitor.state import segments
 from monitor.state.codec import decode, encode
 from monitor.state.directory import StateDirectory
@@ -28,7 +28,7 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
-def ask(memory: IdMemory, asked: list[int]) -> list[bool]:
+def ask(memory: EventIds, asked: list[int]) -> list[bool]:
     return [bool(known) for known in memory.ask(np.array(asked, np.uint64))]
 
 
@@ -38,12 +38,12 @@ def ask(memory: IdMemory, asked: list[int]) -> list[bool]:
 def test_a_key_is_known_while_it_is_among_the_last_that_were_asked(
     capacity: int, batches: list[list[int]], restored: set[int]
 ) -> None:
-    memory, queue = IdMemory(capacity), deque[int]()
+    memory, queue = EventIds(capacity), deque[int]()
     for number, batch in enumerate(batches):
         assert ask(memory, batch) == duplicates(batch, capacity, queue)
         assert len(memory) == len(queue)
         if number in restored:
-            again = IdMemory(capacity)
+            again = EventIds(capacity)
             again.restore(decode(encode(memory.to_state())))
             assert again.to_state()["keys"].tolist() == list(queue)
             memory = again
@@ -52,7 +52,7 @@ def test_a_key_is_known_while_it_is_among_the_last_that_were_asked(
 @settings(deadline=None)
 @given(batches=st.lists(st.lists(st.integers(1, 200), max_size=40, unique=True), max_size=12))
 def test_batches_of_different_keys_are_the_same_as_one_by_one(batches: list[list[int]]) -> None:
-    whole, single, queue = IdMemory(50), IdMemory(50), deque[int]()
+    whole, single, queue = EventIds(50), EventIds(50), deque[int]()
     for batch in batches:
         expected = duplicates(batch, 50, queue)
         assert ask(whole, batch) == expected
@@ -70,13 +70,13 @@ def test_batches_of_different_keys_are_the_same_as_one_by_one(batches: list[list
 def test_the_rows_of_many_ids_forget_and_know_like_the_queue(
     seed: int, capacity: int, kinds: int, sizes: list[int], restored: set[int]
 ) -> None:
-    rng, memory, queue = np.random.default_rng(seed), IdMemory(capacity), deque[int]()
+    rng, memory, queue = np.random.default_rng(seed), EventIds(capacity), deque[int]()
     for number, size in enumerate(sizes):
         batch = (rng.integers(1, kinds, size, np.uint64) * 2**34).tolist()
         assert ask(memory, batch) == duplicates(batch, capacity, queue)
         assert memory.to_state()["keys"].tolist() == list(queue)
         if number in restored:
-            again = IdMemory(capacity)
+            again = EventIds(capacity)
             again.restore(memory.to_state())
             memory = again
 
@@ -86,7 +86,7 @@ def test_the_rows_of_many_ids_forget_and_know_like_the_queue(
 def test_memories_kept_in_a_folder_know_what_they_knew(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     capacities = {"a-0": 700, "a-1": 60, "b-0": 0}
-    memories = {name: IdMemory(capacity) for name, capacity in capacities.items()}
+    memories = {name: EventIds(capacity) for name, capacity in capacities.items()}
     queues: dict[str, deque[int]] = {name: deque() for name in capacities}
     store = StateDirectory(tmp_path)
     for sequence in range(1, 25):
@@ -100,14 +100,14 @@ def test_memories_kept_in_a_folder_know_what_they_knew(seed: int, tmp_path: Path
             found = store.load()
             assert found is not None
             for name, capacity in capacities.items():
-                memories[name] = IdMemory(capacity)
+                memories[name] = EventIds(capacity)
                 memories[name].restore(found.tree[name])
                 assert memories[name].to_state()["keys"].tolist() == list(queues[name])
     store.close()
 
 
 def test_places_of_keys_are_counted_from_the_first_that_was_ever_asked() -> None:
-    memory = IdMemory(700)
+    memory = EventIds(700)
     memory.restore({"first": 2**40, "keys": np.arange(1, 701, dtype=np.uint64)})
     for start in range(1_000, 9_000, 90):
         memory.ask(np.arange(start, start + 90, dtype=np.uint64))
@@ -122,7 +122,7 @@ def test_an_id_takes_at_most_16_bytes_and_an_unused_memory_none() -> None:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        memories = [IdMemory(100_000) for _ in range(64)]
+        memories = [EventIds(100_000) for _ in range(64)]
         assert tracemalloc.get_traced_memory()[0] - before < 64 * 1_024
         rng = np.random.default_rng(1)
         for _ in range(600):
@@ -137,17 +137,17 @@ def test_an_id_takes_at_most_16_bytes_and_an_unused_memory_none() -> None:
 def test_a_memory_of_another_size_goes_on_from_the_newest_ids(
     asked: list[int], before: int, after: int, more: list[int]
 ) -> None:
-    memory, queue = IdMemory(before), deque[int]()
+    memory, queue = EventIds(before), deque[int]()
     ask(memory, asked)
     duplicates(asked, before, queue)
-    other = IdMemory(after)
+    other = EventIds(after)
     other.restore(memory.to_state())
     queue = deque(list(queue)[-after:] if after else [])
     assert ask(other, more) == duplicates(more, after, queue)
 
 
 def test_keys_are_whole_64_bit_numbers() -> None:
-    memory = IdMemory(3)
-    top = 2**64 - 1
-    assert ask(memory, [top, top - 1, 2**63]) == [False, False, False]
-    assert ask(memory, [top - 1]) == [True]
+    memory = EventIds(3)
+    max_reference_distance = 2**64 - 1
+    assert ask(memory, [max_reference_distance, max_reference_distance - 1, 2**63]) == [False, False, False]
+    assert ask(memory, [max_reference_distance - 1]) == [True]

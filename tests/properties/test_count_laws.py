@@ -171,11 +171,15 @@ def test_every_event_has_the_outcome_of_the_contract_however_the_stream_is_cut(s
 
 
 def check_unit(counted: Pipeline, expected: Expected) -> None:
-    unit = counted.units[0]
-    clocks = {topic: lane.clock_us for topic, lane in unit.lanes.items() if lane.clock_us > 0}
+    task = counted.tasks[0]
+    clocks = {
+        topic: partition_state.clock_us
+        for topic, partition_state in task.partition_states.items()
+        if partition_state.clock_us > 0
+    }
     assert clocks == {topic: one.clock for topic, one in expected.clocks.items() if one.clock is not None}
-    assert unit.outcomes == expected.outcomes
-    panes = {(key.key, pane): tally.events for key, by_pane in unit.open.items() for pane, tally in by_pane.items()}
+    assert task.outcomes == expected.outcomes
+    panes = {(key.key, pane): tally.events for key, by_pane in task.open.items() for pane, tally in by_pane.items()}
     assert panes == dict(expected.panes)
     for key, tally in counted.totals.events.items():
         assert tally.events == sum(n for (of, _), n in expected.panes.items() if of == key)
@@ -214,8 +218,8 @@ def test_a_label_takes_effect_at_the_later_of_its_own_time_and_the_clock(times: 
             expected[(START_US + effect * SECOND_US) // PANE_US] += 1
         else:
             clock.ask(at, 60)
-    unit = count(stream, 7, pipeline()).units[0]
-    assert unit.labels.get(CREDIT, Counter()) == expected
+    task = count(stream, 7, pipeline()).tasks[0]
+    assert task.labels.get(CREDIT, Counter()) == expected
 
 
 @pytest.mark.parametrize(

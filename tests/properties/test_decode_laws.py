@@ -54,7 +54,7 @@ def typed(values: Sequence[object]) -> list[tuple[str, str]]:
     return [(type(value).__name__, repr(value)) for value in values]
 
 
-def facts(events: Events) -> dict[str, object]:
+def quality_counts(events: Events) -> dict[str, object]:
     """Everything that was decoded, comparable to the last bit."""
     return {
         "kind": events.kind.tolist(),
@@ -90,11 +90,11 @@ def assert_same(
     """Decode twice by one decoder (what it learned from the first time must change nothing) and by the definition."""
     batch = batch_of(values, times_ms)
     model, version = overrides.get("model"), overrides.get("version")
-    expected = facts(ByDefinition(model, version, zone).decode(batch))
+    expected = quality_counts(ByDefinition(model, version, zone).decode(batch))
     fast = NativeDecoder(SHAPES.get, LIMITS, SKEW_US, model, version, zone)
     for _ in range(3):
         events = fast.decode(batch)
-        assert facts(events) == expected
+        assert quality_counts(events) == expected
     return events
 
 
@@ -287,9 +287,9 @@ def test_a_feature_that_keeps_failing_is_still_read_by_the_definition() -> None:
 def test_a_decoder_that_has_seen_much_agrees_with_a_fresh_one(values: list[bytes | None], rounds: int) -> None:
     batch = batch_of(values * 30 * rounds, [T0_MS] * len(values) * 30 * rounds)
     fast = NativeDecoder(SHAPES.get, LIMITS, SKEW_US)
-    expected = facts(ByDefinition().decode(batch))
-    assert facts(fast.decode(batch)) == expected
-    assert facts(fast.decode(batch)) == expected
+    expected = quality_counts(ByDefinition().decode(batch))
+    assert quality_counts(fast.decode(batch)) == expected
+    assert quality_counts(fast.decode(batch)) == expected
 
 
 @settings(max_examples=200, deadline=None)
@@ -352,8 +352,8 @@ def test_an_array_holds_what_its_elements_hold_alone(texts: list[str]) -> None:
     if not texts or (array.rejected and array.rejected[0].reason in {"json", "too_large", "nesting", "encoding"}):
         return
     for name in ("kind", "ts", "id_key"):
-        assert facts(array)[name] == facts(single)[name]
-    assert facts(array)["groups"] == facts(single)["groups"]
+        assert quality_counts(array)[name] == quality_counts(single)[name]
+    assert quality_counts(array)["groups"] == quality_counts(single)["groups"]
     lost = [rejected.index for rejected in single.rejected]
     assert [list(rejected.indices) for rejected in array.rejected] == ([lost] if lost else [])
     assert set(np.unique(array.kind)) <= {0, FEATURES, LABEL}

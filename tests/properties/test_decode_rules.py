@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.decode.native.reference_decoder import Reader, first_elements
-from tests.properties.test_decode_laws import LIMITS, SKEW_US, T0_MS, assert_same, event_texts, facts
+from tests.properties.test_decode_laws import LIMITS, SKEW_US, T0_MS, assert_same, event_texts, quality_counts
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FIRST, LAST = datetime.fromisoformat("1980-01-01"), datetime.fromisoformat("2025-01-01")
@@ -41,7 +41,7 @@ def as_json(event: dict[str, Any]) -> bytes:
 
 def assert_alike(first: list[bytes], second: list[bytes], zone: ZoneInfo | None = None) -> None:
     times_ms = [T0_MS] * len(first)
-    assert facts(assert_same(first, times_ms, zone)) == facts(assert_same(second, times_ms, zone))
+    assert quality_counts(assert_same(first, times_ms, zone)) == quality_counts(assert_same(second, times_ms, zone))
 
 
 def is_label(event: dict[str, Any]) -> bool:

@@ -68,7 +68,7 @@ def start() -> tuple[Pipeline, MemorySource, Recorded]:
 def uncut() -> tuple[list[Transition], Any]:
     pipeline, source, outputs = start()
     run_to_end(pipeline, source)
-    return outputs.told, plain(pipeline.to_state())
+    return outputs.reported, plain(pipeline.to_state())
 
 
 def turns() -> int:
@@ -76,9 +76,9 @@ def turns() -> int:
 
 
 def test_the_stream_tells_something_and_holds_every_outcome() -> None:
-    told, state = uncut()
-    assert {finding.key.subject for one in told for finding in one.findings} >= {"AGE", "EDU", "BILL"}
-    outcomes = {outcome for unit in state["units"] for _, outcome, _, _ in unit["outcomes"]}
+    reported, state = uncut()
+    assert {finding.key.subject for one in reported for finding in one.findings} >= {"AGE", "EDU", "BILL"}
+    outcomes = {outcome for task in state["units"] for _, outcome, _, _ in task["outcomes"]}
     assert outcomes == {"accepted", "duplicate", "late", "ignored", "rejected"}
 
 
@@ -86,18 +86,18 @@ def test_the_stream_tells_something_and_holds_every_outcome() -> None:
 @settings(max_examples=12, deadline=None)
 def test_a_run_cut_anywhere_goes_on_as_if_it_had_not_been(cuts: set[int]) -> None:
     pipeline, source, outputs = start()
-    told, ended, turn = list[Transition](), False, 0
+    reported, ended, turn = list[Transition](), False, 0
     while not ended:
         if turn in cuts:
             tree = decode(encode(pipeline.to_state()))
-            told += outputs.told
+            reported += outputs.reported
             pipeline, source, outputs = start()
             assert pipeline.restore(tree) == []
             source.next.update(pipeline.positions())
         ended = source.ended()
         pipeline.turn()
         turn += 1
-    assert told + outputs.told == uncut()[0]
+    assert reported + outputs.reported == uncut()[0]
     assert plain(pipeline.to_state()) == uncut()[1]
 
 

@@ -16,7 +16,7 @@ from monitor.clock import SECOND_US
 from monitor.events import Partition, canonical
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.state.codec import decode, encode
-from monitor.stats.bins import FACTS
+from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.names import KEPT, Names, add, kept, shortened
 from monitor.stats.tally import (
     BELOW,
@@ -65,7 +65,7 @@ never_seen = st.dictionaries(st.integers(0, 40).map("new{}".format), st.integers
 @st.composite
 def tallies(draw: st.DrawFn) -> Tally:
     tally = Tally.empty(COLUMNS, BINS)
-    size = COLUMNS * (BINS + len(FACTS))
+    size = COLUMNS * (BINS + len(QUALITY_COUNTS))
     tally.counts += np.reshape(draw(st.lists(st.integers(0, 99), min_size=size, max_size=size)), (COLUMNS, -1))
     sums = draw(st.lists(st.integers(-(2**40), 2**40), min_size=COLUMNS * SUMS, max_size=COLUMNS * SUMS))
     tally.sums += np.reshape(sums, (COLUMNS, -1))
@@ -255,9 +255,9 @@ def counted(batches: Sequence[Sequence[Event]]) -> dict[int, Tally]:
     for batch in batches:
         pipeline.count([batch_of(batch, first)])
         first += len(batch)
-    unit = pipeline.units[0]
-    assert sum(unit.outcomes.values()) == unit.outcomes["events", "accepted", ""] == first
-    return {pane: tally for by_pane in unit.open.values() for pane, tally in by_pane.items()} | {
+    task = pipeline.tasks[0]
+    assert sum(task.outcomes.values()) == task.outcomes["events", "accepted", ""] == first
+    return {pane: tally for by_pane in task.open.values() for pane, tally in by_pane.items()} | {
         -1: pipeline.totals.events[CREDIT]
     }
 
@@ -311,7 +311,7 @@ def check_categories(tally: Tally, events: Sequence[Event]) -> None:
 
 
 def recount(events: Sequence[Event]) -> list[list[int]]:
-    counts = [[0] * (WIDTH + len(FACTS)) for _ in REFERENCE.columns]
+    counts = [[0] * (WIDTH + len(QUALITY_COUNTS)) for _ in REFERENCE.columns]
     for one in events:
         for at in (AGE, EDU) if "features" in one else ():
             counts[at][oracles.slot_of(REFERENCE.columns[at], WIDTH, one["features"])] += 1
@@ -372,4 +372,4 @@ def test_a_numeric_prediction_is_counted_in_bins_and_its_oddities_as_facts() -> 
     assert tally.counts.tolist() == [[2, 0, 2, 0, 1, 0, 1, 2]]  # bins | missing, absent, unseen, outside, type
     assert list(tally.records) == [EVENTS]
     assert tally.records[EVENTS] == (0, len(values) - 1)
-    assert START_US // (10 * SECOND_US) in pipeline.units[0].open[next(iter(pipeline.units[0].open))]
+    assert START_US // (10 * SECOND_US) in pipeline.tasks[0].open[next(iter(pipeline.tasks[0].open))]

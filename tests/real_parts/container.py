@@ -76,9 +76,9 @@ def make_base() -> None:
 def _debootstrap(root: Path) -> None:
     """In mount and process namespaces of its own: whatever it mounts and starts ends with it."""
     alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-    with tempfile.TemporaryFile("w+", errors="replace") as said:
+    with tempfile.TemporaryFile("w+", errors="replace") as messages:
         process = subprocess.Popen(
-            [*alone, *DEBOOTSTRAP, str(root)], stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+            [*alone, *DEBOOTSTRAP, str(root)], stdin=subprocess.DEVNULL, stdout=messages, stderr=subprocess.STDOUT
         )
         try:
             code: int | None = process.wait(BASE_SECONDS)
@@ -88,9 +88,9 @@ def _debootstrap(root: Path) -> None:
             process.kill()
             process.wait()
         if code != 0:
-            said.seek(0)
+            messages.seek(0)
             how = f"was not done in {BASE_SECONDS:.0f} s" if code is None else f"ended with {code}"
-            message = f"debootstrap {how}: {said.read()[-500:].strip()}"
+            message = f"debootstrap {how}: {messages.read()[-500:].strip()}"
             raise RuntimeError(message)
 
 

@@ -113,8 +113,8 @@ class Prometheus(_Server):
 
     def watches(self) -> tuple[int, int]:
         """Targets that answer, and Alertmanagers that are told; it looks for them some seconds after its start."""
-        told = json.loads(self.get("/api/v1/alertmanagers"))["data"]["activeAlertmanagers"]
-        return sum(sample["value"][1] == "1" for sample in self.query("up")), len(told)
+        reported = json.loads(self.get("/api/v1/alertmanagers"))["data"]["activeAlertmanagers"]
+        return sum(sample["value"][1] == "1" for sample in self.query("up")), len(reported)
 
 
 class Alertmanager(_Server):

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock
 from monitor.judge.fleet import Fleet
 from monitor.publish.server import Site
-from monitor.publish.snapshot import Showcase
+from monitor.publish.snapshot import SnapshotHolder
 from monitor.run.outputs import KafkaOutputs
-from monitor.run.snapshot_builder import Showing
+from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.state.directory import StateDirectory
 from tests.architecture_document import FLOORS, PATH, ROOMS, Step, architecture_document, drawn, floors
 from tests.engine import (
@@ -73,18 +73,18 @@ def test_one_record_goes_the_path_in_its_order(tmp_path: Path) -> None:
     tree, outputs = settings({"versions": ["1"]}), _OnDisk(tmp_path)
     catalog = catalog_of(tree, credit_reference())
     pipeline, _ = pipeline_of(tree, catalog, MemorySource({EVENTS: stream}, chunk=len(stream)), outputs)
-    showing = Showing(tree, catalog, pipeline, cast("Fleet", pipeline.fleet), cast("KafkaOutputs", outputs))
-    showcase = Showcase(ManualClock(NOW_US))
+    builder = SnapshotBuilder(tree, catalog, pipeline, cast("Fleet", pipeline.fleet), cast("KafkaOutputs", outputs))
+    holder = SnapshotHolder(ManualClock(NOW_US))
     entered = _Entered()
     sys.setprofile(entered)
     try:
         pipeline.turn()
-        showcase.show(showing.board({}))
-        site = Site(showcase, clock=ManualClock(NOW_US))
+        holder.show(builder.snapshot({}))
+        site = Site(holder, clock=ManualClock(NOW_US))
         answers = [site.answer("GET", path) for path in ("/metrics", "/")]
     finally:
         sys.setprofile(None)
-    assert [transition.transition for transition in outputs.told] == ["opened"]
+    assert [transition.transition for transition in outputs.reported] == ["opened"]
     assert all(b"AGE" in answer.body for answer in answers)
     assert entered.names == [_name(step) for step in PATH if step.engine]
 

@@ -11,14 +11,14 @@ import pytest
 
 from monitor.cli import commands
 from monitor.cli.parser import LATER, main
-from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
+from monitor.errors import PermanentError, TransientError, UsageError
 from monitor.log import get_log
 
 DONE, USAGE, REFUSED, INTERRUPTED = 0, 2, 4, 130
 CONFIG = "inputs: [{topic: events}]\nmodels: [{name: credit, reference: credit.json}]\n"
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = USAGE) -> str:
+def messages(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = USAGE) -> str:
     """What a command that ends with `code` says on standard error; nothing stands on standard output."""
     assert main(arguments) == code
     out, err = capsys.readouterr()
@@ -48,7 +48,7 @@ def test_a_command_that_is_not_built_is_refused_by_name(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = " ".join(word for word in arguments[:2] if word in {*LATER, "reference", "state", "import", "export"})
-    assert said(capsys, *arguments) == f"driftd: {name}: not in this version; the changelog says what is\n"
+    assert messages(capsys, *arguments) == f"driftd: {name}: not in this version; the changelog says what is\n"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_command_that_is_not_built_is_refused_by_name(
 def test_an_option_that_is_not_built_is_refused_by_name(
     arguments: list[str], expected: str, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"driftd: {expected}" in said(capsys, *arguments, "--config", config, "stream.jsonl")
+    assert f"driftd: {expected}" in messages(capsys, *arguments, "--config", config, "stream.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_usage_error_is_one_line_that_helps(
     arguments: str, expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    line = said(capsys, *arguments.split())
+    line = messages(capsys, *arguments.split())
     assert line.startswith("driftd: ")
     assert line.count("\n") == 1
     assert expected in line
@@ -129,7 +129,7 @@ def test_a_usage_error_is_one_line_that_helps(
 def test_a_place_in_a_topic_that_cannot_be_understood_is_refused_before_kafka_is_asked(
     source: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    line = said(capsys, "record", source, "-o", str(tmp_path / "O.records.jsonl"))
+    line = messages(capsys, "record", source, "-o", str(tmp_path / "O.records.jsonl"))
     assert f"driftd: {source}: " in line
     assert "write" in line
     assert list(tmp_path.iterdir()) == []
@@ -151,8 +151,8 @@ def test_every_command_explains_itself(arguments: str, capsys: pytest.CaptureFix
     ("error", "code", "expected"),
     [
         (UsageError(["one", "two"]), USAGE, "driftd: one\ndriftd: two\n"),
-        (OutsideTrouble("no answer"), REFUSED, "driftd: no answer\n"),
-        (OutsideRefusal("no right"), REFUSED, "driftd: no right\n"),
+        (TransientError("no answer"), REFUSED, "driftd: no answer\n"),
+        (PermanentError("no right"), REFUSED, "driftd: no right\n"),
         (KeyboardInterrupt(), INTERRUPTED, ""),
     ],
 )
@@ -167,7 +167,7 @@ def test_the_exit_code_says_how_it_ended(
         raise error
 
     monkeypatch.setattr(commands, "version", failing)
-    assert said(capsys, "version", code=code) == expected
+    assert messages(capsys, "version", code=code) == expected
 
 
 def test_what_is_logged_goes_to_standard_error(
@@ -178,7 +178,7 @@ def test_what_is_logged_goes_to_standard_error(
         return DONE
 
     monkeypatch.setattr(commands, "version", logging)
-    assert '"event": "something_happened"' in said(capsys, "version", code=DONE)
+    assert '"event": "something_happened"' in messages(capsys, "version", code=DONE)
 
 
 def test_a_reader_that_has_enough_is_no_fault() -> None:
@@ -195,6 +195,6 @@ def test_a_reader_that_has_enough_is_no_fault() -> None:
 
 def test_a_file_given_to_the_daemon_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--config", "driftd.yaml", "live.csv"]) == 2
-    told = capsys.readouterr().err
-    assert "live.csv" in told
-    assert "driftd replay reads files" in told
+    reported = capsys.readouterr().err
+    assert "live.csv" in reported
+    assert "driftd replay reads files" in reported

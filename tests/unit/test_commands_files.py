@@ -122,8 +122,8 @@ def test_a_reference_holds_the_first_rows(folder: Path, capsys: pytest.CaptureFi
 
 def test_a_reference_holds_every_event_of_a_range_of_time(folder: Path) -> None:
     start, end = START_US + 300_000_000, START_US + 900_000_000
-    stretch = ["--from", rfc3339(start), "--to", rfc3339(end)]
-    assert main(build_of(folder, *stretch, "normal.jsonl")) == DONE
+    event_range = ["--from", rfc3339(start), "--to", rfc3339(end)]
+    assert main(build_of(folder, *event_range, "normal.jsonl")) == DONE
     inside = [one for one in Credit(NORMAL) if start <= one["ts"] < end]
     built = load_reference(folder / "built.json")
     assert built.events == len(inside)
@@ -271,8 +271,10 @@ def test_a_replay_shows_its_windows_when_asked(folder: Path, capsys: pytest.Capt
     features = {column.name for column in load_reference(folder / "credit.json").columns if column.role == FEATURE}
     assert {line["subject"] for line in windows} >= features
     for line in windows:
-        facts = sum(line[fact] for fact in ("missing", "absent", "outside", "unseen", "type"))
-        assert sum(line["bins"]) + facts == line["window"]["events"]
+        quality_counts = sum(
+            line[quality_count] for quality_count in ("missing", "absent", "outside", "unseen", "type")
+        )
+        assert sum(line["bins"]) + quality_counts == line["window"]["events"]
 
 
 def test_a_replay_fails_on_what_it_was_told_to_fail_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -295,12 +297,12 @@ def test_a_replay_fails_on_what_it_was_told_to_fail_on(folder: Path, capsys: pyt
 
 def test_a_replay_of_a_recording_is_that_of_its_events(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     as_recording(folder / "drift.records.jsonl.zst", list(Credit(NORMAL, seed=2, change=1_500, fault=no_age)))
-    told = []
+    reported = []
     for stream in ("drift.jsonl", "drift.records.jsonl.zst"):
         assert main(replay_of(folder, "--json", stream)) == DONE
-        told.append([line for line in lines_of(capsys.readouterr().out) if line["kind"] == "transition"])
-    assert told[0]
-    assert list(map(without_records, told[0])) == list(map(without_records, told[1]))
+        reported.append([line for line in lines_of(capsys.readouterr().out) if line["kind"] == "transition"])
+    assert reported[0]
+    assert list(map(without_records, reported[0])) == list(map(without_records, reported[1]))
 
 
 def without_records(transition: Line) -> Line:
@@ -335,7 +337,7 @@ def test_a_damaged_file_is_refused_with_its_place(folder: Path, capsys: pytest.C
 def test_records_that_the_last_poll_could_not_read_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Stretch(MemorySource):
+    class Damaged(MemorySource):
         def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
             self.news.append(UnreadableRecords(EVENTS, 1, 5, 4, "checksum", "it does not match", b""))
             return super().poll(paused)
@@ -343,7 +345,7 @@ def test_records_that_the_last_poll_could_not_read_are_told(
         def progress(self) -> tuple[int, int]:
             return 0, 0
 
-    monkeypatch.setattr("monitor.cli.commands.TopicStretch", lambda *_: Stretch({EVENTS: [b"{}"]}))
+    monkeypatch.setattr("monitor.cli.commands.OffsetRange", lambda *_: Damaged({EVENTS: [b"{}"]}))
     path = tmp_path / "some.records.jsonl"
     assert main(["record", "kafka://events", "-o", str(path)]) == 0
     assert "events-0: 4 records from offset 1 to 4 cannot be read: it does not match" in capsys.readouterr().err

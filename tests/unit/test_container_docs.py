@@ -13,7 +13,7 @@ import yaml
 from monitor.cli.parser import parser
 from monitor.clock import SystemClock
 from monitor.publish.server import Site
-from monitor.publish.snapshot import Showcase
+from monitor.publish.snapshot import SnapshotHolder
 from monitor.settings.load import load_settings
 from monitor.settings.tree import Settings
 from tests.daemons import STOP_SECONDS
@@ -103,7 +103,7 @@ def test_ports_and_probes_are_where_the_daemon_answers(tmp_path: Path) -> None:
     published = f"127.0.0.1:{settings.http.port}:{settings.http.port}"
     assert service()["ports"] == [published]
     assert published in COMMANDS[-1]
-    site = Site(Showcase(SystemClock()))
+    site = Site(SnapshotHolder(SystemClock()))
     for probe, status in (("livenessProbe", 200), ("readinessProbe", 503)):  # a process that has just begun
         asked = container()[probe]["httpGet"]
         assert asked["port"] == port["name"]

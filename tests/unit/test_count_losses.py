@@ -24,7 +24,7 @@ def good(at: int, **fields: object) -> Event:
     return event(at, **({"id": f"p{at}", "prediction": 1} | fields))
 
 
-def told(losses: Losses) -> dict[tuple[str, str, ModelKey | None], tuple[int, int]]:
+def reported(losses: Losses) -> dict[tuple[str, str, ModelKey | None], tuple[int, int]]:
     """{(outcome, reason, what came): (count, first offset)}."""
     return {(loss.outcome, loss.reason, loss.key): (loss.count, loss.first.offset) for loss in losses.all()}
 
@@ -47,7 +47,7 @@ def test_every_kind_of_loss_is_told_with_its_first_place_and_what_came() -> None
             )
         ]
     )
-    assert told(counted.losses) == {
+    assert reported(counted.losses) == {
         ("unknown_model", "not_configured", ModelKey("Credit", "1")): (1, 1),
         ("ignored", "version", ModelKey("credit", "1.0")): (1, 2),
         ("rejected", "json", None): (1, 3),

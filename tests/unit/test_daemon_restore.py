@@ -10,13 +10,13 @@ import pytest
 
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
-from monitor.kafka.topics import ClusterFacts
+from monitor.kafka.topics import ClusterDescription
 from monitor.pipeline import Pipeline
 from monitor.run.daemon import restored
 from monitor.state.directory import Loaded
 from tests.engine import EVENTS, Credit, MemorySource, catalog_of, credit_reference, pipeline_of, run_to_end, settings
 
-FACTS = ClusterFacts("cluster", {})
+QUALITY_COUNTS = ClusterDescription("cluster", {})
 
 
 def pipeline() -> Pipeline:
@@ -39,4 +39,4 @@ def test_a_part_of_another_shape_is_told_with_the_file_and_the_remedy(part: str,
     if wrong is None:
         del tree[part]
     with pytest.raises(UsageError, match=r"state\.path: .*move it away|format|cluster"):
-        restored(pipeline(), Loaded(tree, 3, Path("checkpoint-3"), ()), FACTS)
+        restored(pipeline(), Loaded(tree, 3, Path("checkpoint-3"), ()), QUALITY_COUNTS)

@@ -117,13 +117,13 @@ def test_without_the_extra_it_says_what_to_install(
 
 
 def test_the_commands_it_ends_with_are_those_of_the_readme_in_their_order() -> None:
-    told = [line.split() for line in words.NEXT.splitlines() if line.startswith("  driftd ")]
-    for line in told:
+    reported = [line.split() for line in words.NEXT.splitlines() if line.startswith("  driftd ")]
+    for line in reported:
         options = [*line[1 : line.index("#")]] if "#" in line else line[1:]
         parser().parse_args([word.strip("'") for word in options if not word.startswith(">") and word != RULES_FILE])
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     three = [line.split()[:2] for line in readme.splitlines() if line.startswith("driftd ")][:3]
-    assert [line[:2] for line in told][:3] == three
+    assert [line[:2] for line in reported][:3] == three
 
 
 @pytest.mark.parametrize(

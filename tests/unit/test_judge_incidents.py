@@ -13,7 +13,7 @@ from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Span, Transition
 from monitor.judge.ended import lasted
 from monitor.judge.finding_state import transition_from_state, transition_to_state
-from monitor.judge.incidents import IncidentBook, Recheck, Standing, incident_id
+from monitor.judge.incidents import IncidentBook, Recheck, TransitionContext, incident_id
 from monitor.state.codec import decode, encode
 from tests.engine import CREDIT, EVENTS, plain
 
@@ -26,7 +26,7 @@ def finding(
     start: int = 0,
     end: int = 10,
     cause: str = "distribution",
-    over: float = 2.0,
+    exceedance: float = 2.0,
     base_windows: int = 1,
     since: int | None = None,
 ) -> Finding:
@@ -41,15 +41,15 @@ def finding(
         p=1e-9,
         effect=0.1,
         effect_unit="share moved",
-        over=over,
+        exceedance=exceedance,
         headline=f"{subject} moved",
         since_us=since,
         records={EVENTS: (1, 9)},
     )
 
 
-def standing(at: int) -> Standing:
-    return Standing(CREDIT, at, 25_000, 7, "sha256:r", "sha256:s")
+def context(at: int) -> TransitionContext:
+    return TransitionContext(CREDIT, at, 25_000, 7, "sha256:r", "sha256:s")
 
 
 def never(_key: FindingKey, _length: int, _since: int) -> float | None:
@@ -61,7 +61,7 @@ def always(_key: FindingKey, _length: int, _since: int) -> float | None:
 
 
 def step(book: IncidentBook, at: int, *found: Finding, recheck: Recheck | None = None) -> Transition | None:
-    return book.step(found, recheck, standing(at))
+    return book.step(found, recheck, context(at))
 
 
 def test_an_incident_opens_once_and_says_nothing_while_nothing_is_new() -> None:
@@ -83,7 +83,7 @@ def test_a_quiet_book_says_nothing() -> None:
 def test_another_key_updates_the_incident_and_pages_no_second_time() -> None:
     book = IncidentBook(LONGEST)
     step(book, 10, finding())
-    updated = step(book, 20, finding("BILL", start=10, end=20, over=9.0), recheck=never)
+    updated = step(book, 20, finding("BILL", start=10, end=20, exceedance=9.0), recheck=never)
     assert updated is not None
     assert (updated.transition, updated.number) == ("updated", 2)
     assert [one.key.subject for one in updated.findings] == ["BILL", "AGE"]  # worst first
@@ -209,11 +209,13 @@ def test_the_end_asks_the_newest_windows_twice_as_long_as_the_opening_one() -> N
         assert asked.pop() == (length, 4)
 
 
-@pytest.mark.parametrize(("over", "ends"), [(None, False), (0.5, False), (0.499, True), (0.0, True), (1.4, False)])
-def test_a_finding_ends_below_half_its_threshold(over: float | None, ends: bool) -> None:
+@pytest.mark.parametrize(
+    ("exceedance", "ends"), [(None, False), (0.5, False), (0.499, True), (0.0, True), (1.4, False)]
+)
+def test_a_finding_ends_below_half_its_threshold(exceedance: float | None, ends: bool) -> None:
     book = IncidentBook(LONGEST)
     step(book, 10, finding())
-    transition = step(book, 20, recheck=lambda _key, _length, _since: over)
+    transition = step(book, 20, recheck=lambda _key, _length, _since: exceedance)
     assert (transition is not None) == ends
     assert bool(book.open) != ends
 
@@ -242,11 +244,11 @@ def test_a_stuck_columns_distribution_is_no_news() -> None:
 
 def test_of_one_key_the_worst_window_speaks_and_the_shortest_says_since_when() -> None:
     book = IncidentBook(LONGEST)
-    long = finding(start=0, end=40, over=5.0, base_windows=4)
+    long = finding(start=0, end=40, exceedance=5.0, base_windows=4)
     long = Finding(**{name: getattr(long, name) for name in long.__slots__} | {"window": Span(0, 40, 1_000)})
-    opened = step(book, 40, finding(start=30, end=40, over=2.0), long)
+    opened = step(book, 40, finding(start=30, end=40, exceedance=2.0), long)
     assert opened is not None
-    assert [(one.over, one.since_us) for one in opened.findings] == [(5.0, 30)]
+    assert [(one.exceedance, one.since_us) for one in opened.findings] == [(5.0, 30)]
     assert opened.since_us == 30
 
 
@@ -259,9 +261,9 @@ def test_the_id_is_made_of_model_version_and_the_first_windows_end() -> None:
 
 def test_giving_up_resolves_with_the_reason_and_a_quiet_book_has_nothing_to_say() -> None:
     book = IncidentBook(LONGEST)
-    assert book.give_up(standing(5), "settings changed") is None
+    assert book.give_up(context(5), "settings changed") is None
     step(book, 10, finding())
-    last = book.give_up(standing(20), "settings changed")
+    last = book.give_up(context(20), "settings changed")
     assert last is not None
     assert (last.transition, last.number) == ("resolved", 2)
     assert last.summary == "credit 1: resolved (settings changed) after less than 1 s: AGE"
@@ -291,16 +293,16 @@ Moment = tuple[list[tuple[str, str, str, float, int, int]], set[str]]
 
 def play(many: Sequence[Moment], after: Callable[[IncidentBook], IncidentBook]) -> list[Transition]:
     """Steps 10 apart; in each some findings, and some subjects that are fine again."""
-    book, told = IncidentBook(LONGEST), list[Transition]()
+    book, reported = IncidentBook(LONGEST), list[Transition]()
     for number, (raw, fine) in enumerate(many, 1):
         at = 10 * number
-        found = [finding(s, sev, at - 10 - 10 * back, at, c, over, n) for s, c, sev, over, back, n in raw]
+        found = [finding(s, sev, at - 10 - 10 * back, at, c, exceedance, n) for s, c, sev, exceedance, back, n in raw]
         severities = {key: known.finding.severity for key, known in book.open.items()}
         transition = step(book, at, *found, recheck=recheck_of(fine))
         check_book(book, severities)
-        told += [transition] if transition is not None else []
+        reported += [transition] if transition is not None else []
         book = after(book)
-    return told
+    return reported
 
 
 def recheck_of(fine: set[str]) -> Recheck:
@@ -319,11 +321,11 @@ def check_book(book: IncidentBook, before: dict[FindingKey, str]) -> None:
 @settings(deadline=None)
 @given(moments)
 def test_transitions_tell_whole_lives_of_incidents(many: list[Moment]) -> None:
-    told = play(many, lambda book: book)
+    reported = play(many, lambda book: book)
     lives: dict[str, list[Transition]] = {}
-    for transition in told:
+    for transition in reported:
         lives.setdefault(transition.incident, []).append(transition)
-    assert [one.id for one in told] == [one.id for life in lives.values() for one in life]  # one at a time
+    assert [one.id for one in reported] == [one.id for life in lives.values() for one in life]  # one at a time
     for number, life in enumerate(lives.values(), 1):
         assert [one.number for one in life] == list(range(1, len(life) + 1))
         assert [one.transition == "opened" for one in life] == [True] + [False] * (len(life) - 1)
@@ -340,7 +342,7 @@ def check_moves(life: Sequence[Transition]) -> None:
         moved = SEVERITY_RANK[now.severity] - SEVERITY_RANK[before.severity]
         assert now.transition == {1: "escalated", 0: "updated", -1: "deescalated"}[(moved > 0) - (moved < 0)]
         assert now.severity == now.findings[0].severity
-        ranks = [(-SEVERITY_RANK[one.severity], -one.over) for one in now.findings]
+        ranks = [(-SEVERITY_RANK[one.severity], -one.exceedance) for one in now.findings]
         assert ranks == sorted(ranks)
 
 
@@ -360,8 +362,8 @@ def test_a_book_goes_on_from_its_state(many: list[Moment]) -> None:
 @given(moments)
 def test_pages_and_tickets_count_each_incident_once(many: list[Moment]) -> None:
     books: list[IncidentBook] = []
-    told = play(many, lambda book: books.append(book) or book)  # type: ignore[func-returns-value]  # append gives None
-    paged = {one.incident for one in told if one.severity == PAGE and one.transition != "resolved"}
-    everyone = {one.incident for one in told}
+    reported = play(many, lambda book: books.append(book) or book)  # type: ignore[func-returns-value]  # append gives None
+    paged = {one.incident for one in reported if one.severity == PAGE and one.transition != "resolved"}
+    everyone = {one.incident for one in reported}
     if books:
         assert (books[-1].pages, books[-1].tickets) == (len(paged), len(everyone - paged))

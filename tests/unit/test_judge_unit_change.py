@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.judge.causes.unit_change import FACTORS, UnitChange, unit_change
-from monitor.judge.expected import Baseline
+from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Block, window_of
 from monitor.reference.reference import FEATURE, Column
-from monitor.stats.bins import FACTS, OUTSIDE, numeric_bins
+from monitor.stats.bins import OUTSIDE, QUALITY_COUNTS, numeric_bins
 from monitor.stats.tally import (
     BELOW,
     CLIP_SD,
@@ -90,8 +90,8 @@ def tally_of(column: Column, values: Floats) -> Tally:
 def found(reference: Floats, live: Floats) -> UnitChange | None:
     column = column_of(reference)
     known = replace(blank([column]), counts=tally_of(column, reference).counts)
-    assert known.counts.shape == (1, column.bins.bins + len(FACTS))
-    return unit_change(Baseline.of(known), window_of(0, (Block(0, 1, tally_of(column, live)),)), 0, 0)
+    assert known.counts.shape == (1, column.bins.bins + len(QUALITY_COUNTS))
+    return unit_change(PreparedReference.of(known), window_of(0, (Block(0, 1, tally_of(column, live)),)), 0, 0)
 
 
 def factor(reference: Floats, live: Floats) -> float | None:

@@ -157,10 +157,10 @@ def test_whatever_byte_is_broken_every_offset_is_given_or_told_and_the_others_co
             broken = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
             log = log_of((0, batch(0, VALUES)), (10, broken), (20, batch(20, VALUES)))
             given, passed = log.read()
-            told = [offset for one in passed for offset in range(one.first, one.next)]
-            assert sorted(given + told) == list(range(30)), (at, flip)
-            assert set(told) <= set(range(10, 20)), (at, flip)
-            assert sum(one.records for one in passed) == len(told)
+            reported = [offset for one in passed for offset in range(one.first, one.next)]
+            assert sorted(given + reported) == list(range(30)), (at, flip)
+            assert set(reported) <= set(range(10, 20)), (at, flip)
+            assert sum(one.records for one in passed) == len(reported)
 
 
 def test_a_batch_with_a_wrong_place_that_is_served_again_hides_no_other() -> None:

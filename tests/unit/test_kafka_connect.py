@@ -11,10 +11,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
 
 from monitor.clock import ManualClock
-from monitor.errors import OutsideRefusal, OutsideTrouble, UsageError
+from monitor.errors import ExternalError, PermanentError, TransientError, UsageError
 from monitor.kafka.allocator import GIVE_BACK_SECONDS, FreeMemory, tune_allocator
 from monitor.kafka.connect import client_config, running_config, sorted_error, sorting_errors, until_connected
-from monitor.kafka.library_log import connection_trouble, in_words
+from monitor.kafka.library_log import connection_failure, in_words
 from monitor.settings.tree import Kafka
 
 
@@ -64,9 +64,9 @@ def test_files_of_tls_that_cannot_be_used_are_all_named_at_once(tmp_path: Path) 
 
 def test_a_file_of_tls_that_is_gone_while_running_may_come_back(tmp_path: Path) -> None:
     settings = kafka_settings(security={"protocol": "SSL", "ssl_cafile": str(tmp_path / "missing.pem")})
-    with pytest.raises(OutsideTrouble, match=r"ssl_cafile: No such file") as trouble:
+    with pytest.raises(ExternalError, match=r"ssl_cafile: No such file") as failure:
         running_config(settings, "role")
-    assert not isinstance(trouble.value, OutsideRefusal)
+    assert not isinstance(failure.value, PermanentError)
     assert running_config(kafka_settings(), "role") == client_config(kafka_settings(), "role")
 
 
@@ -85,9 +85,9 @@ def test_a_file_of_tls_that_is_gone_while_running_may_come_back(tmp_path: Path) 
     ids=lambda error: type(error).__name__,
 )
 def test_what_no_retry_heals_is_a_refusal(error: Exception) -> None:
-    refusal = sorted_error(error, "read records")
-    assert isinstance(refusal, OutsideRefusal)
-    assert str(refusal).startswith(f"cannot read records: {type(error).__name__}: ")
+    permanent = sorted_error(error, "read records")
+    assert isinstance(permanent, PermanentError)
+    assert str(permanent).startswith(f"cannot read records: {type(error).__name__}: ")
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_what_no_retry_heals_is_a_refusal(error: Exception) -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_what_may_heal_is_trouble(error: Exception) -> None:
-    trouble = sorted_error(error, "read records")
-    assert type(trouble) is OutsideTrouble
+    failure = sorted_error(error, "read records")
+    assert type(failure) is TransientError
 
 
 def test_an_error_s_own_words_are_not_repeated() -> None:
@@ -112,7 +112,7 @@ def test_an_error_s_own_words_are_not_repeated() -> None:
 
 
 def test_a_partition_without_leader_is_trouble() -> None:
-    with pytest.raises(OutsideTrouble, match="no leader"), sorting_errors("ask"):
+    with pytest.raises(ExternalError, match="no leader"), sorting_errors("ask"):
         raise KeyError("topic-0")
 
 
@@ -121,7 +121,7 @@ def test_waiting_for_brokers_grows_to_a_bound_and_ends_with_what_was_made() -> N
 
     def make() -> str:
         if len(waits) < 12:
-            raise OutsideTrouble("not yet")
+            raise TransientError("not yet")
         return "made"
 
     assert until_connected(make, lambda: False, waits.append) == "made"
@@ -130,20 +130,20 @@ def test_waiting_for_brokers_grows_to_a_bound_and_ends_with_what_was_made() -> N
 
 
 def test_waiting_for_brokers_ends_when_asked_to_and_at_a_refusal() -> None:
-    def trouble() -> None:
-        raise OutsideTrouble("not yet")
+    def failure() -> None:
+        raise TransientError("not yet")
 
-    def refusal() -> None:
-        raise OutsideRefusal("never")
+    def permanent() -> None:
+        raise PermanentError("never")
 
     stops = iter([False, False, True])
-    assert until_connected(trouble, lambda: next(stops), lambda _: None) is None
-    with pytest.raises(OutsideRefusal, match="never"):
-        until_connected(refusal, lambda: False, lambda _: None)
+    assert until_connected(failure, lambda: next(stops), lambda _: None) is None
+    with pytest.raises(PermanentError, match="never"):
+        until_connected(permanent, lambda: False, lambda _: None)
 
 
 def test_the_library_s_log_tells_why_a_connection_failed() -> None:
-    heard = connection_trouble()
+    heard = connection_failure()
     heard.forget()
     library = logging.getLogger("kafka.net.manager")
     library.warning("Bootstrap connection to %s failed: %s", "b", kafka_errors.SaslAuthenticationFailedError())
@@ -183,16 +183,16 @@ def test_a_broker_that_cannot_be_reached_at_its_advertised_address_is_told_from_
             logging.getLogger("kafka.net.manager").error("Connection failed: %s", line)
         raise kafka_errors.KafkaTimeoutError
 
-    with pytest.raises(OutsideTrouble, match=r"KafkaTimeoutError \(a broker at its advertised address: no such host\)"):
+    with pytest.raises(ExternalError, match=r"KafkaTimeoutError \(a broker at its advertised address: no such host\)"):
         ask("DNS Resolution failure")
-    with pytest.raises(OutsideTrouble, match=r"^cannot ask now: KafkaTimeoutError$"):
+    with pytest.raises(ExternalError, match=r"^cannot ask now: KafkaTimeoutError$"):
         ask()
 
 
 def test_the_library_never_logs_below_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     library = logging.getLogger("kafka")
     monkeypatch.setattr(library, "level", logging.DEBUG)
-    connection_trouble()
+    connection_failure()
     assert not logging.getLogger("kafka.conn").isEnabledFor(logging.INFO)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from monitor.errors import OutsideTrouble
+from monitor.errors import TransientError
 from monitor.events import Partition
 from monitor.kafka.group import GroupMirror, GroupOffsets
 from monitor.settings.tree import Kafka
@@ -29,7 +29,7 @@ class Coordinator:
         self.asked.release()
         assert self.let.acquire(timeout=10)
         if self.failing:
-            raise OutsideTrouble("no coordinator")
+            raise TransientError("no coordinator")
         self.taken.append(positions[A])
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kafka import errors as kafka_errors
 
 from monitor.clock import ManualClock
-from monitor.errors import OutsideRefusal
+from monitor.errors import PermanentError
 from monitor.events import ModelKey, Partition
 from monitor.findings import TICKET, Finding, FindingKey, Span, Transition
 from monitor.kafka.alerts import Alerts, alert_messages
@@ -171,7 +171,7 @@ def test_a_topic_that_takes_not_even_the_smallest_form_is_said_and_tried_again()
     outbox = outbox_on(producer)
     Alerts(outbox, "alerts", "g", ManualClock()).send(transition(finding(1)))
     for _ in range(2):
-        with pytest.raises(OutsideRefusal, match=r"too large for the topic alerts; raise its max.message.bytes"):
+        with pytest.raises(PermanentError, match=r"too large for the topic alerts; raise its max.message.bytes"):
             outbox.flush(5)
     producer.most = 10_000
     outbox.flush(5)

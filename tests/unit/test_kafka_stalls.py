@@ -8,65 +8,65 @@ import pytest
 
 from monitor.events import Partition
 from monitor.kafka.stalls import PATIENCE, Place, Stalls
-from monitor.publish.snapshot import Board, Health
+from monitor.publish.snapshot import Health, Snapshot
 from monitor.publish.status.model_cards import FINE
 from monitor.publish.status.page import monitor_in_words
 
 A, B = Partition("events", 0), Partition("events", 1)
 
 
-def told(stalls: Stalls, now: float, waiting: tuple[Partition, ...] = (), **places: Place) -> set[Partition]:
+def reported(stalls: Stalls, now: float, waiting: tuple[Partition, ...] = (), **places: Place) -> set[Partition]:
     named = {{"a": A, "b": B}[name]: place for name, place in places.items()}
-    return {stall.partition for stall in stalls.look(now, named, waiting)}
+    return {stall.partition for stall in stalls.check(now, named, waiting)}
 
 
 def test_a_position_that_stands_still_before_more_is_told_after_a_minute_until_it_moves() -> None:
     stalls = Stalls()
     for now in range(int(PATIENCE) + 1):
-        assert not told(stalls, now, a=Place(10, 20 + now), b=Place(now, now + 5))
-    assert told(stalls, PATIENCE + 1, a=Place(10, 90), b=Place(61, 66)) == {A}
-    assert told(stalls, PATIENCE + 2, a=Place(10, 90), b=Place(62, 66)) == {A}
-    assert not told(stalls, PATIENCE + 3, a=Place(11, 90), b=Place(63, 66))
-    assert told(stalls, 2 * PATIENCE + 4, a=Place(11, 90), b=Place(64, 66)) == {A}
+        assert not reported(stalls, now, a=Place(10, 20 + now), b=Place(now, now + 5))
+    assert reported(stalls, PATIENCE + 1, a=Place(10, 90), b=Place(61, 66)) == {A}
+    assert reported(stalls, PATIENCE + 2, a=Place(10, 90), b=Place(62, 66)) == {A}
+    assert not reported(stalls, PATIENCE + 3, a=Place(11, 90), b=Place(63, 66))
+    assert reported(stalls, 2 * PATIENCE + 4, a=Place(11, 90), b=Place(64, 66)) == {A}
 
 
 def test_a_partition_at_its_end_never_stands_still_and_the_minute_begins_with_more() -> None:
     stalls = Stalls()
     for now in range(300):
-        assert not told(stalls, now, a=Place(10, 10))
-    assert not told(stalls, 299 + PATIENCE, a=Place(10, 11))
-    assert told(stalls, 300 + PATIENCE, a=Place(10, 11)) == {A}
+        assert not reported(stalls, now, a=Place(10, 10))
+    assert not reported(stalls, 299 + PATIENCE, a=Place(10, 11))
+    assert reported(stalls, 300 + PATIENCE, a=Place(10, 11)) == {A}
 
 
 def test_what_waits_for_others_is_told_only_where_none_of_them_moves() -> None:
     stalls = Stalls()
     for now in range(200):
-        assert not told(stalls, now, (A,), a=Place(10, 20), b=Place(now, 500))
-    assert not told(stalls, 199 + PATIENCE, (A,), a=Place(10, 20), b=Place(199, 500))
-    assert told(stalls, 200 + PATIENCE, (A,), a=Place(10, 20), b=Place(199, 500)) == {A, B}
+        assert not reported(stalls, now, (A,), a=Place(10, 20), b=Place(now, 500))
+    assert not reported(stalls, 199 + PATIENCE, (A,), a=Place(10, 20), b=Place(199, 500))
+    assert reported(stalls, 200 + PATIENCE, (A,), a=Place(10, 20), b=Place(199, 500)) == {A, B}
 
 
 def test_what_is_stopped_is_told_elsewhere_and_what_waits_for_it_here() -> None:
     stalls, places = Stalls(), {A: Place(10, 20, 20), B: Place(5, 9, 9)}
-    stalls.look(0, places, (A, B), stopped=(A,))
-    (stall,) = stalls.look(PATIENCE + 1, places, (A, B), stopped=(A,))
+    stalls.check(0, places, (A, B), stopped=(A,))
+    (stall,) = stalls.check(PATIENCE + 1, places, (A, B), stopped=(A,))
     assert stall.partition == B
     assert "it waits for partitions that are further behind" in stall.why
 
 
 def test_after_a_time_without_reading_the_minute_begins_anew() -> None:
     stalls = Stalls()
-    told(stalls, 0, a=Place(10, 20))
+    reported(stalls, 0, a=Place(10, 20))
     stalls.forget()
-    assert not told(stalls, PATIENCE + 5, a=Place(10, 20))
-    assert told(stalls, 2 * PATIENCE + 6, a=Place(10, 20)) == {A}
+    assert not reported(stalls, PATIENCE + 5, a=Place(10, 20))
+    assert reported(stalls, 2 * PATIENCE + 6, a=Place(10, 20)) == {A}
 
 
 def test_a_partition_whose_end_is_not_known_is_forgotten() -> None:
     stalls = Stalls()
-    told(stalls, 0, a=Place(10, 20))
-    assert not told(stalls, PATIENCE + 1)
-    assert not told(stalls, PATIENCE + 2, a=Place(10, 20))
+    reported(stalls, 0, a=Place(10, 20))
+    assert not reported(stalls, PATIENCE + 1)
+    assert not reported(stalls, PATIENCE + 2, a=Place(10, 20))
 
 
 @pytest.mark.parametrize(
@@ -80,18 +80,18 @@ def test_a_partition_whose_end_is_not_known_is_forgotten() -> None:
 )
 def test_the_reason_is_said_as_far_as_it_is_known(place: Place, waiting: tuple[Partition, ...], words: str) -> None:
     stalls = Stalls()
-    stalls.look(0, {A: place}, waiting)
-    (stall,) = stalls.look(PATIENCE + 1, {A: place}, waiting)
+    stalls.check(0, {A: place}, waiting)
+    (stall,) = stalls.check(PATIENCE + 1, {A: place}, waiting)
     assert stall.why.startswith("events-0 stands still at offset 10 while its end is at 20: ")
     assert words in stall.why
 
 
 def test_on_the_page_a_stall_is_not_fine_and_a_trouble_comes_before_it() -> None:
-    board = Board(restored=True, references=True, stalled=("events-0 stands still: why",))
+    snapshot = Snapshot(restored=True, references=True, stalled=("events-0 stands still: why",))
     well = Health(0.0, assigned=True, restored=True, caught_up_once=True)
-    assert monitor_in_words(board, well, "")[1:] == (
+    assert monitor_in_words(snapshot, well, "")[1:] == (
         "stands still",
         "It reads, but not all: events-0 stands still: why.",
     )
-    assert monitor_in_words(board, well, "")[0] != FINE
-    assert monitor_in_words(board, replace(well, trouble="no broker"), "")[2] == "It cannot go on: no broker."
+    assert monitor_in_words(snapshot, well, "")[0] != FINE
+    assert monitor_in_words(snapshot, replace(well, failure="no broker"), "")[2] == "It cannot go on: no broker."

@@ -4,45 +4,45 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.errors import OutsideRefusal
+from monitor.errors import PermanentError
 from monitor.events import Partition
-from monitor.kafka.topics import ClusterFacts, TopicFacts
+from monitor.kafka.topics import ClusterDescription, TopicDescription
 from monitor.kafka.watch import TopicWatch
 from monitor.records import NewPartition
 from monitor.settings.tree import Kafka
 
-BEFORE = TopicFacts("id-1", 2)
+BEFORE = TopicDescription("id-1", 2)
 
 
-def watch_of(**topics: TopicFacts) -> TopicWatch:
-    return TopicWatch(Kafka(), ClusterFacts("cluster", topics))
+def watch_of(**topics: TopicDescription) -> TopicWatch:
+    return TopicWatch(Kafka(), ClusterDescription("cluster", topics))
 
 
 def test_partitions_are_news_once() -> None:
     watch = watch_of(a=BEFORE, b=BEFORE)
-    watch._compare({"a": TopicFacts("id-1", 4), "b": BEFORE}, ())
+    watch._compare({"a": TopicDescription("id-1", 4), "b": BEFORE}, ())
     assert watch.news() == [NewPartition(Partition("a", 2)), NewPartition(Partition("a", 3))]
-    watch._compare({"a": TopicFacts("id-1", 4), "b": BEFORE}, ())
+    watch._compare({"a": TopicDescription("id-1", 4), "b": BEFORE}, ())
     assert watch.news() == []
 
 
 @pytest.mark.parametrize(
-    ("now", "said"),
+    ("now", "messages"),
     [
         (None, "the topic a is gone"),
-        (TopicFacts("id-2", 2), r"the topic a was made again \(id id-1 -> id-2\)"),
-        (TopicFacts("id-1", 1), "the topic a was made again"),
+        (TopicDescription("id-2", 2), r"the topic a was made again \(id id-1 -> id-2\)"),
+        (TopicDescription("id-1", 1), "the topic a was made again"),
     ],
     ids=["gone", "another id", "fewer partitions"],
 )
-def test_a_topic_is_given_up_when_two_looks_agree(now: TopicFacts | None, said: str) -> None:
+def test_a_topic_is_given_up_when_two_looks_agree(now: TopicDescription | None, messages: str) -> None:
     watch = watch_of(a=BEFORE)
     look = ({}, ("a",)) if now is None else ({"a": now}, ())
     watch._compare(*look)
     assert watch.news() == [], "one look may be a broker that has just started"
     watch._compare(*look)
     for _ in range(2):
-        with pytest.raises(OutsideRefusal, match=said):
+        with pytest.raises(PermanentError, match=messages):
             watch.news()
 
 
@@ -57,6 +57,6 @@ def test_a_doubt_that_passes_is_forgotten() -> None:
 def test_a_partition_without_leader_is_not_served() -> None:
     watch = watch_of(a=BEFORE)
     assert watch.serves(Partition("a", 1))
-    watch._compare({"a": TopicFacts("id-1", 2, leaderless=frozenset({1}))}, ())
+    watch._compare({"a": TopicDescription("id-1", 2, leaderless=frozenset({1}))}, ())
     assert watch.serves(Partition("a", 0))
     assert not watch.serves(Partition("a", 1))

@@ -16,28 +16,33 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.reference.reference import Reference
 from monitor.run.left_out import Times, place_text
-from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.reference_build import EventRange, build_reference
 from monitor.settings.duration import about
 from monitor.sources.files import open_source
 from tests.engine import CREDIT, EVENTS, NOW_US, Credit, MemorySource, event, settings
 
 N = 400
-ALL = Stretch(start_us=-(10**18))
+ALL = EventRange(start_us=-(10**18))
 
 
 def built(
     stream: list[Any],
     *,
     key: ModelKey = CREDIT,
-    stretch: Stretch | None = None,
+    event_range: EventRange | None = None,
     partial: bool = False,
     model: dict[str, object] | None = None,
 ) -> tuple[Reference, list[str]]:
     lines: list[str] = []
     reference = build_reference(
-        settings(model), key, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), stretch or ALL, lines.append,
+        settings(model),
+        key,
+        lambda: MemorySource({EVENTS: stream}),
+        ManualClock(NOW_US),
+        event_range or ALL,
+        lines.append,
         accept_partial=partial,
-    )  # fmt: skip
+    )
     return reference, lines
 
 
@@ -108,7 +113,7 @@ def test_late_events_are_told_with_the_lateness_that_would_take_them() -> None:
 
 def test_events_cut_by_a_range_of_time_are_told_apart_from_lost_ones() -> None:
     start = good()[0]["ts"] + 5 * SECOND_US
-    reference, lines = built(good(), stretch=Stretch(start_us=start))
+    reference, lines = built(good(), event_range=EventRange(start_us=start))
     assert reference.events == 390
     assert "5 events in panes that --from or --to cuts: not in the reference" in lines
 
@@ -119,9 +124,9 @@ def test_every_event_is_in_the_reference_or_in_a_line() -> None:
     stream = [*good(200), *bad, *good(6), *good(150, 900), *old]
     reference, lines = built(stream)
     assert reference.events == 350
-    told = {word: line for line in lines for word in ("rejected", "late") if word in line}
-    assert " 9 of 366 " in told["rejected"]
-    assert " 7 of 357 " in told["late"]
+    reported = {word: line for line in lines for word in ("rejected", "late") if word in line}
+    assert " 9 of 366 " in reported["rejected"]
+    assert " 7 of 357 " in reported["late"]
 
 
 @pytest.mark.parametrize("name", ["live.jsonl", "live.jsonl.gz"])
@@ -156,8 +161,8 @@ def test_only_what_lies_far_beyond_all_others_is_of_a_wrong_clock() -> None:
     assert times.last == (2**52, (EVENTS, 1_000))
 
 
-@pytest.mark.parametrize(("ts", "said"), [(2**52, "ahead of"), (-(2**50), "behind")])
-def test_an_event_of_a_wrong_clock_is_left_out_and_told_with_its_place(ts: int, said: str) -> None:
+@pytest.mark.parametrize(("ts", "messages"), [(2**52, "ahead of"), (-(2**50), "behind")])
+def test_an_event_of_a_wrong_clock_is_left_out_and_told_with_its_place(ts: int, messages: str) -> None:
     wrong = Partition("events", 1)
     records: dict[Partition, list[Any]] = {EVENTS: good(), wrong: [event(0, id="w", features={"x": 3}) | {"ts": ts}]}
     lines: list[str] = []
@@ -167,7 +172,7 @@ def test_an_event_of_a_wrong_clock_is_left_out_and_told_with_its_place(ts: int, 
     assert (reference.events, reference.start_us, reference.end_us) == (N, usual.start_us, usual.end_us)
     (line,) = lines
     assert line.startswith("1 event is ")
-    assert f" years {said} the others (events-1@0): left out" in line
+    assert f" years {messages} the others (events-1@0): left out" in line
 
 
 def test_the_warnings_of_a_command_reach_the_terminal_and_the_file_is_written(

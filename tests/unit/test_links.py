@@ -50,8 +50,8 @@ def test_a_models_name_cannot_change_the_address(model: str, version: str) -> No
     ("severity", "alert"), [("page", "DriftdModelDriftPage"), ("ticket", "DriftdModelDriftTicket")]
 )
 def test_a_transition_on_the_alert_topic_carries_them(severity: str, alert: str) -> None:
-    told = linked(transition(severity), settings(links=LINKS.model_dump())).to_json()
-    assert told["links"] == {
+    reported = linked(transition(severity), settings(links=LINKS.model_dump())).to_json()
+    assert reported["links"] == {
         "status": "https://d.example/",
         "runbook": f"https://w.example/r/{alert}",
         "dashboard": "https://g.example/x/d/driftd?var-model=credit&var-version=1",

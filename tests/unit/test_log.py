@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.clock import ManualClock, parse_rfc3339
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import ExternalError, TransientError, UsageError
 from monitor.events import ModelKey, Partition
 from monitor.log import FAMILY_LINES, ITEM_LIMIT, REDACTED, REPEAT_MEMORY, TEXT_LIMIT, configure_logging, get_log
 
@@ -175,13 +175,13 @@ def test_an_exception_is_told_by_types_and_places_not_by_foreign_messages(out: O
         try:
             parse(CANARY)
         except ValueError as error:
-            raise OutsideTrouble("the disk is full") from error
-    except OutsideTrouble:
+            raise TransientError("the disk is full") from error
+    except ExternalError:
         get_log("a").exception("failed")
-    told = out.last["exception"]
-    assert told[0] == "OutsideTrouble: the disk is full"
-    assert "ValueError" in told
-    assert any(line.endswith("in parse") for line in told)
+    reported = out.last["exception"]
+    assert reported[0] == "TransientError: the disk is full"
+    assert "ValueError" in reported
+    assert any(line.endswith("in parse") for line in reported)
     assert (out.last["level"], CANARY in out.stream.getvalue()) == ("error", False)
 
 

@@ -113,5 +113,5 @@ def test_whatever_the_fields_hold_it_is_one_line_of_what_can_be_seen(fields: dic
 
 @given(values)
 def test_a_value_can_be_read_back(value: object) -> None:
-    said = console_line(entry({"": value})).partition(" x=")[2]
-    assert said == value or json.loads(said) == value
+    messages = console_line(entry({"": value})).partition(" x=")[2]
+    assert messages == value or json.loads(messages) == value

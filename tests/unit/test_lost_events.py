@@ -36,7 +36,7 @@ def lines() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-class Told:
+class Reported:
     """A pipeline that reads one batch after another, and what is said of its losses."""
 
     def __init__(self, tree: Settings = TREE) -> None:
@@ -45,7 +45,7 @@ class Told:
         self.lost = LostEvents(self.pipeline.losses, tree)
         self._offset = 0
 
-    def read(self, *events: Event | bytes) -> Told:
+    def read(self, *events: Event | bytes) -> Reported:
         self.pipeline.count([batch_of(list(events), self._offset)])
         self._offset += len(events)
         return self
@@ -68,31 +68,31 @@ def logged(lines: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_nothing_is_said_while_all_is_well() -> None:
-    assert Told().read(*many(1_000)).not_fine == ()
+    assert Reported().read(*many(1_000)).not_fine == ()
 
 
 @pytest.mark.parametrize(("lost", "fine"), [(50, True), (51, False)])
 def test_a_twentieth_of_the_newest_thousand_is_the_edge(lost: int, fine: bool) -> None:
-    told = Told().read(*many(1_000 - lost), *many(lost, 5_000, model="M"))
-    assert (told.not_fine == ()) == fine
-    assert told.lost.shares()[0] == {EVENTS.topic: lost / 1_000}
+    reported = Reported().read(*many(1_000 - lost), *many(lost, 5_000, model="M"))
+    assert (reported.not_fine == ()) == fine
+    assert reported.lost.shares()[0] == {EVENTS.topic: lost / 1_000}
 
 
 def test_it_is_fine_again_once_enough_good_ones_have_come() -> None:
-    told = Told().read(*many(300, model="M"))
-    assert told.not_fine
-    assert told.read(*many(949)).not_fine
-    assert told.read(*many(1, 949)).not_fine == ()
+    reported = Reported().read(*many(300, model="M"))
+    assert reported.not_fine
+    assert reported.read(*many(949)).not_fine
+    assert reported.read(*many(1, 949)).not_fine == ()
 
 
 def test_a_few_events_say_nothing_of_a_part() -> None:
-    told = Told().read(*many(9), *many(10, 100, model="M"))
-    assert (told.not_fine, told.lost.shares()[0]) == ((), {})
-    assert told.read(*many(1, 200, model="M")).not_fine
+    reported = Reported().read(*many(9), *many(10, 100, model="M"))
+    assert (reported.not_fine, reported.lost.shares()[0]) == ((), {})
+    assert reported.read(*many(1, 200, model="M")).not_fine
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "messages"),
     [
         ({"model": "M"}, 'model "M" is not in the settings; known: credit'),
         ({"version": "1.0"}, 'version "1.0" of credit is not watched: models[0].versions lists "1", "2"'),
@@ -100,54 +100,54 @@ def test_a_few_events_say_nothing_of_a_part() -> None:
         ({"ts": "2026-09-21T14:13:20"}, "rejected (no_offset), newest"),
     ],
 )
-def test_what_came_and_what_would_be_right_is_said(fields: dict[str, object], said: str) -> None:
-    [sentence] = Told().read(*many(3_000, **fields)).not_fine
+def test_what_came_and_what_would_be_right_is_said(fields: dict[str, object], messages: str) -> None:
+    [sentence] = Reported().read(*many(3_000, **fields)).not_fine
     assert sentence.startswith(f"1,000 of the newest 1,000 events of {EVENTS.topic} are lost: 3,000 events ")
     assert f"newest {EVENTS}@2999: " in sentence
-    assert said in sentence
+    assert messages in sentence
     assert "14:13" not in sentence
 
 
 def test_late_events_are_said_with_the_lateness_that_would_take_them() -> None:
-    [sentence] = Told().read(*many(100, 10_000), *many(100, 9_325)).not_fine
+    [sentence] = Reported().read(*many(100, 10_000), *many(100, 9_325)).not_fine
     assert "100 events late" in sentence
     assert "up to 12.9 min behind the newest of their partition; models[0].allowed_lateness: 30m would" in sentence
 
 
 def test_repeated_ids_are_said() -> None:
-    [sentence] = Told().read(*many(30, id="customer-17")).not_fine
+    [sentence] = Reported().read(*many(30, id="customer-17")).not_fine
     assert "29 events with an id that came before" in sentence
     assert "customer-17" not in sentence
 
 
 def test_a_model_all_of_whose_events_are_lost_is_said_though_its_topic_is_fine() -> None:
     models = [{"name": name, "reference": f"{name}.json"} for name in ("credit", "rare")]
-    told = Told(settings(models=models)).read(*many(990), *many(10, model="rare"))
-    assert told.lost.shares()[1] == {"credit": 0, "rare": 1}
-    assert [sentence.split(":")[0] for sentence in told.not_fine] == ["10 of the newest 10 events of rare are lost"]
+    reported = Reported(settings(models=models)).read(*many(990), *many(10, model="rare"))
+    assert reported.lost.shares()[1] == {"credit": 0, "rare": 1}
+    assert [sentence.split(":")[0] for sentence in reported.not_fine] == ["10 of the newest 10 events of rare are lost"]
 
 
 def test_what_lies_behind_the_newest_events_is_not_told_any_more() -> None:
-    told = Told().read(*many(2_000, model="M"), *many(1_100, version="9"))
-    assert '"9"' in told.not_fine[0]
-    assert '"M"' not in told.not_fine[0]
+    reported = Reported().read(*many(2_000, model="M"), *many(1_100, version="9"))
+    assert '"9"' in reported.not_fine[0]
+    assert '"M"' not in reported.not_fine[0]
 
 
 def test_the_log_has_the_first_and_each_tenfold_with_place_and_name(lines: io.StringIO) -> None:
-    told = Told()
+    reported = Reported()
     for count in (1, 8, 1, 89, 1, 900):
-        told.read(*many(count, model="M"))
-        told.lost.log()
-    said = logged(lines)
-    assert [(line["count"], line["first"], line["newest"]) for line in said] == [
+        reported.read(*many(count, model="M"))
+        reported.lost.log()
+    messages = logged(lines)
+    assert [(line["count"], line["first"], line["newest"]) for line in messages] == [
         (count, f"{EVENTS}@0", f"{EVENTS}@{count - 1}") for count in (1, 10, 100, 1_000)
     ]
-    assert all((line["level"], line["topic"], line["model"]) == ("warning", EVENTS.topic, "M") for line in said)
-    assert 'model "M" is not in the settings' in said[0]["why"]
+    assert all((line["level"], line["topic"], line["model"]) == ("warning", EVENTS.topic, "M") for line in messages)
+    assert 'model "M" is not in the settings' in messages[0]["why"]
 
 
 def test_the_log_holds_no_value(lines: io.StringIO) -> None:
-    told = Told().read(good(0, ts="canary-1"), good(0, id="canary-2"), good(0, id="canary-2"), b"canary-3")
-    told.lost.log()
+    reported = Reported().read(good(0, ts="canary-1"), good(0, id="canary-2"), good(0, id="canary-2"), b"canary-3")
+    reported.lost.log()
     assert {line["outcome"] for line in logged(lines)} == {"rejected", "duplicate"}
     assert "canary" not in lines.getvalue()

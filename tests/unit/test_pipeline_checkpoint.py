@@ -69,8 +69,8 @@ def test_rejects_are_safe_then_the_state_then_transitions_then_offsets(reference
     pipeline, source, outputs, _ = start(reference, [BROKEN, *stream()])
     run_to_end(pipeline, source)
     assert outputs.calls[:5] == ["reject", "rejects_safe", "save", "tell", "commit"]
-    assert [one.transition for one in outputs.told][:1] == ["opened"]
-    assert outputs.told[0].severity == PAGE
+    assert [one.transition for one in outputs.reported][:1] == ["opened"]
+    assert outputs.reported[0].severity == PAGE
     assert outputs.committed[0] == {EVENTS: 1_500}
 
 
@@ -79,14 +79,14 @@ def test_a_transition_stands_in_the_state_before_it_is_told_and_goes_when_it_was
     run_to_end(pipeline, source)
     pipeline.checkpoint()
     saved = outputs.saved[0]["fleet"]["unsent"]
-    assert [(one["incident"], one["number"]) for one in saved] == [(outputs.told[0].incident, 1)]
+    assert [(one["incident"], one["number"]) for one in saved] == [(outputs.reported[0].incident, 1)]
     assert outputs.saved[-1]["fleet"]["unsent"] == []
-    assert len({one.id for one in outputs.told}) == len(outputs.told)
+    assert len({one.id for one in outputs.reported}) == len(outputs.reported)
 
 
 def run_into_trouble(pipeline: Pipeline, source: MemorySource) -> None:
     run_to_end(pipeline, source)
-    assert pipeline.saving.trouble.endswith("fails")
+    assert pipeline.saving.failure.endswith("fails")
 
 
 @pytest.mark.parametrize("failing", ["rejects_safe", "save", "tell", "commit"])
@@ -100,8 +100,8 @@ def test_a_step_that_fails_holds_up_the_ones_behind_it_and_is_made_again(referen
     clock.advance(10)
     run_to_end(pipeline, source)
     assert [call for call in outputs.calls if call != "tell"][:3] == ["rejects_safe", "save", "commit"]
-    assert [one.number for one in outputs.told][:1] == [1]
-    assert len({one.id for one in outputs.told}) == len(outputs.told)
+    assert [one.number for one in outputs.reported][:1] == [1]
+    assert len({one.id for one in outputs.reported}) == len(outputs.reported)
 
 
 def test_a_dead_letter_that_is_not_taken_stops_reading_and_is_sent_once(reference: Reference) -> None:
@@ -114,7 +114,7 @@ def test_a_dead_letter_that_is_not_taken_stops_reading_and_is_sent_once(referenc
         pipeline.turn()
     assert source.next[EVENTS] == read
     assert pipeline.dead_letters == 0
-    assert pipeline.saving.trouble == "reject fails"
+    assert pipeline.saving.failure == "reject fails"
     assert not pipeline.reads()
     assert pipeline.saving.in_words(reads=pipeline.reads()).endswith("reject fails; reading waits for it")
     outputs.failing = set()
@@ -122,7 +122,7 @@ def test_a_dead_letter_that_is_not_taken_stops_reading_and_is_sent_once(referenc
     run_to_end(pipeline, source)
     assert [(letter.offset, letter.value) for letter in outputs.letters] == [(0, BROKEN)]
     assert pipeline.outcomes["events", "rejected", "json"] == 1
-    assert pipeline.saving.trouble == ""
+    assert pipeline.saving.failure == ""
 
 
 def test_dead_letters_that_are_taken_hold_up_nothing(reference: Reference) -> None:
@@ -142,12 +142,12 @@ def test_while_a_checkpoint_fails_verdicts_go_on_and_nothing_is_told(reference: 
     (judge,) = pipeline.fleet.judges.values()
     assert judge.book.incident is not None
     assert source.next[EVENTS] == 2_000
-    assert outputs.told == []
+    assert outputs.reported == []
     assert pipeline.saving.in_words(reads=pipeline.reads()).endswith("; it reads on meanwhile, and tells nobody")
     outputs.failing = set()
     clock.advance(LAST_PAUSE)
     pipeline.turn()
-    assert [one.transition for one in outputs.told][:1] == ["opened"]
+    assert [one.transition for one in outputs.reported][:1] == ["opened"]
     assert outputs.calls.index("save") < outputs.calls.index("tell")
 
 
@@ -182,7 +182,7 @@ def test_a_state_that_is_kept_holds_no_reading_back_though_nobody_can_be_told(
     while not source.ended():
         clock.advance(LAST_PAUSE)
         pipeline.turn()
-    assert pipeline.saving.trouble
+    assert pipeline.saving.failure
     assert source.next[EVENTS] == 2_000
 
 
@@ -242,14 +242,14 @@ def test_a_crash_between_saving_and_telling_tells_it_after_the_restart_under_the
     outputs.failing = {"tell"}
     run_into_trouble(pipeline, source)
     tree = decode(encode(outputs.saved[-1]))
-    again, source, told, _ = start(reference, stream())
+    again, source, reported, _ = start(reference, stream())
     again.restore(tree)
     source.next[EVENTS] = again.positions()[EVENTS]
     run_to_end(again, source)
     uncut, source, expected, _ = start(reference, stream())
     run_to_end(uncut, source)
-    assert told.told == expected.told
-    assert told.told
+    assert reported.reported == expected.reported
+    assert reported.reported
 
 
 def test_without_news_a_checkpoint_is_made_when_it_is_due() -> None:
@@ -309,19 +309,19 @@ def test_a_model_whose_settings_changed_starts_afresh_alone(
     first, _, outputs = of_two(reference, settings(models=TWO), records)
     for _ in range(7):
         first.turn()
-    assert {one.key for one in outputs.told} == {CREDIT, LOAN}
+    assert {one.key for one in outputs.reported} == {CREDIT, LOAN}
     models = [one for one in ({"name": "credit", "reference": "c.json"}, change) if one is not None]
-    again, rest, told = of_two(reference, settings(models=models), records)
+    again, rest, reported = of_two(reference, settings(models=models), records)
     assert again.restore(decode(encode(first.to_state()))) == [LOAN]
     state = again.to_state()
     assert [one["model"] for one in state["fleet"]["judges"]] == ["credit"]
     assert plain(state["fleet"]["judges"][0]) == plain(first.to_state()["fleet"]["judges"][0])
     rest.next[EVENTS] = again.positions()[EVENTS]
     again.turn()
-    assert [(one.key, one.transition) for one in told.told[:1]] == [(LOAN, "resolved")]
-    assert told.told[0].summary.startswith(f"loan 1: resolved ({reason}) after ")
-    assert told.told[0].incident == next(one.incident for one in outputs.told if one.key == LOAN)
-    assert CREDIT not in {one.key for one in told.told}
+    assert [(one.key, one.transition) for one in reported.reported[:1]] == [(LOAN, "resolved")]
+    assert reported.reported[0].summary.startswith(f"loan 1: resolved ({reason}) after ")
+    assert reported.reported[0].incident == next(one.incident for one in outputs.reported if one.key == LOAN)
+    assert CREDIT not in {one.key for one in reported.reported}
 
 
 @pytest.mark.parametrize("columns", [[numeric("x", edges=(5, 6, 7))], [numeric("x"), numeric("y", edges=range(9))]])
@@ -336,24 +336,24 @@ def test_a_model_with_another_reference_starts_afresh_before_its_first_pane_was_
     assert again.restore(decode(encode(first.to_state()))) == [CREDIT]
     again.count([batch_of([event(1, prediction=1, features={"x": 1})], 1)])
     assert again.totals.events[CREDIT].events == 1
-    assert again.units[0].outcomes == {("events", "accepted", ""): 2}
+    assert again.tasks[0].outcomes == {("events", "accepted", ""): 2}
 
 
 def as_format_1(tree: dict[str, Any]) -> dict[str, Any]:
     """The same state as the version before wrote it."""
     events, labels = totals_in(tree)
     old = {name: child for name, child in tree.items() if name != "totals"} | {"format": 1, "units": []}
-    for number, unit in enumerate(tree["units"]):
+    for number, task in enumerate(tree["units"]):
         of_first = number == 0  # totals were kept by unit
         old["units"].append(
-            unit
+            task
             | {
-                "open": [[*whose, tally.to_state()] for whose, tally in open_in(unit)],
+                "open": [[*whose, tally.to_state()] for whose, tally in open_in(task)],
                 "totals": [[*key, tally.to_state()] for key, tally in events.items() if of_first],
                 "label_totals": [[*key, count] for key, count in labels.items() if of_first],
                 "lanes": {
-                    topic: {name: value for name, value in lane.items() if name != "recent"}
-                    for topic, lane in unit["lanes"].items()
+                    topic: {name: value for name, value in partition_state.items() if name != "recent"}
+                    for topic, partition_state in task["lanes"].items()
                 },
             }
         )
@@ -374,7 +374,7 @@ def test_a_state_of_the_format_before_is_read_whole(reference: Reference) -> Non
     again.restore(decode(encode(as_format_1(state))))
     before, after = plain(state), plain(again.to_state())
     for tree in (before, after):
-        for unit in tree["units"]:
-            for lane in unit["lanes"].values():
-                del lane["recent"]
+        for task in tree["units"]:
+            for partition_state in task["lanes"].values():
+                del partition_state["recent"]
     assert after == before

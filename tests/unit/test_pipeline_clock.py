@@ -177,7 +177,7 @@ def test_partitions_hours_apart_are_read_aligned_within_an_hour(chunk: int) -> N
     ended = False
     while not ended:
         ended = source.ended()
-        clocks, read = [pipeline.lane(p).clock_us for p in (A, B)], source.next[A]
+        clocks, read = [pipeline.partition_state(p).clock_us for p in (A, B)], source.next[A]
         waited_for = not source.at_end(B) and clocks[0] > clocks[1] + HOUR_US
         pipeline.turn()
         assert (source.next[A] > read) == (not waited_for and read < len(late))
@@ -220,7 +220,7 @@ def test_labels_hold_no_window_back_however_old_their_times_are() -> None:
 def test_a_partition_that_moves_no_clock_holds_up_the_others_only_until_it_was_read_from() -> None:
     pipeline, source, _ = live({A: [at(0)], B: [at(100, model="nobody")]})
     source.unread.add(B)
-    pipeline.lane(A).clock.us = START_US
+    pipeline.partition_state(A).clock.us = START_US
     assert too_far_ahead(pipeline) == {A}
     pipeline.turn()
     pipeline.turn()
@@ -301,7 +301,7 @@ def test_an_event_far_ahead_waits_for_its_time_and_makes_no_pane_before_it_final
     assert pipeline.outcomes == {("events", "accepted", ""): 61 + 36 * 30}
     assert pipeline.exchange.unjudged == {}
     assert judged(pipeline) == {"credit": 61 + 36 * 30}
-    assert pipeline.lane(A).clock.skewed == 1
+    assert pipeline.partition_state(A).clock.skewed == 1
 
 
 def test_an_event_ahead_that_came_last_waits_and_a_batch_after_a_pause_does_not() -> None:

@@ -107,5 +107,5 @@ def test_after_a_restart_reading_goes_on_from_where_it_stopped() -> None:
     source.next[A] = stopped_at
     turned(after)
     assert after.rejected_share.in_words() == ""
-    totals = {outcome: count for unit in after.units.values() for (_, outcome, _), count in unit.outcomes.items()}
+    totals = {outcome: count for task in after.tasks.values() for (_, outcome, _), count in task.outcomes.items()}
     assert totals == {"rejected": 600, "accepted": 1_000}

@@ -9,29 +9,29 @@ from typing import Final
 from monitor.clock import SECOND_US
 from monitor.events import ModelKey
 from monitor.findings import FindingKey
-from monitor.publish.snapshot import Board, EndedView, FindingView, IncidentView
+from monitor.publish.snapshot import EndedView, FindingView, IncidentView, Snapshot
 from monitor.publish.status.html import ago, moment
 from monitor.settings.tree import Links
-from tests.boards import NOW_US, busy_board, column, model
+from tests.snapshots import NOW_US, busy_snapshot, column, model
 from tests.unit.test_publish_status import ordered, read
 
 MINUTE_US: Final = 60 * SECOND_US
 
 
 def test_pages_come_before_tickets_and_the_worst_finding_gives_the_summary() -> None:
-    words = read(busy_board()).words
+    words = read(busy_snapshot()).words
     assert ordered(words, ["■ page credit-default/1: PAY_0 is gone (and 3 more)", "▲ ticket fraud", "\nModels"])
 
 
 def test_every_open_finding_stands_with_its_own_beginning_its_words_and_its_evidence() -> None:
-    board = busy_board()
-    words = read(board).words
-    for view in board.findings:
+    snapshot = busy_snapshot()
+    words = read(snapshot).words
+    for view in snapshot.findings:
         shown = view.detail.replace("\u202e", "\ufffd")
         assert shown in words
         assert view.since_us is not None
         assert f", since {plain_time(view.since_us)}, {ago(view.since_us, NOW_US)}" in words
-    events = sum(board.models[3].columns[4].live)
+    events = sum(snapshot.models[3].columns[4].live)
     assert (
         f"KS distance 0.472, chi-square 188 (threshold 31.9) in a window of {events:,} events; "
         "5.9 times the threshold, p = 2.5e-24."
@@ -46,15 +46,17 @@ def plain_time(us: int) -> str:
 def test_a_finding_without_figures_on_the_board_says_so() -> None:
     watched = model("m", ())
     found = FindingView(watched.key, FindingKey("label", "performance", figure="error_rate"), "page", None, "h", "d")
-    board = Board(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page"),), findings=(found,))
-    words = read(board).words
+    snapshot = Snapshot(
+        restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page"),), findings=(found,)
+    )
+    words = read(snapshot).words
     assert "label performance page, error_rate, since an unknown time" in words
     assert "Figures: in the alert, not on this page." in words
 
 
 def test_an_incident_of_a_model_that_is_not_on_the_board_is_shown() -> None:
-    board = Board(restored=True, incidents=(IncidentView(ModelKey("gone", "2"), "page", NOW_US),))
-    assert "■ page gone/2" in read(board).words
+    snapshot = Snapshot(restored=True, incidents=(IncidentView(ModelKey("gone", "2"), "page", NOW_US),))
+    assert "■ page gone/2" in read(snapshot).words
 
 
 def test_a_cause_is_said_in_words_and_a_name_never_twice() -> None:
@@ -62,9 +64,9 @@ def test_a_cause_is_said_in_words_and_a_name_never_twice() -> None:
     keys = [FindingKey("score", "score"), FindingKey("AGE", "outside"), FindingKey("m", "absent")]
     found = tuple(FindingView(watched.key, key, "page", NOW_US, "", "") for key in keys)
     incident = IncidentView(watched.key, "page", NOW_US)
-    words = read(Board(restored=True, models=(watched,), incidents=(incident,), findings=found)).words
-    for said in ("score distribution changed", "AGE outside the reference's range", "m key not there"):
-        assert f"\n{said} page, since " in words
+    words = read(Snapshot(restored=True, models=(watched,), incidents=(incident,), findings=found)).words
+    for messages in ("score distribution changed", "AGE outside the reference's range", "m key not there"):
+        assert f"\n{messages} page, since " in words
     assert "score score" not in words
 
 
@@ -83,7 +85,7 @@ ENDED: Final = tuple(
 
 
 def test_what_an_incident_was_stays_on_the_page_when_it_is_over() -> None:
-    words = read(Board(restored=True, models=(model("m", ()),), ended=ENDED)).words
+    words = read(Snapshot(restored=True, models=(model("m", ()),), ended=ENDED)).words
     assert ordered(words, ["Open incidents\nNone.", "Ended incidents", *(f"euribor3m-{at}-" for at in range(10))])
     times = f"since {plain_time(ENDED[1].since_us)}, over at {plain_time(ENDED[1].ended_us)}, 1 h 41 min ago"
     assert times in words
@@ -93,20 +95,20 @@ def test_what_an_incident_was_stays_on_the_page_when_it_is_over() -> None:
 
 
 def test_without_an_ended_incident_there_is_no_empty_section() -> None:
-    assert "Ended incidents" not in read(busy_board()).words
+    assert "Ended incidents" not in read(busy_snapshot()).words
 
 
 def test_a_threshold_that_is_exceeded_beside_a_fine_model_is_explained() -> None:
     """The long windows still hold what is over."""
-    said = (
+    messages = (
         f"The long windows still hold events from before {plain_time(ENDED[0].ended_us)}, when its last incident ended."
     )
-    board = Board(restored=True, models=(model("m", (column("AGE", 37.0),)),), ended=ENDED)
-    assert said in read(board).words
-    assert said not in read(replace(board, models=(model("m", (column("AGE", 0.9),)),))).words
-    open_now = FindingView(board.models[0].key, FindingKey("AGE", "distribution"), "page", NOW_US, "h", "d")
-    assert said not in read(replace(board, findings=(open_now,))).words
-    assert said not in read(replace(board, ended=())).words
+    snapshot = Snapshot(restored=True, models=(model("m", (column("AGE", 37.0),)),), ended=ENDED)
+    assert messages in read(snapshot).words
+    assert messages not in read(replace(snapshot, models=(model("m", (column("AGE", 0.9),)),))).words
+    open_now = FindingView(snapshot.models[0].key, FindingKey("AGE", "distribution"), "page", NOW_US, "h", "d")
+    assert messages not in read(replace(snapshot, findings=(open_now,))).words
+    assert messages not in read(replace(snapshot, ended=())).words
 
 
 LINKS: Final = Links(runbooks="https://wiki.example/driftd", dashboards="https://grafana.example")
@@ -120,7 +122,7 @@ def test_links_of_the_settings_stand_beside_an_incident_and_a_models_own_runbook
     ):
         watched = replace(own, runbook=runbook)
         incident = IncidentView(watched.key, "page", NOW_US)
-        page = read(Board(restored=True, models=(watched,), incidents=(incident,), links=LINKS))
+        page = read(Snapshot(restored=True, models=(watched,), incidents=(incident,), links=LINKS))
         targets = [value for attribute, value in page.attributes if attribute == "href"]
         assert expected in targets
         assert "https://grafana.example/d/driftd?var-model=m&var-version=1" in targets
@@ -129,6 +131,6 @@ def test_links_of_the_settings_stand_beside_an_incident_and_a_models_own_runbook
 
 def test_without_links_in_the_settings_there_is_none() -> None:
     watched = replace(model("m", ()), runbook="")
-    page = read(Board(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page", NOW_US),)))
+    page = read(Snapshot(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page", NOW_US),)))
     targets = {value for attribute, value in page.attributes if attribute == "href" and not value.startswith("data:")}
     assert targets == {"metrics", "livez", "readyz", "#m0"}

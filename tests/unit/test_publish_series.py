@@ -20,8 +20,8 @@ from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Part
 from monitor.findings import PAGE, TICKET, FindingKey
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
-from monitor.publish.snapshot import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
-from tests.boards import busy_board, wide_board
+from monitor.publish.snapshot import ColumnView, Figures, FindingView, IncidentView, ModelView, Snapshot
+from tests.snapshots import busy_snapshot, wide_snapshot
 
 CREDIT = ModelKey("credit", "1")
 EVENTS = Partition("events", 0)
@@ -58,8 +58,8 @@ PROMISED = {
 }
 
 
-def full_board(restored: bool = True, key: ModelKey = CREDIT) -> Board:
-    return Board(
+def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
+    return Snapshot(
         restored=restored,
         records={EVENTS: 120},
         events={("events", ACCEPTED, ""): 110, ("events", REJECTED, "json"): 10},
@@ -109,8 +109,8 @@ AGE = ColumnView(
     total=(300, 700),
     distances=(("psi", 0.01),),
     figures=(
-        Figures("distribution", value=12.5, threshold=40.0, effect=0.05, p=0.02, samples=250, over=0.3),
-        Figures("missing", value=0.01, threshold=math.nan, effect=0.0, p=0.5, samples=250, over=0.1),
+        Figures("distribution", value=12.5, threshold=40.0, effect=0.05, p=0.02, samples=250, exceedance=0.3),
+        Figures("missing", value=0.01, threshold=math.nan, effect=0.0, p=0.5, samples=250, exceedance=0.1),
     ),
     smallest_effect=0.03,
 )
@@ -151,12 +151,12 @@ def test_names_follow_the_rules_of_prometheus() -> None:
 
 
 def test_a_full_board_shows_every_series_of_the_register_and_nothing_else() -> None:
-    shown = {name for name, _ in read(render(full_board()))}
+    shown = {name for name, _ in read(render(full_snapshot()))}
     assert shown == {series.name for series in REGISTER}
 
 
 def test_figures_come_out_as_they_went_in() -> None:
-    samples = read(render(full_board()))
+    samples = read(render(full_snapshot()))
     assert values(samples, "driftd_records_total", topic="events", partition="0") == [120]
     assert values(samples, "driftd_events_total", outcome=REJECTED, reason="json") == [10]
     assert values(samples, "driftd_dead_letters_total") == [10]
@@ -183,27 +183,27 @@ def test_figures_come_out_as_they_went_in() -> None:
 
 
 def test_no_model_has_a_series_before_the_state_is_restored() -> None:
-    samples = read(render(full_board(restored=False)))
+    samples = read(render(full_snapshot(restored=False)))
     assert [name for name, labels in samples if "model" in dict(labels)] == []
     assert values(samples, "driftd_restored") == [0]
     assert values(samples, "driftd_records_total") == [120]
 
 
 def test_an_empty_board_can_be_shown() -> None:
-    samples = read(render(Board()))
+    samples = read(render(Snapshot()))
     assert values(samples, "driftd_restored") == [0]
     assert values(samples, "driftd_checkpoint_timestamp_seconds") == []
 
 
 def test_the_outcomes_of_a_topic_are_there_as_zeros_before_the_first_of_them() -> None:
-    samples = read(render(Board(records={EVENTS: 0})))
+    samples = read(render(Snapshot(records={EVENTS: 0})))
     shown = {(dict(labels)["outcome"], dict(labels)["reason"]) for name, labels in samples if "events" in name}
     assert shown == {(one, "") for one in OUTCOMES if one != REJECTED} | {(REJECTED, reason) for reason in REASONS}
     assert sum(values(samples, "driftd_events_total")) == 0
 
 
 def test_an_incident_is_one_in_its_severity_and_nought_in_the_other() -> None:
-    samples = read(render(full_board()))
+    samples = read(render(full_snapshot()))
     assert values(samples, "driftd_incident_active", severity=PAGE) == [1]
     assert values(samples, "driftd_incident_active", severity=TICKET) == [0]
 
@@ -211,7 +211,7 @@ def test_an_incident_is_one_in_its_severity_and_nought_in_the_other() -> None:
 def test_a_model_that_is_fine_is_nought_and_one_never_judged_is_absent() -> None:
     other = ModelKey("fraud", "2")
     samples = read(
-        render(Board(restored=True, models=(ModelView(CREDIT), ModelView(other)), incidents=(IncidentView(CREDIT),)))
+        render(Snapshot(restored=True, models=(ModelView(CREDIT), ModelView(other)), incidents=(IncidentView(CREDIT),)))
     )
     assert values(samples, "driftd_incident_active", model="credit") == [0, 0]
     assert values(samples, "driftd_incident_active", model="fraud") == []
@@ -225,7 +225,7 @@ def test_findings_of_several_figures_are_one_series_of_the_worst_severity(severi
         FindingView(CREDIT, FindingKey("credit", "performance", "", figure), severity)
         for figure, severity in zip(("f1", "recall"), severities, strict=True)
     )
-    samples = read(render(Board(restored=True, findings=findings)))
+    samples = read(render(Snapshot(restored=True, findings=findings)))
     assert values(samples, "driftd_finding_active", severity=PAGE) == [1]
     assert values(samples, "driftd_finding_active", severity=TICKET) == []
 
@@ -249,38 +249,38 @@ def test_texts_that_have_to_be_changed_stay_apart() -> None:
 
 @given(st.text(st.characters(), max_size=300), st.text(st.characters(exclude_characters=""), max_size=20))
 def test_no_name_of_a_model_can_break_the_page(model: str, version: str) -> None:
-    samples = read(render(full_board(key=ModelKey(model, version))))
+    samples = read(render(full_snapshot(key=ModelKey(model, version))))
     assert values(samples, "driftd_incident_active", model=clean_label(model), severity=PAGE) == [1]
 
 
 @pytest.mark.parametrize("text", ['"} 1\ndriftd_restored 0', "\\", '\\"', "a\nb", "\udc80", "x" * 100_000, "{}"])
 def test_hostile_names_neither_forge_a_series_nor_grow_the_page(text: str) -> None:
-    page = render(full_board(key=ModelKey(text, text)))
+    page = render(full_snapshot(key=ModelKey(text, text)))
     samples = read(page)
     assert values(samples, "driftd_restored") == [1]
-    assert len(page) < len(render(full_board())) + 20_000
+    assert len(page) < len(render(full_snapshot())) + 20_000
     assert values(samples, "driftd_pages_total", model=clean_label(text)) == [1]
 
 
 def test_a_page_renders_a_board_once_and_the_next_board_anew() -> None:
     page = SeriesPage()
-    board = full_board()
-    assert page.text(board).startswith(render(board))
+    snapshot = full_snapshot()
+    assert page.text(snapshot).startswith(render(snapshot))
     first = page._text
-    page.text(board)
+    page.text(snapshot)
     assert page._text is first
-    assert values(read(page.text(Board(open_panes=5))), "driftd_open_panes") == [5]
+    assert values(read(page.text(Snapshot(open_panes=5))), "driftd_open_panes") == [5]
 
 
 def test_a_page_shows_the_process_and_no_created_series() -> None:
-    samples = read(SeriesPage().text(full_board()))
+    samples = read(SeriesPage().text(full_snapshot()))
     assert values(samples, "process_resident_memory_bytes")[0] > 1_000_000
     assert values(samples, "python_info") == [1]
     assert [name for name, _ in samples if name.endswith("_created")] == []
 
 
 def test_the_figures_of_a_column_are_shown_and_what_is_not_known_is_absent() -> None:
-    text = render(Board(restored=True, models=(ModelView(CREDIT, columns=(AGE,)),)))
+    text = render(Snapshot(restored=True, models=(ModelView(CREDIT, columns=(AGE,)),)))
     samples = read(text)
     about = {"model": "credit", "version": "1", "subject": "AGE", "segment": ""}
     assert values(samples, "driftd_finding_value", cause="distribution", **about) == [12.5]
@@ -293,23 +293,23 @@ def test_the_figures_of_a_column_are_shown_and_what_is_not_known_is_absent() -> 
 
 
 def test_two_columns_of_one_name_do_not_break_the_scrape() -> None:
-    text = render(Board(restored=True, models=(ModelView(CREDIT, columns=(AGE, AGE)),)))
+    text = render(Snapshot(restored=True, models=(ModelView(CREDIT, columns=(AGE, AGE)),)))
     assert text.count(b"driftd_smallest_detectable_effect_ratio{") == 1
 
 
 class ByTheLibrary:
     """The same page as prometheus_client writes it."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
 
     def collect(self) -> Iterator[Metric]:
         for series in REGISTER:
-            if series.of_model and not self._board.restored:
+            if series.of_model and not self._snapshot.restored:
                 continue
             family = Metric(series.name.removesuffix("_total"), series.meaning, series.kind)
             shown: set[tuple[str, ...]] = set()
-            for row, number in series.rows(self._board):
+            for row, number in series.rows(self._snapshot):
                 cleaned = tuple(clean_label(value) for value in row)
                 if cleaned not in shown:
                     shown.add(cleaned)
@@ -317,40 +317,40 @@ class ByTheLibrary:
             yield family
 
 
-BOARDS = {
-    "empty": Board(),
-    "full": full_board(),
-    "before the state": full_board(restored=False),
-    "busy, with hostile names": busy_board(),
-    "wide": wide_board(5, 10),
-    "quotes": full_board(key=ModelKey('a "quoted" \\ name', "1\n2")),
+SNAPSHOTS = {
+    "empty": Snapshot(),
+    "full": full_snapshot(),
+    "before the state": full_snapshot(restored=False),
+    "busy, with hostile names": busy_snapshot(),
+    "wide": wide_snapshot(5, 10),
+    "quotes": full_snapshot(key=ModelKey('a "quoted" \\ name', "1\n2")),
 }
 
 
-@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
-def test_the_page_is_what_prometheus_client_would_write(board: Board) -> None:
+@pytest.mark.parametrize("snapshot", SNAPSHOTS.values(), ids=SNAPSHOTS)
+def test_the_page_is_what_prometheus_client_would_write(snapshot: Snapshot) -> None:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(ByTheLibrary(board))
-    assert render(board, 1_000_000) == generate_latest(registry)
+    registry.register(ByTheLibrary(snapshot))
+    assert render(snapshot, 1_000_000) == generate_latest(registry)
 
 
 def test_a_feature_whose_distribution_is_not_watched_is_a_zero() -> None:
     columns = (AGE, replace(AGE, name="pdays", unwatched="96 % are 999"))
-    board = full_board()
-    shown = read(render(replace(board, models=(replace(board.models[0], columns=columns),))))
-    told = {
+    snapshot = full_snapshot()
+    shown = read(render(replace(snapshot, models=(replace(snapshot.models[0], columns=columns),))))
+    reported = {
         dict(labels)["feature"]: value for (name, labels), value in shown.items() if name == "driftd_feature_watched"
     }
-    assert told == {"AGE": 1.0, "pdays": 0.0}
+    assert reported == {"AGE": 1.0, "pdays": 0.0}
 
 
 @pytest.mark.parametrize("room", range(45))
 def test_over_the_limit_whole_groups_go_in_their_order_and_the_rest_is_untouched(room: int) -> None:
     quiet = replace(AGE, name="PAY_0")
-    board = full_board()
-    board = replace(board, models=(replace(board.models[0], columns=(AGE, quiet)),))
-    everything = read(render(board))
-    shown = read(render(board, len(everything) - room))
+    snapshot = full_snapshot()
+    snapshot = replace(snapshot, models=(replace(snapshot.models[0], columns=(AGE, quiet)),))
+    everything = read(render(snapshot))
+    shown = read(render(snapshot, len(everything) - room))
     bins = {at for at in everything if "_bin_" in at[0]}
     distances = {
         at for at in everything if at[0] in ("driftd_drift_distance_ratio", "driftd_feature_watched", SMALLEST)
@@ -371,7 +371,7 @@ def test_over_the_limit_whole_groups_go_in_their_order_and_the_rest_is_untouched
 
 def golden() -> str:
     """The page of the full board; what depends on this machine is left out."""
-    return re.sub(r"(driftd_build_info)\{.*\}", r"\1{}", render(full_board()).decode())
+    return re.sub(r"(driftd_build_info)\{.*\}", r"\1{}", render(full_snapshot()).decode())
 
 
 def test_the_page_is_the_one_that_was_looked_at() -> None:

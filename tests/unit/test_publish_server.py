@@ -25,7 +25,7 @@ from monitor.log import configure_logging
 from monitor.publish import series
 from monitor.publish.series import CONTENT_TYPE
 from monitor.publish.server import CONNECTION_LIMIT, HEAD_LIMIT, PAGE_LIMIT, Server
-from monitor.publish.snapshot import Board, IncidentView, Showcase
+from monitor.publish.snapshot import IncidentView, Snapshot, SnapshotHolder
 from monitor.publish.status import page as status
 
 
@@ -34,8 +34,8 @@ class Served:
 
     def __init__(self, timeout: float = 5.0) -> None:
         self.clock = ManualClock()
-        self.showcase = Showcase(self.clock)
-        self.server = Server(self.showcase, "127.0.0.1", 0, live_seconds=60.0, timeout=timeout, clock=self.clock)
+        self.snapshots = SnapshotHolder(self.clock)
+        self.server = Server(self.snapshots, "127.0.0.1", 0, live_seconds=60.0, timeout=timeout, clock=self.clock)
         self.server.start()
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, str, http.client.HTTPMessage]:
@@ -90,13 +90,13 @@ def test_metrics_are_there_before_anything_was_shown(served: Served) -> None:
 
 
 def test_metrics_follow_the_board(served: Served) -> None:
-    served.showcase.show(Board(restored=True, records={Partition("events", 1): 5}))
+    served.snapshots.show(Snapshot(restored=True, records={Partition("events", 1): 5}))
     _, text, _ = served.ask("/metrics?name[]=x")
     assert 'driftd_records_total{partition="1",topic="events"} 5.0' in text
 
 
 def test_a_half_surrogate_in_a_models_name_does_not_break_the_page(served: Served) -> None:
-    served.showcase.show(Board(restored=True, incidents=(IncidentView(ModelKey("\udc80", "1")),)))
+    served.snapshots.show(Snapshot(restored=True, incidents=(IncidentView(ModelKey("\udc80", "1")),)))
     status, text, _ = served.ask("/metrics")
     assert status == 200
     assert "driftd_incident_active{" in text
@@ -106,39 +106,39 @@ def test_livez_holds_while_the_loop_turns_and_says_why_it_does_not(served: Serve
     assert served.ask("/livez")[:2] == (200, "ok\n")
     served.clock.advance(61.0)
     assert served.ask("/livez")[:2] == (503, "the loop has not turned for 61 s, the limit is 60 s\n")
-    served.showcase.beat()
+    served.snapshots.beat()
     assert served.ask("/livez")[0] == 200
 
 
 def test_livez_is_no_business_of_kafkas_health(served: Served) -> None:
-    served.showcase.beat(trouble="no broker answers")
+    served.snapshots.beat(failure="no broker answers")
     assert served.ask("/livez")[0] == 200
 
 
 def test_readyz_names_what_is_missing_until_nothing_is(served: Served) -> None:
     status, text, _ = served.ask("/readyz")
     assert (status, len(text.splitlines())) == (503, 3)
-    served.showcase.beat(assigned=True, restored=True)
+    served.snapshots.beat(assigned=True, restored=True)
     assert served.ask("/readyz")[:2] == (503, "the end of the topics has not been reached yet\n")
-    served.showcase.beat(caught_up_once=True)
+    served.snapshots.beat(caught_up_once=True)
     assert served.ask("/readyz")[:2] == (200, "ok\n")
-    served.showcase.show(Board(stalled=("events-0 stands still",)))
+    served.snapshots.show(Snapshot(stalled=("events-0 stands still",)))
     assert served.ask("/readyz")[:2] == (200, "ok\nevents-0 stands still\n")
-    served.showcase.beat(trouble="no broker answers \udc80")
+    served.snapshots.beat(failure="no broker answers \udc80")
     assert served.ask("/readyz")[:2] == (503, "no broker answers ?\nevents-0 stands still\n")
 
 
 def test_readyz_says_what_is_lost_and_stays_ready(served: Served) -> None:
-    served.showcase.beat(assigned=True, restored=True, caught_up_once=True)
-    served.showcase.show(Board(restored=True, not_fine=("all events of a are lost", "all events of b are lost")))
+    served.snapshots.beat(assigned=True, restored=True, caught_up_once=True)
+    served.snapshots.show(Snapshot(restored=True, not_fine=("all events of a are lost", "all events of b are lost")))
     lost = "not fine: all events of a are lost\nnot fine: all events of b are lost\n"
     assert served.ask("/readyz")[:2] == (200, f"ok\n{lost}")
-    served.showcase.beat(trouble="no broker answers")
+    served.snapshots.beat(failure="no broker answers")
     assert served.ask("/readyz")[:2] == (503, f"no broker answers\n{lost}")
 
 
 def test_the_status_page_leads_to_the_others_and_escapes_what_it_shows(served: Served) -> None:
-    served.showcase.beat(assigned=True, restored=True, caught_up_once=True, trouble="<script>")
+    served.snapshots.beat(assigned=True, restored=True, caught_up_once=True, failure="<script>")
     status, text, headers = served.ask("/")
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert all(f'href="{path}"' in text for path in ("metrics", "livez", "readyz"))
@@ -159,14 +159,14 @@ def test_the_status_page_may_load_nothing_but_its_own_style(served: Served) -> N
 
 
 def test_the_status_page_says_that_the_loop_stands_still_when_livez_does(served: Served) -> None:
-    served.showcase.beat(assigned=True, restored=True, caught_up_once=True)
+    served.snapshots.beat(assigned=True, restored=True, caught_up_once=True)
     assert "It reads and judges." in served.ask("/")[1]
     served.clock.advance(61.0)
     assert served.ask("/livez")[1].strip() in served.ask("/")[1]
 
 
 def test_the_status_page_tells_ages_by_the_servers_clock(served: Served) -> None:
-    served.showcase.show(Board(restored=True, checkpoint_us=0))
+    served.snapshots.show(Snapshot(restored=True, checkpoint_us=0))
     served.clock.advance(3_700.0)
     assert "1 h 1 min ago" in served.ask("/")[1]
 
@@ -236,17 +236,17 @@ def test_a_client_that_drips_cannot_stretch_its_time(hasty: Served) -> None:
 
 def test_a_client_that_takes_no_answer_is_dropped_in_time(hasty: Served) -> None:
     many = tuple(IncidentView(ModelKey(f"model-{number}" + "x" * 200, "1")) for number in range(20_000))
-    hasty.showcase.show(Board(restored=True, incidents=many))
+    hasty.snapshots.show(Snapshot(restored=True, incidents=many))
     with hasty.connect() as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
         wait_for(lambda: bool(hasty.server._connections))
         wait_for(lambda: not hasty.server._connections)
 
 
-def large_board() -> Board:
+def large_snapshot() -> Snapshot:
     """Some 10 MB of series: more than the sockets of both sides hold."""
     names = (f"model-{number}" + "x" * 200 for number in range(15_000))
-    return Board(restored=True, incidents=tuple(IncidentView(ModelKey(name, "1")) for name in names))
+    return Snapshot(restored=True, incidents=tuple(IncidentView(ModelKey(name, "1")) for name in names))
 
 
 def ask_slowly(served: Served, stack: contextlib.ExitStack) -> socket.socket:
@@ -266,7 +266,7 @@ def is_whole(rest: bytes) -> bool:
 
 def test_a_new_connection_never_cuts_an_answer_short() -> None:
     served = Served(timeout=30.0)
-    served.showcase.show(large_board())
+    served.snapshots.show(large_snapshot())
     with contextlib.ExitStack() as stack, contextlib.closing(served.server):
         slow = [ask_slowly(served, stack) for _ in range(3)]
         others = [stack.enter_context(served.connect()) for _ in range(2 * CONNECTION_LIMIT)]
@@ -278,7 +278,7 @@ def test_a_new_connection_never_cuts_an_answer_short() -> None:
 
 def test_more_pages_than_may_be_taken_at_a_time_are_asked_to_come_again_and_probes_are_not() -> None:
     served = Served(timeout=30.0)
-    served.showcase.show(large_board())
+    served.snapshots.show(large_snapshot())
     with contextlib.ExitStack() as stack, contextlib.closing(served.server):
         slow = [ask_slowly(served, stack) for _ in range(PAGE_LIMIT)]
         for path in ("/", "/metrics"):
@@ -291,7 +291,7 @@ def test_more_pages_than_may_be_taken_at_a_time_are_asked_to_come_again_and_prob
 
 
 def test_a_slow_client_that_goes_on_taking_gets_the_whole_answer(hasty: Served) -> None:
-    hasty.showcase.show(large_board())
+    hasty.snapshots.show(large_snapshot())
     with contextlib.ExitStack() as stack:
         client = ask_slowly(hasty, stack)
         began, parts = time.monotonic(), []
@@ -315,18 +315,18 @@ def test_a_moment_is_rendered_once_however_many_ask_for_it(
 
     monkeypatch.setattr(module, name, counted)
     for expected in (1, 2):
-        served.showcase.show(Board(restored=True))
+        served.snapshots.show(Snapshot(restored=True))
         with ThreadPoolExecutor(8) as pool:
             assert {answer[0] for answer in pool.map(lambda _: served.ask(path), range(40))} == {200}
-        served.showcase.beat()
+        served.snapshots.beat()
         assert served.ask(path)[0] == 200
         assert len(rendered) == expected
 
 
 def test_the_page_follows_health_silence_and_the_clock_too(served: Served) -> None:
-    served.showcase.beat(assigned=True, restored=True, caught_up_once=True)
+    served.snapshots.beat(assigned=True, restored=True, caught_up_once=True)
     pages = [served.ask("/")[1]]
-    served.showcase.beat(trouble="no broker answers")
+    served.snapshots.beat(failure="no broker answers")
     pages.append(served.ask("/")[1])
     served.clock.advance(1.0)
     pages.append(served.ask("/")[1])
@@ -349,12 +349,12 @@ def test_a_page_that_fails_is_logged_and_the_probes_go_on(served: Served) -> Non
     before = list(logging.getLogger().handlers), logging.getLogger().level
     configure_logging(stream, "info", served.clock)
     try:
-        broken = Board(restored=True, incidents=(None,))  # type: ignore[arg-type]  # a bug, on purpose
-        served.showcase.show(broken)
+        broken = Snapshot(restored=True, incidents=(None,))  # type: ignore[arg-type]  # a bug, on purpose
+        served.snapshots.show(broken)
         assert served.ask("/metrics")[0] == 500
         assert served.ask("/livez")[0] == 200
         assert '"page_failed"' in stream.getvalue()
-        served.showcase.show(Board())
+        served.snapshots.show(Snapshot())
         assert served.ask("/metrics")[0] == 200
     finally:
         logging.getLogger().handlers[:], logging.getLogger().level = before
@@ -384,7 +384,7 @@ def test_closing_at_once_drops_open_connections() -> None:
 
 
 def test_a_port_in_use_is_a_usage_error_with_the_remedy(served: Served) -> None:
-    second = Server(served.showcase, "127.0.0.1", served.server.port)
+    second = Server(served.snapshots, "127.0.0.1", served.server.port)
     with pytest.raises(UsageError, match=r"http\.port: 127\.0\.0\.1:\d+ cannot .* set http\.port .* to a free one"):
         second.start()
     second.close()
@@ -393,4 +393,4 @@ def test_a_port_in_use_is_a_usage_error_with_the_remedy(served: Served) -> None:
 def test_a_host_that_is_no_address_is_a_usage_error() -> None:
     no_name = "x" * 64  # longer than a name's part may be, so nobody is asked for it
     with pytest.raises(UsageError, match=r"http\.host: 'x+' is no address of this machine; write 127\.0\.0\.1"):
-        Server(Showcase(ManualClock()), no_name, 0).start()
+        Server(SnapshotHolder(ManualClock()), no_name, 0).start()

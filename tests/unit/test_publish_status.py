@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock
 from monitor.events import ModelKey, Partition
 from monitor.findings import FindingKey
-from monitor.publish.snapshot import Board, ColumnView, Figures, FindingView, Health, IncidentView, Showcase
+from monitor.publish.snapshot import ColumnView, Figures, FindingView, Health, IncidentView, Snapshot, SnapshotHolder
 from monitor.publish.status.page import status_page
-from tests.boards import HOSTILE, NOW_US, busy_board, column, model, wide_board
+from tests.snapshots import HOSTILE, NOW_US, busy_snapshot, column, model, wide_snapshot
 
 WELL: Final = Health(0.0, assigned=True, restored=True, caught_up_once=True)
 
@@ -51,12 +51,12 @@ class Read(HTMLParser):
             self.folded += data if self._depth else ""
 
 
-def read(board: Board, health: Health = WELL, silence: str = "", now_us: int = NOW_US) -> Read:
-    return Read(status_page(board, health, silence, now_us))
+def read(snapshot: Snapshot, health: Health = WELL, silence: str = "", now_us: int = NOW_US) -> Read:
+    return Read(status_page(snapshot, health, silence, now_us))
 
 
 def of_column(view: ColumnView, *findings: FindingView) -> Read:
-    return read(Board(restored=True, models=(model("m", (view,)),), findings=findings))
+    return read(Snapshot(restored=True, models=(model("m", (view,)),), findings=findings))
 
 
 def ordered(words: str, parts: Sequence[str]) -> bool:
@@ -74,16 +74,16 @@ names = st.one_of(
 )
 
 
-def named(words: Sequence[str]) -> Board:
+def named(words: Sequence[str]) -> Snapshot:
     """A board with these seven words wherever a word from outside can stand."""
     subject, version, category, detail, team, runbook, topic = words
-    view = replace(column(subject, 2.0), bins=(category,) * 10, facts=((detail, 0.0, 0.5),), role=team)
+    view = replace(column(subject, 2.0), bins=(category,) * 10, quality_counts=((detail, 0.0, 0.5),), role=team)
     view = replace(view, distances=(("psi", 0.1),), figures=(*view.figures, Figures(category, 1, 1, 1, 0.1, 1, 1)))
     key = ModelKey(subject, version)
     watched = replace(model("m", (view,)), key=key, team=team, runbook="x" + runbook, performance=((detail, 0.5),))
     finding = FindingKey(subject, category, team, topic)
     partition = Partition(topic, 0)
-    return Board(
+    return Snapshot(
         restored=True,
         models=(watched,),
         lags={partition: 1, Partition("b", 1): 0},
@@ -98,9 +98,9 @@ def named(words: Sequence[str]) -> Board:
 
 @given(st.lists(names, min_size=7, max_size=7), names)
 @settings(max_examples=150, deadline=None)
-def test_no_word_from_outside_becomes_an_element_or_an_attribute(words: list[str], trouble: str) -> None:
-    plain = read(named(["w"] * 7), replace(WELL, trouble="w"))
-    assert read(named(words), replace(WELL, trouble=trouble)).elements == plain.elements
+def test_no_word_from_outside_becomes_an_element_or_an_attribute(words: list[str], failure: str) -> None:
+    plain = read(named(["w"] * 7), replace(WELL, failure="w"))
+    assert read(named(words), replace(WELL, failure=failure)).elements == plain.elements
 
 
 @given(st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=79).filter(str.strip))
@@ -119,19 +119,19 @@ def test_a_word_from_outside_is_cut_at_a_limit_and_half_a_surrogate_does_no_harm
 )
 def test_only_a_web_address_becomes_a_link(runbook: str) -> None:
     watched = replace(model("m", ()), runbook=runbook)
-    page = read(Board(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page", NOW_US),)))
+    page = read(Snapshot(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page", NOW_US),)))
     assert {value for attribute, value in page.attributes if attribute == "href"} & {runbook, runbook.strip()} == set()
     assert f"runbook: {runbook}" in page.words
 
 
 def test_a_web_address_is_a_link_that_tells_nobody_where_it_was_found() -> None:
-    page = read(busy_board())
+    page = read(busy_snapshot())
     assert ("href", "https://runbooks.example/drift") in page.attributes
     assert ("rel", "noreferrer noopener") in page.attributes
 
 
 def test_the_page_has_no_script_and_fetches_nothing() -> None:
-    page = read(busy_board())
+    page = read(busy_snapshot())
     assert not {tag for tag, *_ in page.elements} & {"script", "img", "iframe", "object", "form"}
     assert not [
         attribute for attribute, _ in page.attributes if attribute.startswith("on") or attribute in {"src", "style"}
@@ -139,42 +139,42 @@ def test_the_page_has_no_script_and_fetches_nothing() -> None:
 
 
 def test_a_browser_asks_for_the_page_again_after_15_seconds() -> None:
-    assert [value for attribute, value in read(Board()).attributes if attribute == "content"][1:] == ["15"]
+    assert [value for attribute, value in read(Snapshot()).attributes if attribute == "content"][1:] == ["15"]
 
 
 # the monitor itself
 
 
 @pytest.mark.parametrize(
-    ("health", "silence", "said"),
+    ("health", "silence", "messages"),
     [
         (WELL, "", "✓ fine It reads and judges."),
         (WELL, "the loop has not turned for 75 s", "■ stuck It stands still: the loop has not turned for 75 s."),
-        (replace(WELL, trouble="no broker"), "silent", "■ stuck It stands still: silent."),
-        (replace(WELL, trouble="no broker"), "", "▲ in trouble It cannot go on: no broker."),
+        (replace(WELL, failure="no broker"), "silent", "■ stuck It stands still: silent."),
+        (replace(WELL, failure="no broker"), "", "▲ in trouble It cannot go on: no broker."),
         (replace(WELL, caught_up_once=False), "", "? not caught up It reads, and has not reached the end"),
         (replace(WELL, restored=False), "", "? restoring It is starting: the state is not restored."),
         (Health(0.0), "", "? restoring It is starting: no partitions are assigned, the state is not restored, the end"),
     ],
 )
-def test_the_monitors_own_state_is_said_in_words(health: Health, silence: str, said: str) -> None:
-    assert said in read(Board(restored=True, references=True, models=(model("m", ()),)), health, silence).words
+def test_the_monitors_own_state_is_said_in_words(health: Health, silence: str, messages: str) -> None:
+    assert messages in read(Snapshot(restored=True, references=True, models=(model("m", ()),)), health, silence).words
 
 
 @pytest.mark.parametrize(
-    ("references", "health", "said"),
+    ("references", "health", "messages"),
     [
         (False, WELL, "? idle It reads, and no model of the settings has a reference: see `driftd check`."),
         (False, replace(WELL, caught_up_once=False), "? idle It reads, and no model of the settings has a reference"),
         (True, WELL, "? idle It reads, and no event of a model that has a reference has come yet."),
         (True, replace(WELL, caught_up_once=False), "? not caught up It reads, and has not reached the end"),
-        (False, replace(WELL, trouble="no broker"), "▲ in trouble It cannot go on: no broker."),
+        (False, replace(WELL, failure="no broker"), "▲ in trouble It cannot go on: no broker."),
         (False, replace(WELL, restored=False), "? restoring It is starting"),
     ],
 )
-def test_a_monitor_that_watches_no_model_is_not_called_fine(references: bool, health: Health, said: str) -> None:
-    words = read(Board(restored=True, references=references), health).words
-    assert said in words
+def test_a_monitor_that_watches_no_model_is_not_called_fine(references: bool, health: Health, messages: str) -> None:
+    words = read(Snapshot(restored=True, references=references), health).words
+    assert messages in words
     assert "fine" not in words
 
 
@@ -186,7 +186,7 @@ LOST: Final = "1,000 of the newest 1,000 events of <events> are lost: 3,000 even
     [
         (WELL, "", "▲ not fine It reads, and not all that comes can be judged:"),
         (replace(WELL, caught_up_once=False), "", "▲ not fine It reads, and not all that comes can be judged:"),
-        (replace(WELL, trouble="no broker"), "", "▲ in trouble It cannot go on: no broker."),
+        (replace(WELL, failure="no broker"), "", "▲ in trouble It cannot go on: no broker."),
         (replace(WELL, restored=False), "", "? restoring It is starting"),
         (WELL, "silent", "■ stuck It stands still: silent."),
     ],
@@ -194,37 +194,37 @@ LOST: Final = "1,000 of the newest 1,000 events of <events> are lost: 3,000 even
 def test_a_monitor_that_loses_events_is_not_fine_and_says_which_and_why(
     health: Health, silence: str, state: str
 ) -> None:
-    page = read(Board(restored=True, references=True, not_fine=(LOST, "second")), health, silence)
+    page = read(Snapshot(restored=True, references=True, not_fine=(LOST, "second")), health, silence)
     assert state in page.words
     assert ordered(page.words, [state, LOST, "second"]), "also beside something worse"
     assert "✓" not in page.words
 
 
 def test_the_title_says_that_the_monitor_is_not_fine() -> None:
-    assert "monitor not fine, 1 page, 1 ticket - driftd" in read(replace(busy_board(), not_fine=(LOST,))).words
+    assert "monitor not fine, 1 page, 1 ticket - driftd" in read(replace(busy_snapshot(), not_fine=(LOST,))).words
 
 
 def test_a_loop_that_stands_still_is_said_by_the_showcases_own_measure() -> None:
     clock = ManualClock()
-    showcase = Showcase(clock)
-    showcase.beat(assigned=True, restored=True, caught_up_once=True)
+    snapshots = SnapshotHolder(clock)
+    snapshots.beat(assigned=True, restored=True, caught_up_once=True)
     clock.advance(61)
-    page = read(busy_board(), showcase.health, showcase.silence(60))
+    page = read(busy_snapshot(), snapshots.health, snapshots.silence(60))
     assert "the loop has not turned for 61 s, the limit is 60 s. All below is from before." in page.words
     assert "monitor stuck, 1 page, 1 ticket - driftd" in page.words, "a tab in the background says it too"
 
 
 def test_what_is_not_known_of_the_monitor_is_no_zero() -> None:
-    words = read(Board(), Health(0.0)).words
-    for said in ("Lag\nnot known yet", "Newest event\nnone seen yet", "Last checkpoint\nnone since it began"):
-        assert said in words
+    words = read(Snapshot(), Health(0.0)).words
+    for messages in ("Lag\nnot known yet", "Newest event\nnone seen yet", "Last checkpoint\nnone since it began"):
+        assert messages in words
     assert "Nothing is known of the models yet." in words
     assert "None; no model was judged yet." in words
     assert not re.search(r"\b0\b", words.split("The monitor itself")[1])
 
 
 def test_lag_watermark_and_checkpoint_are_said_with_the_partition_that_is_worst() -> None:
-    words = read(busy_board()).words
+    words = read(busy_snapshot()).words
     assert "Lag\n762 records in 4 partitions, most in events-3: 381" in words
     assert "Newest event\n3 s ago" in words
     assert "Furthest behind\n2 min 3 s ago events-3" in words
@@ -237,14 +237,14 @@ def test_lag_watermark_and_checkpoint_are_said_with_the_partition_that_is_worst(
 
 
 def test_models_are_pages_then_tickets_then_unknown_then_fine() -> None:
-    models = read(busy_board()).words.split("\nModels")[1]
+    models = read(busy_snapshot()).words.split("\nModels")[1]
     assert ordered(
         models, ["■ page credit-default/1", "▲ ticket fraud", "? not judged yet newcomer/1", "✓ fine churn/1"]
     )
 
 
 def test_a_model_says_its_counts_its_promise_and_its_figures() -> None:
-    words = read(busy_board()).words
+    words = read(busy_snapshot()).words
     assert "Predictions\n1,234,567 45,678 labels" in words
     assert "Pages\n1 sent 0.21 false ones expected so far, budget: 1 in 30 d" in words
     assert "accuracy\n93.4 %" in words
@@ -252,20 +252,20 @@ def test_a_model_says_its_counts_its_promise_and_its_figures() -> None:
     assert "Judged up to\nnot yet" in words
 
 
-@pytest.mark.parametrize(("predictions", "said"), [
+@pytest.mark.parametrize(("predictions", "messages"), [
     (0, "? idle It reads, and no event of a model that has a reference has come yet."),
     (7, "? nothing judged yet It reads, and no model has had a whole window of events yet."),
 ])  # fmt: skip
-def test_a_monitor_that_has_judged_nothing_yet_is_not_called_fine(predictions: int, said: str) -> None:
+def test_a_monitor_that_has_judged_nothing_yet_is_not_called_fine(predictions: int, messages: str) -> None:
     waiting = replace(model("m", (), judged=False), predictions=predictions)
-    words = read(Board(restored=True, references=True, models=(waiting,))).words
-    assert said in words
+    words = read(Snapshot(restored=True, references=True, models=(waiting,))).words
+    assert messages in words
     assert "✓ fine" not in words
-    assert "✓ fine It reads and judges." in read(Board(restored=True, models=(waiting, model("n", ())))).words
+    assert "✓ fine It reads and judges." in read(Snapshot(restored=True, models=(waiting, model("n", ())))).words
 
 
 def test_a_model_that_was_never_judged_is_not_called_fine() -> None:
-    words = read(Board(restored=True, models=(model("m", (column("AGE", None),), judged=False),))).words
+    words = read(Snapshot(restored=True, models=(model("m", (column("AGE", None),), judged=False),))).words
     assert "? not judged yet m/1" in words
     assert "None; no model was judged yet." in words
     assert "? 1 not judged yet" in words
@@ -273,7 +273,7 @@ def test_a_model_that_was_never_judged_is_not_called_fine() -> None:
 
 
 def test_after_a_restart_a_model_is_what_its_state_says_and_its_features_wait_for_a_look() -> None:
-    words = read(Board(restored=True, models=(model("m", (column("AGE", None),)),))).words
+    words = read(Snapshot(restored=True, models=(model("m", (column("AGE", None),)),))).words
     assert "✓ fine m/1" in words
     assert "Judged up to\n12 min ago" in words
     assert "1 feature in no window yet since driftd was started" in words
@@ -281,18 +281,20 @@ def test_after_a_restart_a_model_is_what_its_state_says_and_its_features_wait_fo
 
 def test_events_that_are_never_judged_are_said() -> None:
     watched = model("m", ())
-    words = read(Board(restored=True, models=(watched,), unjudged={watched.key: 7})).words
+    words = read(Snapshot(restored=True, models=(watched,), unjudged={watched.key: 7})).words
     assert "Accepted, never to be judged\n7 events" in words
 
 
-@given(st.lists(st.floats(0, 50), min_size=2, max_size=8, unique_by=lambda over: f"{over:.2g}"))
+@given(st.lists(st.floats(0, 50), min_size=2, max_size=8, unique_by=lambda exceedance: f"{exceedance:.2g}"))
 @settings(max_examples=40, deadline=None)
 def test_features_stand_by_trouble_and_only_quiet_ones_are_folded(overs: list[float]) -> None:
-    views = tuple(column(f"feature-{at}-", over, at) for at, over in enumerate(overs))
-    page = read(Board(restored=True, models=(model("m", views),)))
-    by_trouble = sorted(range(len(overs)), key=lambda at: -overs[at])
-    assert ordered(page.words, [f"feature-{at}-" for at in by_trouble])
-    assert {at for at in by_trouble if f"feature-{at}-" in page.folded} == {at for at in by_trouble if overs[at] < 0.5}
+    views = tuple(column(f"feature-{at}-", exceedance, at) for at, exceedance in enumerate(overs))
+    page = read(Snapshot(restored=True, models=(model("m", views),)))
+    by_exceedance = sorted(range(len(overs)), key=lambda at: -overs[at])
+    assert ordered(page.words, [f"feature-{at}-" for at in by_exceedance])
+    assert {at for at in by_exceedance if f"feature-{at}-" in page.folded} == {
+        at for at in by_exceedance if overs[at] < 0.5
+    }
 
 
 def test_a_feature_with_an_open_finding_is_not_folded_though_it_is_quiet_now() -> None:
@@ -313,14 +315,14 @@ def test_a_figure_that_is_no_number_counts_as_not_judged() -> None:
 
 
 def test_a_feature_no_window_has_evidence_of_is_not_said_to_wait_for_one() -> None:
-    looked_at = replace(column("income", 0.1), figures=())
-    words = of_column(looked_at).words
+    inspected = replace(column("income", 0.1), figures=())
+    words = of_column(inspected).words
     assert "1 feature without a verdict: too few values in every window" in words
     assert "in no window yet" not in words
 
 
 def test_without_live_counts_nothing_yet_is_said_and_no_line_is_drawn() -> None:
-    page = of_column(replace(column("AGE", None), facts=(("missing", 0.2, 0.0),)))
+    page = of_column(replace(column("AGE", None), quality_counts=(("missing", 0.2, 0.0),)))
     assert "1 feature in no window yet since driftd was started" in page.words
     assert "nothing yet; missing 20 % → nothing yet" in page.words
     assert ("aria-label", "reference alone") in page.attributes
@@ -330,7 +332,7 @@ def test_without_live_counts_nothing_yet_is_said_and_no_line_is_drawn() -> None:
 
 def test_a_column_whose_distribution_is_not_watched_says_why_and_stands_in_no_other_list() -> None:
     columns = (replace(column("pdays", None), unwatched="96 % are 999"), column("AGE", 0.2))
-    words = read(Board(restored=True, models=(model("m", columns),))).words
+    words = read(Snapshot(restored=True, models=(model("m", columns),))).words
     assert "Distribution not watched: pdays (96 % are 999)" in words
     assert "in no window yet" not in words
     assert "Distribution not watched" not in of_column(column("AGE", 0.2)).words
@@ -343,16 +345,18 @@ def test_nearness_is_a_percentage_until_it_is_a_finding() -> None:
 
 
 def test_a_column_that_is_gone_is_not_taken_for_one_that_has_not_begun() -> None:
-    words = of_column(replace(column("AGE", None), facts=(("absent", 0.0, 1.0),))).words
+    words = of_column(replace(column("AGE", None), quality_counts=(("absent", 0.0, 1.0),))).words
     assert "no live values; absent 0 % → 100 %" in words
     assert "nothing yet" not in words
 
 
 def test_many_features_and_models_stay_small() -> None:
-    assert len(status_page(wide_board(20, 25), WELL, "", NOW_US)) < 150_000
+    assert len(status_page(wide_snapshot(20, 25), WELL, "", NOW_US)) < 150_000
 
 
 def test_more_quiet_features_than_there_is_room_for_are_counted() -> None:
-    page = read(Board(restored=True, models=(model("m", tuple(column(f"f{at}-", 0.01, at) for at in range(1_005))),)))
+    page = read(
+        Snapshot(restored=True, models=(model("m", tuple(column(f"f{at}-", 0.01, at) for at in range(1_005))),))
+    )
     assert "1,005 quiet features" in page.words
     assert "and 5 more, for which there is no room here" in page.words

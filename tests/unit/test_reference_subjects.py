@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.judge.expected import Baseline
+from monitor.judge.prepared_reference import PreparedReference
 from monitor.reference.reference import PREDICTION, SCORE
 from tests.engine import blank, numeric
 
@@ -17,7 +17,7 @@ names = st.lists(st.sampled_from(["score", "prediction", MODEL, "outcome.", "fea
 def test_no_two_subjects_are_one(features: set[str]) -> None:
     columns = [numeric(name) for name in sorted(features)]
     own = [numeric(SCORE, role=SCORE), numeric(PREDICTION, role=PREDICTION)]
-    subjects = Baseline.of(blank([*columns, *own])).subjects
+    subjects = PreparedReference.of(blank([*columns, *own])).subjects
     assert len({*subjects, MODEL}) == len(columns) + 3
     assert subjects[-2:] == (SCORE, PREDICTION)
     for column, subject in zip(columns, subjects, strict=False):
@@ -27,8 +27,8 @@ def test_no_two_subjects_are_one(features: set[str]) -> None:
 
 
 def test_a_usual_feature_bears_its_own_name_and_one_called_like_another_subject_does_not() -> None:
-    told = {name: numeric(name).subject(MODEL) for name in ("AGE", "feature.age", "score", MODEL, "outcome.refund")}
-    assert told == {
+    reported = {name: numeric(name).subject(MODEL) for name in ("AGE", "feature.age", "score", MODEL, "outcome.refund")}
+    assert reported == {
         "AGE": "AGE",
         "feature.age": "feature.age",
         "score": "feature.score",

@@ -14,7 +14,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 
 from monitor.errors import UsageError
-from monitor.judge.expected import Baseline
+from monitor.judge.prepared_reference import PreparedReference
 from monitor.reference.reference import digest, load_reference, to_json
 from monitor.reference.show import reference_json, reference_text
 from tests.engine import Credit, build, settings
@@ -50,7 +50,7 @@ def load(tmp_path: Path) -> Callable[[Body], Body]:
         reference = load_reference(file)
         assert reference_text(reference)
         assert reference_json(reference)
-        Baseline.of(reference).unrest([10, 1_000])
+        PreparedReference.of(reference).variability([10, 1_000])
         return to_json(reference)
 
     return loaded
@@ -96,7 +96,7 @@ def test_a_changed_part_is_loaded_equal_or_refused(
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "messages"),
     [
         (("columns", 0, "counts", 1), -1, "columns[0].counts[1]"),
         (("columns", 0, "counts"), [1, 2], "there are 10 bins"),
@@ -114,15 +114,15 @@ def test_a_changed_part_is_loaded_equal_or_refused(
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(
-    body: Body, load: Callable[[Body], Body], path: tuple[str | int, ...], value: object, said: str
+    body: Body, load: Callable[[Body], Body], path: tuple[str | int, ...], value: object, messages: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
         load(changed(body, path, value))
-    assert said in str(refused.value)
+    assert messages in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "messages"),
     [
         ("[" * 200_000, "nested too deep"),
         ('{"format": ' + "[" * 200_000, "nested too deep"),
@@ -138,8 +138,8 @@ def test_what_is_wrong_is_said_with_its_place(
     ],
     ids=lambda text: text[:40],
 )
-def test_a_file_that_is_no_reference_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_is_no_reference_is_refused(tmp_path: Path, text: str, messages: str) -> None:
     file = tmp_path / "x.json"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=messages):
         load_reference(file)

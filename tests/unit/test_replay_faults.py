@@ -99,14 +99,14 @@ def told_of(stream: Sequence[Event], reference: Reference, **model: object) -> l
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.fault.__name__)
 def test_a_fault_pages_once_under_its_own_name_and_not_before_it_was_there(case: Case) -> None:
     stream = list(Credit(CHANGE + 1_500, seed=7, change=CHANGE, fault=case.fault))
-    told = told_of(stream, credit_reference())
-    assert {one["incident"] for one in told} == {told[0]["incident"]}
-    paged = next(one for one in told if one["severity"] == "page")
-    assert told[0]["predictions"] > CHANGE
+    reported = told_of(stream, credit_reference())
+    assert {one["incident"] for one in reported} == {reported[0]["incident"]}
+    paged = next(one for one in reported if one["severity"] == "page")
+    assert reported[0]["predictions"] > CHANGE
     assert CHANGE < paged["predictions"] <= CHANGE + case.within
     first = paged["findings"][0]
     assert (first["subject"], first["cause"], first["severity"]) == (case.subject, case.cause, "page")
-    for one in told[told.index(paged) :]:  # the fault lasts, and so does what is said of it
+    for one in reported[reported.index(paged) :]:  # the fault lasts, and so does what is said of it
         assert (case.subject, case.cause) in {(f["subject"], f["cause"]) for f in one["findings"]}
     assert first["p"] < 1e-6
     assert first["records"]["events-0"][1] >= CHANGE
@@ -117,9 +117,9 @@ def test_a_usual_stream_says_nothing() -> None:
 
 
 def test_a_changed_unit_is_said_with_its_factor() -> None:
-    told = told_of(list(Credit(CHANGE + 500, seed=7, change=CHANGE, fault=cents)), credit_reference())
-    assert told[0]["findings"][0]["factor"] == 1_000
-    assert "by a factor of about 1,000" in told[0]["summary"]
+    reported = told_of(list(Credit(CHANGE + 500, seed=7, change=CHANGE, fault=cents)), credit_reference())
+    assert reported[0]["findings"][0]["factor"] == 1_000
+    assert "by a factor of about 1,000" in reported[0]["summary"]
 
 
 def test_a_burst_names_its_column_alone_and_goes_away() -> None:
@@ -127,9 +127,9 @@ def test_a_burst_names_its_column_alone_and_goes_away() -> None:
         made | {"features": made["features"] | ({"BILL": 9e9} if CHANGE <= i < CHANGE + 30 else {})}
         for i, made in enumerate(Credit(CHANGE + 2_500, seed=7))
     ]
-    told = told_of(stream, credit_reference())
-    assert {finding["subject"] for one in told for finding in one["findings"]} == {"BILL"}
-    assert told[-1]["transition"] == "resolved"
+    reported = told_of(stream, credit_reference())
+    assert {finding["subject"] for one in reported for finding in one["findings"]} == {"BILL"}
+    assert reported[-1]["transition"] == "resolved"
 
 
 def test_a_fault_that_is_over_resolves_and_the_next_one_is_another_incident() -> None:
@@ -137,9 +137,10 @@ def test_a_fault_that_is_over_resolves_and_the_next_one_is_another_incident() ->
         made | {"features": made["features"] | ({"BILL": None} if 1_000 <= i < 1_300 or 4_000 <= i < 4_300 else {})}
         for i, made in enumerate(Credit(6_000, seed=9))
     ]
-    told = told_of(stream, credit_reference())
+    reported = told_of(stream, credit_reference())
     lives = [
-        [one["transition"] for one in told if one["incident"] == name] for name in {t["incident"]: 0 for t in told}
+        [one["transition"] for one in reported if one["incident"] == name]
+        for name in {t["incident"]: 0 for t in reported}
     ]
     assert [(life[0], life[-1]) for life in lives] == [("opened", "resolved")] * 2
 
@@ -152,9 +153,9 @@ def test_names_in_any_language_with_dots_and_spaces_are_names_like_others(at: in
     def empty(made: Event, _rng: np.random.Generator) -> None:
         made["features"][ODD_NAMES[at]] = None
 
-    told = told_of(list(Credit(1_500, seed=7, change=1_000, fault=empty, names=ODD_NAMES)), reference)
-    assert (told[0]["findings"][0]["subject"], told[0]["findings"][0]["cause"]) == (ODD_NAMES[at], "missing")
-    assert ODD_NAMES[at] in told[0]["summary"]
+    reported = told_of(list(Credit(1_500, seed=7, change=1_000, fault=empty, names=ODD_NAMES)), reference)
+    assert (reported[0]["findings"][0]["subject"], reported[0]["findings"][0]["cause"]) == (ODD_NAMES[at], "missing")
+    assert ODD_NAMES[at] in reported[0]["summary"]
 
 
 def test_the_settings_say_what_pages() -> None:
@@ -191,9 +192,9 @@ def test_a_feature_called_score_is_told_from_the_models_score() -> None:
         named(made, None if i >= CHANGE and i % 5 == 0 else made["features"]["AGE"])
         for i, made in enumerate(Credit(CHANGE + 2_500, seed=7))
     ]
-    told = told_of(stream, reference)
-    (finding,) = told[0]["findings"]
-    assert [one["transition"] for one in told] == ["opened"]
+    reported = told_of(stream, reference)
+    (finding,) = reported[0]["findings"]
+    assert [one["transition"] for one in reported] == ["opened"]
     assert (finding["subject"], finding["cause"]) == ("feature.score", "missing")
     muted = settings({"features": {"score": {"mute": True}}})
     assert transitions_in(replayed(muted, reference, MemorySource({EVENTS: stream}))[0]) == []

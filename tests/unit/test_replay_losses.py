@@ -92,13 +92,13 @@ LOSSES: dict[str, tuple[Callable[[Event], object], str]] = {
 def test_a_replay_that_lost_more_than_half_is_no_success(
     folder: Path, kind: str, options: tuple[str, ...], share: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    edit, said = LOSSES[kind]
+    edit, messages = LOSSES[kind]
     assert replayed(folder, changed(edit, share), *options) == USAGE
-    said = said.replace("{n}", f"{round(EVENTS * share):,}").replace(
+    messages = messages.replace("{n}", f"{round(EVENTS * share):,}").replace(
         "{first}", rf".*live\.jsonl:{math.ceil(1 / share)}"
     )
     err = capsys.readouterr().err
-    assert re.search(said, err), err
+    assert re.search(messages, err), err
     headline = (
         "nothing was judged: " if share == 1 and kind != "id" else "(nothing was judged|more than half was lost): "
     )
@@ -107,10 +107,10 @@ def test_a_replay_that_lost_more_than_half_is_no_success(
 
 @pytest.mark.parametrize("kind", LOSSES)
 def test_a_smaller_loss_is_told_and_is_a_success(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    edit, said = LOSSES[kind]
+    edit, messages = LOSSES[kind]
     assert replayed(folder, changed(edit, 0.25)) == DONE
-    said = said.replace("{n}", str(EVENTS // 4)).replace("{first}", r".*live\.jsonl:4")
-    assert re.search(said, capsys.readouterr().err)
+    messages = messages.replace("{n}", str(EVENTS // 4)).replace("{first}", r".*live\.jsonl:4")
+    assert re.search(messages, capsys.readouterr().err)
 
 
 def test_what_is_left_may_be_accepted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,8 +135,10 @@ def test_a_reference_has_predictions_and_the_events_have_none(folder: Path, caps
         one["type"] = "features"
 
     assert replayed(folder, changed(features_alone, 1)) == DONE
-    said = f"not judged: none of {EVENTS:,} events is a prediction; is a column for score missing (--map COLUMN=score)?"
-    assert said in capsys.readouterr().err
+    messages = (
+        f"not judged: none of {EVENTS:,} events is a prediction; is a column for score missing (--map COLUMN=score)?"
+    )
+    assert messages in capsys.readouterr().err
 
 
 def test_a_file_of_labels_alone_is_counted_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,11 +158,11 @@ def test_the_lateness_that_is_named_takes_all_of_them(
 
     stream = changed(late, 0.3)
     assert replayed(folder, stream) == DONE
-    said = re.search(
+    messages = re.search(
         r"late of credit/1, .*models\[0\]\.allowed_lateness: (\w+) would take them", capsys.readouterr().err
     )
-    assert said
-    configure(folder, "wide.yaml", allowed_lateness=said[1])
+    assert messages
+    configure(folder, "wide.yaml", allowed_lateness=messages[1])
     assert replayed(folder, stream, "--json", config="wide.yaml") == DONE
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["outcomes"] == {"accepted": EVENTS}
 

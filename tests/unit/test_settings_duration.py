@@ -65,9 +65,9 @@ def test_a_length_of_time_is_said_in_one_unit(seconds: float, words: str) -> Non
 def test_the_two_largest_units_leave_less_than_one_of_the_second(us: int) -> None:
     widths = {"d": 86_400_000_000, "h": 3_600_000_000, "min": 60_000_000, "s": 1_000_000}
     parts = in_words(us).replace(",", "").split()
-    said = sum(int(count) * widths[unit] for count, unit in zip(parts[::2], parts[1::2], strict=True))
+    messages = sum(int(count) * widths[unit] for count, unit in zip(parts[::2], parts[1::2], strict=True))
     rest = {"d": "h", "h": "min"}.get(parts[1], "s") if parts[1] != "min" else "s"
-    assert 0 <= us - said < widths[rest]
+    assert 0 <= us - messages < widths[rest]
 
 
 @given(st.integers(1, 86_400_000_000))

@@ -70,5 +70,5 @@ def test_everything_in_the_table_of_refusals_is_refused_by_name(row: str) -> Non
             tree = [tree] if step == "[]" else {step: tree}
         outcome = _outcome(json.dumps(tree).encode(), {})
         assert not isinstance(outcome, Settings)
-        said = path.replace("[]", "[0]").replace("*", "AGE")
-        assert f"{said}: {value}: not in this version" in outcome or f"{said}: not in this version" in outcome
+        messages = path.replace("[]", "[0]").replace("*", "AGE")
+        assert f"{messages}: {value}: not in this version" in outcome or f"{messages}: not in this version" in outcome

@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.special import stdtrit
 
 from monitor.stats import direction_test
-from monitor.stats.direction_test import DirectionReference, largest_move, look
+from monitor.stats.direction_test import DirectionReference, evaluate, largest_move
 from monitor.stats.directions import LEAST_MOVE, NO_GROUP, Directions, category_directions, numeric_directions
 from monitor.stats.long_run import INDEPENDENT, BlockSums, LongRun, settle
 from tests.traffic import Floats, Ints, autoregressive, deciles, in_runs, windows_of
@@ -55,12 +55,12 @@ def test_z_is_the_root_of_the_likelihood_ratio_where_it_matters() -> None:
     long_run = LongRun(16, True, "dependent", np.full(21, 4.0), np.full(21, 60.0), np.ones((6, 21)))
     reference = reference_of(counts, long_run)
     windows = rng.multinomial(1_000, np.array([4, 1, 1, 1, 1, 1, 1, 1, 1, 1]) / 13, size=20)
-    found = look(reference, windows[:, None], 1e-6)
+    found = evaluate(reference, windows[:, None], 1e-6)
     for w in range(20):
         d = int(found.at[w, 0])
         x = windows[w][NUMERIC.sets[:, d]].sum() / 1_000
         assert found.z[w, 0] == pytest.approx(root(x, float(reference.shares[0, d]), 1_000 / 4, 8_000 / 4), rel=1e-6)
-        assert found.over[w, 0] == pytest.approx(abs(found.z[w, 0]) / found.critical[w, 0])
+        assert found.exceedance[w, 0] == pytest.approx(abs(found.z[w, 0]) / found.critical[w, 0])
         assert found.moved[w, 0, d] == pytest.approx(x - reference.shares[0, d])
 
 
@@ -101,7 +101,7 @@ def test_a_chance_is_the_one_that_the_critical_value_stands_for() -> None:
 
 
 def rate(reference: DirectionReference, windows: Ints, alpha: float) -> float:
-    return float((look(reference, windows[:, None], alpha).over > 1).mean())
+    return float((evaluate(reference, windows[:, None], alpha).exceedance > 1).mean())
 
 
 @pytest.mark.parametrize(("n", "m"), [(250, 10_000), (2_000, 10_000), (500, 2_000)])
@@ -167,23 +167,23 @@ def test_what_is_expected_too_seldom_or_shorter_than_the_dependence_is_not_compa
     reference = reference_of(np.full(10, 1_000), long_run)
     gone = np.zeros((1, 1, 10), np.int64)
     gone[..., 0] = 599
-    assert look(reference, gone, 1e-3).over[0, 0] == 0
+    assert evaluate(reference, gone, 1e-3).exceedance[0, 0] == 0
     gone[..., 0] = 600
-    assert look(reference, gone, 1e-3).over[0, 0] > 1
+    assert evaluate(reference, gone, 1e-3).exceedance[0, 0] > 1
     thin = reference_of(np.array([9_000, 1_000, 0, 0, 0, 0, 0, 0, 0, 0]), long_run)
     few = np.array([0, 600, 0, 0, 0, 0, 0, 0, 0, 0])[None, None]
-    assert look(thin, few, 1e-3).over[0, 0] == 0  # worth 12 of the 120 that are expected on the thinner side
-    assert look(thin, 2 * few, 1e-3).over[0, 0] > 1
+    assert evaluate(thin, few, 1e-3).exceedance[0, 0] == 0  # worth 12 of the 120 that are expected on the thinner side
+    assert evaluate(thin, 2 * few, 1e-3).exceedance[0, 0] > 1
 
 
 def test_of_independent_events_more_than_a_few_expected_ones_are_seen_and_fewer_are_not() -> None:
     directions = Directions.of([category_directions(2)], 2)
     reference = DirectionReference.of(directions, np.array([[9_990, 10]]), [independent(1)])
     jumped = np.array([[[125, 125]], [[245, 5]], [[250, 0]]])
-    over = look(reference, jumped, 1e-6).over[:, 0]
-    assert over[0] > 3
-    assert 0 < over[1] < 1
-    assert over[2] == 0
+    exceedance = evaluate(reference, jumped, 1e-6).exceedance[:, 0]
+    assert exceedance[0] > 3
+    assert 0 < exceedance[1] < 1
+    assert exceedance[2] == 0
     none = DirectionReference.of(directions, np.array([[10_000, 0]]), [independent(1)])
     assert none.sizes[0, 0] == 0  # a value that was never there is for other tests
 
@@ -206,11 +206,11 @@ def test_an_empty_window_and_a_column_without_directions_are_never_over() -> Non
     directions = Directions.of([NUMERIC, numeric_directions(1)], 10)
     counts = np.array([[500] * 10, [5_000] + [0] * 9])
     reference = DirectionReference.of(directions, counts, [independent(21), independent(0)])
-    found = look(reference, np.array([np.zeros((2, 10)), counts / 10], np.int64), 1e-3)
-    assert (found.over == 0).all()
+    found = evaluate(reference, np.array([np.zeros((2, 10)), counts / 10], np.int64), 1e-3)
+    assert (found.exceedance == 0).all()
     alone = Directions.of([numeric_directions(1)], 1)
     lonely = DirectionReference.of(alone, np.array([[5]]), [independent(0)])
-    assert look(lonely, np.array([[[5]]]), 1e-3).over.tolist() == [[0.0]]
+    assert evaluate(lonely, np.array([[[5]]]), 1e-3).exceedance.tolist() == [[0.0]]
 
 
 def test_a_page_names_a_direction_that_moved_enough_with_a_margin() -> None:
@@ -218,11 +218,11 @@ def test_a_page_names_a_direction_that_moved_enough_with_a_margin() -> None:
     reference = reference_of(np.full(10, 100_000))
     counts = np.full(10, 40_000)
     counts[4:6] += [-3_000, 3_000]
-    small = look(reference, counts[None, None], 1e-6)
-    assert small.over[0, 0] > 1
+    small = evaluate(reference, counts[None, None], 1e-6)
+    assert small.exceedance[0, 0] > 1
     assert not small.large[0, 0]
     counts[4:6] += [-10_000, 10_000]
-    big = look(reference, counts[None, None], 1e-6)
+    big = evaluate(reference, counts[None, None], 1e-6)
     assert big.large[0, 0]
     d = int(big.at[0, 0])
     assert abs(big.moved[0, 0, d]) >= LEAST_MOVE[reference.directions.kind[0, d]]
@@ -234,8 +234,8 @@ def test_more_of_the_same_change_is_further_over(at: int, step: int) -> None:
     reference = reference_of(np.full(10, 1_000))
     windows = np.full((4, 1, 10), 200)
     windows[:, 0, at] += step * np.arange(4)
-    over = look(reference, windows, 1e-6).over[:, 0]
-    assert (np.diff(over) > 0).all()
+    exceedance = evaluate(reference, windows, 1e-6).exceedance[:, 0]
+    assert (np.diff(exceedance) > 0).all()
 
 
 def test_many_windows_and_columns_at_once_are_the_same_as_one_by_one() -> None:
@@ -251,13 +251,13 @@ def test_many_windows_and_columns_at_once_are_the_same_as_one_by_one() -> None:
     ]
     together = DirectionReference.of(Directions.of(columns, 10), padded, runs)
     windows = rng.poisson(np.broadcast_to(padded / 3.0, (6, 3, 10)))
-    found = look(together, windows, 1e-4)
+    found = evaluate(together, windows, 1e-4)
     for c, column in enumerate(columns):
         bins = column.sets.shape[0]
         alone = DirectionReference.of(Directions.of([column], bins), padded[c : c + 1, :bins], [runs[c]])
         for w in range(6):
-            one = look(alone, windows[w : w + 1, c : c + 1, :bins], 1e-4)
-            for name in ("over", "z", "critical", "large", "at"):
+            one = evaluate(alone, windows[w : w + 1, c : c + 1, :bins], 1e-4)
+            for name in ("exceedance", "z", "critical", "large", "at"):
                 assert getattr(one, name)[0, 0] == getattr(found, name)[w, c]
 
 
@@ -276,8 +276,8 @@ def test_faster_traffic_has_the_variance_of_the_same_stretch_of_time() -> None:
     assert (reference.faster(n, 1.01) >= 5.0).all()
     still = reference_of(np.full(10, 1_000))
     assert (still.faster(n, 50.0) == 1.0).all()
-    quiet = look(reference, np.full((1, 1, 10), 40), 1e-3, variance=faster[1:])
-    assert quiet.over[0, 0] == 0
+    quiet = evaluate(reference, np.full((1, 1, 10), 40), 1e-3, variance=faster[1:])
+    assert quiet.exceedance[0, 0] == 0
 
 
 def test_the_largest_move_is_the_largest_over_what_is_compared() -> None:
@@ -307,5 +307,5 @@ def test_a_shift_is_seen_within_the_events_that_are_promised(change: float, even
     for _ in range(20):
         reference = learned(deciles(rng.standard_normal(10_000)))
         window = np.bincount(deciles(shifted(rng, events, change)), minlength=10)
-        seen += bool(look(reference, window[None, None], 4.35e-8).over[0, 0] > 1)
+        seen += bool(evaluate(reference, window[None, None], 4.35e-8).exceedance[0, 0] > 1)
     assert seen >= 15

@@ -37,21 +37,21 @@ def one(number: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.array([number], np.float64)
 
 
-def tail(hits: float, n: float, reference_hits: float, m: float, phi: float = 1.0) -> float:
-    return float(exact_excess_tail(one(hits), one(n), one(reference_hits), one(m), one(phi))[0])
+def tail(hits: float, n: float, reference_hits: float, m: float, overdispersion: float = 1.0) -> float:
+    return float(exact_excess_tail(one(hits), one(n), one(reference_hits), one(m), one(overdispersion))[0])
 
 
 @settings(deadline=None)
 @given(counts, st.data(), st.sampled_from([1.0, 1.7, 12.0]))
 def test_the_chi_square_is_that_of_scipy_on_the_pooled_table(
-    reference: list[int], data: st.DataObject, phi: float
+    reference: list[int], data: st.DataObject, overdispersion: float
 ) -> None:
     window = np.array(data.draw(st.lists(st.integers(0, 300), min_size=len(reference), max_size=len(reference))))
     whole = np.array(reference)
     if whole.sum() == 0:
         return
-    statistic, freedom = pooled_chi_square(Pooling.of(whole[None]), window[None, None], np.array([[phi]]))
-    expected, dof = oracles.chi_square(whole, window, phi)
+    statistic, freedom = pooled_chi_square(Pooling.of(whole[None]), window[None, None], np.array([[overdispersion]]))
+    expected, dof = oracles.chi_square(whole, window, overdispersion)
     assert statistic[0, 0] == pytest.approx(expected, rel=1e-9, abs=1e-9)
     assert freedom[0, 0] == dof
 
@@ -60,26 +60,28 @@ def test_many_windows_and_columns_at_once_are_the_same_as_one_by_one() -> None:
     rng = np.random.default_rng(3)
     reference = rng.integers(0, 500, (4, 6))
     windows = rng.integers(0, 90, (5, 4, 6))
-    phi = rng.uniform(1, 5, (5, 4))
-    statistic, freedom = pooled_chi_square(Pooling.of(reference), windows, phi)
-    z, cut = cut_point_z(Cuts.of(reference), windows, phi)
+    overdispersion = rng.uniform(1, 5, (5, 4))
+    statistic, freedom = pooled_chi_square(Pooling.of(reference), windows, overdispersion)
+    z, cut = cut_point_z(Cuts.of(reference), windows, overdispersion)
     for w in range(5):
         for c in range(4):
             assert (statistic[w, c], freedom[w, c]) == pytest.approx(
-                oracles.chi_square(reference[c], windows[w, c], phi[w, c])
+                oracles.chi_square(reference[c], windows[w, c], overdispersion[w, c])
             )
-            assert (z[w, c], cut[w, c]) == pytest.approx(oracles.cut_point(reference[c], windows[w, c], phi[w, c]))
+            assert (z[w, c], cut[w, c]) == pytest.approx(
+                oracles.cut_point(reference[c], windows[w, c], overdispersion[w, c])
+            )
 
 
 def test_padding_with_empty_bins_changes_no_statistic() -> None:
     reference, window = np.array([[400, 300, 300]]), np.array([[[90, 70, 40]]])
     padded = np.pad(reference, ((0, 0), (0, 4))), np.pad(window, ((0, 0), (0, 0), (0, 4)))
-    phi = np.ones((1, 1))
-    expected = pooled_chi_square(Pooling.of(reference), window, phi)
-    found = pooled_chi_square(Pooling.of(padded[0]), padded[1], phi)
+    overdispersion = np.ones((1, 1))
+    expected = pooled_chi_square(Pooling.of(reference), window, overdispersion)
+    found = pooled_chi_square(Pooling.of(padded[0]), padded[1], overdispersion)
     assert [float(x[0, 0]) for x in found] == pytest.approx([float(x[0, 0]) for x in expected])
-    assert cut_point_z(Cuts.of(padded[0]), padded[1], phi)[0] == pytest.approx(
-        cut_point_z(Cuts.of(reference), window, phi)[0]
+    assert cut_point_z(Cuts.of(padded[0]), padded[1], overdispersion)[0] == pytest.approx(
+        cut_point_z(Cuts.of(reference), window, overdispersion)[0]
     )
 
 
@@ -109,11 +111,13 @@ def test_without_cuts_nothing_is_over() -> None:
 
 @settings(deadline=None)
 @given(counts, st.data(), st.sampled_from([1.0, 3.5]))
-def test_the_cut_point_is_the_largest_two_proportion_z(reference: list[int], data: st.DataObject, phi: float) -> None:
+def test_the_cut_point_is_the_largest_two_proportion_z(
+    reference: list[int], data: st.DataObject, overdispersion: float
+) -> None:
     window = np.array(data.draw(st.lists(st.integers(1, 300), min_size=len(reference), max_size=len(reference))))
     whole = np.array(reference) + 1
-    z, _ = cut_point_z(Cuts.of(whole[None]), window[None, None], np.array([[phi]]))
-    assert abs(z[0, 0]) == pytest.approx(abs(oracles.cut_point(whole, window, phi)[0]), rel=1e-9, abs=1e-9)
+    z, _ = cut_point_z(Cuts.of(whole[None]), window[None, None], np.array([[overdispersion]]))
+    assert abs(z[0, 0]) == pytest.approx(abs(oracles.cut_point(whole, window, overdispersion)[0]), rel=1e-9, abs=1e-9)
 
 
 def test_the_sign_of_the_cut_point_says_where_the_values_went() -> None:
@@ -166,7 +170,7 @@ def test_however_many_terms_are_taken_at_once_the_tail_is_the_same_to_the_last_b
 
 
 def test_dispersion_weakens_the_exact_evidence() -> None:
-    tails = [tail(30, 500, 10, 10_000, phi) for phi in (1, 1.5, 3, 10, 50)]
+    tails = [tail(30, 500, 10, 10_000, overdispersion) for overdispersion in (1, 1.5, 3, 10, 50)]
     assert tails == sorted(tails)
     assert tails[0] < 1e-20
 
@@ -174,30 +178,32 @@ def test_dispersion_weakens_the_exact_evidence() -> None:
 @settings(deadline=None)
 @given(st.integers(1, 300), st.integers(0, 300), st.integers(0, 300), st.integers(0, 5_000), st.floats(1, 20))
 def test_effective_counts_are_rounded_towards_no_evidence(
-    hits: int, rest: int, before: int, m: int, phi: float
+    hits: int, rest: int, before: int, m: int, overdispersion: float
 ) -> None:
     n, m = hits + rest, before + m
-    found = tail(hits, n, before, m, phi)
+    found = tail(hits, n, before, m, overdispersion)
     if hits * max(m, 1) <= before * n:
         assert found == 1
         return
-    k, size, kept = math.floor(hits / phi), math.ceil(n / phi), math.ceil(before / phi)
-    whole = size + max(math.floor(m / phi), kept)
+    k, size, kept = math.floor(hits / overdispersion), math.ceil(n / overdispersion), math.ceil(before / overdispersion)
+    whole = size + max(math.floor(m / overdispersion), kept)
     assert found == pytest.approx(stats.hypergeom.sf(k - 1, whole, k + kept, size), rel=1e-6)
 
 
 @pytest.mark.parametrize("alpha", [1e-3, 1e-6, 1e-9])
 @pytest.mark.parametrize(
-    ("n", "reference_hits", "m", "phi"),
+    ("n", "reference_hits", "m", "overdispersion"),
     [(250, 0, 10_000, 1.0), (250, 200, 10_000, 1.0), (8_000, 300, 10_000, 1.0), (500, 40, 10_000, 4.3)],
 )
 def test_the_critical_count_is_the_smallest_one_that_is_over(
-    alpha: float, n: int, reference_hits: int, m: int, phi: float
+    alpha: float, n: int, reference_hits: int, m: int, overdispersion: float
 ) -> None:
-    least = exact_excess_critical(alpha, n, reference_hits, m, phi)
+    least = exact_excess_critical(alpha, n, reference_hits, m, overdispersion)
     hits = np.arange(1.0, n + 1)
-    n_each, before, m_each, phi_each = (np.full(n, x, np.float64) for x in (n, reference_hits, m, phi))
-    tails = exact_excess_tail(hits, n_each, before, m_each, phi_each)
+    n_each, before, m_each, overdispersion_each = (
+        np.full(n, x, np.float64) for x in (n, reference_hits, m, overdispersion)
+    )
+    tails = exact_excess_tail(hits, n_each, before, m_each, overdispersion_each)
     assert least == hits[tails < alpha][0]
     assert (tails < alpha).sum() == n - least + 1
 

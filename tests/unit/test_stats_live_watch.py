@@ -7,7 +7,7 @@ import pytest
 
 from monitor.stats.direction_test import DirectionReference
 from monitor.stats.directions import Directions, category_directions, numeric_directions
-from monitor.stats.live_watch import FEWEST, Unrest, Watch, kappa, pairs_by_chance, unrest, watched_cuts
+from monitor.stats.live_watch import FEWEST, Variability, Watch, kappa, pairs_by_chance, variability, watched_cuts
 from monitor.stats.long_run import BlockSums, settle
 from tests.traffic import Floats, Ints, autoregressive, deciles, in_runs, windows_of
 
@@ -32,7 +32,7 @@ def objections(reference: DirectionReference, known: Floats, live: Ints) -> Floa
     watch, flags = Watch.empty(1, 10), []
     for codes, counts in zip(live[: len(live) // 250 * 250].reshape(-1, 250), windows_of(live, 10), strict=True):
         watch.add(reference, counts[None], np.array([(codes[1:] == codes[:-1]).sum()]), np.array([249]))
-        restless = any(one.restless()[0] for one in watch.unrest)
+        restless = any(one.restless()[0] for one in watch.variability)
         flags.append((restless, watch.too_alike(known, reference.rows)[0]))
         assert watch.objects(known, reference.rows)[0] == (watch.windows < FEWEST or any(flags[-1]))
     found = np.array(flags[FEWEST:])
@@ -78,8 +78,8 @@ def test_the_unrest_of_two_windows_is_the_mean_of_squares_over_what_is_expected(
         middle = (x + y) / 2
         wanted.append((x - y) ** 2 / (middle * (1 - middle) * (1 / 250 + 1 / 310)))
     assert len(wanted) == 9
-    assert unrest(reference, before[None], after[None])[0] == pytest.approx(np.mean(wanted))
-    assert np.isnan(unrest(reference, before[None], 0 * after[None])[0])
+    assert variability(reference, before[None], after[None])[0] == pytest.approx(np.mean(wanted))
+    assert np.isnan(variability(reference, before[None], 0 * after[None])[0])
 
 
 def test_where_no_cut_is_expected_often_enough_the_ones_in_the_middle_are_watched() -> None:
@@ -98,7 +98,7 @@ def test_where_no_cut_is_expected_often_enough_the_ones_in_the_middle_are_watche
 def test_a_long_watch_keeps_a_fixed_number_of_differences_and_merges_base_windows() -> None:
     rng = np.random.default_rng(6)
     reference = reference_of(rng.integers(0, 10, 5_000))
-    four, by_hand, blocks = Unrest(4, 1, 10), Unrest(1, 1, 10), []
+    four, by_hand, blocks = Variability(4, 1, 10), Variability(1, 1, 10), []
     for _ in range(4 * 70):
         counts = rng.multinomial(250, np.full(10, 0.1))[None]
         four.add(reference, counts)

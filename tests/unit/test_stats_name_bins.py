@@ -59,10 +59,13 @@ def test_few_names_all_have_bins_of_their_own() -> None:
 def test_no_near_tie_is_cut() -> None:
     equal = ranked(drawn(np.random.default_rng(1), np.full(200, 0.005), 10_000))[1]
     assert allowed_cuts(equal) == (0,)
-    top = ranked(drawn(np.random.default_rng(2), zipf(2_000, 1.0), 10_000))[1]
-    assert 3 <= allowed_cuts(top)[-1] <= 20
+    max_reference_distance = ranked(drawn(np.random.default_rng(2), zipf(2_000, 1.0), 10_000))[1]
+    assert 3 <= allowed_cuts(max_reference_distance)[-1] <= 20
     assert 5 not in allowed_cuts(np.array([500, 400, 300, 200, 100, 100, 90]))
-    assert all(cut == 0 or cut == len(top) or top[cut - 1] > top[cut] for cut in allowed_cuts(top))
+    assert all(
+        cut == 0 or cut == len(max_reference_distance) or max_reference_distance[cut - 1] > max_reference_distance[cut]
+        for cut in allowed_cuts(max_reference_distance)
+    )
 
 
 @settings(deadline=None, max_examples=20)
@@ -143,7 +146,7 @@ def test_chi_square_of_joined_groups_is_that_of_scipy() -> None:
 def test_nothing_changes_and_chi_square_says_so(shares: Floats) -> None:
     """Names chosen by their luck made this wrong by a hundred times; windows as long as the reference show it."""
     rng = np.random.default_rng(5)
-    over, looks = np.zeros(2), 0
+    exceedance, evaluations = np.zeros(2), 0
     for _ in range(40):
         bins, place = binned(drawn(rng, shares, 2_000))
         groups = bins.join(1_000)
@@ -151,10 +154,10 @@ def test_nothing_changes_and_chi_square_says_so(shares: Floats) -> None:
         counts = np.array([np.bincount(row, minlength=len(bins.reference)) for row in live])
         statistic, freedom = joined_chi_square(regroup(bins.reference, groups), regroup(counts, groups))
         p = stats.chi2.sf(statistic, freedom)
-        over += [(p < 1e-2).sum(), (p < 1e-3).sum()]
-        looks += 20
-    assert over[0] / looks <= 2e-2
-    assert over[1] / looks <= 7e-3
+        exceedance += [(p < 1e-2).sum(), (p < 1e-3).sum()]
+        evaluations += 20
+    assert exceedance[0] / evaluations <= 2e-2
+    assert exceedance[1] / evaluations <= 7e-3
 
 
 def test_total_variation_is_half_the_sum_of_changes_less_what_chance_gives() -> None:

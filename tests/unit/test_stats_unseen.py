@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.stats.fact_dispersion import by_length, excess_tail
 from monitor.stats.name_bins import hashes_of
+from monitor.stats.quality_dispersion import by_length, excess_tail
 from monitor.stats.unseen import FEWEST_HITS, LeftOut, NamesByWindow, is_identifier
 from tests.traffic import Floats, Ints, drawn, zipf
 
@@ -101,19 +101,26 @@ def test_all_names_are_known_with_their_counts() -> None:
 def test_what_a_window_brings_is_what_the_reference_made_expect(exponent: float, run: int) -> None:
     """The exact test at 1e-2 and 1e-3, over many references: never more often than it says."""
     rng, shares = np.random.default_rng(1), zipf(2_000, exponent)
-    over, looks = np.zeros(2), 0
+    exceedance, evaluations = np.zeros(2), 0
     for _ in range(40):
         codes = drawn(rng, shares, 5_000, run)
         found = of_codes(codes)
-        phi = by_length(found.hits[:, None], found.events[:, None], None, np.array([found.clump]))[0, 0]
+        overdispersion = by_length(found.hits[:, None], found.events[:, None], None, np.array([found.clump]))[0, 0]
         live = drawn(rng, shares, 10_000, run).reshape(-1, 250)
         hits = np.isin(live, codes, invert=True).sum(1).astype(np.float64)
         each = np.ones(len(hits))
-        p = excess_tail(hits, 250 * each, found.total * each, 5_000 * each, phi * each, max(phi, found.error) * each)
-        over += [(p < 1e-2).sum(), (p < 1e-3).sum()]
-        looks += len(hits)
-    assert over[0] <= 2e-2 * looks
-    assert over[1] <= 5e-3 * looks
+        p = excess_tail(
+            hits,
+            250 * each,
+            found.total * each,
+            5_000 * each,
+            overdispersion * each,
+            max(overdispersion, found.error) * each,
+        )
+        exceedance += [(p < 1e-2).sum(), (p < 1e-3).sum()]
+        evaluations += len(hits)
+    assert exceedance[0] <= 2e-2 * evaluations
+    assert exceedance[1] <= 5e-3 * evaluations
 
 
 def sessions(rows: int) -> Ints:

@@ -131,7 +131,7 @@ def decode_all(decode: Decode, values: Sequence[bytes]) -> list[AnyRow | None]:
         try:
             rows.extend(map(decode, rest))  # keeps what came before an error
         except _REFUSED:
-            rows.append(_decode_mended(decode, values[len(rows)]))
+            rows.append(_decode_repaired(decode, values[len(rows)]))
     return rows
 
 
@@ -142,24 +142,24 @@ def decode_one(decode: Decode | None, value: bytes) -> AnyRow | None:
     try:
         return decode(value)
     except _REFUSED:
-        return _decode_mended(decode, value)
+        return _decode_repaired(decode, value)
 
 
-def _decode_mended(decode: Decode, value: bytes) -> AnyRow | None:
+def _decode_repaired(decode: Decode, value: bytes) -> AnyRow | None:
     """The row of a value that is JSON but for a byte order mark, or NaN and infinities in places where they do not
     matter; else None."""
-    mended = value.removeprefix(UTF8_MARK)
-    holds_nan = _NAN in mended
+    repaired = value.removeprefix(UTF8_MARK)
+    holds_nan = _NAN in repaired
     for word in _INFINITE:
-        mended = mended.replace(word, _INFINITE_STAND_IN)
+        repaired = repaired.replace(word, _INFINITE_STAND_IN)
     if holds_nan:
-        if _NAN_WORD in mended or b"\\" in mended:
+        if _NAN_WORD in repaired or b"\\" in repaired:
             return None
-        mended = mended.replace(_NAN, _NAN_STAND_IN)
-    if len(mended) == len(value):
+        repaired = repaired.replace(_NAN, _NAN_STAND_IN)
+    if len(repaired) == len(value):
         return None
     try:
-        row = decode(mended)
+        row = decode(repaired)
     except _REFUSED:
         return None
     if holds_nan and is_given(row.features):

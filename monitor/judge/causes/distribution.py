@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from monitor.findings import Finding, FindingKey
 from monitor.judge.all_values import in_reference, in_window, moments
-from monitor.judge.expected import DISTANCE_FACTOR, Baseline, Floats, Unrest
 from monitor.judge.policy import LEAST_CUMULATIVE, LEAST_SHARE, Policy
+from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference, Variability
 from monitor.judge.windows import Windows
 from monitor.reference.reference import FEATURE, Column
 from monitor.stats.digits import before_and_after, told_apart
@@ -49,24 +49,24 @@ class Measured:
     share: Floats
     cumulative: Floats
     allowed: Floats  # the distance allowed, NaN where it was not learned
-    over: Floats  # how far over the threshold: the smaller of evidence and distance
+    exceedance: Floats  # how far over the threshold: the smaller of evidence and distance
 
 
-def tests(baseline: Baseline) -> int:
+def tests(prepared: PreparedReference) -> int:
     """Tests of one window length, over all columns."""
-    return int(np.where(baseline.ordered, TESTS_NUMERIC, TESTS_CATEGORICAL).sum())
+    return int(np.where(prepared.ordered, TESTS_NUMERIC, TESTS_CATEGORICAL).sum())
 
 
-def measure(baseline: Baseline, windows: Windows, unrest: Unrest, alpha: float) -> Measured:
+def measure(prepared: PreparedReference, windows: Windows, variability: Variability, alpha: float) -> Measured:
     """Evidence and distance of every window and column."""
-    bins = windows.counts[..., : baseline.width]
-    chi, freedom = pooled_chi_square(baseline.pooling, bins, unrest.phi)
+    bins = windows.counts[..., : prepared.width]
+    chi, freedom = pooled_chi_square(prepared.pooling, bins, variability.overdispersion)
     chi_critical = chi_square_critical(alpha, freedom)
-    z, cut = cut_point_z(baseline.cumulated, bins, unrest.phi)
-    z = np.where(baseline.ordered, z, 0.0)
-    z_critical = np.broadcast_to(cut_point_critical(alpha, baseline.cuts), z.shape)
-    share, cumulative = largest_shift(baseline.bins[None], bins, baseline.ordered)
-    allowed = DISTANCE_FACTOR * unrest.top
+    z, cut = cut_point_z(prepared.cumulated, bins, variability.overdispersion)
+    z = np.where(prepared.ordered, z, 0.0)
+    z_critical = np.broadcast_to(cut_point_critical(alpha, prepared.cuts), z.shape)
+    share, cumulative = largest_shift(prepared.bins[None], bins, prepared.ordered)
+    allowed = DISTANCE_FACTOR * variability.max_reference_distance
     evidence = np.maximum(chi / chi_critical, np.abs(z) / z_critical)
     distance = np.full(share.shape, np.inf)
     np.divide(np.maximum(share, cumulative), allowed, out=distance, where=allowed > 0)
@@ -80,42 +80,42 @@ def cause_of(column: Column) -> str:
     return "distribution" if column.role == FEATURE else column.role
 
 
-def severity(baseline: Baseline, policy: Policy, measured: Measured, window: int, column: int) -> str:
+def severity(prepared: PreparedReference, policy: Policy, measured: Measured, window: int, column: int) -> str:
     """Of one window and column that is over."""
-    about, least = baseline.columns[column], LEAST_CUMULATIVE if baseline.ordered[column] else LEAST_SHARE
+    about, least = prepared.columns[column], LEAST_CUMULATIVE if prepared.ordered[column] else LEAST_SHARE
     learned = not np.isnan(measured.allowed[window, column])
-    effect = _effect(baseline, measured, window, column)
+    effect = _effect(prepared, measured, window, column)
     return policy.severity(cause_of(about), about.feature, effect, least, may_page=learned)
 
 
-def _effect(baseline: Baseline, measured: Measured, window: int, column: int) -> float:
-    return float((measured.cumulative if baseline.ordered[column] else measured.share)[window, column])
+def _effect(prepared: PreparedReference, measured: Measured, window: int, column: int) -> float:
+    return float((measured.cumulative if prepared.ordered[column] else measured.share)[window, column])
 
 
 def finding(
-    baseline: Baseline, policy: Policy, windows: Windows, measured: Measured, window: int, column: int
+    prepared: PreparedReference, policy: Policy, windows: Windows, measured: Measured, window: int, column: int
 ) -> Finding:
     """The finding of one window and column that is over."""
-    about = baseline.columns[column]
-    numeric = bool(baseline.ordered[column])
-    statistic, value, threshold, p = _evidence(baseline, measured, window, column)
+    about = prepared.columns[column]
+    numeric = bool(prepared.ordered[column])
+    statistic, value, threshold, p = _evidence(prepared, measured, window, column)
     up = measured.z[window, column] > 0
     if numeric:
-        headline, detail = _numeric_words(baseline, windows, measured, window, column)
+        headline, detail = _numeric_words(prepared, windows, measured, window, column)
     else:
-        headline, detail = _category_words(baseline, policy, windows, measured, (window, column))
+        headline, detail = _category_words(prepared, policy, windows, measured, (window, column))
     return Finding(
-        key=FindingKey(baseline.subjects[column], cause_of(about)),
-        severity=severity(baseline, policy, measured, window, column),
+        key=FindingKey(prepared.subjects[column], cause_of(about)),
+        severity=severity(prepared, policy, measured, window, column),
         window=windows.spans[window],
         base_windows=max(windows.lengths[window], 1),
         statistic=statistic,
         value=value,
         threshold=threshold,
         p=p,
-        effect=_effect(baseline, measured, window, column),
+        effect=_effect(prepared, measured, window, column),
         effect_unit="share moved",
-        over=float(measured.over[window, column]),
+        exceedance=float(measured.exceedance[window, column]),
         direction=("up" if up else "down") if numeric else "",
         detail=detail,
         headline=headline,
@@ -123,20 +123,22 @@ def finding(
     )
 
 
-def _evidence(baseline: Baseline, measured: Measured, window: int, column: int) -> tuple[str, float, float, float]:
+def _evidence(
+    prepared: PreparedReference, measured: Measured, window: int, column: int
+) -> tuple[str, float, float, float]:
     """Statistic, value, threshold and p of the stronger of the two tests."""
     chi, chi_critical = float(measured.chi[window, column]), float(measured.chi_critical[window, column])
     z, z_critical = abs(float(measured.z[window, column])), float(measured.z_critical[window, column])
     if z / z_critical > chi / chi_critical:
-        return "cut_point", z, z_critical, cut_point_tail(z, int(baseline.cuts[column]))
+        return "cut_point", z, z_critical, cut_point_tail(z, int(prepared.cuts[column]))
     return "chi2", chi, chi_critical, float(chi_square_tail(chi, float(measured.freedom[window, column])))
 
 
 def _numeric_words(
-    baseline: Baseline, windows: Windows, measured: Measured, window: int, column: int
+    prepared: PreparedReference, windows: Windows, measured: Measured, window: int, column: int
 ) -> tuple[str, str]:
-    about, subject = baseline.columns[column], baseline.subjects[column]
-    seen = moments(about, windows.counts[window, column], windows.sums[window, column], baseline.width)
+    about, subject = prepared.columns[column], prepared.subjects[column]
+    seen = moments(about, windows.counts[window, column], windows.sums[window, column], prepared.width)
     moved = (seen.mean - about.center) / about.scale
     up = measured.z[window, column] > 0
     if abs(moved) >= LEAST_MOVE and (moved > 0) == up:
@@ -148,14 +150,14 @@ def _numeric_words(
     name = "mean" if seen.whole else "mean of the values inside the range"
     details = [f"{name} {before_and_after(about.center, seen.mean)}"]
     if about.bins.edges:
-        details.append(_largest_shift(baseline, windows, window, column))
+        details.append(_largest_shift(prepared, windows, window, column))
     return headline, "; ".join(details)
 
 
-def _largest_shift(baseline: Baseline, windows: Windows, window: int, column: int) -> str:
+def _largest_shift(prepared: PreparedReference, windows: Windows, window: int, column: int) -> str:
     """The edge above which the share of all values changed most."""
-    about = baseline.columns[column]
-    live, reference = in_window(baseline, windows, window, column), in_reference(baseline, column)
+    about = prepared.columns[column]
+    live, reference = in_window(prepared, windows, window, column), in_reference(prepared, column)
     above = np.cumsum(live[::-1])[::-1] / max(live.sum(), 1)
     before = np.cumsum(reference[::-1])[::-1] / max(reference.sum(), 1)
     # the first place is below the range, and an edge lies behind each bin but the last
@@ -165,11 +167,11 @@ def _largest_shift(baseline: Baseline, windows: Windows, window: int, column: in
 
 
 def _category_words(
-    baseline: Baseline, policy: Policy, windows: Windows, measured: Measured, at: tuple[int, int]
+    prepared: PreparedReference, policy: Policy, windows: Windows, measured: Measured, at: tuple[int, int]
 ) -> tuple[str, str]:
     window, column = at
-    about, subject = baseline.columns[column], baseline.subjects[column]
-    counts, reference = in_window(baseline, windows, window, column), in_reference(baseline, column)
+    about, subject = prepared.columns[column], prepared.subjects[column]
+    counts, reference = in_window(prepared, windows, window, column), in_reference(prepared, column)
     now, before = counts / max(counts.sum(), 1), reference / max(reference.sum(), 1)
     names = [*policy.labels(about.bins), *about.bins.beyond()]
     most = np.argsort(-np.abs(now - before), kind="stable")[:3].tolist()

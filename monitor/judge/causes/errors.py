@@ -71,7 +71,7 @@ def _finding(block: Block, subject: str, before: float, now: float) -> Finding:
         p=DELTA,
         effect=now - before,
         effect_unit="error rate",
-        over=now / before if before else 1.0,
+        exceedance=now / before if before else 1.0,
         direction="up",
         detail=f"error rate {before:.4f} -> {now:.4f} by predictions that bring their own label",
         headline=f"the error rate rose to {now:.1%}",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.judge.all_values import Moments, in_reference, in_window, moments
-from monitor.judge.expected import Baseline
+from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows
 from monitor.reference.reference import Column
 from monitor.stats.bins import RANGE_MARGIN
@@ -94,13 +94,13 @@ SCALES: Final = (
 )
 
 
-def unit_change(baseline: Baseline, windows: Windows, window: int, column: int) -> UnitChange | None:
+def unit_change(prepared: PreparedReference, windows: Windows, window: int, column: int) -> UnitChange | None:
     """The change of unit that explains one window of a numeric column, None where none clearly does."""
-    about = baseline.columns[column]
-    outside = _Outside.of(baseline, windows, window, column)
+    about = prepared.columns[column]
+    outside = _Outside.of(prepared, windows, window, column)
     if outside.count < MIN_VALUES:
         return None
-    seen = moments(about, windows.counts[window, column], windows.sums[window, column], baseline.width)
+    seen = moments(about, windows.counts[window, column], windows.sums[window, column], prepared.width)
     if about.log_spread == 0 or not about.bins.edges:
         factor = _of_a_constant(about, float(windows.lows[window, column]), float(windows.highs[window, column]))
     else:
@@ -147,19 +147,19 @@ class _Outside:
     reference: NDArray[np.int64]
 
     @classmethod
-    def of(cls, baseline: Baseline, windows: Windows, window: int, column: int) -> _Outside:
-        sums, about = windows.sums[window, column], baseline.columns[column]
+    def of(cls, prepared: PreparedReference, windows: Windows, window: int, column: int) -> _Outside:
+        sums, about = windows.sums[window, column], prepared.columns[column]
         count = int(sums[OUTSIDE_COUNT])
         some = max(count, 1)
         mean_log = int(sums[OUTSIDE_LOG]) / UNIT / some
         variance = int(sums[OUTSIDE_LOG_SQUARES]) / SQUARE_UNIT / some - mean_log**2
-        live = in_window(baseline, windows, window, column)
+        live = in_window(prepared, windows, window, column)
         far = int(sums[FAR_COUNT])
         all_summed = 0 < far == int(live[0] + live[-1])
         mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / far if all_summed else math.nan
         below = int(sums[BELOW]) / max(int(live[0] + live[-1]), 1)
         spread_log = math.sqrt(max(variance, 0.0))
-        return cls(count, below, mean_log, spread_log, mean, live, in_reference(baseline, column))
+        return cls(count, below, mean_log, spread_log, mean, live, in_reference(prepared, column))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class _Points:
     logs: Floats
     weights: Floats  # their sum is 1
     shift: float
-    stretch: float
+    spread_ratio: float
 
     def times(self, factor: float) -> Floats:
         """The points in another unit."""
@@ -193,7 +193,7 @@ class _Points:
         places[0] = 1 - (tails / max(math.log(max(int(counts[0]), 1)), tails[-1]))[::-1]
         places[-1] = tails / max(math.log(max(int(counts[-1]), 1)), tails[-1])
         points = _between(lower, upper, places)
-        if borders[0] == 0 and counts[0] <= about.commonest_share * counts.sum() * (1 + SAME):
+        if borders[0] == 0 and counts[0] <= about.modal_share * counts.sum() * (1 + SAME):
             points[0] = 0.0  # the first bin holds zeros alone
         weights = np.repeat(counts / max(int(counts.sum()), 1) / POINTS, POINTS)
         return cls.standardised(points.ravel(), weights, about)
@@ -206,8 +206,8 @@ class _Points:
         mass = max(float(weights[some].sum()), 1e-12)
         mean = float((weights * logs)[some].sum()) / mass
         spread = math.sqrt(max(float((weights * (logs - mean) ** 2)[some].sum()) / mass, 0.0))
-        stretch = about.log_spread / spread if spread > 0 else 1.0
-        return cls(np.sign(points), logs, weights, about.log_center - mean, stretch)
+        spread_ratio = about.log_spread / spread if spread > 0 else 1.0
+        return cls(np.sign(points), logs, weights, about.log_center - mean, spread_ratio)
 
 
 def _between(lower: Floats, upper: Floats, places: Floats) -> Floats:
@@ -276,7 +276,7 @@ def _fit(about: Column, points: _Points, outside: _Outside, seen: Moments, facto
     if expected.outside < 0.01 or abs(expected.below - outside.below) > SHARES_OFF + 2 * slack:
         return None
     # exact where all points are outside; where some are, as near as bins tell: between as they are and as corrected
-    spread_log = expected.spread_log * (1 + (points.stretch - 1) * expected.outside)
+    spread_log = expected.spread_log * (1 + (points.spread_ratio - 1) * expected.outside)
     away = outside.mean_log - expected.mean_log
     corrected = away - points.shift * expected.outside
     off = abs(corrected) if expected.outside > WHOLLY else max(0.0, min(away, corrected), -max(away, corrected))

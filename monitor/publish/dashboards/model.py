@@ -18,7 +18,7 @@ from monitor.publish.dashboards.panels import (
     value_words,
     with_column,
 )
-from monitor.stats.bins import FACTS
+from monitor.stats.bins import QUALITY_COUNTS
 
 MODEL: Final = f'{JOB}, model="$model", version="$version"'
 FEATURE: Final = f'{MODEL}, feature="$feature"'
@@ -217,12 +217,12 @@ def _feature_distances() -> Panel:
 
 
 def _quality() -> Panel:
-    facts = f'{MODEL}, subject="$feature", cause=~"{"|".join(FACTS)}"'
+    quality_counts = f'{MODEL}, subject="$feature", cause=~"{"|".join(QUALITY_COUNTS)}"'
     return lines(
         "$feature: missing and impossible values",
         "Shares in the worst window of values that are missing, absent (the column is gone), unseen categories, "
         "outside the reference's range or of a wrong type. Any that rises: the producer or its source of data changed.",
-        [over_time(f"max by (cause) (driftd_finding_value{{{facts}}})", "{{cause}}")],
+        [over_time(f"max by (cause) (driftd_finding_value{{{quality_counts}}})", "{{cause}}")],
         no_value="none occurred",
         unit="percentunit",
         max=1,

@@ -24,9 +24,11 @@ def _mostly() -> str:
     chosen = 'topic=%[1]q,outcome!="accepted",reason!~"tombstone|kind"'
     lately = f"sum by (outcome, reason) (increase(driftd_events_total{{{chosen}}}[15m])) > 0"
     ever = f"sum by (outcome, reason) (driftd_events_total{{{chosen}}}) > 0"
-    said = ", most of them {{ with first . }}{{ .Labels.outcome }}{{ with .Labels.reason }} ({{ . }}){{ end }}{{ end }}"
+    mostly = (
+        ", most of them {{ with first . }}{{ .Labels.outcome }}{{ with .Labels.reason }} ({{ . }}){{ end }}{{ end }}"
+    )
     first, second = (f"query (printf `topk(1, {one})` $labels.topic)" for one in (lately, ever))
-    return f"{{{{ with {first} }}}}{said}{{{{ else }}}}{{{{ with {second} }}}}{said}{{{{ end }}}}{{{{ end }}}}"
+    return f"{{{{ with {first} }}}}{mostly}{{{{ else }}}}{{{{ with {second} }}}}{mostly}{{{{ end }}}}{{{{ end }}}}"
 
 
 def events_unjudged() -> Alert:

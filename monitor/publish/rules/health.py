@@ -54,10 +54,10 @@ def checkpoint_failing() -> Alert:
 
 def lag_growing() -> Alert:
     """Not a number of records but of seconds: how long the lag would take at the speed of the last five minutes."""
-    over = "sum without (instance, pod, partition)"
-    behind = f"{over} (driftd_lag_records) > {BEHIND_SECONDS} * {over} (rate(driftd_records_total[5m]))"
+    exceedance = "sum without (instance, pod, partition)"
+    behind = f"{exceedance} (driftd_lag_records) > {BEHIND_SECONDS} * {exceedance} (rate(driftd_records_total[5m]))"
     return Alert(
-        "DriftdLagGrowing", f"{behind}\nand\n{over} (deriv(driftd_lag_records[15m])) >= 0", WARNING, "10m", "5m",
+        "DriftdLagGrowing", f"{behind}\nand\n{exceedance} (deriv(driftd_lag_records[15m])) >= 0", WARNING, "10m", "5m",
         "driftd is more than 5 minutes behind on {{ $labels.topic }} and does not catch up",
         "{{ $value | humanize }} records wait. Verdicts come as late as the events are read; they stay exact.",
     )  # fmt: skip

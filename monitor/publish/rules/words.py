@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.stats.bins import FACTS
+from monitor.stats.bins import QUALITY_COUNTS
 
 #: names in a description; a page is read on a telephone
 NAMED: Final = 5
@@ -87,9 +87,9 @@ def _figure() -> str:
     """` in 12%`: the share of events in which a fact holds, or that moved."""
     chosen = "model=%[1]q,version=%[2]q,subject=%[3]q,cause=%[4]q,segment=%[5]q"
     values = "$labels.model $labels.version .Labels.subject .Labels.cause .Labels.segment"
-    fact = f'max(driftd_finding_value{{{chosen},cause=~"{"|".join(FACTS)}"}})'
+    quality_count = f'max(driftd_finding_value{{{chosen},cause=~"{"|".join(QUALITY_COUNTS)}"}})'
     moved = f'max(driftd_finding_effect_ratio{{{chosen},cause=~"{"|".join(_MOVED)}"}})'
-    found = f"query (printf `{fact} or {moved}` {values})"
+    found = f"query (printf `{quality_count} or {moved}` {values})"
     return f"{{{{ with {found} }}}} in {{{{ . | first | value | humanizePercentage }}}}{{{{ end }}}}"
 
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from monitor.findings import SEVERITY_RANK
 from monitor.publish import links
-from monitor.publish.snapshot import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
+from monitor.publish.snapshot import ColumnView, Figures, FindingView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.html import ago, moment, name, number, share, since, text
 from monitor.publish.status.model_cards import FINE, badge, states_of
-from monitor.stats.bins import FACTS, NUMERIC
+from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
 from monitor.text import many, probability
 
 #: ended incidents that are shown
@@ -30,29 +30,31 @@ _CAUSES: Final[Mapping[str, str]] = {
 }
 
 
-def open_incidents(board: Board, now_us: int) -> Iterator[str]:
+def open_incidents(snapshot: Snapshot, now_us: int) -> Iterator[str]:
     """Pages first, the oldest of them first."""
-    opened = [incident for incident in board.incidents if incident.severity]
+    opened = [incident for incident in snapshot.incidents if incident.severity]
     yield "<section><h2>Open incidents</h2>"
     if not opened:
-        judged = FINE in states_of(board).values()
+        judged = FINE in states_of(snapshot).values()
         yield "<p>None.</p>" if judged else "<p>None; no model was judged yet.</p>"
     order = sorted(opened, key=lambda one: (-SEVERITY_RANK.get(one.severity, 0), one.since_us or 0))
-    places = {model.key: at for at, model in enumerate(board.models)}
+    places = {model.key: at for at, model in enumerate(snapshot.models)}
     for incident in order:
         at = places.get(incident.key)
-        yield from _incident(board, incident, None if at is None else (at, board.models[at]), now_us)
+        yield from _incident(snapshot, incident, None if at is None else (at, snapshot.models[at]), now_us)
     yield "</section>"
 
 
-def _incident(board: Board, incident: IncidentView, place: tuple[int, ModelView] | None, now_us: int) -> Iterator[str]:
+def _incident(
+    snapshot: Snapshot, incident: IncidentView, place: tuple[int, ModelView] | None, now_us: int
+) -> Iterator[str]:
     model = None if place is None else place[1]
-    found = [view for view in board.findings if view.key == incident.key]
+    found = [view for view in snapshot.findings if view.key == incident.key]
     found.sort(key=lambda view: (-SEVERITY_RANK.get(view.severity, 0), -_over(_measured(model, view)[1])))
     yield f'<section class="card {text(incident.severity)}"><h3>{badge(incident.severity)} '
     yield f"{name(str(incident.key))}{': ' + _summary(found) if found else ''}</h3>"
     where = "" if place is None else f' · <a href="#m{place[0]}">its figures</a>'
-    yield f"<p>{since(incident.since_us, now_us)}{_more(board, incident, model)}{where}</p><ol>"
+    yield f"<p>{since(incident.since_us, now_us)}{_more(snapshot, incident, model)}{where}</p><ol>"
     for at, view in enumerate(found):
         column, figures = _measured(model, view)
         yield f"<li><p><b>{name(view.finding.subject)}</b> {text(_CAUSES.get(view.finding.cause, view.finding.cause))}"
@@ -73,10 +75,10 @@ def _tags(view: FindingView) -> str:
     return ", ".join(name(word) for word in rest if word)
 
 
-def _more(board: Board, incident: IncidentView, model: ModelView | None) -> str:
+def _more(snapshot: Snapshot, incident: IncidentView, model: ModelView | None) -> str:
     """Runbook and dashboard, as far as the settings know them."""
     own = "" if model is None else model.runbook
-    known = links.of_incident(board.links, incident.key, incident.severity, own)
+    known = links.of_incident(snapshot.links, incident.key, incident.severity, own)
     parts = [web_link(known.get(what, ""), what) for what in ("runbook", "dashboard")]
     return "".join(f" · {part}" for part in parts if part)
 
@@ -99,7 +101,7 @@ def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | 
 
 
 def _over(figures: Figures | None) -> float:
-    return 0.0 if figures is None or figures.over != figures.over else figures.over
+    return 0.0 if figures is None or figures.exceedance != figures.exceedance else figures.exceedance
 
 
 def _how_sure(column: ColumnView | None, figures: Figures | None) -> str:
@@ -107,12 +109,12 @@ def _how_sure(column: ColumnView | None, figures: Figures | None) -> str:
     if column is None or figures is None:
         return "Figures: in the alert, not on this page."
     seen = f"{_size(column, figures)} in a window of {many(figures.samples, 'event')}"
-    sure = f"{number(figures.over)} times the threshold, {probability(figures.p)}"
+    sure = f"{number(figures.exceedance)} times the threshold, {probability(figures.p)}"
     return f"Latest evaluation: {seen}; {sure}."
 
 
 def _size(column: ColumnView, figures: Figures) -> str:
-    if figures.cause in FACTS:
+    if figures.cause in QUALITY_COUNTS:
         return share(figures.value)
     if figures.cause == "constant":
         return f"{number(figures.value)} times the same value"
@@ -121,14 +123,14 @@ def _size(column: ColumnView, figures: Figures) -> str:
     return f"{distance} {number(figures.effect)}, chi-square {number(figures.value)}{limit}"
 
 
-def ended_incidents(board: Board, now_us: int) -> Iterator[str]:
+def ended_incidents(snapshot: Snapshot, now_us: int) -> Iterator[str]:
     """What is over: what it was, from when to when."""
-    if not board.ended:
+    if not snapshot.ended:
         return
     yield "<section><h2>Ended incidents</h2><ol class=card>"
-    for one in board.ended[:ENDED]:
+    for one in snapshot.ended[:ENDED]:
         yield f"<li><p>{badge(one.severity)} {text(one.summary or str(one.key))}</p>"
-        over = f"{moment(one.ended_us)}, {ago(one.ended_us, now_us)}"
-        yield f"<p class=soft>since {moment(one.since_us)}, over at {over}</p>"
+        exceedance = f"{moment(one.ended_us)}, {ago(one.ended_us, now_us)}"
+        yield f"<p class=soft>since {moment(one.since_us)}, over at {exceedance}</p>"
         yield f"<p>{text('; '.join(one.findings))}</p></li>" if one.findings else "</li>"
     yield "</ol></section>"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from monitor.findings import PAGE, TICKET
-from monitor.publish.snapshot import Board, ColumnView, IncidentView, ModelView
+from monitor.publish.snapshot import ColumnView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, number, share, since, text
 from monitor.settings.duration import in_words
@@ -30,10 +30,10 @@ def badge(state: str, words: str = "") -> str:
     return f'<span class="badge {state if sign else UNKNOWN}">{sign} {text(words or own)}</span>'
 
 
-def states_of(board: Board) -> dict[int, str]:
+def states_of(snapshot: Snapshot) -> dict[int, str]:
     """Page, ticket, fine or unknown, by the place of the model on the board."""
-    incidents = {incident.key: incident for incident in board.incidents}
-    return {at: _state(model, incidents.get(model.key)) for at, model in enumerate(board.models)}
+    incidents = {incident.key: incident for incident in snapshot.incidents}
+    return {at: _state(model, incidents.get(model.key)) for at, model in enumerate(snapshot.models)}
 
 
 def _state(model: ModelView, incident: IncidentView | None) -> str:
@@ -42,56 +42,56 @@ def _state(model: ModelView, incident: IncidentView | None) -> str:
     return UNKNOWN if model.judged_us is None else FINE
 
 
-def trouble_of(column: ColumnView) -> float | None:
+def exceedance_of(column: ColumnView) -> float | None:
     """How near the worst cause is to a finding (1: at it); None when nothing was judged."""
-    known = [figures.over for figures in column.figures if not math.isnan(figures.over)]
+    known = [figures.exceedance for figures in column.figures if not math.isnan(figures.exceedance)]
     return max(known, default=None)
 
 
-def models_section(board: Board, now_us: int) -> Iterator[str]:
+def models_section(snapshot: Snapshot, now_us: int) -> Iterator[str]:
     """All models: pages first, and those of one state by trouble."""
     yield "<section><h2>Models</h2>"
-    if not board.models:
-        yield "<p>No model is watched.</p>" if board.restored else "<p>Nothing is known of the models yet.</p>"
+    if not snapshot.models:
+        yield "<p>No model is watched.</p>" if snapshot.restored else "<p>Nothing is known of the models yet.</p>"
     else:
         line, area = drawing((), (1, 3, 2)), drawing((1, 3, 2), ())
         yield f'<p class="soft key">{area}reference {line}newest long window, by bin. '
         yield "The percentage is how much of its threshold a feature reaches: at 100 % it is a finding.</p>"
-    states, subjects = states_of(board), _subjects(board)
-    rows = max(LEAST_ROWS, QUIET_ROWS // max(1, len(board.models)))
-    for at in sorted(states, key=lambda at: (_ORDER.index(states[at]), -_worst(board.models[at]))):
-        model = board.models[at]
+    states, subjects = states_of(snapshot), _subjects(snapshot)
+    rows = max(LEAST_ROWS, QUIET_ROWS // max(1, len(snapshot.models)))
+    for at in sorted(states, key=lambda at: (_ORDER.index(states[at]), -_worst(snapshot.models[at]))):
+        model = snapshot.models[at]
         yield f'<section class="card {states[at]}" id="m{at}">'
-        yield from _head(board, model, states[at], now_us)
-        yield from _columns(board, model, subjects.get(model.key, frozenset()), rows)
+        yield from _head(snapshot, model, states[at], now_us)
+        yield from _columns(snapshot, model, subjects.get(model.key, frozenset()), rows)
         yield "</section>"
     yield "</section>"
 
 
-def _subjects(board: Board) -> Mapping[object, frozenset[str]]:
+def _subjects(snapshot: Snapshot) -> Mapping[object, frozenset[str]]:
     found: dict[object, frozenset[str]] = {}
-    for view in board.findings:
+    for view in snapshot.findings:
         found[view.key] = found.get(view.key, frozenset()) | {view.finding.subject}
     return found
 
 
 def _worst(model: ModelView) -> float:
-    return max((trouble_of(column) or 0.0 for column in model.columns), default=0.0)
+    return max((exceedance_of(column) or 0.0 for column in model.columns), default=0.0)
 
 
-def _head(board: Board, model: ModelView, state: str, now_us: int) -> Iterator[str]:
+def _head(snapshot: Snapshot, model: ModelView, state: str, now_us: int) -> Iterator[str]:
     team = f" <small>team {name(model.team)}</small>" if model.team else ""
     yield f"<h3>{badge(state)} {name(str(model.key))}{team}</h3>"
-    incident = next((one for one in board.incidents if one.key == model.key and one.severity), None)
+    incident = next((one for one in snapshot.incidents if one.key == model.key and one.severity), None)
     if incident is not None:
         yield f"<p>{since(incident.since_us, now_us)}</p>"
     yield "<dl>"
-    for term, words in _facts(board, model, now_us):
+    for term, words in _facts(snapshot, model, now_us):
         yield f"<div><dt>{term}<dd>{words}</div>"
     yield "</dl>"
 
 
-def _facts(board: Board, model: ModelView, now_us: int) -> Iterator[tuple[str, str]]:
+def _facts(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[tuple[str, str]]:
     yield "Predictions", f"{model.predictions:,} <small>{many(model.labels, 'label')}</small>"
     yield "Judged up to", "not yet" if model.judged_us is None else aged(model.judged_us, now_us)
     if model.budget_us:
@@ -100,18 +100,18 @@ def _facts(board: Board, model: ModelView, now_us: int) -> Iterator[tuple[str, s
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     for figure, value in model.performance:
         yield text(figure, 80), share(value)
-    if unjudged := board.unjudged.get(model.key):
+    if unjudged := snapshot.unjudged.get(model.key):
         yield "Accepted, never to be judged", many(unjudged, "event")
 
 
-def _columns(board: Board, model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[str]:
-    by_trouble = sorted(model.columns, key=lambda column: -(trouble_of(column) or 0.0))
-    loud = [c for c in by_trouble if c.name in subjects or (trouble_of(c) or 0.0) >= NEAR]
-    others = [c for c in by_trouble if c.name not in subjects and (trouble_of(c) or 0.0) < NEAR]
-    quiet = [c for c in others if trouble_of(c) is not None]
-    unknown = [c for c in others if trouble_of(c) is None and not c.unwatched]
+def _columns(snapshot: Snapshot, model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[str]:
+    by_exceedance = sorted(model.columns, key=lambda column: -(exceedance_of(column) or 0.0))
+    loud = [c for c in by_exceedance if c.name in subjects or (exceedance_of(c) or 0.0) >= NEAR]
+    others = [c for c in by_exceedance if c.name not in subjects and (exceedance_of(c) or 0.0) < NEAR]
+    quiet = [c for c in others if exceedance_of(c) is not None]
+    unknown = [c for c in others if exceedance_of(c) is None and not c.unwatched]
     if loud:
-        yield from _ended_note(board, model, [c for c in loud if c.name not in subjects])
+        yield from _ended_note(snapshot, model, [c for c in loud if c.name not in subjects])
         yield from _table("Moved, or near it", loud, len(loud))
     yield from _folded(many(len(quiet), "quiet feature"), quiet, rows)
     waits = "not judged yet" if model.judged_us is None else "in no window yet since driftd was started"
@@ -123,10 +123,10 @@ def _columns(board: Board, model: ModelView, subjects: frozenset[str], rows: int
     yield from _unwatched([column for column in model.columns if column.unwatched], rows)
 
 
-def _ended_note(board: Board, model: ModelView, loud: Sequence[ColumnView]) -> Iterator[str]:
+def _ended_note(snapshot: Snapshot, model: ModelView, loud: Sequence[ColumnView]) -> Iterator[str]:
     """Why something is over its threshold beside a model that is fine: the long windows still hold what is over."""
-    ended = next((one for one in board.ended if one.key == model.key), None)
-    if ended is not None and any((trouble_of(column) or 0.0) >= 1 for column in loud):
+    ended = next((one for one in snapshot.ended if one.key == model.key), None)
+    if ended is not None and any((exceedance_of(column) or 0.0) >= 1 for column in loud):
         yield f"<p class=soft>The long windows still hold events from before {moment(ended.ended_us)}, when its last "
         yield "incident ended. The newest windows are below their thresholds.</p>"
 
@@ -147,8 +147,8 @@ def _folded(summary: str, columns: Sequence[ColumnView], rows: int) -> Iterator[
 
 
 def _table(caption: str, columns: Sequence[ColumnView], rows: int) -> Iterator[str]:
-    said = f"<caption>{caption}</caption>" if caption else ""
-    yield f"<table>{said}<thead><tr><th>Feature<th>Reference and live</thead>"
+    parts = f"<caption>{caption}</caption>" if caption else ""
+    yield f"<table>{parts}<thead><tr><th>Feature<th>Reference and live</thead>"
     for column in columns[:rows]:
         role = f" <small>{text(column.role)}</small>" if column.role != "feature" else ""
         yield f"<tr><th>{text(column.name, 80)}{role}<td>{drawing(column.reference, column.live)}"
@@ -160,41 +160,41 @@ def _table(caption: str, columns: Sequence[ColumnView], rows: int) -> Iterator[s
 
 def _words(column: ColumnView) -> str:
     """What is said of a column: how near a finding it is, what changed, and for those near one what else is known."""
-    trouble = trouble_of(column)
-    loud = trouble is not None and trouble >= NEAR
-    said = [] if trouble is None else [_nearness(trouble)]
-    said += [*_live(column), *_changed_facts(column)]
+    exceedance = exceedance_of(column)
+    loud = exceedance is not None and exceedance >= NEAR
+    parts = [] if exceedance is None else [_nearness(exceedance)]
+    parts += [*_live(column), *_changed_quality(column)]
     most = _most_moved(column) if loud else ""
     more = [f"{text(of)} {number(value)}" for of, value in column.distances if of == "psi"]
     if column.smallest_effect is not None:
         more.append(f"a lasting move of {share(column.smallest_effect)} would show within a day")
-    lines = ["; ".join(said), most, f"<small>{'; '.join(more)}</small>" if loud and more else ""]
+    lines = ["; ".join(parts), most, f"<small>{'; '.join(more)}</small>" if loud and more else ""]
     return "<br>".join(line for line in lines if line)
 
 
-def _nearness(trouble: float) -> str:
+def _nearness(exceedance: float) -> str:
     """How near a finding it is, in numbers that stay below 1 until it is one."""
-    if trouble >= 1:
-        return f"<b>{number(trouble)}</b> times its threshold"
-    percent = min(99, round(100 * trouble))
-    return f"<b>{percent} %</b> of its threshold" if trouble >= NEAR else f"{percent} %"
+    if exceedance >= 1:
+        return f"<b>{number(exceedance)}</b> times its threshold"
+    percent = min(99, round(100 * exceedance))
+    return f"<b>{percent} %</b> of its threshold" if exceedance >= NEAR else f"{percent} %"
 
 
 def _live(column: ColumnView) -> Iterator[str]:
     if not sum(column.live):
-        yield "no live values" if _facts_occur(column) else "nothing yet"
+        yield "no live values" if _quality_counts_occur(column) else "nothing yet"
 
 
-def _facts_occur(column: ColumnView) -> bool:
-    return any(now > 0 for _, _, now in column.facts)
+def _quality_counts_occur(column: ColumnView) -> bool:
+    return any(now > 0 for _, _, now in column.quality_counts)
 
 
-def _changed_facts(column: ColumnView) -> Iterator[str]:
-    seen = sum(column.live) > 0 or _facts_occur(column)
-    for fact, before, now in column.facts:
+def _changed_quality(column: ColumnView) -> Iterator[str]:
+    seen = sum(column.live) > 0 or _quality_counts_occur(column)
+    for quality_count, before, now in column.quality_counts:
         after = share(now) if seen else "nothing yet"
         if share(before) != after and (seen or before):
-            yield f"{text(fact)} {share(before)} → {after}"
+            yield f"{text(quality_count)} {share(before)} → {after}"
 
 
 def _most_moved(column: ColumnView) -> str:

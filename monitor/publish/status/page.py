@@ -13,7 +13,7 @@ from typing import Final
 from monitor.clock import SECOND_US
 from monitor.findings import PAGE, TICKET
 from monitor.publish import links
-from monitor.publish.snapshot import Board, Health
+from monitor.publish.snapshot import Health, Snapshot
 from monitor.publish.status.html import aged, ago, moment, name, text
 from monitor.publish.status.incident_cards import ended_incidents, open_incidents, web_link
 from monitor.publish.status.model_cards import FINE, UNKNOWN, badge, models_section, states_of
@@ -25,22 +25,22 @@ REFRESH_SECONDS: Final = 15
 NOT_FINE: Final = "not fine"
 
 
-def status_page(board: Board, health: Health, silence: str, now_us: int) -> bytes:
-    """The whole page in UTF-8. `silence` is `Showcase.silence`'s: why the loop counts as stuck, "" when it does not."""
-    counts = _counts(board)
+def status_page(snapshot: Snapshot, health: Health, silence: str, now_us: int) -> bytes:
+    """The whole page in UTF-8. `silence` is `SnapshotHolder.silence`'s: why the loop counts as stuck, else ""."""
+    counts = _counts(snapshot)
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}"><link rel="icon" href="{ICON}">',
-        f"<title>{_title(board, counts, health, silence)}</title><style>{STYLE}</style></head><body><main>",
-        f"<header><h1>driftd</h1><p>{_verdict(board, counts)}</p><nav>",
+        f"<title>{_title(snapshot, counts, health, silence)}</title><style>{STYLE}</style></head><body><main>",
+        f"<header><h1>driftd</h1><p>{_verdict(snapshot, counts)}</p><nav>",
         *(f'<a href="{path}">{path}</a>' for path in ("metrics", "livez", "readyz")),
-        web_link(links.dashboard(board.links), "dashboard"),
+        web_link(links.dashboard(snapshot.links), "dashboard"),
         f"</nav><small>as of {moment(now_us, seconds=True)}</small></header>",
-        *_monitor(board, health, silence, now_us),
-        *open_incidents(board, now_us),
-        *ended_incidents(board, now_us),
-        *models_section(board, now_us),
+        *_monitor(snapshot, health, silence, now_us),
+        *open_incidents(snapshot, now_us),
+        *ended_incidents(snapshot, now_us),
+        *models_section(snapshot, now_us),
         "</main></body></html>\n",
     ]
     return "".join(parts).encode("utf-8", "replace")
@@ -50,103 +50,103 @@ class StatusPages:
     """The page of each moment, rendered once: it is asked for by many, and what it shows changes twice a second."""
 
     def __init__(self) -> None:
-        self._key: tuple[Board, Health, str, int] | None = None
+        self._key: tuple[Snapshot, Health, str, int] | None = None
         self._page = b""
 
-    def of(self, board: Board, health: Health, silence: str, now_us: int) -> bytes:
+    def of(self, snapshot: Snapshot, health: Health, silence: str, now_us: int) -> bytes:
         """The page; of the health only what is shown counts, and of the time the second. For one thread."""
-        key = board, replace(health, turned_monotonic=0.0), silence, now_us // SECOND_US
+        key = snapshot, replace(health, turned_monotonic=0.0), silence, now_us // SECOND_US
         known = self._key
-        if known is None or known[0] is not board or known[1:] != key[1:]:
-            self._page, self._key = status_page(board, health, silence, now_us), key
+        if known is None or known[0] is not snapshot or known[1:] != key[1:]:
+            self._page, self._key = status_page(snapshot, health, silence, now_us), key
         return self._page
 
 
-def monitor_in_words(board: Board, health: Health, silence: str) -> tuple[str, str, str]:
+def monitor_in_words(snapshot: Snapshot, health: Health, silence: str) -> tuple[str, str, str]:
     """How the process itself is: a state for the colour, the state's own word, the sentence. The worst comes first."""
-    judged = any(model.judged_us is not None for model in board.models)
-    idle = board.restored and not judged and not any(model.predictions for model in board.models)
+    judged = any(model.judged_us is not None for model in snapshot.models)
+    idle = snapshot.restored and not judged and not any(model.predictions for model in snapshot.models)
     if silence:
         return PAGE, "stuck", f"It stands still: {silence}. All below is from before."
-    if health.trouble:
-        return TICKET, "in trouble", f"It cannot go on: {health.trouble}."
-    if board.stalled:
-        return TICKET, "stands still", f"It reads, but not all: {'; '.join(board.stalled)}."
+    if health.failure:
+        return TICKET, "in trouble", f"It cannot go on: {health.failure}."
+    if snapshot.stalled:
+        return TICKET, "stands still", f"It reads, but not all: {'; '.join(snapshot.stalled)}."
     if not (health.assigned and health.restored):
         return UNKNOWN, "restoring", f"It is starting: {', '.join(health.missing())}."
-    if board.not_fine:
-        unread = "" if board.references else "no model of the settings has a reference (see `driftd check`), and "
+    if snapshot.not_fine:
+        unread = "" if snapshot.references else "no model of the settings has a reference (see `driftd check`), and "
         return TICKET, NOT_FINE, f"It reads, {unread or 'and '}not all that comes can be judged:"
-    if idle and not board.models and not board.references:
+    if idle and not snapshot.models and not snapshot.references:
         return UNKNOWN, "idle", "It reads, and no model of the settings has a reference: see `driftd check`."
     if not health.caught_up_once:
         return UNKNOWN, "not caught up", "It reads, and has not reached the end of the topics since it began."
     if idle:
         return UNKNOWN, "idle", "It reads, and no event of a model that has a reference has come yet."
-    if board.models and not judged:
+    if snapshot.models and not judged:
         return UNKNOWN, "nothing judged yet", "It reads, and no model has had a whole window of events yet."
     return FINE, "fine", "It reads and judges."
 
 
-def _counts(board: Board) -> dict[str, int]:
-    states = list(states_of(board).values())
-    open_ones = [incident.severity for incident in board.incidents if incident.severity]
+def _counts(snapshot: Snapshot) -> dict[str, int]:
+    states = list(states_of(snapshot).values())
+    open_ones = [incident.severity for incident in snapshot.incidents if incident.severity]
     return {PAGE: open_ones.count(PAGE), TICKET: open_ones.count(TICKET)} | {
         state: states.count(state) for state in (FINE, UNKNOWN)
     }
 
 
-def _title(board: Board, counts: dict[str, int], health: Health, silence: str) -> str:
+def _title(snapshot: Snapshot, counts: dict[str, int], health: Health, silence: str) -> str:
     urgent = [many(counts[state], state) for state in (PAGE, TICKET) if counts[state]]
-    state, word, _ = monitor_in_words(board, health, silence)
+    state, word, _ = monitor_in_words(snapshot, health, silence)
     if state in (PAGE, TICKET):
         urgent.insert(0, f"monitor {word}")
     return f"{', '.join(urgent) or 'status'} - driftd"
 
 
-def _verdict(board: Board, counts: dict[str, int]) -> str:
+def _verdict(snapshot: Snapshot, counts: dict[str, int]) -> str:
     """All models in one line."""
     words = [badge(state, many(counts[state], state)) for state in (PAGE, TICKET) if counts[state]]
     words += [badge(FINE, f"{counts[FINE]:,} fine")] if counts[FINE] else []
     words += [badge(UNKNOWN, f"{counts[UNKNOWN]:,} not judged yet")] if counts[UNKNOWN] else []
-    return f"{''.join(words)}<small>of {many(len(board.models), 'model')}</small>" if board.models else ""
+    return f"{''.join(words)}<small>of {many(len(snapshot.models), 'model')}</small>" if snapshot.models else ""
 
 
-def _monitor(board: Board, health: Health, silence: str, now_us: int) -> Iterator[str]:
-    state, word, sentence = monitor_in_words(board, health, silence)
+def _monitor(snapshot: Snapshot, health: Health, silence: str, now_us: int) -> Iterator[str]:
+    state, word, sentence = monitor_in_words(snapshot, health, silence)
     yield f'<section><h2>The monitor itself</h2><div class="card {state}">'
     yield f"<p>{badge(state, word)} {text(sentence)}</p>"
-    yield from (f"<p>{text(said)}</p>" for said in board.not_fine)
+    yield from (f"<p>{text(messages)}</p>" for messages in snapshot.not_fine)
     yield "<dl>"
-    for term, fact in _monitor_facts(board, now_us):
-        yield f"<div><dt>{term}<dd>{fact}</div>"
+    for term, quality_count in _monitor_rows(snapshot, now_us):
+        yield f"<div><dt>{term}<dd>{quality_count}</div>"
     yield "</dl></div></section>"
 
 
-def _monitor_facts(board: Board, now_us: int) -> Iterator[tuple[str, str]]:
-    yield "Lag", _lag(board)
-    if board.watermarks:
-        slowest = min(board.watermarks, key=lambda partition: board.watermarks[partition])
-        newest = max(board.watermarks.values())
+def _monitor_rows(snapshot: Snapshot, now_us: int) -> Iterator[tuple[str, str]]:
+    yield "Lag", _lag(snapshot)
+    if snapshot.watermarks:
+        slowest = min(snapshot.watermarks, key=lambda partition: snapshot.watermarks[partition])
+        newest = max(snapshot.watermarks.values())
         yield "Newest event", aged(newest, now_us)
-        if len(board.watermarks) > 1:
-            yield "Furthest behind", f"{ago(board.watermarks[slowest], now_us)} <small>{name(str(slowest))}</small>"
+        if len(snapshot.watermarks) > 1:
+            yield "Furthest behind", f"{ago(snapshot.watermarks[slowest], now_us)} <small>{name(str(slowest))}</small>"
     else:
         yield "Newest event", "none seen yet"
-    saved = board.checkpoint_us
+    saved = snapshot.checkpoint_us
     yield "Last checkpoint", "none since it began" if saved is None else aged(saved, now_us)
-    if lost := sum(board.unreadable.values()):
+    if lost := sum(snapshot.unreadable.values()):
         yield "Unreadable since it began", f"{many(lost, 'record')} <small>passed; the log has the place</small>"
-    if gone := sum(board.retention_gaps.values()):
+    if gone := sum(snapshot.retention_gaps.values()):
         yield "Lost to retention", f"{many(gone, 'record')} <small>gone before they were read</small>"
-    if board.dead_letters:
-        yield "Rejected since it began", many(board.dead_letters, "record")
+    if snapshot.dead_letters:
+        yield "Rejected since it began", many(snapshot.dead_letters, "record")
 
 
-def _lag(board: Board) -> str:
-    if not board.lags:
+def _lag(snapshot: Snapshot) -> str:
+    if not snapshot.lags:
         return "not known yet"
-    total = sum(board.lags.values())
-    worst = max(board.lags, key=lambda partition: board.lags[partition])
-    most = f", most in {name(str(worst))}: {board.lags[worst]:,}" if total and len(board.lags) > 1 else ""
-    return f"{many(total, 'record')} <small>in {many(len(board.lags), 'partition')}{most}</small>"
+    total = sum(snapshot.lags.values())
+    worst = max(snapshot.lags, key=lambda partition: snapshot.lags[partition])
+    most = f", most in {name(str(worst))}: {snapshot.lags[worst]:,}" if total and len(snapshot.lags) > 1 else ""
+    return f"{many(total, 'record')} <small>in {many(len(snapshot.lags), 'partition')}{most}</small>"

@@ -17,7 +17,7 @@ import crc32c
 import numpy as np
 import pytest
 
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import ExternalError, UsageError
 from monitor.state.directory import Loaded, MemoryState, StateDirectory
 
 WRITER = """
@@ -116,13 +116,13 @@ def test_after_a_kill_the_last_saved_checkpoint_is_whole(tmp_path: Path) -> None
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         with writer(folder) as process:
             assert process.stdout is not None
-            said = [int(process.stdout.readline()) for _ in range(20)]
+            messages = [int(process.stdout.readline()) for _ in range(20)]
             process.kill()
-            said += [int(line) for line in process.stdout]
+            messages += [int(line) for line in process.stdout]
         with StateDirectory(folder) as heir:
             found = loaded(heir)
         assert found.damaged == ()
-        assert found.tree["n"] == found.sequence >= said[-1]
+        assert found.tree["n"] == found.sequence >= messages[-1]
 
 
 def test_a_reader_beside_a_running_daemon_always_finds_a_whole_checkpoint(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_folder_taken_away_and_given_back_is_written_again_and_still_ours_alon
     with StateDirectory(tmp_path / "state") as directory:
         directory.save(1, {"n": 1})
         (tmp_path / "state").rename(tmp_path / "away")
-        with pytest.raises(OutsideTrouble, match="No such file"):
+        with pytest.raises(ExternalError, match="No such file"):
             directory.save(2, {"n": 2})
         (tmp_path / "state").mkdir()
         directory.save(2, {"n": 2})
@@ -203,7 +203,7 @@ def test_a_folder_that_another_daemon_took_meanwhile_is_not_written(tmp_path: Pa
         (tmp_path / "state").rename(tmp_path / "away")
         with StateDirectory(tmp_path / "state") as other:
             other.save(1, {"n": "other"})
-            with pytest.raises(OutsideTrouble, match="in use by process"):
+            with pytest.raises(ExternalError, match="in use by process"):
                 directory.save(2, {"n": 2})
             assert loaded(other, read_only=True).tree == {"n": "other"}
 
@@ -266,7 +266,7 @@ def test_a_full_disk_leaves_the_former_checkpoint_and_no_part_of_a_new_one(state
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        with pytest.raises(OutsideTrouble, match="File too large"):
+        with pytest.raises(ExternalError, match="File too large"):
             state.save(2, {"ballast": os.urandom(100_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -287,7 +287,7 @@ def test_a_call_that_fails_is_outside_trouble_and_the_same_sequence_can_be_tried
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, fails)
-        with pytest.raises(OutsideTrouble, match=os.strerror(code)):
+        with pytest.raises(ExternalError, match=os.strerror(code)):
             state.save(2, {"n": 2})
     assert names(state.path) == [checkpoint(1)]
     state.save(2, {"n": 2})
@@ -307,7 +307,7 @@ def test_a_folder_that_could_not_be_made_durable_can_be_tried_again(
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", second_fails)
-    with pytest.raises(OutsideTrouble):
+    with pytest.raises(ExternalError):
         state.save(2, {"n": 2})
     state.save(2, {"n": 2})
     assert names(state.path) == [checkpoint(1), checkpoint(2)]

@@ -9,43 +9,43 @@ import pytest
 
 from monitor.clock import ManualClock
 from monitor.events import Partition
-from monitor.publish.snapshot import MAKE_WAY_EVERY, MAKE_WAY_FOR, Board, Health, Showcase
+from monitor.publish.snapshot import MAKE_WAY_EVERY, MAKE_WAY_FOR, Health, Snapshot, SnapshotHolder
 
 PARTITION = Partition("events", 0)
 
 
 def test_a_board_does_not_change_with_what_it_was_made_from() -> None:
     counts = {PARTITION: 1}
-    board = Board(records=counts)
+    snapshot = Snapshot(records=counts)
     counts[PARTITION] = 2
-    assert board.records == {PARTITION: 1}
+    assert snapshot.records == {PARTITION: 1}
 
 
 def test_a_boards_mappings_cannot_be_written() -> None:
     with pytest.raises(TypeError, match="does not support item assignment"):
-        Board(records={PARTITION: 1}).records[PARTITION] = 2  # type: ignore[index]  # what is tested
+        Snapshot(records={PARTITION: 1}).records[PARTITION] = 2  # type: ignore[index]  # what is tested
 
 
 def test_a_reader_never_sees_half_of_a_board() -> None:
-    showcase = Showcase(ManualClock())
-    showcase.show(Board(records={PARTITION: 0}, lags={PARTITION: 0}))
+    snapshots = SnapshotHolder(ManualClock())
+    snapshots.show(Snapshot(records={PARTITION: 0}, lags={PARTITION: 0}))
     done = threading.Event()
-    torn: list[Board] = []
+    torn: list[Snapshot] = []
 
-    def look() -> None:
+    def evaluate() -> None:
         while not done.is_set():
-            board = showcase.board
-            if board.records[PARTITION] != board.lags[PARTITION]:
-                torn.append(board)
+            snapshot = snapshots.snapshot
+            if snapshot.records[PARTITION] != snapshot.lags[PARTITION]:
+                torn.append(snapshot)
 
-    reader = threading.Thread(target=look)
+    reader = threading.Thread(target=evaluate)
     reader.start()
     for count in range(2_000):
-        showcase.show(Board(records={PARTITION: count}, lags={PARTITION: count}))
+        snapshots.show(Snapshot(records={PARTITION: count}, lags={PARTITION: count}))
     done.set()
     reader.join()
     assert torn == []
-    assert showcase.board.records == {PARTITION: 1_999}
+    assert snapshots.snapshot.records == {PARTITION: 1_999}
 
 
 def test_a_loop_is_stuck_only_after_its_limit() -> None:
@@ -58,29 +58,29 @@ def test_each_thing_that_is_missing_is_named_and_trouble_counts() -> None:
     assert len(Health(turned_monotonic=0.0).missing()) == 3
     ready = Health(turned_monotonic=0.0, assigned=True, restored=True, caught_up_once=True)
     assert ready.missing() == ()
-    troubled = Health(turned_monotonic=0.0, assigned=True, restored=True, caught_up_once=True, trouble="no broker")
+    troubled = Health(turned_monotonic=0.0, assigned=True, restored=True, caught_up_once=True, failure="no broker")
     assert troubled.missing() == ("no broker",)
 
 
 def test_a_beat_keeps_what_it_does_not_name() -> None:
     clock = ManualClock()
-    showcase = Showcase(clock)
-    showcase.beat(assigned=True, trouble="no broker answers")
+    snapshots = SnapshotHolder(clock)
+    snapshots.beat(assigned=True, failure="no broker answers")
     clock.advance(5.0)
-    showcase.beat(restored=True)
-    assert showcase.health == Health(5.0, assigned=True, restored=True, trouble="no broker answers")
-    showcase.beat(caught_up_once=True, trouble="")
-    assert showcase.health.missing() == ()
+    snapshots.beat(restored=True)
+    assert snapshots.health == Health(5.0, assigned=True, restored=True, failure="no broker answers")
+    snapshots.beat(caught_up_once=True, failure="")
+    assert snapshots.health.missing() == ()
 
 
 def test_a_loop_that_beats_makes_way_for_other_threads_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     clock = ManualClock()
-    showcase = Showcase(clock)
+    snapshots = SnapshotHolder(clock)
     for _ in range(25):
         clock.advance(2 * MAKE_WAY_EVERY)
         for _ in range(10):
-            showcase.beat()
+            snapshots.beat()
     assert slept == [MAKE_WAY_FOR] * 25
     assert MAKE_WAY_FOR > 0, "a sleep of nothing gives the lock to nobody"

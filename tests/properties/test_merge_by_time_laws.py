@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.events import Partition
 from monitor.records import Change, Envelope, NewPartition, RecordBatch
-from monitor.sources.merge_by_time import InOrder
+from monitor.sources.merge_by_time import MergeByTime
 from tests.engine import MemorySource
 
 PARTITIONS = [Partition("a", 0), Partition("a", 1), Partition("a", 10), Partition("b", 0)]
@@ -26,10 +26,10 @@ class Record(NamedTuple):
     time_ms: int
 
 
-Lanes = Mapping[Partition, list[Record]]
+Readers = Mapping[Partition, list[Record]]
 
 
-def lanes(times: st.SearchStrategy[list[int]]) -> st.SearchStrategy[Lanes]:
+def partition_states(times: st.SearchStrategy[list[int]]) -> st.SearchStrategy[Readers]:
     return st.lists(times, min_size=1, max_size=len(PARTITIONS)).map(
         lambda all_times: {
             partition: [Record(partition, at * (1 + GAP), time) for at, time in enumerate(own)]
@@ -49,7 +49,7 @@ class Cut:
     `out` is what the test got of each partition: a partition is asked only when nothing of it is kept.
     """
 
-    def __init__(self, records: Lanes, seed: int) -> None:
+    def __init__(self, records: Readers, seed: int) -> None:
         self._left = {partition: list(own) for partition, own in records.items()}
         self._random = Random(seed)
         self._ended = {partition for partition, own in records.items() if not own and self._random.random() < 0.5}
@@ -96,7 +96,7 @@ class Cut:
         return len(self._ended) == len(self._left)
 
 
-def polled(merged: InOrder, source: Cut, paused: Collection[Partition] = ()) -> list[RecordBatch]:
+def polled(merged: MergeByTime, source: Cut, paused: Collection[Partition] = ()) -> list[RecordBatch]:
     assert source.polled < 1_000, "it does not come to its end"
     batches = merged.poll(paused)
     for batch in batches:
@@ -105,7 +105,7 @@ def polled(merged: InOrder, source: Cut, paused: Collection[Partition] = ()) -> 
 
 
 def drained(source: Cut) -> list[RecordBatch]:
-    merged, batches, ended = InOrder(source), list[RecordBatch](), False
+    merged, batches, ended = MergeByTime(source), list[RecordBatch](), False
     while not ended:
         ended = merged.ended()
         some = polled(merged, source)
@@ -123,16 +123,16 @@ def records_of(batches: Sequence[RecordBatch]) -> list[Record]:
     ]
 
 
-@given(records=lanes(SORTED), seed=st.integers(0, 1 << 30))
-def test_any_cut_of_polls_gives_the_records_sorted_by_time_partition_and_offset(records: Lanes, seed: int) -> None:
+@given(records=partition_states(SORTED), seed=st.integers(0, 1 << 30))
+def test_any_cut_of_polls_gives_the_records_sorted_by_time_partition_and_offset(records: Readers, seed: int) -> None:
     everything = [record for own in records.values() for record in own]
     expected = sorted(everything, key=lambda record: (record.time_ms, record.partition, record.offset))
     assert records_of(drained(Cut(records, seed))) == expected
 
 
-@given(records=lanes(ANY), seed=st.integers(0, 1 << 30))
+@given(records=partition_states(ANY), seed=st.integers(0, 1 << 30))
 def test_a_record_that_is_older_than_one_before_it_or_has_no_time_comes_right_after_that_one(
-    records: Lanes, seed: int
+    records: Readers, seed: int
 ) -> None:
     due = {
         record: (max(one.time_ms for one in own[: at + 1]), record.partition, record.offset)
@@ -142,8 +142,8 @@ def test_a_record_that_is_older_than_one_before_it_or_has_no_time_comes_right_af
     assert records_of(drained(Cut(records, seed))) == sorted(due, key=due.__getitem__)
 
 
-@given(records=lanes(ANY), seed=st.integers(0, 1 << 30))
-def test_slices_are_whole_batches_of_their_own(records: Lanes, seed: int) -> None:
+@given(records=partition_states(ANY), seed=st.integers(0, 1 << 30))
+def test_slices_are_whole_batches_of_their_own(records: Readers, seed: int) -> None:
     batches = drained(Cut(records, seed))
     for batch in batches:
         assert len(batch) == len(batch.offsets) == len(batch.times_ms or []) > 0
@@ -158,7 +158,7 @@ def test_slices_are_whole_batches_of_their_own(records: Lanes, seed: int) -> Non
 
 def test_without_record_times_the_partitions_come_one_after_the_other() -> None:
     first, second = PARTITIONS[:2]
-    merged = InOrder(MemorySource({second: [3, 4], first: [1, 2]}, chunk=1))
+    merged = MergeByTime(MemorySource({second: [3, 4], first: [1, 2]}, chunk=1))
     values: list[bytes | None] = []
     while not merged.ended():
         values += [value for batch in merged.poll(()) for value in batch.values]
@@ -168,7 +168,7 @@ def test_without_record_times_the_partitions_come_one_after_the_other() -> None:
 def test_a_paused_partition_is_not_given_out_and_holds_nobody_up() -> None:
     first, second = PARTITIONS[:2]
     source = Cut({first: [Record(first, 0, 5)], second: [Record(second, 0, 7)]}, seed=1)
-    merged = InOrder(source)
+    merged = MergeByTime(source)
     got: list[Record] = []
     while not merged.at_end(second):
         got += records_of(polled(merged, source, [first]))
@@ -182,6 +182,6 @@ def test_a_paused_partition_is_not_given_out_and_holds_nobody_up() -> None:
 
 def test_news_and_partitions_are_those_of_the_source() -> None:
     source = Cut({PARTITIONS[0]: [], PARTITIONS[3]: []}, seed=1)
-    merged = InOrder(source)
+    merged = MergeByTime(source)
     assert merged.partitions() == [PARTITIONS[0], PARTITIONS[3]]
     assert merged.changes() == [NewPartition(PARTITIONS[0])]

@@ -12,7 +12,7 @@ from monitor.publish.status.drawing import HEIGHT, WIDTH, drawing
 from monitor.publish.status.html import ago, moment, number, share
 from monitor.settings.duration import in_words
 from monitor.text import probability
-from tests.boards import NOW_US
+from tests.snapshots import NOW_US
 
 # the drawing
 

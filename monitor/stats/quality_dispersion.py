@@ -45,15 +45,15 @@ def stream_clump(stack: Ints) -> float:
     shares = total / np.maximum(total.sum(1), 1)[:, None]
     use = shares * n.mean(0)[:, None] >= CLUMP_EXPECTED if len(c) else np.zeros(shares.shape, np.bool_)
     freedom = np.where(use, 1 - shares, 0.0).sum(1)
-    told = freedom > 1e-9
-    if len(c) < 2 or not told.any():
+    estimable = freedom > 1e-9
+    if len(c) < 2 or not estimable.any():
         return 1.0
     x = c / np.maximum(n, 1)[..., None]
     each = 1 / np.maximum(n, 1)
     both = (n[1:] > 0) & (n[:-1] > 0)
     step = (x[1:] - x[:-1]) ** 2 / np.maximum(shares * (each[1:] + each[:-1])[..., None], 1e-300)
     squares = np.where(use & both[..., None], step, 0.0).sum((0, 2)) / np.maximum(both.sum(0), 1)
-    return float(np.clip(np.median(np.maximum(squares[told] / freedom[told], 1.0)), 1.0, MOST_CLUMP))
+    return float(np.clip(np.median(np.maximum(squares[estimable] / freedom[estimable], 1.0)), 1.0, MOST_CLUMP))
 
 
 def by_length(hits: Ints, events: Ints, clump: float | None, least: Floats | float = 1.0) -> Floats:
@@ -108,15 +108,17 @@ def _dispersion(hits: Ints, events: Ints, all_hits: Ints, all_events: Ints) -> F
 
 
 def excess_tail(
-    hits: Floats, n: Floats, reference_hits: Floats, m: Floats, phi: Floats, reference_phi: Floats
+    hits: Floats, n: Floats, reference_hits: Floats, m: Floats, overdispersion: Floats, reference_overdispersion: Floats
 ) -> Floats:
     """Fisher's one-sided exact test (N,) on effective counts, each side divided by its own dispersion.
 
     Rounded towards no evidence: the window's hits down, its events and the reference's hits up, those events down.
     """
-    reference = np.ceil(reference_hits / reference_phi)
-    rest = np.maximum(np.floor(m / reference_phi), reference)
-    return exact_excess_tail(np.floor(hits / phi), np.ceil(n / phi), reference, rest, np.ones(len(hits)))
+    reference = np.ceil(reference_hits / reference_overdispersion)
+    rest = np.maximum(np.floor(m / reference_overdispersion), reference)
+    return exact_excess_tail(
+        np.floor(hits / overdispersion), np.ceil(n / overdispersion), reference, rest, np.ones(len(hits))
+    )
 
 
 def windows_tail(with_hit: Floats, length: Floats, reference_with_hit: Floats, reference_windows: Floats) -> Floats:

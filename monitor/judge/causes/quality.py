@@ -14,12 +14,12 @@ import numpy as np
 from monitor.findings import Finding, FindingKey
 from monitor.judge.all_values import moments
 from monitor.judge.causes.unit_change import UnitChange, unit_change
-from monitor.judge.expected import Baseline, Floats, Unrest
-from monitor.judge.policy import LEAST_FACT, Policy
+from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
+from monitor.judge.prepared_reference import Floats, PreparedReference, Variability
 from monitor.judge.windows import Windows
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.stats import names
-from monitor.stats.bins import FACTS, NUMERIC, OUTSIDE, UNSEEN
+from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
 from monitor.stats.digits import before_and_after, percent, told_apart
 from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
 
@@ -31,14 +31,14 @@ MAX_NAMED = 5
 
 @dataclass(frozen=True)
 class Measured:
-    """Arrays (W, C, facts) of one look; `hits`, `phi`, `events` (W, C) and `reference` (C, facts), the share there, are
-    what they were made with. A quiet look needs `p` alone: the others are made when they are asked for.
+    """Arrays (W, C, quality counts) of one evaluation, made from `hits`, `overdispersion`, `events` (W, C) and
+    `reference` (C, quality counts), the share there. A quiet evaluation needs `p` alone: the others are made on demand.
     """
 
     p: Floats
     hits: Floats
     events: Floats
-    phi: Floats
+    overdispersion: Floats
     reference: Floats
     alpha: float
 
@@ -51,57 +51,68 @@ class Measured:
         return self.share - self.reference
 
     @cached_property
-    def over(self) -> Floats:
+    def exceedance(self) -> Floats:
         """log p / log alpha."""
         return np.asarray(np.log(np.maximum(self.p, 1e-300)) / np.log(self.alpha), np.float64)
 
 
-def tests(baseline: Baseline) -> int:
+def tests(prepared: PreparedReference) -> int:
     """Tests of one window length, over all columns."""
-    return int(baseline.tested_facts.sum())
+    return int(prepared.tested_quality.sum())
 
 
-def measure(baseline: Baseline, windows: Windows, unrest: Unrest, alpha: float) -> Measured:
+def measure(prepared: PreparedReference, windows: Windows, variability: Variability, alpha: float) -> Measured:
     """Tail probability of every window, column and fact."""
-    hits = windows.counts[..., baseline.width :].astype(np.float64)
+    hits = windows.counts[..., prepared.width :].astype(np.float64)
     events = windows.counts.sum(2).astype(np.float64)
     p = np.ones(hits.shape)
     at = window, column, slot = np.nonzero(hits)  # few: most windows are well
     if len(window):
-        reference, m = baseline.facts[column, slot], baseline.events[column]
-        p[at] = exact_excess_tail(hits[at], events[window, column], reference, m, unrest.fact_phi[at])
-        p[:, ~baseline.tested_facts] = 1.0
-    return Measured(p, hits, events, unrest.fact_phi, baseline.fact_shares, alpha)
+        reference, m = prepared.quality_counts[column, slot], prepared.events[column]
+        p[at] = exact_excess_tail(
+            hits[at], events[window, column], reference, m, variability.quality_overdispersion[at]
+        )
+        p[:, ~prepared.tested_quality] = 1.0
+    return Measured(p, hits, events, variability.quality_overdispersion, prepared.quality_shares, alpha)
 
 
 def severity(
-    baseline: Baseline, policy: Policy, measured: Measured, at: tuple[int, int, int], recent_share: float
+    prepared: PreparedReference, policy: Policy, measured: Measured, at: tuple[int, int, int], recent_share: float
 ) -> str:
     """Of one (window, column, fact) that is over; `recent_share` is the fact's in the newest panes."""
     _, column, slot = at
     may_page = slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at])
     return policy.severity(
-        FACTS[slot], baseline.columns[column].feature, float(measured.excess[at]), LEAST_FACT, may_page=may_page
+        QUALITY_COUNTS[slot],
+        prepared.columns[column].feature,
+        float(measured.excess[at]),
+        LEAST_QUALITY_CHANGE,
+        may_page=may_page,
     )
 
 
 def finding(
-    baseline: Baseline, policy: Policy, windows: Windows, measured: Measured, at: tuple[int, int, int], severity: str
+    prepared: PreparedReference,
+    policy: Policy,
+    windows: Windows,
+    measured: Measured,
+    at: tuple[int, int, int],
+    severity: str,
 ) -> Finding:
     """The finding of one (window, column, fact) that is over."""
     window, column, slot = at
-    cause, subject = FACTS[slot], baseline.subjects[column]
+    cause, subject = QUALITY_COUNTS[slot], prepared.subjects[column]
     share, effect = float(measured.share[at]), float(measured.excess[at])
-    change = unit_change(baseline, windows, window, column) if slot == OUTSIDE else None
+    change = unit_change(prepared, windows, window, column) if slot == OUTSIDE else None
     came = _came(policy, windows, window, column) if slot == UNSEEN else ""
     before = share - effect
-    headline = _headline(baseline.columns[column], subject, cause, before, share)
+    headline = _headline(prepared.columns[column], subject, cause, before, share)
     critical = exact_excess_critical(
         measured.alpha,
         float(measured.events[window, column]),
-        float(baseline.facts[column, slot]),
-        float(baseline.events[column]),
-        float(measured.phi[at]),
+        float(prepared.quality_counts[column, slot]),
+        float(prepared.events[column]),
+        float(measured.overdispersion[at]),
     )
     return Finding(
         key=FindingKey(subject, cause),
@@ -114,12 +125,12 @@ def finding(
         p=float(measured.p[at]),
         effect=effect,
         effect_unit="share",
-        over=float(measured.over[at]),
+        exceedance=float(measured.exceedance[at]),
         direction="up",
-        detail=_detail(baseline, windows, at, before, share, came, change),
+        detail=_detail(prepared, windows, at, before, share, came, change),
         headline=headline + (change.headline if change else "") + came,
         factor=change.factor if change else None,
-        since_us=began(windows, window, column, baseline.width + slot),
+        since_us=began(windows, window, column, prepared.width + slot),
         records=windows.records(window),
     )
 
@@ -141,8 +152,8 @@ def _came(policy: Policy, windows: Windows, window: int, column: int) -> str:
     known = unseen.get(column)
     if not known or (len(known) >= names.KEPT and max(known.values()) == 1):
         return ""
-    said = ", ".join(f"{policy.quoted(name)} ({n:,})" for name, n in names.most_frequent(known, MAX_NAMED))
-    return f": {said}" + (" and others" if len(known) > MAX_NAMED else "")
+    messages = ", ".join(f"{policy.quoted(name)} ({n:,})" for name, n in names.most_frequent(known, MAX_NAMED))
+    return f": {messages}" + (" and others" if len(known) > MAX_NAMED else "")
 
 
 def _headline(about: Column, subject: str, cause: str, before: float, share: float) -> str:
@@ -164,7 +175,7 @@ def _headline(about: Column, subject: str, cause: str, before: float, share: flo
 
 
 def _detail(
-    baseline: Baseline,
+    prepared: PreparedReference,
     windows: Windows,
     at: tuple[int, int, int],
     before: float,
@@ -173,12 +184,12 @@ def _detail(
     change: UnitChange | None,
 ) -> str:
     window, column, slot = at
-    details = [f"share {FACTS[slot]}: {before_and_after(before, share)}{came}"]
+    details = [f"share {QUALITY_COUNTS[slot]}: {before_and_after(before, share)}{came}"]
     if slot == OUTSIDE:
-        about = baseline.columns[column]
+        about = prepared.columns[column]
         low, high = told_apart([about.bins.low, about.bins.high])
         details.append(f"the reference's range with its margin is {low} to {high}")
-        seen = moments(about, windows.counts[window, column], windows.sums[window, column], baseline.width)
+        seen = moments(about, windows.counts[window, column], windows.sums[window, column], prepared.width)
         if seen.whole:
             details.append(f"mean {before_and_after(about.center, seen.mean)}")
     return "; ".join(details) + (change.detail if change else "")

@@ -37,11 +37,11 @@ def written(path: Path, head: bytes, payload: bytes) -> None:
     path.write_bytes(content + crc32c.crc32c(content).to_bytes(4, "little"))
 
 
-def framed(plain: bytes, *, said: int) -> bytes:
+def framed(plain: bytes, *, messages: int) -> bytes:
     """A zstd frame that says another length than it has: the single-segment kind with eight bytes of length."""
     packed = zstandard.ZstdCompressor().compress(plain)
     blocks = packed[zstandard.frame_header_size(packed) :]
-    return packed[:4] + bytes([0xE0]) + said.to_bytes(8, "little") + blocks
+    return packed[:4] + bytes([0xE0]) + messages.to_bytes(8, "little") + blocks
 
 
 LIES = [1 << 33, 1 << 40, (1 << 64) - 1]
@@ -60,9 +60,9 @@ def test_a_length_that_is_a_lie_is_damage_and_takes_no_memory(state: StateDirect
         plain = plain.replace((40).to_bytes(8, "little"), lie.to_bytes(8, "little"))
         payload = zstandard.ZstdCompressor().compress(plain)
     if where in {"frame", "both"}:
-        payload = framed(plain, said=lie)
-    said = lie if where in {"head", "both"} else len(plain)
-    head = head[:18] + len(payload).to_bytes(8, "little") + said.to_bytes(8, "little")
+        payload = framed(plain, messages=lie)
+    messages = lie if where in {"head", "both"} else len(plain)
+    head = head[:18] + len(payload).to_bytes(8, "little") + messages.to_bytes(8, "little")
     written(path, head, payload)
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

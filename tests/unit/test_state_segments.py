@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import zstandard
 
-from monitor.count.event_ids import IdMemory
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.count.event_ids import EventIds
+from monitor.errors import ExternalError, UsageError
 from monitor.state import codec, segments
 from monitor.state.directory import StateDirectory
 from monitor.stats.growing import Growing, Numbers
@@ -48,10 +48,10 @@ def save(state: StateDirectory, sequence: int, ends: dict[str, int], room: int =
 
 
 def require_whole(found: dict[str, Any], room: int = ROOM) -> None:
-    for (name, end), lane in zip(found["ends"].items(), found["lanes"], strict=True):
+    for (name, end), partition_state in zip(found["ends"].items(), found["lanes"], strict=True):
         first = max(0, end - room)
-        assert lane["ids"]["first"] == first
-        assert lane["ids"]["keys"].tolist() == numbers(name, first, end).tolist()
+        assert partition_state["ids"]["first"] == first
+        assert partition_state["ids"]["keys"].tolist() == numbers(name, first, end).tolist()
 
 
 def restored(folder: Path) -> tuple[int, dict[str, Any]]:
@@ -234,7 +234,7 @@ def test_a_checkpoint_of_format_1_has_its_ids_in_it(state: StateDirectory) -> No
     (state.path / f"checkpoint-{4:020d}.driftd").write_bytes(content + struct.pack("<I", crc32c.crc32c(content)))
     found = state.load()
     assert found is not None
-    memory = IdMemory(2)
+    memory = EventIds(2)
     memory.restore(found.tree["ids"])
     state.save(5, {"ids": memory.to_state("a-0")})
     again = state.load()
@@ -257,7 +257,7 @@ def test_a_full_disk_leaves_no_part_of_a_segment_and_the_same_is_tried_again(
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", full)
         for _ in range(3):
-            with pytest.raises(OutsideTrouble, match="No space left"):
+            with pytest.raises(ExternalError, match="No space left"):
                 save(state, 2, {"a-0": 60})
             assert {path: path.read_bytes() for path in state.path.glob("*.driftd")} == before
     save(state, 2, {"a-0": 61})
@@ -348,7 +348,7 @@ def killed_at(moment: int) -> Iterator[Callable[[], bool]]:
                         file.write(b"\xaa" * (os.fstat(file.fileno()).st_size - at))
 
 
-def life(folder: Path, ends: dict[str, int], checkpoints: int, said: list[int]) -> None:
+def life(folder: Path, ends: dict[str, int], checkpoints: int, messages: list[int]) -> None:
     """Goes on from what is there as a daemon does; `said` are the checkpoints that were kept, so far as it can tell."""
     with StateDirectory(folder) as state:
         found = state.load()
@@ -358,7 +358,7 @@ def life(folder: Path, ends: dict[str, int], checkpoints: int, said: list[int]) 
             sequence += 1
             now = {name: end + (23, 1, 150)[(step + at) % 3] for at, (name, end) in enumerate(now.items())}
             save(state, sequence, now)
-            said.append(sequence)
+            messages.append(sequence)
 
 
 @pytest.mark.usefixtures("short_segments", "no_disk")
@@ -366,18 +366,18 @@ def test_after_a_kill_at_any_call_the_newest_checkpoint_is_whole_and_life_goes_o
     moment, came, begun = 0, True, list[int]()
     life(tmp_path / "begun", {"a-0": 0, "b-0": 0, "c-1": 40}, 4, begun)
     while came:
-        folder, said = tmp_path / str(moment), begun.copy()
+        folder, messages = tmp_path / str(moment), begun.copy()
         shutil.copytree(tmp_path / "begun", folder)
         with killed_at(moment) as reached:
-            life(folder, {}, 2, said)
+            life(folder, {}, 2, messages)
         came = reached()
         sequence, _ = restored(folder)
-        assert said[-1] <= sequence <= said[-1] + 1, f"call {moment}"
+        assert messages[-1] <= sequence <= messages[-1] + 1, f"call {moment}"
         with killed_at(moment // 2):  # and again, soon after
-            life(folder, {}, 2, said)
-        assert restored(folder)[0] >= said[-1]
-        life(folder, {}, 4, said)
-        assert restored(folder)[0] == said[-1]
+            life(folder, {}, 2, messages)
+        assert restored(folder)[0] >= messages[-1]
+        life(folder, {}, 4, messages)
+        assert restored(folder)[0] == messages[-1]
         names = {path.name for path in folder.iterdir()}
         assert len([name for name in names if name.startswith("checkpoint-")]) == 2
         assert not any(name.endswith((".aside", ".tmp")) for name in names)

@@ -57,7 +57,7 @@ def test_a_label_is_never_late_and_moves_no_clock() -> None:
     label = {"type": "label", "id": "a", "label": 1}
     counted.count([batch_of([event(900, **label), event(0, id="a", prediction=1), event(-9_000, **label)])])
     assert counted.outcomes == {("events", "accepted", ""): 3}
-    assert counted.units[0].lanes["events"].clock_us == START_US
+    assert counted.tasks[0].partition_states["events"].clock_us == START_US
 
 
 def test_a_tombstone_is_ignored() -> None:
@@ -91,21 +91,21 @@ def test_a_dead_letter_carries_the_record_and_the_places_in_its_array() -> None:
 def test_a_pane_closes_when_the_clock_has_passed_its_end() -> None:
     counted, _ = pipeline()
     counted.count([batch_of([event(0, prediction=1), event(9.9, prediction=1), event(10, prediction=1)])])
-    unit = counted.units[0]
-    assert unit.close(lambda _: START_US + PANE - 1) == []
-    (closed,) = unit.close(lambda _: START_US + PANE)
+    task = counted.tasks[0]
+    assert task.close(lambda _: START_US + PANE - 1) == []
+    (closed,) = task.close(lambda _: START_US + PANE)
     assert (closed.pane_key, closed.start_us, closed.tally.events) == (WHOLE, START_US, 2)
-    assert unit.open_panes == 1
+    assert task.open_panes == 1
     assert counted.totals.events[CREDIT].events == 3  # totals keep what was closed
 
 
 def test_what_is_forgotten_begins_anew_and_outcomes_stay() -> None:
     counted, _ = pipeline()
     counted.count([batch_of([event(0, prediction=1)])])
-    unit = counted.units[0]
-    unit.forget(CREDIT)
-    assert unit.open_panes == 0
-    assert unit.outcomes == {("events", "accepted", ""): 1}
+    task = counted.tasks[0]
+    task.forget(CREDIT)
+    assert task.open_panes == 0
+    assert task.outcomes == {("events", "accepted", ""): 1}
 
 
 def test_panes_of_all_units_are_merged_and_come_in_time_order() -> None:
@@ -142,7 +142,7 @@ def test_a_version_beyond_the_limit_is_over_it_for_good_and_the_first_ones_stay(
     found = catalog(limits={"versions": 2})
     outcomes = [found.admission(ModelKey("credit", version)).outcome for version in ("1", "2", "3", "1", "3", "2")]
     assert outcomes == ["accepted", "accepted", "over_limit", "accepted", "over_limit", "accepted"]
-    assert found.met() == [ModelKey("credit", "1"), ModelKey("credit", "2")]
+    assert found.seen() == [ModelKey("credit", "1"), ModelKey("credit", "2")]
     restored = catalog(limits={"versions": 2})
     restored.restore([ModelKey("credit", "3"), ModelKey("credit", "2")])
     assert restored.admission(ModelKey("credit", "1")).outcome == "over_limit"
@@ -165,8 +165,8 @@ def test_topics_of_one_partition_number_share_a_unit_and_keep_clocks_of_their_ow
     counted, _ = pipeline(inputs=[{"topic": "events"}, {"topic": "more"}])
     counted.count([batch_of([event(100, id="a", prediction=1)], 0, EVENTS)])
     counted.count([batch_of([event(0, id="a", prediction=1)], 0, Partition("more", 0))])
-    assert list(counted.units) == [0]
-    assert counted.units[0].outcomes == {("events", "accepted", ""): 1, ("more", "accepted", ""): 1}
+    assert list(counted.tasks) == [0]
+    assert counted.tasks[0].outcomes == {("events", "accepted", ""): 1, ("more", "accepted", ""): 1}
     assert counted.positions() == {EVENTS: 1, Partition("more", 0): 1}
 
 
@@ -181,7 +181,7 @@ def test_a_label_that_names_no_version_makes_none_and_counts_for_the_nameless_on
     nameless, _ = pipeline({"versions": []}, version="*")
     nameless.count([batch_of([{**prediction, "version": ""}, label])])
     assert nameless.totals.labels_of(ModelKey("credit", "")) == 1
-    (handed_on,) = nameless.unit(0).hand_on_labels()
+    (handed_on,) = nameless.task(0).hand_on_labels()
     assert (handed_on.key, handed_on.labels) == (ModelKey("credit", ""), 1)
 
 

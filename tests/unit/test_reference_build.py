@@ -15,9 +15,9 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference, digest, load_reference, to_json
-from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.reference_build import EventRange, build_reference
 from monitor.settings.tree import Settings
-from monitor.stats.bins import FACTS
+from monitor.stats.bins import QUALITY_COUNTS
 from tests.engine import (
     CREDIT,
     EVENTS,
@@ -33,10 +33,10 @@ from tests.engine import (
 
 
 def built(
-    records: dict[Partition, list[Any]], stretch: Stretch, tree: Settings | None = None, chunk: int = 500
+    records: dict[Partition, list[Any]], event_range: EventRange, tree: Settings | None = None, chunk: int = 500
 ) -> Reference:
     return build_reference(
-        tree or settings(), CREDIT, lambda: MemorySource(records, chunk), ManualClock(NOW_US), stretch
+        tree or settings(), CREDIT, lambda: MemorySource(records, chunk), ManualClock(NOW_US), event_range
     )
 
 
@@ -44,7 +44,7 @@ def column_counts(reference: Reference, name: str) -> dict[str, int]:
     """Counts by the bin's name and the facts'."""
     at = next(at for at, column in enumerate(reference.columns) if column.name == name)
     bins = reference.columns[at].bins
-    names = [*bins.labels(), *itertools.repeat("(padding)", reference.width - bins.bins), *FACTS]
+    names = [*bins.labels(), *itertools.repeat("(padding)", reference.width - bins.bins), *QUALITY_COUNTS]
     counts = zip(names, reference.counts[at].tolist(), strict=True)
     return {name: count for name, count in counts if count}
 
@@ -76,13 +76,13 @@ def test_the_counts_are_those_of_a_recount() -> None:
 
 
 def test_independent_events_are_not_restless_and_clusters_are() -> None:
-    assert credit_reference().phi[:, 0].max() < 1.6
+    assert credit_reference().overdispersion[:, 0].max() < 1.6
     clusters = [
         made | {"id": f"{i}-{copy}", "ts": made["ts"] + copy}
         for i, made in enumerate(Credit(1_000))
         for copy in range(10)
     ]
-    assert build(settings(), clusters).phi[:, 0].min() > 5
+    assert build(settings(), clusters).overdispersion[:, 0].min() > 5
 
 
 def test_levels_go_as_far_as_the_reference_and_a_distance_needs_three_windows() -> None:
@@ -90,15 +90,15 @@ def test_levels_go_as_far_as_the_reference_and_a_distance_needs_three_windows() 
     assert [level.base_windows for level in reference.levels] == [1, 2, 4, 8, 16, 32][: len(reference.levels)]
     assert [level.learned for level in reference.levels] == [level.windows >= 3 for level in reference.levels]
     for at, level in enumerate(reference.levels):
-        assert np.isnan(reference.top[:, at]).all() != level.learned
-    assert (np.diff(reference.phi, axis=1) >= 0).all()
+        assert np.isnan(reference.max_reference_distance[:, at]).all() != level.learned
+    assert (np.diff(reference.overdispersion, axis=1) >= 0).all()
     assert reference.base_windows == reference.levels[0].windows > 30
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 500])
 def test_the_reference_is_the_same_under_any_size_of_polls(chunk: int) -> None:
     stream = list(Credit(1_500))
-    assert to_json(built({EVENTS: stream}, Stretch(rows=1_000), chunk=chunk)) == to_json(
+    assert to_json(built({EVENTS: stream}, EventRange(rows=1_000), chunk=chunk)) == to_json(
         build(settings(), stream[:1_000])
     )
 
@@ -109,29 +109,33 @@ def test_a_number_of_rows_takes_the_first_predictions_and_what_came_between_them
         for i, made in enumerate(Credit(700))
         for one in (made, event(made["ts"] / SECOND_US - START_US / SECOND_US, type="features", features={"AGE": i}))
     ]
-    reference = built({EVENTS: stream}, Stretch(rows=300))
+    reference = built({EVENTS: stream}, EventRange(rows=300))
     assert (reference.predictions, reference.events) == (300, 599)
 
 
 def test_a_range_of_time_takes_every_event_in_it() -> None:
     stream = list(Credit(3_000))
     start, end = START_US + 300 * SECOND_US, START_US + 900 * SECOND_US
-    reference = built({EVENTS: stream}, Stretch(start_us=start, end_us=end))
+    reference = built({EVENTS: stream}, EventRange(start_us=start, end_us=end))
     assert reference.events == sum(start <= made["ts"] < end for made in stream)
     assert reference.start_us == start
 
 
 def test_too_few_predictions_and_an_unknown_model_are_refused_with_a_remedy() -> None:
     with pytest.raises(UsageError, match=r"holds 100 predictions of credit/1, not 101 "):
-        built({EVENTS: list(Credit(100))}, Stretch(rows=101))
+        built({EVENTS: list(Credit(100))}, EventRange(rows=101))
     with pytest.raises(UsageError, match="holds none of its events"):
-        built({EVENTS: [event(0, model="other", prediction=1)]}, Stretch(rows=1))
+        built({EVENTS: [event(0, model="other", prediction=1)]}, EventRange(rows=1))
     with pytest.raises(UsageError, match="'loan' is not in the settings; they name 'credit'"):
         build_reference(
-            settings(), ModelKey("loan", ""), lambda: MemorySource({EVENTS: []}), ManualClock(NOW_US), Stretch(rows=1)
+            settings(),
+            ModelKey("loan", ""),
+            lambda: MemorySource({EVENTS: []}),
+            ManualClock(NOW_US),
+            EventRange(rows=1),
         )
     with pytest.raises(UsageError, match="has a feature, score or prediction"):
-        built({EVENTS: [event(0, type="features", features={})]}, Stretch(start_us=0))
+        built({EVENTS: [event(0, type="features", features={})]}, EventRange(start_us=0))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +156,7 @@ def test_too_few_predictions_and_an_unknown_model_are_refused_with_a_remedy() ->
 def test_a_bad_event_is_left_out(bad: object) -> None:
     stream: list[object] = list(Credit(600))
     stream.insert(3, bad)
-    assert built({EVENTS: stream}, Stretch(start_us=0)).events == 600
+    assert built({EVENTS: stream}, EventRange(start_us=0)).events == 600
 
 
 def test_kinds_are_inferred_as_documented_and_the_settings_win() -> None:
@@ -171,7 +175,7 @@ def test_kinds_are_inferred_as_documented_and_the_settings_win() -> None:
     ]
     stream = [event(i, features=one, prediction=i % 2) for i, one in enumerate(features)]
     tree = settings({"features": {"code": {"kind": "categorical"}, "skipped": {"kind": "ignore"}}})
-    reference = built({EVENTS: stream}, Stretch(rows=400), tree)
+    reference = built({EVENTS: stream}, EventRange(rows=400), tree)
     kinds = {c.name: c.bins.kind for c in reference.columns if c.role == "feature"}
     assert kinds == {"number": "numeric", "word": "categorical", "flag": "categorical", "code": "categorical"}
     assert set(dict(reference.ignored)) == {"identifier", "vector", "none", "skipped"}
@@ -182,7 +186,7 @@ def test_kinds_are_inferred_as_documented_and_the_settings_win() -> None:
 
 def test_a_kind_that_the_reference_was_not_built_for_is_refused_with_its_reason(tmp_path: Path) -> None:
     stream = [event(i, features={"no": 10**6 + i, "x": i % 9}, prediction=1) for i in range(400)]
-    built({EVENTS: stream}, Stretch(rows=400)).save(tmp_path / "r.json")
+    built({EVENTS: stream}, EventRange(rows=400)).save(tmp_path / "r.json")
     tree = settings({"reference": "r.json", "features": {"no": {"kind": "numeric"}}})
     with pytest.raises(UsageError, match=r"models\[0\].features.no.kind: numeric, but .* ignored \(only rises.*build"):
         Catalog.load(tree, tmp_path)
@@ -200,7 +204,7 @@ def test_a_kind_that_the_reference_was_not_built_for_is_refused_with_its_reason(
 )
 def test_the_task_is_inferred_from_scores_and_classes(fields: Any, task: str, kind: str) -> None:  # noqa: ANN401 - a function of a row
     stream = [event(i, features={"x": i % 9}, **fields(i)) for i in range(400)]
-    reference = built({EVENTS: stream}, Stretch(rows=400))
+    reference = built({EVENTS: stream}, EventRange(rows=400))
     assert reference.task == task
     assert {c.bins.kind for c in reference.columns if c.role == "prediction"} == {kind}
 
@@ -212,7 +216,7 @@ def test_facts_of_the_reference_are_counted_apart_from_its_values() -> None:
         del features[100 + i]["x"]
         features[200 + i]["x"] = "7"
     stream = [event(i, features=one, prediction=1) for i, one in enumerate(features)]
-    counts = column_counts(built({EVENTS: stream}, Stretch(rows=400)), "x")
+    counts = column_counts(built({EVENTS: stream}, EventRange(rows=400)), "x")
     assert {name: counts[name] for name in ("missing", "absent", "type")} == {"missing": 40, "absent": 40, "type": 40}
     assert sum(counts.values()) == 400
 
@@ -220,7 +224,7 @@ def test_facts_of_the_reference_are_counted_apart_from_its_values() -> None:
 def test_the_largest_number_there_is_may_stand_for_unknown() -> None:
     largest = 1.7976931348623157e308
     stream = [event(i, features={"x": largest if i % 10 == 0 else i % 7}, prediction=1) for i in range(400)]
-    reference = built({EVENTS: stream}, Stretch(rows=400))
+    reference = built({EVENTS: stream}, EventRange(rows=400))
     (x,) = (column for column in reference.columns if column.name == "x")
     assert x.bins.low <= 0
     assert x.bins.high == largest
@@ -242,14 +246,14 @@ def test_a_reference_comes_back_from_its_file_and_one_that_was_changed_does_not(
 
 def test_a_file_of_before_these_fields_is_read_as_it_was_built(tmp_path: Path) -> None:
     stream = [event(i, features={"x": "ab"[i % 2]}, scores={"a": 0.5, "b": 0.5}, own=1) for i in range(400)]
-    body = to_json(built({EVENTS: stream}, Stretch(rows=400)))
+    body = to_json(built({EVENTS: stream}, EventRange(rows=400)))
     for name in ("score_classes", "unread"):
         del body[name]
     del body["columns"][0]["commonest"]
     body["hash"] = digest(body)
     (tmp_path / "old.json").write_text(json.dumps(body))
     loaded = load_reference(tmp_path / "old.json")
-    assert (loaded.score_classes, loaded.unread, loaded.columns[0].commonest) == ((), (), "")
+    assert (loaded.score_classes, loaded.unread, loaded.columns[0].modal) == ((), (), "")
     assert to_json(loaded) | {"hash": loaded.hash} == body
 
 
@@ -260,7 +264,7 @@ def test_partitions_give_the_same_reference_as_one_does_where_nothing_is_late() 
     parts: dict[Partition, list[Any]] = {EVENTS: [], Partition("events", 1): []}
     for made in stream:
         parts[Partition("events", int(rng.integers(0, 2)))].append(made)
-    whole = Stretch(start_us=START_US)
+    whole = EventRange(start_us=START_US)
     assert to_json(built(parts, whole)) == to_json(built({EVENTS: stream}, whole))
 
 
@@ -271,7 +275,7 @@ def test_events_of_other_models_and_broken_text_are_no_trouble(tmp_path: Path) -
     stream.insert(7, event(3, model="fraud", prediction=1))
     tree = settings(models=[{"name": "credit", "reference": "r"}, {"name": "fraud", "reference": "r"}])
     reference = build_reference(
-        tree, CREDIT, lambda: MemorySource({EVENTS: list(stream)}), ManualClock(NOW_US), Stretch(rows=600)
+        tree, CREDIT, lambda: MemorySource({EVENTS: list(stream)}), ManualClock(NOW_US), EventRange(rows=600)
     )
     assert reference.save(tmp_path / "made" / "r.json") == reference.hash
     column = next(column for column in reference.columns if column.name == "c")
@@ -287,6 +291,6 @@ def test_of_several_inputs_none_is_meant_by_a_recording_under_another_name(model
             del made["model"]
     if model is ...:
         with pytest.raises(UsageError, match=r"model 300, first at .*`model` is missing"):
-            built(records, Stretch(rows=300), tree)
+            built(records, EventRange(rows=300), tree)
     else:
-        assert built(records, Stretch(rows=300), tree).events == 300
+        assert built(records, EventRange(rows=300), tree).events == 300

@@ -18,8 +18,8 @@ from monitor.judge.windows import (
     RECENT_EVENTS,
     BaseWindow,
     Block,
-    Ladder,
     RecentPanes,
+    WindowPyramid,
     Windows,
     window_of,
 )
@@ -64,46 +64,46 @@ def check(windows: Windows, at: int, parts: Sequence[Block]) -> None:
 
 @pytest.mark.parametrize("longest", [64, 256])
 def test_every_length_is_the_sum_of_its_base_windows(longest: int) -> None:
-    ladder, added = Ladder(longest), list[Block]()
+    pyramid, added = WindowPyramid(longest), list[Block]()
     seen: set[int] = set()
     for block in blocks(600):
         added.append(block)
-        windows = ladder.add(block)
+        windows = pyramid.add(block)
         expected = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= len(added)]
         expected += [n for n in (128, 256) if n <= longest and n <= len(added) and len(added) % (n // BLOCKS) == 0]
         assert list(windows.lengths) == expected
         for at, length in enumerate(windows.lengths):
             check(windows, at, added[-length:])
         seen |= set(windows.lengths)
-    assert seen == set(ladder.lengths)
+    assert seen == set(pyramid.lengths)
 
 
 def test_a_look_keeps_its_windows_when_the_ladder_goes_on() -> None:
-    ladder, added = Ladder(64), blocks(80)
-    looked_at = [ladder.add(block) for block in added]
-    for end, windows in enumerate(looked_at, 1):
+    pyramid, added = WindowPyramid(64), blocks(80)
+    inspected = [pyramid.add(block) for block in added]
+    for end, windows in enumerate(inspected, 1):
         for at, length in enumerate(windows.lengths):
             check(windows, at, added[end - length : end])
 
 
 def test_memory_does_not_grow() -> None:
-    ladder, added = Ladder(256), blocks(700)
+    pyramid, added = WindowPyramid(256), blocks(700)
     for block in added:
-        ladder.add(block)
-    assert [len(level.blocks) for level in ladder.levels] == [BLOCKS] * 3
+        pyramid.add(block)
+    assert [len(level.blocks) for level in pyramid.levels] == [BLOCKS] * 3
     given = added[0].tally.counts.nbytes + added[0].tally.sums.nbytes
-    kept = [block.tally.counts.nbytes + block.tally.sums.nbytes for level in ladder.levels for block in level.blocks]
+    kept = [block.tally.counts.nbytes + block.tally.sums.nbytes for level in pyramid.levels for block in level.blocks]
     assert max(kept) <= given / 2
 
 
 @pytest.mark.parametrize("length", [3, 4, 64, 128, 256])
 def test_the_newest_base_windows_as_one_are_their_sum_or_not_there_yet(length: int) -> None:
-    ladder, added = Ladder(256), list[Block]()
+    pyramid, added = WindowPyramid(256), list[Block]()
     step = max(1, length // BLOCKS)
     for block in blocks(300):
         added.append(block)
-        ladder.add(block)
-        window = ladder.trailing(length)
+        pyramid.add(block)
+        window = pyramid.trailing(length)
         assert (window is not None) == (len(added) >= length and len(added) % step == 0)
         if window is not None:
             assert window.lengths == (length,)
@@ -111,20 +111,20 @@ def test_the_newest_base_windows_as_one_are_their_sum_or_not_there_yet(length: i
 
 
 def test_there_is_nothing_beyond_the_longest_length() -> None:
-    ladder = Ladder(64)
+    pyramid = WindowPyramid(64)
     for block in blocks(300):
-        ladder.add(block)
-    assert ladder.trailing(128) is None
+        pyramid.add(block)
+    assert pyramid.trailing(128) is None
 
 
 @pytest.mark.parametrize("cut", [0, 1, 63, 64, 65, 199])
 def test_a_ladder_goes_on_from_its_state(cut: int) -> None:
-    uncut, first = Ladder(256), Ladder(256)
+    uncut, first = WindowPyramid(256), WindowPyramid(256)
     many = blocks(300, seed=3)
     for block in many[:cut]:
         uncut.add(block)
         first.add(block)
-    restored = Ladder(256)
+    restored = WindowPyramid(256)
     restored.restore(decode(encode(first.to_state())))
     for block in many[cut:]:
         expected, found = uncut.add(block), restored.add(block)

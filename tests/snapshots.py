@@ -9,7 +9,7 @@ from typing import Final
 from monitor.clock import DAY_US, HOUR_US, SECOND_US
 from monitor.events import ModelKey, Partition
 from monitor.findings import FindingKey
-from monitor.publish.snapshot import Board, ColumnView, Figures, FindingView, IncidentView, ModelView
+from monitor.publish.snapshot import ColumnView, Figures, FindingView, IncidentView, ModelView, Snapshot
 
 NOW_US: Final = 1_795_000_000 * SECOND_US
 HOSTILE: Final = "<img src=x onerror=alert(1)>\"'&\u202e<script>alert(1)</script>"
@@ -17,26 +17,30 @@ BINS: Final = ("to 3", *(f"{at} to {at + 2}" for at in range(3, 19, 2)), "above 
 
 
 def column(
-    name: str, over: float | None, seed: int = 0, bins: tuple[str, ...] = BINS, missing: float = 0.0
+    name: str, exceedance: float | None, seed: int = 0, bins: tuple[str, ...] = BINS, missing: float = 0.0
 ) -> ColumnView:
     """A column so far over its threshold; never judged when `over` is None."""
     dice = random.Random(seed)
     reference = tuple(900 + dice.randrange(200) for _ in bins)
     shape = ColumnView(name, "feature", "numeric", bins, reference, (0,) * len(bins), (0,) * len(bins))
-    shape = replace(shape, facts=(("missing", 0.0, 0.0), ("unseen", 0.0, 0.0)))
-    if over is None:
+    shape = replace(shape, quality_counts=(("missing", 0.0, 0.0), ("unseen", 0.0, 0.0)))
+    if exceedance is None:
         return shape
-    live = tuple(round(100 * (1 + dice.uniform(-0.1, 0.1)) * (1 + 0.12 * over * at)) for at in range(len(bins)))
-    figures = [Figures("distribution", 31.9 * over, 31.9, 0.08 * over, 10 ** (-4.0 * over), sum(live), over)]
+    live = tuple(round(100 * (1 + dice.uniform(-0.1, 0.1)) * (1 + 0.12 * exceedance * at)) for at in range(len(bins)))
+    figures = [
+        Figures(
+            "distribution", 31.9 * exceedance, 31.9, 0.08 * exceedance, 10 ** (-4.0 * exceedance), sum(live), exceedance
+        )
+    ]
     if missing:
-        figures.append(Figures("missing", missing, float("nan"), missing, 1e-9, sum(live), over / 2))
+        figures.append(Figures("missing", missing, float("nan"), missing, 1e-9, sum(live), exceedance / 2))
     return replace(
         shape,
         live=live,
         total=live,
-        facts=(("missing", 0.0, missing), ("unseen", 0.0, 0.0)),
+        quality_counts=(("missing", 0.0, missing), ("unseen", 0.0, 0.0)),
         figures=tuple(figures),
-        distances=(("psi", 0.04 * over), ("jensen_shannon", 0.1 * over)),
+        distances=(("psi", 0.04 * exceedance), ("jensen_shannon", 0.1 * exceedance)),
         smallest_effect=0.031,
     )
 
@@ -60,10 +64,10 @@ def model(name: str, columns: tuple[ColumnView, ...], *, judged: bool = True, pa
     )
 
 
-def busy_board() -> Board:
+def busy_snapshot() -> Snapshot:
     """A page, a ticket, a quiet model, one not judged yet; 25 features where it hurts; hostile names."""
     loud = (column("AGE", 5.9, 1, missing=0.03), column("LIMIT_BAL", 1.4, 2), column("BILL_AMT1", 0.7, 3))
-    gone = replace(column("PAY_0", None, 4), facts=(("absent", 0.0, 1.0),), figures=(_absent(),))
+    gone = replace(column("PAY_0", None, 4), quality_counts=(("absent", 0.0, 1.0),), figures=(_absent(),))
     quiet = tuple(column(f"PAY_AMT{at}", 0.3 / at, at) for at in range(1, 22))
     credit = model("credit-default", (*quiet[:4], *loud, gone, *quiet[4:]), pages=1)
     categories = column(f"class {HOSTILE}", 1.2, 5, (HOSTILE, "b", "(rare)"))
@@ -74,7 +78,7 @@ def busy_board() -> Board:
         harm,
         credit,
     )
-    return Board(
+    return Snapshot(
         restored=True,
         records={Partition("events", at): 1_000_000 for at in range(4)},
         watermarks={Partition("events", at): NOW_US - (at * 40 + 3) * SECOND_US for at in range(4)},
@@ -142,7 +146,7 @@ def _finding_of_harm(key: ModelKey) -> FindingView:
     return FindingView(key, subject, "ticket", NOW_US - 26 * HOUR_US, headline, f"share of {HOSTILE}: 0.333 -> 0.410")
 
 
-def wide_board(models: int, features: int) -> Board:
+def wide_snapshot(models: int, features: int) -> Snapshot:
     """So many judged models with so many features each; every model has an open ticket."""
     views = tuple(
         model(
@@ -151,7 +155,7 @@ def wide_board(models: int, features: int) -> Board:
         )
         for at in range(models)
     )
-    return Board(
+    return Snapshot(
         restored=True,
         lags={Partition("events", 0): 0},
         watermarks={Partition("events", 0): NOW_US},

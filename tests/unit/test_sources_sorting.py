@@ -204,7 +204,7 @@ def test_what_no_file_holds_is_told_with_the_remedy(tmp_path: Path) -> None:
     excel.write_text("when;x\n1;2\n")
     tabbed = tmp_path / "t.csv"
     tabbed.write_text("when\tamount\n1\t2\n")
-    for path, said in (
+    for path, messages in (
         (folder, "sub is a folder; name its files: .*sub/[*].csv.gz"),
         (pretty, "p.jsonl:1: one value a line is expected; this file is pretty-printed.*jq -c '.'"),
         (array, "a.jsonl:1: one value a line is expected.*jq -c '.\\[\\]'"),
@@ -213,7 +213,7 @@ def test_what_no_file_holds_is_told_with_the_remedy(tmp_path: Path) -> None:
         (tabbed, "t.csv:1: the header is one cell: is the separator a tab\\?"),
         (excel, "e.csv:1: the header is one cell: is the separator ';'\\?"),
     ):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=messages):
             Files([path], ManualClock(), Reading({"when": "ts"} if "csv" in path.name else None)).open()
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
 from monitor.reference.reference import FEATURE, Column, Reference
-from monitor.stats.bins import FACTS, NUMERIC, OUTSIDE, UNSEEN
+from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
 from monitor.stats.evidence import Cuts, Pooling
 
 Floats = NDArray[np.float64]
@@ -28,41 +28,43 @@ MIN_LENGTHS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Unrest:
+class Variability:
     """What to expect of W windows by their sizes alone."""
 
-    phi: Floats  # (W, C) dispersion of the value bins
-    fact_phi: Floats  # (W, C, facts) of each fact
-    top: Floats  # (W, C) largest distance such a window had inside the reference; NaN where it was not learned
+    overdispersion: Floats  # (W, C) dispersion of the value bins
+    quality_overdispersion: Floats  # (W, C, facts) of each fact
+    max_reference_distance: (
+        Floats  # (W, C) largest distance such a window had inside the reference; NaN where it was not learned
+    )
 
 
 @dataclass(frozen=True)
-class Baseline:
+class PreparedReference:
     """C columns, B value bins; see `Reference` for the arrays taken from it."""
 
     reference: Reference
     columns: tuple[Column, ...]
     subjects: tuple[str, ...]  # (C,) their names in findings; no two are equal
     bins: NDArray[np.int64]  # (C, B)
-    facts: Floats  # (C, facts) events that had each fact
-    fact_shares: Floats  # (C, facts)
+    quality_counts: Floats  # (C, facts) events that had each fact
+    quality_shares: Floats  # (C, facts)
     events: Floats  # (C,) events that carried the column
     named: NDArray[np.int64]  # (C,) the first bins, each of which is one value by name
-    commonest: Floats  # (C,) share of the most frequent value
+    modal: Floats  # (C,) share of the most frequent value
     ordered: NDArray[np.bool_]  # (C,)
     cuts: NDArray[np.int64]  # (C,) cut points of numeric columns, else 0
-    tested_facts: NDArray[np.bool_]  # (C, facts) which facts a column can have
+    tested_quality: NDArray[np.bool_]  # (C, facts) which facts a column can have
     pooling: Pooling
     cumulated: Cuts
     width: int  # B
 
     @classmethod
-    def of(cls, reference: Reference) -> Baseline:
+    def of(cls, reference: Reference) -> PreparedReference:
         width = reference.width
-        bins, facts = reference.counts[:, :width], reference.counts[:, width:].astype(np.float64)
+        bins, quality_counts = reference.counts[:, :width], reference.counts[:, width:].astype(np.float64)
         events = reference.counts.sum(1).astype(np.float64)
         ordered = np.array([column.bins.kind == NUMERIC for column in reference.columns], np.bool_)
-        tested = np.ones((len(reference.columns), len(FACTS)), np.bool_)
+        tested = np.ones((len(reference.columns), len(QUALITY_COUNTS)), np.bool_)
         tested[ordered, UNSEEN] = False
         tested[~ordered, OUTSIDE] = False
         return cls(
@@ -70,14 +72,14 @@ class Baseline:
             columns=reference.columns,
             subjects=tuple(column.subject(reference.key.model) for column in reference.columns),
             bins=bins,
-            facts=facts,
-            fact_shares=facts / np.maximum(events, 1)[:, None],
+            quality_counts=quality_counts,
+            quality_shares=quality_counts / np.maximum(events, 1)[:, None],
             events=events,
             named=np.array([column.bins.named for column in reference.columns], np.int64),
-            commonest=np.array([column.commonest_share for column in reference.columns]),
+            modal=np.array([column.modal_share for column in reference.columns]),
             ordered=ordered,
             cuts=np.array([len(column.bins.edges) for column in reference.columns], np.int64),
-            tested_facts=tested,
+            tested_quality=tested,
             pooling=Pooling.of(bins, np.array([column.bins.bins for column in reference.columns], np.int64)),
             cumulated=Cuts.of(bins),
             width=width,
@@ -93,32 +95,34 @@ class Baseline:
         a_day = DAY_US / max(self.reference.base_us, 1) if self.reference.base_us else 0
         return max(MIN_LENGTHS, 1 << max(0, int(min(a_day, 2**14)).bit_length() - 1))
 
-    def unrest(self, events: Sequence[int]) -> Unrest:
+    def variability(self, events: Sequence[int]) -> Variability:
         """What to expect of windows of so many events each."""
         levels = [self._level(n) for n in events]
         at = [level for level, _ in levels]
-        phi, fact_phi = self._phi[at], self._fact_phi[at]
+        overdispersion, quality_overdispersion = self._overdispersion[at], self._quality_overdispersion[at]
         for window, (level, beyond) in enumerate(levels):
             if beyond:
-                phi[window] *= self._growth**beyond
-                own = self._own_fact_phi[level]
-                fact_phi[window] = np.where(np.isnan(own), phi[window][:, None], own)
-        return Unrest(phi, fact_phi, self._top[[self._top_level(n) for n in events]])
+                overdispersion[window] *= self._growth**beyond
+                own = self._own_quality_overdispersion[level]
+                quality_overdispersion[window] = np.where(np.isnan(own), overdispersion[window][:, None], own)
+        return Variability(
+            overdispersion, quality_overdispersion, self._max_reference_distance[[self._top_level(n) for n in events]]
+        )
 
-    def phi(self, events: int) -> Floats:
+    def overdispersion(self, events: int) -> Floats:
         """Dispersion (C,) of the value bins to expect in a window of so many events."""
-        phi: Floats = self.unrest([events]).phi[0]
-        return phi
+        overdispersion: Floats = self.variability([events]).overdispersion[0]
+        return overdispersion
 
-    def fact_phi(self, events: int) -> Floats:
+    def quality_overdispersion(self, events: int) -> Floats:
         """Dispersion (C, facts) of each fact; the column's own where the reference has too little of the fact."""
-        fact_phi: Floats = self.unrest([events]).fact_phi[0]
-        return fact_phi
+        quality_overdispersion: Floats = self.variability([events]).quality_overdispersion[0]
+        return quality_overdispersion
 
-    def top(self, events: int) -> Floats:
+    def max_reference_distance(self, events: int) -> Floats:
         """Largest distance (C,) a window of so many events had inside the reference; NaN where it was not learned."""
-        top: Floats = self.unrest([events]).top[0]
-        return top
+        max_reference_distance: Floats = self.variability([events]).max_reference_distance[0]
+        return max_reference_distance
 
     # tables by level, made once
 
@@ -127,24 +131,28 @@ class Baseline:
         return [at for at, level in enumerate(self.reference.levels) if level.learned]
 
     @cached_property
-    def _phi(self) -> Floats:
+    def _overdispersion(self) -> Floats:
         """(K, C)."""
-        return np.ascontiguousarray(self.reference.phi.T)
+        return np.ascontiguousarray(self.reference.overdispersion.T)
 
     @cached_property
-    def _own_fact_phi(self) -> Floats:
+    def _own_quality_overdispersion(self) -> Floats:
         """(K, C, facts), NaN where the reference has too little of the fact."""
-        return np.ascontiguousarray(np.moveaxis(self.reference.fact_phi, 2, 0))
+        return np.ascontiguousarray(np.moveaxis(self.reference.quality_overdispersion, 2, 0))
 
     @cached_property
-    def _fact_phi(self) -> Floats:
+    def _quality_overdispersion(self) -> Floats:
         """(K, C, facts)."""
-        return np.where(np.isnan(self._own_fact_phi), self._phi[..., None], self._own_fact_phi)
+        return np.where(
+            np.isnan(self._own_quality_overdispersion),
+            self._overdispersion[..., None],
+            self._own_quality_overdispersion,
+        )
 
     @cached_property
-    def _top(self) -> Floats:
+    def _max_reference_distance(self) -> Floats:
         """(K + 1, C); the last row is for windows of which no distance was learned."""
-        return np.concatenate((self.reference.top.T, np.full((1, len(self.columns)), np.nan)))
+        return np.concatenate((self.reference.max_reference_distance.T, np.full((1, len(self.columns)), np.nan)))
 
     @cached_property
     def _holds(self) -> list[float]:
@@ -163,7 +171,7 @@ class Baseline:
         if len(measured) < 2:
             return np.ones(len(self.columns))
         last, before = measured[-1], measured[-2]
-        return np.maximum(1.0, self.reference.phi[:, last] / self.reference.phi[:, before])
+        return np.maximum(1.0, self.reference.overdispersion[:, last] / self.reference.overdispersion[:, before])
 
     def _level(self, events: int) -> tuple[int, float]:
         """The shortest level that holds so many events, and how many doublings the window lies beyond the last one."""

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from monitor.stats.evidence import exact_excess_tail
-from monitor.stats.fact_dispersion import MOST_CLUMP, by_length, excess_tail, lasts, spans, stream_clump, windows_tail
+from monitor.stats.quality_dispersion import (
+    MOST_CLUMP,
+    by_length,
+    excess_tail,
+    lasts,
+    spans,
+    stream_clump,
+    windows_tail,
+)
 from tests.traffic import Floats, Ints, autoregressive, deciles, in_blocks, in_runs, windows_of
 
 
@@ -124,11 +132,11 @@ def test_the_tail_of_independent_hits_is_fishers(hits: int, n: int, before: int,
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 60), st.floats(1, 9), st.floats(1, 9))
-def test_more_clumping_is_less_evidence(hits: int, phi: float, more: float) -> None:
+def test_more_clumping_is_less_evidence(hits: int, overdispersion: float, more: float) -> None:
     x = np.ones(2)
-    both = excess_tail(hits * x, 100 * x, 3 * x, 5_000 * x, phi * x, phi * np.array([1, more]))
+    both = excess_tail(hits * x, 100 * x, 3 * x, 5_000 * x, overdispersion * x, overdispersion * np.array([1, more]))
     assert both[1] >= both[0] * (1 - 1e-9)
-    same = exact_excess_tail(hits * x, 100 * x, 3 * x, 5_000 * x, phi * x)
+    same = exact_excess_tail(hits * x, 100 * x, 3 * x, 5_000 * x, overdispersion * x)
     assert both[0] == pytest.approx(same[0])
 
 
@@ -144,17 +152,19 @@ def test_windows_with_a_hit_are_counted_whatever_the_size_of_a_burst() -> None:
 @pytest.mark.parametrize("share", [0.002, 0.02])
 def test_hits_of_independent_events_are_over_as_often_as_they_say(share: float) -> None:
     rng = np.random.default_rng(5)
-    over, looks = np.zeros(2), 0
+    exceedance, evaluations = np.zeros(2), 0
     for _ in range(40):
         flags = (rng.random(10_000) < share).astype(np.int64)
-        phi = by_length(*hits_of(flags), 1.0)[0, 0]
+        overdispersion = by_length(*hits_of(flags), 1.0)[0, 0]
         hits = rng.binomial(250, share, 1_000).astype(np.float64)
         each = np.ones(1_000)
-        p = excess_tail(hits, 250 * each, flags.sum() * each, 10_000 * each, phi * each, phi * each)
-        over += [(p < 1e-2).sum(), (p < 1e-3).sum()]
-        looks += 1_000
-    assert over[0] <= 1.2e-2 * looks
-    assert over[1] <= 2e-3 * looks
+        p = excess_tail(
+            hits, 250 * each, flags.sum() * each, 10_000 * each, overdispersion * each, overdispersion * each
+        )
+        exceedance += [(p < 1e-2).sum(), (p < 1e-3).sum()]
+        evaluations += 1_000
+    assert exceedance[0] <= 1.2e-2 * evaluations
+    assert exceedance[1] <= 2e-3 * evaluations
 
 
 @settings(deadline=None, max_examples=50)

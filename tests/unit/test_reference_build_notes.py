@@ -15,7 +15,7 @@ from monitor.errors import UsageError
 from monitor.reference.notes import reference_notes
 from monitor.reference.reference import FEATURE, Reference, load_reference
 from monitor.reference.show import reference_text
-from monitor.run.reference_build import Stretch, build_reference
+from monitor.run.reference_build import EventRange, build_reference
 from monitor.sources.files import FileSource, open_source
 from monitor.stats.bins import UNSEEN
 from tests.engine import (
@@ -35,15 +35,20 @@ N = 600
 ROWS = range(N)
 
 
-def told(
+def reported(
     stream: list[Any], model: dict[str, object] | None = None, *, partial: bool = False
 ) -> tuple[Reference, list[str]]:
     """The reference of a stream, and the lines that are said with it."""
     lines: list[str] = []
     reference = build_reference(
-        settings(model), CREDIT, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), Stretch(rows=len(stream)),
-        lines.append, accept_partial=partial,
-    )  # fmt: skip
+        settings(model),
+        CREDIT,
+        lambda: MemorySource({EVENTS: stream}),
+        ManualClock(NOW_US),
+        EventRange(rows=len(stream)),
+        lines.append,
+        accept_partial=partial,
+    )
     return reference, lines
 
 
@@ -53,7 +58,7 @@ def of_values(values: list[Any], model: dict[str, object] | None = None) -> tupl
         event(i, features={"steady": i % 7} | ({} if x is ... else {"x": x}), prediction=i % 2)
         for i, x in enumerate(values)
     ]
-    return told(stream, model)
+    return reported(stream, model)
 
 
 def line_of(lines: list[str], name: str = "x") -> str:
@@ -68,7 +73,7 @@ def kinds(reference: Reference) -> dict[str, str]:
 
 def test_features_that_are_elsewhere_are_the_first_thing_that_is_said() -> None:
     flat = [event(i, score=i / N, prediction=i % 2, inputs={"a": 1}, other=2) for i in ROWS]
-    reference, lines = told(flat)
+    reference, lines = reported(flat)
     assert lines[0].startswith("no event has features: only score and prediction will be watched.")
     assert lines[0].endswith(f"Fields that nobody reads: inputs ({N} events), other ({N} events)")
     assert next(reference_notes(reference, "models[0]")) == lines[0], "a check says the same"
@@ -76,13 +81,13 @@ def test_features_that_are_elsewhere_are_the_first_thing_that_is_said() -> None:
 
 def test_fields_that_nobody_reads_are_named_with_their_counts_and_their_number_is_bounded() -> None:
     stream = [event(i, features={"a": i % 5}, prediction=1) | {f"extra{i % 30}": 1} for i in ROWS]
-    _, lines = told(stream)
+    _, lines = reported(stream)
     (line,) = [line for line in lines if line.startswith("fields that nobody reads: ")]
     assert line.count("(20 events)") == 10
     assert line.endswith("and 20 more")
     assert not [
         line
-        for line in told([event(i, features={"a": i % 5}, score=0.5, label=1) for i in ROWS])[1]
+        for line in reported([event(i, features={"a": i % 5}, score=0.5, label=1) for i in ROWS])[1]
         if "nobody" in line
     ]
 
@@ -90,7 +95,7 @@ def test_fields_that_nobody_reads_are_named_with_their_counts_and_their_number_i
 def test_no_name_of_a_payload_reaches_a_terminal_or_a_file_unescaped(tmp_path: Path) -> None:
     names = {"\u202egnp": 1, "\x1b[31m": 2, "long" * 100: 3, "half \ud800": 4}
     stream = [event(i, features={"a\u200b": i % 5}, scores={"\u202e": 0.5, "b": 0.5}) | names for i in ROWS]
-    reference, lines = told([json.dumps(e).encode() for e in stream])
+    reference, lines = reported([json.dumps(e).encode() for e in stream])
     assert all(line.isprintable() for line in lines)
     assert {name for name, _ in reference.unread} == {"\\u202egnp", "\\u001b[31m", ("long" * 15), "half \\ud800"}
     reference.save(tmp_path / "r.json")
@@ -98,7 +103,7 @@ def test_no_name_of_a_payload_reaches_a_terminal_or_a_file_unescaped(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "said"),
+    ("values", "kind", "messages"),
     [
         ([3.5, 4, "n/a"] * 200, "numeric", '67 % numbers, 33 % text (first "n/a", events-0@2): read as numeric, the '),
         ([3.5, 4, "n/a"] * 200, "numeric", "the text counts as type; write null (an empty cell in a .csv)"),
@@ -116,11 +121,11 @@ def test_no_name_of_a_payload_reaches_a_terminal_or_a_file_unescaped(tmp_path: P
     ],
 )  # fmt: skip
 def test_a_column_of_several_forms_has_a_line_with_shares_a_place_and_a_remedy(
-    values: list[Any], kind: str, said: str
+    values: list[Any], kind: str, messages: str
 ) -> None:
     reference, lines = of_values(values)
     assert kinds(reference)["x"] == kind
-    assert said in line_of(lines)
+    assert messages in line_of(lines)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +182,7 @@ def test_a_table_says_how_its_cells_were_read(tmp_path: Path) -> None:
     def opened() -> FileSource:
         return open_source([tmp_path / "ref.csv"], clock, csv_map=mapped)
 
-    reference = build_reference(tree, CREDIT, opened, clock, Stretch(rows=N), lines.append)
+    reference = build_reference(tree, CREDIT, opened, clock, EventRange(rows=N), lines.append)
     assert kinds(reference) == {"amount": "numeric", "flag": "categorical", "word": "categorical", "zip": "categorical"}
     categories = {column.name: set(column.bins.categories) for column in reference.columns}
     assert categories["flag"] == {"0", "1"}, "as the booleans of JSON"
@@ -200,8 +205,8 @@ def test_an_identifier_that_is_to_be_a_category_never_pages_for_its_new_values()
     (unseen,) = [line for line in lines if "new value" in line]
     assert unseen.startswith("x: 100 % of events bring a new value: unseen is not watched")
     live = [event(N + i, features={"steady": i % 7, "x": f"user{N + i}"}, prediction=i % 2) for i in range(2_000)]
-    said, _ = replayed(settings(tree), reference, MemorySource({EVENTS: live}))
-    assert not transitions_in(said)
+    messages, _ = replayed(settings(tree), reference, MemorySource({EVENTS: live}))
+    assert not transitions_in(messages)
 
 
 def test_new_values_that_the_reference_expects_are_counted_as_unseen_and_no_event_is_lost() -> None:
@@ -239,7 +244,7 @@ def zeros_and_ones(i: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("fields", "model", "said"),
+    ("fields", "model", "messages"),
     [
         (by_name, {}, 'positive is 1, and no class is: "no" 75 %, "yes" 25 %. No score is watched; set '),
         (lambda _: {"scores": {"a": 0.4, "b": 0.6}}, {"positive": "c"}, 'positive is c, and no class is: "a", "b".'),
@@ -256,13 +261,13 @@ def zeros_and_ones(i: int) -> dict[str, object]:
 def test_a_positive_class_that_never_occurs_is_said_with_the_classes_at_build_and_check(
     fields: Any,  # noqa: ANN401 - a function of a row
     model: dict[str, object],
-    said: str,
+    messages: str,
 ) -> None:
-    reference, lines = told([event(i, features={"x": i % 9}, **fields(i)) for i in ROWS], model)
+    reference, lines = reported([event(i, features={"x": i % 9}, **fields(i)) for i in ROWS], model)
     for notes in (lines, list(reference_notes(reference, "models[0]"))):
         found = [line for line in notes if line.startswith("positive is ")]
-        assert len(found) == bool(said)
-        assert not said or found[0].startswith(said)
+        assert len(found) == bool(messages)
+        assert not messages or found[0].startswith(messages)
 
 
 @pytest.mark.parametrize(
@@ -291,9 +296,9 @@ def test_the_table_has_every_quality_count_and_names_an_empty_text() -> None:
     values = ["", "", "b", None, ..., [1], "", "b", "c", "c"] * 60
     reference, _ = of_values(values)
     header, row = (line for line in reference_text(reference).splitlines() if line.startswith(("column ", "x ")))
-    for fact, share in (("missing", "10.0%"), ("absent", "10.0%"), ("type", "10.0%"), ("unseen", "0.0%")):
-        end = header.index(fact) + len(fact)
-        assert row[:end].endswith(share), fact
+    for quality_count, share in (("missing", "10.0%"), ("absent", "10.0%"), ("type", "10.0%"), ("unseen", "0.0%")):
+        end = header.index(quality_count) + len(quality_count)
+        assert row[:end].endswith(share), quality_count
     assert row.endswith('"" 43 %, "b" 29 %, "c" 29 %')
 
 

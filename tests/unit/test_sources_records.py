@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import ManualClock
-from monitor.errors import OutsideTrouble, UsageError
+from monitor.errors import ExternalError, UsageError
 from monitor.events import Partition
 from monitor.records import Envelope, RecordBatch
 from monitor.sources.files import open_source
@@ -149,7 +149,7 @@ def test_a_failing_disk_is_outside_trouble_and_leaves_nothing_behind(
     writer.write(batch("t", 0, SOME))
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(OutsideTrouble, match="No space left"):
+        with pytest.raises(ExternalError, match="No space left"):
             writer.close()
     assert list(tmp_path.iterdir()) == []
 

@@ -118,9 +118,9 @@ def test_transitions_are_cloud_events_with_the_incident_as_their_key(site: Site)
     running.wait_for("incident_opened")
     assert running.stop() == DONE
     for number, record in enumerate(site.broker.records(site.alerts), 1):
-        told = json.loads(record.value or b"")
-        assert record.key == told["data"]["incident"].encode()
-        assert (told["specversion"], told["type"]) == ("1.0", "io.driftd.incident")
-        assert told["id"] == f"{told['data']['incident']}/{number}"
-        assert (told["source"], told["subject"]) == (f"driftd/{site.name}", "credit/1")
-        assert parse_rfc3339(told["time"]) > START_US
+        reported = json.loads(record.value or b"")
+        assert record.key == reported["data"]["incident"].encode()
+        assert (reported["specversion"], reported["type"]) == ("1.0", "io.driftd.incident")
+        assert reported["id"] == f"{reported['data']['incident']}/{number}"
+        assert (reported["source"], reported["subject"]) == (f"driftd/{site.name}", "credit/1")
+        assert parse_rfc3339(reported["time"]) > START_US

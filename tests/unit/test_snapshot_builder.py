@@ -1,0 +1,128 @@
+"""What a board shows of a state that was restored: figures of the state, counters of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from monitor.judge.fleet import Fleet
+from monitor.pipeline import Pipeline
+from monitor.publish.snapshot import Snapshot
+from monitor.reference.reference import Reference
+from monitor.run.outputs import KafkaOutputs
+from monitor.run.snapshot_builder import SnapshotBuilder
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    Credit,
+    Event,
+    MemorySource,
+    blank,
+    catalog_of,
+    credit_reference,
+    numeric,
+    pipeline_of,
+    run_to_end,
+    settings,
+)
+
+TREE = settings({"versions": ["1"]})
+
+
+class _Outputs:
+    checkpoint_us = None
+    checkpoint_bytes = 0
+
+
+def begun(
+    stream: Sequence[Event], before: Pipeline | None = None, reference: Reference | None = None
+) -> tuple[Pipeline, MemorySource, SnapshotBuilder]:
+    """A pipeline on a stream, from the state of another one, and what shows it."""
+    catalog, source = catalog_of(TREE, reference or credit_reference()), MemorySource({EVENTS: stream})
+    pipeline, _ = pipeline_of(TREE, catalog, source)
+    if before is not None:
+        pipeline.restore(before.to_state())
+    outputs = cast("KafkaOutputs", _Outputs())
+    return pipeline, source, SnapshotBuilder(TREE, catalog, pipeline, cast("Fleet", pipeline.fleet), outputs)
+
+
+def ages(snapshot: Snapshot) -> int:
+    """Values of AGE that were counted in bins."""
+    (model,) = snapshot.models
+    return sum(sum(column.total) for column in model.columns if column.name == "AGE")
+
+
+def test_counters_begin_with_the_process_and_figures_are_the_states() -> None:
+    first, source, snapshot_builder = begun(list(Credit(1_000)))
+    run_to_end(first, source)
+    assert ages(snapshot_builder.snapshot({})) == 1_000
+
+    second, source, snapshot_builder = begun(list(Credit(600, seed=2, begin=700)), first)
+    snapshot = snapshot_builder.snapshot({EVENTS: 0})
+    assert ages(snapshot) == 0
+    (model,) = snapshot.models
+    assert (model.predictions, model.pages - model.pages_before) == (1_000, 0)
+    assert 0 < model.expected_before == model.expected_false_pages
+    run_to_end(second, source)
+    snapshot = snapshot_builder.snapshot({EVENTS: 0})
+    assert ages(snapshot) == 600
+    assert snapshot.models[0].predictions == 1_600
+    assert snapshot.models[0].expected_false_pages > snapshot.models[0].expected_before
+
+
+def test_gaps_and_unjudged_events_of_the_state_are_not_told_again() -> None:
+    first, source, _ = begun(list(Credit(600)))
+    run_to_end(first, source)
+    first.gaps[EVENTS] = 5_000
+    first.exchange.unjudged[CREDIT] = 700
+    second, _, snapshot_builder = begun([], first)
+    snapshot = snapshot_builder.snapshot({EVENTS: 0})
+    assert (dict(snapshot.retention_gaps), dict(snapshot.unjudged)) == ({EVENTS: 0}, {})
+    second.gaps[EVENTS] += 3
+    second.exchange.unjudged[CREDIT] += 2
+    snapshot = snapshot_builder.snapshot({EVENTS: 0})
+    assert (dict(snapshot.retention_gaps), dict(snapshot.unjudged)) == ({EVENTS: 3}, {CREDIT: 2})
+
+
+def test_a_model_is_judged_with_its_first_base_window_and_there_before_its_first_event() -> None:
+    pipeline, source, snapshot_builder = begun(list(Credit(200)))
+    snapshot = snapshot_builder.snapshot({})
+    assert [(model.key, model.predictions, model.judged_us) for model in snapshot.models] == [(CREDIT, 0, None)]
+    run_to_end(pipeline, source)
+    snapshot = snapshot_builder.snapshot({})
+    assert (snapshot.models[0].predictions, snapshot.models[0].judged_us, snapshot.incidents) == (200, None, ())
+    longer, source, snapshot_builder = begun(list(Credit(600)))
+    run_to_end(longer, source)
+    snapshot = snapshot_builder.snapshot({})
+    assert snapshot.models[0].judged_us is not None
+    assert [(one.key, one.severity) for one in snapshot.incidents] == [(CREDIT, "")]
+    _, _, restarted = begun([], longer)
+    assert restarted.snapshot({}).incidents == snapshot.incidents
+
+
+def test_an_incident_that_is_over_stays_on_the_board_with_its_words_through_a_restart() -> None:
+    def without_age(event: Event, _rng: object) -> None:
+        del event["features"]["AGE"]
+
+    fault = list(Credit(1_000, seed=2, change=500, fault=without_age))
+    after = list(Credit(3_000, seed=3, begin=(fault[-1]["ts"] - fault[0]["ts"]) / 1e6 + 2))
+    pipeline, source, snapshot_builder = begun([*fault, *after])
+    run_to_end(pipeline, source)
+    snapshot = snapshot_builder.snapshot({})
+    [exceedance] = snapshot.ended
+    assert (exceedance.key, exceedance.severity, snapshot.findings) == (CREDIT, "page", ())
+    assert fault[500]["ts"] <= exceedance.opened_us < exceedance.ended_us
+    assert abs(exceedance.since_us - fault[500]["ts"]) <= TREE.windows.pane
+    assert exceedance.summary.startswith("credit 1: resolved after ")
+    assert any("AGE" in words for words in exceedance.findings)
+    _, _, restarted = begun([], pipeline)
+    assert restarted.snapshot({}).ended == snapshot.ended
+
+
+def test_a_column_that_cannot_be_seen_to_change_says_why() -> None:
+    pipeline, source, snapshot_builder = begun(list(Credit(600)), reference=blank([numeric("AGE")]))
+    run_to_end(pipeline, source)
+    assert [column.unwatched for column in snapshot_builder.snapshot({}).models[0].columns] == ["it has no values"]
+    pipeline, source, snapshot_builder = begun(list(Credit(600)))
+    run_to_end(pipeline, source)
+    assert {column.unwatched for column in snapshot_builder.snapshot({}).models[0].columns} == {""}
