@@ -39,7 +39,7 @@ OUTCOME_MEANINGS = {
     "unknown_model": "no model of that name is in the settings, or its version has no reference; see `unknown_models`",
     "ignored": "a tombstone (a record without a value), or a version that the settings do not list",
     "over_limit": "more versions of a model than `limits.versions`",
-    "late": "its time is more than `allowed_lateness` behind the newest of its partition",
+    "late": "its time is more than `allowed_lateness` behind the clock of its partition ([deciding.md](deciding.md))",
     "duplicate": "a prediction whose id is among the last `id_memory` of its partition",
     "accepted": "it is counted and judged",
 }
