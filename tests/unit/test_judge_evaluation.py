@@ -94,6 +94,16 @@ def test_nothing_is_over_without_facts_nor_where_the_reference_had_as_many() -> 
     assert list(quality(often, window({"missing": 20, "type": 20}), ALPHA, None)) == []
 
 
+def test_what_the_reference_itself_does_is_at_most_a_ticket() -> None:
+    made = blank([replace(numeric("x"), ticket_only=(("outside", "it rises"),)), categorical("c", "abcd")])
+    counts = np.array([[2_500] * WIDTH + [0] * 5] * 2)
+    policy = Policy(Model.model_validate({"name": "credit", "reference": "r.json"}))
+    rising = Judge(PreparedReference.of(replace(made, counts=counts, events=10_000)), policy)
+    found = by_subject(quality(rising, window({"outside": 50, "missing": 50}), ALPHA, None))
+    assert found["x", "outside"].severity == TICKET
+    assert found["x", "missing"].severity == PAGE
+
+
 def test_a_finding_begins_where_the_fact_does() -> None:
     found = by_subject(quality(judge(), window({}, {}, {"missing": 40}, {"missing": 40}), ALPHA, None))
     assert found["x", "missing"].since_us == 20

@@ -81,9 +81,11 @@ def severity(
 ) -> str:
     """Of one (window, column, fact) that is over; `recent_share` is the fact's in the newest panes."""
     _, column, slot = at
-    may_page = slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at])
+    cause = QUALITY_COUNTS[slot]
+    goes_on = slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at])
+    may_page = goes_on and cause not in dict(prepared.columns[column].ticket_only)
     return policy.severity(
-        QUALITY_COUNTS[slot],
+        cause,
         prepared.columns[column].feature,
         float(measured.excess[at]),
         LEAST_QUALITY_CHANGE,
