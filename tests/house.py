@@ -46,9 +46,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended finding_state incidents policy prepared_reference windows all_values causes.constant "
-            "causes.errors causes.features_gone causes.distribution causes.unit_change causes.quality evaluation "
-            "model fleet"
+            "budget ended finding_state incidents policy prepared_reference windows all_values causes.cause "
+            "causes.constant causes.errors causes.distribution causes.unit_change causes.quality "
+            "causes.features_gone causes.catalog evaluation model fleet"
         ),
     },
     {  # the outside

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from monitor.findings import INFO, PAGE, TICKET, Finding
+from monitor.judge.causes.quality import Quality
 from monitor.judge.evaluation import Judge
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
@@ -118,7 +119,8 @@ def test_of_a_key_the_worst_window_is_told_and_the_shortest_says_since_when() ->
     assert ending_now.lengths == (1, 2, 4)
     evaluator = judge({"features": {"c": {"mute": True}}})
     evaluation = evaluator.evaluate(ending_now, ALPHA)
-    exceedance = evaluation.quality.exceedance[:, 0, QUALITY_COUNTS.index("missing")]
+    (measured,) = (evaluation.of(cause) for cause in evaluator.causes if isinstance(cause, Quality))
+    exceedance = measured.exceedance[:, 0, QUALITY_COUNTS.index("missing")]
     assert exceedance.argmax() == 1
     assert exceedance.min() > 1
     page, reported = evaluator.findings(evaluation, None)
@@ -331,6 +333,6 @@ def test_the_end_of_a_finding_is_measured_by_its_own_test() -> None:
 def test_the_number_of_tests_is_what_the_budget_is_divided_by() -> None:
     """The model: features. Numeric: four facts, constant, two of the distribution. Categorical: four, constant, one."""
     evaluator = judge()
-    assert evaluator.tests_of_quality == 11
+    assert evaluator.tests_of_recent == 11
     assert evaluator.tests_of_length == 14
     assert evaluator.total_tests(8) == 8 * 14 + 11
