@@ -21,7 +21,8 @@ from monitor.decode.decoder import decoder_for
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.native.gather import Gathering
 from monitor.judge.budget import Budget
-from monitor.judge.causes import distribution, quality
+from monitor.judge.causes.distribution import Distribution
+from monitor.judge.causes.quality import Quality
 from monitor.judge.evaluation import Judge
 from monitor.judge.fleet import Fleet
 from monitor.judge.incidents import IncidentBook
@@ -100,11 +101,11 @@ PATH = (
     Step(ModelJudge.add, "one pane: windows, findings, incident"),
     Step(Budget.alpha, "what each test of this moment may spend of the page budget"),
     Step(Judge.recent_findings, "at every pane's end: the quality counts of the newest panes that hold 50 events"),
-    Step(quality.measure, "missing, absent, unseen, outside, wrong type: their shares against the reference's"),
+    Step(Quality.measure, "missing, absent, unseen, outside, wrong type: their shares against the reference's"),
     Step(BaseWindow.add, "merges panes until they hold 250 events: a base window"),
     Step(WindowPyramid.add, "at its end, the windows of the newest 1, 2, 4, ... base windows"),
     Step(Judge.findings, "asks every cause; of a column and cause the worst window"),
-    Step(distribution.measure, "the last cause: bins against the reference's bins"),
+    Step(Distribution.measure, "one of them: bins against the reference's bins"),
     Step(IncidentBook.step, "findings to one incident of the model version; a transition where something changed"),
     Step(Pipeline.checkpoint, "save what is known, then send it: see [state.md](state.md)"),
     Step(Pipeline.to_state, "both stages and the unsent transitions, cut at one moment"),
