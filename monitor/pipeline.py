@@ -24,8 +24,7 @@ from monitor.count.rejected_share import RejectedShare
 from monitor.count.task import Taken, Task
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Shape
-from monitor.decode.decoder import decoder_for
-from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.decoder import Decoder, decoder_for
 from monitor.errors import ExternalError, PositionsLost, UsageError
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.findings import Transition
@@ -109,7 +108,7 @@ class Pipeline:
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
-        self._decoders: dict[str, NativeDecoder] = {}
+        self._decoders: dict[str, Decoder] = {}
         self.completeness = Completeness(
             settings, source, clock, self.partition_states, admission.lateness_us, live=live
         )
@@ -267,7 +266,7 @@ class Pipeline:
             so_far = self.unreadable[partition, lost.reason]
             _log.error("records_unreadable", place=f"{partition}@{lost.first}", next=lost.next, why=why, so_far=so_far)
 
-    def _decoder(self, topic: str) -> NativeDecoder:
+    def _decoder(self, topic: str) -> Decoder:
         if topic not in self._decoders:
             self._decoders[topic] = decoder_for(self._settings, topic, self._shape)
         return self._decoders[topic]
