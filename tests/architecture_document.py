@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from monitor.count.admission import Admission
 from monitor.count.aggregator import Aggregator
 from monitor.count.completeness import Completeness
 from monitor.count.event_clock import EventClock
@@ -33,10 +34,9 @@ from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.rejects import DeadLetters
 from monitor.pipeline import Pipeline
 from monitor.publish.series import SeriesPage
-from monitor.publish.server import Site
+from monitor.publish.site import Site
 from monitor.publish.snapshot import SnapshotHolder
 from monitor.publish.status.page import StatusPages
-from monitor.reference.catalog import Catalog
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.state.directory import StateDirectory
 from tests.house import HOUSE, Module, inner_imports, read_modules
@@ -51,7 +51,7 @@ ROOMS = {
     "settings": "the tree of settings, read from file and environment; every fault at once, with its place",
     "stats": "pure arithmetic: bins, tallies, tests, distances. No I/O, no clock, no log",
     "reference": "what a model version is compared with: its type and file, the survey that plans bins, what is"
-    " learned of windows, the catalog of all of them",
+    " learned of windows, the owner of all of them",
     "decode": "bytes to columns; bad records to reasons. One decoder for each format",
     "count": "stage 1, by partition: who is let in, clocks, ids, open panes of tallies; the exchange to stage 2",
     "judge": "stage 2, by model version: windows, budget, causes, incidents",
@@ -83,7 +83,7 @@ PATH = (
     Step(decoder_for, "which decoder reads the topic: its input in the settings says so"),
     Step(NativeDecoder.decode, "bytes to columns: the fast decoder takes what is well formed, the reference decoder"
          " the rest, with the reason word of what cannot be taken"),
-    Step(Catalog.admission, "is the model watched, is the version listed, does it have a reference? The decoder asks"
+    Step(Admission.of, "is the model watched, is the version listed, does it have a reference? The decoder asks"
          " for the features that are wanted, stage 1 for who is let in"),
     Step(Gathering.finish, "the columns of all events of the batch, by model version"),
     Step(Task.take, "gives each event exactly one outcome and counts the accepted ones"),

@@ -18,7 +18,6 @@ from monitor.publish.snapshot import ColumnView
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.smallest_change import smallest_share_change
 
-
 BySubject = Mapping[str, Sequence[Figures]]
 
 

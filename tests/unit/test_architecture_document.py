@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.clock import ManualClock
 from monitor.judge.fleet import Fleet
-from monitor.publish.server import Site
+from monitor.publish.site import Site
 from monitor.publish.snapshot import SnapshotHolder
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.snapshot_builder import SnapshotBuilder
@@ -25,7 +25,7 @@ from tests.engine import (
     Credit,
     MemorySource,
     Recorded,
-    catalog_of,
+    admission_of,
     credit_reference,
     pipeline_of,
     settings,
@@ -71,9 +71,9 @@ def test_one_record_goes_the_path_in_its_order(tmp_path: Path) -> None:
         for at, event in enumerate(Credit(400))
     ]
     tree, outputs = settings({"versions": ["1"]}), _OnDisk(tmp_path)
-    catalog = catalog_of(tree, credit_reference())
-    pipeline, _ = pipeline_of(tree, catalog, MemorySource({EVENTS: stream}, chunk=len(stream)), outputs)
-    builder = SnapshotBuilder(tree, catalog, pipeline, cast("Fleet", pipeline.fleet), cast("KafkaOutputs", outputs))
+    admission = admission_of(tree, credit_reference())
+    pipeline, _ = pipeline_of(tree, admission, MemorySource({EVENTS: stream}, chunk=len(stream)), outputs)
+    builder = SnapshotBuilder(tree, admission, pipeline, cast("Fleet", pipeline.fleet), cast("KafkaOutputs", outputs))
     holder = SnapshotHolder(ManualClock(NOW_US))
     entered = _Entered()
     sys.setprofile(entered)
