@@ -25,6 +25,7 @@ from monitor.reference.catalog import Catalog
 from monitor.run.state_show import state_json
 from monitor.settings.load import load_settings
 from monitor.state.directory import StateDirectory
+from monitor.state.parts import state_in, whole_tree
 from tests.engine import EVENTS, NOW_US, Credit, Event, MemorySource, Recorded, credit_reference, event
 
 GOLDEN: Final = Path(__file__).parent / "unit" / "golden"
@@ -107,15 +108,16 @@ def write(folder: Path) -> None:
         for turn in range(1, TURNS + 1):
             pipeline.turn()
             if turn in {TURNS_BEFORE, TURNS}:
-                whole = {**pipeline.to_state(), "cluster": CLUSTER, "topics": TOPICS, "saved_at": NOW_US + turn}
-                store.save(turn, whole)
+                cut = pipeline.to_state()
+                whole = replace(cut.whole, cluster=CLUSTER, topics=TOPICS, saved_at_us=NOW_US + turn)
+                store.save(turn, whole_tree(whole), cut.parts)
     (folder / "state" / "lock").unlink()
     settings = load_settings(folder / "driftd.yaml", {})
     loaded = StateDirectory(folder / "state").load(read_only=True)
     if loaded is None:
         message = "nothing was written"
         raise AssertionError(message)
-    shown = state_json(loaded.tree, Catalog.load(settings, folder, "driftd.yaml"))
+    shown = state_json(state_in(loaded), Catalog.load(settings, folder, "driftd.yaml"))
     (folder / "shown.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

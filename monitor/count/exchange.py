@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from monitor.count.labels import LabelCount, WaitingLabels
-from monitor.count.task import ClosedPane, PaneKey
+from monitor.count.task import ClosedPane
+from monitor.count.task_state import PaneKey
 from monitor.events import ModelKey
 from monitor.stats.tally import Tally
 
@@ -20,6 +22,15 @@ class Pane(NamedTuple):
     end_us: int
     tally: Tally
     labels: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeState:
+    """What a checkpoint keeps of a model version: what is final (None: nothing), and the labels that wait."""
+
+    judged_until_us: int | None = None
+    unjudged: int = 0
+    labels: list[LabelCount] = field(default_factory=list)
 
 
 class Exchange:
@@ -67,21 +78,22 @@ class Exchange:
         self.unjudged.pop(key, None)
         self._labels.forget(key)
 
-    def to_state(self) -> dict[str, Any]:
-        """Nothing waits between two turns but labels, so only they and what is final are state."""
-        return {
-            "judged_until": [[*key, until] for key, until in self._judged_until.items()],
-            "labels": [[*key, start_us, count] for key, start_us, count in self._labels],
-            "unjudged": [[*key, count] for key, count in self.unjudged.items()],
-        }
+    def keys(self) -> list[ModelKey]:
+        """The model versions that anything is known of."""
+        return sorted(self._judged_until.keys() | self.unjudged.keys() | set(self._labels.keys()))
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self._judged_until = {ModelKey(model, version): until for model, version, until in state["judged_until"]}
-        self._labels.add(
-            LabelCount(ModelKey(model, version), at, count) for model, version, at, count in state.get("labels", ())
-        )
-        # format 1: labels that came for panes that were judged, to be told with the next one
-        for model, version, _segment, count in state.get("labels_left", ()):
-            key = ModelKey(model, version)
-            self._labels.add([LabelCount(key, self._judged_until.get(key, 0) - self._pane_us, count)])
-        self.unjudged = Counter({ModelKey(model, version): count for model, version, count in state["unjudged"]})
+    def mark(self, key: ModelKey) -> Hashable:
+        """The same as long as `to_state` of a model version would give the same."""
+        return self._judged_until.get(key), self.unjudged[key], self._labels.mark(key)
+
+    def to_state(self, key: ModelKey) -> ExchangeState:
+        """Of one model version. Nothing but labels waits between two turns, so they and what is final are state."""
+        return ExchangeState(self._judged_until.get(key), self.unjudged[key], self._labels.of(key))
+
+    def restore(self, key: ModelKey, state: ExchangeState) -> None:
+        """Go on from the state of a model version."""
+        if state.judged_until_us is not None:
+            self._judged_until[key] = state.judged_until_us
+        if state.unjudged:
+            self.unjudged[key] = state.unjudged
+        self._labels.add(state.labels)

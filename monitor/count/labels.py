@@ -7,7 +7,7 @@ tells how many took effect before its time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
@@ -34,10 +34,13 @@ class WaitingLabels:
         #: heaps of the same panes
         self._order: dict[ModelKey, list[int]] = {}
         self._held = 0
+        #: how often those of a model version changed
+        self._changes: Counter[ModelKey] = Counter()
 
     def add(self, counts: Iterable[LabelCount]) -> None:
         """Take counts, in any order."""
         for key, start_us, labels in counts:
+            self._changes[key] += 1
             of_key = self._panes.setdefault(key, Counter())
             if start_us not in of_key:
                 heappush(self._order.setdefault(key, []), start_us)
@@ -49,6 +52,7 @@ class WaitingLabels:
     def _fold(self) -> None:
         """Put the older half of the longest row of panes into its last one: never told too early."""
         key = max(self._panes, key=lambda one: len(self._panes[one]))
+        self._changes[key] += 1
         longest = self._panes[key]
         older = sorted(longest)[: max(2, len(longest) // 2)]
         longest[older[-1]] += sum(longest.pop(start_us) for start_us in older[:-1])
@@ -59,6 +63,8 @@ class WaitingLabels:
     def take_before(self, key: ModelKey, end_us: int) -> int:
         """Labels that took effect before `end_us` and were not taken yet."""
         of_key, order, taken = self._panes.get(key, Counter()), self._order.get(key, []), 0
+        if order and order[0] < end_us:
+            self._changes[key] += 1
         while order and order[0] < end_us:
             taken += of_key.pop(heappop(order))
             self._held -= 1
@@ -67,12 +73,23 @@ class WaitingLabels:
             self._order.pop(key, None)
         return taken
 
+    def keys(self) -> Iterable[ModelKey]:
+        return self._panes.keys()
+
+    def mark(self, key: ModelKey) -> Hashable:
+        """The same as long as what waits of a model version is."""
+        return self._changes[key]
+
+    def of(self, key: ModelKey) -> list[LabelCount]:
+        """What waits of a model version, in order of time."""
+        return [LabelCount(key, start_us, labels) for start_us, labels in sorted(self._panes.get(key, {}).items())]
+
     def forget(self, key: ModelKey) -> None:
+        self._changes[key] += 1
         self._held -= len(self._panes.pop(key, ()))
         self._order.pop(key, None)
 
     def __iter__(self) -> Iterator[LabelCount]:
         """Every count, in a fixed order."""
-        for key, of_key in sorted(self._panes.items()):
-            for start_us, labels in sorted(of_key.items()):
-                yield LabelCount(key, start_us, labels)
+        for key in sorted(self._panes):
+            yield from self.of(key)

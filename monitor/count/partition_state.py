@@ -7,13 +7,13 @@ events that were asked before, so no verdict depends on how polls cut the stream
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.event_clock import NO_CLOCK, EventClock
 from monitor.count.event_ids import EventIds
+from monitor.count.task_state import SavedPartition
 from monitor.events import LABEL, PREDICTION, Partition
 
 Mask = NDArray[np.bool_]
@@ -92,21 +92,16 @@ class PartitionState:
         """The contract's clock, microseconds; `NO_CLOCK` before the first event."""
         return self.clock.us
 
-    def to_state(self) -> dict[str, Any]:
-        return {
-            **self.clock.to_state(),
-            "label_clock": self.label_clock_us,
-            "read_clock": self.read_clock_us,
-            "next_offset": self.next_offset,
-            "ids": self.ids.to_state(str(self.partition)),
-        }
+    def to_state(self) -> SavedPartition:
+        ids = self.ids.to_state(str(self.partition))
+        return SavedPartition(self.next_offset, self.label_clock_us, self.read_clock_us, self.clock.to_state(), ids)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self.clock.restore(state)
-        self.label_clock_us = state["label_clock"]
-        self.read_clock_us = state["read_clock"]
-        self.next_offset = state["next_offset"]
-        self.ids.restore(state["ids"])
+    def restore(self, state: SavedPartition) -> None:
+        self.clock.restore(state.clock)
+        self.label_clock_us = state.label_clock_us
+        self.read_clock_us = state.read_clock_us
+        self.next_offset = state.next_offset
+        self.ids.restore(state.ids)
 
 
 def is_asked(kind: NDArray[np.int8], admitted: Mask) -> Mask:

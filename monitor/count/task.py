@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from monitor.count.aggregator import Aggregator, Aggregators, Rows
 from monitor.count.labels import LabelCount
 from monitor.count.losses import Lost, Refused, lost_of
 from monitor.count.partition_state import PartitionState, is_asked
+from monitor.count.task_state import OpenLabels, OpenPane, PaneKey, TaskState
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Group
 from monitor.events import (
@@ -31,14 +32,8 @@ from monitor.events import (
     Partition,
 )
 from monitor.reference.catalog import Admission, Catalog, Monitored
-from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
-
-
-class PaneKey(NamedTuple):
-    """Whose tally it is: model version, segment ("" is the whole)."""
-
-    key: ModelKey
-    segment: str
+from monitor.stats.growing import Growing
+from monitor.stats.tally import Tally
 
 
 class ClosedPane(NamedTuple):
@@ -81,6 +76,8 @@ class Task:
         #: open panes by the name of their model, as heaps of (end, whose, number)
         self._due: dict[str, list[tuple[int, PaneKey, int]]] = {}
         self._open_panes = 0
+        #: rises with every change of what a checkpoint keeps, but for positions
+        self._changes = 0
         #: what panes were closed by last, unless one was opened since
         self._closed_by: Callable[[str], float] | None = None
         self._catalog = catalog
@@ -99,6 +96,7 @@ class Task:
 
     def take(self, partition: Partition, events: Events, next_offset: int, now: float) -> Taken:
         """Count a decoded batch of one topic-partition; each event ends in exactly one outcome."""
+        self._changes += 1
         partition_state = self.partition_state(partition.topic)
         is_label = events.kind == LABEL
         # a key that labels alone name is not looked up as a version: that would make one of it
@@ -178,7 +176,7 @@ class Task:
             by_pane = self.labels.setdefault(key, Counter())
             for place in np.flatnonzero(counts[at]).tolist():
                 by_pane[int(panes[place])] += int(counts[at, place])
-            self._totals.labels[key] += int(counts[at].sum())
+            self._totals.add_labels(key, int(counts[at].sum()))
 
     def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
         by_pane = self.open.setdefault(pane_key, {})
@@ -203,6 +201,7 @@ class Task:
                 _, pane_key, pane = heappop(due)
                 closed.append(ClosedPane(pane_key, pane * self._pane_us, self.open[pane_key].pop(pane)))
         self._open_panes -= len(closed)
+        self._changes += bool(closed)
         self._closed_by = until_us
         return closed
 
@@ -213,6 +212,7 @@ class Task:
             for key, by_pane in self.labels.items()
             for pane, count in by_pane.items()
         ]
+        self._changes += bool(counts)
         self.labels.clear()
         return counts
 
@@ -222,6 +222,7 @@ class Task:
 
     def forget(self, key: ModelKey) -> None:
         """Drop what is held of a model version; totals are the process's."""
+        self._changes += 1
         self.labels.pop(key, None)
         for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
             self._open_panes -= len(self.open.pop(pane_key))
@@ -229,43 +230,41 @@ class Task:
         self._due[key.model] = kept
         heapify(kept)
 
-    def to_state(self) -> dict[str, Any]:
-        held = [
-            (pane_key, pane, tally)
-            for pane_key, by_pane in sorted(self.open.items())
-            for pane, tally in sorted(by_pane.items())
-        ]
-        return {
-            "unit": self.number,
-            "lanes": {
-                topic: partition_state.to_state() for topic, partition_state in sorted(self.partition_states.items())
-            },
-            "open": {
-                "whose": [[*pane_key.key, pane_key.segment, pane] for pane_key, pane, _ in held],
-                "tallies": pack_mixed([tally for _, _, tally in held]),
-            },
-            "labels": [
-                [*key, pane, n] for key, by_pane in sorted(self.labels.items()) for pane, n in sorted(by_pane.items())
+    def mark(self) -> Hashable:
+        """The same as long as `to_state` would give the same."""
+        positions = tuple((topic, one.next_offset) for topic, one in self.partition_states.items())
+        return self._changes, positions
+
+    def ids(self) -> list[Growing]:
+        """The memories of event ids, as rows that a store may keep apart."""
+        return [one.ids.to_state(str(one.partition)) for _, one in sorted(self.partition_states.items())]
+
+    def to_state(self) -> TaskState:
+        return TaskState(
+            self.number,
+            {topic: partition_state.to_state() for topic, partition_state in sorted(self.partition_states.items())},
+            [
+                OpenPane(pane_key, pane, tally)
+                for pane_key, by_pane in sorted(self.open.items())
+                for pane, tally in sorted(by_pane.items())
             ],
-            "outcomes": [[*outcome, count] for outcome, count in sorted(self.outcomes.items())],
-        }
+            [
+                OpenLabels(key, pane, count)
+                for key, by_pane in sorted(self.labels.items())
+                for pane, count in sorted(by_pane.items())
+            ],
+            dict(sorted(self.outcomes.items())),
+        )
 
-    def restore(self, state: dict[str, Any]) -> None:
-        for topic, partition_state in state["lanes"].items():
+    def restore(self, state: TaskState) -> None:
+        """Go on from it; its tallies are the task's from now on."""
+        for topic, partition_state in state.partitions.items():
             self.partition_state(topic).restore(partition_state)
-        for (model, version, segment, pane), tally in open_in(state):
-            self._add(PaneKey(ModelKey(model, version), segment), pane, tally)
-        for model, version, pane, count in state["labels"]:
-            self.labels.setdefault(ModelKey(model, version), Counter())[pane] = count
-        self.outcomes = Counter({(topic, outcome, reason): n for topic, outcome, reason, n in state["outcomes"]})
-
-
-def open_in(state: Mapping[str, Any]) -> list[tuple[list[Any], Tally]]:
-    """([model, version, segment, pane], tally) of the open panes in a unit's state; format 1 has them one by one."""
-    held = state["open"]
-    if isinstance(held, list):
-        return [(one[:4], Tally.from_state(one[4])) for one in held]
-    return list(zip(held["whose"], unpack_mixed(held["tallies"]), strict=True))
+        for pane_key, pane, tally in state.open:
+            self._add(pane_key, pane, tally)
+        for key, pane, count in state.labels:
+            self.labels.setdefault(key, Counter())[pane] = count
+        self.outcomes = Counter(state.outcomes)
 
 
 def _admitted(

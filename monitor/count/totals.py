@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Hashable
+from typing import Final
 
 from monitor.events import ModelKey
-from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
+from monitor.stats.tally import Tally
 
 #: model versions that labels alone name are kept apart up to this number; further ones count as version ""
 MAX_LABEL_VERSIONS: Final = 100
@@ -21,14 +21,22 @@ class Totals:
         #: label events; inline labels are in `events`
         self.labels: Counter[ModelKey] = Counter()
         self._named_by_labels: set[ModelKey] = set()
+        #: how often each changed
+        self._changes: Counter[ModelKey] = Counter()
 
     def add(self, key: ModelKey, tally: Tally) -> None:
+        self._changes[key] += 1
         known = self.events.get(key)
         if known is None:
             self.events[key] = tally.copy()
             self._named_by_labels.discard(key)
         else:
             known.merge(tally)
+
+    def add_labels(self, key: ModelKey, labels: int) -> None:
+        """Count label events of a key that `label_key` gave."""
+        self._changes[key] += 1
+        self.labels[key] += labels
 
     def label_key(self, key: ModelKey) -> ModelKey:
         """The key that labels of `key` count under; its version is "" where labels alone name too many."""
@@ -46,35 +54,25 @@ class Totals:
         return inline + self.labels[key]
 
     def forget(self, key: ModelKey) -> None:
+        self._changes[key] += 1
         self.events.pop(key, None)
         self.labels.pop(key, None)
         self._named_by_labels.discard(key)
 
-    def to_state(self) -> dict[str, Any]:
-        return {
-            "whose": [[*key] for key in sorted(self.events)],
-            "tallies": pack_mixed([tally for _, tally in sorted(self.events.items())]),
-            "labels": [[*key, count] for key, count in sorted(self.labels.items())],
-        }
+    def keys(self) -> list[ModelKey]:
+        """The model versions that anything was accepted of."""
+        return sorted(self.events.keys() | self.labels.keys())
 
-    def restore(self, tree: Mapping[str, Any]) -> None:
-        """Take the totals of a state; one of format 1 has them by unit."""
-        events, labels = totals_in(tree)
-        self.events, self.labels = events, labels
-        self._named_by_labels = {key for key in labels if key.version and key not in events}
+    def mark(self, key: ModelKey) -> Hashable:
+        """The same as long as the totals of a model version are."""
+        return self._changes[key]
 
-
-def totals_in(tree: Mapping[str, Any]) -> tuple[dict[ModelKey, Tally], Counter[ModelKey]]:
-    """Events and labels of each model version in a whole state."""
-    if "totals" in tree:
-        whole = tree["totals"]
-        keys = [ModelKey(model, version) for model, version in whole["whose"]]
-        labels = Counter({ModelKey(model, version): count for model, version, count in whole["labels"]})
-        return dict(zip(keys, unpack_mixed(whole["tallies"]), strict=True)), labels
-    by_unit = Totals()
-    for task in tree["units"]:
-        for model, version, state in task["totals"]:
-            by_unit.add(ModelKey(model, version), Tally.from_state(state))
-        for model, version, count in task["label_totals"]:
-            by_unit.labels[ModelKey(model, version)] += count
-    return by_unit.events, by_unit.labels
+    def restore(self, key: ModelKey, events: Tally | None, labels: int) -> None:
+        """Go on from the totals of a model version; the tally is this one's from now on."""
+        if events is not None:
+            self.events[key] = events
+            self._named_by_labels.discard(key)
+        if labels:
+            self.labels[key] = labels
+            if key.version and events is None:
+                self._named_by_labels.add(key)

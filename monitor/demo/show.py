@@ -27,6 +27,7 @@ from monitor.run.terminal import Progress
 from monitor.settings.load import load_settings
 from monitor.settings.tree import Settings
 from monitor.state.directory import StateDirectory
+from monitor.state.parts import state_in
 
 GROUP: Final = "driftd-demo"
 TOPIC, ALERTS, REJECTS = "flights", "flights.alerts", "flights.rejects"
@@ -181,7 +182,7 @@ def summary(settings: Settings, seconds: float) -> dict[str, Any]:
     loaded = StateDirectory(settings.state.path).load(read_only=True)
     if loaded is None:
         raise TransientError("the daemon left no checkpoint")
-    shown = state_json(loaded.tree, Catalog.load(settings, settings.folder))
+    shown = state_json(state_in(loaded), Catalog.load(settings, settings.folder))
     kept = ("model", "version", "predictions", "labels", "pages", "tickets", "expected_false_pages")
     return {
         "kind": "summary",

@@ -41,7 +41,7 @@ def begun(
     catalog, source = catalog_of(TREE, reference or credit_reference()), MemorySource({EVENTS: stream})
     pipeline, _ = pipeline_of(TREE, catalog, source)
     if before is not None:
-        pipeline.restore(before.to_state())
+        pipeline.restore(before.to_state().state())
     outputs = cast("KafkaOutputs", _Outputs())
     return pipeline, source, SnapshotBuilder(TREE, catalog, pipeline, cast("Fleet", pipeline.fleet), outputs)
 
