@@ -83,11 +83,10 @@ def stream() -> dict[Partition, list[Any]]:
 
 
 def pipeline_in(folder: Path) -> tuple[Pipeline, MemorySource, Recorded]:
-    """One on the golden stream, by the settings and the references of a folder; nobody takes its transitions."""
+    """One on the golden stream, by the settings and the references of a folder."""
     settings = load_settings(folder / "driftd.yaml", {})
     catalog = Catalog.load(settings, folder, "driftd.yaml")
     outputs, source = Recorded(), MemorySource(stream(), CHUNK)
-    outputs.failing = {"tell"}
     return Pipeline(settings, catalog, source, ManualClock(NOW_US), outputs, live=False), source, outputs
 
 
@@ -102,7 +101,8 @@ def prepare(folder: Path) -> None:
 def write(folder: Path) -> None:
     """A folder in the format of this version."""
     prepare(folder)
-    pipeline, source, _ = pipeline_in(folder)
+    pipeline, source, outputs = pipeline_in(folder)
+    outputs.failing = {"tell"}  # nobody takes its transitions
     source.news.append(OffsetGap(EVENTS, 0, LOST))
     with StateDirectory(folder / "state") as store:
         for turn in range(1, TURNS + 1):

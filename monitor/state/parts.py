@@ -148,18 +148,15 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
     if tree.get("format") != FORMAT:
         raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {FORMAT}")
     whole = msgspec.convert(tree, _Whole)
-    tasks, models, unsent = list[TaskState](), list[ModelState](), OutboxState()
+    tasks, models = list[TaskState](), list[ModelState]()
     for name, of_part in parts.items():
         try:
-            if name == OUTBOX:
-                unsent = _outbox_of(of_part)
-            elif name.startswith(task_part.PREFIX):
+            if name.startswith(task_part.PREFIX):
                 tasks.append(task_part.decode(of_part))
             elif name.startswith(model_part.PREFIX):
                 models.append(model_part.decode(of_part))
-            else:
-                message = "this version knows no such part"
-                raise ValueError(message)
+            elif name != OUTBOX:
+                raise msgspec.ValidationError("this version knows no such part")
         except NO_SUCH_STATE as error:
             error.add_note(name)
             raise
@@ -173,7 +170,7 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
         ),
         tasks,
         models,
-        unsent,
+        _outbox_of(parts[OUTBOX]),
     )
 
 

@@ -206,7 +206,7 @@ def test_labels_are_told_with_the_next_pane_that_ends_after_they_took_effect() -
     assert ready(exchange) == [(10, 1)]
     exchange.put_labels([LabelCount(CREDIT, 0, 3), LabelCount(ModelKey("other", ""), 0, 7)])
     again = Exchange(PANE)
-    for key in exchange.keys():
+    for key in (CREDIT, ModelKey("other", "")):
         again.restore(key, exchange.to_state(key))
     for one in (exchange, again):
         one.put([ClosedPane(WHOLE, at * PANE, tally(events=1)) for at in (13, 11)])

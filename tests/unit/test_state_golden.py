@@ -19,7 +19,8 @@ from monitor.state.parts import State, state_in, whole_tree
 from tests.engine import MemorySource, plain, run_to_end, trees
 from tests.golden_state import GOLDEN, pipeline_in
 
-SEEN = [("credit", "1"), ("credit", "2"), ("loan", "7")]
+#: model versions that events came of, and those that labels alone name
+VERSIONS = [("credit", "1"), ("credit", "2"), ("loan", "7"), ("loan", "0"), ("loan", "1"), ("loan", "2")]
 FOLDERS = ["state_format_1", "state_format_2"]
 
 
@@ -84,7 +85,7 @@ def test_it_is_kept_in_parts_from_then_on(folder: Path) -> None:
         store.save(before.sequence + 1, whole_tree(cut.whole), cut.parts)
         after = store.load()
     assert after is not None
-    assert after.parts.keys() == {"task/0", "task/1", "outbox", *(f'model/["{m}", "{v}"]' for m, v in SEEN)}
+    assert after.parts.keys() == {"task/0", "task/1", "outbox", *(f'model/["{m}", "{v}"]' for m, v in VERSIONS)}
     again, _, _ = pipeline_in(folder)
     assert again.restore(state_in(after)) == []
     assert encode(plain(trees(again.to_state()))) == encode(plain(trees(pipeline.to_state())))
