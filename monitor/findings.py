@@ -34,8 +34,21 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What one cause measured of a subject in the worst window, over its threshold or not (`exceedance` 1: at it)."""
+
+    cause: str
+    value: float
+    threshold: float
+    effect: float
+    p: float
+    samples: int
+    exceedance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """One verdict on one window. `over` is how far over its threshold (1 = at it); `headline` is it in some words."""
+    """One verdict on one window. `exceedance` is how far over its threshold (1: at it); `headline` says it in words."""
 
     key: FindingKey
     severity: str

@@ -16,7 +16,8 @@ from typing import Protocol
 from monitor.clock import SECOND_US, Clock
 from monitor.count.aggregator import Aggregators
 from monitor.count.completeness import Completeness
-from monitor.count.exchange import Exchange, Pane
+from monitor.count.exchange import Exchange, LabelExchange, Pane
+from monitor.count.labels import LabelCount
 from monitor.count.losses import Losses
 from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
@@ -52,6 +53,9 @@ class Stage2(Protocol):
 
     def judge(self, pane: Pane) -> None:
         """Take a pane; those of one model version come in time order."""
+
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+        """Take the labels that took effect before the end of the pane that comes next, each once."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """These were acknowledged, oldest first."""
@@ -93,6 +97,7 @@ class Pipeline:
         self.tasks: dict[int, Task] = {}
         self.totals = Totals()
         self.exchange = Exchange(settings.windows.pane)
+        self.label_exchange = LabelExchange()
         self.fleet: Stage2 = Fleet(catalog, settings) if stage2 is None else stage2
         self.gaps: Counter[Partition] = Counter()
         #: since the process began, for series
@@ -177,8 +182,9 @@ class Pipeline:
         until = self.completeness.until()
         for task in self.tasks.values():
             self.exchange.put(task.close(until))
-            self.exchange.put_labels(task.hand_on_labels())
+            self.label_exchange.put(task.labels.close(until))
         for pane in self.exchange.ready():
+            self.fleet.take_labels(self.label_exchange.ready(pane.pane_key.key, pane.end_us))
             self.fleet.judge(pane)
 
     def checkpoint(self) -> None:
@@ -326,19 +332,21 @@ class Pipeline:
 
     def _known(self) -> list[ModelKey]:
         """Every model version that something is kept of: those with a judge first, in the order in which they came."""
-        keys = [*self.fleet.judged(), *self._catalog.seen(), *self.totals.keys(), *self.exchange.keys()]
-        return list(dict.fromkeys(keys))
+        counted = [*self.totals.keys(), *self.exchange.keys(), *self.label_exchange.keys()]
+        return list(dict.fromkeys([*self.fleet.judged(), *self._catalog.seen(), *counted]))
 
     def _model_mark(self, key: ModelKey, settings: str) -> Hashable:
-        return settings, self.totals.mark(key), self.exchange.mark(key), self.fleet.mark(key)
+        waiting = self.exchange.mark(key), self.label_exchange.mark(key)
+        return settings, self.totals.mark(key), waiting, self.fleet.mark(key)
 
     def _model_state(self, key: ModelKey, settings: str) -> ModelState:
         return ModelState(
             key,
             settings,
             self.totals.events.get(key),
-            self.totals.labels[key],
+            self.totals.labels.counted[key],
             self.exchange.to_state(key),
+            self.label_exchange.to_state(key),
             self.fleet.to_state(key),
         )
 
@@ -353,6 +361,7 @@ class Pipeline:
         for model in state.models:
             self.totals.restore(model.key, model.events, model.labels)
             self.exchange.restore(model.key, model.exchange)
+            self.label_exchange.restore(model.waiting)
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
         afresh = self.fleet.restore(judges, state.outbox.unsent)
@@ -361,6 +370,7 @@ class Pipeline:
         afresh += [key for key in state.whole.seen if key not in afresh and before[key] != self._settings_hash(key)]
         for key in afresh:
             self.exchange.forget(key)
+            self.label_exchange.forget(key)
             self.totals.forget(key)
             for counting in self.tasks.values():
                 counting.forget(key)

@@ -1,10 +1,13 @@
-"""What carries tallies from stage 1 to stage 2: here, in one process, a merge of what all units closed."""
+"""What carries tallies from stage 1 to stage 2: here, in one process, a merge of what all tasks closed.
+
+Panes of events and cohorts of labels have an entry each, and neither knows of the other.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from monitor.count.labels import LabelCount, WaitingLabels
@@ -15,35 +18,29 @@ from monitor.stats.tally import Tally
 
 
 class Pane(NamedTuple):
-    """A pane that is complete over all units. `labels` took effect before its end, and not before an earlier one's."""
+    """A pane that is complete over all tasks."""
 
     pane_key: PaneKey
     start_us: int
     end_us: int
     tally: Tally
-    labels: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeState:
-    """What a checkpoint keeps of a model version: what is final (None: nothing), and the labels that wait."""
+    """What a checkpoint keeps of the events of a model version: up to when they are final (None: nothing is)."""
 
     judged_until_us: int | None = None
     unjudged: int = 0
-    labels: list[LabelCount] = field(default_factory=list)
 
 
 class Exchange:
-    """Merges closed panes over units and hands them on in time order. What was handed on is final.
-
-    Labels come beside them: they close no pane and make none final.
-    """
+    """Merges closed panes over tasks and hands them on in time order. What was handed on is final."""
 
     def __init__(self, pane_us: int) -> None:
         self._pane_us = pane_us
         self._waiting: dict[tuple[int, PaneKey], Tally] = {}
         self._judged_until: dict[ModelKey, int] = {}
-        self._labels = WaitingLabels()
         self.unjudged: Counter[ModelKey] = Counter()
 
     def put(self, closed: Iterable[ClosedPane]) -> None:
@@ -58,17 +55,12 @@ class Exchange:
             else:
                 known.merge(tally)
 
-    def put_labels(self, counts: Iterable[LabelCount]) -> None:
-        """Take counted labels, in any order; the next pane of their model version that ends after them tells them."""
-        self._labels.add(counts)
-
     def ready(self) -> list[Pane]:
         """The panes that came in since the last call, in time order."""
         ready = []
         for (start_us, pane_key), tally in sorted(self._waiting.items(), key=lambda item: item[0]):
             end_us = start_us + self._pane_us
-            labels = self._labels.take_before(pane_key.key, end_us)
-            ready.append(Pane(pane_key, start_us, end_us, tally, labels))
+            ready.append(Pane(pane_key, start_us, end_us, tally))
             self._judged_until[pane_key.key] = end_us
         self._waiting.clear()
         return ready
@@ -76,24 +68,54 @@ class Exchange:
     def forget(self, key: ModelKey) -> None:
         self._judged_until.pop(key, None)
         self.unjudged.pop(key, None)
-        self._labels.forget(key)
 
     def keys(self) -> list[ModelKey]:
         """The model versions that anything is known of."""
-        return sorted(self._judged_until.keys() | self.unjudged.keys() | set(self._labels.keys()))
+        return sorted(self._judged_until.keys() | self.unjudged.keys())
 
     def mark(self, key: ModelKey) -> Hashable:
         """The same as long as `to_state` of a model version would give the same."""
-        return self._judged_until.get(key), self.unjudged[key], self._labels.mark(key)
+        return self._judged_until.get(key), self.unjudged[key]
 
     def to_state(self, key: ModelKey) -> ExchangeState:
-        """Of one model version. Nothing but labels waits between two turns, so they and what is final are state."""
-        return ExchangeState(self._judged_until.get(key), self.unjudged[key], self._labels.of(key))
+        """Of one model version. Nothing waits between two turns, so only what is final is state."""
+        return ExchangeState(self._judged_until.get(key), self.unjudged[key])
 
     def restore(self, key: ModelKey, state: ExchangeState) -> None:
-        """Go on from the state of a model version."""
         if state.judged_until_us is not None:
             self._judged_until[key] = state.judged_until_us
         if state.unjudged:
             self.unjudged[key] = state.unjudged
-        self._labels.add(state.labels)
+
+
+class LabelExchange:
+    """Merges closed cohorts over tasks; they wait until their model version is judged up to a time behind them."""
+
+    def __init__(self) -> None:
+        self._waiting = WaitingLabels()
+
+    def put(self, closed: Iterable[LabelCount]) -> None:
+        """Take closed cohorts, in any order."""
+        self._waiting.add(closed)
+
+    def ready(self, key: ModelKey, end_us: int) -> list[LabelCount]:
+        """The labels of a model version that took effect before `end_us` and were not handed on yet, in time order."""
+        return self._waiting.take_before(key, end_us)
+
+    def forget(self, key: ModelKey) -> None:
+        self._waiting.forget(key)
+
+    def keys(self) -> list[ModelKey]:
+        """The model versions that labels wait of."""
+        return sorted(self._waiting.keys())
+
+    def mark(self, key: ModelKey) -> Hashable:
+        """The same as long as `to_state` of a model version would give the same."""
+        return self._waiting.mark(key)
+
+    def to_state(self, key: ModelKey) -> list[LabelCount]:
+        """The labels of a model version that wait, in time order."""
+        return self._waiting.of(key)
+
+    def restore(self, labels: Iterable[LabelCount]) -> None:
+        self._waiting.add(labels)

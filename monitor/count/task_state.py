@@ -29,19 +29,19 @@ class OpenPane(NamedTuple):
 
 
 class OpenLabels(NamedTuple):
-    """Labels of a model version that take effect in one pane and were not handed on yet."""
+    """Labels of a model version that belong to one cohort that is open; `cohort` is its start in cohorts."""
 
     key: ModelKey
-    pane: int
+    cohort: int
     labels: int
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPartition:
-    """One topic-partition: position and clocks (microseconds); `clock` and `ids` are read by their owners alone."""
+    """One topic-partition: position and times (microseconds); `clock` and `ids` are read by their owners alone."""
 
     next_offset: int
-    label_clock_us: int
+    newest_label_us: int
     read_clock_us: int
     clock: Mapping[str, Any]
     ids: Mapping[str, Any]

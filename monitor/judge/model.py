@@ -8,10 +8,12 @@ from typing import Any
 
 from monitor.clock import rfc3339
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget, BudgetState
-from monitor.judge.causes.errors import ErrorWatch
-from monitor.judge.evaluation import Evaluation, Judge
+from monitor.judge.causes.catalog import EXPLAINED_BY
+from monitor.judge.causes.cause import Evaluation
+from monitor.judge.evaluation import Judge
 from monitor.judge.incidents import BookState, IncidentBook, TransitionContext
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
@@ -33,7 +35,7 @@ class JudgeState:
     base: Tree
     pyramid: Tree
     budget: BudgetState
-    errors: Tree
+    causes: Tree
     book: BookState
     shown_info: dict[FindingKey, int]
 
@@ -54,15 +56,14 @@ class ModelJudge:
             self.judge.total_tests(len(self.pyramid.lengths)),
             monitored.reference.events,
         )
-        self.book = IncidentBook(self.pyramid.longest)
+        self.book = IncidentBook(self.pyramid.longest, EXPLAINED_BY)
         self.predictions = 0
         self.labels = 0
         self.at_us = 0
         self._recent = RecentPanes()
         self._base = BaseWindow()
-        self._errors = ErrorWatch()
         self._shown_info: dict[FindingKey, int] = {}
-        #: panes taken: with each of them what a checkpoint keeps changes, and never else
+        #: panes and cohorts taken: with each of them what a checkpoint keeps changes, and never else
         self._changes = 0
         #: the newest base look, for what is shown; not state
         self.latest: Evaluation | None = None
@@ -80,7 +81,7 @@ class ModelJudge:
         """
         self._changes += 1
         self.predictions += pane.tally.events
-        self.labels += pane.labels + pane.tally.labels + pane.tally.labelled
+        self.labels += pane.tally.labels + pane.tally.labelled
         self.at_us = pane.end_us
         recent = self._recent.add(pane)
         found = self._evaluate_recent(recent, share) if recent is not None else []
@@ -90,16 +91,19 @@ class ModelJudge:
             windows = self.pyramid.add(block)
             found += self._evaluate_base(windows, recent, share, observer)
             recheck = self._recheck
-        rose = self._errors.add(Block(pane.start_us, pane.end_us, pane.tally), self.monitored.key.model)
-        if rose is not None:
-            found.append(rose)
+        found += self.judge.follow(Block(pane.start_us, pane.end_us, pane.tally))
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
         return self._news(reported), self.book.step(serious, recheck, self.context())
 
+    def take_labels(self, cohort: LabelCount) -> None:
+        """Take labels that took effect before the end of the next pane."""
+        self._changes += 1
+        self.labels += cohort.labels
+
     def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
         span = recent.spans[0]
-        alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share, self.judge.tests_of_quality)
+        alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share, self.judge.tests_of_recent)
         return list(self.judge.recent_findings(recent, alpha)) if alpha > 0 else []
 
     def _evaluate_base(
@@ -159,7 +163,7 @@ class ModelJudge:
             base=pack_blocks(base),
             pyramid=self.pyramid.to_state(),
             budget=self.budget.to_state(),
-            errors=self._errors.to_state(),
+            causes=self.judge.to_state(),
             book=self.book.to_state(),
             shown_info=dict(self._shown_info),
         )
@@ -173,7 +177,7 @@ class ModelJudge:
         self._base.open = base[0] if base else None
         self.pyramid.restore(state.pyramid)
         self.budget.restore(state.budget)
-        self._errors.restore(state.errors)
+        self.judge.restore(state.causes)
         self.book.restore(state.book)
         self._shown_info = dict(state.shown_info)
 

@@ -11,25 +11,12 @@ from typing import Final
 
 from monitor.clock import Clock
 from monitor.events import ModelKey, Partition
-from monitor.findings import FindingKey
+from monitor.findings import Figures, FindingKey
 from monitor.settings.tree import Links
 
 #: the loop makes way for other threads this often, and for this long; both in seconds
 MAKE_WAY_EVERY: Final = 0.01
 MAKE_WAY_FOR: Final = 50e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The worst window's figures of one subject and cause: how far it is from a finding (`over`: 1 is at it)."""
-
-    cause: str
-    value: float
-    threshold: float
-    effect: float
-    p: float
-    samples: int
-    exceedance: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ PREFIX: Final = "model/"
 class ModelState:
     """One model version. `settings` is the hash of those it was counted by, "" where labels alone name it.
 
-    `events` and `labels` are totals since the state began: inline labels are in `events`.
+    `events` and `labels` are totals since the state began: inline labels are in `events`. `waiting` are labels that
+    were not handed on to the judge yet.
     """
 
     key: ModelKey
@@ -35,6 +36,7 @@ class ModelState:
     events: Tally | None = None
     labels: int = 0
     exchange: ExchangeState = field(default_factory=ExchangeState)
+    waiting: list[LabelCount] = field(default_factory=list)
     judge: JudgeState | None = None
 
 
@@ -59,7 +61,7 @@ class _Judge(msgspec.Struct):
     base: Tree
     pyramid: Tree
     budget: _Budget
-    errors: Tree
+    causes: Tree
     book: Tree
     info: list[list[Any]]
 
@@ -92,7 +94,7 @@ def encode(state: ModelState) -> Tree:
         "exchange": {
             "judged_until": exchange.judged_until_us,
             "unjudged": exchange.unjudged,
-            "labels": [[waiting.start_us, waiting.labels] for waiting in exchange.labels],
+            "labels": [[waiting.start_us, waiting.labels] for waiting in state.waiting],
         },
         "judge": None if state.judge is None else _judge_tree(state.judge),
     }
@@ -109,7 +111,7 @@ def _judge_tree(state: JudgeState) -> Tree:
         "base": state.base,
         "pyramid": state.pyramid,
         "budget": {"last": state.budget.last_us, "expected": state.budget.expected},
-        "errors": state.errors,
+        "causes": state.causes,
         "book": book_tree(state.book),
         "info": [[*key, at] for key, at in state.shown_info.items()],
     }
@@ -124,13 +126,13 @@ def decode(tree: Tree) -> ModelState:
     require_version(tree, VERSION)
     read = msgspec.convert(tree, _Model)
     key = ModelKey(read.model, read.model_version)
-    labels = [LabelCount(key, start_us, count) for start_us, count in read.exchange.labels]
     return ModelState(
         key,
         read.settings,
         None if read.events is None else Tally.from_state(read.events),
         read.labels,
-        ExchangeState(read.exchange.judged_until, read.exchange.unjudged, labels),
+        ExchangeState(read.exchange.judged_until, read.exchange.unjudged),
+        [LabelCount(key, start_us, count) for start_us, count in read.exchange.labels],
         None if read.judge is None else _judge_of(key, read.judge),
     )
 
@@ -142,7 +144,7 @@ def _judge_of(key: ModelKey, read: _Judge) -> JudgeState:
         read.base,
         read.pyramid,
         BudgetState(read.budget.last, read.budget.expected),
-        read.errors,
+        read.causes,
         book_of(read.book),
         {FindingKey(*key): at for *key, at in read.info},
     )

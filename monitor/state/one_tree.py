@@ -53,7 +53,8 @@ def _task(task: Mapping[str, Any]) -> Tree:
 
 def _partition(lane: Mapping[str, Any]) -> Tree:
     clock = {name: lane[name] for name in ("clock", "recent") if name in lane}
-    return {**{name: lane[name] for name in ("next_offset", "label_clock", "read_clock", "ids")}, "clock": clock}
+    plain = {name: lane[name] for name in ("next_offset", "read_clock", "ids")}
+    return {**plain, "newest_label": lane["label_clock"], "clock": clock}
 
 
 def _models(tree: Mapping[str, Any]) -> dict[ModelKey, Tree]:
@@ -74,8 +75,9 @@ def _models(tree: Mapping[str, Any]) -> dict[ModelKey, Tree]:
         return found.setdefault(ModelKey(model, version), blank)
 
     for judge in tree["fleet"]["judges"]:
-        plain = {name: value for name, value in judge.items() if name not in {"model", "version", "ladder"}}
-        of(judge["model"], judge["version"])["judge"] = {**plain, "pyramid": judge["ladder"]}
+        plain = {name: value for name, value in judge.items() if name not in {"model", "version", "ladder", "errors"}}
+        causes = {"errors": judge["errors"]}
+        of(judge["model"], judge["version"])["judge"] = {**plain, "pyramid": judge["ladder"], "causes": causes}
     for model, version, settings in tree["met"]:
         of(model, version)["settings"] = settings
     for model, version, tally in _events(tree):

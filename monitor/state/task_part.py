@@ -17,7 +17,7 @@ PREFIX: Final = "task/"
 
 class _Partition(msgspec.Struct):
     next_offset: int
-    label_clock: int
+    newest_label: int
     read_clock: int
     clock: Tree
     ids: Tree
@@ -49,7 +49,7 @@ def encode(state: TaskState) -> Tree:
         "partitions": {
             topic: {
                 "next_offset": one.next_offset,
-                "label_clock": one.label_clock_us,
+                "newest_label": one.newest_label_us,
                 "read_clock": one.read_clock_us,
                 "clock": one.clock,
                 "ids": one.ids,
@@ -60,7 +60,7 @@ def encode(state: TaskState) -> Tree:
             "whose": [[*one.pane_key.key, one.pane_key.segment, one.pane] for one in state.open],
             "tallies": pack_mixed([one.tally for one in state.open]),
         },
-        "labels": [[*key, pane, count] for key, pane, count in state.labels],
+        "labels": [[*key, cohort, count] for key, cohort, count in state.labels],
         "outcomes": [[*outcome, count] for outcome, count in state.outcomes.items()],
     }
 
@@ -76,7 +76,7 @@ def decode(tree: Tree) -> TaskState:
     return TaskState(
         read.number,
         {
-            topic: SavedPartition(one.next_offset, one.label_clock, one.read_clock, one.clock, one.ids)
+            topic: SavedPartition(one.next_offset, one.newest_label, one.read_clock, one.clock, one.ids)
             for topic, one in read.partitions.items()
         },
         [
@@ -85,6 +85,6 @@ def decode(tree: Tree) -> TaskState:
                 read.open.whose, unpack_mixed(read.open.tallies), strict=True
             )
         ],
-        [OpenLabels(ModelKey(model, version), pane, count) for model, version, pane, count in read.labels],
+        [OpenLabels(ModelKey(model, version), cohort, count) for model, version, cohort, count in read.labels],
         {(topic, outcome, reason): count for topic, outcome, reason, count in read.outcomes},
     )

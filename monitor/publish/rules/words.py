@@ -9,23 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.stats.bins import QUALITY_COUNTS
+from monitor.judge.causes.catalog import NAMES as CAUSES
+from monitor.judge.causes.catalog import with_share
 
 #: names in a description; a page is read on a telephone
 NAMED: Final = 5
 #: a beginning that is longer ago is said with its day
 SAME_DAY_SECONDS: Final = 43_200
 
-#: causes whose effect is the share of events that moved
-_MOVED: Final = ("distribution", "score", "prediction")
 #: what is said of a cause; another one is said by its name
-HAPPENED: Final[Mapping[str, str]] = {
-    "outside": "outside its range",
-    "unseen": "with never-seen values",
-    "type": "of the wrong type",
-    "constant": "stuck at one value",
-    **dict.fromkeys(_MOVED, "distribution changed"),
-}
+HAPPENED: Final[Mapping[str, str]] = {name: cause.in_alert for name, cause in CAUSES.items() if cause.in_alert}
 
 
 def drift_summary(incident: str) -> str:
@@ -87,9 +80,9 @@ def _figure() -> str:
     """` in 12%`: the share of events in which a fact holds, or that moved."""
     chosen = "model=%[1]q,version=%[2]q,subject=%[3]q,cause=%[4]q,segment=%[5]q"
     values = "$labels.model $labels.version .Labels.subject .Labels.cause .Labels.segment"
-    quality_count = f'max(driftd_finding_value{{{chosen},cause=~"{"|".join(QUALITY_COUNTS)}"}})'
-    moved = f'max(driftd_finding_effect_ratio{{{chosen},cause=~"{"|".join(_MOVED)}"}})'
-    found = f"query (printf `{quality_count} or {moved}` {values})"
+    value = f'max(driftd_finding_value{{{chosen},cause=~"{"|".join(with_share("value"))}"}})'
+    effect = f'max(driftd_finding_effect_ratio{{{chosen},cause=~"{"|".join(with_share("effect"))}"}})'
+    found = f"query (printf `{value} or {effect}` {values})"
     return f"{{{{ with {found} }}}} in {{{{ . | first | value | humanizePercentage }}}}{{{{ end }}}}"
 
 
