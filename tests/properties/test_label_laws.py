@@ -252,5 +252,6 @@ def test_the_exchange_of_labels_gives_the_same_in_any_order_and_cut(
         of_it = [count for count in counts if count.key == CREDIT and before <= count.start_us < end]
         assert sum(count.labels for count in given_out) == sum(count.labels for count in of_it)
         before = end
-    assert one.keys() == other.keys()
-    assert [one.to_state(key) for key in one.keys()] == [other.to_state(key) for key in one.keys()]
+    left = one.keys()
+    assert other.keys() == left
+    assert [one.to_state(key) for key in left] == [other.to_state(key) for key in left]

@@ -50,10 +50,10 @@ def save(state: StateDirectory, sequence: int, ends: dict[str, int], room: int =
 
 
 def parts_at(ends: dict[str, int], room: int) -> list[Part]:
-    """One for each row, which changes with it and holds it again under another name; and one that never changes."""
-    rows = {name: row(f"part-{name}", end, room) for name, end in ends.items()}
-    parts = [Part(name, one.end, partial(dict, end=one.end, ids=one), [one]) for name, one in rows.items()]
-    return [*parts, Part("still", 0, partial(dict, end=0, ids={}))]
+    """One for each row, which holds it under another name, and one that never changes."""
+    rows = [(name, row(f"part-{name}", end, room)) for name, end in ends.items()]
+    still = Part("still", 0, partial(dict, end=0, ids={}))
+    return [Part(name, one.end, partial(dict, end=one.end, ids=one), [one]) for name, one in rows] + [still]
 
 
 def require_whole(found: dict[str, Any], room: int = ROOM) -> None:
@@ -73,11 +73,10 @@ def restored(folder: Path) -> tuple[int, dict[str, Any]]:
 
 
 def require_parts(found: Loaded) -> None:
-    ends = {name: part["end"] for name, part in found.parts.items()}
-    assert ends == found.tree["ends"] | {"still": 0}
+    assert {name: part["end"] for name, part in found.parts.items()} == found.tree["ends"] | {"still": 0}
     for name, end in found.tree["ends"].items():
-        first = max(0, end - ROOM)
-        assert found.parts[name]["ids"]["keys"].tolist() == numbers(f"part-{name}", first, end).tolist()
+        keys = numbers(f"part-{name}", max(0, end - ROOM), end)
+        assert found.parts[name]["ids"]["keys"].tolist() == keys.tolist()
 
 
 def segment_names(folder: Path) -> list[str]:
