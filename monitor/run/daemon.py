@@ -98,7 +98,9 @@ class Daemon:
             )
             stack.callback(outputs.close)
             pipeline = Pipeline(self._settings, self._catalog, source, self._clock, outputs, stage2=self._fleet)
-            if self._begin(pipeline, source, described, loaded):
+            begun = self._begin(pipeline, source, described, loaded)
+            loaded = None  # it is as large as the state
+            if begun:
                 snapshot_builder = SnapshotBuilder(self._settings, self._catalog, pipeline, self._fleet, outputs)
                 self._turn_until_stopped(pipeline, source, snapshot_builder, stack)
                 outputs.hurry()

@@ -21,7 +21,7 @@ from tests.golden_state import GOLDEN, pipeline_in
 
 #: model versions that events came of, and those that labels alone name
 VERSIONS = [("credit", "1"), ("credit", "2"), ("loan", "7"), ("loan", "0"), ("loan", "1"), ("loan", "2")]
-FOLDERS = ["state_format_1", "state_format_2"]
+FOLDERS = ["state_format_1", "state_format_2", "state_format_3"]
 
 
 @pytest.fixture(params=FOLDERS)

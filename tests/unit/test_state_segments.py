@@ -46,14 +46,11 @@ def tree(ends: dict[str, int], room: int = ROOM) -> dict[str, Any]:
 
 
 def save(state: StateDirectory, sequence: int, ends: dict[str, int], room: int = ROOM) -> int:
-    return state.save(sequence, tree(ends, room), parts_at(ends, room))
-
-
-def parts_at(ends: dict[str, int], room: int) -> list[Part]:
-    """One for each row, which holds it under another name, and one that never changes."""
+    """With a part for each row, which holds it under another name, and one that never changes."""
     rows = [(name, row(f"part-{name}", end, room)) for name, end in ends.items()]
     still = Part("still", 0, partial(dict, end=0, ids={}))
-    return [Part(name, one.end, partial(dict, end=one.end, ids=one), [one]) for name, one in rows] + [still]
+    parts = [Part(name, one.end, partial(dict, end=one.end, ids=one), [one]) for name, one in rows]
+    return state.save(sequence, tree(ends, room), [*parts, still])
 
 
 def require_whole(found: dict[str, Any], room: int = ROOM) -> None:
