@@ -69,8 +69,10 @@ class Running:
     def take(self, models: Sequence[str], number: int) -> None:
         """Count and judge so many events of each of the models."""
         streams = [events(self._features, number, self.models.index(model), self._at) for model in models]
-        records = [made | {"model": model} for model, stream in zip(models, streams, strict=True) for made in stream]
-        source = MemorySource({PARTITION: sorted(records, key=lambda made: str(made["ts"]))}, 1_000)
+        records: list[Event] = [
+            made | {"model": model} for model, stream in zip(models, streams, strict=True) for made in stream
+        ]
+        source = MemorySource({PARTITION: sorted(records, key=lambda made: int(made["ts"]))}, 1_000)
         while not source.ended():
             self.pipeline.count(source.poll(()))
         self.pipeline.judge()
