@@ -72,7 +72,8 @@ class Running:
         records: list[Event] = [
             made | {"model": model} for model, stream in zip(models, streams, strict=True) for made in stream
         ]
-        source = MemorySource({PARTITION: sorted(records, key=lambda made: int(made["ts"]))}, 1_000)
+        records.sort(key=lambda made: int(made["ts"]))
+        source = MemorySource({PARTITION: records}, 1_000)
         while not source.ended():
             self.pipeline.count(source.poll(()))
         self.pipeline.judge()

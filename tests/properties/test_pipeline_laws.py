@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cache
 from typing import Any
 
@@ -113,6 +114,23 @@ def test_a_state_that_was_taken_on_is_the_state_that_was_given(restored: int) ->
     assert plain(trees(again.to_state())) == plain(trees(cut))
     assert again.positions() == pipeline.positions()
     assert source.next == {partition: pipeline.positions()[partition] for partition in source.next}
+
+
+def test_a_part_that_changes_has_another_mark() -> None:
+    pipeline, source, _ = start()
+    known, kept, needless = dict[str, tuple[Hashable, bytes]](), 0, 0
+    while not source.ended():
+        for step in (lambda: pipeline.count(source.poll(())), pipeline.judge, pipeline.fleet.unsent.clear):
+            step()
+            for part in pipeline.to_state().parts:
+                content = bytes(encode(part.tree()))
+                mark, before = known.get(part.name, (None, b""))
+                assert mark != part.mark or content == before, f"{part.name} changed and its mark did not"
+                kept += mark == part.mark
+                needless += mark != part.mark and content == before
+                known[part.name] = part.mark, content
+    assert kept > turns(), "some parts stay as they are"
+    assert needless == 0, "a mark changes where nothing else does"
 
 
 def test_encoded_states_of_equal_runs_are_equal_bytes() -> None:
