@@ -14,12 +14,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, Finding, FindingKey, Transition
 from monitor.judge.ended import KEPT, MAX_SAID, Ended, end_summary
-from monitor.judge.finding_state import finding_from_state, finding_to_state
 
 MIN_END_WINDOWS: Final = 3
 END_BELOW: Final = 0.5
@@ -46,6 +45,18 @@ class Incident:
     opened_at: int
     unreported: bool = False
     messages: dict[FindingKey, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BookState:
+    """What a checkpoint keeps of a book: open findings, ends (microseconds), the open incident and the past ones."""
+
+    open: tuple[OpenFinding, ...]
+    ended_us: dict[FindingKey, int]
+    incident: Incident | None
+    past: tuple[Ended, ...]
+    pages: int
+    tickets: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,44 +220,25 @@ class IncidentBook:
             findings=findings,
         )
 
-    def to_state(self) -> dict[str, Any]:
-        return {
-            "open": [
-                [finding_to_state(known.finding), known.base_windows, known.since_us] for known in self.open.values()
-            ],
-            "ended": [[*key, at] for key, at in self.ended_us.items()],
-            "incident": None if self.incident is None else _incident_to_state(self.incident),
-            "past": [ended.to_state() for ended in self.ended],
-            "pages": self.pages,
-            "tickets": self.tickets,
-        }
+    def to_state(self) -> BookState:
+        return BookState(
+            tuple(replace(known) for known in self.open.values()),
+            dict(self.ended_us),
+            None if self.incident is None else replace(self.incident, messages=dict(self.incident.messages)),
+            tuple(self.ended),
+            self.pages,
+            self.tickets,
+        )
 
-    def restore(self, state: dict[str, Any]) -> None:
-        known = [
-            OpenFinding(finding_from_state(finding), base_windows, since)
-            for finding, base_windows, since in state["open"]
-        ]
-        self.open = {one.finding.key: one for one in known}
-        self.ended_us = {FindingKey(*key): at for *key, at in state["ended"]}
-        self.incident = None if state["incident"] is None else _incident_from_state(state["incident"])
-        self.ended.extend(Ended.from_state(ended) for ended in state.get("past", ()))
+    def restore(self, state: BookState) -> None:
+        self.open = {known.finding.key: replace(known) for known in state.open}
+        self.ended_us = dict(state.ended_us)
+        incident = state.incident
+        self.incident = None if incident is None else replace(incident, messages=dict(incident.messages))
+        self.ended.extend(state.past)
         if self.incident is not None:
             self._remember(self._worst_first())
-        self.pages, self.tickets = state["pages"], state["tickets"]
-
-
-def _incident_to_state(incident: Incident) -> list[Any]:
-    messages = [[*key, words] for key, words in incident.messages.items()]
-    plain = [incident.id, incident.number, incident.severity, incident.since_us, incident.paged]
-    return [*plain, incident.opened_at, incident.unreported, messages]
-
-
-def _incident_from_state(state: list[Any]) -> Incident:
-    """Back from `_incident_to_state`; a state of before held the first five, and knew no later time of its opening."""
-    name, number, severity, since_us, paged, *later = state
-    opened_at, unreported, messages = later or (since_us, False, [])
-    words = {FindingKey(*key): headline for *key, headline in messages}
-    return Incident(name, number, severity, since_us, paged, opened_at, unreported, words)
+        self.pages, self.tickets = state.pages, state.tickets
 
 
 def incident_id(key: ModelKey, first_window_end_us: int) -> str:

@@ -18,6 +18,7 @@ ALL = (
     "false-pages",
     "decode-count",
     "off-path",
+    "checkpoint",
     "cpu-vs-poll",
     "backlog-memory",
     "exactly-once",
