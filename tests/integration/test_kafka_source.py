@@ -237,7 +237,7 @@ def test_a_topic_that_is_gone_or_made_again_is_refused_with_the_remedy(
             kafka.produce(topic, [b"longer than before"] * 10)
         with pytest.raises(PermanentError, match="state folder") as permanent:
             wait_until(source.changes, "the refusal")
-        assert (f"{topic} was made again (id " if made_again else f"{topic} is gone") in str(permanent.value)
+        assert (f"{topic} was recreated (id " if made_again else f"{topic} is gone") in str(permanent.value)
 
 
 def test_a_start_resolves_to_an_offset_of_every_partition(kafka: KafkaBroker, topic: str) -> None:

@@ -57,7 +57,7 @@ def test_what_is_stopped_is_told_elsewhere_and_what_waits_for_it_here() -> None:
 def test_after_a_time_without_reading_the_minute_begins_anew() -> None:
     stalls = Stalls()
     reported(stalls, 0, a=Place(10, 20))
-    stalls.forget()
+    stalls.reset()
     assert not reported(stalls, PATIENCE + 5, a=Place(10, 20))
     assert reported(stalls, 2 * PATIENCE + 6, a=Place(10, 20)) == {A}
 
