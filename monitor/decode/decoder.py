@@ -1,4 +1,4 @@
-"""The decoder that a topic's records are read by, as its input in the settings says."""
+"""Creates the decoder of a topic from its input in the settings."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from datetime import tzinfo
 
 from monitor.decode.columns import Limits, Shape
 from monitor.decode.native.decoder import NativeDecoder
-from monitor.decode.native.reference_decoder import Reader
+from monitor.decode.native.reference_decoder import ReferenceDecoder
 from monitor.decode.native.rows import FeatureCells
 from monitor.events import ModelKey
 from monitor.settings.tree import Settings
 
 
 def decoder_for(settings: Settings, topic: str, shapes: Callable[[ModelKey], Shape | None]) -> NativeDecoder:
-    """The decoder of whole batches; `shapes` says which features of a model version are wanted."""
+    """A decoder of batches; `shapes` returns the wanted features of a model version, None if it is not watched."""
     return NativeDecoder(shapes, _limits(settings), settings.windows.max_skew, *_fixed(settings, topic))
 
 
-def reader_for(settings: Settings, topic: str, cells_of: Callable[[ModelKey, tuple[str, ...]], FeatureCells]) -> Reader:
-    """What reads record by record, by the same definition; `cells_of` makes the cells of an event's features."""
-    return Reader(_limits(settings), settings.windows.max_skew, cells_of, *_fixed(settings, topic))
+def reference_decoder_for(
+    settings: Settings, topic: str, cells_of: Callable[[ModelKey, tuple[str, ...]], FeatureCells]
+) -> ReferenceDecoder:
+    """A decoder of single records with the same rules; `cells_of` returns what converts an event's features."""
+    return ReferenceDecoder(_limits(settings), settings.windows.max_skew, cells_of, *_fixed(settings, topic))
 
 
 def _limits(settings: Settings) -> Limits:
@@ -29,6 +31,6 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _fixed(settings: Settings, topic: str) -> tuple[str | None, str | None, tzinfo | None]:
-    """Model, version and time zone that the settings fix for the topic."""
+    """Model, version and time zone that the settings set for the topic."""
     entry = settings.input_of(topic)
     return (None, None, None) if entry is None else (entry.model, entry.version, entry.zone())

@@ -1,4 +1,4 @@
-"""Rows to columns: the events of a batch, and one group of rows per wanted model version."""
+"""Builds columns from rows: the events of a batch, and one group of rows per wanted model version."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _DIGEST: Final = xxhash.xxh3_64_intdigest
 _T = TypeVar("_T", bound=np.generic)
 
 
-class Gathering:
-    """Takes the rows of one batch in their order, chunk by chunk."""
+class ColumnsBuilder:
+    """Collects the rows of one batch in their order, chunk by chunk."""
 
     def __init__(self, decoder_of: Callable[[ModelKey], RowDecoder]) -> None:
         self._decoder_of = decoder_of
@@ -50,7 +50,7 @@ class Gathering:
         self.tombstones = 0
 
     def add(self, rows: Sequence[AnyRow], columns: Columns, ts: NDArray[np.int64], offset: NDArray[np.int64]) -> None:
-        """Take rows, their columns, times in microseconds and offsets, all of the same length and valid."""
+        """Add valid rows, with their columns, times in microseconds and offsets, all of the same length."""
         kind = _kinds(rows, columns)
         one = columns.of_one_version()
         key = self._key_indices(columns, one)
@@ -103,7 +103,7 @@ class Gathering:
         return self._builders[index]
 
     def finish(self) -> Events:
-        """Everything that was taken."""
+        """The events of all rows that were added."""
         groups = [builder.finish() for builder in self._builders.values() if builder is not None]
         return Events(
             kind=_joined(self._kind, np.int8),
@@ -122,7 +122,7 @@ class Gathering:
 
 
 class _GroupBuilder:
-    """The columns of one model version, in blocks; single rows wait until they make a block."""
+    """The columns of one model version, built in blocks; single rows are collected until they fill one."""
 
     def __init__(self, key: ModelKey, decoder: RowDecoder, positive: str) -> None:
         self._key = key
@@ -173,7 +173,7 @@ class _GroupBuilder:
         has = np.ones(count, np.bool_)
         try:
             columns = list(zip(*map(msgspec.structs.astuple, structs), strict=True))
-        except TypeError:  # some events carried none
+        except TypeError:  # some events have no features
             has[[i for i, struct in enumerate(structs) if not is_given(struct)]] = False
             absent = self._decoder.absent
             whole = [struct if is_given(struct) else absent for struct in structs]
@@ -212,7 +212,7 @@ def _floats(column: Sequence[object]) -> NDArray[np.float64]:
     try:
         return np.fromiter(column, np.float64, len(column))  # None is a TypeError
     except TypeError:
-        return np.array(column, np.float64)  # None becomes a NaN, for more time
+        return np.array(column, np.float64)  # None becomes NaN, but this is slower
 
 
 def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
@@ -231,18 +231,18 @@ def _id_keys_of_one(columns: Columns) -> NDArray[np.uint64]:
     try:
         names = map(str.encode, cast("tuple[str, ...]", columns.id))
         return np.fromiter(map(_DIGEST, names, seed), np.uint64, len(columns.id))
-    except TypeError:  # an integer, or none
+    except TypeError:  # an id is an integer or missing
         return _id_keys(columns)
 
 
 def _id_keys(columns: Columns) -> NDArray[np.uint64]:
-    """xxh3_64 of each id, seeded by its model version; 0 where there is no id."""
+    """xxh3_64 of each id, seeded by its model version; 0 without an id."""
     seeds = {pair: _seed(*pair) for pair in set(zip(columns.model, columns.version, strict=True))}
     each = zip(columns.model, columns.version, columns.id, strict=True)
-    found = (
+    keys = (
         _DIGEST(str(name).encode(), seeds[model, version]) if is_given(name) else 0 for model, version, name in each
     )
-    return np.fromiter(found, np.uint64, len(columns.id))
+    return np.fromiter(keys, np.uint64, len(columns.id))
 
 
 def _seed(model: str, version: str) -> int:
@@ -258,13 +258,13 @@ def _present(column: Sequence[object]) -> list[object]:
 def _scores(columns: Columns, positive: str) -> NDArray[np.float64]:
     try:
         score = _floats(columns.score)
-    except TypeError:  # UNSET where there is none
+    except TypeError:  # UNSET for events without a score
         score = np.array([None if value is UNSET else value for value in columns.score], np.float64)
     if not np.isnan(score).any():
         return score
     for i in np.flatnonzero(np.isnan(score)).tolist():
         scores = columns.scores[i]
         if scores is not UNSET and scores is not None:
-            share = scores.get(positive)
-            score[i] = MISSING if share is None else share
+            probability = scores.get(positive)
+            score[i] = MISSING if probability is None else probability
     return score

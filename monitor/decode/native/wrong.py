@@ -1,7 +1,7 @@
-"""What is wrong with a record or event, in words: what it is, what would be right, the line to write.
+"""The errors of rejected records and events: what is wrong, what would be right, the line to write.
 
-A message never holds a value of the payload, only kinds and names of fields, so that it may be logged and
-dead-lettered; alike faults have the same message. `shown` alone says what came.
+A message never quotes the payload, only types and names of fields, so that it can be logged and dead-lettered, and
+equal faults have equal messages. Only `shown` has the value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from monitor.errors import RejectedRecord
 from monitor.events import KINDS, REASONS
 from monitor.visible import one_line
 
-#: characters of what came that are shown
+#: most characters of `shown`
 SHOWN: Final = 60
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -24,12 +24,12 @@ _AS_TEXT: Final = "write it as text"
 
 
 def rejected(reason: str, message: str = "", value: object = ...) -> RejectedRecord:
-    """The error for one of the reason words; `value` is what came, ... where there is nothing to show."""
+    """The error for a reason, by default with the message of `events.REASONS`; `value` is shown unless it is `...`."""
     return RejectedRecord(reason, message or REASONS[reason], "" if value is ... else shown(value))
 
 
 def shown(value: object) -> str:
-    """A value on one line of at most 60 characters, nothing in it that a terminal would obey."""
+    """A value on one line of at most 60 characters, without control characters."""
     if isinstance(value, dict):
         text = f"an object of {len(value)}"
     elif isinstance(value, list):
@@ -48,12 +48,12 @@ def shown(value: object) -> str:
 
 def _number(value: object) -> str:
     if isinstance(value, int) and not fits_float(value):
-        return "inf"  # as the slower parser reads it
+        return "inf"  # as Python's parser reads it
     return repr(value)
 
 
 def kind_of(value: object) -> str:
-    """The kind of a JSON value with its article: `text`, `a list`, `a number`."""
+    """The type of a JSON value with its article: `text`, `a list`, `a number`."""
     if isinstance(value, bool):
         return "a boolean"
     if is_nan(value):
@@ -71,7 +71,7 @@ def wrong_type(value: object) -> RejectedRecord:
 
 
 def wrong_name(field: str, value: object) -> RejectedRecord:
-    """`model`, `version` or `id` that is no name."""
+    """The error for a `model`, `version` or `id` that is not valid."""
     rest = {"model": ", or set inputs[].model", "version": ", or set inputs[].version", "id": ""}[field]
     if value is None:
         needed = {"id": "; a label needs that of its prediction", "model": f"; write it{rest}"}
@@ -80,13 +80,13 @@ def wrong_name(field: str, value: object) -> RejectedRecord:
         problem = "is empty" if not value else f"has more than {NAME_LENGTH} characters"
         return rejected(field, f"`{field}` {problem}; write up to {NAME_LENGTH}{rest}", value)
     if is_number(value) and field != "model":
-        problem = f"an integer of more than {NAME_LENGTH} digits" if isinstance(value, int) else "no integer"
+        problem = f"an integer of more than {NAME_LENGTH} digits" if isinstance(value, int) else "not an integer"
         return rejected(field, f"`{field}` is a number and {problem}; {_AS_TEXT}{rest}", value)
     return rejected(field, f"`{field}` is {kind_of(value)}; {_AS_TEXT}{rest}", value)
 
 
 def wrong_time(value: object) -> RejectedRecord:
-    """`ts` that is no time."""
+    """The error for a `ts` that is not a valid time."""
     right = "write 2026-11-22T10:00:00Z or Unix milliseconds"
     if isinstance(value, str):
         return _wrong_time_text(value, right)
@@ -107,7 +107,7 @@ def _wrong_time_text(value: str, right: str) -> RejectedRecord:
         return rejected("ts", f"`ts` is a date without a time of day; {right}", value)
     if _DIGITS.fullmatch(value):
         return rejected("ts", f"`ts` is a number in quotes; {right}", value)
-    return rejected("ts", f"`ts` is text and no RFC 3339 time; {right}", value)
+    return rejected("ts", f"`ts` is text and not an RFC 3339 time; {right}", value)
 
 
 def wrong_features(value: object) -> RejectedRecord:
@@ -123,7 +123,7 @@ def wrong_features(value: object) -> RejectedRecord:
 
 
 def wrong_class(field: str, value: object) -> RejectedRecord:
-    """`prediction` or `label` that is no class."""
+    """The error for a `prediction` or `label` that is not a class."""
     right = "write a number, a text or a boolean"
     if isinstance(value, str):
         return rejected(field, f"`{field}` holds half of a surrogate pair; write whole characters", value)
@@ -140,8 +140,8 @@ def no_label(event: dict[str, Any]) -> RejectedRecord:
     return rejected("label", "`label` is missing; write it, or null to take an earlier one back")
 
 
-def wrong_share(value: object, field: str = "score") -> RejectedRecord:
-    """`score`, or an entry of `scores`, that is no probability."""
+def wrong_probability(value: object, field: str = "score") -> RejectedRecord:
+    """The error for a `score`, or an entry of `scores`, that is not a probability."""
     name = "`score`" if field == "score" else "a value in `scores`"
     if isinstance(value, (int, float)) and is_number(value):
         side = "above 1" if value > 1 else "below 0"
