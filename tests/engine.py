@@ -173,15 +173,15 @@ class Recorded:
         self._called("reject")
         self.letters.append(letter)
 
-    def rejects_safe(self) -> None:
-        self._called("rejects_safe")
+    def flush_rejects(self) -> None:
+        self._called("flush_rejects")
 
     def save(self, tree: dict[str, Any]) -> None:
         self._called("save")
         self.saved.append(tree)
 
-    def tell(self, transitions: Sequence[Transition]) -> None:
-        self._called("tell")
+    def publish(self, transitions: Sequence[Transition]) -> None:
+        self._called("publish")
         self.reported.extend(transitions)
 
     def commit(self, positions: Mapping[Partition, int]) -> None:

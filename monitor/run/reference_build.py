@@ -17,7 +17,7 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
 from monitor.judge.windows import BaseWindow
-from monitor.loop.sinks import ToNowhere
+from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import Source
 from monitor.reference.catalog import Catalog
@@ -290,7 +290,7 @@ def _count(
 ) -> _Collector:
     catalog = Catalog(settings, {key.model: {key.version: blank_reference(key, plan.columns, plan.task, positive)}})
     collector = _Collector(event_range, times)
-    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(lambda _: None), stage2=collector, live=False)
+    pipeline = Pipeline(settings, catalog, source, clock, ReplayOutputs(lambda _: None), stage2=collector, live=False)
     ended = False
     while not ended:
         ended = source.ended()

@@ -17,7 +17,7 @@ from monitor.clock import DAY_US, SECOND_US, ManualClock
 from monitor.events import Partition
 from monitor.judge.fleet import Fleet
 from monitor.kafka.allocator import tune_allocator
-from monitor.loop.sinks import ToNowhere
+from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import Change, RecordBatch
 from monitor.reference.catalog import Catalog
@@ -92,7 +92,7 @@ def measure(config: Path, days: float, most: int, how: str) -> Figures:
     settings = load_settings(config, {})
     source = Behind(days, 1, waits=how == "aligned")
     fleet = Fleet(catalog := Catalog.load(settings, settings.folder), settings)
-    pipeline = Pipeline(settings, catalog, source, ManualClock(), ToNowhere(lambda _: None), stage2=fleet)
+    pipeline = Pipeline(settings, catalog, source, ManualClock(), ReplayOutputs(lambda _: None), stage2=fleet)
     turns, open_panes, first_mb, ended = 0, 0, 0.0, False
     while not ended and open_panes < most:
         ended = source.ended()

@@ -68,7 +68,7 @@ def start(
 def test_rejects_are_safe_then_the_state_then_transitions_then_offsets(reference: Reference) -> None:
     pipeline, source, outputs, _ = start(reference, [BROKEN, *stream()])
     run_to_end(pipeline, source)
-    assert outputs.calls[:5] == ["reject", "rejects_safe", "save", "tell", "commit"]
+    assert outputs.calls[:5] == ["reject", "flush_rejects", "save", "publish", "commit"]
     assert [one.transition for one in outputs.reported][:1] == ["opened"]
     assert outputs.reported[0].severity == PAGE
     assert outputs.committed[0] == {EVENTS: 1_500}
@@ -89,17 +89,17 @@ def run_into_trouble(pipeline: Pipeline, source: MemorySource) -> None:
     assert pipeline.saving.failure.endswith("fails")
 
 
-@pytest.mark.parametrize("failing", ["rejects_safe", "save", "tell", "commit"])
+@pytest.mark.parametrize("failing", ["flush_rejects", "save", "publish", "commit"])
 def test_a_step_that_fails_holds_up_the_ones_behind_it_and_is_made_again(reference: Reference, failing: str) -> None:
     pipeline, source, outputs, clock = start(reference, stream())
     outputs.failing = {failing}
     run_into_trouble(pipeline, source)
-    order = ["rejects_safe", "save", "tell", "commit"]
+    order = ["flush_rejects", "save", "publish", "commit"]
     assert outputs.calls == order[: order.index(failing) + 1]
     outputs.failing, outputs.calls = set(), []
     clock.advance(10)
     run_to_end(pipeline, source)
-    assert [call for call in outputs.calls if call != "tell"][:3] == ["rejects_safe", "save", "commit"]
+    assert [call for call in outputs.calls if call != "publish"][:3] == ["flush_rejects", "save", "commit"]
     assert [one.number for one in outputs.reported][:1] == [1]
     assert len({one.id for one in outputs.reported}) == len(outputs.reported)
 
@@ -116,7 +116,7 @@ def test_a_dead_letter_that_is_not_taken_stops_reading_and_is_sent_once(referenc
     assert pipeline.dead_letters == 0
     assert pipeline.saving.failure == "reject fails"
     assert not pipeline.reads()
-    assert pipeline.saving.in_words(reads=pipeline.reads()).endswith("reject fails; reading waits for it")
+    assert pipeline.saving.message(reads=pipeline.reads()).endswith("reject fails; reading waits for it")
     outputs.failing = set()
     clock.advance(LAST_PAUSE)
     run_to_end(pipeline, source)
@@ -143,12 +143,12 @@ def test_while_a_checkpoint_fails_verdicts_go_on_and_nothing_is_told(reference: 
     assert judge.book.incident is not None
     assert source.next[EVENTS] == 2_000
     assert outputs.reported == []
-    assert pipeline.saving.in_words(reads=pipeline.reads()).endswith("; it reads on meanwhile, and tells nobody")
+    assert pipeline.saving.message(reads=pipeline.reads()).endswith("; it reads on meanwhile, and tells nobody")
     outputs.failing = set()
     clock.advance(LAST_PAUSE)
     pipeline.turn()
     assert [one.transition for one in outputs.reported][:1] == ["opened"]
-    assert outputs.calls.index("save") < outputs.calls.index("tell")
+    assert outputs.calls.index("save") < outputs.calls.index("publish")
 
 
 @pytest.mark.parametrize("kind", ["records", "seconds"])
@@ -157,7 +157,7 @@ def test_reading_waits_when_a_crash_would_make_it_read_too_much_again(
 ) -> None:
     monkeypatch.setattr("monitor.loop.saving.MOST_RECORDS", 1_000)
     pipeline, source, outputs, clock = start(reference, stream())
-    outputs.failing = {"rejects_safe"}
+    outputs.failing = {"flush_rejects"}
     clock.advance(10)
     pipeline.turn()
     assert source.next[EVENTS] == 500
@@ -178,7 +178,7 @@ def test_a_state_that_is_kept_holds_no_reading_back_though_nobody_can_be_told(
 ) -> None:
     monkeypatch.setattr("monitor.loop.saving.MOST_RECORDS", 1_000)
     pipeline, source, outputs, clock = start(reference, stream())
-    outputs.failing = {"tell", "commit"}
+    outputs.failing = {"publish", "commit"}
     while not source.ended():
         clock.advance(LAST_PAUSE)
         pipeline.turn()
@@ -239,7 +239,7 @@ def test_the_time_of_the_loop_is_given_to_its_steps(reference: Reference) -> Non
 
 def test_a_crash_between_saving_and_telling_tells_it_after_the_restart_under_the_same_id(reference: Reference) -> None:
     pipeline, source, outputs, _ = start(reference, stream())
-    outputs.failing = {"tell"}
+    outputs.failing = {"publish"}
     run_into_trouble(pipeline, source)
     tree = decode(encode(outputs.saved[-1]))
     again, source, reported, _ = start(reference, stream())
@@ -262,7 +262,7 @@ def test_without_news_a_checkpoint_is_made_when_it_is_due() -> None:
     assert outputs.calls == []
     clock.advance(0.1)
     pipeline.turn()
-    assert outputs.calls == ["rejects_safe", "save", "commit"]
+    assert outputs.calls == ["flush_rejects", "save", "commit"]
     pipeline.turn()
     assert len(outputs.saved) == 1
 
