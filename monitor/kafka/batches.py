@@ -61,7 +61,7 @@ class Skipped(NamedTuple):
     data: bytes
 
 
-class Reading:
+class FetchState:
     """What the batches of all partitions share.
 
     `most_batch` and `most_poll` are decompressed bytes: of one batch, and of all batches of one poll (the last one may
@@ -121,7 +121,7 @@ class PartitionBatches:
 
     def __init__(
         self,
-        reading: Reading,
+        state: FetchState,
         fetch_offset: int,
         target: TopicPartition,
         records: Any,  # noqa: ANN401  # of the library, without types
@@ -136,7 +136,7 @@ class PartitionBatches:
         self.next_fetch_offset = fetch_offset
         self.leader_epoch = -1
         self.bytes_read = self.records_read = 0
-        self._reading = reading
+        self._state = state
         self._from = fetch_offset
         self._records = records
         self._torn = not records.has_next() and records.size_in_bytes() > 0
@@ -169,13 +169,13 @@ class PartitionBatches:
         """Up to `most` records, in order.
 
         Raises:
-            PollIsFull: the limit of bytes was reached since `Reading.new_poll`, and no record was taken.
+            PollIsFull: the limit of bytes was reached since `FetchState.new_poll`, and no record was taken.
         """
         taken: list[Any] = []
         while self._open and len(taken) < most:
             if self._batch is not None:
                 self._read(taken, most - len(taken))
-            elif not self._reading.full:
+            elif not self._state.full:
                 self._open_next()
             elif taken:
                 break
@@ -243,7 +243,7 @@ class PartitionBatches:
         begin, end, offset = place
         if offset >= self.next_fetch_offset:
             data = bytes(batch._buffer[begin:end])
-            self._reading.skipped.append(Skipped(self.topic_partition, offset, offset + 1, 1, STRUCTURE, data))
+            self._state.skipped.append(Skipped(self.topic_partition, offset, offset + 1, 1, STRUCTURE, data))
             self.next_fetch_offset = offset + 1
         batch._pos = end
         batch._next_record_index += 1
@@ -281,7 +281,7 @@ class PartitionBatches:
 
         The checksum does not cover the base offset, and a wrong one would move the position.
         """
-        at, end = self.next_fetch_offset, self._reading.highwater(self.topic_partition)
+        at, end = self.next_fetch_offset, self._state.highwater(self.topic_partition)
         following = first_offset(self._records._next_slice)
         if end is not None and _next_offset(batch) > end:
             return False
@@ -299,7 +299,7 @@ class PartitionBatches:
         if _next_offset(batch) <= self._from or self._is_hidden(batch):
             self._close_batch()
             return
-        self._reading.count_bytes(_unpack(batch, self._raw, self._reading.most_batch))
+        self._state.count_bytes(_unpack(batch, self._raw, self._state.most_batch))
         self._iterator = iter(batch) if batch.magic == NEWEST_FORMAT else _with_sound_records(batch)
 
     def _is_hidden(self, batch: Any) -> bool:  # noqa: ANN401
@@ -320,9 +320,9 @@ class PartitionBatches:
     def _fetch_again_or_skip(self, reason: str) -> None:
         """Fetch the damaged batch again; once the fault is lasting, skip the batch (`end_of_damaged`)."""
         at = self.next_fetch_offset
-        if self._reading.is_lasting(self.topic_partition, at, reason):
+        if self._state.is_lasting(self.topic_partition, at, reason):
             following = None if self._torn else self._records._next_slice
-            self._skip(reason, end_of_damaged(self._raw, following, at, self._reading.highwater(self.topic_partition)))
+            self._skip(reason, end_of_damaged(self._raw, following, at, self._state.highwater(self.topic_partition)))
         self.drain()  # the start of the next batch is not known
 
     def _skip(self, reason: str, next_offset: int) -> None:
@@ -330,7 +330,7 @@ class PartitionBatches:
         if next_offset > first:
             records = records_lost(self._raw, first, next_offset)
             skipped = Skipped(self.topic_partition, first, next_offset, records, reason, bytes(self._raw))
-            self._reading.skipped.append(skipped)
+            self._state.skipped.append(skipped)
             self.next_fetch_offset = next_offset
         self._batch = None
 

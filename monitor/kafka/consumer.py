@@ -13,7 +13,7 @@ from kafka.structs import TopicPartition
 from monitor.clock import Clock
 from monitor.errors import ExternalError, PositionsLost
 from monitor.events import Partition
-from monitor.kafka.batches import MESSAGES, PollIsFull, Reading, Skipped
+from monitor.kafka.batches import MESSAGES, FetchState, PollIsFull, Skipped
 from monitor.kafka.clock_check import ClockCheck
 from monitor.kafka.connect import client_config, connect, translated_error, translating_errors
 from monitor.kafka.group import GroupMirror, GroupOffsets, close_quietly
@@ -94,10 +94,10 @@ class KafkaSource:
         config = client_config(settings, "source") | _FETCH | metadata
         self._timeout_ms: int = config["request_timeout_ms"]
         self._consumer: Any = connect(KafkaConsumer, config)
-        self._reading = Reading(
+        self._fetch_state = FetchState(
             self._consumer.highwater, max(_POLL_BYTES, _RECORDS_A_BATCH * record_bytes), _POLL_BYTES
         )
-        self._reading.install(self._consumer._fetcher)
+        self._fetch_state.install(self._consumer._fetcher)
         self._group = GroupOffsets(settings)
         self._mirror = GroupMirror(settings)
         self._stalls = Stalls()
@@ -212,8 +212,8 @@ class KafkaSource:
     def _corrupt(self) -> set[TopicPartition]:
         """Partitions answered with CORRUPT_MESSAGE just now; without a pause they are fetched 1,000 times a second."""
         now = self._clock.monotonic()
-        self._corrupt_until |= dict.fromkeys(self._reading.corrupt, now + _CORRUPT_PAUSE_S)
-        self._reading.corrupt.clear()
+        self._corrupt_until |= dict.fromkeys(self._fetch_state.corrupt, now + _CORRUPT_PAUSE_S)
+        self._fetch_state.corrupt.clear()
         return {target for target, until in self._corrupt_until.items() if now < until}
 
     def _match_pauses(self, wanted: set[TopicPartition]) -> None:
@@ -238,7 +238,7 @@ class KafkaSource:
 
     def _fetch(self) -> dict[TopicPartition, list[Any]]:
         self._unblock_fetcher()
-        self._reading.new_poll()
+        self._fetch_state.new_poll()
         try:
             fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
         except kafka_errors.OffsetOutOfRangeError as error:
@@ -267,8 +267,8 @@ class KafkaSource:
             self._consumer.seek(target, self._next[target])
 
     def _report_skipped(self, *, read_again: Collection[TopicPartition] = ()) -> None:
-        while self._reading.skipped:
-            skipped = self._reading.skipped.popleft()
+        while self._fetch_state.skipped:
+            skipped = self._fetch_state.skipped.popleft()
             if skipped.target not in read_again:
                 self._changes.append(_unreadable(skipped))
                 self._next[skipped.target] = max(self._next[skipped.target], skipped.next)

@@ -40,7 +40,7 @@ class _FileReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadOptions:
     """How files are read.
 
     `csv_map` maps the columns of a `.csv` file to fields of a native event (`monitor.sources.csv_rows.CsvRows`).
@@ -70,18 +70,18 @@ class Files:
     `-` and named pipes can be read only once, and are copied to a temporary file if that is not enough.
     """
 
-    def __init__(self, paths: Sequence[Path], clock: Clock, reading: Reading, *, chunk: int = CHUNK) -> None:
+    def __init__(self, paths: Sequence[Path], clock: Clock, options: ReadOptions, *, chunk: int = CHUNK) -> None:
         """A poll returns at most `chunk` records a batch.
 
         Raises:
             UsageError: no file, a missing file, a file of an unknown kind, or a wrong mapping.
         """
-        faults = argument_faults(paths, reading.csv_map)
+        faults = argument_faults(paths, options.csv_map)
         if faults:
             raise UsageError(faults)
         self._paths = list(paths)
         self._clock = clock
-        self._reading = reading
+        self._options = options
         self._chunk = chunk
         self._pipes: dict[Path, KeptPipe] = {}
         self._sorted: dict[Path, SortedRecords] = {}
@@ -107,7 +107,7 @@ class Files:
                 taken.add(partition)
                 readers.append(self._reader(partition, path, kind, stream))
             if recordings:
-                readers.append(Recordings(recordings, self._clock, self._reading.longest, self._stream))
+                readers.append(Recordings(recordings, self._clock, self._options.longest, self._stream))
             return FileSource(readers, self._chunk)
         except BaseException:
             for reader in readers:
@@ -132,12 +132,12 @@ class Files:
         if not is_pipe(path):
             return kind_of(path, None, mapped=False), None
         named = not is_unnamed_pipe(path)
-        must_keep = self._reading.again or (named and kind_of(path, None, mapped=False) == RECORDINGS)
+        must_keep = self._options.again or (named and kind_of(path, None, mapped=False) == RECORDINGS)
         if must_keep and path not in self._pipes:
             with contextlib.closing(opened(path)) as raw:
                 self._pipes[path] = KeptPipe(shown_name(path), raw)
         stream = self._stream(path)
-        kind = kind_of(path, stream, mapped=self._reading.csv_map is not None)
+        kind = kind_of(path, stream, mapped=self._options.csv_map is not None)
         if path in self._pipes:
             stream.close()
             return kind, None
@@ -151,8 +151,8 @@ class Files:
         return Stream(path, self._pipes[path].reader() if path in self._pipes else None)
 
     def _reader(self, partition: Partition, path: Path, kind: tuple[str, ...], stream: Stream | None) -> _FileReader:
-        times_of = self._reading.times_of
-        if times_of is None or not (self._reading.sort or kind == ROWS):
+        times_of = self._options.times_of
+        if times_of is None or not (self._options.sort or kind == ROWS):
             stream = self._stream(path) if stream is None else stream
             try:
                 return OneFile(partition, stream, self._records(kind, stream), self._clock)
@@ -170,8 +170,8 @@ class Files:
 
     def _records(self, kind: tuple[str, ...], stream: Stream) -> Records:
         if kind == ROWS:
-            return csv_rows(stream, self._reading.csv_map or {}, self._reading.longest)
-        return json_lines(stream, self._reading.longest)
+            return csv_rows(stream, self._options.csv_map or {}, self._options.longest)
+        return json_lines(stream, self._options.longest)
 
     def _times(self, partition: Partition, times_of: TimesOf) -> Callable[[list[bytes], list[int]], Times]:
         """`times_of` as a function of values and their line numbers."""
@@ -191,7 +191,7 @@ def open_source(
     Raises:
         UsageError: no file, a missing or damaged file, one of an unknown kind, or a wrong mapping.
     """
-    return Files(paths, clock, Reading(csv_map=csv_map), chunk=chunk).open()
+    return Files(paths, clock, ReadOptions(csv_map=csv_map), chunk=chunk).open()
 
 
 class FileSource:

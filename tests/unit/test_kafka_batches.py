@@ -23,7 +23,7 @@ from kafka.structs import TopicPartition
 
 from monitor.kafka import codecs
 from monitor.kafka.batch_header import end_of_damaged
-from monitor.kafka.batches import PollIsFull, Reading, Skipped
+from monitor.kafka.batches import FetchState, PollIsFull, Skipped
 
 TARGET = TopicPartition("events", 0)
 MIB = 1 << 20
@@ -80,7 +80,7 @@ class Log:
     def read(self, begin: int = 0, poll: int = 5_000) -> tuple[list[int], list[Skipped]]:
         """Everything from `begin` on: offsets given, and what was passed."""
         end = self.batches[-1][1]
-        reading = Reading(lambda _: end, self.most_batch, self.most_poll)
+        reading = FetchState(lambda _: end, self.most_batch, self.most_poll)
         given: list[int] = []
         position = begin
         while position < end:
@@ -94,7 +94,7 @@ class Log:
         return given, list(reading.skipped)
 
 
-def taken(reading: Reading, part: Any, poll: int) -> Iterator[list[Any]]:  # noqa: ANN401
+def taken(reading: FetchState, part: Any, poll: int) -> Iterator[list[Any]]:  # noqa: ANN401
     while part:
         try:
             yield part.take(poll)
@@ -138,7 +138,7 @@ def test_a_damaged_batch_is_passed_in_one_step_and_told_once(size: int) -> None:
 def test_a_checksum_that_was_broken_on_the_way_is_no_loss() -> None:
     whole = batch(0, VALUES)
     broken = whole[:-1] + bytes([whole[-1] ^ 1])
-    reading = Reading(lambda _: 10, MIB, MIB)
+    reading = FetchState(lambda _: 10, MIB, MIB)
     first = reading.records_of(0, TARGET, MemoryRecords(broken))
     assert (first.take(100), first.next_fetch_offset, bool(first)) == ([], 0, False)
     again = reading.records_of(0, TARGET, MemoryRecords(whole))
@@ -164,7 +164,7 @@ def test_whatever_byte_is_broken_every_offset_is_given_or_told_and_the_others_co
 
 
 def test_a_batch_with_a_wrong_place_that_is_served_again_hides_no_other() -> None:
-    reading = Reading(lambda _: 30, MIB, MIB)
+    reading = FetchState(lambda _: 30, MIB, MIB)
     data = batch(65_535, VALUES) + batch(20, VALUES)
     part = reading.records_of(20, TARGET, MemoryRecords(data))
     assert [record.offset for record in part.take(100)] == list(range(20, 30))
@@ -238,7 +238,7 @@ def test_a_batch_too_large_unpacked_is_passed_and_those_around_it_come(codec: in
 def test_many_large_batches_are_opened_one_after_the_other() -> None:
     large = [(first, batch(first, [b"0" * MIB] * 10, codecs.ZSTD)) for first in range(0, 60, 10)]
     log = log_of(*large, most_poll=15 * MIB)
-    reading = Reading(lambda _: 60, log.most_batch, log.most_poll)
+    reading = FetchState(lambda _: 60, log.most_batch, log.most_poll)
     part = reading.records_of(0, TARGET, MemoryRecords(b"".join(made for _, made in large)))
     polls = [len(records) for records in taken(reading, part, 5_000)]
     assert sum(polls) == 60
@@ -315,7 +315,7 @@ def test_aborted_records_and_control_records_are_passed_without_a_word() -> None
         (IsolationLevel.READ_COMMITTED, [*range(11, 21), *range(22, 32)]),
         (IsolationLevel.READ_UNCOMMITTED, [*range(10), *range(11, 21), *range(22, 32)]),
     ):
-        reading = Reading(lambda _: 32, MIB, MIB)
+        reading = FetchState(lambda _: 32, MIB, MIB)
         records = MemoryRecords(data.getvalue())
         part = reading.records_of(0, TARGET, records, isolation_level=level, aborted_transactions=[Aborted(0, 7)])
         assert [one.offset for one in part.take(100)] == expected

@@ -21,7 +21,7 @@ from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.records import RecordBatch
 from monitor.sources.event_times import EventTimes
-from monitor.sources.files import Files, FileSource, Reading
+from monitor.sources.files import Files, FileSource, ReadOptions
 from monitor.sources.kept import NO_TIME, KeptPipe, SortedRecords
 from tests.engine import settings
 
@@ -32,8 +32,8 @@ def event(ts: object, name: str) -> str:
     return json.dumps(EVENT | {"ts": ts, "id": name})
 
 
-def reading(*, sort: bool = True, again: bool = False, csv_map: dict[str, str] | None = None) -> Reading:
-    return Reading(csv_map=csv_map, longest=100_000, times_of=EventTimes(settings()), sort=sort, again=again)
+def reading(*, sort: bool = True, again: bool = False, csv_map: dict[str, str] | None = None) -> ReadOptions:
+    return ReadOptions(csv_map=csv_map, longest=100_000, times_of=EventTimes(settings()), sort=sort, again=again)
 
 
 def drained(source: FileSource) -> list[RecordBatch]:
@@ -90,7 +90,7 @@ def test_lines_and_rows_are_sorted_by_the_time_that_the_engine_reads(
         behind = [order[-1], *range(12)].index(order[-1], 1)  # the line that is no event stays behind the last one
         assert source.place(partition, behind) == f"{file}:14"
     over = settings(inputs=[{"topic": "events", "model": "credit", "version": "1"}])
-    rows = Reading({"when": "ts"}, 100_000, EventTimes(over))
+    rows = ReadOptions({"when": "ts"}, 100_000, EventTimes(over))
     with closing(Files([table], ManualClock(), rows, chunk=chunk)) as files:
         source = files.open()
         values = [json.loads(value or b"")["features"]["x"] for value in values_of(source)]
@@ -176,7 +176,7 @@ def test_a_recording_is_told_by_how_a_pipe_begins(tmp_path: Path) -> None:
 def test_a_table_from_a_pipe_is_told_by_its_mapping(tmp_path: Path) -> None:
     with (
         fifo(tmp_path / "63", b"when,x\n2,b\n1,a\n") as path,
-        closing(Files([path], ManualClock(), Reading({"when": "ts"}, 1_000))) as files,
+        closing(Files([path], ManualClock(), ReadOptions({"when": "ts"}, 1_000))) as files,
         closing(files.open()) as source,
     ):
         assert [json.loads(value or b"")["features"]["x"] for value in values_of(source)] == ["b", "a"]
@@ -214,7 +214,7 @@ def test_what_no_file_holds_is_told_with_the_remedy(tmp_path: Path) -> None:
         (excel, "e.csv:1: the header is one cell: is the separator ';'\\?"),
     ):
         with pytest.raises(UsageError, match=messages):
-            Files([path], ManualClock(), Reading({"when": "ts"} if "csv" in path.name else None)).open()
+            Files([path], ManualClock(), ReadOptions({"when": "ts"} if "csv" in path.name else None)).open()
 
 
 def test_texts_for_a_missing_value_are_told(tmp_path: Path) -> None:
