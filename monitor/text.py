@@ -1,4 +1,4 @@
-"""Counts, shares, chances and values in words."""
+"""Formats counts, shares, probabilities and JSON values for people."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from monitor.visible import one_line
 
 
 def many(count: int, one: str, more: str = "") -> str:
-    """`1 page`, `2 pages`, `1,000 pages`; `more` where the plural is not the word with an s."""
+    """`1 page`, `2 pages`, `1,000 pages`; `more` is the plural if it is not the singular with an s."""
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def probability(p: float) -> str:
-    """`p = 3.1e-12`; what is too small for a float is said to be less."""
+    """`p = 3.1e-12`; `p < 1e-300` below that, where floats lose their digits."""
     return "p < 1e-300" if 0 <= p < 1e-300 else f"p = {p:.2g}" if not math.isnan(p) else "p not known"
 
 
 def percent(share: float) -> str:
-    """`45 %`, `0.4 %`, `99.6 %`: whole ones, and a digit more near none and near all."""
+    """`45 %`, `0.4 %`, `99.6 %`: integers, with one decimal below 10 % and above 99 %."""
     hundredths = 100 * share
     if 0 < hundredths < 0.05:
         return "less than 0.1 %"
@@ -30,7 +30,7 @@ def percent(share: float) -> str:
 
 
 def quoted(value: object, longest: int = 40) -> str:
-    """A value of JSON as it is written, cut short; control characters are escaped and an empty text is seen."""
+    """A value as JSON, cut after `longest` characters; control characters are escaped."""
     text = json.dumps(value if not isinstance(value, str) else value[: longest + 1], ensure_ascii=False)
     text = one_line(text)
     if len(text) <= longest + 2:

@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = parser().parse_args(given)
         # to standard error: standard output is data. A command says in one line why Kafka does not answer
-        configure_logging(level="warning", hushed=("kafka",))
+        configure_logging(level="warning", muted=("kafka",))
         return int(parsed.command(parsed))
     except UsageError as error:
         for fault in error.faults:

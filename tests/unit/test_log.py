@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock, parse_rfc3339
 from monitor.errors import ExternalError, TransientError, UsageError
 from monitor.events import ModelKey, Partition
-from monitor.log import FAMILY_LINES, ITEM_LIMIT, REDACTED, REPEAT_MEMORY, TEXT_LIMIT, configure_logging, get_log
+from monitor.log import ITEM_LIMIT, LIBRARY_LINES, REDACTED, REPEAT_MEMORY, TEXT_LIMIT, configure_logging, get_log
 
 NOW_US = 1_800_000_000_123_456
 CANARY = "hunter2canary"
@@ -193,7 +193,7 @@ def test_lines_of_a_hushed_library_are_not_written_and_its_other_listeners_hear_
             heard.append(record.getMessage())
 
     listener = Listener()
-    configure_logging(out.stream, "info", out.clock, hushed=("kafka",))
+    configure_logging(out.stream, "info", out.clock, muted=("kafka",))
     logging.getLogger("kafka").addHandler(listener)
     try:
         LIBRARY.error("Connection failed")
@@ -276,7 +276,7 @@ def test_a_library_that_speaks_from_many_places_is_a_few_lines_a_minute_and_says
         logging.getLogger("asyncio").error("slow: %d", second // 100)
         out.clock.advance(1.0)
     lines = [line for line in out.lines if line["logger"].startswith("kafka.")]
-    assert FAMILY_LINES <= len(lines) <= 3 * FAMILY_LINES
+    assert LIBRARY_LINES <= len(lines) <= 3 * LIBRARY_LINES
     assert any(line.get("left_out", 0) > 0 for line in lines)
     assert any(line["logger"] == "asyncio" for line in out.lines), "another library speaks for itself"
 
@@ -298,7 +298,7 @@ def test_the_memory_of_a_librarys_lines_is_bounded(out: Output) -> None:
     (handler,) = [one for one in logging.getLogger().handlers if type(one).__module__ == "monitor.log"]
     for number in range(REPEAT_MEMORY + 50):
         LIBRARY.warning("topic %s", "x" * (number % 40) + chr(0x4E00 + number))
-    assert len(out.lines) == FAMILY_LINES
+    assert len(out.lines) == LIBRARY_LINES
     assert len(handler._seen) == REPEAT_MEMORY  # type: ignore[attr-defined]  # the handler is private to its module
 
 
