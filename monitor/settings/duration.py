@@ -1,11 +1,11 @@
-"""Durations as people write them (`10s`, `1h30m`) and say them (`3 h 5 min`), held as whole microseconds."""
+"""Parses durations in settings (`10s`, `1h30m`) and formats them for people (`3 h 5 min`); integer microseconds."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-#: unit, microseconds; longest first, the order in which they are written together
+#: (unit, microseconds), longest first, which is also their order in a text
 _UNITS: Final = (
     ("d", 86_400_000_000),
     ("h", 3_600_000_000),
@@ -14,10 +14,10 @@ _UNITS: Final = (
     ("ms", 1_000),
     ("us", 1),
 )
-_WRITTEN: Final = re.compile("".join(f"(?:([0-9]{{1,18}}){unit})?" for unit, _ in _UNITS))
+_PATTERN: Final = re.compile("".join(f"(?:([0-9]{{1,18}}){unit})?" for unit, _ in _UNITS))
 _IN_WORDS: Final = re.compile(r"([0-9]{1,9})\s*([A-Za-z]*)")
-#: other words for the units; a number alone is taken for seconds
-_WORDS: Final = {
+#: other names of the units, for suggestions; a number without a unit is taken for seconds
+_OTHER_NAMES: Final = {
     "d": ("d", "day", "days"),
     "h": ("h", "hr", "hrs", "hour", "hours"),
     "m": ("m", "min", "mins", "minute", "minutes"),
@@ -26,21 +26,21 @@ _WORDS: Final = {
 }
 _LONGEST_US: Final = 36_500 * _UNITS[0][1]
 _DAY_US: Final = _UNITS[0][1]
-_SAID: Final = ((_DAY_US, "d"), (_UNITS[1][1], "h"), (_UNITS[2][1], "min"), (_UNITS[3][1], "s"))
-#: lengths that people set for lateness, in minutes, and how much of one may be in use
+_SHOWN_UNITS: Final = ((_DAY_US, "d"), (_UNITS[1][1], "h"), (_UNITS[2][1], "min"), (_UNITS[3][1], "s"))
+#: values to suggest for `allowed_lateness`, in minutes, and the margin over what was observed
 _LATENESS_MINUTES: Final = (2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880)
-_ROOM: Final = 1.2
+_MARGIN: Final = 1.2
 
 
 def parse_duration(text: str) -> int:
     """Microseconds of `10s`, `1m`, `2h`, `30d`, `250ms`, or several units from long to short: `1h30m`.
 
     Raises:
-        ValueError: not written so, or longer than a hundred years.
+        ValueError: another form, or longer than a hundred years.
     """
-    match = _WRITTEN.fullmatch(text)
+    match = _PATTERN.fullmatch(text)
     if not text or match is None:
-        message = f"{text!r} is not a duration; write {_meant(text) or '30d, 12h, 15m'}"
+        message = f"{text!r} is not a duration; write {_suggestion(text) or '30d, 12h, 15m'}"
         raise ValueError(message)
     total = sum(int(digits) * width for digits, (_, width) in zip(match.groups("0"), _UNITS, strict=True))
     if total > _LONGEST_US:
@@ -49,18 +49,18 @@ def parse_duration(text: str) -> int:
     return total
 
 
-def _meant(text: str) -> str:
-    """How a number with a unit in other words is written here, such as `15m` for `15 minutes`; else ""."""
+def _suggestion(text: str) -> str:
+    """The duration that was probably meant, such as `15m` for `15 minutes`; "" if unclear."""
     match = _IN_WORDS.fullmatch(text.strip())
     if match is None:
         return ""
     count, word = int(match[1]), match[2].lower()
-    unit = next((unit for unit, words in _WORDS.items() if word in words), "")
+    unit = next((unit for unit, names in _OTHER_NAMES.items() if word in names), "")
     return f"{7 * count}d" if word in {"w", "week", "weeks"} else f"{count}{unit}" * bool(unit)
 
 
 def format_duration(us: int) -> str:
-    """The shortest text from which `parse_duration` makes the same number: 5400000000 is `1h30m`."""
+    """The shortest text that `parse_duration` parses to the same number: `1h30m` for 5,400,000,000."""
     parts = []
     for unit, width in _UNITS:
         count, us = divmod(us, width)
@@ -70,10 +70,10 @@ def format_duration(us: int) -> str:
 
 
 def in_words(us: int) -> str:
-    """`3 h 5 min`: the two largest units, of at least 0 microseconds."""
-    at = next((at for at, (width, _) in enumerate(_SAID) if us >= width), len(_SAID) - 1)
+    """`3 h 5 min`: a duration of at least 0 in its two largest units."""
+    at = next((at for at, (width, _) in enumerate(_SHOWN_UNITS) if us >= width), len(_SHOWN_UNITS) - 1)
     parts: list[str] = []
-    for width, unit in _SAID[at : at + 2]:
+    for width, unit in _SHOWN_UNITS[at : at + 2]:
         count, us = divmod(us, width)
         if count or not parts:
             parts.append(f"{count:,} {unit}")
@@ -81,18 +81,18 @@ def in_words(us: int) -> str:
 
 
 def about(us: int) -> str:
-    """`73 years`, `1.5 days`, `10 min`: in one unit, to three digits."""
+    """`73 years`, `1.5 days`, `10 min`: rounded to one unit and three digits."""
     years = us / (365.25 * _DAY_US)
     if years >= 1:
         return f"{years:,.0f} year{'s' * (round(years) != 1)}"
-    width, unit = next((one for one in _SAID if us >= one[0]), _SAID[-1])
+    width, unit = next((one for one in _SHOWN_UNITS if us >= one[0]), _SHOWN_UNITS[-1])
     count = f"{us / width:.3g}"
     return f"{count} day{'s' * (count != '1')}" if unit == "d" else f"{count} {unit}"
 
 
 def lateness_for(behind_us: int) -> str:
-    """A usual `allowed_lateness` with room for events so far behind; "" beyond a day, where a clock is wrong rather."""
+    """The `allowed_lateness` to suggest for events so far behind; "" beyond a day: then a clock is probably wrong."""
     if behind_us > _DAY_US:
         return ""
     minute = _UNITS[2][1]
-    return format_duration(next(n * minute for n in _LATENESS_MINUTES if n * minute >= _ROOM * behind_us))
+    return format_duration(next(n * minute for n in _LATENESS_MINUTES if n * minute >= _MARGIN * behind_us))
