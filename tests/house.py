@@ -62,7 +62,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "state": "durable codec segments checkpoint directory",
         "publish": (
-            "dashboards.panels status.style status.drawing status.html rules.words links rules.alert snapshot "
+            "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
             "rules.drift rules.events rules.health rows status.model_cards dashboards.fleet rules.file register "
             "status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series server"
         ),

@@ -1,4 +1,4 @@
-"""What each series shows of a board: rows of label values and a number."""
+"""Computes the samples of each series from a snapshot: rows of label values and a number."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def since(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def findings(snapshot: Snapshot) -> Iterator[Row]:
-    """A finding's figure is no label: of several figures the worst severity stands for all."""
+    """One row by subject, cause and segment. `figure` is not a label: the worst severity of all figures counts."""
     worst: dict[tuple[str, ...], str] = {}
     for view in snapshot.findings:
         labels = (*view.key, view.finding.subject, view.finding.cause, view.finding.segment)
@@ -92,7 +92,7 @@ def build() -> tuple[str, ...]:
 
 
 def figures(of: Callable[[Figures], float]) -> Callable[[Snapshot], Iterator[Row]]:
-    """One figure of the worst window, for every subject and cause it was measured for; NaN is absence."""
+    """Rows of one figure of the worst window, for every subject and cause that has it; NaN is left out."""
 
     def rows(snapshot: Snapshot) -> Iterator[Row]:
         for model in snapshot.models:
@@ -147,6 +147,6 @@ def performance(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def failing(snapshot: Snapshot, figures: Iterable[Row]) -> list[Row]:
-    """Of the figures of findings (model, version, subject, ...) those of subjects that have an open finding."""
+    """The rows (model, version, subject, ...) whose subject has an open finding."""
     open_now = {(*view.key, view.finding.subject) for view in snapshot.findings}
     return [row for row in figures if row[0][:3] in open_now]

@@ -1,4 +1,4 @@
-"""The series of a board that are shown: over a limit, whole groups of them go, the least needed first."""
+"""Limits the series of a snapshot: above the limit whole groups are left out, the least needed first."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from monitor.publish.snapshot import Snapshot
 
 Shown: TypeAlias = list[tuple[Series, list[Row]]]
 
-#: what goes first; incidents, performance and health never go
+#: the order in which groups are left out; incidents, performance and health never are
 ORDER: Final = (BINS, DISTANCES, FIGURES)
 
 
 def fitted(snapshot: Snapshot, limit: int) -> Shown:
-    """Every series with its rows, at most about `limit` of them; `driftd_series_dropped` says how many are missing.
+    """Every series with its rows, at most about `limit` rows; `driftd_series_dropped` counts those left out.
 
-    Of the figures of findings those of subjects with an open finding stay.
+    The figures of subjects with an open finding are always kept.
     """
     shown: Shown = [
         (series, list(series.rows(snapshot))) for series in REGISTER if snapshot.restored or not series.of_model

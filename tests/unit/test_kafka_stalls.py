@@ -10,7 +10,7 @@ from monitor.events import Partition
 from monitor.kafka.stalls import PATIENCE, Place, Stalls
 from monitor.publish.snapshot import Health, Snapshot
 from monitor.publish.status.model_cards import FINE
-from monitor.publish.status.page import monitor_in_words
+from monitor.publish.status.page import monitor_state
 
 A, B = Partition("events", 0), Partition("events", 1)
 
@@ -89,9 +89,9 @@ def test_the_reason_is_said_as_far_as_it_is_known(place: Place, waiting: tuple[P
 def test_on_the_page_a_stall_is_not_fine_and_a_trouble_comes_before_it() -> None:
     snapshot = Snapshot(restored=True, references=True, stalled=("events-0 stands still: why",))
     well = Health(0.0, assigned=True, restored=True, caught_up_once=True)
-    assert monitor_in_words(snapshot, well, "")[1:] == (
+    assert monitor_state(snapshot, well, "")[1:] == (
         "stands still",
         "It reads, but not all: events-0 stands still: why.",
     )
-    assert monitor_in_words(snapshot, well, "")[0] != FINE
-    assert monitor_in_words(snapshot, replace(well, failure="no broker"), "")[2] == "It cannot go on: no broker."
+    assert monitor_state(snapshot, well, "")[0] != FINE
+    assert monitor_state(snapshot, replace(well, failure="no broker"), "")[2] == "It cannot go on: no broker."

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.clock import ManualClock
 from monitor.events import Partition
-from monitor.publish.snapshot import MAKE_WAY_EVERY, MAKE_WAY_FOR, Health, Snapshot, SnapshotHolder
+from monitor.publish.snapshot import YIELD_EVERY, YIELD_FOR, Health, Snapshot, SnapshotHolder
 
 PARTITION = Partition("events", 0)
 
@@ -79,8 +79,8 @@ def test_a_loop_that_beats_makes_way_for_other_threads_now_and_then(monkeypatch:
     clock = ManualClock()
     snapshots = SnapshotHolder(clock)
     for _ in range(25):
-        clock.advance(2 * MAKE_WAY_EVERY)
+        clock.advance(2 * YIELD_EVERY)
         for _ in range(10):
             snapshots.beat()
-    assert slept == [MAKE_WAY_FOR] * 25
-    assert MAKE_WAY_FOR > 0, "a sleep of nothing gives the lock to nobody"
+    assert slept == [YIELD_FOR] * 25
+    assert YIELD_FOR > 0, "a sleep of nothing gives the lock to nobody"
