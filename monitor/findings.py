@@ -34,6 +34,19 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What one cause measured of a subject in its worst window; an `exceedance` of 1 or more is a finding."""
+
+    cause: str
+    value: float
+    threshold: float
+    effect: float
+    p: float
+    samples: int
+    exceedance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A change over its threshold in one window.
 

@@ -36,3 +36,22 @@ def quoted(value: object, longest: int = 40) -> str:
     if len(text) <= longest + 2:
         return text
     return text[:longest] + ('…"' if isinstance(value, str) else "…")
+
+
+def share(value: float) -> str:
+    """A share in percent; never rounded to 0 or 100 unless it is exactly that."""
+    if math.isnan(value):
+        return "not known"
+    percent = 100 * value
+    if 0 < percent < 0.01:
+        return "under 0.01 %"
+    if 99.9 < percent < 100:
+        return "over 99.9 %"
+    return f"{percent:.3g} %"
+
+
+def number(value: float) -> str:
+    """Three significant digits; all digits of the integer part below a million."""
+    if math.isnan(value):
+        return "not known"
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"

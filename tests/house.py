@@ -26,7 +26,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "settings": "duration types later tree yaml_text shape document faults load",
         "stats": (
             "names growing distances digits evidence adwin long_run directions ending name_bins unseen bins "
-            "quality_dispersion direction_test numeric_bins tally live_watch no_feature"
+            "quality_dispersion direction_test numeric_bins tally live_watch"
         ),
     },
     {  # references
@@ -46,9 +46,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended finding_state incidents policy prepared_reference windows all_values causes.constant "
-            "causes.errors causes.features_gone causes.distribution causes.unit_change causes.quality evaluation "
-            "model fleet"
+            "budget ended finding_state incidents policy prepared_reference windows all_values causes.cause "
+            "causes.constant causes.errors causes.distribution causes.unit_change causes.quality "
+            "causes.features_gone causes.catalog evaluation model fleet"
         ),
     },
     {  # the outside
@@ -130,8 +130,6 @@ NOT_WIRED_YET: frozenset[str] = frozenset(
         "monitor.stats.live_watch",
         "monitor.stats.long_run",
         "monitor.stats.name_bins",
-        "monitor.stats.no_feature",
-        "monitor.stats.numeric_bins",
         "monitor.stats.unseen",
     }
 )

@@ -8,8 +8,8 @@ from typing import Final
 
 from monitor.clock import DAY_US, HOUR_US, SECOND_US
 from monitor.events import ModelKey, Partition
-from monitor.findings import FindingKey
-from monitor.publish.snapshot import ColumnView, Figures, FindingView, IncidentView, ModelView, Snapshot
+from monitor.findings import Figures, FindingKey
+from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
 
 NOW_US: Final = 1_795_000_000 * SECOND_US
 HOSTILE: Final = "<img src=x onerror=alert(1)>\"'&\u202e<script>alert(1)</script>"

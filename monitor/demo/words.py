@@ -9,9 +9,9 @@ from typing import Any, Final
 from monitor.clock import SECOND_US, parse_rfc3339, rfc3339
 from monitor.demo.flights import MODEL, STATION, SUBJECT, VERSION
 from monitor.demo.traffic import RATE, REFERENCE_EVENTS, SPEED
+from monitor.judge.causes.catalog import with_share
 from monitor.publish.rules.annotations import CAUSE_TEXTS
 from monitor.run.replay import human_line
-from monitor.stats.bins import QUALITY_COUNTS
 from monitor.text import probability
 
 NEXT: Final = """\
@@ -78,7 +78,7 @@ The same with all figures and the offsets of the evidence is a CloudEvent on the
 def _alert(transition: dict[str, Any]) -> str:
     """The summary of the alert, as the rules make it of the series."""
     worst, *more = transition["findings"]
-    size = worst["value"] if worst["cause"] in QUALITY_COUNTS else worst["effect"]
+    size = worst["value"] if worst["cause"] in with_share("value") else worst["effect"]
     what = f"{worst['subject']} {CAUSE_TEXTS.get(worst['cause'], worst['cause'])} in {size:.1%}"
     others = f", and {len(more)} more" if more else ""
     return f"{transition['model']} {transition['version']}: {what} since {transition['since'][11:16]} UTC{others}"

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from monitor.events import ModelKey
@@ -67,8 +68,10 @@ Recheck = Callable[[FindingKey, int, int], float | None]
 class IncidentBook:
     """Findings and incident of one model version."""
 
-    def __init__(self, longest: int) -> None:
+    def __init__(self, longest: int, explained_by: Mapping[str, Sequence[str]] = MappingProxyType({})) -> None:
+        """`longest` in base windows; `explained_by`: {cause: causes beside which it is no news of the same subject}."""
         self._longest = longest
+        self._explained_by = explained_by
         self.open: dict[FindingKey, OpenFinding] = {}
         self.ended_us: dict[FindingKey, int] = {}
         self.incident: Incident | None = None
@@ -100,8 +103,8 @@ class IncidentBook:
         return True
 
     def _explained(self, key: FindingKey) -> bool:
-        """A stuck column's distribution is no news beside the fact that it is stuck."""
-        return key.cause == "distribution" and key._replace(cause="constant") in self.open
+        """A stuck column's distribution, for one, is no news beside the fact that it is stuck."""
+        return any(key._replace(cause=cause) in self.open for cause in self._explained_by.get(key.cause, ()))
 
     def _end(self, recheck: Recheck, at_us: int) -> bool:
         ended = []

@@ -9,8 +9,9 @@ from monitor.clock import rfc3339
 from monitor.count.exchange import Pane
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget
-from monitor.judge.causes.errors import ErrorWatch
-from monitor.judge.evaluation import Evaluation, Judge
+from monitor.judge.causes.catalog import EXPLAINED_BY
+from monitor.judge.causes.cause import Evaluation
+from monitor.judge.evaluation import Judge
 from monitor.judge.incidents import IncidentBook, TransitionContext
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
@@ -37,13 +38,12 @@ class ModelJudge:
             self.judge.total_tests(len(self.pyramid.lengths)),
             monitored.reference.events,
         )
-        self.book = IncidentBook(self.pyramid.longest)
+        self.book = IncidentBook(self.pyramid.longest, EXPLAINED_BY)
         self.predictions = 0
         self.labels = 0
         self.at_us = 0
         self._recent = RecentPanes()
         self._base = BaseWindow()
-        self._errors = ErrorWatch()
         self._shown_info: dict[FindingKey, int] = {}
         #: the newest base look, for what is shown; not state
         self.latest: Evaluation | None = None
@@ -70,16 +70,14 @@ class ModelJudge:
             windows = self.pyramid.add(block)
             found += self._evaluate_base(windows, recent, share, observer)
             recheck = self._recheck
-        rose = self._errors.add(Block(pane.start_us, pane.end_us, pane.tally), self.monitored.key.model)
-        if rose is not None:
-            found.append(rose)
+        found += self.judge.follow(Block(pane.start_us, pane.end_us, pane.tally))
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
         return self._news(reported), self.book.step(serious, recheck, self.context())
 
     def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
         span = recent.spans[0]
-        alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share, self.judge.tests_of_quality)
+        alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share, self.judge.tests_of_recent)
         return list(self.judge.recent_findings(recent, alpha)) if alpha > 0 else []
 
     def _evaluate_base(
@@ -140,7 +138,7 @@ class ModelJudge:
             "base": pack_blocks([self._base.open] if self._base.open is not None else []),
             "ladder": self.pyramid.to_state(),
             "budget": self.budget.to_state(),
-            "errors": self._errors.to_state(),
+            **self.judge.to_state(),
             "book": self.book.to_state(),
             "info": [[*key, at] for key, at in self._shown_info.items()],
         }
@@ -153,7 +151,7 @@ class ModelJudge:
         self._base.open = base[0] if base else None
         self.pyramid.restore(state["ladder"])
         self.budget.restore(state["budget"])
-        self._errors.restore(state["errors"])
+        self.judge.restore(state)
         self.book.restore(state["book"])
         self._shown_info = {FindingKey(*key): at for *key, at in state["info"]}
 

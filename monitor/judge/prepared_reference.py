@@ -86,6 +86,11 @@ class PreparedReference:
         )
 
     @cached_property
+    def column_of(self) -> dict[str, int]:
+        """{subject: place of its column}."""
+        return {subject: at for at, subject in enumerate(self.subjects)}
+
+    @cached_property
     def features(self) -> NDArray[np.int64]:
         """Places of the columns that are features."""
         return np.flatnonzero([column.role == FEATURE for column in self.columns])

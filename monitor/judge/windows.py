@@ -49,6 +49,10 @@ class Windows:
     parts: tuple[tuple[Block, ...], ...]
     _records: dict[int, Records] = field(default_factory=dict, repr=False, compare=False)
 
+    def start_us(self, window: int) -> int:
+        """Event time at which one window begins."""
+        return self.spans[window].start_us
+
     def records(self, window: int) -> Records:
         """Offsets [first, last] by partition of the events in one window; its findings share them."""
         if window not in self._records:

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 import monitor
 from monitor.clock import SECOND_US
 from monitor.events import KINDS, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
-from monitor.findings import PAGE, SEVERITY_RANK, TICKET
-from monitor.publish.snapshot import Figures, Snapshot
+from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Figures
+from monitor.publish.snapshot import Snapshot
 
 Row = tuple[tuple[str, ...], float]
 

@@ -11,25 +11,12 @@ from typing import Final
 
 from monitor.clock import Clock
 from monitor.events import ModelKey, Partition
-from monitor.findings import FindingKey
+from monitor.findings import Figures, FindingKey
 from monitor.settings.tree import Links
 
 #: the main loop releases the GIL this often, and for this long; both in seconds
 YIELD_EVERY: Final = 0.01
 YIELD_FOR: Final = 50e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The figures of the worst window of one subject and cause; an `exceedance` of 1 or more is a finding."""
-
-    cause: str
-    value: float
-    threshold: float
-    effect: float
-    p: float
-    samples: int
-    exceedance: float
 
 
 @dataclass(frozen=True, slots=True)

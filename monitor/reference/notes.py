@@ -53,6 +53,7 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
         if reason := reference.unwatched_reason(column):
             yield f"{column.name}: its distribution is not watched: {reason}"
         yield from _unseen(reference, column)
+        yield from (f"{column.name}: {why}: {cause} is at most a ticket" for cause, why in column.ticket_only)
         yield from _restless(reference, column)
 
 

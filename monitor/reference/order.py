@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
-from monitor.stats.bins import RANGE_MARGIN
+from monitor.stats.numeric_bins import range_of
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 #: fewer values than this say nothing about their order or their renewal
 MIN_VALUES: Final = 200
@@ -27,6 +28,13 @@ LEAST_TAU: Final = 0.9
 BEYOND: Final = 0.5
 NEARLY_ALL: Final = 0.9
 EIGHTHS: Final = 8
+#: share of the second half beyond the first half's range, from which on a column leaves its own range
+LEAVES_LEAST: Final = 0.01
+#: a column renews itself where its second half has so many more new values than every other window has, in share of
+#: events and as a factor; windows of so many events
+RENEWS_SHARE: Final = 0.05
+RENEWS_FACTOR: Final = 1.5
+WINDOW: Final = 250
 #: how far from its event a number may lie and still be the event's time
 NEAR_US: Final = 31 * DAY_US
 #: microseconds in a second, millisecond, microsecond, nanosecond
@@ -47,9 +55,50 @@ def direction(values: Floats) -> int:
     tau = _tau(values, ties=False)
     if abs(tau) < LEAST_TAU or len(np.unique(_medians(values))) < LEVELS:
         return 0
-    first, second = np.sign(tau) * values[: len(values) // 2], np.sign(tau) * values[len(values) // 2 :]
-    limit = first.max() + RANGE_MARGIN * (first.max() - first.min())
-    return int(np.sign(tau)) if (second > limit).mean() >= BEYOND else 0
+    return int(np.sign(tau)) if _beyond(values) >= BEYOND else 0
+
+
+def has_order(times: Ints) -> bool:
+    """Whether the events' times put them in an order at all: at least `BLOCKS` different ones."""
+    return len(np.unique(times[: 100 * BLOCKS])) >= BLOCKS or len(np.unique(times)) >= BLOCKS
+
+
+def leaves_range(values: Floats, times: Ints) -> float:
+    """Share of the second half beyond the first half's range with its margin; 0 where that is too little to matter.
+
+    Values come in the order of their times; without an order of time nothing can be said. The reference is judged by
+    its own first half: what would page there pages for ever.
+    """
+    if len(values) < MIN_VALUES or not has_order(times):
+        return 0.0
+    beyond = _beyond(values)
+    return beyond if beyond >= LEAVES_LEAST else 0.0
+
+
+def _beyond(values: Floats) -> float:
+    half = len(values) // 2
+    low, high = range_of(float(values[:half].min()), float(values[:half].max()))
+    return float(((values[half:] < low) | (values[half:] > high)).mean())
+
+
+def renews(texts: Sequence[str], times: Ints) -> float:
+    """Share of the second half's events with a value new there; 0 where that is no more than in any other half.
+
+    Names that come for a while and go renew a column without being an identifier. Texts come in the order of their
+    times; without an order of time nothing can be said.
+    """
+    if len(texts) < MIN_VALUES or not has_order(times):
+        return 0.0
+    names = np.unique(np.array(texts), return_inverse=True)[1]
+    half = len(names) // 2
+    even = np.arange(len(names)) // WINDOW % 2 == 0
+    later = _new(names[:half], names[half:])
+    usual = (_new(names[even], names[~even]) + _new(names[~even], names[even])) / 2
+    return later if later - usual >= RENEWS_SHARE and later > RENEWS_FACTOR * usual else 0.0
+
+
+def _new(known: Ints, later: Ints) -> float:
+    return float(np.isin(later, known, invert=True).mean()) if len(later) else 0.0
 
 
 def _medians(values: Floats) -> Floats:

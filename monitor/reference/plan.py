@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -14,10 +14,20 @@ from numpy.typing import NDArray
 
 from monitor.events import Partition, canonical
 from monitor.reference.order import MIN_VALUES as MIN_VALUES_IN_ORDER
-from monitor.reference.order import are_dates, are_events_dates, dates_move_on, direction, renewed, time_read_as
+from monitor.reference.order import (
+    are_dates,
+    are_events_dates,
+    dates_move_on,
+    direction,
+    leaves_range,
+    renewed,
+    renews,
+    time_read_as,
+)
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column
 from monitor.reference.survey import LIST, NULL, NUMBERS, OBJECT, TEXT, Sample, Survey, Value
-from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins, category_bins, numeric_bins
+from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins, category_bins
+from monitor.stats.numeric_bins import numeric_bins
 from monitor.text import percent, quoted
 
 #: a column is left out where the next events would bring at least so large a share of values never seen
@@ -161,7 +171,14 @@ def _plan_numeric(name: str, usable: Sequence[Value], times: Sequence[int], kind
             return _Planned(ignored=f"its values are the event's own time ({read_as}): left out; {watch}")
         if moves := direction(numbers):
             return _Planned(ignored=f"only {'rises' if moves > 0 else 'falls'}: left out; {watch}")
-    return _Planned(_numeric_column(name, FEATURE, numbers))
+    column = _numeric_column(name, FEATURE, numbers)
+    beyond = leaves_range(numbers, np.array(times, np.int64)) if len(numbers) == len(times) else 0.0
+    if beyond:
+        column = replace(
+            column,
+            ticket_only=(("outside", f"{percent(beyond)} of its second half is beyond the range of its first half"),),
+        )
+    return _Planned(column)
 
 
 def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kind: str | None) -> _Planned:
@@ -181,6 +198,11 @@ def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kin
                 return _Planned(ignored=f"text that reads as numbers, and {what}: left out; {remedy}")
             return _Planned(ignored=f"{what}, an identifier or free text: left out; {watch}")
     column = _category_column(name, FEATURE, texts)
+    if share := renews(texts, np.array(times, np.int64)):
+        column = replace(
+            column,
+            ticket_only=(("unseen", f"{percent(share)} of its second half has values that its first half has not"),),
+        )
     return _Planned(column, renewed=renewed(texts, frozenset(column.bins.rare)))
 
 

@@ -39,8 +39,9 @@ class Column:
 
     `center` and `scale` standardise a number for the fixed-point sums (mean and standard deviation inside the range).
     `log_center` and `log_spread` are mean and standard deviation of log10 |x| (NaN for categories), for telling a
-    changed unit. `commonest` is the canonical text of the most frequent single value ("" where an older file does not
-    have it), `commonest_share` its share.
+    changed unit. `modal` is the canonical text of the most frequent single value ("" where an older file does not have
+    it), `modal_share` its share. `ticket_only` are causes that never page for this column, each with the reason: the
+    reference itself moves that way.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column:
     log_spread: float = float("nan")
     modal_share: float = 0.0
     modal: str = ""
+    ticket_only: tuple[tuple[str, str], ...] = ()
 
     @property
     def feature(self) -> str:
@@ -248,6 +250,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "log_spread": _nullable(column.log_spread),
         "commonest_share": column.modal_share,
         **({"commonest": column.modal} if column.modal else {}),
+        **({"ticket_only": dict(column.ticket_only)} if column.ticket_only else {}),
         "dispersion": reference.overdispersion[at].tolist(),
         "fact_dispersion": {
             quality_count: [_nullable(x) for x in reference.quality_overdispersion[at, slot].tolist()]
@@ -327,4 +330,5 @@ def _column_from(row: dict[str, Any]) -> Column:
         log_spread=_number(row["log_spread"]),
         modal_share=row["commonest_share"],
         modal=row.get("commonest", ""),
+        ticket_only=tuple(sorted(row.get("ticket_only", {}).items())),
     )

@@ -54,6 +54,7 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
     modal: Annotated[str, msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.field(
         default=msgspec.UNSET, name="commonest"
     )
+    ticket_only: Annotated[dict[str, str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     dispersion: list[_NotNegative]
     quality_dispersion: dict[str, list[_NotNegative | None]] = msgspec.field(name="fact_dispersion")
     largest_distance: list[_NotNegative | None]

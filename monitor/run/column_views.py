@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
+from monitor.findings import Figures
 from monitor.judge.all_values import distances, in_reference, in_window
-from monitor.judge.causes import constant
-from monitor.judge.causes.distribution import cause_of
-from monitor.judge.evaluation import Evaluation
+from monitor.judge.causes.cause import Evaluation
 from monitor.judge.model import ModelJudge
-from monitor.publish.snapshot import ColumnView, Figures
+from monitor.publish.snapshot import ColumnView
 from monitor.stats.bins import QUALITY_COUNTS
-from monitor.stats.evidence import chi_square_tail
 
 #: a share change of about so many sqrt(p(1-p)(1/n + 1/m)) is seen within n effective events, 95 times in 100
 SEEN: Final = 8.5
@@ -26,7 +24,8 @@ SEEN: Final = 8.5
 
 def column_views(judge: ModelJudge) -> tuple[ColumnView, ...]:
     """One view for each column, as far as the newest look tells; without totals."""
-    return tuple(_view(judge, at) for at in range(len(judge.prepared.columns)))
+    figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
+    return tuple(_view(judge, at, figures.get(name, ())) for at, name in enumerate(judge.prepared.subjects))
 
 
 def with_totals(
@@ -41,7 +40,7 @@ def with_totals(
     )
 
 
-def _view(judge: ModelJudge, at: int) -> ColumnView:
+def _view(judge: ModelJudge, at: int, figures: Sequence[Figures]) -> ColumnView:
     prepared, evaluation = judge.prepared, judge.latest
     column, width = prepared.columns[at], prepared.width
     labels, beyond = judge.policy.labels(column.bins), column.bins.beyond()
@@ -70,7 +69,7 @@ def _view(judge: ModelJudge, at: int) -> ColumnView:
             if prepared.tested_quality[at, slot]
         ),
         distances=() if evaluation is None else tuple(_distances(judge, evaluation, at)),
-        figures=() if evaluation is None else tuple(_figures(judge, evaluation, at)),
+        figures=tuple(figures),
         smallest_effect=_smallest_effect(judge, evaluation, at),
         unwatched=prepared.reference.unwatched_reason(column),
     )
@@ -80,54 +79,6 @@ def _distances(judge: ModelJudge, evaluation: Evaluation, at: int) -> Iterator[t
     for name, value in distances(judge.prepared, evaluation.windows, len(evaluation.windows.lengths) - 1, at).items():
         if not math.isnan(value):
             yield name, value
-
-
-def _figures(judge: ModelJudge, evaluation: Evaluation, at: int) -> Iterator[Figures]:
-    """The worst window of each cause that has something to say: the distribution, facts that occur, a stuck value."""
-    measured = evaluation.distribution
-    worst = int(measured.exceedance[:, at].argmax())
-    if measured.freedom[worst, at] > 0:
-        chi, freedom = float(measured.chi[worst, at]), float(measured.freedom[worst, at])
-        ordered = bool(judge.prepared.ordered[at])
-        yield Figures(
-            cause=cause_of(judge.prepared.columns[at]),
-            value=chi,
-            threshold=float(measured.chi_critical[worst, at]),
-            effect=float(measured.cumulative[worst, at] if ordered else measured.share[worst, at]),
-            p=float(chi_square_tail(chi, freedom)),
-            samples=int(evaluation.windows.counts[worst, at].sum()),
-            exceedance=float(measured.exceedance[worst, at]),
-        )
-    for slot, quality_count in enumerate(QUALITY_COUNTS):
-        window = int(evaluation.quality.exceedance[:, at, slot].argmax())
-        if evaluation.quality.share[window, at, slot] > 0:
-            yield Figures(
-                cause=quality_count,
-                value=float(evaluation.quality.share[window, at, slot]),
-                threshold=math.nan,
-                effect=float(evaluation.quality.excess[window, at, slot]),
-                p=float(evaluation.quality.p[window, at, slot]),
-                samples=int(evaluation.quality.events[window, at]),
-                exceedance=float(evaluation.quality.exceedance[window, at, slot]),
-            )
-
-    yield from _stuck(judge, evaluation, at)
-
-
-def _stuck(judge: ModelJudge, evaluation: Evaluation, at: int) -> Iterator[Figures]:
-    measured, about = evaluation.constant, judge.prepared.columns[at]
-    window = int(measured.exceedance[:, at].argmax())
-    if measured.exceedance[window, at] > 0:
-        values = int(measured.values[window, at])
-        yield Figures(
-            cause="constant",
-            value=values,
-            threshold=constant.threshold(about, evaluation.alpha),
-            effect=1.0 - about.modal_share,
-            p=float(measured.p[window, at]),
-            samples=values,
-            exceedance=float(measured.exceedance[window, at]),
-        )
 
 
 def _smallest_effect(judge: ModelJudge, evaluation: Evaluation | None, at: int) -> float | None:

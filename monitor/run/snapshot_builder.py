@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.count.event_clock import NO_CLOCK
 from monitor.events import ModelKey, Partition
-from monitor.judge.evaluation import Evaluation
+from monitor.judge.causes.cause import Evaluation
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall

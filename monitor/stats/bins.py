@@ -30,8 +30,6 @@ MAX_CATEGORIES: Final = 30
 MIN_CATEGORY_SHARE: Final = 0.01
 #: how far beyond the reference's range a number may lie before it is outside, as a share of that range
 RANGE_MARGIN: Final = 0.1
-#: ... and as a share of the largest magnitude: another way to compute the same number is no change
-SAME_NUMBER: Final = 1e-9
 #: the largest finite number, which streams hold as a mark for "unknown"
 LARGEST: Final = float(np.finfo(np.float64).max)
 #: the canonical text of an integer that is finite as a float; other digits than these are text as any other
@@ -100,29 +98,6 @@ class ColumnBins:
         while label in names:
             label = f"({label})"
         return label
-
-
-def numeric_bins(values: NDArray[np.float64], bins: int = QUANTILE_BINS) -> ColumnBins:
-    """Quantile bins of finite reference values; edges lie midway between two values that occur.
-
-    An edge on a value would move a whole tie from one bin to the next at the smallest change.
-
-    Raises:
-        ValueError: no values.
-    """
-    if len(values) == 0:
-        message = "a numeric column without values has no bins"
-        raise ValueError(message)
-    seen = np.unique(values)
-    cuts = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
-    at = np.searchsorted(seen, cuts)
-    at = at[at < len(seen) - 1]
-    edges = seen[at] / 2 + seen[at + 1] / 2
-    first, last = float(seen[0]), float(seen[-1])
-    margin = max(RANGE_MARGIN * last - RANGE_MARGIN * first, SAME_NUMBER * max(abs(first), abs(last)))
-    return ColumnBins(
-        NUMERIC, tuple(edges.tolist()), low=max(first - margin, -LARGEST), high=min(last + margin, LARGEST)
-    )
 
 
 def category_bins(values: Iterable[str]) -> ColumnBins:

@@ -48,7 +48,7 @@ class Pooling:
 
 
 def pooled_chi_square(pooling: Pooling, windows: Ints, overdispersion: Floats) -> tuple[Floats, Floats]:
-    """Two-sample Pearson chi-square divided by the overdispersion, and its degrees of freedom; 0 of them where it says nothing.
+    """Two-sample Pearson chi-square divided by the overdispersion, and its degrees of freedom (0: it says nothing).
 
     `windows` (W, C, B), `overdispersion` (W, C). Bins whose effective expected count is below `MIN_EXPECTED` are
     pooled, by the reference's shares alone (else the window would choose its test). A pooled bin still below it takes

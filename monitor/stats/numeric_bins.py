@@ -18,13 +18,15 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-#: values nearer than this part of the largest magnitude are one value
+#: values nearer than this part of their magnitude are one value
 SAME: Final = 1e-9
+#: whole numbers below this are exact as floats
+EXACT: Final = 2.0**53
 #: the margin of the range is at least this part of its larger end: rounding (float32, 0.1 + 0.2) stays inside
 LEAST_MARGIN: Final = 1e-6
 
 
-def bins_of(values: Floats, bins: int = QUANTILE_BINS) -> ColumnBins:
+def numeric_bins(values: Floats, bins: int = QUANTILE_BINS) -> ColumnBins:
     """At most `bins` bins of finite reference values.
 
     Raises:
@@ -47,14 +49,31 @@ def range_of(first: float, last: float) -> tuple[float, float]:
 
 
 def distinct(values: Floats) -> tuple[Floats, Floats, Ints]:
-    """Lowest and highest of each group of values that count as one, and how many there are; rising."""
+    """Lowest and highest of each group of values that count as one, and how many there are; rising.
+
+    Values are one within `SAME` of their own magnitude or of the usual one (the median), whichever is larger: noise of
+    rounding about zero is zero, and a single huge value does not make all others one. Whole numbers are exact.
+    """
     seen, counts = np.unique(values, return_counts=True)
-    largest = max(abs(float(seen[0])), abs(float(seen[-1])))
+    if (seen == np.rint(seen)).all() and np.abs(seen).max() < EXACT:
+        return seen, seen, counts
+    tolerance = SAME * np.maximum(np.abs(seen), float(np.quantile(np.abs(values), 0.5, method="lower")))
     # halves: the difference of the two largest floats would be infinite
-    apart = seen[1:] / 2 - seen[:-1] / 2 > SAME / 2 * largest
-    first = np.flatnonzero(np.concatenate([[True], apart]))
+    apart = seen[1:] / 2 - seen[:-1] / 2 > np.maximum(tolerance[1:], tolerance[:-1]) / 2
+    first = _split(seen, tolerance, np.flatnonzero(np.concatenate([[True], apart])))
     last = np.append(first[1:], len(seen)) - 1
     return seen[first], seen[last], np.add.reduceat(counts, first)
+
+
+def _split(seen: Floats, tolerance: Floats, first: Ints) -> Ints:
+    """Groups that begin at `first`, those longer than the tolerance cut: many near values in a row are not one."""
+    starts: list[int] = []
+    for start, end in zip(first.tolist(), [*first[1:].tolist(), len(seen)], strict=True):
+        at = start
+        while at < end:
+            starts.append(at)
+            at += int(np.searchsorted(seen[at:end] / 2, seen[at] / 2 + tolerance[at] / 2, side="right"))
+    return np.array(starts, np.int64)
 
 
 def _cuts(counts: Ints, bins: int) -> Ints:

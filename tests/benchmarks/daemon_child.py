@@ -51,9 +51,9 @@ STAGES: dict[str, tuple[type, str]] = {
     "close": (Task, "close"),
     "exchange": (Exchange, "ready"),
     "judge": (ModelJudge, "add"),
-    "judge: recent look": (ModelJudge, "_look_at_recent"),
-    "judge: base look": (ModelJudge, "_look_at_base"),
-    "judge: over": (Judge, "over"),
+    "judge: newest panes": (ModelJudge, "_evaluate_recent"),
+    "judge: base windows": (ModelJudge, "_evaluate_base"),
+    "judge: rechecks": (Judge, "exceedance"),
     "judge: incidents": (IncidentBook, "step"),
     "checkpoint": (Pipeline, "checkpoint"),
 }

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from monitor.findings import INFO, PAGE, TICKET, Finding
+from monitor.judge.causes.quality import Quality
 from monitor.judge.evaluation import Judge
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
@@ -94,6 +95,16 @@ def test_nothing_is_over_without_facts_nor_where_the_reference_had_as_many() -> 
     assert list(quality(often, window({"missing": 20, "type": 20}), ALPHA, None)) == []
 
 
+def test_what_the_reference_itself_does_is_at_most_a_ticket() -> None:
+    made = blank([replace(numeric("x"), ticket_only=(("outside", "it rises"),)), categorical("c", "abcd")])
+    counts = np.array([[2_500] * WIDTH + [0] * 5] * 2)
+    policy = Policy(Model.model_validate({"name": "credit", "reference": "r.json"}))
+    rising = Judge(PreparedReference.of(replace(made, counts=counts, events=10_000)), policy)
+    found = by_subject(quality(rising, window({"outside": 50, "missing": 50}), ALPHA, None))
+    assert found["x", "outside"].severity == TICKET
+    assert found["x", "missing"].severity == PAGE
+
+
 def test_a_finding_begins_where_the_fact_does() -> None:
     found = by_subject(quality(judge(), window({}, {}, {"missing": 40}, {"missing": 40}), ALPHA, None))
     assert found["x", "missing"].since_us == 20
@@ -108,7 +119,8 @@ def test_of_a_key_the_worst_window_is_told_and_the_shortest_says_since_when() ->
     assert ending_now.lengths == (1, 2, 4)
     evaluator = judge({"features": {"c": {"mute": True}}})
     evaluation = evaluator.evaluate(ending_now, ALPHA)
-    exceedance = evaluation.quality.exceedance[:, 0, QUALITY_COUNTS.index("missing")]
+    (measured,) = (evaluation.of(cause) for cause in evaluator.causes if isinstance(cause, Quality))
+    exceedance = measured.exceedance[:, 0, QUALITY_COUNTS.index("missing")]
     assert exceedance.argmax() == 1
     assert exceedance.min() > 1
     page, reported = evaluator.findings(evaluation, None)
@@ -321,6 +333,6 @@ def test_the_end_of_a_finding_is_measured_by_its_own_test() -> None:
 def test_the_number_of_tests_is_what_the_budget_is_divided_by() -> None:
     """The model: features. Numeric: four facts, constant, two of the distribution. Categorical: four, constant, one."""
     evaluator = judge()
-    assert evaluator.tests_of_quality == 11
+    assert evaluator.tests_of_recent == 11
     assert evaluator.tests_of_length == 14
     assert evaluator.total_tests(8) == 8 * 14 + 11

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Span, Transition
+from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.ended import lasted
 from monitor.judge.finding_state import transition_from_state, transition_to_state
 from monitor.judge.incidents import IncidentBook, Recheck, TransitionContext, incident_id
@@ -235,7 +236,7 @@ def test_a_window_that_began_before_the_end_does_not_open_the_key_again() -> Non
 
 
 def test_a_stuck_columns_distribution_is_no_news() -> None:
-    book = IncidentBook(LONGEST)
+    book = IncidentBook(LONGEST, EXPLAINED_BY)
     opened = step(book, 10, finding(cause="constant"), finding(cause="distribution"))
     assert opened is not None
     assert [one.key.cause for one in opened.findings] == ["constant"]

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from monitor.clock import DAY_US, SECOND_US
-from monitor.judge.evaluation import Evaluation
+from monitor.judge.causes.cause import Evaluation
+from monitor.judge.causes.distribution import Distribution, Measured
+from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
 from monitor.judge.windows import Block, Windows, window_of
 from monitor.reference.learn import MIN_WINDOWS, measure_variability
 from monitor.reference.reference import Level, Reference
+from monitor.settings.tree import Model
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.tally import Tally
 from tests.engine import blank, categorical, numeric
@@ -99,13 +102,18 @@ def test_the_longest_length_is_a_day_of_the_references_traffic_and_never_less_th
     assert longest(1) == 2**14
 
 
+def measured_in(base: PreparedReference, windows: Windows) -> Measured:
+    policy = Policy(Model.model_validate({"name": "credit", "reference": "r.json"}))
+    return Distribution(base, policy).measure(Evaluation(base, windows, ALPHA))
+
+
 @pytest.mark.parametrize(("share", "exceedance"), [(1.1, False), (1.3, True)])
 def test_a_sure_change_within_what_the_reference_itself_did_is_no_news(share: float, exceedance: bool) -> None:
     """The window's evidence is overwhelming; what decides is its distance beside the reference's own largest."""
     moved = [3_250, 2_750, 2_250, 1_750]
     distance = (3_250 + 2_750 - 5_000) / 10_000
     base = PreparedReference.of(reference([1.0], [distance / share], events=10_000, learned=1))
-    measured = Evaluation(base, window(moved), ALPHA).distribution
+    measured = measured_in(base, window(moved))
     assert measured.cumulative[0, 0] == pytest.approx(distance)
     assert (measured.exceedance[0, 0] > 1) == exceedance
     assert measured.exceedance[0, 0] == pytest.approx(share / DISTANCE_FACTOR)
@@ -113,15 +121,15 @@ def test_a_sure_change_within_what_the_reference_itself_did_is_no_news(share: fl
 
 def test_a_change_beyond_every_distance_without_evidence_is_no_news_either() -> None:
     base = PreparedReference.of(reference([1.0], [0.001], learned=1))
-    measured = Evaluation(base, window([65, 65, 60, 60]), ALPHA).distribution
+    measured = measured_in(base, window([65, 65, 60, 60]))
     assert measured.cumulative[0, 0] > 10 * 0.001
     assert measured.exceedance[0, 0] < 1
 
 
 def test_where_no_distance_was_learned_the_evidence_alone_decides() -> None:
     base = PreparedReference.of(reference([1.0], [np.nan], learned=0))
-    assert Evaluation(base, window([400, 250, 200, 150]), ALPHA).distribution.exceedance.min() > 1
-    assert Evaluation(base, window([250, 250, 250, 250]), ALPHA).distribution.exceedance.max() < 1
+    assert measured_in(base, window([400, 250, 200, 150])).exceedance.min() > 1
+    assert measured_in(base, window([250, 250, 250, 250])).exceedance.max() < 1
 
 
 # what a reference learns of its own windows

@@ -17,10 +17,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
-from monitor.findings import PAGE, TICKET, FindingKey
+from monitor.findings import PAGE, TICKET, Figures, FindingKey
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
-from monitor.publish.snapshot import ColumnView, Figures, FindingView, IncidentView, ModelView, Snapshot
+from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
 from tests.snapshots import busy_snapshot, wide_snapshot
 
 CREDIT = ModelKey("credit", "1")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from monitor.clock import ManualClock
 from monitor.events import ModelKey, Partition
-from monitor.findings import FindingKey
-from monitor.publish.snapshot import ColumnView, Figures, FindingView, Health, IncidentView, Snapshot, SnapshotHolder
+from monitor.findings import Figures, FindingKey
+from monitor.publish.snapshot import ColumnView, FindingView, Health, IncidentView, Snapshot, SnapshotHolder
 from monitor.publish.status.page import status_page
 from tests.snapshots import HOSTILE, NOW_US, busy_snapshot, column, model, wide_snapshot
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from monitor.clock import FIRST_US, LAST_US, SECOND_US, parse_rfc3339
 from monitor.publish.status.drawing import HEIGHT, WIDTH, drawing
-from monitor.publish.status.html import ago, moment, number, share
+from monitor.publish.status.html import ago, moment
 from monitor.settings.duration import in_words
-from monitor.text import probability
+from monitor.text import number, probability, share
 from tests.snapshots import NOW_US
 
 # the drawing

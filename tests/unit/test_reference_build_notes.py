@@ -222,9 +222,10 @@ def test_a_column_that_changes_within_the_reference_is_said_and_a_steady_one_is_
     values = list(np.random.default_rng(3).normal(0.0, 1.0, 4_000))
     changed = [value + (20.0 if i >= 3_000 else 0.0) for i, value in enumerate(values)]
     assert not [line for line in of_values(values)[1] if line.startswith("x: ")]
-    line = line_of(of_values(changed)[1])
-    assert "times more than chance would have it" in line
-    assert "build it from a time without one (--from, --to)" in line
+    leaves, restless = [line for line in of_values(changed)[1] if line.startswith("x: ")]
+    assert leaves == "x: 50 % of its second half is beyond the range of its first half: outside is at most a ticket"
+    assert "times more than chance would have it" in restless
+    assert "build it from a time without one (--from, --to)" in restless
 
 
 def test_a_column_that_begins_or_ends_within_the_reference_is_said_with_its_place() -> None:
@@ -273,7 +274,7 @@ def test_a_positive_class_that_never_occurs_is_said_with_the_classes_at_build_an
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ([999] * 24 + [3], "96 % are 999"),
+        ([999] * 24 + [3], ""),
         (["EUR"], "one value alone"),
         ([4.5], "one value alone"),
         ([f"shop{i}" for i in range(120)], "120 values, each below 1 %; group the values, or kind: ignore"),

@@ -9,7 +9,18 @@ import pytest
 from numpy.typing import NDArray
 
 from monitor.clock import DAY_US, SECOND_US
-from monitor.reference.order import are_dates, are_events_dates, dates_move_on, direction, renewed, time_read_as
+from monitor.reference.order import (
+    LEAVES_LEAST,
+    are_dates,
+    are_events_dates,
+    dates_move_on,
+    direction,
+    has_order,
+    leaves_range,
+    renewed,
+    renews,
+    time_read_as,
+)
 from tests.engine import START_US
 
 N = 4_000
@@ -107,3 +118,54 @@ def test_it_foretells_a_stationary_stream_whatever_the_number_of_names(names: in
     known = set(reference)
     came = sum(name not in known for name in later) / len(later)
     assert came - 0.03 <= renewed(reference) <= came + 0.06
+
+
+def january_to_july(seed: int) -> NDArray[np.float64]:
+    noise = np.random.default_rng(seed).normal(0, 3, N)
+    return np.asarray(-10 * np.cos(np.pi * ORDER / N) + noise, np.float64)
+
+
+@pytest.mark.parametrize(
+    ("values", "leaves"),
+    [(NOISE, False), (np.exp(3 * NOISE), False), (np.full(N, 0.3), False)],
+    ids=["normal", "long-tailed", "constant"],
+)
+def test_a_column_that_stays_where_it_was_does_not_leave_its_range(values: NDArray[np.float64], leaves: bool) -> None:
+    assert (leaves_range(values, TIMES) > 0) is leaves
+
+
+def test_a_column_that_leaves_its_range_says_by_how_much() -> None:
+    first = np.linspace(0, 10, N // 2)
+    assert leaves_range(np.concatenate([first, np.full(N // 2, 10.9)]), TIMES) == 0.0, "within the margin"
+    assert leaves_range(np.concatenate([first, np.repeat([11.1, 5.0], N // 4)]), TIMES) == 0.5
+    assert all(leaves_range(january_to_july(seed), TIMES) >= LEAVES_LEAST for seed in range(5))
+
+
+def texts(kind: str, seed: int) -> list[str]:
+    rng = np.random.default_rng(seed)
+    ranks = np.arange(1, 2_001)
+    usual = rng.choice(2_000, N, p=(1 / ranks) / (1 / ranks).sum())
+    made = {
+        "long tail": usual,
+        "equal": rng.integers(0, 200, N),
+        "a tenth lives for 200 events": np.where(rng.random(N) < 0.2, 10_000 + np.arange(N) // 200, usual % 50),
+        "stores in blocks": np.repeat(rng.permutation(25), 700)[:N],
+    }[kind]
+    return [str(value) for value in made.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("long tail", False), ("equal", False), ("a tenth lives for 200 events", True), ("stores in blocks", True)],
+)
+def test_names_that_come_for_a_while_renew_a_column_and_a_long_tail_does_not(kind: str, expected: bool) -> None:
+    for seed in range(5):
+        assert (renews(texts(kind, seed), TIMES) > 0) is expected
+
+
+def test_without_an_order_of_time_nothing_is_said_of_order() -> None:
+    at_once = np.full(N, TIMES[0])
+    assert not has_order(at_once)
+    assert has_order(np.where(np.arange(N) < N // 2, TIMES[0], TIMES))
+    assert leaves_range(january_to_july(1), at_once) == 0.0
+    assert renews(texts("stores in blocks", 1), at_once) == 0.0

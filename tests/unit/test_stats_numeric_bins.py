@@ -7,13 +7,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.stats.bins import LARGEST, RANGE_MARGIN, numeric_bins
-from monitor.stats.numeric_bins import bins_of, distinct, range_of
+from monitor.stats.bins import LARGEST, RANGE_MARGIN
+from monitor.stats.numeric_bins import distinct, numeric_bins, range_of
 from tests.traffic import Floats, Ints
 
 
 def counted(values: Floats) -> Ints:
-    return np.bincount(np.searchsorted(bins_of(values).edges, values), minlength=bins_of(values).bins)
+    return np.bincount(np.searchsorted(numeric_bins(values).edges, values), minlength=numeric_bins(values).bins)
 
 
 def amounts(zeros: float, rows: int = 10_000) -> Floats:
@@ -42,23 +42,42 @@ def test_mostly_one_value_keeps_both_sides() -> None:
 
 def test_a_column_without_ties_has_the_deciles_it_always_had() -> None:
     values = np.random.default_rng(3).standard_normal(5_000)
-    assert len(bins_of(values).edges) == 9
-    assert bins_of(values).edges == pytest.approx(numeric_bins(values).edges, abs=2e-3)
+    assert len(numeric_bins(values).edges) == 9
+    assert numeric_bins(values).edges == pytest.approx(np.quantile(values, np.arange(1, 10) / 10), abs=2e-3)
     assert counted(values).min() > 490
 
 
 def test_ten_values_and_fewer_have_a_bin_each() -> None:
     values = np.repeat(np.arange(10.0), [1, 500, 3, 90, 1, 2, 40, 7, 7, 7])
-    assert bins_of(values).edges == tuple(np.arange(9) + 0.5)
-    assert bins_of(np.array([4.0])).edges == ()
+    assert numeric_bins(values).edges == tuple(np.arange(9) + 0.5)
+    assert numeric_bins(np.array([4.0])).edges == ()
 
 
 def test_values_that_rounding_makes_are_one_value() -> None:
     values = np.array([0.3, 0.1 + 0.2, float(np.float32(0.3)), 0.31] * 10)
     low, high, counts = distinct(values)
     assert counts.tolist() == [20, 10, 10]  # float32 is farther off than that
-    assert bins_of(np.array([0.3, 0.1 + 0.2])).bins == 1
+    assert numeric_bins(np.array([0.3, 0.1 + 0.2])).bins == 1
     assert low[0] < high[0]
+
+
+def test_one_huge_value_does_not_make_all_others_one() -> None:
+    values = np.random.default_rng(1).standard_normal(5_000)
+    alone, marked = numeric_bins(values), numeric_bins(np.append(values, LARGEST))
+    assert len(marked.edges) == 9
+    assert marked.edges == pytest.approx(alone.edges, abs=2e-3)
+
+
+def test_many_near_values_in_a_row_are_not_one() -> None:
+    values = (
+        np.arange(5_000, dtype=np.float64) * 1e8 + 1.79e18
+    )  # nanoseconds: each is nearer to the next than rounding by 1e-9
+    assert counted(values).min() > 400
+
+
+def test_rounding_about_zero_is_zero() -> None:
+    values = np.tile([0.0, 0.1 + 0.2 - 0.3, -5e-17, 1.0, 2.0, 3.0, 4.0], 100)
+    assert counted(values).tolist() == [300, 100, 100, 100, 100]
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -70,7 +89,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 @example([0.0] * 30 + [5e-324] * 30)
 def test_edges_rise_lie_between_values_and_are_nine_at_most(values: list[float]) -> None:
     array = np.array(values)
-    bins = bins_of(array)
+    bins = numeric_bins(array)
     edges = np.array(bins.edges)
     assert len(edges) <= 9
     assert (np.diff(edges) > 0).all()
@@ -94,14 +113,14 @@ def test_a_value_with_a_tenth_of_the_rows_is_alone_where_there_is_room(values: l
     between = sum(b - a > 1 for a, b in zip([-1, *atoms.tolist()], [*atoms.tolist(), len(seen)], strict=True))
     if len(seen) > 10 and len(atoms) + between > 10:
         return
-    bin_of = np.searchsorted(bins_of(array).edges, seen)
+    bin_of = np.searchsorted(numeric_bins(array).edges, seen)
     for atom in atoms:
         assert (bin_of == bin_of[atom]).sum() == 1
 
 
 def test_nine_atoms_with_something_between_each_share_bins() -> None:
     values = np.concatenate([np.repeat(np.arange(9.0), 100), np.arange(9) + 0.5, [-1.0]])
-    assert 5 <= bins_of(values).bins <= 10
+    assert 5 <= numeric_bins(values).bins <= 10
 
 
 def test_the_margin_is_a_tenth_of_the_range_and_never_less_than_rounding() -> None:
@@ -119,4 +138,4 @@ def test_the_margin_is_a_tenth_of_the_range_and_never_less_than_rounding() -> No
 
 def test_no_values_are_no_column() -> None:
     with pytest.raises(ValueError, match="without values"):
-        bins_of(np.zeros(0))
+        numeric_bins(np.zeros(0))

@@ -6,32 +6,40 @@ Its state is opaque, so a checkpoint keeps the values it was fed since it last b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
 from monitor.findings import INFO, Finding, FindingKey
+from monitor.judge.causes.cause import CauseName, SequentialCause
+from monitor.judge.policy import Policy
+from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Block, window_of
 from monitor.stats.adwin import Adwin
 
+PERFORMANCE: Final = "performance"
 #: the detector begins anew after so many values, at a place that depends on the stream alone: memory stays bounded
 MAX_FED: Final = 4_096
 DELTA: Final = 0.002
 
 
-class ErrorWatch:
-    """Watches the error rate of one model version."""
+class Errors(SequentialCause):
+    """A rise of the error rate of one model version: an `info` finding, which opens no incident."""
 
-    def __init__(self) -> None:
+    names = (CauseName(PERFORMANCE),)
+    state_name = "errors"
+
+    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+        super().__init__(prepared, policy)
         self._fed: list[float] = []
         self._detector: Adwin | None = None
 
-    def add(self, block: Block, subject: str) -> Finding | None:
-        """Feed a pane; the finding (`info`) when the error rate has risen."""
-        labelled = block.tally.labelled
+    def follow(self, pane: Block) -> Iterator[Finding]:
+        labelled = pane.tally.labelled
         if labelled == 0:
-            return None
-        rate = block.tally.errors / labelled
+            return
+        rate = pane.tally.errors / labelled
         detector = self._running()
         fed = self._fed
         fed.append(rate)
@@ -39,9 +47,10 @@ class ErrorWatch:
         if drifted or len(fed) >= MAX_FED:
             self._fed, self._detector = [], None
         if not drifted:
-            return None
+            return
         before = float(np.mean(fed[:-1])) if len(fed) > 1 else rate
-        return _finding(block, subject, before, now) if now > before else None
+        if now > before:
+            yield _finding(pane, self.prepared.reference.key.model, before, now)
 
     def _running(self) -> Adwin:
         """The detector, which has seen all that was fed."""
@@ -58,10 +67,10 @@ class ErrorWatch:
         self._fed, self._detector = np.array(state["fed"], np.float64).tolist(), None
 
 
-def _finding(block: Block, subject: str, before: float, now: float) -> Finding:
-    windows = window_of(0, (block,))
+def _finding(pane: Block, subject: str, before: float, now: float) -> Finding:
+    windows = window_of(0, (pane,))
     return Finding(
-        key=FindingKey(subject, "performance", figure="error_rate"),
+        key=FindingKey(subject, PERFORMANCE, figure="error_rate"),
         severity=INFO,
         window=windows.spans[0],
         base_windows=1,

@@ -5,117 +5,139 @@ Nothing is counted in any column then: without this, the gravest absence would b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from monitor.findings import Finding, FindingKey
+from monitor.findings import Figures, Finding, FindingKey
+from monitor.judge.causes.cause import Candidate, Cause, Evaluation, places
+from monitor.judge.causes.quality import ABSENCE
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
-from monitor.judge.prepared_reference import Floats, PreparedReference, Variability
+from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.stats.bins import ABSENT
 from monitor.stats.digits import before_and_after, percent
 from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
-
-CAUSE = "absent"
+from monitor.text import share as share_in_words
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Arrays (W,) of one look; so many of the reference's events `lacked` features."""
+    """Arrays (W,) of one evaluation."""
 
     p: Floats
     hits: Floats
     events: Floats
     overdispersion: Floats
     exceedance: Floats  # log p / log alpha
-    alpha: float
-    lacked: float
-    reference_events: float
 
-    @property
-    def before(self) -> float:
-        return self.lacked / self.reference_events
+    def share(self, window: int) -> float:
+        """Of the window's events without features."""
+        return float(self.hits[window] / self.events[window])
 
 
-def tests(prepared: PreparedReference) -> int:
-    """Tests of one window length."""
-    return int(_carried(prepared) > 0)
+class FeaturesGone(Cause[Measured]):
+    """All features at once; the subject is the model."""
 
+    names = (ABSENCE,)
 
-def _carried(prepared: PreparedReference) -> float:
-    """Events of the reference that carried features."""
-    return float(prepared.events[prepared.features].max(initial=0.0))
+    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+        super().__init__(prepared, policy)
+        self._model = prepared.reference.key.model
+        self._key = FindingKey(self._model, ABSENCE.name)
+        self._reference_events = max(float(prepared.reference.events), 1.0)
+        #: events of the reference that carried features, and those that lacked them
+        self._carried = float(prepared.events[prepared.features].max(initial=0.0))
+        self._lacked = max(self._reference_events - self._carried, 0.0)
 
+    def tests(self) -> int:
+        return int(self._carried > 0)
 
-def lacking(prepared: PreparedReference, windows: Windows) -> Floats:
-    """(W,) events without features, 0 where the reference has none either."""
-    events = np.array([span.events for span in windows.spans], np.float64)
-    if not _carried(prepared):
-        return np.zeros(len(events))
-    return np.asarray(np.maximum(events - windows.counts[:, prepared.features[0]].sum(-1), 0.0))
+    def tests_of_recent(self) -> int:
+        return self.tests()
 
+    def measure(self, evaluation: Evaluation) -> Measured:
+        """Tail probability of every window; 1 where the reference has no features either."""
+        windows, variability = evaluation.windows, evaluation.variability
+        events = np.array([span.events for span in windows.spans], np.float64)
+        hits, size = self._lacking(windows), len(events)
+        # how such events cluster was not measured: as a usual column's absence does, unless there is nothing else left
+        overdispersion = np.ones(size)
+        if self._carried:
+            usual = np.median(variability.quality_overdispersion[:, self.prepared.features, ABSENT], axis=1)
+            overdispersion = np.where(hits == events, 1.0, usual)
+        lacked, whole = np.full(size, self._lacked), np.full(size, self._reference_events)
+        p = exact_excess_tail(hits, events, lacked, whole, overdispersion)
+        exceedance = np.log(np.maximum(p, 1e-300)) / np.log(evaluation.alpha)
+        return Measured(p, hits, events, overdispersion, exceedance)
 
-def measure(prepared: PreparedReference, windows: Windows, variability: Variability, alpha: float) -> Measured:
-    """Tail probability of every window; 1 where the reference has no features either."""
-    events = np.array([span.events for span in windows.spans], np.float64)
-    carried, whole = _carried(prepared), max(float(prepared.reference.events), 1.0)
-    hits = lacking(prepared, windows)
-    # how such events cluster was not measured: as a usual column's absence does, unless there is nothing else left
-    overdispersion = np.ones(len(events))
-    if carried:
-        overdispersion = np.where(
-            hits == events, 1.0, np.median(variability.quality_overdispersion[:, prepared.features, ABSENT], axis=1)
+    def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
+        measured = evaluation.of(self)
+        for (window,) in places(measured.p < evaluation.alpha):
+            yield Candidate(
+                self._key,
+                self._severity(measured, window),
+                float(measured.exceedance[window]),
+                partial(self._began, evaluation.windows, window),
+                partial(self._finding, evaluation, window),
+            )
+
+    def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
+        if self._lacking(evaluation.windows).any():  # most panes are well
+            yield from self.candidates(evaluation, None)
+
+    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        return float(evaluation.of(self).exceedance[0]) if key == self._key else None
+
+    @classmethod
+    def size(cls, figures: Figures, *, numeric: bool) -> str:
+        return share_in_words(figures.value)
+
+    def _lacking(self, windows: Windows) -> Floats:
+        """(W,) events without features, 0 where the reference has none either."""
+        events = np.array([span.events for span in windows.spans], np.float64)
+        if not self._carried:
+            return np.zeros(len(events))
+        return np.asarray(np.maximum(events - windows.counts[:, self.prepared.features[0]].sum(-1), 0.0))
+
+    def _excess(self, measured: Measured, window: int) -> float:
+        """Over the reference's own share."""
+        return measured.share(window) - self._lacked / self._reference_events
+
+    def _severity(self, measured: Measured, window: int) -> str:
+        return self.policy.severity(ABSENCE.name, "", self._excess(measured, window), LEAST_QUALITY_CHANGE)
+
+    def _began(self, windows: Windows, window: int) -> int:
+        """Start of the first part of the window that has such an event."""
+        parts, column = windows.parts[window], self.prepared.features[0]
+        return next((p.start_us for p in parts if p.tally.counts[column].sum() < p.tally.events), parts[0].start_us)
+
+    def _finding(self, evaluation: Evaluation, window: int) -> Finding:
+        """Of one window that is over."""
+        windows, measured = evaluation.windows, evaluation.of(self)
+        share, before = measured.share(window), self._lacked / self._reference_events
+        n, overdispersion = float(measured.events[window]), float(measured.overdispersion[window])
+        critical = exact_excess_critical(evaluation.alpha, n, self._lacked, self._reference_events, overdispersion)
+        return Finding(
+            key=self._key,
+            severity=self._severity(measured, window),
+            window=windows.spans[window],
+            base_windows=max(windows.lengths[window], 1),
+            statistic="exact",
+            value=share,
+            threshold=critical / max(n, 1.0),
+            p=float(measured.p[window]),
+            effect=self._excess(measured, window),
+            effect_unit="share",
+            exceedance=float(measured.exceedance[window]),
+            direction="up",
+            detail=f"share of events without features: {before_and_after(before, share)}; "
+            "the columns are judged by the events that have them",
+            headline="no prediction has features any more"
+            if share == 1
+            else f"{percent(share)} of the events of {self._model} have no features",
+            since_us=self._began(windows, window),
+            records=windows.records(window),
         )
-    lacked = max(whole - carried, 0.0)
-    size = len(events)
-    p = exact_excess_tail(hits, events, np.full(size, lacked), np.full(size, whole), overdispersion)
-    exceedance = np.log(np.maximum(p, 1e-300)) / np.log(alpha)
-    return Measured(p, hits, events, overdispersion, exceedance, alpha, lacked, whole)
-
-
-def severity(policy: Policy, measured: Measured, window: int) -> str:
-    """Of one window that is over."""
-    share = float(measured.hits[window] / measured.events[window])
-    return policy.severity(CAUSE, "", share - measured.before, LEAST_QUALITY_CHANGE)
-
-
-def key(prepared: PreparedReference) -> FindingKey:
-    return FindingKey(prepared.reference.key.model, CAUSE)
-
-
-def began(prepared: PreparedReference, windows: Windows, window: int) -> int:
-    """Start of the first part of the window that has such an event."""
-    parts, column = windows.parts[window], prepared.features[0]
-    return next((p.start_us for p in parts if p.tally.counts[column].sum() < p.tally.events), parts[0].start_us)
-
-
-def finding(prepared: PreparedReference, windows: Windows, measured: Measured, window: int, severity: str) -> Finding:
-    """The finding of one window that is over."""
-    share = float(measured.hits[window] / measured.events[window])
-    before, n = measured.before, float(measured.events[window])
-    critical = exact_excess_critical(
-        measured.alpha, n, measured.lacked, measured.reference_events, float(measured.overdispersion[window])
-    )
-    model = prepared.reference.key.model
-    return Finding(
-        key=key(prepared),
-        severity=severity,
-        window=windows.spans[window],
-        base_windows=max(windows.lengths[window], 1),
-        statistic="exact",
-        value=share,
-        threshold=critical / max(n, 1.0),
-        p=float(measured.p[window]),
-        effect=share - before,
-        effect_unit="share",
-        exceedance=float(measured.exceedance[window]),
-        direction="up",
-        detail=f"share of events without features: {before_and_after(before, share)}; "
-        "the columns are judged by the events that have them",
-        headline="no prediction has features any more"
-        if share == 1
-        else f"{percent(share)} of the events of {model} have no features",
-        since_us=began(prepared, windows, window),
-        records=windows.records(window),
-    )

@@ -1,28 +1,43 @@
-"""Causes `missing`, `absent`, `unseen`, `outside`, `type`: the share of a fact rose.
+"""Causes `missing`, `absent`, `unseen`, `outside`, `type`: a quality count's share of the events rose.
 
-An exact (hypergeometric) test against the reference's own count of the fact, on effective numbers. A page at every
-window length: a fact the reference never saw needs no learned distance.
+An exact (hypergeometric) test against the reference's own count, on effective numbers. A page at every window length:
+what the reference never saw needs no learned distance.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
-from monitor.findings import Finding, FindingKey
+from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
+from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
 from monitor.judge.causes.unit_change import UnitChange, unit_change
-from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
-from monitor.judge.prepared_reference import Floats, PreparedReference, Variability
+from monitor.judge.policy import LEAST_QUALITY_CHANGE
+from monitor.judge.prepared_reference import Floats
 from monitor.judge.windows import Windows
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.stats import names
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
 from monitor.stats.digits import before_and_after, percent, told_apart
 from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
+from monitor.text import share as share_in_words
 
+#: of a column, and of the features of a model together
+ABSENCE = CauseName("absent", on_page="key not there", share="value")
+_NAMES = {
+    "missing": CauseName("missing", on_page="missing values", share="value"),
+    "absent": ABSENCE,
+    "unseen": CauseName("unseen", in_alert="with never-seen values", on_page="never-seen values", share="value"),
+    "outside": CauseName(
+        "outside", in_alert="outside its range", on_page="outside the reference's range", share="value"
+    ),
+    "type": CauseName("type", in_alert="of the wrong type", on_page="values of the wrong type", share="value"),
+}
 #: `outside` pages only while the newest panes still show this part of the window's share: a burst that is over does not
 RECENT_PART = 0.5
 #: never-seen values that are named
@@ -56,104 +71,175 @@ class Measured:
         return np.asarray(np.log(np.maximum(self.p, 1e-300)) / np.log(self.alpha), np.float64)
 
 
-def tests(prepared: PreparedReference) -> int:
-    """Tests of one window length, over all columns."""
-    return int(prepared.tested_quality.sum())
+class Quality(Cause[Measured]):
+    """The quality counts of each column: values that are missing, impossible or of another kind."""
 
+    names = tuple(_NAMES[name] for name in QUALITY_COUNTS)
 
-def measure(prepared: PreparedReference, windows: Windows, variability: Variability, alpha: float) -> Measured:
-    """Tail probability of every window, column and fact."""
-    hits = windows.counts[..., prepared.width :].astype(np.float64)
-    events = windows.counts.sum(2).astype(np.float64)
-    p = np.ones(hits.shape)
-    at = window, column, slot = np.nonzero(hits)  # few: most windows are well
-    if len(window):
-        reference, m = prepared.quality_counts[column, slot], prepared.events[column]
-        p[at] = exact_excess_tail(
-            hits[at], events[window, column], reference, m, variability.quality_overdispersion[at]
+    def tests(self) -> int:
+        return int(self.prepared.tested_quality.sum())
+
+    def tests_of_recent(self) -> int:
+        return self.tests()
+
+    def measure(self, evaluation: Evaluation) -> Measured:
+        """Tail probability of every window, column and quality count."""
+        prepared, windows = self.prepared, evaluation.windows
+        overdispersion = evaluation.variability.quality_overdispersion
+        hits = windows.counts[..., prepared.width :].astype(np.float64)
+        events = windows.counts.sum(2).astype(np.float64)
+        p = np.ones(hits.shape)
+        at = window, column, slot = np.nonzero(hits)  # few: most windows are well
+        if len(window):
+            reference, m = prepared.quality_counts[column, slot], prepared.events[column]
+            p[at] = exact_excess_tail(hits[at], events[window, column], reference, m, overdispersion[at])
+            p[:, ~prepared.tested_quality] = 1.0
+        return Measured(p, hits, events, overdispersion, prepared.quality_shares, evaluation.alpha)
+
+    def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
+        measured = evaluation.of(self)
+        for window, column, slot in places(measured.p < evaluation.alpha):
+            at = (window, column, slot)
+            severity = self._severity(measured, at, self._recent_share(recent, column, slot))
+            yield Candidate(
+                FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
+                severity,
+                float(measured.exceedance[at]),
+                partial(self._began, evaluation.windows, at),
+                partial(self._finding, evaluation, at, severity),
+            )
+
+    def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
+        if evaluation.windows.counts[0, :, self.prepared.width :].any():  # most panes are well
+            yield from self.candidates(evaluation, None)
+
+    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        column = self.prepared.column_of.get(key.subject)
+        if column is None or key.cause not in QUALITY_COUNTS:
+            return None
+        return float(evaluation.of(self).exceedance[0, column, QUALITY_COUNTS.index(key.cause)])
+
+    def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
+        """Of what occurs in the worst window."""
+        measured = evaluation.of(self)
+        worst = measured.exceedance.argmax(0)
+        for column, slot in places(measured.hits.max(0) > 0):
+            at = window, _, _ = int(worst[column, slot]), column, slot
+            if measured.share[at] > 0:
+                yield (
+                    self.prepared.subjects[column],
+                    Figures(
+                        cause=QUALITY_COUNTS[slot],
+                        value=float(measured.share[at]),
+                        threshold=math.nan,
+                        effect=float(measured.excess[at]),
+                        p=float(measured.p[at]),
+                        samples=int(measured.events[window, column]),
+                        exceedance=float(measured.exceedance[at]),
+                    ),
+                )
+
+    @classmethod
+    def size(cls, figures: Figures, *, numeric: bool) -> str:
+        return share_in_words(figures.value)
+
+    def _severity(self, measured: Measured, at: tuple[int, int, int], recent_share: float) -> str:
+        """Of one (window, column, quality count) that is over; `recent_share` is its share in the newest panes."""
+        _, column, slot = at
+        cause, about = QUALITY_COUNTS[slot], self.prepared.columns[column]
+        goes_on = slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at])
+        return self.policy.severity(
+            cause,
+            about.feature,
+            float(measured.excess[at]),
+            LEAST_QUALITY_CHANGE,
+            may_page=goes_on and cause not in dict(about.ticket_only),
         )
-        p[:, ~prepared.tested_quality] = 1.0
-    return Measured(p, hits, events, variability.quality_overdispersion, prepared.quality_shares, alpha)
 
+    def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
+        if recent is None:
+            return 1.0
+        counts = recent.counts[0, column]
+        return float(counts[self.prepared.width + slot] / max(counts.sum(), 1))
 
-def severity(
-    prepared: PreparedReference, policy: Policy, measured: Measured, at: tuple[int, int, int], recent_share: float
-) -> str:
-    """Of one (window, column, fact) that is over; `recent_share` is the fact's in the newest panes."""
-    _, column, slot = at
-    may_page = slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at])
-    return policy.severity(
-        QUALITY_COUNTS[slot],
-        prepared.columns[column].feature,
-        float(measured.excess[at]),
-        LEAST_QUALITY_CHANGE,
-        may_page=may_page,
-    )
+    def _began(self, windows: Windows, at: tuple[int, int, int]) -> int:
+        """Start of the first part of the window in which it occurs."""
+        window, column, slot = at
+        parts, place = windows.parts[window], self.prepared.width + slot
+        return next((part.start_us for part in parts if part.tally.counts[column, place]), parts[0].start_us)
 
+    def _finding(self, evaluation: Evaluation, at: tuple[int, int, int], severity: str) -> Finding:
+        """Of one (window, column, quality count) that is over."""
+        prepared, windows, measured = self.prepared, evaluation.windows, evaluation.of(self)
+        window, column, slot = at
+        cause, subject = QUALITY_COUNTS[slot], prepared.subjects[column]
+        share, effect = float(measured.share[at]), float(measured.excess[at])
+        change = unit_change(prepared, windows, window, column) if slot == OUTSIDE else None
+        came = self._came(windows, window, column) if slot == UNSEEN else ""
+        before = share - effect
+        headline = _headline(prepared.columns[column], subject, cause, before, share)
+        critical = exact_excess_critical(
+            evaluation.alpha,
+            float(measured.events[window, column]),
+            float(prepared.quality_counts[column, slot]),
+            float(prepared.events[column]),
+            float(measured.overdispersion[at]),
+        )
+        return Finding(
+            key=FindingKey(subject, cause),
+            severity=severity,
+            window=windows.spans[window],
+            base_windows=max(windows.lengths[window], 1),
+            statistic="exact",
+            value=share,
+            threshold=critical / max(float(measured.events[window, column]), 1.0),
+            p=float(measured.p[at]),
+            effect=effect,
+            effect_unit="share",
+            exceedance=float(measured.exceedance[at]),
+            direction="up",
+            detail=self._detail(windows, at, before, share, came, change),
+            headline=headline + (change.headline if change else "") + came,
+            factor=change.factor if change else None,
+            since_us=self._began(windows, at),
+            records=windows.records(window),
+        )
 
-def finding(
-    prepared: PreparedReference,
-    policy: Policy,
-    windows: Windows,
-    measured: Measured,
-    at: tuple[int, int, int],
-    severity: str,
-) -> Finding:
-    """The finding of one (window, column, fact) that is over."""
-    window, column, slot = at
-    cause, subject = QUALITY_COUNTS[slot], prepared.subjects[column]
-    share, effect = float(measured.share[at]), float(measured.excess[at])
-    change = unit_change(prepared, windows, window, column) if slot == OUTSIDE else None
-    came = _came(policy, windows, window, column) if slot == UNSEEN else ""
-    before = share - effect
-    headline = _headline(prepared.columns[column], subject, cause, before, share)
-    critical = exact_excess_critical(
-        measured.alpha,
-        float(measured.events[window, column]),
-        float(prepared.quality_counts[column, slot]),
-        float(prepared.events[column]),
-        float(measured.overdispersion[at]),
-    )
-    return Finding(
-        key=FindingKey(subject, cause),
-        severity=severity,
-        window=windows.spans[window],
-        base_windows=max(windows.lengths[window], 1),
-        statistic="exact",
-        value=share,
-        threshold=critical / max(float(measured.events[window, column]), 1.0),
-        p=float(measured.p[at]),
-        effect=effect,
-        effect_unit="share",
-        exceedance=float(measured.exceedance[at]),
-        direction="up",
-        detail=_detail(prepared, windows, at, before, share, came, change),
-        headline=headline + (change.headline if change else "") + came,
-        factor=change.factor if change else None,
-        since_us=began(windows, window, column, prepared.width + slot),
-        records=windows.records(window),
-    )
+    def _came(self, windows: Windows, window: int, column: int) -> str:
+        """The never-seen values by name, the most frequent first: `: "st99" (96), "st98" (3)`.
 
+        Nothing where none is known, or where each came once and there are many: that is how free text looks.
+        """
+        unseen: names.Names = {}
+        for part in windows.parts[window]:
+            names.add(unseen, {column: part.tally.unseen[column]} if column in part.tally.unseen else {})
+        known = unseen.get(column)
+        if not known or (len(known) >= names.KEPT and max(known.values()) == 1):
+            return ""
+        most = names.most_frequent(known, MAX_NAMED)
+        messages = ", ".join(f"{self.policy.quoted(name)} ({n:,})" for name, n in most)
+        return f": {messages}" + (" and others" if len(known) > MAX_NAMED else "")
 
-def began(windows: Windows, window: int, column: int, slot: int) -> int:
-    """Start of the first part of the window that shows the fact."""
-    parts = windows.parts[window]
-    return next((part.start_us for part in parts if part.tally.counts[column, slot]), parts[0].start_us)
-
-
-def _came(policy: Policy, windows: Windows, window: int, column: int) -> str:
-    """The never-seen values by name, the most frequent first: `: "st99" (96), "st98" (3)`.
-
-    Nothing where none is known, or where each came once and there are many: that is how free text looks.
-    """
-    unseen: names.Names = {}
-    for part in windows.parts[window]:
-        names.add(unseen, {column: part.tally.unseen[column]} if column in part.tally.unseen else {})
-    known = unseen.get(column)
-    if not known or (len(known) >= names.KEPT and max(known.values()) == 1):
-        return ""
-    messages = ", ".join(f"{policy.quoted(name)} ({n:,})" for name, n in names.most_frequent(known, MAX_NAMED))
-    return f": {messages}" + (" and others" if len(known) > MAX_NAMED else "")
+    def _detail(
+        self,
+        windows: Windows,
+        at: tuple[int, int, int],
+        before: float,
+        share: float,
+        came: str,
+        change: UnitChange | None,
+    ) -> str:
+        window, column, slot = at
+        details = [f"share {QUALITY_COUNTS[slot]}: {before_and_after(before, share)}{came}"]
+        if slot == OUTSIDE:
+            about = self.prepared.columns[column]
+            low, high = told_apart([about.bins.low, about.bins.high])
+            details.append(f"the reference's range with its margin is {low} to {high}")
+            width = self.prepared.width
+            seen = moments(about, windows.counts[window, column], windows.sums[window, column], width)
+            if seen.whole:
+                details.append(f"mean {before_and_after(about.center, seen.mean)}")
+        return "; ".join(details) + (change.detail if change else "")
 
 
 def _headline(about: Column, subject: str, cause: str, before: float, share: float) -> str:
@@ -172,24 +258,3 @@ def _headline(about: Column, subject: str, cause: str, before: float, share: flo
         "type": f"{subject} is {wrong} in {how_many}",
     }
     return words[cause] + instead
-
-
-def _detail(
-    prepared: PreparedReference,
-    windows: Windows,
-    at: tuple[int, int, int],
-    before: float,
-    share: float,
-    came: str,
-    change: UnitChange | None,
-) -> str:
-    window, column, slot = at
-    details = [f"share {QUALITY_COUNTS[slot]}: {before_and_after(before, share)}{came}"]
-    if slot == OUTSIDE:
-        about = prepared.columns[column]
-        low, high = told_apart([about.bins.low, about.bins.high])
-        details.append(f"the reference's range with its margin is {low} to {high}")
-        seen = moments(about, windows.counts[window, column], windows.sums[window, column], prepared.width)
-        if seen.whole:
-            details.append(f"mean {before_and_after(about.center, seen.mean)}")
-    return "; ".join(details) + (change.detail if change else "")

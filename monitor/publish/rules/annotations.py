@@ -9,23 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.stats.bins import QUALITY_COUNTS
+from monitor.judge.causes.catalog import NAMES as CAUSES
+from monitor.judge.causes.catalog import with_share
 
 #: most columns in a description, which is read on a phone
 NAMED: Final = 5
 #: a start that is longer ago is written with its date
 SAME_DAY_SECONDS: Final = 43_200
 
-#: causes whose effect is the share of events that moved
-_MOVED: Final = ("distribution", "score", "prediction")
 #: texts for causes; others are shown by their name
-CAUSE_TEXTS: Final[Mapping[str, str]] = {
-    "outside": "outside its range",
-    "unseen": "with never-seen values",
-    "type": "of the wrong type",
-    "constant": "stuck at one value",
-    **dict.fromkeys(_MOVED, "distribution changed"),
-}
+CAUSE_TEXTS: Final[Mapping[str, str]] = {name: cause.in_alert for name, cause in CAUSES.items() if cause.in_alert}
 
 
 def drift_summary(incident: str) -> str:
@@ -87,9 +80,9 @@ def _figure() -> str:
     """` in 12%`: the share of events with the fault, or the share that moved."""
     chosen = "model=%[1]q,version=%[2]q,subject=%[3]q,cause=%[4]q,segment=%[5]q"
     values = "$labels.model $labels.version .Labels.subject .Labels.cause .Labels.segment"
-    quality_count = f'max(driftd_finding_value{{{chosen},cause=~"{"|".join(QUALITY_COUNTS)}"}})'
-    moved = f'max(driftd_finding_effect_ratio{{{chosen},cause=~"{"|".join(_MOVED)}"}})'
-    share = f"query (printf `{quality_count} or {moved}` {values})"
+    value = f'max(driftd_finding_value{{{chosen},cause=~"{"|".join(with_share("value"))}"}})'
+    effect = f'max(driftd_finding_effect_ratio{{{chosen},cause=~"{"|".join(with_share("effect"))}"}})'
+    share = f"query (printf `{value} or {effect}` {values})"
     return f"{{{{ with {share} }}}} in {{{{ . | first | value | humanizePercentage }}}}{{{{ end }}}}"
 
 

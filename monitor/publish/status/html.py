@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 import re
 from typing import Final
 
@@ -47,22 +46,3 @@ def since(us: int | None, now_us: int) -> str:
 def aged(us: int, now_us: int) -> str:
     """`3 h ago`, with the time in small print."""
     return f"{ago(us, now_us)} <small>{moment(us)}</small>"
-
-
-def share(value: float) -> str:
-    """A share in percent; never rounded to 0 or 100 unless it is exactly that."""
-    if math.isnan(value):
-        return "not known"
-    percent = 100 * value
-    if 0 < percent < 0.01:
-        return "under 0.01 %"
-    if 99.9 < percent < 100:
-        return "over 99.9 %"
-    return f"{percent:.3g} %"
-
-
-def number(value: float) -> str:
-    """Three significant digits; all digits of the integer part below a million."""
-    if math.isnan(value):
-        return "not known"
-    return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from monitor.findings import SEVERITY_RANK
+from monitor.findings import SEVERITY_RANK, Figures
+from monitor.judge.causes.catalog import NAMES as CAUSES
+from monitor.judge.causes.catalog import cause_named
+from monitor.judge.causes.cause import Cause
 from monitor.publish import links
-from monitor.publish.snapshot import ColumnView, Figures, FindingView, IncidentView, ModelView, Snapshot
-from monitor.publish.status.html import ago, moment, name, number, share, since, text
+from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
+from monitor.publish.status.html import ago, moment, name, since, text
 from monitor.publish.status.model_cards import FINE, badge, states_of
-from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
-from monitor.text import many, probability
+from monitor.stats.bins import NUMERIC
+from monitor.text import many, number, probability
 
 #: ended incidents that are shown
 ENDED: Final = 10
-
-#: texts for causes, shown after the column's name; others are shown by their name
-_CAUSE_TEXTS: Final[Mapping[str, str]] = {
-    "distribution": "distribution changed",
-    "score": "distribution changed",
-    "prediction": "distribution changed",
-    "outside": "outside the reference's range",
-    "missing": "missing values",
-    "absent": "key not there",
-    "unseen": "never-seen values",
-    "type": "values of the wrong type",
-    "constant": "stuck at one value",
-}
 
 
 def open_incidents(snapshot: Snapshot, now_us: int) -> Iterator[str]:
@@ -57,12 +47,17 @@ def _incident(
     yield f"<p>{since(incident.since_us, now_us)}{_more(snapshot, incident, model)}{where}</p><ol>"
     for at, view in enumerate(views):
         column, figures = _measured(model, view)
-        cause = _CAUSE_TEXTS.get(view.finding.cause, view.finding.cause)
-        yield f"<li><p><b>{name(view.finding.subject)}</b> {text(cause)}"
+        yield f"<li><p><b>{name(view.finding.subject)}</b> {text(_cause(view.finding.cause))}"
         yield f" <small>{_tags(view)}, {since(view.since_us, now_us)}</small></p>"
         yield f"<p>{text(view.headline)}</p>" if at else ""
         yield f"<p>{text(view.detail)}</p><p class=soft>{_figures_text(column, figures)}</p>"
     yield "</ol></section>"
+
+
+def _cause(name: str) -> str:
+    """The text for a cause, shown after the column's name; by default the cause's name."""
+    known = CAUSES.get(name)
+    return name if known is None else known.on_page or name
 
 
 def _summary(views: Sequence[FindingView]) -> str:
@@ -115,13 +110,8 @@ def _figures_text(column: ColumnView | None, figures: Figures | None) -> str:
 
 
 def _size(column: ColumnView, figures: Figures) -> str:
-    if figures.cause in QUALITY_COUNTS:
-        return share(figures.value)
-    if figures.cause == "constant":
-        return f"{number(figures.value)} times the same value"
-    limit = f" (threshold {number(figures.threshold)})" if figures.threshold == figures.threshold else ""
-    distance = "KS distance" if column.kind == NUMERIC else "largest change of a share"
-    return f"{distance} {number(figures.effect)}, chi-square {number(figures.value)}{limit}"
+    cause = cause_named(figures.cause) or Cause
+    return cause.size(figures, numeric=column.kind == NUMERIC)
 
 
 def ended_incidents(snapshot: Snapshot, now_us: int) -> Iterator[str]:

@@ -9,9 +9,9 @@ from typing import Final
 from monitor.findings import PAGE, TICKET
 from monitor.publish.snapshot import ColumnView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
-from monitor.publish.status.html import aged, moment, name, number, share, since, text
+from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.settings.duration import in_words
-from monitor.text import many
+from monitor.text import many, number, share
 
 #: a column with this exceedance or more is shown unfolded
 NEAR: Final = 0.5
