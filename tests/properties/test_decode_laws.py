@@ -1,4 +1,4 @@
-"""The fast path and the definition of the native format give the same events, whatever the bytes."""
+"""The fast decoder and the reference decoder give the same events for any bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two ways of writing one event are the same event: null and absence, integers and their text, NaN and null, zones."""
+"""Different spellings of one event are the same event: null and absence, integers and text, NaN and null, zones."""
 
 from __future__ import annotations
 

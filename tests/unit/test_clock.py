@@ -1,4 +1,4 @@
-"""Times as text: exact, and never an error for what was once accepted."""
+"""RFC 3339 times: exact, and never an error for an accepted event time."""
 
 from __future__ import annotations
 

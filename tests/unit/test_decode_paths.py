@@ -1,4 +1,4 @@
-"""What the decoder keeps from batch to batch, and when it needs the definition."""
+"""What the decoder caches between batches, and when it needs the reference decoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of any bytes: what can be read comes, what cannot is passed and told once, and reading always goes on."""
+"""Record batches of any bytes: valid records are read, the rest is skipped and reported once, and reading goes on."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_batches_of_the_format_before_come_too(codec: int) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 4_000])
-def test_a_damaged_batch_is_passed_in_one_step_and_told_once(size: int) -> None:
+def test_a_damaged_batch_is_skipped_in_one_step_and_reported_once(size: int) -> None:
     broken = bytearray(batch(size, [b"v"] * size))
     broken[-3] ^= 0xFF
     log = log_of((0, batch(0, [b"v"] * size)), (size, bytes(broken)), (2 * size, batch(2 * size, VALUES)), size=size)
@@ -135,7 +135,7 @@ def test_a_damaged_batch_is_passed_in_one_step_and_told_once(size: int) -> None:
     assert log.fetches <= 4, "what was fetched, the batch again, what is behind it"
 
 
-def test_a_checksum_that_was_broken_on_the_way_is_no_loss() -> None:
+def test_a_checksum_that_was_broken_in_transfer_loses_nothing() -> None:
     whole = batch(0, VALUES)
     broken = whole[:-1] + bytes([whole[-1] ^ 1])
     reading = FetchState(lambda _: 10, MIB, MIB)
@@ -150,7 +150,7 @@ HEADER = 61
 
 
 @pytest.mark.parametrize("codec", [0, codecs.ZSTD])
-def test_whatever_byte_is_broken_every_offset_is_given_or_told_and_the_others_come(codec: int) -> None:
+def test_with_any_byte_broken_every_offset_is_read_or_reported_and_other_batches_are_read(codec: int) -> None:
     whole = batch(10, VALUES, codec)
     for at in range(len(whole)):
         for flip in (0x01, 0x80, 0xFF):
@@ -171,7 +171,7 @@ def test_a_batch_with_a_wrong_place_that_is_served_again_hides_no_other() -> Non
     assert not reading.skipped
 
 
-def test_a_codec_that_nobody_knows_is_named_and_passed() -> None:
+def test_an_unknown_codec_is_reported_and_skipped() -> None:
     odd = bytearray(batch(10, VALUES))
     odd[22] |= 7
     given, skipped = log_of((0, batch(0, VALUES)), (10, with_checksum(bytes(odd))), (20, batch(20, VALUES))).read()
@@ -213,7 +213,7 @@ def test_offsets_that_a_producer_wrote_wrongly_lead_nowhere(deltas: list[int], g
     assert [(one.first, one.next, one.reason) for one in skipped] == ([(first, 15, "structure")] if first < 15 else [])
 
 
-def test_torn_records_behind_good_ones_are_told_and_the_next_batch_comes() -> None:
+def test_torn_records_after_good_ones_are_reported_and_the_next_batch_is_read() -> None:
     made = bytearray(batch(0, VALUES))
     at = made.index(b"<4>") - 7
     made[at] = 0x7F  # its length, now a negative number

@@ -1,4 +1,4 @@
-"""Settings of the clients, the sorting of errors, waiting for brokers, and what the library's log is good for."""
+"""Client settings, translated errors, back-off, the handler on the library's log, and the allocator."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_what_no_retry_heals_is_a_refusal(error: Exception) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_may_heal_is_trouble(error: Exception) -> None:
+def test_a_recoverable_error_is_transient(error: Exception) -> None:
     failure = translated_error(error, "read records")
     assert type(failure) is TransientError
 
@@ -111,7 +111,7 @@ def test_an_error_s_own_words_are_not_repeated() -> None:
     assert "payload" not in str(translated_error(kafka_errors.KafkaError("payload"), "read records"))
 
 
-def test_a_partition_without_leader_is_trouble() -> None:
+def test_a_partition_without_leader_is_a_transient_error() -> None:
     with pytest.raises(ExternalError, match="no leader"), translating_errors("ask"):
         raise KeyError("topic-0")
 
@@ -142,7 +142,7 @@ def test_waiting_for_brokers_ends_when_asked_to_and_at_a_refusal() -> None:
         until_connected(permanent, lambda: False, lambda _: None)
 
 
-def test_the_library_s_log_tells_why_a_connection_failed() -> None:
+def test_the_library_s_log_has_the_reason_of_a_failed_connection() -> None:
     logged = connection_failure()
     logged.reset()
     library = logging.getLogger("kafka.net.manager")
@@ -172,11 +172,11 @@ def test_the_library_s_log_tells_why_a_connection_failed() -> None:
         ("SomethingNew", "the connection failed"),
     ],
 )
-def test_what_became_of_a_connection_is_said_in_words(line: str, meaning: str) -> None:
+def test_a_log_line_of_the_library_is_explained(line: str, meaning: str) -> None:
     assert meaning_of(f"Bootstrap connection to bootstrap-0 failed: {line}").startswith(meaning)
 
 
-def test_a_broker_that_cannot_be_reached_at_its_advertised_address_is_told_from_a_silent_one() -> None:
+def test_an_unreachable_advertised_address_is_distinguished_from_a_silent_broker() -> None:
     @translating_errors("ask")
     def ask(*lines: str) -> None:
         for line in lines:

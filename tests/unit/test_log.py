@@ -1,4 +1,4 @@
-"""Log lines: their form, and what must never stand in one."""
+"""Log lines: their form, and what must never be in one."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_every_value_gives_one_line_of_strict_json(value: object) -> None:
     assert "given" in json.loads(line, parse_constant=refuse)
 
 
-def test_an_exception_is_told_by_types_and_places_not_by_foreign_messages(out: Output) -> None:
+def test_a_traceback_has_types_and_places_but_no_foreign_messages(out: Output) -> None:
     def parse(text: str) -> float:
         return float(text)
 
@@ -185,7 +185,7 @@ def test_an_exception_is_told_by_types_and_places_not_by_foreign_messages(out: O
     assert (out.last["level"], CANARY in out.stream.getvalue()) == ("error", False)
 
 
-def test_lines_of_a_hushed_library_are_not_written_and_its_other_listeners_hear_them(out: Output) -> None:
+def test_lines_of_a_muted_library_are_not_written_but_reach_its_other_handlers(out: Output) -> None:
     heard: list[str] = []
 
     class Listener(logging.Handler):
@@ -247,7 +247,7 @@ def test_configuring_twice_does_not_write_twice(out: Output) -> None:
     assert len(out.lines) == 1
 
 
-def test_a_flood_of_a_library_is_one_line_in_ten_seconds_and_says_how_many_there_were(out: Output) -> None:
+def test_repeats_of_a_library_line_are_one_line_in_ten_seconds_with_their_number(out: Output) -> None:
     for second in range(21):
         LIBRARY.error("node %d: connection %d failed", 1, second)
         out.clock.advance(1.0)
@@ -267,7 +267,7 @@ def test_different_lines_loggers_and_levels_are_held_back_apart(out: Output) -> 
     assert len(out.lines) == 4
 
 
-def test_a_library_that_speaks_from_many_places_is_a_few_lines_a_minute_and_says_how_many_were_left_out(
+def test_a_library_that_logs_from_many_places_is_a_few_lines_a_minute_with_the_number_left_out(
     out: Output,
 ) -> None:
     for second in range(180):
@@ -289,7 +289,7 @@ def test_a_library_that_speaks_from_many_places_is_a_few_lines_a_minute_and_says
         "TokenException: it is too old",
     ],
 )
-def test_the_name_of_an_error_is_no_secret_and_what_it_says_stays(out: Output, text: str) -> None:
+def test_the_name_of_an_error_is_not_a_secret_and_its_message_is_kept(out: Output, text: str) -> None:
     get_log("a").warning("turn_failed", why=text)
     assert out.last["why"] == text
 

@@ -74,7 +74,7 @@ def test_rejects_are_safe_then_the_state_then_transitions_then_offsets(reference
     assert outputs.committed[0] == {EVENTS: 1_500}
 
 
-def test_a_transition_stands_in_the_state_before_it_is_told_and_goes_when_it_was(reference: Reference) -> None:
+def test_a_transition_is_in_the_state_until_it_was_published(reference: Reference) -> None:
     pipeline, source, outputs, _ = start(reference, stream())
     run_to_end(pipeline, source)
     pipeline.checkpoint()
@@ -134,7 +134,7 @@ def test_dead_letters_that_are_taken_hold_up_nothing(reference: Reference) -> No
     assert len(outputs.letters) == 1
 
 
-def test_while_a_checkpoint_fails_verdicts_go_on_and_nothing_is_told(reference: Reference) -> None:
+def test_while_checkpoints_fail_judging_goes_on_and_nothing_is_published(reference: Reference) -> None:
     pipeline, source, outputs, clock = start(reference, stream())
     outputs.failing = {"save"}
     run_to_end(pipeline, source)
@@ -173,7 +173,7 @@ def test_reading_waits_when_a_crash_would_make_it_read_too_much_again(
     assert source.next[EVENTS] == 2_000
 
 
-def test_a_state_that_is_kept_holds_no_reading_back_though_nobody_can_be_told(
+def test_reading_goes_on_while_the_state_is_saved_and_publishing_fails(
     reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.loop.saving.MOST_RECORDS", 1_000)
@@ -237,7 +237,9 @@ def test_the_time_of_the_loop_is_given_to_its_steps(reference: Reference) -> Non
     assert outputs.saved
 
 
-def test_a_crash_between_saving_and_telling_tells_it_after_the_restart_under_the_same_id(reference: Reference) -> None:
+def test_a_crash_between_saving_and_publishing_publishes_after_the_restart_under_the_same_id(
+    reference: Reference,
+) -> None:
     pipeline, source, outputs, _ = start(reference, stream())
     outputs.failing = {"publish"}
     run_into_trouble(pipeline, source)
@@ -252,7 +254,7 @@ def test_a_crash_between_saving_and_telling_tells_it_after_the_restart_under_the
     assert reported.reported
 
 
-def test_without_news_a_checkpoint_is_made_when_it_is_due() -> None:
+def test_without_transitions_a_checkpoint_is_made_when_it_is_due() -> None:
     pipeline, source, outputs, clock = start(blank([numeric("x")]), [])
     source.live = True
     pipeline.turn()
@@ -302,7 +304,7 @@ def of_two(reference: Reference, tree: Settings, records: list[object]) -> tuple
         (None, "no longer in the settings"),
     ],
 )
-def test_a_model_whose_settings_changed_starts_afresh_alone(
+def test_only_a_model_whose_settings_changed_starts_from_scratch(
     reference: Reference, change: dict[str, object] | None, reason: str
 ) -> None:
     records = both(stream())
@@ -325,7 +327,7 @@ def test_a_model_whose_settings_changed_starts_afresh_alone(
 
 
 @pytest.mark.parametrize("columns", [[numeric("x", edges=(5, 6, 7))], [numeric("x"), numeric("y", edges=range(9))]])
-def test_a_model_with_another_reference_starts_afresh_before_its_first_pane_was_judged(
+def test_a_model_with_another_reference_starts_from_scratch_before_its_first_pane_was_judged(
     columns: list[object],
 ) -> None:
     """Its open panes were counted by other bins: added up with the new ones they would mean nothing."""

@@ -1,4 +1,4 @@
-"""The tree: what it holds, what it answers, and what a model's fingerprint is made of."""
+"""The settings tree: its values, its methods, and the fingerprint of a model."""
 
 from __future__ import annotations
 

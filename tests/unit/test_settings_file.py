@@ -1,4 +1,4 @@
-"""Loading: the environment over the file, every fault at once, refused names, and secrets that nobody sees."""
+"""Loading: environment over file, every fault at once, unsupported names, and secrets that are never shown."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_a_name_that_stands_twice_is_a_fault_beside_the_others(load: Load) -> No
         (None, " cannot be read: No such file or directory"),
     ],
 )
-def test_a_file_that_cannot_be_taken_is_the_only_news_beside_unknown_variables(
+def test_an_unusable_file_is_the_only_fault_beside_unknown_variables(
     tmp_path: Path, data: bytes | None, fault: str
 ) -> None:
     file = tmp_path / "settings.yaml"
@@ -301,7 +301,7 @@ def test_a_file_that_cannot_be_taken_is_the_only_news_beside_unknown_variables(
         ("links: {a: $(HOST)}", "links.a: $(HOST) is not filled in here; write its value"),
     ],
 )
-def test_what_was_meant_is_said(load: Load, text: str, fault: str) -> None:
+def test_a_fault_suggests_what_was_meant(load: Load, text: str, fault: str) -> None:
     assert fault in faults_of(load, SMALL + text + "\n")
 
 
@@ -320,12 +320,12 @@ def test_a_version_that_yaml_reads_as_a_number_is_shown_as_it_is_written(
         assert faults_of(load, text) == [fault]
 
 
-def test_json_as_a_format_is_told_what_it_is_called_here(load: Load) -> None:
+def test_json_as_a_format_gets_the_name_native(load: Load) -> None:
     text = "inputs: [{topic: t, format: JSON}]\nmodels: [{name: m, reference: r.json}]\n"
     assert faults_of(load, text) == ["inputs[0].format: JSON is native: leave format out, see docs/events.md"]
 
 
-def test_a_place_that_is_not_utf_8_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_byte_that_is_not_utf_8_is_reported_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_bytes(b"a: 1\nb: caf\xe9\n")
     with pytest.raises(UsageError) as caught:
@@ -334,7 +334,7 @@ def test_a_place_that_is_not_utf_8_is_told_with_its_line(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("path", [r"C:\models\m.json", r"C:\xyz", r"C:\Users"])
-def test_a_backslash_in_double_quotes_is_told_what_it_does(load: Load, path: str) -> None:
+def test_a_backslash_in_double_quotes_is_explained(load: Load, path: str) -> None:
     text = f'models: [{{name: m, reference: "{path}"}}]\n'
     (fault,) = faults_of(load, text)
     assert fault.endswith("in double quotes \\ begins an escape: use single quotes or /")

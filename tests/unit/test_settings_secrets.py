@@ -1,4 +1,4 @@
-"""Security: settings of a protocol that is not spoken, and secrets that nobody sees."""
+"""Security: settings that do not fit the protocol, and secrets that are never shown."""
 
 from __future__ import annotations
 

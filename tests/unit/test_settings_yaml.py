@@ -1,4 +1,4 @@
-"""The settings file's text: plain values, no surprises, and faults that cite no value."""
+"""The text of a settings file: plain values, strict parsing, and faults that quote no value."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_an_empty_text_holds_nothing() -> None:
         ("9" * 5000, "9" * 5000),
     ],
 )
-def test_a_scalar_is_what_yaml_1_2_says(text: str, value: object) -> None:
+def test_a_scalar_is_read_by_yaml_1_2(text: str, value: object) -> None:
     tree, faults = parse_yaml(f"key: {text}\n")
     assert faults == []
     assert tree == {"key": value}

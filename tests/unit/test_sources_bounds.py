@@ -1,4 +1,4 @@
-"""Lines without end, small files that unpack to large ones, and tables of many columns cost little memory and time."""
+"""Endless lines, compression bombs and tables of many columns are read in bounded memory and time."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_cell_may_be_as_long_as_a_record(tmp_path: Path) -> None:
     assert json.loads(value or b"")["features"]["a"] == text
 
 
-def test_a_quote_that_is_never_closed_is_told_where_it_begins(tmp_path: Path) -> None:
+def test_a_quote_that_is_never_closed_is_reported_with_its_beginning(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text('when,a\n1,2\n3,"open\n' + "4,5\n" * LONGEST)
     with pytest.raises(UsageError, match=r"x\.csv:3: a quote begins here"), closing(opened(path, {"when": "ts"})) as it:
@@ -118,7 +118,7 @@ def test_a_recorded_value_that_is_too_long_keeps_its_place(tmp_path: Path, endin
     assert peak < 24 * MIB
 
 
-def test_a_recorded_line_that_is_too_long_and_tells_no_place_is_refused(tmp_path: Path) -> None:
+def test_a_recorded_line_that_is_too_long_and_has_no_offset_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.records.jsonl"
     path.write_bytes(b'{"value":"' + b"A" * 2 * MIB + b'","topic":"t","partition":0,"offset":0}\n')
     with pytest.raises(UsageError, match=r"x\.records\.jsonl:1: longer than limits\.record_bytes"):

@@ -1,4 +1,4 @@
-"""Rows as native events: which cell becomes what, and which files and mappings are refused."""
+"""CSV rows as native events: the conversion of cells, and the files and mappings that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files in order of time, against Python's own stable sort; pipes, which are read once."""
+"""Files sorted by time, against Python's own stable sort; and pipes, which are read only once."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_a_pipe_that_is_read_again_is_kept(tmp_path: Path, sort: bool) -> None:
                 assert values_of(source) == LINES.splitlines()
 
 
-def test_a_recording_is_told_by_how_a_pipe_begins(tmp_path: Path) -> None:
+def test_a_recording_in_a_pipe_is_recognised_by_its_first_bytes(tmp_path: Path) -> None:
     line = b'{"topic":"t","partition":2,"offset":9,"timestamp":1,"key":null,"headers":[],"value":"eA=="}\n'
     with (
         fifo(tmp_path / "63", line) as path,
@@ -173,7 +173,7 @@ def test_a_recording_is_told_by_how_a_pipe_begins(tmp_path: Path) -> None:
     assert (batch.partition, batch.offsets, batch.values) == (("t", 2), [9], [b"x"])
 
 
-def test_a_table_from_a_pipe_is_told_by_its_mapping(tmp_path: Path) -> None:
+def test_a_table_in_a_pipe_is_recognised_by_its_mapping(tmp_path: Path) -> None:
     with (
         fifo(tmp_path / "63", b"when,x\n2,b\n1,a\n") as path,
         closing(Files([path], ManualClock(), ReadOptions({"when": "ts"}, 1_000))) as files,
@@ -190,7 +190,7 @@ def test_a_pipe_that_is_too_large_to_be_kept_is_refused(tmp_path: Path) -> None:
             pass
 
 
-def test_what_no_file_holds_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_refused_with_the_remedy(tmp_path: Path) -> None:
     folder = tmp_path / "sub"
     folder.mkdir()
     (folder / "a.csv.gz").touch()
@@ -217,7 +217,7 @@ def test_what_no_file_holds_is_told_with_the_remedy(tmp_path: Path) -> None:
             Files([path], ManualClock(), ReadOptions({"when": "ts"} if "csv" in path.name else None)).open()
 
 
-def test_texts_for_a_missing_value_are_told(tmp_path: Path) -> None:
+def test_texts_for_a_missing_value_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_text("when,amount,name\n1,5,NA\n2,NA,NA\n3,NA,b\n4,NULL,c\n5,NaN,d\n")
     with closing(Files([file], ManualClock(), reading(csv_map={"when": "ts"}))) as files:
