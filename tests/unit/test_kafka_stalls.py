@@ -78,7 +78,7 @@ def test_a_partition_whose_end_is_not_known_is_forgotten() -> None:
         (Place(10, 20, 20), (A,), "it waits for partitions that are further behind"),
     ],
 )
-def test_the_reason_is_as_precise_as_the_known_offsets_allow(
+def test_the_reason_is_as_precise_as_the_offsets_allow(
     place: Place, waiting: tuple[Partition, ...], words: str
 ) -> None:
     stalls = Stalls()

@@ -204,7 +204,7 @@ def test_a_checkpoint_that_fails_is_tried_after_growing_pauses(reference: Refere
 def test_records_that_cannot_be_read_are_counted_and_dead_lettered_and_hide_none(reference: Reference) -> None:
     pipeline, source, outputs, _ = start(reference, list(Credit(500, seed=2)))
     lost = UnreadableRecords(EVENTS, 500, 520, 20, "checksum", "the checksum does not match", b"bytes")
-    source.news.append(lost)
+    source.new_changes.append(lost)
     run_to_end(pipeline, source)
     pipeline.checkpoint()
     assert pipeline.outcomes["events", "accepted", ""] == 500
