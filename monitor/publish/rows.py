@@ -91,14 +91,14 @@ def build() -> tuple[str, ...]:
     return monitor.__version__, platform.python_version(), client
 
 
-def figures(of: Callable[[Figures], float]) -> Callable[[Snapshot], Iterator[Row]]:
-    """Rows of one figure of the worst window, for every subject and cause that has it; NaN is left out."""
+def figures(get: Callable[[Figures], float]) -> Callable[[Snapshot], Iterator[Row]]:
+    """A function from a snapshot to the rows of one figure, by subject and cause; NaN is left out."""
 
     def rows(snapshot: Snapshot) -> Iterator[Row]:
         for model in snapshot.models:
             for column in model.columns:
                 for figures in column.figures:
-                    value = of(figures)
+                    value = get(figures)
                     if math.isfinite(value):
                         yield (*model.key, column.name, figures.cause, ""), value
 
@@ -146,7 +146,7 @@ def performance(snapshot: Snapshot) -> Iterator[Row]:
             yield (*model.key, metric, "realised", ""), value
 
 
-def failing(snapshot: Snapshot, figures: Iterable[Row]) -> list[Row]:
+def with_open_finding(snapshot: Snapshot, figures: Iterable[Row]) -> list[Row]:
     """The rows (model, version, subject, ...) whose subject has an open finding."""
     open_now = {(*view.key, view.finding.subject) for view in snapshot.findings}
     return [row for row in figures if row[0][:3] in open_now]

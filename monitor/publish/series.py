@@ -12,7 +12,7 @@ from prometheus_client.utils import floatToGoString
 
 from monitor.events import REASONS
 from monitor.publish.register import REGISTER
-from monitor.publish.series_limit import fitted
+from monitor.publish.series_limit import limited_series
 from monitor.publish.snapshot import Snapshot
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -43,7 +43,7 @@ def render(snapshot: Snapshot, limit: int = SERIES_LIMIT) -> bytes:
     Not by prometheus_client, which takes ten times as long for thousands of series.
     """
     lines: list[str] = []
-    for series, rows in fitted(snapshot, limit):
+    for series, rows in limited_series(snapshot, limit):
         meaning = series.meaning.replace("\\", r"\\").replace("\n", r"\n")
         lines.append(f"# HELP {series.name} {meaning}")
         lines.append(f"# TYPE {series.name} {series.kind}")

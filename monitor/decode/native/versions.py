@@ -13,9 +13,9 @@ from monitor.decode.native.reference_decoder import parse_fast
 from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, kind_of
 from monitor.events import ModelKey
 
-#: most model versions, and most spellings of them, in the cache
-CACHED: Final = 4096
-#: bytes of a spelling that are compared; a longer one is cut, since it is only a hint
+#: most decoders, and most spellings (the raw text of a record's fields `model` and `version`), in the cache
+MOST_CACHED: Final = 4096
+#: bytes of a spelling that are compared; it is only a hint which decoder to try
 SPELLING_BYTES: Final = 300
 
 
@@ -34,7 +34,7 @@ class Versions:
         self._model = model
         self._version = version
         self._unwanted = self._compile(None, ())
-        self._known: dict[tuple[str, str], RowDecoder] = {}
+        self._decoders: dict[tuple[str, str], RowDecoder] = {}
         self._spellings: dict[bytes, RowDecoder] = {}
         self._current = self._unwanted
         self._mixed = False
@@ -44,24 +44,24 @@ class Versions:
 
     def decoder_of(self, key: ModelKey, names: Sequence[str] = ()) -> RowDecoder:
         """The decoder of a model version; `names` are the features of an event of it, in their order."""
-        decoder = self._known.get(key)
+        decoder = self._decoders.get(key)
         if decoder is None:
             shape = self._shapes(key)
             decoder = self._unwanted if shape is None else self._compile(shape, names)
-            self._known[key] = decoder
+            self._decoders[key] = decoder
         return decoder
 
     def forget(self, key: ModelKey) -> None:
         """Drop the decoder of a model version, so that its shape is asked for again."""
-        self._known.pop(key, None)
+        self._decoders.pop(key, None)
         self._spellings.clear()
         self._current = self._unwanted
 
     def limit_cache(self) -> None:
         """Drop the oldest decoders over the limit; between batches only, whose groups keep their decoders."""
-        if len(self._known) > CACHED or len(self._spellings) > CACHED:
-            for key in list(self._known)[:-CACHED]:
-                del self._known[key]
+        if len(self._decoders) > MOST_CACHED or len(self._spellings) > MOST_CACHED:
+            for key in list(self._decoders)[:-MOST_CACHED]:
+                del self._decoders[key]
             self._spellings.clear()
             self._current = self._unwanted
 
@@ -108,7 +108,7 @@ class Versions:
         else:
             rows = [None] * len(values)
         columns = self._columns_of(rows)
-        if columns is None or self._were_right(columns, used):
+        if columns is None or self._all_correct(columns, used):
             return rows, columns
         self._decode_again(values, rows, used)
         return rows, self._columns_of(rows)
@@ -117,11 +117,11 @@ class Versions:
         kept = cast("Sequence[AnyRow]", rows) if all(rows) else [row for row in rows if row is not None]
         return self.columns(kept) if kept else None
 
-    def _were_right(self, columns: Columns, used: list[RowDecoder]) -> bool:
+    def _all_correct(self, columns: Columns, used: list[RowDecoder]) -> bool:
         """True if all rows are of one model version and every wanted one was decoded with its decoder."""
         if not columns.of_one_version():
             return False
-        right = self._known.get((columns.model[0], columns.version[0]))
+        right = self._decoders.get((columns.model[0], columns.version[0]))
         if right is None:
             return False
         self._current, self._mixed = right, False
@@ -136,7 +136,7 @@ class Versions:
             version = self._version if self._version is not None else row.version
             if not model:
                 continue
-            right = self._known.get((model, version)) or self._decoder_of_new(ModelKey(model, version), values[i])
+            right = self._decoders.get((model, version)) or self._decoder_of_new(ModelKey(model, version), values[i])
             if right.shape is None or right is used[i]:
                 continue
             rows[i] = decode_one(right.decode, values[i])
@@ -152,7 +152,7 @@ class Versions:
 
     def learn(self, value: bytes, row: AnyRow) -> None:
         """Remember the decoder for the spelling of a value that the reference decoder has read."""
-        right = self._known.get((row.model, row.version))
+        right = self._decoders.get((row.model, row.version))
         if row.features is UNSET or right is None or right.shape is None:
             return
         if self._current.shape is None:
@@ -163,7 +163,7 @@ class Versions:
 
 
 def _spelling(value: bytes) -> bytes:
-    """The raw bytes of the fields `model` and `version`: a hint which decoder to try, checked afterwards."""
+    """The raw bytes of the fields `model` and `version`."""
     return _text_after(value, b'"model"') + _text_after(value, b'"version"')
 
 

@@ -87,51 +87,51 @@ def wrong_name(field: str, value: object) -> RejectedRecord:
 
 def wrong_time(value: object) -> RejectedRecord:
     """The error for a `ts` that is not a valid time."""
-    right = "write 2026-11-22T10:00:00Z or Unix milliseconds"
+    hint = "write 2026-11-22T10:00:00Z or Unix milliseconds"
     if isinstance(value, str):
-        return _wrong_time_text(value, right)
+        return _wrong_time_text(value, hint)
     if isinstance(value, list):
-        return rejected("ts", f"`ts` is a list, as Jackson writes dates where WRITE_DATES_AS_TIMESTAMPS is on; {right}")
+        return rejected("ts", f"`ts` is a list, as Jackson writes dates where WRITE_DATES_AS_TIMESTAMPS is on; {hint}")
     if isinstance(value, (int, float)) and is_number(value):
         if abs(value) >= TIMES_END:
-            return rejected("ts", f"`ts` is too large, even for nanoseconds since 1970; {right}", value)
-        return rejected("ts", f"`ts` lies outside of the years 1 to 9999; {right}", value)
-    return rejected("ts", f"`ts` is {kind_of(value)}; {right}", value)
+            return rejected("ts", f"`ts` is too large, even for nanoseconds since 1970; {hint}", value)
+        return rejected("ts", f"`ts` lies outside of the years 1 to 9999; {hint}", value)
+    return rejected("ts", f"`ts` is {kind_of(value)}; {hint}", value)
 
 
-def _wrong_time_text(value: str, right: str) -> RejectedRecord:
+def _wrong_time_text(value: str, hint: str) -> RejectedRecord:
     if NO_OFFSET.fullmatch(value):
         message = "`ts` has no offset; write 2026-11-22T10:00:00Z or +01:00, or set inputs[].timezone"
         return rejected("no_offset", message, value)
     if _DATE.fullmatch(value):
-        return rejected("ts", f"`ts` is a date without a time of day; {right}", value)
+        return rejected("ts", f"`ts` is a date without a time of day; {hint}", value)
     if _DIGITS.fullmatch(value):
-        return rejected("ts", f"`ts` is a number in quotes; {right}", value)
-    return rejected("ts", f"`ts` is text and not an RFC 3339 time; {right}", value)
+        return rejected("ts", f"`ts` is a number in quotes; {hint}", value)
+    return rejected("ts", f"`ts` is text and not an RFC 3339 time; {hint}", value)
 
 
 def wrong_features(value: object) -> RejectedRecord:
-    right = "write an object {name: value}"
+    hint = "write an object {name: value}"
     if value is None:
-        message = "`features` is missing, and so are `prediction`, `score` and `label`; " + right
+        message = "`features` is missing, and so are `prediction`, `score` and `label`; " + hint
         return rejected("features", message)
     if isinstance(value, list):
-        return rejected("features", f"`features` is a list, so the features have no names; {right}", value)
+        return rejected("features", f"`features` is a list, so the features have no names; {hint}", value)
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
-        return rejected("features", f"`features` is JSON inside a JSON string; {right}", value)
-    return rejected("features", f"`features` is {kind_of(value)}; {right}", value)
+        return rejected("features", f"`features` is JSON inside a JSON string; {hint}", value)
+    return rejected("features", f"`features` is {kind_of(value)}; {hint}", value)
 
 
 def wrong_class(field: str, value: object) -> RejectedRecord:
     """The error for a `prediction` or `label` that is not a class."""
-    right = "write a number, a text or a boolean"
+    hint = "write a number, a text or a boolean"
     if isinstance(value, str):
         return rejected(field, f"`{field}` holds half of a surrogate pair; write whole characters", value)
     if isinstance(value, list) and field == "prediction":
-        right = "write one class or number, and probabilities by class in `scores`"
+        hint = "write one class or number, and probabilities by class in `scores`"
     elif is_nan(value):
-        right += ", and null where there is none"
-    return rejected(field, f"`{field}` is {kind_of(value)}; {right}", value)
+        hint += ", and null where there is none"
+    return rejected(field, f"`{field}` is {kind_of(value)}; {hint}", value)
 
 
 def no_label(event: dict[str, Any]) -> RejectedRecord:
@@ -146,14 +146,14 @@ def wrong_probability(value: object, field: str = "score") -> RejectedRecord:
     if isinstance(value, (int, float)) and is_number(value):
         side = "above 1" if value > 1 else "below 0"
         return rejected("score", f"{name} is {side}; write the probability of the class, 0 to 1", value)
-    right = "write the probability of the positive class, 0 to 1"
+    hint = "write the probability of the positive class, 0 to 1"
     if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value):
         return rejected("score", f"{name} is text with a decimal comma; write a point: 0.25", value)
     if isinstance(value, list) and field == "score":
-        right += ", or `scores` {class: probability}"
+        hint += ", or `scores` {class: probability}"
     elif is_nan(value):
-        right += ", and null where there is none"
-    return rejected("score", f"{name} is {kind_of(value)}; {right}", value)
+        hint += ", and null where there is none"
+    return rejected("score", f"{name} is {kind_of(value)}; {hint}", value)
 
 
 def wrong_scores(value: object) -> RejectedRecord:

@@ -8,8 +8,10 @@ from monitor.clock import SECOND_US
 from monitor.publish.rules.alert import CRITICAL, ONE_OF_ALL, SUM_OF_ALL, WARNING, Alert
 from monitor.settings.tree import Settings
 
+#: a checkpoint is stale at this age in seconds, or after so many checkpoint intervals if that is later
 CHECKPOINT_LEAST_SECONDS: Final = 120
 CHECKPOINTS_MISSED: Final = 12
+#: lag in seconds from which on the alert on a growing lag fires
 BEHIND_SECONDS: Final = 300
 
 

@@ -1,4 +1,4 @@
-"""Formats names, times, ages, shares and numbers as HTML; what is not known is written as "not known"."""
+"""Formats foreign text, names, times and ages as HTML."""
 
 from __future__ import annotations
 
