@@ -145,7 +145,7 @@ def _unknown(loc: Loc) -> str:
 
 
 def _between_parts(tree: dict[str, Plain]) -> Iterator[Fault]:
-    """What is wrong between parts. It asks the plain tree, so that it is found beside every other fault."""
+    """Yield the faults between parts; from the plain tree, so that they are reported together with all others."""
     yield from _twice(tree, "inputs", "topic")
     yield from _twice(tree, "models", "name")
     outputs = tree.get("outputs")
@@ -176,4 +176,4 @@ def _twice(tree: dict[str, Plain], part: str, name: str) -> Iterator[Fault]:
     seen: dict[str, int] = {}
     for index, value in _items(tree, part, name):
         if seen.setdefault(value, index) != index:
-            yield (part, index, name), f"{shown(value)} stands in {part}[{seen[value]}] too; keep one"
+            yield (part, index, name), f"{shown(value)} is in {part}[{seen[value]}] too; keep one"

@@ -164,6 +164,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Plain]:
 
 
 def _nulls(value: Plain) -> Plain:
+    """`value` with None for every text `null`."""
     if isinstance(value, dict):
         return {name: _nulls(below) for name, below in value.items()}
     return None if value == "null" else value
@@ -172,10 +173,10 @@ def _nulls(value: Plain) -> Plain:
 def _source(loc: Loc, overrides: dict[str, Plain], environ: Mapping[str, str]) -> str:
     """` (from DRIFTD_...)` if the value at a place came from a variable, for the end of a fault; else ""."""
     known = variables()
-    tops = sorted((known[name.upper()] for name in environ if name.upper() in known), key=len, reverse=True)
+    given = sorted((known[name.upper()] for name in environ if name.upper() in known), key=len, reverse=True)
     for leaf in _leaves(overrides):
         if loc[: len(leaf)] == leaf:
-            return next((f" (from {variable(top)})" for top in tops if leaf[: len(top)] == top), "")
+            return next((f" (from {variable(prefix)})" for prefix in given if leaf[: len(prefix)] == prefix), "")
     return ""
 
 
@@ -215,6 +216,7 @@ def _merged(base: Plain, overrides: Plain) -> Plain:
 
 
 def _leaves(tree: Plain, loc: Loc = ()) -> Iterator[Loc]:
+    """The places of all values of a tree that are not mappings with names in them."""
     if isinstance(tree, dict) and tree:
         for name, below in tree.items():
             yield from _leaves(below, (*loc, name))
@@ -223,6 +225,7 @@ def _leaves(tree: Plain, loc: Loc = ()) -> Iterator[Loc]:
 
 
 def _at(tree: Plain, loc: Loc) -> Plain:
+    """The value at a place, None if there is none."""
     for step in loc:
         tree = tree.get(step) if isinstance(tree, dict) else None
     return tree
@@ -231,7 +234,7 @@ def _at(tree: Plain, loc: Loc) -> Plain:
 def _secrets_in_file(written: dict[str, Plain]) -> Iterator[Fault]:
     for loc in secrets():
         if _at(written, loc) is not None:
-            yield loc, f"a secret may not stand in this file; set {variable(loc)} or write {loc[-1]}_file: a path"
+            yield loc, f"a secret must not be in this file; set {variable(loc)} or write {loc[-1]}_file: a path"
 
 
 def _read_secret_files(tree: dict[str, Plain], folder: Path) -> Iterator[Fault]:

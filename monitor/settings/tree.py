@@ -305,7 +305,7 @@ class Settings(Part):
         default=100_000, description="how many predictions back, per partition, a repeated id is a duplicate; 0: none"
     )
     show_values: Switch = Field(
-        default=True, description="whether categories may stand in series and findings; false hashes them"
+        default=True, description="whether category values may appear in series and findings; false hashes them"
     )
     limits: Limits = Field(default=Limits(), description=Limits.__doc__)
     models: tuple[Model, ...] = Field(
@@ -383,4 +383,4 @@ def _fills(version: str) -> bool:
 def _twice(name: str, values: tuple[str, ...]) -> Iterator[Fault]:
     for index, value in enumerate(values):
         if value in values[:index]:
-            yield (name, index), f"{shown(value)} stands twice; keep one"
+            yield (name, index), f"{shown(value)} occurs twice; keep one"

@@ -55,7 +55,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.constructor.ConstructorError(None, None, "a name has to be text", key.start_mark)
             if key.value in mapping:
-                self.faults.append(f"{_place(key.start_mark)}: {key.value[:60]!r} stands twice; keep one")
+                self.faults.append(f"{_place(key.start_mark)}: {key.value[:60]!r} occurs twice; keep one")
             mapping[key.value] = self.construct_object(value, deep=True)
         return mapping
 

@@ -199,7 +199,7 @@ def _header_faults(header: Sequence[str], csv_map: Mapping[str, str]) -> list[st
     if separator is not None:
         named = "a tab" if separator == "\t" else f"{separator!r}"
         return [f"the header is one cell: is the separator {named}? write the file with commas"]
-    faults = [f"column {name!r} stands there twice" for name, count in sorted(Counter(header).items()) if count > 1]
+    faults = [f"column {name!r} occurs twice" for name, count in sorted(Counter(header).items()) if count > 1]
     if "" in header and "" not in csv_map:
         faults.append("a column has no name; name it, or leave it out with --map =-")
     there = set(header)

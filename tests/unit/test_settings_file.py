@@ -135,12 +135,12 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
         "windows.max_skew: 60 is not a duration; write 60s",
         "inputs[0].format: kserve: not in this version",
         "inputs[0].model: 'credti' is none of models; did you mean 'credit'?",
-        "inputs[1].topic: 'events' stands in inputs[0] too; keep one",
+        "inputs[1].topic: 'events' is in inputs[0] too; keep one",
         "outputs.alerts_topic: 'events' is an input too; write another topic",
         "models[0].budget.per: '30 dayz' is not a duration; write 30d, 12h, 15m",
         'models[0].versions[0]: 1 is a number in YAML; write "1"',
         "models[0].labels: not in this version",
-        "models[1].name: 'credit' stands in models[0] too; keep one",
+        "models[1].name: 'credit' is in models[0] too; keep one",
         "models[1].reference: 'r-{verison}.json' is not the path of a reference; write reference/credit-{version}.json",
         "models[1].severity.missing: 'pag' is none of 'page', 'ticket' or 'info'",
         "models[2].reference: missing; it is needed: write reference: FILE",
@@ -217,7 +217,7 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
         ("least_effect: {missing: 5 points}", "least_effect.missing: '5 points' is not a number"),
         ("runbook: ftp://x", "runbook: not a URL; write https://host/path"),
         ("positive: [1]", "positive: [1] is not a class; write a number, a text or a boolean"),
-        ("versions: ['1', '1']", "versions[1]: '1' stands twice; keep one"),
+        ("versions: ['1', '1']", "versions[1]: '1' occurs twice; keep one"),
         ("name: \"a\\tb\"", "name: 'a\\tb' holds a control character"),
     ],
 )  # fmt: skip
@@ -256,7 +256,7 @@ def test_inputs_and_models_are_needed(load: Load) -> None:
 def test_a_name_that_stands_twice_is_a_fault_beside_the_others(load: Load) -> None:
     faults = faults_of(load, SMALL + "http: {port: 1}\nhttp: {prot: 1}\n")
     assert len(faults) == 2
-    assert faults[0].endswith("settings.yaml: line 4, column 1: 'http' stands twice; keep one")
+    assert faults[0].endswith("settings.yaml: line 4, column 1: 'http' occurs twice; keep one")
     assert faults[1] == "http.prot: no such setting; did you mean http.port?"
 
 

@@ -51,8 +51,8 @@ def test_names_are_always_text() -> None:
 def test_every_name_that_stands_twice_is_a_fault_with_its_place() -> None:
     _, faults = parse_yaml("a: 1\nb:\n  c: 1\n  c: 2\na: 2\n")
     assert sorted(faults) == [
-        "line 4, column 3: 'c' stands twice; keep one",
-        "line 5, column 1: 'a' stands twice; keep one",
+        "line 4, column 3: 'c' occurs twice; keep one",
+        "line 5, column 1: 'a' occurs twice; keep one",
     ]
 
 
