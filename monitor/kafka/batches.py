@@ -204,16 +204,16 @@ class PartitionBatches:
         position. The first batch may begin before the fetch offset.
         """
         offsets = list(map(_OFFSET, islice(taken, before, None)))
-        sound = self._rising(offsets)
-        del taken[before + sound :]
-        if sound:
+        valid = self._rising(offsets)
+        del taken[before + valid :]
+        if valid:
             self.next_fetch_offset = max(self.next_fetch_offset, taken[-1].offset + 1)
             if taken[before].offset < self._from:
                 taken[before:] = [record for record in taken[before:] if record.offset >= self._from]
         self.records_read += len(taken) - before
-        if sound < len(offsets):
+        if valid < len(offsets):
             self._skip(STRUCTURE, _next_offset(self._batch))
-        return sound == len(offsets)
+        return valid == len(offsets)
 
     def _rising(self, offsets: list[int]) -> int:
         """How many offsets, from the first on, rise, lie within the batch and are not below the position."""
@@ -258,13 +258,13 @@ class PartitionBatches:
         self.bytes_read += len(self._raw)
         try:
             batch = None if self._torn else self._records.next_batch()
-            whole = batch is not None and 0 <= batch.magic <= NEWEST_FORMAT and batch.validate_crc()
+            intact = batch is not None and 0 <= batch.magic <= NEWEST_FORMAT and batch.validate_crc()
         except Exception:  # noqa: BLE001  # the header may be any bytes
-            whole = False
-        if not whole or not self._fits(batch):
-            if whole and self._is_stray():
+            intact = False
+        if not intact or not self._fits(batch):
+            if intact and self._is_stray():
                 return
-            self._fetch_again_or_skip(TORN if whole or self._torn else CHECKSUM)
+            self._fetch_again_or_skip(TORN if intact or self._torn else CHECKSUM)
             return
         self._batch = batch
         try:
@@ -299,8 +299,8 @@ class PartitionBatches:
         if _next_offset(batch) <= self._from or self._is_hidden(batch):
             self._close_batch()
             return
-        self._state.count_bytes(_unpack(batch, self._raw, self._state.most_batch))
-        self._iterator = iter(batch) if batch.magic == NEWEST_FORMAT else _with_sound_records(batch)
+        self._state.count_bytes(_decompress(batch, self._raw, self._state.most_batch))
+        self._iterator = iter(batch) if batch.magic == NEWEST_FORMAT else _with_valid_checksums(batch)
 
     def _is_hidden(self, batch: Any) -> bool:  # noqa: ANN401
         """Whether the batch is a control batch or belongs to an aborted transaction."""
@@ -340,7 +340,7 @@ def _next_offset(batch: Any) -> int:  # noqa: ANN401
     return int(batch.next_offset if batch.magic == NEWEST_FORMAT else batch.base_offset + 1)
 
 
-def _unpack(batch: Any, raw: memoryview, limit: int) -> int:  # noqa: ANN401
+def _decompress(batch: Any, raw: memoryview, limit: int) -> int:  # noqa: ANN401
     """Decompress a batch in place, to `limit` bytes at most; returns the bytes of its records."""
     codec = batch.compression_type
     if codec == 0:
@@ -370,7 +370,7 @@ def _compressed(batch: DefaultRecordBatch | LegacyRecordBatch) -> bytes:
     raise AssertionError
 
 
-def _with_sound_records(batch: Any) -> Iterator[Any]:  # noqa: ANN401
+def _with_valid_checksums(batch: Any) -> Iterator[Any]:  # noqa: ANN401
     """The records of a batch before format 2, which each have a checksum.
 
     Raises:
