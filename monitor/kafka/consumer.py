@@ -315,7 +315,7 @@ class KafkaSource:
     def _client_position(self, target: TopicPartition) -> int:
         """The library's own position; raises PositionsLost if the library has found the log truncated."""
         try:
-            with translating_errors("tell a position"):
+            with translating_errors("read a position"):
                 return self._consumer.position(target, timeout_ms=0) or 0
         except kafka_errors.LogTruncationError as error:
             raise _beyond_end(error.divergent_offsets) from error

@@ -97,7 +97,7 @@ class Saving:
         """The failure for the page and /readyz, "" without one; `reads`: records are read meanwhile."""
         if not self.failure:
             return ""
-        meanwhile = "it reads on meanwhile, and tells nobody" if reads else "reading waits for it"
+        meanwhile = "reading goes on, but no incident is sent" if reads else "reading waits for it"
         return f"no checkpoint can be made: {self.failure}; {meanwhile}"
 
     def read(self, records: int) -> None:

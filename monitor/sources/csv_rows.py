@@ -30,7 +30,7 @@ _SEPARATORS: Final = (";", "\t", "|")
 _NO_VALUE: Final = frozenset(("NA", "N/A", "#N/A", "<NA>", "n/a", "NULL", "null", "Null", "None", "nil", "-", "?", "."))
 #: how NumPy writes a missing number
 _NOT_A_NUMBER: Final = frozenset(("NaN", "nan"))
-#: first rows in which numbers are counted by column, to tell numeric columns
+#: first rows in which numbers are counted by column, to find the numeric columns
 _SAMPLE: Final = 1_000
 #: most columns that a message lists
 _MOST_LISTED: Final = 50

@@ -39,7 +39,7 @@ def test_a_topic_is_given_up_when_two_checks_agree(now: TopicDescription | None,
     watch = watch_of(a=BEFORE)
     check = ({}, ("a",)) if now is None else ({"a": now}, ())
     watch._compare(*check)
-    assert watch.take_added() == [], "one look may be a broker that has just started"
+    assert watch.take_added() == [], "the answer may be that of a broker that has just started"
     watch._compare(*check)
     for _ in range(2):
         with pytest.raises(PermanentError, match=messages):

@@ -1,4 +1,4 @@
-"""What is known is saved before it is told: the order of a checkpoint, and what becomes of it when a step fails."""
+"""State is saved before transitions are published: the order of a checkpoint, and the effect of a step that fails."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_while_checkpoints_fail_judging_goes_on_and_nothing_is_published(referen
     assert judge.book.incident is not None
     assert source.next[EVENTS] == 2_000
     assert outputs.reported == []
-    assert pipeline.saving.message(reads=pipeline.reads()).endswith("; it reads on meanwhile, and tells nobody")
+    assert pipeline.saving.message(reads=pipeline.reads()).endswith("; reading goes on, but no incident is sent")
     outputs.failing = set()
     clock.advance(LAST_PAUSE)
     pipeline.turn()

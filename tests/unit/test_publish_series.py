@@ -370,12 +370,12 @@ def test_over_the_limit_whole_groups_go_in_their_order_and_the_rest_is_untouched
 
 
 def golden() -> str:
-    """The page of the full board; what depends on this machine is left out."""
+    """The page of the full snapshot, without what depends on this machine."""
     return re.sub(r"(driftd_build_info)\{.*\}", r"\1{}", render(full_snapshot()).decode())
 
 
 def test_the_page_is_the_golden_one() -> None:
-    """A change of the page is a change of an interface: look at the difference, then write the file anew."""
+    """A changed page is a changed interface: review the difference, then regenerate the file."""
     assert golden() == GOLDEN.read_text(), f"if it is meant: python -m {__name__} > {GOLDEN.name}"
 
 

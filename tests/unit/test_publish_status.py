@@ -75,7 +75,7 @@ names = st.one_of(
 
 
 def named(words: Sequence[str]) -> Snapshot:
-    """A board with these seven words wherever a word from outside can stand."""
+    """A snapshot with these seven texts wherever foreign text can appear."""
     subject, version, category, detail, team, runbook, topic = words
     view = replace(column(subject, 2.0), bins=(category,) * 10, quality_counts=((detail, 0.0, 0.5),), role=team)
     view = replace(view, distances=(("psi", 0.1),), figures=(*view.figures, Figures(category, 1, 1, 1, 0.1, 1, 1)))
