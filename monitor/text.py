@@ -20,13 +20,13 @@ def probability(p: float) -> str:
 
 def percent(share: float) -> str:
     """`45 %`, `0.4 %`, `99.6 %`: integers, with one decimal below 10 % and above 99 %."""
-    hundredths = 100 * share
-    if 0 < hundredths < 0.05:
+    percentage = 100 * share
+    if 0 < percentage < 0.05:
         return "less than 0.1 %"
-    if 99.95 < hundredths < 100:
+    if 99.95 < percentage < 100:
         return "more than 99.9 %"
-    digits = 1 if 0 < hundredths < 9.95 or 99 < hundredths < 100 else 0
-    return f"{hundredths:.{digits}f}".removesuffix(".0") + " %"
+    digits = 1 if 0 < percentage < 9.95 or 99 < percentage < 100 else 0
+    return f"{percentage:.{digits}f}".removesuffix(".0") + " %"
 
 
 def quoted(value: object, longest: int = 40) -> str:

@@ -58,7 +58,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "watch alerts rejects consumer"
         ),
         "sources": (
-            "streams merge_by_time until_offsets kept recordings csv_rows writing kinds readers files event_times"
+            "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times"
         ),
         "state": "durable codec segments checkpoint directory",
         "publish": (

@@ -15,7 +15,8 @@ _UNITS: Final = (
     ("us", 1),
 )
 _PATTERN: Final = re.compile("".join(f"(?:([0-9]{{1,18}}){unit})?" for unit, _ in _UNITS))
-_IN_WORDS: Final = re.compile(r"([0-9]{1,9})\s*([A-Za-z]*)")
+#: a number and the name of a unit, from which a duration is suggested
+_NUMBER_AND_UNIT: Final = re.compile(r"([0-9]{1,9})\s*([A-Za-z]*)")
 #: other names of the units, for suggestions; a number without a unit is taken for seconds
 _OTHER_NAMES: Final = {
     "d": ("d", "day", "days"),
@@ -51,7 +52,7 @@ def parse_duration(text: str) -> int:
 
 def _suggestion(text: str) -> str:
     """The duration that was probably meant, such as `15m` for `15 minutes`; "" if unclear."""
-    match = _IN_WORDS.fullmatch(text.strip())
+    match = _NUMBER_AND_UNIT.fullmatch(text.strip())
     if match is None:
         return ""
     count, word = int(match[1]), match[2].lower()

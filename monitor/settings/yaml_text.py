@@ -15,6 +15,7 @@ import yaml
 from monitor.settings.types import Loc, Plain
 
 LARGEST_BYTES: Final = 262_144
+#: most levels of nesting
 DEEPEST: Final = 40
 _DIGITS: Final = "-+0123456789."
 #: PyYAML's message for an invalid escape in double quotes
@@ -39,9 +40,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it out
         if getattr(event, "anchor", None) is not None:
-            raise yaml.composer.ComposerError(None, None, "aliases and anchors are not taken", event.start_mark)
+            raise yaml.composer.ComposerError(None, None, "aliases and anchors are not allowed", event.start_mark)
         if getattr(event, "tag", None) is not None:
-            raise yaml.composer.ComposerError(None, None, "tags are not taken", event.start_mark)
+            raise yaml.composer.ComposerError(None, None, "tags are not allowed", event.start_mark)
         self._depth += 1
         if self._depth > DEEPEST:
             raise yaml.composer.ComposerError(None, None, f"nested deeper than {DEEPEST}", event.start_mark)
@@ -85,7 +86,7 @@ def parse_yaml(text: str) -> tuple[Plain, list[str]]:
         if _ESCAPE.search(problem):
             problem = "in double quotes \\ begins an escape: use single quotes or /"
         elif _TAB.search(problem):
-            problem = "a tab: write spaces, YAML takes no tabs here"
+            problem = "a tab: write spaces, YAML does not allow tabs here"
         elif _BRACE.search(problem) and _is_within_text(error.problem_mark, text):
             problem = 'a { within a text: put the text in quotes, such as "reference/{version}.json"'
         return None, [f"{_place(error.problem_mark)}: {problem}"]

@@ -10,7 +10,7 @@ from monitor.decode.decoder import decoder_for
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.records import RecordBatch
 from monitor.settings.tree import Settings
-from monitor.sources.kept import NO_TIME, Times
+from monitor.sources.copies import NO_TIME, Times
 
 _LATEST: Final = np.iinfo(np.int64).max
 

@@ -12,7 +12,7 @@ from monitor.clock import Clock
 from monitor.errors import UsageError
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch
-from monitor.sources.kept import KeptPipe, SortedRecords, Times
+from monitor.sources.copies import PipeCopy, SortedRecords, Times
 from monitor.sources.kinds import ROWS, argument_faults, is_unnamed_pipe, kind_of
 from monitor.sources.readers import OneFile, Records, SortedFile, csv_rows, json_lines
 from monitor.sources.recordings import ENDINGS as RECORDINGS
@@ -83,7 +83,7 @@ class Files:
         self._clock = clock
         self._options = options
         self._chunk = chunk
-        self._pipes: dict[Path, KeptPipe] = {}
+        self._pipes: dict[Path, PipeCopy] = {}
         self._sorted: dict[Path, SortedRecords] = {}
         self._notes: list[str] = []
 
@@ -135,7 +135,7 @@ class Files:
         must_keep = self._options.again or (named and kind_of(path, None, mapped=False) == RECORDINGS)
         if must_keep and path not in self._pipes:
             with contextlib.closing(opened(path)) as raw:
-                self._pipes[path] = KeptPipe(shown_name(path), raw)
+                self._pipes[path] = PipeCopy(shown_name(path), raw)
         stream = self._stream(path)
         kind = kind_of(path, stream, mapped=self._options.csv_map is not None)
         if path in self._pipes:
@@ -143,7 +143,7 @@ class Files:
             return kind, None
         if kind == RECORDINGS:
             with contextlib.closing(stream):
-                self._pipes[path] = KeptPipe(shown_name(path), stream.buffer)
+                self._pipes[path] = PipeCopy(shown_name(path), stream.buffer)
             return kind, None
         return kind, stream
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeAlias
 from monitor.clock import Clock
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch
+from monitor.sources.copies import SortedRecords
 from monitor.sources.csv_rows import CsvRows
-from monitor.sources.kept import SortedRecords
 from monitor.sources.kinds import require_one_value_a_line
 from monitor.sources.streams import BATCH_BYTES, Stream, stand_in
 

@@ -114,7 +114,7 @@ def test_the_checks_find_one_event_too_many_and_one_transition_too_few(aftermath
     assert any(fault.startswith("AGE") for fault in count_faults(state, aftermath.recount))
     last = aftermath.alerts[-1]["id"]
     lost = [alert for alert in aftermath.alerts if alert["id"] != last]
-    assert f"{last}: in the replay, and never told" in list(alert_faults(lost, aftermath.replayed))
+    assert f"{last}: in the replay, and never published" in list(alert_faults(lost, aftermath.replayed))
 
 
 def test_a_stopped_daemon_saves_at_last_and_its_successor_reads_only_what_is_new(trial: Trial) -> None:
@@ -133,7 +133,7 @@ def test_a_stopped_daemon_saves_at_last_and_its_successor_reads_only_what_is_new
     assert not list(count_faults(state_of(trial.config), trial.recount()))
 
 
-def test_a_transition_the_brokers_refused_is_kept_and_told_when_the_topic_takes_it(trial: Trial) -> None:
+def test_a_transition_the_brokers_refused_is_kept_and_published_when_the_topic_accepts_it(trial: Trial) -> None:
     rows, _ = credit_rows()
     trial.prepare(rows)
     alerts = f"{trial.topic}.alerts"

@@ -59,14 +59,14 @@ def test_every_name_that_stands_twice_is_a_fault_with_its_place() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("a: &b [1]\n", "line 1, column 4: aliases and anchors are not taken"),
-        ("a: *hunter2\n", "line 1, column 4: aliases and anchors are not taken"),
-        ("a: !!python/object/apply:os.system [x]\n", "line 1, column 4: tags are not taken"),
-        ("a: !!binary aGk=\n", "line 1, column 4: tags are not taken"),
+        ("a: &b [1]\n", "line 1, column 4: aliases and anchors are not allowed"),
+        ("a: *hunter2\n", "line 1, column 4: aliases and anchors are not allowed"),
+        ("a: !!python/object/apply:os.system [x]\n", "line 1, column 4: tags are not allowed"),
+        ("a: !!binary aGk=\n", "line 1, column 4: tags are not allowed"),
         ("? [1, 2]\n: 3\n", "line 1, column 3: a name has to be text"),
         ("a: " + "[" * 60 + "]" * 60 + "\n", "line 1, column 43: nested deeper than 40"),
         ("a: [1\nb: 2\n", "line 2, column 2: expected ',' or ']', but got ':'"),
-        ("a:\n\t- b\n", "line 2, column 1: a tab: write spaces, YAML takes no tabs here"),
+        ("a:\n\t- b\n", "line 2, column 1: a tab: write spaces, YAML does not allow tabs here"),
         (
             "a: {b: c/{d}.json}\n",
             'line 1, column 10: a { within a text: put the text in quotes, such as "reference/{version}.json"',

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.records import RecordBatch
+from monitor.sources.copies import NO_TIME, PipeCopy, SortedRecords
 from monitor.sources.event_times import EventTimes
 from monitor.sources.files import Files, FileSource, ReadOptions
-from monitor.sources.kept import NO_TIME, KeptPipe, SortedRecords
 from tests.engine import settings
 
 EVENT: dict[str, Any] = {"type": "prediction", "model": "credit", "version": "1", "score": 0.5, "features": {"x": 1}}
@@ -185,7 +185,7 @@ def test_a_table_in_a_pipe_is_recognised_by_its_mapping(tmp_path: Path) -> None:
 def test_a_pipe_that_is_too_large_to_be_kept_is_refused(tmp_path: Path) -> None:
     with fifo(tmp_path / "63", LINES) as path, path.open("rb", buffering=0) as raw:
         with pytest.raises(UsageError, match="which is kept of a pipe for a second pass; write it to a file"):
-            KeptPipe("63", raw, largest=1_000)
+            PipeCopy("63", raw, largest=1_000)
         while raw.read(100_000):
             pass
 

@@ -36,7 +36,7 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes | None: ...
 
 
-class KeptPipe:
+class PipeCopy:
     """A copy of a pipe's bytes, which can be read several times."""
 
     def __init__(self, name: str, pipe: _Readable, largest: int = LARGEST_PIPE) -> None:
