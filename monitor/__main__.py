@@ -7,7 +7,7 @@ import signal
 import sys
 from types import FrameType
 
-INTERRUPTED = 130
+from monitor.exit_codes import DONE, INTERRUPTED, SIGNALLED
 
 
 def exit_on_signal(number: int, _frame: FrameType | None) -> None:
@@ -15,7 +15,7 @@ def exit_on_signal(number: int, _frame: FrameType | None) -> None:
 
     Commands that have something to save install their own handler.
     """
-    os._exit(0 if number == signal.SIGTERM and sys.argv[1:2] == ["run"] else 128 + number)
+    os._exit(DONE if number == signal.SIGTERM and sys.argv[1:2] == ["run"] else SIGNALLED + number)
 
 
 def main() -> int:
@@ -30,10 +30,12 @@ def main() -> int:
         signal.signal(signal.SIGINT, exit_on_signal)
     from monitor.cli.parser import main as run_command  # noqa: PLC0415  # after the handlers
 
-    try:
+    def imported() -> None:
         if handles_sigint:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        return run_command()
+
+    try:
+        return run_command(imported=imported)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

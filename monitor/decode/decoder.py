@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import tzinfo
+from typing import Protocol
 
-from monitor.decode.columns import Limits, Shape
+from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.native.reference_decoder import ReferenceDecoder
 from monitor.decode.native.rows import FeatureCells
 from monitor.events import ModelKey
+from monitor.records import RecordBatch
 from monitor.settings.tree import Settings
 
 
-def decoder_for(settings: Settings, topic: str, shapes: Callable[[ModelKey], Shape | None]) -> NativeDecoder:
+class Decoder(Protocol):
+    """Decodes the records of one topic. Not thread-safe."""
+
+    def decode(self, batch: RecordBatch) -> Events:
+        """Every event of the batch, in columns or in `rejected`. Never raises for the content of a record."""
+
+    def forget(self, key: ModelKey) -> None:
+        """Drop the cached shape of a model version, so that it is asked for again."""
+
+
+def decoder_for(settings: Settings, topic: str, shapes: Callable[[ModelKey], Shape | None]) -> Decoder:
     """A decoder of batches; `shapes` returns the wanted features of a model version, None if it is not watched."""
     return NativeDecoder(shapes, _limits(settings), settings.windows.max_skew, *_fixed(settings, topic))
 

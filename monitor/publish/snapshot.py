@@ -49,7 +49,8 @@ class ModelView:
     """A model version with its page budget and columns. All counts are the state's.
 
     `judged_us` is the event time up to which it was judged, None before the first verdict. `expected_before` and
-    `pages_before` are the values of the restored state: series count from there.
+    `pages_before` are the values of the restored state: series count from there. `figures` are those of subjects that
+    are not columns, such as the model itself: (subject, figures).
     """
 
     key: ModelKey
@@ -67,6 +68,7 @@ class ModelView:
     labels: int = 0
     judged_us: int | None = None
     columns: tuple[ColumnView, ...] = ()
+    figures: tuple[tuple[str, Figures], ...] = ()
     performance: tuple[tuple[str, float], ...] = ()
 
 

@@ -6,15 +6,14 @@ is then a number of microseconds or a text.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-from monitor.clock import DAY_US, SECOND_US
+from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.events import canonical
 from monitor.settings.types import (
     ApiVersion,
@@ -45,15 +44,12 @@ from monitor.settings.types import (
     Versions,
     shown,
 )
+from monitor.settings.version_path import ALLOWED, PLACEHOLDER, filled, may_stand_in_path
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Cause: TypeAlias = Literal[
     "distribution", "missing", "absent", "unseen", "outside", "constant", "type", "score", "prediction"
 ]
-
-#: a version that is safe as part of a file name
-_FILLS: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_MINUTE_US: Final = 60 * SECOND_US
 
 
 class Security(Part):
@@ -211,13 +207,11 @@ class Windows(Part):
         default=10 * SECOND_US, description="the shortest window; the resolution of event time"
     )
     allowed_lateness: Duration = Field(
-        default=_MINUTE_US, description="how far an event may be behind the newest one of its partition"
+        default=MINUTE_US, description="how far an event may be behind the newest one of its partition"
     )
-    max_skew: Duration = Field(
-        default=_MINUTE_US, description="how far an event may be ahead of its record's timestamp"
-    )
+    max_skew: Duration = Field(default=MINUTE_US, description="how far an event may be ahead of its record's timestamp")
     idle_after: PositiveDuration = Field(
-        default=_MINUTE_US, description="after so long without records, a partition at its end no longer delays windows"
+        default=MINUTE_US, description="after so long without records, a partition at its end no longer delays windows"
     )
 
 
@@ -280,10 +274,10 @@ class Model(Part):
         yield from _twice("versions", self.versions)
         if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"
-        if "{version}" in self.reference:
+        if PLACEHOLDER in self.reference:
             for index, version in enumerate(self.versions):
-                if not _fills(version):
-                    text = f"{shown(version)} cannot fill {{version}} in reference; write up to 64 of A-Z a-z 0-9 . _ -"
+                if not may_stand_in_path(version):
+                    text = f"{shown(version)} cannot fill {PLACEHOLDER} in reference; write {ALLOWED}"
                     yield ("versions", index), text
 
 
@@ -345,9 +339,9 @@ class Settings(Part):
 
     def reference_path(self, model: Model, version: str) -> Path | None:
         """The reference file of a model version; None if the version is not safe as part of a file name."""
-        if "{version}" in model.reference and not _fills(version):
+        if PLACEHOLDER in model.reference and not may_stand_in_path(version):
             return None
-        return self.folder / model.reference.replace("{version}", version)
+        return self.folder / filled(model.reference, version)
 
 
 def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
@@ -374,10 +368,6 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
 def _input_fingerprint(entry: Input) -> dict[str, Json]:
     zone: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
     return {"topic": entry.topic, "model": entry.model or "", "version": entry.version, **zone}
-
-
-def _fills(version: str) -> bool:
-    return _FILLS.fullmatch(version) is not None and version not in {".", ".."}
 
 
 def _twice(name: str, values: tuple[str, ...]) -> Iterator[Fault]:

@@ -67,13 +67,21 @@ def _query(text: str) -> str:
 
 def _finding() -> str:
     """`amount in SEX=2 outside its range in 12%`, for a finding in `.Labels`."""
-    subject = "{{ if ne .Labels.subject $labels.model }}{{ .Labels.subject }}{{ else }}features{{ end }}"
+    own = {name: cause.of_model for name, cause in CAUSES.items() if cause.of_model}
+    of_model = _by_cause(own, otherwise="predictions")
+    subject = "{{ if ne .Labels.subject $labels.model }}{{ .Labels.subject }}{{ else }}" + of_model + "{{ end }}"
     segment = "{{ with .Labels.segment }} in {{ . }}{{ end }}"
+    happened = _by_cause(CAUSE_TEXTS, otherwise="{{ .Labels.cause }}")
+    return f"{subject}{segment} {happened}{_figure()}"
+
+
+def _by_cause(words: Mapping[str, str], otherwise: str) -> str:
+    """The words of the cause in `.Labels`."""
     causes: dict[str, str] = {}
-    for cause, phrase in CAUSE_TEXTS.items():
+    for cause, phrase in words.items():
         causes[phrase] = f'{causes.get(phrase, "")} "{cause}"'
     cases = " else ".join(f"if eq .Labels.cause{names} }}}}{phrase}{{{{" for phrase, names in causes.items())
-    return f"{subject}{segment} {{{{ {cases} else }}}}{{{{ .Labels.cause }}}}{{{{ end }}}}{_figure()}"
+    return f"{{{{ {cases} else }}}}{otherwise}{{{{ end }}}}"
 
 
 def _figure() -> str:
