@@ -105,8 +105,8 @@ def write(folder: Path) -> None:
     """A folder in the format of this version."""
     prepare(folder)
     pipeline, source, outputs = pipeline_in(folder)
-    outputs.failing = {"tell"}  # nobody takes its transitions
-    source.news.append(OffsetGap(EVENTS, 0, LOST))
+    outputs.failing = {"publish"}  # nobody takes its transitions
+    source.new_changes.append(OffsetGap(EVENTS, 0, LOST))
     with StateDirectory(folder / "state") as store:
         for turn in range(1, TURNS + 1):
             pipeline.turn()
