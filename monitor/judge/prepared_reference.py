@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
 from monitor.reference.reference import FEATURE, Column, Reference
-from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
+from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, beside_bins
 from monitor.stats.evidence import Cuts, Pooling
 
 Floats = NDArray[np.float64]
@@ -49,7 +49,8 @@ class PreparedReference:
     quality_counts: Floats  # (C, facts) events that had each fact
     quality_shares: Floats  # (C, facts)
     events: Floats  # (C,) events that carried the column
-    named: NDArray[np.int64]  # (C,) the first bins, each of which is one value by name
+    pooled: NDArray[np.bool_]  # (C,) whether categories share buckets
+    beside: NDArray[np.int64]  # (C, Q) 1 for quality counts of events that are in no bin
     modal: Floats  # (C,) share of the most frequent value
     ordered: NDArray[np.bool_]  # (C,)
     cuts: NDArray[np.int64]  # (C,) cut points of numeric columns, else 0
@@ -62,7 +63,9 @@ class PreparedReference:
     def of(cls, reference: Reference) -> PreparedReference:
         width = reference.width
         bins, quality_counts = reference.counts[:, :width], reference.counts[:, width:].astype(np.float64)
-        events = reference.counts.sum(1).astype(np.float64)
+        pooled = np.array([column.bins.buckets > 0 for column in reference.columns], np.bool_)
+        beside = beside_bins([column.bins for column in reference.columns])
+        events = (bins.sum(1) + (reference.counts[:, width:] * beside).sum(1)).astype(np.float64)
         ordered = np.array([column.bins.kind == NUMERIC for column in reference.columns], np.bool_)
         tested = np.ones((len(reference.columns), len(QUALITY_COUNTS)), np.bool_)
         tested[ordered, UNSEEN] = False
@@ -75,7 +78,8 @@ class PreparedReference:
             quality_counts=quality_counts,
             quality_shares=quality_counts / np.maximum(events, 1)[:, None],
             events=events,
-            named=np.array([column.bins.named for column in reference.columns], np.int64),
+            pooled=pooled,
+            beside=beside,
             modal=np.array([column.modal_share for column in reference.columns]),
             ordered=ordered,
             cuts=np.array([len(column.bins.edges) for column in reference.columns], np.int64),
@@ -89,6 +93,17 @@ class PreparedReference:
     def column_of(self) -> dict[str, int]:
         """{subject: place of its column}."""
         return {subject: at for at, subject in enumerate(self.subjects)}
+
+    def carried(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Events (..., C) that carried each column, with a value or without; `counts` (..., C, B + Q)."""
+        inside, beside = counts[..., : self.width].sum(-1), (counts[..., self.width :] * self.beside).sum(-1)
+        return np.asarray(inside + beside, np.int64)
+
+    def values(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Values (..., C) of each column, in a bin or in none; `counts` (..., C, B + Q)."""
+        inside, outside = counts[..., : self.width].sum(-1), counts[..., self.width + OUTSIDE]
+        never_seen = counts[..., self.width + UNSEEN] * self.beside[:, UNSEEN]
+        return np.asarray(inside + outside + never_seen, np.int64)
 
     @cached_property
     def features(self) -> NDArray[np.int64]:
