@@ -6,7 +6,7 @@ UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv dev check lint unit test real-parts bench wheels image lock clean
+.PHONY: help demo venv dev check lint unit test test-pythons real-parts bench wheels image lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,13 +14,23 @@ help: ## this list
 demo: .venv/.runs ## see it work in two minutes (DEMO="--duration 60 --port 8080" passes options on)
 	@$(BIN)/python -m monitor demo $(DEMO)
 
-test: lint real-parts ## every test, on a real Kafka; first gets what is missing
-	$(BIN)/pytest
+# Half of the time is waiting for brokers and processes, so more workers than cores. A file stays with one worker, as the
+# Kafka, browser and image that its tests share; the slow ones (tests/integration) come first.
+WORKERS ?= 4
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test: lint real-parts ## every test, on a real Kafka; first gets what is missing (WORKERS=4)
+	$(BIN)/pytest $(PARALLEL)
 
 check: lint unit ## the quick part: style, types, and the tests that need no real parts
 
 unit: dev
-	$(BIN)/pytest -m "not kafka"
+	$(BIN)/pytest -m "not kafka" $(PARALLEL)
+
+PYTHONS ?= 3.11 3.12 3.13
+
+test-pythons: dev ## the quick part on each Python that is here (PYTHONS="3.11 3.12 3.13"), the others are named
+	@$(BIN)/python -m tests.pythons $(PYTHONS) $(PARALLEL)
 
 lint: dev ## style and types
 	$(BIN)/ruff check .
@@ -29,6 +39,7 @@ lint: dev ## style and types
 
 real-parts: dev ## Java, Kafka, Prometheus, Alertmanager, Chromium and podman, where they are missing
 	@$(BIN)/python -m tests.real_parts.install
+	@$(BIN)/python -m tests.real_parts.class_archive
 
 bench: dev ## measures events per second and memory
 	$(BIN)/python -m tests.benchmarks

@@ -15,7 +15,8 @@ from typing import Any, Final, Protocol
 from monitor.clock import SECOND_US, Clock
 from monitor.count.aggregator import Aggregators
 from monitor.count.completeness import Completeness
-from monitor.count.exchange import Exchange, Pane
+from monitor.count.exchange import Exchange, LabelExchange, Pane
+from monitor.count.labels import LabelCount
 from monitor.count.losses import Losses
 from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
@@ -52,6 +53,9 @@ class Stage2(Protocol):
     def judge(self, pane: Pane) -> None:
         """Take a pane; those of one model version come in time order."""
 
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+        """Take the labels that took effect before the end of the pane that comes next, each once."""
+
     def sent(self, transitions: Iterable[Transition]) -> None:
         """These were acknowledged, oldest first."""
 
@@ -87,6 +91,7 @@ class Pipeline:
         self.tasks: dict[int, Task] = {}
         self.totals = Totals()
         self.exchange = Exchange(settings.windows.pane)
+        self.label_exchange = LabelExchange(cohort_us=settings.windows.pane)
         self.fleet: Stage2 = Fleet(catalog, settings) if stage2 is None else stage2
         self.gaps: Counter[Partition] = Counter()
         #: since the process began, for series
@@ -171,8 +176,9 @@ class Pipeline:
         until = self.completeness.until()
         for task in self.tasks.values():
             self.exchange.put(task.close(until))
-            self.exchange.put_labels(task.hand_on_labels())
+            self.label_exchange.put(task.labels.close(until))
         for pane in self.exchange.ready():
+            self.fleet.take_labels(self.label_exchange.ready(pane.pane_key.key, pane.end_us))
             self.fleet.judge(pane)
 
     def checkpoint(self) -> None:
@@ -312,7 +318,7 @@ class Pipeline:
             "format": STATE_FORMAT,
             "units": [task.to_state() for _, task in sorted(self.tasks.items())],
             "totals": self.totals.to_state(),
-            "exchange": self.exchange.to_state(),
+            "exchange": self.exchange.to_state() | {"labels": self.label_exchange.to_state()},
             "fleet": self.fleet.to_state(),
             "met": [[*key, self._settings_hash(key)] for key in self._catalog.seen()],
             "gaps": [[*partition, count] for partition, count in self.gaps.items()],
@@ -332,12 +338,14 @@ class Pipeline:
             self.task(state["unit"]).restore(state)
         self.totals.restore(tree)
         self.exchange.restore(tree["exchange"])
+        self.label_exchange.restore(tree["exchange"])
         self.gaps = Counter({Partition(topic, number): count for topic, number, count in tree["gaps"]})
         afresh = self.fleet.restore(tree["fleet"])
         # a model none of whose panes was judged yet has counts that its settings gave their meaning all the same
         afresh += [key for key, settings in seen.items() if key not in afresh and settings != self._settings_hash(key)]
         for key in afresh:
             self.exchange.forget(key)
+            self.label_exchange.forget(key)
             self.totals.forget(key)
             for task in self.tasks.values():
                 task.forget(key)

@@ -40,8 +40,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # counting (stage 1)
         "count": (
-            "binning labels event_clock event_ids losses partition_state rejected_share categories totals "
-            "completeness aggregator task exchange"
+            "binning labels event_clock event_ids losses admitted partition_state rejected_share categories totals "
+            "task_labels completeness aggregator task exchange"
         ),
     },
     {  # judging (stage 2)

@@ -1,4 +1,7 @@
-"""What carries tallies from stage 1 to stage 2: here, in one process, a merge of what all units closed."""
+"""What carries tallies from stage 1 to stage 2: here, in one process, a merge of what all tasks closed.
+
+Panes of events and cohorts of labels have an entry each, and neither knows of the other.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +16,21 @@ from monitor.stats.tally import Tally
 
 
 class Pane(NamedTuple):
-    """A pane that is complete over all units. `labels` took effect before its end, and not before an earlier one's."""
+    """A pane that is complete over all tasks."""
 
     pane_key: PaneKey
     start_us: int
     end_us: int
     tally: Tally
-    labels: int = 0
 
 
 class Exchange:
-    """Merges closed panes over units and hands them on in time order. What was handed on is final.
-
-    Labels come beside them: they close no pane and make none final.
-    """
+    """Merges closed panes over tasks and hands them on in time order. What was handed on is final."""
 
     def __init__(self, pane_us: int) -> None:
         self._pane_us = pane_us
         self._waiting: dict[tuple[int, PaneKey], Tally] = {}
         self._judged_until: dict[ModelKey, int] = {}
-        self._labels = WaitingLabels()
         self.unjudged: Counter[ModelKey] = Counter()
 
     def put(self, closed: Iterable[ClosedPane]) -> None:
@@ -47,17 +45,12 @@ class Exchange:
             else:
                 known.merge(tally)
 
-    def put_labels(self, counts: Iterable[LabelCount]) -> None:
-        """Take counted labels, in any order; the next pane of their model version that ends after them tells them."""
-        self._labels.add(counts)
-
     def ready(self) -> list[Pane]:
         """The panes that came in since the last call, in time order."""
         ready = []
         for (start_us, pane_key), tally in sorted(self._waiting.items(), key=lambda item: item[0]):
             end_us = start_us + self._pane_us
-            labels = self._labels.take_before(pane_key.key, end_us)
-            ready.append(Pane(pane_key, start_us, end_us, tally, labels))
+            ready.append(Pane(pane_key, start_us, end_us, tally))
             self._judged_until[pane_key.key] = end_us
         self._waiting.clear()
         return ready
@@ -65,23 +58,48 @@ class Exchange:
     def forget(self, key: ModelKey) -> None:
         self._judged_until.pop(key, None)
         self.unjudged.pop(key, None)
-        self._labels.forget(key)
 
     def to_state(self) -> dict[str, Any]:
-        """Nothing waits between two turns but labels, so only they and what is final are state."""
+        """Nothing waits between two turns, so only what is final is state."""
         return {
             "judged_until": [[*key, until] for key, until in self._judged_until.items()],
-            "labels": [[*key, start_us, count] for key, start_us, count in self._labels],
             "unjudged": [[*key, count] for key, count in self.unjudged.items()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._judged_until = {ModelKey(model, version): until for model, version, until in state["judged_until"]}
-        self._labels.add(
-            LabelCount(ModelKey(model, version), at, count) for model, version, at, count in state.get("labels", ())
-        )
-        # format 1: labels that came for panes that were judged, to be told with the next one
-        for model, version, _segment, count in state.get("labels_left", ()):
-            key = ModelKey(model, version)
-            self._labels.add([LabelCount(key, self._judged_until.get(key, 0) - self._pane_us, count)])
         self.unjudged = Counter({ModelKey(model, version): count for model, version, count in state["unjudged"]})
+
+
+class LabelExchange:
+    """Merges closed cohorts over tasks; they wait until their model version is judged up to a time behind them."""
+
+    def __init__(self, cohort_us: int) -> None:
+        self._cohort_us = cohort_us
+        self._waiting = WaitingLabels()
+
+    def put(self, closed: Iterable[LabelCount]) -> None:
+        """Take closed cohorts, in any order."""
+        self._waiting.add(closed)
+
+    def ready(self, key: ModelKey, end_us: int) -> list[LabelCount]:
+        """The labels of a model version that took effect before `end_us` and were not handed on yet, in time order."""
+        return self._waiting.take_before(key, end_us)
+
+    def forget(self, key: ModelKey) -> None:
+        self._waiting.forget(key)
+
+    def to_state(self) -> list[list[Any]]:
+        return [[*key, start_us, labels] for key, start_us, labels in self._waiting]
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take the labels of an exchange's state."""
+        self._waiting.add(
+            LabelCount(ModelKey(model, version), start_us, labels)
+            for model, version, start_us, labels in state.get("labels", ())
+        )
+        # format 1: labels that came for panes that were judged, to be handed on with the next one
+        judged_until = {(model, version): until for model, version, until in state["judged_until"]}
+        for model, version, _segment, labels in state.get("labels_left", ()):
+            start_us = judged_until.get((model, version), 0) - self._cohort_us
+            self._waiting.add([LabelCount(ModelKey(model, version), start_us, labels)])

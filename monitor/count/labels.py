@@ -1,7 +1,8 @@
-"""Labels that were counted and wait to be told: by model version and the pane in which they take effect.
+"""Labels that were counted and wait to be handed on: by model version and cohort.
 
-They stand beside the panes of events and teach those nothing: not what is complete, not what was judged. A transition
-tells how many took effect before its time.
+Until they are joined to their predictions, the cohort of labels is the stretch of time in which they take effect. They
+stand beside the panes of events and teach those nothing: not what is complete, not what was judged. A transition says
+how many took effect before its time.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Final, NamedTuple
 
 from monitor.events import ModelKey
 
-#: panes kept apart over all model versions; beyond, the oldest of the version that has most are told later, as one
-MAX_PANES: Final = 20_000
+#: cohorts kept apart over all model versions; beyond, the oldest of the version that has most are handed on later, as
+#: one
+MAX_COHORTS: Final = 20_000
 
 
 class LabelCount(NamedTuple):
-    """Labels of a model version that take effect in one pane."""
+    """Labels of a model version that belong to one cohort, which begins at `start_us`."""
 
     key: ModelKey
     start_us: int
@@ -26,19 +28,19 @@ class LabelCount(NamedTuple):
 
 
 class WaitingLabels:
-    """Counts by model version and pane."""
+    """Counts by model version and cohort, each given out once."""
 
-    def __init__(self, most: int = MAX_PANES) -> None:
+    def __init__(self, most: int = MAX_COHORTS) -> None:
         self._most = most
-        self._panes: dict[ModelKey, Counter[int]] = {}
-        #: heaps of the same panes
+        self._cohorts: dict[ModelKey, Counter[int]] = {}
+        #: heaps of the same cohorts' starts
         self._order: dict[ModelKey, list[int]] = {}
         self._held = 0
 
     def add(self, counts: Iterable[LabelCount]) -> None:
         """Take counts, in any order."""
         for key, start_us, labels in counts:
-            of_key = self._panes.setdefault(key, Counter())
+            of_key = self._cohorts.setdefault(key, Counter())
             if start_us not in of_key:
                 heappush(self._order.setdefault(key, []), start_us)
                 self._held += 1
@@ -47,32 +49,36 @@ class WaitingLabels:
                 self._fold()
 
     def _fold(self) -> None:
-        """Put the older half of the longest row of panes into its last one: never told too early."""
-        key = max(self._panes, key=lambda one: len(self._panes[one]))
-        longest = self._panes[key]
+        """Put the older half of the longest row of cohorts into its last one: never handed on too early."""
+        key = max(self._cohorts, key=lambda one: len(self._cohorts[one]))
+        longest = self._cohorts[key]
         older = sorted(longest)[: max(2, len(longest) // 2)]
         longest[older[-1]] += sum(longest.pop(start_us) for start_us in older[:-1])
         self._order[key] = list(longest)
         heapify(self._order[key])
         self._held -= len(older) - 1
 
-    def take_before(self, key: ModelKey, end_us: int) -> int:
-        """Labels that took effect before `end_us` and were not taken yet."""
-        of_key, order, taken = self._panes.get(key, Counter()), self._order.get(key, []), 0
+    def take_before(self, key: ModelKey, end_us: float) -> list[LabelCount]:
+        """The cohorts of a model version that begin before `end_us` and were not taken yet, in time order."""
+        of_key, order, taken = self._cohorts.get(key, Counter()), self._order.get(key, []), []
         while order and order[0] < end_us:
-            taken += of_key.pop(heappop(order))
+            start_us = heappop(order)
+            taken.append(LabelCount(key, start_us, of_key.pop(start_us)))
             self._held -= 1
         if not order:
-            self._panes.pop(key, None)
+            self._cohorts.pop(key, None)
             self._order.pop(key, None)
         return taken
 
+    def keys(self) -> Iterable[ModelKey]:
+        return self._cohorts.keys()
+
     def forget(self, key: ModelKey) -> None:
-        self._held -= len(self._panes.pop(key, ()))
+        self._held -= len(self._cohorts.pop(key, ()))
         self._order.pop(key, None)
 
     def __iter__(self) -> Iterator[LabelCount]:
         """Every count, in a fixed order."""
-        for key, of_key in sorted(self._panes.items()):
+        for key, of_key in sorted(self._cohorts.items()):
             for start_us, labels in sorted(of_key.items()):
                 yield LabelCount(key, start_us, labels)

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.admitted import Admitted
 from monitor.count.event_clock import NO_CLOCK, EventClock
 from monitor.count.event_ids import EventIds
-from monitor.events import LABEL, PREDICTION, Partition
+from monitor.decode.columns import Events
+from monitor.events import PREDICTION, Partition
 
 Mask = NDArray[np.bool_]
 
@@ -24,14 +26,13 @@ class Verdicts:
     """What became of the asked events of a batch; masks over all its events.
 
     `behind_us` (n,) is how far a late event lies behind the clock, 0 where it is not late.
-    `effect_from` (n,) is the time before which a label that is read there takes no effect, in microseconds: the lane's
-    clock, or the newest label before it.
+    `clock_us` (n,) is the clock where an event of the batch was read, in microseconds: moved by those before it alone.
     """
 
     late: Mask
     behind_us: NDArray[np.int64]
     duplicate: Mask
-    effect_from: NDArray[np.int64]
+    clock_us: NDArray[np.int64]
 
 
 class PartitionState:
@@ -40,8 +41,6 @@ class PartitionState:
     def __init__(self, partition: Partition, id_memory: int) -> None:
         self.partition = partition
         self.clock = EventClock()
-        #: the largest time of a label: labels that come out of order take effect at it, too
-        self.label_clock_us = NO_CLOCK
         #: the largest time of an event of any model, known or not: how far reading has come
         self.read_clock_us = NO_CLOCK
         self.next_offset = -1
@@ -52,39 +51,25 @@ class PartitionState:
         #: monotonic seconds when the clock was last asked to move; not state
         self.last_event_at = 0.0
 
-    def ask(
-        self,
-        asked: Mask,
-        kind: NDArray[np.int8],
-        ts: NDArray[np.int64],
-        id_key: NDArray[np.uint64],
-        lateness: NDArray[np.int64],
-        now: float,
-    ) -> Verdicts:
-        """Who of the `asked` prediction and features events is late or a duplicate; moves the clocks."""
+    def ask(self, events: Events, admitted: Admitted, now: float) -> Verdicts:
+        """Who of the admitted events is late or a duplicate; moves the clocks. No other one is any of both."""
+        asked, ts, lateness = admitted.rows, events.ts, admitted.lateness_us
         clocks, held_against = self.clock.ask(ts[asked], lateness[asked])
         before = np.full(len(ts), NO_CLOCK)
         before[asked] = held_against
         self.has_read = True
-        is_label = kind == LABEL
-        labels = np.maximum.accumulate(np.concatenate(([self.label_clock_us], np.where(is_label, ts, NO_CLOCK))))
-        self.label_clock_us = int(labels[-1])
-        self.read_clock_us = max(self.read_clock_us, int(np.where(is_label, NO_CLOCK, ts).max(initial=NO_CLOCK)))
+        self.read_clock_us = max(self.read_clock_us, int(ts[admitted.asked].max(initial=NO_CLOCK)))
         if asked.any():
             self.last_event_at = now
         late = (before != NO_CLOCK) & (ts < before - lateness)
         duplicate = np.zeros(len(ts), np.bool_)
-        remembered = asked & ~late & (kind == PREDICTION) & (id_key != 0)
-        duplicate[remembered] = self.ids.ask(id_key[remembered])
-        effect_from = np.maximum(clocks[np.cumsum(asked) - asked], labels[:-1])
-        return Verdicts(late, np.where(late, before - ts, 0), duplicate, effect_from)
+        remembered = asked & ~late & (events.kind == PREDICTION) & (events.id_key != 0)
+        duplicate[remembered] = self.ids.ask(events.id_key[remembered])
+        return Verdicts(late, np.where(late, before - ts, 0), duplicate, clocks[np.cumsum(asked) - asked])
 
     @property
     def reached_us(self) -> int:
-        """How far this lane has come: its clock; where no event of a known model came yet, the newest of any model.
-
-        Labels tell nothing of it: theirs may be the times of predictions of long ago.
-        """
+        """How far reading has come: the clock; where no event of a known model came yet, the newest of any model."""
         return self.clock_us if self.clock_us != NO_CLOCK else self.read_clock_us
 
     @property
@@ -95,7 +80,6 @@ class PartitionState:
     def to_state(self) -> dict[str, Any]:
         return {
             **self.clock.to_state(),
-            "label_clock": self.label_clock_us,
             "read_clock": self.read_clock_us,
             "next_offset": self.next_offset,
             "ids": self.ids.to_state(str(self.partition)),
@@ -103,12 +87,6 @@ class PartitionState:
 
     def restore(self, state: dict[str, Any]) -> None:
         self.clock.restore(state)
-        self.label_clock_us = state["label_clock"]
         self.read_clock_us = state["read_clock"]
         self.next_offset = state["next_offset"]
         self.ids.restore(state["ids"])
-
-
-def is_asked(kind: NDArray[np.int8], admitted: Mask) -> Mask:
-    """Labels are never late and move no clock."""
-    return np.asarray(admitted & (kind != LABEL), np.bool_)

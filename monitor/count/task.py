@@ -1,4 +1,7 @@
-"""Stage 1: one partition number across the input topics. Who is let in, and the panes that are still open."""
+"""Stage 1: one partition number across the input topics. Who is let in, and the panes that are still open.
+
+Labels go their own way: `labels` takes them out of each batch.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.admitted import admit
 from monitor.count.aggregator import Aggregator, Aggregators, Rows
-from monitor.count.labels import LabelCount
+from monitor.count.event_clock import NO_CLOCK
 from monitor.count.losses import Lost, Refused, lost_of
-from monitor.count.partition_state import PartitionState, is_asked
+from monitor.count.partition_state import PartitionState
+from monitor.count.task_labels import TaskLabels
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Group
 from monitor.events import (
@@ -30,7 +35,7 @@ from monitor.events import (
     ModelKey,
     Partition,
 )
-from monitor.reference.catalog import Admission, Catalog, Monitored
+from monitor.reference.catalog import Catalog, Monitored
 from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
 
 
@@ -76,8 +81,6 @@ class Task:
         self.partition_states: dict[str, PartitionState] = {}
         self.open: dict[PaneKey, dict[int, Tally]] = {}
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
-        #: label events that were not handed on yet, by model version and pane
-        self.labels: dict[ModelKey, Counter[int]] = {}
         #: open panes by the name of their model, as heaps of (end, whose, number)
         self._due: dict[str, list[tuple[int, PaneKey, int]]] = {}
         self._open_panes = 0
@@ -88,6 +91,7 @@ class Task:
         self._id_memory = id_memory
         self._aggregators = Aggregators() if aggregators is None else aggregators
         self._totals = Totals() if totals is None else totals
+        self.labels = TaskLabels(catalog, self._totals, cohort_us=pane_us)
 
     def partition_state(self, topic: str) -> PartitionState:
         if topic not in self.partition_states:
@@ -100,45 +104,24 @@ class Task:
     def take(self, partition: Partition, events: Events, next_offset: int, now: float) -> Taken:
         """Count a decoded batch of one topic-partition; each event ends in exactly one outcome."""
         partition_state = self.partition_state(partition.topic)
-        is_label = events.kind == LABEL
-        # a key that labels alone name is not looked up as a version: that would make one of it
-        used = set(events.key[~is_label].tolist())
-        label_admissions = [self._catalog.label_admission(key) for key in events.keys]
-        admissions = [
-            self._catalog.admission(key) if at in used else label_admissions[at] for at, key in enumerate(events.keys)
-        ]
-        admitted = _admitted(admissions, label_admissions, events, is_label)
-        lateness = np.array([a.lateness_us for a in admissions] or [0], np.int64)[events.key]
-        asked = is_asked(events.kind, admitted)
-        verdicts = partition_state.ask(asked, events.kind, events.ts, events.id_key, lateness, now)
-        accepted = admitted & ~verdicts.late & ~verdicts.duplicate
+        admitted = admit(events, events.kind != LABEL, self._catalog.admission)
+        verdicts = partition_state.ask(events, admitted, now)
+        accepted = admitted.rows & ~verdicts.late & ~verdicts.duplicate
         for group in events.groups:
             self._count_group(partition, group, events, accepted)
-        self._count_labels(events, accepted & is_label, np.maximum(events.ts, verdicts.effect_from))
+        labels = self.labels.take(partition.topic, events, verdicts.clock_us)
         partition_state.next_offset = next_offset
-        refused = _refused(events, admissions, label_admissions, admitted)
+        refused = sorted(admitted.refused + labels.refused, key=lambda one: events.keys.index(one.key))
         outcomes = _outcomes(events, refused, verdicts.late, verdicts.duplicate)
         for (outcome, reason), count in outcomes.items():
             self.outcomes[partition.topic, outcome, reason] += count
         unknown = [events.offset[one.rows] for one in refused if one.outcome == UNKNOWN_MODEL]
         return Taken(
             outcomes,
-            self._accepted(events, accepted),
+            _accepted(events, accepted) + Counter({(key, KINDS[LABEL]): n for key, n in labels.accepted.items()}),
             np.unique(np.concatenate(unknown)).tolist() if unknown else [],
             lost_of(events, refused, verdicts.behind_us, verdicts.duplicate),
         )
-
-    def _accepted(self, events: Events, accepted: NDArray[np.bool_]) -> Counter[tuple[ModelKey, str]]:
-        pairs = events.key[accepted].astype(np.int64) * len(KINDS) + events.kind[accepted]
-        counts = np.bincount(pairs, minlength=0)
-        found: Counter[tuple[ModelKey, str]] = Counter()
-        for pair in np.flatnonzero(counts).tolist():
-            key, kind = events.keys[pair // len(KINDS)], KINDS[pair % len(KINDS)]
-            found[self._label_key(key) if kind == KINDS[LABEL] else key, kind] += int(counts[pair])
-        return found
-
-    def _label_key(self, key: ModelKey) -> ModelKey:
-        return self._totals.label_key(self._catalog.label_key(key))
 
     def _count_group(self, partition: Partition, group: Group, events: Events, accepted: NDArray[np.bool_]) -> None:
         monitored = self._catalog.monitored(group.key)
@@ -162,25 +145,6 @@ class Task:
             tallies[slot].add_records(partition, first[slot], last[slot])
             self._totals.add(group.key, tallies[slot])
             self._add(PaneKey(group.key, ""), pane, tallies[slot])
-
-    def _count_labels(self, events: Events, labels: NDArray[np.bool_], effective: NDArray[np.int64]) -> None:
-        """A label takes effect at the later of its own time and the lane's clock; joining it comes later.
-
-        Labels are kept apart from tallies: their model version may not have come yet, or never come.
-        """
-        rows = np.flatnonzero(labels)
-        if not len(rows):
-            return
-        # by key, in the order in which keys come first: that decides which versions are kept apart
-        keys, first, slots = np.unique(events.key[rows], return_index=True, return_inverse=True)
-        panes, places = np.unique(effective[rows] // self._pane_us, return_inverse=True)
-        counts = np.bincount(slots * len(panes) + places, minlength=len(keys) * len(panes)).reshape(len(keys), -1)
-        for at in np.argsort(first).tolist():
-            key = self._label_key(events.keys[keys[at]])
-            by_pane = self.labels.setdefault(key, Counter())
-            for place in np.flatnonzero(counts[at]).tolist():
-                by_pane[int(panes[place])] += int(counts[at, place])
-            self._totals.labels[key] += int(counts[at].sum())
 
     def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
         by_pane = self.open.setdefault(pane_key, {})
@@ -208,23 +172,13 @@ class Task:
         self._closed_by = until_us
         return closed
 
-    def hand_on_labels(self) -> list[LabelCount]:
-        """Give out the labels counted since the last call."""
-        counts = [
-            LabelCount(key, pane * self._pane_us, count)
-            for key, by_pane in self.labels.items()
-            for pane, count in by_pane.items()
-        ]
-        self.labels.clear()
-        return counts
-
     @property
     def open_panes(self) -> int:
         return self._open_panes
 
     def forget(self, key: ModelKey) -> None:
         """Drop what is held of a model version; totals are the process's."""
-        self.labels.pop(key, None)
+        self.labels.forget(key)
         for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
             self._open_panes -= len(self.open.pop(pane_key))
         kept = [entry for entry in self._due.get(key.model, ()) if entry[1].key != key]
@@ -240,15 +194,14 @@ class Task:
         return {
             "unit": self.number,
             "lanes": {
-                topic: partition_state.to_state() for topic, partition_state in sorted(self.partition_states.items())
+                topic: partition_state.to_state() | {"label_clock": self.labels.newest_us.get(topic, NO_CLOCK)}
+                for topic, partition_state in sorted(self.partition_states.items())
             },
             "open": {
                 "whose": [[*pane_key.key, pane_key.segment, pane] for pane_key, pane, _ in held],
                 "tallies": pack_mixed([tally for _, _, tally in held]),
             },
-            "labels": [
-                [*key, pane, n] for key, by_pane in sorted(self.labels.items()) for pane, n in sorted(by_pane.items())
-            ],
+            "labels": self.labels.to_state(),
             "outcomes": [[*outcome, count] for outcome, count in sorted(self.outcomes.items())],
         }
 
@@ -257,8 +210,7 @@ class Task:
             self.partition_state(topic).restore(partition_state)
         for (model, version, segment, pane), tally in open_in(state):
             self._add(PaneKey(ModelKey(model, version), segment), pane, tally)
-        for model, version, pane, count in state["labels"]:
-            self.labels.setdefault(ModelKey(model, version), Counter())[pane] = count
+        self.labels.restore(state["labels"], {topic: one["label_clock"] for topic, one in state["lanes"].items()})
         self.outcomes = Counter({(topic, outcome, reason): n for topic, outcome, reason, n in state["outcomes"]})
 
 
@@ -270,30 +222,15 @@ def open_in(state: Mapping[str, Any]) -> list[tuple[list[Any], Tally]]:
     return list(zip(held["whose"], unpack_mixed(held["tallies"]), strict=True))
 
 
-def _admitted(
-    admissions: list[Admission], label_admissions: list[Admission], events: Events, is_label: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    if not admissions:
-        return np.zeros(len(events), np.bool_)
-    for_events = np.array([a.outcome == ACCEPTED for a in admissions])[events.key]
-    for_labels = np.array([a.outcome == ACCEPTED for a in label_admissions])[events.key]
-    return np.where(is_label, for_labels, for_events)
-
-
-def _refused(
-    events: Events, admissions: list[Admission], label_admissions: list[Admission], admitted: NDArray[np.bool_]
-) -> list[Refused]:
-    """The rows that were not admitted, by key and outcome."""
-    if admitted.all():
-        return []
-    is_label = events.kind == LABEL
-    found = []
-    for at in np.unique(events.key[~admitted]).tolist():
-        for admission, kind in ((admissions[at], ~is_label), (label_admissions[at], is_label)):
-            rows = np.flatnonzero(~admitted & kind & (events.key == at))
-            if len(rows):
-                found.append(Refused(admission.outcome, admission.reason, events.keys[at], rows))
-    return found
+def _accepted(events: Events, accepted: NDArray[np.bool_]) -> Counter[tuple[ModelKey, str]]:
+    pairs = events.key[accepted].astype(np.int64) * len(KINDS) + events.kind[accepted]
+    counts = np.bincount(pairs, minlength=0)
+    return Counter(
+        {
+            (events.keys[pair // len(KINDS)], KINDS[pair % len(KINDS)]): int(counts[pair])
+            for pair in np.flatnonzero(counts).tolist()
+        }
+    )
 
 
 def _outcomes(

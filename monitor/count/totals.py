@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final
 
 from monitor.events import ModelKey
@@ -13,55 +13,81 @@ from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
 MAX_LABEL_VERSIONS: Final = 100
 
 
+class LabelTotals:
+    """Label events of each model version, whether predictions of it came or not."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[ModelKey] = Counter()
+        self._named: set[ModelKey] = set()
+
+    def add(self, labels: Mapping[ModelKey, int]) -> None:
+        self.counted.update(labels)
+
+    def key_of(self, key: ModelKey, seen: Container[ModelKey]) -> ModelKey:
+        """The key that labels of `key` count under; its version is "" where labels alone name too many.
+
+        `seen` are the model versions that events came of.
+        """
+        if key in seen or key in self._named or not key.version:
+            return key
+        if len(self._named) >= MAX_LABEL_VERSIONS:
+            self._named = {named for named in self._named if named not in seen}
+        if len(self._named) >= MAX_LABEL_VERSIONS:
+            return ModelKey(key.model, "")
+        self._named.add(key)
+        return key
+
+    def forget(self, key: ModelKey) -> None:
+        self.counted.pop(key, None)
+        self._named.discard(key)
+
+    def to_state(self) -> list[list[Any]]:
+        return [[*key, count] for key, count in sorted(self.counted.items())]
+
+    def restore(self, counted: Counter[ModelKey]) -> None:
+        self.counted = counted
+        self._named = {key for key in counted if key.version}
+
+
 class Totals:
-    """Events and labels of each model version; the units of a process share one."""
+    """Events and labels of each model version; the tasks of a process share one."""
 
     def __init__(self) -> None:
         self.events: dict[ModelKey, Tally] = {}
-        #: label events; inline labels are in `events`
-        self.labels: Counter[ModelKey] = Counter()
-        self._named_by_labels: set[ModelKey] = set()
+        self.labels = LabelTotals()
 
     def add(self, key: ModelKey, tally: Tally) -> None:
         known = self.events.get(key)
         if known is None:
             self.events[key] = tally.copy()
-            self._named_by_labels.discard(key)
         else:
             known.merge(tally)
 
     def label_key(self, key: ModelKey) -> ModelKey:
-        """The key that labels of `key` count under; its version is "" where labels alone name too many."""
-        if key in self.events or key in self._named_by_labels or not key.version:
-            return key
-        if len(self._named_by_labels) >= MAX_LABEL_VERSIONS:
-            return ModelKey(key.model, "")
-        self._named_by_labels.add(key)
-        return key
+        """The key that labels of `key` count under."""
+        return self.labels.key_of(key, self.events)
 
     def labels_of(self, key: ModelKey) -> int:
         """Labels of a model version, inline ones included."""
         total = self.events.get(key)
         inline = 0 if total is None else total.labels + total.labelled
-        return inline + self.labels[key]
+        return inline + self.labels.counted[key]
 
     def forget(self, key: ModelKey) -> None:
         self.events.pop(key, None)
-        self.labels.pop(key, None)
-        self._named_by_labels.discard(key)
+        self.labels.forget(key)
 
     def to_state(self) -> dict[str, Any]:
         return {
             "whose": [[*key] for key in sorted(self.events)],
             "tallies": pack_mixed([tally for _, tally in sorted(self.events.items())]),
-            "labels": [[*key, count] for key, count in sorted(self.labels.items())],
+            "labels": self.labels.to_state(),
         }
 
     def restore(self, tree: Mapping[str, Any]) -> None:
         """Take the totals of a state; one of format 1 has them by unit."""
-        events, labels = totals_in(tree)
-        self.events, self.labels = events, labels
-        self._named_by_labels = {key for key in labels if key.version and key not in events}
+        self.events, labels = totals_in(tree)
+        self.labels.restore(labels)
 
 
 def totals_in(tree: Mapping[str, Any]) -> tuple[dict[ModelKey, Tally], Counter[ModelKey]]:
@@ -76,5 +102,5 @@ def totals_in(tree: Mapping[str, Any]) -> tuple[dict[ModelKey, Tally], Counter[M
         for model, version, state in task["totals"]:
             by_unit.add(ModelKey(model, version), Tally.from_state(state))
         for model, version, count in task["label_totals"]:
-            by_unit.labels[ModelKey(model, version)] += count
-    return by_unit.events, by_unit.labels
+            by_unit.labels.counted[ModelKey(model, version)] += count
+    return by_unit.events, by_unit.labels.counted

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
 from monitor.events import ModelKey
 from monitor.findings import Finding, Transition
 from monitor.judge.finding_state import transition_from_state, transition_to_state
@@ -46,8 +47,15 @@ class Fleet:
         if transition is not None:
             self.unsent.append(transition)
 
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+        """Take the labels that took effect before the end of the pane that comes next, each once."""
+        for cohort in cohorts:
+            judge = self._judge_of(cohort.key)
+            if judge is not None:
+                judge.take_labels(cohort)
+
     def _judge_of(self, key: ModelKey) -> ModelJudge | None:
-        """The judge, made with the first pane: labels alone make none, so no live version."""
+        """The judge, made with the first pane."""
         judge = self.judges.get(key)
         if judge is None:
             monitored = self._catalog.monitored(key)

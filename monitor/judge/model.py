@@ -7,6 +7,7 @@ from typing import Any
 
 from monitor.clock import rfc3339
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget
 from monitor.judge.causes.catalog import EXPLAINED_BY
@@ -60,7 +61,7 @@ class ModelJudge:
         `share` is this version's part of the model's budget.
         """
         self.predictions += pane.tally.events
-        self.labels += pane.labels + pane.tally.labels + pane.tally.labelled
+        self.labels += pane.tally.labels + pane.tally.labelled
         self.at_us = pane.end_us
         recent = self._recent.add(pane)
         found = self._evaluate_recent(recent, share) if recent is not None else []
@@ -74,6 +75,10 @@ class ModelJudge:
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
         return self._news(reported), self.book.step(serious, recheck, self.context())
+
+    def take_labels(self, cohort: LabelCount) -> None:
+        """Take labels that took effect before the end of the next pane."""
+        self.labels += cohort.labels
 
     def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
         span = recent.spans[0]

@@ -11,6 +11,7 @@ import numpy as np
 
 from monitor.clock import Clock
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
 from monitor.count.losses import Loss
 from monitor.decode.native.rows import AnyRow, is_given
 from monitor.errors import UsageError
@@ -272,6 +273,9 @@ class _Collector:
         if block is not None:
             self.windows.append(CountedWindow(block.start_us, block.end_us, block.tally))
             self.rows.close_window()
+
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+        """A reference is made of events alone."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """There are none."""

@@ -144,6 +144,17 @@ def test_a_broker_that_cannot_start_says_why(kafka_parts: None) -> None:
     assert not broker.folder.exists()
 
 
+def test_classes_that_were_kept_and_are_unreadable_are_passed_over(
+    kafka_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "classes.jsa"
+    kept.write_text("of another Java")
+    monkeypatch.setattr("tests.real_parts.kafka.class_archive", lambda: kept)
+    with KafkaBroker() as broker:
+        broker.create_topic("events")
+        assert broker.produce("events", [b"one"]) == [0]
+
+
 def test_a_broker_that_ends_on_its_own_says_why_at_once(kafka_parts: None) -> None:
     broker = KafkaBroker()
     host, port = broker.bootstrap.split(":")

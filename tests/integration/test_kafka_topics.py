@@ -103,13 +103,16 @@ def test_records_are_read_and_written_over_tls_with_a_password(kafka: KafkaBroke
 
 
 def connect_until_refused(settings: Kafka) -> None:
-    """The library often misses the broker's refusal behind the end of the connection; the next try hears it."""
+    """The library often misses the broker's refusal behind the end of the connection; the next try hears it.
+
+    A try that misses it lasts the whole request timeout."""
     until_connected(lambda: describe_cluster(settings, []), lambda: False, lambda _: None)
 
 
 def test_a_wrong_password_is_refused_and_not_repeated(kafka: KafkaBroker) -> None:
     wrong = "a-wrong-" + "password"
-    settings = settings_for(kafka.sasl_bootstrap, security=secured(kafka, sasl_password=wrong))
+    security = secured(kafka, sasl_password=wrong)
+    settings = settings_for(kafka.sasl_bootstrap, security=security, request_timeout="2s")
 
     with pytest.raises(PermanentError, match="do not know this user or password") as permanent:
         connect_until_refused(settings)
@@ -119,7 +122,8 @@ def test_a_wrong_password_is_refused_and_not_repeated(kafka: KafkaBroker) -> Non
 
 
 def test_a_mechanism_the_brokers_do_not_offer_is_refused(kafka: KafkaBroker) -> None:
-    settings = settings_for(kafka.sasl_bootstrap, security=secured(kafka, sasl_mechanism="PLAIN"))
+    security = secured(kafka, sasl_mechanism="PLAIN")
+    settings = settings_for(kafka.sasl_bootstrap, security=security, request_timeout="2s")
 
     with pytest.raises(PermanentError, match="SASL mechanism"):
         connect_until_refused(settings)

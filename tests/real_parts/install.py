@@ -47,6 +47,13 @@ def jars_folder() -> Path:
     return ROOT / ".real-parts" / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
 
 
+def class_archive() -> Path:
+    """Where the classes of these jars belong as this Java keeps them between starts; `class_archive.py` makes it."""
+    java = Path(shutil.which("java") or "/").resolve()
+    made_of = f"{java} {java.stat().st_mtime_ns} {jars_folder()}"
+    return jars_folder().with_name(f"{jars_folder().name}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.jsa")
+
+
 def missing_kafka_parts() -> list[str]:
     """What is not there, in words; empty when a broker can be started."""
     missing = [f"{command} is not on the path" for command in RUN_COMMANDS if shutil.which(command) is None]

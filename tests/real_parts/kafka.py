@@ -15,10 +15,10 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.real_parts.install import HERE, jars_folder, missing_kafka_parts
+from tests.real_parts.install import HERE, class_archive, jars_folder, missing_kafka_parts
 from tests.real_parts.kafka_client import KafkaClient
 from tests.real_parts.part import RealPart, free_ports
 from tests.real_parts.tls import make_certificates
@@ -65,14 +65,17 @@ class KafkaBroker(RealPart, KafkaClient):
         folder: of its data, log and certificates, removed by `close`.
     """
 
-    def __init__(self, *, sasl: bool = False, properties: Mapping[str, str] | None = None) -> None:
-        """`properties` are added to the broker's own, or stand in their place."""
+    def __init__(
+        self, *, sasl: bool = False, properties: Mapping[str, str] | None = None, java_options: Sequence[str] = ()
+    ) -> None:
+        """`properties` are added to the broker's own, or stand in their place; `java_options` are of its JVM."""
         self.sasl_user = "driftd"
         self.sasl_password = secrets.token_hex(12)
         self.ca_file: Path | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="driftd-kafka-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._formatted = False
+        self._java_options = java_options
         plain, controller, secured = free_ports(3)
         self.bootstrap = f"127.0.0.1:{plain}"
         self.sasl_bootstrap = f"127.0.0.1:{secured}" if sasl else ""
@@ -108,7 +111,7 @@ class KafkaBroker(RealPart, KafkaClient):
             self._format()
         with (self.folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._java("kafka.Kafka", str(self.folder / "server.properties")),
+                self._java(*self._java_options, "kafka.Kafka", str(self.folder / "server.properties")),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -195,4 +198,6 @@ class KafkaBroker(RealPart, KafkaClient):
 
     def _java(self, *arguments: str) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}"
-        return [*JVM, logging, "-cp", f"{jars_folder()}/*", *arguments]
+        archive = class_archive()
+        shared = [f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else []
+        return [*JVM, *shared, logging, "-cp", f"{jars_folder()}/*", *arguments]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import socket
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+#: more than there are ever workers of one run
+WORKERS_AT_MOST: Final = 16
 
 
 class RealPart:
@@ -35,9 +39,18 @@ class RealPart:
 
 def free_ports(count: int) -> list[int]:
     """Below the range the system gives to outgoing connections: while a server is down, a client that keeps trying its
-    port could otherwise be given that very port, connect to itself and keep it from the server."""
-    candidates = random.SystemRandom().sample(range(15_000, 32_000), 500)
-    return list(itertools.islice(filter(_is_free, candidates), count))
+    port could otherwise be given that very port, connect to itself and keep it from the server.
+
+    Each worker of a run has ports of its own: that of a server which is down for a while is not another worker's."""
+    own = random.SystemRandom().sample(ports_of(os.environ.get("PYTEST_XDIST_WORKER")), 500)
+    return list(itertools.islice(filter(_is_free, own), count))
+
+
+def ports_of(worker: str | None) -> range:
+    """What a worker of pytest-xdist (`gw3`) may take; everything where there is one process alone."""
+    if worker is None:
+        return range(15_000, 32_000)
+    return range(15_000 + int(worker.removeprefix("gw")) % WORKERS_AT_MOST, 32_000, WORKERS_AT_MOST)
 
 
 def _is_free(port: int) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from monitor.clock import SECOND_US
-from monitor.count.exchange import Exchange
+from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.labels import LabelCount, WaitingLabels
 from monitor.count.task import ClosedPane, PaneKey
 from monitor.count.totals import MAX_LABEL_VERSIONS
@@ -181,8 +183,8 @@ def test_a_label_that_names_no_version_makes_none_and_counts_for_the_nameless_on
     nameless, _ = pipeline({"versions": []}, version="*")
     nameless.count([batch_of([{**prediction, "version": ""}, label])])
     assert nameless.totals.labels_of(ModelKey("credit", "")) == 1
-    (handed_on,) = nameless.task(0).hand_on_labels()
-    assert (handed_on.key, handed_on.labels) == (ModelKey("credit", ""), 1)
+    (closed,) = nameless.task(0).labels.close(lambda _: math.inf)
+    assert (closed.key, closed.labels) == (ModelKey("credit", ""), 1)
 
 
 def test_labels_of_versions_that_never_come_take_no_version_its_place() -> None:
@@ -193,41 +195,31 @@ def test_labels_of_versions_that_never_come_take_no_version_its_place() -> None:
     assert crowded.outcomes == {("events", "accepted", ""): 22}
 
 
-def ready(exchange: Exchange) -> list[tuple[int, int]]:
-    """Start in panes and labels of what is ready."""
-    return [(pane.start_us // PANE, pane.labels) for pane in exchange.ready()]
+def cohorts(*numbered: tuple[int, int], key: ModelKey = CREDIT) -> list[LabelCount]:
+    """Cohorts of (number, labels)."""
+    return [LabelCount(key, number * PANE, labels) for number, labels in numbered]
 
 
-def test_labels_are_told_with_the_next_pane_that_ends_after_they_took_effect() -> None:
-    exchange = Exchange(PANE)
-    exchange.put([ClosedPane(WHOLE, 10 * PANE, tally(events=1))])
-    exchange.put_labels([LabelCount(CREDIT, 10 * PANE, 1), LabelCount(CREDIT, 12 * PANE, 5)])
-    assert ready(exchange) == [(10, 1)]
-    exchange.put_labels([LabelCount(CREDIT, 0, 3), LabelCount(ModelKey("other", ""), 0, 7)])
-    again = Exchange(PANE)
-    again.restore(exchange.to_state())
+def test_labels_are_handed_on_to_the_first_pane_that_ends_after_they_took_effect() -> None:
+    exchange = LabelExchange(PANE)
+    exchange.put(cohorts((10, 1), (12, 5)))
+    assert exchange.ready(CREDIT, 11 * PANE) == cohorts((10, 1))
+    exchange.put(cohorts((0, 3)) + cohorts((0, 7), key=ModelKey("other", "")))
+    again = LabelExchange(PANE)
+    again.restore({"judged_until": [], "labels": exchange.to_state()})
     for one in (exchange, again):
-        one.put([ClosedPane(WHOLE, at * PANE, tally(events=1)) for at in (13, 11)])
-    assert ready(exchange) == ready(again) == [(11, 3), (13, 5)]
+        assert one.ready(CREDIT, 12 * PANE) == cohorts((0, 3))
+        assert one.ready(CREDIT, 14 * PANE) == cohorts((12, 5))
 
 
-def test_labels_close_no_pane_and_make_none_final() -> None:
-    exchange = Exchange(PANE)
-    exchange.put_labels([LabelCount(CREDIT, 500 * PANE, 1)])
-    assert exchange.ready() == []
-    exchange.put([ClosedPane(WHOLE, 0, tally(events=4))])
-    assert ready(exchange) == [(0, 0)]
-    assert exchange.unjudged.total() == 0
-
-
-def test_labels_that_wait_are_bounded_and_none_is_told_too_early() -> None:
+def test_labels_that_wait_are_bounded_and_none_is_given_out_too_early() -> None:
     waiting, taken = WaitingLabels(most=10), 0
     waiting.add(LabelCount(CREDIT, at, 1) for at in range(100))
     assert len(list(waiting)) <= 10
-    for end in range(0, 101, 7):
-        taken += waiting.take_before(CREDIT, end)
-        assert taken <= end
-    assert taken + waiting.take_before(CREDIT, 100) == 100
+    for at in range(0, 100, 7):
+        taken += sum(cohort.labels for cohort in waiting.take_before(CREDIT, at + 1))
+        assert taken <= at + 1
+    assert taken + sum(cohort.labels for cohort in waiting.take_before(CREDIT, 100)) == 100
     assert list(waiting) == []
 
 
@@ -236,9 +228,10 @@ def test_versions_that_labels_alone_name_are_bounded_by_name_in_totals_and_serie
     labels = [event(n, type="label", id="a", label=1, version=f"bogus-{n}") for n in range(3 * MAX_LABEL_VERSIONS)]
     crowded.count([batch_of(labels)])
     nameless = ModelKey("credit", "")
-    assert len(crowded.totals.labels) == MAX_LABEL_VERSIONS + 1
-    assert crowded.totals.labels[nameless] == crowded.accepted[nameless, "label"] == 2 * MAX_LABEL_VERSIONS
-    assert crowded.accepted.keys() == {(key, "label") for key in crowded.totals.labels}
+    counted = crowded.totals.labels.counted
+    assert len(counted) == MAX_LABEL_VERSIONS + 1
+    assert counted[nameless] == crowded.accepted[nameless, "label"] == 2 * MAX_LABEL_VERSIONS
+    assert crowded.accepted.keys() == {(key, "label") for key in counted}
 
 
 def test_a_version_that_labels_named_first_makes_room_once_its_events_come_as_after_a_restart() -> None:
@@ -251,5 +244,6 @@ def test_a_version_that_labels_named_first_makes_room_once_its_events_come_as_af
     more = [event(n, type="label", id="a", label=1, version=version) for n, version in enumerate(("new", "late"))]
     for one in (begun, restored):
         one.count([batch_of(more, len(labels) + 1)])
-    assert begun.totals.labels == restored.totals.labels
-    assert begun.totals.labels[ModelKey("credit", "new")] == begun.totals.labels[ModelKey("credit", "")] == 1
+    counted = begun.totals.labels.counted
+    assert counted == restored.totals.labels.counted
+    assert counted[ModelKey("credit", "new")] == counted[ModelKey("credit", "")] == 1

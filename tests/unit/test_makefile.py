@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -39,7 +40,7 @@ def checkout(tmp_path: Path) -> Path:
 def test_what_runs_is_installed_without_what_tests(checkout: Path) -> None:
     assert "requirements-dev" not in make(checkout, "-n", "venv")
     assert "requirements-dev" in make(checkout, "-n", "dev")
-    for target in ("lint", "unit", "real-parts", "bench", "lock"):
+    for target in ("lint", "unit", "test-pythons", "real-parts", "bench", "lock"):
         assert "requirements-dev" in make(checkout, "-n", target), target
 
 
@@ -56,3 +57,14 @@ def test_the_command_runs_the_checkout_from_any_folder_and_through_a_link(checko
         )
         assert done.stdout == f'["{elsewhere}", "run", "a b"]\n'
     assert make(checkout, "venv").strip() == "make: Nothing to be done for 'venv'."
+
+
+@pytest.mark.parametrize(("given", "versions"), [((), ["3.11", "3.12", "3.13"]), (("PYTHONS=3.14",), ["3.14"])])
+def test_the_quick_part_is_run_on_these_pythons(checkout: Path, given: tuple[str, ...], versions: list[str]) -> None:
+    (checkout / "tests").mkdir()
+    (checkout / "tests" / "__init__.py").touch()
+    (checkout / "tests" / "pythons.py").write_text(SAYS_HOW_IT_RUNS)
+    with_libraries = ["-o", ".venv/.installed", f"BIN={Path(sys.executable).parent}"]
+    said = json.loads(make(checkout, *with_libraries, "test-pythons", "WORKERS=7", *given))
+    assert said[: 1 + len(versions)] == [str(checkout), *versions]
+    assert said[1 + len(versions) :][:2] == ["-n", "7"]

@@ -1,0 +1,112 @@
+"""Labels in stage 1: who is let in, the cohort a label belongs to, and when that is closed.
+
+They go their own way from here to stage 2. What they need of the events' way is the clock of their topic-partition
+at the place where they were read; nothing they bring changes it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.count.admitted import admit
+from monitor.count.event_clock import NO_CLOCK
+from monitor.count.labels import LabelCount, WaitingLabels
+from monitor.count.losses import Refused
+from monitor.count.totals import Totals
+from monitor.decode.columns import Events
+from monitor.events import LABEL, ModelKey
+from monitor.reference.catalog import Catalog
+
+
+class LabelsTaken(NamedTuple):
+    """What became of the labels of a batch: accepted ones by the model version they count for, and the others."""
+
+    accepted: Counter[ModelKey]
+    refused: list[Refused]
+
+
+class TaskLabels:
+    """The labels of one task: its open cohorts, and the newest label of each topic."""
+
+    def __init__(self, catalog: Catalog, totals: Totals, cohort_us: int) -> None:
+        self.open = WaitingLabels()
+        #: the largest time of a label by topic: one that comes out of order takes effect at it, too
+        self.newest_us: dict[str, int] = {}
+        self._catalog = catalog
+        self._totals = totals
+        self._cohort_us = cohort_us
+        #: what cohorts were closed by last, unless labels came since
+        self._closed_by: Callable[[str], float] | None = None
+
+    def take(self, topic: str, events: Events, clock_us: NDArray[np.int64]) -> LabelsTaken:
+        """Count the labels of a decoded batch; `clock_us` (n,) is the clock where each of its events was read."""
+        rows = events.label_rows
+        if not len(rows):
+            return LabelsTaken(Counter(), [])
+        admitted = admit(events, events.kind == LABEL, self._catalog.label_admission)
+        effect_us = self._effect_us(topic, events.ts[rows], clock_us[rows])
+        accepted = admitted.rows[rows]
+        counted = self._count(events.keys, events.key[rows[accepted]], effect_us[accepted])
+        return LabelsTaken(counted, admitted.refused)
+
+    def _effect_us(self, topic: str, ts: NDArray[np.int64], clock_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """When labels take effect: at their own time or the clock, whichever is later, and none before another."""
+        newest = np.maximum.accumulate(np.concatenate(([self.newest_us.get(topic, NO_CLOCK)], ts)))
+        self.newest_us[topic] = int(newest[-1])
+        return np.maximum(newest[1:], clock_us)
+
+    def _count(self, keys: list[ModelKey], key: NDArray[np.int32], effect_us: NDArray[np.int64]) -> Counter[ModelKey]:
+        """Labels of `keys[key]` go to the cohort in which they take effect: nothing knows their predictions' times.
+
+        The order in which the keys come decides which versions are kept apart.
+        """
+        used, first, slots = np.unique(key, return_index=True, return_inverse=True)
+        numbers, places = np.unique(effect_us // self._cohort_us, return_inverse=True)
+        counts = np.bincount(slots * len(numbers) + places, minlength=len(used) * len(numbers))
+        counts = counts.reshape(len(used), len(numbers))
+        accepted: Counter[ModelKey] = Counter()
+        for at in np.argsort(first).tolist():
+            counted_for = self._totals.label_key(self._catalog.label_key(keys[used[at]]))
+            self._add(
+                LabelCount(counted_for, int(numbers[place]) * self._cohort_us, int(counts[at, place]))
+                for place in np.flatnonzero(counts[at]).tolist()
+            )
+            accepted[counted_for] += int(counts[at].sum())
+        self._totals.labels.add(accepted)
+        return accepted
+
+    def _add(self, cohorts: Iterable[LabelCount]) -> None:
+        self.open.add(cohorts)
+        self._closed_by = None
+
+    def close(self, until_us: Callable[[str], float]) -> list[LabelCount]:
+        """Give out the cohorts that end at or before `until_us(model name)`; what comes for one later is given out
+        with the next ones."""
+        if until_us is self._closed_by:
+            return []
+        self._closed_by = until_us
+        return [
+            cohort
+            for key in tuple(self.open.keys())
+            for cohort in self.open.take_before(key, until_us(key.model) - self._cohort_us + 1)
+        ]
+
+    def forget(self, key: ModelKey) -> None:
+        self.open.forget(key)
+
+    def to_state(self) -> list[list[Any]]:
+        """The open cohorts: [model, version, number since 1970, labels]."""
+        return [[*key, start_us // self._cohort_us, labels] for key, start_us, labels in self.open]
+
+    def restore(self, cohorts: Iterable[list[Any]], newest_us: Mapping[str, int]) -> None:
+        """Take the open cohorts and the newest label by topic of a state."""
+        self._add(
+            LabelCount(ModelKey(model, version), number * self._cohort_us, labels)
+            for model, version, number, labels in cohorts
+        )
+        self.newest_us.update(newest_us)

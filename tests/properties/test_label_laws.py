@@ -1,0 +1,249 @@
+"""Labels go their own way: they move no clock and no pane, and each is handed on once, whatever order they come in."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from random import Random
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from monitor.clock import SECOND_US, ManualClock
+from monitor.count.event_clock import NO_CLOCK
+from monitor.count.exchange import LabelExchange, Pane
+from monitor.count.labels import LabelCount
+from monitor.events import ModelKey, Partition
+from monitor.findings import Transition
+from monitor.pipeline import Pipeline
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    START_US,
+    Event,
+    MemorySource,
+    Recorded,
+    batch_of,
+    blank,
+    catalog_of,
+    event,
+    numeric,
+    run_to_end,
+)
+from tests.engine import settings as settings_of
+
+PANE_US = 10 * SECOND_US
+SECOND_PARTITION = Partition("events", 1)
+OTHER = ModelKey("credit", "2")
+TREE = settings_of({"versions": ["1", "2"]})
+
+#: no jump of a clock among them: five minutes
+times = st.integers(0, 250)
+#: of a host with a wrong clock, and of predictions of long ago
+any_times = times | st.sampled_from([-10_000_000, 100_000, 40_000_000])
+versions = st.sampled_from(["1", "2", "7", ...])
+
+
+def label(at: int, version: object = "1") -> Event:
+    return event(at, type="label", id="a", label=1, version=version)
+
+
+def prediction(at: int) -> Event:
+    return event(at, prediction=1, features={"x": at % 7})
+
+
+class Judged:
+    """Stage 2 that writes down what it was given."""
+
+    def __init__(self) -> None:
+        self.unsent: deque[Transition] = deque()
+        self.panes: list[Pane] = []
+        self.labels: list[LabelCount] = []
+        #: labels that were taken before each pane, and since the beginning
+        self.labels_at: list[int] = []
+
+    def judge(self, pane: Pane) -> None:
+        self.panes.append(pane)
+        self.labels_at.append(sum(taken.labels for taken in self.labels))
+
+    def take_labels(self, counts: Iterable[LabelCount]) -> None:
+        self.labels.extend(counts)
+
+    def sent(self, transitions: Iterable[Transition]) -> None:
+        """There are none."""
+
+    def to_state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> list[ModelKey]:
+        return []
+
+
+def pipeline(records: dict[Partition, list[Event]], chunk: int) -> tuple[Pipeline, MemorySource, Judged]:
+    source, judged = MemorySource(records, chunk), Judged()
+    catalog = catalog_of(TREE, blank([numeric("x")]), blank([numeric("x")], OTHER))
+    clock = ManualClock(START_US)
+    return Pipeline(TREE, catalog, source, clock, Recorded(), stage2=judged, live=False), source, judged
+
+
+def run(records: dict[Partition, list[Event]], chunk: int) -> tuple[Pipeline, Judged]:
+    made, source, judged = pipeline(records, chunk)
+    run_to_end(made, source)
+    return made, judged
+
+
+def with_labels(events: list[Event], labels: Sequence[tuple[int, Event]]) -> list[Event]:
+    """Each label before the event of its number."""
+    mixed = list(events)
+    for number, one in labels:
+        mixed.insert(number % (len(mixed) + 1), one)
+    return mixed
+
+
+def seen_of_events(made: Pipeline, judged: Judged) -> object:
+    """All that the events' way knows, but for offsets: clocks, outcomes, panes and what is in them."""
+    states = made.partition_states()
+    return (
+        {at: (one.clock_us, one.read_clock_us, one.clock.arrived_us, one.clock.skewed) for at, one in states.items()},
+        {key: count for key, count in made.accepted.items() if key[1] != "label"},
+        [(pane.pane_key, pane.start_us, pane.tally.events, pane.tally.counts.tolist()) for pane in judged.panes],
+        [(pane.tally.labels, pane.tally.labelled) for pane in judged.panes],
+        made.exchange.unjudged,
+        made.open_panes(),
+    )
+
+
+@settings(deadline=None)
+@given(
+    st.lists(times, max_size=20),
+    st.lists(times, max_size=20),
+    st.lists(st.tuples(st.integers(0, 40), st.builds(label, any_times, versions)), max_size=10),
+    st.lists(st.tuples(st.integers(0, 40), st.builds(label, any_times, versions)), max_size=10),
+    st.sampled_from([1, 3, 500]),
+)
+def test_a_label_moves_no_clock_and_reaches_no_pane(
+    first: list[int],
+    second: list[int],
+    of_first: list[tuple[int, Event]],
+    of_second: list[tuple[int, Event]],
+    chunk: int,
+) -> None:
+    events = {EVENTS: list(map(prediction, first)), SECOND_PARTITION: list(map(prediction, second))}
+    labels = {EVENTS: of_first, SECOND_PARTITION: of_second}
+    mixed = {at: with_labels(of_it, labels[at]) for at, of_it in events.items()}
+    assert seen_of_events(*run(mixed, chunk)) == seen_of_events(*run(events, chunk))
+
+
+def effects(stream: Sequence[Event]) -> list[int]:
+    """When each label of one partition takes effect, microseconds: at the clock or the newest label, if one is later.
+
+    The events' times make no jump.
+    """
+    clock = newest = NO_CLOCK
+    found = []
+    for one in stream:
+        if one["type"] == "label":
+            newest = max(newest, one["ts"])
+            found.append(max(newest, clock))
+        else:
+            clock = max(clock, one["ts"])
+    return found
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.builds(prediction, times) | st.builds(label, any_times), max_size=30),
+    st.lists(st.builds(prediction, times) | st.builds(label, any_times), max_size=30),
+)
+def test_a_pane_is_judged_with_all_labels_that_took_effect_before_its_end_however_the_stream_is_cut(
+    first: list[Event], second: list[Event]
+) -> None:
+    took_effect = effects(first) + effects(second)
+    for chunk in (1, 4, 500):
+        made, judged = run({EVENTS: first, SECOND_PARTITION: second}, chunk)
+        ends = [pane.end_us for pane in judged.panes]
+        assert judged.labels_at == [sum(at < end_us for at in took_effect) for end_us in ends]
+        assert made.totals.labels_of(CREDIT) == len(took_effect)
+        # a label waits for the next pane: none is lost, none comes twice
+        waiting = made.label_exchange.ready(CREDIT, 2**62)
+        assert sum(one.labels for one in judged.labels + waiting) == len(took_effect)
+
+
+@settings(deadline=None)
+@given(st.lists(st.builds(label, any_times, versions), max_size=30), st.randoms(use_true_random=False))
+def test_labels_come_to_the_same_totals_in_any_order(labels: list[Event], random: Random) -> None:
+    shuffled = random.sample(labels, len(labels))
+    (one, _), (other, _) = run({EVENTS: labels}, 500), run({EVENTS: shuffled}, 3)
+    assert one.totals.labels.counted == other.totals.labels.counted
+    assert one.accepted == other.accepted
+    assert one.outcomes == other.outcomes
+
+
+@cache
+def bound(until_us: float) -> Callable[[str], float]:
+    """Every model is complete up to then; the same object where nothing moved."""
+    return lambda _model: until_us
+
+
+near = st.integers(0, 45)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(st.tuples(near | any_times, st.sampled_from(["1", "2"])), min_size=1, max_size=4) | near | any_times,
+        max_size=20,
+    )
+)
+@example([100_000, [(5, "1")], 100_000])
+def test_a_cohort_closes_once_and_what_comes_late_for_it_is_counted(
+    steps: list[list[tuple[int, str]] | int],
+) -> None:
+    """A step is labels that come, or the time up to which all is complete, seconds."""
+    made, _, _ = pipeline({EVENTS: []}, 500)
+    task, newest, offset = made.task(0), NO_CLOCK, 0
+    expected: Counter[tuple[ModelKey, int]] = Counter()
+    for step in steps:
+        if isinstance(step, list):
+            made.count([batch_of([label(at, version) for at, version in step], offset)])
+            offset += len(step)
+            for at, version in step:
+                newest = max(newest, START_US + at * SECOND_US)
+                expected[ModelKey("credit", version), newest // PANE_US * PANE_US] += 1
+            continue
+        until_us = START_US + step * SECOND_US
+        closed = task.labels.close(bound(until_us))
+        due = {which: labels for which, labels in expected.items() if which[1] + PANE_US <= until_us}
+        assert len(closed) == len(due)
+        assert {(one.key, one.start_us): one.labels for one in closed} == due
+        expected = Counter({which: labels for which, labels in expected.items() if which not in due})
+    assert {(one.key, one.start_us): one.labels for one in task.labels.open} == expected
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.builds(LabelCount, st.sampled_from([CREDIT, OTHER]), st.integers(0, 9), st.integers(1, 5)), max_size=20
+    ),
+    st.lists(st.integers(0, 10), max_size=4).map(sorted),
+    st.randoms(use_true_random=False),
+    st.integers(1, 5),
+)
+def test_the_exchange_of_labels_gives_the_same_in_any_order_and_cut(
+    counts: list[LabelCount], ends: list[int], random: Random, size: int
+) -> None:
+    one, other = LabelExchange(1), LabelExchange(1)
+    one.put(counts)
+    shuffled = random.sample(counts, len(counts))
+    for at in range(0, len(shuffled), size):
+        other.put(shuffled[at : at + size])
+    before = -1
+    for end in ends:
+        given_out = one.ready(CREDIT, end)
+        assert given_out == other.ready(CREDIT, end)
+        of_it = [count for count in counts if count.key == CREDIT and before <= count.start_us < end]
+        assert sum(count.labels for count in given_out) == sum(count.labels for count in of_it)
+        before = end
+    assert one.to_state() == other.to_state()
