@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -22,10 +22,18 @@ from monitor.stats.bins import QUALITY_COUNTS
 SEEN: Final = 8.5
 
 
-def column_views(judge: ModelJudge) -> tuple[ColumnView, ...]:
-    """One view for each column, as far as the newest look tells; without totals."""
-    figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
+BySubject = Mapping[str, Sequence[Figures]]
+
+
+def column_views(judge: ModelJudge, figures: BySubject) -> tuple[ColumnView, ...]:
+    """One view for each column, as far as the newest evaluation tells, with those figures; without totals."""
     return tuple(_view(judge, at, figures.get(name, ())) for at, name in enumerate(judge.prepared.subjects))
+
+
+def figures_beside(judge: ModelJudge, figures: BySubject) -> tuple[tuple[str, Figures], ...]:
+    """(subject, figures) of what is no column."""
+    columns = judge.prepared.column_of
+    return tuple((name, one) for name, of_it in figures.items() if name not in columns for one in of_it)
 
 
 def with_totals(

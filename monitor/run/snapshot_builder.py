@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.count.event_clock import NO_CLOCK
 from monitor.events import ModelKey, Partition
+from monitor.findings import Figures
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
@@ -19,7 +20,7 @@ from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
 from monitor.reference.catalog import Catalog
-from monitor.run.column_views import column_views, with_totals
+from monitor.run.column_views import column_views, figures_beside, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outputs import KafkaOutputs
 from monitor.settings.tree import Settings
@@ -35,6 +36,15 @@ class _Before:
     counts: NDArray[np.int64] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """What is shown of an evaluation; None before the first."""
+
+    evaluation: Evaluation | None
+    columns: tuple[ColumnView, ...]
+    figures: tuple[tuple[str, Figures], ...]
+
+
 class SnapshotBuilder:
     """Makes boards of a pipeline whose state is restored; made before it counts anything."""
 
@@ -47,7 +57,7 @@ class SnapshotBuilder:
         self._catalog = catalog
         self._outputs = outputs
         self._lost = LostEvents(pipeline.losses, settings)
-        self._evaluated: dict[ModelKey, tuple[Evaluation | None, tuple[ColumnView, ...]]] = {}
+        self._evaluated: dict[ModelKey, _Evaluated] = {}
         self._before = {key: self._held(key) for key in dict.fromkeys([*catalog.seen(), *fleet.judges])}
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
 
@@ -121,6 +131,7 @@ class SnapshotBuilder:
 
     def _judged_model(self, key: ModelKey, judge: ModelJudge) -> ModelView:
         total, before = self._pipeline.totals.events.get(key), self._before.get(key, _Before())
+        evaluated = self._views(key, judge)
         return replace(
             self._model(key, total),
             expected_false_pages=judge.budget.expected,
@@ -128,17 +139,19 @@ class SnapshotBuilder:
             pages=judge.book.pages,
             pages_before=before.pages,
             judged_us=judge.at_us if is_judged(judge) else None,
-            columns=with_totals(judge, self._views(key, judge), _since(_counts(total), before.counts)),
+            columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
+            figures=evaluated.figures,
             performance=_performance(total),
         )
 
-    def _views(self, key: ModelKey, judge: ModelJudge) -> tuple[ColumnView, ...]:
-        """Made anew when there is a new look."""
-        evaluation, views = self._evaluated.get(key, (None, ()))
-        if evaluation is not judge.latest or not views:
-            views = column_views(judge)
-            self._evaluated[key] = judge.latest, views
-        return views
+    def _views(self, key: ModelKey, judge: ModelJudge) -> _Evaluated:
+        """Made anew when there is a new evaluation."""
+        known = self._evaluated.get(key)
+        if known is None or known.evaluation is not judge.latest:
+            figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
+            columns, beside = column_views(judge, figures), figures_beside(judge, figures)
+            known = self._evaluated[key] = _Evaluated(judge.latest, columns, beside)
+        return known
 
 
 def is_judged(judge: ModelJudge) -> bool:

@@ -51,7 +51,7 @@ def column_of(values: Floats) -> Column:
         "x",
         FEATURE,
         numeric_bins(values),
-        center if usable else float(np.median(values)),
+        center if usable else float(np.sort(values)[len(values) // 2]),
         (scale or 1.0) if usable else 1.0,
         float(logs.mean()),
         float(logs.std()),
