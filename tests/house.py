@@ -25,8 +25,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # settings and arithmetic
         "settings": "duration types later tree yaml_text shape document faults load",
         "stats": (
-            "names growing distances digits evidence adwin long_run directions ending name_bins unseen bins "
-            "quality_dispersion direction_test numeric_bins tally live_watch"
+            "names growing distances digits evidence adwin long_run directions ending unseen bins hit_places "
+            "agreement name_bins quality_dispersion direction_test numeric_bins tally live_watch"
         ),
     },
     {  # references
@@ -46,7 +46,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended finding_state incidents policy prepared_reference windows all_values causes.cause "
+            "budget ended finding_state incidents policy prepared_reference windows all_values compared causes.cause "
             "causes.constant causes.errors causes.distribution causes.unit_change causes.quality "
             "causes.features_gone causes.catalog evaluation model fleet"
         ),
@@ -73,7 +73,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal left_out loss_lines lost_events state_show outputs recorded_events open_source "
-            "column_views reference_build replay snapshot_builder daemon"
+            "column_views counted_rows reference_build replay snapshot_builder daemon"
         ),
     },
     {  # the demo
@@ -123,14 +123,7 @@ ENTRY_POINTS = {"monitor", "monitor.__main__", "monitor.cli.parser"}
 # Modules that wait for the one that will use them. It only shrinks: an entry that is in use, or gone, is a fault too.
 NOT_WIRED_YET: frozenset[str] = frozenset(
     {
-        "monitor.stats.direction_test",
-        "monitor.stats.directions",
         "monitor.stats.ending",
-        "monitor.stats.quality_dispersion",
-        "monitor.stats.live_watch",
-        "monitor.stats.long_run",
-        "monitor.stats.name_bins",
-        "monitor.stats.unseen",
     }
 )
 

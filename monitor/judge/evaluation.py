@@ -15,12 +15,13 @@ from monitor.judge.windows import Block, Windows
 
 
 class Judge:
-    """All causes of one model version; its state is that of the sequential ones."""
+    """All causes of one model version; its state is theirs."""
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         self._prepared = prepared
         self.causes = causes_of(prepared, policy)
         self._sequential = [cause for cause in self.causes if isinstance(cause, SequentialCause)]
+        self._with_state = [cause for cause in self.causes if cause.state_name]
         self.tests_of_length = sum(cause.tests() for cause in self.causes)
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)
 
@@ -42,6 +43,11 @@ class Judge:
         for cause in self.causes:
             for candidate in cause.recent_candidates(newest):
                 yield candidate.finding()
+
+    def observe(self, pane: Block, base: Block | None) -> None:
+        """The next pane, before anything is judged by it; `base` is the base window that it completes."""
+        for cause in self._with_state:
+            cause.observe(pane, base)
 
     def follow(self, pane: Block) -> Iterator[Finding]:
         """What the sequential causes find with the next pane."""
@@ -65,12 +71,12 @@ class Judge:
         return by_subject
 
     def to_state(self) -> dict[str, Any]:
-        """By the name of each sequential cause's state."""
-        return {cause.state_name: cause.to_state() for cause in self._sequential}
+        """By the name of each cause's state."""
+        return {cause.state_name: cause.to_state() for cause in self._with_state}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take the causes' states among others; a cause of which there is none begins from nothing."""
-        for cause in self._sequential:
+        for cause in self._with_state:
             if cause.state_name in state:
                 cause.restore(state[cause.state_name])
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.reference.plan import Plan
 from monitor.reference.reference import Column, Level, Reference, ReferenceVariability, with_hash
-from monitor.stats.bins import CATEGORICAL, NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, beside_bins
+from monitor.stats.agreement import Agreement
+from monitor.stats.bins import CATEGORICAL, NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, beside_bins, width_of
 from monitor.stats.direction_test import largest_move
 from monitor.stats.directions import Directions
 from monitor.stats.evidence import dispersion
+from monitor.stats.live_watch import kappa, pairs_by_chance
 from monitor.stats.long_run import BlockSums, LongRun, settle
 from monitor.stats.name_bins import KnownNames
 from monitor.stats.quality_dispersion import by_length, stream_clump
@@ -51,6 +53,10 @@ class RowStatistics:
         self._sums = [BlockSums(column.directions().sets) for column in columns]
         self._names = {at: NamesByWindow() for at, column in enumerate(columns) if column.bins.kind == CATEGORICAL}
         self._waiting: dict[int, list[NDArray[np.uint64]]] = {at: [] for at in self._names}
+        width = width_of([column.bins for column in columns])
+        self._agreement = Agreement(len(columns), width)
+        #: of base windows: near pairs that share a bin, near pairs, chance x events, events; each (C,)
+        self._near: list[Floats] = []
 
     def add(self, codes: NDArray[np.uint8], hashes: Mapping[int, NDArray[np.uint64]]) -> None:
         """The next rows: `codes` (C, n), and by categorical column the hashes (n,) of their values, 0 of none."""
@@ -61,8 +67,15 @@ class RowStatistics:
         for at, row in hashes.items():
             self._waiting[at].append(row[row != 0])
 
-    def close_window(self) -> None:
-        """The rows added since the last call are a base window."""
+    def add_pane(self, tally: Tally) -> None:
+        """The pane that the rows came in."""
+        self._agreement.add(tally.counts[:, : self._agreement.bins], tally.events)
+
+    def close_window(self, tally: Tally) -> None:
+        """The rows added since the last call are a base window, of that tally."""
+        same, pairs = self._agreement.close()
+        chance, events = pairs_by_chance(tally.counts[:, : self._agreement.bins])
+        self._near.append(np.array([same, pairs, chance * events, events], np.float64))
         for at, waiting in self._waiting.items():
             self._names[at].add(np.concatenate([np.zeros(0, np.uint64), *waiting]))
             waiting.clear()
@@ -72,6 +85,12 @@ class RowStatistics:
             _rounded(settle(sums.finish(), column.directions().group))
             for sums, column in zip(self._sums, columns, strict=True)
         )
+
+    def kappa(self) -> Floats:
+        """(C,) how much more often near events share a bin than those of a whole base window; NaN: not known."""
+        same, pairs, chance, events = np.sum([np.zeros((4, self._agreement.columns)), *self._near], axis=0)
+        known = kappa(same, pairs, chance / np.maximum(events, 1))
+        return np.where(pairs > 0, np.round(known, DIGITS), np.nan)
 
     def left_out(self) -> dict[int, LeftOut]:
         return {at: names.left_out() for at, names in self._names.items()}
@@ -129,7 +148,9 @@ def assemble(
         columns=columns,
         counts=counts,
         levels=_levels(len(windows), sum(window.tally.events for window in windows)),
-        variability=measure_variability(columns, windows, total, rows.long_runs(columns), left_out),
+        variability=replace(
+            measure_variability(columns, windows, total, rows.long_runs(columns), left_out), kappa=rows.kappa()
+        ),
         events=total.events,
         predictions=total.predictions,
         labels=total.labels + total.labelled,
@@ -161,7 +182,7 @@ def measure_variability(
     long_runs: tuple[LongRun, ...],
     left_out: Mapping[int, LeftOut],
 ) -> ReferenceVariability:
-    """How much the reference's own windows vary; `total` is of the whole reference, `left_out` by categorical column."""
+    """How much the reference's own windows vary; `total` is of the whole, `left_out` by categorical column."""
     width = total.counts.shape[1] - len(QUALITY_COUNTS)
     stack = np.array([window.tally.counts for window in windows], np.int64).reshape(-1, *total.counts.shape)
     values = np.array([all_values(w.tally, columns) for w in windows], np.int64).reshape(-1, len(columns), width)
@@ -175,6 +196,7 @@ def measure_variability(
         unseen_error=np.array([left_out[at].error if at in left_out else 1.0 for at in range(len(columns))]),
         unseen_expected=np.array([left_out[at].total if at in left_out else 0 for at in range(len(columns))], np.int64),
         max_reference_distance=_largest_distances(columns, values, all_values(total, columns)),
+        kappa=np.full(len(columns), np.nan),
         clump=clump,
     )
 
@@ -208,7 +230,7 @@ def _quality(
         if left.total:
             own = by_length(hits[:, at, UNSEEN, None], n[:, at, UNSEEN, None], None, np.array([left.clump]))
             quality[at, UNSEEN] = own[0]
-    return np.round(quality, DIGITS), np.asarray((hits > 0).sum(0), np.int64)
+    return np.asarray(np.round(quality, DIGITS), np.float64), np.asarray((hits > 0).sum(0), np.int64)
 
 
 def _overdispersion(stack: Ints, total: Ints) -> Floats:
@@ -223,7 +245,7 @@ def _overdispersion(stack: Ints, total: Ints) -> Floats:
         for c, whole in enumerate(total):
             if whole.sum():
                 out[c, at] = max(1.0, dispersion(windows[:, c], whole / whole.sum(), part))
-    return np.round(np.maximum.accumulate(out, axis=1), DIGITS)
+    return np.asarray(np.round(np.maximum.accumulate(out, axis=1), DIGITS), np.float64)
 
 
 def _largest_distances(columns: Sequence[Column], values: Ints, total: Ints) -> Floats:
@@ -239,7 +261,7 @@ def _largest_distances(columns: Sequence[Column], values: Ints, total: Ints) -> 
             if len(values) >> level >= MIN_WINDOWS_LEARNED:
                 sliding = _sliding(values[:, here], 1 << level)
                 out[here, level] = largest_move(directions, total[None, here] - sliding, sliding).max(0)
-    return np.round(out, DIGITS)
+    return np.asarray(np.round(out, DIGITS), np.float64)
 
 
 def _side_by_side(stack: Ints, length: int) -> Ints:

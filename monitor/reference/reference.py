@@ -104,7 +104,8 @@ class ReferenceVariability:
     (C, Q, K) of each quality count, `quality_windows` (C, Q) base windows that have it at all. `unseen_expected` (C,)
     never-seen values that as many events would bring, `unseen_error` (C,) how much less that is known than from so many
     independent events. `max_reference_distance` (C, K): largest change of a direction's share in a window against the
-    rest (NaN: not learned). `clump`: how many events come together, 1 for independent ones.
+    rest (NaN: not learned). `kappa` (C,) how much more alike near events are than far ones (NaN: not known).
+    `clump`: how many events come together, 1 for independent ones.
     """
 
     long_runs: tuple[LongRun, ...]
@@ -114,7 +115,22 @@ class ReferenceVariability:
     unseen_expected: NDArray[np.int64]
     unseen_error: NDArray[np.float64]
     max_reference_distance: NDArray[np.float64]
+    kappa: NDArray[np.float64]
     clump: float = 1.0
+
+    def of(self, columns: list[int]) -> ReferenceVariability:
+        """That of some columns, by their places."""
+        return replace(
+            self,
+            long_runs=tuple(self.long_runs[at] for at in columns),
+            overdispersion=self.overdispersion[columns],
+            quality_overdispersion=self.quality_overdispersion[columns],
+            quality_windows=self.quality_windows[columns],
+            unseen_expected=self.unseen_expected[columns],
+            unseen_error=self.unseen_error[columns],
+            max_reference_distance=self.max_reference_distance[columns],
+            kappa=self.kappa[columns],
+        )
 
     @classmethod
     def unknown(cls, columns: tuple[Column, ...], levels: int = 0) -> ReferenceVariability:
@@ -128,6 +144,7 @@ class ReferenceVariability:
             unseen_expected=np.zeros(n, np.int64),
             unseen_error=np.ones(n),
             max_reference_distance=np.full((n, levels), np.nan),
+            kappa=np.full(n, np.nan),
         )
 
 
@@ -304,6 +321,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "unseen_expected": int(varies.unseen_expected[at]),
         "unseen_error": float(varies.unseen_error[at]),
         "largest_distance": [_nullable(x) for x in varies.max_reference_distance[at].tolist()],
+        "kappa": _nullable(float(varies.kappa[at])),
         "long_run": varies.long_runs[at].to_plain(),
     }
 
@@ -373,6 +391,7 @@ def _variability_from(rows: list[dict[str, Any]], levels: int, clump: float) -> 
         unseen_expected=np.array([row["unseen_expected"] for row in rows], np.int64),
         unseen_error=np.array([row["unseen_error"] for row in rows], np.float64),
         max_reference_distance=np.array(largest, np.float64).reshape(n, levels),
+        kappa=np.array([_number(row["kappa"]) for row in rows], np.float64),
         clump=clump,
     )
 

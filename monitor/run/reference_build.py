@@ -269,10 +269,11 @@ class _Collector:
         self.counted += pane.tally.events
         if rows is not None:
             self.rows.add(rows.codes, rows.hashes)
+        self.rows.add_pane(pane.tally)
         block = self.base.add(pane)
         if block is not None:
             self.windows.append(CountedWindow(block.start_us, block.end_us, block.tally))
-            self.rows.close_window()
+            self.rows.close_window(block.tally)
 
     def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
         """A reference is made of events alone."""
@@ -309,7 +310,7 @@ def _count(
         pipeline.turn()
     collector.losses = pipeline.losses.all()
     if collector.base.open is not None:
-        collector.rows.close_window()
+        collector.rows.close_window(collector.base.open.tally)
     return collector
 
 

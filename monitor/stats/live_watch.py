@@ -167,6 +167,10 @@ class Watch:
         self.events = np.concatenate([self.events, n[None]])[-ALIKE_WINDOWS:]
         self.windows += 1
 
+    def too_new(self) -> bool:
+        """Whether too few base windows are known to say anything."""
+        return self.windows < FEWEST
+
     def objects(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
         """Columns (C,) of which no page may be sent: too few windows known, restless, or neighbours too alike."""
         restless = np.any([one.restless() for one in self.variability], axis=0)

@@ -121,6 +121,21 @@ def excess_tail(
     )
 
 
+def excess_critical(
+    alpha: float, n: float, reference_hits: float, m: float, overdispersion: float, reference_overdispersion: float
+) -> int:
+    """The fewest hits of n events that `excess_tail` makes less likely than `alpha`; n + 1 where none are."""
+    low, high = 0, int(n) + 1
+    while low < high:
+        middle = (low + high) // 2
+        each = (np.array([float(x)]) for x in (middle, n, reference_hits, m, overdispersion, reference_overdispersion))
+        if excess_tail(*each)[0] < alpha:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 def windows_tail(with_hit: Floats, length: Floats, reference_with_hit: Floats, reference_windows: Floats) -> Floats:
     """P(at least so many of `length` base windows have a hit), (N,), against those of the reference; 1 where not asked.
 

@@ -1,6 +1,6 @@
 """Cause `constant`: every value of a window is the same one (a stuck sensor), in the reference's range or not.
 
-The chance that n values are all the reference's most frequent one: p_max^((n - 1) / overdispersion): the first may be any.
+The chance that n values are all one: p_max^((n - 1) / overdispersion), as the first may be any.
 """
 
 from __future__ import annotations
