@@ -11,7 +11,8 @@ from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Evaluation, SequentialCause
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import Block, Windows
+from monitor.judge.windows import Windows
+from monitor.stats.block import Block
 
 
 class Judge:

@@ -16,8 +16,9 @@ from monitor.judge.evaluation import Judge
 from monitor.judge.incidents import IncidentBook, TransitionContext
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import BaseWindow, Block, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
-from monitor.reference.catalog import Monitored
+from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
+from monitor.reference.monitored import Monitored
+from monitor.stats.block import Block
 
 #: told of the windows of every base look: for the distances on show
 Observer = Callable[["ModelJudge", Windows, float], None]

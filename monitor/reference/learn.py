@@ -14,6 +14,7 @@ from monitor.reference.plan import Plan
 from monitor.reference.reference import Column, Level, Reference, ReferenceVariability, with_hash
 from monitor.stats.agreement import Agreement
 from monitor.stats.bins import CATEGORICAL, NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, beside_bins, width_of
+from monitor.stats.block import Block
 from monitor.stats.direction_test import largest_move
 from monitor.stats.directions import Directions
 from monitor.stats.evidence import dispersion
@@ -33,15 +34,6 @@ MIN_WINDOWS: Final = 8
 MIN_WINDOWS_LEARNED: Final = 3
 #: digits kept of a variance: what is stored is what is judged by
 DIGITS: Final = 6
-
-
-@dataclass(frozen=True, slots=True)
-class BaseWindow:
-    """A closed base window of the second pass."""
-
-    start_us: int
-    end_us: int
-    tally: Tally
 
 
 class RowStatistics:
@@ -119,8 +111,8 @@ class Origin:
 def assemble(
     key: ModelKey,
     plan: Plan,
-    windows: Sequence[BaseWindow],
-    rest: BaseWindow | None,
+    windows: Sequence[Block],
+    rest: Block | None,
     rows: RowStatistics,
     origin: Origin,
 ) -> Reference:
@@ -177,7 +169,7 @@ def _levels(base_windows: int, events: int) -> tuple[Level, ...]:
 
 def measure_variability(
     columns: Sequence[Column],
-    windows: Sequence[BaseWindow],
+    windows: Sequence[Block],
     total: Tally,
     long_runs: tuple[LongRun, ...],
     left_out: Mapping[int, LeftOut],

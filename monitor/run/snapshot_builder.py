@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.admission import Admission
 from monitor.count.event_clock import NO_CLOCK
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures
@@ -19,7 +20,6 @@ from monitor.kafka.stalls import Stall
 from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
-from monitor.reference.catalog import Catalog
 from monitor.run.column_views import column_views, figures_beside, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outputs import KafkaOutputs
@@ -49,17 +49,25 @@ class SnapshotBuilder:
     """Makes boards of a pipeline whose state is restored; made before it counts anything."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, pipeline: Pipeline, fleet: Fleet, outputs: KafkaOutputs
+        self, settings: Settings, admission: Admission, pipeline: Pipeline, fleet: Fleet, outputs: KafkaOutputs
     ) -> None:
         self._settings = settings
         self._pipeline = pipeline
         self._fleet = fleet
-        self._catalog = catalog
+        self._admission = admission
         self._outputs = outputs
         self._lost = LostEvents(pipeline.losses, settings)
         self._evaluated: dict[ModelKey, _Evaluated] = {}
-        self._before = {key: self._held(key) for key in dict.fromkeys([*catalog.seen(), *fleet.judges])}
+        self._before = {key: self._held(key) for key in dict.fromkeys([*admission.seen, *fleet.judges])}
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
+
+        admission.when_replaced(self._forget)
+
+    def _forget(self, key: ModelKey) -> None:
+        """Another reference: nothing that is shown of the model version began before it."""
+        self._before.pop(key, None)
+        self._evaluated.pop(key, None)
+        self._unjudged_before.pop(key, None)
 
     def tell(self) -> None:
         """Log what is news: events that were lost."""
@@ -68,11 +76,11 @@ class SnapshotBuilder:
     def snapshot(self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = ()) -> Snapshot:
         """The board of this moment."""
         pipeline, judges = self._pipeline, self._fleet.judges
-        watched = dict.fromkeys([*self._catalog.expected(), *self._catalog.seen(), *judges])
+        watched = dict.fromkeys([*self._expected(), *self._admission.seen, *judges])
         lost_topics, lost_models = self._lost.shares()
         return Snapshot(
             restored=True,
-            references=self._catalog.has_references(),
+            references=len(self._admission.references) > 0,
             records=pipeline.records,
             events=pipeline.outcomes,
             lost_topics=lost_topics,
@@ -109,13 +117,21 @@ class SnapshotBuilder:
             links=self._settings.links,
         )
 
+    def _expected(self) -> list[ModelKey]:
+        """The model versions that the settings name and that have a reference."""
+        named = [ModelKey(model.name, version) for model in self._settings.models for version in model.versions]
+        return [key for key in named if self._admission.references.of(key) is not None]
+
     def _held(self, key: ModelKey) -> _Before:
         counts, judge = _counts(self._pipeline.totals.events.get(key)), self._fleet.judges.get(key)
         return _Before(counts=counts) if judge is None else _Before(judge.book.pages, judge.budget.expected, counts)
 
     def _model(self, key: ModelKey, total: Tally | None) -> ModelView:
         """What is known of a model version without a judge."""
-        model, reference = self._catalog.described(key)
+        model, reference = self._admission.model(key.model), self._admission.references.of(key)
+        if model is None or reference is None:
+            message = f"{key} has no reference"
+            raise KeyError(message)
         budget = self._settings.budget_of(model)
         return ModelView(
             key,
@@ -196,9 +212,7 @@ def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
 
 
 def _performance(total: Tally | None) -> tuple[tuple[str, float], ...]:
-    if total is None or not total.labelled:
-        return ()
-    return (("accuracy", 1 - total.errors / total.labelled),)
+    return () if total is None or total.accuracy is None else (("accuracy", total.accuracy),)
 
 
 def _incident_view(judge: ModelJudge) -> IncidentView:

@@ -28,9 +28,11 @@ FEWEST_WINDOWS: Final = 8
 CLEARLY: Final = 2.0
 #: events a bin is expected to hold when the stream's clumping is measured
 CLUMP_EXPECTED: Final = 5.0
-#: a share below one half pages only when its hits span so many events: a burst does not
+#: a share below one half pages only when its hits span so many events, or are so many and such a share: a burst is not
 HALF: Final = 0.5
 LASTING_EVENTS: Final = 125
+MANY_HITS: Final = 20
+MANY_SHARE: Final = 0.2
 
 
 def stream_clump(stack: Ints) -> float:
@@ -156,6 +158,6 @@ def spans(hits: Ints, events: Ints) -> Ints:
     return np.where(some.any(0), before[last, each] - before[first, each], 0)
 
 
-def lasts(share: Floats, span: Ints) -> Flags:
-    """Whether a fact of that share is more than a burst: half of the events, or hits that span enough of them."""
-    return np.asarray((share >= HALF) | (span >= LASTING_EVENTS), np.bool_)
+def lasts(share: Floats | float, hits: Floats | float, span: Ints | int) -> bool:
+    """Whether it is more than a burst: half of the events, many hits and a fifth of them, or hits that span enough."""
+    return bool(share >= HALF or span >= LASTING_EVENTS or (hits >= MANY_HITS and share >= MANY_SHARE))

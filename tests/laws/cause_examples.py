@@ -12,6 +12,7 @@ import numpy as np
 
 from monitor.clock import ManualClock
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
 from monitor.events import ModelKey
 from monitor.findings import FindingKey, Transition
 from monitor.judge.causes.cause import Cause
@@ -22,9 +23,9 @@ from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import Block
 from monitor.pipeline import Pipeline
 from monitor.settings.tree import Model
+from monitor.stats.block import Block
 from tests.engine import (
     EVENTS,
     NOW_US,
@@ -32,7 +33,7 @@ from tests.engine import (
     Event,
     MemorySource,
     Recorded,
-    catalog_of,
+    admission_of,
     credit_reference,
     run_to_end,
     settings,
@@ -148,8 +149,8 @@ def _with_effect(example: Example, size: float) -> Iterator[Event]:
 def _counted(stream: Iterable[Event]) -> list[Block]:
     source, counted = MemorySource({EVENTS: list(stream)}), _Panes()
     tree = settings()
-    catalog = catalog_of(tree, credit_reference())
-    pipeline = Pipeline(tree, catalog, source, ManualClock(NOW_US), Recorded(), stage2=counted, live=False)
+    admission = admission_of(tree, credit_reference())
+    pipeline = Pipeline(tree, admission, source, ManualClock(NOW_US), Recorded(), stage2=counted, live=False)
     run_to_end(pipeline, source)
     return counted.blocks
 
@@ -163,6 +164,12 @@ class _Panes:
 
     def judge(self, pane: Pane) -> None:
         self.blocks.append(Block(pane.start_us, pane.end_us, pane.tally))
+
+    def forget(self, key: ModelKey) -> None:
+        """No reference is replaced."""
+
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+        """The streams have none of their own."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """Nothing is sent."""

@@ -18,10 +18,11 @@ from monitor.findings import INFO, Finding, FindingKey
 from monitor.judge.causes.catalog import CAUSES, NAMES
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, SequentialCause
 from monitor.judge.incidents import END_BELOW
-from monitor.judge.windows import BaseWindow, Block, RecentPanes, WindowPyramid, window_of
+from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, window_of
 from monitor.settings.later import LATER_CAUSES
 from monitor.settings.tree import Cause as InSettings
 from monitor.state.codec import decode, encode
+from monitor.stats.block import Block
 from tests.engine import CREDIT
 from tests.laws.cause_examples import BEFORE, Example, made, panes, prepared, reference_panes
 

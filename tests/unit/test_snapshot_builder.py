@@ -23,8 +23,8 @@ from tests.engine import (
     Credit,
     Event,
     MemorySource,
+    admission_of,
     blank,
-    catalog_of,
     credit_reference,
     numeric,
     pipeline_of,
@@ -44,12 +44,12 @@ def begun(
     stream: Sequence[Event], before: Pipeline | None = None, reference: Reference | None = None
 ) -> tuple[Pipeline, MemorySource, SnapshotBuilder]:
     """A pipeline on a stream, from the state of another one, and what shows it."""
-    catalog, source = catalog_of(TREE, reference or credit_reference()), MemorySource({EVENTS: stream})
-    pipeline, _ = pipeline_of(TREE, catalog, source)
+    admission, source = admission_of(TREE, reference or credit_reference()), MemorySource({EVENTS: stream})
+    pipeline, _ = pipeline_of(TREE, admission, source)
     if before is not None:
         pipeline.restore(before.to_state())
     outputs = cast("KafkaOutputs", _Outputs())
-    return pipeline, source, SnapshotBuilder(TREE, catalog, pipeline, cast("Fleet", pipeline.fleet), outputs)
+    return pipeline, source, SnapshotBuilder(TREE, admission, pipeline, cast("Fleet", pipeline.fleet), outputs)
 
 
 def ages(snapshot: Snapshot) -> int:

@@ -3,8 +3,8 @@
 Over its threshold is a window (a) in which the share of a direction (a set of bins) is too unlikely for this
 evaluation, with the variance learned from the reference's rows, or the chi-square of joined categories; and (b), unless
 the column is independent, which is further from the reference than any window of that size was inside it. (b) survives
-seasons and slow waves. A change is a ticket where the reference cannot tell how much chance to expect, and while live traffic
-varies more than the reference does.
+seasons and slow waves. A change is a ticket where the reference cannot tell how much chance to expect, and while live
+traffic varies more than the reference does.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, 
 from monitor.judge.compared import Compared, Comparison
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
-from monitor.judge.windows import Block, Windows
+from monitor.judge.windows import Windows
 from monitor.reference.reference import FEATURE
 from monitor.stats.agreement import Agreement
+from monitor.stats.block import Block
 from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.direction_test import ERRORS_ABOVE_LEAST
 from monitor.stats.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OUTER

@@ -22,17 +22,17 @@ from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, 
 from monitor.judge.causes.unit_change import UnitChange, unit_change
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
-from monitor.judge.windows import Block, Windows
+from monitor.judge.windows import Windows
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.stats import names
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
+from monitor.stats.block import Block
 from monitor.stats.digits import before_and_after, percent, told_apart
 from monitor.stats.hit_places import HitPlaces
 from monitor.stats.quality_dispersion import (
-    HALF,
-    LASTING_EVENTS,
     excess_critical,
     excess_tail,
+    lasts,
     spans,
     windows_tail,
 )
@@ -41,7 +41,7 @@ from monitor.text import share as share_in_words
 Ints = NDArray[np.int64]
 
 #: of a column, and of the features of a model together
-ABSENCE = CauseName("absent", on_page="key not there", share="value")
+ABSENCE = CauseName("absent", on_page="key not there", share="value", of_model="features")
 _NAMES = {
     "missing": CauseName("missing", on_page="missing values", share="value"),
     "absent": ABSENCE,
@@ -153,8 +153,8 @@ class Quality(Cause[Measured]):
         measured = evaluation.of(self)
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
-            lasts = bool(measured.share[at] >= HALF) or self._span(evaluation.windows, at) >= LASTING_EVENTS
-            severity = self._severity(measured, at, self._recent_share(recent, column, slot), lasts=lasts)
+            goes_on = lasts(measured.share[at], measured.hits[at], self._span(evaluation.windows, at))
+            severity = self._severity(measured, at, self._recent_share(recent, column, slot), lasting=goes_on)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
                 severity,
@@ -206,7 +206,7 @@ class Quality(Cause[Measured]):
         events = np.array([[part.tally.events] for part in windows.parts[window]], np.int64)
         return int(spans(counts[:, self.prepared.width + slot, None], events)[0])
 
-    def _severity(self, measured: Measured, at: tuple[int, int, int], recent_share: float, *, lasts: bool) -> str:
+    def _severity(self, measured: Measured, at: tuple[int, int, int], recent_share: float, *, lasting: bool) -> str:
         """Of one (window, column, quality count) that is over; `recent_share` is its share in the newest panes."""
         _, column, slot = at
         cause, about = QUALITY_COUNTS[slot], self.prepared.columns[column]
@@ -216,7 +216,7 @@ class Quality(Cause[Measured]):
             about.feature,
             float(measured.excess[at]),
             LEAST_QUALITY_CHANGE,
-            may_page=lasts and goes_on and cause not in dict(about.ticket_only),
+            may_page=lasting and goes_on and cause not in dict(about.ticket_only),
         )
 
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
