@@ -209,7 +209,7 @@ class LongRun:
             str(plain["reason"]),
             variance,
             np.array([np.inf if x is None else x for x in plain["freedom"]], np.float64),
-            np.array(plain["by_rows"], np.float64).reshape(-1, len(variance)),
+            np.array(plain["by_rows"], np.float64).reshape(len(plain["by_rows"]), len(variance)),
         )
 
 

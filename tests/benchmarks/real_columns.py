@@ -15,7 +15,7 @@ from monitor.count.aggregator import Aggregator, Rows
 from monitor.count.exchange import Pane
 from monitor.count.task import PaneKey
 from monitor.decode.columns import Group
-from monitor.events import ModelKey
+from monitor.events import ModelKey, Partition
 from tests.benchmarks.material import data_folder
 
 CATEGORIES = ("SEX", "EDUCATION", "MARRIAGE")
