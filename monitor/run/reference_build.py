@@ -19,7 +19,7 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
 from monitor.judge.windows import BaseWindow
-from monitor.loop.sinks import ToNowhere
+from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import Source
 from monitor.reference.learn import Origin, RowStatistics, assemble
@@ -306,7 +306,14 @@ def _count(
     keeper = RowKeeper(settings.windows.pane)
     collector = _Collector(event_range, times, plan.columns, keeper)
     pipeline = Pipeline(
-        settings, admission, source, clock, ToNowhere(lambda _: None), stage2=collector, aggregators=keeper, live=False
+        settings,
+        admission,
+        source,
+        clock,
+        ReplayOutputs(lambda _: None),
+        stage2=collector,
+        aggregators=keeper,
+        live=False,
     )
     ended = False
     while not ended:
