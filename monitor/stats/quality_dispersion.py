@@ -149,13 +149,16 @@ def windows_tail(with_hit: Floats, length: Floats, reference_with_hit: Floats, r
 
 
 def spans(hits: Ints, events: Ints) -> Ints:
-    """Events from the pane of the first hit to that of the last, (N,); `hits`, `events` (panes, N) of one window."""
+    """Events from the pane of the first hit to that of the last, both included, (N,); 0 where they are one pane.
+
+    `hits`, `events` (panes, N) of one window.
+    """
     number = len(hits)
     some = hits > 0
     first, last = some.argmax(0), number - 1 - some[::-1].argmax(0)
     before = np.concatenate([np.zeros((1, hits.shape[1]), np.int64), np.cumsum(events, 0)])
     each = np.arange(hits.shape[1])
-    return np.where(some.any(0), before[last, each] - before[first, each], 0)
+    return np.where(some.any(0) & (last > first), before[last + 1, each] - before[first, each], 0)
 
 
 def lasts(share: Floats | float, hits: Floats | float, span: Ints | int) -> bool:
