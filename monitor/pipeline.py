@@ -87,6 +87,7 @@ class Pipeline:
         outputs: Outputs,
         *,
         stage2: Stage2 | None = None,
+        aggregators: Aggregators | None = None,
         live: bool = True,
     ) -> None:
         """`live`: more may come to a partition that is at its end, so it holds back until it was silent for a while."""
@@ -95,7 +96,7 @@ class Pipeline:
         self._source = source
         self._clock = clock
         self._outputs = outputs
-        self._aggregators = Aggregators()
+        self._aggregators = Aggregators() if aggregators is None else aggregators
         self.tasks: dict[int, Task] = {}
         self.totals = Totals()
         self.exchange = Exchange(settings.windows.pane)

@@ -18,14 +18,15 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
-from monitor.reference.reference import FEATURE, Column, Level, Reference, with_hash
+from monitor.reference.reference import FEATURE, Column, Level, Reference, ReferenceVariability, with_hash
 from monitor.reference.references import References
 from monitor.run.reference_build import EventRange, blank_reference, build_reference
 from monitor.run.replay import Replay, replay
 from monitor.settings.tree import Settings
 from monitor.state.codec import encode
 from monitor.state.parts import Cut, State, whole_tree
-from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS, ColumnBins
+from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins
+from monitor.stats.name_bins import BUCKETS, KnownNames, bucket_of, hashes_of
 
 SECOND: Final = 1_000_000
 #: start of the streams: the beginning of a pane
@@ -54,26 +55,31 @@ def numeric(
 
 
 def categorical(
-    name: str, categories: Sequence[str] = ("a", "b"), rare: Sequence[str] = (), role: str = FEATURE
+    name: str, categories: Sequence[str] = ("a", "b"), others: Sequence[str] = (), role: str = FEATURE
 ) -> Column:
-    bins = ColumnBins(CATEGORICAL, categories=tuple(categories), rare=tuple(rare))
+    """Each of `categories` has a bin of its own, `others` share buckets."""
+    known = hashes_of([*categories, *others])
+    bins = ColumnBins(
+        CATEGORICAL,
+        categories=tuple(categories),
+        buckets=BUCKETS if others else 0,
+        cuts=(0, len(categories)),
+        known=KnownNames.of(known, np.ones(len(known), np.int64)).to_bytes(),
+        bucket_names=tuple(
+            tuple(name for name, of in zip(others, bucket_of(hashes_of(others)).tolist(), strict=True) if of == bucket)
+            for bucket in range(BUCKETS)
+        )
+        if others
+        else (),
+    )
     return Column(name, role, bins, modal_share=0.6)
 
 
 def blank(columns: Sequence[Column], key: ModelKey = CREDIT) -> Reference:
     """A reference without counts: enough to count events by, and no finding is possible."""
-    made, n = blank_reference(key, list(columns), "binary", "1"), len(columns)
+    made = blank_reference(key, list(columns), "binary", "1")
     level = Level(1, 250.0, 0, learned=False)
-    variability = np.ones((n, 1)), np.ones((n, len(QUALITY_COUNTS), 1)), np.full((n, 1), np.nan)
-    return with_hash(
-        replace(
-            made,
-            levels=(level,),
-            overdispersion=variability[0],
-            quality_overdispersion=variability[1],
-            max_reference_distance=variability[2],
-        )
-    )
+    return with_hash(replace(made, levels=(level,), variability=ReferenceVariability.unknown(tuple(columns), 1)))
 
 
 def admission_of(tree: Settings, *references: Reference) -> Admission:

@@ -25,8 +25,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # settings and arithmetic
         "settings": "duration version_path types later tree yaml_text shape document faults load",
         "stats": (
-            "names growing distances digits evidence adwin long_run directions ending name_bins unseen bins "
-            "quality_dispersion direction_test numeric_bins tally block smallest_change live_watch"
+            "names growing distances digits evidence adwin long_run directions ending unseen bins hit_places "
+            "agreement name_bins quality_dispersion direction_test numeric_bins tally block smallest_change live_watch"
         ),
     },
     {  # references
@@ -47,7 +47,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended incidents policy prepared_reference windows all_values causes.cause "
+            "budget ended incidents policy prepared_reference windows all_values compared causes.cause "
             "causes.constant causes.errors causes.distribution causes.unit_change causes.quality "
             "causes.features_gone causes.catalog evaluation model fleet"
         ),
@@ -80,7 +80,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files late_remedy left_out loss_lines lost_events state_show "
-            "outputs recorded_events open_source column_views reference_build replay snapshot_builder daemon"
+            "outputs recorded_events open_source column_views counted_rows reference_build replay snapshot_builder "
+            "daemon"
         ),
     },
     {  # the demo
@@ -133,14 +134,7 @@ ENTRY_POINTS = {"monitor", "monitor.__main__", "monitor.cli.parser"}
 # Modules that wait for the one that will use them. It only shrinks: an entry that is in use, or gone, is a fault too.
 NOT_WIRED_YET: frozenset[str] = frozenset(
     {
-        "monitor.stats.direction_test",
-        "monitor.stats.directions",
         "monitor.stats.ending",
-        "monitor.stats.quality_dispersion",
-        "monitor.stats.live_watch",
-        "monitor.stats.long_run",
-        "monitor.stats.name_bins",
-        "monitor.stats.unseen",
     }
 )
 

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -101,7 +102,9 @@ def _category_slot(column: Column, width: int, value: object) -> int:
     name = canonical(value)
     if name in column.bins.categories:
         return column.bins.categories.index(name)
-    return len(column.bins.categories) if name in column.bins.rare else width + QUALITY_COUNTS.index("unseen")
+    if not column.bins.buckets:
+        return width + QUALITY_COUNTS.index("unseen")
+    return len(column.bins.categories) + xxhash.xxh3_64_intdigest(name.encode()) % column.bins.buckets
 
 
 class PlainClock:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monitor.count.binning import Binning
 from monitor.count.categories import Categories
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
-from monitor.events import ModelKey, canonical
+from monitor.events import ModelKey, Partition, canonical
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
 from monitor.stats import names
@@ -51,16 +51,19 @@ _ABSENT = np.array(ABSENT_BITS, np.uint64).view(np.float64)
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of a group that are counted, sorted by pane.
+    """The rows of a group that are counted, sorted by pane; rows of one pane are in the order in which they came.
 
     `picked` (n,) positions in the group, `starts` (P,) where each pane's rows begin among them, `slots` (n,) the
-    pane's number 0..P-1, `is_prediction` (n,).
+    pane's number 0..P-1, `is_prediction`, `ts` (microseconds of Unix time) and `offset` (n,).
     """
 
+    partition: Partition
     picked: NDArray[np.int64]
     starts: NDArray[np.int64]
     slots: NDArray[np.int64]
     is_prediction: NDArray[np.bool_]
+    ts: NDArray[np.int64]
+    offset: NDArray[np.int64]
 
 
 class Aggregator:
@@ -72,19 +75,19 @@ class Aggregator:
         self._slots = reference.width + len(QUALITY_COUNTS)
         self.columns = reference.columns
         features = [(at, c) for at, c in enumerate(reference.columns) if c.role == FEATURE]
-        self._numeric = [(at, c) for at, c in features if c.bins.kind == NUMERIC]
-        self._categorical = [(at, Categories(c.bins, self._width)) for at, c in features if c.bins.kind != NUMERIC]
-        self._numeric_at = np.array([at for at, _ in self._numeric], np.int64)
-        self._numeric_arrays = _NumericArrays.of([c for _, c in self._numeric])
-        self._score = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == SCORE])
-        self._score_arrays = _NumericArrays.of([] if self._score is None else [self._score[1]])
-        self._prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
-        self._prediction_arrays = _NumericArrays.of([] if self._prediction is None else [self._prediction[1]])
-        self._prediction_categories = Categories(self._prediction[1].bins if self._prediction else None, self._width)
+        self.numeric = [(at, c) for at, c in features if c.bins.kind == NUMERIC]
+        self.categorical = [(at, Categories(c.bins, self._width)) for at, c in features if c.bins.kind != NUMERIC]
+        self._numeric_at = np.array([at for at, _ in self.numeric], np.int64)
+        self._numeric_arrays = _NumericArrays.of([c for _, c in self.numeric])
+        self.score = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == SCORE])
+        self._score_arrays = _NumericArrays.of([] if self.score is None else [self.score[1]])
+        self.prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
+        self._prediction_arrays = _NumericArrays.of([] if self.prediction is None else [self.prediction[1]])
+        self.prediction_categories = Categories(self.prediction[1].bins if self.prediction else None, self._width)
         self._classifies = reference.task in {"binary", "multiclass"}
         self._classes = {reference.positive, "0", "1"}
-        if self._prediction:
-            self._classes |= set(self._prediction[1].bins.categories)
+        if self.prediction:
+            self._classes |= set(self.prediction[1].bins.categories)
         self._other, self._another = _unlike(OTHER_CLASS, self._classes), _unlike(ANOTHER_CLASS, self._classes)
         self.shape = Shape(tuple((c.name, c.bins.kind) for _, c in features), reference.positive)
 
@@ -95,16 +98,16 @@ class Aggregator:
         """One tally for each pane."""
         block = _Block(len(rows.starts), len(self.columns), self._width)
         with_features = group.has_features[rows.picked]
-        if len(self._numeric):
+        if len(self.numeric):
             values = group.numeric if _is_all(rows.picked, group.numeric.shape[1]) else group.numeric[:, rows.picked]
             block.numeric(self._numeric_at, self._numeric_arrays, values, rows, with_features)
-        for (at, categories), raw in zip(self._categorical, group.categorical, strict=True):
-            block.categories(at, categories, _picked(raw, rows.picked), rows, with_features)
-        if self._score is not None:
+        for (at, categories), raw in zip(self.categorical, group.categorical, strict=True):
+            block.categories(at, categories, picked_of(raw, rows.picked), rows, with_features)
+        if self.score is not None:
             score = group.score[rows.picked][None]
             absent_score = np.where(np.isnan(score), _ABSENT, score)
-            block.numeric(np.array([self._score[0]]), self._score_arrays, absent_score, rows, rows.is_prediction)
-        if self._prediction is not None:
+            block.numeric(np.array([self.score[0]]), self._score_arrays, absent_score, rows, rows.is_prediction)
+        if self.prediction is not None:
             self._count_prediction(block, group, rows)
         tallies = block.tallies(rows)
         if group.label.count(None) < len(group.label):
@@ -112,24 +115,24 @@ class Aggregator:
         return tallies
 
     def _count_prediction(self, block: _Block, group: Group, rows: Rows) -> None:
-        at, column = self._prediction or (0, self.columns[0])
-        values = _picked(group.prediction, rows.picked)
+        at, column = self.prediction or (0, self.columns[0])
+        values = picked_of(group.prediction, rows.picked)
         if column.bins.kind != NUMERIC:
             if values.count(None):
                 values = [ABSENT_VALUE if value is None else value for value in values]
-            block.categories(at, self._prediction_categories, values, rows, rows.is_prediction)
+            block.categories(at, self.prediction_categories, values, rows, rows.is_prediction)
             return
         block.numeric(np.array([at]), self._prediction_arrays, _numbers(values)[None], rows, rows.is_prediction)
 
     def _count_labels(self, tallies: list[Tally], group: Group, rows: Rows) -> None:
-        labels = _picked(group.label, rows.picked)
+        labels = picked_of(group.label, rows.picked)
         if not self._classifies:
             labelled = np.fromiter((label is not None for label in labels), np.bool_, len(labels))
             for tally, count in zip(tallies, np.bincount(rows.slots[labelled], minlength=len(tallies)), strict=True):
                 tally.labels += int(count)
             return
         # classes are few: all that is done for each row is counting
-        combined = Counter(zip(rows.slots.tolist(), labels, _picked(group.prediction, rows.picked), strict=True))
+        combined = Counter(zip(rows.slots.tolist(), labels, picked_of(group.prediction, rows.picked), strict=True))
         for (slot, label, prediction), count in combined.items():
             if label is None:
                 continue
@@ -149,7 +152,7 @@ class Aggregator:
 
 
 class Aggregators:
-    """One kernel for each model version, whoever counts by it: it keeps nothing of what it counted."""
+    """One aggregator for each model version, whoever counts by it: it keeps nothing of what it counted."""
 
     def __init__(self) -> None:
         self._made: dict[ModelKey, Aggregator] = {}
@@ -158,8 +161,11 @@ class Aggregators:
         """Made when it is asked for first, and again for another reference."""
         known = self._made.get(monitored.key)
         if known is None or known.reference is not monitored.reference:
-            known = self._made[monitored.key] = Aggregator(monitored.reference)
+            known = self._made[monitored.key] = self.make(monitored.reference)
         return known
+
+    def make(self, reference: Reference) -> Aggregator:
+        return Aggregator(reference)
 
 
 def _unlike(word: str, taken: set[str]) -> str:
@@ -177,7 +183,8 @@ def _is_all(picked: NDArray[np.int64], rows: int) -> bool:
     return len(picked) == rows and bool((picked[:-1] < picked[1:]).all())
 
 
-def _picked(values: list[object], picked: NDArray[np.int64]) -> list[object]:
+def picked_of(values: list[object], picked: NDArray[np.int64]) -> list[object]:
+    """The values at these positions."""
     return values if _is_all(picked, len(values)) else [values[i] for i in picked.tolist()]
 
 
@@ -239,17 +246,20 @@ class _Block:
         self, at: int, categories: Categories, values: list[object], rows: Rows, counted: NDArray[np.bool_]
     ) -> None:
         """Count one column's `values` (n,) where `counted`."""
-        places = categories.places(values)
-        flat = categories.slots.take(places)
+        entries = categories.entries(values)
+        flat = categories.slots.take(entries)
         flat += (rows.slots * self._columns + at) * self._slots
         self._add_flat(flat if counted.all() else flat[counted])
+        never_seen = counted & categories.unseen.take(entries)
         if categories.pooled:
-            known = counted & (places < categories.known)
-            self.lows[:, at] = np.minimum.reduceat(np.where(known, places, np.inf), rows.starts)
-            self.highs[:, at] = np.maximum.reduceat(np.where(known, places, -np.inf), rows.starts)
-        never_seen = counted & (places == categories.known + UNSEEN)
+            is_value, extremes = counted & (entries >= len(QUALITY_COUNTS)), categories.extremes.take(entries)
+            self.lows[:, at] = np.minimum.reduceat(np.where(is_value, extremes, np.inf), rows.starts)
+            self.highs[:, at] = np.maximum.reduceat(np.where(is_value, extremes, -np.inf), rows.starts)
         if never_seen.any():
-            self._name(at, values, np.flatnonzero(never_seen), rows)
+            rows_of = np.flatnonzero(never_seen)
+            if categories.pooled:  # else it was counted as unseen and nothing else
+                self._add_flat((rows.slots[rows_of] * self._columns + at) * self._slots + self._width + UNSEEN)
+            self._name(at, values, rows_of, rows)
 
     def _name(self, at: int, values: list[object], never_seen: Ints, rows: Rows) -> None:
         """Keep names of never-seen values of one column."""

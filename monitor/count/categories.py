@@ -1,44 +1,78 @@
-"""Categories to bins: each known value has a place, and its bin is found from that."""
+"""Categories to bins: each value that was met has an entry, and what is counted of it is found from that."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from monitor.decode.columns import ABSENT_VALUE, TYPE_VALUE
-from monitor.stats.bins import ABSENT, CATEGORICAL, MISSING, QUALITY_COUNTS, TYPE, UNSEEN, ColumnBins, category_codes
-from monitor.stats.tally import Ints
+from monitor.events import canonical
+from monitor.stats.bins import ABSENT, CATEGORICAL, MISSING, QUALITY_COUNTS, TYPE, ColumnBins, category_codes
+from monitor.stats.name_bins import KnownNames, as_extreme, bucket_of, hashes_of
+from monitor.stats.tally import Floats, Ints
+
+#: values without a bin of their own whose entries are kept between batches
+MAX_ENTRIES = 4_096
 
 
 class Categories:
     """What counting a categorical column needs of it.
 
-    A known category has a place of its own, also where it shares a bin with others, so that one single value is told
-    from many rare ones; behind the places come the facts.
+    An entry is one value: first the quality counts, then the categories with bins of their own, then others as they
+    come. `slots` the bin (or the quality count behind the bins) of each entry, `unseen` whether the reference does not
+    have it, `extremes` its hash as a number, by which one single value is told from many.
     """
 
     def __init__(self, bins: ColumnBins | None, width: int) -> None:
         bins = ColumnBins(CATEGORICAL) if bins is None else bins
-        self._places = category_codes(bins)
-        self.known = len(bins.categories) + len(bins.rare)
-        #: whether a bin holds several categories; without it a place is a bin
-        self.pooled = bool(bins.rare)
-        own = np.arange(len(bins.categories))
-        shared = np.full(len(bins.rare), len(bins.categories))
-        #: bin or fact of each place
-        self.slots = np.concatenate((own, shared, width + np.arange(len(QUALITY_COUNTS)))).astype(np.int64)
+        marks = len(QUALITY_COUNTS)
+        self._named = {value: marks + code for value, code in category_codes(bins).items()}
+        self._known = KnownNames.from_bytes(bins.known)
+        self._first_bucket = bins.named if bins.buckets else None
+        self._entries: dict[str | float, int] = dict(self._named)
+        #: whether a bin holds several values
+        self.pooled = bins.buckets > 0
+        self.slots: Ints = np.concatenate((width + np.arange(marks), np.arange(bins.named))).astype(np.int64)
+        self.extremes: Floats = np.concatenate((np.zeros(marks), as_extreme(hashes_of(bins.categories))))
+        self.unseen = np.zeros(len(self.slots), np.bool_)
+        self._unseen_slot = width + QUALITY_COUNTS.index("unseen")
+        self._own = len(self.slots)
 
-    def places(self, values: list[object]) -> Ints:
-        """The place of each value; facts are `known` and what follows."""
+    def entries(self, values: list[object]) -> Ints:
+        """The entry of each value; those below `len(QUALITY_COUNTS)` are no values."""
         try:
-            return np.fromiter(map(self._places.__getitem__, values), np.int64, len(values))  # type: ignore[arg-type]  # a mark is no key of it: KeyError
+            return np.fromiter(map(self._entries.__getitem__, values), np.int64, len(values))  # type: ignore[arg-type]  # a mark is no key of it: KeyError
         except KeyError:
-            return np.fromiter(map(self._place, values), np.int64, len(values))
+            self._make_room()
+            self._learn(values)
+            return np.fromiter(map(self._entry, values), np.int64, len(values))
 
-    def _place(self, value: object) -> int:
+    def _entry(self, value: object) -> int:
         if value is None:
-            return self.known + MISSING
+            return MISSING
         if value is ABSENT_VALUE:
-            return self.known + ABSENT
+            return ABSENT
         if value is TYPE_VALUE:
-            return self.known + TYPE
-        return self._places.get(value, self.known + UNSEEN)  # type: ignore[call-overload, no-any-return]  # what is left is text or a number
+            return TYPE
+        return self._entries[value]  # type: ignore[index]  # what is left is text or a number
+
+    def _make_room(self) -> None:
+        """Forget the values met, when they are too many: their entries would be the same again."""
+        if len(self.slots) > self._own + MAX_ENTRIES:
+            self._entries = dict(self._named)
+            self.slots, self.extremes = self.slots[: self._own], self.extremes[: self._own]
+            self.unseen = self.unseen[: self._own]
+
+    def _learn(self, values: list[object]) -> None:
+        marks = (None, ABSENT_VALUE, TYPE_VALUE)
+        new = [v for v in dict.fromkeys(values) if v not in marks and v not in self._entries]
+        if not new:
+            return
+        hashes = hashes_of([canonical(value) for value in new])  # type: ignore[arg-type]  # as above
+        first = self._first_bucket
+        unseen = np.ones(len(new), np.bool_) if first is None else ~self._known.holds(hashes)
+        slots = np.full(len(new), self._unseen_slot) if first is None else first + bucket_of(hashes)
+        for at, value in enumerate(new, len(self.slots)):
+            self._entries[value] = at  # type: ignore[index]  # as above
+        self.slots = np.concatenate((self.slots, slots))
+        self.extremes = np.concatenate((self.extremes, as_extreme(hashes)))
+        self.unseen = np.concatenate((self.unseen, unseen))

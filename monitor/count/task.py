@@ -126,17 +126,19 @@ class Task:
         picked = np.flatnonzero(accepted[group.rows])
         if monitored is None or len(picked) == 0:
             return
-        panes = events.ts[group.rows[picked]] // self._pane_us
+        ts = events.ts[group.rows[picked]]
+        panes = ts // self._pane_us
         if (panes[1:] < panes[:-1]).any():
             order = np.argsort(panes, kind="stable")
-            picked, panes = picked[order], panes[order]
+            picked, panes, ts = picked[order], panes[order], ts[order]
         starts = np.flatnonzero(np.concatenate(([True], panes[1:] != panes[:-1])))
         slots = np.cumsum(np.concatenate(([0], panes[1:] != panes[:-1])))
         rows = group.rows[picked]
+        offset, is_prediction = events.offset[rows], events.kind[rows] == PREDICTION
         aggregator = self.aggregator(monitored)
-        tallies = aggregator.count(group, Rows(picked, starts, slots, events.kind[rows] == PREDICTION))
-        first = np.minimum.reduceat(events.offset[rows], starts).tolist()
-        last = np.maximum.reduceat(events.offset[rows], starts).tolist()
+        tallies = aggregator.count(group, Rows(partition, picked, starts, slots, is_prediction, ts, offset))
+        first = np.minimum.reduceat(offset, starts).tolist()
+        last = np.maximum.reduceat(offset, starts).tolist()
         for slot, pane in enumerate(panes[starts].tolist()):
             tallies[slot].add_records(partition, first[slot], last[slot])
             self._totals.add(group.key, tallies[slot])

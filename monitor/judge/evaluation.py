@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingKey
 from monitor.judge.causes.catalog import causes_of
-from monitor.judge.causes.cause import Candidate, Evaluation, SequentialCause
+from monitor.judge.causes.cause import Candidate, Evaluation, SequentialCause, TicketReason
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows
@@ -16,12 +16,13 @@ from monitor.stats.block import Block
 
 
 class Judge:
-    """All causes of one model version; its state is that of the sequential ones."""
+    """All causes of one model version; its state is theirs."""
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         self._prepared = prepared
         self.causes = causes_of(prepared, policy)
         self._sequential = [cause for cause in self.causes if isinstance(cause, SequentialCause)]
+        self._with_state = [cause for cause in self.causes if cause.state_name]
         self.tests_of_length = sum(cause.tests() for cause in self.causes)
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)
 
@@ -44,6 +45,11 @@ class Judge:
             for candidate in cause.recent_candidates(newest):
                 yield candidate.finding()
 
+    def observe(self, pane: Block, base: Block | None) -> None:
+        """The next pane, before anything is judged by it; `base` is the base window that it completes."""
+        for cause in self._with_state:
+            cause.observe(pane, base)
+
     def follow(self, pane: Block) -> Iterator[Finding]:
         """What the sequential causes find with the next pane."""
         for cause in self._sequential:
@@ -65,13 +71,22 @@ class Judge:
                 by_subject.setdefault(subject, []).append(figures)
         return by_subject
 
+    def ticket_reasons(self) -> dict[str, TicketReason]:
+        """By subject why its findings of one cause are at most tickets now."""
+        return {subject: reason for cause in self.causes for subject, reason in cause.ticket_reasons().items()}
+
+    def smallest_changes(self, events: float, alpha: float) -> list[float]:
+        """By column the smallest lasting change of a share that a window of so many events shows."""
+        known = (cause.smallest_changes(events, alpha) for cause in self.causes)
+        return next((changes for changes in known if changes), [])
+
     def to_state(self) -> dict[str, Any]:
-        """By the name of each sequential cause's state."""
-        return {cause.state_name: cause.to_state() for cause in self._sequential}
+        """By the name of each cause's state."""
+        return {cause.state_name: cause.to_state() for cause in self._with_state}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take the causes' states among others; a cause of which there is none begins from nothing."""
-        for cause in self._sequential:
+        for cause in self._with_state:
             if cause.state_name in state:
                 cause.restore(state[cause.state_name])
 

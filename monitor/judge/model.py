@@ -85,14 +85,16 @@ class ModelJudge:
         self.labels += pane.tally.labels + pane.tally.labelled
         self.at_us = pane.end_us
         recent = self._recent.add(pane)
-        found = self._evaluate_recent(recent, share) if recent is not None else []
         block = self._base.add(pane)
+        this = Block(pane.start_us, pane.end_us, pane.tally)
+        self.judge.observe(this, block)
+        found = self._evaluate_recent(recent, share) if recent is not None else []
         recheck = None
         if block is not None:
             windows = self.pyramid.add(block)
             found += self._evaluate_base(windows, recent, share, observer)
             recheck = self._recheck
-        found += self.judge.follow(Block(pane.start_us, pane.end_us, pane.tally))
+        found += self.judge.follow(this)
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
         return self._news(reported), self.book.step(serious, recheck, self.context())

@@ -1,4 +1,4 @@
-"""A reference made ready for judging: padded arrays, and the unrest to expect of a window of any size."""
+"""A reference made ready for judging: padded arrays, and what to expect by chance of a window of any size."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
+from monitor.findings import Span
 from monitor.reference.reference import FEATURE, Column, Reference
-from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
-from monitor.stats.evidence import Cuts, Pooling
+from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, beside_bins
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ class Variability:
     """What to expect of W windows by their sizes alone."""
 
     overdispersion: Floats  # (W, C) dispersion of the value bins
-    quality_overdispersion: Floats  # (W, C, facts) of each fact
+    quality_overdispersion: Floats  # (W, C, Q) of each quality count
     max_reference_distance: (
         Floats  # (W, C) largest distance such a window had inside the reference; NaN where it was not learned
     )
@@ -47,22 +47,24 @@ class PreparedReference:
     subjects: tuple[str, ...]  # (C,) their names in findings; no two are equal
     bins: NDArray[np.int64]  # (C, B)
     quality_counts: Floats  # (C, facts) events that had each fact
-    quality_shares: Floats  # (C, facts)
+    quality_shares: Floats  # (C, Q)
+    quality_windows: Floats  # (C, Q) base windows that have it at all
     events: Floats  # (C,) events that carried the column
-    named: NDArray[np.int64]  # (C,) the first bins, each of which is one value by name
+    pooled: NDArray[np.bool_]  # (C,) whether categories share buckets
+    beside: NDArray[np.int64]  # (C, Q) 1 for quality counts of events that are in no bin
     modal: Floats  # (C,) share of the most frequent value
     ordered: NDArray[np.bool_]  # (C,)
-    cuts: NDArray[np.int64]  # (C,) cut points of numeric columns, else 0
     tested_quality: NDArray[np.bool_]  # (C, facts) which facts a column can have
-    pooling: Pooling
-    cumulated: Cuts
     width: int  # B
 
     @classmethod
     def of(cls, reference: Reference) -> PreparedReference:
         width = reference.width
         bins, quality_counts = reference.counts[:, :width], reference.counts[:, width:].astype(np.float64)
-        events = reference.counts.sum(1).astype(np.float64)
+        quality_counts[:, UNSEEN] = reference.variability.unseen_expected
+        pooled = np.array([column.bins.buckets > 0 for column in reference.columns], np.bool_)
+        beside = beside_bins([column.bins for column in reference.columns])
+        events = (bins.sum(1) + (reference.counts[:, width:] * beside).sum(1)).astype(np.float64)
         ordered = np.array([column.bins.kind == NUMERIC for column in reference.columns], np.bool_)
         tested = np.ones((len(reference.columns), len(QUALITY_COUNTS)), np.bool_)
         tested[ordered, UNSEEN] = False
@@ -74,14 +76,13 @@ class PreparedReference:
             bins=bins,
             quality_counts=quality_counts,
             quality_shares=quality_counts / np.maximum(events, 1)[:, None],
+            quality_windows=reference.variability.quality_windows.astype(np.float64),
             events=events,
-            named=np.array([column.bins.named for column in reference.columns], np.int64),
+            pooled=pooled,
+            beside=beside,
             modal=np.array([column.modal_share for column in reference.columns]),
             ordered=ordered,
-            cuts=np.array([len(column.bins.edges) for column in reference.columns], np.int64),
             tested_quality=tested,
-            pooling=Pooling.of(bins, np.array([column.bins.bins for column in reference.columns], np.int64)),
-            cumulated=Cuts.of(bins),
             width=width,
         )
 
@@ -89,6 +90,17 @@ class PreparedReference:
     def column_of(self) -> dict[str, int]:
         """{subject: place of its column}."""
         return {subject: at for at, subject in enumerate(self.subjects)}
+
+    def carried(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Events (..., C) that carried each column, with a value or without; `counts` (..., C, B + Q)."""
+        inside, beside = counts[..., : self.width].sum(-1), (counts[..., self.width :] * self.beside).sum(-1)
+        return np.asarray(inside + beside, np.int64)
+
+    def values(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Values (..., C) of each column, in a bin or in none; `counts` (..., C, B + Q)."""
+        inside, outside = counts[..., : self.width].sum(-1), counts[..., self.width + OUTSIDE]
+        never_seen = counts[..., self.width + UNSEEN] * self.beside[:, UNSEEN]
+        return np.asarray(inside + outside + never_seen, np.int64)
 
     @cached_property
     def features(self) -> NDArray[np.int64]:
@@ -100,31 +112,31 @@ class PreparedReference:
         a_day = DAY_US / max(self.reference.base_us, 1) if self.reference.base_us else 0
         return max(MIN_LENGTHS, 1 << max(0, int(min(a_day, 2**14)).bit_length() - 1))
 
-    def variability(self, events: Sequence[int]) -> Variability:
-        """What to expect of windows of so many events each."""
-        levels = [self._level(n) for n in events]
-        at = [level for level, _ in levels]
-        overdispersion, quality_overdispersion = self._overdispersion[at], self._quality_overdispersion[at]
-        for window, (level, beyond) in enumerate(levels):
-            if beyond:
-                overdispersion[window] *= self._growth**beyond
-                own = self._own_quality_overdispersion[level]
-                quality_overdispersion[window] = np.where(np.isnan(own), overdispersion[window][:, None], own)
-        return Variability(
-            overdispersion, quality_overdispersion, self._max_reference_distance[[self._top_level(n) for n in events]]
-        )
+    def rate(self, span: Span) -> float:
+        """How many times faster than the reference's events those of a window came; 1 where that is not known."""
+        levels, base_us = self.reference.levels, self.reference.base_us
+        duration = span.end_us - span.start_us
+        if not levels or not levels[0].events or not base_us or not duration or not span.events:
+            return 1.0
+        return span.events / duration * base_us / levels[0].events
 
-    def overdispersion(self, events: int) -> Floats:
+    def variability(self, events: Sequence[float]) -> Variability:
+        """What to expect of windows of so many events each, at the reference's rate."""
+        at = [self._level(n) for n in events]
+        largest = self._max_reference_distance[[self._learned_level(n) for n in events]]
+        return Variability(self._overdispersion[at], self._quality_overdispersion[at], largest)
+
+    def overdispersion(self, events: float) -> Floats:
         """Dispersion (C,) of the value bins to expect in a window of so many events."""
         overdispersion: Floats = self.variability([events]).overdispersion[0]
         return overdispersion
 
-    def quality_overdispersion(self, events: int) -> Floats:
-        """Dispersion (C, facts) of each fact; the column's own where the reference has too little of the fact."""
+    def quality_overdispersion(self, events: float) -> Floats:
+        """Dispersion (C, Q) of each quality count."""
         quality_overdispersion: Floats = self.variability([events]).quality_overdispersion[0]
         return quality_overdispersion
 
-    def max_reference_distance(self, events: int) -> Floats:
+    def max_reference_distance(self, events: float) -> Floats:
         """Largest distance (C,) a window of so many events had inside the reference; NaN where it was not learned."""
         max_reference_distance: Floats = self.variability([events]).max_reference_distance[0]
         return max_reference_distance
@@ -138,57 +150,34 @@ class PreparedReference:
     @cached_property
     def _overdispersion(self) -> Floats:
         """(K, C)."""
-        return np.ascontiguousarray(self.reference.overdispersion.T)
-
-    @cached_property
-    def _own_quality_overdispersion(self) -> Floats:
-        """(K, C, facts), NaN where the reference has too little of the fact."""
-        return np.ascontiguousarray(np.moveaxis(self.reference.quality_overdispersion, 2, 0))
+        return np.ascontiguousarray(self.reference.variability.overdispersion.T)
 
     @cached_property
     def _quality_overdispersion(self) -> Floats:
-        """(K, C, facts)."""
-        return np.where(
-            np.isnan(self._own_quality_overdispersion),
-            self._overdispersion[..., None],
-            self._own_quality_overdispersion,
-        )
+        """(K, C, Q)."""
+        return np.ascontiguousarray(np.moveaxis(self.reference.variability.quality_overdispersion, 2, 0))
 
     @cached_property
     def _max_reference_distance(self) -> Floats:
         """(K + 1, C); the last row is for windows of which no distance was learned."""
-        return np.concatenate((self.reference.max_reference_distance.T, np.full((1, len(self.columns)), np.nan)))
+        known = self.reference.variability.max_reference_distance.T
+        return np.concatenate((known, np.full((1, len(self.columns)), np.nan)))
 
     @cached_property
     def _holds(self) -> list[float]:
-        """The most events of a window that counts as each of the learned levels."""
-        return [LENGTH_TOLERANCE * self.reference.levels[at].events for at in self._learned]
+        """The most events of a window that counts as each level."""
+        return [LENGTH_TOLERANCE * level.events for level in self.reference.levels]
 
     @cached_property
     def _reach(self) -> float:
         """The most events of a window that the last learned level says something of."""
         return LEARNED_REACH * self.reference.levels[self._learned[-1]].events if self._learned else 0.0
 
-    @cached_property
-    def _growth(self) -> Floats:
-        """How much a doubling of the length adds to the dispersion (C,), from the last two measured lengths."""
-        measured = [at for at, level in enumerate(self.reference.levels) if level.windows >= 8]
-        if len(measured) < 2:
-            return np.ones(len(self.columns))
-        last, before = measured[-1], measured[-2]
-        return np.maximum(1.0, self.reference.overdispersion[:, last] / self.reference.overdispersion[:, before])
+    def _level(self, events: float) -> int:
+        """The shortest level that holds so many events, the last one where none does."""
+        return min(bisect_left(self._holds, events), len(self.reference.levels) - 1)
 
-    def _level(self, events: int) -> tuple[int, float]:
-        """The shortest level that holds so many events, and how many doublings the window lies beyond the last one."""
-        if not self._learned:
-            return 0, 0.0
-        fitting = bisect_left(self._holds, events)
-        if fitting < len(self._learned):
-            return self._learned[fitting], 0.0
-        last = self._learned[-1]
-        return last, 0.0 if events <= self._reach else float(np.log2(events / self.reference.levels[last].events))
-
-    def _top_level(self, events: int) -> int:
+    def _learned_level(self, events: float) -> int:
         """The longest learned level the window has the events of, else the shortest; one beyond where none is near."""
         if not self._learned or events > self._reach:
             return len(self.reference.levels)

@@ -43,9 +43,7 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         positive=canonical(model.positive),
         columns=tuple(reference.columns[at] for at in kept),
         counts=_narrowed(reference, kept),
-        overdispersion=reference.overdispersion[kept],
-        quality_overdispersion=reference.quality_overdispersion[kept],
-        max_reference_distance=reference.max_reference_distance[kept],
+        variability=reference.variability.of(kept),
     )
 
 

@@ -1,8 +1,9 @@
-"""A reference from counted base windows: totals, and how restless they are at each length."""
+"""A reference from counted base windows and their rows in order: totals, and how much to expect of chance."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -10,17 +11,101 @@ from numpy.typing import NDArray
 
 from monitor.events import ModelKey
 from monitor.reference.plan import Plan
-from monitor.reference.reference import FEATURE, Level, Reference, with_hash
-from monitor.stats.bins import NUMERIC, QUALITY_COUNTS, UNSEEN
+from monitor.reference.reference import Column, Level, Reference, ReferenceVariability, with_hash
+from monitor.stats.agreement import Agreement
+from monitor.stats.bins import CATEGORICAL, NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, beside_bins, width_of
 from monitor.stats.block import Block
-from monitor.stats.evidence import dispersion, largest_shift
-from monitor.stats.tally import merged
+from monitor.stats.direction_test import largest_move
+from monitor.stats.directions import Directions
+from monitor.stats.evidence import dispersion
+from monitor.stats.live_watch import kappa, pairs_by_chance
+from monitor.stats.long_run import BlockSums, LongRun, settle
+from monitor.stats.name_bins import KnownNames
+from monitor.stats.quality_dispersion import by_length, stream_clump
+from monitor.stats.tally import BELOW, Tally, merged
+from monitor.stats.unseen import LeftOut, NamesByWindow
 
-#: windows of a length that are needed to measure its dispersion, and occurrences of a fact to measure the fact's
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+#: windows of a length that are needed to measure its dispersion
 MIN_WINDOWS: Final = 8
-MIN_QUALITY_HITS: Final = 20
 #: windows side by side that are needed to learn a largest distance
 MIN_WINDOWS_LEARNED: Final = 3
+#: digits kept of a variance: what is stored is what is judged by
+DIGITS: Final = 6
+
+
+class RowStatistics:
+    """What the rows of a reference say in the order of their time, column by column."""
+
+    def __init__(self, columns: Sequence[Column], no_value: int) -> None:
+        """`no_value` is the code of a row without a value."""
+        self._no_value = no_value
+        self._sums = [BlockSums(column.directions().sets) for column in columns]
+        self._names = {at: NamesByWindow() for at, column in enumerate(columns) if column.bins.kind == CATEGORICAL}
+        self._waiting: dict[int, list[NDArray[np.uint64]]] = {at: [] for at in self._names}
+        width = width_of([column.bins for column in columns])
+        self._agreement = Agreement(len(columns), width)
+        #: of base windows: near pairs that share a bin, near pairs, chance x events, events; each (C,)
+        self._near: list[Floats] = []
+
+    def add(self, codes: NDArray[np.uint8], hashes: Mapping[int, NDArray[np.uint64]]) -> None:
+        """The next rows: `codes` (C, n), and by categorical column the hashes (n,) of their values, 0 of none."""
+        for sums, row in zip(self._sums, codes, strict=True):
+            values = row[row != self._no_value]
+            if len(values):
+                sums.add(values)
+        for at, row in hashes.items():
+            self._waiting[at].append(row[row != 0])
+
+    def add_pane(self, tally: Tally) -> None:
+        """The pane that the rows came in."""
+        self._agreement.add(tally.counts[:, : self._agreement.bins], tally.events)
+
+    def close_window(self, tally: Tally) -> None:
+        """The rows added since the last call are a base window, of that tally."""
+        same, pairs = self._agreement.close()
+        chance, events = pairs_by_chance(tally.counts[:, : self._agreement.bins])
+        self._near.append(np.array([same, pairs, chance * events, events], np.float64))
+        for at, waiting in self._waiting.items():
+            self._names[at].add(np.concatenate([np.zeros(0, np.uint64), *waiting]))
+            waiting.clear()
+
+    def long_runs(self, columns: Sequence[Column]) -> tuple[LongRun, ...]:
+        return tuple(
+            _rounded(settle(sums.finish(), column.directions().group))
+            for sums, column in zip(self._sums, columns, strict=True)
+        )
+
+    def kappa(self) -> Floats:
+        """(C,) how much more often near events share a bin than those of a whole base window; NaN: not known."""
+        same, pairs, chance, events = np.sum([np.zeros((4, self._agreement.columns)), *self._near], axis=0)
+        known = kappa(same, pairs, chance / np.maximum(events, 1))
+        return np.where(pairs > 0, np.round(known, DIGITS), np.nan)
+
+    def left_out(self) -> dict[int, LeftOut]:
+        return {at: names.left_out() for at, names in self._names.items()}
+
+    def known(self, at: int) -> bytes:
+        """All names of a categorical column, as `KnownNames` packs them."""
+        return KnownNames.of(*self._names[at].known()).to_bytes()
+
+
+def _rounded(run: LongRun) -> LongRun:
+    def cut(values: Floats) -> Floats:
+        return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel()]).reshape(values.shape)
+
+    return replace(run, variance=cut(run.variance), freedom=cut(run.freedom), by_rows=cut(run.by_rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What else a reference says of the events it was made of."""
+
+    positive: str
+    score_classes: Sequence[str] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 def assemble(
@@ -28,39 +113,36 @@ def assemble(
     plan: Plan,
     windows: Sequence[Block],
     rest: Block | None,
-    *,
-    positive: str,
-    score_classes: Sequence[str] = (),
-    unread: Mapping[str, int] | None = None,
+    rows: RowStatistics,
+    origin: Origin,
 ) -> Reference:
     """The reference of counted base windows; `rest` are events behind the last whole one, counted but no window.
-
-    `score_classes` are the names in `scores`, `unread` the fields of events that nobody reads, with their counts.
 
     Raises:
         ValueError: nothing was counted.
     """
-    tallies = [window.tally for window in windows]
+    left_out = rows.left_out()
+    columns = tuple(
+        replace(column, bins=replace(column.bins, known=rows.known(at))) if column.bins.buckets else column
+        for at, column in enumerate(plan.columns)
+    )
     parts = [*windows, *([rest] if rest is not None else [])]
     total = merged([part.tally for part in parts])
-    width = total.counts.shape[1] - len(QUALITY_COUNTS)
-    stack = np.stack([tally.counts for tally in tallies]) if tallies else np.zeros((0, *total.counts.shape), np.int64)
-    levels = _levels(len(windows), sum(tally.events for tally in tallies))
-    ordered = np.array([column.bins.kind == NUMERIC for column in plan.columns])
-    overdispersion, quality_overdispersion, max_reference_distance = measure_variability(
-        stack, total.counts, levels, ordered, width
-    )
+    counts = total.counts.copy()
+    for at, left in left_out.items():
+        if columns[at].bins.buckets:
+            counts[at, UNSEEN - len(QUALITY_COUNTS)] = left.total
     spans = [window.end_us - window.start_us for window in windows]
     reference = Reference(
         key=key,
         task=plan.task,
-        positive=positive,
-        columns=tuple(plan.columns),
-        counts=_with_expected_unseen(total.counts, plan, width),
-        levels=levels,
-        overdispersion=overdispersion,
-        quality_overdispersion=quality_overdispersion,
-        max_reference_distance=max_reference_distance,
+        positive=origin.positive,
+        columns=columns,
+        counts=counts,
+        levels=_levels(len(windows), sum(window.tally.events for window in windows)),
+        variability=replace(
+            measure_variability(columns, windows, total, rows.long_runs(columns), left_out), kappa=rows.kappa()
+        ),
         events=total.events,
         predictions=total.predictions,
         labels=total.labels + total.labelled,
@@ -69,23 +151,10 @@ def assemble(
         base_windows=len(windows),
         base_us=int(np.median(spans)) if spans else 0,
         ignored=tuple(sorted(plan.ignored.items())),
-        score_classes=tuple(sorted(score_classes)),
-        unread=tuple(sorted((unread or {}).items(), key=lambda one: (-one[1], one[0]))),
+        score_classes=tuple(sorted(origin.score_classes)),
+        unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
     )
     return with_hash(reference)
-
-
-def _with_expected_unseen(total: NDArray[np.int64], plan: Plan, width: int) -> NDArray[np.int64]:
-    """Rare values that were new when they came count as unseen: so many are to be expected of the next events, too."""
-    counts = total.copy()
-    for at, column in enumerate(plan.columns):
-        share = plan.renewed.get(column.name, 0.0) if column.role == FEATURE else 0.0
-        if share > 0:
-            last = column.bins.bins - 1
-            moved = min(round(share * int(counts[at, : last + 1].sum() + counts[at, width + UNSEEN])), counts[at, last])
-            counts[at, last] -= moved
-            counts[at, width + UNSEEN] += moved
-    return counts
 
 
 def _levels(base_windows: int, events: int) -> tuple[Level, ...]:
@@ -99,80 +168,99 @@ def _levels(base_windows: int, events: int) -> tuple[Level, ...]:
 
 
 def measure_variability(
-    stack: NDArray[np.int64],
-    total: NDArray[np.int64],
-    levels: Sequence[Level],
-    ordered: NDArray[np.bool_],
-    width: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Dispersion of bins, dispersion of facts, and the largest distance, by level.
-
-    `stack` (windows, C, B + facts) base windows, `total` (C, B + facts) of the whole reference.
-    """
-    columns = total.shape[0]
-    overdispersion = np.ones((columns, len(levels)))
-    quality_overdispersion = np.full((columns, len(QUALITY_COUNTS), len(levels)), np.nan)
-    max_reference_distance = np.full((columns, len(levels)), np.nan)
-    for at, level in enumerate(levels):
-        if level.windows:
-            side_by_side = _side_by_side(stack, level.base_windows)
-            overdispersion[:, at], quality_overdispersion[:, :, at] = _dispersions(side_by_side, total, width)
-        if level.learned:
-            sliding = _sliding(stack, level.base_windows)[..., :width]
-            share, cumulative = largest_shift(total[None, :, :width] - sliding, sliding, ordered)
-            max_reference_distance[:, at] = np.maximum(share, cumulative).max(0)
-    return (
-        np.maximum.accumulate(np.nan_to_num(overdispersion, nan=1.0), axis=1),
-        _carried(quality_overdispersion),
-        max_reference_distance,
+    columns: Sequence[Column],
+    windows: Sequence[Block],
+    total: Tally,
+    long_runs: tuple[LongRun, ...],
+    left_out: Mapping[int, LeftOut],
+) -> ReferenceVariability:
+    """How much the reference's own windows vary; `total` is of the whole, `left_out` by categorical column."""
+    width = total.counts.shape[1] - len(QUALITY_COUNTS)
+    stack = np.array([window.tally.counts for window in windows], np.int64).reshape(-1, *total.counts.shape)
+    values = np.array([all_values(w.tally, columns) for w in windows], np.int64).reshape(-1, len(columns), width)
+    clump = float(f"{stream_clump(stack[..., :width]):.{DIGITS}g}")
+    quality, with_hit = _quality(columns, stack, left_out, clump)
+    return ReferenceVariability(
+        long_runs=long_runs,
+        overdispersion=_overdispersion(stack[..., :width], total.counts[:, :width]),
+        quality_overdispersion=quality,
+        quality_windows=with_hit,
+        unseen_error=np.array([left_out[at].error if at in left_out else 1.0 for at in range(len(columns))]),
+        unseen_expected=np.array([left_out[at].total if at in left_out else 0 for at in range(len(columns))], np.int64),
+        max_reference_distance=_largest_distances(columns, values, all_values(total, columns)),
+        kappa=np.full(len(columns), np.nan),
+        clump=clump,
     )
 
 
-def _side_by_side(stack: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+def all_values(tally: Tally, columns: Sequence[Column]) -> Ints:
+    """Counts (C, B) of all values of numeric columns: those outside the range in the first or last bin."""
+    width = tally.counts.shape[1] - len(QUALITY_COUNTS)
+    counts = tally.counts[:, :width].copy()
+    for at, column in enumerate(columns):
+        if column.bins.kind == NUMERIC:
+            below = tally.sums[at, BELOW]
+            counts[at, 0] += below
+            counts[at, column.bins.bins - 1] += tally.counts[at, width + OUTSIDE] - below
+    return counts
+
+
+def _quality(
+    columns: Sequence[Column], stack: Ints, left_out: Mapping[int, LeftOut], clump: float
+) -> tuple[Floats, Ints]:
+    """Dispersion (C, Q, K) of each quality count, and base windows with a hit (C, Q)."""
+    width = stack.shape[2] - len(QUALITY_COUNTS)
+    hits = stack[..., width:].copy()
+    beside = beside_bins([column.bins for column in columns])
+    events = stack[..., :width].sum(2) + (hits * beside).sum(2)
+    for at, left in left_out.items():
+        hits[:, at, UNSEEN] = left.hits[: len(stack)]
+    n = np.broadcast_to(events[..., None], hits.shape)
+    shape = (len(columns), len(QUALITY_COUNTS), -1)
+    quality = by_length(hits.reshape(len(stack), -1), n.reshape(len(stack), -1), clump).reshape(shape)
+    for at, left in left_out.items():
+        if left.total:
+            own = by_length(hits[:, at, UNSEEN, None], n[:, at, UNSEEN, None], None, np.array([left.clump]))
+            quality[at, UNSEEN] = own[0]
+    return np.asarray(np.round(quality, DIGITS), np.float64), np.asarray((hits > 0).sum(0), np.int64)
+
+
+def _overdispersion(stack: Ints, total: Ints) -> Floats:
+    """Dispersion (C, K) of the value bins, never falling with length."""
+    levels = max(1, len(stack).bit_length())
+    out = np.ones((len(total), levels))
+    for at in range(levels):
+        windows = _side_by_side(stack, 1 << at)
+        if len(windows) < MIN_WINDOWS:
+            continue
+        part = windows.sum() / max(total.sum(), 1) / len(windows)
+        for c, whole in enumerate(total):
+            if whole.sum():
+                out[c, at] = max(1.0, dispersion(windows[:, c], whole / whole.sum(), part))
+    return np.asarray(np.round(np.maximum.accumulate(out, axis=1), DIGITS), np.float64)
+
+
+def _largest_distances(columns: Sequence[Column], values: Ints, total: Ints) -> Floats:
+    """(C, K) the largest change of a direction's share that a window had from the rest; NaN where not learned."""
+    levels = max(1, len(values).bit_length())
+    out = np.full((len(columns), levels), np.nan)
+    for kind in (NUMERIC, CATEGORICAL):
+        here = np.flatnonzero([column.bins.kind == kind for column in columns])
+        if not len(here):
+            continue
+        directions = Directions.of([columns[at].directions() for at in here.tolist()], total.shape[1])
+        for level in range(levels):
+            if len(values) >> level >= MIN_WINDOWS_LEARNED:
+                sliding = _sliding(values[:, here], 1 << level)
+                out[here, level] = largest_move(directions, total[None, here] - sliding, sliding).max(0)
+    return np.asarray(np.round(out, DIGITS), np.float64)
+
+
+def _side_by_side(stack: Ints, length: int) -> Ints:
     windows = len(stack) // length
     return np.asarray(stack[: windows * length].reshape(windows, length, *stack.shape[1:]).sum(1), np.int64)
 
 
-def _sliding(stack: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+def _sliding(stack: Ints, length: int) -> Ints:
     sums = np.concatenate([np.zeros((1, *stack.shape[1:]), np.int64), np.cumsum(stack, 0)])
     return np.asarray(sums[length:] - sums[:-length], np.int64)
-
-
-def _dispersions(
-    windows: NDArray[np.int64], total: NDArray[np.int64], width: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(C,) of the value bins and (C, facts) of each fact; NaN where it cannot be measured."""
-    columns = total.shape[0]
-    overdispersion, quality_counts = np.full(columns, np.nan), np.full((columns, len(QUALITY_COUNTS)), np.nan)
-    if len(windows) < MIN_WINDOWS:
-        return overdispersion, quality_counts
-    part = windows.sum() / max(total.sum(), 1) / len(windows)
-    for c in range(columns):
-        bins, whole = windows[:, c, :width], total[c, :width]
-        if whole.sum():
-            overdispersion[c] = max(1.0, dispersion(bins, whole / whole.sum(), part))
-        events, all_events = windows[:, c].sum(1), total[c].sum()
-        for slot in range(len(QUALITY_COUNTS)):
-            hits = windows[:, c, width + slot]
-            if total[c, width + slot] >= MIN_QUALITY_HITS:
-                quality_counts[c, slot] = _quality_overdispersion(
-                    hits, events, total[c, width + slot] / all_events, part
-                )
-    return overdispersion, quality_counts
-
-
-def _quality_overdispersion(hits: NDArray[np.int64], events: NDArray[np.int64], share: float, part: float) -> float:
-    """Variance of a fact's count over what independent events would show; at least 1."""
-    if share >= 1:
-        return 1.0
-    expected = events * share
-    ratio = ((hits - expected) ** 2).sum() / max((expected * (1 - share)).sum(), 1e-9)
-    return float(max(1.0, ratio / max(1 - part, 0.1)))
-
-
-def _carried(quality_overdispersion: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Never falling with length; a length that could not be measured takes the next shorter one's."""
-    out = quality_overdispersion.copy()
-    for at in range(1, out.shape[2]):
-        out[:, :, at] = np.fmax(out[:, :, at], out[:, :, at - 1])
-    return out

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+import numpy as np
+
 from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code, is_written_number
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
 from monitor.reference.survey import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample, Survey
-from monitor.stats.bins import CATEGORICAL, NUMERIC, UNSEEN
+from monitor.stats.bins import CATEGORICAL, NUMERIC
 from monitor.text import listed, many, percent, quoted
 
 #: names in one line, and classes with their shares
@@ -60,7 +62,8 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
 def _restless(reference: Reference, column: Column) -> Iterator[str]:
     """A reference that holds the very change it should find, or waves as large."""
     at = next(at for at, one in enumerate(reference.columns) if one is column)
-    times = float(reference.overdispersion[at, 0]) if reference.overdispersion.shape[1] else 1.0
+    variances = reference.variability.long_runs[at].variance
+    times = float(np.median(variances)) if len(variances) else 1.0
     if times >= MIN_RESTLESS:
         yield (
             f"{column.name}: its windows vary {times:,.0f} times more than chance would have it, so only large "
@@ -71,8 +74,8 @@ def _restless(reference: Reference, column: Column) -> Iterator[str]:
 def _unseen(reference: Reference, column: Column) -> Iterator[str]:
     """What the reference itself expects of values never seen."""
     at = next(at for at, one in enumerate(reference.columns) if one is column)
-    unseen = int(reference.counts[at, reference.width + UNSEEN])
-    share = unseen / max(int(reference.counts[at, : column.bins.bins].sum()) + unseen, 1)
+    values = int(reference.counts[at, : column.bins.bins].sum())
+    share = int(reference.variability.unseen_expected[at]) / max(values, 1)
     if share >= RENEWED_SHARE:
         yield f"{column.name}: {percent(share)} of events bring a new value: unseen is not watched; kind: ignore"
     elif share >= MIN_UNSEEN:
@@ -94,7 +97,7 @@ def positive_note(reference: Reference, setting: str) -> str:
         return f"positive is {reference.positive}, and no class is: {classes}{beside}. No score is watched; {remedy}"
     if predicted is None or reference.task != "binary":
         return ""
-    if reference.positive in (*predicted.bins.categories, *predicted.bins.rare):
+    if reference.positive in (*predicted.bins.categories, *sum(predicted.bins.bucket_names, ())):
         return ""
     if reference.positive in _BITS and set(predicted.bins.categories) <= _BITS:
         return ""  # a model of zeros and ones that never said yes
@@ -105,8 +108,8 @@ def _shares(reference: Reference, column: Column | None) -> str:
     if column is None:
         return ""
     at = next(at for at, one in enumerate(reference.columns) if one is column)
-    counts = reference.counts[at, : column.bins.bins].tolist()
-    names = [quoted(name) for name in column.bins.categories] + ["rarer ones"] * bool(column.bins.rare)
+    counts = column.bins.labelled(reference.counts[at]).tolist()
+    names = [quoted(name) for name in column.bins.categories] + ["others"] * bool(column.bins.buckets)
     shares = zip(names, counts, strict=True)
     return listed([f"{name} {percent(count / max(sum(counts), 1))}" for name, count in shares], MAX_NAMED)
 

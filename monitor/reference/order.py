@@ -84,14 +84,17 @@ def _beyond(values: Floats) -> float:
 def renews(texts: Sequence[str], times: Ints) -> float:
     """Share of the second half's events with a value new there; 0 where that is no more than in any other half.
 
-    Names that come for a while and go renew a column without being an identifier. Texts come in the order of their
-    times; without an order of time nothing can be said.
+    Names that come for a while and go renew a column without being an identifier; a set that is complete before the
+    last eighth does not. Texts come in the order of their times; without an order of time nothing can be said.
     """
     if len(texts) < MIN_VALUES or not has_order(times):
         return 0.0
     names = np.unique(np.array(texts), return_inverse=True)[1]
     half = len(names) // 2
     even = np.arange(len(names)) // WINDOW % 2 == 0
+    last = len(names) * (EIGHTHS - 1) // EIGHTHS
+    if _new(names[:last], names[last:]) < RENEWS_SHARE:
+        return 0.0
     later = _new(names[:half], names[half:])
     usual = (_new(names[even], names[~even]) + _new(names[~even], names[even])) / 2
     return later if later - usual >= RENEWS_SHARE and later > RENEWS_FACTOR * usual else 0.0

@@ -26,7 +26,8 @@ from monitor.reference.order import (
 )
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column
 from monitor.reference.survey import LIST, NULL, NUMBERS, OBJECT, TEXT, Sample, Survey, Value
-from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins, category_bins
+from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins
+from monitor.stats.name_bins import category_bins
 from monitor.stats.numeric_bins import numeric_bins
 from monitor.text import percent, quoted
 
@@ -43,16 +44,12 @@ PlaceText = Callable[[Partition, int], str]
 
 @dataclass(slots=True)
 class Plan:
-    """Columns to count, features that are ignored and why, the task, and faults: kinds that the data contradict.
-
-    `renewed` is, by column, the share of values that the next events are expected to bring for the first time.
-    """
+    """Columns to count, features that are ignored and why, the task, and faults: kinds that the data contradict."""
 
     columns: list[Column] = field(default_factory=list)
     ignored: dict[str, str] = field(default_factory=dict)
     task: str = "none"
     faults: list[str] = field(default_factory=list)
-    renewed: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,6 @@ class _Planned:
     column: Column | None = None
     ignored: str = ""
     fault: str = ""
-    renewed: float = 0.0
 
 
 def plan_columns(survey: Survey, kinds: Mapping[str, str], task: str | None, place: PlaceText) -> Plan:
@@ -72,7 +68,6 @@ def plan_columns(survey: Survey, kinds: Mapping[str, str], task: str | None, pla
         planned = _plan_feature(name, survey.features.get(name, Sample()), kinds.get(name), place)
         if planned.column is not None:
             plan.columns.append(planned.column)
-            plan.renewed[name] = planned.renewed
         elif planned.fault:
             plan.faults.append(f"features.{name}.kind: {kinds[name]}, but {planned.fault}")
         else:
@@ -203,7 +198,7 @@ def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kin
             column,
             ticket_only=(("unseen", f"{percent(share)} of its second half has values that its first half has not"),),
         )
-    return _Planned(column, renewed=renewed(texts, frozenset(column.bins.rare)))
+    return _Planned(column)
 
 
 def _finite(values: Sequence[Value]) -> NDArray[np.float64]:
@@ -253,5 +248,5 @@ def _center_and_scale(numbers: NDArray[np.float64]) -> tuple[float, float]:
 
 def _category_column(name: str, role: str, texts: Sequence[str]) -> Column:
     bins: ColumnBins = category_bins(texts)
-    modal = (*bins.categories, *bins.rare)[0]
-    return Column(name, role, bins, modal_share=texts.count(modal) / len(texts), modal=modal)
+    (modal, count), *_ = sorted(Counter(texts).items(), key=lambda one: (-one[1], one[0]))
+    return Column(name, role, bins, modal_share=count / len(texts), modal=modal)

@@ -1,11 +1,12 @@
 """The reference: what a model version is compared with, as one explicit file with a hash.
 
-Everything a verdict needs of the past is in here: bins, counts, and how restless the reference's own windows are, for
-each window length (dispersion, and the largest distance one window had from the rest).
+Everything a verdict needs of the past is in here: bins, counts, and how much the reference's own rows and windows vary
+(long-run variances, dispersions and the largest distance of a window from the rest).
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from dataclasses import dataclass, replace
@@ -16,10 +17,13 @@ from numpy.typing import NDArray
 
 from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
-from monitor.stats.bins import MAX_RARE, MIN_CATEGORY_SHARE, NUMERIC, QUALITY_COUNTS, ColumnBins, width_of
+from monitor.stats.bins import NUMERIC, QUALITY_COUNTS, ColumnBins, beside_bins, width_of
+from monitor.stats.directions import ColumnDirections, category_directions, numeric_directions
+from monitor.stats.long_run import LongRun
+from monitor.stats.name_bins import HASH
 from monitor.text import percent
 
-FORMAT: Final = "driftd-reference/1"
+FORMAT: Final = "driftd-reference/2"
 
 #: what a column is of the model
 FEATURE: Final = "feature"
@@ -51,6 +55,12 @@ class Column:
     modal_share: float = 0.0
     modal: str = ""
     ticket_only: tuple[tuple[str, str], ...] = ()
+
+    def directions(self) -> ColumnDirections:
+        """The sets of bins whose shares are compared."""
+        if self.bins.kind == NUMERIC:
+            return numeric_directions(self.bins.bins)
+        return category_directions(self.bins.named, self.bins.buckets)
 
     @property
     def feature(self) -> str:
@@ -84,12 +94,62 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Shapes: C columns, B value bins (the widest column's), K levels.
+class ReferenceVariability:
+    """How much the rows and windows of a reference vary. Shapes: C columns, Q quality counts, K levels.
 
-    `counts` (C, B + Q): bins, then the Q quality counts. `overdispersion` (C, K) of the value bins,
-    `quality_overdispersion` (C, Q, K) of each quality count (NaN where the reference has too few),
-    `max_reference_distance` (C, K): largest distance of a window from the rest (NaN: not learned).
+    `long_runs` (C) of each column's directions. `overdispersion` (C, K) of the value bins, `quality_overdispersion`
+    (C, Q, K) of each quality count, `quality_windows` (C, Q) base windows that have it at all. `unseen_expected` (C,)
+    never-seen values that as many events would bring, `unseen_error` (C,) how much less that is known than from so many
+    independent events. `max_reference_distance` (C, K): largest change of a direction's share in a window against the
+    rest (NaN: not learned). `kappa` (C,) how much more alike near events are than far ones (NaN: not known).
+    `clump`: how many events come together, 1 for independent ones.
+    """
+
+    long_runs: tuple[LongRun, ...]
+    overdispersion: NDArray[np.float64]
+    quality_overdispersion: NDArray[np.float64]
+    quality_windows: NDArray[np.int64]
+    unseen_expected: NDArray[np.int64]
+    unseen_error: NDArray[np.float64]
+    max_reference_distance: NDArray[np.float64]
+    kappa: NDArray[np.float64]
+    clump: float = 1.0
+
+    def of(self, columns: list[int]) -> ReferenceVariability:
+        """That of some columns, by their places."""
+        return replace(
+            self,
+            long_runs=tuple(self.long_runs[at] for at in columns),
+            overdispersion=self.overdispersion[columns],
+            quality_overdispersion=self.quality_overdispersion[columns],
+            quality_windows=self.quality_windows[columns],
+            unseen_expected=self.unseen_expected[columns],
+            unseen_error=self.unseen_error[columns],
+            max_reference_distance=self.max_reference_distance[columns],
+            kappa=self.kappa[columns],
+        )
+
+    @classmethod
+    def unknown(cls, columns: tuple[Column, ...], levels: int = 0) -> ReferenceVariability:
+        """Of columns with nothing counted yet: as independent as events can be, nothing learned."""
+        n, q = len(columns), len(QUALITY_COUNTS)
+        return cls(
+            long_runs=tuple(LongRun.independent(column.directions().count) for column in columns),
+            overdispersion=np.ones((n, levels)),
+            quality_overdispersion=np.ones((n, q, levels)),
+            quality_windows=np.zeros((n, q), np.int64),
+            unseen_expected=np.zeros(n, np.int64),
+            unseen_error=np.ones(n),
+            max_reference_distance=np.full((n, levels), np.nan),
+            kappa=np.full(n, np.nan),
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Shapes: C columns, B value bins (the widest column's).
+
+    `counts` (C, B + Q): bins, then the Q quality counts; `variability` see there.
     `score_classes` are the classes that `scores` names, `unread` the fields of events that nobody reads, with counts.
     """
 
@@ -99,9 +159,7 @@ class Reference:
     columns: tuple[Column, ...]
     counts: NDArray[np.int64]
     levels: tuple[Level, ...]
-    overdispersion: NDArray[np.float64]
-    quality_overdispersion: NDArray[np.float64]
-    max_reference_distance: NDArray[np.float64]
+    variability: ReferenceVariability
     events: int
     predictions: int
     labels: int
@@ -118,18 +176,22 @@ class Reference:
     def width(self) -> int:
         return width_of([column.bins for column in self.columns])
 
+    @property
+    def carried(self) -> NDArray[np.int64]:
+        """Events (C,) that carried each column, with a value or without."""
+        beside = beside_bins([column.bins for column in self.columns])
+        inside: NDArray[np.int64] = self.counts[:, : self.width].sum(1)
+        return np.asarray(inside + (self.counts[:, self.width :] * beside).sum(1), np.int64)
+
     def unwatched_reason(self, column: Column) -> str:
         """Why a change of this column's distribution would not be seen, for a person; "" where it would be."""
         at = next(at for at, one in enumerate(self.columns) if one is column)
         bins, share = column.bins, column.modal_share
-        if not self.counts[at, : bins.bins].any() and not bins.rare:
+        if not self.counts[at, : bins.bins].any():
             return "it has no values"
         if bins.kind == NUMERIC:
             value = f"are {column.modal}" if column.modal else "are one and the same value"
             return "" if bins.edges else "one value alone" if share == 1 else f"{percent(share)} {value}"
-        if not bins.categories:
-            many = f"{len(bins.rare):,}{' or more' if len(bins.rare) >= MAX_RARE else ''} values, each below"
-            return f"{many} {percent(MIN_CATEGORY_SHARE)}; group the values, or kind: ignore"
         return "one value alone" if bins.bins == 1 else ""
 
 
@@ -160,6 +222,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         "end": rfc3339(reference.end_us),
         "base_windows": reference.base_windows,
         "base_us": reference.base_us,
+        "clump": reference.variability.clump,
         "levels": [
             {"base_windows": x.base_windows, "events": x.events, "windows": x.windows, "learned": x.learned}
             for x in reference.levels
@@ -176,8 +239,9 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
     kind: dict[str, Any] = (
         {"edges": list(column.bins.edges), "low": column.bins.low, "high": column.bins.high}
         if column.bins.kind == "numeric"
-        else {"categories": list(column.bins.categories), "rare": list(column.bins.rare)}
+        else {"categories": list(column.bins.categories), **_buckets_json(column.bins)}
     )
+    varies = reference.variability
     return {
         "name": column.name,
         "role": column.role,
@@ -192,12 +256,26 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "commonest_share": column.modal_share,
         **({"commonest": column.modal} if column.modal else {}),
         **({"ticket_only": dict(column.ticket_only)} if column.ticket_only else {}),
-        "dispersion": reference.overdispersion[at].tolist(),
-        "fact_dispersion": {
-            quality_count: [_nullable(x) for x in reference.quality_overdispersion[at, slot].tolist()]
-            for slot, quality_count in enumerate(QUALITY_COUNTS)
-        },
-        "largest_distance": [_nullable(x) for x in reference.max_reference_distance[at].tolist()],
+        "dispersion": varies.overdispersion[at].tolist(),
+        "quality_dispersion": dict(zip(QUALITY_COUNTS, varies.quality_overdispersion[at].tolist(), strict=True)),
+        "quality_windows": dict(zip(QUALITY_COUNTS, varies.quality_windows[at].tolist(), strict=True)),
+        "unseen_expected": int(varies.unseen_expected[at]),
+        "unseen_error": float(varies.unseen_error[at]),
+        "largest_distance": [_nullable(x) for x in varies.max_reference_distance[at].tolist()],
+        "kappa": _nullable(float(varies.kappa[at])),
+        "long_run": varies.long_runs[at].to_plain(),
+    }
+
+
+def _buckets_json(bins: ColumnBins) -> dict[str, Any]:
+    if not bins.buckets:
+        return {}
+    return {
+        "buckets": bins.buckets,
+        "cuts": list(bins.cuts),
+        "hash": HASH,
+        "known": base64.b64encode(bins.known).decode("ascii"),
+        "bucket_names": [list(names) for names in bins.bucket_names],
     }
 
 
@@ -219,11 +297,6 @@ def from_json(body: dict[str, Any]) -> Reference:
         counts[at, : columns[at].bins.bins] = row["counts"]
         counts[at, width:] = [row[quality_count] for quality_count in QUALITY_COUNTS]
     levels = tuple(Level(x["base_windows"], x["events"], x["windows"], x["learned"]) for x in body["levels"])
-    shape = (len(rows), len(levels))
-    quality_counts = [
-        [[_number(x) for x in row["fact_dispersion"][quality_count]] for quality_count in QUALITY_COUNTS]
-        for row in rows
-    ]
     return Reference(
         key=ModelKey(body["model"], body["version"]),
         task=body["task"],
@@ -231,13 +304,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         columns=columns,
         counts=counts,
         levels=levels,
-        overdispersion=np.array([row["dispersion"] for row in rows], np.float64).reshape(shape),
-        quality_overdispersion=np.array(quality_counts, np.float64).reshape(
-            len(rows), len(QUALITY_COUNTS), len(levels)
-        ),
-        max_reference_distance=np.array(
-            [[_number(x) for x in row["largest_distance"]] for row in rows], np.float64
-        ).reshape(shape),
+        variability=_variability_from(rows, len(levels), float(body["clump"])),
         events=body["events"],
         predictions=body["predictions"],
         labels=body["labels"],
@@ -252,6 +319,24 @@ def from_json(body: dict[str, Any]) -> Reference:
     )
 
 
+def _variability_from(rows: list[dict[str, Any]], levels: int, clump: float) -> ReferenceVariability:
+    n, q = len(rows), len(QUALITY_COUNTS)
+    quality = [[row["quality_dispersion"][name] for name in QUALITY_COUNTS] for row in rows]
+    windows = [[row["quality_windows"][name] for name in QUALITY_COUNTS] for row in rows]
+    largest = [[_number(x) for x in row["largest_distance"]] for row in rows]
+    return ReferenceVariability(
+        long_runs=tuple(LongRun.from_plain(row["long_run"]) for row in rows),
+        overdispersion=np.array([row["dispersion"] for row in rows], np.float64).reshape(n, levels),
+        quality_overdispersion=np.array(quality, np.float64).reshape(n, q, levels),
+        quality_windows=np.array(windows, np.int64).reshape(n, q),
+        unseen_expected=np.array([row["unseen_expected"] for row in rows], np.int64),
+        unseen_error=np.array([row["unseen_error"] for row in rows], np.float64),
+        max_reference_distance=np.array(largest, np.float64).reshape(n, levels),
+        kappa=np.array([_number(row["kappa"]) for row in rows], np.float64),
+        clump=clump,
+    )
+
+
 def _column_from(row: dict[str, Any]) -> Column:
     bins = ColumnBins(
         row["kind"],
@@ -259,7 +344,10 @@ def _column_from(row: dict[str, Any]) -> Column:
         low=row.get("low", 0.0),
         high=row.get("high", 0.0),
         categories=tuple(row.get("categories", ())),
-        rare=tuple(row.get("rare", ())),
+        buckets=row.get("buckets", 0),
+        cuts=tuple(row.get("cuts", ())),
+        known=base64.b64decode(row.get("known", "")),
+        bucket_names=tuple(map(tuple, row.get("bucket_names", ()))),
     )
     return Column(
         name=row["name"],

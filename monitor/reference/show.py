@@ -47,20 +47,17 @@ def _table(reference: Reference) -> Iterator[str]:
     quality = "".join(f"  {name:>7}" for name in QUALITY_COUNTS)
     yield f"{'column':<{longest}}  {'kind':<11}  {'bins':>4}  {'histogram':<31}{quality}  dispersion  {'sees from':>11}"
     for at, column in enumerate(reference.columns):
-        counts = reference.counts[at]
-        events = max(int(counts.sum()), 1)
+        counts, labelled = reference.counts[at], column.bins.labelled(reference.counts[at])
+        events = max(int(reference.carried[at]), 1)
         shares = "".join(f"  {count / events:>7.1%}" for count in counts[reference.width :].tolist())
         reason = reference.unwatched_reason(column)
         sees = "-" if reason else _sees_from(reference, at)
-        overdispersion = (
-            float(reference.overdispersion[at, _longest_learned(reference)])
-            if reference.overdispersion.shape[1]
-            else 1.0
-        )
-        more = f"not watched: {reason}" if reason else _most_frequent(column, counts[: column.bins.bins])
+        variances = reference.variability.long_runs[at].variance
+        overdispersion = float(np.median(variances)) if len(variances) else 1.0
+        more = f"not watched: {reason}" if reason else _most_frequent(column, labelled)
         yield (
             f"{column.name:<{longest}}  {column.bins.kind:<11}  {column.bins.bins:>4}  "
-            f"{_histogram(counts[: column.bins.bins]):<31}{shares}  {overdispersion:>10.2f}  {sees:>11}  {more}"
+            f"{_histogram(labelled):<31}{shares}  {overdispersion:>10.2f}  {sees:>11}  {more}"
         ).rstrip()
 
 
@@ -78,9 +75,7 @@ def _most_frequent(column: Column, counts: Any) -> str:  # noqa: ANN401  # an ar
     named = [f"{quoted(name, 20)} {percent(count / total)}" for name, count in shares]
     more = len(column.bins.categories) - len(named)
     named += [f"{more} more"] if more > 0 else []
-    named += (
-        [f"{many(len(column.bins.rare), 'rare one')} {percent(int(counts[-1]) / total)}"] if column.bins.rare else []
-    )
+    named += [f"others {percent(int(counts[-1]) / total)}"] if column.bins.buckets else []
     return ", ".join(named)
 
 
@@ -99,8 +94,8 @@ def _sees_from(reference: Reference, at: int) -> str:
     if not values or not reference.levels:
         return "-"
     level = _longest_learned(reference)
-    live = max(reference.levels[level].events, 1.0) * values / int(counts.sum())
-    overdispersion = float(reference.overdispersion[at, level])
+    live = max(reference.levels[level].events, 1.0) * values / int(reference.carried[at])
+    overdispersion = float(np.max(reference.variability.long_runs[at].variance, initial=1.0))
     if column.bins.kind == NUMERIC:
         return f"{smallest_shift(live, values, overdispersion):.2g} sd"
     share = smallest_share_change(live, values, overdispersion)

@@ -11,6 +11,8 @@ import msgspec
 
 from monitor.clock import parse_rfc3339
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
+from monitor.stats.directions import category_directions, numeric_directions
+from monitor.stats.name_bins import BUCKETS, HASH
 
 #: bytes of a reference file
 LARGEST_BYTES: Final = 512 * 1024 * 1024
@@ -24,11 +26,24 @@ _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
+#: bins of a column
+MOST_BINS: Final = 64
+
+
 class _Level(msgspec.Struct, gc=False):
     base_windows: _Count
     events: _NotNegative
     windows: _Count
     learned: bool
+
+
+class _LongRun(msgspec.Struct, gc=False):
+    block: _Count
+    settled: bool
+    reason: str
+    variance: list[_NotNegative]
+    freedom: list[_NotNegative | None]
+    by_rows: list[list[_NotNegative]]
 
 
 class _Column(msgspec.Struct, gc=False, kw_only=True):
@@ -39,7 +54,11 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
     low: float | None = None
     high: float | None = None
     categories: list[str] | None = None
-    rare: list[str] | None = None
+    buckets: _Count = 0
+    cuts: list[_Count] | None = None
+    hash: str = HASH
+    known: bytes = b""
+    bucket_names: list[list[str]] | None = None
     counts: list[_Count]
     missing: _Count
     absent: _Count
@@ -56,8 +75,13 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
     )
     ticket_only: Annotated[dict[str, str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     dispersion: list[_NotNegative]
-    quality_dispersion: dict[str, list[_NotNegative | None]] = msgspec.field(name="fact_dispersion")
+    quality_dispersion: dict[str, list[_NotNegative]]
+    quality_windows: dict[str, _Count]
+    unseen_expected: _Count
+    unseen_error: _NotNegative
     largest_distance: list[_NotNegative | None]
+    kappa: float | None
+    long_run: _LongRun
 
 
 class _File(msgspec.Struct, gc=False, kw_only=True):
@@ -72,6 +96,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     end: str
     base_windows: _Count
     base_us: _Count
+    clump: _NotNegative
     levels: list[_Level]
     columns: Annotated[list[_Column], msgspec.Meta(min_length=1)]
     ignored: dict[str, str]
@@ -117,8 +142,13 @@ def _column_faults(column: _Column, levels: int) -> Iterator[str]:
         yield f"counts has {len(column.counts)} numbers, and there are {bins} bins"
     if sum(column.counts) > _LARGEST:
         yield "counts are larger than any stream"
-    if column.quality_dispersion.keys() != set(QUALITY_COUNTS):
-        yield f"fact_dispersion does not have {', '.join(QUALITY_COUNTS)}"
+    for what, of_each in (
+        ("quality_dispersion", column.quality_dispersion),
+        ("quality_windows", column.quality_windows),
+    ):
+        if of_each.keys() != set(QUALITY_COUNTS):
+            yield f"{what} does not have {', '.join(QUALITY_COUNTS)}"
+    yield from _long_run_faults(column, bins)
     lists: list[tuple[str, Sequence[float | None]]] = [
         ("dispersion", column.dispersion),
         ("largest_distance", column.largest_distance),
@@ -131,24 +161,54 @@ def _column_faults(column: _Column, levels: int) -> Iterator[str]:
 
 def _bins(column: _Column) -> Generator[str, None, int]:
     """Faults of how values are counted; gives the number of bins."""
-    edges, names, rare = column.edges or [], column.categories or [], column.rare or []
+    edges, names = column.edges or [], column.categories or []
     if column.kind == NUMERIC:
         if column.edges is None or column.low is None or column.high is None:
             yield "edges, low or high is missing"
-        elif names or rare:
+        elif names or column.buckets:
             yield "a numeric column has no categories"
         elif any(a >= b for a, b in itertools.pairwise(edges)):
             yield "edges do not rise"
         elif column.low > column.high:
             yield "low is above high"
         return len(edges) + 1
-    if column.kind == CATEGORICAL and (column.categories is None or column.rare is None):
-        yield "categories or rare is missing"
+    if column.kind == CATEGORICAL and column.categories is None:
+        yield "categories is missing"
     if edges:
         yield "a categorical column has no edges"
-    if len({*names, *rare}) < len(names) + len(rare):
+    if len(set(names)) < len(names):
         yield "a category stands there twice"
-    return len(names) + bool(rare)
+    yield from _bucket_faults(column, len(names))
+    return len(names) + column.buckets
+
+
+def _bucket_faults(column: _Column, names: int) -> Iterator[str]:
+    if column.buckets not in {0, BUCKETS}:
+        yield f"buckets is {column.buckets}, not 0 or {BUCKETS}"
+    elif column.buckets:
+        cuts = column.cuts or []
+        if column.hash != HASH:
+            yield f"hash is {column.hash[:20]!r}, and this version counts by {HASH}"
+        if not cuts or cuts[0] or cuts[-1] != names or any(a >= b for a, b in itertools.pairwise(cuts)):
+            yield "cuts do not rise from 0 to the number of categories"
+        if len(column.known) % 8:
+            yield "known is no whole number of hashes of 8 bytes"
+        if len(column.bucket_names or []) != column.buckets:
+            yield f"bucket_names does not have {column.buckets} lists"
+
+
+def _long_run_faults(column: _Column, bins: int) -> Iterator[str]:
+    """A variance for each direction of that many bins."""
+    run = column.long_run
+    if bins > MOST_BINS:
+        yield f"it has {bins} bins, and {MOST_BINS} are the most"
+        return
+    if column.kind == NUMERIC:
+        count = numeric_directions(bins).count
+    else:
+        count = category_directions(bins - column.buckets, column.buckets).count
+    if not len(run.variance) == len(run.freedom) == count or any(len(row) != count for row in run.by_rows):
+        yield f"long_run does not have {count} directions"
 
 
 def _plain_faults(body: dict[str, Any]) -> Iterator[str]:

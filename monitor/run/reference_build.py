@@ -23,12 +23,13 @@ from monitor.judge.windows import BaseWindow
 from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import Source
-from monitor.reference.learn import assemble
+from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
-from monitor.reference.reference import Column, Reference
+from monitor.reference.reference import Column, Reference, ReferenceVariability
 from monitor.reference.references import References
 from monitor.reference.survey import Survey
+from monitor.run.counted_rows import NO_VALUE, RowKeeper
 from monitor.run.left_out import (
     Others,
     PlaceText,
@@ -141,10 +142,8 @@ def build_reference(
     rest = collector.base.open
     if not collector.windows and rest is None:
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
-    reference = assemble(
-        key, plan, collector.windows, rest, positive=canonical(model.positive),
-        score_classes=list(found.survey.score_names), unread=found.survey.unread,
-    )  # fmt: skip
+    origin = Origin(canonical(model.positive), list(found.survey.score_names), found.survey.unread)
+    reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
         tell(one_line(note))
     return reference
@@ -245,7 +244,7 @@ def _add(found: _FirstPass, row: AnyRow, positive: str) -> None:
 class _Collector:
     """Stage 2 of the second pass: base windows instead of judges."""
 
-    def __init__(self, event_range: EventRange, times: Times) -> None:
+    def __init__(self, event_range: EventRange, times: Times, columns: list[Column], keeper: RowKeeper) -> None:
         self.unsent: deque[Transition] = deque()
         self.base = BaseWindow()
         self.windows: list[Block] = []
@@ -255,9 +254,12 @@ class _Collector:
         self.losses: list[Loss] = []
         self._event_range = event_range
         self._usual = times.usual()
+        self._keeper = keeper
+        self.rows = RowStatistics(columns, NO_VALUE)
 
     def judge(self, pane: Pane) -> None:
         """Panes that lie wholly inside the stretch count, but for those far from all others."""
+        rows = self._keeper.take(pane.start_us)
         inside = self._event_range.holds(pane.start_us) and self._event_range.holds(pane.end_us - 1)
         if not inside or pane.tally.events == 0:
             return
@@ -266,9 +268,13 @@ class _Collector:
             self.far += pane.tally.events
             return
         self.counted += pane.tally.events
+        if rows is not None:
+            self.rows.add(rows.codes, rows.hashes)
+        self.rows.add_pane(pane.tally)
         block = self.base.add(pane)
         if block is not None:
             self.windows.append(block)
+            self.rows.close_window(block.tally)
 
     def forget(self, key: ModelKey) -> None:
         """Nobody replaces the blank reference that is being filled."""
@@ -304,19 +310,30 @@ def _count(
 ) -> _Collector:
     blank = blank_reference(key, plan.columns, plan.task, positive)
     admission = Admission(settings, References({key.model: {key.version: blank}}))
-    collector = _Collector(event_range, times)
-    pipeline = Pipeline(settings, admission, source, clock, ReplayOutputs(lambda _: None), stage2=collector, live=False)
+    keeper = RowKeeper(settings.windows.pane)
+    collector = _Collector(event_range, times, plan.columns, keeper)
+    pipeline = Pipeline(
+        settings,
+        admission,
+        source,
+        clock,
+        ReplayOutputs(lambda _: None),
+        stage2=collector,
+        aggregators=keeper,
+        live=False,
+    )
     ended = False
     while not ended:
         ended = source.ended()
         pipeline.turn()
     collector.losses = pipeline.losses.all()
+    if collector.base.open is not None:
+        collector.rows.close_window(collector.base.open.tally)
     return collector
 
 
 def blank_reference(key: ModelKey, columns: list[Column], task: str, positive: str) -> Reference:
     """Columns with nothing counted yet."""
-    empty = np.zeros((len(columns), 0))
     return Reference(
         key=key,
         task=task,
@@ -324,9 +341,7 @@ def blank_reference(key: ModelKey, columns: list[Column], task: str, positive: s
         columns=tuple(columns),
         counts=np.zeros((len(columns), width_of([c.bins for c in columns]) + len(QUALITY_COUNTS)), np.int64),
         levels=(),
-        overdispersion=empty,
-        quality_overdispersion=np.zeros((len(columns), len(QUALITY_COUNTS), 0)),
-        max_reference_distance=empty,
+        variability=ReferenceVariability.unknown(tuple(columns)),
         events=0,
         predictions=0,
         labels=0,

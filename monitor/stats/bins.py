@@ -1,15 +1,15 @@
 """Reference bins: what a value of a column is counted as.
 
-A column has at most `MAX_BINS` value bins and five *facts* beside them, which are tested on their own: pooled with
-rare values, one per cent of missing values would never be found.
+A column has value bins and five *quality counts* beside them, which are tested on their own: pooled with rare values,
+one per cent of missing values would never be found. Where not every category has a bin of its own, the others, seen or
+never seen, are counted in buckets by the hash of their text; `unseen` is then a mark beside the bucket.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,16 +26,16 @@ QUALITY_COUNTS: Final = ("missing", "absent", "unseen", "outside", "type")
 MISSING, ABSENT, UNSEEN, OUTSIDE, TYPE = range(len(QUALITY_COUNTS))
 
 QUANTILE_BINS: Final = 10
-MAX_CATEGORIES: Final = 30
-MIN_CATEGORY_SHARE: Final = 0.01
 #: how far beyond the reference's range a number may lie before it is outside, as a share of that range
 RANGE_MARGIN: Final = 0.1
 #: the largest finite number, which streams hold as a mark for "unknown"
 LARGEST: Final = float(np.finfo(np.float64).max)
 #: the canonical text of an integer that is finite as a float; other digits than these are text as any other
 _LONG_INTEGER: Final = re.compile(r"-?[1-9][0-9]{0,308}")
-#: rare categories remembered by name; a rarer one counts as unseen
-MAX_RARE: Final = 1_000
+#: names of a bucket that are kept for people
+NAMES_SHOWN: Final = 3
+#: what all categories without a bin of their own are called together
+OTHERS: Final = "(other)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,10 @@ class ColumnBins:
     """How one column is counted.
 
     Numeric: `edges` rise and lie between reference values; bin i holds edges[i-1] < x <= edges[i]; a value below
-    `low` or above `high` is outside. Categorical: one bin a category, in `categories`; all of `rare` share a last bin.
+    `low` or above `high` is outside. Categorical: one bin a category, in `categories`, most frequent first; then
+    `buckets` for all others, none where there are no others. `cuts` are the numbers of categories that may have bins
+    of their own, `known` the hashes of all categories of the reference as `KnownNames.to_bytes` gives them,
+    `bucket_names` the most frequent categories of each bucket.
     """
 
     kind: str
@@ -51,13 +54,14 @@ class ColumnBins:
     low: float = 0.0
     high: float = 0.0
     categories: tuple[str, ...] = ()
-    rare: tuple[str, ...] = ()
+    buckets: int = 0
+    cuts: tuple[int, ...] = ()
+    known: bytes = b""
+    bucket_names: tuple[tuple[str, ...], ...] = ()
 
     @property
     def bins(self) -> int:
-        if self.kind == NUMERIC:
-            return len(self.edges) + 1
-        return len(self.categories) + bool(self.rare)
+        return len(self.edges) + 1 if self.kind == NUMERIC else self.named + self.buckets
 
     @property
     def named(self) -> int:
@@ -65,9 +69,9 @@ class ColumnBins:
         return len(self.categories)
 
     def labels(self) -> list[str]:
-        """A readable name for each bin; no two are equal, and none is that of a category it does not stand for."""
+        """A readable name for each bin, buckets together as one; no two are equal, none is a category's by mistake."""
         if self.kind == CATEGORICAL:
-            return [*self.categories, *([self._unlike("(rare)")] if self.rare else [])]
+            return [*self.categories, *([self._unlike(OTHERS)] if self.buckets else [])]
         if not self.edges:
             return ["all"]
         return [f"{a} to {b}" for a, b in itertools.pairwise(self._points())]
@@ -79,14 +83,21 @@ class ColumnBins:
         low, *_, high = self._points()
         return f"below {low}", f"above {high}"
 
-    def everywhere(self, counts: NDArray[np.int64], below: int) -> NDArray[np.int64]:
-        """Counts of all values in order: below the range, bins, above it; or bins, never seen.
+    def labelled(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Counts by `labels`, never-seen values in none of them; `counts` (width + quality counts,) of one column."""
+        if not self.buckets:
+            return counts[: self.bins]
+        others = counts[self.named : self.bins].sum() - counts[UNSEEN - len(QUALITY_COUNTS)]
+        return np.append(counts[: self.named], max(others, 0))
 
-        `counts` (width + facts,) of one column, of whose `outside` so many lie `below`.
+    def everywhere(self, counts: NDArray[np.int64], below: int) -> NDArray[np.int64]:
+        """Counts of all values in order: below the range, bins, above it; or bins by `labels`, never seen.
+
+        `counts` (width + quality counts,) of one column, of whose `outside` so many lie `below`.
         """
         quality_counts = counts[-len(QUALITY_COUNTS) :]
         if self.kind == CATEGORICAL:
-            return np.append(counts[: self.bins], quality_counts[UNSEEN])
+            return np.append(self.labelled(counts), quality_counts[UNSEEN])
         return np.concatenate(([below], counts[: self.bins], [quality_counts[OUTSIDE] - below]))
 
     def _points(self) -> list[str]:
@@ -94,37 +105,18 @@ class ColumnBins:
 
     def _unlike(self, label: str) -> str:
         """The label of a bin, in further brackets while a category is called so."""
-        names = {*self.categories, *self.rare}
-        while label in names:
+        while label in self.categories:
             label = f"({label})"
         return label
 
 
-def category_bins(values: Iterable[str]) -> ColumnBins:
-    """One bin for each category with a share of at least `MIN_CATEGORY_SHARE`, one for all rarer ones together.
-
-    Raises:
-        ValueError: no values.
-    """
-    counted = Counter(values)
-    total = counted.total()
-    if total == 0:
-        message = "a categorical column without values has no bins"
-        raise ValueError(message)
-    ranked = sorted(counted, key=lambda category: (-counted[category], category))
-    common = [c for c in ranked[:MAX_CATEGORIES] if counted[c] >= MIN_CATEGORY_SHARE * total]
-    rare = [c for c in ranked if c not in set(common)][:MAX_RARE]
-    return ColumnBins(CATEGORICAL, categories=tuple(common), rare=tuple(rare))
-
-
 def category_codes(column: ColumnBins) -> dict[str | float, int]:
-    """Place of each known category, under its text and, where it is a number's text, under the number too.
+    """Bin of each category that has one of its own, under its text and, where it is a number's, under the number too.
 
-    A category with a bin of its own has that bin's; the rare ones follow, one after another.
     `true`, 1 and 1.0 are one key of a dict, as they are one class in the contract.
     """
     codes: dict[str | float, int] = {}
-    for code, category in enumerate((*column.categories, *column.rare)):
+    for code, category in enumerate(column.categories):
         codes[category] = code
         number = _number_of(category)
         if number is not None:
@@ -144,6 +136,13 @@ def _number_of(category: str) -> float | None:
         return None
     text = str(int(number)) if number.is_integer() else repr(number)
     return number if text == category else None
+
+
+def beside_bins(columns: Sequence[ColumnBins]) -> NDArray[np.int64]:
+    """(columns, quality counts) 1 for counts of events that are in no bin; a never-seen value may be in a bucket."""
+    beside = np.ones((len(columns), len(QUALITY_COUNTS)), np.int64)
+    beside[[column.buckets > 0 for column in columns], UNSEEN] = 0
+    return beside
 
 
 def width_of(columns: Sequence[ColumnBins]) -> int:

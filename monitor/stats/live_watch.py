@@ -35,8 +35,10 @@ ERRORS: Final = 4.0
 #: neighbours may be so much more alike than the reference's, and so many standard errors
 MORE_ALIKE: Final = 0.05
 ALIKE_ERRORS: Final = 5.0
-#: base windows over which neighbours are counted
+#: base windows over which near events are counted, and how many are needed before a page can be trusted: a change
+#: that comes after 1,000 events must not wait for more
 ALIKE_WINDOWS: Final = 8
+FEWEST_ALIKE: Final = 3
 
 
 def kappa(same: Floats, pairs: Floats, by_chance: Floats) -> Floats:
@@ -167,12 +169,14 @@ class Watch:
         self.events = np.concatenate([self.events, n[None]])[-ALIKE_WINDOWS:]
         self.windows += 1
 
+    def too_new(self) -> bool:
+        """Whether too few base windows are known to tell whether near events are alike."""
+        return self.windows < FEWEST_ALIKE
+
     def objects(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
         """Columns (C,) of which no page may be sent: too few windows known, restless, or neighbours too alike."""
         restless = np.any([one.restless() for one in self.variability], axis=0)
-        return np.asarray(
-            (self.windows < FEWEST) | restless | self.too_alike(reference_kappa, reference_rows), np.bool_
-        )
+        return np.asarray(self.too_new() | restless | self.too_alike(reference_kappa, reference_rows), np.bool_)
 
     def too_alike(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
         """Columns whose neighbours are more alike than the reference's; NaN there: it was not counted."""

@@ -184,6 +184,11 @@ class LongRun:
     freedom: Floats
     by_rows: Floats
 
+    @classmethod
+    def independent(cls, directions: int) -> LongRun:
+        """Of independent rows: V is 1."""
+        return cls(0, True, INDEPENDENT, np.ones(directions), np.full(directions, np.inf), np.ones((0, directions)))
+
     def to_plain(self) -> dict[str, Any]:
         """Plain values for a file; `freedom` null where it is infinite."""
         return {
@@ -204,7 +209,7 @@ class LongRun:
             str(plain["reason"]),
             variance,
             np.array([np.inf if x is None else x for x in plain["freedom"]], np.float64),
-            np.array(plain["by_rows"], np.float64).reshape(-1, len(variance)),
+            np.array(plain["by_rows"], np.float64).reshape(len(plain["by_rows"]), len(variance)),
         )
 
 
@@ -212,7 +217,7 @@ def settle(blocks: BlockVariances, group: Ints) -> LongRun:
     """V and its degrees of freedom from block variances; `group` (D,) of each direction."""
     count = len(blocks.shares)
     use = np.minimum(blocks.shares, 1 - blocks.shares) * blocks.rows >= LEAST_ROWS
-    independent = LongRun(0, True, INDEPENDENT, np.ones(count), np.full(count, np.inf), np.ones((0, count)))
+    independent = LongRun.independent(count)
     if not use.any():
         return independent
     scales = _Scales(blocks, use)

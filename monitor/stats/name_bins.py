@@ -9,8 +9,8 @@ The hash is part of the reference's format: xxh3, 64 bits, of the canonical text
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 from scipy.special import gammaln
+
+from monitor.stats.bins import CATEGORICAL, NAMES_SHOWN, ColumnBins
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -195,15 +197,49 @@ class KnownNames:
         at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
         return np.asarray(self.hashes[at] == hashes, np.bool_)
 
-    def to_text(self) -> str:
-        """Base64 of the hashes, eight bytes each, lowest byte first."""
-        return base64.b64encode(self.hashes.astype("<u8").tobytes()).decode("ascii")
+    def to_bytes(self) -> bytes:
+        """Eight bytes a hash, lowest byte first."""
+        return self.hashes.astype("<u8").tobytes()
 
     @classmethod
-    def from_text(cls, text: str) -> KnownNames:
-        """Back from `to_text`.
+    def from_bytes(cls, packed: bytes) -> KnownNames:
+        """Back from `to_bytes`.
 
         Raises:
-            ValueError: no base64, or no whole number of hashes.
+            ValueError: no whole number of hashes.
         """
-        return cls(np.frombuffer(base64.b64decode(text, validate=True), "<u8").astype(np.uint64))
+        return cls(np.frombuffer(packed, "<u8").astype(np.uint64))
+
+
+def category_bins(values: Iterable[str]) -> ColumnBins:
+    """The bins of a categorical column: names as far as they may be cut, and buckets for the others.
+
+    Raises:
+        ValueError: no values.
+    """
+    counted = Counter(values)
+    if not counted:
+        message = "a categorical column without values has no bins"
+        raise ValueError(message)
+    ranked = sorted(counted, key=lambda category: (-counted[category], category))
+    counts = np.array([counted[name] for name in ranked], np.int64)
+    cuts = allowed_cuts(counts)
+    hashes = hashes_of(ranked)
+    others = ranked[cuts[-1] :]
+    shown: list[list[str]] = [[] for _ in range(BUCKETS)]
+    for name, bucket in zip(others, bucket_of(hashes[cuts[-1] :]).tolist(), strict=True):
+        if len(shown[bucket]) < NAMES_SHOWN:
+            shown[bucket].append(name)
+    return ColumnBins(
+        CATEGORICAL,
+        categories=tuple(ranked[: cuts[-1]]),
+        buckets=BUCKETS if others else 0,
+        cuts=cuts,
+        known=KnownNames.of(hashes, counts).to_bytes(),
+        bucket_names=tuple(map(tuple, shown)) if others else (),
+    )
+
+
+def buckets_of(names: Sequence[str]) -> Ints:
+    """The bucket of each name."""
+    return bucket_of(hashes_of(names))

@@ -28,9 +28,11 @@ FEWEST_WINDOWS: Final = 8
 CLEARLY: Final = 2.0
 #: events a bin is expected to hold when the stream's clumping is measured
 CLUMP_EXPECTED: Final = 5.0
-#: a share below one half pages only when its hits span so many events: a burst does not
+#: a share below one half pages only when its hits span so many events, or are so many and such a share: a burst is not
 HALF: Final = 0.5
 LASTING_EVENTS: Final = 125
+MANY_HITS: Final = 20
+MANY_SHARE: Final = 0.2
 
 
 def stream_clump(stack: Ints) -> float:
@@ -121,6 +123,21 @@ def excess_tail(
     )
 
 
+def excess_critical(
+    alpha: float, n: float, reference_hits: float, m: float, overdispersion: float, reference_overdispersion: float
+) -> int:
+    """The fewest hits of n events that `excess_tail` makes less likely than `alpha`; n + 1 where none are."""
+    low, high = 0, int(n) + 1
+    while low < high:
+        middle = (low + high) // 2
+        each = (np.array([float(x)]) for x in (middle, n, reference_hits, m, overdispersion, reference_overdispersion))
+        if excess_tail(*each)[0] < alpha:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 def windows_tail(with_hit: Floats, length: Floats, reference_with_hit: Floats, reference_windows: Floats) -> Floats:
     """P(at least so many of `length` base windows have a hit), (N,), against those of the reference; 1 where not asked.
 
@@ -132,15 +149,18 @@ def windows_tail(with_hit: Floats, length: Floats, reference_with_hit: Floats, r
 
 
 def spans(hits: Ints, events: Ints) -> Ints:
-    """Events from the pane of the first hit to that of the last, (N,); `hits`, `events` (panes, N) of one window."""
+    """Events from the pane of the first hit to that of the last, both included, (N,); 0 where they are one pane.
+
+    `hits`, `events` (panes, N) of one window.
+    """
     number = len(hits)
     some = hits > 0
     first, last = some.argmax(0), number - 1 - some[::-1].argmax(0)
     before = np.concatenate([np.zeros((1, hits.shape[1]), np.int64), np.cumsum(events, 0)])
     each = np.arange(hits.shape[1])
-    return np.where(some.any(0), before[last, each] - before[first, each], 0)
+    return np.where(some.any(0) & (last > first), before[last + 1, each] - before[first, each], 0)
 
 
-def lasts(share: Floats, span: Ints) -> Flags:
-    """Whether a fact of that share is more than a burst: half of the events, or hits that span enough of them."""
-    return np.asarray((share >= HALF) | (span >= LASTING_EVENTS), np.bool_)
+def lasts(share: Floats | float, hits: Floats | float, span: Ints | int) -> bool:
+    """Whether it is more than a burst: half of the events, many hits and a fifth of them, or hits that span enough."""
+    return bool(share >= HALF or span >= LASTING_EVENTS or (hits >= MANY_HITS and share >= MANY_SHARE))

@@ -15,7 +15,7 @@ from monitor.count.aggregator import Aggregator, Rows
 from monitor.count.exchange import Pane
 from monitor.count.task_state import PaneKey
 from monitor.decode.columns import Group
-from monitor.events import ModelKey
+from monitor.events import ModelKey, Partition
 from tests.benchmarks.material import data_folder
 
 CATEGORIES = ("SEX", "EDUCATION", "MARRIAGE")
@@ -81,7 +81,9 @@ class Draws:
             starts = np.cumsum(sizes)[slots] - sizes[slots]
             events = int(sizes.sum())
             slot_of_event = np.repeat(np.arange(len(slots)), sizes[slots])
-            rows = Rows(np.arange(events), starts, slot_of_event, np.ones(events, np.bool_))
+            each = np.arange(events)
+            ts = start_us + (first + slots[slot_of_event]) * PANE_US
+            rows = Rows(Partition("events", 0), each, starts, slot_of_event, np.ones(events, np.bool_), ts, each)
             tallies = aggregator.count(_group(self.take(events), events, aggregator, key), rows)
             for slot, tally in zip(slots.tolist(), tallies, strict=True):
                 begin = start_us + (first + slot) * PANE_US

@@ -201,7 +201,7 @@ TREE = settings_of()
 REFERENCE = blank(
     [
         numeric("AGE", edges=(1, 2, 3.5), low=-1, high=10),
-        categorical("EDU", ("a", "1", "b"), rare=("7", "x")),
+        categorical("EDU", ("a", "1", "b"), others=("7", "x")),
         numeric("score", edges=(0.5,), low=0, high=1, role=SCORE),
         categorical("prediction", ("0", "1"), role=PREDICTION),
     ]

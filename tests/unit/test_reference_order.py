@@ -169,3 +169,9 @@ def test_without_an_order_of_time_nothing_is_said_of_order() -> None:
     assert has_order(np.where(np.arange(N) < N // 2, TIMES[0], TIMES))
     assert leaves_range(january_to_july(1), at_once) == 0.0
     assert renews(texts("stores in blocks", 1), at_once) == 0.0
+
+
+def test_names_that_come_one_after_the_other_until_all_were_there_do_not_renew_a_column() -> None:
+    in_turn = [f"s{n // 280 % 12}" for n in range(N)]
+    assert renews(in_turn, TIMES) == 0.0
+    assert renews(in_turn[: N // 2], TIMES[: N // 2]) > 0, "before all of them were there"

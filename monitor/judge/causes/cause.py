@@ -56,6 +56,13 @@ class CauseName(NamedTuple):
     of_model: str = ""
 
 
+class TicketReason(NamedTuple):
+    """Why a subject's findings are at most tickets: one word for series and log, and a sentence for people."""
+
+    word: str
+    text: str
+
+
 class Candidate(NamedTuple):
     """A window over its threshold: as much as it takes to choose one of a key; its finding is made when it is chosen.
 
@@ -96,13 +103,16 @@ class Evaluation:
 class Cause(ABC, Generic[M]):
     """One kind of change, judged on windows of one model version. `M` is what it measures in an evaluation's windows.
 
-    It keeps no state: equal windows give equal findings, however their events came.
+    Equal windows give equal findings, however their events came. A cause may remember what it observed of panes and
+    base windows (`observe`); then its findings do not depend on where checkpoints cut the stream.
     """
 
     #: the causes of its findings
     names: ClassVar[tuple[CauseName, ...]]
     #: causes that are no news of a subject while one of this cause is open on it
     explains: ClassVar[tuple[str, ...]] = ()
+    #: of its state among the model's, "" where it keeps none; fixed for ever, as checkpoints hold it
+    state_name: ClassVar[str] = ""
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         self.prepared = prepared
@@ -145,6 +155,27 @@ class Cause(ABC, Generic[M]):
         """(subject, figures of its worst window) of all that has something to say, over its threshold or not."""
         return iter(())
 
+    def observe(self, pane: Block, base: Block | None) -> None:  # most causes remember nothing
+        """Take the next pane, before anything is judged by it; `base` is the base window that it completes."""
+
+    def to_state(self) -> dict[str, Any]:
+        """What it remembers: bounded, of what the codec of checkpoints knows (plain values and arrays)."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:  # as above
+        """Take what `to_state` gave. A cause that is not restored begins from nothing."""
+
+    def ticket_reasons(self) -> dict[str, TicketReason]:
+        """By subject why its findings are at most tickets now; subjects that may page are not in it."""
+        return {}
+
+    def smallest_changes(self, events: float, alpha: float) -> list[float]:
+        """By column the smallest lasting change of a share that a window of so many events shows; infinite: none is.
+
+        Empty where the cause is not about shares of values.
+        """
+        return []
+
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:
         """The size of a change in words, for the status page; `numeric`: of a column of numbers."""
@@ -157,20 +188,9 @@ class SequentialCause(Cause[None]):
     Its findings do not depend on where checkpoints cut the stream: `restore(to_state())` goes on as if nothing was.
     """
 
-    #: of its state among the model's; fixed for ever, as checkpoints hold it
-    state_name: ClassVar[str]
-
     @abstractmethod
     def follow(self, pane: Block) -> Iterable[Finding]:
         """Take the next pane; gives what is found with it."""
-
-    @abstractmethod
-    def to_state(self) -> dict[str, Any]:
-        """Bounded; of what the codec of checkpoints knows: plain values and arrays."""
-
-    @abstractmethod
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take what `to_state` gave. A cause that is not restored begins from nothing."""
 
     def tests(self) -> int:
         """None on windows: a detector has a false-alarm rate of its own."""

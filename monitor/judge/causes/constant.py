@@ -1,6 +1,6 @@
 """Cause `constant`: every value of a window is the same one (a stuck sensor), in the reference's range or not.
 
-The chance that n values are all the reference's most frequent one: p_max^(n / overdispersion).
+The chance that n values are all one: p_max^((n - 1) / overdispersion), as the first may be any.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from monitor.judge.policy import LEAST_QUALITY_CHANGE
 from monitor.judge.prepared_reference import Floats
 from monitor.judge.windows import Windows, window_of
 from monitor.reference.reference import Column
-from monitor.stats.bins import OUTSIDE, UNSEEN
 from monitor.stats.block import Block
 from monitor.stats.digits import percent
+from monitor.stats.name_bins import as_extreme, constant_log_chance, hashes_of
 from monitor.text import number
 
 CONSTANT = "constant"
@@ -56,7 +56,7 @@ class Constant(Cause[Measured]):
         windows = evaluation.windows
         values = self._values(windows.counts).astype(np.float64)
         same = self._same(windows.lows, windows.highs, windows.counts)
-        log_p = values / evaluation.variability.overdispersion * np.log(np.clip(self.prepared.modal, 1e-12, 1.0))
+        log_p = constant_log_chance(values, self.prepared.modal, evaluation.variability.overdispersion)
         log_p = np.where(same & (values >= MIN_VALUES), log_p, 0.0)
         return Measured(np.exp(np.maximum(log_p, -690.0)), values, log_p / np.log(evaluation.alpha))
 
@@ -101,21 +101,17 @@ class Constant(Cause[Measured]):
         return f"{number(figures.value)} times the same value"
 
     def _values(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Values (..., C) that are there, in a bin or not; `counts` (..., C, B + facts)."""
-        width = self.prepared.width
-        inside = counts[..., :width].sum(-1)
-        return np.asarray(inside + counts[..., width + OUTSIDE] + counts[..., width + UNSEEN], np.int64)
+        """Values (..., C) that are there, in a bin or not; `counts` (..., C, B + Q)."""
+        return self.prepared.values(counts)
 
     def _same(self, lows: Floats, highs: Floats, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Windows and columns (..., C) with no two different values; `counts` (..., C, B + facts).
+        """Windows and columns (..., C) with no two different values; `counts` (..., C, B + Q).
 
-        A bin that rare categories share is one value only where the extremes of their places say so; never-seen values
-        have no place, and are never taken for one.
+        Where categories share buckets the extremes of their hashes tell; where each has a bin of its own, the bins do,
+        and never-seen values are never taken for one.
         """
         values, bins = self._values(counts), counts[..., : self.prepared.width]
-        in_one_bin = bins.max(-1) == values
-        by_name = in_one_bin & (bins.argmax(-1) < self.prepared.named)
-        one_value = np.where(self.prepared.ordered, lows == highs, by_name | (in_one_bin & (lows == highs)))
+        one_value = np.where(self.prepared.ordered | self.prepared.pooled, lows == highs, bins.max(-1) == values)
         return np.asarray(one_value | (values == 0), np.bool_)
 
     def _runs(self, recent: Windows) -> Iterator[tuple[int, Windows]]:
@@ -159,7 +155,8 @@ class Constant(Cause[Measured]):
         n, subject = int(measured.values[window, column]), self.prepared.subjects[column]
         # a number is never shown
         ordered = self.prepared.ordered[column]
-        what = "one and the same" if ordered else self.policy.quoted(self._category(windows, window, column))
+        category = "" if ordered else self._category(windows, window, column)
+        what = self.policy.quoted(category) if category else "one and the same"
         before = percent(about.modal_share)
         return Finding(
             key=FindingKey(subject, CONSTANT),
@@ -179,11 +176,16 @@ class Constant(Cause[Measured]):
         )
 
     def _category(self, windows: Windows, window: int, column: int) -> str:
-        """The one category of a window and column."""
+        """The one category of a window and column; "" where nobody knows its name any more."""
         bins = self.prepared.columns[column].bins
         bin_ = int(windows.counts[window, column, : self.prepared.width].argmax())
-        names = (*bins.categories, *bins.rare)
-        return bins.categories[bin_] if bin_ < bins.named else names[int(windows.lows[window, column])]
+        if bin_ < bins.named:
+            return bins.categories[bin_]
+        never_seen = [name for part in windows.parts[window] for name in part.tally.unseen.get(column, {})]
+        candidates = [*bins.bucket_names[bin_ - bins.named], *never_seen]
+        extremes = as_extreme(hashes_of(candidates)).tolist()
+        lowest = windows.lows[window, column]
+        return next((name for name, extreme in zip(candidates, extremes, strict=True) if extreme == lowest), "")
 
 
 def _threshold(about: Column, alpha: float) -> float:

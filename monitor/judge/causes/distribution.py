@@ -1,8 +1,10 @@
 """Cause `distribution` (`score` and `prediction` for the model's own columns): the shape of the values changed.
 
-Over its threshold is a window (a) whose pooled chi-square or cut-point difference is too unlikely for this evaluation
-and (b) which is further from the reference than any window of that size was inside it. (b) survives seasons and slow
-waves; where it could not be learned, the change is a ticket.
+Over its threshold is a window (a) in which the share of a direction (a set of bins) is too unlikely for this
+evaluation, with the variance learned from the reference's rows, or the chi-square of joined categories; and (b), unless
+the column is independent, which is further from the reference than any window of that size was inside it. (b) survives
+seasons and slow waves. A change is a ticket where the reference cannot tell how much chance to expect, and while live
+traffic varies more than the reference does.
 """
 
 from __future__ import annotations
@@ -10,50 +12,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import in_reference, in_window, moments
-from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, limit, places
-from monitor.judge.policy import LEAST_CUMULATIVE, LEAST_SHARE
-from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats
+from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, TicketReason, limit, places
+from monitor.judge.compared import Compared, Comparison
+from monitor.judge.policy import Policy
+from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.reference.reference import FEATURE
+from monitor.stats.agreement import Agreement
+from monitor.stats.block import Block
 from monitor.stats.digits import before_and_after, told_apart
-from monitor.stats.evidence import (
-    chi_square_critical,
-    chi_square_tail,
-    cut_point_critical,
-    cut_point_tail,
-    cut_point_z,
-    largest_shift,
-    pooled_chi_square,
-)
+from monitor.stats.direction_test import ERRORS_ABOVE_LEAST
+from monitor.stats.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OUTER
+from monitor.stats.evidence import chi_square_tail
+from monitor.stats.live_watch import Watch
 from monitor.text import number
 
-TESTS_NUMERIC = 2
-TESTS_CATEGORICAL = 1
-
 #: standard deviations the mean moves at least when a finding says that the column moved
-LEAST_MOVE = 0.05
+LEAST_SHIFT = 0.05
+#: total variation of categories that somebody is woken for
+LEAST_SPREAD = 0.05
+STATISTICS: Final = {CUT: "cut_point", BIN: "bin_share", OUTER: "outer_share", CATEGORY: "share", BUCKETS: "share"}
+#: why a distribution is at most a ticket, as series and words have it
+UNSETTLED, TOO_SHORT, RESTLESS, ORDER, NEW = "unsettled", "too_short", "restless", "order", "new"
+REASONS: Final = {
+    UNSETTLED: "the reference is too short for how slowly this column varies",
+    TOO_SHORT: "the reference has no windows of this length",
+    RESTLESS: "live windows differ from each other more than the reference's",
+    ORDER: "near events are more alike than in the reference, as if its rows were shuffled",
+    NEW: "too little live traffic is known yet",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Arrays (W, C) of one evaluation."""
+    """Of numbers and of categories what was compared; arrays (W, C) of all columns."""
 
-    chi: Floats
-    freedom: Floats
-    chi_critical: Floats
-    z: Floats
-    cut: NDArray[np.int64]
-    z_critical: Floats
-    share: Floats
-    cumulative: Floats
-    allowed: Floats  # the distance allowed, NaN where it was not learned
-    exceedance: Floats  # how far over the threshold: the smaller of evidence and distance
+    sides: tuple[Comparison, ...]
+    #: the distance allowed, NaN where it was not learned
+    allowed: Floats
+    #: how far over the threshold: evidence, and the distance where the column is held to it
+    exceedance: Floats
 
 
 class Distribution(Cause[Measured]):
@@ -63,26 +68,58 @@ class Distribution(Cause[Measured]):
         CauseName(name, in_alert="distribution changed", on_page="distribution changed", share="effect")
         for name in ("distribution", "score", "prediction")
     )
+    state_name = "watch"
+
+    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+        super().__init__(prepared, policy)
+        self.sides = (Compared.of(prepared, numeric=True), Compared.of(prepared, numeric=False))
+        #: (side, place in it) of each column
+        self._place = {
+            int(at): (s, c) for s, side in enumerate(self.sides) for c, at in enumerate(side.places.tolist())
+        }
+        self._watches = [side.watch() for side in self.sides]
+        self._agreement = Agreement(len(prepared.columns), prepared.width)
 
     def tests(self) -> int:
-        return int(np.where(self.prepared.ordered, TESTS_NUMERIC, TESTS_CATEGORICAL).sum())
+        return sum(side.tests for side in self.sides)
+
+    def observe(self, pane: Block, base: Block | None) -> None:
+        """Live traffic is watched: whether it varies as the reference says."""
+        width = self.prepared.width
+        self._agreement.add(pane.tally.counts[:, :width], pane.tally.events)
+        if base is None:
+            return
+        same, pairs = self._agreement.close()
+        for side, watch in zip(self.sides, self._watches, strict=True):
+            if len(side.places):
+                watch.add(side.reference, base.tally.counts[side.places, :width], same[side.places], pairs[side.places])
+
+    def to_state(self) -> dict[str, Any]:
+        return {"sides": [watch.to_state() for watch in self._watches], "agreement": self._agreement.to_state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._watches = [Watch.from_state(one) for one in state["sides"]]
+        self._agreement = Agreement.from_state(state["agreement"])
 
     def measure(self, evaluation: Evaluation) -> Measured:
         """Evidence and distance of every window and column."""
-        prepared, variability = self.prepared, evaluation.variability
-        bins = evaluation.windows.counts[..., : prepared.width]
-        chi, freedom = pooled_chi_square(prepared.pooling, bins, variability.overdispersion)
-        chi_critical = chi_square_critical(evaluation.alpha, freedom)
-        z, cut = cut_point_z(prepared.cumulated, bins, variability.overdispersion)
-        z = np.where(prepared.ordered, z, 0.0)
-        z_critical = np.broadcast_to(cut_point_critical(evaluation.alpha, prepared.cuts), z.shape)
-        share, cumulative = largest_shift(prepared.bins[None], bins, prepared.ordered)
-        allowed = DISTANCE_FACTOR * variability.max_reference_distance
-        evidence = np.maximum(chi / chi_critical, np.abs(z) / z_critical)
-        distance = np.full(share.shape, np.inf)
-        np.divide(np.maximum(share, cumulative), allowed, out=distance, where=allowed > 0)
-        exceedance = np.minimum(evidence, distance)
-        return Measured(chi, freedom, chi_critical, z, cut, z_critical, share, cumulative, allowed, exceedance)
+        windows, prepared = evaluation.windows, self.prepared
+        shape = (len(windows.lengths), len(prepared.columns))
+        rates = np.array([prepared.rate(span) for span in windows.spans])
+        # a window of faster traffic is as long as one of fewer events was in the reference
+        sizes = [span.events / max(rate, 1.0) for span, rate in zip(windows.spans, rates.tolist(), strict=True)]
+        allowed = DISTANCE_FACTOR * prepared.variability(sizes).max_reference_distance
+        exceedance = np.zeros(shape)
+        found = []
+        for side in self.sides:
+            one = side.compare(side.values(windows, prepared.width), rates, evaluation.alpha)
+            found.append(one)
+            here = allowed[:, side.places]
+            ratio = np.full(here.shape, np.inf)
+            held = ~side.free[None] & (here > 0)
+            np.divide(np.maximum(one.distance, one.spread), here, out=ratio, where=held)
+            exceedance[:, side.places] = np.minimum(one.evidence, ratio)
+        return Measured(tuple(found), allowed, exceedance)
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         measured = evaluation.of(self)
@@ -102,20 +139,20 @@ class Distribution(Cause[Measured]):
         return float(evaluation.of(self).exceedance[0, column])
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
-        """By the chi-square, of columns with values enough for it."""
+        """Of columns in which something was compared."""
         measured, columns = evaluation.of(self), range(len(self.prepared.columns))
         for column, worst in zip(columns, measured.exceedance.argmax(0).tolist(), strict=True):
-            chi, freedom = float(measured.chi[worst, column]), float(measured.freedom[worst, column])
-            if freedom > 0:
+            _, value, threshold, p = self._evidence(measured, worst, column)
+            if np.isfinite(threshold) and measured.exceedance[worst, column] > 0:
                 yield (
                     self.prepared.subjects[column],
                     Figures(
                         cause=self._cause_of(column),
-                        value=chi,
-                        threshold=float(measured.chi_critical[worst, column]),
+                        value=value,
+                        threshold=threshold,
                         effect=self._effect(measured, worst, column),
-                        p=float(chi_square_tail(chi, freedom)),
-                        samples=int(evaluation.windows.counts[worst, column].sum()),
+                        p=p,
+                        samples=int(self.prepared.values(evaluation.windows.counts[worst])[column]),
                         exceedance=float(measured.exceedance[worst, column]),
                     ),
                 )
@@ -123,30 +160,89 @@ class Distribution(Cause[Measured]):
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:
         distance = "KS distance" if numeric else "largest change of a share"
-        return f"{distance} {number(figures.effect)}, chi-square {number(figures.value)}{limit(figures)}"
+        return f"{distance} {number(figures.effect)}, statistic {number(figures.value)}{limit(figures)}"
+
+    def ticket_reasons(self) -> dict[str, TicketReason]:
+        """Of columns whose distribution is at most a ticket now, whatever the length of the window."""
+        reasons: dict[str, TicketReason] = {}
+        for side, watch in zip(self.sides, self._watches, strict=True):
+            objections = self._objections(side, watch)
+            for at, word in zip(side.places.tolist(), objections, strict=True):
+                if word:
+                    reasons[self.prepared.subjects[at]] = TicketReason(word, REASONS[word])
+        return reasons
+
+    def smallest_changes(self, events: float, alpha: float) -> list[float]:
+        out = np.full(len(self.prepared.columns), np.inf)
+        for side in self.sides:
+            out[side.places] = side.smallest_changes(events, alpha)
+        return out.tolist()
+
+    def _objections(self, side: Compared, watch: Watch) -> list[str]:
+        restless, alike, too_new = side.objects(watch)
+        return [
+            UNSETTLED
+            if not side.settled[place]
+            else NEW
+            if too_new
+            else ORDER
+            if alike[place]
+            else RESTLESS
+            if restless[place]
+            else ""
+            for place in range(len(side.places))
+        ]
+
+    def _objection(self, side: Compared, watch: Watch, place: int) -> str:
+        return self._objections(side, watch)[place]
+
+    def _ticket_reason(self, measured: Measured, window: int, column: int) -> str:
+        """Why a change in this window is at most a ticket; "" where it may page."""
+        s, place = self._place[column]
+        objection = self._objection(self.sides[s], self._watches[s], place)
+        if objection or self.sides[s].free[place]:
+            return objection
+        return TOO_SHORT if np.isnan(measured.allowed[window, column]) else ""
 
     def _cause_of(self, column: int) -> str:
         role = self.prepared.columns[column].role
         return "distribution" if role == FEATURE else role
 
     def _severity(self, measured: Measured, window: int, column: int) -> str:
-        about, least = self.prepared.columns[column], LEAST_CUMULATIVE if self.prepared.ordered[column] else LEAST_SHARE
-        learned = not np.isnan(measured.allowed[window, column])
+        """A page needs its least effect and two of the effect's own errors: the largest of many is above the truth."""
+        (s, place), about = self._place[column], self.prepared.columns[column]
+        one = measured.sides[s]
+        kind = self._kind(measured, window, column)
         effect = self._effect(measured, window, column)
-        return self.policy.severity(self._cause_of(column), about.feature, effect, least, may_page=learned)
+        surely, least = effect - ERRORS_ABOVE_LEAST * float(one.error[window, place]), float(LEAST_MOVE[kind])
+        if one.spread[window, place] > effect - 1e-12:
+            surely, least = float(one.spread[window, place]), LEAST_SPREAD
+        may_page = not self._ticket_reason(measured, window, column)
+        return self.policy.severity(self._cause_of(column), about.feature, surely, least, may_page=may_page)
+
+    def _kind(self, measured: Measured, window: int, column: int) -> int:
+        """What the worst direction is: a cut, a bin, the outer bins, a category or some buckets."""
+        s, place = self._place[column]
+        kinds = self.sides[s].reference.directions.kind[place]
+        return int(kinds[measured.sides[s].at[window, place]]) if len(kinds) else CUT
 
     def _effect(self, measured: Measured, window: int, column: int) -> float:
-        moved = measured.cumulative if self.prepared.ordered[column] else measured.share
-        return float(moved[window, column])
+        """The share that moved: in the worst direction, or of categories in all of them together."""
+        s, place = self._place[column]
+        one = measured.sides[s]
+        if not one.moved.shape[2]:
+            return 0.0
+        moved = abs(float(one.moved[window, place, one.at[window, place]]))
+        return max(moved, float(one.spread[window, place]))
 
     def _finding(self, evaluation: Evaluation, window: int, column: int) -> Finding:
         """Of one window and column that is over."""
         windows, measured = evaluation.windows, evaluation.of(self)
         numeric = bool(self.prepared.ordered[column])
         statistic, value, threshold, p = self._evidence(measured, window, column)
-        up = measured.z[window, column] > 0
         words = self._numeric_words if numeric else self._category_words
         headline, detail = words(windows, measured, window, column)
+        reason = self._ticket_reason(measured, window, column)
         return Finding(
             key=FindingKey(self.prepared.subjects[column], self._cause_of(column)),
             severity=self._severity(measured, window, column),
@@ -159,48 +255,73 @@ class Distribution(Cause[Measured]):
             effect=self._effect(measured, window, column),
             effect_unit="share moved",
             exceedance=float(measured.exceedance[window, column]),
-            direction=("up" if up else "down") if numeric else "",
-            detail=detail,
+            direction=("up" if self._is_up(windows, window, column) else "down") if numeric else "",
+            detail=detail + (f"; at most a ticket: {REASONS[reason]}" if reason else ""),
             headline=headline,
             records=windows.records(window),
         )
 
     def _evidence(self, measured: Measured, window: int, column: int) -> tuple[str, float, float, float]:
-        """Statistic, value, threshold and p of the stronger of the two tests."""
-        chi, chi_critical = float(measured.chi[window, column]), float(measured.chi_critical[window, column])
-        z, z_critical = abs(float(measured.z[window, column])), float(measured.z_critical[window, column])
-        if z / z_critical > chi / chi_critical:
-            return "cut_point", z, z_critical, cut_point_tail(z, int(self.prepared.cuts[column]))
-        return "chi2", chi, chi_critical, float(chi_square_tail(chi, float(measured.freedom[window, column])))
+        """Statistic, value, threshold and p of the strongest test."""
+        s, place = self._place[column]
+        one, at = measured.sides[s], (window, place)
+        z, critical = abs(float(one.z[at])), float(one.critical[at])
+        chi, chi_critical = float(one.chi[at]), float(one.chi_critical[at])
+        if chi / chi_critical > z / critical:
+            return "chi2", chi, chi_critical, float(chi_square_tail(chi, float(one.freedom[at])))
+        if not one.moved.shape[2]:
+            return "share", 0.0, np.inf, 1.0
+        kind = self._kind(measured, window, column)
+        return STATISTICS[kind], z, critical, self.sides[s].reference.chance(z, place, int(one.at[at]))
+
+    def _is_up(self, windows: Windows, window: int, column: int) -> bool:
+        """Whether most of the moved values went to higher bins."""
+        shift = self._cumulative(windows, window, column)
+        return bool(len(shift) and shift[np.abs(shift).argmax()] > 0)
+
+    def _cumulative(self, windows: Windows, window: int, column: int) -> NDArray[np.float64]:
+        """Change of the share above each edge, outside values included."""
+        live, reference = in_window(self.prepared, windows, window, column), in_reference(self.prepared, column)
+        above = np.cumsum(live[::-1])[::-1] / max(live.sum(), 1)
+        before = np.cumsum(reference[::-1])[::-1] / max(reference.sum(), 1)
+        return np.asarray((above - before)[2 : len(self.prepared.columns[column].bins.edges) + 2], np.float64)
 
     def _numeric_words(self, windows: Windows, measured: Measured, window: int, column: int) -> tuple[str, str]:
         """Headline and detail."""
         about, subject = self.prepared.columns[column], self.prepared.subjects[column]
         seen = moments(about, windows.counts[window, column], windows.sums[window, column], self.prepared.width)
         moved = (seen.mean - about.center) / about.scale
-        up = measured.z[window, column] > 0
-        if abs(moved) >= LEAST_MOVE and (moved > 0) == up:
+        up = self._is_up(windows, window, column)
+        if abs(moved) >= LEAST_SHIFT and (moved > 0) == up:
             words = f"moved {'up' if up else 'down'} by {abs(moved):.2g} sd"
         else:
             words = "changed its shape"  # the mean stays, or goes the other way
-        cumulative = f"{measured.cumulative[window, column]:.2g}"
-        headline = f"{subject} {words} (cut-point distance {cumulative}{_allowed(measured, window, column)})"
+        what = {BIN: "one bin's share", OUTER: "outer bins' share"}.get(
+            self._kind(measured, window, column), "cut-point distance"
+        )
+        distance = f"{what} {self._effect(measured, window, column):.2g}"
+        headline = f"{subject} {words} ({distance}{self._allowed(measured, window, column)})"
         name = "mean" if seen.whole else "mean of the values inside the range"
         details = [f"{name} {before_and_after(about.center, seen.mean)}"]
         if about.bins.edges:
-            details.append(self._largest_shift(windows, window, column))
+            details.append(self._largest_shift(windows, measured, window, column))
         return headline, "; ".join(details)
 
-    def _largest_shift(self, windows: Windows, window: int, column: int) -> str:
-        """The edge above which the share of all values changed most."""
-        about = self.prepared.columns[column]
+    def _largest_shift(self, windows: Windows, measured: Measured, window: int, column: int) -> str:
+        """The direction that moved, or the edge above which the share of all values changed most."""
+        about, (s, place) = self.prepared.columns[column], self._place[column]
+        points = told_apart([about.bins.low, *about.bins.edges, about.bins.high], 4)
         live, reference = in_window(self.prepared, windows, window, column), in_reference(self.prepared, column)
-        above = np.cumsum(live[::-1])[::-1] / max(live.sum(), 1)
-        before = np.cumsum(reference[::-1])[::-1] / max(reference.sum(), 1)
-        # the first place is below the range, and an edge lies behind each bin but the last
-        cut = int(np.abs(above - before)[2 : len(about.bins.edges) + 2].argmax())
-        edge = told_apart([about.bins.low, *about.bins.edges, about.bins.high], 4)[cut + 1]
-        return f"share above {edge}: {before_and_after(float(before[cut + 2]), float(above[cut + 2]), 3)}"
+        now, before = live / max(live.sum(), 1), reference / max(reference.sum(), 1)
+        kind, direction = self._kind(measured, window, column), int(measured.sides[s].at[window, place])
+        at = int(self.sides[s].reference.directions.at[place, direction])
+        if kind == BIN:  # the places are: below the range, the bins, above it
+            return f"share from {points[at]} to {points[at + 1]}: {_share(before[at + 1], now[at + 1])}"
+        if kind == OUTER:
+            inner = slice(at + 2, len(about.bins.edges) + 1 - at)
+            return f"share from {points[at + 1]} to {points[-2 - at]}: {_share(before[inner].sum(), now[inner].sum())}"
+        cut = int(np.abs(self._cumulative(windows, window, column)).argmax())
+        return f"share above {points[cut + 1]}: {_share(before[cut + 2 :].sum(), now[cut + 2 :].sum())}"
 
     def _category_words(self, windows: Windows, measured: Measured, window: int, column: int) -> tuple[str, str]:
         """Headline and detail."""
@@ -209,17 +330,33 @@ class Distribution(Cause[Measured]):
         now, before = counts / max(counts.sum(), 1), reference / max(reference.sum(), 1)
         names = [*self.policy.labels(about.bins), *about.bins.beyond()]
         most = np.argsort(-np.abs(now - before), kind="stable")[:3].tolist()
-        changed = [
-            f"{names[i]}: {before_and_after(float(before[i]), float(now[i]), 3)}" for i in most if now[i] != before[i]
-        ]
-        share = f"{measured.share[window, column]:.2g}"
+        changed = [f"{names[i]}: {_share(before[i], now[i])}" for i in most if now[i] != before[i]]
+        effect = f"{self._effect(measured, window, column):.2g}"
         return (
-            f"{subject}: shares changed by up to {share}{_allowed(measured, window, column)}",
-            "share of " + ", ".join(changed),
+            f"{subject}: shares changed by up to {effect}{self._allowed(measured, window, column)}",
+            "; ".join(["share of " + ", ".join(changed), *self._groups(measured, windows, window, column)]),
         )
 
+    def _groups(self, measured: Measured, windows: Windows, window: int, column: int) -> Iterator[str]:
+        """The buckets of other names that moved, by the names the reference has in them."""
+        bins, (s, place) = self.prepared.columns[column].bins, self._place[column]
+        if self._kind(measured, window, column) != BUCKETS:
+            return
+        side, direction = self.sides[s], int(measured.sides[s].at[window, place])
+        held = np.flatnonzero(side.reference.directions.sets[place, :, direction]) - bins.named
+        known = [self.policy.category(name) for at in held.tolist() for name in bins.bucket_names[at][:1]][:3]
+        counts, reference = windows.counts[window, column], self.prepared.bins[column]
+        share = counts[held + bins.named].sum() / max(counts[: bins.bins].sum(), 1)
+        before = reference[held + bins.named].sum() / max(reference.sum(), 1)
+        examples = f" ({', '.join(known)} ...)" if known else ""
+        yield f"{len(held)} of {bins.buckets} groups of other names{examples}: {_share(before, share)}"
 
-def _allowed(measured: Measured, window: int, column: int) -> str:
-    """The distance that windows of the reference had, with its margin; nothing where it was not learned."""
-    allowed = measured.allowed[window, column]
-    return f", allowed {allowed:.2g}" if not np.isnan(allowed) else ""
+    def _allowed(self, measured: Measured, window: int, column: int) -> str:
+        """The distance that windows of the reference had, with its margin; nothing where it is not asked for."""
+        s, place = self._place[column]
+        allowed = measured.allowed[window, column]
+        return "" if self.sides[s].free[place] or np.isnan(allowed) else f", allowed {allowed:.2g}"
+
+
+def _share(before: float, now: float) -> str:
+    return before_and_after(float(before), float(now), 3)

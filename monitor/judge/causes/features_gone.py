@@ -100,7 +100,8 @@ class FeaturesGone(Cause[Measured]):
         events = np.array([span.events for span in windows.spans], np.float64)
         if not self._carried:
             return np.zeros(len(events))
-        return np.asarray(np.maximum(events - windows.counts[:, self.prepared.features[0]].sum(-1), 0.0))
+        carried = self.prepared.carried(windows.counts)[:, self.prepared.features[0]]
+        return np.asarray(np.maximum(events - carried, 0.0))
 
     def _excess(self, measured: Measured, window: int) -> float:
         """Over the reference's own share."""
@@ -112,7 +113,8 @@ class FeaturesGone(Cause[Measured]):
     def _began(self, windows: Windows, window: int) -> int:
         """Start of the first part of the window that has such an event."""
         parts, column = windows.parts[window], self.prepared.features[0]
-        return next((p.start_us for p in parts if p.tally.counts[column].sum() < p.tally.events), parts[0].start_us)
+        lacking = (p for p in parts if self.prepared.carried(p.tally.counts)[column] < p.tally.events)
+        return next((p.start_us for p in lacking), parts[0].start_us)
 
     def _finding(self, evaluation: Evaluation, window: int) -> Finding:
         """Of one window that is over."""

@@ -1,7 +1,8 @@
 """Causes `missing`, `absent`, `unseen`, `outside`, `type`: a quality count's share of the events rose.
 
-An exact (hypergeometric) test against the reference's own count, on effective numbers. A page at every window length:
-what the reference never saw needs no learned distance.
+Two exact (hypergeometric) tests against the reference's own counts: of the events, on effective numbers, and of the
+base windows that have any, which does not care how large a burst is. A page at every window length: what the reference
+never saw needs no learned distance. A burst of less than half of the events is at most a ticket.
 """
 
 from __future__ import annotations
@@ -10,22 +11,34 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
 from monitor.judge.causes.unit_change import UnitChange, unit_change
-from monitor.judge.policy import LEAST_QUALITY_CHANGE
-from monitor.judge.prepared_reference import Floats
+from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
+from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.stats import names
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
+from monitor.stats.block import Block
 from monitor.stats.digits import before_and_after, percent, told_apart
-from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
+from monitor.stats.hit_places import HitPlaces
+from monitor.stats.quality_dispersion import (
+    excess_critical,
+    excess_tail,
+    lasts,
+    spans,
+    windows_tail,
+)
 from monitor.text import share as share_in_words
+
+Ints = NDArray[np.int64]
 
 #: of a column, and of the features of a model together
 ABSENCE = CauseName("absent", on_page="key not there", share="value", of_model="features")
@@ -40,6 +53,8 @@ _NAMES = {
 }
 #: `outside` pages only while the newest panes still show this part of the window's share: a burst that is over does not
 RECENT_PART = 0.5
+#: tests of each quality count: of the events, and of the base windows that have any
+TESTS_OF_LENGTH = 2
 #: never-seen values that are named
 MAX_NAMED = 5
 
@@ -56,6 +71,7 @@ class Measured:
     overdispersion: Floats
     reference: Floats
     alpha: float
+    in_windows: Floats  # the chance of so many base windows with a hit; 1 where that was not asked
 
     @cached_property
     def share(self) -> Floats:
@@ -76,31 +92,69 @@ class Quality(Cause[Measured]):
 
     names = tuple(_NAMES[name] for name in QUALITY_COUNTS)
 
+    state_name = "hits"
+
+    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+        super().__init__(prepared, policy)
+        self._places = HitPlaces(len(prepared.columns))
+        # never-seen values are known from windows left out of the reference: the less well, the more alike they come
+        self._unseen_error = prepared.reference.variability.unseen_error
+
     def tests(self) -> int:
-        return int(self.prepared.tested_quality.sum())
+        return TESTS_OF_LENGTH * self.tests_of_recent()
 
     def tests_of_recent(self) -> int:
-        return self.tests()
+        return int(self.prepared.tested_quality.sum())
+
+    def observe(self, pane: Block, base: Block | None) -> None:
+        self._places.add(pane.tally.counts[:, self.prepared.width :], pane.tally.events)
+        if base is not None:
+            self._places.close_window()
+
+    def to_state(self) -> dict[str, Any]:
+        return self._places.to_state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._places = HitPlaces.from_state(state)
 
     def measure(self, evaluation: Evaluation) -> Measured:
         """Tail probability of every window, column and quality count."""
         prepared, windows = self.prepared, evaluation.windows
         overdispersion = evaluation.variability.quality_overdispersion
         hits = windows.counts[..., prepared.width :].astype(np.float64)
-        events = windows.counts.sum(2).astype(np.float64)
-        p = np.ones(hits.shape)
-        at = window, column, slot = np.nonzero(hits)  # few: most windows are well
+        events = prepared.carried(windows.counts).astype(np.float64)
+        p, in_windows = np.ones(hits.shape), np.ones(hits.shape)
+        at = window, column, slot = np.nonzero(hits * prepared.tested_quality)  # few: most windows are well
         if len(window):
-            reference, m = prepared.quality_counts[column, slot], prepared.events[column]
-            p[at] = exact_excess_tail(hits[at], events[window, column], reference, m, overdispersion[at])
-            p[:, ~prepared.tested_quality] = 1.0
-        return Measured(p, hits, events, overdispersion, prepared.quality_shares, evaluation.alpha)
+            reference, m, own = prepared.quality_counts[column, slot], prepared.events[column], overdispersion[at]
+            known = np.where(slot == UNSEEN, np.maximum(own, self._unseen_error[column]), own)
+            p[at] = excess_tail(hits[at], events[window, column], reference, m, own, known)
+            in_windows[at] = self._windows_tail(windows, at)
+        p = np.minimum(p, in_windows)
+        return Measured(p, hits, events, overdispersion, prepared.quality_shares, evaluation.alpha, in_windows)
+
+    def _windows_tail(self, windows: Windows, at: tuple[Ints, ...]) -> Floats:
+        """Of some (window, column, quality count)s; windows of more than 64 base windows are not asked."""
+        window, column, slot = at
+        asked = [
+            length if 2 <= length == len(parts) else 0
+            for length, parts in zip(windows.lengths, windows.parts, strict=True)
+        ]
+        length = np.array(asked, np.float64)[window]
+        with_hit = np.zeros(len(window))
+        for w in np.unique(window[length > 0]).tolist():
+            hits = np.sum([part.tally.counts[:, self.prepared.width :] > 0 for part in windows.parts[w]], axis=0)
+            here = window == w
+            with_hit[here] = hits[column[here], slot[here]]
+        reference, total = self.prepared.quality_windows[column, slot], float(self.prepared.reference.base_windows)
+        return windows_tail(with_hit, length, reference, np.full(len(window), total))
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         measured = evaluation.of(self)
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
-            severity = self._severity(measured, at, self._recent_share(recent, column, slot))
+            goes_on = lasts(measured.share[at], measured.hits[at], self._span(evaluation.windows, at))
+            severity = self._severity(measured, at, self._recent_share(recent, column, slot), lasting=goes_on)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
                 severity,
@@ -143,7 +197,16 @@ class Quality(Cause[Measured]):
     def size(cls, figures: Figures, *, numeric: bool) -> str:
         return share_in_words(figures.value)
 
-    def _severity(self, measured: Measured, at: tuple[int, int, int], recent_share: float) -> str:
+    def _span(self, windows: Windows, at: tuple[int, int, int]) -> int:
+        """Events from the pane of the first hit of a window to that of the last."""
+        window, column, slot = at
+        if windows.lengths[window]:
+            return self._places.span(windows.lengths[window], column, slot)
+        counts = np.array([part.tally.counts[column] for part in windows.parts[window]], np.int64)
+        events = np.array([[part.tally.events] for part in windows.parts[window]], np.int64)
+        return int(spans(counts[:, self.prepared.width + slot, None], events)[0])
+
+    def _severity(self, measured: Measured, at: tuple[int, int, int], recent_share: float, *, lasting: bool) -> str:
         """Of one (window, column, quality count) that is over; `recent_share` is its share in the newest panes."""
         _, column, slot = at
         cause, about = QUALITY_COUNTS[slot], self.prepared.columns[column]
@@ -153,7 +216,7 @@ class Quality(Cause[Measured]):
             about.feature,
             float(measured.excess[at]),
             LEAST_QUALITY_CHANGE,
-            may_page=goes_on and cause not in dict(about.ticket_only),
+            may_page=lasting and goes_on and cause not in dict(about.ticket_only),
         )
 
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
@@ -178,13 +241,6 @@ class Quality(Cause[Measured]):
         came = self._came(windows, window, column) if slot == UNSEEN else ""
         before = share - effect
         headline = _headline(prepared.columns[column], subject, cause, before, share)
-        critical = exact_excess_critical(
-            evaluation.alpha,
-            float(measured.events[window, column]),
-            float(prepared.quality_counts[column, slot]),
-            float(prepared.events[column]),
-            float(measured.overdispersion[at]),
-        )
         return Finding(
             key=FindingKey(subject, cause),
             severity=severity,
@@ -192,7 +248,7 @@ class Quality(Cause[Measured]):
             base_windows=max(windows.lengths[window], 1),
             statistic="exact",
             value=share,
-            threshold=critical / max(float(measured.events[window, column]), 1.0),
+            threshold=self._threshold(evaluation, at),
             p=float(measured.p[at]),
             effect=effect,
             effect_unit="share",
@@ -204,6 +260,14 @@ class Quality(Cause[Measured]):
             since_us=self._began(windows, at),
             records=windows.records(window),
         )
+
+    def _threshold(self, evaluation: Evaluation, at: tuple[int, int, int]) -> float:
+        """The smallest share of events that would be over by itself."""
+        measured, (window, column, slot) = evaluation.of(self), at
+        events, own = float(measured.events[window, column]), float(measured.overdispersion[at])
+        known = max(own, float(self._unseen_error[column])) if slot == UNSEEN else own
+        reference, m = float(self.prepared.quality_counts[column, slot]), float(self.prepared.events[column])
+        return excess_critical(evaluation.alpha, events, reference, m, own, known) / max(events, 1.0)
 
     def _came(self, windows: Windows, window: int, column: int) -> str:
         """The never-seen values by name, the most frequent first: `: "st99" (96), "st98" (3)`.

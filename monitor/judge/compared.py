@@ -1,0 +1,190 @@
+"""The columns of one kind side by side, as their directions are compared: numeric ones, and categorical ones.
+
+The two kinds are kept apart: padded to the widest category, a number column would cost six times as much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.judge.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows import Windows
+from monitor.stats.bins import OUTSIDE
+from monitor.stats.direction_test import ERRORS_ABOVE_LEAST, MIN_EXPECTED, DirectionReference, evaluate
+from monitor.stats.directions import LEAST_MOVE, Directions
+from monitor.stats.evidence import chi_square_critical
+from monitor.stats.live_watch import Watch
+from monitor.stats.long_run import INDEPENDENT
+from monitor.stats.name_bins import NameBins, buckets_of, joined_chi_square, regroup, total_variation
+from monitor.stats.tally import BELOW
+
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+#: live traffic so much faster than the reference's has a variance of its own
+FASTER: Final = 1.05
+#: an independent column needs no largest distance from so many reference rows on: fewer cannot contradict slow waves
+ROWS_WITHOUT_DISTANCE: Final = 5_000
+#: groups of joined buckets are made for so many sizes of a window in each doubling
+STEPS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Windows against the reference, arrays (W, C): `variance` and `moved` (W, C, D).
+
+    `z` of the direction `at`, `critical` what it may be; `chi` and `chi_critical` of joined categories (0 and infinite
+    where not made); `evidence` the larger of the two ratios. `distance` the largest change of a share, `spread` the
+    total variation of categories. `large`: a direction moved enough for a page, `error` of that change.
+    """
+
+    at: Ints
+    z: Floats
+    critical: Floats
+    chi: Floats
+    chi_critical: Floats
+    freedom: Floats
+    evidence: Floats
+    moved: Floats
+    distance: Floats
+    spread: Floats
+    error: Floats
+
+
+@dataclass(frozen=True)
+class Compared:
+    """C columns of one kind; `places` (C,) among the model's, `last` (C,) their last bins."""
+
+    places: Ints
+    reference: DirectionReference
+    independent: Flags
+    settled: Flags
+    kappa: Floats
+    last: Ints
+    numeric: bool
+    _names: dict[int, NameBins]
+    _counts: Ints
+    _groups: dict[tuple[int, int], Ints] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, prepared: PreparedReference, *, numeric: bool) -> Compared:
+        places = np.flatnonzero(prepared.ordered == numeric)
+        columns = [prepared.columns[at] for at in places.tolist()]
+        varies = prepared.reference.variability
+        runs = [varies.long_runs[at] for at in places.tolist()]
+        counts, width = prepared.bins[places], prepared.width
+        reference = DirectionReference.of(Directions.of([c.directions() for c in columns], width), counts, runs)
+        independent = np.array([run.reason == INDEPENDENT for run in runs], np.bool_)
+        names = {
+            at: NameBins(column.bins.cuts, buckets_of(column.bins.categories), counts[at, : column.bins.bins])
+            for at, column in enumerate(columns)
+            if column.bins.buckets and independent[at]
+        }
+        settled = np.array([run.settled for run in runs], np.bool_)
+        last = np.array([column.bins.bins - 1 for column in columns], np.int64)
+        return cls(places, reference, independent, settled, varies.kappa[places], last, numeric, names, counts)
+
+    @property
+    def free(self) -> Flags:
+        """(C,) columns that page without a largest distance."""
+        return np.asarray(self.independent & (self.reference.rows >= ROWS_WITHOUT_DISTANCE), np.bool_)
+
+    @property
+    def tests(self) -> int:
+        """Tests of one window length: two groups of directions a number, one a category, one more where buckets are."""
+        return len(self.places) * (2 if self.numeric else 1) + len(self._names)
+
+    def values(self, windows: Windows, width: int) -> Ints:
+        """Counts (W, C, B); numbers outside the range are in the first or the last bin."""
+        counts = windows.counts[:, self.places, :width]
+        if self.numeric:
+            counts = counts.copy()
+            below = windows.sums[:, self.places, BELOW]
+            counts[:, :, 0] += below
+            counts[:, np.arange(len(self.places)), self.last] += windows.counts[:, self.places, width + OUTSIDE] - below
+        return counts
+
+    def compare(self, counts: Ints, rates: Floats, alpha: float) -> Comparison:
+        """Windows of `counts` (W, C, B), whose events came `rates` (W,) times as fast as the reference's."""
+        variance = self._variance(counts.sum(2), rates)
+        found = evaluate(self.reference, counts, alpha, variance)
+        chi, chi_critical, freedom, spread = self._joined(counts, alpha)
+        evidence = np.maximum(found.exceedance, chi / chi_critical)
+        n, at = np.maximum(counts.sum(2), 1), found.at
+        own, reference = _at(variance, at), _at(np.broadcast_to(self.reference.variance, variance.shape), at)
+        share = _at(np.broadcast_to(self.reference.shares, variance.shape), at)
+        error = np.sqrt(share * (1 - share) * (own / n + reference / np.maximum(self.reference.rows, 1)))
+        distance = np.abs(found.moved).max(2, initial=0.0)
+        return Comparison(
+            at, found.z, found.critical, chi, chi_critical, freedom, evidence, found.moved, distance, spread, error
+        )
+
+    def smallest_changes(self, events: float, alpha: float) -> Floats:
+        """(C,) the smallest lasting change of a share that would page in a window of so many events at that alpha.
+
+        As likely as not: a change as large as the threshold is over it in half of the windows. Infinite where no
+        direction can be compared.
+        """
+        reference = self.reference
+        if not reference.sizes.shape[1]:
+            return np.full(len(self.places), np.inf)
+        p, v = reference.shares, reference.variance
+        error = np.sqrt(p * (1 - p) * v * (1 / max(events, 1.0) + 1 / np.maximum(reference.rows, 1)[:, None]))
+        least = LEAST_MOVE[reference.directions.kind] + ERRORS_ABOVE_LEAST * error
+        compared = (np.minimum(p, 1 - p) * events / v >= MIN_EXPECTED) & (reference.sizes > 0)
+        compared &= (events >= np.maximum(reference.block, 1))[:, None]
+        seen = np.where(compared, np.maximum(reference.critical(alpha) * error, least), np.inf)
+        return np.asarray(seen.min(1), np.float64)
+
+    def _variance(self, n: Ints, rates: Floats) -> Floats:
+        """V (W, C, D), raised where traffic is faster than the reference's."""
+        usual = np.broadcast_to(self.reference.variance, (*n.shape, self.reference.variance.shape[1]))
+        if not (rates > FASTER).any():
+            return usual
+        return np.concatenate([self.reference.faster(n[w : w + 1], float(rates[w])) for w in range(len(n))])
+
+    def _joined(self, counts: Ints, alpha: float) -> tuple[Floats, Floats, Floats, Floats]:
+        """Chi-square, its critical value and degrees of freedom, and total variation: of columns with buckets."""
+        shape = counts.shape[:2]
+        chi, freedom, spread = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        for at, names in self._names.items():
+            bins = len(names.reference)
+            for window, events in enumerate(counts[:, at, :bins].sum(1).tolist()):
+                if events:
+                    groups = self._grouped(at, names, events)
+                    reference, live = regroup(names.reference, groups), regroup(counts[window, at, :bins], groups)
+                    value, degrees = joined_chi_square(reference, live)
+                    chi[window, at], freedom[window, at] = float(value), degrees
+                    spread[window, at] = float(total_variation(reference, live))
+        return chi, chi_square_critical(alpha, freedom), freedom, spread
+
+    def _grouped(self, at: int, names: NameBins, events: int) -> Ints:
+        step = int(np.floor(np.log2(events) * STEPS))
+        if (at, step) not in self._groups:
+            self._groups[at, step] = names.join(2.0 ** (step / STEPS))
+        return self._groups[at, step]
+
+    def watch(self) -> Watch:
+        """What live traffic is watched by, before any of it came."""
+        return Watch.empty(len(self.places), self._counts.shape[1])
+
+    def objects(self, watch: Watch) -> tuple[Flags, Flags, bool]:
+        """(restless, near events too alike, too new): why columns (C,) may not page."""
+        restless = np.any([one.restless() for one in watch.variability], axis=0)
+        alike = watch.too_alike(np.where(np.isnan(self.kappa), np.inf, self.kappa), self.reference.rows)
+        return np.asarray(restless, np.bool_), alike, watch.too_new()
+
+
+def _at(values: Floats, index: Ints) -> Floats:
+    """`values` (W, C, D) at one direction of each window and column; zeros where there is no direction."""
+    if not values.shape[2]:
+        return np.zeros(index.shape)
+    return np.asarray(np.take_along_axis(values, index[..., None], 2)[..., 0], np.float64)
+
+
+def watch_from_state(state: dict[str, Any]) -> Watch:
+    return Watch.from_state(state)

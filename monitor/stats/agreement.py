@@ -1,0 +1,67 @@
+"""How often events that come close together share a bin: a sign of dependence that needs no order of rows.
+
+Events of one pane come together. Pairs of them that share a bin are counted, over panes in a row that hold a few events
+at least; beside the pairs of a whole base window they tell whether near events are more alike than far ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+#: events that are taken together at least: a pane of one event holds no pair
+FEWEST_TOGETHER: Final = 8
+
+
+@dataclass(slots=True)
+class Agreement:
+    """Pairs of near events of C columns with B bins in the base window that is filling."""
+
+    columns: int
+    bins: int
+    #: (C,) pairs that share a bin, and all pairs, each counted in both orders
+    same: Ints = field(init=False)
+    pairs: Ints = field(init=False)
+    _together: Ints = field(init=False)
+    _events: int = 0
+
+    def __post_init__(self) -> None:
+        self.same, self.pairs = np.zeros(self.columns, np.int64), np.zeros(self.columns, np.int64)
+        self._together = np.zeros((self.columns, self.bins), np.int64)
+
+    def add(self, counts: Ints, events: int) -> None:
+        """Take a pane's counts (C, B) of value bins and its number of events."""
+        self._together += counts
+        self._events += events
+        if self._events >= FEWEST_TOGETHER:
+            self._take()
+
+    def close(self) -> tuple[Ints, Ints]:
+        """(pairs that share a bin, pairs), each (C,), of the base window that ends here; the next one begins."""
+        self._take()
+        same, pairs = self.same, self.pairs
+        self.same, self.pairs = np.zeros_like(same), np.zeros_like(pairs)
+        return same, pairs
+
+    def _take(self) -> None:
+        counts = self._together
+        values = counts.sum(1)
+        self.same += (counts * (counts - 1)).sum(1)
+        self.pairs += values * (values - 1)
+        self._together, self._events = np.zeros_like(counts), 0
+
+    def to_state(self) -> dict[str, Any]:
+        return {"same": self.same, "pairs": self.pairs, "together": self._together, "events": self._events}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Agreement:
+        together = np.array(state["together"], np.int64)
+        one = cls(*together.shape)
+        one.same, one.pairs = np.array(state["same"], np.int64), np.array(state["pairs"], np.int64)
+        one._together, one._events = together, int(state["events"])
+        return one
