@@ -58,10 +58,15 @@ def _number_slot(column: Column, width: int, value: object) -> int:
     return sum(edge < value for edge in column.bins.edges)
 
 
+def category_of(value: object) -> str | None:
+    """The text of a category; None of what is none."""
+    return canonical(value) if isinstance(value, str | int | float) else None
+
+
 def _category_slot(column: Column, width: int, value: object) -> int:
-    if not isinstance(value, str | int | float | bool):
+    name = category_of(value)
+    if name is None:
         return width + QUALITY_COUNTS.index("type")
-    name = canonical(value)
     if name in column.bins.categories:
         return column.bins.categories.index(name)
     if not column.bins.buckets:

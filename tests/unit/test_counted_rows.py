@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCount
-from monitor.events import ModelKey, Partition, canonical
+from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.run.counted_rows import NO_VALUE, CountedRows, RowKeeper
 from monitor.run.reference_build import EventRange, build_reference
-from monitor.stats.bins import NUMERIC
+from monitor.stats.bins import NUMERIC, OUTSIDE
 from monitor.stats.name_bins import hash_of
 from tests.engine import (
     CREDIT,
@@ -39,7 +39,7 @@ from tests.engine import (
     numeric,
 )
 from tests.engine import settings as settings_of
-from tests.oracles import slot_of
+from tests.oracles import category_of, slot_of
 
 TREE = settings_of(inputs=[{"topic": "events"}, {"topic": "more"}])
 PARTITIONS = (Partition("events", 0), Partition("events", 1), Partition("more", 0))
@@ -133,18 +133,18 @@ def code_of(column: Column, element: Event) -> int:
     slot = slot_of(column, REFERENCE.width, fields)
     if slot < REFERENCE.width:
         return slot
-    value = fields.get(column.name)
-    if slot != REFERENCE.width + 3:  # not outside
+    if slot != REFERENCE.width + OUTSIDE:
         return NO_VALUE
-    return 0 if value < column.bins.low else column.bins.bins - 1
+    return 0 if fields[column.name] < column.bins.low else column.bins.bins - 1
 
 
 def hash_in(column: Column, element: Event) -> int:
     """Hash of a category, known or not; 0 where there is none."""
     own = column.role == PREDICTION
-    value = (element if own else element["features"]).get(column.name)
-    usable = isinstance(value, str | int | float) and (not own or element["type"] == "prediction")
-    return hash_of(canonical(value)) if usable else 0
+    if own and element["type"] != "prediction":
+        return 0
+    name = category_of((element if own else element["features"]).get(column.name))
+    return 0 if name is None else hash_of(name)
 
 
 @settings(deadline=None, max_examples=60)
@@ -206,7 +206,7 @@ def test_what_order_says_is_the_same_for_any_cut() -> None:
         source = lambda: MemorySource({EVENTS: stream}, chunk)  # noqa: E731
         made = build_reference(settings_of(), CREDIT, source, ManualClock(NOW_US), EventRange(rows=3_000))
         (run,) = made.variability.long_runs
-        return run.variance.tolist()
+        return list(run.variance.tolist())
 
     assert variances(7) == variances(500) == variances(3_000)
     assert max(variances(500)) > 10
