@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,3 +111,13 @@ def test_old_base_windows_are_forgotten() -> None:
     places.close_window()
     assert places.span(2 * KEPT, 0, 0) == 500
     assert len(places.to_state()["events"]) == KEPT
+
+
+@pytest.mark.parametrize("columns", [0, 1, 4])
+def test_places_of_any_number_of_columns_come_back_from_their_state(columns: int) -> None:
+    places = HitPlaces(columns)
+    for _ in range(3):
+        places = HitPlaces.from_state(decode(encode(places.to_state())))
+        places.add(np.ones((columns, SLOTS), np.int64), 10)
+        places.close_window()
+    assert [places.span(3, column, 0) for column in range(columns)] == [30] * columns
