@@ -12,50 +12,12 @@ from typing import Any
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
-from scipy import stats
 
 from monitor.events import canonical
 from monitor.reference.reference import FEATURE, Column
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
-from monitor.stats.evidence import MIN_EXPECTED
 
 Ints = NDArray[np.int64]
-
-
-def pool(reference: Ints, window: Ints, effective: float) -> tuple[Ints, Ints]:
-    """Merge the bins with too few expected events in the window; chosen by the reference's shares alone."""
-    order = sorted(range(len(reference)), key=lambda i: (reference[i], i))
-    expected = [reference[i] / reference.sum() * effective for i in order]
-    taken = sum(one < MIN_EXPECTED for one in expected)
-    if 0 < sum(expected[:taken]) < MIN_EXPECTED:
-        taken = min(taken + 1, len(order))
-    tables = [[counts[i] for i in order] for counts in (reference, window)]
-    merged = [[sum(row[:taken]), *row[taken:]] if taken else row for row in tables]
-    kept = [i for i in range(len(merged[0])) if merged[0][i] + merged[1][i] > 0]
-    return np.array([merged[0][i] for i in kept], np.int64), np.array([merged[1][i] for i in kept], np.int64)
-
-
-def chi_square(reference: Ints, window: Ints, overdispersion: float) -> tuple[float, int]:
-    """SciPy's chi-square of the pooled two-row table, divided by the overdispersion, and its degrees of freedom."""
-    first, second = pool(reference, window, window.sum() / overdispersion)
-    if len(first) < 2 or second.sum() == 0:
-        return 0.0, 0
-    result = stats.chi2_contingency(np.array([first, second]), correction=False)
-    return float(result.statistic) / overdispersion, int(result.dof)
-
-
-def cut_point(reference: Ints, window: Ints, overdispersion: float) -> tuple[float, int]:
-    """The largest two-proportion z over all cuts with enough events on both sides, and its cut."""
-    n, m, best = int(window.sum()), int(reference.sum()), (0.0, 0)
-    for cut in range(len(reference) - 1):
-        p0, p1 = int(reference[: cut + 1].sum()) / m, int(window[: cut + 1].sum()) / n
-        if min(p0, 1 - p0) * n / overdispersion < MIN_EXPECTED:
-            continue
-        both = (p0 * m + p1 * n) / (m + n)
-        z = (p0 - p1) / math.sqrt(both * (1 - both) * (1 / n + 1 / m) * overdispersion)
-        if abs(z) > abs(best[0]):
-            best = (z, cut)
-    return best
 
 
 def expand(counts: Ints) -> NDArray[np.int64]:
@@ -96,10 +58,15 @@ def _number_slot(column: Column, width: int, value: object) -> int:
     return sum(edge < value for edge in column.bins.edges)
 
 
+def category_of(value: object) -> str | None:
+    """The text of a category; None of what is none."""
+    return canonical(value) if isinstance(value, str | int | float) else None
+
+
 def _category_slot(column: Column, width: int, value: object) -> int:
-    if not isinstance(value, str | int | float | bool):
+    name = category_of(value)
+    if name is None:
         return width + QUALITY_COUNTS.index("type")
-    name = canonical(value)
     if name in column.bins.categories:
         return column.bins.categories.index(name)
     if not column.bins.buckets:

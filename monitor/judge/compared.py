@@ -145,7 +145,8 @@ class Compared:
         usual = np.broadcast_to(self.reference.variance, (*n.shape, self.reference.variance.shape[1]))
         if not (rates > FASTER).any():
             return usual
-        return np.concatenate([self.reference.faster(n[w : w + 1], float(rates[w])) for w in range(len(n))])
+        by_window = [rate if rate > FASTER else 1.0 for rate in rates.tolist()]
+        return np.concatenate([self.reference.faster(n[w : w + 1], rate) for w, rate in enumerate(by_window)])
 
     def _joined(self, counts: Ints, alpha: float) -> tuple[Floats, Floats, Floats, Floats]:
         """Chi-square, its critical value and degrees of freedom, and total variation: of columns with buckets."""

@@ -64,18 +64,19 @@ class HitPlaces:
         return end - first if last > first else 0
 
     def to_state(self) -> dict[str, Any]:
-        columns, slots = self._shape
+        places = np.array([window[1:] for window in self._windows], np.int64)
         return {
-            "columns": columns,
+            "columns": self._shape[0],
             "events": [window[0] for window in self._windows],
-            "places": np.array([window[1:] for window in self._windows], np.int64).reshape(-1, 3 * columns * slots),
+            # a checkpoint's arrays have two axes
+            "places": places.reshape(len(self._windows), 3 * self._shape[0] * self._shape[1]),
             "open": [self._events, self._first, self._last, self._end],
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> HitPlaces:
         one = cls(state["columns"])
-        places = np.array(state["places"], np.int64).reshape(-1, 3, *one._shape)
+        places = np.array(state["places"], np.int64).reshape(len(state["events"]), 3, *one._shape)
         one._windows = [(int(n), *three.copy()) for n, three in zip(state["events"], places, strict=True)]
         events, *open_places = state["open"]
         one._events = int(events)

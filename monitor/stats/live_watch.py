@@ -124,11 +124,10 @@ class Variability:
         return np.asarray((known >= FEWEST) & (mean > USUAL * (1 + ERRORS / np.sqrt(np.maximum(known, 1)))), np.bool_)
 
     def to_state(self) -> dict[str, Any]:
-        before = self.before if self.before is not None else self.filling[:, :0]
         return {
             "length": self.length,
             "differences": self.differences,
-            "before": before,
+            "before": self.before,
             "filling": self.filling,
             "filled": self.filled,
         }
@@ -138,9 +137,8 @@ class Variability:
         filling = np.array(state["filling"], np.int64)
         one = cls(int(state["length"]), *filling.shape)
         one.filling, one.filled = filling, int(state["filled"])
-        one.differences = np.array(state["differences"], np.float64).reshape(len(filling), -1)
-        before = np.array(state["before"], np.int64)
-        one.before = before.reshape(filling.shape) if before.size else None
+        one.differences = np.array(state["differences"], np.float64)
+        one.before = None if state["before"] is None else np.array(state["before"], np.int64)
         return one
 
 
@@ -190,13 +188,13 @@ class Watch:
 
     def to_state(self) -> dict[str, Any]:
         variability = [one.to_state() for one in self.variability]
-        return {"unrest": variability, "windows": self.windows, "alike": self.alike, "events": self.events}
+        # a checkpoint's arrays have two axes
+        alike = self.alike.reshape(len(self.alike), 3 * self.alike.shape[1])
+        return {"unrest": variability, "windows": self.windows, "alike": alike, "events": self.events}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Watch:
         variability = tuple(Variability.from_state(one) for one in state["unrest"])
-        columns = variability[0].columns
-        alike = np.array(state["alike"], np.float64).reshape(-1, columns, 3)
-        return cls(
-            variability, int(state["windows"]), alike, np.array(state["events"], np.float64).reshape(-1, columns)
-        )
+        events = np.array(state["events"], np.float64)
+        alike = np.array(state["alike"], np.float64).reshape(*events.shape, 3)
+        return cls(variability, int(state["windows"]), alike, events)

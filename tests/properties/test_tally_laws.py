@@ -16,7 +16,8 @@ from monitor.clock import SECOND_US
 from monitor.events import Partition, canonical
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.state.codec import decode, encode
-from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.bins import QUALITY_COUNTS, UNSEEN
+from monitor.stats.name_bins import as_extreme, hashes_of
 from monitor.stats.names import KEPT, Names, add, kept, shortened
 from monitor.stats.tally import (
     BELOW,
@@ -198,15 +199,17 @@ def test_tallies_of_any_columns_come_back_from_their_pack(many: list[Tally], col
 # counting, against a recount in plain Python
 
 TREE = settings_of()
+OTHERS = ("7", "x")
 REFERENCE = blank(
     [
         numeric("AGE", edges=(1, 2, 3.5), low=-1, high=10),
-        categorical("EDU", ("a", "1", "b"), others=("7", "x")),
+        categorical("EDU", ("a", "1", "b"), others=OTHERS),
         numeric("score", edges=(0.5,), low=0, high=1, role=SCORE),
         categorical("prediction", ("0", "1"), role=PREDICTION),
     ]
 )
-WIDTH = 4
+WIDTH = REFERENCE.width
+KNOWN = {"a", "1", "b", *OTHERS}
 AGE, EDU, SCORE_AT, PREDICTION_AT = range(4)
 
 ages: st.SearchStrategy[object] = st.sampled_from(
@@ -299,15 +302,16 @@ def test_every_value_is_counted_once_as_a_recount_in_plain_python_counts_it(batc
 
 
 def check_categories(tally: Tally, events: Sequence[Event]) -> None:
-    """Names of never-seen values, and whether the known ones are all the same."""
-    bins = REFERENCE.columns[EDU].bins
-    came = [one["features"]["EDU"] for one in events if one.get("features", {}).get("EDU") is not None]
-    values = [canonical(value) for value in came if isinstance(value, str | int | float | bool)]
-    known = {value for value in values if value in {*bins.categories, *bins.rare}}
-    never_seen = Counter(shortened(value) for value in values if value not in known)
+    """Names and the number of never-seen values, and whether all values are one and the same."""
+    came = [oracles.category_of(one.get("features", {}).get("EDU")) for one in events]
+    values = [value for value in came if value is not None]
+    never_seen = Counter(shortened(value) for value in values if value not in KNOWN)
     assert tally.unseen.get(EDU, Counter()) == never_seen
-    if bins.rare and known:
-        assert (tally.lows[EDU] == tally.highs[EDU]) == (len(known) == 1)
+    assert tally.counts[EDU, :WIDTH].sum() == len(values)  # each in a bin, a never-seen one in its bucket
+    extremes = as_extreme(hashes_of(values))
+    assert (tally.lows[EDU], tally.highs[EDU]) == (extremes.min(initial=math.inf), extremes.max(initial=-math.inf))
+    if values:
+        assert (tally.lows[EDU] == tally.highs[EDU]) == (len(set(values)) == 1)
 
 
 def recount(events: Sequence[Event]) -> list[list[int]]:
@@ -315,6 +319,8 @@ def recount(events: Sequence[Event]) -> list[list[int]]:
     for one in events:
         for at in (AGE, EDU) if "features" in one else ():
             counts[at][oracles.slot_of(REFERENCE.columns[at], WIDTH, one["features"])] += 1
+        education = oracles.category_of(one.get("features", {}).get("EDU"))
+        counts[EDU][WIDTH + UNSEEN] += education is not None and education not in KNOWN  # beside its bucket
         for at in (SCORE_AT, PREDICTION_AT) if one["type"] == "prediction" else ():
             counts[at][oracles.slot_of(REFERENCE.columns[at], WIDTH, one)] += 1
     return counts

@@ -6,44 +6,51 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from monitor.clock import DAY_US, SECOND_US
+from monitor.findings import Span
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import Distribution, Measured
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
 from monitor.judge.windows import Windows, window_of
 from monitor.reference.learn import MIN_WINDOWS, measure_variability
-from monitor.reference.reference import Level, Reference
+from monitor.reference.reference import Column, Level, Reference, ReferenceVariability
 from monitor.settings.tree import Model
-from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.bins import QUALITY_COUNTS, UNSEEN
 from monitor.stats.block import Block
-from monitor.stats.tally import Tally
+from monitor.stats.long_run import DEPENDENT, LongRun
+from monitor.stats.tally import Tally, merged
+from monitor.stats.unseen import LeftOut
 from tests.engine import blank, categorical, numeric
 
 ALPHA = 1e-6
 WIDTH = 4
+COLUMNS = (numeric("x"), categorical("c", "abcd"))
+ABSENT, MISSING = QUALITY_COUNTS.index("absent"), QUALITY_COUNTS.index("missing")
 
 
 def reference(
     overdispersion: list[float], max_reference_distance: list[float], learned: int = 3, events: float = 250
 ) -> Reference:
-    """A numeric and a categorical column; levels of 1, 2, 4, ... base windows, the first ones learned."""
+    """A numeric and a categorical column; levels of 1, 2, 4, ... base windows, the first ones learned.
+
+    Their rows are not found independent, though they vary no more: else no largest distance would be asked for.
+    """
     levels = tuple(Level(1 << k, events * (1 << k), 32 >> k, k < learned) for k in range(len(overdispersion)))
-    made = blank([numeric("x"), categorical("c", "abcd")])
+    made = blank(COLUMNS)
     counts = np.array([[2_500] * WIDTH + [0] * len(QUALITY_COUNTS)] * 2)
-    quality_overdispersion = np.full((2, len(QUALITY_COUNTS), len(overdispersion)), np.nan)
-    quality_overdispersion[0, 0] = 7.0
-    variability = np.array([overdispersion] * 2), np.array([max_reference_distance] * 2)
-    return replace(
-        made,
-        levels=levels,
-        counts=counts,
-        overdispersion=variability[0],
-        max_reference_distance=variability[1],
-        quality_overdispersion=quality_overdispersion,
-        events=10_000,
+    quality = np.ones((2, len(QUALITY_COUNTS), len(overdispersion)))
+    quality[0, MISSING] = [7.0 * value for value in overdispersion]
+    variability = replace(
+        made.variability,
+        long_runs=tuple(replace(LongRun.independent(c.directions().count), reason=DEPENDENT) for c in COLUMNS),
+        overdispersion=np.array([overdispersion] * 2),
+        quality_overdispersion=quality,
+        max_reference_distance=np.array([max_reference_distance] * 2),
     )
+    return replace(made, levels=levels, counts=counts, variability=variability, events=10_000)
 
 
 def window(counts: list[int]) -> Windows:
@@ -55,26 +62,65 @@ def window(counts: list[int]) -> Windows:
 
 @pytest.mark.parametrize(
     ("events", "expected"),
-    [(1, 1.0), (250, 1.0), (250 * LENGTH_TOLERANCE, 1.0), (301, 2.0), (600, 2.0), (601, 3.0), (1_500, 3.0)],
+    [
+        (1, 1.0),
+        (250, 1.0),
+        (250 * LENGTH_TOLERANCE, 1.0),
+        (301, 2.0),
+        (600, 2.0),
+        (601, 3.0),
+        (1_200, 3.0),
+        (1_201, 9.0),
+    ],
 )
 def test_the_dispersion_is_that_of_the_shortest_length_that_holds_the_window(events: float, expected: float) -> None:
     base = PreparedReference.of(reference([1.0, 2.0, 3.0, 9.0], [0.1] * 4))
     assert base.overdispersion(int(events)).tolist() == [expected] * 2
 
 
-def test_beyond_what_was_learned_dispersion_grows_with_each_doubling_as_it_did_before() -> None:
+def test_beyond_what_was_learned_dispersion_is_that_of_the_longest_level() -> None:
     base = PreparedReference.of(reference([1.0, 2.0, 3.0], [0.1] * 3))
-    reach = int(LEARNED_REACH * 1_000)
-    assert base.overdispersion(reach).tolist() == [3.0] * 2
-    assert base.overdispersion(2_000) == pytest.approx([3.0 * 1.5] * 2)
-    assert base.overdispersion(8_000) == pytest.approx([3.0 * 1.5**3] * 2)
-    assert base.overdispersion(3_000)[0] == pytest.approx(3.0 * 1.5 ** np.log2(3))
+    for events in (int(LEARNED_REACH * 1_000), 2_000, 3_000, 80_000):
+        assert base.overdispersion(events).tolist() == [3.0] * 2
 
 
-def test_a_fact_that_the_reference_hardly_has_is_as_restless_as_its_column() -> None:
-    base = PreparedReference.of(reference([2.0], [0.1], learned=1))
-    assert base.quality_overdispersion(250)[0].tolist() == [7.0, 2.0, 2.0, 2.0, 2.0]
-    assert base.quality_overdispersion(250)[1].tolist() == [2.0] * 5
+def test_each_quality_count_has_a_dispersion_of_its_own_by_length() -> None:
+    base = PreparedReference.of(reference([1.0, 2.0], [0.1] * 2))
+    for events, level in ((250, 1.0), (600, 2.0), (90_000, 2.0)):
+        assert base.quality_overdispersion(events)[0].tolist() == [7.0 * level, 1.0, 1.0, 1.0, 1.0]
+        assert base.quality_overdispersion(events)[1].tolist() == [1.0] * 5
+
+
+def test_never_seen_values_to_expect_are_those_that_were_left_out() -> None:
+    made = reference([1.0], [0.1])
+    base = PreparedReference.of(replace(made, variability=replace(made.variability, unseen_expected=np.array([0, 40]))))
+    assert base.quality_counts[:, UNSEEN].tolist() == [0, 40]
+    assert base.events.tolist() == [10_000, 10_000]
+    assert base.quality_shares[1, UNSEEN] == 40 / 10_000
+
+
+def test_a_value_in_a_bucket_is_one_value_however_new_it_is() -> None:
+    """`unseen` is a mark beside the bucket; where there are no buckets it is all that is counted."""
+    made = blank([categorical("closed", "ab"), categorical("pooled", "ab", others=("x",))])
+    base = PreparedReference.of(made)
+    counts = np.zeros((2, made.width + len(QUALITY_COUNTS)), np.int64)
+    counts[:, :2] = [[30, 20], [25, 15]]
+    counts[1, 2] = 10
+    counts[:, made.width + UNSEEN], counts[:, made.width + ABSENT] = 10, 7
+    assert base.values(counts).tolist() == [60, 50]
+    assert base.carried(counts).tolist() == [67, 57]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "events", "rate"), [(150, 250, 1.0), (75, 250, 2.0), (300, 250, 0.5), (0, 250, 1.0)]
+)
+def test_the_rate_is_how_many_times_faster_events_came_than_in_the_reference(
+    seconds: int, events: int, rate: float
+) -> None:
+    made = replace(reference([1.0], [0.1]), base_us=150 * SECOND_US)
+    span = Span(0, seconds * SECOND_US, events)
+    assert PreparedReference.of(made).rate(span) == pytest.approx(rate)
+    assert PreparedReference.of(replace(made, base_us=0)).rate(span) == 1.0
 
 
 def test_a_numeric_column_has_no_unseen_values_and_a_category_is_never_outside() -> None:
@@ -115,7 +161,7 @@ def test_a_sure_change_within_what_the_reference_itself_did_is_no_news(share: fl
     distance = (3_250 + 2_750 - 5_000) / 10_000
     base = PreparedReference.of(reference([1.0], [distance / share], events=10_000, learned=1))
     measured = measured_in(base, window(moved))
-    assert measured.cumulative[0, 0] == pytest.approx(distance)
+    assert measured.sides[0].distance[0, 0] == pytest.approx(distance)
     assert (measured.exceedance[0, 0] > 1) == exceedance
     assert measured.exceedance[0, 0] == pytest.approx(share / DISTANCE_FACTOR)
 
@@ -123,7 +169,7 @@ def test_a_sure_change_within_what_the_reference_itself_did_is_no_news(share: fl
 def test_a_change_beyond_every_distance_without_evidence_is_no_news_either() -> None:
     base = PreparedReference.of(reference([1.0], [0.001], learned=1))
     measured = measured_in(base, window([65, 65, 60, 60]))
-    assert measured.cumulative[0, 0] > 10 * 0.001
+    assert measured.sides[0].distance[0, 0] > 10 * 0.001
     assert measured.exceedance[0, 0] < 1
 
 
@@ -133,44 +179,93 @@ def test_where_no_distance_was_learned_the_evidence_alone_decides() -> None:
     assert measured_in(base, window([250, 250, 250, 250])).exceedance.max() < 1
 
 
+def test_an_independent_column_of_many_rows_is_not_held_to_the_largest_distance() -> None:
+    made = reference([1.0], [0.9], events=10_000, learned=1)
+    runs = tuple(LongRun.independent(c.directions().count) for c in COLUMNS)
+    free = replace(made, variability=replace(made.variability, long_runs=runs))
+    moved = window([3_250, 2_750, 2_250, 1_750])
+    assert measured_in(PreparedReference.of(made), moved).exceedance.max() < 1
+    assert measured_in(PreparedReference.of(free), moved).exceedance.min() > 1
+
+
 # what a reference learns of its own windows
 
+Stack = NDArray[np.int64]
 
-def stack_of(rng: np.random.Generator, windows: int, columns: int, clusters_of: int) -> np.ndarray:
+
+def stack_of(rng: np.random.Generator, windows: int, columns: int, clusters_of: int) -> Stack:
     shares = [0.4, 0.3, 0.2, 0.1]
     bins = rng.multinomial(1_000 // clusters_of, shares, (windows, columns)) * clusters_of
     return np.concatenate([bins, np.zeros((windows, columns, len(QUALITY_COUNTS)), np.int64)], axis=2)
 
 
+def learned_from(
+    stack: Stack, columns: list[Column], left_out: dict[int, LeftOut] | None = None
+) -> ReferenceVariability:
+    blocks = []
+    for at, counts in enumerate(stack):
+        tally = Tally.empty(len(columns), WIDTH)
+        tally.counts[:] = counts
+        tally.predictions = int(counts[0].sum())
+        blocks.append(Block(10 * at, 10 * at + 10, tally))
+    runs = tuple(LongRun.independent(column.directions().count) for column in columns)
+    return measure_variability(columns, blocks, merged([block.tally for block in blocks]), runs, left_out or {})
+
+
+NUMBERS = [numeric(f"x{at}") for at in range(400)]
+
+
 @pytest.mark.parametrize("windows", [MIN_WINDOWS, 40])
 def test_few_windows_are_not_taken_for_calm_because_they_are_part_of_the_whole(windows: int) -> None:
     stack = stack_of(np.random.default_rng(3), windows, 400, 10)
-    levels = [Level(1, 1_000.0, windows, True)]
-    overdispersion, _, _ = measure_variability(stack, stack.sum(0), levels, np.ones(400, np.bool_), WIDTH)
-    assert overdispersion.mean() == pytest.approx(10, rel=0.04)
+    assert learned_from(stack, NUMBERS).overdispersion[:, 0].mean() == pytest.approx(10, rel=0.04)
 
 
 def test_too_few_windows_say_nothing_about_dispersion() -> None:
-    stack = stack_of(np.random.default_rng(3), MIN_WINDOWS - 1, 5, 10)
-    levels = [Level(1, 1_000.0, MIN_WINDOWS - 1, True)]
-    overdispersion, quality_counts, _ = measure_variability(stack, stack.sum(0), levels, np.ones(5, np.bool_), WIDTH)
-    assert overdispersion.tolist() == [[1.0]] * 5
-    assert np.isnan(quality_counts).all()
+    found = learned_from(stack_of(np.random.default_rng(3), MIN_WINDOWS - 1, 5, 10), NUMBERS[:5])
+    assert found.overdispersion.tolist() == [[1.0] * 3] * 5
 
 
-def test_the_largest_distance_is_that_of_any_window_from_the_rest() -> None:
-    rng = np.random.default_rng(5)
-    stack = stack_of(rng, 20, 2, 1)
-    ordered = np.array([True, False])
-    levels = [Level(1, 1_000.0, 20, True), Level(4, 4_000.0, 5, True), Level(16, 16_000.0, 1, False)]
-    _, _, max_reference_distance = measure_variability(stack, stack.sum(0), levels, ordered, WIDTH)
-    for at, length in enumerate((1, 4)):
-        for column in (0, 1):
+def test_the_clumping_of_most_columns_is_that_of_quality_counts_that_never_occurred() -> None:
+    found = learned_from(stack_of(np.random.default_rng(4), 40, 5, 5), NUMBERS[:5])
+    assert found.clump == pytest.approx(5, rel=0.2)
+    assert (found.quality_overdispersion == found.clump).all()
+    assert not found.quality_windows.any()
+
+
+def test_base_windows_with_a_quality_count_are_counted_whatever_its_size() -> None:
+    stack = stack_of(np.random.default_rng(4), 40, 2, 1)
+    stack[[3, 17, 30], 1, WIDTH + MISSING] = [1, 90, 2]
+    found = learned_from(stack, NUMBERS[:2])
+    assert found.quality_windows[1, MISSING] == 3
+    assert found.quality_windows.sum() == 3
+    assert found.quality_overdispersion[1, MISSING, 0] > 50  # nearly all came at once
+
+
+def test_never_seen_values_are_those_of_windows_left_out() -> None:
+    stack = stack_of(np.random.default_rng(4), 40, 2, 1)
+    hits = np.zeros(40, np.int64)
+    hits[[5, 6]] = [3, 4]
+    left_out = LeftOut(hits, np.full(40, 1_000), clump=2.5, error=1.7)
+    found = learned_from(stack, [numeric("x"), categorical("c", "abcd")], {1: left_out})
+    assert found.unseen_expected.tolist() == [0, 7]
+    assert found.unseen_error.tolist() == [1.0, 1.7]
+    assert found.quality_windows[:, UNSEEN].tolist() == [0, 2]
+    assert (found.quality_overdispersion[1, UNSEEN] >= 2.5).all()
+
+
+def test_the_largest_distance_is_that_of_any_window_from_the_rest_in_any_direction() -> None:
+    stack = stack_of(np.random.default_rng(5), 20, 2, 1)
+    found = learned_from(stack, [numeric("x"), categorical("c", "abcd")]).max_reference_distance
+    assert found.shape == (2, 5)
+    for at, length in enumerate((1, 2, 4)):
+        for column, ordered in enumerate((True, False)):
             distances = []
             for start in range(20 - length + 1):
                 inside = stack[start : start + length, column, :WIDTH].sum(0)
                 rest = stack[:, column, :WIDTH].sum(0) - inside
                 moved = inside / inside.sum() - rest / rest.sum()
-                distances.append(max(np.abs(moved).max(), np.abs(np.cumsum(moved)).max() if ordered[column] else 0))
-            assert max_reference_distance[column, at] == pytest.approx(max(distances))
-    assert np.isnan(max_reference_distance[:, 2]).all()
+                outer = abs(moved[0] + moved[-1])
+                distances.append(max(np.abs(moved).max(), *(np.append(np.abs(np.cumsum(moved)), outer) * ordered)))
+            assert found[column, at] == pytest.approx(max(distances), abs=1e-6)
+    assert np.isnan(found[:, 3:]).all()  # two windows side by side, and one

@@ -1,4 +1,4 @@
-"""Bins of a reference: where the edges lie, who is rare, and what counts as the same category."""
+"""Bins of a reference: where the edges lie, what they are called, and what counts as the same category."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 
 from monitor.events import canonical
 from monitor.stats.bins import (
-    MAX_CATEGORIES,
-    MAX_RARE,
-    MIN_CATEGORY_SHARE,
+    CATEGORICAL,
+    MISSING,
+    OUTSIDE,
+    QUALITY_COUNTS,
     QUANTILE_BINS,
+    UNSEEN,
     ColumnBins,
-    category_bins,
+    beside_bins,
     category_codes,
     width_of,
 )
+from monitor.stats.name_bins import BUCKETS, category_bins
 from monitor.stats.numeric_bins import numeric_bins
 
 numbers = st.one_of(
@@ -85,30 +88,6 @@ def test_there_are_no_bins_without_values(make: object) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=300))
-def test_categories_with_a_hundredth_of_the_events_have_a_bin_of_their_own(values: list[str]) -> None:
-    column = category_bins(values + ["a"] * 200)
-    counted = {c: (values.count(c) + 200 * (c == "a")) / (len(values) + 200) for c in {*values, "a"}}
-    assert set(column.categories) == {c for c, share in counted.items() if share >= MIN_CATEGORY_SHARE}
-    assert {*column.categories, *column.rare} == set(counted)
-    assert not set(column.categories) & set(column.rare)
-    assert column.bins == len(column.categories) + bool(column.rare)
-
-
-def test_there_is_a_most_of_categories_and_of_rare_ones() -> None:
-    common = [f"c{i}" for i in range(40) for _ in range(100)]
-    column = category_bins([*common, *(f"r{i}" for i in range(2_000))])
-    assert len(column.categories) == MAX_CATEGORIES
-    assert len(column.rare) == MAX_RARE
-    assert set(common) <= {*column.categories, *column.rare}
-
-
-def test_the_same_values_in_any_order_have_the_same_bins() -> None:
-    values = ["b", "a", "c", "a", "b", "d"] * 30
-    assert category_bins(values) == category_bins(sorted(values)) == category_bins(values[::-1])
-
-
-@settings(deadline=None)
 @given(st.one_of(st.booleans(), st.integers(-(10**15), 10**15), st.floats(allow_nan=False, allow_infinity=False)))
 def test_a_category_is_found_under_every_way_to_write_it(value: float | bool) -> None:
     column = category_bins([canonical(value), "other"])
@@ -123,20 +102,47 @@ def test_true_one_and_the_text_one_are_one_category_and_text_that_only_looks_lik
     assert len({codes["1"], codes["01"], codes["1.0"], codes["1e0"]}) == 4
 
 
-def test_rare_categories_share_the_last_bin_and_keep_a_place_each() -> None:
-    column = ColumnBins("categorical", categories=("a", "b"), rare=("7", "x"))
-    assert category_codes(column) == {"a": 0, "b": 1, "7": 2, 7: 2, "x": 3}
-    assert (column.bins, column.named) == (3, 2)
-    assert column.labels() == ["a", "b", "(rare)"]
+def test_categories_without_a_bin_of_their_own_share_buckets_that_have_one_name() -> None:
+    column = ColumnBins(CATEGORICAL, categories=("a", "7"), buckets=BUCKETS)
+    assert category_codes(column) == {"a": 0, "7": 1, 7: 1}
+    assert (column.bins, column.named) == (2 + BUCKETS, 2)
+    assert column.labels() == ["a", "7", "(other)"]
     assert column.beyond() == ("(never seen)",)
 
 
 def test_a_category_that_is_called_like_a_bin_is_not_taken_for_it() -> None:
-    common = ColumnBins("categorical", categories=("(rare)", "((rare))"), rare=("x",))
-    assert common.labels() == ["(rare)", "((rare))", "(((rare)))"]
-    itself_rare = ColumnBins("categorical", categories=("a", "(never seen)"), rare=("(rare)",))
-    assert itself_rare.labels() == ["a", "(never seen)", "((rare))"]
-    assert itself_rare.beyond() == ("((never seen))",)
+    column = ColumnBins(CATEGORICAL, categories=("(other)", "((other))", "(never seen)"), buckets=BUCKETS)
+    assert column.labels() == ["(other)", "((other))", "(never seen)", "(((other)))"]
+    assert column.beyond() == ("((never seen))",)
+
+
+counts_of_a_column = st.lists(st.integers(0, 99), min_size=BUCKETS + 4, max_size=BUCKETS + 4)
+
+
+@settings(deadline=None)
+@given(counts_of_a_column, st.integers(0, 99), st.booleans())
+def test_each_value_of_a_category_has_one_label_or_was_never_seen(bins: list[int], unseen: int, pooled: bool) -> None:
+    """In buckets a never-seen value is counted twice: in its bucket, and as never seen."""
+    column = ColumnBins(CATEGORICAL, categories=tuple("abcd"), buckets=BUCKETS if pooled else 0)
+    quality = np.zeros(len(QUALITY_COUNTS), np.int64)
+    quality[MISSING] = 50  # no value at all
+    quality[UNSEEN] = min(unseen, sum(bins[4:])) if pooled else unseen
+    counts = np.concatenate([bins[: column.bins], np.zeros(3, np.int64), quality])
+    shown = column.everywhere(counts, 0)
+    assert len(shown) == len(column.labels()) + len(column.beyond())
+    assert shown[:4].tolist() == bins[:4]
+    assert shown[-1] == quality[UNSEEN]
+    inside = int(counts[: column.bins].sum())
+    assert shown.sum() == inside + (0 if pooled else quality[UNSEEN])
+    beside = (quality * beside_bins([column])[0]).sum()
+    assert inside + beside == sum(bins[: column.bins]) + 50 + (0 if pooled else quality[UNSEEN])
+
+
+def test_values_of_numbers_in_their_order_are_below_in_the_bins_and_above() -> None:
+    column = numeric_bins(np.arange(3.0))
+    counts = np.zeros(3 + len(QUALITY_COUNTS), np.int64)
+    counts[:3], counts[3 + OUTSIDE] = [5, 6, 7], 9
+    assert column.everywhere(counts, below=4).tolist() == [4, 5, 6, 7, 5]
 
 
 def test_bins_that_lie_close_together_have_names_of_their_own() -> None:

@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitor.state.codec import decode, encode
 from monitor.stats.direction_test import DirectionReference
 from monitor.stats.directions import Directions, category_directions, numeric_directions
-from monitor.stats.live_watch import FEWEST, Variability, Watch, kappa, pairs_by_chance, variability, watched_cuts
-from monitor.stats.long_run import BlockSums, settle
+from monitor.stats.live_watch import (
+    FEWEST,
+    FEWEST_ALIKE,
+    Variability,
+    Watch,
+    kappa,
+    pairs_by_chance,
+    variability,
+    watched_cuts,
+)
+from monitor.stats.long_run import BlockSums, LongRun, settle
 from tests.traffic import Floats, Ints, autoregressive, deciles, in_runs, windows_of
 
 NUMERIC = numeric_directions(10)
@@ -34,7 +44,8 @@ def objections(reference: DirectionReference, known: Floats, live: Ints) -> Floa
         watch.add(reference, counts[None], np.array([(codes[1:] == codes[:-1]).sum()]), np.array([249]))
         restless = any(one.restless()[0] for one in watch.variability)
         flags.append((restless, watch.too_alike(known, reference.rows)[0]))
-        assert watch.objects(known, reference.rows)[0] == (watch.windows < FEWEST or any(flags[-1]))
+        assert watch.too_new() == (watch.windows < FEWEST_ALIKE)
+        assert watch.objects(known, reference.rows)[0] == (watch.too_new() or any(flags[-1]))
     found = np.array(flags[FEWEST:])
     return np.append(found.mean(0), found.any(1).mean())
 
@@ -117,10 +128,32 @@ def test_the_state_goes_on_where_it_was_left() -> None:
     for counts in windows_of(codes, 10):
         pair = (counts[None], np.array([60]), np.array([249]))
         straight.add(reference, *pair)
-        stopped = Watch.from_state(stopped.to_state())
+        stopped = Watch.from_state(decode(encode(stopped.to_state())))
         stopped.add(reference, *pair)
         assert (straight.objects(known, reference.rows) == stopped.objects(known, reference.rows)).all()
     assert straight.objects(known, reference.rows)[0]
+
+
+def test_a_watch_of_no_column_comes_back_from_its_state() -> None:
+    """A model may have no category at all."""
+    watch = Watch.from_state(decode(encode(Watch.empty(0, 10).to_state())))
+    assert watch.too_new()
+    assert watch.objects(np.zeros(0), np.zeros(0)).shape == (0,)
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_a_watch_of_several_columns_comes_back_from_its_state(columns: int) -> None:
+    rng = np.random.default_rng(9)
+    counts = rng.multinomial(250, np.full(10, 0.1), size=(40, columns))
+    directions = Directions.of([NUMERIC] * columns, 10)
+    runs = [LongRun.independent(NUMERIC.count)] * columns
+    reference = DirectionReference.of(directions, np.full((columns, 10), 100), runs)
+    known, watch = np.zeros(columns), Watch.empty(columns, 10)
+    for window in counts:
+        watch = Watch.from_state(decode(encode(watch.to_state())))
+        watch.add(reference, window, np.full(columns, 25), np.full(columns, 249))
+        assert watch.objects(known, reference.rows).tolist() == [watch.too_new()] * columns
+    assert (watch.alike.shape, watch.variability[0].differences.shape) == ((8, columns, 3), (columns, 39))
 
 
 def test_a_column_that_stays_away_is_not_watched() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitor.stats import name_bins
+from monitor.stats.bins import NAMES_SHOWN
 from monitor.stats.name_bins import (
     BUCKETS,
     KnownNames,
@@ -18,6 +20,8 @@ from monitor.stats.name_bins import (
     allowed_cuts,
     as_extreme,
     bucket_of,
+    buckets_of,
+    category_bins,
     constant_log_chance,
     hash_of,
     hashes_of,
@@ -190,12 +194,12 @@ def test_the_chance_of_one_value_is_exact_for_equal_names(number: int) -> None:
     assert (np.diff(more) < 0).all()
 
 
-def test_known_names_are_the_commonest_and_come_back_from_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_names_are_the_commonest_and_come_back_from_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = hashes_of(str(at) for at in range(3_000))
     known = KnownNames.of(hashes, np.ones(3_000, np.int64))
     assert known.holds(hashes).all()
     assert not known.holds(hashes_of(["3000", "x"])).any()
-    again = KnownNames.from_text(known.to_text())
+    again = KnownNames.from_bytes(known.to_bytes())
     assert (again.hashes == known.hashes).all()
     assert again.hashes.dtype == np.uint64
     monkeypatch.setattr(name_bins, "MAX_KNOWN", 100)
@@ -206,7 +210,36 @@ def test_known_names_are_the_commonest_and_come_back_from_text(monkeypatch: pyte
     assert few.holds(hashes[::100]).all()
     shuffled = np.random.default_rng(7).permutation(3_000)
     assert (KnownNames.of(hashes[shuffled], counts[shuffled]).hashes == few.hashes).all()
-    nothing = KnownNames.from_text("")
+    nothing = KnownNames.from_bytes(b"")
     assert not nothing.holds(hashes[:3]).any()
     with pytest.raises(ValueError, match=r"."):
-        KnownNames.from_text("AAAA")
+        KnownNames.from_bytes(b"123")
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.integers(0, 70).map(lambda n: "ten"[: n % 4] + str(n * n % 71)), min_size=1, max_size=400), st.data()
+)
+def test_the_bins_of_categories_hold_each_name_once(values: list[str], data: st.DataObject) -> None:
+    bins = category_bins(values)
+    counted = Counter(values)
+    ranked = sorted(counted, key=lambda name: (-counted[name], name))
+    assert bins.categories == tuple(ranked[: len(bins.categories)])
+    assert bins.cuts == allowed_cuts(np.array([counted[name] for name in ranked]))
+    assert len(bins.categories) == bins.cuts[-1]
+    others = ranked[bins.cuts[-1] :]
+    assert bins.buckets == (BUCKETS if others else 0)
+    assert bins.bins == len(bins.categories) + bins.buckets
+    for bucket, names in enumerate(bins.bucket_names):
+        assert list(names) == [name for name in others if hash_of(name) % BUCKETS == bucket][:NAMES_SHOWN]
+    assert KnownNames.from_bytes(bins.known).holds(hashes_of(counted)).all()
+    assert category_bins(data.draw(st.permutations(values))) == bins
+    assert buckets_of(others).tolist() == [hash_of(name) % BUCKETS for name in others]
+
+
+def test_a_closed_set_has_a_bin_for_each_name_and_no_bucket() -> None:
+    bins = category_bins(["b", "a", "c", "a", "b", "d"] * 30)
+    assert (bins.categories, bins.buckets, bins.bucket_names) == (("a", "b", "c", "d"), 0, ())
+    many = category_bins([f"c{i}" for i in range(40) for _ in range(100)])
+    assert many.categories == ()  # equally common ones: none is chosen by its luck
+    assert many.bins == BUCKETS

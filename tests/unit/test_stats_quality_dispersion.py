@@ -13,6 +13,7 @@ from monitor.stats.evidence import exact_excess_tail
 from monitor.stats.quality_dispersion import (
     MOST_CLUMP,
     by_length,
+    excess_critical,
     excess_tail,
     lasts,
     spans,
@@ -172,10 +173,52 @@ def test_hits_of_independent_events_are_over_as_often_as_they_say(share: float) 
 def test_a_span_runs_from_the_first_pane_with_a_hit_to_the_last(panes: list[tuple[int, int]]) -> None:
     hits, events = (np.array(x)[:, None] for x in zip(*panes, strict=True))
     with_hit = [at for at, (hit, _) in enumerate(panes) if hit]
-    wanted = sum(n for _, n in panes[with_hit[0] : with_hit[-1]]) if with_hit else 0
+    wanted = sum(n for _, n in panes[with_hit[0] : with_hit[-1] + 1]) if len(with_hit) > 1 else 0
     assert spans(hits, events).tolist() == [wanted]
 
 
-def test_half_of_the_events_or_a_long_span_is_no_burst() -> None:
-    share, span = np.array([0.5, 0.49, 0.02, 0.02]), np.array([0, 124, 125, 10])
-    assert lasts(share, span).tolist() == [True, False, True, False]
+@pytest.mark.parametrize(
+    ("share", "hits", "span", "expected"),
+    [
+        (0.5, 2, 0, True),  # half of the events
+        (0.49, 2, 124, False),
+        (0.02, 2, 125, True),  # hits far apart
+        (0.02, 200, 124, False),  # many in a burst
+        (0.2, 20, 0, True),  # many, and a fifth of the events
+        (0.2, 19, 0, False),
+        (0.19, 20, 0, False),
+    ],
+)
+def test_half_of_the_events_or_a_fifth_and_many_or_a_long_span_is_no_burst(
+    share: float, hits: int, span: int, expected: bool
+) -> None:
+    assert lasts(share, hits, span) is expected
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from([1e-3, 1e-6, 1e-9]),
+    st.integers(0, 150),
+    st.integers(0, 60),
+    st.integers(1, 4_000),
+    st.sampled_from([1.0, 1.3, 4.3, 10.0]),
+    st.sampled_from([1.0, 2.5, 10.0]),
+)
+def test_the_fewest_hits_that_are_over_are_those_that_trying_all_finds(
+    alpha: float, n: int, before: int, more: int, overdispersion: float, of_reference: float
+) -> None:
+    least = excess_critical(alpha, n, before, before + more, overdispersion, of_reference)
+    hits, each = np.arange(n + 1.0), np.ones(n + 1)
+    tails = excess_tail(
+        hits, n * each, before * each, (before + more) * each, overdispersion * each, of_reference * each
+    )
+    over = hits[tails < alpha]
+    assert least == (over[0] if len(over) else n + 1)
+    assert len(over) == n + 1 - least  # and none above it is not over
+
+
+def test_clumped_hits_must_be_more_to_be_over() -> None:
+    least = [excess_critical(1e-6, 500, 10, 10_000, phi, phi) for phi in (1.0, 2.0, 5.0, 10.0)]
+    assert least == sorted(least)
+    assert 1 < least[0] < least[-1] < 500
+    assert excess_critical(1e-9, 3, 0, 10, 1.0, 1.0) == 4  # not even all of three
