@@ -68,14 +68,16 @@ class HitPlaces:
         return {
             "columns": columns,
             "events": [window[0] for window in self._windows],
-            "places": np.array([window[1:] for window in self._windows], np.int64).reshape(-1, 3 * columns * slots),
-            "open": [self._events, self._first, self._last, self._end],
+            "places": np.array([window[1:] for window in self._windows], np.int64).reshape(
+                len(self._windows), 3 * columns * slots
+            ),
+            "open": [self._events, self._first.copy(), self._last.copy(), self._end.copy()],
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> HitPlaces:
         one = cls(state["columns"])
-        places = np.array(state["places"], np.int64).reshape(-1, 3, *one._shape)
+        places = np.array(state["places"], np.int64).reshape(len(state["events"]), 3, *one._shape)
         one._windows = [(int(n), *three.copy()) for n, three in zip(state["events"], places, strict=True)]
         events, *open_places = state["open"]
         one._events = int(events)
