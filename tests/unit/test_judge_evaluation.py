@@ -386,3 +386,23 @@ def test_base_windows_that_have_a_fact_are_tested_beside_its_events() -> None:
     found = by_subject(found_by(bursts, ending_now, 1e-6, None, {"missing"}))
     assert found["x", "missing"].base_windows == 8
     assert found["x", "missing"].p == pytest.approx(stats.hypergeom.sf(7, 108, 9, 8))
+
+
+def test_only_tests_that_are_made_are_expected_to_page() -> None:
+    evaluator = judge()
+
+    def made(windows: Windows) -> int:
+        return evaluator.tests_made(evaluator.evaluate(windows, ALPHA))
+
+    # one base window has no others to be compared by: of each column four facts and constant; features; distributions
+    assert made(window({}, values=400)) == 2 * (4 + 1) + 1 + (2 + 1)
+    assert made(window({}, values=16)) == 2 * 4 + 1 + (2 + 1)  # too few values for constant
+    assert made(window({}, values=0)) == 1  # nothing carries a column
+    newest = window_of(0, window({}, values=400).parts[0])
+    assert made(newest) == 2 * (4 + 1) + 1 == evaluator.tests_of_recent
+    pyramid = WindowPyramid(64)
+    for at in range(2):
+        (part,) = window({}, values=400).parts[0]
+        ending_now = pyramid.add(Block(10 * at, 10 * (at + 1), part.tally))
+    assert made(ending_now) == 14 + 14 + 2 * 4  # beside it two windows: those with a hit are counted too
+    assert made(ending_now) <= evaluator.tests_of_length * len(ending_now.lengths)
