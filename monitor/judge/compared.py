@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.stats.bins import OUTSIDE
-from monitor.stats.direction_test import DirectionReference, evaluate
-from monitor.stats.directions import Directions
+from monitor.stats.direction_test import ERRORS_ABOVE_LEAST, MIN_EXPECTED, DirectionReference, evaluate
+from monitor.stats.directions import LEAST_MOVE, Directions
 from monitor.stats.evidence import chi_square_critical
 from monitor.stats.live_watch import Watch
 from monitor.stats.long_run import INDEPENDENT
@@ -135,6 +135,23 @@ class Compared:
             error,
             found.tests + (freedom > 0),
         )
+
+    def smallest_changes(self, events: float, alpha: float) -> Floats:
+        """(C,) the smallest lasting change of a share that would page in a window of so many events at that alpha.
+
+        As likely as not: a change as large as the threshold is over it in half of the windows. Infinite where no
+        direction can be compared.
+        """
+        reference = self.reference
+        if not reference.sizes.shape[1]:
+            return np.full(len(self.places), np.inf)
+        p, v = reference.shares, reference.variance
+        error = np.sqrt(p * (1 - p) * v * (1 / max(events, 1.0) + 1 / np.maximum(reference.rows, 1)[:, None]))
+        least = LEAST_MOVE[reference.directions.kind] + ERRORS_ABOVE_LEAST * error
+        compared = (np.minimum(p, 1 - p) * events / v >= MIN_EXPECTED) & (reference.sizes > 0)
+        compared &= (events >= np.maximum(reference.block, 1))[:, None]
+        seen = np.where(compared, np.maximum(reference.critical(alpha) * error, least), np.inf)
+        return np.asarray(seen.min(1), np.float64)
 
     def _variance(self, n: Ints, rates: Floats) -> Floats:
         """V (W, C, D), raised where traffic is faster than the reference's."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingKey
 from monitor.judge.causes.catalog import causes_of
-from monitor.judge.causes.cause import Candidate, Evaluation, SequentialCause
+from monitor.judge.causes.cause import Candidate, Evaluation, SequentialCause, TicketReason
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows
@@ -73,6 +73,15 @@ class Judge:
             for subject, figures in cause.figures(evaluation):
                 by_subject.setdefault(subject, []).append(figures)
         return by_subject
+
+    def ticket_reasons(self) -> dict[str, TicketReason]:
+        """By subject why its findings of one cause are at most tickets now."""
+        return {subject: reason for cause in self.causes for subject, reason in cause.ticket_reasons().items()}
+
+    def smallest_changes(self, events: float, alpha: float) -> list[float]:
+        """By column the smallest lasting change of a share that a window of so many events shows."""
+        known = (cause.smallest_changes(events, alpha) for cause in self.causes)
+        return next((changes for changes in known if changes), [])
 
     def to_state(self) -> dict[str, Any]:
         """By the name of each cause's state."""

@@ -356,6 +356,17 @@ REGISTER: Final = (
         group=DISTANCES,
     ),
     Series(
+        "driftd_feature_may_page",
+        "gauge",
+        ("model", "version", "feature", "reason"),
+        "1 where a change of the feature's distribution may page, 0 where it is at most a ticket, with the reason.",
+        "unsettled: a longer reference; order: one in the order of time; restless: one as varied as today's traffic; "
+        "new: it passes by itself; unwatched: see driftd_feature_watched.",
+        rows.may_page,
+        of_model=True,
+        group=DISTANCES,
+    ),
+    Series(
         "driftd_feature_bin_events_total",
         "counter",
         ("model", "version", "feature", "bin"),

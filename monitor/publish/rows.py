@@ -125,6 +125,13 @@ def watched(snapshot: Snapshot) -> Iterator[Row]:
             yield (*model.key, column.name), float(not column.unwatched)
 
 
+def may_page(snapshot: Snapshot) -> Iterator[Row]:
+    for model in snapshot.models:
+        for column in model.columns:
+            reason = "unwatched" if column.unwatched else column.ticket_reason
+            yield (*model.key, column.name, reason), float(not reason)
+
+
 def bins(snapshot: Snapshot) -> Iterator[Row]:
     for model in snapshot.models:
         for column in model.columns:

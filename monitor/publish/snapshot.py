@@ -27,7 +27,8 @@ class ColumnView:
     counts since the process began. `quality_counts` are (name, share in the reference, share in the window).
     `distances` and `figures` are empty before the first base window was judged. `smallest_effect` is the smallest
     lasting change that a day of today's traffic would show, as a share moved; None if not known. `unwatched` is why a
-    change of the distribution would not be detected, "" if it would.
+    change of the distribution would not be detected, "" if it would; `ticket_reason` why it would be at most a ticket,
+    in one word, and `ticket_text` in a sentence.
     """
 
     name: str
@@ -42,6 +43,8 @@ class ColumnView:
     figures: tuple[Figures, ...] = ()
     smallest_effect: float | None = None
     unwatched: str = ""
+    ticket_reason: str = ""
+    ticket_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,22 @@ from monitor.judge.causes.cause import Evaluation
 from monitor.judge.model import ModelJudge
 from monitor.publish.snapshot import ColumnView
 from monitor.stats.bins import QUALITY_COUNTS
-from monitor.stats.smallest_change import smallest_share_change
 
 BySubject = Mapping[str, Sequence[Figures]]
 
 
 def column_views(judge: ModelJudge, figures: BySubject) -> tuple[ColumnView, ...]:
     """One view for each column, as far as the newest evaluation tells, with those figures; without totals."""
-    return tuple(_view(judge, at, figures.get(name, ())) for at, name in enumerate(judge.prepared.subjects))
+    reasons, smallest = judge.judge.ticket_reasons(), smallest_changes(judge)
+    return tuple(
+        replace(
+            _view(judge, at, figures.get(name, ())),
+            smallest_effect=smallest[at] if math.isfinite(smallest[at]) else None,
+            ticket_reason=reasons[name].word if name in reasons else "",
+            ticket_text=reasons[name].text if name in reasons else "",
+        )
+        for at, name in enumerate(judge.prepared.subjects)
+    )
 
 
 def figures_beside(judge: ModelJudge, figures: BySubject) -> tuple[tuple[str, Figures], ...]:
@@ -74,7 +82,6 @@ def _view(judge: ModelJudge, at: int, figures: Sequence[Figures]) -> ColumnView:
         ),
         distances=() if evaluation is None else tuple(_distances(judge, evaluation, at)),
         figures=tuple(figures),
-        smallest_effect=_smallest_effect(judge, evaluation, at),
         unwatched=prepared.reference.unwatched_reason(column),
     )
 
@@ -85,11 +92,12 @@ def _distances(judge: ModelJudge, evaluation: Evaluation, at: int) -> Iterator[t
             yield name, value
 
 
-def _smallest_effect(judge: ModelJudge, evaluation: Evaluation | None, at: int) -> float | None:
-    """Of a share, at the rate of the longest window judged, over a day."""
+def smallest_changes(judge: ModelJudge) -> list[float]:
+    """Of each column's shares, in a day at the rate of the longest window judged; infinite where none would be seen."""
+    evaluation = judge.latest
     if evaluation is None:
-        return None
+        return [math.inf] * len(judge.prepared.columns)
     span = evaluation.windows.spans[-1]
     a_day = span.events * DAY_US / max(span.end_us - span.start_us, 1)
-    overdispersion = float(judge.prepared.overdispersion(int(a_day))[at])
-    return min(1.0, smallest_share_change(max(a_day, 1), max(float(judge.prepared.events[at]), 1), overdispersion))
+    changes = judge.judge.smallest_changes(a_day, evaluation.alpha)
+    return [min(1.0, change) if math.isfinite(change) else change for change in changes]

@@ -32,6 +32,7 @@ NOT_SHOWN: Final = {
     "driftd_loop_seconds_total": "for whoever sizes the process",
     "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for where a clock is doubted",
     "driftd_feature_watched": "the page names each feature with its reason",
+    "driftd_feature_may_page": "the same",
 }
 
 

@@ -353,7 +353,9 @@ def test_over_the_limit_whole_groups_go_in_their_order_and_the_rest_is_untouched
     shown = read(render(snapshot, len(everything) - room))
     bins = {at for at in everything if "_bin_" in at[0]}
     distances = {
-        at for at in everything if at[0] in ("driftd_drift_distance_ratio", "driftd_feature_watched", SMALLEST)
+        at
+        for at in everything
+        if at[0] in ("driftd_drift_distance_ratio", "driftd_feature_watched", "driftd_feature_may_page", SMALLEST)
     }
     figures = {at for at in everything if at[0] in FIGURES and ("subject", "PAY_0") in at[1]}
     groups = [bins, distances, figures]

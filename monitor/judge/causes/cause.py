@@ -56,6 +56,13 @@ class CauseName(NamedTuple):
     of_model: str = ""
 
 
+class TicketReason(NamedTuple):
+    """Why a subject's findings are at most tickets: one word for series and log, and a sentence for people."""
+
+    word: str
+    text: str
+
+
 class Candidate(NamedTuple):
     """A window over its threshold: as much as it takes to choose one of a key; its finding is made when it is chosen.
 
@@ -164,6 +171,17 @@ class Cause(ABC, Generic[M]):
 
     def restore(self, state: dict[str, Any]) -> None:  # as above
         """Take what `to_state` gave. A cause that is not restored begins from nothing."""
+
+    def ticket_reasons(self) -> dict[str, TicketReason]:
+        """By subject why its findings are at most tickets now; subjects that may page are not in it."""
+        return {}
+
+    def smallest_changes(self, events: float, alpha: float) -> list[float]:
+        """By column the smallest lasting change of a share that a window of so many events shows; infinite: none is.
+
+        Empty where the cause is not about shares of values.
+        """
+        return []
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:

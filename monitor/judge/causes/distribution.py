@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import in_reference, in_window, moments
-from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, limit, places
+from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, TicketReason, limit, places
 from monitor.judge.compared import Compared, Comparison
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
@@ -167,20 +167,39 @@ class Distribution(Cause[Measured]):
         distance = "KS distance" if numeric else "largest change of a share"
         return f"{distance} {number(figures.effect)}, statistic {number(figures.value)}{limit(figures)}"
 
-    def ticket_reasons(self) -> dict[str, str]:
-        """By subject why its distribution is at most a ticket now; columns that may page are not in it."""
-        reasons: dict[str, str] = {}
+    def ticket_reasons(self) -> dict[str, TicketReason]:
+        """Of columns whose distribution is at most a ticket now, whatever the length of the window."""
+        reasons: dict[str, TicketReason] = {}
         for side, watch in zip(self.sides, self._watches, strict=True):
-            for place, at in enumerate(side.places.tolist()):
-                if reason := self._objection(side, watch, place):
-                    reasons[self.prepared.subjects[at]] = reason
+            objections = self._objections(side, watch)
+            for at, word in zip(side.places.tolist(), objections, strict=True):
+                if word:
+                    reasons[self.prepared.subjects[at]] = TicketReason(word, REASONS[word])
         return reasons
 
-    def _objection(self, side: Compared, watch: Watch, place: int) -> str:
-        if not side.settled[place]:
-            return UNSETTLED
+    def smallest_changes(self, events: float, alpha: float) -> list[float]:
+        out = np.full(len(self.prepared.columns), np.inf)
+        for side in self.sides:
+            out[side.places] = side.smallest_changes(events, alpha)
+        return out.tolist()
+
+    def _objections(self, side: Compared, watch: Watch) -> list[str]:
         restless, alike, too_new = side.objects(watch)
-        return NEW if too_new else ORDER if alike[place] else RESTLESS if restless[place] else ""
+        return [
+            UNSETTLED
+            if not side.settled[place]
+            else NEW
+            if too_new
+            else ORDER
+            if alike[place]
+            else RESTLESS
+            if restless[place]
+            else ""
+            for place in range(len(side.places))
+        ]
+
+    def _objection(self, side: Compared, watch: Watch, place: int) -> str:
+        return self._objections(side, watch)[place]
 
     def _ticket_reason(self, measured: Measured, window: int, column: int) -> str:
         """Why a change in this window is at most a ticket; "" where it may page."""

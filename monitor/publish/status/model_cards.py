@@ -168,6 +168,8 @@ def _column_text(column: ColumnView) -> str:
     more = [f"{text(of)} {number(value)}" for of, value in column.distances if of == "psi"]
     if column.smallest_effect is not None:
         more.append(f"a lasting move of {share(column.smallest_effect)} would show within a day")
+    if column.ticket_text:
+        more.append(f"its distribution is at most a ticket: {text(column.ticket_text)}")
     lines = ["; ".join(parts), most, f"<small>{'; '.join(more)}</small>" if loud and more else ""]
     return "<br>".join(line for line in lines if line)
 
