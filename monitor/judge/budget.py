@@ -11,6 +11,8 @@ from typing import Final
 
 #: a look pays for at most so many of the reference's usual base windows: silence saves nothing up
 MAX_BASE_WINDOWS: Final = 4
+#: a look that may be over one time in a hundred is no evidence, however much there is to spend
+MOST_ALPHA: Final = 0.01
 #: below so many reference events half the budget is used: the reference's own error pages too
 ENOUGH_REFERENCE: Final = 10_000
 
@@ -43,18 +45,20 @@ class Budget:
         kept = pages if reference_events >= ENOUGH_REFERENCE else pages / 2
         return cls(kept, per_us, usual_base_us, max(tests, 1), {})
 
-    def alpha(self, kind: str, start_us: int, end_us: int, share: float, tests: int) -> float:
-        """Tail probability each test of this look may spend.
+    def alpha(self, kind: str, start_us: int, end_us: int, share: float) -> float:
+        """Tail probability each test of this look may spend, at most `MOST_ALPHA`.
 
         `kind` BASE or RECENT: each has its own last look. `start_us`, `end_us` of the shortest window looked at,
-        `share` of the model's budget this version has, `tests` made now. Adds to `expected`.
+        `share` of the model's budget this version has.
         """
         since = end_us - self.last_us.get(kind, start_us)
         self.last_us[kind] = end_us
         longest = MAX_BASE_WINDOWS * self.usual_base_us if self.usual_base_us else since
-        alpha = self.pages * share * min(since, longest) / self.per_us / self.tests
+        return min(self.pages * share * min(since, longest) / self.per_us / self.tests, MOST_ALPHA)
+
+    def spend(self, alpha: float, tests: int) -> None:
+        """Add to `expected` what so many tests really made have spent."""
         self.expected += alpha * tests
-        return alpha
 
     def to_state(self) -> BudgetState:
         return BudgetState(dict(self.last_us), self.expected)

@@ -6,7 +6,7 @@ The two kinds are kept apart: padded to the widest category, a number column wou
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ class Comparison:
     `z` of the direction `at`, `critical` what it may be; `chi` and `chi_critical` of joined categories (0 and infinite
     where not made); `evidence` the larger of the two ratios. `distance` the largest change of a share, `spread` the
     total variation of categories. `large`: a direction moved enough for a page, `error` of that change.
+    `tests` were made of a window and column.
     """
 
     at: Ints
@@ -53,6 +54,7 @@ class Comparison:
     distance: Floats
     spread: Floats
     error: Floats
+    tests: Ints
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,18 @@ class Compared:
         error = np.sqrt(share * (1 - share) * (own / n + reference / np.maximum(self.reference.rows, 1)))
         distance = np.abs(found.moved).max(2, initial=0.0)
         return Comparison(
-            at, found.z, found.critical, chi, chi_critical, freedom, evidence, found.moved, distance, spread, error
+            at,
+            found.z,
+            found.critical,
+            chi,
+            chi_critical,
+            freedom,
+            evidence,
+            found.moved,
+            distance,
+            spread,
+            error,
+            found.tests + (freedom > 0),
         )
 
     def smallest_changes(self, events: float, alpha: float) -> Floats:
@@ -185,7 +198,3 @@ def _at(values: Floats, index: Ints) -> Floats:
     if not values.shape[2]:
         return np.zeros(index.shape)
     return np.asarray(np.take_along_axis(values, index[..., None], 2)[..., 0], np.float64)
-
-
-def watch_from_state(state: dict[str, Any]) -> Watch:
-    return Watch.from_state(state)

@@ -38,9 +38,12 @@ class Judge:
         """What is over in base windows, one finding a key; `recent` are the newest panes."""
         return _one_a_key(found for cause in self.causes for found in cause.candidates(evaluation, recent))
 
-    def recent_findings(self, recent: Windows, alpha: float) -> Iterator[Finding]:
+    def tests_made(self, evaluation: Evaluation) -> int:
+        """How often chance could have been over in these windows."""
+        return sum(cause.tests_made(evaluation) for cause in self.causes)
+
+    def recent_findings(self, newest: Evaluation) -> Iterator[Finding]:
         """What is over in the newest panes."""
-        newest = self.evaluate(recent, alpha)
         for cause in self.causes:
             for candidate in cause.recent_candidates(newest):
                 yield candidate.finding()

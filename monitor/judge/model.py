@@ -106,21 +106,25 @@ class ModelJudge:
 
     def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
         span = recent.spans[0]
-        alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share, self.judge.tests_of_recent)
-        return list(self.judge.recent_findings(recent, alpha)) if alpha > 0 else []
+        alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share)
+        if alpha <= 0:
+            return []
+        newest = self.judge.evaluate(recent, alpha)
+        self.budget.spend(alpha, self.judge.tests_made(newest))
+        return list(self.judge.recent_findings(newest))
 
     def _evaluate_base(
         self, windows: Windows, recent: Windows | None, share: float, observer: Observer | None
     ) -> list[Finding]:
         shortest = windows.spans[0]
-        tests = self.judge.tests_of_length * len(windows.lengths)
-        alpha = self.budget.alpha(BASE, shortest.start_us, shortest.end_us, share, tests)
+        alpha = self.budget.alpha(BASE, shortest.start_us, shortest.end_us, share)
         self._alpha, self._rechecked = alpha, {}
         if observer is not None:
             observer(self, windows, alpha)
         if alpha <= 0:
             return []
         self.latest = self.judge.evaluate(windows, alpha)
+        self.budget.spend(alpha, self.judge.tests_made(self.latest))
         return list(self.judge.findings(self.latest, recent))
 
     def _recheck(self, key: FindingKey, base_windows: int, since_us: int) -> float | None:

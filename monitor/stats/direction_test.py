@@ -125,7 +125,8 @@ class Evaluation:
 
     `exceedance` is statistic / threshold (1: at it; 0: nothing was compared), `at` the direction that says so (of those
     that moved enough for a page, if one of them is over), `z` signed and `critical` its two values, `large` whether it
-    is over and moved enough. `moved` (W, C, D) is the change of every share.
+    is over and moved enough. `moved` (W, C, D) is the change of every share. `tests` were made: groups of directions
+    in which something was compared.
     """
 
     exceedance: Floats
@@ -134,6 +135,7 @@ class Evaluation:
     critical: Floats
     large: Flags
     moved: Floats
+    tests: Ints
 
 
 def evaluate(reference: DirectionReference, counts: Ints, alpha: float, variance: Floats | None = None) -> Evaluation:
@@ -159,7 +161,7 @@ def evaluate(reference: DirectionReference, counts: Ints, alpha: float, variance
     if (np.abs(z) > critical).any():
         own_error = np.sqrt(np.maximum(p * (1 - p), 0) * spread)
         large = np.abs(moved) >= LEAST_MOVE[reference.directions.kind] + ERRORS_ABOVE_LEAST * own_error
-    return _worst(z, critical, large, moved)
+    return _worst(z, critical, large, moved, _tests(reference.directions.group, compared))
 
 
 def _towards_each_other(x: Floats, p: Floats, effective: Floats, rows: Floats, rare: Flags) -> tuple[Floats, Floats]:
@@ -190,16 +192,24 @@ def _divergence(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.maximum(xlogy(a, a / b) + xlogy(1 - a, (1 - a) / (1 - b)), 0.0), np.float64)
 
 
-def _worst(z: Floats, critical: Floats, large: Flags, moved: Floats) -> Evaluation:
+def _tests(group: Ints, compared: Flags) -> Ints:
+    tests = np.zeros(compared.shape[:2], np.int64)
+    for one in range(int(group.max(initial=NO_GROUP)) + 1):
+        tests += (compared & (group == one)).any(2)
+    return tests
+
+
+def _worst(z: Floats, critical: Floats, large: Flags, moved: Floats, tests: Ints) -> Evaluation:
     if z.shape[2] == 0:
         none = np.zeros(z.shape[:2])
-        return Evaluation(none, none.astype(np.int64), none, np.full(z.shape[:2], np.inf), none.astype(np.bool_), moved)
+        whole, never = none.astype(np.int64), np.full(z.shape[:2], np.inf)
+        return Evaluation(none, whole, none, never, none.astype(np.bool_), moved, whole)
     ratio = np.abs(z) / critical
     worst, paging = ratio.argmax(2), np.where(large, ratio, 0.0).argmax(2)
     pages = _at(large, paging) & (_at(ratio, paging) > 1)
     at = np.where(pages, paging, worst)
     wide = np.broadcast_to(critical, z.shape)
-    return Evaluation(_at(ratio, at), at, _at(z, at), _at(wide, at), pages, moved)
+    return Evaluation(_at(ratio, at), at, _at(z, at), _at(wide, at), pages, moved, tests)
 
 
 def _at(values: NDArray[_T], index: Ints) -> NDArray[_T]:

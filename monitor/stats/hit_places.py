@@ -70,7 +70,7 @@ class HitPlaces:
             "events": [window[0] for window in self._windows],
             # a checkpoint's arrays have two axes
             "places": places.reshape(len(self._windows), 3 * self._shape[0] * self._shape[1]),
-            "open": [self._events, self._first, self._last, self._end],
+            "open": [self._events, self._first.copy(), self._last.copy(), self._end.copy()],
         }
 
     @classmethod

@@ -187,9 +187,8 @@ class Watch:
         return np.asarray((pairs > 0) & (kappa(same, pairs, chance) > allowed), np.bool_)
 
     def to_state(self) -> dict[str, Any]:
+        alike = self.alike.reshape(len(self.alike), 3 * self.events.shape[1])
         variability = [one.to_state() for one in self.variability]
-        # a checkpoint's arrays have two axes
-        alike = self.alike.reshape(len(self.alike), 3 * self.alike.shape[1])
         return {"unrest": variability, "windows": self.windows, "alike": alike, "events": self.events}
 
     @classmethod

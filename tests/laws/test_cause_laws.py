@@ -14,6 +14,7 @@ from monitor.findings import FindingKey
 from monitor.judge.causes.catalog import CAUSES, EXPLAINED_BY, NAMES, cause_named, with_share
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation
 from monitor.judge.causes.constant import Constant
+from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.quality import Quality
 from monitor.judge.windows import Windows
@@ -91,6 +92,28 @@ class Forgetful(Errors):
         self._fed = []
 
 
+class Absentminded(Quality):
+    """Knows no more where the hits were."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing is taken."""
+
+
+class Trusting(Distribution):
+    """Knows no more how live traffic varies."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing is taken."""
+
+
+class Misremembering(Distribution):
+    """Takes the near events of the base window that is filling for more alike than they were."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._agreement.same = self._agreement.pairs
+
+
 class Unspeakable(Quality):
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         for candidate in super().candidates(evaluation, recent):
@@ -128,6 +151,9 @@ class Renamed(Quality):
         (cause_laws.same_under_merging, Shortsighted),
         (cause_laws.same_under_cutting, Counting),
         (cause_laws.same_under_cutting, Forgetful),
+        (cause_laws.same_under_cutting, Absentminded),
+        (cause_laws.same_under_cutting, Trusting),
+        (cause_laws.same_under_cutting, Misremembering),
         (cause_laws.serialisable, Unspeakable),
         (cause_laws.consistent, Boasting),
         (cause_laws.consistent, Greedy),
@@ -136,7 +162,7 @@ class Renamed(Quality):
     ],
 )
 def test_each_law_catches_a_cause_that_breaks_it(law: Law, cause: type[Cause[Any]]) -> None:
-    examples = EXAMPLES[Errors] if issubclass(cause, Errors) else MISSING
+    examples = next((EXAMPLES[one] for one in (Errors, Distribution) if issubclass(cause, one)), MISSING)
     assert list(law(cause, examples))
 
 

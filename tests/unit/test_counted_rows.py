@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCount
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
+from monitor.judge.model import JudgeState
 from monitor.pipeline import Pipeline
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.run.counted_rows import NO_VALUE, CountedRows, RowKeeper
@@ -97,10 +98,16 @@ class Collected:
 
     def sent(self, transitions: Iterable[Transition]) -> None: ...
 
-    def to_state(self) -> dict[str, Any]:
-        return {}
+    def judged(self) -> list[ModelKey]:
+        return []
 
-    def restore(self, _state: dict[str, Any]) -> list[ModelKey]:
+    def mark(self, key: ModelKey) -> Hashable:
+        return None
+
+    def to_state(self, key: ModelKey) -> JudgeState | None:
+        return None
+
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
         return []
 
 

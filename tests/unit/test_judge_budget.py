@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import DAY_US, SECOND_US
-from monitor.judge.budget import BASE, ENOUGH_REFERENCE, MAX_BASE_WINDOWS, RECENT, Budget
+from monitor.judge.budget import BASE, ENOUGH_REFERENCE, MAX_BASE_WINDOWS, MOST_ALPHA, RECENT, Budget
 
 MONTH = 30 * DAY_US
 USUAL = 150 * SECOND_US
@@ -21,6 +21,13 @@ def budget(pages: float = 1.0, usual: int = USUAL) -> Budget:
     return Budget.of(pages, MONTH, usual, TESTS, ENOUGH_REFERENCE)
 
 
+def spend(spender: Budget, kind: str, start_us: int, end_us: int, share: float, tests: int) -> float:
+    """A look in which all its tests are made; gives what each may spend."""
+    alpha = spender.alpha(kind, start_us, end_us, share)
+    spender.spend(alpha, tests)
+    return alpha
+
+
 def spend_month(spacings: list[int], lengths: list[int], share: float = 1.0) -> float:
     """Look after look until a month is over; gives what all tests together may have spent."""
     spender, at, spent, number = budget(2.0), 0, 0.0, 0
@@ -30,9 +37,9 @@ def spend_month(spacings: list[int], lengths: list[int], share: float = 1.0) -> 
             assert spender.expected == pytest.approx(spent)
             return spent
         number, at = number + 1, at + spacing
-        spent += OF_RECENT * spender.alpha(RECENT, max(0, at - 20 * SECOND_US), at, share, OF_RECENT)
+        spent += OF_RECENT * spend(spender, RECENT, max(0, at - 20 * SECOND_US), at, share, OF_RECENT)
         if number % 3 == 0:
-            spent += OF_LENGTH * length * spender.alpha(BASE, 0, at, share, OF_LENGTH * length)
+            spent += OF_LENGTH * length * spend(spender, BASE, 0, at, share, OF_LENGTH * length)
 
 
 @settings(deadline=None)
@@ -55,46 +62,61 @@ def test_dense_and_irregular_looks_spend_no_more_than_the_budget_either() -> Non
 def test_steady_traffic_spends_the_whole_budget() -> None:
     spender, spent = budget(), 0.0
     for at in range(USUAL, MONTH + 1, USUAL):
-        spent += OF_LENGTH * LENGTHS * spender.alpha(BASE, at - USUAL, at, 1.0, OF_LENGTH * LENGTHS)
-        spent += OF_RECENT * spender.alpha(RECENT, at - USUAL, at, 1.0, OF_RECENT)
+        spent += OF_LENGTH * LENGTHS * spend(spender, BASE, at - USUAL, at, 1.0, OF_LENGTH * LENGTHS)
+        spent += OF_RECENT * spend(spender, RECENT, at - USUAL, at, 1.0, OF_RECENT)
     assert spent == pytest.approx(1.0)
     assert spender.expected == pytest.approx(1.0)
 
 
 def test_silence_saves_nothing_up_beyond_four_usual_base_windows() -> None:
     spender = budget()
-    first = spender.alpha(BASE, 0, USUAL, 1.0, 1)
+    first = spend(spender, BASE, 0, USUAL, 1.0, 1)
     for windows, paid in ((1, 1), (3, 3), (4, 4), (400, MAX_BASE_WINDOWS)):
         last = spender.last_us[BASE]
-        assert spender.alpha(BASE, last, last + windows * USUAL, 1.0, 1) == pytest.approx(first * paid)
+        assert spend(spender, BASE, last, last + windows * USUAL, 1.0, 1) == pytest.approx(first * paid)
 
 
 def test_the_first_look_pays_for_its_own_window() -> None:
-    assert budget().alpha(BASE, 5 * USUAL, 6 * USUAL, 1.0, 1) == pytest.approx(USUAL / MONTH / TESTS)
+    assert spend(budget(), BASE, 5 * USUAL, 6 * USUAL, 1.0, 1) == pytest.approx(USUAL / MONTH / TESTS)
 
 
 def test_a_reference_that_knows_no_usual_window_sets_no_bound() -> None:
     spender = budget(usual=0)
-    spender.alpha(BASE, 0, USUAL, 1.0, 1)
-    assert spender.alpha(BASE, 0, 11 * USUAL, 1.0, 1) == pytest.approx(10 * USUAL / MONTH / TESTS)
+    spend(spender, BASE, 0, USUAL, 1.0, 1)
+    assert spend(spender, BASE, 0, 11 * USUAL, 1.0, 1) == pytest.approx(10 * USUAL / MONTH / TESTS)
 
 
 def test_versions_share_and_a_small_reference_halves() -> None:
-    whole = budget().alpha(BASE, 0, USUAL, 1.0, 1)
-    assert budget().alpha(BASE, 0, USUAL, 0.25, 1) == pytest.approx(whole / 4)
+    whole = spend(budget(), BASE, 0, USUAL, 1.0, 1)
+    assert spend(budget(), BASE, 0, USUAL, 0.25, 1) == pytest.approx(whole / 4)
     small = Budget.of(1.0, MONTH, USUAL, TESTS, ENOUGH_REFERENCE - 1)
-    assert small.alpha(BASE, 0, USUAL, 1.0, 1) == pytest.approx(whole / 2)
+    assert spend(small, BASE, 0, USUAL, 1.0, 1) == pytest.approx(whole / 2)
 
 
 def test_the_two_kinds_of_look_pay_for_their_own_time() -> None:
     spender = budget()
-    spender.alpha(RECENT, 0, USUAL, 1.0, 1)
-    assert spender.alpha(BASE, 0, 2 * USUAL, 1.0, 1) == pytest.approx(2 * spender.alpha(RECENT, 0, 2 * USUAL, 1.0, 1))
+    spend(spender, RECENT, 0, USUAL, 1.0, 1)
+    assert spend(spender, BASE, 0, 2 * USUAL, 1.0, 1) == pytest.approx(2 * spend(spender, RECENT, 0, 2 * USUAL, 1.0, 1))
 
 
 def test_spending_goes_on_from_the_state() -> None:
     spender, restored = budget(), budget()
-    spender.alpha(BASE, 0, USUAL, 1.0, 3)
+    spend(spender, BASE, 0, USUAL, 1.0, 3)
     restored.restore(spender.to_state())
-    assert restored.alpha(BASE, USUAL, 3 * USUAL, 1.0, 3) == spender.alpha(BASE, USUAL, 3 * USUAL, 1.0, 3)
+    assert spend(restored, BASE, USUAL, 3 * USUAL, 1.0, 3) == spend(spender, BASE, USUAL, 3 * USUAL, 1.0, 3)
     assert restored.expected == spender.expected
+
+
+def test_no_test_may_be_over_more_than_once_in_a_hundred_looks() -> None:
+    generous = Budget.of(1e9, MONTH, USUAL, TESTS, ENOUGH_REFERENCE)
+    assert generous.alpha(BASE, 0, USUAL, 1.0) == MOST_ALPHA == 0.01
+    generous.spend(MOST_ALPHA, 7)
+    assert generous.expected == pytest.approx(0.07)
+
+
+def test_what_is_not_tested_is_not_expected_to_page() -> None:
+    spender = budget()
+    alpha = spender.alpha(BASE, 0, USUAL, 1.0)
+    assert spender.expected == 0
+    spender.spend(alpha, 0)
+    assert spender.expected == 0

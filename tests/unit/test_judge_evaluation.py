@@ -19,6 +19,7 @@ from monitor.judge.windows import WindowPyramid, Windows, window_of
 from monitor.settings.tree import Model
 from monitor.stats.bins import OUTSIDE, QUALITY_COUNTS
 from monitor.stats.block import Block
+from monitor.stats.name_bins import BUCKETS, as_extreme, bucket_of, hashes_of
 from monitor.stats.tally import SUM, UNIT, Tally
 from tests.engine import blank, categorical, numeric
 
@@ -30,7 +31,18 @@ def found_by(judge: Judge, windows: Windows, alpha: float, recent: Windows | Non
     return [one for one in judge.findings(judge.evaluate(windows, alpha), recent) if one.key.cause in causes]
 
 
+def observe(judge: Judge, windows: Windows) -> None:
+    """The panes of one window come, which is then the newest base window."""
+    *before, last = windows.parts[0]
+    whole = last.tally.copy()
+    for pane in before:
+        judge.observe(pane, None)
+        whole.merge(pane.tally)
+    judge.observe(last, Block(windows.start_us(0), last.end_us, whole))
+
+
 def quality(judge: Judge, windows: Windows, alpha: float, recent: Windows | None) -> list[Finding]:
+    observe(judge, windows)
     return found_by(judge, windows, alpha, recent, set(QUALITY_COUNTS))
 
 
@@ -67,14 +79,14 @@ def by_subject(findings: Iterable[Finding]) -> dict[tuple[str, str], Finding]:
 
 @pytest.mark.parametrize("quality_count", QUALITY_COUNTS)
 def test_a_fact_is_over_where_its_column_can_have_it(quality_count: str) -> None:
-    found = by_subject(quality(judge(), window({quality_count: 20}), ALPHA, None))
+    found = by_subject(quality(judge(), window({quality_count: 10}, {quality_count: 10}, values=60), ALPHA, None))
     impossible = {"unseen": ("x", "unseen"), "outside": ("c", "outside")}.get(quality_count)
     assert set(found) == {("x", quality_count), ("c", quality_count)} - {impossible}
     for finding in found.values():
         assert (finding.statistic, finding.severity, finding.direction) == ("exact", PAGE, "up")
-        assert finding.value == pytest.approx(20 / 120)
-        assert finding.effect == pytest.approx(20 / 120)
-        assert finding.p == pytest.approx(stats.hypergeom.sf(19, 10_120, 20, 120))
+        assert finding.value == pytest.approx(20 / 140)
+        assert finding.effect == pytest.approx(20 / 140)
+        assert finding.p == pytest.approx(stats.hypergeom.sf(19, 10_140, 20, 140))
         assert finding.exceedance == pytest.approx(np.log(finding.p) / np.log(ALPHA))
 
 
@@ -133,8 +145,10 @@ def test_of_a_key_the_worst_window_is_told_and_the_shortest_says_since_when() ->
 @pytest.mark.parametrize(("recent", "severity"), [(60, PAGE), (5, PAGE), (4, TICKET), (0, TICKET)])
 def test_outside_pages_only_while_the_newest_panes_still_show_half_of_it(recent: int, severity: str) -> None:
     """The window's share is a tenth: 5 in 100 is half of it."""
-    inspected, newest = window({"outside": 20}, values=180), window({"outside": recent}, values=100 - recent)
-    if recent % WIDTH:  # the values are spread evenly over the bins
+    inspected = window({"outside": 10}, {"outside": 10}, values=90)
+    inspected.counts[0, 0, :WIDTH] = 45  # the values are spread evenly over the bins
+    newest = window({"outside": recent}, values=100 - recent)
+    if recent % WIDTH:
         newest.counts[0, 0, :WIDTH] = [100 - recent - 72, 24, 24, 24]
     found = by_subject(quality(judge(), inspected, ALPHA, newest))
     assert found["x", "outside"].severity == severity
@@ -142,7 +156,7 @@ def test_outside_pages_only_while_the_newest_panes_still_show_half_of_it(recent:
 
 
 def test_other_facts_page_whatever_the_newest_panes_show() -> None:
-    found = by_subject(quality(judge(), window({"missing": 20}), ALPHA, window({})))
+    found = by_subject(quality(judge(), window({"missing": 10}, {"missing": 10}), ALPHA, window({})))
     assert found["x", "missing"].severity == PAGE
 
 
@@ -165,7 +179,7 @@ def test_other_facts_page_whatever_the_newest_panes_show() -> None:
 def test_the_severity_is_the_features_then_the_causes_and_at_most_the_models(
     model: dict[str, object], severity: str
 ) -> None:
-    found = by_subject(quality(judge(model), window({"missing": 20}), ALPHA, None))
+    found = by_subject(quality(judge(model), window({"missing": 10}, {"missing": 10}), ALPHA, None))
     assert found["x", "missing"].severity == severity
 
 
@@ -217,23 +231,26 @@ def test_a_number_is_never_shown_and_a_category_is() -> None:
     assert 'are "c";' in found["c", "constant"].detail
 
 
-def test_a_bin_that_rare_categories_share_is_no_value() -> None:
-    """Of two hundred shops each is rare: a window of them fills one bin, and is as it always was."""
-    made = blank([categorical("shop", (), rare=[f"s{n}" for n in range(200)])])
-    known = replace(made, counts=np.array([[10_000, 0, 0, 0, 0, 0]]), events=10_000)
-    known = replace(known, columns=(replace(known.columns[0], modal_share=0.006),))
-    evaluator = Judge(
-        PreparedReference.of(known), Policy(Model.model_validate({"name": "credit", "reference": "r.json"}))
-    )
+def test_a_bucket_that_names_share_is_no_value() -> None:
+    """Of two hundred shops each is rare: a window of two that share a bucket fills one bin, and is not constant."""
+    shops = [f"s{n}" for n in range(200)]
+    buckets = bucket_of(hashes_of(shops))
+    made = blank([categorical("shop", (), others=shops)])
+    counts = np.array([[*(50 * np.bincount(buckets, minlength=BUCKETS)), 0, 0, 0, 0, 0]])
+    known = replace(made, counts=counts, events=10_000, columns=(replace(made.columns[0], modal_share=0.006),))
+    policy = Policy(Model.model_validate({"name": "credit", "reference": "r.json"}))
+    evaluator = Judge(PreparedReference.of(known), policy)
+    together = [name for name, bucket in zip(shops, buckets.tolist(), strict=True) if bucket == buckets[7]]
 
-    def shops(low: float, high: float) -> Windows:
-        tally = Tally.empty(1, 1)
-        tally.counts[0, 0] = tally.predictions = 100
-        tally.lows[:], tally.highs[:] = low, high
+    def only(*names: str) -> Windows:
+        tally, extremes = Tally.empty(1, BUCKETS), as_extreme(hashes_of(names))
+        tally.counts[0, buckets[7]] = tally.predictions = 100
+        tally.lows[:], tally.highs[:] = extremes.min(), extremes.max()
         return window_of(1, (Block(0, 10, tally),))
 
-    assert list(stuck_found(evaluator, shops(3, 150), ALPHA)) == []
-    (one_shop,) = stuck_found(evaluator, shops(7, 7), ALPHA)  # but one and the same rare value is
+    assert len(together) > 1
+    assert list(stuck_found(evaluator, only(*together[:2]), ALPHA)) == []
+    (one_shop,) = stuck_found(evaluator, only("s7"), ALPHA)
     assert '"s7"' in one_shop.detail
 
 
@@ -332,8 +349,60 @@ def test_the_end_of_a_finding_is_measured_by_its_own_test() -> None:
 
 
 def test_the_number_of_tests_is_what_the_budget_is_divided_by() -> None:
-    """The model: features. Numeric: four facts, constant, two of the distribution. Categorical: four, constant, one."""
+    """The model: features. Numeric: four facts, constant, two of the distribution. Categorical: four, constant, one.
+
+    Each fact is tested twice: its events, and the base windows that have any.
+    """
     evaluator = judge()
     assert evaluator.tests_of_recent == 11
-    assert evaluator.tests_of_length == 14
-    assert evaluator.total_tests(8) == 8 * 14 + 11
+    assert evaluator.tests_of_length == 11 + 8 + 3
+    assert evaluator.total_tests(8) == 8 * 22 + 11
+
+
+def test_a_burst_in_one_pane_is_a_ticket_and_the_same_hits_over_more_events_a_page() -> None:
+    burst = by_subject(quality(judge(), window({}, {"missing": 20}, {}, values=120), ALPHA, None))
+    lasting = by_subject(quality(judge(), window({"missing": 10}, {}, {"missing": 10}, values=120), ALPHA, None))
+    assert burst["x", "missing"].value == lasting["x", "missing"].value < 0.2
+    assert (burst["x", "missing"].severity, lasting["x", "missing"].severity) == (TICKET, PAGE)
+
+
+def test_base_windows_that_have_a_fact_are_tested_beside_its_events() -> None:
+    """A burst in each of 8 base windows: the reference had so large bursts, but in one window of a hundred."""
+    made = blank([numeric("x"), categorical("c", "abcd")])
+    counts = np.array([[2_500] * WIDTH + [0] * 5] * 2)
+    counts[:, WIDTH + QUALITY_COUNTS.index("missing")] = 60
+    unknown = made.variability
+    clumped = replace(
+        unknown,
+        quality_overdispersion=np.full_like(unknown.quality_overdispersion, 20.0),
+        quality_windows=np.full_like(unknown.quality_windows, 1),
+    )
+    known = replace(made, counts=counts, events=10_000, variability=clumped, base_windows=100)
+    bursts = Judge(PreparedReference.of(known), Policy(Model.model_validate({"name": "credit", "reference": "r.json"})))
+    pyramid = WindowPyramid(64)
+    for at in range(8):
+        (part,) = window({"missing": 5}, values=240).parts[0]
+        ending_now = pyramid.add(Block(10 * at, 10 * (at + 1), part.tally))
+    found = by_subject(found_by(bursts, ending_now, 1e-6, None, {"missing"}))
+    assert found["x", "missing"].base_windows == 8
+    assert found["x", "missing"].p == pytest.approx(stats.hypergeom.sf(7, 108, 9, 8))
+
+
+def test_only_tests_that_are_made_are_expected_to_page() -> None:
+    evaluator = judge()
+
+    def made(windows: Windows) -> int:
+        return evaluator.tests_made(evaluator.evaluate(windows, ALPHA))
+
+    # one base window has no others to be compared by: of each column four facts and constant; features; distributions
+    assert made(window({}, values=400)) == 2 * (4 + 1) + 1 + (2 + 1)
+    assert made(window({}, values=16)) == 2 * 4 + 1 + (2 + 1)  # too few values for constant
+    assert made(window({}, values=0)) == 1  # nothing carries a column
+    newest = window_of(0, window({}, values=400).parts[0])
+    assert made(newest) == 2 * (4 + 1) + 1 == evaluator.tests_of_recent
+    pyramid = WindowPyramid(64)
+    for at in range(2):
+        (part,) = window({}, values=400).parts[0]
+        ending_now = pyramid.add(Block(10 * at, 10 * (at + 1), part.tally))
+    assert made(ending_now) == 14 + 14 + 2 * 4  # beside it two windows: those with a hit are counted too
+    assert made(ending_now) <= evaluator.tests_of_length * len(ending_now.lengths)

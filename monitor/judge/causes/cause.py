@@ -126,6 +126,13 @@ class Cause(ABC, Generic[M]):
         """Tests made of the newest panes; 0 where `recent_candidates` gives none."""
         return 0
 
+    def tests_made(self, evaluation: Evaluation) -> int:
+        """Tests really made of an evaluation's windows: a column that has nothing to compare is not tested.
+
+        A window of length 0 are the newest panes.
+        """
+        return sum(self.tests() if length else self.tests_of_recent() for length in evaluation.windows.lengths)
+
     @abstractmethod
     def measure(self, evaluation: Evaluation) -> M:
         """What `candidates` needs of all windows at once, vectorised; what only a finding needs is made on demand."""

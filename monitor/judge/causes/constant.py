@@ -51,6 +51,9 @@ class Constant(Cause[Measured]):
     def tests_of_recent(self) -> int:
         return self.tests()
 
+    def tests_made(self, evaluation: Evaluation) -> int:
+        return int((self._values(evaluation.windows.counts) >= MIN_VALUES).sum())
+
     def measure(self, evaluation: Evaluation) -> Measured:
         """The chance of every window and column that is constant."""
         windows = evaluation.windows

@@ -83,6 +83,11 @@ class Distribution(Cause[Measured]):
     def tests(self) -> int:
         return sum(side.tests for side in self.sides)
 
+    def tests_made(self, evaluation: Evaluation) -> int:
+        if not any(evaluation.windows.lengths):  # the newest panes are not compared
+            return 0
+        return sum(int(side.tests.sum()) for side in evaluation.of(self).sides)
+
     def observe(self, pane: Block, base: Block | None) -> None:
         """Live traffic is watched: whether it varies as the reference says."""
         width = self.prepared.width

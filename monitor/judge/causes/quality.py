@@ -106,6 +106,14 @@ class Quality(Cause[Measured]):
     def tests_of_recent(self) -> int:
         return int(self.prepared.tested_quality.sum())
 
+    def tests_made(self, evaluation: Evaluation) -> int:
+        prepared, windows = self.prepared, evaluation.windows
+        tested = prepared.tested_quality
+        often = 2 * prepared.quality_windows > prepared.reference.base_windows
+        by_windows = np.array(_asked(windows))[:, None] >= 2
+        tests = tested.sum(1) + by_windows * (tested & ~often).sum(1)  # (W, C)
+        return int(tests[prepared.carried(windows.counts) > 0].sum())
+
     def observe(self, pane: Block, base: Block | None) -> None:
         self._places.add(pane.tally.counts[:, self.prepared.width :], pane.tally.events)
         if base is not None:
@@ -136,11 +144,7 @@ class Quality(Cause[Measured]):
     def _windows_tail(self, windows: Windows, at: tuple[Ints, ...]) -> Floats:
         """Of some (window, column, quality count)s; windows of more than 64 base windows are not asked."""
         window, column, slot = at
-        asked = [
-            length if 2 <= length == len(parts) else 0
-            for length, parts in zip(windows.lengths, windows.parts, strict=True)
-        ]
-        length = np.array(asked, np.float64)[window]
+        length = np.array(_asked(windows), np.float64)[window]
         with_hit = np.zeros(len(window))
         for w in np.unique(window[length > 0]).tolist():
             hits = np.sum([part.tally.counts[:, self.prepared.width :] > 0 for part in windows.parts[w]], axis=0)
@@ -304,6 +308,12 @@ class Quality(Cause[Measured]):
             if seen.whole:
                 details.append(f"mean {before_and_after(about.center, seen.mean)}")
         return "; ".join(details) + (change.detail if change else "")
+
+
+def _asked(windows: Windows) -> list[int]:
+    """Base windows of each window of which those with a hit are counted, 0 where they are not."""
+    lengths = zip(windows.lengths, windows.parts, strict=True)
+    return [length if 2 <= length == len(parts) else 0 for length, parts in lengths]
 
 
 def _headline(about: Column, subject: str, cause: str, before: float, share: float) -> str:
