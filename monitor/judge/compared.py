@@ -6,7 +6,7 @@ The two kinds are kept apart: padded to the widest category, a number column wou
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,7 +168,3 @@ def _at(values: Floats, index: Ints) -> Floats:
     if not values.shape[2]:
         return np.zeros(index.shape)
     return np.asarray(np.take_along_axis(values, index[..., None], 2)[..., 0], np.float64)
-
-
-def watch_from_state(state: dict[str, Any]) -> Watch:
-    return Watch.from_state(state)

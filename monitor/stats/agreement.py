@@ -56,7 +56,8 @@ class Agreement:
         self._together, self._events = np.zeros_like(counts), 0
 
     def to_state(self) -> dict[str, Any]:
-        return {"same": self.same, "pairs": self.pairs, "together": self._together, "events": self._events}
+        arrays = {"same": self.same, "pairs": self.pairs, "together": self._together}
+        return {name: array.copy() for name, array in arrays.items()} | {"events": self._events}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Agreement:

@@ -124,10 +124,11 @@ class Variability:
         return np.asarray((known >= FEWEST) & (mean > USUAL * (1 + ERRORS / np.sqrt(np.maximum(known, 1)))), np.bool_)
 
     def to_state(self) -> dict[str, Any]:
+        before = self.before if self.before is not None else self.filling[:, :0]
         return {
             "length": self.length,
             "differences": self.differences,
-            "before": self.before,
+            "before": before,
             "filling": self.filling,
             "filled": self.filled,
         }
@@ -137,8 +138,11 @@ class Variability:
         filling = np.array(state["filling"], np.int64)
         one = cls(int(state["length"]), *filling.shape)
         one.filling, one.filled = filling, int(state["filled"])
-        one.differences = np.array(state["differences"], np.float64)
-        one.before = None if state["before"] is None else np.array(state["before"], np.int64)
+        one.differences = np.array(state["differences"], np.float64).reshape(
+            len(filling), state["differences"].shape[1]
+        )
+        before = np.array(state["before"], np.int64)
+        one.before = before.reshape(filling.shape) if before.size else None
         return one
 
 
@@ -187,9 +191,8 @@ class Watch:
         return np.asarray((pairs > 0) & (kappa(same, pairs, chance) > allowed), np.bool_)
 
     def to_state(self) -> dict[str, Any]:
+        alike = self.alike.reshape(len(self.alike), 3 * self.events.shape[1])
         variability = [one.to_state() for one in self.variability]
-        # a checkpoint's arrays have two axes
-        alike = self.alike.reshape(len(self.alike), 3 * self.alike.shape[1])
         return {"unrest": variability, "windows": self.windows, "alike": alike, "events": self.events}
 
     @classmethod
