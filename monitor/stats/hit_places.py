@@ -64,12 +64,13 @@ class HitPlaces:
         return end - first if last > first else 0
 
     def to_state(self) -> dict[str, Any]:
-        places = np.array([window[1:] for window in self._windows], np.int64)
+        columns, slots = self._shape
         return {
-            "columns": self._shape[0],
+            "columns": columns,
             "events": [window[0] for window in self._windows],
-            # a checkpoint's arrays have two axes
-            "places": places.reshape(len(self._windows), 3 * self._shape[0] * self._shape[1]),
+            "places": np.array([window[1:] for window in self._windows], np.int64).reshape(
+                len(self._windows), 3 * columns * slots
+            ),
             "open": [self._events, self._first.copy(), self._last.copy(), self._end.copy()],
         }
 

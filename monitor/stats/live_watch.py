@@ -124,10 +124,11 @@ class Variability:
         return np.asarray((known >= FEWEST) & (mean > USUAL * (1 + ERRORS / np.sqrt(np.maximum(known, 1)))), np.bool_)
 
     def to_state(self) -> dict[str, Any]:
+        before = self.before if self.before is not None else self.filling[:, :0]
         return {
             "length": self.length,
             "differences": self.differences,
-            "before": self.before,
+            "before": before,
             "filling": self.filling,
             "filled": self.filled,
         }
@@ -137,8 +138,11 @@ class Variability:
         filling = np.array(state["filling"], np.int64)
         one = cls(int(state["length"]), *filling.shape)
         one.filling, one.filled = filling, int(state["filled"])
-        one.differences = np.array(state["differences"], np.float64)
-        one.before = None if state["before"] is None else np.array(state["before"], np.int64)
+        one.differences = np.array(state["differences"], np.float64).reshape(
+            len(filling), state["differences"].shape[1]
+        )
+        before = np.array(state["before"], np.int64)
+        one.before = before.reshape(filling.shape) if before.size else None
         return one
 
 

@@ -144,14 +144,16 @@ class Quality(Cause[Measured]):
     def _windows_tail(self, windows: Windows, at: tuple[Ints, ...]) -> Floats:
         """Of some (window, column, quality count)s; windows of more than 64 base windows are not asked."""
         window, column, slot = at
-        length = np.array(_asked(windows), np.float64)[window]
-        with_hit = np.zeros(len(window))
-        for w in np.unique(window[length > 0]).tolist():
-            hits = np.sum([part.tally.counts[:, self.prepared.width :] > 0 for part in windows.parts[w]], axis=0)
-            here = window == w
-            with_hit[here] = hits[column[here], slot[here]]
+        asked = _asked(windows)
+        length = np.array(asked, np.int64)[window]
+        longest = windows.parts[int(np.argmax(asked))] if any(asked) else ()
+        # windows end together: the parts of a shorter one are the newest of the longest
+        hits = [part.tally.counts[column, self.prepared.width + slot] > 0 for part in longest[::-1]]
+        so_far = np.cumsum([np.zeros(len(window), np.bool_), *hits], axis=0)
+        with_hit = so_far[length, np.arange(len(window))]
         reference, total = self.prepared.quality_windows[column, slot], float(self.prepared.reference.base_windows)
-        return windows_tail(with_hit, length, reference, np.full(len(window), total))
+        every = np.full(len(window), total)
+        return windows_tail(with_hit.astype(np.float64), length.astype(np.float64), reference, every)
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         measured = evaluation.of(self)
