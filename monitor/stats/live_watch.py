@@ -138,7 +138,9 @@ class Variability:
         filling = np.array(state["filling"], np.int64)
         one = cls(int(state["length"]), *filling.shape)
         one.filling, one.filled = filling, int(state["filled"])
-        one.differences = np.array(state["differences"], np.float64).reshape(len(filling), state["differences"].shape[1])
+        one.differences = np.array(state["differences"], np.float64).reshape(
+            len(filling), state["differences"].shape[1]
+        )
         before = np.array(state["before"], np.int64)
         one.before = before.reshape(filling.shape) if before.size else None
         return one
