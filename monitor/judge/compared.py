@@ -150,7 +150,8 @@ class Compared:
         least = LEAST_MOVE[reference.directions.kind] + ERRORS_ABOVE_LEAST * error
         compared = (np.minimum(p, 1 - p) * events / v >= MIN_EXPECTED) & (reference.sizes > 0)
         compared &= (events >= np.maximum(reference.block, 1))[:, None]
-        seen = np.where(compared, np.maximum(reference.critical(alpha) * error, least), np.inf)
+        critical = np.where(compared, reference.critical(alpha), 0.0)  # infinite where nothing is compared
+        seen = np.where(compared, np.maximum(critical * error, least), np.inf)
         return np.asarray(seen.min(1), np.float64)
 
     def _variance(self, n: Ints, rates: Floats) -> Floats:

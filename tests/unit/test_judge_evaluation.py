@@ -24,6 +24,7 @@ from monitor.stats.tally import SUM, UNIT, Tally
 from tests.engine import blank, categorical, numeric
 
 ALPHA = 1e-7
+PLAIN = Policy(Model.model_validate({"name": "credit", "reference": "r.json"}))
 WIDTH = 4
 
 
@@ -111,8 +112,7 @@ def test_nothing_is_over_without_facts_nor_where_the_reference_had_as_many() -> 
 def test_what_the_reference_itself_does_is_at_most_a_ticket() -> None:
     made = blank([replace(numeric("x"), ticket_only=(("outside", "it rises"),)), categorical("c", "abcd")])
     counts = np.array([[2_500] * WIDTH + [0] * 5] * 2)
-    policy = Policy(Model.model_validate({"name": "credit", "reference": "r.json"}))
-    rising = Judge(PreparedReference.of(replace(made, counts=counts, events=10_000)), policy)
+    rising = Judge(PreparedReference.of(replace(made, counts=counts, events=10_000)), PLAIN)
     found = by_subject(quality(rising, window({"outside": 50, "missing": 50}), ALPHA, None))
     assert found["x", "outside"].severity == TICKET
     assert found["x", "missing"].severity == PAGE
@@ -238,8 +238,7 @@ def test_a_bucket_that_names_share_is_no_value() -> None:
     made = blank([categorical("shop", (), others=shops)])
     counts = np.array([[*(50 * np.bincount(buckets, minlength=BUCKETS)), 0, 0, 0, 0, 0]])
     known = replace(made, counts=counts, events=10_000, columns=(replace(made.columns[0], modal_share=0.006),))
-    policy = Policy(Model.model_validate({"name": "credit", "reference": "r.json"}))
-    evaluator = Judge(PreparedReference.of(known), policy)
+    evaluator = Judge(PreparedReference.of(known), PLAIN)
     together = [name for name, bucket in zip(shops, buckets.tolist(), strict=True) if bucket == buckets[7]]
 
     def only(*names: str) -> Windows:
@@ -294,16 +293,10 @@ def test_a_part_of_the_predictions_without_features_is_said_by_its_share() -> No
 def test_what_the_reference_lacked_too_is_no_news() -> None:
     made = blank([numeric("x"), categorical("c", "abcd")])
     counts = np.array([[1_250] * WIDTH + [0] * 5] * 2)
-    half = Judge(
-        PreparedReference.of(replace(made, counts=counts, events=10_000)),
-        Policy(Model.model_validate({"name": "credit", "reference": "r.json"})),
-    )
+    half = Judge(PreparedReference.of(replace(made, counts=counts, events=10_000)), PLAIN)
     assert quality(half, without_features(56), ALPHA, None) == []
     assert quality(half, without_features(100), ALPHA, None) != []
-    never = Judge(
-        PreparedReference.of(replace(made, counts=counts * 0, events=10_000)),
-        Policy(Model.model_validate({"name": "credit", "reference": "r.json"})),
-    )
+    never = Judge(PreparedReference.of(replace(made, counts=counts * 0, events=10_000)), PLAIN)
     assert quality(never, without_features(100), ALPHA, None) == []
 
 
@@ -371,14 +364,11 @@ def test_base_windows_that_have_a_fact_are_tested_beside_its_events() -> None:
     made = blank([numeric("x"), categorical("c", "abcd")])
     counts = np.array([[2_500] * WIDTH + [0] * 5] * 2)
     counts[:, WIDTH + QUALITY_COUNTS.index("missing")] = 60
-    unknown = made.variability
-    clumped = replace(
-        unknown,
-        quality_overdispersion=np.full_like(unknown.quality_overdispersion, 20.0),
-        quality_windows=np.full_like(unknown.quality_windows, 1),
-    )
+    none = made.variability
+    phi, windows = np.full_like(none.quality_overdispersion, 20.0), np.full_like(none.quality_windows, 1)
+    clumped = replace(none, quality_overdispersion=phi, quality_windows=windows)
     known = replace(made, counts=counts, events=10_000, variability=clumped, base_windows=100)
-    bursts = Judge(PreparedReference.of(known), Policy(Model.model_validate({"name": "credit", "reference": "r.json"})))
+    bursts = Judge(PreparedReference.of(known), PLAIN)
     pyramid = WindowPyramid(64)
     for at in range(8):
         (part,) = window({"missing": 5}, values=240).parts[0]

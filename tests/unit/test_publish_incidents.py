@@ -33,7 +33,7 @@ def test_every_open_finding_stands_with_its_own_beginning_its_words_and_its_evid
         assert f", since {plain_time(view.since_us)}, {ago(view.since_us, NOW_US)}" in words
     events = sum(snapshot.models[3].columns[4].live)
     assert (
-        f"KS distance 0.472, chi-square 188 (threshold 31.9) in a window of {events:,} events; "
+        f"share moved 0.472, statistic 188 (threshold 31.9) in a window of {events:,} events; "
         "5.9 times the threshold, p = 2.5e-24."
     ) in words
     assert "100 % in a window of 5,200 events; 40 times the threshold, p < 1e-300." in words

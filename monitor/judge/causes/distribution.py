@@ -164,8 +164,7 @@ class Distribution(Cause[Measured]):
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:
-        distance = "KS distance" if numeric else "largest change of a share"
-        return f"{distance} {number(figures.effect)}, statistic {number(figures.value)}{limit(figures)}"
+        return f"share moved {number(figures.effect)}, statistic {number(figures.value)}{limit(figures)}"
 
     def ticket_reasons(self) -> dict[str, TicketReason]:
         """Of columns whose distribution is at most a ticket now, whatever the length of the window."""
