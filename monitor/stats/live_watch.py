@@ -190,7 +190,8 @@ class Watch:
 
     def to_state(self) -> dict[str, Any]:
         variability = [one.to_state() for one in self.variability]
-        return {"unrest": variability, "windows": self.windows, "alike": self.alike, "events": self.events}
+        alike = self.alike.reshape(len(self.alike), -1)  # a state has arrays of two axes at most
+        return {"unrest": variability, "windows": self.windows, "alike": alike, "events": self.events}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Watch:

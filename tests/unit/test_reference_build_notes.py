@@ -215,7 +215,7 @@ def test_new_values_that_the_reference_expects_are_counted_as_unseen_and_no_even
     reference, lines = of_values(values)
     at = next(at for at, column in enumerate(reference.columns) if column.name == "x")
     assert reference.counts[at, reference.width + UNSEEN] == N // 20
-    assert reference.counts[at].sum() == N
+    assert reference.counts[at, : reference.width].sum() == reference.carried[at] == N  # unseen is a mark beside it
     assert line_of(lines) == "x: 5 % of events are expected to bring a new value; unseen is judged against that"
 
 
@@ -278,7 +278,7 @@ def test_a_positive_class_that_never_occurs_is_said_with_the_classes_at_build_an
         ([999] * 24 + [3], ""),
         (["EUR"], "one value alone"),
         ([4.5], "one value alone"),
-        ([f"shop{i}" for i in range(120)], "120 values, each below 1 %; group the values, or kind: ignore"),
+        ([f"shop{i}" for i in range(120)], ""),
         (["a", "b"], ""),
         ([1, 2, 3], ""),
         ([0] * 24 + [3], ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitor.state.codec import decode, encode
 from monitor.stats.direction_test import DirectionReference
 from monitor.stats.directions import Directions, category_directions, numeric_directions
 from monitor.stats.live_watch import FEWEST, Variability, Watch, kappa, pairs_by_chance, variability, watched_cuts
@@ -117,7 +118,7 @@ def test_the_state_goes_on_where_it_was_left() -> None:
     for counts in windows_of(codes, 10):
         pair = (counts[None], np.array([60]), np.array([249]))
         straight.add(reference, *pair)
-        stopped = Watch.from_state(stopped.to_state())
+        stopped = Watch.from_state(decode(encode(stopped.to_state())))
         stopped.add(reference, *pair)
         assert (straight.objects(known, reference.rows) == stopped.objects(known, reference.rows)).all()
     assert straight.objects(known, reference.rows)[0]
