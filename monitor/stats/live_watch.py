@@ -138,7 +138,9 @@ class Variability:
         filling = np.array(state["filling"], np.int64)
         one = cls(int(state["length"]), *filling.shape)
         one.filling, one.filled = filling, int(state["filled"])
-        one.differences = np.array(state["differences"], np.float64).reshape(len(filling), -1)
+        one.differences = np.array(state["differences"], np.float64).reshape(
+            len(filling), state["differences"].shape[1]
+        )
         before = np.array(state["before"], np.int64)
         one.before = before.reshape(filling.shape) if before.size else None
         return one
@@ -189,15 +191,13 @@ class Watch:
         return np.asarray((pairs > 0) & (kappa(same, pairs, chance) > allowed), np.bool_)
 
     def to_state(self) -> dict[str, Any]:
+        alike = self.alike.reshape(len(self.alike), 3 * self.events.shape[1])
         variability = [one.to_state() for one in self.variability]
-        alike = self.alike.reshape(len(self.alike), -1)  # a state has arrays of two axes at most
         return {"unrest": variability, "windows": self.windows, "alike": alike, "events": self.events}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Watch:
         variability = tuple(Variability.from_state(one) for one in state["unrest"])
-        columns = variability[0].columns
-        alike = np.array(state["alike"], np.float64).reshape(-1, columns, 3)
-        return cls(
-            variability, int(state["windows"]), alike, np.array(state["events"], np.float64).reshape(-1, columns)
-        )
+        events = np.array(state["events"], np.float64)
+        alike = np.array(state["alike"], np.float64).reshape(*events.shape, 3)
+        return cls(variability, int(state["windows"]), alike, events)

@@ -137,7 +137,8 @@ def test_what_is_wrong_is_said_with_its_place(
         ("[]", "format 'list' is not"),
         (
             '{"format": "driftd-reference/1", "events": 1}',
-            r"'driftd-reference/1' .*events .*: driftd reference build --config FILE --model NAME --rows 10000 SOURCE",
+            "'driftd-reference/1' is not 'driftd-reference/2'; build it again from the same events: "
+            "driftd reference build --config FILE --model NAME --rows 10000 SOURCE",
         ),
         ("", "is no JSON"),
     ],
