@@ -278,7 +278,7 @@ REGISTER: Final = (
         "driftd_finding_value",
         "gauge",
         ("model", "version", "subject", "cause", "segment"),
-        "The statistic of the worst window: a chi-square over its dispersion, or the share of events with the fault.",
+        "The statistic of the worst window: of the share that moved most, or the share of events with the fault.",
         "Compare it with driftd_finding_threshold, which moves with the traffic.",
         rows.figures(lambda figures: figures.value),
         of_model=True,
