@@ -128,7 +128,7 @@ def _table(heads: tuple[str, str], rows: dict[str, str]) -> str:
 def _transition() -> Transition:
     start, end = parse_rfc3339("2026-11-22T10:04:30Z"), parse_rfc3339("2026-11-22T10:07:00Z")
     finding = Finding(
-        FindingKey("AGE", "distribution"), "page", Span(start, end, 500), 2, "chi2", 71.2, 44.1, 3e-11, 0.12,
+        FindingKey("AGE", "distribution"), "page", Span(start, end, 500), 2, "cut_point", 6.6, 5.4, 4e-11, 0.12,
         "share moved", 1.6, "up", "mean 35.5 -> 38.2; share above 41: 0.25 -> 0.33",
         records={Partition("model-events", 0): (120, 371), Partition("model-events", 2): (88, 340)},
     )  # fmt: skip

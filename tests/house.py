@@ -30,7 +30,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
     },
     {  # references
-        "reference": ("survey order validity reference references configured monitored plan learn notes show"),
+        "reference": ("survey order validity reference references configured monitored plan learn paging notes show"),
     },
     {  # decoding
         "decode": (

@@ -12,6 +12,8 @@ from monitor.events import Partition
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
 from monitor.reference.notes import reference_notes
+from monitor.reference.paging import may_page, order_note, paging_notes
+from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.daemon import lost_state
 from monitor.run.reference_files import ReferenceFault
@@ -45,21 +47,24 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
     yield Line(OK, "settings", f"{many(len(settings.models), 'model')}, {many(len(settings.inputs), 'input')}")
     names = {model.name: f"models[{at}]" for at, model in enumerate(settings.models)}
     for key, reference in references:
-        learned = [level for level in reference.levels if level.learned]
-        reach = (
-            f"distributions page up to {learned[-1].events:,.0f} events" if learned else "distributions: tickets only"
-        )
-        yield Line(
-            OK if learned else NOTE,
-            f"reference {key.model} {key.version}",
-            f"{many(reference.events, 'event')}; {reach}",
-        )
-        for note in reference_notes(reference, names[key.model]):
-            yield Line(NOTE, f"reference {key.model} {key.version}", note)
+        yield from _reference_lines(reference, names[key.model])
     for fault in faults:
         yield Line(BAD, f"reference {fault.key.model} {fault.key.version}".rstrip(), fault.text, usage=True)
     if settings.state.store == "directory":
         yield _state_line(settings)
+
+
+def _reference_lines(reference: Reference, settings_name: str) -> Iterator[Line]:
+    """How far a reference reaches, then what else a person should know of it."""
+    what = f"reference {reference.key.model} {reference.key.version}"
+    learned = [level for level in reference.levels if level.learned]
+    paging, columns = len(may_page(reference)), many(len(reference.columns), "column")
+    reach = f"distributions of {paging} of {columns} may page" if paging else "distributions: tickets only"
+    longest = f", up to {learned[-1].events:,.0f} events" if paging and learned else ""
+    yield Line(OK if paging else NOTE, what, f"{many(reference.events, 'event')}; {reach}{longest}")
+    order = [note] if (note := order_note(reference)) else []
+    for note in (*order, *paging_notes(reference), *reference_notes(reference, settings_name)):
+        yield Line(NOTE, what, note)
 
 
 def _state_line(settings: Settings) -> Line:

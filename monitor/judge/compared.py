@@ -18,7 +18,7 @@ from monitor.stats.direction_test import ERRORS_ABOVE_LEAST, MIN_EXPECTED, Direc
 from monitor.stats.directions import LEAST_MOVE, Directions
 from monitor.stats.evidence import chi_square_critical
 from monitor.stats.live_watch import Watch
-from monitor.stats.long_run import INDEPENDENT
+from monitor.stats.long_run import INDEPENDENT, ROWS_WITHOUT_DISTANCE
 from monitor.stats.name_bins import NameBins, buckets_of, joined_chi_square, regroup, total_variation
 from monitor.stats.tally import BELOW
 
@@ -27,8 +27,6 @@ Flags = NDArray[np.bool_]
 
 #: live traffic so much faster than the reference's has a variance of its own
 FASTER: Final = 1.05
-#: an independent column needs no largest distance from so many reference rows on: fewer cannot contradict slow waves
-ROWS_WITHOUT_DISTANCE: Final = 5_000
 #: groups of joined buckets are made for so many sizes of a window in each doubling
 STEPS: Final = 8
 

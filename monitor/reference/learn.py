@@ -106,6 +106,7 @@ class Origin:
     positive: str
     score_classes: Sequence[str] = ()
     unread: Mapping[str, int] = field(default_factory=dict)
+    in_order: bool = True
 
 
 def assemble(
@@ -151,6 +152,7 @@ def assemble(
         base_windows=len(windows),
         base_us=int(np.median(spans)) if spans else 0,
         ignored=tuple(sorted(plan.ignored.items())),
+        in_order=origin.in_order,
         score_classes=tuple(sorted(origin.score_classes)),
         unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
     )

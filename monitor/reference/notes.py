@@ -108,7 +108,7 @@ def _shares(reference: Reference, column: Column | None) -> str:
     if column is None:
         return ""
     at = next(at for at, one in enumerate(reference.columns) if one is column)
-    counts = column.bins.labelled(reference.counts[at]).tolist()
+    counts = reference.labelled(at).tolist()
     names = [quoted(name) for name in column.bins.categories] + ["others"] * bool(column.bins.buckets)
     shares = zip(names, counts, strict=True)
     return listed([f"{name} {percent(count / max(sum(counts), 1))}" for name, count in shares], MAX_NAMED)

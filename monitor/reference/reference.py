@@ -150,6 +150,7 @@ class Reference:
     """Shapes: C columns, B value bins (the widest column's).
 
     `counts` (C, B + Q): bins, then the Q quality counts; `variability` see there.
+    `in_order`: the events' times put them in an order.
     `score_classes` are the classes that `scores` names, `unread` the fields of events that nobody reads, with counts.
     """
 
@@ -168,6 +169,7 @@ class Reference:
     base_windows: int
     base_us: int
     ignored: tuple[tuple[str, str], ...] = ()
+    in_order: bool = True
     hash: str = ""
     score_classes: tuple[str, ...] = ()
     unread: tuple[tuple[str, int], ...] = ()
@@ -182,6 +184,12 @@ class Reference:
         beside = beside_bins([column.bins for column in self.columns])
         inside: NDArray[np.int64] = self.counts[:, : self.width].sum(1)
         return np.asarray(inside + (self.counts[:, self.width :] * beside).sum(1), np.int64)
+
+    def labelled(self, at: int) -> NDArray[np.int64]:
+        """Counts of a column by its bins' labels; what is there was seen, so `unseen` is taken off nothing."""
+        counts = self.counts[at].copy()
+        counts[self.width :] = 0
+        return self.columns[at].bins.labelled(counts)
 
     def unwatched_reason(self, column: Column) -> str:
         """Why a change of this column's distribution would not be seen, for a person; "" where it would be."""
@@ -229,6 +237,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         ],
         "columns": [_column_json(reference, at) for at in range(len(reference.columns))],
         "ignored": dict(reference.ignored),
+        "in_order": reference.in_order,
         **({"score_classes": list(reference.score_classes)} if reference.score_classes else {}),
         **({"unread": dict(reference.unread)} if reference.unread else {}),
     }
@@ -313,6 +322,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         base_windows=body["base_windows"],
         base_us=body["base_us"],
         ignored=tuple(sorted(body["ignored"].items())),
+        in_order=body["in_order"],
         hash=body.get("hash", ""),
         score_classes=tuple(body.get("score_classes", ())),
         unread=tuple(body.get("unread", {}).items()),

@@ -9,6 +9,7 @@ import numpy as np
 
 from monitor.clock import rfc3339
 from monitor.reference.learn import MIN_WINDOWS, MIN_WINDOWS_LEARNED
+from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, tickets_only
 from monitor.reference.reference import Column, Reference, to_json
 from monitor.settings.duration import about
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
@@ -47,11 +48,11 @@ def _table(reference: Reference) -> Iterator[str]:
     quality = "".join(f"  {name:>7}" for name in QUALITY_COUNTS)
     yield f"{'column':<{longest}}  {'kind':<11}  {'bins':>4}  {'histogram':<31}{quality}  dispersion  {'sees from':>11}"
     for at, column in enumerate(reference.columns):
-        counts, labelled = reference.counts[at], column.bins.labelled(reference.counts[at])
+        counts, labelled = reference.counts[at], reference.labelled(at)
         events = max(int(reference.carried[at]), 1)
         shares = "".join(f"  {count / events:>7.1%}" for count in counts[reference.width :].tolist())
         reason = reference.unwatched_reason(column)
-        sees = "-" if reason else _sees_from(reference, at)
+        sees = "-" if reason else "tickets" if tickets_only(reference, at) else _sees_from(reference, at)
         variances = reference.variability.long_runs[at].variance
         overdispersion = float(np.median(variances)) if len(variances) else 1.0
         more = f"not watched: {reason}" if reason else _most_frequent(column, labelled)
@@ -104,18 +105,24 @@ def _sees_from(reference: Reference, at: int) -> str:
 
 def _reach(reference: Reference) -> Iterator[str]:
     learned = [level for level in reference.levels if level.learned]
+    free = sum(at_every_length(reference, at) for at in may_page(reference))
+    beside = f"{many(free, 'column')}, whose rows are independent, at every length; " if free else ""
     yield "What can page:"
     yield "  missing, absent, unseen, outside, wrong type, constant: at every window length, and at every pane"
     if learned:
         lengths = ", ".join(f"{level.events:,.0f}" for level in learned)
         yield f"  distribution, score, prediction: windows of about {lengths} events"
-        yield f"  longer windows: a ticket, as the reference holds fewer than {MIN_WINDOWS_LEARNED} of them"
+        yield f"  longer windows: {beside}a ticket, as the reference holds fewer than {MIN_WINDOWS_LEARNED} of them"
     else:
-        yield "  distribution, score, prediction: nothing, only tickets: the reference holds too few base windows"
+        others = "the others only tickets" if free else "nothing, only tickets"
+        yield f"  distribution, score, prediction: {beside}{others}: the reference holds too few base windows"
         yield (
             f"  to change that give it at least {MIN_WINDOWS_LEARNED} base windows (better {5 * MIN_WINDOWS}): more "
             "rows, or a range of time (--from, --to) that covers the traffic's usual ups and downs"
         )
+    yield from (f"  {note}" for note in paging_notes(reference))
+    if note := order_note(reference):
+        yield f"  {note}"
     if not any(level.windows >= MIN_WINDOWS for level in reference.levels):
         yield f"  dispersion is not measured (fewer than {MIN_WINDOWS} base windows): dependent events may page falsely"
     if reference.events < 10_000:

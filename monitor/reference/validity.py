@@ -100,6 +100,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     levels: list[_Level]
     columns: Annotated[list[_Column], msgspec.Meta(min_length=1)]
     ignored: dict[str, str]
+    in_order: bool
     score_classes: Annotated[list[str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     unread: Annotated[dict[str, _Count], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
 

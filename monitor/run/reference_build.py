@@ -25,6 +25,7 @@ from monitor.pipeline import Pipeline
 from monitor.records import Source
 from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.notes import column_notes, reference_notes
+from monitor.reference.order import MIN_VALUES, has_order
 from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Column, Reference, ReferenceVariability
 from monitor.reference.references import References
@@ -82,6 +83,11 @@ class _FirstPass:
     def read(self) -> int:
         """Events of the model version, and those that were rejected: whose they were is not known."""
         return self.events + self.others.rejected
+
+    @property
+    def in_order(self) -> bool:
+        """Whether times order the events; so few that nothing is asked of their order have one."""
+        return self.events < MIN_VALUES or has_order(np.array(self.times.values, np.int64))
 
 
 class Closeable(Source, Protocol):
@@ -142,7 +148,7 @@ def build_reference(
     rest = collector.base.open
     if not collector.windows and rest is None:
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
-    origin = Origin(canonical(model.positive), list(found.survey.score_names), found.survey.unread)
+    origin = Origin(canonical(model.positive), list(found.survey.score_names), found.survey.unread, found.in_order)
     reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
         tell(one_line(note))

@@ -34,14 +34,14 @@ def load_reference(path: Path, how: str = "") -> Reference:
     Raises:
         UsageError: missing, unreadable, another format, or edited by hand since it was built.
     """
+    make = how or f"driftd reference build --config FILE --model NAME --rows 10000 SOURCE -o {path}"
     again = f": {how}" if how else ""
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise UsageError(f"{path}: larger than {LARGEST_BYTES:,} bytes, which no reference is")
         body = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except OSError as failure:
-        how = how or f"driftd reference build --config FILE --model NAME --rows 10000 SOURCE -o {path}"
-        raise UsageError(f"{path}: no readable reference ({failure.strerror}); make it: {how}") from None
+        raise UsageError(f"{path}: no readable reference ({failure.strerror}); make it: {make}") from None
     except ValueError as fault:
         raise UsageError(
             f"{path}: is no JSON ({fault}), so no reference; name another file, or build the reference again{again}"
@@ -51,7 +51,7 @@ def load_reference(path: Path, how: str = "") -> Reference:
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         found = body.get("format") if isinstance(body, dict) else type(body).__name__
         reported = f"format {repr(found)[:60]} is not {FORMAT!r}"
-        raise UsageError(f"{path}: {reported}; build it again with this version{again}")
+        raise UsageError(f"{path}: {reported}; build it again from the same events: {make}")
     damage = fault_of(body)
     if damage:
         raise UsageError(f"{path}: is damaged ({damage}); build it again{again}")

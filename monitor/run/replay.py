@@ -173,8 +173,7 @@ def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[d
     """One `window` line for each subject: counts, facts and distances."""
     prepared, span = judge.prepared, windows.spans[window]
     for at, column in enumerate(prepared.columns):
-        bins = column.bins.bins
-        counts = windows.counts[window, at, :bins]
+        counts = column.bins.labelled(windows.counts[window, at])
         quality_counts = windows.counts[window, at, prepared.width :].tolist()
         yield {
             "kind": "window",

@@ -77,10 +77,11 @@ def _confusion(total: Tally) -> dict[str, dict[str, int]]:
 
 
 def _features(total: Tally, reference: Reference) -> dict[str, Any]:
+    """Of each feature its bins by their labels, and its quality counts: together the events that carried features."""
     width = reference.width
     return {
         column.name: {
-            "bins": total.counts[at, : column.bins.bins].tolist(),
+            "bins": column.bins.labelled(total.counts[at]).tolist(),
             **{quality_count: int(total.counts[at, width + slot]) for slot, quality_count in enumerate(QUALITY_COUNTS)},
         }
         for at, column in enumerate(reference.columns)

@@ -46,6 +46,8 @@ BLOCK_FREEDOM: Final = 1.5
 FLAT_FREEDOM: Final = 0.375
 #: rows on each side that a direction needs before its variance says something
 LEAST_ROWS: Final = 40
+#: an independent column needs no largest distance from so many reference rows on: fewer cannot contradict slow waves
+ROWS_WITHOUT_DISTANCE: Final = 5_000
 
 #: why a column is settled, and why it is not
 INDEPENDENT: Final = "independent"

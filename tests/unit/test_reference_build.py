@@ -19,6 +19,7 @@ from monitor.run.reference_file import load_reference, save_reference
 from monitor.run.reference_files import load_references
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.long_run import DEPENDENT, INDEPENDENT
 from tests.engine import (
     CREDIT,
     EVENTS,
@@ -77,13 +78,15 @@ def test_the_counts_are_those_of_a_recount() -> None:
 
 
 def test_independent_events_are_not_restless_and_clusters_are() -> None:
-    assert credit_reference().overdispersion[:, 0].max() < 1.6
+    assert {run.reason for run in credit_reference().variability.long_runs} == {INDEPENDENT}
     clusters = [
         made | {"id": f"{i}-{copy}", "ts": made["ts"] + copy}
         for i, made in enumerate(Credit(1_000))
         for copy in range(10)
     ]
-    assert build(settings(), clusters).overdispersion[:, 0].min() > 5
+    for run in build(settings(), clusters).variability.long_runs:
+        assert run.reason == DEPENDENT
+        assert 8 < np.median(run.variance) < 16  # ten equal rows in a row vary ten times as much
 
 
 def test_levels_go_as_far_as_the_reference_and_a_distance_needs_three_windows() -> None:
@@ -91,8 +94,8 @@ def test_levels_go_as_far_as_the_reference_and_a_distance_needs_three_windows() 
     assert [level.base_windows for level in reference.levels] == [1, 2, 4, 8, 16, 32][: len(reference.levels)]
     assert [level.learned for level in reference.levels] == [level.windows >= 3 for level in reference.levels]
     for at, level in enumerate(reference.levels):
-        assert np.isnan(reference.max_reference_distance[:, at]).all() != level.learned
-    assert (np.diff(reference.overdispersion, axis=1) >= 0).all()
+        assert np.isnan(reference.variability.max_reference_distance[:, at]).all() != level.learned
+    assert (np.diff(reference.variability.overdispersion, axis=1) >= 0).all()
     assert reference.base_windows == reference.levels[0].windows > 30
 
 

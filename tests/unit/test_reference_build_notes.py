@@ -13,12 +13,14 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.reference.notes import reference_notes
-from monitor.reference.reference import FEATURE, Reference
+from monitor.reference.paging import may_page, order_note, paging_notes
+from monitor.reference.reference import FEATURE, Reference, from_json, to_json
 from monitor.reference.show import reference_text
 from monitor.run.reference_build import EventRange, build_reference
 from monitor.run.reference_file import load_reference, save_reference
 from monitor.sources.files import FileSource, open_source
 from monitor.stats.bins import UNSEEN
+from monitor.stats.long_run import GROWS, TOO_SHORT
 from tests.engine import (
     CREDIT,
     EVENTS,
@@ -215,7 +217,7 @@ def test_new_values_that_the_reference_expects_are_counted_as_unseen_and_no_even
     reference, lines = of_values(values)
     at = next(at for at, column in enumerate(reference.columns) if column.name == "x")
     assert reference.counts[at, reference.width + UNSEEN] == N // 20
-    assert reference.counts[at].sum() == N
+    assert reference.counts[at, : reference.width].sum() == reference.carried[at] == N  # unseen is a mark beside it
     assert line_of(lines) == "x: 5 % of events are expected to bring a new value; unseen is judged against that"
 
 
@@ -278,7 +280,7 @@ def test_a_positive_class_that_never_occurs_is_said_with_the_classes_at_build_an
         ([999] * 24 + [3], ""),
         (["EUR"], "one value alone"),
         ([4.5], "one value alone"),
-        ([f"shop{i}" for i in range(120)], "120 values, each below 1 %; group the values, or kind: ignore"),
+        ([f"shop{i}" for i in range(120)], ""),
         (["a", "b"], ""),
         ([1, 2, 3], ""),
         ([0] * 24 + [3], ""),
@@ -311,6 +313,37 @@ def test_a_column_that_is_mostly_missing_sees_later_than_a_full_one() -> None:
     text = reference_text(reference).splitlines()
     sees = {line.split()[0]: float(line.split(" sd")[0].split()[-1]) for line in text if line.endswith(" sd")}
     assert sees["x"] == pytest.approx(sees["steady"] * np.sqrt(30), rel=0.2)
+
+
+def test_a_column_that_only_has_tickets_is_said_with_the_reason() -> None:
+    waves = np.repeat(np.random.default_rng(5).normal(size=4), N // 4)  # a level for each quarter: nothing settles
+    reference, _ = of_values([float(x) for x in waves + np.random.default_rng(6).normal(scale=0.1, size=N)])
+    (x,) = (at for at, column in enumerate(reference.columns) if column.name == "x")
+    assert reference.variability.long_runs[x].reason in {TOO_SHORT, GROWS}
+    assert x not in may_page(reference)
+    (said,) = (line.strip() for line in reference_text(reference).splitlines() if line.startswith("  x: "))
+    assert said.startswith("x: its distribution is at most a ticket: ")
+    assert [said] == list(paging_notes(reference))
+    (row,) = (line for line in reference_text(reference).splitlines() if line.startswith("x "))
+    assert row.endswith(" tickets")
+
+
+def test_events_without_times_of_their_own_have_no_order_and_that_is_said_once() -> None:
+    stream = [event(0, features={"x": i % 9}) for i in ROWS]
+    reference, _ = reported(stream)
+    assert not reference.in_order
+    assert not from_json(to_json(reference)).in_order
+    said = [line for line in reference_text(reference).splitlines() if "no times of their own: " in line]
+    assert said == [f"  {order_note(reference)}"]
+    assert not order_note(of_values([1, 2] * 300)[0])
+
+
+def test_shares_of_a_shown_column_with_buckets_are_of_all_its_values() -> None:
+    reference, _ = of_values([f"once{i}" if i % 2 == 0 and i % 5 else "abc"[i % 3] for i in ROWS])
+    (at,) = (at for at, column in enumerate(reference.columns) if column.name == "x")
+    assert reference.columns[at].bins.buckets
+    assert reference.labelled(at).sum() == N
+    assert len(reference.labelled(at)) == len(reference.columns[at].bins.labels())
 
 
 def test_a_reason_is_asked_of_the_references_own_columns() -> None:
