@@ -66,9 +66,10 @@ def _blocks(rng: np.random.Generator, rows: int, _reference: int) -> Values:
     return traffic.in_blocks(rng, rows, 700)
 
 
-def _stores(rng: np.random.Generator, rows: int, _reference: int) -> Values:
-    """The name of the store whose block of 700 it is, eight stores in turn."""
-    return _texts(8)[(np.arange(rows) // 700 + rng.integers(8)) % 8]
+def _stores(rng: np.random.Generator, rows: int, reference: int) -> Values:
+    """The name of the store whose block of 700 it is, at most eight stores in turn: the reference knows them all."""
+    stores = max(1, min(8, reference // 700))
+    return _texts(stores)[(np.arange(rows) // 700 + rng.integers(stores)) % stores]
 
 
 def _days(swing: float, rng: np.random.Generator, rows: int, reference: int) -> Values:
@@ -131,5 +132,5 @@ KINDS: Final = (
     _of("mostly one", *(partial(_mostly, 1.0, share) for share in (0.99, 0.999)), partial(_shares, (0.999, 0.001))),
     _of("sentinel", *(partial(_mostly, -999.0, share) for share in (0.02, 0.1, 0.3))),
     _of("rising", _rising, _counter, independent),
-    _of("missing in bursts", partial(_missing, 1, 0.02), partial(_missing, 40, 0.02), partial(_missing, 200, 0.05)),
+    _of("missing in bursts", partial(_missing, 1, 0.02), partial(_missing, 10, 0.05), partial(_missing, 40, 0.1)),
 )
