@@ -7,7 +7,16 @@ import pytest
 
 from monitor.stats.direction_test import DirectionReference
 from monitor.stats.directions import Directions, category_directions, numeric_directions
-from monitor.stats.live_watch import FEWEST, Variability, Watch, kappa, pairs_by_chance, variability, watched_cuts
+from monitor.stats.live_watch import (
+    FEWEST,
+    FEWEST_ALIKE,
+    Variability,
+    Watch,
+    kappa,
+    pairs_by_chance,
+    variability,
+    watched_cuts,
+)
 from monitor.stats.long_run import BlockSums, settle
 from tests.traffic import Floats, Ints, autoregressive, deciles, in_runs, windows_of
 
@@ -34,7 +43,7 @@ def objections(reference: DirectionReference, known: Floats, live: Ints) -> Floa
         watch.add(reference, counts[None], np.array([(codes[1:] == codes[:-1]).sum()]), np.array([249]))
         restless = any(one.restless()[0] for one in watch.variability)
         flags.append((restless, watch.too_alike(known, reference.rows)[0]))
-        assert watch.objects(known, reference.rows)[0] == (watch.windows < FEWEST or any(flags[-1]))
+        assert watch.objects(known, reference.rows)[0] == (watch.windows < FEWEST_ALIKE or any(flags[-1]))
     found = np.array(flags[FEWEST:])
     return np.append(found.mean(0), found.any(1).mean())
 
