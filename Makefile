@@ -6,7 +6,7 @@ UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv dev check lint unit test test-pythons real-parts bench wheels image release lock clean
+.PHONY: help demo venv dev check lint unit test test-pythons real-parts bench quality wheels image release lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ real-parts: dev ## Java, Kafka, Prometheus, Alertmanager, Chromium and podman, w
 
 bench: dev ## measures events per second and memory
 	$(BIN)/python -m tests.benchmarks
+
+quality: dev ## false pages by kind of traffic, and how soon changes page (QUALITY="--months 1 --kinds AR,Zipf")
+	$(BIN)/python -m tests.benchmarks quality $(QUALITY)
 
 # The image: its wheels are for its own Python and this machine's kind, whatever Python runs here.
 IMAGE ?= driftd

@@ -28,6 +28,38 @@ def in_blocks(rng: np.random.Generator, rows: int, length: int, shift: float = 0
     return np.asarray((rng.standard_normal(rows) + levels) / np.sqrt(1 + shift**2), np.float64)
 
 
+def in_batches(rng: np.random.Generator, rows: int, most: int = 200) -> Floats:
+    """Batches by client, of Pareto(1.2) sizes up to `most`; equal values in a batch, standard normal."""
+    sizes = np.clip(np.ceil(rng.pareto(1.2, rows // 2 + 300)), 1, most).astype(np.int64)
+    sizes = sizes[: np.searchsorted(np.cumsum(sizes), rows) + 1]
+    return np.repeat(rng.standard_normal(len(sizes)), sizes)[:rows]
+
+
+def with_days(rng: np.random.Generator, rows: int, day: float, swing: float) -> Floats:
+    """Standard normal values whose level goes up and down by `swing` sd in each day of so many rows."""
+    level = swing * np.sin(2 * np.pi * np.arange(rows) / day)
+    return np.asarray((rng.standard_normal(rows) + level) / np.sqrt(1 + swing**2 / 2), np.float64)
+
+
+def sticky(rng: np.random.Generator, rows: int, shares: Floats, stays: float) -> Ints:
+    """Names by their shares, each kept for the next row with the chance `stays`."""
+    fresh = rng.random(rows) >= stays
+    fresh[0] = True
+    names = rng.choice(len(shares), rows, p=shares)
+    return np.asarray(names[np.maximum.accumulate(np.where(fresh, np.arange(rows), 0))], np.int64)
+
+
+def mostly(rng: np.random.Generator, values: Floats, usual: float, share: float) -> Floats:
+    """`values` of which a share, drawn at random, is one usual value: zero-inflated, mostly one, a sentinel."""
+    return np.where(rng.random(len(values)) < share, usual, values)
+
+
+def gone_in_bursts(rng: np.random.Generator, values: Floats, length: int, share: float) -> Floats:
+    """`values` of which a share is missing (NaN), in bursts of `length` rows."""
+    gone = np.repeat(rng.random(-(-len(values) // length)) < share, length)[: len(values)]
+    return np.where(gone, np.nan, values)
+
+
 def deciles(values: Floats) -> Ints:
     """Decile codes 0..9 of standard normal values."""
     return np.minimum((ndtr(values) * 10).astype(np.int64), 9)

@@ -30,6 +30,10 @@ NEARLY_ALL: Final = 0.9
 EIGHTHS: Final = 8
 #: share of the second half beyond the first half's range, from which on a column leaves its own range
 LEAVES_LEAST: Final = 0.01
+#: values on one side that are its outermost ones, and events in a row of which half may not be among them: what wanders
+#: leaves the range for as long as it stays at its edge (AR(1) of 0.99: 33 of 50 and more; independent: 8)
+OUTERMOST: Final = 0.03
+TOGETHER: Final = 50
 #: a column renews itself where its second half has so many more new values than every other window has, in share of
 #: events and as a factor; windows of so many events
 RENEWS_SHARE: Final = 0.05
@@ -73,6 +77,26 @@ def leaves_range(values: Floats, times: Ints) -> float:
         return 0.0
     beyond = _beyond(values)
     return beyond if beyond >= LEAVES_LEAST else 0.0
+
+
+def stays_outermost(values: Floats, times: Ints) -> bool:
+    """Whether values that are the lowest or the highest come together: half of some 50 events in a row.
+
+    A column that wanders so has been at few of its extremes: it leaves the range that was seen, and stays there for as
+    long as a column does whose values are wrong. Values come in the order of their times.
+    """
+    if len(values) < MIN_VALUES or not has_order(times):
+        return False
+    ordered = np.sort(values)
+    tail = int(OUTERMOST * len(values))
+    sides = (values <= ordered[tail - 1], values >= ordered[-tail])
+    # a value that is a whole side and more is a usual one
+    return any(side.sum() <= 2 * tail and _most_within(side, TOGETHER) >= TOGETHER // 2 for side in sides)
+
+
+def _most_within(hits: NDArray[np.bool_], rows: int) -> int:
+    before = np.concatenate([[0], np.cumsum(hits)])
+    return int((before[rows:] - before[:-rows]).max())
 
 
 def _beyond(values: Floats) -> float:

@@ -22,6 +22,7 @@ from monitor.reference.order import (
     leaves_range,
     renewed,
     renews,
+    stays_outermost,
     time_read_as,
 )
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column
@@ -167,13 +168,14 @@ def _plan_numeric(name: str, usable: Sequence[Value], times: Sequence[int], kind
         if moves := direction(numbers):
             return _Planned(ignored=f"only {'rises' if moves > 0 else 'falls'}: left out; {watch}")
     column = _numeric_column(name, FEATURE, numbers)
-    beyond = leaves_range(numbers, np.array(times, np.int64)) if len(numbers) == len(times) else 0.0
-    if beyond:
-        column = replace(
-            column,
-            ticket_only=(("outside", f"{percent(beyond)} of its second half is beyond the range of its first half"),),
-        )
-    return _Planned(column)
+    why = _why_outside_is_usual(numbers, np.array(times, np.int64)) if len(numbers) == len(times) else ""
+    return _Planned(replace(column, ticket_only=(("outside", why),)) if why else column)
+
+
+def _why_outside_is_usual(numbers: NDArray[np.float64], times: NDArray[np.int64]) -> str:
+    if beyond := leaves_range(numbers, times):
+        return f"{percent(beyond)} of its second half is beyond the range of its first half"
+    return "it stays at its lowest or highest values for many events" if stays_outermost(numbers, times) else ""
 
 
 def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kind: str | None) -> _Planned:

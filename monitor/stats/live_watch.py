@@ -186,7 +186,9 @@ class Watch:
         n = self.events.sum(0)
         chance = chance_events / np.maximum(n, 1)
         room = np.maximum(1 - chance, 1e-9)
-        error = np.sqrt(chance * room * (1 / np.maximum(n, 1) + 1 / np.maximum(reference_rows, 1))) / room
+        # an event is in several pairs, and each of them tells as much as one of neighbours
+        more = np.minimum(2 * n / np.maximum(pairs, 1), 1.0)
+        error = np.sqrt(chance * room * more * (1 / np.maximum(n, 1) + 1 / np.maximum(reference_rows, 1))) / room
         allowed = reference_kappa + MORE_ALIKE + ALIKE_ERRORS * error
         return np.asarray((pairs > 0) & (kappa(same, pairs, chance) > allowed), np.bool_)
 

@@ -15,6 +15,7 @@ from tests.benchmarks.material import MissingError, say
 
 ALL = (
     "acceptance",
+    "quality",
     "false-pages",
     "decode-count",
     "off-path",

@@ -19,9 +19,11 @@ from monitor.reference.order import (
     leaves_range,
     renewed,
     renews,
+    stays_outermost,
     time_read_as,
 )
 from tests.engine import START_US
+from tests.traffic import autoregressive, in_blocks, mostly, with_days
 
 N = 4_000
 RNG = np.random.default_rng(5)
@@ -141,6 +143,19 @@ def test_a_column_that_leaves_its_range_says_by_how_much() -> None:
     assert all(leaves_range(january_to_july(seed), TIMES) >= LEAVES_LEAST for seed in range(5))
 
 
+def test_a_column_that_wanders_stays_at_its_outermost_values() -> None:
+    flagged = [stays_outermost(autoregressive(np.random.default_rng(seed), N, 0.99), TIMES) for seed in range(20)]
+    assert sum(flagged) >= 18, "its range is known from a few extremes"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_column_whose_extremes_come_one_by_one_does_not_stay_there(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    usual = [rng.standard_normal(N), rng.lognormal(0, 2, N), autoregressive(rng, N, 0.7), in_blocks(rng, N, 700)]
+    usual += [with_days(rng, N, N / 3, 1.0), mostly(rng, rng.lognormal(3, 1, N), 0.0, 0.8), np.full(N, 4.0)]
+    assert not any(stays_outermost(values, TIMES) for values in usual)
+
+
 def texts(kind: str, seed: int) -> list[str]:
     rng = np.random.default_rng(seed)
     ranks = np.arange(1, 2_001)
@@ -168,6 +183,7 @@ def test_without_an_order_of_time_nothing_is_said_of_order() -> None:
     assert not has_order(at_once)
     assert has_order(np.where(np.arange(N) < N // 2, TIMES[0], TIMES))
     assert leaves_range(january_to_july(1), at_once) == 0.0
+    assert not stays_outermost(np.repeat([1.0, 2.0, 3.0], [N - 100, 50, 50]), at_once)
     assert renews(texts("stores in blocks", 1), at_once) == 0.0
 
 

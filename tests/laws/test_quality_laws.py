@@ -1,0 +1,71 @@
+"""The promise in small: traffic that depends on itself does not page, and what really changes does, in time.
+
+`make quality` measures the same over months. A test that knows nothing of dependence pages several times in each of
+these streams of AR(1).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from monitor.reference.reference import Reference
+from tests.benchmarks.planted import PLANTED, USUAL
+from tests.simulated import Simulation, part_of, reference_of
+from tests.traffic_kinds import KINDS, Values
+
+ROWS = 2_000
+LIVE = 12_000
+BEFORE = 1_000
+BY_NAME = {kind.name: kind for kind in KINDS}
+DEPENDENT = ("AR 0.9", "AR 0.99", "blocks of 700", "day of 0.3 sd")
+
+
+@cache
+def material(name: str) -> tuple[dict[str, Values], Reference]:
+    columns = BY_NAME[name].columns((5,), ROWS + LIVE, ROWS)
+    return part_of(columns, ROWS), reference_of(columns, ROWS)
+
+
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_what_only_depends_on_itself_does_not_page(name: str) -> None:
+    live, reference = material(name)
+    judged = Simulation(reference).run(live, 1)
+    assert judged.events == LIVE
+    assert judged.pages == []
+    assert judged.paged_events == 0
+
+
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_a_column_that_vanishes_pages_within_a_hundred_events(name: str) -> None:
+    live, reference = material(name)
+    for column in reference.columns:
+        values = live[column.name][: BEFORE + 500].astype(object)
+        values[BEFORE:] = None
+        judged = Simulation(reference).run({**part_of(live, 0, BEFORE + 500), column.name: values}, 1, to_page=True)
+        ((at, subject, cause, _),) = judged.pages
+        assert (subject, cause) == (column.name, "missing")
+        assert BEFORE < at <= BEFORE + 100
+
+
+@pytest.mark.parametrize("change", ["N +0.5 sd", "N +1 sd", "four categories, 10 points", "half of 200 names gone"])
+def test_an_independent_column_that_changes_pages(change: str) -> None:
+    name, after = PLANTED[change]
+    rng = np.random.default_rng(9)
+    reference = reference_of({name: USUAL[name](rng, 10_000)}, 10_000)
+    live = {name: np.concatenate([USUAL[name](rng, BEFORE), after(rng, 4_000)])}
+    judged = Simulation(reference).run(live, 1, to_page=True)
+    ((at, subject, cause, _),) = judged.pages
+    assert (subject, cause) == (name, "distribution")
+    assert BEFORE < at <= BEFORE + 2_500, "twice the usual delay and more"
+
+
+def test_a_shuffled_reference_is_noticed_instead_of_paging() -> None:
+    rng = np.random.default_rng(3)
+    columns = BY_NAME["AR 0.9"].columns((6,), ROWS + LIVE, ROWS)
+    shuffled = {name: rng.permutation(values[:ROWS]) for name, values in columns.items()}
+    judged = Simulation(reference_of(shuffled, ROWS)).run(part_of(columns, ROWS), 1)
+    assert [page for page in judged.pages if page[2] == "distribution"] == []
+    assert judged.tickets > 0, "the windows differ more than those of a shuffled reference, and that is said"

@@ -1,0 +1,143 @@
+"""Columns through the product's own reference build and judge, without a source: panes are counted by the kernel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from monitor.clock import DAY_US, SECOND_US
+from monitor.count.aggregator import Aggregator, Rows
+from monitor.count.exchange import Pane
+from monitor.count.task import PaneKey
+from monitor.decode.columns import MISSING, Group
+from monitor.events import Partition
+from monitor.findings import PAGE, Transition
+from monitor.judge.model import ModelJudge
+from monitor.reference.monitored import Monitored
+from monitor.reference.reference import Reference
+from tests.engine import CREDIT, START_US, admission_of, build, settings
+from tests.traffic_kinds import Values
+
+Columns = Mapping[str, Values]
+
+MONTH_EVENTS: Final = 4_320_000
+PANE_US: Final = 10 * SECOND_US
+EVENTS_PER_PANE: Final = MONTH_EVENTS * PANE_US / (30 * DAY_US)
+PANES_AT_ONCE: Final = 360
+
+
+def reference_of(columns: Columns, rows: int) -> Reference:
+    """From the first `rows`, by the command's own two passes.
+
+    Raises:
+        UsageError: no column is worth watching.
+    """
+    plain = {name: [None if _is_nan(v) else v for v in values[:rows].tolist()] for name, values in columns.items()}
+    times = START_US + (np.arange(rows) * (PANE_US / EVENTS_PER_PANE)).astype(np.int64)
+    head = {"type": "prediction", "model": CREDIT.model, "version": CREDIT.version}
+    events = [
+        {**head, "ts": int(times[at]), "features": {name: values[at] for name, values in plain.items()}}
+        for at in range(rows)
+    ]
+    return build(settings(), events)
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def part_of(columns: Columns, first: int, last: int | None = None) -> dict[str, Values]:
+    return {name: values[first:last] for name, values in columns.items()}
+
+
+@dataclass(slots=True)
+class Judged:
+    """What became of a stream: `pages` are (events judged, subject, cause, base windows) when each began."""
+
+    events: int = 0
+    pages: list[tuple[int, str, str, int]] = field(default_factory=list)
+    tickets: int = 0
+    #: events judged while a page was open, and pages that were to be expected
+    paged_events: int = 0
+    expected: float = 0.0
+    #: of the columns the share that may page for their distribution at the end
+    may_page: float = 0.0
+
+
+class Simulation:
+    """One reference; each stream has a judge of its own. `pages` a month it may spend."""
+
+    def __init__(self, reference: Reference, pages: float = 1.0) -> None:
+        tree = settings()
+        monitored = admission_of(tree, reference).monitored(CREDIT)
+        assert monitored is not None, "the settings name this model"
+        self.monitored: Monitored = monitored
+        self._aggregator = Aggregator(reference)
+        self._pages, self._per_us = pages, tree.budget.per
+
+    def judge(self) -> ModelJudge:
+        return ModelJudge(self.monitored, self._pages, self._per_us, show_values=True)
+
+    def run(self, columns: Columns, seed: int, judge: ModelJudge | None = None, *, to_page: bool = False) -> Judged:
+        """All rows, in panes of a Poisson number of events; with `to_page` up to the first page."""
+        judge = judge or self.judge()
+        judged, before, first = Judged(), judge.book.pages, judge.predictions
+        for pane in self._panes(columns, np.random.default_rng([77, seed]), judge):
+            _, transition = judge.add(pane, 1.0)
+            judged.events = judge.predictions - first
+            if transition is not None and _pages_now(transition) and judge.book.pages > before + len(judged.pages):
+                worst = transition.findings[0]
+                judged.pages.append((judged.events, worst.key.subject, worst.key.cause, worst.base_windows))
+                if to_page:
+                    break
+            incident = judge.book.incident
+            if incident is not None and incident.severity == PAGE:
+                judged.paged_events += pane.tally.events
+        judged.tickets, judged.expected = judge.book.tickets, judge.budget.expected
+        return judged
+
+    def _panes(self, columns: Columns, rng: np.random.Generator, judge: ModelJudge) -> Iterator[Pane]:
+        rows, done = len(next(iter(columns.values()))), 0
+        start_us = judge.at_us or START_US + DAY_US
+        while done < rows:
+            sizes = rng.poisson(EVENTS_PER_PANE, PANES_AT_ONCE)
+            sizes = np.minimum(sizes, np.maximum(rows - done - (np.cumsum(sizes) - sizes), 0))
+            slots, events = np.flatnonzero(sizes), int(sizes.sum())
+            starts, each = np.cumsum(sizes)[slots] - sizes[slots], np.arange(events)
+            slot_of_event = np.repeat(np.arange(len(slots)), sizes[slots])
+            ts = start_us + slots[slot_of_event] * PANE_US
+            counted = Rows(Partition("events", 0), each, starts, slot_of_event, np.ones(events, np.bool_), ts, each)
+            tallies = self._aggregator.count(self._group(part_of(columns, done, done + events), events), counted)
+            for slot, tally in zip(slots.tolist(), tallies, strict=True):
+                begin = start_us + slot * PANE_US
+                yield Pane(PaneKey(CREDIT, ""), begin, begin + PANE_US, tally)
+            done += events
+            start_us += PANES_AT_ONCE * PANE_US
+
+    def _group(self, columns: Columns, events: int) -> Group:
+        shape = self._aggregator.shape.key_features
+        numbers = [_number_cells(columns[name]) for name, kind in shape if kind == "numeric"]
+        texts: list[list[Any]] = [columns[name].tolist() for name, kind in shape if kind != "numeric"]
+        return Group(
+            key=CREDIT,
+            rows=np.arange(events),
+            has_features=np.ones(events, np.bool_),
+            numeric=np.stack(numbers) if numbers else np.zeros((0, events)),
+            categorical=texts,
+            score=np.full(events, np.nan),
+            prediction=[None] * events,
+            label=[None] * events,
+        )
+
+
+def _number_cells(values: Values) -> Values:
+    numbers = values.astype(np.float64)
+    return np.where(np.isnan(numbers), MISSING, numbers)
+
+
+def _pages_now(transition: Transition) -> bool:
+    return transition.severity == PAGE
