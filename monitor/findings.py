@@ -48,7 +48,10 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One verdict on one window. `exceedance` is how far over its threshold (1: at it); `headline` says it in words."""
+    """One verdict on one window. `exceedance` is how far over its threshold (1: at it); `headline` says it in words.
+
+    `level` is the effect that a lasting finding is told at, None of any other.
+    """
 
     key: FindingKey
     severity: str
@@ -67,6 +70,7 @@ class Finding:
     factor: float | None = None
     since_us: int | None = None
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
+    level: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of contract section 5."""
@@ -94,6 +98,8 @@ class Finding:
             out["figure"] = self.key.figure
         if self.factor is not None:
             out["factor"] = self.factor
+        if self.level is not None:
+            out["level"] = self.level
         return out
 
 

@@ -46,7 +46,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended finding_state incidents policy prepared_reference windows all_values causes.cause "
+            "budget ended finding_state incident incidents policy prepared_reference windows all_values causes.cause "
             "causes.constant causes.errors causes.distribution causes.unit_change causes.quality "
             "causes.features_gone causes.catalog evaluation model fleet"
         ),
@@ -125,7 +125,6 @@ NOT_WIRED_YET: frozenset[str] = frozenset(
     {
         "monitor.stats.direction_test",
         "monitor.stats.directions",
-        "monitor.stats.ending",
         "monitor.stats.quality_dispersion",
         "monitor.stats.live_watch",
         "monitor.stats.long_run",

@@ -30,6 +30,7 @@ from monitor.stats.tally import (
 )
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 def in_reference(prepared: PreparedReference, column: int) -> Ints:
@@ -51,6 +52,19 @@ def distances(prepared: PreparedReference, windows: Windows, window: int, column
         for name, distance in DISTANCES.items()
         if prepared.ordered[column] or name not in ORDERED_ONLY
     }
+
+
+def reference_shares(prepared: PreparedReference, column: int) -> Floats:
+    """Shares of the reference's values of a column, as `ColumnBins.everywhere` orders them."""
+    counts = in_reference(prepared, column)
+    return np.asarray(counts / max(int(counts.sum()), 1), np.float64)
+
+
+def share_change(prepared: PreparedReference, windows: Windows, window: int, column: int) -> tuple[Floats, int]:
+    """How much each of these shares is larger in a window, and the values in it."""
+    counts = in_window(prepared, windows, window, column)
+    values = int(counts.sum())
+    return np.asarray(counts / max(values, 1) - reference_shares(prepared, column), np.float64), values
 
 
 class Moments(NamedTuple):

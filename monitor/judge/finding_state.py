@@ -31,6 +31,7 @@ def finding_to_state(finding: Finding) -> dict[str, Any]:
         "window": list(finding.window),
         "records": [[topic, number, *span] for (topic, number), span in finding.records.items()],
         "over": finding.exceedance,
+        "level": finding.level,
         **{name: getattr(finding, name) for name in _PLAIN},
     }
 
@@ -42,6 +43,7 @@ def finding_from_state(state: dict[str, Any]) -> Finding:
         window=Span(*state["window"]),
         records={Partition(topic, number): (first, last) for topic, number, first, last in state["records"]},
         exceedance=state["over"],
+        level=state.get("level"),
         **{name: state[name] for name in _PLAIN},
     )
 

@@ -11,7 +11,8 @@ from monitor.count.labels import LabelCount
 from monitor.events import ModelKey
 from monitor.findings import Finding, Transition
 from monitor.judge.finding_state import transition_from_state, transition_to_state
-from monitor.judge.incidents import IncidentBook, TransitionContext
+from monitor.judge.incident import TransitionContext
+from monitor.judge.incidents import IncidentBook
 from monitor.judge.model import ModelJudge, Observer
 from monitor.reference.catalog import Catalog, Monitored
 from monitor.settings.tree import Settings
@@ -42,10 +43,9 @@ class Fleet:
         judge = self._judge_of(pane.pane_key.key)
         if judge is None:
             return
-        findings, transition = judge.add(pane, 1 / self._versions[pane.pane_key.key.model], self._observer)
+        findings, transitions = judge.add(pane, 1 / self._versions[pane.pane_key.key.model], self._observer)
         self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
-        if transition is not None:
-            self.unsent.append(transition)
+        self.unsent.extend(transitions)
 
     def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
         """Take the labels that took effect before the end of the pane that comes next, each once."""
@@ -62,7 +62,13 @@ class Fleet:
             if monitored is None:
                 return None
             budget = self._settings.budget_of(monitored.model)
-            judge = ModelJudge(monitored, budget.pages, budget.per, show_values=self._settings.show_values)
+            judge = ModelJudge(
+                monitored,
+                budget.pages,
+                budget.per,
+                show_values=self._settings.show_values,
+                lasting_after_us=self._settings.lasting_after,
+            )
             self.judges[key] = judge
             self._versions[key.model] += 1
         return judge
@@ -109,6 +115,4 @@ class Fleet:
             saved["reference"],
             saved["settings"],
         )
-        last = book.give_up(context, reason)
-        if last is not None:
-            self.unsent.append(last)
+        self.unsent.extend(book.give_up(context, reason))

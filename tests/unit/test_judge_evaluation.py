@@ -13,6 +13,7 @@ from scipy import stats
 from monitor.findings import INFO, PAGE, TICKET, Finding
 from monitor.judge.causes.quality import Quality
 from monitor.judge.evaluation import Judge
+from monitor.judge.incident import OpenFinding
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Block, WindowPyramid, Windows, window_of
@@ -292,10 +293,17 @@ def test_what_the_reference_lacked_too_is_no_news() -> None:
 def test_the_end_of_missing_features_is_measured_by_its_own_test() -> None:
     evaluator = judge()
     (finding,) = quality(evaluator, without_features(100), ALPHA, None)
-    assert evaluator.exceedance(finding.key, evaluator.evaluate(without_features(100), ALPHA)) == pytest.approx(
-        finding.exceedance
-    )
-    assert evaluator.exceedance(finding.key, evaluator.evaluate(without_features(0), ALPHA)) == 0
+    check_end(evaluator, finding, without_features(100), without_features(0))
+
+
+def check_end(evaluator: Judge, finding: Finding, opened_on: Windows, fine: Windows) -> None:
+    """All of it is there in the window it opened on, nothing in one that is fine."""
+    known = OpenFinding(finding, 1, 0, evaluator.opening(finding, opened_on, 0))
+    then = evaluator.now(known, evaluator.evaluate_again(opened_on, ALPHA))
+    assert then == pytest.approx((finding.exceedance, 1.0, finding.effect))
+    over, left, _ = evaluator.now(known, evaluator.evaluate_again(fine, ALPHA))
+    assert over == 0
+    assert left <= 0
 
 
 def unseen(names: dict[str, int], shown: bool = True) -> str:
@@ -319,15 +327,17 @@ def test_never_seen_values_are_named_the_most_frequent_first() -> None:
 def test_the_end_of_a_finding_is_measured_by_its_own_test() -> None:
     evaluator, inspected = judge(), window({"missing": 20})
     for finding in quality(evaluator, inspected, ALPHA, None):
-        assert evaluator.exceedance(finding.key, evaluator.evaluate(inspected, ALPHA)) == pytest.approx(
-            finding.exceedance
-        )
-        assert evaluator.exceedance(finding.key, evaluator.evaluate(window({}), ALPHA)) == 0
+        check_end(evaluator, finding, inspected, window({}))
     for finding in stuck_found(evaluator, stuck(60), ALPHA):
-        assert evaluator.exceedance(finding.key, evaluator.evaluate(stuck(60), ALPHA)) == pytest.approx(
-            finding.exceedance
-        )
-        assert evaluator.exceedance(finding.key, evaluator.evaluate(window({}), ALPHA)) == 0
+        check_end(evaluator, finding, stuck(60), window({}))
+
+
+def test_of_a_state_of_before_evidence_alone_ends_a_finding() -> None:
+    evaluator, inspected = judge(), window({"missing": 20})
+    (finding, *_) = quality(evaluator, inspected, ALPHA, None)
+    over, left, _ = evaluator.now(OpenFinding(finding, 1, 0), evaluator.evaluate_again(inspected, ALPHA))
+    assert over == pytest.approx(finding.exceedance)
+    assert left == 0
 
 
 def test_the_number_of_tests_is_what_the_budget_is_divided_by() -> None:

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
-from monitor.judge.all_values import in_reference, in_window, moments
+from monitor.judge.all_values import in_reference, in_window, moments, reference_shares, share_change
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, limit, places
 from monitor.judge.policy import LEAST_CUMULATIVE, LEAST_SHARE
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats
 from monitor.judge.windows import Windows
 from monitor.reference.reference import FEATURE
 from monitor.stats.digits import before_and_after, told_apart
+from monitor.stats.ending import joined, left_of_cut, left_of_shares
 from monitor.stats.evidence import (
     chi_square_critical,
     chi_square_tail,
@@ -100,6 +101,29 @@ class Distribution(Cause[Measured]):
         if column is None or self._cause_of(column) != key.cause:
             return None
         return float(evaluation.of(self).exceedance[0, column])
+
+    def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
+        """Of the shares of all values, in order."""
+        column = self.prepared.column_of.get(key.subject)
+        if column is None or self._cause_of(column) != key.cause:
+            return None
+        change, events = share_change(self.prepared, windows, window, column)
+        return (
+            change if self.prepared.ordered[column] else joined(change, reference_shares(self.prepared, column), events)
+        )
+
+    def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
+        """At the opening's largest cumulative change; of categories, of all their changes together."""
+        column = self.prepared.column_of[key.subject]
+        now, events = share_change(self.prepared, evaluation.windows, 0, column)
+        if not events:
+            return float("nan")
+        if self.prepared.ordered[column]:
+            return left_of_cut(now, then)
+        return left_of_shares(now, then, reference_shares(self.prepared, column))
+
+    def effect(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        return self._effect(evaluation.of(self), 0, self.prepared.column_of[key.subject])
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
         """By the chi-square, of columns with values enough for it."""
