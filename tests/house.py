@@ -55,7 +55,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "loop": "time sinks saving",
         "kafka": (
             "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer "
-            "watch alerts rejects consumer"
+            "watch alerts acts rejects consumer"
         ),
         "sources": (
             "streams merge_by_time until_offsets kept recordings csv_rows writing kinds readers files event_times"
@@ -72,7 +72,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # what runs
         "run": (
-            "garbage terminal left_out loss_lines lost_events state_show outputs recorded_events open_source "
+            "garbage terminal left_out loss_lines lost_events state_show outputs recorded_events open_source accepting "
             "column_views reference_build replay snapshot_builder daemon"
         ),
     },

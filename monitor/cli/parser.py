@@ -106,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     _reference(subparsers)
     _replay(subparsers)
     _record(subparsers)
+    _accept(subparsers)
     _state(subparsers)
     _rules(subparsers)
     _dashboards(subparsers)
@@ -213,6 +214,16 @@ def _record(subparsers: _Subparsers) -> None:
         "--config", metavar="FILE", help="the settings file: where Kafka is [DRIFTD_KAFKA__… or localhost]"
     )
     record.set_defaults(command=commands.record)
+
+
+def _accept(subparsers: _Subparsers) -> None:
+    accept = subparsers.add_parser(
+        "accept", help="say that a page is known: it becomes a ticket, the next change pages"
+    )
+    _with_config(accept)
+    accept.add_argument("incident", metavar="INCIDENT", help="its id, as the alert topic and `state show` have it")
+    accept.add_argument("--note", default="", metavar="TEXT", help="why; it stands in the transition")
+    accept.set_defaults(command=commands.accept)
 
 
 def _state(subparsers: _Subparsers) -> None:

@@ -47,6 +47,12 @@ class Fleet:
         self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
         self.unsent.extend(transitions)
 
+    def accept(self, incident: str, note: str) -> bool:
+        """Make an open page lasting, as an operator says; False where there is no such page."""
+        told = [transition for judge in self.judges.values() for transition in judge.accept(incident, note)]
+        self.unsent.extend(told)
+        return bool(told)
+
     def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
         """Take the labels that took effect before the end of the pane that comes next, each once."""
         for cohort in cohorts:

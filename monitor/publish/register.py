@@ -242,9 +242,20 @@ REGISTER: Final = (
         "driftd_incident_since_timestamp_seconds",
         "gauge",
         ("model", "version"),
-        "Since when the open incident's change shows, in event time; absent while none is open.",
+        "Since when the open incident's change shows, in event time; absent while none is open. Of a lasting ticket and"
+        " another incident it is the other one's.",
         "Look for a deploy, a data change or a new client at that time.",
         rows.since,
+        of_model=True,
+    ),
+    Series(
+        "driftd_incident_lasting_since_timestamp_seconds",
+        "gauge",
+        ("model", "version"),
+        "Since when the change of the lasting ticket shows, in event time: a page that stood for lasting_after, or was"
+        " accepted; absent while there is none.",
+        "Mend it, or build a new reference if the change is to stay; meanwhile only another change pages.",
+        rows.lasting_since,
         of_model=True,
     ),
     Series(

@@ -72,17 +72,21 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """What is known of a model version that was judged: `severity` is "" and `since_us` None while it is fine."""
+    """What is known of a model version that was judged: `severity` is "" and `since_us` None while it is fine.
+
+    `lasting`: a page that has become a ticket; it may stand beside another incident of the same model version.
+    """
 
     key: ModelKey
     severity: str = ""
     since_us: int | None = None
     id: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding that is over now."""
+    """A finding that is over now, of the lasting ticket or of the other incident."""
 
     key: ModelKey
     finding: FindingKey
@@ -90,6 +94,7 @@ class FindingView:
     since_us: int | None = None
     headline: str = ""
     detail: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +122,9 @@ class Snapshot:
     reason, `model_events` by model version and kind of event, both of them since the process began as well.
     `retention_gaps`, `lags` and `unreadable` (also by reason) are numbers of records, `watermarks` event times.
     `stalled` has a sentence for each partition that stands still though there is more in it, `positions_stalled` 1 for
-    it and 0 for the others. A model version that was never judged has no place in `incidents`; `ended` are the last
-    ones that are over, the newest first. `references` says whether there is a reference for any model of the settings.
+    it and 0 for the others. A model version that was never judged has no place in `incidents`, one with a lasting
+    ticket beside another incident has two, the lasting one last; `ended` are the last ones that are over, the newest
+    first. `references` says whether there is a reference for any model of the settings.
     `lost_topics` and `lost_models` are shares of the newest 1,000 events; `not_fine` says in a sentence each what keeps
     the monitor from seeing what it should.
     """

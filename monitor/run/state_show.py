@@ -76,7 +76,9 @@ def _reference_of(key: ModelKey, settings_hash: str, catalog: Catalog) -> Refere
 
 
 def _model(key: ModelKey, total: Tally, reference: Reference | None, judge: Mapping[str, Any] | None) -> dict[str, Any]:
-    incident = judge["book"]["incident"] if judge is not None else None
+    incident, lasting = (
+        None if judge is None else judge["book"].get(name) for name in ("incident", "lasting_incident")
+    )
     return {
         "model": key.model,
         "version": key.version,
@@ -85,6 +87,7 @@ def _model(key: ModelKey, total: Tally, reference: Reference | None, judge: Mapp
         "labels": total.labels + total.labelled,
         "confusion": _confusion(total),
         "incident": None if incident is None else {"id": incident[0], "severity": incident[2]},
+        "lasting": None if lasting is None else {"id": lasting[0], "severity": lasting[2]},
         "pages": judge["book"]["pages"] if judge is not None else 0,
         "tickets": judge["book"]["tickets"] if judge is not None else 0,
         "expected_false_pages": round(judge["budget"]["expected"], 6) if judge is not None else 0.0,
@@ -123,6 +126,8 @@ def state_text(shown: Mapping[str, Any]) -> str:
     for model in shown["models"]:
         incident = model["incident"]
         state = f"incident {incident['id']} ({incident['severity']})" if incident else "no incident"
+        if model["lasting"]:
+            state += f", lasting {model['lasting']['id']} ({model['lasting']['severity']})"
         lines.append(
             f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
             f"{many(model['labels'], 'label')}, {many(len(model['features']), 'feature')}, "

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from monitor.findings import TICKET
 from monitor.judge.causes.catalog import NAMES as CAUSES
 from monitor.judge.causes.catalog import with_share
 
 #: names in a description; a page is read on a telephone
 NAMED: Final = 5
+LASTING_SINCE: Final = "driftd_incident_lasting_since_timestamp_seconds"
 #: a beginning that is longer ago is said with its day
 SAME_DAY_SECONDS: Final = 43_200
 
@@ -31,7 +33,7 @@ def drift_summary(incident: str) -> str:
         f"{{{{ $labels.model }}}} {{{{ $labels.version }}}}: "
         f"{{{{ with {worst} }}}}{{{{ with first . }}}}{_finding()}{{{{ end }}}}"
         f"{{{{ else }}}}differs from its reference{{{{ end }}}}"
-        f"{_since()}{{{{ with {more} }}}}, and {{{{ . | first | value }}}} more{{{{ end }}}}"
+        f"{_since(incident)}{{{{ with {more} }}}}, and {{{{ . | first | value }}}} more{{{{ end }}}}"
     )
 
 
@@ -49,9 +51,15 @@ def findings(incident: str) -> str:
     )
 
 
-def since_when() -> str:
+def if_lasting(words: str, otherwise: str) -> str:
+    """One of two texts, as the model version has a lasting ticket or not."""
+    found = _query(f"max({_series(LASTING_SINCE)})")
+    return f"{{{{ with {found} }}}}{words}{{{{ else }}}}{otherwise}{{{{ end }}}}"
+
+
+def since_when(incident: str) -> str:
     """A sentence of its own, to the second."""
-    found = _query("max(driftd_incident_since_timestamp_seconds{model=%[1]q,version=%[2]q})")
+    found = _query(_begun(incident))
     return f"{{{{ with {found} }}}} Since {{{{ . | first | value | humanizeTimestamp }}}}, event time.{{{{ end }}}}"
 
 
@@ -86,9 +94,19 @@ def _figure() -> str:
     return f"{{{{ with {found} }}}} in {{{{ . | first | value | humanizePercentage }}}}{{{{ end }}}}"
 
 
-def _since() -> str:
+def _series(name: str) -> str:
+    return f"{name}{{model=%[1]q,version=%[2]q}}"
+
+
+def _begun(incident: str) -> str:
+    """When an incident of that severity began: a ticket may be a lasting one beside a page."""
+    begun = f"max({_series('driftd_incident_since_timestamp_seconds')})"
+    return f"(max({_series(LASTING_SINCE)}) or {begun})" if incident == TICKET else begun
+
+
+def _since(incident: str) -> str:
     """` since 15:17 UTC`, with the day when it is longer ago."""
-    begun = "max(driftd_incident_since_timestamp_seconds{model=%[1]q,version=%[2]q})"
+    begun = _begun(incident)
     lately, before = _query(f"{begun} > {_now()}"), _query(f"{begun} <= {_now()}")
     return "".join(
         f'{{{{ with {found} }}}} since {{{{ (. | first | value | toTime).Format "{form}" }}}} UTC{{{{ end }}}}'
