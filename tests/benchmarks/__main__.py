@@ -16,6 +16,7 @@ from tests.benchmarks.material import MissingError, say
 ALL = (
     "acceptance",
     "false-pages",
+    "ends",
     "decode-count",
     "off-path",
     "cpu-vs-poll",

@@ -40,6 +40,10 @@ def paged(site: Site) -> tuple[Running, str]:
     return running, opened["incident"]
 
 
+def wait_for_the_act_again(running: Running) -> None:
+    running.wait_until(lambda: "accept_without_effect" in running.text(), "the act again")
+
+
 def transitions_of(site: Site, incident: str) -> list[tuple[str, str]]:
     return [(one["transition"], one["severity"]) for one in told(site) if one["incident"] == incident]
 
@@ -81,7 +85,7 @@ def test_what_was_accepted_while_the_daemon_was_down_takes_effect_once(site: Sit
     for _ in range(2):
         running = site.start()
         running.wait_until(lambda: ("lasting", "ticket") in transitions_of(site, incident), "the ticket")
-        running.wait_until(lambda: "accept_without_effect" in running.text(), "the act again")
+        wait_for_the_act_again(running)
         assert running.stop() == DONE
     assert [name for name, _ in transitions_of(site, incident)].count("lasting") == 1
 
