@@ -6,7 +6,7 @@ UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv dev check lint unit test test-pythons real-parts bench wheels image lock clean
+.PHONY: help demo venv dev check lint unit test test-pythons real-parts bench wheels image release lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,13 @@ image: wheels ## the container image (ENGINE=docker or podman, IMAGE=driftd, BAS
 	$(ENGINE) build -f deploy/Dockerfile -t $(IMAGE) --build-arg PYTHON=$(IMAGE_PYTHON) $(if $(BASE),--build-arg BASE=$(BASE)) \
 	  --build-arg VERSION=$$($(BIN)/python -c 'import monitor; print(monitor.__version__)') \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
+
+release: dev ## checks, builds, tries and tags a release; pushes nothing (VERSION=1.2.3; DRY=1: without the tag)
+	$(BIN)/python deploy/release.py check "$(VERSION)"
+	$(BIN)/python deploy/release.py build "$(VERSION)"
+	@if command -v "$(ENGINE)" >/dev/null; then $(MAKE) image IMAGE="$(IMAGE):$(VERSION)"; \
+	else echo 'release: no image, as there is no $(ENGINE); ENGINE=podman or docker names another one'; fi
+	$(if $(DRY),@echo 'release: no tag is made with DRY',$(BIN)/python deploy/release.py tag "$(VERSION)")
 
 venv: .venv/.runs ## .venv with what runs, hashes checked, and the command driftd
 

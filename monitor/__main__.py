@@ -7,12 +7,12 @@ import signal
 import sys
 from types import FrameType
 
-INTERRUPTED = 130
+from monitor.exit_codes import DONE, INTERRUPTED, SIGNALLED
 
 
 def leave(number: int, _frame: FrameType | None) -> None:
     """End at once; commands that have something to save take it over. A daemon that has not begun ends as it should."""
-    os._exit(0 if number == signal.SIGTERM and sys.argv[1:2] == ["run"] else 128 + number)
+    os._exit(DONE if number == signal.SIGTERM and sys.argv[1:2] == ["run"] else SIGNALLED + number)
 
 
 def main() -> int:
@@ -27,10 +27,12 @@ def main() -> int:
         signal.signal(signal.SIGINT, leave)
     from monitor.cli.parser import main as run_command  # noqa: PLC0415  # after the handler
 
-    try:
+    def imported() -> None:
         if hears_ctrl_c:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        return run_command()
+
+    try:
+        return run_command(imported=imported)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
-SECOND_US = 1_000_000
-HOUR_US = 3600 * SECOND_US
+MS_US = 1_000
+SECOND_US = 1_000 * MS_US
+MINUTE_US = 60 * SECOND_US
+HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: where the seconds stand in an RFC 3339 time
+_SECONDS_PLACE = slice(17, 19)
 #: event times outside of these are rejected, so that whatever is made of them can be written as RFC 3339
 FIRST_US = -62_135_500_000 * SECOND_US  # in January of the year 1
 LAST_US = 253_402_200_000 * SECOND_US  # in December of the year 9999
@@ -84,14 +88,24 @@ def rfc3339(us: int) -> str:
     return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}{digits}Z"
 
 
-def parse_rfc3339(text: str) -> int:
-    """Microseconds of Unix time of an RFC 3339 time with offset.
+def parse_rfc3339(text: str, zone: tzinfo | None = None) -> int:
+    """Microseconds of Unix time of an RFC 3339 time; one without an offset is a time of the `zone`.
+
+    Of an hour that a zone has twice it is the first; a leap second (the last of a day in UTC) is the one after :59.
 
     Raises:
-        ValueError: no RFC 3339 time, or one without an offset.
+        ValueError, OverflowError: no RFC 3339 time, or one without an offset where there is no zone.
     """
-    moment = datetime.fromisoformat(text)
+    leap = text[_SECONDS_PLACE] == "60"
+    written = f"{text[:17]}59{text[19:]}" if leap else text
+    moment = datetime.fromisoformat(written.upper())
     if moment.tzinfo is None:
-        message = f"{text!r} has no offset; write 2026-11-22T10:07:00Z or +01:00"
+        if zone is None:
+            message = f"{text!r} has no offset; write 2026-11-22T10:07:00Z or +01:00"
+            raise ValueError(message)
+        moment = moment.replace(tzinfo=zone)
+    us = (moment - _EPOCH) // timedelta(microseconds=1)
+    if leap and us % DAY_US < DAY_US - SECOND_US:
+        message = f"{text!r} is no leap second"
         raise ValueError(message)
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return us + SECOND_US if leap else us

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from monitor.clock import SECOND_US, Clock
+from monitor.count.admission import Admission
 from monitor.count.aggregator import Aggregators
 from monitor.count.completeness import Completeness
 from monitor.count.exchange import Exchange, LabelExchange, Pane
@@ -23,8 +24,7 @@ from monitor.count.rejected_share import RejectedShare
 from monitor.count.task import Taken, Task
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Shape
-from monitor.decode.decoder import decoder_for
-from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.decoder import Decoder, decoder_for
 from monitor.errors import ExternalError, PositionsLost, UsageError
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.findings import Transition
@@ -34,7 +34,6 @@ from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
 from monitor.loop.time import CHECKPOINT, COUNT, DECODE, IDLE, JUDGE, POLL, LoopTime
 from monitor.records import Change, DeadLetter, OffsetGap, RecordBatch, Source, UnreadableRecords
-from monitor.reference.catalog import Catalog
 from monitor.settings.tree import Settings
 from monitor.tenfold import Tenfold
 
@@ -59,6 +58,9 @@ class Stage2(Protocol):
     def sent(self, transitions: Iterable[Transition]) -> None:
         """These were acknowledged, oldest first."""
 
+    def forget(self, key: ModelKey) -> None:
+        """The model version has another reference: nothing of what was judged by the one before goes on."""
+
     def to_state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
 
@@ -72,7 +74,7 @@ class Pipeline:
     def __init__(
         self,
         settings: Settings,
-        catalog: Catalog,
+        admission: Admission,
         source: Source,
         clock: Clock,
         outputs: Outputs,
@@ -82,7 +84,7 @@ class Pipeline:
     ) -> None:
         """`live`: more may come to a partition that is at its end, so it holds back until it was silent for a while."""
         self._settings = settings
-        self._catalog = catalog
+        self._admission = admission
         self._source = source
         self._clock = clock
         self._outputs = outputs
@@ -91,7 +93,7 @@ class Pipeline:
         self.totals = Totals()
         self.exchange = Exchange(settings.windows.pane)
         self.label_exchange = LabelExchange(cohort_us=settings.windows.pane)
-        self.fleet: Stage2 = Fleet(catalog, settings) if stage2 is None else stage2
+        self.fleet: Stage2 = Fleet(admission, settings) if stage2 is None else stage2
         self.gaps: Counter[Partition] = Counter()
         #: since the process began, for series
         self.records: Counter[Partition] = Counter()
@@ -106,10 +108,13 @@ class Pipeline:
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
-        self._decoders: dict[str, NativeDecoder] = {}
-        self.completeness = Completeness(settings, source, clock, self.partition_states, catalog.lateness_us, live=live)
+        self._decoders: dict[str, Decoder] = {}
+        self.completeness = Completeness(
+            settings, source, clock, self.partition_states, admission.lateness_us, live=live
+        )
         self.saving = Saving(clock, settings.state.every / SECOND_US)
         self.time = LoopTime(clock)
+        admission.when_replaced(self._replaced)
 
     # the path
 
@@ -203,14 +208,14 @@ class Pipeline:
     def task(self, number: int) -> Task:
         if number not in self.tasks:
             pane_us, id_memory = self._settings.windows.pane, self._settings.id_memory
-            self.tasks[number] = Task(number, self._catalog, pane_us, id_memory, self._aggregators, self.totals)
+            self.tasks[number] = Task(number, self._admission, pane_us, id_memory, self._aggregators, self.totals)
         return self.tasks[number]
 
     def partition_state(self, partition: Partition) -> PartitionState:
         return self.task(partition.number).partition_state(partition.topic)
 
     def partition_states(self) -> dict[Partition, PartitionState]:
-        """Every lane of the source's partitions, and of those a state brought."""
+        """The state of every partition of the source, and of those that a checkpoint brought."""
         for partition in self._source.partitions():
             self.partition_state(partition)
         return {
@@ -261,14 +266,14 @@ class Pipeline:
             so_far = self.unreadable[partition, lost.reason]
             _log.error("records_unreadable", place=f"{partition}@{lost.first}", next=lost.next, why=why, so_far=so_far)
 
-    def _decoder(self, topic: str) -> NativeDecoder:
+    def _decoder(self, topic: str) -> Decoder:
         if topic not in self._decoders:
             self._decoders[topic] = decoder_for(self._settings, topic, self._shape)
         return self._decoders[topic]
 
     def _shape(self, key: ModelKey) -> Shape | None:
         if key not in self._shapes:
-            monitored = self._catalog.monitored(key)
+            monitored = self._admission.monitored(key)
             if monitored is None:
                 return None
             self._shapes[key] = self._aggregators.of(monitored).shape
@@ -319,7 +324,7 @@ class Pipeline:
             "totals": self.totals.to_state(),
             "exchange": self.exchange.to_state() | {"labels": self.label_exchange.to_state()},
             "fleet": self.fleet.to_state(),
-            "met": [[*key, self._settings_hash(key)] for key in self._catalog.seen()],
+            "met": [[*key, self._settings_hash(key)] for key in self._admission.seen],
             "gaps": [[*partition, count] for partition, count in self.gaps.items()],
         }
 
@@ -332,7 +337,7 @@ class Pipeline:
         if tree.get("format") not in READABLE_FORMATS:
             raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {STATE_FORMAT}")
         seen = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
-        self._catalog.restore(seen)
+        self._admission.restore(seen)
         for state in tree["units"]:
             self.task(state["unit"]).restore(state)
         self.totals.restore(tree)
@@ -343,13 +348,24 @@ class Pipeline:
         # a model none of whose panes was judged yet has counts that its settings gave their meaning all the same
         afresh += [key for key, settings in seen.items() if key not in afresh and settings != self._settings_hash(key)]
         for key in afresh:
-            self.exchange.forget(key)
-            self.label_exchange.forget(key)
-            self.totals.forget(key)
-            for task in self.tasks.values():
-                task.forget(key)
+            self._forget(key)
         return afresh
 
+    def _replaced(self, key: ModelKey) -> None:
+        self.fleet.forget(key)
+        self._forget(key)
+
+    def _forget(self, key: ModelKey) -> None:
+        """Drop what was counted of a model version by a reference that it no longer has."""
+        self.exchange.forget(key)
+        self.label_exchange.forget(key)
+        self.totals.forget(key)
+        for task in self.tasks.values():
+            task.forget(key)
+        self._shapes.pop(key, None)
+        for decoder in self._decoders.values():
+            decoder.forget(key)
+
     def _settings_hash(self, key: ModelKey) -> str:
-        monitored = self._catalog.monitored(key)
+        monitored = self._admission.monitored(key)
         return "" if monitored is None else monitored.settings_hash

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 
 from monitor.visible import one_line
 
@@ -11,6 +12,13 @@ from monitor.visible import one_line
 def many(count: int, one: str, more: str = "") -> str:
     """`1 page`, `2 pages`, `1,000 pages`; `more` where the plural is not the word with an s."""
     return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def listed(names: Iterable[str], most: int) -> str:
+    """`a, b, c and 4 more`: the first ones by name."""
+    several = list(names)
+    more = f" and {len(several) - most:,} more" if len(several) > most else ""
+    return ", ".join(several[:most]) + more
 
 
 def probability(p: float) -> str:

@@ -11,12 +11,17 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.real_parts.install import ROOT, in_ci, missing_kafka_parts
 from tests.real_parts.kafka import KafkaBroker
 
 _numbers = itertools.count(1)
+
+# How long an example takes says how busy the machine is, nothing of the code. In CI it is Hypothesis's own default.
+hypothesis.settings.register_profile("without_deadline", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("without_deadline")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,6 +12,7 @@ from monitor.findings import Finding, FindingKey, Span, Transition
 from monitor.publish.series import document as series_document
 from monitor.settings.document import settings_reference
 from monitor.stats.bins import QUALITY_COUNTS
+from tests.architecture_document import architecture_document
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _MADE = "This file is made from the code by `python -m tests.documents`; do not edit it."
@@ -38,7 +39,7 @@ OUTCOME_MEANINGS = {
     "unknown_model": "no model of that name is in the settings, or its version has no reference; see `unknown_models`",
     "ignored": "a tombstone (a record without a value), or a version that the settings do not list",
     "over_limit": "more versions of a model than `limits.versions`",
-    "late": "its time is more than `allowed_lateness` behind the newest of its partition",
+    "late": "its time is more than `allowed_lateness` behind the clock of its partition ([deciding.md](deciding.md))",
     "duplicate": "a prediction whose id is among the last `id_memory` of its partition",
     "accepted": "it is counted and judged",
 }
@@ -112,14 +113,15 @@ keyed by the incident; `driftd replay --json` writes the same objects. This is t
 ```
 
 `transition` is `opened`, `updated`, `escalated`, `deescalated`, `lasting` or `resolved`; there is one open incident for
-each model version, as severe as its worst finding, and beside it one lasting ticket: a page that stood for `lasting_after`
-or was accepted, whose findings have a `level`, the effect they are told at ([deciding](deciding.md)). `at` is the event time of the verdict, `since` where the change begins.
+each model version, as severe as its worst finding, and beside it one lasting ticket: a page that stood for
+`lasting_after` or was accepted, whose findings have a `level`, the effect they are told at
+([deciding](deciding.md)). `at` is the event time of the verdict, `since` where the change begins.
 `records` are the first and last offset of the window by partition, for `driftd record`. `links`, where the settings
 have any, are addresses by name: `status`, `runbook`, `dashboard`. The CloudEvent's `id` is the incident and a number
 that counts its transitions: after a crash one may come twice, with the same id and content.
 
-`driftd accept` writes on the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data` is
-`{{"kind": "act", "act": "accept", "incident": …, "note": …}}`. Consumers of incidents go by the type.
+`driftd accept` writes on the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data`
+is `{{"kind": "act", "act": "accept", "incident": …, "note": …}}`. Consumers of incidents go by the type.
 """
 
 
@@ -142,7 +144,35 @@ def _transition() -> Transition:
     )  # fmt: skip
 
 
-DOCUMENTS = {"settings.md": settings_document, "events.md": events_document, "series.md": series_document}
+def decisions_document() -> str:
+    """docs/decisions/README.md"""
+    pages = sorted(page for page in (DOCS / "decisions").glob("*.md") if page.name != "README.md")
+    listed = "\n".join(f"- [{_title(page)}]({page.name})" for page in pages)
+    return f"""\
+# Decisions
+
+{_MADE} It lists the pages of this folder by their titles.
+
+Why something is made as it is, one page each: context, decision, consequences, and figures where something was
+measured. A decision that is taken back keeps its page, which then says what has come in its place.
+
+{listed}
+"""
+
+
+def _title(page: Path) -> str:
+    first = page.read_text(encoding="utf-8").split("\n", 1)[0]
+    assert first.startswith("# "), f"{page.name} begins with no title"
+    return first.removeprefix("# ")
+
+
+DOCUMENTS = {
+    "settings.md": settings_document,
+    "events.md": events_document,
+    "series.md": series_document,
+    "architecture.md": architecture_document,
+    "decisions/README.md": decisions_document,
+}
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import ManualClock
+from monitor.count.admission import Admission
 from monitor.errors import TransientError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
-from monitor.reference.catalog import Catalog
 from monitor.reference.reference import FEATURE, Column, Level, Reference, with_hash
+from monitor.reference.references import References
 from monitor.run.reference_build import EventRange, blank_reference, build_reference
 from monitor.run.replay import Replay, replay
 from monitor.settings.tree import Settings
@@ -73,12 +74,12 @@ def blank(columns: Sequence[Column], key: ModelKey = CREDIT) -> Reference:
     )
 
 
-def catalog_of(tree: Settings, *references: Reference) -> Catalog:
+def admission_of(tree: Settings, *references: Reference) -> Admission:
     """Each reference stands for the version it was built for; one of the version `*` for all."""
     by_model: dict[str, dict[str, Reference]] = {model.name: {} for model in tree.models}
     for reference in references:
         by_model[reference.key.model][reference.key.version] = reference
-    return Catalog(tree, by_model)
+    return Admission(tree, References(by_model))
 
 
 def event(at: float, **fields: object) -> Event:
@@ -190,10 +191,10 @@ class Recorded:
 
 
 def pipeline_of(
-    tree: Settings, catalog: Catalog, source: MemorySource, outputs: Recorded | None = None, *, live: bool = False
+    tree: Settings, admission: Admission, source: MemorySource, outputs: Recorded | None = None, *, live: bool = False
 ) -> tuple[Pipeline, ManualClock]:
     clock = ManualClock(NOW_US)
-    return Pipeline(tree, catalog, source, clock, outputs or Recorded(), live=live), clock
+    return Pipeline(tree, admission, source, clock, outputs or Recorded(), live=live), clock
 
 
 def run_to_end(pipeline: Pipeline, source: MemorySource) -> None:
@@ -268,7 +269,7 @@ def replayed(
 ) -> tuple[list[dict[str, Any]], Replay]:
     """The lines a replay says, and its result."""
     lines: list[dict[str, Any]] = []
-    ran = replay(tree, catalog_of(tree, reference), source, ManualClock(NOW_US), lines.append, windows=windows)
+    ran = replay(tree, admission_of(tree, reference), source, ManualClock(NOW_US), lines.append, windows=windows)
     return lines, ran
 
 

@@ -20,17 +20,17 @@ ROOT = Path(__file__).resolve().parent.parent
 # another: a file imports from lower floors and from the files named before it. A file that is not named is a fault.
 HOUSE: tuple[dict[str, str], ...] = (
     {  # words
-        "": "events errors clock visible tenfold records findings log_lines text log",
+        "": "events errors exit_codes clock visible tenfold records findings log_lines text log",
     },
     {  # settings and arithmetic
-        "settings": "duration types later tree yaml_text shape document faults load",
+        "settings": "duration version_path types later tree yaml_text shape document faults load",
         "stats": (
             "names growing distances digits evidence adwin long_run directions ending name_bins unseen bins "
-            "quality_dispersion direction_test numeric_bins tally live_watch"
+            "quality_dispersion direction_test numeric_bins tally block smallest_change live_watch"
         ),
     },
     {  # references
-        "reference": "survey order validity reference catalog plan learn notes show",
+        "reference": ("survey order validity reference references configured monitored plan learn notes show"),
     },
     {  # decoding
         "decode": (
@@ -40,8 +40,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # counting (stage 1)
         "count": (
-            "binning labels event_clock event_ids losses admitted partition_state rejected_share categories totals "
-            "task_labels completeness aggregator task exchange"
+            "outcomes versions_seen admission label_keys binning labels event_clock event_ids losses admitted "
+            "partition_state rejected_share categories totals task_labels completeness aggregator task exchange"
         ),
     },
     {  # judging (stage 2)
@@ -64,7 +64,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.words links rules.alert snapshot "
             "rules.drift rules.events rules.health rows status.model_cards dashboards.fleet rules.file register "
-            "status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series server"
+            "status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series site "
+            "connection server"
         ),
     },
     {  # the path
@@ -72,15 +73,15 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # what runs
         "run": (
-            "garbage terminal left_out loss_lines lost_events state_show outputs recorded_events open_source accepting "
-            "column_views reference_build replay snapshot_builder daemon"
+            "garbage terminal reference_file reference_files late_remedy left_out loss_lines lost_events state_show "
+            "outputs recorded_events open_source accepting column_views reference_build replay snapshot_builder daemon"
         ),
     },
     {  # the demo
         "demo": "flights child broker traffic words show",
     },
     {  # the command line
-        "cli": "check commands parser",
+        "cli": "check commands completion usage parser",
     },
     {
         "": "__main__",
@@ -89,8 +90,11 @@ HOUSE: tuple[dict[str, str], ...] = (
 ONLY_WORDS = {"kafka"}  # folders that know the vocabulary (floor 0) and the settings, and nothing else of the house
 FENCES = {"kafka": "kafka", "prometheus_client": "publish"}  # library -> the only folder that imports it
 ENGINE = {"stats", "reference", "decode", "count", "judge"}  # runs without Kafka, files or a clock
-OUTSIDE = {"asyncio", "http", "multiprocessing", "os", "socket", "subprocess", "threading", "time", "urllib"}
-NOT_IN_STATS = OUTSIDE | {"io", "logging", "pathlib", "structlog", "sys", "tempfile"}
+OUTSIDE = {
+    "asyncio", "http", "multiprocessing", "os", "pathlib", "shutil", "socket", "subprocess", "tempfile", "threading",
+    "time", "urllib",
+}  # fmt: skip
+NOT_IN_STATS = OUTSIDE | {"io", "logging", "structlog", "sys"}
 UNSAFE_FORMATS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 WALL_CLOCK = re.compile(
     r"time\.(time(_ns)?|gmtime|localtime|ctime)|datetime\.(datetime\.(now|utcnow|today)|date\.today)"

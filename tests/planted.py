@@ -16,7 +16,7 @@ from monitor.decode.columns import Group
 from monitor.findings import PAGE, Transition
 from monitor.judge.model import ModelJudge
 from monitor.reference.reference import Reference
-from tests.engine import CREDIT, SECOND, START_US, build, catalog_of, event, settings
+from tests.engine import CREDIT, SECOND, START_US, admission_of, build, event, settings
 
 Floats = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ class Life:
 
 def live(reference: Reference, values: Floats, *, span_us: int = FAST_US, lasting_after_us: int = 10**18) -> Life:
     """Judge (C, n) values; a page is never lasting where nothing else is asked for."""
-    monitored = catalog_of(settings(), reference).monitored(CREDIT)
+    monitored = admission_of(settings(), reference).monitored(CREDIT)
     assert monitored is not None
     judge = ModelJudge(monitored, 1.0, 30 * DAY_US, show_values=True, lasting_after_us=lasting_after_us)
     life = Life()

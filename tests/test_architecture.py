@@ -113,6 +113,7 @@ def fault(rule: Rule, *sources: tuple[str, str]) -> str:
         (fences, "monitor.count.task", "from kafka.errors import KafkaError"),
         (fences, "monitor.run.daemon", "import prometheus_client as p"),
         (fences, "monitor.stats.bins", "from pathlib import Path"),
+        (fences, "monitor.reference.reference", "from pathlib import Path"),
         (fences, "monitor.judge.fleet", "import threading"),
         (fences, "monitor.state.codec", "import pickle"),
         (clocks, "monitor.judge.fleet", "import datetime as d\nd.datetime.now(d.UTC)"),

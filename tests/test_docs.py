@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -125,9 +126,41 @@ def test_a_command_of_the_table_exists(command: str, capsys: pytest.CaptureFixtu
 
 
 def test_every_linked_document_exists() -> None:
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+RECIPES = (ROOT / "docs" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+NAMES_IN_FILES = [
+    *re.findall(r"`(\w+)`\s+(?:in|of)\s+`([\w/]+\.py)`", RECIPES),
+    *((name, file) for file, name in re.findall(r"`([\w/]+\.py)`\s+\(`(\w+)`\)", RECIPES)),
+]
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md"])
+def test_the_files_that_a_page_for_developers_names_exist(page: str) -> None:
+    files = re.findall(
+        r"`((?:monitor|tests|deploy|docs)/[\w./-]*|\w+\.toml)`", (ROOT / "docs" / page).read_text(encoding="utf-8")
+    )
+    assert len(files) > 4
+    for file in files:
+        assert "NAME" in file or (ROOT / file).exists(), file
+
+
+@pytest.mark.parametrize(("name", "file"), NAMES_IN_FILES)
+def test_what_a_recipe_names_stands_in_its_file(name: str, file: str) -> None:
+    assert re.search(rf"\b{name}\b", (ROOT / file).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("module", re.findall(r"python -m ([\w.]+)", RECIPES))
+def test_a_module_that_a_recipe_runs_exists(module: str) -> None:
+    assert importlib.util.find_spec(module) is not None
+
+
+@pytest.mark.parametrize("target", re.findall(r"^(?:.*`)?make ([a-z-]+)", RECIPES, re.MULTILINE))
+def test_a_target_that_a_recipe_makes_exists(target: str) -> None:
+    assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

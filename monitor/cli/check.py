@@ -11,9 +11,10 @@ from monitor.errors import ExternalError, PermanentError
 from monitor.events import Partition
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
-from monitor.reference.catalog import Catalog, ReferenceFault
 from monitor.reference.notes import reference_notes
+from monitor.reference.references import References
 from monitor.run.daemon import lost_state
+from monitor.run.reference_files import ReferenceFault
 from monitor.settings.tree import Settings
 from monitor.state.directory import has_checkpoint
 from monitor.text import many
@@ -36,14 +37,14 @@ class Line:
         return f"{self.verdict:<5} {self.what:<34} {self.more}".rstrip()
 
 
-def check_offline(settings: Settings, catalog: Catalog, faults: Sequence[ReferenceFault]) -> Iterator[Line]:
+def check_offline(settings: Settings, references: References, faults: Sequence[ReferenceFault]) -> Iterator[Line]:
     """References and the state's folder; faults of the settings were raised before, those of references are `faults`.
 
-    `catalog` has the references that are sound.
+    `references` are those that are sound.
     """
     yield Line(OK, "settings", f"{many(len(settings.models), 'model')}, {many(len(settings.inputs), 'input')}")
     names = {model.name: f"models[{at}]" for at, model in enumerate(settings.models)}
-    for key, reference in catalog.references():
+    for key, reference in references:
         learned = [level for level in reference.levels if level.learned]
         reach = (
             f"distributions page up to {learned[-1].events:,.0f} events" if learned else "distributions: tickets only"
@@ -136,10 +137,10 @@ def _topic_line(role: str, name: str, described: ClusterDescription, settings: S
 
 
 def check_lines(
-    settings: Settings, catalog: Catalog, faults: Sequence[ReferenceFault], *, offline: bool, create: bool
+    settings: Settings, references: References, faults: Sequence[ReferenceFault], *, offline: bool, create: bool
 ) -> Iterator[Line]:
     """The whole table; arguments as for `check_offline`."""
-    yield from check_offline(settings, catalog, faults)
+    yield from check_offline(settings, references, faults)
     if offline:
         return
     try:

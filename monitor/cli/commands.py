@@ -15,22 +15,24 @@ from typing import Any, Final
 from monitor import __version__
 from monitor.cli.check import BAD, check_lines
 from monitor.clock import SystemClock, parse_rfc3339
+from monitor.count.admission import Admission
 from monitor.demo.show import Demo, stop_on_signals
 from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey
+from monitor.exit_codes import BUG, DONE, FAILED_ON, INTERRUPTED, REFUSED, USAGE
 from monitor.findings import SEVERITY_RANK
 from monitor.kafka.library_log import REPORTED_BY_US
 from monitor.log import configure_logging, get_log
 from monitor.publish.dashboards.dashboard import dashboards as dashboard_texts
 from monitor.publish.rules.file import FILE as RULES_FILE
 from monitor.publish.rules.file import rules_yaml
-from monitor.reference.catalog import Catalog
-from monitor.reference.reference import load_reference
 from monitor.reference.show import reference_json, reference_text
 from monitor.run.accepting import accept as accept_incident
 from monitor.run.daemon import Daemon
 from monitor.run.open_source import SCHEME, Given, OffsetRange
 from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.reference_file import load_reference, save_reference
+from monitor.run.reference_files import load_references, load_sound_references, unwatched
 from monitor.run.replay import human_line, json_line, replay
 from monitor.run.state_show import state_json, state_text
 from monitor.run.terminal import Progress, say, tell
@@ -42,8 +44,6 @@ from monitor.sources.recordings import ENDINGS as RECORDINGS
 from monitor.sources.writing import RecordWriter
 from monitor.state.directory import StateDirectory
 from monitor.text import many
-
-DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 #: what `driftd version` names
 BUILT_ON: Final = ("kafka-python", "river", "numpy", "scipy", "msgspec", "pydantic", "prometheus-client", "structlog")
@@ -79,10 +79,10 @@ def version(arguments: Namespace) -> int:
 
 def run(arguments: Namespace) -> int:
     """The daemon."""
-    configured, catalog = _configured(arguments)
+    configured, admission = _configured(arguments)
     configure_logging(level=configured.log.level, form=configured.log.format, hushed=REPORTED_BY_US)
     daemon = Daemon(
-        configured, catalog, SystemClock(), config_file=Path(arguments.config), accept_loss=arguments.accept_loss
+        configured, admission, SystemClock(), config_file=Path(arguments.config), accept_loss=arguments.accept_loss
     )
     daemon.handle_signals()
     try:
@@ -109,10 +109,10 @@ def demo(arguments: Namespace) -> int:
 def check(arguments: Namespace) -> int:
     """The table of what holds; a reference that is wrong hides nothing of the rest."""
     configured = load_settings(Path(arguments.config), os.environ)
-    catalog, faults = Catalog.load_sound(configured, configured.folder, arguments.config)
-    faults += catalog.unwatched(arguments.config)
+    references, faults = load_sound_references(configured, arguments.config)
+    faults += unwatched(configured, references, arguments.config)
     code = DONE
-    for line in check_lines(configured, catalog, faults, offline=arguments.offline, create=arguments.create_topics):
+    for line in check_lines(configured, references, faults, offline=arguments.offline, create=arguments.create_topics):
         say(str(line))
         if line.verdict == BAD and code != USAGE:
             code = USAGE if line.usage else REFUSED
@@ -138,7 +138,7 @@ def reference_build(arguments: Namespace) -> int:
         )
     for note in given.notes():
         tell(note)
-    digest = reference.save(output)
+    digest = save_reference(reference, output)
     tell(reference_text(reference))
     tell(f"\nwritten to {arguments.output} ({digest})")
     return DONE
@@ -159,14 +159,14 @@ def replay_sources(arguments: Namespace) -> int:
     if arguments.windows and not arguments.json:
         raise UsageError("--windows: goes with --json")
     _refuse_format(arguments.format)
-    configured, catalog = _configured(arguments)
+    configured, admission = _configured(arguments)
     clock = SystemClock()
     given = Given(arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort)
     with contextlib.closing(given), contextlib.closing(given.open()) as source:
         progress = Progress(source.progress, clock)
         try:
             done = replay(
-                configured, catalog, source, clock, _sayer(arguments.json, progress), place=source.place,
+                configured, admission, source, clock, _sayer(arguments.json, progress), place=source.place,
                 windows=arguments.windows, progress=progress.show,
             )  # fmt: skip
         finally:
@@ -235,7 +235,7 @@ def accept(arguments: Namespace) -> int:
 
 def state_show(arguments: Namespace) -> int:
     """What a checkpoint holds."""
-    configured, catalog = _configured(arguments)
+    configured, admission = _configured(arguments)
     if configured.state.store == "memory":
         raise UsageError("state.store: memory keeps no checkpoint that could be shown")
     loaded = StateDirectory(configured.state.path).load(read_only=True)
@@ -243,7 +243,7 @@ def state_show(arguments: Namespace) -> int:
         raise UsageError(f"state.path: {configured.state.path} holds no checkpoint yet")
     for path, reason in loaded.damaged:
         tell(f"damaged: {path}: {reason}; shown is {loaded.path}")
-    shown = state_json(loaded.tree, catalog)
+    shown = state_json(loaded.tree, admission)
     say(json.dumps(shown, ensure_ascii=False) if arguments.json else state_text(shown))
     return DONE
 
@@ -280,9 +280,9 @@ def _write(texts: Mapping[str, str], output: str, then: str) -> None:
         tell(f"{folder / name} written; {then}")
 
 
-def _configured(arguments: Namespace) -> tuple[Settings, Catalog]:
+def _configured(arguments: Namespace) -> tuple[Settings, Admission]:
     configured = load_settings(Path(arguments.config), os.environ)
-    return configured, Catalog.load(configured, configured.folder, arguments.config)
+    return configured, Admission(configured, load_references(configured, arguments.config))
 
 
 def _kafka_of(arguments: Namespace) -> Kafka:

@@ -3,83 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
-import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from monitor import __version__
-from monitor.cli import commands
+from monitor.cli.usage import Parser
 from monitor.errors import ExternalError, UsageError
+from monitor.exit_codes import DONE, INTERRUPTED, REFUSED, USAGE
 from monitor.log import configure_logging
 from monitor.visible import visible
-
-DONE, BUG, USAGE, FAILED_ON, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 #: commands of the finished product that are refused by name until they are built
 LATER: Final = ("bridge", "audit")
 
-
-class _Parser(argparse.ArgumentParser):
-    """An argparse parser whose usage errors are ours."""
-
-    def parse_known_args(  # type: ignore[override]  # without its overloads
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """An unknown option is told before what it leaves missing."""
-        if self.prefix_chars == "-":
-            self._refuse_unknown_options(list(args or ()))
-        return super().parse_known_args(args, namespace)
-
-    def _refuse_unknown_options(self, given: Sequence[str]) -> None:
-        known = [name for action in self._actions for name in action.option_strings]
-        commands = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
-        for word in given:
-            if word == "--" or (commands and not word.startswith("-")):
-                return
-            name = word.split("=", 1)[0]
-            if not re.fullmatch(r"--?[A-Za-z][\w-]*", name) or name in known:
-                continue
-            if any(option.startswith(name) if name.startswith("--") else name.startswith(option) for option in known):
-                continue  # the beginning of one, or -oOUT
-            near = difflib.get_close_matches(name, known, 1) or [option for option in known if option[2:3] == name[1:]]
-            hint = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
-            raise UsageError(f"no such option: {name}; {hint}")
-
-    def error(self, message: str) -> None:  # type: ignore[override]  # the base class never returns; this one raises
-        wrong = re.search(r"argument ([^:]+): invalid choice: '([^']*)' \(choose from (.*)\)", message)
-        near = difflib.get_close_matches(wrong[2], re.findall(r"[\w-]+", wrong[3]), 1) if wrong else []
-        if wrong:
-            is_option = wrong[1].startswith("-")
-            what = f"{wrong[1]}: {wrong[2]!r} is none of {wrong[3]}" if is_option else f"no such command: {wrong[2]}"
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(f"{what}; {hint}see {self.prog} --help")
-        number = re.fullmatch(r"argument ([^:]+): invalid int value: ('.*')", message)
-        if number:
-            raise UsageError(f"{number[1]}: {number[2]} is no whole number; write digits alone, such as 10000")
-        extra = re.fullmatch(r"unrecognized arguments: (.*)", message)
-        if extra:
-            raise UsageError(
-                f"too many arguments: {extra[1]}; driftd run and check read the topics of the settings, driftd replay "
-                "reads files; see driftd COMMAND --help"
-            )
-        raise UsageError(f"{message}; see {self.prog} --help")
-
+SHELLS: Final = ("bash", "zsh", "fish")
 
 #: what `add_subparsers` gives; argparse has no public name for it
-_Subparsers: TypeAlias = "argparse._SubParsersAction[_Parser]"
+_Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; gives the exit code."""
+def main(arguments: Sequence[str] | None = None, imported: Callable[[], object] = lambda: None) -> int:
+    """Run a command; gives the exit code. `imported` is called when all is imported and the command begins."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parsed = parser().parse_args(given)
         # to standard error: standard output is data. A command says in one line why Kafka does not answer
         configure_logging(level="warning", hushed=("kafka",))
-        return int(parsed.command(parsed))
+        command = _command(parsed.command)
+        imported()
+        return command(parsed)
     except UsageError as error:
         for fault in error.faults:
             print(visible(f"driftd: {fault}"), file=sys.stderr)  # noqa: T201  # what a command says to a person
@@ -95,9 +49,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
 
 
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    """The function of monitor/cli/commands.py, or of the completion, which imports nothing of the monitor."""
+    if name == "completion":
+        return completion
+    from monitor.cli import commands  # noqa: PLC0415  # half a second that help and a misspelt option do not wait for
+
+    function: Callable[[argparse.Namespace], int] = getattr(commands, name)
+    return function
+
+
+def completion(arguments: argparse.Namespace) -> int:
+    """The shell's completion of every command and option."""
+    from monitor.cli.completion import completion_script  # noqa: PLC0415  # as above
+
+    print(completion_script(parser(), arguments.shell), end="")  # noqa: T201  # what a shell reads
+    return DONE
+
+
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
-    top = _Parser(prog="driftd", description="A drift monitor for models in production.")
+    top = Parser(
+        prog="driftd",
+        description="A drift monitor for models in production.",
+        epilog="driftd COMMAND --help has what a command takes, with an example.",
+        allow_abbrev=False,
+    )
     top.add_argument("--version", action="version", version=f"driftd {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _run(subparsers)
@@ -110,16 +87,21 @@ def parser() -> argparse.ArgumentParser:
     _state(subparsers)
     _rules(subparsers)
     _dashboards(subparsers)
-    settings = subparsers.add_parser("settings", help="print every setting with its default and meaning")
-    settings.set_defaults(command=commands.settings)
-    version = subparsers.add_parser("version", help="versions of driftd and of what it is built on")
-    version.add_argument("--json", action="store_true", help="as JSON")
-    version.set_defaults(command=commands.version)
+    _about(subparsers)
     for name in LATER:
         later = subparsers.add_parser(name, add_help=False, prefix_chars="\0")
         later.add_argument("rest", nargs="*")
-        later.set_defaults(command=commands.later, name=name)
+        later.set_defaults(command="later", name=name)
     return top
+
+
+def _add(subparsers: _Subparsers, name: str, does: str, *examples: str) -> Parser:
+    """A command with what it does and how it is called."""
+    epilog = "\n".join(["examples:" if len(examples) > 1 else "example:", *(f"  {example}" for example in examples)])
+    form = argparse.RawDescriptionHelpFormatter  # keeps the lines of the examples
+    return subparsers.add_parser(
+        name, help=does, description=does, epilog=epilog, formatter_class=form, allow_abbrev=False
+    )
 
 
 def _with_config(subparser: argparse.ArgumentParser) -> None:
@@ -140,32 +122,51 @@ def _with_sources(subparser: argparse.ArgumentParser) -> None:
 
 
 def _run(subparsers: _Subparsers) -> None:
-    run = subparsers.add_parser("run", help="the daemon")
+    run = _add(subparsers, "run", "the daemon", "driftd run --config driftd.yaml")
     _with_config(run)
     run.add_argument("--accept-loss", action="store_true", help="begin afresh, whatever state there is")
-    run.set_defaults(command=commands.run)
+    run.set_defaults(command="run")
 
 
 def _demo(subparsers: _Subparsers) -> None:
-    demo = subparsers.add_parser("demo", help="see it work: a broker, real flights, one fault, and what is said of it")
+    demo = _add(
+        subparsers,
+        "demo",
+        "see it work: a broker, real flights, one fault, and what is said of it",
+        "driftd demo --duration 90",
+    )
     demo.add_argument("--duration", type=float, metavar="S", help="end after S seconds [at Ctrl-C]")
     demo.add_argument("--json", action="store_true", help="JSON lines: the plan, transitions, a summary")
     demo.add_argument("--port", type=int, metavar="P", help="where the page is [9747, or any that is free]")
-    demo.set_defaults(command=commands.demo)
+    demo.set_defaults(command="demo")
 
 
 def _check(subparsers: _Subparsers) -> None:
-    check = subparsers.add_parser("check", help="settings, references and Kafka: what holds and what does not")
+    check = _add(
+        subparsers,
+        "check",
+        "settings, references and Kafka: what holds and what does not",
+        "driftd check --config driftd.yaml --create-topics",
+    )
     _with_config(check)
     check.add_argument("--offline", action="store_true", help="do not ask Kafka")
     check.add_argument("--create-topics", action="store_true", help="make the output topics that are missing")
-    check.set_defaults(command=commands.check)
+    check.set_defaults(command="check")
 
 
 def _reference(subparsers: _Subparsers) -> None:
-    reference = subparsers.add_parser("reference", help="what a model version is compared with")
+    reference = _add(
+        subparsers, "reference", "what a model version is compared with", "driftd reference show reference/1.json"
+    )
     kinds = reference.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    build = kinds.add_parser("build", help="from recorded events")
+    build = _add(
+        kinds,
+        "build",
+        "from recorded events",
+        "driftd reference build --config driftd.yaml --model loans --rows 10000 events.jsonl -o reference/1.json",
+        "driftd reference build --config driftd.yaml --model loans --from 2026-09-01T00:00:00Z "
+        "--to 2026-09-15T00:00:00Z 'kafka://model-events?from=earliest' -o reference/1.json",
+    )
     _with_config(build)
     build.add_argument("--model", required=True, help="its name in the settings")
     build.add_argument("--version", default=None, help="its version [the only one of the settings]")
@@ -179,18 +180,24 @@ def _reference(subparsers: _Subparsers) -> None:
     build.add_argument("--to", dest="end", metavar="TIME", help="... and before this one")
     build.add_argument("-o", "--output", required=True, metavar="OUT", help="the reference file")
     _with_sources(build)
-    build.set_defaults(command=commands.reference_build)
-    show = kinds.add_parser("show", help="a readable table, and what can page")
+    build.set_defaults(command="reference_build")
+    show = _add(kinds, "show", "a readable table, and what can page", "driftd reference show reference/1.json")
     show.add_argument("file", metavar="FILE")
     show.add_argument("--json", action="store_true", help="as JSON")
-    show.set_defaults(command=commands.reference_show)
+    show.set_defaults(command="reference_show")
     later = kinds.add_parser("import", add_help=False, prefix_chars="\0")
     later.add_argument("rest", nargs="*")
-    later.set_defaults(command=commands.later, name="reference import")
+    later.set_defaults(command="later", name="reference import")
 
 
 def _replay(subparsers: _Subparsers) -> None:
-    replay = subparsers.add_parser("replay", help="the same engine over a recorded stream")
+    replay = _add(
+        subparsers,
+        "replay",
+        "the same engine over a recorded stream",
+        "driftd replay --config driftd.yaml events.jsonl",
+        "driftd replay --config driftd.yaml --fail-on page 'kafka://model-events?from=2026-09-20T00:00:00Z'",
+    )
     _with_config(replay)
     replay.add_argument("--json", action="store_true", help="JSON lines: transitions, findings, a summary")
     replay.add_argument("--windows", action="store_true", help="with --json: every judged window too")
@@ -198,11 +205,17 @@ def _replay(subparsers: _Subparsers) -> None:
     replay.add_argument("--report", metavar="OUT", help="not in this version")
     replay.add_argument("--compare", metavar="OTHER", help="not in this version")
     _with_sources(replay)
-    replay.set_defaults(command=commands.replay_sources)
+    replay.set_defaults(command="replay_sources")
 
 
 def _record(subparsers: _Subparsers) -> None:
-    record = subparsers.add_parser("record", help="raw records of a topic to a file")
+    record = _add(
+        subparsers,
+        "record",
+        "raw records of a topic to a file",
+        "driftd record 'kafka://model-events?from=earliest' -o events.records.jsonl.zst",
+        "driftd record --decode events.records.jsonl.zst -o -",
+    )
     record.add_argument(
         "source", metavar="SOURCE", help="kafka://topic?from=PLACE&to=PLACE; with --decode also a .records.jsonl file"
     )
@@ -213,43 +226,80 @@ def _record(subparsers: _Subparsers) -> None:
     record.add_argument(
         "--config", metavar="FILE", help="the settings file: where Kafka is [DRIFTD_KAFKA__… or localhost]"
     )
-    record.set_defaults(command=commands.record)
+    record.set_defaults(command="record")
 
 
 def _accept(subparsers: _Subparsers) -> None:
-    accept = subparsers.add_parser(
-        "accept", help="say that a page is known: it becomes a ticket, the next change pages"
+    accept = _add(
+        subparsers,
+        "accept",
+        "say that a page is known: it becomes a ticket, the next change pages",
+        "driftd accept --config driftd.yaml credit/1/0d3f5a0d3f5a0d3f --note 'new customers since Monday'",
     )
     _with_config(accept)
     accept.add_argument("incident", metavar="INCIDENT", help="its id, as the alert topic and `state show` have it")
     accept.add_argument("--note", default="", metavar="TEXT", help="why; it stands in the transition")
-    accept.set_defaults(command=commands.accept)
+    accept.set_defaults(command="accept")
 
 
 def _state(subparsers: _Subparsers) -> None:
-    state = subparsers.add_parser("state", help="what a checkpoint holds")
+    state = _add(subparsers, "state", "what a checkpoint holds", "driftd state show --config driftd.yaml")
     kinds = state.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    show = kinds.add_parser("show", help="positions, outcomes and counts since the state began")
+    show = _add(
+        kinds,
+        "show",
+        "positions, outcomes and counts since the state began",
+        "driftd state show --config driftd.yaml --json",
+    )
     _with_config(show)
     show.add_argument("--json", action="store_true", help="as JSON")
-    show.set_defaults(command=commands.state_show)
+    show.set_defaults(command="state_show")
     for name in ("export", "import"):
         later = kinds.add_parser(name, add_help=False, prefix_chars="\0")
         later.add_argument("rest", nargs="*")
-        later.set_defaults(command=commands.later, name=f"state {name}")
+        later.set_defaults(command="later", name=f"state {name}")
 
 
 def _rules(subparsers: _Subparsers) -> None:
-    rules = subparsers.add_parser("rules", help="alerting rules for Prometheus")
+    rules = _add(
+        subparsers,
+        "rules",
+        "alerting rules for Prometheus",
+        "driftd rules --config driftd.yaml -o /etc/prometheus/rules",
+    )
     _with_config(rules)
     rules.add_argument("-o", "--output", default="-", metavar="DIR", help="the folder [-: standard output]")
-    rules.set_defaults(command=commands.rules)
+    rules.set_defaults(command="rules")
 
 
 def _dashboards(subparsers: _Subparsers) -> None:
-    dashboards = subparsers.add_parser("dashboards", help="a dashboard for Grafana")
+    dashboards = _add(
+        subparsers, "dashboards", "a dashboard for Grafana", "driftd dashboards -o /var/lib/grafana/dashboards"
+    )
     dashboards.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder; - for standard output")
-    dashboards.set_defaults(command=commands.dashboards)
+    dashboards.set_defaults(command="dashboards")
+
+
+def _about(subparsers: _Subparsers) -> None:
+    settings = _add(
+        subparsers, "settings", "print every setting with its default and meaning", "driftd settings | less"
+    )
+    settings.set_defaults(command="settings")
+    version = _add(subparsers, "version", "versions of driftd and of what it is built on", "driftd version --json")
+    version.add_argument("--json", action="store_true", help="as JSON")
+    version.set_defaults(command="version")
+    completed = _add(
+        subparsers,
+        "completion",
+        "a script by which a shell completes commands, options and file names",
+        "source <(driftd completion bash)",
+        'eval "$(driftd completion zsh)"',
+        "driftd completion fish > ~/.config/fish/completions/driftd.fish",
+    )
+    completed.add_argument(
+        "shell", metavar="SHELL", choices=SHELLS, help=f"{', '.join(SHELLS)}; the first two read it at their start"
+    )
+    completed.set_defaults(command="completion")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.admission import Decision
 from monitor.count.losses import Refused
 from monitor.decode.columns import Events
 from monitor.events import ACCEPTED, ModelKey
-from monitor.reference.catalog import Admission
 
 Mask = NDArray[np.bool_]
 
@@ -29,14 +29,14 @@ class Admitted(NamedTuple):
     refused: list[Refused]
 
 
-def admit(events: Events, asked: Mask, admission_of: Callable[[ModelKey], Admission]) -> Admitted:
+def admit(events: Events, asked: Mask, decision_of: Callable[[ModelKey], Decision]) -> Admitted:
     """Ask for each model version that an event of the `asked` ones names, in the order in which they come."""
     let_in, lateness_us = np.zeros(len(events.keys), np.bool_), np.zeros(len(events.keys), np.int64)
     refused = []
     for at in np.flatnonzero(np.bincount(events.key[asked], minlength=len(events.keys))).tolist():
-        admission = admission_of(events.keys[at])
-        let_in[at], lateness_us[at] = admission.outcome == ACCEPTED, admission.lateness_us
+        decision = decision_of(events.keys[at])
+        let_in[at], lateness_us[at] = decision.outcome == ACCEPTED, decision.lateness_us
         if not let_in[at]:
             rows = np.flatnonzero(asked & (events.key == at))
-            refused.append(Refused(admission.outcome, admission.reason, events.keys[at], rows))
+            refused.append(Refused(decision.outcome, decision.reason, events.keys[at], rows))
     return Admitted(asked, asked & let_in[events.key], lateness_us[events.key], refused)

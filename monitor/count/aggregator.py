@@ -16,7 +16,7 @@ from monitor.count.binning import Binning
 from monitor.count.categories import Categories
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
-from monitor.reference.catalog import Monitored
+from monitor.reference.monitored import Monitored
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
 from monitor.stats import names
 from monitor.stats.bins import ABSENT, MISSING, NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN

@@ -68,7 +68,7 @@ class _Group:
 
 
 class Completeness:
-    """Asks the lanes. `live`: more may come to a partition that is at its end."""
+    """Asks the partitions. `live`: more may come to a partition that is at its end."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Completeness:
         *,
         live: bool,
     ) -> None:
-        """`lanes()` of all partitions of the source, and of others a state brought."""
+        """`partition_states()` of all partitions of the source, and of others a state brought."""
         self._windows = settings.windows
         self._source = source
         self._clock = clock
@@ -127,10 +127,10 @@ class Completeness:
         at_end = self._source.at_end(partition)
         partition_state.was_at_end = partition_state.was_at_end or at_end
         # what moves no clock may be at its end only now and then
-        labels_alone = (
+        moves_no_clock = (
             partition_state.has_read and partition_state.was_at_end and partition_state.reached_us == NO_CLOCK
         )
-        return not ((at_end or labels_alone) and self._is_silent(partition_state))
+        return not ((at_end or moves_no_clock) and self._is_silent(partition_state))
 
     def _is_silent(self, partition_state: PartitionState) -> bool:
         if not self._live:

@@ -6,7 +6,7 @@ Panes of events and cohorts of labels have an entry each, and neither knows of t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from monitor.count.labels import LabelCount, WaitingLabels
@@ -45,17 +45,19 @@ class Exchange:
             else:
                 known.merge(tally)
 
-    def ready(self) -> list[Pane]:
-        """The panes that came in since the last call, in time order."""
-        ready = []
-        for (start_us, pane_key), tally in sorted(self._waiting.items(), key=lambda item: item[0]):
+    def ready(self) -> Iterator[Pane]:
+        """The panes that came in since the last call, in time order; without those that are forgotten meanwhile."""
+        for start_us, pane_key in sorted(self._waiting):
+            tally = self._waiting.pop((start_us, pane_key), None)
+            if tally is None:
+                continue
             end_us = start_us + self._pane_us
-            ready.append(Pane(pane_key, start_us, end_us, tally))
             self._judged_until[pane_key.key] = end_us
-        self._waiting.clear()
-        return ready
+            yield Pane(pane_key, start_us, end_us, tally)
 
     def forget(self, key: ModelKey) -> None:
+        """Drop what is held of a model version."""
+        self._waiting = {place: tally for place, tally in self._waiting.items() if place[1].key != key}
         self._judged_until.pop(key, None)
         self.unjudged.pop(key, None)
 

@@ -44,7 +44,7 @@ class PartitionState:
         #: the largest time of an event of any model, known or not: how far reading has come
         self.read_clock_us = NO_CLOCK
         self.next_offset = -1
-        #: records were read, and the lane was at its end, in this life of the process; not state
+        #: records were read, and the partition was at its end, in this life of the process; not state
         self.has_read = False
         self.was_at_end = False
         self.ids = EventIds(id_memory)

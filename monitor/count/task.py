@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.admission import Admission
 from monitor.count.admitted import admit
 from monitor.count.aggregator import Aggregator, Aggregators, Rows
 from monitor.count.event_clock import NO_CLOCK
@@ -28,14 +29,13 @@ from monitor.events import (
     KINDS,
     LABEL,
     LATE,
-    OUTCOMES,
     PREDICTION,
     REJECTED,
     UNKNOWN_MODEL,
     ModelKey,
     Partition,
 )
-from monitor.reference.catalog import Catalog, Monitored
+from monitor.reference.monitored import Monitored
 from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
 
 
@@ -70,13 +70,13 @@ class Task:
     def __init__(
         self,
         number: int,
-        catalog: Catalog,
+        admission: Admission,
         pane_us: int,
         id_memory: int,
         aggregators: Aggregators | None = None,
         totals: Totals | None = None,
     ) -> None:
-        """`kernels` and `totals` are shared by the units of a process."""
+        """`aggregators` and `totals` are shared by the tasks of a process."""
         self.number = number
         self.partition_states: dict[str, PartitionState] = {}
         self.open: dict[PaneKey, dict[int, Tally]] = {}
@@ -86,12 +86,12 @@ class Task:
         self._open_panes = 0
         #: what panes were closed by last, unless one was opened since
         self._closed_by: Callable[[str], float] | None = None
-        self._catalog = catalog
+        self._admission = admission
         self._pane_us = pane_us
         self._id_memory = id_memory
         self._aggregators = Aggregators() if aggregators is None else aggregators
         self._totals = Totals() if totals is None else totals
-        self.labels = TaskLabels(catalog, self._totals, cohort_us=pane_us)
+        self.labels = TaskLabels(admission, self._totals, cohort_us=pane_us)
 
     def partition_state(self, topic: str) -> PartitionState:
         if topic not in self.partition_states:
@@ -104,7 +104,7 @@ class Task:
     def take(self, partition: Partition, events: Events, next_offset: int, now: float) -> Taken:
         """Count a decoded batch of one topic-partition; each event ends in exactly one outcome."""
         partition_state = self.partition_state(partition.topic)
-        admitted = admit(events, events.kind != LABEL, self._catalog.admission)
+        admitted = admit(events, events.kind != LABEL, self._admission.of)
         verdicts = partition_state.ask(events, admitted, now)
         accepted = admitted.rows & ~verdicts.late & ~verdicts.duplicate
         for group in events.groups:
@@ -124,7 +124,7 @@ class Task:
         )
 
     def _count_group(self, partition: Partition, group: Group, events: Events, accepted: NDArray[np.bool_]) -> None:
-        monitored = self._catalog.monitored(group.key)
+        monitored = self._admission.monitored(group.key)
         picked = np.flatnonzero(accepted[group.rows])
         if monitored is None or len(picked) == 0:
             return
@@ -245,12 +245,3 @@ def _outcomes(
     found[DUPLICATE, ""] += int(duplicate.sum())
     found[ACCEPTED, ""] += len(events) - sum(len(one.rows) for one in refused) - int(late.sum()) - int(duplicate.sum())
     return Counter({outcome: count for outcome, count in found.items() if count})
-
-
-def outcome_totals(tasks: list[Task]) -> dict[str, int]:
-    """Events by outcome over all units, every outcome named that occurred."""
-    total: Counter[str] = Counter()
-    for task in tasks:
-        for (_, outcome, _), count in task.outcomes.items():
-            total[outcome] += count
-    return {outcome: total[outcome] for outcome in OUTCOMES if total[outcome]}

@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.admission import Admission
 from monitor.count.admitted import admit
 from monitor.count.event_clock import NO_CLOCK
+from monitor.count.label_keys import LabelKeys
 from monitor.count.labels import LabelCount, WaitingLabels
 from monitor.count.losses import Refused
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events
 from monitor.events import LABEL, ModelKey
-from monitor.reference.catalog import Catalog
 
 
 class LabelsTaken(NamedTuple):
@@ -33,11 +34,11 @@ class LabelsTaken(NamedTuple):
 class TaskLabels:
     """The labels of one task: its open cohorts, and the newest label of each topic."""
 
-    def __init__(self, catalog: Catalog, totals: Totals, cohort_us: int) -> None:
+    def __init__(self, admission: Admission, totals: Totals, cohort_us: int) -> None:
         self.open = WaitingLabels()
         #: the largest time of a label by topic: one that comes out of order takes effect at it, too
         self.newest_us: dict[str, int] = {}
-        self._catalog = catalog
+        self._label_keys = LabelKeys(admission)
         self._totals = totals
         self._cohort_us = cohort_us
         #: what cohorts were closed by last, unless labels came since
@@ -48,7 +49,7 @@ class TaskLabels:
         rows = events.label_rows
         if not len(rows):
             return LabelsTaken(Counter(), [])
-        admitted = admit(events, events.kind == LABEL, self._catalog.label_admission)
+        admitted = admit(events, events.kind == LABEL, self._label_keys.decision)
         effect_us = self._effect_us(topic, events.ts[rows], clock_us[rows])
         accepted = admitted.rows[rows]
         counted = self._count(events.keys, events.key[rows[accepted]], effect_us[accepted])
@@ -71,7 +72,7 @@ class TaskLabels:
         counts = counts.reshape(len(used), len(numbers))
         accepted: Counter[ModelKey] = Counter()
         for at in np.argsort(first).tolist():
-            counted_for = self._totals.label_key(self._catalog.label_key(keys[used[at]]))
+            counted_for = self._totals.label_key(self._label_keys.key_of(keys[used[at]]))
             self._add(
                 LabelCount(counted_for, int(numbers[place]) * self._cohort_us, int(counts[at, place]))
                 for place in np.flatnonzero(counts[at]).tolist()

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import tzinfo
+from typing import Protocol
 
-from monitor.decode.columns import Limits, Shape
+from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.native.reference_decoder import Reader
 from monitor.decode.native.rows import FeatureCells
 from monitor.events import ModelKey
+from monitor.records import RecordBatch
 from monitor.settings.tree import Settings
 
 
-def decoder_for(settings: Settings, topic: str, shapes: Callable[[ModelKey], Shape | None]) -> NativeDecoder:
+class Decoder(Protocol):
+    """Decodes the records of one topic. For one thread only."""
+
+    def decode(self, batch: RecordBatch) -> Events:
+        """Every event of the batch: in columns, or in `rejected`. Raises nothing for what a record holds."""
+
+    def forget(self, key: ModelKey) -> None:
+        """Ask again for the shape of a model version when it comes next."""
+
+
+def decoder_for(settings: Settings, topic: str, shapes: Callable[[ModelKey], Shape | None]) -> Decoder:
     """The decoder of whole batches; `shapes` says which features of a model version are wanted."""
     return NativeDecoder(shapes, _limits(settings), settings.windows.max_skew, *_fixed(settings, topic))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import tzinfo
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.clock import FIRST_US, HOUR_US, LAST_US, SECOND_US
+from monitor.clock import FIRST_US, HOUR_US, LAST_US, parse_rfc3339
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE
 
 #: a time of a record that has none
@@ -23,16 +23,10 @@ _MILLISECONDS: Final = 10**14
 _MICROSECONDS: Final = 10**17
 TIMES_END: Final = 2**63
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_MINUTE_US: Final = 60 * SECOND_US
-_LAST_MINUTE: Final = 24 * 60 - 1
 _DATE_AND_TIME: Final = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?"
 _RFC3339: Final = re.compile(_DATE_AND_TIME + r"(?:[Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 #: the same without an offset from UTC, as databases and data frames write it
 NO_OFFSET: Final = re.compile(_DATE_AND_TIME, re.ASCII)
-#: where the seconds stand in both
-_SECONDS_PLACE: Final = slice(17, 19)
 #: Unicode category Cc, and halves of surrogate pairs
 _BAD_IN_NAMES: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -47,7 +41,7 @@ def time_of(value: object, zone: tzinfo | None = None) -> int:
     if type(value) is int or (type(value) is float and math.isfinite(value)):
         us = _time_of_number(value)
     elif type(value) is str and (_RFC3339.fullmatch(value) or (zone is not None and NO_OFFSET.fullmatch(value))):
-        us = _time_of_text(value, zone)
+        us = parse_rfc3339(value, zone)
     else:
         message = "no time"
         raise ValueError(message)
@@ -55,23 +49,6 @@ def time_of(value: object, zone: tzinfo | None = None) -> int:
         message = "no time that can be written"
         raise ValueError(message)
     return us
-
-
-def _time_of_text(text: str, zone: tzinfo | None) -> int:
-    """Of an hour that a zone has twice, the first; a leap second (the last of a day in UTC) is the one after :59."""
-    leap = text[_SECONDS_PLACE] == "60"
-    if leap:
-        text = f"{text[:17]}59{text[19:]}"
-    moment = datetime.fromisoformat(text.upper())
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    us = (moment - _EPOCH) // _MICROSECOND
-    if not leap:
-        return us
-    if us // _MINUTE_US % (_LAST_MINUTE + 1) != _LAST_MINUTE:
-        message = "no leap second"
-        raise ValueError(message)
-    return us + SECOND_US
 
 
 def _time_of_number(value: float) -> int:

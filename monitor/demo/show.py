@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, Final
 
 from monitor.clock import Clock, parse_rfc3339, rfc3339
+from monitor.count.admission import Admission
 from monitor.demo import words
 from monitor.demo.broker import API_VERSION, DemoBroker
 from monitor.demo.child import HOST, DaemonProcess, free_port, write_settings
@@ -18,9 +19,10 @@ from monitor.demo.flights import MODEL, SUBJECT, VERSION, Flights, flight_rows
 from monitor.demo.traffic import LEAD_US, REFERENCE_EVENTS, Traffic
 from monitor.errors import TransientError
 from monitor.events import ModelKey
-from monitor.reference.catalog import Catalog
 from monitor.run.open_source import Given
 from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.reference_file import save_reference
+from monitor.run.reference_files import load_references
 from monitor.run.replay import human_line
 from monitor.run.state_show import state_json
 from monitor.run.terminal import Progress
@@ -90,7 +92,7 @@ class Demo:
             self.clock,
             EventRange(rows=REFERENCE_EVENTS),
         )
-        reference.save(folder / "reference.json")
+        save_reference(reference, folder / "reference.json")
 
     def _play(self, traffic: Traffic, broker: DemoBroker, daemon: DaemonProcess) -> None:
         progress = Progress(
@@ -181,7 +183,7 @@ def summary(settings: Settings, seconds: float) -> dict[str, Any]:
     loaded = StateDirectory(settings.state.path).load(read_only=True)
     if loaded is None:
         raise TransientError("the daemon left no checkpoint")
-    shown = state_json(loaded.tree, Catalog.load(settings, settings.folder))
+    shown = state_json(loaded.tree, Admission(settings, load_references(settings)))
     kept = ("model", "version", "predictions", "labels", "pages", "tickets", "expected_false_pages")
     return {
         "kind": "summary",

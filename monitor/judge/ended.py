@@ -8,6 +8,7 @@ from typing import Any, Final
 from monitor.clock import SECOND_US
 from monitor.findings import FindingKey
 from monitor.settings.duration import in_words
+from monitor.text import listed
 
 #: ended incidents that are kept of a model version
 KEPT: Final = 10
@@ -63,7 +64,6 @@ def named(key: FindingKey) -> str:
 def end_summary(model: str, opened_at: int, ended_at: int, keys: list[FindingKey], reason: str) -> str:
     """`bank-yes 3: resolved after 34 min: euribor3m (outside), score`; `reason` where no finding ended it."""
     names = list(dict.fromkeys(named(key) for key in keys))
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    what = ", ".join(names[:MAX_NAMED]) + more
+    what = listed(names, MAX_NAMED)
     why = f" ({reason})" if reason else ""
     return f"{model}: resolved{why} after {lasted(ended_at - opened_at)}" + (f": {what}" if what else "")

@@ -13,8 +13,9 @@ from monitor.judge.incident import NOTHING, Floats, OpenFinding
 from monitor.judge.incidents import Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import Block, Windows
+from monitor.judge.windows import Windows
 from monitor.reference.reference import Level, Reference
+from monitor.stats.block import Block
 
 
 class Judge:

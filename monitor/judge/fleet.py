@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCount
 from monitor.events import ModelKey
@@ -14,8 +15,11 @@ from monitor.judge.finding_state import transition_from_state, transition_to_sta
 from monitor.judge.incident import TransitionContext
 from monitor.judge.incidents import IncidentBook
 from monitor.judge.model import ModelJudge, Observer
-from monitor.reference.catalog import Catalog, Monitored
+from monitor.reference.monitored import Monitored
 from monitor.settings.tree import Settings
+
+#: why an incident resolves when what gave the model's state its meaning is another
+SETTINGS_CHANGED: Final = "settings changed"
 
 
 class Reported(NamedTuple):
@@ -29,8 +33,8 @@ class Reported(NamedTuple):
 class Fleet:
     """Stage 2. `unsent` transitions leave only when somebody acknowledged them."""
 
-    def __init__(self, catalog: Catalog, settings: Settings, observer: Observer | None = None) -> None:
-        self._catalog = catalog
+    def __init__(self, admission: Admission, settings: Settings, observer: Observer | None = None) -> None:
+        self._admission = admission
         self._settings = settings
         self._observer = observer
         self.judges: dict[ModelKey, ModelJudge] = {}
@@ -64,7 +68,7 @@ class Fleet:
         """The judge, made with the first pane."""
         judge = self.judges.get(key)
         if judge is None:
-            monitored = self._catalog.monitored(key)
+            monitored = self._admission.monitored(key)
             if monitored is None:
                 return None
             budget = self._settings.budget_of(monitored.model)
@@ -78,6 +82,14 @@ class Fleet:
             self.judges[key] = judge
             self._versions[key.model] += 1
         return judge
+
+    def forget(self, key: ModelKey) -> None:
+        """Judge a model version anew from its next pane on: it has another reference. An open incident resolves."""
+        judge = self.judges.pop(key, None)
+        if judge is None:
+            return
+        self._versions[key.model] -= 1
+        self.unsent.extend(judge.book.give_up(judge.context(), SETTINGS_CHANGED))
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """These were acknowledged, oldest first."""
@@ -100,14 +112,14 @@ class Fleet:
         afresh = []
         for saved in state["judges"]:
             key = ModelKey(saved["model"], saved["version"])
-            monitored = self._catalog.monitored(key)
+            monitored = self._admission.monitored(key)
             if monitored is not None and monitored.settings_hash == saved["settings"]:
                 judge = self._judge_of(key)
                 if judge is not None:
                     judge.restore(saved)
                 continue
             afresh.append(key)
-            self._give_up(saved, "settings changed" if monitored is not None else "no longer in the settings")
+            self._give_up(saved, SETTINGS_CHANGED if monitored is not None else "no longer in the settings")
         return afresh
 
     def _give_up(self, saved: dict[str, Any], reason: str) -> None:

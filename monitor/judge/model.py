@@ -17,8 +17,9 @@ from monitor.judge.incident import NOTHING, Floats, OpenFinding, TransitionConte
 from monitor.judge.incidents import IncidentBook, Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import BaseWindow, Block, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
-from monitor.reference.catalog import Monitored
+from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
+from monitor.reference.monitored import Monitored
+from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
 
 #: told of the windows of every base look: for the distances on show

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.count.exchange import Pane
 from monitor.events import Partition
 from monitor.findings import Span
+from monitor.stats.block import Block
 from monitor.stats.tally import Tally, merged, pack, unpack
 
 Records = dict[Partition, tuple[int, int]]
@@ -22,15 +23,6 @@ BASE_EVENTS: Final = 250
 RECENT_EVENTS: Final = 50
 #: blocks kept of each level
 BLOCKS: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some base windows in a row, merged."""
-
-    start_us: int
-    end_us: int
-    tally: Tally
 
 
 @dataclass(frozen=True, slots=True)

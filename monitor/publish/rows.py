@@ -108,11 +108,11 @@ def figures(of: Callable[[Figures], float]) -> Callable[[Snapshot], Iterator[Row
 
     def rows(snapshot: Snapshot) -> Iterator[Row]:
         for model in snapshot.models:
-            for column in model.columns:
-                for figures in column.figures:
-                    value = of(figures)
-                    if math.isfinite(value):
-                        yield (*model.key, column.name, figures.cause, ""), value
+            of_columns = ((column.name, figures) for column in model.columns for figures in column.figures)
+            for subject, figures in (*of_columns, *model.figures):
+                value = of(figures)
+                if math.isfinite(value):
+                    yield (*model.key, subject, figures.cause, ""), value
 
     return rows
 

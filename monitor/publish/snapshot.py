@@ -49,7 +49,8 @@ class ModelView:
     """A model version, its promise and what it was found to hold. All counts are the state's.
 
     `judged_us` is the event time up to which it was judged, None before its first verdict. `expected_before` and
-    `pages_before` are what the state held when the process began.
+    `pages_before` are what the state held when the process began. `figures` are those of subjects that are no column,
+    by subject: of the model itself, for one.
     """
 
     key: ModelKey
@@ -67,6 +68,7 @@ class ModelView:
     labels: int = 0
     judged_us: int | None = None
     columns: tuple[ColumnView, ...] = ()
+    figures: tuple[tuple[str, Figures], ...] = ()
     performance: tuple[tuple[str, float], ...] = ()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,8 +12,9 @@ from monitor.events import ModelKey
 from monitor.reference.plan import Plan
 from monitor.reference.reference import FEATURE, Level, Reference, with_hash
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS, UNSEEN
+from monitor.stats.block import Block
 from monitor.stats.evidence import dispersion, largest_shift
-from monitor.stats.tally import Tally, merged
+from monitor.stats.tally import merged
 
 #: windows of a length that are needed to measure its dispersion, and occurrences of a fact to measure the fact's
 MIN_WINDOWS: Final = 8
@@ -23,20 +23,11 @@ MIN_QUALITY_HITS: Final = 20
 MIN_WINDOWS_LEARNED: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class BaseWindow:
-    """A closed base window of the second pass."""
-
-    start_us: int
-    end_us: int
-    tally: Tally
-
-
 def assemble(
     key: ModelKey,
     plan: Plan,
-    windows: Sequence[BaseWindow],
-    rest: BaseWindow | None,
+    windows: Sequence[Block],
+    rest: Block | None,
     *,
     positive: str,
     score_classes: Sequence[str] = (),

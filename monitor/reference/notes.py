@@ -10,7 +10,7 @@ from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code, is_w
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
 from monitor.reference.survey import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample, Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC, UNSEEN
-from monitor.text import many, percent, quoted
+from monitor.text import listed, many, percent, quoted
 
 #: names in one line, and classes with their shares
 MAX_NAMED: Final = 10
@@ -35,7 +35,7 @@ _WORDS: Final = {
 
 def field_notes(events: int, with_features: bool, unread: Iterable[tuple[str, int]]) -> Iterator[str]:
     """Features that are elsewhere, and fields that nobody reads; `unread` the most frequent first."""
-    named = _names([f"{name} ({many(count, 'event')})" for name, count in unread])
+    named = listed([f"{name} ({many(count, 'event')})" for name, count in unread], MAX_NAMED)
     if events and not with_features:
         fields = f" Fields that nobody reads: {named}" if named else ""
         yield f"no event has features: only score and prediction will be watched.{fields}"
@@ -88,9 +88,9 @@ def positive_note(reference: Reference, setting: str) -> str:
     if reference.score_classes and not has_score:
         if reference.positive in reference.score_classes:
             return ""
-        classes = _shares(reference, predicted) or _names([quoted(name) for name in reference.score_classes])
+        classes = _shares(reference, predicted) or listed([quoted(name) for name in reference.score_classes], MAX_NAMED)
         unnamed = [name for name in reference.score_classes if predicted and name not in predicted.bins.categories]
-        beside = f" (`scores` also names {_names([quoted(name) for name in unnamed])})" if predicted and unnamed else ""
+        beside = f" (`scores` also names {listed(map(quoted, unnamed), MAX_NAMED)})" if predicted and unnamed else ""
         return f"positive is {reference.positive}, and no class is: {classes}{beside}. No score is watched; {remedy}"
     if predicted is None or reference.task != "binary":
         return ""
@@ -108,12 +108,7 @@ def _shares(reference: Reference, column: Column | None) -> str:
     counts = reference.counts[at, : column.bins.bins].tolist()
     names = [quoted(name) for name in column.bins.categories] + ["rarer ones"] * bool(column.bins.rare)
     shares = zip(names, counts, strict=True)
-    return _names([f"{name} {percent(count / max(sum(counts), 1))}" for name, count in shares])
-
-
-def _names(names: list[str], most: int = MAX_NAMED) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return listed([f"{name} {percent(count / max(sum(counts), 1))}" for name, count in shares], MAX_NAMED)
 
 
 def column_notes(survey: Survey, plan: Plan, place: PlaceText, *, table: bool) -> Iterator[str]:
@@ -127,7 +122,7 @@ def column_notes(survey: Survey, plan: Plan, place: PlaceText, *, table: bool) -
     numbers = [name for name, kind in kinds.items() if kind == NUMERIC and not survey.features[name].forms[TEXT]]
     if table and numbers:
         yield (
-            f"read as numbers, as a .csv has no types: {_names(numbers, MAX_COLUMNS)}; in events, text such as "
+            f"read as numbers, as a .csv has no types: {listed(numbers, MAX_COLUMNS)}; in events, text such as "
             f'"12" would count as type: set kind: {CATEGORICAL} where they have text'
         )
 

@@ -12,11 +12,10 @@ from monitor.reference.learn import MIN_WINDOWS, MIN_WINDOWS_LEARNED
 from monitor.reference.reference import Column, Reference, to_json
 from monitor.settings.duration import about
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
+from monitor.stats.smallest_change import smallest_share_change, smallest_shift
 from monitor.text import many, percent, quoted
 
 _BARS: Final = " ▁▂▃▄▅▆▇█"
-#: about so many sqrt(1/n + 1/m) standard deviations are seen within n effective events, 95 times in 100
-_SEEN: Final = 9.0
 #: categories that a row names
 _NAMED: Final = 3
 
@@ -101,10 +100,11 @@ def _sees_from(reference: Reference, at: int) -> str:
         return "-"
     level = _longest_learned(reference)
     live = max(reference.levels[level].events, 1.0) * values / int(counts.sum())
-    limit = _SEEN * np.sqrt(float(reference.overdispersion[at, level]) * (1 / live + 1 / values))
+    overdispersion = float(reference.overdispersion[at, level])
     if column.bins.kind == NUMERIC:
-        return f"{limit:.2g} sd"
-    return f"{50 * limit:.2g} points" if limit < 2 else "nothing"
+        return f"{smallest_shift(live, values, overdispersion):.2g} sd"
+    share = smallest_share_change(live, values, overdispersion)
+    return f"{100 * share:.2g} points" if share < 1 else "nothing"
 
 
 def _reach(reference: Reference) -> Iterator[str]:

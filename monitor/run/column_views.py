@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +16,20 @@ from monitor.judge.causes.cause import Evaluation
 from monitor.judge.model import ModelJudge
 from monitor.publish.snapshot import ColumnView
 from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.smallest_change import smallest_share_change
 
-#: a share change of about so many sqrt(p(1-p)(1/n + 1/m)) is seen within n effective events, 95 times in 100
-SEEN: Final = 8.5
+BySubject = Mapping[str, Sequence[Figures]]
 
 
-def column_views(judge: ModelJudge) -> tuple[ColumnView, ...]:
-    """One view for each column, as far as the newest look tells; without totals."""
-    figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
+def column_views(judge: ModelJudge, figures: BySubject) -> tuple[ColumnView, ...]:
+    """One view for each column, as far as the newest evaluation tells, with those figures; without totals."""
     return tuple(_view(judge, at, figures.get(name, ())) for at, name in enumerate(judge.prepared.subjects))
+
+
+def figures_beside(judge: ModelJudge, figures: BySubject) -> tuple[tuple[str, Figures], ...]:
+    """(subject, figures) of what is no column."""
+    columns = judge.prepared.column_of
+    return tuple((name, one) for name, of_it in figures.items() if name not in columns for one in of_it)
 
 
 def with_totals(
@@ -82,11 +86,10 @@ def _distances(judge: ModelJudge, evaluation: Evaluation, at: int) -> Iterator[t
 
 
 def _smallest_effect(judge: ModelJudge, evaluation: Evaluation | None, at: int) -> float | None:
-    """The rule of thumb for a share of one half, at the rate of the longest window judged, over a day."""
+    """Of a share, at the rate of the longest window judged, over a day."""
     if evaluation is None:
         return None
     span = evaluation.windows.spans[-1]
     a_day = span.events * DAY_US / max(span.end_us - span.start_us, 1)
     overdispersion = float(judge.prepared.overdispersion(int(a_day))[at])
-    effective = 1 / max(a_day, 1) + 1 / max(float(judge.prepared.events[at]), 1)
-    return min(1.0, SEEN * 0.5 * math.sqrt(effective * overdispersion))
+    return min(1.0, smallest_share_change(max(a_day, 1), max(float(judge.prepared.events[at]), 1), overdispersion))

@@ -12,8 +12,10 @@ from types import FrameType
 from typing import Any, Final, TypeVar
 
 from monitor.clock import Clock
+from monitor.count.admission import Admission
 from monitor.errors import ExternalError, PermanentError, PositionsLost, UsageError
 from monitor.events import ModelKey, Partition
+from monitor.exit_codes import BUG, DONE, INTERRUPTED, REFUSED, SIGNALLED
 from monitor.judge.fleet import Fleet
 from monitor.kafka.allocator import FreeMemory, tune_allocator
 from monitor.kafka.connect import until_connected
@@ -25,10 +27,10 @@ from monitor.loop.time import IDLE, PUBLISH
 from monitor.pipeline import Pipeline
 from monitor.publish.server import Server
 from monitor.publish.snapshot import SnapshotHolder
-from monitor.reference.catalog import Catalog
 from monitor.run.accepting import TakenActs
 from monitor.run.garbage import GarbageSchedule
 from monitor.run.outputs import KafkaOutputs
+from monitor.run.reference_files import file_of, unwatched
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.settings.tree import Settings
 from monitor.state.directory import Loaded, MemoryState, StateDirectory, StateStore
@@ -44,18 +46,16 @@ STOP_IS_SEEN_SECONDS: Final = 0.05
 #: what a stop may take: the last checkpoint, then closing
 STOP_SECONDS: Final = 6.0
 CLOSE_SECONDS: Final = 1.0
-#: of a stop that could not save: for a reason that may heal, and where the outside refused for good
-EXIT_UNEXPECTED, EXIT_REFUSED = 1, 4
 
 
 class Daemon:
     """One run of `driftd run`."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, clock: Clock, *, config_file: Path, accept_loss: bool = False
+        self, settings: Settings, admission: Admission, clock: Clock, *, config_file: Path, accept_loss: bool = False
     ) -> None:
         self._settings = settings
-        self._catalog = catalog
+        self._admission = admission
         self._clock = clock
         self._config_file = config_file
         self._accept_loss = accept_loss
@@ -64,7 +64,7 @@ class Daemon:
         self._stalled: dict[Partition, str] = {}
         self._signal: int | None = None
         self.snapshots = SnapshotHolder(clock)
-        self._fleet = Fleet(catalog, settings)
+        self._fleet = Fleet(admission, settings)
 
     # life
 
@@ -97,11 +97,11 @@ class Daemon:
                 self._settings, described, source, store, self._clock, sequence=loaded.sequence if loaded else 0
             )
             stack.callback(outputs.close)
-            pipeline = Pipeline(self._settings, self._catalog, source, self._clock, outputs, stage2=self._fleet)
+            pipeline = Pipeline(self._settings, self._admission, source, self._clock, outputs, stage2=self._fleet)
             if self._begin(pipeline, source, described, loaded):
                 acts = TakenActs(self._settings, self._fleet, None if loaded is None else loaded.tree["saved_at"])
                 stack.callback(acts.close)
-                snapshot_builder = SnapshotBuilder(self._settings, self._catalog, pipeline, self._fleet, outputs)
+                snapshot_builder = SnapshotBuilder(self._settings, self._admission, pipeline, self._fleet, outputs)
                 self._turn_until_stopped(pipeline, source, snapshot_builder, acts, stack)
                 outputs.hurry()
                 return self._leave(pipeline) or self._exit_code()
@@ -110,7 +110,7 @@ class Daemon:
     def stop(self, number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
         """Ask the loop to end; asked twice, the process ends at once."""
         if self._signal is not None:
-            os._exit(128 + number)
+            os._exit(SIGNALLED + number)
         self._signal = number  # a lock (threading.Event) could be held by what the signal interrupts
 
     def _asked_to_stop(self) -> bool:
@@ -122,7 +122,7 @@ class Daemon:
         signal.signal(signal.SIGINT, self.stop)
 
     def _exit_code(self) -> int:
-        return 130 if self._signal == signal.SIGINT else 0
+        return INTERRUPTED if self._signal == signal.SIGINT else DONE
 
     # beginning
 
@@ -140,7 +140,7 @@ class Daemon:
         _log.info("state_found", path=str(loaded.path), sequence=loaded.sequence)
 
     def _say_unwatched(self) -> None:
-        for fault in self._catalog.unwatched(str(self._config_file)):
+        for fault in unwatched(self._settings, self._admission.references, str(self._config_file)):
             model = self._settings.model(fault.key.model)
             reference = model.reference if model is not None else ""
             _log.warning("model_not_watched", model=fault.key.model, reference=reference, why=fault.text)
@@ -295,15 +295,15 @@ class Daemon:
 
     def _say_missed(self) -> None:
         """The versions that events came of and that have no reference: each once, the first ones alone."""
-        for key in self._catalog.without_reference[self._missed :]:
+        for key in self._admission.seen.without_reference[self._missed :]:
             _log.warning(
                 "version_without_reference",
                 model=key.model,
                 version=key.version,
-                reference=self._catalog.file_of(key),
+                reference=file_of(self._settings, key),
                 consequence="its events are counted as unknown_model and not watched; a new reference is read at start",
             )
-        self._missed = len(self._catalog.without_reference)
+        self._missed = len(self._admission.seen.without_reference)
 
     def _show(self, source: KafkaSource, snapshot_builder: SnapshotBuilder, stopped: set[Partition]) -> None:
         try:
@@ -330,7 +330,7 @@ class Daemon:
             pipeline.saving.attempt(pipeline.checkpoint)
             if not pipeline.saving.failure:
                 _log.info("stopped", positions={str(p): offset for p, offset in pipeline.positions().items()})
-                return 0
+                return DONE
             if self._clock.monotonic() >= deadline:
                 return self._say_left_behind(pipeline)
             time.sleep(FIRST_PAUSE)
@@ -339,9 +339,9 @@ class Daemon:
         why = pipeline.saving.failure
         if pipeline.saving.is_kept():
             _log.warning("stopped_before_all_was_told", why=why, consequence="it is told after the next start")
-            return 0
+            return DONE
         _log.error("last_checkpoint_failed", why=why, consequence="records since the one before are read again")
-        return EXIT_REFUSED if pipeline.saving.refused else EXIT_UNEXPECTED
+        return REFUSED if pipeline.saving.refused else BUG
 
 
 def restored(pipeline: Pipeline, loaded: Loaded, described: ClusterDescription) -> list[ModelKey]:

@@ -14,7 +14,8 @@ from monitor.clock import DAY_US, rfc3339
 from monitor.count.losses import Loss, Place
 from monitor.decode.columns import Rejected
 from monitor.events import DUPLICATE, LATE, REJECTED, ModelKey, Partition
-from monitor.settings.duration import about, lateness_for
+from monitor.run.late_remedy import late_remedy
+from monitor.settings.duration import about
 from monitor.text import many
 
 #: model versions that are named, and remembered
@@ -174,9 +175,7 @@ def _late(loss: Loss, events: int, where: str, settings_name: str) -> str:
             f"{late}: older than one before (first at {where}); {loss.topic} is not in time order: sort it by ts, or "
             "add --sort"
         )
-    remedy = "is a producer's clock wrong?"
-    if enough := lateness_for(loss.behind_us):
-        remedy = f"{settings_name}.allowed_lateness: {enough} would take them" + (", or --sort" if is_file else "")
+    remedy = late_remedy(loss.behind_us, settings_name, in_a_file=is_file)
     return f"{late}, up to {about(loss.behind_us)} behind (first at {where}); {remedy}"
 
 

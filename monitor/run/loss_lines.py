@@ -7,9 +7,10 @@ from typing import Final, TypeAlias
 
 from monitor.count.losses import Loss
 from monitor.events import DUPLICATE, IGNORED, LATE, REASONS, REJECTED, UNKNOWN_MODEL, Partition
-from monitor.settings.duration import about, lateness_for
-from monitor.settings.tree import Model, Settings
-from monitor.text import many
+from monitor.run.late_remedy import late_remedy, lateness_setting
+from monitor.settings.duration import about
+from monitor.settings.tree import Settings
+from monitor.text import listed, many
 
 #: what a person is told a record's place is
 PlaceText: TypeAlias = Callable[[Partition, int], str]
@@ -32,7 +33,7 @@ def loss_lines(
         elif loss.key is None:
             yield f"{count} of further models or versions: {loss.outcome} ({loss.reason}), first at {first}"
         elif (loss.outcome, loss.reason) == (UNKNOWN_MODEL, "not_configured"):
-            known = _listed(model.name for model in settings.models)
+            known = listed((model.name for model in settings.models), _NAMED)
             yield f'model "{loss.key.model}" is not in the settings ({count}, first at {first}); known: {known}'
         elif loss.outcome == UNKNOWN_MODEL:
             yield (
@@ -41,10 +42,10 @@ def loss_lines(
             )
         elif loss.outcome == IGNORED:
             model = settings.model(loss.key.model)
-            listed = _listed(f'"{version}"' for version in (model.versions if model else ()))
+            versions = listed((f'"{version}"' for version in (model.versions if model else ())), _NAMED)
             yield (
                 f'version "{loss.key.version}" of {loss.key.model} is not listed ({count}, first at {first}); '
-                f"listed: {listed}"
+                f"listed: {versions}"
             )
         elif loss.outcome == DUPLICATE:
             yield (
@@ -61,19 +62,5 @@ def _late(loss: Loss, settings: Settings, events: int, first: str) -> str:
     if in_a_file and 2 * loss.count > events:
         order = "they are older than ones before them, the file is not in time order"
         return f"{line}: {order}; sort it by ts, or add --sort"
-    enough = lateness_for(loss.behind_us)
-    if not enough:
-        return f"{line}; is a producer's clock wrong?"
-    at = next((f"models[{at}]" for at, model in enumerate(settings.models) if _is_of(loss, model)), "windows")
-    or_sort = ", or --sort" if in_a_file else ""
-    return f"{line}; {at}.allowed_lateness: {enough} would take them{or_sort}"
-
-
-def _is_of(loss: Loss, model: Model) -> bool:
-    return loss.key is not None and loss.key.model == model.name
-
-
-def _listed(names: Iterable[str]) -> str:
-    several = [*names]
-    more = f" and {len(several) - _NAMED:,} more" if len(several) > _NAMED else ""
-    return ", ".join(several[:_NAMED]) + more
+    setting = lateness_setting(settings, loss.key)
+    return f"{line}; {late_remedy(loss.behind_us, setting, in_a_file=in_a_file)}"

@@ -11,9 +11,10 @@ from typing import Any, Final
 from monitor.count.losses import MIN_EVENTS, NEWEST, Loss, Losses, Newest
 from monitor.events import DUPLICATE, LATE, REASONS, REJECTED, UNKNOWN_MODEL, ModelKey, Partition
 from monitor.log import get_log
-from monitor.settings.duration import about, lateness_for
+from monitor.run.late_remedy import late_remedy, lateness_setting
+from monitor.settings.duration import about
 from monitor.settings.tree import Model, Settings
-from monitor.text import many
+from monitor.text import listed, many
 
 _log = get_log(__name__)
 
@@ -69,25 +70,18 @@ class LostEvents:
             return loss.message or REASONS.get(loss.reason, "")
         model = None if loss.key is None else self._settings.model(loss.key.model)
         if loss.outcome == LATE:
-            return self._late(loss, model)
+            behind = f"up to {about(loss.behind_us)} behind the newest of their partition"
+            return f"{behind}; {late_remedy(loss.behind_us, lateness_setting(self._settings, loss.key))}"
         if loss.outcome == DUPLICATE:
             return "an id has to be unique for each prediction; is a producer sending again, or the id a customer's?"
         if loss.key is None:
             return "many other models or versions"
         if model is None:
-            return f'model "{loss.key.model}" is not in the settings; known: {_listed(self._known())}'
+            return f'model "{loss.key.model}" is not in the settings; known: {listed(self._known(), NAMED)}'
         at = f"models[{self._settings.models.index(model)}]"
         if loss.outcome == UNKNOWN_MODEL:
             return f'version "{loss.key.version}" of {model.name} has no reference: {at}.reference is {model.reference}'
         return f'version "{loss.key.version}" of {model.name} is not watched: {at}.versions lists {_quoted(model)}'
-
-    def _late(self, loss: Loss, model: Model | None) -> str:
-        behind = f"up to {about(loss.behind_us)} behind the newest of their partition"
-        enough = lateness_for(loss.behind_us)
-        if not enough:
-            return f"{behind}; is a producer's clock wrong?"
-        setting = "windows" if model is None else f"models[{self._settings.models.index(model)}]"
-        return f"{behind}; {setting}.allowed_lateness: {enough} would take them"
 
     def _known(self) -> list[str]:
         return [model.name for model in self._settings.models]
@@ -126,10 +120,5 @@ def _fields(loss: Loss) -> dict[str, Any]:
     }
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
-
-
 def _quoted(model: Model) -> str:
-    return _listed([f'"{version}"' for version in model.versions])
+    return listed((f'"{version}"' for version in model.versions), NAMED)

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from monitor.clock import Clock
+from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCount
 from monitor.count.losses import Loss
@@ -21,12 +22,11 @@ from monitor.judge.windows import BaseWindow
 from monitor.loop.sinks import ToNowhere
 from monitor.pipeline import Pipeline
 from monitor.records import Source
-from monitor.reference.catalog import Catalog
-from monitor.reference.learn import BaseWindow as CountedWindow
 from monitor.reference.learn import assemble
 from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Column, Reference
+from monitor.reference.references import References
 from monitor.reference.survey import Survey
 from monitor.run.left_out import (
     Others,
@@ -44,6 +44,7 @@ from monitor.run.recorded_events import EventReader, LastEvent, UpToElement
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.stats.bins import QUALITY_COUNTS, width_of
+from monitor.stats.block import Block
 from monitor.text import many
 from monitor.visible import one_line
 
@@ -136,8 +137,7 @@ def build_reference(
     finally:
         source.close()
     losses = _losses(found, collector, key, place, f"models[{at}]", accept_partial=accept_partial)
-    left = collector.base.open
-    rest = None if left is None else CountedWindow(left.start_us, left.end_us, left.tally)
+    rest = collector.base.open
     if not collector.windows and rest is None:
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
     reference = assemble(
@@ -247,7 +247,7 @@ class _Collector:
     def __init__(self, event_range: EventRange, times: Times) -> None:
         self.unsent: deque[Transition] = deque()
         self.base = BaseWindow()
-        self.windows: list[CountedWindow] = []
+        self.windows: list[Block] = []
         #: events counted, and events of a wrong clock
         self.counted = 0
         self.far = 0
@@ -267,7 +267,10 @@ class _Collector:
         self.counted += pane.tally.events
         block = self.base.add(pane)
         if block is not None:
-            self.windows.append(CountedWindow(block.start_us, block.end_us, block.tally))
+            self.windows.append(block)
+
+    def forget(self, key: ModelKey) -> None:
+        """Nobody replaces the blank reference that is being filled."""
 
     def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
         """A reference is made of events alone."""
@@ -292,9 +295,10 @@ def _count(
     positive: str,
     times: Times,
 ) -> _Collector:
-    catalog = Catalog(settings, {key.model: {key.version: blank_reference(key, plan.columns, plan.task, positive)}})
+    blank = blank_reference(key, plan.columns, plan.task, positive)
+    admission = Admission(settings, References({key.model: {key.version: blank}}))
     collector = _Collector(event_range, times)
-    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(lambda _: None), stage2=collector, live=False)
+    pipeline = Pipeline(settings, admission, source, clock, ToNowhere(lambda _: None), stage2=collector, live=False)
     ended = False
     while not ended:
         ended = source.ended()

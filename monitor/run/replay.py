@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monitor.clock import Clock, rfc3339
+from monitor.count.admission import Admission
 from monitor.count.losses import Place
-from monitor.count.task import Task, outcome_totals
+from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.all_values import distances
@@ -21,7 +22,6 @@ from monitor.judge.windows import BASE_EVENTS, Windows
 from monitor.loop.sinks import ToNowhere
 from monitor.pipeline import Pipeline
 from monitor.records import Source
-from monitor.reference.catalog import Catalog
 from monitor.reference.reference import FEATURE
 from monitor.run.loss_lines import PlaceText, loss_lines
 from monitor.settings.tree import Settings
@@ -57,7 +57,7 @@ class Replay:
 
 def replay(
     settings: Settings,
-    catalog: Catalog,
+    admission: Admission,
     source: Source,
     clock: Clock,
     say: Say,
@@ -77,8 +77,8 @@ def replay(
         worst = max(worst, transition.severity, key=lambda severity: SEVERITY_RANK.get(severity, -1))
         say(transition.to_json())
 
-    fleet = Fleet(catalog, settings, (lambda *evaluation: _say_windows(say, *evaluation)) if windows else None)
-    pipeline = Pipeline(settings, catalog, source, clock, ToNowhere(reported), stage2=fleet, live=False)
+    fleet = Fleet(admission, settings, (lambda *evaluation: _say_windows(say, *evaluation)) if windows else None)
+    pipeline = Pipeline(settings, admission, source, clock, ToNowhere(reported), stage2=fleet, live=False)
     ended = False
     while not ended:
         ended = source.ended()
@@ -131,25 +131,16 @@ def _failure(fleet: Fleet, events: int, lost: int, accepted: int) -> str:
 
 
 def _summary(pipeline: Pipeline, fleet: Fleet, seconds: float) -> dict[str, Any]:
-    tasks = list(pipeline.tasks.values())
+    tasks = pipeline.tasks.values()
+    counts = [(outcome, reason, n) for task in tasks for (_, outcome, reason), n in task.outcomes.items()]
     return {
         "kind": "summary",
         "records": pipeline.records.total(),
-        "outcomes": outcome_totals(tasks),
-        "reasons": _reasons(tasks),
+        "outcomes": outcome_totals(counts),
+        "reasons": reason_totals(counts),
         "seconds": round(seconds, 3),
         "models": [_model_summary(key, judge, pipeline) for key, judge in sorted(fleet.judges.items())],
     }
-
-
-def _reasons(tasks: list[Task]) -> dict[str, int]:
-    """Why events were not accepted, as outcome/reason."""
-    total: Counter[str] = Counter()
-    for task in tasks:
-        for (_, outcome, reason), count in task.outcomes.items():
-            if reason:
-                total[f"{outcome}/{reason}"] += count
-    return dict(sorted(total.items()))
 
 
 def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict[str, Any]:
@@ -172,9 +163,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
 
 def _performance(total: Tally | None) -> dict[str, Any]:
     """Accuracy over the predictions that brought their own label; nothing where none did."""
-    if total is None or not total.labelled:
-        return {}
-    return {"accuracy": {"realised": 1 - total.errors / total.labelled}}
+    return {} if total is None or total.accuracy is None else {"accuracy": {"realised": total.accuracy}}
 
 
 def _say_windows(say: Say, judge: ModelJudge, windows: Windows, _alpha: float) -> None:

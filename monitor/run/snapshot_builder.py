@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.admission import Admission
 from monitor.count.event_clock import NO_CLOCK
 from monitor.events import ModelKey, Partition
+from monitor.findings import Figures
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
@@ -18,8 +20,7 @@ from monitor.kafka.stalls import Stall
 from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
-from monitor.reference.catalog import Catalog
-from monitor.run.column_views import column_views, with_totals
+from monitor.run.column_views import column_views, figures_beside, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outputs import KafkaOutputs
 from monitor.settings.tree import Settings
@@ -35,21 +36,38 @@ class _Before:
     counts: NDArray[np.int64] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """What is shown of an evaluation; None before the first."""
+
+    evaluation: Evaluation | None
+    columns: tuple[ColumnView, ...]
+    figures: tuple[tuple[str, Figures], ...]
+
+
 class SnapshotBuilder:
     """Makes boards of a pipeline whose state is restored; made before it counts anything."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, pipeline: Pipeline, fleet: Fleet, outputs: KafkaOutputs
+        self, settings: Settings, admission: Admission, pipeline: Pipeline, fleet: Fleet, outputs: KafkaOutputs
     ) -> None:
         self._settings = settings
         self._pipeline = pipeline
         self._fleet = fleet
-        self._catalog = catalog
+        self._admission = admission
         self._outputs = outputs
         self._lost = LostEvents(pipeline.losses, settings)
-        self._evaluated: dict[ModelKey, tuple[Evaluation | None, tuple[ColumnView, ...]]] = {}
-        self._before = {key: self._held(key) for key in dict.fromkeys([*catalog.seen(), *fleet.judges])}
+        self._evaluated: dict[ModelKey, _Evaluated] = {}
+        self._before = {key: self._held(key) for key in dict.fromkeys([*admission.seen, *fleet.judges])}
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
+
+        admission.when_replaced(self._forget)
+
+    def _forget(self, key: ModelKey) -> None:
+        """Another reference: nothing that is shown of the model version began before it."""
+        self._before.pop(key, None)
+        self._evaluated.pop(key, None)
+        self._unjudged_before.pop(key, None)
 
     def tell(self) -> None:
         """Log what is news: events that were lost."""
@@ -58,11 +76,11 @@ class SnapshotBuilder:
     def snapshot(self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = ()) -> Snapshot:
         """The board of this moment."""
         pipeline, judges = self._pipeline, self._fleet.judges
-        watched = dict.fromkeys([*self._catalog.expected(), *self._catalog.seen(), *judges])
+        watched = dict.fromkeys([*self._expected(), *self._admission.seen, *judges])
         lost_topics, lost_models = self._lost.shares()
         return Snapshot(
             restored=True,
-            references=self._catalog.has_references(),
+            references=len(self._admission.references) > 0,
             records=pipeline.records,
             events=pipeline.outcomes,
             lost_topics=lost_topics,
@@ -99,13 +117,21 @@ class SnapshotBuilder:
             links=self._settings.links,
         )
 
+    def _expected(self) -> list[ModelKey]:
+        """The model versions that the settings name and that have a reference."""
+        named = [ModelKey(model.name, version) for model in self._settings.models for version in model.versions]
+        return [key for key in named if self._admission.references.of(key) is not None]
+
     def _held(self, key: ModelKey) -> _Before:
         counts, judge = _counts(self._pipeline.totals.events.get(key)), self._fleet.judges.get(key)
         return _Before(counts=counts) if judge is None else _Before(judge.book.pages, judge.budget.expected, counts)
 
     def _model(self, key: ModelKey, total: Tally | None) -> ModelView:
         """What is known of a model version without a judge."""
-        model, reference = self._catalog.described(key)
+        model, reference = self._admission.model(key.model), self._admission.references.of(key)
+        if model is None or reference is None:
+            message = f"{key} has no reference"
+            raise KeyError(message)
         budget = self._settings.budget_of(model)
         return ModelView(
             key,
@@ -121,6 +147,7 @@ class SnapshotBuilder:
 
     def _judged_model(self, key: ModelKey, judge: ModelJudge) -> ModelView:
         total, before = self._pipeline.totals.events.get(key), self._before.get(key, _Before())
+        evaluated = self._views(key, judge)
         return replace(
             self._model(key, total),
             expected_false_pages=judge.budget.expected,
@@ -128,17 +155,19 @@ class SnapshotBuilder:
             pages=judge.book.pages,
             pages_before=before.pages,
             judged_us=judge.at_us if is_judged(judge) else None,
-            columns=with_totals(judge, self._views(key, judge), _since(_counts(total), before.counts)),
+            columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
+            figures=evaluated.figures,
             performance=_performance(total),
         )
 
-    def _views(self, key: ModelKey, judge: ModelJudge) -> tuple[ColumnView, ...]:
-        """Made anew when there is a new look."""
-        evaluation, views = self._evaluated.get(key, (None, ()))
-        if evaluation is not judge.latest or not views:
-            views = column_views(judge)
-            self._evaluated[key] = judge.latest, views
-        return views
+    def _views(self, key: ModelKey, judge: ModelJudge) -> _Evaluated:
+        """Made anew when there is a new evaluation."""
+        known = self._evaluated.get(key)
+        if known is None or known.evaluation is not judge.latest:
+            figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
+            columns, beside = column_views(judge, figures), figures_beside(judge, figures)
+            known = self._evaluated[key] = _Evaluated(judge.latest, columns, beside)
+        return known
 
 
 def is_judged(judge: ModelJudge) -> bool:
@@ -185,9 +214,7 @@ def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
 
 
 def _performance(total: Tally | None) -> tuple[tuple[str, float], ...]:
-    if total is None or not total.labelled:
-        return ()
-    return (("accuracy", 1 - total.errors / total.labelled),)
+    return () if total is None or total.accuracy is None else (("accuracy", total.accuracy),)
 
 
 def _incident_views(judge: ModelJudge) -> Iterator[IncidentView]:

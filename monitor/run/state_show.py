@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from monitor.clock import rfc3339
+from monitor.count.admission import Admission
+from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.count.task import open_in
 from monitor.count.totals import totals_in
-from monitor.events import OUTCOMES, ModelKey
-from monitor.reference.catalog import Catalog
+from monitor.events import ModelKey
 from monitor.reference.reference import FEATURE, Reference
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.tally import Tally
 from monitor.text import many
 
 
-def state_json(tree: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
+def state_json(tree: Mapping[str, Any], admission: Admission) -> dict[str, Any]:
     """The object of `state show --json`: totals since the state began."""
+    counts = [(outcome, reason, n) for task in tree["units"] for _, outcome, reason, n in task["outcomes"]]
     return {
         "cluster": tree["cluster"],
         "saved_at": rfc3339(tree["saved_at"]),
         "units": [_unit(task) for task in tree["units"]],
-        "outcomes": _outcomes(tree),
-        "reasons": _reasons(tree),
+        "outcomes": outcome_totals(counts),
+        "reasons": reason_totals(counts),
         "gaps": {f"{topic}-{number}": count for topic, number, count in tree["gaps"]},
-        "models": _models(tree, catalog),
+        "models": _models(tree, admission),
         "unsent": len(tree["fleet"]["unsent"]),
     }
 
@@ -39,39 +40,22 @@ def _unit(task: Mapping[str, Any]) -> dict[str, Any]:
     return {"unit": task["unit"], "epoch": 0, "positions": positions, "open_panes": len(open_in(task))}
 
 
-def _outcomes(tree: Mapping[str, Any]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for task in tree["units"]:
-        for _, outcome, _, count in task["outcomes"]:
-            total[outcome] += count
-    return {outcome: total[outcome] for outcome in OUTCOMES if total[outcome]}
-
-
-def _reasons(tree: Mapping[str, Any]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for task in tree["units"]:
-        for _, outcome, reason, count in task["outcomes"]:
-            if reason:
-                total[f"{outcome}/{reason}"] += count
-    return dict(sorted(total.items()))
-
-
-def _models(tree: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
-    catalog.restore(ModelKey(model, version) for model, version, _ in tree["met"])
+def _models(tree: Mapping[str, Any], admission: Admission) -> list[dict[str, Any]]:
+    admission.restore(ModelKey(model, version) for model, version, _ in tree["met"])
     judges = {ModelKey(one["model"], one["version"]): one for one in tree["fleet"]["judges"]}
     totals, labels = totals_in(tree)
     for key, total in totals.items():
         total.labels += labels[key]
     same = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
     return [
-        _model(key, total, _reference_of(key, same.get(key, ""), catalog), judges.get(key))
+        _model(key, total, _reference_of(key, same.get(key, ""), admission), judges.get(key))
         for key, total in sorted(totals.items())
     ]
 
 
-def _reference_of(key: ModelKey, settings_hash: str, catalog: Catalog) -> Reference | None:
+def _reference_of(key: ModelKey, settings_hash: str, admission: Admission) -> Reference | None:
     """What the counts were made by; None where that is no longer what the settings name."""
-    monitored = catalog.monitored(key)
+    monitored = admission.monitored(key)
     return monitored.reference if monitored is not None and monitored.settings_hash == settings_hash else None
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from monitor.clock import DAY_US, HOUR_US, MINUTE_US, MS_US, SECOND_US
+
 #: unit, microseconds; longest first, the order in which they are written together
 _UNITS: Final = (
-    ("d", 86_400_000_000),
-    ("h", 3_600_000_000),
-    ("m", 60_000_000),
-    ("s", 1_000_000),
-    ("ms", 1_000),
+    ("d", DAY_US),
+    ("h", HOUR_US),
+    ("m", MINUTE_US),
+    ("s", SECOND_US),
+    ("ms", MS_US),
     ("us", 1),
 )
 _WRITTEN: Final = re.compile("".join(f"(?:([0-9]{{1,18}}){unit})?" for unit, _ in _UNITS))
@@ -24,9 +26,8 @@ _WORDS: Final = {
     "s": ("", "s", "sec", "secs", "second", "seconds"),
     "ms": ("ms", "millis", "millisecond", "milliseconds"),
 }
-_LONGEST_US: Final = 36_500 * _UNITS[0][1]
-_DAY_US: Final = _UNITS[0][1]
-_SAID: Final = ((_DAY_US, "d"), (_UNITS[1][1], "h"), (_UNITS[2][1], "min"), (_UNITS[3][1], "s"))
+_LONGEST_US: Final = 36_500 * DAY_US
+_SAID: Final = ((DAY_US, "d"), (HOUR_US, "h"), (MINUTE_US, "min"), (SECOND_US, "s"))
 #: lengths that people set for lateness, in minutes, and how much of one may be in use
 _LATENESS_MINUTES: Final = (2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880)
 _ROOM: Final = 1.2
@@ -82,7 +83,7 @@ def in_words(us: int) -> str:
 
 def about(us: int) -> str:
     """`73 years`, `1.5 days`, `10 min`: in one unit, to three digits."""
-    years = us / (365.25 * _DAY_US)
+    years = us / (365.25 * DAY_US)
     if years >= 1:
         return f"{years:,.0f} year{'s' * (round(years) != 1)}"
     width, unit = next((one for one in _SAID if us >= one[0]), _SAID[-1])
@@ -92,7 +93,7 @@ def about(us: int) -> str:
 
 def lateness_for(behind_us: int) -> str:
     """A usual `allowed_lateness` with room for events so far behind; "" beyond a day, where a clock is wrong rather."""
-    if behind_us > _DAY_US:
+    if behind_us > DAY_US:
         return ""
-    minute = _UNITS[2][1]
-    return format_duration(next(n * minute for n in _LATENESS_MINUTES if n * minute >= _ROOM * behind_us))
+    lengths = (n * MINUTE_US for n in _LATENESS_MINUTES)
+    return format_duration(next(length for length in lengths if length >= _ROOM * behind_us))

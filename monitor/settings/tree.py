@@ -6,15 +6,14 @@ a number of microseconds or a text).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-from monitor.clock import DAY_US, SECOND_US
+from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.events import canonical
 from monitor.settings.types import (
     ApiVersion,
@@ -45,15 +44,12 @@ from monitor.settings.types import (
     Written,
     shown,
 )
+from monitor.settings.version_path import ALLOWED, PLACEHOLDER, filled, may_stand_in_path
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Cause: TypeAlias = Literal[
     "distribution", "missing", "absent", "unseen", "outside", "constant", "type", "score", "prediction"
 ]
-
-#: a version that may stand in a file's name
-_FILLS: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_MINUTE_US: Final = 60 * SECOND_US
 
 
 class Security(Part):
@@ -209,13 +205,13 @@ class Windows(Part):
 
     pane: SomeTime = Field(default=10 * SECOND_US, description="the shortest piece of time that is told apart")
     allowed_lateness: Duration = Field(
-        default=_MINUTE_US, description="how far an event may be behind the newest of its partition"
+        default=MINUTE_US, description="how far an event may be behind the newest of its partition"
     )
     max_skew: Duration = Field(
-        default=_MINUTE_US, description="how far an event's time may be ahead of its record's own"
+        default=MINUTE_US, description="how far an event's time may be ahead of its record's own"
     )
     idle_after: SomeTime = Field(
-        default=_MINUTE_US, description="a partition at its end and silent for so long holds no window back"
+        default=MINUTE_US, description="a partition at its end and silent for so long holds no window back"
     )
 
 
@@ -278,10 +274,10 @@ class Model(Part):
         yield from _twice("versions", self.versions)
         if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"
-        if "{version}" in self.reference:
+        if PLACEHOLDER in self.reference:
             for index, version in enumerate(self.versions):
-                if not _fills(version):
-                    text = f"{shown(version)} cannot fill {{version}} in reference; write up to 64 of A-Z a-z 0-9 . _ -"
+                if not may_stand_in_path(version):
+                    text = f"{shown(version)} cannot fill {PLACEHOLDER} in reference; write {ALLOWED}"
                     yield ("versions", index), text
 
 
@@ -347,9 +343,9 @@ class Settings(Part):
 
     def reference_path(self, model: Model, version: str) -> Path | None:
         """The reference file of a model version; None when the version may not stand in a file's name."""
-        if "{version}" in model.reference and not _fills(version):
+        if PLACEHOLDER in model.reference and not may_stand_in_path(version):
             return None
-        return self.folder / model.reference.replace("{version}", version)
+        return self.folder / filled(model.reference, version)
 
 
 def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
@@ -374,10 +370,6 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
 def _meaning(entry: Input) -> dict[str, Json]:
     zone: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
     return {"topic": entry.topic, "model": entry.model or "", "version": entry.version, **zone}
-
-
-def _fills(version: str) -> bool:
-    return _FILLS.fullmatch(version) is not None and version not in {".", ".."}
 
 
 def _twice(name: str, values: tuple[str, ...]) -> Iterator[Fault]:

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from monitor.clock import parse_rfc3339
 from monitor.settings.duration import format_duration, parse_duration
+from monitor.settings.version_path import filled
 
 Loc: TypeAlias = tuple[str | int, ...]
 Fault: TypeAlias = tuple[Loc, str]
@@ -139,7 +140,7 @@ def _in_folder(value: Path, info: Info) -> Path:
 
 
 def _reference(value: str) -> str:
-    bare = value.replace("{version}", "")
+    bare = filled(value, "")
     if not value.strip() or "{" in bare or "}" in bare:
         raise wrong(f"{shown(value)} is no path of a reference; write reference/credit-{{version}}.json")
     return value

@@ -6,8 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.decode.decoder import decoder_for
-from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.decoder import Decoder, decoder_for
 from monitor.records import RecordBatch
 from monitor.settings.tree import Settings
 from monitor.sources.kept import NO_TIME, Times
@@ -20,7 +19,7 @@ class EventTimes:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._decoders: dict[str, NativeDecoder] = {}
+        self._decoders: dict[str, Decoder] = {}
 
     def __call__(self, batch: RecordBatch) -> Times:
         events = self._decoder(batch.partition.topic).decode(batch)
@@ -28,7 +27,7 @@ class EventTimes:
         np.minimum.at(times, np.searchsorted(np.array(batch.offsets, np.int64), events.offset), events.ts)
         return np.where(times == _AFTER_ALL, NO_TIME, times)
 
-    def _decoder(self, topic: str) -> NativeDecoder:
+    def _decoder(self, topic: str) -> Decoder:
         if topic not in self._decoders:
             self._decoders[topic] = decoder_for(self._settings, topic, lambda _: None)
         return self._decoders[topic]

@@ -15,14 +15,13 @@ from typing import BinaryIO, Final, Protocol, Self
 import msgspec
 import zstandard
 
-from monitor.clock import rfc3339
+from monitor.clock import MS_US, rfc3339
 from monitor.errors import ExternalError, TransientError, UsageError
 from monitor.records import RecordBatch
 from monitor.sources.recordings import ENDINGS, RecordedLine
 
 STDOUT: Final = "-"
 _READABLE: Final = (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".ndjson.gz", ".ndjson.zst")
-_US_PER_MS: Final = 1_000
 
 
 class RecordWriter:
@@ -170,7 +169,7 @@ def _readable_lines(batch: RecordBatch) -> Iterator[dict[str, object]]:
 
 def _time(time_ms: int) -> str | int:
     try:
-        return rfc3339(time_ms * _US_PER_MS)
+        return rfc3339(time_ms * MS_US)
     except (ValueError, OverflowError):
         return time_ms
 

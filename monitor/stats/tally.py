@@ -132,6 +132,11 @@ class Tally:
         """Predictions that brought their own label."""
         return self.pairs.total()
 
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right classes among the predictions that brought their own label; None without any."""
+        return 1 - self.errors / self.labelled if self.labelled else None
+
     def to_state(self) -> dict[str, Any]:
         """An explicit tree of plain values and arrays, for a checkpoint."""
         return {

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from monitor.clock import SystemClock
+from monitor.count.admission import Admission
 from monitor.events import ModelKey
-from monitor.reference.catalog import Catalog
+from monitor.reference.references import References
 from monitor.run.reference_build import EventRange, build_reference
 from monitor.run.replay import replay
 from monitor.settings.tree import Settings
@@ -115,8 +116,8 @@ def transitions_of(events: Path) -> list[dict[str, Any]]:
 
     reference = build_reference(settings, CREDIT, opened, clock, EventRange(rows=REFERENCE_ROWS))
     lines: list[dict[str, Any]] = []
-    catalog = Catalog(settings, {CREDIT.model: {CREDIT.version: reference}})
-    replay(settings, catalog, opened(), clock, lines.append)
+    admission = Admission(settings, References({CREDIT.model: {CREDIT.version: reference}}))
+    replay(settings, admission, opened(), clock, lines.append)
     return [line for line in lines if line["kind"] == "transition"]
 
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from monitor.clock import DAY_US, SECOND_US, ManualClock
+from monitor.count.admission import Admission
 from monitor.events import Partition
 from monitor.judge.fleet import Fleet
 from monitor.kafka.allocator import tune_allocator
 from monitor.loop.sinks import ToNowhere
 from monitor.pipeline import Pipeline
 from monitor.records import Change, RecordBatch
-from monitor.reference.catalog import Catalog
+from monitor.run.reference_files import load_references
 from monitor.settings.load import load_settings
 from tests.benchmarks.perf_events import START_MS, PerfEvents
 
@@ -91,8 +92,8 @@ def measure(config: Path, days: float, most: int, how: str) -> Figures:
     tune_allocator()
     settings = load_settings(config, {})
     source = Behind(days, 1, waits=how == "aligned")
-    fleet = Fleet(catalog := Catalog.load(settings, settings.folder), settings)
-    pipeline = Pipeline(settings, catalog, source, ManualClock(), ToNowhere(lambda _: None), stage2=fleet)
+    fleet = Fleet(admission := Admission(settings, load_references(settings)), settings)
+    pipeline = Pipeline(settings, admission, source, ManualClock(), ToNowhere(lambda _: None), stage2=fleet)
     turns, open_panes, first_mb, ended = 0, 0, 0.0, False
     while not ended and open_panes < most:
         ended = source.ended()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.clock import SystemClock
+from monitor.count.admission import Admission
 from monitor.count.exchange import Exchange
 from monitor.count.task import Task
 from monitor.decode.native.decoder import NativeDecoder
@@ -33,9 +34,9 @@ from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
 from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import SnapshotHolder
-from monitor.reference.catalog import Catalog
 from monitor.run.garbage import GarbageSchedule
 from monitor.run.outputs import KafkaOutputs
+from monitor.run.reference_files import load_references
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.settings.load import load_settings
 from monitor.state.directory import StateDirectory
@@ -90,20 +91,20 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
     """Read so many records, count and judge them, and measure."""
     tune_allocator()
     settings, clock = load_settings(config, {}), SystemClock()
-    catalog = Catalog.load(settings, settings.folder)
+    admission = Admission(settings, load_references(settings))
     described = describe_cluster(settings.kafka, [entry.topic for entry in settings.inputs])
     source = KafkaSource(settings.kafka, described, clock)
     with StateDirectory(settings.state.path) as store:
         outputs = KafkaOutputs(settings, described, source, store, clock, sequence=0)
-        fleet, snapshots = Fleet(catalog, settings), SnapshotHolder(clock)
-        pipeline = Pipeline(settings, catalog, source, clock, outputs, stage2=fleet)
+        fleet, snapshots = Fleet(admission, settings), SnapshotHolder(clock)
+        pipeline = Pipeline(settings, admission, source, clock, outputs, stage2=fleet)
         positions = source.resolve_start("earliest")
         for partition, offset in positions.items():
             pipeline.partition_state(partition).next_offset = offset
         source.begin(positions)
         pipeline.checkpoint()
         _first_record(source, meter)
-        snapshot_builder = SnapshotBuilder(settings, catalog, pipeline, fleet, outputs)
+        snapshot_builder = SnapshotBuilder(settings, admission, pipeline, fleet, outputs)
         shown_at, read, turns = clock.monotonic(), 0, 0
         garbage = GarbageSchedule(clock)
         garbage.start()

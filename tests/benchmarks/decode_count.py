@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from monitor.count.admission import Admission
 from monitor.count.aggregator import Aggregator
 from monitor.count.exchange import Exchange
 from monitor.count.task import Task
@@ -20,7 +21,6 @@ from monitor.decode.native.decoder import NativeDecoder
 from monitor.events import ModelKey, Partition
 from monitor.judge.fleet import Fleet
 from monitor.records import RecordBatch
-from monitor.reference.catalog import Catalog
 from monitor.settings.tree import Settings
 from tests.benchmarks.material import say, table
 from tests.benchmarks.perf_events import (
@@ -30,7 +30,7 @@ from tests.benchmarks.perf_events import (
     any_text,
     bad_score,
     one_text,
-    perf_catalog,
+    perf_admission,
     perf_tree,
     well,
 )
@@ -80,20 +80,20 @@ class Stages:
 
     def __init__(self, models: int) -> None:
         settings = Settings.model_validate(perf_tree(models))
-        self._catalog = perf_catalog(settings, GAP_MS * models)
+        self._admission = perf_admission(settings, GAP_MS * models)
         limits = settings.limits
         self._decoder = NativeDecoder(
             self._shape,
             Limits(limits.record_bytes, limits.events_per_record, limits.features),
             settings.windows.max_skew,
         )
-        self._unit = Task(0, self._catalog, settings.windows.pane, settings.id_memory)
+        self._unit = Task(0, self._admission, settings.windows.pane, settings.id_memory)
         self._exchange = Exchange(settings.windows.pane)
-        self._fleet = Fleet(self._catalog, settings)
+        self._fleet = Fleet(self._admission, settings)
         self.seconds = Seconds()
 
     def _shape(self, key: ModelKey) -> Shape | None:
-        return shape_of(self._catalog, key)
+        return shape_of(self._admission, key)
 
     def run(self, values: Sequence[bytes], chunk: int) -> None:
         for first in range(0, len(values), chunk):
@@ -113,7 +113,7 @@ class Stages:
         self._unit.take(batch.partition, events, batch.next_offset, 0.0)
         counted = clock()
         until = self._unit.partition_state(batch.partition.topic).clock_us
-        self._exchange.put(self._unit.close(lambda model: until - self._catalog.lateness_us(model)))
+        self._exchange.put(self._unit.close(lambda model: until - self._admission.lateness_us(model)))
         for pane in self._exchange.ready():
             self._fleet.judge(pane)
             self.seconds.panes += 1
@@ -124,8 +124,8 @@ class Stages:
             spent[stage] += seconds
 
 
-def shape_of(catalog: Catalog, key: ModelKey) -> Shape | None:
-    monitored = catalog.monitored(key)
+def shape_of(admission: Admission, key: ModelKey) -> Shape | None:
+    monitored = admission.monitored(key)
     return None if monitored is None else Aggregator(monitored.reference).shape
 
 

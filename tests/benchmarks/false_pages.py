@@ -25,7 +25,7 @@ from monitor.findings import PAGE, Transition
 from monitor.judge.model import ModelJudge
 from tests.benchmarks.material import poisson_interval, say, table
 from tests.benchmarks.real_columns import CATEGORIES, PANE_US, Draws, real_columns
-from tests.engine import CREDIT, START_US, build, catalog_of, settings
+from tests.engine import CREDIT, START_US, admission_of, build, settings
 
 MONTH_US = 30 * DAY_US
 PANES = MONTH_US // PANE_US
@@ -62,7 +62,7 @@ def simulate(plan: Plan, number: int) -> Month:
     kinds = {name: {"kind": "categorical"} for name in CATEGORIES if name in columns}
     tree = settings({"features": kinds})
     reference = build(tree, list(draws.events(plan.reference_rows, CREDIT, START_US)))
-    monitored = catalog_of(tree, reference).monitored(CREDIT)
+    monitored = admission_of(tree, reference).monitored(CREDIT)
     assert monitored is not None, "the settings name this model"
     judge = ModelJudge(monitored, tree.budget.pages, tree.budget.per, show_values=True)
     for pane in draws.panes(round(plan.days * DAY_US / PANE_US), Aggregator(reference), CREDIT, START_US + DAY_US):

@@ -14,13 +14,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from monitor.clock import ManualClock
+from monitor.count.admission import Admission
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
-from monitor.reference.catalog import Catalog
+from monitor.reference.references import References
 from monitor.settings.tree import Settings
 from monitor.state.directory import StateDirectory
 from tests.benchmarks.material import say, table
-from tests.benchmarks.perf_events import START_MS, PerfEvents, perf_catalog, perf_tree
+from tests.benchmarks.perf_events import START_MS, PerfEvents, perf_admission, perf_tree
 from tests.engine import MemorySource, Recorded, build
 
 TOPIC = "perf"
@@ -34,7 +35,7 @@ def wide(partitions: int, models: int, ids: int) -> Pipeline:
     records = {Partition(TOPIC, number): rng.sample(values, len(values)) for number in range(partitions)}
     source = MemorySource(records, 100, live=True)
     clock = ManualClock(START_MS * 1000)
-    pipeline = Pipeline(settings, perf_catalog(settings), source, clock, Recorded())
+    pipeline = Pipeline(settings, perf_admission(settings), source, clock, Recorded())
     while pipeline.turn():
         pass
     keys = np.random.default_rng(1)
@@ -60,9 +61,9 @@ def sparse(events: int, features: int) -> list[str]:
     reference = build(
         settings, list(PerfEvents(5_000, gap_ms=10_000, seed=1, features=features)), ModelKey("perf-0", "1")
     )
-    catalog = Catalog(settings, {"perf-0": {"1": reference}})
+    admission = Admission(settings, References({"perf-0": {"1": reference}}))
     source = MemorySource({Partition(TOPIC, 0): stream}, 500)
-    pipeline = Pipeline(settings, catalog, source, ManualClock(START_MS * 1000), Recorded(), live=False)
+    pipeline = Pipeline(settings, admission, source, ManualClock(START_MS * 1000), Recorded(), live=False)
     spent = dict.fromkeys(("count", "judge"), 0.0)
     while not source.ended():
         began = time.process_time()

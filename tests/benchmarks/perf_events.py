@@ -11,9 +11,11 @@ from typing import Any
 
 import yaml
 
+from monitor.count.admission import Admission
 from monitor.events import ModelKey
-from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference, with_hash
+from monitor.reference.references import References
+from monitor.run.reference_file import save_reference
 from monitor.settings.tree import Settings
 from tests.engine import build
 
@@ -110,7 +112,7 @@ def write_perf_settings(
     """A settings file and its references, `gap_ms` between two events of one model."""
     tree = perf_tree(models, **exceedance)
     for model, versions in perf_references(Settings.model_validate(perf_tree(models)), gap_ms, features).items():
-        versions["1"].save(folder / f"{model}.json")
+        save_reference(versions["1"], folder / f"{model}.json")
     names = [f"perf-{at}" for at in range(models)]
     tree["models"] = [{"name": name, "versions": ["1"], "reference": f"{name}.json"} for name in names]
     config = folder / "driftd.yaml"
@@ -118,5 +120,5 @@ def write_perf_settings(
     return config
 
 
-def perf_catalog(settings: Settings, gap_ms: float = 10) -> Catalog:
-    return Catalog(settings, perf_references(settings, gap_ms))
+def perf_admission(settings: Settings, gap_ms: float = 10) -> Admission:
+    return Admission(settings, References(perf_references(settings, gap_ms)))

@@ -19,6 +19,7 @@ import yaml
 
 from monitor.events import ModelKey
 from monitor.reference.reference import with_hash
+from monitor.run.reference_file import save_reference
 from monitor.settings.tree import Settings
 from tests.benchmarks.freshness import memory_mb, scrape
 from tests.benchmarks.material import MissingError, say, table
@@ -89,7 +90,7 @@ def _settings(folder: Path, bootstrap: str, models: int, features: int, gap_ms: 
     rows = [_event(rng, at, 1, features) | {"ts": START_MS + round(at * gap_ms)} for at in range(REFERENCE_ROWS)]
     built = build(Settings.model_validate(perf_tree(1)), rows, ModelKey("perf-0", "1"))
     for at in range(models):
-        with_hash(replace(built, key=ModelKey(f"perf-{at}", "1"))).save(folder / f"perf-{at}.json")
+        save_reference(with_hash(replace(built, key=ModelKey(f"perf-{at}", "1"))), folder / f"perf-{at}.json")
     names = [f"perf-{at}" for at in range(models)]
     tree = perf_tree(1) | {
         "inputs": [{"topic": TOPIC}],

@@ -19,10 +19,12 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from monitor.count.admission import Admission
 from monitor.events import ModelKey
 from monitor.publish.register import REGISTER
-from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference
+from monitor.run.reference_file import save_reference
+from monitor.run.reference_files import load_references
 from monitor.run.state_show import state_json
 from monitor.settings.load import load_settings
 from monitor.state.directory import StateDirectory
@@ -114,7 +116,7 @@ class Site:
         self.state = folder / "state"
         self._started: list[Running] = []
         self._reference = reference
-        reference.save(folder / "credit.json")
+        save_reference(reference, folder / "credit.json")
         self.write()
 
     def tree(self) -> Tree:
@@ -150,7 +152,7 @@ class Site:
 
     def reference_for(self, model: str) -> str:
         """The same reference under another model's name; gives its path in the settings."""
-        replace(self._reference, key=ModelKey(model, "1")).save(self.folder / f"{model}.json")
+        save_reference(replace(self._reference, key=ModelKey(model, "1")), self.folder / f"{model}.json")
         return f"{model}.json"
 
     def remove_state(self) -> None:
@@ -175,7 +177,7 @@ class Site:
         loaded = StateDirectory(self.state).load(read_only=True)
         assert loaded is not None, "there is no checkpoint"
         settings = load_settings(self.config, {})
-        return state_json(loaded.tree, Catalog.load(settings, self.folder))
+        return state_json(loaded.tree, Admission(settings, load_references(settings)))
 
     def positions(self) -> dict[str, int]:
         return {name: offset for task in self.shown()["units"] for name, offset in task["positions"].items()}

@@ -14,7 +14,7 @@ from monitor.clock import ManualClock
 from monitor.run.reference_build import EventRange, build_reference
 from monitor.run.replay import replay
 from monitor.sources.files import FileSource, open_source
-from tests.engine import CREDIT, NOW_US, catalog_of, settings, transitions_in
+from tests.engine import CREDIT, NOW_US, admission_of, settings, transitions_in
 from tests.streams import scenario_events, write_events
 
 TREE = settings()
@@ -38,7 +38,7 @@ def lines_of(events: Path, reference_rows: int) -> list[dict[str, Any]]:
 
     reference = build_reference(TREE, CREDIT, opened, clock, EventRange(rows=reference_rows))
     lines: list[dict[str, Any]] = []
-    replay(TREE, catalog_of(TREE, reference), opened(), clock, lines.append)
+    replay(TREE, admission_of(TREE, reference), opened(), clock, lines.append)
     return lines
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.reference.catalog import Catalog
+from monitor.count.admission import Admission
+from monitor.run.reference_files import load_references
 from monitor.run.replay import replay
 from monitor.run.state_show import state_json
 from monitor.settings.load import load_settings
@@ -96,14 +97,14 @@ def test_a_replay_counts_what_the_killed_daemon_counted(aftermath: Aftermath) ->
 @pytest.mark.parametrize("chunk", [1, 7, 500])
 def test_a_replay_tells_and_counts_the_same_whatever_a_poll_holds(aftermath: Aftermath, chunk: int) -> None:
     settings = load_settings(aftermath.trial.config, {})
-    catalog, clock = Catalog.load(settings, settings.folder), SystemClock()
+    admission, clock = Admission(settings, load_references(settings)), SystemClock()
     lines: list[Tree] = []
     source = open_source([aftermath.trial.recording], clock, chunk=chunk)
     try:
-        ran = replay(settings, catalog, source, clock, lines.append)
+        ran = replay(settings, admission, source, clock, lines.append)
     finally:
         source.close()
-    state = state_json({**ran.pipeline.to_state(), "cluster": "", "saved_at": 0}, catalog)
+    state = state_json({**ran.pipeline.to_state(), "cluster": "", "saved_at": 0}, admission)
     assert numbered(lines) == numbered(aftermath.replayed)
     assert model_of(state) == model_of(aftermath.state)
 

@@ -12,12 +12,13 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from monitor.clock import SystemClock
+from monitor.count.admission import Admission
 from monitor.errors import ExternalError, PermanentError
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
 from monitor.pipeline import Pipeline
-from monitor.reference.catalog import Catalog
 from monitor.reference.reference import Reference
+from monitor.reference.references import References
 from monitor.settings.tree import Settings
 from tests.daemons import STOP_SECONDS, state_of
 from tests.engine import SECOND, START_US, Credit, Event, Recorded, event
@@ -132,10 +133,10 @@ class Engine:
     def __init__(self, site: Site, reference: Reference, **windows: str) -> None:
         tree = {**site.tree(), "windows": windows, "state": {"store": "memory"}}
         self.settings = Settings.model_validate(tree)
-        catalog = Catalog(self.settings, {"credit": {"*": reference}})
+        admission = Admission(self.settings, References({"credit": {"*": reference}}))
         described = describe_cluster(self.settings.kafka, [site.topic])
         self.source = KafkaSource(self.settings.kafka, described, SystemClock(), watch_interval_s=0.1)
-        self.pipeline = Pipeline(self.settings, catalog, self.source, SystemClock(), Recorded())
+        self.pipeline = Pipeline(self.settings, admission, self.source, SystemClock(), Recorded())
         self.source.begin(self.source.resolve_start(self.settings.kafka.start))
         self.open_panes: list[int] = []
 

@@ -20,7 +20,7 @@ from tests.engine import (
     Event,
     MemorySource,
     Recorded,
-    catalog_of,
+    admission_of,
     credit_reference,
     pipeline_of,
     plain,
@@ -65,7 +65,7 @@ def test_a_replay_tells_the_ticket_and_the_second_page() -> None:
 
 def test_live_says_the_same() -> None:
     source, outputs, clock = MemorySource({EVENTS: stream()}, 130, live=True), Recorded(), ManualClock(NOW_US)
-    pipeline = Pipeline(TREE, catalog_of(TREE, credit_reference()), source, clock, outputs)
+    pipeline = Pipeline(TREE, admission_of(TREE, credit_reference()), source, clock, outputs)
     while not pipeline.caught_up():
         pipeline.turn()
         clock.advance(0.7)
@@ -93,7 +93,7 @@ def test_a_run_that_is_cut_says_the_same(every: int) -> None:
 
 def _begun(source: MemorySource, state: dict[str, Any] | None) -> tuple[Pipeline, Recorded]:
     outputs = Recorded()
-    pipeline, _ = pipeline_of(TREE, catalog_of(TREE, credit_reference()), source, outputs)
+    pipeline, _ = pipeline_of(TREE, admission_of(TREE, credit_reference()), source, outputs)
     if state is not None:
         pipeline.restore(decode(encode(state)))
     return pipeline, outputs

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from monitor.clock import ManualClock
+from monitor.count.admission import Admission
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
-from monitor.reference.catalog import Catalog
 from monitor.reference.reference import with_hash
 from monitor.run.replay import replay
 from monitor.sources.files import open_source
@@ -28,7 +28,7 @@ from tests.engine import (
     Event,
     MemorySource,
     Recorded,
-    catalog_of,
+    admission_of,
     credit_reference,
     plain,
     raw,
@@ -81,7 +81,7 @@ def test_a_file_says_the_same_under_any_size_of_polls(chunk: int, tmp_path: Path
     file = tmp_path / "stream.jsonl"
     file.write_bytes(b"".join((raw(made) or b"") + b"\n" for made in credit()))
     source, lines = open_source([file], ManualClock(NOW_US), chunk=chunk), list[dict[str, Any]]()
-    replay(TREE, catalog_of(TREE, credit_reference()), source, ManualClock(NOW_US), lines.append, windows=True)
+    replay(TREE, admission_of(TREE, credit_reference()), source, ManualClock(NOW_US), lines.append, windows=True)
     expected = json.loads(json.dumps(messages(MemorySource({Partition(file.name, 0): list(credit())}))))
     assert json.loads(json.dumps(without_time(lines))) == expected
     assert transitions_in(expected)
@@ -113,7 +113,7 @@ def shown(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_a_live_run_says_what_a_replay_says() -> None:
     expected = transitions_in(reading_of_halves())
     source, outputs, clock = MemorySource(halves(), 13, live=True), Recorded(), ManualClock(NOW_US)
-    pipeline = Pipeline(TREE, catalog_of(TREE, credit_reference()), source, clock, outputs)
+    pipeline = Pipeline(TREE, admission_of(TREE, credit_reference()), source, clock, outputs)
     while not pipeline.caught_up():
         pipeline.turn()
         clock.advance(0.7)
@@ -146,9 +146,9 @@ def two_models() -> dict[Partition, list[Any]]:
     return parts
 
 
-def catalog_of_two() -> Catalog:
+def admission_of_two() -> Admission:
     built = credit_reference()
-    return catalog_of(TWO_MODELS, built, with_hash(replace(built, key=ModelKey("slow", "1"))))
+    return admission_of(TWO_MODELS, built, with_hash(replace(built, key=ModelKey("slow", "1"))))
 
 
 def by_model(transitions: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -157,12 +157,12 @@ def by_model(transitions: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]
 
 def test_a_model_is_told_the_same_live_and_in_a_replay_whatever_comes_of_the_other_and_of_labels() -> None:
     lines: list[dict[str, Any]] = []
-    ran = replay(TWO_MODELS, catalog_of_two(), MemorySource(two_models()), ManualClock(NOW_US), lines.append)
+    ran = replay(TWO_MODELS, admission_of_two(), MemorySource(two_models()), ManualClock(NOW_US), lines.append)
     expected = by_model(transitions_in(lines))
     assert all(expected.values())
     assert ran.summary["outcomes"] == {"accepted": 6_000 + 2 * 60 + 8}
     source, outputs, clock = MemorySource(two_models(), 13, live=True), Recorded(), ManualClock(NOW_US)
-    pipeline = Pipeline(TWO_MODELS, catalog_of_two(), source, clock, outputs)
+    pipeline = Pipeline(TWO_MODELS, admission_of_two(), source, clock, outputs)
     while not pipeline.caught_up():
         pipeline.turn()
         clock.advance(0.7)
@@ -179,7 +179,7 @@ def test_the_same_run_twice_leaves_the_same_state() -> None:
     for chunk in (50, 333):
         source, outputs = MemorySource(halves(), chunk), Recorded()
         pipeline = Pipeline(
-            TREE, catalog_of(TREE, credit_reference()), source, ManualClock(NOW_US), outputs, live=False
+            TREE, admission_of(TREE, credit_reference()), source, ManualClock(NOW_US), outputs, live=False
         )
         run_to_end(pipeline, source)
         states.append(plain(pipeline.to_state()))

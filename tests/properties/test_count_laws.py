@@ -19,9 +19,9 @@ from tests.engine import (
     START_US,
     Event,
     MemorySource,
+    admission_of,
     batch_of,
     blank,
-    catalog_of,
     event,
     numeric,
     pipeline_of,
@@ -138,7 +138,7 @@ class Expected:
 
 def pipeline() -> Pipeline:
     partitions: dict[Partition, list[object]] = {Partition(topic, 0): [] for topic in TOPICS}
-    return pipeline_of(TREE, catalog_of(TREE, *REFERENCES), MemorySource(partitions))[0]
+    return pipeline_of(TREE, admission_of(TREE, *REFERENCES), MemorySource(partitions))[0]
 
 
 def count(stream: Sequence[Sent], size: int, into: Pipeline, first: int = 0) -> Pipeline:

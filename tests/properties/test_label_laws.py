@@ -25,9 +25,9 @@ from tests.engine import (
     Event,
     MemorySource,
     Recorded,
+    admission_of,
     batch_of,
     blank,
-    catalog_of,
     event,
     numeric,
     run_to_end,
@@ -74,6 +74,9 @@ class Judged:
     def sent(self, transitions: Iterable[Transition]) -> None:
         """There are none."""
 
+    def forget(self, key: ModelKey) -> None:
+        """Nobody replaces a reference here."""
+
     def to_state(self) -> dict[str, Any]:
         return {}
 
@@ -83,9 +86,9 @@ class Judged:
 
 def pipeline(records: dict[Partition, list[Event]], chunk: int) -> tuple[Pipeline, MemorySource, Judged]:
     source, judged = MemorySource(records, chunk), Judged()
-    catalog = catalog_of(TREE, blank([numeric("x")]), blank([numeric("x")], OTHER))
+    admission = admission_of(TREE, blank([numeric("x")]), blank([numeric("x")], OTHER))
     clock = ManualClock(START_US)
-    return Pipeline(TREE, catalog, source, clock, Recorded(), stage2=judged, live=False), source, judged
+    return Pipeline(TREE, admission, source, clock, Recorded(), stage2=judged, live=False), source, judged
 
 
 def run(records: dict[Partition, list[Event]], chunk: int) -> tuple[Pipeline, Judged]:

@@ -20,7 +20,7 @@ from tests.engine import (
     Event,
     MemorySource,
     Recorded,
-    catalog_of,
+    admission_of,
     credit_reference,
     event,
     pipeline_of,
@@ -60,7 +60,7 @@ def stream() -> dict[Partition, list[Any]]:
 
 def start() -> tuple[Pipeline, MemorySource, Recorded]:
     outputs, source = Recorded(), MemorySource(stream(), CHUNK)
-    pipeline, _ = pipeline_of(TREE, catalog_of(TREE, credit_reference()), source, outputs)
+    pipeline, _ = pipeline_of(TREE, admission_of(TREE, credit_reference()), source, outputs)
     return pipeline, source, outputs
 
 

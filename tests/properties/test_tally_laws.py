@@ -44,9 +44,9 @@ from tests.engine import (
     START_US,
     Event,
     MemorySource,
+    admission_of,
     batch_of,
     blank,
-    catalog_of,
     categorical,
     event,
     numeric,
@@ -250,7 +250,7 @@ def cuts(draw: st.DrawFn) -> list[list[Event]]:
 
 def counted(batches: Sequence[Sequence[Event]]) -> dict[int, Tally]:
     """The open panes after the batches; and the totals under -1."""
-    pipeline, _ = pipeline_of(TREE, catalog_of(TREE, REFERENCE), MemorySource({EVENTS: []}))
+    pipeline, _ = pipeline_of(TREE, admission_of(TREE, REFERENCE), MemorySource({EVENTS: []}))
     first = 0
     for batch in batches:
         pipeline.count([batch_of(batch, first)])
@@ -365,7 +365,7 @@ def check_numbers(tally: Tally, at: int, column: Column, values: list[float]) ->
 def test_a_numeric_prediction_is_counted_in_bins_and_its_oddities_as_facts() -> None:
     tree = settings_of({"task": "regression"})
     reference = blank([numeric("prediction", edges=(1, 2), low=0, high=10, role=PREDICTION)])
-    pipeline, _ = pipeline_of(tree, catalog_of(tree, reference), MemorySource({EVENTS: []}))
+    pipeline, _ = pipeline_of(tree, admission_of(tree, reference), MemorySource({EVENTS: []}))
     values = [0.5, 1, 2.5, 2.5, 11, "2", True, ...]
     pipeline.count([batch_of([event(0, prediction=value, features={}) for value in values])])
     tally = pipeline.totals.events[CREDIT]

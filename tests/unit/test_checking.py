@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from monitor.cli.parser import main
+from monitor.run.reference_file import save_reference
 from tests.engine import Credit, build, settings
 
 USAGE = 2
@@ -91,7 +92,7 @@ def test_a_file_that_matches_and_is_no_reference_is_one_row_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_settings(tmp_path / "driftd.yaml", versions=[], reference="credit-{version}.json")
-    build(settings(), list(Credit(300))).save(tmp_path / "credit-1.json")
+    save_reference(build(settings(), list(Credit(300))), tmp_path / "credit-1.json")
     (tmp_path / "credit-2.json").write_text("no JSON")
     assert main(["check", "--config", str(tmp_path / "driftd.yaml"), "--offline"]) == USAGE
     out = capsys.readouterr().out

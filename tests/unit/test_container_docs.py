@@ -12,7 +12,7 @@ import yaml
 
 from monitor.cli.parser import parser
 from monitor.clock import SystemClock
-from monitor.publish.server import Site
+from monitor.publish.site import Site
 from monitor.publish.snapshot import SnapshotHolder
 from monitor.settings.load import load_settings
 from monitor.settings.tree import Settings

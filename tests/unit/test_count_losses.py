@@ -10,14 +10,14 @@ import pytest
 from monitor.count.losses import MAX_LOSSES, NEWEST, Losses, Newest
 from monitor.events import ModelKey
 from monitor.pipeline import Pipeline
-from tests.engine import CREDIT, EVENTS, Event, MemorySource, Recorded, batch_of, blank, catalog_of, event, numeric
+from tests.engine import CREDIT, EVENTS, Event, MemorySource, Recorded, admission_of, batch_of, blank, event, numeric
 
 from tests.engine import pipeline_of, settings  # isort: skip
 
 
 def pipeline() -> Pipeline:
     tree = settings({"versions": ["1"]})
-    return pipeline_of(tree, catalog_of(tree, blank([numeric("x")])), MemorySource({EVENTS: []}), Recorded())[0]
+    return pipeline_of(tree, admission_of(tree, blank([numeric("x")])), MemorySource({EVENTS: []}), Recorded())[0]
 
 
 def good(at: int, **fields: object) -> Event:

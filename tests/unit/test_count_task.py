@@ -7,13 +7,13 @@ import math
 import pytest
 
 from monitor.clock import SECOND_US
+from monitor.count.admission import Admission
 from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.labels import LabelCount, WaitingLabels
 from monitor.count.task import ClosedPane, PaneKey
 from monitor.count.totals import MAX_LABEL_VERSIONS
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
-from monitor.reference.catalog import Catalog
 from monitor.stats.tally import Tally
 from tests.engine import (
     CREDIT,
@@ -21,9 +21,9 @@ from tests.engine import (
     START_US,
     MemorySource,
     Recorded,
+    admission_of,
     batch_of,
     blank,
-    catalog_of,
     event,
     numeric,
     pipeline_of,
@@ -37,8 +37,8 @@ OTHER = PaneKey(ModelKey("other", ""), "")
 
 def pipeline(model: dict[str, object] | None = None, version: str = "1", **over: object) -> tuple[Pipeline, Recorded]:
     tree, outputs = settings(model, **over), Recorded()
-    catalog = catalog_of(tree, blank([numeric("x")], ModelKey("credit", version)))
-    return pipeline_of(tree, catalog, MemorySource({EVENTS: []}), outputs)[0], outputs
+    admission = admission_of(tree, blank([numeric("x")], ModelKey("credit", version)))
+    return pipeline_of(tree, admission, MemorySource({EVENTS: []}), outputs)[0], outputs
 
 
 def tally(events: int) -> Tally:
@@ -116,13 +116,13 @@ def test_panes_of_all_units_are_merged_and_come_in_time_order() -> None:
     exchange.put([ClosedPane(WHOLE, 0, tally(4)), ClosedPane(WHOLE, 3 * PANE, tally(8))])
     panes = [(pane.pane_key, pane.start_us, pane.end_us, pane.tally.events) for pane in exchange.ready()]
     assert panes == [(WHOLE, 0, PANE, 4), (OTHER, PANE, 2 * PANE, 2), (WHOLE, 3 * PANE, 4 * PANE, 9)]
-    assert exchange.ready() == []
+    assert list(exchange.ready()) == []
 
 
 def test_what_comes_for_a_judged_pane_is_counted_and_never_judged() -> None:
     exchange = Exchange(PANE)
     exchange.put([ClosedPane(WHOLE, PANE, tally(1))])
-    exchange.ready()
+    list(exchange.ready())
     exchange.put([ClosedPane(WHOLE, 0, tally(5)), ClosedPane(WHOLE, PANE, tally(6)), ClosedPane(OTHER, 0, tally(7))])
     assert [pane.pane_key for pane in exchange.ready()] == [OTHER]
     assert exchange.unjudged == {CREDIT: 11}
@@ -133,34 +133,34 @@ def test_what_comes_for_a_judged_pane_is_counted_and_never_judged() -> None:
     assert [pane.start_us for pane in again.ready()] == [2 * PANE]
     again.forget(CREDIT)
     again.put([ClosedPane(WHOLE, 0, tally(1))])
-    assert len(again.ready()) == 1
+    assert len(list(again.ready())) == 1
 
 
-def catalog(model: dict[str, object] | None = None, version: str = "*", **over: object) -> Catalog:
-    return catalog_of(settings(model, **over), blank([numeric("x")], ModelKey("credit", version)))
+def admission_of_credit(model: dict[str, object] | None = None, version: str = "*", **over: object) -> Admission:
+    return admission_of(settings(model, **over), blank([numeric("x")], ModelKey("credit", version)))
 
 
 def test_a_version_beyond_the_limit_is_over_it_for_good_and_the_first_ones_stay() -> None:
-    found = catalog(limits={"versions": 2})
-    outcomes = [found.admission(ModelKey("credit", version)).outcome for version in ("1", "2", "3", "1", "3", "2")]
+    found = admission_of_credit(limits={"versions": 2})
+    outcomes = [found.of(ModelKey("credit", version)).outcome for version in ("1", "2", "3", "1", "3", "2")]
     assert outcomes == ["accepted", "accepted", "over_limit", "accepted", "over_limit", "accepted"]
-    assert found.seen() == [ModelKey("credit", "1"), ModelKey("credit", "2")]
-    restored = catalog(limits={"versions": 2})
+    assert list(found.seen) == [ModelKey("credit", "1"), ModelKey("credit", "2")]
+    restored = admission_of_credit(limits={"versions": 2})
     restored.restore([ModelKey("credit", "3"), ModelKey("credit", "2")])
-    assert restored.admission(ModelKey("credit", "1")).outcome == "over_limit"
+    assert restored.of(ModelKey("credit", "1")).outcome == "over_limit"
 
 
 def test_a_version_that_is_not_listed_is_ignored_and_one_without_reference_unknown() -> None:
-    found = catalog({"versions": ["1", "2"]}, version="1")
-    assert found.admission(ModelKey("credit", "1")).outcome == "accepted"
-    assert found.admission(ModelKey("credit", "2"))[:2] == ("unknown_model", "no_reference")
-    assert found.admission(ModelKey("credit", "3"))[:2] == ("ignored", "version")
+    found = admission_of_credit({"versions": ["1", "2"]}, version="1")
+    assert found.of(ModelKey("credit", "1")).outcome == "accepted"
+    assert found.of(ModelKey("credit", "2"))[:2] == ("unknown_model", "no_reference")
+    assert found.of(ModelKey("credit", "3"))[:2] == ("ignored", "version")
     assert found.monitored(ModelKey("credit", "3")) is None
 
 
 def test_the_models_own_lateness_wins() -> None:
-    assert catalog().admission(CREDIT).lateness_us == 60 * SECOND_US
-    assert catalog({"allowed_lateness": 5 * SECOND_US}).admission(CREDIT).lateness_us == 5 * SECOND_US
+    assert admission_of_credit().of(CREDIT).lateness_us == 60 * SECOND_US
+    assert admission_of_credit({"allowed_lateness": 5 * SECOND_US}).of(CREDIT).lateness_us == 5 * SECOND_US
 
 
 def test_topics_of_one_partition_number_share_a_unit_and_keep_clocks_of_their_own() -> None:

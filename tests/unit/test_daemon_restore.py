@@ -14,14 +14,14 @@ from monitor.kafka.topics import ClusterDescription
 from monitor.pipeline import Pipeline
 from monitor.run.daemon import restored
 from monitor.state.directory import Loaded
-from tests.engine import EVENTS, Credit, MemorySource, catalog_of, credit_reference, pipeline_of, run_to_end, settings
+from tests.engine import EVENTS, Credit, MemorySource, admission_of, credit_reference, pipeline_of, run_to_end, settings
 
 QUALITY_COUNTS = ClusterDescription("cluster", {})
 
 
 def pipeline() -> Pipeline:
     tree = settings()
-    made, _ = pipeline_of(tree, catalog_of(tree, credit_reference()), MemorySource({EVENTS: list(Credit(600))}))
+    made, _ = pipeline_of(tree, admission_of(tree, credit_reference()), MemorySource({EVENTS: list(Credit(600))}))
     return made
 
 

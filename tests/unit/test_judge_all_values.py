@@ -14,8 +14,9 @@ from scipy.stats import ks_2samp
 
 from monitor.judge.all_values import distances, in_reference, in_window, moments
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import Block, window_of
+from monitor.judge.windows import window_of
 from monitor.stats.bins import OUTSIDE, QUALITY_COUNTS, UNSEEN
+from monitor.stats.block import Block
 from monitor.stats.tally import Tally
 from tests.engine import blank, categorical
 from tests.unit.test_judge_unit_change import column_of, tally_of

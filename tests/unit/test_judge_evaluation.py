@@ -16,9 +16,10 @@ from monitor.judge.evaluation import Judge
 from monitor.judge.incident import OpenFinding
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import Block, WindowPyramid, Windows, window_of
+from monitor.judge.windows import WindowPyramid, Windows, window_of
 from monitor.settings.tree import Model
 from monitor.stats.bins import OUTSIDE, QUALITY_COUNTS
+from monitor.stats.block import Block
 from monitor.stats.tally import SUM, UNIT, Tally
 from tests.engine import blank, categorical, numeric
 

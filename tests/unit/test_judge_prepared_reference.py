@@ -12,11 +12,12 @@ from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import Distribution, Measured
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
-from monitor.judge.windows import Block, Windows, window_of
+from monitor.judge.windows import Windows, window_of
 from monitor.reference.learn import MIN_WINDOWS, measure_variability
 from monitor.reference.reference import Level, Reference
 from monitor.settings.tree import Model
 from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.block import Block
 from monitor.stats.tally import Tally
 from tests.engine import blank, categorical, numeric
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from monitor.judge.causes.unit_change import FACTORS, UnitChange, unit_change
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import Block, window_of
+from monitor.judge.windows import window_of
 from monitor.reference.reference import FEATURE, Column
 from monitor.stats.bins import OUTSIDE, QUALITY_COUNTS
+from monitor.stats.block import Block
 from monitor.stats.numeric_bins import numeric_bins
 from monitor.stats.tally import (
     BELOW,
@@ -51,7 +52,7 @@ def column_of(values: Floats) -> Column:
         "x",
         FEATURE,
         numeric_bins(values),
-        center if usable else float(np.median(values)),
+        center if usable else float(np.sort(values)[len(values) // 2]),
         (scale or 1.0) if usable else 1.0,
         float(logs.mean()),
         float(logs.std()),

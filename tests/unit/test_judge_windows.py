@@ -17,13 +17,13 @@ from monitor.judge.windows import (
     BLOCKS,
     RECENT_EVENTS,
     BaseWindow,
-    Block,
     RecentPanes,
     WindowPyramid,
     Windows,
     window_of,
 )
 from monitor.state.codec import decode, encode
+from monitor.stats.block import Block
 from monitor.stats.tally import Tally, merged
 from tests.engine import CREDIT, EVENTS, plain
 

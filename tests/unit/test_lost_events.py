@@ -16,7 +16,7 @@ from monitor.log import configure_logging
 from monitor.pipeline import Pipeline
 from monitor.run.lost_events import LostEvents
 from monitor.settings.tree import Settings
-from tests.engine import EVENTS, Event, MemorySource, Recorded, batch_of, blank, catalog_of, event, numeric
+from tests.engine import EVENTS, Event, MemorySource, Recorded, admission_of, batch_of, blank, event, numeric
 
 from tests.engine import pipeline_of, settings  # isort: skip
 
@@ -40,8 +40,8 @@ class Reported:
     """A pipeline that reads one batch after another, and what is said of its losses."""
 
     def __init__(self, tree: Settings = TREE) -> None:
-        catalog = catalog_of(tree, blank([numeric("x")]))
-        self.pipeline: Pipeline = pipeline_of(tree, catalog, MemorySource({EVENTS: []}), Recorded())[0]
+        admission = admission_of(tree, blank([numeric("x")]))
+        self.pipeline: Pipeline = pipeline_of(tree, admission, MemorySource({EVENTS: []}), Recorded())[0]
         self.lost = LostEvents(self.pipeline.losses, tree)
         self._offset = 0
 

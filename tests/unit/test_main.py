@@ -42,7 +42,8 @@ def test_ctrl_c_behind_a_command_ends_it_without_a_trace() -> None:
 import os, signal, sys
 from monitor import __main__
 from monitor.cli import parser
-def interrupted():
+def interrupted(imported):
+    imported()
     os.kill(os.getpid(), signal.SIGINT)
     return 0
 parser.main = interrupted

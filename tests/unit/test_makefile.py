@@ -10,14 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SAYS_HOW_IT_RUNS = "import json, os, sys; print(json.dumps([os.getcwd(), *sys.argv[1:]]))"
 
 
 def make(folder: Path, *arguments: str) -> str:
-    # the tests may run under a make themselves, which tells its children so
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    # the tests may run under a make themselves, which tells its children so, and what it was given
+    own = {"PYTHONS", "WORKERS"}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name not in own}
     command = ["make", f"PYTHON={sys.executable}", *arguments]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -68,3 +70,12 @@ def test_the_quick_part_is_run_on_these_pythons(checkout: Path, given: tuple[str
     said = json.loads(make(checkout, *with_libraries, "test-pythons", "WORKERS=7", *given))
     assert said[: 1 + len(versions)] == [str(checkout), *versions]
     assert said[1 + len(versions) :][:2] == ["-n", "7"]
+
+
+def test_the_hooks_before_a_commit_are_what_lint_runs() -> None:
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert local["repo"] == "local"
+    recipe = (ROOT / "Makefile").read_text().split("\nlint: ", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+    assert [hook["entry"] for hook in local["hooks"]] == [
+        line.strip().replace("$(BIN)", ".venv/bin") for line in recipe
+    ]

@@ -27,9 +27,9 @@ from tests.engine import (
     Event,
     MemorySource,
     Recorded,
+    admission_of,
     batch_of,
     blank,
-    catalog_of,
     credit_reference,
     event,
     numeric,
@@ -61,7 +61,7 @@ def start(
     reference: Reference, records: list[object], tree: Settings = TREE
 ) -> tuple[Pipeline, MemorySource, Recorded, ManualClock]:
     outputs, source = Recorded(), MemorySource({EVENTS: records})
-    pipeline, clock = pipeline_of(tree, catalog_of(tree, reference), source, outputs)
+    pipeline, clock = pipeline_of(tree, admission_of(tree, reference), source, outputs)
     return pipeline, source, outputs, clock
 
 
@@ -291,7 +291,7 @@ def of_two(reference: Reference, tree: Settings, records: list[object]) -> tuple
     outputs, source = Recorded(), MemorySource({EVENTS: records})
     loan = Reference(**{**{name: getattr(reference, name) for name in reference.__dataclass_fields__}, "key": LOAN})
     references = [one for one in (reference, loan) if tree.model(one.key.model) is not None]
-    pipeline, _ = pipeline_of(tree, catalog_of(tree, *references), source, outputs)
+    pipeline, _ = pipeline_of(tree, admission_of(tree, *references), source, outputs)
     return pipeline, source, outputs
 
 
@@ -329,9 +329,9 @@ def test_a_model_with_another_reference_starts_afresh_before_its_first_pane_was_
     columns: list[object],
 ) -> None:
     """Its open panes were counted by other bins: added up with the new ones they would mean nothing."""
-    first, _ = pipeline_of(TREE, catalog_of(TREE, blank([numeric("x")])), MemorySource({EVENTS: []}))
+    first, _ = pipeline_of(TREE, admission_of(TREE, blank([numeric("x")])), MemorySource({EVENTS: []}))
     first.count([batch_of([event(0, prediction=1, features={"x": 1})])])
-    other = catalog_of(TREE, blank(columns))  # type: ignore[arg-type]  # parametrize knows no types
+    other = admission_of(TREE, blank(columns))  # type: ignore[arg-type]  # parametrize knows no types
     again, _ = pipeline_of(TREE, other, MemorySource({EVENTS: []}))
     assert again.restore(decode(encode(first.to_state()))) == [CREDIT]
     again.count([batch_of([event(1, prediction=1, features={"x": 1})], 1)])

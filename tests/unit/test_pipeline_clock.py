@@ -16,8 +16,8 @@ from tests.engine import (
     Event,
     MemorySource,
     Recorded,
+    admission_of,
     blank,
-    catalog_of,
     event,
     numeric,
     pipeline_of,
@@ -35,7 +35,7 @@ def at(seconds: float, **fields: object) -> Event:
 
 def live(records: dict[Partition, list[object]], chunk: int = 500) -> tuple[Pipeline, MemorySource, ManualClock]:
     tree, source = settings(), MemorySource(records, chunk, live=True)
-    pipeline, clock = pipeline_of(tree, catalog_of(tree, blank([numeric("x")])), source, live=True)
+    pipeline, clock = pipeline_of(tree, admission_of(tree, blank([numeric("x")])), source, live=True)
     return pipeline, source, clock
 
 
@@ -84,7 +84,7 @@ def test_an_empty_partition_holds_back_no_longer_than_idle_after_the_start() -> 
 def test_a_process_that_just_started_waits_for_partitions_it_has_not_heard_of() -> None:
     tree, source, clock = settings(), MemorySource({A: [at(0)], B: []}, live=True), ManualClock()
     clock.advance(1_000_000)  # the machine has been up for long
-    pipeline = Pipeline(tree, catalog_of(tree, blank([numeric("x")])), source, clock, Recorded())
+    pipeline = Pipeline(tree, admission_of(tree, blank([numeric("x")])), source, clock, Recorded())
     pipeline.turn()
     assert clock_of(pipeline) == -math.inf
 
@@ -138,7 +138,7 @@ def test_lateness_is_waited_for_and_closed_is_final() -> None:
 
 def test_without_late_partitions_everything_is_judged_once() -> None:
     tree, source = settings(), MemorySource({A: [at(i * 7.0) for i in range(50)], B: [at(i * 9.0) for i in range(50)]})
-    pipeline, _ = pipeline_of(tree, catalog_of(tree, blank([numeric("x")])), source)
+    pipeline, _ = pipeline_of(tree, admission_of(tree, blank([numeric("x")])), source)
     run_to_end(pipeline, source)
     (judge,) = pipeline.fleet.to_state()["judges"]
     assert judge["predictions"] == 100
@@ -173,7 +173,7 @@ def test_the_others_wait_for_a_partition_that_has_more_and_no_clock_yet() -> Non
 def test_partitions_hours_apart_are_read_aligned_within_an_hour(chunk: int) -> None:
     late, early = [at(20_000 + i * 100) for i in range(100)], [at(i * 100) for i in range(300)]
     tree, source = settings(), MemorySource({A: late, B: early}, chunk)
-    pipeline, _ = pipeline_of(tree, catalog_of(tree, blank([numeric("x")])), source)
+    pipeline, _ = pipeline_of(tree, admission_of(tree, blank([numeric("x")])), source)
     ended = False
     while not ended:
         ended = source.ended()
@@ -239,7 +239,7 @@ def at_own_topics(late_by: float, *, chunk: int = 500) -> tuple[Pipeline, Memory
         live=True,
     )
     references = [blank([numeric("x")], ModelKey(model, "*")) for model in ("credit", "slow")]
-    pipeline, clock = pipeline_of(tree, catalog_of(tree, *references), source, live=True)
+    pipeline, clock = pipeline_of(tree, admission_of(tree, *references), source, live=True)
     return pipeline, source, clock
 
 
@@ -324,7 +324,7 @@ def test_what_lies_ahead_of_the_wall_clock_waits_for_it() -> None:
 
 def test_a_recording_is_judged_whole_at_its_end_whatever_lies_ahead() -> None:
     tree, source = settings(), MemorySource({A: [*steady(0), at(2_000_000_000), *steady(30)]})
-    pipeline, _ = pipeline_of(tree, catalog_of(tree, blank([numeric("x")])), source)
+    pipeline, _ = pipeline_of(tree, admission_of(tree, blank([numeric("x")])), source)
     run_to_end(pipeline, source)
     assert pipeline.outcomes == {("events", "accepted", ""): 61}
     assert judged(pipeline) == {"credit": 61}

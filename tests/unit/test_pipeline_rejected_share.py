@@ -11,7 +11,7 @@ from monitor.count.losses import NEWEST
 from monitor.events import Partition
 from monitor.judge.fleet import Fleet
 from monitor.pipeline import Pipeline
-from tests.engine import START_US, MemorySource, blank, catalog_of, event, numeric, pipeline_of, settings
+from tests.engine import START_US, MemorySource, admission_of, blank, event, numeric, pipeline_of, settings
 
 A, B, OTHER = Partition("events", 0), Partition("events", 1), Partition("other", 0)
 INPUTS = [{"topic": "events"}, {"topic": "other"}]
@@ -28,7 +28,7 @@ def bad(count: int) -> list[Any]:
 def live(records: dict[Partition, list[Any]], share: float = 0.5, *, is_live: bool = True) -> Pipeline:
     tree = settings(inputs=INPUTS, limits={"rejected_share": share})
     source = MemorySource(records, 50, live=True)
-    pipeline, _ = pipeline_of(tree, catalog_of(tree, blank([numeric("x")])), source, live=is_live)
+    pipeline, _ = pipeline_of(tree, admission_of(tree, blank([numeric("x")])), source, live=is_live)
     return pipeline
 
 
@@ -62,7 +62,7 @@ def test_a_topic_that_is_not_read_on_is_waited_for_and_that_is_said(share: float
     tree = settings(inputs=INPUTS, limits={"rejected_share": share})
     steps = [event(10 * i, prediction=1, features={"x": 1}) for i in range(100)]
     source = MemorySource({A: [*steps[:10], *bad(3_000)], OTHER: steps}, 50, live=True)
-    pipeline, clock = pipeline_of(tree, catalog_of(tree, blank([numeric("x")])), source, live=True)
+    pipeline, clock = pipeline_of(tree, admission_of(tree, blank([numeric("x")])), source, live=True)
     turned(pipeline)
     clock.advance(61)
     pipeline.turn()
@@ -102,7 +102,7 @@ def test_after_a_restart_reading_goes_on_from_where_it_stopped() -> None:
     assert stopped_at < 600
     source = MemorySource(records, 50, live=True)
     tree = settings(inputs=INPUTS)
-    after, _ = pipeline_of(tree, catalog_of(tree, blank([numeric("x")])), source, live=True)
+    after, _ = pipeline_of(tree, admission_of(tree, blank([numeric("x")])), source, live=True)
     after.restore(before.to_state())
     source.next[A] = stopped_at
     turned(after)

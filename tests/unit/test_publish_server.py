@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import http.client
 import io
 import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
@@ -23,50 +22,12 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.log import configure_logging
 from monitor.publish import series
+from monitor.publish.connection import CONNECTION_LIMIT, HEAD_LIMIT, PAGE_LIMIT
 from monitor.publish.series import CONTENT_TYPE
-from monitor.publish.server import CONNECTION_LIMIT, HEAD_LIMIT, PAGE_LIMIT, Server
+from monitor.publish.server import Server
 from monitor.publish.snapshot import IncidentView, Snapshot, SnapshotHolder
 from monitor.publish.status import page as status
-
-
-class Served:
-    """A server on a free port with its showcase and a clock moved by hand."""
-
-    def __init__(self, timeout: float = 5.0) -> None:
-        self.clock = ManualClock()
-        self.snapshots = SnapshotHolder(self.clock)
-        self.server = Server(self.snapshots, "127.0.0.1", 0, live_seconds=60.0, timeout=timeout, clock=self.clock)
-        self.server.start()
-
-    def ask(self, path: str, method: str = "GET") -> tuple[int, str, http.client.HTTPMessage]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
-        with contextlib.closing(connection):
-            connection.request(method, path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(), answer.headers
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
-
-    def say(self, data: bytes) -> bytes:
-        """Everything the server answers to these bytes until it closes."""
-        with self.connect() as client:
-            client.sendall(data)
-            return read_all(client)
-
-
-def read_all(client: socket.socket) -> bytes:
-    parts: list[bytes] = []
-    while part := client.recv(65_536):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def is_closed(client: socket.socket) -> bool:
-    try:
-        return client.recv(1) == b""
-    except ConnectionResetError:
-        return True
+from tests.served import Served, is_closed, read_all, wait_for
 
 
 @pytest.fixture
@@ -78,7 +39,7 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture
 def hasty() -> Iterator[Served]:
-    one = Served(timeout=0.2)
+    one = Served(step=0.2)
     yield one
     one.server.close()
 
@@ -201,7 +162,7 @@ def test_an_endless_head_is_refused(served: Served) -> None:
 
 def test_a_request_in_pieces_is_answered(served: Served) -> None:
     with served.connect() as client:
-        for piece in (b"GET /li", b"vez HTTP/1.1\r\nHost: x\r", b"\n\r", b"\n"):
+        for piece in (b"GET /li", b"vez HTTP/1.1\r\nHost: x\r", b"\nConnection: close\r\n\r", b"\n"):
             client.sendall(piece)
         assert read_all(client).endswith(b"\r\n\r\nok\n")
 
@@ -215,7 +176,7 @@ def test_many_clients_that_say_nothing_do_not_hold_the_others_up(served: Served)
             assert served.ask(path)[0] == 200
         assert time.monotonic() - began < 2.0, "less than the five seconds after which silent clients are dropped"
         assert threading.active_count() == threads
-        assert len(served.server._connections) <= CONNECTION_LIMIT
+        assert len(served.server.connections) <= CONNECTION_LIMIT
         assert is_closed(silent[0]), "the oldest made room"
 
 
@@ -238,9 +199,9 @@ def test_a_client_that_takes_no_answer_is_dropped_in_time(hasty: Served) -> None
     many = tuple(IncidentView(ModelKey(f"model-{number}" + "x" * 200, "1")) for number in range(20_000))
     hasty.snapshots.show(Snapshot(restored=True, incidents=many))
     with hasty.connect() as client:
-        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-        wait_for(lambda: bool(hasty.server._connections))
-        wait_for(lambda: not hasty.server._connections)
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        wait_for(lambda: len(hasty.server.connections) > 0)
+        wait_for(lambda: len(hasty.server.connections) == 0)
 
 
 def large_snapshot() -> Snapshot:
@@ -251,11 +212,8 @@ def large_snapshot() -> Snapshot:
 
 def ask_slowly(served: Served, stack: contextlib.ExitStack) -> socket.socket:
     """A client that has begun to take `/metrics`, and takes no more for now."""
-    client = stack.enter_context(socket.socket())
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
-    client.settimeout(10)
-    client.connect(("127.0.0.1", served.server.port))
-    client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    client = stack.enter_context(served.connect_slowly())
+    client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
     return client
 
@@ -265,7 +223,7 @@ def is_whole(rest: bytes) -> bool:
 
 
 def test_a_new_connection_never_cuts_an_answer_short() -> None:
-    served = Served(timeout=30.0)
+    served = Served(step=30.0)
     served.snapshots.show(large_snapshot())
     with contextlib.ExitStack() as stack, contextlib.closing(served.server):
         slow = [ask_slowly(served, stack) for _ in range(3)]
@@ -277,7 +235,7 @@ def test_a_new_connection_never_cuts_an_answer_short() -> None:
 
 
 def test_more_pages_than_may_be_taken_at_a_time_are_asked_to_come_again_and_probes_are_not() -> None:
-    served = Served(timeout=30.0)
+    served = Served(step=30.0)
     served.snapshots.show(large_snapshot())
     with contextlib.ExitStack() as stack, contextlib.closing(served.server):
         slow = [ask_slowly(served, stack) for _ in range(PAGE_LIMIT)]
@@ -335,13 +293,6 @@ def test_the_page_follows_health_silence_and_the_clock_too(served: Served) -> No
     assert len(set(pages)) == 4
     assert ["no broker answers" in page for page in pages] == [False, True, True, False]
     assert "It stands still" in pages[-1]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20.0
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.005)
 
 
 def test_a_page_that_fails_is_logged_and_the_probes_go_on(served: Served) -> None:

@@ -13,9 +13,10 @@ import pytest
 from monitor.clock import SECOND_US, ManualClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
-from monitor.reference.catalog import Catalog
-from monitor.reference.reference import Reference, digest, load_reference, to_json
+from monitor.reference.reference import Reference, digest, to_json
 from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.reference_file import load_reference, save_reference
+from monitor.run.reference_files import load_references
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
 from tests.engine import (
@@ -186,10 +187,10 @@ def test_kinds_are_inferred_as_documented_and_the_settings_win() -> None:
 
 def test_a_kind_that_the_reference_was_not_built_for_is_refused_with_its_reason(tmp_path: Path) -> None:
     stream = [event(i, features={"no": 10**6 + i, "x": i % 9}, prediction=1) for i in range(400)]
-    built({EVENTS: stream}, EventRange(rows=400)).save(tmp_path / "r.json")
-    tree = settings({"reference": "r.json", "features": {"no": {"kind": "numeric"}}})
+    save_reference(built({EVENTS: stream}, EventRange(rows=400)), tmp_path / "r.json")
+    tree = settings({"reference": str(tmp_path / "r.json"), "features": {"no": {"kind": "numeric"}}})
     with pytest.raises(UsageError, match=r"models\[0\].features.no.kind: numeric, but .* ignored \(only rises.*build"):
-        Catalog.load(tree, tmp_path)
+        load_references(tree)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_the_largest_number_there_is_may_stand_for_unknown() -> None:
 
 def test_a_reference_comes_back_from_its_file_and_one_that_was_changed_does_not(tmp_path: Path) -> None:
     reference, file = credit_reference(), tmp_path / "credit.json"
-    assert reference.save(file) == reference.hash
+    assert save_reference(reference, file) == reference.hash
     loaded = load_reference(file)
     assert to_json(loaded) == to_json(reference)
     assert loaded.hash == reference.hash
@@ -277,7 +278,7 @@ def test_events_of_other_models_and_broken_text_are_no_trouble(tmp_path: Path) -
     reference = build_reference(
         tree, CREDIT, lambda: MemorySource({EVENTS: list(stream)}), ManualClock(NOW_US), EventRange(rows=600)
     )
-    assert reference.save(tmp_path / "made" / "r.json") == reference.hash
+    assert save_reference(reference, tmp_path / "made" / "r.json") == reference.hash
     column = next(column for column in reference.columns if column.name == "c")
     assert set(column.bins.categories) == {"a", "b"}
 

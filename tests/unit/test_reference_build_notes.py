@@ -13,9 +13,10 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.reference.notes import reference_notes
-from monitor.reference.reference import FEATURE, Reference, load_reference
+from monitor.reference.reference import FEATURE, Reference
 from monitor.reference.show import reference_text
 from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.reference_file import load_reference, save_reference
 from monitor.sources.files import FileSource, open_source
 from monitor.stats.bins import UNSEEN
 from tests.engine import (
@@ -98,7 +99,7 @@ def test_no_name_of_a_payload_reaches_a_terminal_or_a_file_unescaped(tmp_path: P
     reference, lines = reported([json.dumps(e).encode() for e in stream])
     assert all(line.isprintable() for line in lines)
     assert {name for name, _ in reference.unread} == {"\\u202egnp", "\\u001b[31m", ("long" * 15), "half \\ud800"}
-    reference.save(tmp_path / "r.json")
+    save_reference(reference, tmp_path / "r.json")
     assert load_reference(tmp_path / "r.json").unread == reference.unread
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from monitor.settings.load import load_settings
 from monitor.settings.shape import items_of, part_of
 from monitor.settings.tree import Settings
 from monitor.settings.types import Part
+from tests.house import read_modules
 
 
 def _parts(part: type[Part]) -> Iterator[type[Part]]:
@@ -32,6 +34,15 @@ def test_every_setting_stands_in_it_with_its_help() -> None:
             assert re.search(rf"^[# -]*{name}:", text, re.MULTILINE), (part, name)
             assert field.description, (part, name)
             assert " ".join(field.description.split()) in words, (part, name)
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    """Coarse: a name of several settings counts for all of them."""
+    nodes = (node for module in read_modules("monitor") for node in ast.walk(module.tree))
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    for part in _parts(Settings):
+        for name in part.model_fields:
+            assert name.removesuffix("_file") in read, f"nothing reads {name} of {part.__name__}"
 
 
 def test_every_name_that_is_not_in_this_version_stands_in_it() -> None:

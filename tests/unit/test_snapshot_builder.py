@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import cast
 
+from monitor.findings import Figures, FindingKey
+from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation
 from monitor.judge.fleet import Fleet
+from monitor.judge.windows import Windows
 from monitor.pipeline import Pipeline
-from monitor.publish.snapshot import Snapshot
+from monitor.publish.series import render
+from monitor.publish.snapshot import FindingView, IncidentView, Snapshot
+from monitor.publish.status.incident_cards import open_incidents
 from monitor.reference.reference import Reference
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.snapshot_builder import SnapshotBuilder
@@ -17,8 +23,8 @@ from tests.engine import (
     Credit,
     Event,
     MemorySource,
+    admission_of,
     blank,
-    catalog_of,
     credit_reference,
     numeric,
     pipeline_of,
@@ -38,12 +44,12 @@ def begun(
     stream: Sequence[Event], before: Pipeline | None = None, reference: Reference | None = None
 ) -> tuple[Pipeline, MemorySource, SnapshotBuilder]:
     """A pipeline on a stream, from the state of another one, and what shows it."""
-    catalog, source = catalog_of(TREE, reference or credit_reference()), MemorySource({EVENTS: stream})
-    pipeline, _ = pipeline_of(TREE, catalog, source)
+    admission, source = admission_of(TREE, reference or credit_reference()), MemorySource({EVENTS: stream})
+    pipeline, _ = pipeline_of(TREE, admission, source)
     if before is not None:
         pipeline.restore(before.to_state())
     outputs = cast("KafkaOutputs", _Outputs())
-    return pipeline, source, SnapshotBuilder(TREE, catalog, pipeline, cast("Fleet", pipeline.fleet), outputs)
+    return pipeline, source, SnapshotBuilder(TREE, admission, pipeline, cast("Fleet", pipeline.fleet), outputs)
 
 
 def ages(snapshot: Snapshot) -> int:
@@ -126,3 +132,38 @@ def test_a_column_that_cannot_be_seen_to_change_says_why() -> None:
     pipeline, source, snapshot_builder = begun(list(Credit(600)))
     run_to_end(pipeline, source)
     assert {column.unwatched for column in snapshot_builder.snapshot({}).models[0].columns} == {""}
+
+
+class _Traffic(Cause[None]):
+    """A cause about the model itself."""
+
+    names = (CauseName("traffic"),)
+
+    def tests(self) -> int:
+        return 0
+
+    def measure(self, evaluation: Evaluation) -> None:
+        """Nothing."""
+
+    def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
+        return iter(())
+
+    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        return None
+
+    def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
+        yield "credit", Figures("traffic", 12.0, 30.0, 0.4, 0.5, 250, 0.4)
+
+
+def test_figures_of_what_is_no_column_are_series_too_and_stand_by_their_finding() -> None:
+    pipeline, source, builder = begun(list(Credit(600)))
+    run_to_end(pipeline, source)
+    (judge,) = cast("Fleet", pipeline.fleet).judges.values()
+    judge.judge.causes = (*judge.judge.causes, _Traffic(judge.prepared, judge.policy))
+    snapshot = builder.snapshot({EVENTS: 0})
+    labels = '{cause="traffic",model="credit",segment="",subject="credit",version="1"}'
+    assert f"driftd_finding_value{labels} 12.0" in render(snapshot).decode().splitlines()
+    found = FindingView(CREDIT, FindingKey("credit", "traffic"), "ticket")
+    opened = replace(snapshot, findings=(found,), incidents=(IncidentView(CREDIT, "ticket", 0),))
+    page = "".join(open_incidents(opened, 0))
+    assert "effect 0.4, statistic 12 (threshold 30) in a window of 250 events; 0.4 times the threshold" in page

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
-from typing import Final, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.clock import LAST_US
+from monitor.clock import LAST_US, MS_US
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native.fast_decoder import future, incomplete, times
 from monitor.decode.native.gather import CHUNK, Gathering
@@ -19,8 +19,6 @@ from monitor.decode.native.versions import Versions
 from monitor.decode.values import NO_TIME
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
-
-_US_PER_MS: Final = 1_000
 
 
 class NativeDecoder:
@@ -126,5 +124,5 @@ def record_times(batch: RecordBatch, first: int = 0, most: int | None = None) ->
     if batch.times_ms is None:
         return np.full(past - first, NO_TIME, np.int64)
     times_ms = np.array(batch.times_ms[first:past])
-    usable = (times_ms >= 0) & (times_ms <= LAST_US // _US_PER_MS)
-    return np.where(usable, np.where(usable, times_ms, 0).astype(np.int64) * _US_PER_MS, NO_TIME)
+    usable = (times_ms >= 0) & (times_ms <= LAST_US // MS_US)
+    return np.where(usable, np.where(usable, times_ms, 0).astype(np.int64) * MS_US, NO_TIME)

@@ -11,7 +11,8 @@ To add a cause:
 2. `causes/catalog.py`: one line in `CAUSES`. Of two causes that find the same thing the graver one comes first.
 3. `tests/house.py`: the file's name, before `causes.catalog`.
 4. `monitor/settings/tree.py`: its names in `Cause`, so that `severity` and `least_effect` can be set by them (out of
-   `LATER_CAUSES` in `later.py`, where they wait there); then `python -m tests.documents`.
+   `LATER_CAUSES` in `later.py`, where they wait there); then `python -m tests.documents`, and `driftd rules --config
+   docs/example/driftd.yaml > deploy/prometheus/driftd.rules.yml`, as alerts say the names in words.
 5. `docs/deciding.md`: a row in the table of tests.
 6. `tests/laws/cause_examples.py`: an effect of any size from 0 to 1 on a stream that is like the reference. The laws of
    `tests/laws/test_cause_laws.py` then hold for it; a cause without an example fails them.
@@ -34,7 +35,8 @@ from numpy.typing import NDArray
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference, Variability
-from monitor.judge.windows import Block, Windows
+from monitor.judge.windows import Windows
+from monitor.stats.block import Block
 from monitor.text import number
 
 M = TypeVar("M")
@@ -45,12 +47,14 @@ class CauseName(NamedTuple):
 
     `in_alert` and `on_page` follow the column's name in an alert and on the status page ("" is the name itself).
     `share` says which figure of a finding is the share of events it is about: its "value", its "effect", or "" none.
+    `of_model` is what moved, in an alert of a finding about the model itself ("" is its predictions).
     """
 
     name: str
     in_alert: str = ""
     on_page: str = ""
     share: str = ""
+    of_model: str = ""
 
 
 class Candidate(NamedTuple):

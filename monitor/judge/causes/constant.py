@@ -16,9 +16,10 @@ from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
 from monitor.judge.policy import LEAST_QUALITY_CHANGE
 from monitor.judge.prepared_reference import Floats
-from monitor.judge.windows import Block, Windows, window_of
+from monitor.judge.windows import Windows, window_of
 from monitor.reference.reference import Column
 from monitor.stats.bins import OUTSIDE, UNSEEN
+from monitor.stats.block import Block
 from monitor.stats.digits import percent
 from monitor.text import number
 

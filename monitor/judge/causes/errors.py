@@ -15,8 +15,9 @@ from monitor.findings import INFO, Finding, FindingKey
 from monitor.judge.causes.cause import CauseName, SequentialCause
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import Block, window_of
+from monitor.judge.windows import window_of
 from monitor.stats.adwin import Adwin
+from monitor.stats.block import Block
 
 PERFORMANCE: Final = "performance"
 #: the detector begins anew after so many values, at a place that depends on the stream alone: memory stays bounded

@@ -29,7 +29,7 @@ from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
 from monitor.text import share as share_in_words
 
 #: of a column, and of the features of a model together
-ABSENCE = CauseName("absent", on_page="key not there", share="value")
+ABSENCE = CauseName("absent", on_page="key not there", share="value", of_model="features")
 _NAMES = {
     "missing": CauseName("missing", on_page="missing values", share="value"),
     "absent": ABSENCE,

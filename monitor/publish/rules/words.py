@@ -75,13 +75,21 @@ def _query(text: str) -> str:
 
 def _finding() -> str:
     """Of a finding in `.Labels`: column, segment, what happened, in how many events."""
-    subject = "{{ if ne .Labels.subject $labels.model }}{{ .Labels.subject }}{{ else }}features{{ end }}"
+    own = {name: cause.of_model for name, cause in CAUSES.items() if cause.of_model}
+    of_model = _by_cause(own, otherwise="predictions")
+    subject = "{{ if ne .Labels.subject $labels.model }}{{ .Labels.subject }}{{ else }}" + of_model + "{{ end }}"
     segment = "{{ with .Labels.segment }} in {{ . }}{{ end }}"
+    happened = _by_cause(HAPPENED, otherwise="{{ .Labels.cause }}")
+    return f"{subject}{segment} {happened}{_figure()}"
+
+
+def _by_cause(words: Mapping[str, str], otherwise: str) -> str:
+    """The words of the cause in `.Labels`."""
     causes: dict[str, str] = {}
-    for cause, words in HAPPENED.items():
-        causes[words] = f'{causes.get(words, "")} "{cause}"'
-    cases = " else ".join(f"if eq .Labels.cause{names} }}}}{words}{{{{" for words, names in causes.items())
-    return f"{subject}{segment} {{{{ {cases} else }}}}{{{{ .Labels.cause }}}}{{{{ end }}}}{_figure()}"
+    for cause, said in words.items():
+        causes[said] = f'{causes.get(said, "")} "{cause}"'
+    cases = " else ".join(f"if eq .Labels.cause{names} }}}}{said}{{{{" for said, names in causes.items())
+    return f"{{{{ {cases} else }}}}{otherwise}{{{{ end }}}}"
 
 
 def _figure() -> str:

@@ -92,11 +92,14 @@ def web_link(address: str, words: str) -> str:
 
 
 def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | None, Figures | None]:
-    """The finding's column and its newest figures, where the board has them."""
-    columns = () if model is None else model.columns
-    column = next((column for column in columns if column.name == view.finding.subject), None)
-    figures = () if column is None else column.figures
-    return column, next((one for one in figures if one.cause == view.finding.cause), None)
+    """The finding's column, None where it is about none, and its newest figures, where the snapshot has them."""
+    if model is None:
+        return None, None
+    subject, cause = view.finding.subject, view.finding.cause
+    column = next((column for column in model.columns if column.name == subject), None)
+    beside = (figures for name, figures in model.figures if name == subject)
+    known = beside if column is None else iter(column.figures)
+    return column, next((figures for figures in known if figures.cause == cause), None)
 
 
 def _over(figures: Figures | None) -> float:
@@ -105,16 +108,16 @@ def _over(figures: Figures | None) -> float:
 
 def _how_sure(column: ColumnView | None, figures: Figures | None) -> str:
     """How large the change is in the newest look, and how unlikely by chance."""
-    if column is None or figures is None:
+    if figures is None:
         return "Figures: in the alert, not on this page."
     seen = f"{_size(column, figures)} in a window of {many(figures.samples, 'event')}"
     sure = f"{number(figures.exceedance)} times the threshold, {probability(figures.p)}"
     return f"Latest evaluation: {seen}; {sure}."
 
 
-def _size(column: ColumnView, figures: Figures) -> str:
+def _size(column: ColumnView | None, figures: Figures) -> str:
     cause = cause_named(figures.cause) or Cause
-    return cause.size(figures, numeric=column.kind == NUMERIC)
+    return cause.size(figures, numeric=column is not None and column.kind == NUMERIC)
 
 
 def ended_incidents(snapshot: Snapshot, now_us: int) -> Iterator[str]:

@@ -67,7 +67,10 @@ ICON: Final = "data:image/svg+xml;base64," + base64.b64encode(_ICON.encode()).de
 _HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 #: the page's own header lines
 HEADERS: Final = (
-    f"Content-Security-Policy: default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy: no-referrer",
+    (
+        "Content-Security-Policy",
+        f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'",
+    ),
+    ("Referrer-Policy", "no-referrer"),
 )

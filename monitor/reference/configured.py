@@ -1,0 +1,56 @@
+"""A reference under the settings of its model: where the two contradict each other, and what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.events import canonical
+from monitor.reference.reference import FEATURE, Reference
+from monitor.settings.tree import Model
+from monitor.stats.bins import CATEGORICAL, NUMERIC, width_of
+
+IGNORE: Final = "ignore"
+
+
+def contradictions(reference: Reference, model: Model) -> Iterator[str]:
+    """Where the settings say of the model what its reference was not built for."""
+    kinds = {column.name: column.bins.kind for column in reference.columns if column.role == FEATURE}
+    ignored = dict(reference.ignored)
+    for name, feature in model.features.items():
+        if name not in kinds and name not in ignored:
+            yield f"features.{name}: no event of the reference has it; build the reference again or leave it out"
+        elif feature.kind in {NUMERIC, CATEGORICAL} and kinds.get(name) != feature.kind:
+            was = kinds.get(name) or f"ignored ({ignored[name]})"
+            yield f"features.{name}.kind: {feature.kind}, but the reference has it as {was}; build the reference again"
+    if model.task is not None and model.task != reference.task:
+        yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
+
+
+def as_configured(reference: Reference, model: Model) -> Reference:
+    """The reference without the features that the settings ignore, under the settings' positive class."""
+    kept = [
+        at
+        for at, column in enumerate(reference.columns)
+        if column.role != FEATURE or column.name not in model.features or model.features[column.name].kind != IGNORE
+    ]
+    return replace(
+        reference,
+        positive=canonical(model.positive),
+        columns=tuple(reference.columns[at] for at in kept),
+        counts=_narrowed(reference, kept),
+        overdispersion=reference.overdispersion[kept],
+        quality_overdispersion=reference.quality_overdispersion[kept],
+        max_reference_distance=reference.max_reference_distance[kept],
+    )
+
+
+def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:
+    """Counts of the kept columns, padded to the widest of them."""
+    width = width_of([reference.columns[at].bins for at in kept])
+    counts = reference.counts[kept]
+    return np.concatenate([counts[:, :width], counts[:, reference.width :]], axis=1)

@@ -1,0 +1,30 @@
+"""A model version with all it is judged by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.events import ModelKey
+from monitor.reference.reference import Reference
+from monitor.settings.tree import Model, Settings, model_fingerprint
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """A model version with all it is judged by. `settings_hash` binds its state to what gave it its meaning."""
+
+    key: ModelKey
+    model: Model
+    reference: Reference
+    lateness_us: int
+    settings_hash: str
+
+
+def settings_hash(settings: Settings, model: Model, reference: Reference) -> str:
+    """`sha256:…` over what changes the meaning of a model's state."""
+    meaning: dict[str, Any] = {**model_fingerprint(settings, model), "reference": reference.hash}
+    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

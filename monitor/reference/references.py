@@ -1,0 +1,39 @@
+"""The references that are held, each by one owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from monitor.events import ModelKey
+from monitor.reference.reference import Reference
+
+#: in the place of a version: every one that has no reference of its own
+EVERY_VERSION = "*"
+
+
+class References:
+    """The only owner of the references that model versions are compared with, by model and version."""
+
+    def __init__(self, by_model: Mapping[str, Mapping[str, Reference]]) -> None:
+        self._by_model = {model: dict(versions) for model, versions in by_model.items()}
+
+    def of(self, key: ModelKey) -> Reference | None:
+        """What this model version is compared with."""
+        versions = self._by_model.get(key.model, {})
+        return versions.get(key.version) or versions.get(EVERY_VERSION)
+
+    def put(self, key: ModelKey, reference: Reference) -> None:
+        """Compare this model version with another reference from now on."""
+        self._by_model.setdefault(key.model, {})[key.version] = reference
+
+    def has_any_of(self, model: str) -> bool:
+        return bool(self._by_model.get(model))
+
+    def __iter__(self) -> Iterator[tuple[ModelKey, Reference]]:
+        """Every one, by model and version."""
+        for model, versions in self._by_model.items():
+            for version, reference in sorted(versions.items()):
+                yield ModelKey(model, version), reference
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_model.values()))

@@ -1,0 +1,150 @@
+"""The reference files that the settings name: found, read, checked; and how to build what is missing."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitor.errors import UsageError
+from monitor.events import ModelKey
+from monitor.reference.configured import as_configured, contradictions
+from monitor.reference.reference import Reference
+from monitor.reference.references import References
+from monitor.run.reference_file import load_reference
+from monitor.settings.tree import Model, Settings
+from monitor.settings.version_path import PLACEHOLDER, filled, version_in
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceFault:
+    """What is wrong with the reference of a model version: where, what, and what would be right.
+
+    The version is `*` for a reference of every one, and "" where no file is there that would name one.
+    """
+
+    key: ModelKey
+    text: str
+
+
+def load_references(settings: Settings, config: str = "FILE") -> References:
+    """Read every reference the settings name. `config` is how a command names the settings file.
+
+    Raises:
+        UsageError: all faults at once.
+    """
+    references, faults = load_sound_references(settings, config)
+    if faults:
+        raise UsageError(fault.text for fault in faults)
+    return references
+
+
+def load_sound_references(settings: Settings, config: str = "FILE") -> tuple[References, list[ReferenceFault]]:
+    """The same with the references that are sound, and every fault of the others."""
+    faults: list[ReferenceFault] = []
+    references = {
+        model.name: _references_of(_Reading(settings, model, at, config, faults))
+        for at, model in enumerate(settings.models)
+    }
+    return References(references), faults
+
+
+def unwatched(settings: Settings, references: References, config: str = "FILE") -> list[ReferenceFault]:
+    """The models of which no version is watched, because no file matches their `{version}`."""
+    readings = [_Reading(settings, model, at, config, []) for at, model in enumerate(settings.models)]
+    return [
+        ReferenceFault(ModelKey(one.model.name, ""), _no_file_matches(one))
+        for one in readings
+        if PLACEHOLDER in one.model.reference
+        and not (one.model.versions or references.has_any_of(one.model.name) or _wanted_files(one))
+    ]
+
+
+def file_of(settings: Settings, key: ModelKey) -> str:
+    """The file that would be the reference of this version of a model of the settings, for a person."""
+    model = settings.model(key.model)
+    path = None if model is None else settings.reference_path(model, key.version)
+    return f"none: {key.version!r} cannot fill {PLACEHOLDER}" if path is None else str(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The references of one model being read: what is found wrong goes to `faults`."""
+
+    settings: Settings
+    model: Model
+    at: int
+    config: str
+    faults: list[ReferenceFault]
+
+    @property
+    def where(self) -> str:
+        return f"models[{self.at}].reference"
+
+    def add(self, version: str, *texts: str) -> None:
+        self.faults.extend(ReferenceFault(ModelKey(self.model.name, version), text) for text in texts)
+
+
+def _references_of(reading: _Reading) -> dict[str, Reference]:
+    model, where = reading.model, reading.where
+    if not model.reference:
+        reading.add("*", f"{where}: is missing; name a file that `driftd reference build` made")
+        return {}
+    found: dict[str, Reference] = {}
+    for version, path in _wanted_files(reading).items():
+        try:
+            reference = load_reference(path, build_command(model, version, path, reading.config))
+        except UsageError as fault:
+            reading.add(version, *(f"{where}: {line}" for line in fault.faults))
+            continue
+        if reference.key.model != model.name:
+            built_for = f"was built for the model {reference.key.model!r}, not {model.name!r}"
+            reading.add(version, f"{where}: {path} {built_for}")
+            continue
+        against = [f"models[{reading.at}].{fault}" for fault in contradictions(reference, model)]
+        reading.add(version, *against)
+        if not against:
+            found[version] = as_configured(reference, model)
+    return found
+
+
+def build_command(model: Model, version: str, path: Path, config: str) -> str:
+    """The command that builds a reference, filled in as far as it is known. `version` may be `*`: one for all."""
+    named = ["--version", version if version != "*" else next(iter(model.versions), "VERSION")]
+    words = ["driftd", "reference", "build", "--config", config, "--model", model.name]
+    words += [] if len(model.versions) == 1 else named
+    return shlex.join([*words, "--rows", "10000", "SOURCE", "-o", _near(path)])
+
+
+def _near(path: Path) -> str:
+    """The path as it is written in the working folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _no_file_matches(reading: _Reading) -> str:
+    model, pattern = reading.model, reading.model.reference
+    text = f"models[{reading.at}] {model.name}: no file matches {pattern}, so no version of it is watched"
+    if PLACEHOLDER not in Path(pattern).name:
+        return f"{text}; {PLACEHOLDER} has to stand in the file's own name, or models[{reading.at}].versions be named"
+    path = reading.settings.folder / filled(pattern, "VERSION")
+    return f"{text}; build one: {build_command(model, 'VERSION', path, reading.config)}"
+
+
+def _wanted_files(reading: _Reading) -> dict[str, Path]:
+    """The file of each version, `*` for every one: of the versions that are listed, else of all that have one."""
+    model, settings = reading.model, reading.settings
+    if PLACEHOLDER not in model.reference:
+        return {"*": settings.folder / model.reference}
+    if not model.versions:
+        return _files_on_disk(settings.folder / model.reference)
+    paths = {version: settings.reference_path(model, version) for version in model.versions}
+    return {version: path for version, path in paths.items() if path is not None}
+
+
+def _files_on_disk(pattern: Path) -> dict[str, Path]:
+    """Every version a file of this pattern exists for (the placeholder stands in the file's name)."""
+    if PLACEHOLDER not in pattern.name or not pattern.parent.is_dir():
+        return {}
+    found = ((version_in(pattern.name, path.name), path) for path in sorted(pattern.parent.iterdir()))
+    return {version: path for version, path in found if version is not None}

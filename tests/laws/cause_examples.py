@@ -1,0 +1,181 @@
+"""An effect of any size for every cause: streams that are the reference's own but for what the effect changes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+
+from monitor.clock import ManualClock
+from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
+from monitor.events import ModelKey
+from monitor.findings import FindingKey, Transition
+from monitor.judge.causes.cause import Cause
+from monitor.judge.causes.constant import Constant
+from monitor.judge.causes.distribution import Distribution
+from monitor.judge.causes.errors import Errors
+from monitor.judge.causes.features_gone import FeaturesGone
+from monitor.judge.causes.quality import Quality
+from monitor.judge.policy import Policy
+from monitor.judge.prepared_reference import PreparedReference
+from monitor.pipeline import Pipeline
+from monitor.settings.tree import Model
+from monitor.stats.block import Block
+from tests.engine import (
+    EVENTS,
+    NOW_US,
+    Credit,
+    Event,
+    MemorySource,
+    Recorded,
+    admission_of,
+    credit_reference,
+    run_to_end,
+    settings,
+)
+
+#: events of the reference's stream that an example replays, and how many of them come before its effect
+EVENTS_USED: Final = 2_000
+BEFORE: Final = 1_000
+
+#: changes an event; the two numbers are the effect's size and the event's own lot, both from 0 to 1
+Change = Callable[[Event, float, float], None]
+
+
+@dataclass(frozen=True)
+class Example:
+    """An effect and the finding it makes. Of size 0 it changes nothing; a larger one changes more events, or more."""
+
+    key: FindingKey
+    change: Change
+
+
+def feature(name: str, value: object) -> Change:
+    """So large a share of the events has this value; `Ellipsis` takes the feature out."""
+
+    def change(made: Event, size: float, lot: float) -> None:
+        if lot < size:
+            made["features"] = {n: v for n, v in made["features"].items() if n != name}
+            if value is not Ellipsis:
+                made["features"][name] = value
+
+    return change
+
+
+def field(name: str, value: object) -> Change:
+    """The same of a field of the event itself."""
+
+    def change(made: Event, size: float, lot: float) -> None:
+        if lot < size:
+            made.pop(name) if value is Ellipsis else made.update({name: value})
+
+    return change
+
+
+def older(made: Event, size: float, lot: float) -> None:
+    if lot < size:
+        made["features"] = made["features"] | {"AGE": made["features"]["AGE"] + 8}
+
+
+def surer(made: Event, size: float, lot: float) -> None:
+    if lot < size:
+        made["score"] = (1 + made["score"]) / 2
+
+
+def worse(made: Event, size: float, lot: float) -> None:
+    """One label in ten is not as predicted, and with the effect nearly all."""
+    wrong = lot < 0.1 + 0.8 * size
+    made["label"] = 1 - made["prediction"] if wrong else made["prediction"]
+
+
+EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
+    FeaturesGone: (Example(FindingKey("credit", "absent"), field("features", ...)),),
+    Quality: (
+        Example(FindingKey("LIMIT", "missing"), feature("LIMIT", None)),
+        Example(FindingKey("LIMIT", "absent"), feature("LIMIT", ...)),
+        Example(FindingKey("EDU", "unseen"), feature("EDU", "phd")),
+        Example(FindingKey("BILL", "outside"), feature("BILL", 9_999_999.0)),
+        Example(FindingKey("LIMIT", "type"), feature("LIMIT", "much")),
+        Example(FindingKey("score", "absent"), field("score", ...)),
+    ),
+    Constant: (
+        Example(FindingKey("AGE", "constant"), feature("AGE", 35)),
+        Example(FindingKey("EDU", "constant"), feature("EDU", "low")),
+    ),
+    Distribution: (
+        Example(FindingKey("AGE", "distribution"), older),
+        Example(FindingKey("EDU", "distribution"), feature("EDU", "low")),
+        Example(FindingKey("score", "score"), surer),
+        Example(FindingKey("prediction", "prediction"), field("prediction", 1)),
+    ),
+    Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
+}
+
+
+@cache
+def prepared() -> PreparedReference:
+    """The reference of all examples."""
+    return PreparedReference.of(credit_reference())
+
+
+def made(cause: type[Cause[Any]]) -> Cause[Any]:
+    """The cause for the model of the examples, as its settings are without saying anything."""
+    return cause(prepared(), Policy(Model.model_validate({"name": "credit", "reference": "r.json"})))
+
+
+def panes(example: Example, size: float) -> list[Block]:
+    """The panes of the reference's first events, those after `BEFORE` with an effect of this size."""
+    return _counted(_with_effect(example, size))
+
+
+@cache
+def reference_panes() -> list[Block]:
+    """The panes of the whole stream the reference was made of."""
+    return _counted(Credit(10_000))
+
+
+def _with_effect(example: Example, size: float) -> Iterator[Event]:
+    lots = np.random.default_rng(11).random(EVENTS_USED).tolist()
+    for at, (event, lot) in enumerate(zip(Credit(10_000), lots, strict=False)):
+        example.change(event, size if at >= BEFORE else 0.0, lot)
+        yield event
+
+
+def _counted(stream: Iterable[Event]) -> list[Block]:
+    source, counted = MemorySource({EVENTS: list(stream)}), _Panes()
+    tree = settings()
+    admission = admission_of(tree, credit_reference())
+    pipeline = Pipeline(tree, admission, source, ManualClock(NOW_US), Recorded(), stage2=counted, live=False)
+    run_to_end(pipeline, source)
+    return counted.blocks
+
+
+class _Panes:
+    """Stage 2 that only collects."""
+
+    def __init__(self) -> None:
+        self.unsent: deque[Transition] = deque()
+        self.blocks: list[Block] = []
+
+    def judge(self, pane: Pane) -> None:
+        self.blocks.append(Block(pane.start_us, pane.end_us, pane.tally))
+
+    def forget(self, key: ModelKey) -> None:
+        """No reference is replaced."""
+
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+        """The streams have none of their own."""
+
+    def sent(self, transitions: Iterable[Transition]) -> None:
+        """Nothing is sent."""
+
+    def to_state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> list[ModelKey]:
+        return []
