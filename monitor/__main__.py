@@ -1,4 +1,4 @@
-"""The way in: `driftd`, or `python -m monitor`."""
+"""Entry point of `driftd` and `python -m monitor`."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from types import FrameType
 from monitor.exit_codes import DONE, INTERRUPTED, SIGNALLED
 
 
-def leave(number: int, _frame: FrameType | None) -> None:
-    """End at once; commands that have something to save take it over. A daemon that has not begun ends as it should."""
+def exit_on_signal(number: int, _frame: FrameType | None) -> None:
+    """End the process at once: with 0 for SIGTERM to `driftd run`, else with 128 + the signal's number.
+
+    Commands that have something to save install their own handler.
+    """
     os._exit(DONE if number == signal.SIGTERM and sys.argv[1:2] == ["run"] else SIGNALLED + number)
 
 
 def main() -> int:
-    """Run a command; gives the exit code.
+    """Run a command; returns the exit code.
 
-    The first process of a container hears no SIGTERM without a handler, and importing takes half a second. Ctrl-C
-    ends with 130 and without a trace at any moment: while importing, while a command runs, and behind it.
+    The handlers are set before the imports, which take half a second: PID 1 of a container ignores SIGTERM without a
+    handler, and Ctrl-C must end with 130 and no traceback also during imports and at exit.
     """
-    signal.signal(signal.SIGTERM, leave)
-    hears_ctrl_c = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # a shell's `&` has it ignored
-    if hears_ctrl_c:
-        signal.signal(signal.SIGINT, leave)
-    from monitor.cli.parser import main as run_command  # noqa: PLC0415  # after the handler
+    signal.signal(signal.SIGTERM, exit_on_signal)
+    handles_sigint = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # ignored in background jobs of a shell
+    if handles_sigint:
+        signal.signal(signal.SIGINT, exit_on_signal)
+    from monitor.cli.parser import main as run_command  # noqa: PLC0415  # after the handlers
 
     def imported() -> None:
-        if hears_ctrl_c:
+        if handles_sigint:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     try:
@@ -36,8 +39,8 @@ def main() -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
-        if hears_ctrl_c:
-            signal.signal(signal.SIGINT, leave)
+        if handles_sigint:
+            signal.signal(signal.SIGINT, exit_on_signal)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Time, injected. Event times are whole microseconds of Unix time (`us`) everywhere inside.
+"""The injected clock. Event times are integer microseconds of Unix time (`us`) everywhere.
 
-Wall time is for display and for the `future` question, monotonic time for intervals, event time for statistics.
+Wall time is for display and for rejecting events as `future`, monotonic time for intervals, event time for statistics.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: where the seconds stand in an RFC 3339 time
+#: position of the seconds in an RFC 3339 time
 _SECONDS_PLACE = slice(17, 19)
-#: event times outside of these are rejected, so that whatever is made of them can be written as RFC 3339
+#: event times outside of these are rejected; the margin to the years 1 and 9999 lets window bounds be RFC 3339 too
 FIRST_US = -62_135_500_000 * SECOND_US  # in January of the year 1
 LAST_US = 253_402_200_000 * SECOND_US  # in December of the year 9999
 
 
 def clock_is_wrong(times_ms: Iterable[Sequence[int]], now_us: int) -> bool:
-    """Whether more than half of the records that were polled are more than an hour ahead of this machine's clock.
+    """Whether more than half of the polled records are more than an hour ahead of this machine's clock.
 
-    `times_ms` are the records' own timestamps, batch by batch. A few such records have a wrong time themselves; brokers
-    let no stream of them in, so where most are ahead it is the clock at hand that is behind. Times that cannot be
-    written as a date are none.
+    `times_ms` are the record timestamps, batch by batch. A few such records have wrong timestamps. Kafka 4 brokers
+    reject records that far ahead, so if most are ahead, this machine's clock is behind. Timestamps beyond the year 9999
+    do not count as ahead.
     """
     first, last = (now_us + HOUR_US) // 1000, LAST_US // 1000
     ahead = total = 0
@@ -41,17 +41,17 @@ def clock_is_wrong(times_ms: Iterable[Sequence[int]], now_us: int) -> bool:
 
 
 class Clock(Protocol):
-    """What asks for the time gets one of these."""
+    """A source of time, passed to everything that needs it."""
 
     def now_us(self) -> int:
         """Wall time in microseconds of Unix time."""
 
     def monotonic(self) -> float:
-        """Seconds of a clock that never goes back; only differences mean something."""
+        """Seconds of a clock that never goes back; only differences are meaningful."""
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The system's clocks."""
 
     def now_us(self) -> int:
         return time.time_ns() // 1000
@@ -61,7 +61,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock moved by hand, for tests and for replays driven by the events."""
+    """A clock that the caller moves, for tests and for replays driven by event times."""
 
     def __init__(self, now_us: int = 0) -> None:
         self._now_us = now_us
@@ -79,8 +79,7 @@ class ManualClock:
 
 
 def rfc3339(us: int) -> str:
-    """`2026-11-22T10:07:00Z`; with milli- or microseconds only where they are not zero. Total: what RFC 3339 cannot
-    write is the nearest it can."""
+    """`2026-11-22T10:07:00Z`; milli- or microseconds only if they are not zero. Clipped to FIRST_US and LAST_US."""
     us = min(max(us, FIRST_US), LAST_US)
     moment = _EPOCH + timedelta(microseconds=us)
     fraction = us % SECOND_US
@@ -89,12 +88,12 @@ def rfc3339(us: int) -> str:
 
 
 def parse_rfc3339(text: str, zone: tzinfo | None = None) -> int:
-    """Microseconds of Unix time of an RFC 3339 time; one without an offset is a time of the `zone`.
+    """An RFC 3339 time in microseconds of Unix time; a time without an offset is in `zone`.
 
-    Of an hour that a zone has twice it is the first; a leap second (the last of a day in UTC) is the one after :59.
+    Of an hour that a zone has twice, the first. A leap second is the second after :59, the last of a day in UTC.
 
     Raises:
-        ValueError, OverflowError: no RFC 3339 time, or one without an offset where there is no zone.
+        ValueError, OverflowError: it is not an RFC 3339 time, or has no offset and there is no zone.
     """
     leap = text[_SECONDS_PLACE] == "60"
     written = f"{text[:17]}59{text[19:]}" if leap else text
@@ -106,6 +105,6 @@ def parse_rfc3339(text: str, zone: tzinfo | None = None) -> int:
         moment = moment.replace(tzinfo=zone)
     us = (moment - _EPOCH) // timedelta(microseconds=1)
     if leap and us % DAY_US < DAY_US - SECOND_US:
-        message = f"{text!r} is no leap second"
+        message = f"{text!r} is not a leap second"
         raise ValueError(message)
     return us + SECOND_US if leap else us

@@ -1,4 +1,4 @@
-"""The words for what arrives: kinds of events, their outcomes, and the identity of a model version."""
+"""Kinds of events, their outcomes and reasons, and the keys of model versions and partitions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 
 class ModelKey(NamedTuple):
-    """A model version: the unit that has a reference, windows, a budget and at most one open incident."""
+    """A model version: it has a reference, windows, a share of the page budget and at most one open incident."""
 
     model: str
     version: str
@@ -16,7 +16,7 @@ class ModelKey(NamedTuple):
 
 
 class Partition(NamedTuple):
-    """A topic-partition, or a file that stands for one."""
+    """A topic-partition, or a file that is read as one."""
 
     topic: str
     number: int
@@ -25,13 +25,13 @@ class Partition(NamedTuple):
         return f"{self.topic}-{self.number}"
 
 
-#: kinds of events, as codes in columns
+#: kinds of events: their codes in columns, which index KINDS
 PREDICTION: Final = 0
 FEATURES: Final = 1
 LABEL: Final = 2
 KINDS: Final = ("prediction", "features", "label")
 
-#: outcomes of an event, in the order in which they are asked; each event ends in exactly one
+#: outcomes of an event, in the order in which they are decided; each event has exactly one
 REJECTED: Final = "rejected"
 UNKNOWN_MODEL: Final = "unknown_model"
 IGNORED: Final = "ignored"
@@ -41,7 +41,7 @@ DUPLICATE: Final = "duplicate"
 ACCEPTED: Final = "accepted"
 OUTCOMES: Final = (REJECTED, UNKNOWN_MODEL, IGNORED, OVER_LIMIT, LATE, DUPLICATE, ACCEPTED)
 
-#: why an event was rejected; one word each, the `reason` of series and dead letters
+#: reasons of rejected events, as in series and dead letters, with their meaning
 REASONS: Final = {
     "empty": "the record's value has no bytes",
     "too_large": "the record is larger than limits.record_bytes",
@@ -52,26 +52,26 @@ REASONS: Final = {
     "no_event": "the JSON is neither an object nor an array with an object in it",
     "too_many_events": "the record's array holds more events than limits.events_per_record",
     "type": "the field `type` is none of prediction, features, label",
-    "model": "the field `model` is missing, empty, too long or no string",
+    "model": "the field `model` is missing, empty, too long or not a string",
     "version": "the field `version` is too long, or neither a string nor an integer",
     "id": "the field `id` is missing where it is needed, too long, or neither a string nor an integer",
-    "ts": "the field `ts` is no time",
+    "ts": "the field `ts` is not a valid time",
     "no_offset": "the field `ts` is a time without an offset from UTC, and inputs[].timezone is not set",
-    "no_time": "there is neither a `ts` nor a record time",
+    "no_time": "there is neither a `ts` nor a record timestamp",
     "future": "the time lies too far ahead of the record's own time or of the clock",
-    "features": "the field `features` is no object, or missing in a features event",
+    "features": "the field `features` is not an object, or missing in a features event",
     "too_many_features": "the event has more features than limits.features",
-    "prediction": "the field `prediction` is no finite number, string or boolean",
-    "score": "the field `score` is no number between 0 and 1, or `scores` is no object of them",
-    "label": "the field `label` is missing in a label event, or is no finite number, string, boolean or null",
-    "value": "the field `value` is no finite number",
-    "tags": "the field `tags` is no object of strings",
+    "prediction": "the field `prediction` is not a finite number, string or boolean",
+    "score": "the field `score` is not a number between 0 and 1, or `scores` is not an object of them",
+    "label": "the field `label` is missing in a label event, or is not a finite number, string, boolean or null",
+    "value": "the field `value` is not a finite number",
+    "tags": "the field `tags` is not an object of strings",
     "names": "a name holds a control character or half of a surrogate pair",
 }
 
 
 def canonical(value: str | float | bool) -> str:
-    """A class or category as text, so that `true` = `1` = `1.0` = `"1"`."""
+    """The text by which classes and categories are compared: `true`, `1`, `1.0` and `"1"` are equal."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and not value.is_integer():

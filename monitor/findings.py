@@ -1,4 +1,4 @@
-"""The words for what is said: findings, and the transitions of an incident, with their JSON forms."""
+"""Findings and the transitions of an incident, with their JSON forms."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from monitor.events import ModelKey, Partition
 PAGE: Final = "page"
 TICKET: Final = "ticket"
 INFO: Final = "info"
-#: worse is larger
+#: the worse, the larger
 SEVERITY_RANK: Final = {INFO: 0, TICKET: 1, PAGE: 2}
 
 
 class FindingKey(NamedTuple):
-    """What makes two findings the same one."""
+    """The identity of a finding. `figure` is the name of a performance figure, else ""."""
 
     subject: str
     cause: str
@@ -26,7 +26,7 @@ class FindingKey(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A window of event time: [start, end) in microseconds and the events in it."""
+    """A window of event time: [start, end) in microseconds of Unix time, and the number of its events."""
 
     start_us: int
     end_us: int
@@ -35,7 +35,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one cause measured of a subject in the worst window, over its threshold or not (`exceedance` 1: at it)."""
+    """What one cause measured of a subject in its worst window; an `exceedance` of 1 or more is a finding."""
 
     cause: str
     value: float
@@ -48,9 +48,12 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One verdict on one window. `exceedance` is how far over its threshold (1: at it); `headline` says it in words.
+    """A change over its threshold in one window.
 
-    `level` is the effect that a lasting finding is told at, None of any other.
+    `exceedance` is the statistic as a multiple of its threshold (1: at it). `effect` is the size of the change in
+    `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
+    unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
+    `level` is the effect a lasting finding had when its incident became lasting, None for other findings.
     """
 
     key: FindingKey
@@ -73,7 +76,7 @@ class Finding:
     level: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The object of contract section 5."""
+        """The finding as in `replay --json` and on the alert topic."""
         out: dict[str, Any] = {
             "subject": self.key.subject,
             "cause": self.key.cause,
@@ -105,7 +108,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step of an incident; `number` counts from 1 within it. `links` are addresses by name, for who is told."""
+    """One step in the life cycle of an incident.
+
+    `number` counts from 1 within the incident. `at_us` is the event time up to which the model was complete, `since_us`
+    the start of the earliest window that showed the change. `predictions` and `labels` count the accepted events
+    before `at_us`. `reference` and `settings` are hashes. `links` are URLs by name (status, runbook, dashboard).
+    """
 
     incident: str
     number: int
@@ -128,7 +136,7 @@ class Transition:
         return f"{self.incident}/{self.number}"
 
     def to_json(self) -> dict[str, Any]:
-        """The object of contract section 5."""
+        """The transition as in `replay --json` and on the alert topic."""
         out: dict[str, Any] = {
             "kind": "transition",
             "transition": self.transition,

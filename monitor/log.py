@@ -1,10 +1,10 @@
-"""Log lines on standard error: no secret, no payload, nothing long; JSON objects, or lines for people at a terminal.
+"""Log lines on standard error, as JSON or for a terminal; without secrets or payloads, and of bounded length.
 
     log = get_log(__name__)
     log.info("checkpoint_written", bytes=5_120, positions=3)
 
-The event is one or more words in snake_case, everything else is a field. Lines of libraries (`logging`) come out in the
-same form as the event `library_message`, from WARNING up and at most once in 10 s each.
+The event is one or more words in snake_case, everything else is a field. Lines of libraries (`logging`) from WARNING up
+are written in the same form as the event `library_message`, each at most once in 10 s.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 from monitor.clock import Clock, SystemClock, rfc3339
 from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey, Partition
-from monitor.log_lines import Write, coloured_line, console_line, json_line
+from monitor.log_lines import Renderer, coloured_line, console_line, json_line
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 REDACTED: Final = "[redacted]"
-#: longest text a field may hold, in characters
+#: longest text of a field, in characters
 TEXT_LIMIT: Final = 300
-#: most items of a list or object, and most lists within lists
+#: most items of a list or object, and most levels of nesting
 ITEM_LIMIT: Final = 50
 DEPTH_LIMIT: Final = 4
-#: innermost frames of a traceback that are shown
+#: innermost frames of a traceback that are written
 FRAME_LIMIT: Final = 30
-#: seconds in which the same line of a library comes once
+#: seconds in which the same line of a library is written once
 REPEAT_SECONDS: Final = 10.0
-#: most lines of one library in FAMILY_SECONDS: one trouble makes it speak from many places, without end
-FAMILY_LINES: Final = 4
-FAMILY_SECONDS: Final = 60.0
-#: different lines of libraries that are remembered for that
+#: most lines of one library in LIBRARY_SECONDS: an outage makes kafka-python log from many places, without end
+LIBRARY_LINES: Final = 4
+LIBRARY_SECONDS: Final = 60.0
+#: different lines of libraries that are remembered to suppress repeats
 REPEAT_MEMORY: Final = 1_000
 
 _CONFIDENTIAL: Final = r"passw(?:or)?d|passphrase|secret|token|credential|authorization|jaas|api_?key|private_?key"
 _SECRET_KEY: Final = re.compile(_CONFIDENTIAL, re.IGNORECASE)
-#: the name of an error is followed by a colon, too, and by what it says
-_NO_ERROR: Final = r"(?!\w*(?:Error|Exception)\b)"
+#: `AuthenticationError: ...` is not a secret: a name that ends so has its message after the colon
+_NOT_AN_ERROR: Final = r"(?!\w*(?:Error|Exception)\b)"
 _SECRET_IN_TEXT: Final = re.compile(
-    rf"""((?:{_CONFIDENTIAL}){_NO_ERROR}\w*["']?\s*[=:]\s*)(?:(?:basic|bearer)\s+)?"""
+    rf"""((?:{_CONFIDENTIAL}){_NOT_AN_ERROR}\w*["']?\s*[=:]\s*)(?:(?:basic|bearer)\s+)?"""
     r"""("[^"]*"|'[^']*'|[^\s,;)}]+)""",
     re.IGNORECASE,
 )
@@ -60,7 +60,7 @@ _CHANGING_PART: Final = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
 
 def get_log(name: str) -> FilteringBoundLogger:
-    """The log of a module; may be asked for at import, before `configure_logging`."""
+    """The logger of a module; may be called at import, before `configure_logging`."""
     return cast("FilteringBoundLogger", structlog.get_logger(logger_name=name))
 
 
@@ -70,12 +70,12 @@ def configure_logging(
     clock: Clock | None = None,
     *,
     form: str = "auto",
-    hushed: Collection[str] = (),
+    muted: Collection[str] = (),
 ) -> None:
-    """Send our own lines and those of libraries to `stream` (standard error). May be called again.
+    """Write our own log lines and those of libraries to `stream` (standard error). May be called again.
 
-    `form` is json, console, or auto: console where the stream is a terminal. `hushed` names loggers of libraries whose
-    lines, and those of loggers below them, are not written: where what they say is told in our own words.
+    `form` is json, console, or auto: console if the stream is a terminal. `muted` names loggers of libraries that are
+    not written, with all loggers below them: driftd logs the same itself.
 
     Raises:
         UsageError: `level` is none of LEVELS.
@@ -93,10 +93,10 @@ def configure_logging(
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
-    _route_libraries(_LibraryHandler(lines, render, tuple(hushed)), max(numeric, logging.WARNING))
+    _route_libraries(_LibraryHandler(lines, render, tuple(muted)), max(numeric, logging.WARNING))
 
 
-def _writer(stream: TextIO, form: str) -> Write:
+def _writer(stream: TextIO, form: str) -> Renderer:
     terminal = stream.isatty()
     if form == "json" or (form == "auto" and not terminal):
         return json_line
@@ -115,7 +115,7 @@ def _route_libraries(handler: _LibraryHandler, level: int) -> None:
 
 
 class _Lines:
-    """Whole lines on a stream; threads do not mix them. A stream that fails costs the line, never the caller."""
+    """Writes whole lines to a stream, from any thread. If the stream fails the line is lost; nothing is raised."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -126,20 +126,16 @@ class _Lines:
             try:
                 self._stream.write(line + "\n")
                 self._stream.flush()
-            except (
-                OSError,
-                ValueError,
-                RuntimeError,
-            ):  # full disk, closed stream, re-entered stream: nobody to be told
+            except (OSError, ValueError, RuntimeError):  # full disk, closed stream, re-entered stream
                 return
 
     debug = info = warning = error = critical = exception = msg
 
 
 class _Render:
-    """The last processor: the event as one line."""
+    """The last structlog processor: renders the event as one line."""
 
-    def __init__(self, clock: Clock, write: Write) -> None:
+    def __init__(self, clock: Clock, write: Renderer) -> None:
         self.clock = clock
         self._write = write
 
@@ -156,29 +152,29 @@ class _Render:
 
 
 class _LibraryHandler(logging.Handler):
-    """Takes what libraries say through `logging`: the first line of a kind at once, then one in 10 s.
+    """Writes what libraries log through `logging`: the first line of a kind at once, then one in 10 s.
 
-    Lines of a kind differ in numbers only. A line that follows held back ones says how many in `repeated`. All kinds of
-    one library together are FAMILY_LINES in a minute; how many were left out stands in `left_out` of the next.
+    Lines of a kind differ in numbers only; `repeated` has how many were suppressed since the last one. One library
+    writes at most LIBRARY_LINES in LIBRARY_SECONDS; `left_out` of its next line has how many were dropped.
     """
 
-    def __init__(self, lines: _Lines, render: _Render, hushed: tuple[str, ...] = ()) -> None:
+    def __init__(self, lines: _Lines, render: _Render, muted: tuple[str, ...] = ()) -> None:
         super().__init__(logging.WARNING)
-        self._hushed = tuple(f"{name}." for name in hushed)
+        self._muted = tuple(f"{name}." for name in muted)
         self._lines = lines
         self._render = render
-        self._families: dict[str, deque[float]] = {}
+        self._written: dict[str, deque[float]] = {}
         self._left_out: Counter[str] = Counter()
         self._seen: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called with the handler's lock held."""
-        if f"{record.name}.".startswith(self._hushed):
+        if f"{record.name}.".startswith(self._muted):
             return
         text = _message_of(record)
-        held_back = self._held_back((record.name, record.levelno, _CHANGING_PART.sub("#", text[:TEXT_LIMIT])))
-        family = record.name.partition(".")[0]
-        if held_back is None or not self._may_speak(family):
+        repeated = self._repeats((record.name, record.levelno, _CHANGING_PART.sub("#", text[:TEXT_LIMIT])))
+        library = record.name.partition(".")[0]
+        if repeated is None or not self._is_within_rate(library):
             return
         event: EventDict = {
             "level": record.levelname.lower(),
@@ -187,22 +183,22 @@ class _LibraryHandler(logging.Handler):
             "message": text,
             "exc_info": record.exc_info,
         }
-        if held_back:
-            event["repeated"] = held_back
-        if left_out := self._left_out.pop(family, 0):
+        if repeated:
+            event["repeated"] = repeated
+        if left_out := self._left_out.pop(library, 0):
             event["left_out"] = left_out
         self._lines.msg(self._render(None, "", event))
 
-    def _may_speak(self, family: str) -> bool:
-        now, spoken = self._render.clock.monotonic(), self._families.setdefault(family, deque(maxlen=FAMILY_LINES))
-        if len(spoken) == FAMILY_LINES and now - spoken[0] < FAMILY_SECONDS:
-            self._left_out[family] += 1
+    def _is_within_rate(self, library: str) -> bool:
+        now, written = self._render.clock.monotonic(), self._written.setdefault(library, deque(maxlen=LIBRARY_LINES))
+        if len(written) == LIBRARY_LINES and now - written[0] < LIBRARY_SECONDS:
+            self._left_out[library] += 1
             return False
-        spoken.append(now)
+        written.append(now)
         return True
 
-    def _held_back(self, kind: tuple[str, int, str]) -> int | None:
-        """None: hold this one back too; else how many of its kind were held back since the last that was written."""
+    def _repeats(self, kind: tuple[str, int, str]) -> int | None:
+        """How many lines of this kind were suppressed since the last written one; None: suppress this one too."""
         now = self._render.clock.monotonic()
         last, count = self._seen.pop(kind, (-math.inf, 0))
         if now - last < REPEAT_SECONDS:
@@ -217,7 +213,7 @@ class _LibraryHandler(logging.Handler):
 def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001 - a library's broken log call runs its own code here and must not stop our loop
+    except Exception:  # noqa: BLE001 - formatting runs the library's code; a bug there must not stop our loop
         return str(record.msg)
 
 
@@ -230,10 +226,10 @@ def _exception_of(exc_info: object) -> BaseException | None:
 
 
 def safe(value: object, depth: int = 0) -> object:
-    """`value` as JSON may hold it and a log may show it.
+    """`value` as JSON can hold it and a log may show it.
 
-    Secrets are replaced by the name of their field, bytes by their number, long texts and lists are cut, objects become
-    their text. An exception that is not ours is named by its type: its message may quote a payload.
+    Fields with the name of a secret are redacted, bytes are replaced by their number, long texts and lists are cut, and
+    other objects become their text. Of a foreign exception only the type is written: its message may quote a payload.
     """
     if value is None or isinstance(value, bool | int):
         return value
@@ -242,7 +238,7 @@ def safe(value: object, depth: int = 0) -> object:
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
     if isinstance(value, BaseException):
-        return safe_text(_say(value))
+        return safe_text(_error_text(value))
     if isinstance(value, str | ModelKey | Partition | PurePath):
         return safe_text(str(value))
     if depth < DEPTH_LIMIT and isinstance(value, Mapping):
@@ -274,8 +270,8 @@ def safe_text(text: str) -> str:
     return f"{cleaned[:TEXT_LIMIT]}... (+{over} characters)" if over > 0 else cleaned
 
 
-def _say(error: BaseException) -> str:
-    """The type, and the message where it is known to quote no payload."""
+def _error_text(error: BaseException) -> str:
+    """The type, and the message if it cannot quote a payload."""
     if isinstance(error, DriftdError):
         return f"{type(error).__name__}: {error}"
     if isinstance(error, OSError) and error.strerror:
@@ -284,16 +280,16 @@ def _say(error: BaseException) -> str:
 
 
 def trace(error: BaseException) -> list[str]:
-    """An exception and its causes, newest first: each one's type, then its frames from the outermost in.
+    """The traceback of an exception and its causes, newest first: each one's text, then its frames, outermost first.
 
-    Neither source lines nor local values, and messages of our own exceptions only.
+    Without source lines and local values, and with the messages of our own exceptions only.
     """
     out: list[str] = []
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
-        out.append(safe_text(_say(current)))
+        out.append(safe_text(_error_text(current)))
         frames: list[str] = []
         step = current.__traceback__
         while step is not None:

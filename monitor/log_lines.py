@@ -1,4 +1,4 @@
-"""How a log entry is written: as JSON for machines, or as a line for people at a terminal."""
+"""Renders a log entry: as JSON, or as a line for people at a terminal."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 
 from monitor.visible import one_line
 
-#: writes an entry: `ts`, `level`, `logger`, `event`, then its fields; `exception` is a list of lines
-Write: TypeAlias = Callable[[Mapping[str, Any]], str]
+#: renders an entry: `ts`, `level`, `logger`, `event`, then its fields; `exception` is a list of lines
+Renderer: TypeAlias = Callable[[Mapping[str, Any]], str]
 
 _RESET: Final = "\x1b[0m"
 _FAINT: Final = "\x1b[2m"
@@ -21,17 +21,17 @@ _EVENT_WIDTH: Final = 20
 
 
 def json_line(entry: Mapping[str, Any]) -> str:
-    """One object in ASCII: newlines, escapes and half surrogate pairs are written out."""
+    """One JSON object in ASCII: newlines, control characters and lone surrogates are escaped."""
     return json.dumps(entry, allow_nan=False)
 
 
 def console_line(entry: Mapping[str, Any]) -> str:
-    """`10:04:30Z warning  turn_failed          why="no broker answers" retry_seconds=0.2`, a trace below it."""
+    """`10:04:30Z warning  turn_failed          why="no broker answers" retry_seconds=0.2`, then the traceback."""
     return _console(entry, lambda text, _: text)
 
 
 def coloured_line(entry: Mapping[str, Any]) -> str:
-    """The same in colours."""
+    """`console_line` in colours."""
     return _console(entry, lambda text, colour: f"{colour}{text}{_RESET}")
 
 
@@ -50,7 +50,7 @@ def _console(entry: Mapping[str, Any], paint: Callable[[str, str], str]) -> str:
 
 
 def _value(value: object) -> str:
-    """A word as it is, everything else as JSON with the letters of all languages."""
+    """A plain word as it is, everything else as JSON; letters beyond ASCII are not escaped."""
     if isinstance(value, str) and value and not set(value) & set(' "=\\') and value.isprintable():
         return value
     return one_line(json.dumps(value, ensure_ascii=False, allow_nan=False))

@@ -132,7 +132,7 @@ class Pipeline:
             self._apply(change)
         self.judge()
         self.time.passed(JUDGE)
-        if self.saving.due(news=bool(self.fleet.unsent)):
+        if self.saving.due(urgent=bool(self.fleet.unsent)):
             self.saving.attempt(self.checkpoint)
             self.time.passed(CHECKPOINT)
         if failed is not None:
@@ -141,11 +141,11 @@ class Pipeline:
 
     def reads(self) -> bool:
         """Whether the next turn reads: not while too much would have to be read or written again."""
-        return not (self._letters and self.saving.failure) and not self.saving.holds_reading_back()
+        return not (self._letters and self.saving.failure) and not self.saving.must_pause_reading()
 
     def _read_some(self) -> tuple[int, ExternalError | None]:
         """Records read, and why there were none: what is known is judged and saved all the same."""
-        if not self._letters_are_out() or self.saving.holds_reading_back():
+        if not self._letters_are_out() or self.saving.must_pause_reading():
             return 0, None
         try:
             batches = self._polled()
@@ -194,12 +194,12 @@ class Pipeline:
         4. The group's offsets follow, as a mirror for others.
         """
         self._send_letters()
-        self._outputs.rejects_safe()  # 1
+        self._outputs.flush_rejects()  # 1
         self._outputs.save(self.to_state())  # 2
         self.saving.state_is_kept()
         unsent = list(self.fleet.unsent)
         if unsent:
-            self._outputs.tell(unsent)  # 3
+            self._outputs.publish(unsent)  # 3
             self.fleet.sent(unsent)
         self._outputs.commit(self.positions())  # 4
 

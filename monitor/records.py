@@ -1,4 +1,4 @@
-"""What a source of records gives, whether it is Kafka or a file: batches of raw bytes, and news about partitions."""
+"""The source protocol, for Kafka and files alike: batches of raw records, and changes of partitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.events import Partition
 
 
 class Envelope(NamedTuple):
-    """What surrounds a record's value; needed only for dead letters and recordings."""
+    """Key and headers of a record; needed only for dead letters and recordings."""
 
     key: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
@@ -22,11 +22,11 @@ def _no_envelope(_index: int) -> Envelope:
 
 @dataclass(slots=True)
 class RecordBatch:
-    """Records of one topic-partition, offsets rising (gaps are normal: compaction, transactions).
+    """Records of one topic-partition with rising offsets (gaps are normal: compaction, transactions).
 
-    `times_ms` are the records' own timestamps in milliseconds (-1: none), or None for a source that has no record
-    time. `next_offset` is where reading goes on. `now_us` is the wall clock when the batch was read.
-    `envelope(i)` gives key and headers of the i-th record.
+    `times_ms` are the record timestamps in milliseconds (-1: none), or None for a source without record times.
+    `next_offset` is the offset to read next. `now_us` is the wall time of the read in microseconds. `envelope(i)`
+    returns key and headers of the i-th record.
     """
 
     partition: Partition
@@ -48,13 +48,14 @@ class RecordBatch:
 
 
 class NewPartition(NamedTuple):
-    """A partition that was not there before: it is read from its beginning."""
+    """A partition that was added; it is read from its beginning."""
 
     partition: Partition
 
 
 class OffsetGap(NamedTuple):
-    """Records that are gone before they were read (retention): counted, announced, never silent."""
+    """Records that retention removed before they were read: the offsets from `expected` up to, not including, `found`.
+    They are counted and logged."""
 
     partition: Partition
     expected: int
@@ -62,9 +63,10 @@ class OffsetGap(NamedTuple):
 
 
 class UnreadableRecords(NamedTuple):
-    """`records` records at the offsets from `first` to before `next` that nobody can unpack: passed and counted.
+    """Records that cannot be decoded: `records` of them at the offsets from `first` up to, not including, `next`.
 
-    `reason` is one word, `message` says it in words; `value` are the bytes there are of them.
+    They are skipped and counted. `reason` is the label of the series, `message` the text for a person, `value` the raw
+    bytes that were fetched of them.
     """
 
     partition: Partition
@@ -76,7 +78,7 @@ class UnreadableRecords(NamedTuple):
     value: bytes
 
     def __str__(self) -> str:
-        """Without the bytes."""
+        """For logs: without the bytes."""
         return f"{self.records} records from offset {self.first} to {self.next - 1} cannot be read: {self.message}"
 
 
@@ -84,38 +86,38 @@ Change = NewPartition | OffsetGap | UnreadableRecords
 
 
 class Source(Protocol):
-    """Where records come from. All calls are made by one thread."""
+    """A source of records. All calls are made by one thread."""
 
     def partitions(self) -> list[Partition]:
         """Every partition known now."""
 
     def changes(self) -> list[Change]:
-        """What happened to partitions since the last call, oldest first.
+        """Changes of partitions since the last call, oldest first.
 
         Raises:
-            PositionsLost: a topic is gone or was made again.
+            PositionsLost: a topic is gone or was recreated.
         """
 
     def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
-        """Some records of the partitions that are not paused; empty when none came within a short time-out.
+        """Some records of the partitions that are not paused; empty if none came within a short time-out.
 
         Raises:
-            ExternalError: the source failed in a way that may heal.
+            ExternalError: the source failed and may recover.
         """
 
     def at_end(self, partition: Partition) -> bool:
-        """True when everything the partition holds was given out."""
+        """True when every record of the partition was returned."""
 
     def ended(self) -> bool:
-        """True when nothing will ever come again (the end of a recording)."""
+        """True when no more records will come (the end of a recording)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record with at least one event that was rejected, on its way to the rejects topic.
+    """A record with at least one rejected event, to be sent to the rejects topic.
 
-    Key, headers and value are the record's own. `reason` is one word of `events.REASONS`, `message` says more in
-    words without the payload. `indices` are the rejected elements where the value is an array, else empty.
+    Key, headers and value are the record's own. `reason` is a key of `events.REASONS`; `message` explains it without
+    quoting the payload. `indices` are the rejected elements if the value is an array, else empty.
     """
 
     partition: Partition

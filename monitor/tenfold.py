@@ -1,4 +1,4 @@
-"""What happens often is said seldom: the first time and at every tenfold."""
+"""Limits repeated log lines to the 1st, 10th, 100th, ... occurrence."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Hashable
 
 
 class Tenfold:
-    """Counts, and says which of the times to tell about."""
+    """Counts occurrences by key, and decides which ones to log."""
 
     def __init__(self) -> None:
         self._times: Counter[Hashable] = Counter()
 
     def times(self, what: Hashable) -> int:
-        """How often it happened."""
+        """How often it occurred."""
         return self._times[what]
 
     def again(self, what: Hashable) -> bool:
-        """It happened once more: whether this is the 1st, 10th, 100th, ... time."""
+        """Count one more occurrence; returns whether it is the 1st, 10th, 100th, ... one, which is to be logged."""
         self._times[what] += 1
         digits = str(self._times[what])
         return digits == "1" + "0" * (len(digits) - 1)

@@ -1,4 +1,4 @@
-"""Counts, shares, chances and values in words."""
+"""Formats counts, shares, probabilities and JSON values for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.visible import one_line
 
 
 def many(count: int, one: str, more: str = "") -> str:
-    """`1 page`, `2 pages`, `1,000 pages`; `more` where the plural is not the word with an s."""
+    """`1 page`, `2 pages`, `1,000 pages`; `more` is the plural if it is not the singular with an s."""
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
@@ -22,23 +22,23 @@ def listed(names: Iterable[str], most: int) -> str:
 
 
 def probability(p: float) -> str:
-    """`p = 3.1e-12`; what is too small for a float is said to be less."""
+    """`p = 3.1e-12`; `p < 1e-300` below that, where floats lose their digits."""
     return "p < 1e-300" if 0 <= p < 1e-300 else f"p = {p:.2g}" if not math.isnan(p) else "p not known"
 
 
 def percent(share: float) -> str:
-    """`45 %`, `0.4 %`, `99.6 %`: whole ones, and a digit more near none and near all."""
-    hundredths = 100 * share
-    if 0 < hundredths < 0.05:
+    """`45 %`, `0.4 %`, `99.6 %`: integers, with one decimal below 10 % and above 99 %."""
+    percentage = 100 * share
+    if 0 < percentage < 0.05:
         return "less than 0.1 %"
-    if 99.95 < hundredths < 100:
+    if 99.95 < percentage < 100:
         return "more than 99.9 %"
-    digits = 1 if 0 < hundredths < 9.95 or 99 < hundredths < 100 else 0
-    return f"{hundredths:.{digits}f}".removesuffix(".0") + " %"
+    digits = 1 if 0 < percentage < 9.95 or 99 < percentage < 100 else 0
+    return f"{percentage:.{digits}f}".removesuffix(".0") + " %"
 
 
 def quoted(value: object, longest: int = 40) -> str:
-    """A value of JSON as it is written, cut short; control characters are escaped and an empty text is seen."""
+    """A value as JSON, cut after `longest` characters; control characters are escaped."""
     text = json.dumps(value if not isinstance(value, str) else value[: longest + 1], ensure_ascii=False)
     text = one_line(text)
     if len(text) <= longest + 2:
@@ -47,7 +47,7 @@ def quoted(value: object, longest: int = 40) -> str:
 
 
 def share(value: float) -> str:
-    """A share as percent; little is never rounded to nothing, nor nearly all to all."""
+    """A share in percent; never rounded to 0 or 100 unless it is exactly that."""
     if math.isnan(value):
         return "not known"
     percent = 100 * value
@@ -59,7 +59,7 @@ def share(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits; the whole part is never shortened below a million."""
+    """Three significant digits; all digits of the integer part below a million."""
     if math.isnan(value):
         return "not known"
     return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"

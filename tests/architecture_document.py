@@ -20,7 +20,7 @@ from monitor.count.partition_state import PartitionState
 from monitor.count.task import Task
 from monitor.decode.decoder import decoder_for
 from monitor.decode.native.decoder import NativeDecoder
-from monitor.decode.native.gather import Gathering
+from monitor.decode.native.gather import ColumnsBuilder
 from monitor.judge.budget import Budget
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.quality import Quality
@@ -85,7 +85,7 @@ PATH = (
          " the rest, with the reason word of what cannot be taken"),
     Step(Admission.of, "is the model watched, is the version listed, does it have a reference? The decoder asks"
          " for the features that are wanted, stage 1 for who is let in"),
-    Step(Gathering.finish, "the columns of all events of the batch, by model version"),
+    Step(ColumnsBuilder.finish, "the columns of all events of the batch, by model version"),
     Step(Task.take, "gives each event exactly one outcome and counts the accepted ones"),
     Step(PartitionState.ask, "late? duplicate? in this order, by the partition's own clock and memory of ids"),
     Step(EventClock.ask, "moves the clock; a jump ahead counts once most of the newest events confirm it"),

@@ -1,6 +1,6 @@
-"""What every test may ask for: a real Kafka, fresh topic names, the recorded streams.
+"""Fixtures of all tests: a real Kafka, unique topic names, the recorded streams.
 
-A part that is missing is a named skip on a laptop and a failure in CI (CI=true).
+A missing part is a skip with its reason on a laptop and a failure in CI (CI=true).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ hypothesis.settings.load_profile("without_deadline")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for the broker or its parts carries the marker `kafka`, so that it can be left out by it."""
+    """Mark every test that uses the broker or its parts with `kafka`, so that it can be deselected."""
     for item in items:
         if {"kafka", "kafka_parts"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.kafka)
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def kafka_parts() -> None:
-    """For tests that start brokers of their own: Java and Kafka's jars are there."""
+    """Java and Kafka's jars are installed; for tests that start brokers of their own."""
     if missing := missing_kafka_parts():
         reason = f"no real Kafka here: {'; '.join(missing)} (make real-parts)"
         if in_ci():
@@ -43,21 +43,21 @@ def kafka_parts() -> None:
 
 @pytest.fixture(scope="session")
 def kafka(kafka_parts: None) -> Iterator[KafkaBroker]:
-    """One broker for the whole run, with both listeners. Do not stop it, and make topics of your own."""
+    """One broker for the whole run, with both listeners. Do not stop it, and use topics of your own."""
     with KafkaBroker(sasl=True) as broker:
         yield broker
 
 
 @pytest.fixture
 def fresh_topic(request: pytest.FixtureRequest) -> Callable[[], str]:
-    """Each call gives a topic name nobody else has in this run; the topic itself is not made."""
+    """Each call returns a unique topic name; the topic is not created."""
     test = re.sub(r"[^a-zA-Z0-9._-]+", "-", str(request.node.name))[:80]
     return lambda: f"{test}-{next(_numbers)}"
 
 
 @pytest.fixture
 def topic(fresh_topic: Callable[[], str]) -> str:
-    """One fresh topic name; the topic itself is not made."""
+    """A unique topic name; the topic is not created."""
     return fresh_topic()
 
 

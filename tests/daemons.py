@@ -1,4 +1,4 @@
-"""`driftd run` as a process of its own: start it on a settings file, look at it from outside, stop it or kill it.
+"""`driftd run` as a process of its own: start it with a settings file, observe it from outside, stop or kill it.
 
 config = write_settings(folder, settings_tree(broker.bootstrap, "events", model))
 with DaemonProcess(config) as daemon:
@@ -26,7 +26,7 @@ from typing import Any, Final, Self
 from tests.real_parts.waiting import wait_until
 
 START_SECONDS: Final = 30.0
-#: what the contract gives a daemon to end in order
+#: seconds in which a daemon has to end after SIGTERM
 STOP_SECONDS: Final = 20.0
 DRIFTD: Final = (sys.executable, "-m", "monitor")
 
@@ -53,17 +53,17 @@ def settings_tree(bootstrap: str, topic: str, model: Mapping[str, object], **ove
 
 
 def write_settings(folder: Path, tree: Mapping[str, object], name: str = "driftd.yaml") -> Path:
-    """The settings file; its relative paths start in `folder`."""
+    """Write the settings file; its relative paths start in `folder`."""
     path = folder / name
     path.write_text(json.dumps(tree, indent=1), encoding="utf-8")  # JSON is YAML
     return path
 
 
 def driftd(*arguments: str, expect: int = 0) -> str:
-    """Runs a command to its end and gives its standard output.
+    """Run a command to its end; returns its standard output.
 
     Raises:
-        AssertionError: it ended with another code than `expect`; the message has its standard error.
+        AssertionError: its exit code is not `expect`; the message has its standard error.
     """
     done = subprocess.run([*DRIFTD, *arguments], capture_output=True, text=True, check=False, env=_environment())
     assert done.returncode == expect, f"driftd {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}"
@@ -71,13 +71,13 @@ def driftd(*arguments: str, expect: int = 0) -> str:
 
 
 def state_of(config: Path) -> Tree:
-    """What `driftd state show --json` says."""
+    """The output of `driftd state show --json`."""
     shown: Tree = json.loads(driftd("state", "show", "--config", str(config), "--json"))
     return shown
 
 
 class DaemonProcess:
-    """One process. Its log goes to a file beside the settings; leaving the `with` kills what still runs."""
+    """One process, killed at the end of its `with` block if it still runs. Its log is a file beside the settings."""
 
     def __init__(self, config: Path, *arguments: str) -> None:
         self.log_file = config.parent / f"daemon-{next(_numbers)}.log"
@@ -107,11 +107,11 @@ class DaemonProcess:
         return self._process.poll() is None
 
     def text(self) -> str:
-        """All it has said so far."""
+        """Its output so far."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
     def lines(self, event: str = "") -> list[Tree]:
-        """Its whole log lines so far: all, or those whose event begins with `event`."""
+        """Its complete log lines so far, or those whose event begins with `event`."""
         whole = self.text().rpartition("\n")[0].splitlines()
         parsed = [json.loads(line) for line in whole if line.startswith("{")]
         return [line for line in parsed if str(line["event"]).startswith(event)]
@@ -122,46 +122,46 @@ class DaemonProcess:
         return self.lines(event)[0]
 
     def wait_until(self, condition: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
-        """Waits as `wait_until` does, but not for a process that has ended."""
+        """Wait as `wait_until` does, but fail at once if the process has ended."""
 
         def holds() -> object:
-            found = condition()
-            assert found or self.running(), f"the daemon ended while waiting for {what}:\n{self.text()[-3000:]}"
-            return found
+            result = condition()
+            assert result or self.running(), f"the daemon ended while waiting for {what}:\n{self.text()[-3000:]}"
+            return result
 
         wait_until(holds, what, seconds)
 
     @property
     def port(self) -> int:
-        """Where it listens, by its own words."""
+        """The port it listens on, from its log."""
         return int(self.wait_for("listening")["port"])
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body; status 0 while nothing answers."""
+        """Status and body; status 0 if there is no answer."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as permanent_error:
-            with permanent_error:
-                return permanent_error.code, permanent_error.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
         except OSError:
             return 0, ""
 
     def wait_ready(self, seconds: float = START_SECONDS) -> None:
-        """Restored, assigned and caught up once."""
+        """Wait until it is restored, assigned and has caught up once."""
         self.wait_until(lambda: self.get("/readyz")[0] == 200, "/readyz is 200", seconds)
 
     def series(self, name: str) -> dict[str, float]:
-        """The samples of one series of /metrics, by their labels as they stand there (`{topic="a",partition="0"}`)."""
+        """The samples of one series of /metrics, by their label text (`{topic="a",partition="0"}`)."""
         samples = filter(None, map(_SAMPLE.fullmatch, self.get("/metrics")[1].splitlines()))
         return {sample[2] or "": float(sample[3]) for sample in samples if sample[1] == name}
 
     def wait(self, seconds: float = START_SECONDS) -> int:
-        """Its exit code, when it has ended by itself."""
+        """Wait for its end; returns the exit code."""
         return self._process.wait(seconds)
 
     def stop(self, seconds: float = STOP_SECONDS) -> int:
-        """SIGTERM; gives the exit code.
+        """Send SIGTERM; returns the exit code.
 
         Raises:
             AssertionError: it has not ended within `seconds`.
@@ -176,11 +176,11 @@ class DaemonProcess:
             raise AssertionError(f"still running {waited:.0f} s after SIGTERM:\n{self.text()[-3000:]}") from None
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would end it."""
+        """Send SIGKILL, like a crash."""
         self._process.kill()
         self._process.wait()
 
 
 def _environment() -> dict[str, str]:
-    """This process's, without settings of a driftd."""
+    """This process's environment without settings of driftd."""
     return {name: value for name, value in os.environ.items() if not name.startswith("DRIFTD_")}

@@ -26,7 +26,7 @@ from monitor.settings.tree import Settings
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS, ColumnBins
 
 SECOND: Final = 1_000_000
-#: where the streams begin: on a whole pane
+#: start of the streams: the beginning of a pane
 START_US: Final = 1_764_000_000 * SECOND
 NOW_US: Final = START_US
 CREDIT: Final = ModelKey("credit", "1")
@@ -59,7 +59,7 @@ def categorical(
 
 
 def blank(columns: Sequence[Column], key: ModelKey = CREDIT) -> Reference:
-    """Columns with nothing counted: enough to count by, and too little to find anything."""
+    """A reference without counts: enough to count events by, and no finding is possible."""
     made, n = blank_reference(key, list(columns), "binary", "1"), len(columns)
     level = Level(1, 250.0, 0, learned=False)
     variability = np.ones((n, 1)), np.ones((n, len(QUALITY_COUNTS), 1)), np.full((n, 1), np.nan)
@@ -75,7 +75,7 @@ def blank(columns: Sequence[Column], key: ModelKey = CREDIT) -> Reference:
 
 
 def admission_of(tree: Settings, *references: Reference) -> Admission:
-    """Each reference stands for the version it was built for; one of the version `*` for all."""
+    """The admission of these references by their version; the version `*` matches all."""
     by_model: dict[str, dict[str, Reference]] = {model.name: {} for model in tree.models}
     for reference in references:
         by_model[reference.key.model][reference.key.version] = reference
@@ -89,20 +89,21 @@ def event(at: float, **fields: object) -> Event:
 
 
 def raw(thing: object) -> bytes | None:
-    """A record's value: JSON, bytes as they are, None for a tombstone."""
+    """A record's value: JSON, bytes unchanged, None for a tombstone."""
     if thing is None or isinstance(thing, bytes):
         return thing
     return json.dumps(thing, ensure_ascii=False).encode()
 
 
 def batch_of(things: Sequence[object], first: int = 0, partition: Partition = EVENTS) -> RecordBatch:
-    """Records of a source without record times."""
+    """A batch of a source without record times."""
     offsets = list(range(first, first + len(things)))
     return RecordBatch(partition, [raw(thing) for thing in things], offsets, None, first + len(things), NOW_US)
 
 
 class MemorySource:
-    """Records given by hand. A poll gives at most `chunk` of each partition, or of the next one in `turns` alone."""
+    """A source over records in memory. A poll returns at most `chunk` records of each partition; with `turns`, only of
+    the next partition in it."""
 
     def __init__(
         self,
@@ -114,8 +115,8 @@ class MemorySource:
         self.records = {partition: list(things) for partition, things in records.items()}
         self.next = dict.fromkeys(self.records, 0)
         self.live = live
-        self.news: list[Change] = []
-        #: partitions that have more than was given yet
+        self.new_changes: list[Change] = []
+        #: partitions that are not at their end though all their records were returned
         self.unread: set[Partition] = set()
         self.paused: set[Partition] = set()
         self._chunk = chunk
@@ -125,8 +126,8 @@ class MemorySource:
         return sorted(self.records)
 
     def changes(self) -> list[Change]:
-        news, self.news = self.news, []
-        return news
+        new_changes, self.new_changes = self.new_changes, []
+        return new_changes
 
     def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
         self.paused = set(paused)
@@ -155,7 +156,7 @@ class MemorySource:
 
 
 class Recorded:
-    """Outputs that write down what was asked of them, in order. `failing` names calls that raise."""
+    """Outputs that record their calls, in order. `failing` names calls that raise."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -174,15 +175,15 @@ class Recorded:
         self._called("reject")
         self.letters.append(letter)
 
-    def rejects_safe(self) -> None:
-        self._called("rejects_safe")
+    def flush_rejects(self) -> None:
+        self._called("flush_rejects")
 
     def save(self, tree: dict[str, Any]) -> None:
         self._called("save")
         self.saved.append(tree)
 
-    def tell(self, transitions: Sequence[Transition]) -> None:
-        self._called("tell")
+    def publish(self, transitions: Sequence[Transition]) -> None:
+        self._called("publish")
         self.reported.extend(transitions)
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
@@ -205,7 +206,7 @@ def run_to_end(pipeline: Pipeline, source: MemorySource) -> None:
 
 
 def plain(node: object) -> Any:  # noqa: ANN401 - a tree of whatever a state holds
-    """A state as lists, dicts and numbers that compare; lists of records come in a fixed order."""
+    """A state as lists, dicts and numbers that can be compared; lists of records are sorted."""
     if isinstance(node, np.ndarray):
         return node.tolist()
     if isinstance(node, Mapping):
@@ -228,7 +229,7 @@ class Credit:
     change: int = 1 << 30
     fault: Callable[[Event, np.random.Generator], None] = lambda _event, _rng: None
     names: tuple[str, ...] = NAMES
-    #: of the first event after the start, in seconds
+    #: time of the first event after the start, in seconds
     begin: float = 0.0
 
     def __iter__(self) -> Iterator[Event]:
@@ -260,17 +261,17 @@ def build(tree: Settings, stream: Sequence[Event], key: ModelKey = CREDIT) -> Re
 
 @cache
 def credit_reference() -> Reference:
-    """Of 10,000 usual predictions."""
+    """The reference of 10,000 usual predictions."""
     return build(settings(), list(Credit(10_000)))
 
 
 def replayed(
     tree: Settings, reference: Reference, source: MemorySource, *, windows: bool = False
 ) -> tuple[list[dict[str, Any]], Replay]:
-    """The lines a replay says, and its result."""
+    """The lines of a replay, and its result."""
     lines: list[dict[str, Any]] = []
-    ran = replay(tree, admission_of(tree, reference), source, ManualClock(NOW_US), lines.append, windows=windows)
-    return lines, ran
+    result = replay(tree, admission_of(tree, reference), source, ManualClock(NOW_US), lines.append, windows=windows)
+    return lines, result
 
 
 def transitions_in(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

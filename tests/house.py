@@ -58,11 +58,11 @@ HOUSE: tuple[dict[str, str], ...] = (
             "watch alerts acts rejects consumer"
         ),
         "sources": (
-            "streams merge_by_time until_offsets kept recordings csv_rows writing kinds readers files event_times"
+            "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times"
         ),
         "state": "durable codec segments checkpoint directory",
         "publish": (
-            "dashboards.panels status.style status.drawing status.html rules.words links rules.alert snapshot "
+            "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
             "rules.drift rules.events rules.health rows status.model_cards dashboards.fleet rules.file register "
             "status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series site "
             "connection server"

@@ -1,8 +1,9 @@
-"""A daemon that is killed again and again while a troubled stream comes in, and what must hold in the end.
+"""Kills a daemon again and again while a stream with faults comes in, and checks the result: every record once.
 
-The stream comes in pieces, one for each life: half of it before the daemon starts, half while it runs. A life ends with
-SIGKILL at one of four moments: while it starts, at any time, while it writes a checkpoint, as it tells a transition.
-While it may be killed no partition counts as silent; the last life, with everything produced, closes what is open.
+Each run of the daemon gets a piece of the stream: half before it starts, half while it runs. A run ends with SIGKILL at
+one of four moments: while it starts, at a random time, while it writes a checkpoint, or as it publishes a transition.
+`idle_after` is long in these runs, so that no partition counts as silent; the last run, after everything was produced,
+closes the open panes.
 """
 
 from __future__ import annotations
@@ -21,24 +22,24 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, Message, Producer
 
 from tests.daemons import DaemonProcess, Tree, driftd, settings_tree, state_of, write_settings
+from tests.faulty_stream import CATEGORICAL, PARTITIONS, Record, Row, predictions
 from tests.real_parts.kafka import KafkaBroker
 from tests.real_parts.kafka_client import ONCE, QUIET
 from tests.real_parts.waiting import wait_until
 from tests.recount import ModelCount, Recount
-from tests.troubled_stream import CATEGORICAL, PARTITIONS, Record, Row, predictions
 
-MOMENTS: Final = ("start", "any", "checkpoint", "telling")
+MOMENTS: Final = ("start", "any", "checkpoint", "publish")
 REFERENCE_EVENTS: Final = 6_000
-#: a life that is killed as it writes or tells something is killed after this at the latest
+#: a run is killed after so many seconds if no checkpoint or transition came
 PATIENCE_SECONDS: Final = 2.0
-#: the second half of a piece comes in this many parts with a pause between them
+#: the second half of a piece is produced in this many parts with a pause between them
 PARTS: Final = 20
 PAUSE_SECONDS: Final = 0.03
 MODEL: Final = ("credit", "1")
 
 
 class Feeder:
-    """Produces records of all partitions in order; each is acknowledged, once."""
+    """Produces records of all partitions in order, each exactly once."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._producer = Producer({"bootstrap.servers": bootstrap, **QUIET, **ONCE})
@@ -66,7 +67,7 @@ class Feeder:
 
 @dataclass
 class Trial:
-    """One topic, its settings and its daemon. `moments` are those at which lives ended so far."""
+    """One topic, its settings and its daemon. `moments` are those at which the runs so far were killed."""
 
     broker: KafkaBroker
     folder: Path
@@ -81,10 +82,10 @@ class Trial:
     def recording(self) -> Path:
         return self.folder / "all.records.jsonl.zst"
 
-    # before
+    # preparation
 
     def prepare(self, rows: Sequence[Row]) -> None:
-        """Topics, settings, and a reference of the stream as it is without drift."""
+        """Create topics, settings, and a reference of the stream without drift."""
         self.broker.create_topic(self.topic, PARTITIONS)
         for output in ("alerts", "rejects"):
             self.broker.create_topic(f"{self.topic}.{output}")
@@ -93,13 +94,13 @@ class Trial:
         with events.open("w", encoding="utf-8") as out:
             for number, event in enumerate(predictions(rows, REFERENCE_EVENTS, seed=7, drift=False)):
                 if number % 100 == 0:
-                    del event["features"]  # as in the stream, where that is not the drift
+                    del event["features"]  # as in the stream, where it is not part of the drift
                 out.write(json.dumps(event) + "\n")
         build = ["reference", "build", "--config", str(self.config), "--model", "credit"]
         driftd(*build, "--rows", str(REFERENCE_EVENTS), str(events), "-o", str(self.folder / "credit.json"))
 
     def write(self, *, idle_after: str, every: str) -> None:
-        """The settings; none of these two changes what a state means."""
+        """Write the settings. Neither argument changes the settings hash of the state."""
         model = {
             "name": "credit",
             "versions": ["1"],
@@ -115,7 +116,7 @@ class Trial:
         )
         write_settings(self.folder, tree)
 
-    # the lives
+    # runs
 
     def run_killed(self, records: Sequence[Record], kills: int, *, seed: int) -> None:
         """Produce all records while the daemon is killed `kills` times."""
@@ -139,21 +140,21 @@ class Trial:
 
     def _await_moment(self, daemon: DaemonProcess, moment: str, rng: random.Random) -> None:
         if moment == "start":
-            time.sleep(rng.uniform(0.05, 1.5))  # the moment is the point: nothing is awaited
+            time.sleep(rng.uniform(0.05, 1.5))  # a random moment: there is no condition to wait for
         elif moment == "any":
             time.sleep(rng.uniform(0.0, 1.0))  # the same
         elif moment == "checkpoint":
             unfinished, deadline = self.folder / "state" / ".checkpoint.tmp", time.monotonic() + PATIENCE_SECONDS
-            time.sleep(rng.uniform(0.0, 0.5))  # any of the checkpoints
+            time.sleep(rng.uniform(0.0, 0.5))  # a random one of the checkpoints
             while not unfinished.exists() and time.monotonic() < deadline:
-                pass  # it is there for a millisecond
+                pass  # the file exists for a millisecond only
         else:
             deadline = time.monotonic() + PATIENCE_SECONDS
             wait_until(lambda: daemon.lines("incident_") or time.monotonic() > deadline, "a transition or the end")
         assert daemon.running(), f"the daemon ended by itself:\n{daemon.text()[-3000:]}"
 
     def finish(self) -> DaemonProcess:
-        """The last life: reads on to the end, judges all, and ends in order with exit code 0."""
+        """The last run: reads to the end, judges everything, and is stopped with exit code 0."""
         self.write(idle_after="1s", every="500ms")
         ends = self.ends()
         with DaemonProcess(self.config) as daemon:
@@ -168,7 +169,7 @@ class Trial:
     def ends(self) -> dict[str, int]:
         return {f"{self.topic}-{number}": end for number, end in self.broker.end_offsets(self.topic).items()}
 
-    # what others make of the same records
+    # the same records by other means
 
     def recount(self) -> Recount:
         reference = json.loads(driftd("reference", "show", str(self.folder / "credit.json"), "--json"))
@@ -188,17 +189,17 @@ class Trial:
         return [json.loads(record.value or b"") for record in self.broker.records(f"{self.topic}.alerts")]
 
     def dead_letters(self) -> dict[tuple[int, int], str]:
-        """(partition, offset) and reason word of what is on the rejects topic; each may be there several times."""
-        found: dict[tuple[int, int], str] = {}
+        """The reasons on the rejects topic by (partition, offset); a letter may be there several times."""
+        reasons: dict[tuple[int, int], str] = {}
         for record in self.broker.records(f"{self.topic}.rejects"):
             headers = {name: value.decode() for name, value in record.headers}
             place = (int(headers["__connect.errors.partition"]), int(headers["__connect.errors.offset"]))
-            assert found.setdefault(place, headers["driftd.error.code"]) == headers["driftd.error.code"]
-        return found
+            assert reasons.setdefault(place, headers["driftd.error.code"]) == headers["driftd.error.code"]
+        return reasons
 
 
 class Feeding(threading.Thread):
-    """Feeds records bit by bit beside a running daemon."""
+    """A thread that produces records in parts while a daemon runs."""
 
     def __init__(self, feeder: Feeder, records: Sequence[Record]) -> None:
         super().__init__(daemon=True)
@@ -217,7 +218,7 @@ class Feeding(threading.Thread):
             self._error = error
 
     def hurry(self) -> None:
-        """Feeds the rest at once; returns when all is acknowledged."""
+        """Produce the rest at once; returns when everything is acknowledged."""
         self._hurried.set()
         self.join()
         if self._error is not None:
@@ -225,7 +226,7 @@ class Feeding(threading.Thread):
 
 
 def is_done(state: Tree, ends: dict[str, int]) -> bool:
-    """All is read, judged and told."""
+    """Whether everything is read, judged and published."""
     return positions_of(state) == ends and not state["unsent"] and not any(u["open_panes"] for u in state["units"])
 
 
@@ -235,16 +236,16 @@ def positions_of(state: Tree) -> dict[str, int]:
 
 def model_of(state: Tree) -> Tree:
     """The one model version of a state."""
-    (model,) = state["models"]
-    found: Tree = model
-    return found
+    (only,) = state["models"]
+    model: Tree = only
+    return model
 
 
-# what must hold: each gives the faults in words, none when it holds
+# checks: each yields its faults, none if it holds
 
 
 def count_faults(state: Tree, recount: Recount) -> Iterator[str]:
-    """Each record once: outcomes, reasons, events of each kind, and every bin."""
+    """Each record was counted once: in outcomes, reasons, events of each kind, and bins."""
     if sum(state["outcomes"].values()) != recount.events:
         yield f"{sum(state['outcomes'].values())} outcomes of {recount.events} events"
     yield from _differences("outcomes", state["outcomes"], dict(recount.outcomes))
@@ -258,38 +259,38 @@ def count_faults(state: Tree, recount: Recount) -> Iterator[str]:
 
 def _bin_faults(model: Tree, counted: ModelCount) -> Iterator[str]:
     yield from _differences("names of features", sorted(model["features"]), sorted(counted.features))
-    for name, found in model["features"].items():
-        yield from _differences(name, found, counted.features[name].to_json())
-        total = sum(found["bins"]) + sum(count for quality_count, count in found.items() if quality_count != "bins")
-        yield from _differences(f"{name}: bins and facts together", total, counted.with_features)
+    for name, counts in model["features"].items():
+        yield from _differences(name, counts, counted.features[name].to_json())
+        total = sum(counts["bins"]) + sum(count for quality_count, count in counts.items() if quality_count != "bins")
+        yield from _differences(f"{name}: bins and quality counts together", total, counted.with_features)
 
 
 def alert_faults(alerts: Sequence[Tree], replayed: Sequence[Tree]) -> Iterator[str]:
-    """The alert topic holds the transitions of a replay, each under one id, and nothing else."""
+    """The alert topic holds exactly the transitions of a replay, each under one id."""
     sent: dict[str, Tree] = {}
     for alert in alerts:
         if sent.setdefault(alert["id"], alert["data"]) != alert["data"]:
             yield f"{alert['id']}: two different contents"
     expected = numbered(replayed)
-    yield from (f"{name}: told, and not in the replay" for name in sent if name not in expected)
-    yield from (f"{name}: in the replay, and never told" for name in expected if name not in sent)
+    yield from (f"{name}: published, and not in the replay" for name in sent if name not in expected)
+    yield from (f"{name}: in the replay, and never published" for name in expected if name not in sent)
     for name in sent.keys() & expected.keys():
         yield from _differences(name, sent[name], expected[name])
     if list(sent) != list(expected):
-        yield f"told first in the order {list(sent)}, replayed in the order {list(expected)}"
+        yield f"first published in the order {list(sent)}, replayed in the order {list(expected)}"
 
 
 def numbered(lines: Sequence[Tree]) -> dict[str, Tree]:
-    """Transitions of a replay's lines by the id they have on the alert topic."""
-    seen: Counter[str] = Counter()
-    found: dict[str, Tree] = {}
+    """The transitions of a replay by the id that they have on the alert topic."""
+    numbers: Counter[str] = Counter()
+    by_id: dict[str, Tree] = {}
     for line in lines:
         if line["kind"] == "transition":
-            seen[line["incident"]] += 1
-            found[f"{line['incident']}/{seen[line['incident']]}"] = line
-    return found
+            numbers[line["incident"]] += 1
+            by_id[f"{line['incident']}/{numbers[line['incident']]}"] = line
+    return by_id
 
 
-def _differences(what: str, found: Any, expected: Any) -> Iterator[str]:  # noqa: ANN401  # any JSON
-    if found != expected:
-        yield f"{what}: {found}, expected {expected}"
+def _differences(what: str, actual: Any, expected: Any) -> Iterator[str]:  # noqa: ANN401  # any JSON
+    if actual != expected:
+        yield f"{what}: {actual}, expected {expected}"

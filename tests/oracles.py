@@ -1,4 +1,4 @@
-"""The same figures by other people's code, or by the plainest code there is: what the engine is measured against."""
+"""Independent implementations of the engine's figures, by other libraries or by the simplest code possible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 
 
 def pool(reference: Ints, window: Ints, effective: float) -> tuple[Ints, Ints]:
-    """Merge the bins of which the window is expected to hold too little, by the reference's shares alone."""
+    """Merge the bins with too few expected events in the window; chosen by the reference's shares alone."""
     order = sorted(range(len(reference)), key=lambda i: (reference[i], i))
     expected = [reference[i] / reference.sum() * effective for i in order]
     taken = sum(one < MIN_EXPECTED for one in expected)
@@ -35,16 +35,16 @@ def pool(reference: Ints, window: Ints, effective: float) -> tuple[Ints, Ints]:
 
 
 def chi_square(reference: Ints, window: Ints, overdispersion: float) -> tuple[float, int]:
-    """SciPy's chi-square of the pooled two-row table, divided by phi, and its degrees of freedom."""
+    """SciPy's chi-square of the pooled two-row table, divided by the overdispersion, and its degrees of freedom."""
     first, second = pool(reference, window, window.sum() / overdispersion)
     if len(first) < 2 or second.sum() == 0:
         return 0.0, 0
-    found = stats.chi2_contingency(np.array([first, second]), correction=False)
-    return float(found.statistic) / overdispersion, int(found.dof)
+    result = stats.chi2_contingency(np.array([first, second]), correction=False)
+    return float(result.statistic) / overdispersion, int(result.dof)
 
 
 def cut_point(reference: Ints, window: Ints, overdispersion: float) -> tuple[float, int]:
-    """The largest two-proportion z over all cuts with enough on both sides, and where it is."""
+    """The largest two-proportion z over all cuts with enough events on both sides, and its cut."""
     n, m, best = int(window.sum()), int(reference.sum()), (0.0, 0)
     for cut in range(len(reference) - 1):
         p0, p1 = int(reference[: cut + 1].sum()) / m, int(window[: cut + 1].sum()) / n
@@ -58,23 +58,23 @@ def cut_point(reference: Ints, window: Ints, overdispersion: float) -> tuple[flo
 
 
 def expand(counts: Ints) -> NDArray[np.int64]:
-    """A sample that has these counts: the bin's rank for each event."""
+    """A sample with these counts: the index of the bin for each event."""
     return np.repeat(np.arange(len(counts)), counts)
 
 
 def duplicates(keys: Sequence[int], capacity: int, memory: deque[int]) -> list[bool]:
-    """Which keys are among the last `capacity` ones; `memory` is carried on."""
-    found = []
+    """For each key whether it is among the last `capacity` ones; `memory` is updated."""
+    repeated = []
     for key in keys:
-        found.append(capacity > 0 and key in memory)
+        repeated.append(capacity > 0 and key in memory)
         memory.append(key)
         while len(memory) > capacity:
             memory.popleft()
-    return found
+    return repeated
 
 
 def slot_of(column: Column, width: int, features: dict[str, Any]) -> int:
-    """Where a feature's value is counted: a bin from 0, or a fact behind the `width` bins."""
+    """The slot in which a feature's value is counted: a bin from 0, or a quality count after the `width` bins."""
     if column.name not in features:
         return width + QUALITY_COUNTS.index("absent")
     value = features[column.name]
@@ -83,7 +83,7 @@ def slot_of(column: Column, width: int, features: dict[str, Any]) -> int:
     if column.bins.kind != NUMERIC:
         return _category_slot(column, width, value)
     if isinstance(value, bool) and column.role == FEATURE:
-        value = int(value)  # a feature that is true or false is 1 or 0
+        value = int(value)  # true and false are 1 and 0 in a feature
     return _number_slot(column, width, value)
 
 
@@ -105,7 +105,7 @@ def _category_slot(column: Column, width: int, value: object) -> int:
 
 
 class PlainClock:
-    """The contract's clock of a topic-partition, in units of which a second has `second`."""
+    """The clock of a topic-partition by its definition; `second` is a second in the units of its times."""
 
     def __init__(self, second: int = 1) -> None:
         self.jump = 300 * second
@@ -114,7 +114,7 @@ class PlainClock:
         self.skewed = 0
 
     def ask(self, at: int, lateness: int) -> int | None:
-        """The clock that an event is held against; moves on by it."""
+        """The clock that an event at time `at` is compared with; then the clock is updated by the event."""
         before, least = self.clock, max(self.jump, lateness, self.usual())
         self.asked.append(at)
         last = sorted(self.asked[-20:])
@@ -131,7 +131,7 @@ class PlainClock:
         return before
 
     def usual(self) -> int:
-        """Ten times the median distance of the last 20."""
+        """Ten times the median distance in time of the last 20 events."""
         last = sorted(self.asked[-20:])
         if len(last) < 5:
             return 0

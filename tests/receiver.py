@@ -1,4 +1,4 @@
-"""A webhook receiver: writes down what it is sent, with the time of arrival."""
+"""A webhook receiver that records every message with its time of arrival."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Message:
 
 
 class Receiver:
-    """Listens on a free loopback port; `url` begins its addresses, `messages` are in the order of arrival."""
+    """Listens on a free loopback port; `url` is its base URL, `messages` are in the order of arrival."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -33,8 +33,8 @@ class Receiver:
                 self.send_response(200)
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class calls it so
-                """Says nothing."""
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"

@@ -1,7 +1,7 @@
-"""An independent recount of recorded events: what a checkpoint has to hold, by the plainest code there is.
+"""An independent recount of recorded events, by the simplest code possible: what a checkpoint has to hold.
 
-Nothing of the engine is used: records are parsed by `json`, sorted into outcomes by the contract's words, and counted
-by the bins of `driftd reference show --json` with `bisect`.
+It uses nothing of the engine: `json` parses the records, outcomes follow their definition, and `bisect` finds the bins
+of `driftd reference show --json`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 class Bad(Exception):
-    """An event that has to be rejected; the argument is the reason word."""
+    """An event that has to be rejected; the argument is the reason."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class ModelCount:
 
 @dataclass
 class PartitionState:
-    """What decides about the next event of a partition."""
+    """The state on which the outcome of a partition's next event depends."""
 
     memory: deque[tuple[str, str, str]]
     held: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -86,7 +86,7 @@ class Recount:
         self._partition_states: dict[int, PartitionState] = {}
         self.outcomes: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
-        #: (partition, offset) -> first reason word of the records that belong on the rejects topic
+        #: first reason of each record that belongs on the rejects topic, by (partition, offset)
         self.rejected: dict[tuple[int, int], str] = {}
         self.models = {
             key: ModelCount({column["name"]: FeatureCount([0] * _bins_of(column)) for column in columns})
@@ -95,12 +95,12 @@ class Recount:
 
     @property
     def ends(self) -> dict[int, int]:
-        """Where reading goes on, by partition."""
+        """The next offset to read, by partition."""
         return {number: partition_state.end for number, partition_state in self._partition_states.items()}
 
     @property
     def events(self) -> int:
-        """Events of all records, each in one outcome."""
+        """The number of events in all records; each has one outcome."""
         return self.outcomes.total()
 
     def add_all(self, records: Iterable[StoredRecord]) -> Recount:
@@ -147,7 +147,7 @@ class Recount:
         return "accepted"
 
     def _label_key(self, model: str) -> tuple[str, str]:
-        """A label may leave the version out: then it is that of the model's only one."""
+        """The model version of a label without a version: that of the model if it has only one."""
         own = [key for key in self.models if key[0] == model]
         return own[0] if len(own) == 1 else (model, "")
 
@@ -159,7 +159,7 @@ class Recount:
             partition_state.held[partition_state.memory.popleft()] -= 1
         return repeated
 
-    # what an event has to be
+    # validation
 
     def _envelope(self, event: object, record_us: int) -> tuple[str, tuple[str, str], str, int]:
         """Kind, model and version, id and time in microseconds."""
@@ -239,7 +239,7 @@ def _name(value: object, reason: str) -> str:
 
 
 def _time_of(value: object) -> int:
-    """Seconds, milliseconds, microseconds or nanoseconds by magnitude, or RFC 3339."""
+    """Microseconds of seconds, milliseconds, microseconds or nanoseconds (by magnitude), or of an RFC 3339 time."""
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
@@ -277,7 +277,7 @@ def _bins_of(column: Json) -> int:
 
 
 def _place(column: Json, features: Json) -> int | str:
-    """The bin of a value, or the fact it is counted as."""
+    """The bin of a value, or the name of its quality count."""
     if column["name"] not in features:
         return "absent"
     value = features[column["name"]]

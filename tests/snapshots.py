@@ -1,4 +1,4 @@
-"""Boards to look at: models in every state, with as many features as wanted, and names that mean harm."""
+"""Snapshots for tests of the status page: models in every state, many features, and hostile names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BINS: Final = ("to 3", *(f"{at} to {at + 2}" for at in range(3, 19, 2)), "above 
 def column(
     name: str, exceedance: float | None, seed: int = 0, bins: tuple[str, ...] = BINS, missing: float = 0.0
 ) -> ColumnView:
-    """A column so far over its threshold; never judged when `over` is None."""
+    """A column with this exceedance; never judged if `over` is None."""
     dice = random.Random(seed)
     reference = tuple(900 + dice.randrange(200) for _ in bins)
     shape = ColumnView(name, "feature", "numeric", bins, reference, (0,) * len(bins), (0,) * len(bins))
@@ -65,7 +65,7 @@ def model(name: str, columns: tuple[ColumnView, ...], *, judged: bool = True, pa
 
 
 def busy_snapshot() -> Snapshot:
-    """A page, a ticket, a quiet model, one not judged yet; 25 features where it hurts; hostile names."""
+    """A page with 25 features, a ticket, a quiet model, one not judged yet; with hostile names."""
     loud = (column("AGE", 5.9, 1, missing=0.03), column("LIMIT_BAL", 1.4, 2), column("BILL_AMT1", 0.7, 3))
     gone = replace(column("PAY_0", None, 4), quality_counts=(("absent", 0.0, 1.0),), figures=(_absent(),))
     quiet = tuple(column(f"PAY_AMT{at}", 0.3 / at, at) for at in range(1, 22))

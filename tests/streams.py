@@ -48,7 +48,7 @@ def _value(name: str, value: float) -> float | int | None:
 
 
 def write_events(events: Iterator[dict[str, Any]], path: Path) -> int:
-    """Write events as JSON lines; gives their number."""
+    """Write events as JSON lines; returns their number."""
     n = 0
     with path.open("w", encoding="utf-8") as out:
         for event in events:

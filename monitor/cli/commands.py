@@ -80,7 +80,7 @@ def version(arguments: Namespace) -> int:
 def run(arguments: Namespace) -> int:
     """The daemon."""
     configured, admission = _configured(arguments)
-    configure_logging(level=configured.log.level, form=configured.log.format, hushed=REPORTED_BY_US)
+    configure_logging(level=configured.log.level, form=configured.log.format, muted=REPORTED_BY_US)
     daemon = Daemon(
         configured, admission, SystemClock(), config_file=Path(arguments.config), accept_loss=arguments.accept_loss
     )

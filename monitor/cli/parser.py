@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None, imported: Callable[[], object] 
     try:
         parsed = parser().parse_args(given)
         # to standard error: standard output is data. A command says in one line why Kafka does not answer
-        configure_logging(level="warning", hushed=("kafka",))
+        configure_logging(level="warning", muted=("kafka",))
         command = _command(parsed.command)
         imported()
         return command(parsed)

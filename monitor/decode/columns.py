@@ -1,4 +1,4 @@
-"""What every format decodes to: columns of numbers and categories, one group of rows per model version."""
+"""The result of decoding, for every format: columns of numbers and categories, one group of rows per model version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.events import ModelKey
 
-#: bit patterns (view the column as uint64) of the three ways in which a numeric cell holds no number
+#: bit patterns (of a column viewed as uint64) of the three kinds of a numeric cell without a number
 MISSING_BITS: Final = 0x7FF8000000000000
 ABSENT_BITS: Final = 0x7FF8000000000001
 TYPE_BITS: Final = 0x7FF8000000000002
@@ -22,14 +22,14 @@ def _nan(bits: int) -> float:
     return value
 
 
-#: the same three as floats: `null`, no such key, a value of the wrong type
+#: the same three as floats: null or NaN, a key that is not there, a value of the wrong type
 MISSING: Final = _nan(MISSING_BITS)
 ABSENT: Final = _nan(ABSENT_BITS)
 TYPE_NAN: Final = _nan(TYPE_BITS)
 
 
-class _Mark:
-    """A named object that no JSON value can be."""
+class _Sentinel:
+    """A named object that is never equal to a JSON value."""
 
     __slots__ = ("_name",)
 
@@ -40,14 +40,14 @@ class _Mark:
         return self._name
 
 
-#: the same in categorical columns, where `null` is None
-ABSENT_VALUE: Final = _Mark("ABSENT_VALUE")
-TYPE_VALUE: Final = _Mark("TYPE_VALUE")
+#: the same in categorical columns, where null is None
+ABSENT_VALUE: Final = _Sentinel("ABSENT_VALUE")
+TYPE_VALUE: Final = _Sentinel("TYPE_VALUE")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on one record: bytes of its value, events in its array, features of one event."""
+    """Limits of one record: bytes of its value, events in its array, features of one event."""
 
     record_bytes: int
     events_per_record: int
@@ -56,10 +56,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a decoder must know of a model version.
+    """What a decoder needs to know about a model version.
 
-    `key_features` are (name, kind) of the wanted features in the order of the columns; ignored ones are not in it.
-    `positive` is the canonical text of the positive class: the entry of `scores` that is the score.
+    `key_features` are (name, kind) of the wanted features in the order of the columns, without ignored ones.
+    `positive` is the canonical text of the positive class, whose entry in `scores` is the score.
     """
 
     key_features: tuple[tuple[str, str], ...]
@@ -68,13 +68,13 @@ class Shape:
 
 @dataclass(slots=True)
 class Group:
-    """The prediction and features events of one model version within a batch, in their order.
+    """The prediction and features events of one model version in a batch, in their order.
 
-    `rows` are positions within `Events`, rising. `numeric` is (numeric features, rows): finite numbers, or a NaN whose
-    bits are MISSING_BITS, ABSENT_BITS or TYPE_BITS. `categorical` holds per feature one raw value a row: str, float,
-    int, bool, None (missing), ABSENT_VALUE or TYPE_VALUE. Without `features` in the event a row is absent everywhere
-    and `has_features` is False. `score` is MISSING where there is none. `prediction` and `label` (the inline one) are
-    str, int, float, bool, or None where there is none.
+    `rows` (n,) are positions within `Events`, rising. `numeric` (numeric features, n): finite numbers, or a NaN with
+    the bits MISSING_BITS, ABSENT_BITS or TYPE_BITS. `categorical` has one list of n raw values for each feature: str,
+    float, int, bool, None (missing), ABSENT_VALUE or TYPE_VALUE. For an event without `features`, `has_features` is
+    False and every feature is absent. `score` is MISSING if there is none. `prediction` and `label` (the inline one)
+    are str, int, float, bool, or None if there is none.
     """
 
     key: ModelKey
@@ -89,11 +89,11 @@ class Group:
 
 @dataclass(slots=True)
 class Rejected:
-    """What is wrong with one record.
+    """A record with rejected events.
 
-    `index` is the record's position in its batch. Of an array, `indices` are the bad elements and `reason` is that of
-    the first one; otherwise `indices` is empty. `count` is the number of events that are rejected by it. `message` says
-    what is wrong and what would be right, without a value of the payload. `shown` is what came, cut to 60 characters,
+    `index` is the record's position in its batch. For an array, `indices` are the rejected elements and `reason` is
+    that of the first one; otherwise `indices` is empty. `count` is the number of rejected events. `message` has what is
+    wrong and what would be right, without a value of the payload. `shown` is the offending value, cut to 60 characters,
     for the terminal of whoever runs a command: it is never logged nor dead-lettered.
     """
 
@@ -108,12 +108,12 @@ class Rejected:
 
 @dataclass(slots=True)
 class Events:
-    """Every event of a batch that was not rejected, in order of offset and array position.
+    """Every event of a batch that was not rejected, in order of offset and array position. Arrays are (n,).
 
-    `kind` holds the codes of `monitor.events`, `key` indices into `keys`, `ts` microseconds of Unix time, `id_key` the
-    64-bit key of (model, version, id) or 0 where there is no id. `groups` are the model versions that have a shape.
-    `label_rows` are the positions of label events, `label_values` their labels (None takes one back) and
-    `label_amounts` their `value` (MISSING where there is none).
+    `kind` holds the codes of `monitor.events`, `key` indices into `keys`, `ts` microseconds of Unix time, `id_key` a
+    64-bit hash of (model, version, id), 0 without an id. `groups` are the model versions that have a shape. For the
+    label events, `label_rows` are their positions, `label_values` their labels (None takes an earlier one back) and
+    `label_amounts` their `value` (MISSING if there is none).
     """
 
     kind: NDArray[np.int8]

@@ -1,4 +1,4 @@
-"""What single values of the native format mean: times, numbers, categories, classes, names."""
+"""Converts and checks single values of the native format: times, numbers, categories, classes, names."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from monitor.clock import FIRST_US, HOUR_US, LAST_US, parse_rfc3339
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE
 
-#: a time of a record that has none
+#: the time of a record without a timestamp
 NO_TIME: Final = -(2**63)
+#: longest name or id, in characters
 NAME_LENGTH: Final = 256
 
-#: magnitudes at which a number stops being seconds, milliseconds, microseconds
+#: a number below these is taken for seconds, milliseconds, microseconds since 1970; above, for nanoseconds
 _SECONDS: Final = 10**11
 _MILLISECONDS: Final = 10**14
 _MICROSECONDS: Final = 10**17
@@ -27,26 +28,26 @@ _DATE_AND_TIME: Final = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?"
 _RFC3339: Final = re.compile(_DATE_AND_TIME + r"(?:[Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 #: the same without an offset from UTC, as databases and data frames write it
 NO_OFFSET: Final = re.compile(_DATE_AND_TIME, re.ASCII)
-#: Unicode category Cc, and halves of surrogate pairs
+#: Unicode category Cc (control), and lone surrogates
 _BAD_IN_NAMES: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def time_of(value: object, zone: tzinfo | None = None) -> int:
-    """Microseconds of Unix time of the field `ts`; a time without an offset is one of the `zone`.
+    """The field `ts` in microseconds of Unix time; a time without an offset is in `zone`.
 
     Raises:
-        ValueError, OverflowError: it is no time.
+        ValueError, OverflowError: it is not a valid time.
     """
     if type(value) is int or (type(value) is float and math.isfinite(value)):
         us = _time_of_number(value)
     elif type(value) is str and (_RFC3339.fullmatch(value) or (zone is not None and NO_OFFSET.fullmatch(value))):
         us = parse_rfc3339(value, zone)
     else:
-        message = "no time"
+        message = "not a time"
         raise ValueError(message)
     if not FIRST_US <= us <= LAST_US:
-        message = "no time that can be written"
+        message = "outside of the years 1 to 9999"
         raise ValueError(message)
     return us
 
@@ -61,7 +62,7 @@ def _time_of_number(value: float) -> int:
         return round(value)
     if size < TIMES_END:
         return math.floor(value / 1_000) if type(value) is float else int(value) // 1_000
-    message = "no time"
+    message = "not a time"
     raise ValueError(message)
 
 
@@ -75,16 +76,19 @@ def times_of_integers(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def is_future(ts: int, record_us: int, now_us: int, max_skew_us: int) -> bool:
-    """True where an event's time is too far ahead of its record's, or the record's of the clock."""
+    """Whether an event is too far ahead of its record's timestamp, or the record more than an hour ahead of the clock.
+
+    All times are in microseconds; a record without a time (NO_TIME) has no event in the future.
+    """
     if record_us == NO_TIME:
         return False
     return ts > record_us + max_skew_us or record_us > now_us + HOUR_US
 
 
 def numeric_value(value: object) -> float | None:
-    """A cell of a numeric column: finite, None (missing), ABSENT, or TYPE_NAN for a value of the wrong type.
+    """The cell of a numeric column: a finite float, None (missing), ABSENT, or TYPE_NAN for a value of the wrong type.
 
-    NaN is missing, `true` and `false` are 1 and 0. A cell of a column stays what it is.
+    NaN is missing, `true` and `false` are 1 and 0. Idempotent: a cell is returned unchanged.
     """
     kind = type(value)
     if kind is float:
@@ -97,22 +101,20 @@ def numeric_value(value: object) -> float | None:
 
 
 def category_value(value: object) -> object:
-    """A cell of a categorical column: the value itself, None, ABSENT_VALUE, or TYPE_VALUE for one of the wrong type.
-
-    NaN is missing.
-    """
+    """The cell of a categorical column: the value, None (missing, also for NaN), ABSENT_VALUE, or TYPE_VALUE for a
+    value of the wrong type."""
     if value is None or value is ABSENT_VALUE or is_class(value):
         return value
     return None if is_nan(value) else TYPE_VALUE
 
 
 def is_nan(value: object) -> bool:
-    """True for NaN as a payload holds it, which is how pandas and NumPy write a missing value."""
+    """True for NaN, which is how pandas and NumPy write a missing value."""
     return type(value) is float and math.isnan(value)
 
 
 def is_class(value: object) -> bool:
-    """True for what can be a class or a category: a finite number, a boolean, a string of whole characters."""
+    """True for a valid class or category: a finite number, a boolean, a string without lone surrogates."""
     kind = type(value)
     if kind is str:
         return _SURROGATE.search(value) is None  # type: ignore[call-overload]  # narrowed by `kind`
@@ -124,7 +126,7 @@ def is_class(value: object) -> bool:
 
 
 def fits_float(value: int) -> bool:
-    """True for an integer that is finite as a 64-bit float."""
+    """True for an integer in the range of a 64-bit float."""
     try:
         float(value)
     except OverflowError:
@@ -133,15 +135,15 @@ def fits_float(value: int) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """True for a finite number; a boolean is none."""
+    """True for a finite number, but not for a boolean."""
     return type(value) is not bool and type(value) is not str and is_class(value)
 
 
 def bad_name(name: str) -> bool:
-    """True for a name with a control character or half of a surrogate pair."""
+    """True for a name with a control character or a lone surrogate."""
     return _BAD_IN_NAMES.search(name) is not None
 
 
 def whole_characters(text: str) -> bool:
-    """True for a string without halves of surrogate pairs."""
+    """True for a string without lone surrogates."""
     return _SURROGATE.search(text) is None

@@ -10,7 +10,7 @@ from monitor.clock import SECOND_US, parse_rfc3339, rfc3339
 from monitor.demo.flights import MODEL, STATION, SUBJECT, VERSION
 from monitor.demo.traffic import RATE, REFERENCE_EVENTS, SPEED
 from monitor.judge.causes.catalog import with_share
-from monitor.publish.rules.words import HAPPENED
+from monitor.publish.rules.annotations import CAUSE_TEXTS
 from monitor.run.replay import human_line
 from monitor.text import probability
 
@@ -79,7 +79,7 @@ def _alert(transition: dict[str, Any]) -> str:
     """The summary of the alert, as the rules make it of the series."""
     worst, *more = transition["findings"]
     size = worst["value"] if worst["cause"] in with_share("value") else worst["effect"]
-    what = f"{worst['subject']} {HAPPENED.get(worst['cause'], worst['cause'])} in {size:.1%}"
+    what = f"{worst['subject']} {CAUSE_TEXTS.get(worst['cause'], worst['cause'])} in {size:.1%}"
     others = f", and {len(more)} more" if more else ""
     return f"{transition['model']} {transition['version']}: {what} since {transition['since'][11:16]} UTC{others}"
 

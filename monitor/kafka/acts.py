@@ -16,7 +16,7 @@ from kafka.structs import TopicPartition
 
 from monitor.clock import HOUR_US, rfc3339
 from monitor.errors import ExternalError
-from monitor.kafka.connect import connect, running_config, sorting_errors
+from monitor.kafka.connect import connect, running_config, translating_errors
 from monitor.kafka.group import close_quietly
 from monitor.kafka.producer import Message
 from monitor.log import get_log
@@ -128,7 +128,7 @@ class ActReader:
         }
         consumer: Any = connect(KafkaConsumer, config)
         try:
-            with sorting_errors(f"read the acts on {self._topic}"):
+            with translating_errors(f"read the acts on {self._topic}"):
                 self._begin(consumer)
                 while not self._stop.is_set():
                     self._take(consumer.poll(timeout_ms=_POLL_MS))

@@ -1,4 +1,4 @@
-"""Transitions of incidents as CloudEvents 1.0 in structured JSON on the alert topic."""
+"""Sends incident transitions to the alert topic as CloudEvents 1.0 in structured JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 
 
 class Alerts:
-    """Writes transitions to the alert topic through an outbox; the outbox's `flush` tells when they are safe."""
+    """Writes transitions to the alert topic through an outbox; they are durable when the outbox's `flush` returns."""
 
     def __init__(self, outbox: Outbox, topic: str, group_id: str, clock: Clock) -> None:
         self._outbox = outbox
@@ -28,21 +28,22 @@ class Alerts:
         """Hand the transition to the outbox.
 
         Raises:
-            ExternalError: the outbox is full and the brokers do not take it; the transition was not taken.
+            ExternalError: the outbox is full and the brokers do not accept it; the transition was not queued.
         """
         now_us = self._clock.now_us()
 
-        def sizes() -> Iterator[Message]:
+        def candidates() -> Iterator[Message]:
             return alert_messages(transition, self._topic, self._group_id, now_us)
 
-        self._outbox.send(next(sizes()), smaller=lambda: islice(sizes(), 1, None))
+        self._outbox.send(next(candidates()), smaller=lambda: islice(candidates(), 1, None))
 
 
 def alert_messages(transition: Transition, topic: str, group_id: str, sent_us: int) -> Iterator[Message]:
-    """The record for a transition; its key is the incident, its CloudEvent id the same in a replay and after a crash.
+    """Yield the record of a transition, then smaller ones for topics that reject it as too large.
 
-    After it come smaller ones, each with half as many findings as the one before, the last with none: the worst stay,
-    and `findings_left_out` of the data says how many do not.
+    The record's key is the incident; the CloudEvent id is the same in a replay and after a crash. Each smaller record
+    holds the worst half of the findings of the one before, the last holds none; `data.findings_left_out` counts those
+    that are missing.
     """
     event: dict[str, Any] = {
         "specversion": "1.0",

@@ -1,4 +1,4 @@
-"""The header of a record batch, read on its own: it leads past a batch that nobody can unpack."""
+"""Reads the header of a record batch by itself, to skip a batch that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ _HEAD: Final = struct.Struct(">qiibIhiqqqhii")
 NEWEST_FORMAT: Final = 2
 
 
-def end_of_damaged(raw: memoryview, behind: memoryview | None, at: int, highwater: int | None) -> int:
-    """The offset behind a damaged batch that holds `at`: what its header says, unless what is around contradicts it.
+def end_of_damaged(raw: memoryview, following: memoryview | None, at: int, highwater: int | None) -> int:
+    """The offset to read next after the damaged batch `raw` at offset `at`.
 
-    `behind` are the bytes that follow, None where none came. Where nothing is to be trusted only `at` is passed.
+    It is the end in the batch's own header, if that lies behind `at` and before the next batch and the high watermark;
+    else the first offset of the next batch; else `at + 1`. `following` are the bytes after the batch, None if there are
+    none.
     """
     ceiling = highwater if highwater is not None and highwater > at else at + 1
-    begin = first_offset(behind)
-    follows = begin if begin is not None and at < begin <= ceiling else None
-    messages = _offset_named(raw)
-    if messages is not None and at < messages <= (ceiling if follows is None else follows):
-        return messages
-    return at + 1 if follows is None else follows
+    begin = first_offset(following)
+    next_batch = begin if begin is not None and at < begin <= ceiling else None
+    claimed = _claimed_end(raw)
+    if claimed is not None and at < claimed <= (ceiling if next_batch is None else next_batch):
+        return claimed
+    return at + 1 if next_batch is None else next_batch
 
 
 def first_offset(raw: memoryview | None) -> int | None:
-    """Of a batch of format 2; None where there is no whole header of one."""
+    """The base offset of a batch of format 2; None for another format or an incomplete header."""
     if raw is None or len(raw) < _HEAD.size:
         return None
     head = _HEAD.unpack_from(raw)
     return int(head[0]) if head[3] == NEWEST_FORMAT else None
 
 
-def _offset_named(raw: memoryview) -> int | None:
+def _claimed_end(raw: memoryview) -> int | None:
+    """The offset after the batch by its own header, None if that is incomplete or negative."""
     if len(raw) < _HEAD.size:
         return None
     head = _HEAD.unpack_from(raw)
@@ -42,7 +45,7 @@ def _offset_named(raw: memoryview) -> int | None:
 
 
 def records_lost(raw: memoryview, first: int, next_offset: int) -> int:
-    """How many records are lost with these offsets: the header's number for a whole batch, else one an offset."""
+    """How many records are lost with these offsets: the count in the header of a whole batch, else one per offset."""
     offsets = next_offset - first
     if len(raw) < _HEAD.size:
         return offsets

@@ -1,8 +1,8 @@
-"""Reads the record batches of a fetch, and passes what cannot be read instead of raising.
+"""Reads the record batches of a fetch, and skips what cannot be decoded instead of raising.
 
-It takes the place of the library's `PartitionRecords`. That one raises at a batch it cannot unpack, and the library
-then keeps the error for the next poll, forgets it when the partition is paused meanwhile, and never returns from a
-poll again (3.0.12). It also unpacks a compressed batch whole, whatever comes of it.
+Replaces kafka-python's `PartitionRecords`. That class raises at a batch it cannot decode. kafka-python 3.0.12 keeps
+the error for the next poll, forgets it if the partition is paused meanwhile, and then never returns from a poll again.
+It also decompresses a batch whole, without a bound on the size.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from monitor.kafka import codecs
 from monitor.kafka.batch_header import NEWEST_FORMAT, end_of_damaged, first_offset, records_lost
 
 CHECKSUM, CODEC, STRUCTURE, TOO_LARGE, TORN = "checksum", "codec", "structure", "too_large", "torn"
-#: why records cannot be read: the word of series and dead letters, and in words
-WORDS: Final = {
+#: why records cannot be read: the reason in series and dead letters, and its message
+MESSAGES: Final = {
     CHECKSUM: "the checksum of their batch does not match: the broker's disk may be damaged",
     CODEC: "their batch is compressed with a codec that is not known here",
     STRUCTURE: "the bytes inside their batch are not what a producer writes",
@@ -34,18 +34,24 @@ WORDS: Final = {
     TORN: "the header of their batch is wrong: the broker's disk may be damaged",
 }
 
-#: how often a fault must show at one place: a broken answer heals when it is asked for again
-_SIGHTINGS: Final = {CHECKSUM: 2, TORN: 10}
-_LENGTH_OF_ONE: Final = 4
+#: fetches in a row that must show a fault at one offset before it is skipped: a fetch damaged on its way is whole when
+#: it is repeated
+_FETCHES_TO_CONFIRM: Final = {CHECKSUM: 2, TORN: 10}
+#: bytes of a length field
+_LENGTH_BYTES: Final = 4
 _OFFSET: Final = attrgetter("offset")
 
 
 class PollIsFull(Exception):
-    """Enough was unpacked in this poll; the rest waits for the next one. The library takes it for an error."""
+    """This poll has decompressed its limit of bytes; the rest waits for the next poll. kafka-python treats it as an
+    error."""
 
 
-class Passed(NamedTuple):
-    """`records` records from `first` to before `next` that cannot be read; `data` is what there is of them."""
+class Skipped(NamedTuple):
+    """Records that cannot be read: `records` of them at the offsets from `first` up to, not including, `next`.
+
+    `data` are the raw bytes that were fetched of them.
+    """
 
     target: TopicPartition
     first: int
@@ -55,64 +61,67 @@ class Passed(NamedTuple):
     data: bytes
 
 
-class Reading:
+class FetchState:
     """What the batches of all partitions share.
 
-    `most_batch` and `most_poll` are bytes: what one batch may be unpacked, and all that are opened in one poll (the
-    last one may go over). `highwater` gives the end of a partition where it is known. `passed` collects what could
-    not be read, `refused` the partitions whose broker said that it cannot read them.
+    `most_batch` and `most_poll` are decompressed bytes: of one batch, and of all batches of one poll (the last one may
+    go over). `highwater` returns the high watermark of a partition, None if it is not known. `skipped` collects what
+    could not be decoded, `corrupt` the partitions that their broker answered with CORRUPT_MESSAGE.
     """
 
     def __init__(self, highwater: Callable[[TopicPartition], int | None], most_batch: int, most_poll: int) -> None:
         self.highwater = highwater
         self.most_batch = most_batch
-        self.passed: deque[Passed] = deque()
-        self.refused: set[TopicPartition] = set()
+        self.skipped: deque[Skipped] = deque()
+        self.corrupt: set[TopicPartition] = set()
         self._most_poll = most_poll
-        self._opened = 0
-        self._seen: dict[TopicPartition, tuple[int, int]] = {}
+        self._poll_bytes = 0
+        self._faults: dict[TopicPartition, tuple[int, int]] = {}
 
     def new_poll(self) -> None:
-        self._opened = 0
+        self._poll_bytes = 0
 
-    def opened(self, size: int) -> None:
-        self._opened += size
+    def count_bytes(self, size: int) -> None:
+        self._poll_bytes += size
 
     @property
     def full(self) -> bool:
-        return self._opened >= self._most_poll
+        return self._poll_bytes >= self._most_poll
 
     def is_lasting(self, target: TopicPartition, offset: int, reason: str) -> bool:
-        """Whether the fault at this place showed often enough to be one of the log and not of an answer."""
-        before, times = self._seen.get(target, (offset, 0))
+        """Count a fault at an offset; returns whether enough fetches showed it to be damage of the log itself."""
+        before, times = self._faults.get(target, (offset, 0))
         times = times + 1 if before == offset else 1
-        self._seen[target] = offset, times
-        return times >= _SIGHTINGS[reason]
+        self._faults[target] = offset, times
+        return times >= _FETCHES_TO_CONFIRM[reason]
 
-    def on_permanent_error(self, fetcher: Any) -> None:  # noqa: ANN401  # of the library
-        """Take note of partitions whose broker cannot read its own log: the library raises without their name."""
+    def install(self, fetcher: Any) -> None:  # noqa: ANN401  # of the library
+        """Make the library's fetcher use `PartitionBatches`, and note CORRUPT_MESSAGE by partition.
+
+        The library raises for such an answer without naming the partition.
+        """
         parse = fetcher._parse_fetched_data
 
-        def heard(completion: Any) -> Any:  # noqa: ANN401
+        def parse_unless_corrupt(completion: Any) -> Any:  # noqa: ANN401
             if completion.partition_data.error_code == CorruptRecordError.errno:
-                self.refused.add(completion.topic_partition)
+                self.corrupt.add(completion.topic_partition)
                 return None
             return parse(completion)
 
-        fetcher._parse_fetched_data = heard
+        fetcher._parse_fetched_data = parse_unless_corrupt
         fetcher.PartitionRecords = self.records_of
 
-    def records_of(self, fetch_offset: int, target: TopicPartition, records: Any, **options: Any) -> PartitionBatches:  # noqa: ANN401  # the library's seam
-        """In place of the library's class; called with its arguments."""
+    def records_of(self, fetch_offset: int, target: TopicPartition, records: Any, **options: Any) -> PartitionBatches:  # noqa: ANN401  # called by the library
+        """Called by the library with the arguments of its own class."""
         return PartitionBatches(self, fetch_offset, target, records, **options)
 
 
 class PartitionBatches:
-    """The batches of one partition in one fetch; what the library uses of its own class has its names."""
+    """The batches of one partition in one fetch. Public names are those that kafka-python uses of its own class."""
 
     def __init__(
         self,
-        reading: Reading,
+        state: FetchState,
         fetch_offset: int,
         target: TopicPartition,
         records: Any,  # noqa: ANN401  # of the library, without types
@@ -127,12 +136,12 @@ class PartitionBatches:
         self.next_fetch_offset = fetch_offset
         self.leader_epoch = -1
         self.bytes_read = self.records_read = 0
-        self._reading = reading
+        self._state = state
         self._from = fetch_offset
         self._records = records
         self._torn = not records.has_next() and records.size_in_bytes() > 0
         if self._torn:
-            records._next_slice = memoryview(records._buffer)  # else the library raises, at each fetch anew
+            records._next_slice = memoryview(records._buffer)  # else the library raises at every fetch
         self._committed_only = isolation_level == IsolationLevel.READ_COMMITTED
         self._aborted = deque(sorted(aborted_transactions or (), key=lambda one: one.first_offset))
         self._aborted_producers: set[int] = set()
@@ -147,7 +156,7 @@ class PartitionBatches:
         return self._open
 
     def drain(self) -> None:
-        """Nothing more comes of this fetch."""
+        """End this fetch: drop what was not read of it."""
         if not self._open:
             return
         self._open, self._batch, self._iterator = False, None, iter(())
@@ -160,13 +169,13 @@ class PartitionBatches:
         """Up to `most` records, in order.
 
         Raises:
-            PollIsFull: enough was unpacked since `Reading.new_poll`.
+            PollIsFull: the limit of bytes was reached since `FetchState.new_poll`, and no record was taken.
         """
         taken: list[Any] = []
         while self._open and len(taken) < most:
             if self._batch is not None:
                 self._read(taken, most - len(taken))
-            elif not self._reading.full:
+            elif not self._state.full:
                 self._open_next()
             elif taken:
                 break
@@ -179,35 +188,35 @@ class PartitionBatches:
     def _read(self, taken: list[Any], most: int) -> None:
         before = len(taken)
         try:
-            taken.extend(islice(self._iterator, most))  # what came before an error stays
-        except Exception:  # noqa: BLE001  # libraries and broken bytes raise whatever they like
+            taken.extend(islice(self._iterator, most))  # records before the error are kept
+        except Exception:  # noqa: BLE001  # damaged bytes make the library raise anything
             if self._keep(taken, before):
-                self._pass_record()
+                self._skip_record()
             return
         done = len(taken) - before < most
         if self._keep(taken, before) and done:
             self._close_batch()
 
     def _keep(self, taken: list[Any], before: int) -> bool:
-        """Of the new records those whose offsets rise within the batch; False where one's does not: the rest is passed.
+        """Keep the new records up to the first offset that does not rise within the batch, skip the rest of the batch.
 
-        Producers write the offsets inside a batch, and reading would go on where they point. The first batch may begin
-        before the offset that was asked for.
+        Returns False if some were skipped. Producers write the offsets inside a batch, so a wrong one would move the
+        position. The first batch may begin before the fetch offset.
         """
         offsets = list(map(_OFFSET, islice(taken, before, None)))
-        sound = self._rising(offsets)
-        del taken[before + sound :]
-        if sound:
+        valid = self._rising(offsets)
+        del taken[before + valid :]
+        if valid:
             self.next_fetch_offset = max(self.next_fetch_offset, taken[-1].offset + 1)
             if taken[before].offset < self._from:
                 taken[before:] = [record for record in taken[before:] if record.offset >= self._from]
         self.records_read += len(taken) - before
-        if sound < len(offsets):
-            self._pass(STRUCTURE, _next_offset(self._batch))
-        return sound == len(offsets)
+        if valid < len(offsets):
+            self._skip(STRUCTURE, _next_offset(self._batch))
+        return valid == len(offsets)
 
     def _rising(self, offsets: list[int]) -> int:
-        """How many of the offsets, from the first on, rise within the batch and behind what was read of it."""
+        """How many offsets, from the first on, rise, lie within the batch and are not below the position."""
         if not offsets:
             return 0
         batch, floor, end = self._batch, self.next_fetch_offset, _next_offset(self._batch)
@@ -224,17 +233,17 @@ class PartitionBatches:
         self.next_fetch_offset = max(self.next_fetch_offset, _next_offset(self._batch))
         self._batch = None
 
-    def _pass_record(self) -> None:
-        """The batch is whole, one record in it is not: its length leads to the next one."""
+    def _skip_record(self) -> None:
+        """Skip one damaged record of an intact batch by its length field; the whole batch if that is unusable."""
         batch = self._batch
         place = _broken_record(batch) if batch.magic == NEWEST_FORMAT else None
         if place is None:
-            self._pass(STRUCTURE, _next_offset(batch))
+            self._skip(STRUCTURE, _next_offset(batch))
             return
         begin, end, offset = place
         if offset >= self.next_fetch_offset:
             data = bytes(batch._buffer[begin:end])
-            self._reading.passed.append(Passed(self.topic_partition, offset, offset + 1, 1, STRUCTURE, data))
+            self._state.skipped.append(Skipped(self.topic_partition, offset, offset + 1, 1, STRUCTURE, data))
             self.next_fetch_offset = offset + 1
         batch._pos = end
         batch._next_record_index += 1
@@ -249,49 +258,52 @@ class PartitionBatches:
         self.bytes_read += len(self._raw)
         try:
             batch = None if self._torn else self._records.next_batch()
-            whole = batch is not None and 0 <= batch.magic <= NEWEST_FORMAT and batch.validate_crc()
-        except Exception:  # noqa: BLE001  # a header of any bytes
-            whole = False
-        if not whole or not self._fits(batch):
-            if whole and self._is_stray():
+            intact = batch is not None and 0 <= batch.magic <= NEWEST_FORMAT and batch.validate_crc()
+        except Exception:  # noqa: BLE001  # the header may be any bytes
+            intact = False
+        if not intact or not self._fits(batch):
+            if intact and self._is_stray():
                 return
-            self._doubt(TORN if whole or self._torn else CHECKSUM)
+            self._fetch_again_or_skip(TORN if intact or self._torn else CHECKSUM)
             return
         self._batch = batch
         try:
             self._begin(batch)
         except codecs.TooLarge:
-            self._pass(TOO_LARGE, _next_offset(batch))
+            self._skip(TOO_LARGE, _next_offset(batch))
         except codecs.NoCodec:
-            self._pass(CODEC, _next_offset(batch))
+            self._skip(CODEC, _next_offset(batch))
         except Exception:  # noqa: BLE001  # as above
-            self._pass(STRUCTURE, _next_offset(batch))
+            self._skip(STRUCTURE, _next_offset(batch))
 
     def _fits(self, batch: Any) -> bool:  # noqa: ANN401
-        """Whether its offsets can be true: no checksum covers the first of them, and they say where reading goes on."""
-        at, end = self.next_fetch_offset, self._reading.highwater(self.topic_partition)
-        behind = first_offset(self._records._next_slice)
+        """Whether the batch's offsets agree with the position, the next batch and the high watermark.
+
+        The checksum does not cover the base offset, and a wrong one would move the position.
+        """
+        at, end = self.next_fetch_offset, self._state.highwater(self.topic_partition)
+        following = first_offset(self._records._next_slice)
         if end is not None and _next_offset(batch) > end:
             return False
         if _next_offset(batch) <= at:
-            # before the place asked for: some brokers begin a little early, but not with a gap behind it
-            return at == self._from and (behind is None or behind <= at)
-        return behind is None or behind >= _next_offset(batch) or batch.base_offset <= at
+            # wholly before the fetch offset: some brokers begin a little early, but then no gap follows
+            return at == self._from and (following is None or following <= at)
+        return following is None or following >= _next_offset(batch) or batch.base_offset <= at
 
     def _is_stray(self) -> bool:
-        """A batch with a wrong first offset was passed; the broker goes on to serve it before the one asked for."""
-        behind = first_offset(self._records._next_slice)
-        return behind is not None and behind <= self.next_fetch_offset
+        """Whether it is a batch with a wrong base offset that was skipped before: brokers go on to serve it first."""
+        following = first_offset(self._records._next_slice)
+        return following is not None and following <= self.next_fetch_offset
 
     def _begin(self, batch: Any) -> None:  # noqa: ANN401
         if _next_offset(batch) <= self._from or self._is_hidden(batch):
             self._close_batch()
             return
-        self._reading.opened(_unpack(batch, self._raw, self._reading.most_batch))
-        self._iterator = iter(batch) if batch.magic == NEWEST_FORMAT else _with_sound_records(batch)
+        self._state.count_bytes(_decompress(batch, self._raw, self._state.most_batch))
+        self._iterator = iter(batch) if batch.magic == NEWEST_FORMAT else _with_valid_checksums(batch)
 
     def _is_hidden(self, batch: Any) -> bool:  # noqa: ANN401
-        """Whether it marks the end of a transaction, or belongs to one that was aborted."""
+        """Whether the batch is a control batch or belongs to an aborted transaction."""
         if batch.magic != NEWEST_FORMAT:
             return False
         self.leader_epoch = batch.leader_epoch
@@ -299,41 +311,41 @@ class PartitionBatches:
             while self._aborted and self._aborted[0].first_offset <= batch.last_offset:
                 self._aborted_producers.add(self._aborted.popleft().producer_id)
             if batch.is_control_batch:
-                if next(batch).abort:  # not unpacked first: brokers write these, and plain
+                if next(batch).abort:  # brokers write control batches, and uncompressed
                     self._aborted_producers.discard(batch.producer_id)
             elif batch.is_transactional and batch.producer_id in self._aborted_producers:
                 return True
         return bool(batch.is_control_batch)
 
-    def _doubt(self, reason: str) -> None:
-        """Ask for it again; when it stays so, pass it as far as its own header and what is around it allow."""
+    def _fetch_again_or_skip(self, reason: str) -> None:
+        """Fetch the damaged batch again; once the fault is lasting, skip the batch (`end_of_damaged`)."""
         at = self.next_fetch_offset
-        if self._reading.is_lasting(self.topic_partition, at, reason):
-            behind = None if self._torn else self._records._next_slice
-            self._pass(reason, end_of_damaged(self._raw, behind, at, self._reading.highwater(self.topic_partition)))
-        self.drain()  # the bytes behind may begin anywhere
+        if self._state.is_lasting(self.topic_partition, at, reason):
+            following = None if self._torn else self._records._next_slice
+            self._skip(reason, end_of_damaged(self._raw, following, at, self._state.highwater(self.topic_partition)))
+        self.drain()  # the start of the next batch is not known
 
-    def _pass(self, reason: str, next_offset: int) -> None:
+    def _skip(self, reason: str, next_offset: int) -> None:
         first = self.next_fetch_offset
         if next_offset > first:
             records = records_lost(self._raw, first, next_offset)
-            passed = Passed(self.topic_partition, first, next_offset, records, reason, bytes(self._raw))
-            self._reading.passed.append(passed)
+            skipped = Skipped(self.topic_partition, first, next_offset, records, reason, bytes(self._raw))
+            self._state.skipped.append(skipped)
             self.next_fetch_offset = next_offset
         self._batch = None
 
 
 def _next_offset(batch: Any) -> int:  # noqa: ANN401
-    """Before format 2 the header holds the offset of the last record."""
+    """The offset after the batch; before format 2 the header holds the offset of its last record."""
     return int(batch.next_offset if batch.magic == NEWEST_FORMAT else batch.base_offset + 1)
 
 
-def _unpack(batch: Any, raw: memoryview, limit: int) -> int:  # noqa: ANN401
-    """Unpack a compressed batch in place, within `limit`; gives the bytes that its records take."""
+def _decompress(batch: Any, raw: memoryview, limit: int) -> int:  # noqa: ANN401
+    """Decompress a batch in place, to `limit` bytes at most; returns the bytes of its records."""
     codec = batch.compression_type
     if codec == 0:
         return len(raw)
-    data = codecs.unpacked(codec, _compressed(batch), limit)
+    data = codecs.decompress(codec, _compressed(batch), limit)
     batch._buffer = bytearray(data) if batch.magic == NEWEST_FORMAT else memoryview(data)
     batch._decompressed = True
     if batch.magic == NEWEST_FORMAT:
@@ -342,7 +354,7 @@ def _unpack(batch: Any, raw: memoryview, limit: int) -> int:  # noqa: ANN401
 
 
 def _compressed(batch: DefaultRecordBatch | LegacyRecordBatch) -> bytes:
-    """The packed bytes of a batch; before format 2 they are the value of a record around the others."""
+    """The compressed bytes of a batch; before format 2 they are the value of a wrapper record."""
     if batch.magic == NEWEST_FORMAT:
         return bytes(memoryview(batch._buffer)[batch._pos :])
     if batch.magic == 0 and batch.compression_type == codecs.LZ4:
@@ -351,15 +363,19 @@ def _compressed(batch: DefaultRecordBatch | LegacyRecordBatch) -> bytes:
     at = batch.KEY_OFFSET_V1 if batch.magic == 1 else batch.KEY_OFFSET_V0
     for field in ("key", "value"):
         (size,) = struct.unpack_from(">i", batch._buffer, at)
-        at += _LENGTH_OF_ONE
+        at += _LENGTH_BYTES
         if field == "value":
             return bytes(batch._buffer[at : at + size])
         at += max(size, 0)
     raise AssertionError
 
 
-def _with_sound_records(batch: Any) -> Iterator[Any]:  # noqa: ANN401
-    """Before format 2 each record has a checksum of its own."""
+def _with_valid_checksums(batch: Any) -> Iterator[Any]:  # noqa: ANN401
+    """The records of a batch before format 2, which each have a checksum.
+
+    Raises:
+        ValueError: a checksum does not match.
+    """
     for record in batch:
         if not record.validate_crc():
             message = "a record's checksum does not match"
@@ -368,7 +384,7 @@ def _with_sound_records(batch: Any) -> Iterator[Any]:  # noqa: ANN401
 
 
 def _broken_record(batch: Any) -> tuple[int, int, int] | None:  # noqa: ANN401
-    """Of the record at which `batch` raised: where it begins and ends in the bytes, and its offset; None if unknown."""
+    """The begin and end byte and the offset of the record at which `batch` raised; None if they cannot be read."""
     try:
         length, begin = decode_varint(batch._buffer, batch._pos)
         _, at = decode_varint(batch._buffer, begin)

@@ -1,4 +1,7 @@
-"""Nothing is read while the records say that this machine's clock is behind: they would all be taken for the future."""
+"""Stops reading while the record timestamps show that this machine's clock is behind.
+
+All events would be rejected as `future` otherwise.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,20 @@ from monitor.records import RecordBatch
 
 
 class ClockCheck:
-    """Compares the clock with the records of a poll."""
+    """Compares the clock with the timestamps of a poll's records."""
 
-    def __init__(self, *, wanted: bool) -> None:
-        self._wanted = wanted
+    def __init__(self, *, enabled: bool) -> None:
+        self._enabled = enabled
         self._is_behind = False
 
     def require(self, batches: Sequence[RecordBatch], now_us: int) -> None:
-        """Records that are fetched again after a wrong clock take a while to come: until then it is as it was.
+        """Require that the clock is right by the newest poll that had records; an empty poll keeps the last verdict.
 
         Raises:
             ExternalError: more than half of the records are more than an hour ahead of the clock.
         """
         if batches:
-            self._is_behind = self._wanted and clock_is_wrong((batch.times_ms or () for batch in batches), now_us)
+            self._is_behind = self._enabled and clock_is_wrong((batch.times_ms or () for batch in batches), now_us)
         if self._is_behind:
             raise TransientError(
                 f"this machine's clock says {rfc3339(now_us // SECOND_US * SECOND_US)}, and more than half of the "

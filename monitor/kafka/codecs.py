@@ -1,4 +1,4 @@
-"""Compressed batches unpacked to a bound: the library's own functions unpack whole, however much comes of 30 kB."""
+"""Decompresses batches up to a size limit: kafka-python's own functions have none, and 30 kB can hold gigabytes."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ import zstandard
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 
 _GZIP_WINDOW: Final = 31
-#: a step of unpacking: of most batches it is the only one
-_STEP_TIMES: Final = 16
+#: bytes decompressed in one step: this multiple of the input, at least `_LEAST_STEP`; one step does for most batches
+_STEP_RATIO: Final = 16
 _LEAST_STEP: Final = 64 << 10
-#: what Java clients put before blocks of snappy, and its length with the two versions behind it
-_BLOCKS: Final = b"\x82SNAPPY\x00"
-_BLOCKS_HEAD: Final = 16
+#: header of snappy-java's block format, and its length in bytes with the two version numbers after it
+_SNAPPY_JAVA_MAGIC: Final = b"\x82SNAPPY\x00"
+_SNAPPY_JAVA_HEADER: Final = 16
+#: bytes of the length varint of a snappy block
 _MOST_LENGTH_BYTES: Final = 5
 
 
 class TooLarge(Exception):
-    """The batch would be larger than the bound."""
+    """The decompressed batch would be larger than the limit."""
 
 
 class NoCodec(Exception):
-    """The batch names a codec that there is none of."""
+    """The batch's codec is not known."""
 
 
-def unpacked(codec: int, data: bytes, limit: int) -> bytes:
-    """What `data` was before a producer compressed it; never more than `limit` bytes are made.
+def decompress(codec: int, data: bytes, limit: int) -> bytes:
+    """Decompress `data`, to `limit` bytes at most.
 
     Raises:
-        TooLarge, NoCodec: as they say.
+        TooLarge: it is larger than `limit`.
+        NoCodec: the codec number is not known.
         Exception: the bytes are not of this codec; each library has its own error.
     """
     if codec not in _CODECS:
-        message = f"{codec} is the number of no codec"
+        message = f"{codec} is not the number of a codec"
         raise NoCodec(message)
     return _CODECS[codec](data, limit)
 
@@ -56,7 +58,7 @@ def _joined(parts: Iterator[bytes], limit: int) -> bytes:
 
 
 def _step(data: bytes) -> int:
-    return max(_STEP_TIMES * len(data), _LEAST_STEP)
+    return max(_STEP_RATIO * len(data), _LEAST_STEP)
 
 
 def _torn() -> ValueError:
@@ -95,13 +97,13 @@ def _zstd_parts(data: bytes) -> Iterator[bytes]:
 
 
 def _snappy(data: bytes, limit: int) -> bytes:
-    if not data.startswith(_BLOCKS):
+    if not data.startswith(_SNAPPY_JAVA_MAGIC):
         return _snappy_block(data, limit)
     return _joined(_snappy_parts(data, limit), limit)
 
 
 def _snappy_parts(data: bytes, limit: int) -> Iterator[bytes]:
-    at = _BLOCKS_HEAD
+    at = _SNAPPY_JAVA_HEADER
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "big", signed=True)
         if size < 0 or at + 4 + size > len(data):
@@ -111,7 +113,7 @@ def _snappy_parts(data: bytes, limit: int) -> Iterator[bytes]:
 
 
 def _snappy_block(block: bytes, limit: int) -> bytes:
-    """A block says first how large it will be, and the library takes that room before it reads on."""
+    """One block. Its length comes first, and the library allocates that before it decompresses."""
     size = 0
     for place, byte in enumerate(block[:_MOST_LENGTH_BYTES]):
         size |= (byte & 0x7F) << 7 * place

@@ -1,4 +1,4 @@
-"""How every client of the brokers is set up and made, and how the library's errors are sorted."""
+"""Configures and creates every Kafka client, and translates the library's errors into our own."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ _log = get_log(__name__)
 _RECONNECT_MAX_MS: Final = 5_000
 _BOOTSTRAP_MS: Final = 5_000
 _IDLE_MS: Final = 540_000
-#: the library wants it above the fetch's wait and below the idle time
+#: least and most request time-out: the library requires it to be above fetch_max_wait_ms and below the idle time
 _REQUEST_MS: Final = (2_000, 300_000)
+#: first and longest pause between two attempts, in seconds
 _BACKOFF_S: Final = (0.5, 10.0)
 _START_THEM: Final = "start the brokers there, or write where they are"
 
@@ -69,10 +70,10 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str], ...]] = (
 
 
 def client_config(settings: Kafka, role: str) -> dict[str, Any]:
-    """Keyword arguments that consumer, producer and admin client share; `role` names the connection at the brokers.
+    """Keyword arguments that consumer, producer and admin client share; `role` becomes part of the client id.
 
     Raises:
-        UsageError: a file of kafka.security cannot be read or does not fit.
+        UsageError: a file of kafka.security cannot be read or is not valid.
     """
     request_ms = min(max(settings.request_timeout * 1000 // SECOND_US, _REQUEST_MS[0]), _REQUEST_MS[1])
     return {
@@ -89,10 +90,10 @@ def client_config(settings: Kafka, role: str) -> dict[str, Any]:
 
 
 def running_config(settings: Kafka, role: str) -> dict[str, Any]:
-    """The same for a process that had it once: a file that is being replaced may be there again in a moment.
+    """`client_config` for a process that runs: a file that cannot be read may be in the middle of a replacement.
 
     Raises:
-        ExternalError: a file of kafka.security cannot be read or does not fit now.
+        ExternalError: a file of kafka.security cannot be read or is not valid now.
     """
     try:
         return client_config(settings, role)
@@ -112,7 +113,7 @@ def _security_config(settings: Kafka) -> dict[str, Any]:
             "ssl_password": _secret(security.ssl_key_password),
             "ssl_check_hostname": security.ssl_check_hostname,
         }
-        _try_files(config)
+        _check_files(config)
     if security.protocol in {"SASL_PLAINTEXT", "SASL_SSL"}:
         config |= {
             "sasl_mechanism": security.sasl_mechanism,
@@ -130,8 +131,14 @@ def _path(path: object) -> str | None:
     return str(path) if path is not None else None
 
 
-def _try_files(config: dict[str, Any]) -> None:
-    """The library reads them again at each connection, so that renewed ones count; a wrong one it only logs."""
+def _check_files(config: dict[str, Any]) -> None:
+    """Load the certificate files once, because the library only logs a wrong one.
+
+    The library gets the paths and reads them at each connection, so that renewed files take effect.
+
+    Raises:
+        UsageError: a file cannot be read or is not valid.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     faults = []
     try:
@@ -156,95 +163,101 @@ def _why(error: OSError) -> str:
 
 
 def connect(factory: Callable[..., Made], config: dict[str, Any]) -> Made:
-    """Make a client of the library. A constructor that fails would leave its thread and sockets behind: closed here.
+    """Create a client of the library. If its constructor fails, close the network client that it would leak.
 
     Raises:
         ExternalError: no broker answered; PermanentError: brokers answered and refused for good.
     """
-    heard = connection_failure()
-    heard.forget()
+    logged = connection_failure()
+    logged.reset()
     network: list[Any] = []
 
-    def remembered(**arguments: Any) -> Any:  # noqa: ANN401  # the library's own untyped seam
+    def network_client(**arguments: Any) -> Any:  # noqa: ANN401  # of the library, without types
         network.append(KafkaConsumer.DEFAULT_CONFIG["kafka_client"](**arguments))
         return network[-1]
 
     try:
-        return factory(kafka_client=remembered, **config)
+        return factory(kafka_client=network_client, **config)
     except kafka_errors.KafkaError as error:
         for client in network:
             client.close()
-        if heard.untrusted:
+        if logged.untrusted:
             message = (
-                f"cannot connect to Kafka: the broker's certificate is not trusted ({heard.text}); check "
+                f"cannot connect to Kafka: the broker's certificate is not trusted ({logged.text}); check "
                 "kafka.security.ssl_cafile, the certificate's dates and the host name in kafka.bootstrap_servers"
             )
             raise PermanentError(message) from error
-        if heard.not_admitted is not None:
-            raise sorted_error(heard.not_admitted(), "connect to Kafka") from error
-        failure = sorted_error(error, "connect to Kafka", heard.text + _often_missed(config))
-        unanswered = _unanswered(network, heard.by_node)
+        if logged.auth_error is not None:
+            raise translated_error(logged.auth_error(), "connect to Kafka") from error
+        failure = translated_error(error, "connect to Kafka", logged.text + _sasl_hint(config))
+        unanswered = _unanswered(network, logged.by_node)
         if unanswered and not isinstance(failure, PermanentError):
-            message = f"cannot connect to Kafka now: {unanswered}; {_START_THEM}{_often_missed(config)}"
+            message = f"cannot connect to Kafka now: {unanswered}; {_START_THEM}{_sasl_hint(config)}"
             raise TransientError(message) from error
         raise failure from error
 
 
 def _unanswered(network: list[Any], by_node: Mapping[str, str]) -> str:
-    """Which addresses of the settings did not answer, and why; "" when none was heard of."""
+    """The bootstrap servers that did not answer, with the reasons; "" if the library logged nothing about them."""
     brokers = [broker for client in network for broker in client.cluster.bootstrap_brokers()]
     if not any(broker.node_id in by_node for broker in brokers):
         return ""
-    reported = (
+    addresses = (
         f"{f'[{broker.host}]' if ':' in broker.host else broker.host}:{broker.port} "
         f"({by_node.get(broker.node_id, 'not tried')})"
         for broker in brokers
     )
-    return f"kafka.bootstrap_servers did not answer: {', '.join(sorted(reported))}"
+    return f"kafka.bootstrap_servers did not answer: {', '.join(sorted(addresses))}"
 
 
-def _often_missed(config: Mapping[str, Any]) -> str:
-    """A broker refuses a user and ends the connection at once: the library mostly reports only the latter."""
+def _sasl_hint(config: Mapping[str, Any]) -> str:
+    """A hint at wrong credentials, "" without SASL.
+
+    A broker that refuses a user closes the connection at once, and the library mostly reports only that.
+    """
     if not config["security_protocol"].startswith("SASL"):
         return ""
     return "; if the brokers run, they may not know kafka.security.sasl_username or its sasl_password"
 
 
-def sorted_error(error: Exception, doing: str, detail: str = "") -> ExternalError:
-    """The operator's sentence for an error of the library: PermanentError for good, else ExternalError."""
-    messages = type(error).__name__ + (f" ({detail})" if detail else "")
+def translated_error(error: Exception, doing: str, detail: str = "") -> ExternalError:
+    """Our exception for an error of the library, with a remedy: PermanentError for good, else TransientError.
+
+    `doing` continues "cannot ...".
+    """
+    name = type(error).__name__ + (f" ({detail})" if detail else "")
     for kind, remedy in _REMEDIES:
         if isinstance(error, kind):
-            return PermanentError(f"cannot {doing}: {messages}: {remedy}")
-    return TransientError(f"cannot {doing} now: {messages}")
+            return PermanentError(f"cannot {doing}: {name}: {remedy}")
+    return TransientError(f"cannot {doing} now: {name}")
 
 
 @contextmanager
-def sorting_errors(doing: str) -> Iterator[None]:
-    """Turns what the library raises within into ExternalError or PermanentError; `doing` continues "cannot ..."."""
-    listener = connection_failure()
-    before = listener.heard
+def translating_errors(doing: str) -> Iterator[None]:
+    """Translate what the library raises within the block (`translated_error`); `doing` continues "cannot ..."."""
+    logged = connection_failure()
+    before = logged.count
     try:
         yield
     except kafka_errors.LogTruncationError:
-        raise  # says which offsets are gone: for the caller that knows the positions
+        raise  # holds the offsets that are gone: for the caller, which has the positions
     except kafka_errors.KafkaError as error:
-        broken = f"a broker at its advertised address: {listener.why}" if listener.heard > before else ""
-        raise sorted_error(error, doing, broken) from error
-    except KeyError as error:  # the library's answer to offsets of a partition that has no leader
+        broken = f"a broker at its advertised address: {logged.why}" if logged.count > before else ""
+        raise translated_error(error, doing, broken) from error
+    except KeyError as error:  # the library raises it for the offsets of a partition without a leader
         message = f"cannot {doing} now: a partition has no leader"
         raise TransientError(message) from error
 
 
 def until_connected(make: Callable[[], Made], stop: Callable[[], bool], wait: Callable[[float], object]) -> Made | None:
-    """Call `make` until it gives something, with growing pauses (jittered) while it raises ExternalError.
+    """Call `make` until it returns, with exponential back-off and jitter while it raises ExternalError.
 
     `wait(seconds)` sleeps, and may return early when asked to stop. Returns None when `stop()` became true.
 
     Raises:
         PermanentError: trying again will not help.
     """
-    pause, messages = _BACKOFF_S[0], Tenfold()
+    pause, failures = _BACKOFF_S[0], Tenfold()
     while not stop():
         try:
             return make()
@@ -252,7 +265,7 @@ def until_connected(make: Callable[[], Made], stop: Callable[[], bool], wait: Ca
             raise
         except ExternalError as failure:
             seconds = pause * random.uniform(0.5, 1.0)  # noqa: S311  # spreads retries, no secret
-            if messages.again(str(failure)):
+            if failures.again(str(failure)):
                 _log.warning("kafka_not_connected", failure=str(failure), next_try_seconds=round(seconds, 1))
             wait(seconds)
             pause = min(pause * 2, _BACKOFF_S[1])

@@ -1,4 +1,4 @@
-"""Records from Kafka: every partition of the input topics, assigned by hand, each offset given out once."""
+"""Reads records from Kafka: every partition of the input topics, assigned manually, each offset returned once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from kafka.structs import TopicPartition
 from monitor.clock import Clock
 from monitor.errors import ExternalError, PositionsLost
 from monitor.events import Partition
-from monitor.kafka.batches import WORDS, Passed, PollIsFull, Reading
+from monitor.kafka.batches import MESSAGES, FetchState, PollIsFull, Skipped
 from monitor.kafka.clock_check import ClockCheck
-from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
+from monitor.kafka.connect import client_config, connect, translated_error, translating_errors
 from monitor.kafka.group import GroupMirror, GroupOffsets, close_quietly
 from monitor.kafka.stalls import Place, Stall, Stalls
 from monitor.kafka.topics import ClusterDescription
@@ -26,33 +26,34 @@ from monitor.settings.tree import Kafka
 _MIB: Final = 1 << 20
 _POLL_MS: Final = 200
 _POLL_RECORDS: Final = 5_000
-#: bytes that are opened in one poll, and the least bound of what one batch may be unpacked
+#: decompressed bytes of one poll, and the least limit of one batch
 _POLL_BYTES: Final = 64 * _MIB
+#: records of the size limit that one batch may hold
 _RECORDS_A_BATCH: Final = 4
-#: a reader that has not polled for so long does not read at all now, in seconds
+#: after so many seconds without a poll reading counts as paused, and no stall is reported
 _READING_S: Final = 10.0
-#: how often it looks what stands still, in seconds
+#: seconds between two checks for stalled partitions
 _CHECK_SECONDS: Final = 5.0
-#: the pause after a broker could not read its own log, in seconds
-_REFUSED_S: Final = 2.0
+#: seconds without fetching a partition after its broker answered CORRUPT_MESSAGE
+_CORRUPT_PAUSE_S: Final = 2.0
 _FETCH: Final = {
-    # raw bytes: a deserializer that raises hangs the library for good
+    # raw bytes: kafka-python hangs for good when a deserializer raises
     "group_id": None,
     "enable_auto_commit": False,
     "auto_offset_reset": "none",
     "allow_auto_create_topics": False,
     "isolation_level": "read_committed",
     "check_crcs": True,
-    "retry_backoff_ms": 10,  # 100 ms of it halve the throughput by gaps between fetches
+    "retry_backoff_ms": 10,  # the default of 100 ms leaves gaps between fetches that halve the throughput
     "fetch_max_bytes": 8 * _MIB,
     "max_partition_fetch_bytes": 1 * _MIB,
     "max_poll_records": _POLL_RECORDS,
-    "receive_message_max_bytes": 128 * _MIB,  # one record above the limits still comes whole
+    "receive_message_max_bytes": 128 * _MIB,  # a broker sends one record whole even if it is above the fetch limits
 }
 
 
 class _Envelopes:
-    """Keys and headers of a batch, looked at only when somebody asks."""
+    """Keys and headers of a batch, read only on demand."""
 
     __slots__ = ("_records",)
 
@@ -67,9 +68,9 @@ class _Envelopes:
 class KafkaSource:
     """A `monitor.records.Source` over Kafka. One thread makes all calls; `begin` comes before the first `poll`.
 
-    `facts` says which partitions the input topics have; a watch in the background brings news of them every
-    `watch_interval_s` seconds. A batch is unpacked to 64 MiB, or four times `record_bytes` where that is more. With
-    `needs_right_clock` nothing is given out while the records say that the clock is behind.
+    `described` holds the partitions of the input topics; a background thread checks them for changes every
+    `watch_interval_s` seconds. A batch may decompress to 64 MiB, or four times `record_bytes` if that is more. With
+    `needs_right_clock` no records are returned while their timestamps show that this machine's clock is behind.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class KafkaSource:
         needs_right_clock: bool = False,
     ) -> None:
         self._clock = clock
-        self._clock_check = ClockCheck(wanted=needs_right_clock)
+        self._clock_check = ClockCheck(enabled=needs_right_clock)
         self._partitions = [
             Partition(name, number)
             for name, topic in sorted(described.topics.items())
@@ -93,10 +94,10 @@ class KafkaSource:
         config = client_config(settings, "source") | _FETCH | metadata
         self._timeout_ms: int = config["request_timeout_ms"]
         self._consumer: Any = connect(KafkaConsumer, config)
-        self._reading = Reading(
+        self._fetch_state = FetchState(
             self._consumer.highwater, max(_POLL_BYTES, _RECORDS_A_BATCH * record_bytes), _POLL_BYTES
         )
-        self._reading.on_permanent_error(self._consumer._fetcher)
+        self._fetch_state.install(self._consumer._fetcher)
         self._group = GroupOffsets(settings)
         self._mirror = GroupMirror(settings)
         self._stalls = Stalls()
@@ -106,7 +107,7 @@ class KafkaSource:
         self._next: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._waiting: frozenset[Partition] = frozenset()
-        self._refused_until: dict[TopicPartition, float] = {}
+        self._corrupt_until: dict[TopicPartition, float] = {}
         self._changes: deque[Change] = deque()
 
     # where to begin
@@ -124,10 +125,10 @@ class KafkaSource:
         return self._group.committed(self._partitions)
 
     def resolve_start(self, start: str | int) -> dict[Partition, int]:
-        """What `kafka.start` means now, as one offset for every partition.
+        """The offset that `kafka.start` stands for now, for every partition.
 
-        `earliest`, `latest`, `committed` (a partition without a committed offset from its beginning), or Unix
-        milliseconds: the first record whose own timestamp is not before them, the end where there is none.
+        `earliest`, `latest`, `committed` (the beginning of a partition without a committed offset), or Unix
+        milliseconds: the first record with that timestamp or a later one, the end if there is none.
 
         Raises:
             ExternalError: no answer, or a partition has no leader; PermanentError: no right to the group or topic.
@@ -146,25 +147,25 @@ class KafkaSource:
     def _edges(self, targets: list[TopicPartition], edge: str) -> dict[TopicPartition, int]:
         ask = {"earliest": self._consumer.beginning_offsets, "latest": self._consumer.end_offsets}.get(edge)
         if ask is None:
-            message = f"{edge!r} is no place to start from"
+            message = f"{edge!r} is not a place to start from"
             raise ValueError(message)
-        with sorting_errors("ask where the partitions begin and end"):
+        with translating_errors("ask where the partitions begin and end"):
             answers: dict[TopicPartition, int] = ask(targets, timeout_ms=self._timeout_ms)
             return {target: answers[target] for target in targets}
 
     def _at_time(self, targets: list[TopicPartition], time_ms: int) -> dict[TopicPartition, int]:
         offsets = self._edges(targets, "latest")
-        with sorting_errors("ask which offsets belong to a time"):
+        with translating_errors("ask which offsets belong to a time"):
             found = self._consumer.offsets_for_times(
                 dict.fromkeys(targets, max(time_ms, 0)), timeout_ms=self._timeout_ms
             )
         return offsets | {target: at.offset for target, at in found.items() if at is not None}
 
     def begin(self, positions: Mapping[Partition, int]) -> None:
-        """Read every partition from its position on.
+        """Assign every partition and seek to its position.
 
         Raises:
-            ValueError: a known partition has no position, or a position belongs to no known partition.
+            ValueError: a partition has no position, or a position is for a partition that does not exist.
         """
         if set(positions) != set(self._partitions):
             odd = sorted(set(positions) ^ set(self._partitions))
@@ -183,15 +184,15 @@ class KafkaSource:
     # reading
 
     def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
-        """Some records of the partitions that are not paused, one batch a partition; none within 0.2 s: empty.
+        """Some records of the partitions that are not paused, one batch a partition; empty if none came in 0.2 s.
 
         Raises:
-            ExternalError: the brokers failed in a way that may heal, or this machine's clock is behind.
+            ExternalError: the brokers failed and may recover, or this machine's clock is behind.
             PermanentError: no right to a topic.
             PositionsLost: a position lies beyond the end of its partition.
         """
         self._waiting = frozenset(paused)
-        self._match_pauses({TopicPartition(*partition) for partition in paused} | self._refused())
+        self._match_pauses({TopicPartition(*partition) for partition in paused} | self._corrupt())
         self._polled_at = self._clock.monotonic()
         fetched = self._fetch()
         now_us = self._clock.now_us()
@@ -199,21 +200,21 @@ class KafkaSource:
         try:
             batches = [self._batch(target, records, now_us) for target, records in fetched.items()]
             self._clock_check.require(batches, now_us)
-        except ExternalError:  # what was fetched is not given out: it has to be fetched again
+        except ExternalError:  # the fetched records are not returned: fetch them again
             for target, offset in before.items():
                 self._next[target] = offset
                 self._consumer.seek(target, offset)
-            self._tell_passed(read_again=before)
+            self._report_skipped(read_again=before)
             raise
-        self._tell_passed()
+        self._report_skipped()
         return [batch for batch in batches if batch.values]
 
-    def _refused(self) -> set[TopicPartition]:
-        """Those that their broker cannot read: asked for again after a while, and not a thousand times a second."""
+    def _corrupt(self) -> set[TopicPartition]:
+        """Partitions answered with CORRUPT_MESSAGE just now; without a pause they are fetched 1,000 times a second."""
         now = self._clock.monotonic()
-        self._refused_until |= dict.fromkeys(self._reading.refused, now + _REFUSED_S)
-        self._reading.refused.clear()
-        return {target for target, until in self._refused_until.items() if now < until}
+        self._corrupt_until |= dict.fromkeys(self._fetch_state.corrupt, now + _CORRUPT_PAUSE_S)
+        self._fetch_state.corrupt.clear()
+        return {target for target, until in self._corrupt_until.items() if now < until}
 
     def _match_pauses(self, wanted: set[TopicPartition]) -> None:
         wanted &= self._next.keys()
@@ -223,11 +224,10 @@ class KafkaSource:
         self._consumer.resume(*(self._paused - wanted))
         self._paused = wanted
 
-    def _free_the_line(self) -> None:
-        """Let the library give out what it had parked of a partition that was paused.
+    def _unblock_fetcher(self) -> None:
+        """Clear an exhausted batch of the library's fetcher.
 
-        It takes parked records up again only when nothing is in line, and an exhausted batch in line counts as
-        something (3.0.12): when nothing else comes to push it out, `poll` gives nothing for ever.
+        Until another fetch replaces it, kafka-python 3.0.12 never returns the records of a partition that was paused.
         """
         fetcher = self._consumer._fetcher
         kept = fetcher._next_in_line_exception_metadata
@@ -237,24 +237,24 @@ class KafkaSource:
             fetcher._next_partition_records = None
 
     def _fetch(self) -> dict[TopicPartition, list[Any]]:
-        self._free_the_line()
-        self._reading.new_poll()
+        self._unblock_fetcher()
+        self._fetch_state.new_poll()
         try:
             fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
         except kafka_errors.OffsetOutOfRangeError as error:
-            self._leave_gaps(error.args[0])
+            self._skip_expired(error.args[0])
         except kafka_errors.LogTruncationError as error:
             raise _beyond_end(error.divergent_offsets) from error
         except PollIsFull:
             return {}
         except kafka_errors.KafkaError as error:
-            raise sorted_error(error, "read records") from error
+            raise translated_error(error, "read records") from error
         else:
             return fetched
         return {}
 
-    def _leave_gaps(self, lost: Mapping[TopicPartition, int]) -> None:
-        """Retention took records before they were read: say so, and go on where the partition begins now."""
+    def _skip_expired(self, lost: Mapping[TopicPartition, int]) -> None:
+        """Retention removed records before they were read: report the gap and seek to the beginning."""
         begins = self._edges(list(lost), "earliest")
         ends = self._edges(list(lost), "latest")
         for target in lost:
@@ -266,19 +266,19 @@ class KafkaSource:
                 self._next[target] = begin
             self._consumer.seek(target, self._next[target])
 
-    def _tell_passed(self, *, read_again: Collection[TopicPartition] = ()) -> None:
-        while self._reading.passed:
-            passed = self._reading.passed.popleft()
-            if passed.target not in read_again:
-                self._changes.append(_unreadable(passed))
-                self._next[passed.target] = max(self._next[passed.target], passed.next)
+    def _report_skipped(self, *, read_again: Collection[TopicPartition] = ()) -> None:
+        while self._fetch_state.skipped:
+            skipped = self._fetch_state.skipped.popleft()
+            if skipped.target not in read_again:
+                self._changes.append(_unreadable(skipped))
+                self._next[skipped.target] = max(self._next[skipped.target], skipped.next)
 
     def _batch(self, target: TopicPartition, records: list[Any], now_us: int) -> RecordBatch:
         expected = self._next[target]
         if records[0].offset < expected:
             records = [record for record in records if record.offset >= expected]
         last = records[-1].offset + 1 if records else expected
-        self._next[target] = next_offset = max(last, self._reached(target))
+        self._next[target] = next_offset = max(last, self._client_position(target))
         return RecordBatch(
             partition=Partition(*target),
             values=[record.value for record in records],
@@ -289,18 +289,18 @@ class KafkaSource:
             envelope=_Envelopes(records),
         )
 
-    # what is known about partitions
+    # state of the partitions
 
     def changes(self) -> list[Change]:
-        """What happened to partitions since the last call: records that are gone, partitions that were added.
+        """Changes of partitions since the last call: records that are gone or unreadable, new partitions.
 
         Raises:
-            PositionsLost: a topic is gone or was made again.
+            PositionsLost: a topic is gone or was recreated.
         """
-        added = self._watch.news()
+        added = self._watch.take_added()
         if added:
-            self._partitions = sorted({*self._partitions, *(news.partition for news in added)})
-            self._next |= {TopicPartition(*news.partition): 0 for news in added}
+            self._partitions = sorted({*self._partitions, *(new.partition for new in added)})
+            self._next |= {TopicPartition(*new.partition): 0 for new in added}
             self._assign()
             self._changes.extend(added)
         drained = list(self._changes)
@@ -308,14 +308,14 @@ class KafkaSource:
         return drained
 
     def position(self, partition: Partition) -> int:
-        """The offset that is read next; it passes control records and gaps that no batch shows."""
+        """The offset to read next; it also moves past control records and compacted offsets, which no batch holds."""
         target = TopicPartition(*partition)
-        return max(self._next[target], self._reached(target))
+        return max(self._next[target], self._client_position(target))
 
-    def _reached(self, target: TopicPartition) -> int:
-        """The library's own position; asking for it also brings what it found out about the log meanwhile."""
+    def _client_position(self, target: TopicPartition) -> int:
+        """The library's own position; raises PositionsLost if the library has found the log truncated."""
         try:
-            with sorting_errors("tell a position"):
+            with translating_errors("read a position"):
                 return self._consumer.position(target, timeout_ms=0) or 0
         except kafka_errors.LogTruncationError as error:
             raise _beyond_end(error.divergent_offsets) from error
@@ -323,22 +323,22 @@ class KafkaSource:
     def lag(self, partition: Partition) -> int | None:
         """Offsets between the position and the partition's end; None before the first answer of its broker.
 
-        The end is that of the log: records of an open transaction count.
+        The end is the log end offset, so records of an open transaction count.
         """
         end = self._end(partition)
         return None if end is None else max(end - self.position(partition), 0)
 
     def _end(self, partition: Partition) -> int | None:
-        """The newest word of it: a partition that is not fetched now is known to the watch alone."""
-        fetched, seen = self._consumer.highwater(TopicPartition(*partition)), self._watch.ends(partition)
-        known = [end for end in (fetched, None if seen is None else seen[0]) if end is not None]
+        """The larger of what the last fetch and the watch reported; a paused partition is known to the watch only."""
+        fetched, watched = self._consumer.highwater(TopicPartition(*partition)), self._watch.ends(partition)
+        known = [end for end in (fetched, None if watched is None else watched[0]) if end is not None]
         return max(known, default=None)
 
     def stalled(self, stopped: Collection[Partition] = ()) -> list[Stall]:
-        """Partitions that stand still for over a minute though there is more in them, but for `stopped` ones."""
+        """Partitions whose position has not moved for a minute though they hold more records, without `stopped`."""
         now = self._clock.monotonic()
         if not self.reachable() or now - self._polled_at > _READING_S:
-            self._stalls.forget()
+            self._stalls.reset()
             self._stalled = []
         elif now - self._checked_at >= _CHECK_SECONDS:
             self._checked_at, self._stalled = now, self._check(now, stopped)
@@ -347,17 +347,17 @@ class KafkaSource:
     def _check(self, now: float, stopped: Collection[Partition]) -> list[Stall]:
         places = {}
         for partition in self._partitions:
-            end, seen = self._end(partition), self._watch.ends(partition)
+            end, watched = self._end(partition), self._watch.ends(partition)
             if end is not None:
-                places[partition] = Place(self.position(partition), end, None if seen is None else seen[1])
-        refused = {Partition(*at) for at, until in self._refused_until.items() if now < until + _REFUSED_S}
-        return self._stalls.check(now, places, self._waiting, refused, stopped)
+                places[partition] = Place(self.position(partition), end, None if watched is None else watched[1])
+        corrupt = {Partition(*at) for at, until in self._corrupt_until.items() if now < until + _CORRUPT_PAUSE_S}
+        return self._stalls.check(now, places, self._waiting, corrupt, stopped)
 
     def at_end(self, partition: Partition) -> bool:
-        """True when everything the partition holds was given out.
+        """True when every record of the partition was returned.
 
-        False while nobody can know: no broker answers, or the partition has no leader. Records of an open transaction
-        count as not given out.
+        False while that is not known: no broker answers, or the partition has no leader. Records of an open
+        transaction count as not returned.
         """
         return self._watch.serves(partition) and self.lag(partition) == 0
 
@@ -366,7 +366,7 @@ class KafkaSource:
         return self._watch.reachable
 
     def failure(self) -> str:
-        """Why the brokers did not answer the watch, "" when they did."""
+        """Why the brokers did not answer the watch, "" if they did."""
         return self._watch.failure
 
     def ended(self) -> bool:
@@ -376,7 +376,7 @@ class KafkaSource:
     # leaving
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Mirror positions as the group's offsets, without waiting for it."""
+        """Mirror the positions to the group's committed offsets; returns at once."""
         self._mirror.commit(positions)
 
     def close(self, timeout_s: float = 5.0) -> None:
@@ -390,11 +390,11 @@ class KafkaSource:
 def _beyond_end(targets: Iterable[TopicPartition]) -> PositionsLost:
     names = ", ".join(sorted(str(Partition(*target)) for target in targets))
     return PositionsLost(
-        f"the position lies beyond the end of {names}: the topic was made again or its log was cut; remove the state "
-        "folder to begin afresh, or restore the topic"
+        f"the position lies beyond the end of {names}: the topic was recreated or its log was cut; remove the state "
+        "folder to begin from scratch, or restore the topic"
     )
 
 
-def _unreadable(passed: Passed) -> UnreadableRecords:
-    partition, words = Partition(*passed.target), WORDS[passed.reason]
-    return UnreadableRecords(partition, passed.first, passed.next, passed.records, passed.reason, words, passed.data)
+def _unreadable(lost: Skipped) -> UnreadableRecords:
+    partition, message = Partition(*lost.target), MESSAGES[lost.reason]
+    return UnreadableRecords(partition, lost.first, lost.next, lost.records, lost.reason, message, lost.data)

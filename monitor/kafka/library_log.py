@@ -1,4 +1,4 @@
-"""Listens to the client library's own log, which says why connections failed; its exceptions say no more than
+"""A handler on kafka-python's own log, which has the reasons of failed connections: its exceptions only have
 "time-out"."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from kafka import errors as kafka_errors
 
 _LIBRARY: Final = "kafka"
-#: loggers of the library whose lines a daemon does not repeat: it says itself which broker does not answer, and why
+#: loggers of the library that a daemon does not write out: it logs itself which broker does not answer, and why
 REPORTED_BY_US: Final = ("kafka.net", "kafka.cluster")
 _MOST_TEXT: Final = 200
 _UNTRUSTED: Final = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "Hostname mismatch")
@@ -21,18 +21,18 @@ _BOOTSTRAP_NODE: Final = re.compile(r"bootstrap-\d+")
 #: the number of a system call's error, as in "111 ECONNREFUSED"
 _SYSTEM_ERROR: Final = re.compile(r"\b(\d+) E[A-Z]+\b")
 _A_LISTENER: Final = "is it a Kafka listener, and one of this kafka.security.protocol?"
-#: the first sign that stands in a line says what it means
-_WORDS: Final = (
+#: (part of a log line, its meaning); the first match counts
+_MEANINGS: Final = (
     ("DNS", "no such host"),
     ("Handshake failed", f"the TLS handshake failed: {_A_LISTENER}"),
     ("socket disconnected", f"closed the connection: {_A_LISTENER}"),
     ("reset by peer", f"closed the connection: {_A_LISTENER}"),
     ("Broken pipe", f"closed the connection: {_A_LISTENER}"),
-    ("InvalidReceiveError", f"answered what is no Kafka: {_A_LISTENER}"),
-    ("CorrelationIdError", f"answered what is no Kafka: {_A_LISTENER}"),
+    ("InvalidReceiveError", f"answered, but not as Kafka does: {_A_LISTENER}"),
+    ("CorrelationIdError", f"answered, but not as Kafka does: {_A_LISTENER}"),
     ("imed out", f"no answer in time: {_A_LISTENER}"),
 )
-_NOT_ADMITTED: Final = (
+_AUTH_ERRORS: Final = (
     kafka_errors.SaslAuthenticationFailedError,
     kafka_errors.UnsupportedSaslMechanismError,
     kafka_errors.IllegalSaslStateError,
@@ -41,48 +41,48 @@ _NOT_ADMITTED: Final = (
 
 
 class ConnectionFailure(logging.Handler):
-    """What the library said about connections that failed since `forget` was called.
+    """What the library logged about failed connections since `reset`.
 
     Attributes:
-        text: its last line about one.
-        heard: how many such lines there were in all.
-        why: what the last one means, in words.
-        by_node: the same of each node that was to tell about the others, by the library's name for it.
+        text: the last line about one.
+        count: such lines since the process began; `reset` keeps it.
+        why: the meaning of the last line.
+        by_node: that of the last line about each bootstrap server, by the library's node id.
         untrusted: whether a certificate was not trusted.
-        not_admitted: the kind of error by which a broker refused the user, None if none did. It is worth remembering:
-            the library often reads the refusal and the end of the connection together and reports only the latter.
+        auth_error: the type of the error with which a broker refused the user, None if none did. The library often
+            reads this answer together with the end of the connection, and raises only for the latter.
     """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.heard = 0
-        self.forget()
+        self.count = 0
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self.text = self.why = ""
         self.by_node: dict[str, str] = {}
         self.untrusted = False
-        self.not_admitted: type[Exception] | None = None
+        self.auth_error: type[Exception] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         if not str(record.msg).startswith(_ABOUT_CONNECTIONS):
             return
-        self.heard += 1
+        self.count += 1
         self.text = record.getMessage()[:_MOST_TEXT]
-        self.why = in_words(self.text)
+        self.why = meaning_of(self.text)
         if node := _BOOTSTRAP_NODE.search(self.text):
             self.by_node[node[0]] = self.why
         self.untrusted = self.untrusted or any(sign in self.text for sign in _UNTRUSTED)
         for argument in record.args if isinstance(record.args, tuple) else ():
-            if isinstance(argument, _NOT_ADMITTED):
-                self.not_admitted = type(argument)  # the error itself would keep its frames and sockets
+            if isinstance(argument, _AUTH_ERRORS):
+                self.auth_error = type(argument)  # the error itself would keep its frames and sockets alive
 
 
-def in_words(text: str) -> str:
-    """What became of a connection, from the library's line about it."""
+def meaning_of(text: str) -> str:
+    """Why a connection failed, by the library's log line about it."""
     if number := _SYSTEM_ERROR.search(text):
         return os.strerror(int(number[1])).lower()
-    return next((words for sign, words in _WORDS if sign in text), "the connection failed")
+    return next((meaning for part, meaning in _MEANINGS if part in text), "the connection failed")
 
 
 _failure = ConnectionFailure()
@@ -90,10 +90,10 @@ _lock = threading.Lock()
 
 
 def connection_failure() -> ConnectionFailure:
-    """The one listener, put to the library's logger at the first call.
+    """The one handler, attached to the library's logger at the first call.
 
-    The library's level is lifted to WARNING where the program left it lower: at DEBUG it logs requests, records and
-    the settings with their secrets.
+    Raises the logger's level to WARNING if it is lower: at DEBUG the library logs requests, records, and the settings
+    with their secrets.
     """
     logger = logging.getLogger(_LIBRARY)
     with _lock:

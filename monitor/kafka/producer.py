@@ -1,4 +1,4 @@
-"""What is written to Kafka: kept until the brokers acknowledged it, sent again when they did not."""
+"""Writes messages to Kafka: each is kept until the brokers have acknowledged it, and sent again if they did not."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from kafka import KafkaProducer
 from kafka import errors as kafka_errors
 
 from monitor.errors import ExternalError, PermanentError, TransientError
-from monitor.kafka.connect import connect, running_config, sorted_error, sorting_errors
+from monitor.kafka.connect import connect, running_config, translated_error, translating_errors
 from monitor.kafka.group import close_quietly
 from monitor.log import get_log
 from monitor.settings.tree import Kafka
 
 _log = get_log(__name__)
 
-#: the most bytes of a message: below the brokers' default of 1,048,588 with room for the batch around it
+#: the most bytes of a message: the brokers' default message.max.bytes of 1,048,588 less room for the batch header
 MOST_BYTES: Final = 1_000_000
 _MOST_KEPT_BYTES: Final = 32 << 20
 _TOO_LARGE: Final = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
+#: seconds beyond its delivery time-out after which an unacknowledged message counts as stuck
 _WATCHDOG_MARGIN_S: Final = 5.0
+#: time-out of the flush when the outbox is full, in seconds
 _FULL_FLUSH_S: Final = 2.0
-#: the caller waits so long where nothing is known of a topic yet; what was asked for meanwhile is known next time
+#: time-out of `send` while a topic's metadata is missing; the metadata request goes on, so a later flush succeeds
 _BLOCK_MS: Final = 1_000
 
 
@@ -39,12 +41,12 @@ class Message(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
     def size(self) -> int:
-        """Bytes on the wire, to within a few."""
+        """Approximate bytes on the wire."""
         head = sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
         return head + len(self.key or b"") + len(self.value or b"") + 100
 
 
-#: gives messages to send in the place of another, each smaller than the one before
+#: returns messages to send instead of one that is too large, each smaller than the one before
 Smaller = Callable[[], Iterator[Message]]
 
 
@@ -54,7 +56,7 @@ def _none_smaller() -> Iterator[Message]:
 
 @dataclass(slots=True)
 class _Kept:
-    """A message that is not acknowledged; the next smaller one takes its place where the brokers find it too large."""
+    """An unacknowledged message; it is replaced by the next smaller one if the brokers reject it as too large."""
 
     whole: Message
     smaller: Smaller
@@ -67,16 +69,15 @@ class _Kept:
         self.restore()
 
     def restore(self) -> None:
-        """As it was: the topic may take more by the time it is tried again."""
+        """Go back to the whole message: the topic's size limit may be higher at the next attempt."""
         self.message, self.rest = self.whole, self.smaller()
 
 
 class Outbox:
-    """An idempotent producer that waits for all replicas (acks=all), and the messages they did not acknowledge yet.
+    """An idempotent producer (acks=all) and the messages that are not acknowledged yet.
 
-    Nothing is given up: a message that failed is sent again at the next `flush`, through a new producer, since the
-    library's may be broken for good (it is also replaced when a message is older than its time-out). So a message may
-    come twice, never not at all.
+    Delivery is at least once: a failed message is sent again at the next `flush`, with a new producer, because the
+    library's may never recover. The producer is also replaced when a message is older than its delivery time-out.
     """
 
     def __init__(self, settings: Kafka, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -91,17 +92,17 @@ class Outbox:
 
     def __len__(self) -> int:
         """How many messages are not acknowledged."""
-        self._forget_acknowledged()
+        self._drop_acknowledged()
         return len(self._kept)
 
     def send(self, message: Message, smaller: Smaller = _none_smaller) -> None:
-        """Keep the message and hand it to the producer without waiting for an answer.
+        """Queue the message and hand it to the producer without waiting for the acknowledgement.
 
-        Those of `smaller`, each smaller than the one before, are sent in its place while it is found too large.
+        While it is too large, the next message of `smaller` takes its place.
 
         Raises:
-            ExternalError: more than 32 MiB wait and a flush of 2 s did not help; the message was not taken.
-            PermanentError: the message is too large and there is no smaller one; it was not taken.
+            ExternalError: more than 32 MiB are queued and a flush of 2 s did not help; the message was not queued.
+            PermanentError: the message is too large and there is no smaller one; it was not queued.
         """
         if self._kept_bytes > _MOST_KEPT_BYTES:
             self.flush(_FULL_FLUSH_S)
@@ -114,11 +115,11 @@ class Outbox:
             self._all_submitted = self._submit(kept)
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until everything is acknowledged; what failed before is sent again first, what is too large smaller.
+        """Wait until everything is acknowledged; sends failed messages again first, too large ones smaller.
 
         Raises:
-            ExternalError: not everything was acknowledged in time; the rest is kept, so flush again later.
-            PermanentError: the brokers refuse a message for good (rights, a topic's name, its size).
+            ExternalError: not everything was acknowledged in time; the rest stays queued for the next flush.
+            PermanentError: the brokers refuse a message for good (rights, the topic's name, its size).
         """
         if not self._kept:
             return
@@ -127,7 +128,7 @@ class Outbox:
         self._send_until(deadline)
         while self._shrink_too_large() and self._monotonic() < deadline:
             self._send_until(deadline)
-        self._settle()
+        self._require_empty()
 
     def _send_until(self, deadline: float) -> None:
         self._submit_all()
@@ -135,25 +136,25 @@ class Outbox:
             left = deadline - self._monotonic()
             if kept.future is None or left <= 0:
                 break
-            with suppress(kafka_errors.KafkaError):  # what became of it is asked later
+            with suppress(kafka_errors.KafkaError):  # the future keeps the error
                 kept.future.get(timeout=left)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Close the connection, waiting at most `timeout_s` for what is on its way."""
+        """Close the connection, waiting at most `timeout_s` for requests in flight."""
         producer, self._producer = self._producer, None
         self._all_submitted = False
         if producer is None:
             return
         close_quietly(lambda: producer.close(timeout=timeout_s))
         sender = getattr(producer, "_sender", None)
-        if sender is not None and sender.is_alive():  # close gave up on what is under way and left it running
+        if sender is not None and sender.is_alive():  # close timed out and left the thread running
             sender.force_close()
 
     def _submit_all(self) -> None:
         if self._producer is None:
             self._producer = self._new_producer()
         self._not_taken = ""
-        # after one without an answer the others would each wait as long
+        # `all` stops at the first failure: each of the others would wait for the metadata as long
         self._all_submitted = all(kept.future is not None or self._submit(kept) for kept in self._kept)
 
     def _new_producer(self) -> Any:  # noqa: ANN401  # the library has no types
@@ -175,10 +176,10 @@ class Outbox:
         )
 
     def _submit(self, kept: _Kept) -> bool:
-        """Hand it to the library; False when that knows nothing of the topic yet: a later flush tries again."""
+        """Hand the message to the library; False if the topic's metadata is missing: a later flush tries again."""
         topic, key, value, headers = kept.message
         try:
-            with sorting_errors(f"write to {topic}"):
+            with translating_errors(f"write to {topic}"):
                 kept.future = self._producer.send(topic, key=key, value=value, headers=list(headers))
         except PermanentError:
             raise
@@ -199,15 +200,19 @@ class Outbox:
             raise PermanentError(message)
         kept.message = smaller
 
-    def _forget_acknowledged(self) -> None:
+    def _drop_acknowledged(self) -> None:
         waiting = [one for one in self._kept if one.future is None or not one.future.succeeded()]
         if len(waiting) != len(self._kept):
             self._kept = deque(waiting)
             self._kept_bytes = sum(one.message.size() for one in waiting)
 
-    def _settle(self) -> None:
-        """Forget what was acknowledged; prepare what failed for the next flush, and say that there is some."""
-        self._forget_acknowledged()
+    def _require_empty(self) -> None:
+        """Drop what was acknowledged, and prepare what failed for the next flush.
+
+        Raises:
+            ExternalError, PermanentError: messages are left.
+        """
+        self._drop_acknowledged()
         if not self._kept:
             return
         failed = [one for one in self._kept if one.future is not None and one.future.failed()]
@@ -216,12 +221,12 @@ class Outbox:
             why = f" ({self._not_taken})" if self._not_taken else ""
             message = f"cannot write to {topics} now: {len(self._kept)} messages are not acknowledged{why}"
             raise TransientError(message)
-        failure = sorted_error(failed[0].future.exception, f"write to {failed[0].message.topic}")
+        failure = translated_error(failed[0].future.exception, f"write to {failed[0].message.topic}")
         self._drop_producer()
         raise failure
 
     def _shrink_too_large(self) -> bool:
-        """Whether there are such, all of them smaller now."""
+        """Replace the messages that were rejected as too large by smaller ones; returns whether there were any."""
         failed = [one for one in self._kept if one.future is not None and one.future.failed()]
         too_large = [one for one in failed if isinstance(one.future.exception, _TOO_LARGE)]
         if too_large:
@@ -231,7 +236,7 @@ class Outbox:
         return bool(too_large)
 
     def _replace_when_stuck(self) -> None:
-        """The library's sender can end in a loop it never leaves; a message older than its time-out shows it."""
+        """Drop the producer if a message is older than its time-out: the library's sender can loop for ever."""
         if self._producer is None:
             return
         if self._monotonic() - self._kept[0].since > self._delivery_s + _WATCHDOG_MARGIN_S:

@@ -1,7 +1,7 @@
-"""Dead letters: a record that could not be taken, as it was, with headers that say why.
+"""Dead letters: rejected records, unchanged, with the reason in added headers.
 
-The headers have the names of Kafka Connect's dead letter queue (`__connect.errors.*`), which tools know, and
-`driftd.error.code` with the reason word.
+The headers have the names of Kafka Connect's dead letter queue (`__connect.errors.*`), which other tools read, and
+`driftd.error.code` with the reason.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ Headers = list[tuple[str, bytes]]
 
 
 class DeadLetters:
-    """Writes dead letters to the rejects topic through an outbox; the outbox's `flush` tells when they are safe."""
+    """Writes dead letters to the rejects topic through an outbox; they are durable when the outbox's `flush`
+    returns."""
 
     def __init__(self, outbox: Outbox, topic: str, group_id: str) -> None:
         self._outbox = outbox
@@ -33,19 +34,20 @@ class DeadLetters:
         """Hand the letter to the outbox.
 
         Raises:
-            ExternalError: the outbox is full and the brokers do not take it; the letter was not taken.
+            ExternalError: the outbox is full and the brokers do not accept it; the letter was not queued.
         """
         whole, digest = dead_letter_messages(letter, self._topic, self._group_id)
         self._outbox.send(whole, smaller=lambda: iter((digest,)))
 
 
 def dead_letter_messages(letter: DeadLetter, topic: str, group_id: str) -> tuple[Message, Message]:
-    """The letter whole (key, value and headers unchanged), and the one for when that is too large.
+    """The whole letter (key, value and headers unchanged), and a small one to send if that is too large.
 
-    The small one has no value but its length and SHA-256 as headers, and the key only if that is short.
-    Kafka takes no record with neither key nor value: a null value without key is written as an empty one.
+    The small one has the length and SHA-256 of the value as headers instead of the value, and the key only up to 1,024
+    bytes. The client refuses a record with neither key nor value, so a null value without a key is written as an empty
+    one.
     """
-    why = _why(letter, group_id)
+    why = _error_headers(letter, group_id)
     value = b"" if letter.value is None and letter.key is None else letter.value
     whole = Message(topic, letter.key, value, _writable(letter.headers) + why)
     content = letter.value or b""
@@ -57,7 +59,7 @@ def dead_letter_messages(letter: DeadLetter, topic: str, group_id: str) -> tuple
     return whole, Message(topic, key, b"", why + digest)
 
 
-def _why(letter: DeadLetter, group_id: str) -> Headers:
+def _error_headers(letter: DeadLetter, group_id: str) -> Headers:
     texts = {
         f"{_CONNECT}topic": letter.partition.topic,
         f"{_CONNECT}partition": str(letter.partition.number),
@@ -77,9 +79,9 @@ def _why(letter: DeadLetter, group_id: str) -> Headers:
 
 
 def _writable(headers: Sequence[tuple[str, bytes | None]]) -> Headers:
-    """The record's own headers as the client takes them: null as empty, half surrogates written out.
+    """The record's own headers as the client accepts them: null as empty, lone surrogates escaped.
 
-    Those of an earlier dead letter go: a record that came back from a dead letter queue shows its last failure.
+    Error headers of an earlier dead letter are dropped, so that a record shows its last failure only.
     """
     return [(_encoded(name).decode(), value or b"") for name, value in headers if not name.startswith((_CONNECT, _OWN))]
 

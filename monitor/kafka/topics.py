@@ -1,4 +1,4 @@
-"""What a cluster says about topics: ids, partitions, rights; and making the ones driftd writes to."""
+"""Describes topics (ids, partitions, the user's rights) and creates the ones that driftd writes to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 
 from monitor.errors import ExternalError, PermanentError
-from monitor.kafka.connect import client_config, connect, sorted_error, sorting_errors
+from monitor.kafka.connect import client_config, connect, translated_error, translating_errors
 from monitor.settings.tree import Kafka
 
 _NO_ERROR: Final = 0
@@ -24,7 +24,7 @@ class TopicDescription:
     """A topic as the cluster described it.
 
     `topic_id` is "" on brokers before 2.8, which have none. `operations` are what this user may do with it (READ,
-    WRITE, DESCRIBE, ...); `leaderless` the partitions that nobody serves now.
+    WRITE, DESCRIBE, ...); `leaderless` are the partitions without a leader.
     """
 
     topic_id: str
@@ -35,7 +35,7 @@ class TopicDescription:
 
 @dataclass(frozen=True, slots=True)
 class ClusterDescription:
-    """A cluster and those of the topics asked for that exist; `missing` has the names of the others."""
+    """A cluster, and the requested topics that exist; `missing` has the names of the others."""
 
     cluster_id: str
     topics: Mapping[str, TopicDescription]
@@ -43,13 +43,13 @@ class ClusterDescription:
 
 
 def describe_cluster(settings: Kafka, topics: Iterable[str]) -> ClusterDescription:
-    """Ask the cluster for its id and these topics; nothing is made by asking.
+    """Describe the cluster and these topics; never creates a topic.
 
     Raises:
-        ExternalError: no answer; PermanentError: no right to ask, or the user is not known.
+        ExternalError: no answer; PermanentError: no right to describe them, or wrong credentials.
     """
     with admin_client(settings, "check") as admin:
-        return ask_description(admin, sorted(set(topics)))
+        return describe(admin, sorted(set(topics)))
 
 
 @contextmanager
@@ -62,32 +62,36 @@ def admin_client(settings: Kafka, role: str) -> Iterator[Any]:
         admin.close()
 
 
-def ask_description(admin: Any, topics: list[str]) -> ClusterDescription:  # noqa: ANN401  # the library has no types
-    """What `admin` is told about the cluster and these topics."""
-    with sorting_errors("describe the cluster"):
+def describe(admin: Any, topics: list[str]) -> ClusterDescription:  # noqa: ANN401  # the library has no types
+    """Describe the cluster and these topics with `admin`.
+
+    Raises:
+        ExternalError, PermanentError: as `describe_cluster`.
+    """
+    with translating_errors("describe the cluster"):
         cluster_id = str(admin.describe_cluster()["cluster_id"])
-    found, missing = ask_topics(admin, topics)
-    return ClusterDescription(cluster_id, found, missing)
+    described, missing = describe_topics(admin, topics)
+    return ClusterDescription(cluster_id, described, missing)
 
 
-def ask_topics(admin: Any, topics: list[str]) -> tuple[dict[str, TopicDescription], tuple[str, ...]]:  # noqa: ANN401  # as above
-    """The facts of the topics that exist, and the names of those that do not."""
-    with sorting_errors(f"describe the topics {', '.join(topics)}"):
-        described = admin.describe_topics(topics) if topics else []
-    found: dict[str, TopicDescription] = {}
+def describe_topics(admin: Any, topics: list[str]) -> tuple[dict[str, TopicDescription], tuple[str, ...]]:  # noqa: ANN401  # as above
+    """The descriptions of the topics that exist, and the names of those that do not."""
+    with translating_errors(f"describe the topics {', '.join(topics)}"):
+        answers = admin.describe_topics(topics) if topics else []
+    described: dict[str, TopicDescription] = {}
     missing: list[str] = []
-    for answer in described:
+    for answer in answers:
         code, name = answer["error_code"], answer["name"]
         if code == _UNKNOWN_TOPIC:
             missing.append(name)
         elif code != _NO_ERROR:
-            raise sorted_error(kafka_errors.for_code(code)(), f"describe the topic {name}")
+            raise translated_error(kafka_errors.for_code(code)(), f"describe the topic {name}")
         else:
-            found[name] = _described(answer)
-    return found, tuple(sorted(missing))
+            described[name] = _description(answer)
+    return described, tuple(sorted(missing))
 
 
-def _described(answer: Mapping[str, Any]) -> TopicDescription:
+def _description(answer: Mapping[str, Any]) -> TopicDescription:
     partitions = answer["partitions"]
     return TopicDescription(
         topic_id=str(answer.get("topic_id") or ""),
@@ -105,10 +109,12 @@ def require_topics(
     outputs: Collection[str],
     config_file: str,
 ) -> None:
-    """Refuse to go on without a topic, with the command that makes it; rights are asked as far as the cluster tells.
+    """Require that all topics exist and that this user may read the inputs and write the outputs.
+
+    Rights are only checked if the cluster returned them.
 
     Raises:
-        PermanentError: a topic is missing, or this user may not read an input or write an output.
+        PermanentError: one line a fault, with the command that creates the topic or gives the right.
     """
     faults = [_missing_input(name, settings) for name in inputs if name in described.missing]
     faults += [_missing_output(name, settings, config_file) for name in outputs if name in described.missing]
@@ -119,7 +125,7 @@ def require_topics(
 
 
 def create_command(name: str, settings: Kafka) -> str:
-    """The line of Kafka's own tool that makes the topic."""
+    """The command line of Kafka's own tool that creates the topic."""
     servers = ",".join(settings.bootstrap_servers)
     return f"kafka-topics.sh --bootstrap-server {servers} --create --topic {name}"
 
@@ -149,30 +155,30 @@ def _lacking(described: ClusterDescription, name: str, operation: str) -> list[s
 
 
 def create_topics(settings: Kafka, names: Collection[str], *, partitions: int = -1, replication: int = -1) -> list[str]:
-    """Make the topics that are missing (-1: the brokers' defaults) and wait until they have leaders.
+    """Create the topics that are missing (-1: the brokers' defaults) and wait until they have leaders.
 
-    Returns the names of those that were made; one that is there already is left as it is.
+    Returns the names of the created ones; an existing topic is not changed.
 
     Raises:
-        ExternalError: no answer in time; PermanentError: no right to, or a policy forbids it.
+        ExternalError: no answer in time; PermanentError: no right to do so, or a policy forbids it.
     """
-    made: list[str] = []
+    created: list[str] = []
     wanted = {name: {"num_partitions": partitions, "replication_factor": replication} for name in sorted(set(names))}
     if not wanted:
-        return made
+        return created
     with admin_client(settings, "check") as admin:
-        with sorting_errors(f"create the topics {', '.join(wanted)}"):
+        with translating_errors(f"create the topics {', '.join(wanted)}"):
             answers = admin.create_topics(wanted, raise_errors=False)["topics"]
         for answer in answers:
             code = answer["error_code"]
             if code == _NO_ERROR:
-                made.append(answer["name"])
+                created.append(answer["name"])
             elif code != _ALREADY_THERE:
                 raise _not_created(answer["name"], code)
-        with sorting_errors(f"see the leaders of the new topics {', '.join(made)}"):
-            admin.wait_for_topics(made)
-    return made
+        with translating_errors(f"see the leaders of the new topics {', '.join(created)}"):
+            admin.wait_for_topics(created)
+    return created
 
 
 def _not_created(name: str, code: int) -> ExternalError:
-    return sorted_error(kafka_errors.for_code(code)(), f"create the topic {name}")
+    return translated_error(kafka_errors.for_code(code)(), f"create the topic {name}")

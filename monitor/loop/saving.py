@@ -1,4 +1,4 @@
-"""When to make a checkpoint, and how to go on while it fails: reading goes on within a bound, and it is said."""
+"""Schedules checkpoints and their retries; while they fail, reading goes on up to a limit."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from monitor.tenfold import Tenfold
 
 _log = get_log(__name__)
 
-#: pauses between tries while they fail, doubling from the first to the last, in seconds
+#: first and longest pause between failed attempts, in seconds; it doubles each time
 FIRST_PAUSE, LAST_PAUSE = 0.5, 10.0
-#: what a crash may make it read again: beyond either of them it waits with reading
+#: most that a crash may cause to be read again: while checkpoints fail, reading pauses beyond either of them
 MOST_SECONDS: Final = 900.0
 MOST_RECORDS: Final = 5_000_000
 
 
 class Saving:
-    """The schedule of one pipeline's checkpoints.
+    """The checkpoint schedule of a pipeline.
 
     Attributes:
-        trouble: why the newest try failed, "" after one that did not; `refused`: an outside system said no for good.
-        failures: tries that failed since the process began.
-        seconds: what the newest try that did not fail took; None before the first.
+        failure: why the newest attempt failed, "" if it did not.
+        refused: whether it failed with a PermanentError.
+        failures: failed attempts since the process began.
+        seconds: duration of the newest successful attempt; None before the first.
     """
 
     def __init__(self, clock: Clock, every: float) -> None:
-        """`every` is the usual distance of checkpoints in seconds."""
+        """`every` is the checkpoint interval in seconds."""
         self._clock = clock
         self._every = every
         self._made_at = self._kept_at = clock.monotonic()
@@ -45,16 +46,17 @@ class Saving:
 
     @property
     def made_at(self) -> float:
-        """The monotonic time of the newest checkpoint; of the beginning before the first."""
+        """The monotonic time of the newest checkpoint, or of the start before the first one."""
         return self._made_at
 
-    def due(self, *, news: bool) -> bool:
-        """Whether to try now: at once with `news` to tell, after a pause where the last try failed."""
+    def due(self, *, urgent: bool) -> bool:
+        """Whether to make a checkpoint now: at once if `urgent` (unsent transitions), after a pause if the last one
+        failed."""
         now = self._clock.monotonic()
-        return now >= self._next_try if self.failure else news or now - self._made_at >= self._every
+        return now >= self._next_try if self.failure else urgent or now - self._made_at >= self._every
 
     def attempt(self, make: Callable[[], None]) -> None:
-        """Make a checkpoint; trouble is kept and said, not raised."""
+        """Make a checkpoint with `make`; an ExternalError is logged and kept in `failure`, not raised."""
         began = self._clock.monotonic()
         self._is_kept = False
         try:
@@ -69,7 +71,7 @@ class Saving:
             self.failure, self._pause, self._reported = "", FIRST_PAUSE, Tenfold()
 
     def failed(self, failure: ExternalError) -> None:
-        """Take note of a try that failed, and wait before the next."""
+        """Record a failed attempt, and schedule the next after a pause."""
         self.failures += 1
         text = str(failure)
         if self._reported.again(text):
@@ -84,26 +86,26 @@ class Saving:
         self._pause = min(2 * self._pause, LAST_PAUSE)
 
     def state_is_kept(self) -> None:
-        """What was read until now is not read again after a crash."""
+        """The state was saved: what was read until now is not read again after a crash."""
         self._kept_at, self._records, self._is_kept = self._clock.monotonic(), 0, True
 
     def is_kept(self) -> bool:
-        """Whether the newest try came as far as keeping the state."""
+        """Whether the newest attempt has saved the state, even if it failed afterwards."""
         return self._is_kept
 
-    def in_words(self, *, reads: bool) -> str:
-        """What to say while it fails, "" while it does not; `reads`: records are read meanwhile."""
+    def message(self, *, reads: bool) -> str:
+        """The failure for the page and /readyz, "" without one; `reads`: records are read meanwhile."""
         if not self.failure:
             return ""
-        meanwhile = "it reads on meanwhile, and tells nobody" if reads else "reading waits for it"
+        meanwhile = "reading goes on, but no incident is sent" if reads else "reading waits for it"
         return f"no checkpoint can be made: {self.failure}; {meanwhile}"
 
     def read(self, records: int) -> None:
-        """So many more were read."""
+        """Count records that were read."""
         self._records += records
 
-    def holds_reading_back(self) -> bool:
-        """Whether so much was read since the state was kept that reading has to wait for it."""
+    def must_pause_reading(self) -> bool:
+        """Whether checkpoints fail and the limit on what was read since the state was saved is reached."""
         if not self.failure:
             return False
         return self._clock.monotonic() - self._kept_at >= MOST_SECONDS or self._records >= MOST_RECORDS

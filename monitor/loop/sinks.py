@@ -1,4 +1,4 @@
-"""Where a pipeline writes to: what it asks for, and nowhere."""
+"""The protocol of a pipeline's outputs, and the outputs of a replay."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from monitor.records import DeadLetter
 
 
 class Outputs(Protocol):
-    """Where the pipeline writes to. Each call raises ExternalError when what it was given is not safe yet."""
+    """The outputs of a pipeline. Each call raises ExternalError if it failed or was not acknowledged in time."""
 
     def reject(self, letter: DeadLetter) -> None:
-        """Take a dead letter."""
+        """Queue a dead letter."""
 
-    def rejects_safe(self) -> None:
-        """Come back when all dead letters are acknowledged."""
+    def flush_rejects(self) -> None:
+        """Wait until all dead letters are acknowledged."""
 
     def save(self, tree: dict[str, Any]) -> None:
-        """Keep the state."""
+        """Save the state durably."""
 
-    def tell(self, transitions: Sequence[Transition]) -> None:
-        """Send transitions, in order; come back when they are acknowledged."""
+    def publish(self, transitions: Sequence[Transition]) -> None:
+        """Send transitions, in order, and wait until they are acknowledged."""
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Mirror the positions to the consumer group."""
+        """Mirror the positions to the consumer group's offsets."""
 
 
-class ToNowhere:
-    """Outputs of a replay: transitions go to a callable, the rest is dropped."""
+class ReplayOutputs:
+    """Outputs of a replay: transitions are passed to a callable, everything else is dropped."""
 
-    def __init__(self, tell: Callable[[Transition], object]) -> None:
-        self._tell = tell
+    def __init__(self, on_transition: Callable[[Transition], object]) -> None:
+        self._on_transition = on_transition
 
     def reject(self, letter: DeadLetter) -> None:
-        """Drop it: it is counted."""
+        """Drop it; the pipeline has counted it."""
 
-    def rejects_safe(self) -> None:
-        """Nothing is kept."""
+    def flush_rejects(self) -> None:
+        """Nothing to wait for."""
 
     def save(self, tree: dict[str, Any]) -> None:
-        """Nothing is kept."""
+        """A replay has no checkpoints."""
 
-    def tell(self, transitions: Sequence[Transition]) -> None:
+    def publish(self, transitions: Sequence[Transition]) -> None:
         for transition in transitions:
-            self._tell(transition)
+            self._on_transition(transition)
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
-        """There is no group."""
+        """A replay has no consumer group."""

@@ -1,4 +1,4 @@
-"""Where the time of a loop goes, by step."""
+"""The time that the main loop spends in each step."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ POLL, DECODE, COUNT, JUDGE, CHECKPOINT, PUBLISH, IDLE = STEPS = (
 
 
 class LoopTime:
-    """Adds up to the loop's whole time: each call gives what passed since the one before to a step."""
+    """Adds up the loop's time by step; every moment belongs to exactly one step."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._at = clock.monotonic()
-        #: seconds since it was made
+        #: seconds by step since the object was created
         self.spent: dict[str, float] = dict.fromkeys(STEPS, 0.0)
 
     def passed(self, step: str) -> None:
+        """Add the time since the last call to `step`."""
         now = self._clock.monotonic()
         self.spent[step] += now - self._at
         self._at = now

@@ -1,4 +1,4 @@
-"""The one register of series: every name with its type, labels, meaning, and what to do about it."""
+"""The register of all series: name, type, labels, meaning, and what to do about an unusual value."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from monitor.publish import rows
 from monitor.publish.rows import Row
 from monitor.publish.snapshot import Snapshot
 
-#: groups that may go when there are too many series
+#: groups that are left out when there are too many series
 BINS, DISTANCES, FIGURES = "bins", "distances", "figures"
 DROPPED: Final = "driftd_series_dropped"
 
 
 class Series(NamedTuple):
-    """One line of the register. `advice` says what to do when it rises or is not what it should be.
+    """One series of the register. `advice` is what to do about an unusual value.
 
-    A series without a `group` is always shown.
+    `of_model` series are only exposed once the state is restored. A series without a `group` is never left out.
     """
 
     name: str
@@ -45,7 +45,7 @@ REGISTER: Final = (
         ("topic", "outcome", "reason"),
         "Events of those records, each in exactly one outcome: rejected (with a reason), unknown_model, ignored,"
         " over_limit, late, duplicate or accepted.",
-        "Rejected: read the reason below and a dead letter, then mend the producer. Late: raise allowed_lateness or"
+        "Rejected: read the reason below and a dead letter, then fix the producer. Late: raise allowed_lateness or"
         " find the slow producer. Duplicate: a producer retries without idempotence.",
         rows.events,
     ),
@@ -206,7 +206,7 @@ REGISTER: Final = (
         "gauge",
         ("model", "version", "team", "runbook_url", "reference"),
         "1; for joining an alert with its team, its runbook and the reference it is held against.",
-        "A new reference hash: somebody changed the reference, and the model's windows began anew.",
+        "A new reference hash: somebody changed the reference, and the model's windows started from scratch.",
         lambda snapshot: [((*one.key, one.team, one.runbook, one.reference), 1) for one in snapshot.models],
         of_model=True,
     ),
@@ -271,7 +271,7 @@ REGISTER: Final = (
         "driftd_expected_false_pages_total",
         "counter",
         ("model", "version"),
-        "False pages the looks taken so far were allowed to cost: the promise.",
+        "False pages that the evaluations so far were allowed to cost: the promise.",
         "Rises evenly towards the budget; compare its increase with that of driftd_pages_total.",
         lambda snapshot: [(one.key, one.expected_false_pages - one.expected_before) for one in snapshot.models],
         of_model=True,
@@ -289,7 +289,7 @@ REGISTER: Final = (
         "driftd_finding_value",
         "gauge",
         ("model", "version", "subject", "cause", "segment"),
-        "The statistic of the worst window: a chi-square over its dispersion, or the share of a fact.",
+        "The statistic of the worst window: a chi-square over its dispersion, or the share of events with the fault.",
         "Compare it with driftd_finding_threshold, which moves with the traffic.",
         rows.figures(lambda figures: figures.value),
         of_model=True,
@@ -300,7 +300,7 @@ REGISTER: Final = (
         "gauge",
         ("model", "version", "subject", "cause", "segment"),
         "What driftd_finding_value is held against; absent where the test is exact.",
-        "It rises when looks come more often: each may spend less of the budget.",
+        "It rises when evaluations are more frequent: each may spend less of the budget.",
         rows.figures(lambda figures: figures.threshold),
         of_model=True,
         group=FIGURES,
@@ -320,7 +320,7 @@ REGISTER: Final = (
         "gauge",
         ("model", "version", "subject", "cause", "segment"),
         "How likely the worst window's figure is by chance, the reference's dispersion allowed for.",
-        "Not to be alerted on by itself: thousands of looks a month make small values ordinary.",
+        "Not to be alerted on by itself: thousands of evaluations a month make small values ordinary.",
         rows.figures(lambda figures: figures.p),
         of_model=True,
         group=FIGURES,
@@ -330,7 +330,7 @@ REGISTER: Final = (
         "gauge",
         ("model", "version", "subject", "cause", "segment"),
         "Events in the worst window.",
-        "Few: a large change was seen at once. Many: a small one that lasts.",
+        "Few: a large change, detected at once. Many: a small and lasting one.",
         rows.figures(lambda figures: figures.samples),
         of_model=True,
         group=FIGURES,
@@ -381,7 +381,7 @@ REGISTER: Final = (
         "gauge",
         ("model", "version", "feature", "bin"),
         "Share of each bin in the reference.",
-        "Constant until the reference is built anew.",
+        "Constant until the reference is rebuilt.",
         rows.reference_bins,
         of_model=True,
         group=BINS,

@@ -1,4 +1,4 @@
-"""What each series shows of a board: rows of label values and a number."""
+"""Computes the samples of each series from a snapshot: rows of label values and a number."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def lasting_since(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def findings(snapshot: Snapshot) -> Iterator[Row]:
-    """A finding's figure is no label: of several figures the worst severity stands for all."""
+    """One row by subject, cause and segment. `figure` is not a label: the worst severity of all figures counts."""
     worst: dict[tuple[str, ...], str] = {}
     for view in snapshot.findings:
         labels = (*view.key, view.finding.subject, view.finding.cause, view.finding.segment)
@@ -103,14 +103,14 @@ def build() -> tuple[str, ...]:
     return monitor.__version__, platform.python_version(), client
 
 
-def figures(of: Callable[[Figures], float]) -> Callable[[Snapshot], Iterator[Row]]:
-    """One figure of the worst window, for every subject and cause it was measured for; NaN is absence."""
+def figures(get: Callable[[Figures], float]) -> Callable[[Snapshot], Iterator[Row]]:
+    """A function from a snapshot to the rows of one figure, by subject and cause; NaN is left out."""
 
     def rows(snapshot: Snapshot) -> Iterator[Row]:
         for model in snapshot.models:
             of_columns = ((column.name, figures) for column in model.columns for figures in column.figures)
             for subject, figures in (*of_columns, *model.figures):
-                value = of(figures)
+                value = get(figures)
                 if math.isfinite(value):
                     yield (*model.key, subject, figures.cause, ""), value
 
@@ -158,7 +158,7 @@ def performance(snapshot: Snapshot) -> Iterator[Row]:
             yield (*model.key, metric, "realised", ""), value
 
 
-def failing(snapshot: Snapshot, figures: Iterable[Row]) -> list[Row]:
-    """Of the figures of findings (model, version, subject, ...) those of subjects that have an open finding."""
+def with_open_finding(snapshot: Snapshot, figures: Iterable[Row]) -> list[Row]:
+    """The rows (model, version, subject, ...) whose subject has an open finding."""
     open_now = {(*view.key, view.finding.subject) for view in snapshot.findings}
     return [row for row in figures if row[0][:3] in open_now]

@@ -1,4 +1,4 @@
-"""How a board becomes text: the register's series in Prometheus' format, and as a document."""
+"""Renders a snapshot in the Prometheus text format, and the register of series as Markdown."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from prometheus_client.utils import floatToGoString
 
 from monitor.events import REASONS
 from monitor.publish.register import REGISTER
-from monitor.publish.series_limit import fitted
+from monitor.publish.series_limit import limited_series
 from monitor.publish.snapshot import Snapshot
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-#: the usual limit
+#: the default of limits.series
 SERIES_LIMIT: Final = 10_000
 #: longest label value, in characters
 LABEL_LIMIT: Final = 256
@@ -24,10 +24,10 @@ LABEL_LIMIT: Final = 256
 
 @lru_cache(maxsize=16_384)
 def clean_label(text: str) -> str:
-    """`text` as a label value can carry it: printable, whole characters, at most LABEL_LIMIT of them.
+    """`text` as a label value: printable, without lone surrogates, at most LABEL_LIMIT characters.
 
-    A lone half of a surrogate pair cannot be encoded and would take the whole page down. What had to be changed ends
-    in a hash of the original, so that two different texts never become the same series.
+    A lone surrogate cannot be encoded and would fail the whole scrape. A changed text ends in a hash of the original,
+    so that two different texts never become the same series.
     """
     if len(text) <= LABEL_LIMIT and text.isprintable():
         return text
@@ -38,19 +38,19 @@ def clean_label(text: str) -> str:
 
 
 def render(snapshot: Snapshot, limit: int = SERIES_LIMIT) -> bytes:
-    """A board in the Prometheus text format 0.0.4, `limit` series at most, without the process's own.
+    """A snapshot in the Prometheus text format 0.0.4: at most about `limit` series, without the process's own.
 
-    Written here and not by prometheus_client, which takes ten times as long for the thousands of series of a page.
+    Not by prometheus_client, which takes ten times as long for thousands of series.
     """
     lines: list[str] = []
-    for series, rows in fitted(snapshot, limit):
+    for series, rows in limited_series(snapshot, limit):
         meaning = series.meaning.replace("\\", r"\\").replace("\n", r"\n")
         lines.append(f"# HELP {series.name} {meaning}")
         lines.append(f"# TYPE {series.name} {series.kind}")
         shown: set[str] = set()
         for values, number in rows:
             head = _head(series.name, series.labels, values)
-            if head not in shown:  # a feature may be called `score` too; one sample twice breaks the scrape
+            if head not in shown:  # a feature may be named `score`, too; a duplicate sample fails the scrape
                 shown.add(head)
                 lines.append(f"{head} {_number(number)}")
     return "\n".join([*lines, ""]).encode()
@@ -63,7 +63,7 @@ def _number(value: float) -> str:
 
 @lru_cache(maxsize=32_768)
 def _head(name: str, labels: tuple[str, ...], values: tuple[str, ...]) -> str:
-    """A series as it stands before its value; from page to page they are the same ones."""
+    """The name and labels of a sample; cached, because they are the same in every scrape."""
     cleaned = sorted(zip(labels, map(clean_label, values), strict=True))
     pairs = ",".join(f'{label}="{_escaped(value)}"' for label, value in cleaned)
     return f"{name}{{{pairs}}}" if pairs else name
@@ -74,7 +74,7 @@ def _escaped(value: str) -> str:
 
 
 class SeriesPage:
-    """The whole `/metrics` page. A board is rendered once, however often it is asked for; safe from any thread."""
+    """The whole `/metrics` page. Each snapshot is rendered only once; thread-safe."""
 
     def __init__(self, limit: int = SERIES_LIMIT) -> None:
         self._limit = limit
@@ -86,7 +86,7 @@ class SeriesPage:
         PlatformCollector(registry=self._process)
 
     def text(self, snapshot: Snapshot) -> bytes:
-        """The page of this board, with the process's own series as they are now."""
+        """The page of this snapshot, with the current series of the process itself."""
         with self._lock:
             if snapshot is not self._snapshot:
                 self._text = render(snapshot, self._limit)

@@ -1,25 +1,25 @@
-"""The series of a board that are shown: over a limit, whole groups of them go, the least needed first."""
+"""Limits the series of a snapshot: above the limit whole groups are left out, the least needed first."""
 
 from __future__ import annotations
 
 from typing import Final, TypeAlias
 
 from monitor.publish.register import BINS, DISTANCES, DROPPED, FIGURES, REGISTER, Series
-from monitor.publish.rows import Row, failing
+from monitor.publish.rows import Row, with_open_finding
 from monitor.publish.snapshot import Snapshot
 
-Shown: TypeAlias = list[tuple[Series, list[Row]]]
+SeriesRows: TypeAlias = list[tuple[Series, list[Row]]]
 
-#: what goes first; incidents, performance and health never go
+#: the order in which groups are left out; incidents, performance and health never are
 ORDER: Final = (BINS, DISTANCES, FIGURES)
 
 
-def fitted(snapshot: Snapshot, limit: int) -> Shown:
-    """Every series with its rows, at most about `limit` of them; `driftd_series_dropped` says how many are missing.
+def limited_series(snapshot: Snapshot, limit: int) -> SeriesRows:
+    """Every series with its rows, at most about `limit` rows; `driftd_series_dropped` counts those left out.
 
-    Of the figures of findings those of subjects with an open finding stay.
+    The figures of subjects with an open finding are always kept.
     """
-    shown: Shown = [
+    shown: SeriesRows = [
         (series, list(series.rows(snapshot))) for series in REGISTER if snapshot.restored or not series.of_model
     ]
     total = sum(len(rows) for _, rows in shown)
@@ -29,7 +29,7 @@ def fitted(snapshot: Snapshot, limit: int) -> Shown:
             break
         for at, (series, rows) in enumerate(shown):
             if series.group == group:
-                kept = failing(snapshot, rows) if group == FIGURES else []
+                kept = with_open_finding(snapshot, rows) if group == FIGURES else []
                 dropped += len(rows) - len(kept)
                 shown[at] = series, kept
     return [(series, [((), dropped)] if series.name == DROPPED else rows) for series, rows in shown]

@@ -1,4 +1,4 @@
-"""What everything shown is made from: one immutable snapshot, swapped as a whole, and how the loop is doing."""
+"""The immutable snapshot from which series and status page are rendered, and the health of the main loop."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
 from monitor.settings.tree import Links
 
-#: the loop makes way for other threads this often, and for this long; both in seconds
-MAKE_WAY_EVERY: Final = 0.01
-MAKE_WAY_FOR: Final = 50e-6
+#: the main loop releases the GIL this often, and for this long; both in seconds
+YIELD_EVERY: Final = 0.01
+YIELD_FOR: Final = 50e-6
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnView:
     """A column in the reference and in the latest long window.
 
-    `role` is feature, score or prediction; `bins` are readable names. `reference` and `live` are counts by bin,
-    `total` counts since the process began; `facts` are shares (reference, live) by fact. `distances` and `figures` are
-    empty before the first base window was judged. `smallest_effect` is the smallest lasting change that a day of
-    today's traffic would show, as a share moved; None while that is not known. `unwatched` says why a change of its
-    distribution would not be seen, "" where it would be.
+    `role` is feature, score or prediction; `bins` are readable names. `reference` and `live` are counts by bin, `total`
+    counts since the process began. `quality_counts` are (name, share in the reference, share in the window).
+    `distances` and `figures` are empty before the first base window was judged. `smallest_effect` is the smallest
+    lasting change that a day of today's traffic would show, as a share moved; None if not known. `unwatched` is why a
+    change of the distribution would not be detected, "" if it would.
     """
 
     name: str
@@ -46,11 +46,11 @@ class ColumnView:
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """A model version, its promise and what it was found to hold. All counts are the state's.
+    """A model version with its page budget and columns. All counts are the state's.
 
-    `judged_us` is the event time up to which it was judged, None before its first verdict. `expected_before` and
-    `pages_before` are what the state held when the process began. `figures` are those of subjects that are no column,
-    by subject: of the model itself, for one.
+    `judged_us` is the event time up to which it was judged, None before the first verdict. `expected_before` and
+    `pages_before` are the values of the restored state: series count from there. `figures` are those of subjects that
+    are not columns, such as the model itself: (subject, figures).
     """
 
     key: ModelKey
@@ -74,9 +74,9 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """What is known of a model version that was judged: `severity` is "" and `since_us` None while it is fine.
+    """An incident of a judged model version: `severity` is "" and `since_us` None while none is open.
 
-    `lasting`: a page that has become a ticket; it may stand beside another incident of the same model version.
+    `lasting`: a page that has become a ticket; the model version may have another incident beside it.
     """
 
     key: ModelKey
@@ -88,7 +88,7 @@ class IncidentView:
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding that is over now, of the lasting ticket or of the other incident."""
+    """A finding that is over its threshold now; `lasting`: of the lasting ticket."""
 
     key: ModelKey
     finding: FindingKey
@@ -101,10 +101,10 @@ class FindingView:
 
 @dataclass(frozen=True, slots=True)
 class EndedView:
-    """An incident that is over: `severity` is the worst it had, times are event times in microseconds.
+    """An incident that has ended: `severity` is the worst it had, times are event times in microseconds.
 
-    `since_us` is when its change began, `opened_us` when it was told. `summary` is what was said at its end, `findings`
-    what was said of each of its findings.
+    `since_us` is when its change began, `opened_us` when it was opened. `summary` is the one of its last transition,
+    `findings` has a line for each of its findings.
     """
 
     key: ModelKey
@@ -118,17 +118,15 @@ class EndedView:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One moment of everything shown. Mappings are copied, so a board never changes after it was made.
+    """Everything that is shown, at one moment. Mappings are copied, so a snapshot never changes.
 
     Counts are since the process began, times in microseconds of Unix time. `events` is keyed by topic, outcome and
-    reason, `model_events` by model version and kind of event, both of them since the process began as well.
-    `retention_gaps`, `lags` and `unreadable` (also by reason) are numbers of records, `watermarks` event times.
-    `stalled` has a sentence for each partition that stands still though there is more in it, `positions_stalled` 1 for
-    it and 0 for the others. A model version that was never judged has no place in `incidents`, one with a lasting
-    ticket beside another incident has two, the lasting one last; `ended` are the last ones that are over, the newest
-    first. `references` says whether there is a reference for any model of the settings.
-    `lost_topics` and `lost_models` are shares of the newest 1,000 events; `not_fine` says in a sentence each what keeps
-    the monitor from seeing what it should.
+    reason, `model_events` by model version and kind of event. `retention_gaps`, `lags` and `unreadable` (also by
+    reason) are numbers of records, `watermarks` event times. `stalled` has a sentence for each stalled partition,
+    `positions_stalled` 1 for those and 0 for the others. `incidents` lacks model versions that were never judged, and
+    has a lasting ticket behind the other incident of its model version; `ended` are the last ended ones, the newest
+    first. `references` is whether any model of the settings has a reference. `lost_topics` and `lost_models` are shares
+    of the newest 1,000 events; `not_fine` has a sentence for each reason why the monitor misses events.
     """
 
     restored: bool = False
@@ -169,7 +167,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the loop is doing. `turned_monotonic` is when it last turned; `trouble` says why it makes no progress now."""
+    """The health of the main loop.
+
+    `turned_monotonic` is when its last iteration ended, in monotonic seconds; `failure` is why it makes no progress
+    now, "" if it does.
+    """
 
     turned_monotonic: float
     assigned: bool = False
@@ -178,15 +180,15 @@ class Health:
     failure: str = ""
 
     def stuck(self, now: float, limit: float) -> str:
-        """Why the process should be started again, "" when it should not: only the loop counts, never Kafka's health.
+        """Why the process should be restarted, "" if it should not. Only the loop counts, not the health of Kafka.
 
-        Both arguments are seconds of the monotonic clock.
+        `now` is in monotonic seconds, `limit` in seconds.
         """
         idle = now - self.turned_monotonic
         return f"the loop has not turned for {idle:.0f} s, the limit is {limit:.0f} s" if idle > limit else ""
 
     def missing(self) -> tuple[str, ...]:
-        """What stands between the process and being ready; empty when it is ready."""
+        """Why the process is not ready; empty if it is."""
         steps = (
             (self.assigned, "no partitions are assigned"),
             (self.restored, "the state is not restored"),
@@ -197,18 +199,18 @@ class Health:
 
 
 class SnapshotHolder:
-    """Where the loop puts the newest board and its heartbeat; other threads look at both at any time."""
+    """Holds the newest snapshot and the heartbeat of the loop; other threads may read both at any time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._snapshot = Snapshot()
         self._health = Health(turned_monotonic=clock.monotonic())
-        self._made_way = clock.monotonic()
+        self._yielded_at = clock.monotonic()
 
     @property
     def snapshot(self) -> Snapshot:
-        """The newest board; an empty one before the first."""
+        """The newest snapshot; an empty one before the first."""
         return self._snapshot
 
     @property
@@ -217,7 +219,7 @@ class SnapshotHolder:
         return self._health
 
     def show(self, snapshot: Snapshot) -> None:
-        """Replace the board as a whole."""
+        """Replace the snapshot."""
         self._snapshot = snapshot
 
     def beat(
@@ -228,20 +230,20 @@ class SnapshotHolder:
         caught_up_once: bool | None = None,
         failure: str | None = None,
     ) -> None:
-        """The loop has turned. What is None stays as it was; `trouble=""` ends a trouble.
+        """Record an iteration of the loop. None leaves a value as it was; `failure=""` ends a failure.
 
-        Also makes way for the server's thread: a loop that only ever lets go of the interpreter's lock for short
-        system calls takes it back before a waiting thread has woken, and `/metrics` can starve for many seconds.
+        Also releases the GIL for the server's thread. A loop that releases it only in short system calls takes it back
+        before a waiting thread has woken, and `/metrics` can starve for many seconds.
         """
         now = self._clock.monotonic()
-        reported = {"assigned": assigned, "restored": restored, "caught_up_once": caught_up_once, "failure": failure}
-        news = {name: value for name, value in reported.items() if value is not None}
+        given = {"assigned": assigned, "restored": restored, "caught_up_once": caught_up_once, "failure": failure}
+        changes = {name: value for name, value in given.items() if value is not None}
         with self._lock:
-            self._health = replace(self._health, turned_monotonic=now, **news)  # type: ignore[arg-type]  # each value has its field's type
-        if now - self._made_way >= MAKE_WAY_EVERY:
-            time.sleep(MAKE_WAY_FOR)
-            self._made_way = now
+            self._health = replace(self._health, turned_monotonic=now, **changes)  # type: ignore[arg-type]  # each value has its field's type
+        if now - self._yielded_at >= YIELD_EVERY:
+            time.sleep(YIELD_FOR)
+            self._yielded_at = now
 
     def silence(self, limit: float) -> str:
-        """Why `/livez` fails, "" when it does not. `limit` in seconds."""
+        """Why `/livez` fails, "" if it does not; `limit` in seconds."""
         return self._health.stuck(self._clock.monotonic(), limit)

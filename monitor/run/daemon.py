@@ -255,7 +255,7 @@ class Daemon:
             memory.after_turn(pipeline.saving.made_at)
             stopped = pipeline.rejected_share.in_words()
             reasons = dict.fromkeys(
-                [failure or self._reach(source), pipeline.saving.in_words(reads=pipeline.reads()), stopped]
+                [failure or self._reach(source), pipeline.saving.message(reads=pipeline.reads()), stopped]
             )
             self.snapshots.beat(caught_up_once=caught_up, failure="; ".join(filter(None, reasons)))
             while self._fleet.reported:

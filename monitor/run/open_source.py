@@ -16,7 +16,7 @@ from monitor.kafka.topics import describe_cluster, require_topics
 from monitor.records import Change, RecordBatch, Source
 from monitor.settings.tree import Kafka, Settings
 from monitor.sources.event_times import EventTimes
-from monitor.sources.files import Files, Reading
+from monitor.sources.files import Files, ReadOptions
 from monitor.sources.recordings import ENDINGS as RECORDINGS
 from monitor.sources.until_offsets import UntilOffsets
 from monitor.text import many
@@ -65,7 +65,7 @@ class Given:
             raise UsageError("--sort: records of a topic have their order from it; it is for .jsonl files")
         self._topic = topics[0] if topics else ""
         self._settings, self._clock = settings, clock
-        reading = Reading(csv_map, settings.limits.record_bytes, EventTimes(settings), sort=sort, again=again)
+        reading = ReadOptions(csv_map, settings.limits.record_bytes, EventTimes(settings), sort=sort, again=again)
         self._files = None if topics else Files([Path(source) for source in sources], clock, reading)
 
     def open(self) -> OpenSource:

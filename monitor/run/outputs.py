@@ -66,7 +66,7 @@ class KafkaOutputs:
         if self._letters is not None:
             self._letters.send(letter)
 
-    def rejects_safe(self) -> None:
+    def flush_rejects(self) -> None:
         self._flush()
 
     def _flush(self) -> None:
@@ -87,7 +87,7 @@ class KafkaOutputs:
         self._sequence = sequence
         self.checkpoint_us = now_us
 
-    def tell(self, transitions: Sequence[Transition]) -> None:
+    def publish(self, transitions: Sequence[Transition]) -> None:
         if self._alerts is not None:
             for transition in transitions:
                 if transition.id not in self._handed:  # a former try may have handed it over and failed to flush

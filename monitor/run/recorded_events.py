@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from monitor.decode.decoder import reader_for
+from monitor.decode.decoder import reference_decoder_for
 from monitor.decode.native.decoder import record_times
-from monitor.decode.native.reference_decoder import Reader, first_elements
+from monitor.decode.native.reference_decoder import ReferenceDecoder, first_elements
 from monitor.decode.native.rows import AnyRow, is_given
 from monitor.decode.values import category_value, time_of
 from monitor.events import ModelKey, Partition
@@ -50,7 +50,7 @@ class EventReader:
     def __init__(self, settings: Settings, key: ModelKey) -> None:
         self._settings = settings
         self._key = key
-        self._readers: dict[str, Reader] = {}
+        self._readers: dict[str, ReferenceDecoder] = {}
 
     def events(self, batch: RecordBatch, others: Others) -> Iterator[RecordedEvent]:
         """Every prediction or features event that is not rejected; `others` gets what else there is."""
@@ -69,10 +69,10 @@ class EventReader:
                     ts = time_of(row.ts, reader.zone) if is_given(row.ts) else record_us
                     yield RecordedEvent(index, element, ts, row, event)
 
-    def _reader(self, topic: str) -> Reader:
+    def _reader(self, topic: str) -> ReferenceDecoder:
         if topic not in self._readers:
             cells = _AllFeatures()
-            self._readers[topic] = reader_for(self._settings, topic, lambda _key, _names: cells)
+            self._readers[topic] = reference_decoder_for(self._settings, topic, lambda _key, _names: cells)
         return self._readers[topic]
 
 

@@ -19,7 +19,7 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
 from monitor.judge.windows import BaseWindow
-from monitor.loop.sinks import ToNowhere
+from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import Source
 from monitor.reference.learn import assemble
@@ -298,7 +298,7 @@ def _count(
     blank = blank_reference(key, plan.columns, plan.task, positive)
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     collector = _Collector(event_range, times)
-    pipeline = Pipeline(settings, admission, source, clock, ToNowhere(lambda _: None), stage2=collector, live=False)
+    pipeline = Pipeline(settings, admission, source, clock, ReplayOutputs(lambda _: None), stage2=collector, live=False)
     ended = False
     while not ended:
         ended = source.ended()

@@ -19,7 +19,7 @@ from monitor.judge.all_values import distances
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge, finding_line
 from monitor.judge.windows import BASE_EVENTS, Windows
-from monitor.loop.sinks import ToNowhere
+from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import Source
 from monitor.reference.reference import FEATURE
@@ -78,7 +78,7 @@ def replay(
         say(transition.to_json())
 
     fleet = Fleet(admission, settings, (lambda *evaluation: _say_windows(say, *evaluation)) if windows else None)
-    pipeline = Pipeline(settings, admission, source, clock, ToNowhere(reported), stage2=fleet, live=False)
+    pipeline = Pipeline(settings, admission, source, clock, ReplayOutputs(reported), stage2=fleet, live=False)
     ended = False
     while not ended:
         ended = source.ended()

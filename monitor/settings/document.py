@@ -1,4 +1,4 @@
-"""The reference of all settings as a YAML file with comments, made from the settings tree itself."""
+"""Generates the reference of all settings, a YAML file with comments, from the settings tree."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ _WIDTH: Final = 108
 
 
 def settings_reference() -> str:
-    """The whole reference; `load_settings` takes it as it is."""
-    lines = [*_out(_HEAD.split("\n")), ""]
+    """The whole reference; a valid settings file."""
+    lines = [*_commented(_HEAD.split("\n")), ""]
     for name, field in Settings.model_fields.items():
         lines += [*_field(name, field), ""]
-    lines += ["# Not in this version (each is refused by name):", *_out(f"  {row}" for row in NOT_IN_THIS_VERSION)]
+    lines += [
+        "# Not in this version (each is refused by name):",
+        *_commented(f"  {row}" for row in NOT_IN_THIS_VERSION),
+    ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -45,15 +48,15 @@ def _field(name: str, field: FieldInfo) -> Iterator[str]:
     if part is not None:
         block = [f"{name}:", *_indented(_part(part))]
         if all(line.lstrip().startswith("#") for line in block[1:]):
-            yield f"# {name}:"  # a mapping without a value is no mapping
+            yield f"# {name}:"  # YAML reads a name without a value as null, not as a mapping
             yield from block[1:]
         else:
-            yield from block if field.default is not None else _out(block)
+            yield from block if field.default is not None else _commented(block)
     elif items is not None and get_origin(bare(field.annotation)) is tuple:
         first, *rest = _part(items)
         yield from (f"{name}:", f"  - {first}", *_indented(_indented(rest)))
     elif items is not None:
-        yield from _out([f"{name}:", "  <name>:", *_indented(_indented(_part(items)))])
+        yield from _commented([f"{name}:", "  <name>:", *_indented(_indented(_part(items)))])
     elif is_secret(field):
         yield f"# {name}: (by environment)"
     elif field.is_required():
@@ -67,27 +70,28 @@ def _help(field: FieldInfo) -> list[str]:
     if part_of(field.annotation) is None or field.default is None:
         null = " | null" if type(None) in get_args(field.annotation) else ""
         default = "needed" if field.is_required() else f"default {_default(field)}"
-        text = f"{text} ({_words(field.annotation, field.metadata)}{null}; {default})"
-    return _out(textwrap.wrap(text, _WIDTH))
+        text = f"{text} ({_type_text(field.annotation, field.metadata)}{null}; {default})"
+    return _commented(textwrap.wrap(text, _WIDTH))
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
     return [f"  {line}" for line in lines]
 
 
-def _out(lines: Iterable[str]) -> list[str]:
+def _commented(lines: Iterable[str]) -> list[str]:
     return [f"# {line}" for line in lines]
 
 
 def _default(field: FieldInfo) -> str:
-    """The default as it would be written."""
+    """The default as a person would write it."""
     if any(isinstance(item, Description) and item.time for item in field.metadata):
         return format_duration(field.default) if field.default is not None else "null"
     return _flow(field.default)
 
 
-def _words(annotation: object, metadata: Iterable[object] = ()) -> str:
-    """A type in words: its `Says` where it has one, a literal's values, or what a list or mapping holds."""
+def _type_text(annotation: object, metadata: Iterable[object] = ()) -> str:
+    """A type for people: its `Description` if it has one, the values of a literal, or the item type of a list or
+    mapping."""
     for description in (*metadata, *_metadata(annotation)):
         if isinstance(description, Description):
             return description.text
@@ -96,14 +100,14 @@ def _words(annotation: object, metadata: Iterable[object] = ()) -> str:
     if origin is Literal:
         return " | ".join(map(str, inner))
     if origin is dict:
-        return f"mapping of {_words(inner[0])} to {_words(inner[1])}"
+        return f"mapping of {_type_text(inner[0])} to {_type_text(inner[1])}"
     if origin is tuple:
-        return f"list of {_words(inner[0])}s"
+        return f"list of {_type_text(inner[0])}s"
     return "mapping" if part_of(kind) else "secret"
 
 
 def _metadata(annotation: object) -> list[object]:
-    """What stands in `Annotated[...]`, also within `Annotated[...] | None`."""
+    """The metadata of `Annotated[...]`, also of `Annotated[...] | None`."""
     inner = get_args(annotation)
     options = (annotation, *inner) if type(None) in inner else (annotation,)
     return [item for option in options for item in getattr(option, "__metadata__", ())]

@@ -1,4 +1,4 @@
-"""Durations as people write them (`10s`, `1h30m`) and say them (`3 h 5 min`), held as whole microseconds."""
+"""Parses durations in settings (`10s`, `1h30m`) and formats them for people (`3 h 5 min`); integer microseconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from monitor.clock import DAY_US, HOUR_US, MINUTE_US, MS_US, SECOND_US
 
-#: unit, microseconds; longest first, the order in which they are written together
+#: (unit, microseconds), longest first, which is also their order in a text
 _UNITS: Final = (
     ("d", DAY_US),
     ("h", HOUR_US),
@@ -16,10 +16,11 @@ _UNITS: Final = (
     ("ms", MS_US),
     ("us", 1),
 )
-_WRITTEN: Final = re.compile("".join(f"(?:([0-9]{{1,18}}){unit})?" for unit, _ in _UNITS))
-_IN_WORDS: Final = re.compile(r"([0-9]{1,9})\s*([A-Za-z]*)")
-#: other words for the units; a number alone is taken for seconds
-_WORDS: Final = {
+_PATTERN: Final = re.compile("".join(f"(?:([0-9]{{1,18}}){unit})?" for unit, _ in _UNITS))
+#: a number and the name of a unit, from which a duration is suggested
+_NUMBER_AND_UNIT: Final = re.compile(r"([0-9]{1,9})\s*([A-Za-z]*)")
+#: other names of the units, for suggestions; a number without a unit is taken for seconds
+_OTHER_NAMES: Final = {
     "d": ("d", "day", "days"),
     "h": ("h", "hr", "hrs", "hour", "hours"),
     "m": ("m", "min", "mins", "minute", "minutes"),
@@ -27,21 +28,21 @@ _WORDS: Final = {
     "ms": ("ms", "millis", "millisecond", "milliseconds"),
 }
 _LONGEST_US: Final = 36_500 * DAY_US
-_SAID: Final = ((DAY_US, "d"), (HOUR_US, "h"), (MINUTE_US, "min"), (SECOND_US, "s"))
-#: lengths that people set for lateness, in minutes, and how much of one may be in use
+_SHOWN_UNITS: Final = ((DAY_US, "d"), (HOUR_US, "h"), (MINUTE_US, "min"), (SECOND_US, "s"))
+#: values to suggest for `allowed_lateness`, in minutes, and the margin over what was observed
 _LATENESS_MINUTES: Final = (2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880)
-_ROOM: Final = 1.2
+_MARGIN: Final = 1.2
 
 
 def parse_duration(text: str) -> int:
     """Microseconds of `10s`, `1m`, `2h`, `30d`, `250ms`, or several units from long to short: `1h30m`.
 
     Raises:
-        ValueError: not written so, or longer than a hundred years.
+        ValueError: another form, or longer than a hundred years.
     """
-    match = _WRITTEN.fullmatch(text)
+    match = _PATTERN.fullmatch(text)
     if not text or match is None:
-        message = f"{text!r} is not a duration; write {_meant(text) or '30d, 12h, 15m'}"
+        message = f"{text!r} is not a duration; write {_suggestion(text) or '30d, 12h, 15m'}"
         raise ValueError(message)
     total = sum(int(digits) * width for digits, (_, width) in zip(match.groups("0"), _UNITS, strict=True))
     if total > _LONGEST_US:
@@ -50,18 +51,18 @@ def parse_duration(text: str) -> int:
     return total
 
 
-def _meant(text: str) -> str:
-    """How a number with a unit in other words is written here, such as `15m` for `15 minutes`; else ""."""
-    match = _IN_WORDS.fullmatch(text.strip())
+def _suggestion(text: str) -> str:
+    """The duration that was probably meant, such as `15m` for `15 minutes`; "" if unclear."""
+    match = _NUMBER_AND_UNIT.fullmatch(text.strip())
     if match is None:
         return ""
     count, word = int(match[1]), match[2].lower()
-    unit = next((unit for unit, words in _WORDS.items() if word in words), "")
+    unit = next((unit for unit, names in _OTHER_NAMES.items() if word in names), "")
     return f"{7 * count}d" if word in {"w", "week", "weeks"} else f"{count}{unit}" * bool(unit)
 
 
 def format_duration(us: int) -> str:
-    """The shortest text from which `parse_duration` makes the same number: 5400000000 is `1h30m`."""
+    """The shortest text that `parse_duration` parses to the same number: `1h30m` for 5,400,000,000."""
     parts = []
     for unit, width in _UNITS:
         count, us = divmod(us, width)
@@ -71,10 +72,10 @@ def format_duration(us: int) -> str:
 
 
 def in_words(us: int) -> str:
-    """`3 h 5 min`: the two largest units, of at least 0 microseconds."""
-    at = next((at for at, (width, _) in enumerate(_SAID) if us >= width), len(_SAID) - 1)
+    """`3 h 5 min`: a duration of at least 0 in its two largest units."""
+    at = next((at for at, (width, _) in enumerate(_SHOWN_UNITS) if us >= width), len(_SHOWN_UNITS) - 1)
     parts: list[str] = []
-    for width, unit in _SAID[at : at + 2]:
+    for width, unit in _SHOWN_UNITS[at : at + 2]:
         count, us = divmod(us, width)
         if count or not parts:
             parts.append(f"{count:,} {unit}")
@@ -82,18 +83,18 @@ def in_words(us: int) -> str:
 
 
 def about(us: int) -> str:
-    """`73 years`, `1.5 days`, `10 min`: in one unit, to three digits."""
+    """`73 years`, `1.5 days`, `10 min`: rounded to one unit and three digits."""
     years = us / (365.25 * DAY_US)
     if years >= 1:
         return f"{years:,.0f} year{'s' * (round(years) != 1)}"
-    width, unit = next((one for one in _SAID if us >= one[0]), _SAID[-1])
+    width, unit = next((one for one in _SHOWN_UNITS if us >= one[0]), _SHOWN_UNITS[-1])
     count = f"{us / width:.3g}"
     return f"{count} day{'s' * (count != '1')}" if unit == "d" else f"{count} {unit}"
 
 
 def lateness_for(behind_us: int) -> str:
-    """A usual `allowed_lateness` with room for events so far behind; "" beyond a day, where a clock is wrong rather."""
+    """The `allowed_lateness` to suggest for events so far behind; "" beyond a day: then a clock is probably wrong."""
     if behind_us > DAY_US:
         return ""
     lengths = (n * MINUTE_US for n in _LATENESS_MINUTES)
-    return format_duration(next(length for length in lengths if length >= _ROOM * behind_us))
+    return format_duration(next(length for length in lengths if length >= _MARGIN * behind_us))

@@ -1,4 +1,4 @@
-"""What is wrong with a settings tree, one line a fault: where, what is wrong, what would be right."""
+"""The faults of a settings tree, one line each: where, what is wrong, what would be right."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from monitor.settings.later import refused
+from monitor.settings.later import unsupported
 from monitor.settings.shape import names_at
 from monitor.settings.tree import Outputs
 from monitor.settings.types import Fault, Loc, Plain, shown
@@ -17,33 +17,33 @@ from monitor.settings.types import Fault, Loc, Plain, shown
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-#: what pydantic finds, in our words; `{value}` is what was written
-_WORDS: Final = {
-    "string_type": "{value} is no text; put it in quotes",
+#: our messages for pydantic's error types; `{value}` is what was written
+_MESSAGES: Final = {
+    "string_type": "{value} is not text; put it in quotes",
     "string_too_short": "is empty; write some text",
     "string_too_long": "is longer than {max_length} characters",
     "bool_parsing": "{value} is neither true nor false",
     "bool_type": "{value} is neither true nor false",
-    "int_parsing": "{value} is no whole number",
-    "int_type": "{value} is no whole number",
-    "int_from_float": "{value} is no whole number",
+    "int_parsing": "{value} is not a whole number",
+    "int_type": "{value} is not a whole number",
+    "int_from_float": "{value} is not a whole number",
     "int_parsing_size": "is too large",
-    "float_parsing": "{value} is no number{share}",
-    "float_type": "{value} is no number",
-    "finite_number": "{value} is no number",
+    "float_parsing": "{value} is not a number{share}",
+    "float_type": "{value} is not a number",
+    "finite_number": "{value} is not a number",
     "greater_than": "{value} is not above {gt}",
     "greater_than_equal": "{value} is below {ge}",
     "less_than_equal": "{value} is above {le}",
     "literal_error": "{value} is none of {expected}",
-    "path_type": "{value} is no path",
-    "tuple_type": "no list; {list}",
-    "dict_type": "no mapping; write name: value lines under it",
-    "model_type": "no mapping; write name: value lines under it{known}",
+    "path_type": "{value} is not a path",
+    "tuple_type": "not a list; {list}",
+    "dict_type": "not a mapping; write name: value lines under it",
+    "model_type": "not a mapping; write name: value lines under it{known}",
     "too_short": "is empty; one is needed",
 }
 
-#: how a setting that has to be there is written
-_LINES: Final = {
+#: example lines of required settings
+_EXAMPLES: Final = {
     "inputs": "inputs: [{topic: NAME}]",
     "models": "models: [{name: NAME, reference: FILE}]",
     "topic": "topic: NAME",
@@ -53,7 +53,7 @@ _LINES: Final = {
 
 
 def place(loc: Loc) -> str:
-    """`models[0].features.AGE.kind`; names that could be misread stand in quotes."""
+    """The path of a setting, `models[0].features.AGE.kind`; names with special characters are quoted."""
     text = ""
     for step in loc:
         if isinstance(step, int):
@@ -66,7 +66,7 @@ def place(loc: Loc) -> str:
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name that was probably meant."""
+    """The most similar known name, or None."""
     close = get_close_matches(name.lower()[:200], known, n=1)
     return close[0] if close else None
 
@@ -74,41 +74,40 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
 def faults_of(
     tree: dict[str, Plain], error: ValidationError | None, written: Callable[[Loc], str | None] = lambda _: None
 ) -> list[Fault]:
-    """All faults of a tree, given what pydantic said of it; each trouble once. `written` is how a scalar is written."""
-    later = list(refused(tree))
-    places = [loc for loc, _ in later]
-    found = later
+    """All faults of a tree, given pydantic's `error`; each one once. `written` returns the source text of a scalar."""
+    faults = list(unsupported(tree))
+    places = [loc for loc, _ in faults]
     for detail in error.errors(include_url=False) if error else []:
         loc = tuple(step for step in detail["loc"] if step != "[key]")
-        # `reference: {warmup: 9}` is refused one step below where pydantic finds no text
-        if detail["type"] == "crosses" or not any(other[: len(loc)] == loc for other in places):
-            found += [(loc + below, text) for below, text in _texts(detail, loc, written)]
-    return found + list(_between(tree))
+        # `reference: {warmup: 9}` is unsupported at `warmup`; pydantic's error there is about `reference`
+        if detail["type"] == "cross_checks" or not any(other[: len(loc)] == loc for other in places):
+            faults += [(loc + below, text) for below, text in _texts(detail, loc, written)]
+    return faults + list(_between_parts(tree))
 
 
 def _texts(detail: ErrorDetails, loc: Loc, written: Callable[[Loc], str | None]) -> Iterator[Fault]:
     kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "crosses":
+    if kind == "cross_checks":
         yield from context["faults"]
     elif kind == "wrong":
         yield (), context["text"]
     elif kind == "extra_forbidden":
         yield (), _unknown(loc)
     elif kind == "too_short" and detail["input"]:
-        return  # it counts only the good ones: what is wrong with the others is said already
+        return  # pydantic counts valid items only, and the invalid ones have faults of their own
     elif kind == "string_type" and isinstance(detail["input"], int | float):
         yield (), _number_for_text(detail["input"], written(loc))
     elif kind == "literal_error" and loc[:1] == ("inputs",) and str(detail["input"]).lower() == "json":
         yield (), "JSON is native: leave format out, see docs/events.md"
     elif kind == "missing":
-        line = _LINES.get(str(loc[-1]))
+        line = _EXAMPLES.get(str(loc[-1]))
         yield (), f"missing; it is needed: write {line}" if line else "missing; it is needed"
     else:
         hidden = loc[:2] == ("kafka", "security") or isinstance(detail["input"], dict | list)
         value = "this" if hidden else shown(detail["input"])
-        words = _WORDS.get(kind)
+        message = _MESSAGES.get(kind)
         hints = {"known": _known(loc), "list": _as_list(loc, detail["input"]), "share": _as_share(detail["input"])}
-        yield (), words.format(value=value, **hints, **context) if words else detail["msg"].lower()
+        yield (), message.format(value=value, **hints, **context) if message else detail["msg"].lower()
 
 
 def _known(loc: Loc) -> str:
@@ -117,20 +116,20 @@ def _known(loc: Loc) -> str:
 
 
 def _as_list(loc: Loc, value: Plain) -> str:
-    line = _LINES.get(str(loc[-1]))
+    line = _EXAMPLES.get(str(loc[-1]))
     if line or loc[:2] == ("kafka", "security") or not isinstance(value, str | int | float) or value == "":
         return f"write {line or '[..., ...]'}"
     return f"write [{shown(value)}]" if isinstance(value, str) else f'write ["{shown(value)}"]'
 
 
 def _as_share(value: Plain) -> str:
-    """A percentage as the number it stands for."""
+    """The hint to write a percentage as a number; "" for anything else."""
     percentage = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?) ?%", value) if isinstance(value, str) else None
     return f"; write {float(percentage[1]) / 100:.8g}" if percentage else ""
 
 
 def _number_for_text(value: float, text: str | None) -> str:
-    """`text` is how the number, or true and false, is written."""
+    """The message for a number or boolean in place of text; `text` is its source text."""
     kind = "a boolean" if isinstance(value, bool) else "a number"
     text = text or shown(value)
     reads = "" if text == shown(value) else f" and reads as {shown(value)}"
@@ -145,8 +144,8 @@ def _unknown(loc: Loc) -> str:
     return f"no such setting; known here: {', '.join(known)}"
 
 
-def _between(tree: dict[str, Plain]) -> Iterator[Fault]:
-    """What is wrong between parts. It asks the plain tree, so that it is found beside every other fault."""
+def _between_parts(tree: dict[str, Plain]) -> Iterator[Fault]:
+    """Yield the faults between parts; from the plain tree, so that they are reported together with all others."""
     yield from _twice(tree, "inputs", "topic")
     yield from _twice(tree, "models", "name")
     outputs = tree.get("outputs")
@@ -177,4 +176,4 @@ def _twice(tree: dict[str, Plain], part: str, name: str) -> Iterator[Fault]:
     seen: dict[str, int] = {}
     for index, value in _items(tree, part, name):
         if seen.setdefault(value, index) != index:
-            yield (part, index, name), f"{shown(value)} stands in {part}[{seen[value]}] too; keep one"
+            yield (part, index, name), f"{shown(value)} is in {part}[{seen[value]}] too; keep one"

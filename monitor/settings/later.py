@@ -1,4 +1,4 @@
-"""What the interface names and this version does not do: refused by name, never silently ignored."""
+"""Settings of the interface that this version does not support: they are faults, never silently ignored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LATER_CAUSES: Final = (
     "cost",
 )
 
-#: the one table: a setting, or a setting and the values of it. `[]` is any index, `*` any name.
+#: unsupported settings, or unsupported values of a setting; `[]` is any index, `*` any name
 NOT_IN_THIS_VERSION: Final = (
     "retire_after",
     "unknown_models: warmup",
@@ -54,7 +54,7 @@ def _pattern(row: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 _ROWS: Final = tuple(_pattern(row) for row in NOT_IN_THIS_VERSION)
 
 
-def _fits(steps: tuple[str, ...], loc: Loc) -> bool:
+def _matches(steps: tuple[str, ...], loc: Loc) -> bool:
     if len(steps) != len(loc):
         return False
     return all(
@@ -63,7 +63,7 @@ def _fits(steps: tuple[str, ...], loc: Loc) -> bool:
 
 
 def _nodes(value: Plain, loc: Loc = ()) -> Iterator[tuple[Loc, Plain]]:
-    """Every place of a tree of dicts and lists, with what stands there."""
+    """Every node of a tree of dicts and lists, with its place."""
     yield loc, value
     if isinstance(value, dict):
         for name, below in value.items():
@@ -73,11 +73,11 @@ def _nodes(value: Plain, loc: Loc = ()) -> Iterator[tuple[Loc, Plain]]:
             yield from _nodes(below, (*loc, index))
 
 
-def refused(tree: dict[str, Plain]) -> Iterator[Fault]:
-    """The places of a tree that ask for what this version does not do."""
+def unsupported(tree: dict[str, Plain]) -> Iterator[Fault]:
+    """Yield a fault for every setting of a tree that this version does not support."""
     for loc, value in _nodes(tree):
         for steps, values in _ROWS:
-            if _fits(steps, loc):
+            if _matches(steps, loc):
                 if not values:
                     yield loc, "not in this version"
                 elif isinstance(value, str) and value in values:

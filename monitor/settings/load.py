@@ -1,7 +1,7 @@
-"""Settings from one YAML file, `DRIFTD_` environment variables over it (`__` nests), every fault at once.
+"""Loads settings from a YAML file and from `DRIFTD_` environment variables, which override it (`__` nests).
 
-A variable's list is JSON, or text between commas; `null` is null. Secrets come by environment, or from the file that
-a `..._file` setting names; in the settings file itself they are a fault.
+Lists in a variable are JSON or separated by commas; `null` is null. Secrets come from the environment, or from the file
+that a `..._file` setting names; in the settings file itself they are a fault. All faults are reported at once.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from monitor.errors import UsageError
 from monitor.settings.faults import faults_of, nearest, place
-from monitor.settings.later import refused
+from monitor.settings.later import unsupported
 from monitor.settings.shape import PREFIX, secrets, variable, variables
 from monitor.settings.tree import Kafka, Settings
-from monitor.settings.types import Fault, Loc, Plain, Written
+from monitor.settings.types import Fault, FileContext, Loc, Plain
 from monitor.settings.yaml_text import DEEPEST, LARGEST_BYTES, parse_yaml, written_at
 
 _LARGEST_SECRET: Final = 65_536
-#: what other programs fill in, and this one does not: ${NAME} and $(NAME)
-_UNFILLED: Final = re.compile(r"\$\{\w{1,100}[^{}\s]{0,20}\}|\$\(\w{1,100}\)")
-#: what Kubernetes sets in every pod for a Service whose name begins with driftd; no setting has such a name
+#: placeholders that other programs expand and driftd does not: ${NAME} and $(NAME)
+_PLACEHOLDER: Final = re.compile(r"\$\{\w{1,100}[^{}\s]{0,20}\}|\$\(\w{1,100}\)")
+#: variables that Kubernetes sets in every pod for a Service whose name begins with driftd; no setting has such a name
 _SERVICE_LINK: Final = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings of a file (None: no file) under an environment. Relative paths start in the file's folder.
+    """The settings of a file (None: no file), overridden by an environment. Relative paths start in the file's folder.
 
     Raises:
-        UsageError: with every fault found, each one line; no fault holds a secret.
+        UsageError: every fault, one line each; no fault quotes a secret.
     """
     folder = Path.cwd() if path is None else path.absolute().parent
     text, faults = ("", []) if path is None else _read(path)
@@ -44,45 +44,45 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     if text is not None:
         written, more = _parsed(path, text)
         faults += more
-    return _settled(written, folder, faults, environ, text or "")
+    return _validated(written, folder, faults, environ, text or "")
 
 
 def load_kafka(environ: Mapping[str, str]) -> Kafka:
-    """Where Kafka is, by the environment alone: for commands that need no models.
+    """The Kafka settings from the environment alone, for commands that need no models.
 
     Raises:
         UsageError: as `load_settings`.
     """
     rest: dict[str, Plain] = {"inputs": [{"topic": "none"}], "models": [{"name": "none", "reference": "none"}]}
-    return _settled(rest, Path.cwd(), [], environ).kafka
+    return _validated(rest, Path.cwd(), [], environ).kafka
 
 
-def _settled(
+def _validated(
     written: dict[str, Plain] | None, folder: Path, faults: list[str], environ: Mapping[str, str], text: str = ""
 ) -> Settings:
     faults += _unknown_variables(environ)
     if written is None:
         raise UsageError(faults)
     overrides = _from_environment(environ)
-    tree = _over(written, overrides)
-    found = [*_written_secrets(written), *_fill_secrets(tree, folder)]
+    tree = _merged(written, overrides)
+    located = [*_secrets_in_file(written), *_read_secret_files(tree, folder)]
     settings, error = None, None
     try:
-        settings = Settings.model_validate(tree, context=Written(folder))
+        settings = Settings.model_validate(tree, context=FileContext(folder))
     except ValidationError as failed:
         error = failed
-    unfilled = list(_unfilled(written))
-    places = {loc for loc, _ in unfilled}
-    found += unfilled
-    found += [fault for fault in faults_of(tree, error, _how_written(text, overrides)) if fault[0] not in places]
-    faults += [f"{place(loc)}: {text}{_source(loc, overrides, environ)}" for loc, text in found]
+    placeholders = list(_placeholder_faults(written))
+    places = {loc for loc, _ in placeholders}
+    located += placeholders
+    located += [fault for fault in faults_of(tree, error, _source_text(text, overrides)) if fault[0] not in places]
+    faults += [f"{place(loc)}: {text}{_source(loc, overrides, environ)}" for loc, text in located]
     if faults or settings is None:
         raise UsageError(dict.fromkeys(faults))
     return settings
 
 
-def _how_written(text: str, overrides: dict[str, Plain]) -> Callable[[Loc], str | None]:
-    """Gives the text of a scalar of the file at a place; None of what came from elsewhere."""
+def _source_text(text: str, overrides: dict[str, Plain]) -> Callable[[Loc], str | None]:
+    """A function that returns the text of a scalar in the file; None for what did not come from the file."""
     replaced = set(_leaves(overrides))
 
     def written(loc: Loc) -> str | None:
@@ -93,24 +93,24 @@ def _how_written(text: str, overrides: dict[str, Plain]) -> Callable[[Loc], str 
     return written
 
 
-def _unfilled(tree: Plain, loc: Loc = ()) -> Iterator[Fault]:
-    """Values in which a variable's name stands where its value belongs; secrets are not cited."""
+def _placeholder_faults(tree: Plain, loc: Loc = ()) -> Iterator[Fault]:
+    """Yield a fault for every value with a placeholder, without quoting secrets."""
     if isinstance(tree, dict):
         for name, below in tree.items():
-            yield from _unfilled(below, (*loc, name))
+            yield from _placeholder_faults(below, (*loc, name))
     elif isinstance(tree, list):
         for at, below in enumerate(tree):
-            yield from _unfilled(below, (*loc, at))
+            yield from _placeholder_faults(below, (*loc, at))
     elif isinstance(tree, str) and loc[:2] != ("kafka", "security"):
-        name = _UNFILLED.search(tree)
+        name = _PLACEHOLDER.search(tree)
         if name is not None:
-            setting = tuple(itertools.takewhile(lambda part: isinstance(part, str), loc))  # not the place in a list
+            setting = tuple(itertools.takewhile(lambda part: isinstance(part, str), loc))  # up to a list index
             remedy = f"set {variable(setting)}" if setting in variables().values() else "write its value"
             yield loc, f"{name[0]} is not filled in here; {remedy}"
 
 
 def _read(path: Path) -> tuple[str | None, list[str]]:
-    """The file's text, or None where there is none; and what is wrong with it."""
+    """The file's text, None if it cannot be read; and its faults."""
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_BYTES + 1)
@@ -126,22 +126,22 @@ def _read(path: Path) -> tuple[str | None, list[str]]:
 
 
 def _parsed(path: Path | None, text: str) -> tuple[dict[str, Plain] | None, list[str]]:
-    """What a text holds, or None where that cannot be told; and what is wrong with it."""
+    """The mapping in a text, None if it is not valid; and its faults."""
     tree, problems = parse_yaml(text)
     faults = [f"{path}: {problem}" for problem in problems]
     if tree is None or isinstance(tree, dict):
         return tree, faults
-    return None, [*faults, f"{path}: no mapping; write name: value lines, as driftd settings shows them"]
+    return None, [*faults, f"{path}: not a mapping; write name: value lines, as driftd settings shows them"]
 
 
 class _Shape(Settings, BaseSettings):
-    """The tree as pydantic-settings wants to see it; never made."""
+    """The settings as a subclass of BaseSettings, which EnvSettingsSource requires; never instantiated."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
 
 
 class _Environment(EnvSettingsSource):
-    """Reads a given mapping, and leaves what is no JSON as text, for the field's own type to judge."""
+    """Reads a given mapping instead of os.environ; text that is not JSON is left to the field's own validator."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(_Shape)
@@ -159,23 +159,24 @@ class _Environment(EnvSettingsSource):
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Plain]:
     known = variables()
-    found: dict[str, Plain] = _nulls(_Environment({n: value for n, value in environ.items() if n.upper() in known})())
-    return found
+    tree: dict[str, Plain] = _nulls(_Environment({n: value for n, value in environ.items() if n.upper() in known})())
+    return tree
 
 
 def _nulls(value: Plain) -> Plain:
+    """`value` with None for every text `null`."""
     if isinstance(value, dict):
         return {name: _nulls(below) for name, below in value.items()}
     return None if value == "null" else value
 
 
 def _source(loc: Loc, overrides: dict[str, Plain], environ: Mapping[str, str]) -> str:
-    """The variable a place's value came from, for the end of a fault's line; nothing where it came from the file."""
+    """` (from DRIFTD_...)` if the value at a place came from a variable, for the end of a fault; else ""."""
     known = variables()
-    tops = sorted((known[name.upper()] for name in environ if name.upper() in known), key=len, reverse=True)
+    given = sorted((known[name.upper()] for name in environ if name.upper() in known), key=len, reverse=True)
     for leaf in _leaves(overrides):
         if loc[: len(leaf)] == leaf:
-            return next((f" (from {variable(top)})" for top in tops if leaf[: len(top)] == top), "")
+            return next((f" (from {variable(prefix)})" for prefix in given if leaf[: len(prefix)] == prefix), "")
     return ""
 
 
@@ -185,8 +186,8 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
         rest = name.upper().removeprefix(PREFIX)
         if not name.upper().startswith(PREFIX) or name.upper() in known or _is_service_link(rest, value):
             continue
-        later = _nested(rest.lower().split("__"), value)
-        if any(True for _ in refused(later)):
+        tree = _nested(rest.lower().split("__"), value)
+        if any(True for _ in unsupported(tree)):
             yield f"{name}: not in this version"
             continue
         near = nearest(rest, [other.removeprefix(PREFIX).lower() for other in known])
@@ -207,14 +208,15 @@ def _nested(steps: list[str], value: str) -> dict[str, Plain]:
     return dict(tree)
 
 
-def _over(below: Plain, above: Plain) -> Plain:
-    """Mappings are merged, anything else is replaced."""
-    if not isinstance(below, dict) or not isinstance(above, dict):
-        return above
-    return below | {name: _over(below[name], value) if name in below else value for name, value in above.items()}
+def _merged(base: Plain, overrides: Plain) -> Plain:
+    """`overrides` over `base`: mappings are merged, anything else is replaced."""
+    if not isinstance(base, dict) or not isinstance(overrides, dict):
+        return overrides
+    return base | {name: _merged(base[name], value) if name in base else value for name, value in overrides.items()}
 
 
 def _leaves(tree: Plain, loc: Loc = ()) -> Iterator[Loc]:
+    """The places of all values of a tree that are not mappings with names in them."""
     if isinstance(tree, dict) and tree:
         for name, below in tree.items():
             yield from _leaves(below, (*loc, name))
@@ -223,24 +225,25 @@ def _leaves(tree: Plain, loc: Loc = ()) -> Iterator[Loc]:
 
 
 def _at(tree: Plain, loc: Loc) -> Plain:
+    """The value at a place, None if there is none."""
     for step in loc:
         tree = tree.get(step) if isinstance(tree, dict) else None
     return tree
 
 
-def _written_secrets(written: dict[str, Plain]) -> Iterator[Fault]:
+def _secrets_in_file(written: dict[str, Plain]) -> Iterator[Fault]:
     for loc in secrets():
         if _at(written, loc) is not None:
-            yield loc, f"a secret may not stand in this file; set {variable(loc)} or write {loc[-1]}_file: a path"
+            yield loc, f"a secret must not be in this file; set {variable(loc)} or write {loc[-1]}_file: a path"
 
 
-def _fill_secrets(tree: dict[str, Plain], folder: Path) -> Iterator[Fault]:
-    """Reads the files of secrets into their settings; a line end at the end of such a file is not part of it."""
+def _read_secret_files(tree: dict[str, Plain], folder: Path) -> Iterator[Fault]:
+    """Read the `..._file` settings into the secrets of `tree`, without trailing line ends, and yield the faults."""
     for loc in secrets():
         holder, file = _at(tree, loc[:-1]), (*loc[:-1], f"{loc[-1]}_file")
         name = _at(tree, file)
         if not isinstance(name, str) or not name or not name.isprintable():
-            continue  # the field's own type says what is wrong with it
+            continue  # a fault of the field's own type
         if holder.get(loc[-1]) is not None:
             yield file, f"{loc[-1]} is set too; keep one"
             continue

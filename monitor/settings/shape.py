@@ -1,4 +1,4 @@
-"""Questions to the settings tree's shape: what stands at a place, and which environment variables there are."""
+"""Inspects the types of the settings tree: the names at a place, the secrets, and the environment variables."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def bare(annotation: object) -> object:
 
 
 def part_of(annotation: object) -> type[Part] | None:
-    """The part an annotation holds directly, or None."""
+    """The `Part` that an annotation is, or None."""
     kind = bare(annotation)
     return kind if isinstance(kind, type) and issubclass(kind, Part) else None
 
 
 def items_of(annotation: object) -> object:
-    """What a list or mapping holds, or None for anything else."""
+    """The item type of a list or the value type of a mapping; None for anything else."""
     kind = bare(annotation)
     origin = get_origin(kind)
     if origin not in {tuple, dict}:
@@ -41,16 +41,16 @@ def items_of(annotation: object) -> object:
 
 
 def names_at(loc: Loc) -> list[str]:
-    """The settings a place may hold; empty where names are free or there are none."""
+    """The names of the settings under a place; empty if it takes any name or none."""
     annotation: object = Settings
     for step in loc:
-        annotation = _below(annotation, step)
+        annotation = _field_type(annotation, step)
     part = part_of(annotation)
     return list(part.model_fields) if part else []
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether a field's value is never shown, and never taken from the settings file."""
+    """Whether a field is a secret: never shown, and never taken from the settings file."""
     return bare(field.annotation) is SecretStr
 
 
@@ -67,7 +67,7 @@ def secrets(part: type[Part] = Settings, loc: Loc = ()) -> list[Loc]:
 
 
 def variables(part: type[Part] = Settings, loc: Loc = ()) -> dict[str, Loc]:
-    """Every environment variable that is a setting, with the setting's place."""
+    """The place of a setting, by its environment variable."""
     found: dict[str, Loc] = {}
     for name, field in part.model_fields.items():
         here = (*loc, name)
@@ -79,11 +79,11 @@ def variables(part: type[Part] = Settings, loc: Loc = ()) -> dict[str, Loc]:
 
 
 def variable(loc: Loc) -> str:
-    """The environment variable of a place."""
+    """The environment variable of the setting at a place."""
     return PREFIX + "__".join(str(step) for step in loc).upper()
 
 
-def _below(annotation: object, step: str | int) -> object:
+def _field_type(annotation: object, step: str | int) -> object:
     part = part_of(annotation)
     if part is None:
         return items_of(annotation)

@@ -1,7 +1,7 @@
-"""The settings tree: every setting with its type, default and help. Frozen; durations are whole microseconds.
+"""The settings tree: every setting with its type, default and help. Frozen; durations are integer microseconds.
 
-`monitor.settings.load` makes one from a file and the environment; Python may build one directly (a duration is then
-a number of microseconds or a text).
+`monitor.settings.load` loads one from a file and the environment. In Python it can be constructed directly; a duration
+is then a number of microseconds or a text.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from monitor.settings.types import (
     Effect,
     Fault,
     File,
+    FileContext,
     Name,
     Pages,
     Part,
     Port,
+    PositiveDuration,
     ReferencePath,
     Servers,
     Severity,
     Share,
-    SomeTime,
     Start,
     Switch,
     Text,
@@ -41,7 +42,6 @@ from monitor.settings.types import (
     Url,
     Version,
     Versions,
-    Written,
     shown,
 )
 from monitor.settings.version_path import ALLOWED, PLACEHOLDER, filled, may_stand_in_path
@@ -53,10 +53,10 @@ Cause: TypeAlias = Literal[
 
 
 class Security(Part):
-    """How to reach the brokers. Secrets come by environment or from a file of their own, never from this one."""
+    """How to connect to the brokers. Secrets come by environment or from a file of their own, never from this one."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="how to speak to the brokers"
+        default="PLAINTEXT", description="the protocol of the brokers' listener"
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
         default=None, description="needed with SASL_PLAINTEXT and SASL_SSL"
@@ -78,10 +78,10 @@ class Security(Part):
         default=None, description="a file that holds the key's password and nothing else"
     )
     ssl_check_hostname: Switch = Field(
-        default=True, description="whether a broker's certificate has to carry the name it was reached by"
+        default=True, description="whether a broker's certificate has to match its host name"
     )
 
-    def crosses(self) -> Iterator[Fault]:
+    def cross_checks(self) -> Iterator[Fault]:
         sasl, tls = self.protocol.startswith("SASL"), self.protocol.endswith("SSL")
         needs = {"sasl_mechanism": "PLAIN", "sasl_username": "a name"}
         for name in ("sasl_mechanism", "sasl_username", "sasl_password", "sasl_password_file"):
@@ -105,12 +105,12 @@ class Kafka(Part):
     group_id: Text = Field(default="driftd", description="the consumer group whose offsets mirror the positions")
     start: Start = Field(
         default="latest",
-        description="where to begin when no state exists; what it resolves to is checkpointed before the first poll",
+        description="where to begin when no state exists; its offsets are checkpointed before the first poll",
     )
     client_id: Text = Field(default="driftd", description="what the brokers' logs and quotas call this client")
-    request_timeout: SomeTime = Field(default=30 * SECOND_US, description="how long one request may take")
+    request_timeout: PositiveDuration = Field(default=30 * SECOND_US, description="how long one request may take")
     api_version: ApiVersion | None = Field(
-        default=None, description="the brokers' version, where it cannot be asked; asked when null"
+        default=None, description="the brokers' version, if they do not report it; detected when null"
     )
     security: Security = Field(default=Security(), description=Security.__doc__)
 
@@ -137,10 +137,10 @@ class Outputs(Part):
 
     alerts_topic: Topic | None = Field(default="driftd.alerts", description="transitions of incidents; null: none")
     rejects_topic: Topic | None = Field(
-        default="driftd.rejects", description="records that could not be taken; null: none"
+        default="driftd.rejects", description="records with a rejected event; null: none"
     )
 
-    def crosses(self) -> Iterator[Fault]:
+    def cross_checks(self) -> Iterator[Fault]:
         if self.alerts_topic is not None and self.alerts_topic == self.rejects_topic:
             yield ("rejects_topic",), f"{shown(self.rejects_topic)} is alerts_topic too; write another topic or null"
 
@@ -152,7 +152,7 @@ class State(Part):
         default="directory", description="memory survives no restart and commits no offset"
     )
     path: File = Field(default=Path("/var/lib/driftd"), description="the folder of the checkpoints")
-    every: SomeTime = Field(
+    every: PositiveDuration = Field(
         default=10 * SECOND_US, description="time between checkpoints; a transition is checkpointed at once"
     )
 
@@ -165,10 +165,10 @@ class Http(Part):
 
 
 class Log(Part):
-    """What it says of itself on standard error while it runs."""
+    """The log on standard error while it runs."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="the least that is written; of libraries, warnings and errors at the most"
+        default="info", description="the lowest level that is written; of libraries, warnings and errors at most"
     )
     format: Literal["auto", "console", "json"] = Field(
         default="auto",
@@ -178,7 +178,7 @@ class Log(Part):
 
 
 class Links(Part):
-    """Where people find more: in rules, notifications, the page and the alert topic. Without it no link is written."""
+    """Links in rules, notifications, the page and the alert topic. Without a setting its link is left out."""
 
     status: Url | None = Field(
         default=None, description="driftd's own page, as people reach it", examples=["https://driftd.example"]
@@ -197,26 +197,26 @@ class Budget(Part):
     """How many false pages a model may cost, shared equally by its live versions."""
 
     pages: Pages = Field(default=1.0, description="false pages ...")
-    per: SomeTime = Field(default=30 * DAY_US, description="... in this time")
+    per: PositiveDuration = Field(default=30 * DAY_US, description="... in this time")
 
 
 class Windows(Part):
     """Event time: panes are aligned to Unix time; windows are made of whole panes."""
 
-    pane: SomeTime = Field(default=10 * SECOND_US, description="the shortest piece of time that is told apart")
+    pane: PositiveDuration = Field(
+        default=10 * SECOND_US, description="the shortest window; the resolution of event time"
+    )
     allowed_lateness: Duration = Field(
-        default=MINUTE_US, description="how far an event may be behind the newest of its partition"
+        default=MINUTE_US, description="how far an event may be behind the newest one of its partition"
     )
-    max_skew: Duration = Field(
-        default=MINUTE_US, description="how far an event's time may be ahead of its record's own"
-    )
-    idle_after: SomeTime = Field(
-        default=MINUTE_US, description="a partition at its end and silent for so long holds no window back"
+    max_skew: Duration = Field(default=MINUTE_US, description="how far an event may be ahead of its record's timestamp")
+    idle_after: PositiveDuration = Field(
+        default=MINUTE_US, description="after so long without records, a partition at its end no longer delays windows"
     )
 
 
 class Limits(Part):
-    """Where memory is bounded; what is over a limit is counted, never silent."""
+    """Bounds on memory; what exceeds a limit is counted."""
 
     record_bytes: Count = Field(default=1_048_576, description="bytes of a record's value")
     events_per_record: Count = Field(default=10_000, description="events in one record's array")
@@ -224,10 +224,12 @@ class Limits(Part):
     versions: Count = Field(default=20, description="live versions of one model")
     rejected_share: Share = Field(
         default=0.5,
-        description="more of a topic's newest 1,000 events rejected: it is not read on, until a restart; 1: never",
+        description="above this share of rejected among a topic's newest 1,000 events it is not read until a restart;"
+        " 1: never",
     )
     series: Count = Field(
-        default=10_000, description="series on /metrics; above it bins go, then distances, then figures of the quiet"
+        default=10_000,
+        description="series on /metrics; above it bins are left out, then distances, then figures without finding",
     )
 
 
@@ -237,7 +239,7 @@ class Feature(Part):
     kind: Literal["numeric", "categorical", "ignore"] | None = Field(
         default=None, description="the reference's when null"
     )
-    severity: Severity | None = Field(default=None, description="of its findings, whatever their cause; null: by cause")
+    severity: Severity | None = Field(default=None, description="of all its findings; null: by cause")
     least_effect: Effect | None = Field(
         default=None, description="a smaller change of it does not page; null: by cause"
     )
@@ -256,21 +258,19 @@ class Model(Part):
         description="the file to compare with, relative to the folder of this file",
         examples=["reference/credit-{version}.json"],
     )
-    features: dict[Name, Feature] = Field(
-        default={}, description="by name; features that do not stand here are as in the reference"
-    )
+    features: dict[Name, Feature] = Field(default={}, description="by name; other features are as in the reference")
     positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
     allowed_lateness: Duration | None = Field(default=None, description="windows.allowed_lateness when null")
     budget: Budget | None = Field(default=None, description="the budget of all models when null")
     max_severity: Literal["page", "ticket"] = Field(default="page", description="ticket is a trial without pages")
-    severity: dict[Cause, Severity] = Field(default={}, description="by cause; the built-in ones where it is silent")
+    severity: dict[Cause, Severity] = Field(default={}, description="by cause; built-in defaults for the others")
     least_effect: dict[Cause, Effect] = Field(
-        default={}, description="by cause; a smaller change does not page; the built-in ones where it is silent"
+        default={}, description="by cause; a smaller change does not page; built-in defaults for the others"
     )
     team: Text | None = Field(default=None, description="a label of driftd_model_info, for routing")
     runbook: Url | None = Field(default=None, description="a label of driftd_model_info, for whoever is paged")
 
-    def crosses(self) -> Iterator[Fault]:
+    def cross_checks(self) -> Iterator[Fault]:
         yield from _twice("versions", self.versions)
         if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"
@@ -282,7 +282,7 @@ class Model(Part):
 
 
 class Settings(Part):
-    """All of it."""
+    """The root of the settings tree."""
 
     kafka: Kafka = Field(default=Kafka(), description=Kafka.__doc__)
     inputs: tuple[Input, ...] = Field(
@@ -298,30 +298,30 @@ class Settings(Part):
     id_memory: CountOrNone = Field(
         default=100_000, description="how many predictions back, per partition, a repeated id is a duplicate; 0: none"
     )
-    lasting_after: SomeTime = Field(
+    lasting_after: PositiveDuration = Field(
         default=DAY_US,
         description="event time after which a page that is still open becomes a ticket, and the model may page again",
     )
     show_values: Switch = Field(
-        default=True, description="whether categories may stand in series and findings; false hashes them"
+        default=True, description="whether category values may appear in series and findings; false hashes them"
     )
     limits: Limits = Field(default=Limits(), description=Limits.__doc__)
     models: tuple[Model, ...] = Field(
         min_length=1, description=Model.__doc__, examples=[[{"name": "credit", "reference": "reference/credit.json"}]]
     )
     unknown_models: Literal["ignore", "reject"] = Field(
-        default="ignore", description="what becomes of events of other models; reject also dead-letters them"
+        default="ignore", description="how events of other models are counted; reject also dead-letters them"
     )
 
     _folder: Path = PrivateAttr(default=Path())
 
     def model_post_init(self, context: object, /) -> None:
-        if isinstance(context, Written):
+        if isinstance(context, FileContext):
             self._folder = context.folder
 
     @property
     def folder(self) -> Path:
-        """The folder of the settings file: relative paths start there. The working folder when there is no file."""
+        """The folder of the settings file, where relative paths start; the working directory without a file."""
         return self._folder
 
     def model(self, name: str) -> Model | None:
@@ -329,30 +329,30 @@ class Settings(Part):
         return next((model for model in self.models if model.name == name), None)
 
     def input_of(self, topic: str) -> Input | None:
-        """The input of that topic; of a recording under another name the only input, None where there are several."""
+        """The input of that topic. For any other name (a file) the only input, None if there are several."""
         named = next((entry for entry in self.inputs if entry.topic == topic), None)
         return self.inputs[0] if named is None and len(self.inputs) == 1 else named
 
     def lateness_us(self, model: Model) -> int:
-        """How late an event of the model may be, in microseconds."""
+        """The allowed lateness of the model, in microseconds."""
         return self.windows.allowed_lateness if model.allowed_lateness is None else model.allowed_lateness
 
     def budget_of(self, model: Model) -> Budget:
-        """The model's own budget, or that of all."""
+        """The model's own budget, or the global one."""
         return self.budget if model.budget is None else model.budget
 
     def reference_path(self, model: Model, version: str) -> Path | None:
-        """The reference file of a model version; None when the version may not stand in a file's name."""
+        """The reference file of a model version; None if the version is not safe as part of a file name."""
         if PLACEHOLDER in model.reference and not may_stand_in_path(version):
             return None
         return self.folder / filled(model.reference, version)
 
 
 def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
-    """What changes the meaning of the model's kept state, as JSON in a fixed order: a hash of it tells a change.
+    """The settings on which the model's saved state depends, as JSON in a fixed order, to be hashed.
 
-    Budgets, severities, least effects and routing are not in it, nor which versions are watched, nor an input that
-    overrides nothing, nor the reference, whose own hash belongs beside it.
+    Without budgets, severities, least effects, routing, the list of versions and inputs that override nothing. The
+    reference is not part of it either: it has a hash of its own.
     """
     own = [entry for entry in settings.inputs if entry.model in {None, model.name}]
     own.sort(key=lambda entry: (entry.topic, entry.model or "", entry.version or ""))
@@ -363,11 +363,13 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
         "features": {name: feature.kind for name, feature in sorted(model.features.items()) if feature.kind},
         "pane_us": settings.windows.pane,
         "allowed_lateness_us": settings.lateness_us(model),
-        "inputs": [_meaning(entry) for entry in own if (entry.model, entry.version, entry.timezone) != (None,) * 3],
+        "inputs": [
+            _input_fingerprint(entry) for entry in own if (entry.model, entry.version, entry.timezone) != (None,) * 3
+        ],
     }
 
 
-def _meaning(entry: Input) -> dict[str, Json]:
+def _input_fingerprint(entry: Input) -> dict[str, Json]:
     zone: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
     return {"topic": entry.topic, "model": entry.model or "", "version": entry.version, **zone}
 
@@ -375,4 +377,4 @@ def _meaning(entry: Input) -> dict[str, Json]:
 def _twice(name: str, values: tuple[str, ...]) -> Iterator[Fault]:
     for index, value in enumerate(values):
         if value in values[:index]:
-            yield (name, index), f"{shown(value)} stands twice; keep one"
+            yield (name, index), f"{shown(value)} occurs twice; keep one"

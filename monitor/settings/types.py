@@ -1,7 +1,7 @@
-"""What a setting may be: the base of every part of the tree, and the types of its fields.
+"""The base class of every part of the settings tree, and the types of its fields.
 
-A validator raises `wrong(...)`, and nothing else, with a text that says what is wrong and what would be right; the
-loader puts the setting's path before it. While a file is loaded, pydantic's validation context is a `Written`.
+Validators raise only `wrong(...)`, with what is wrong and what would be right; the loader adds the setting's path.
+While a file is loaded, pydantic's validation context is a `FileContext`.
 """
 
 from __future__ import annotations
@@ -24,53 +24,53 @@ from monitor.settings.version_path import filled
 
 Loc: TypeAlias = tuple[str | int, ...]
 Fault: TypeAlias = tuple[Loc, str]
-#: what a YAML or JSON text holds: dicts, lists and scalars not judged yet
+#: the content of a YAML or JSON text, not validated: dicts, lists and scalars
 Plain: TypeAlias = Any
 
-#: the largest whole number a 64-bit counter of milliseconds or microseconds is asked to hold
+#: the largest integer setting: exact as a 64-bit float
 _LARGEST: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The validation context of what a person wrote: relative paths start in `folder`, a bare number is no duration."""
+class FileContext:
+    """The validation context of a settings file: relative paths start in `folder`, a duration needs a unit."""
 
     folder: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What the printed reference calls a type; `time`: its numbers are microseconds."""
+    """The name of a type in the printed reference; `time`: its values are microseconds."""
 
     text: str
     time: bool = False
 
 
 class Part(BaseModel):
-    """A part of the settings tree: frozen, without unknown names, never showing its values in an error."""
+    """A part of the settings tree: frozen, no unknown names, no values in its error messages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
-    def crosses(self) -> Iterator[Fault]:
-        """What is wrong between this part's own settings: (place under the part, text)."""
+    def cross_checks(self) -> Iterator[Fault]:
+        """Yield the faults between this part's own settings: (place under the part, text)."""
         yield from ()
 
     @model_validator(mode="after")
-    def _hold_together(self) -> Self:
-        faults = list(self.crosses())
+    def _run_cross_checks(self) -> Self:
+        faults = list(self.cross_checks())
         if faults:
             texts = "; ".join(text for _, text in faults)
-            raise PydanticCustomError("crosses", "{texts}", {"texts": texts, "faults": faults})
+            raise PydanticCustomError("cross_checks", "{texts}", {"texts": texts, "faults": faults})
         return self
 
 
 def wrong(text: str) -> PydanticCustomError:
-    """The error of every validator here."""
+    """The error that every validator here raises."""
     return PydanticCustomError("wrong", "{text}", {"text": text})
 
 
 def shown(value: object) -> str:
-    """A value as it stands in a fault: as one would write it, on one line, cut where it is long."""
+    """A value in a message: as in YAML, on one line, cut to 60 characters."""
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:
@@ -80,7 +80,7 @@ def shown(value: object) -> str:
 
 
 def _duration(value: object, info: Info) -> int:
-    """From Python a whole number is microseconds; from a file a bare number would not say its unit."""
+    """Microseconds. From Python an integer is microseconds; from a file a number without a unit is a fault."""
     if isinstance(value, int) and not isinstance(value, bool) and info.context is None:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -94,16 +94,16 @@ def _duration(value: object, info: Info) -> int:
         raise wrong(str(error)) from None
 
 
-def _some(value: int) -> int:
+def _positive(value: int) -> int:
     if value <= 0:
-        raise wrong(f"{format_duration(max(0, value))!r} is no time at all; write 30d, 12h, 15m")
+        raise wrong(f"{format_duration(max(0, value))!r} is not above 0; write 30d, 12h, 15m")
     return value
 
 
 def _number(value: object) -> object:
-    """Pydantic would take `true` for 1."""
+    """Refuse booleans, which pydantic would take for 0 and 1."""
     if isinstance(value, bool):
-        raise wrong(f"{shown(value)} is no number")
+        raise wrong(f"{shown(value)} is not a number")
     return value
 
 
@@ -115,20 +115,20 @@ def _clean(value: str) -> str:
 
 def _topic(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", value) or value in {".", ".."}:
-        raise wrong(f"{shown(value)} is no name of a topic; write up to 249 of A-Z a-z 0-9 . _ -")
+        raise wrong(f"{shown(value)} is not the name of a topic; write up to 249 of A-Z a-z 0-9 . _ -")
     return value
 
 
 def _server(value: str) -> str:
-    """The text is not shown: a mistaken address may hold a password."""
+    """Check a broker's address. The message does not quote it: a wrong address may hold a password."""
     match = re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(?::([0-9]{1,5}))?", value)
     if match is None or not 0 < int(match[1] or 9092) < 65536:
-        raise wrong("no address of a broker; write host:9092")
+        raise wrong("not the address of a broker; write host:9092")
     return value
 
 
 def _separated(value: object) -> object:
-    """`a:9092,b:9092` is a list too, as Kafka's own tools write it."""
+    """Split `a:9092,b:9092`, the form of Kafka's own tools."""
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
@@ -136,26 +136,26 @@ def _separated(value: object) -> object:
 
 def _in_folder(value: Path, info: Info) -> Path:
     _clean(str(value))
-    return info.context.folder / value if isinstance(info.context, Written) else value
+    return info.context.folder / value if isinstance(info.context, FileContext) else value
 
 
 def _reference(value: str) -> str:
     bare = filled(value, "")
     if not value.strip() or "{" in bare or "}" in bare:
-        raise wrong(f"{shown(value)} is no path of a reference; write reference/credit-{{version}}.json")
+        raise wrong(f"{shown(value)} is not the path of a reference; write reference/credit-{{version}}.json")
     return value
 
 
 def _url(value: str) -> str:
     if not re.fullmatch(r"https?://\S+", value):
-        raise wrong("no address; write https://host/path")
+        raise wrong("not a URL; write https://host/path")
     return value
 
 
 def _class(value: object) -> bool | int | float | str:
     if isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    raise wrong(f"{shown(value)} is no class; write a number, a text or a boolean")
+    raise wrong(f"{shown(value)} is not a class; write a number, a text or a boolean")
 
 
 def _start(value: object) -> str | int:
@@ -165,13 +165,13 @@ def _start(value: object) -> str | int:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if not 10**11 <= value < 10**14:
-            raise wrong(f"{value} is no Unix time in milliseconds; write 1763805600000 or 2025-11-22T10:00:00Z")
+            raise wrong(f"{value} is not a Unix time in milliseconds; write 1763805600000 or 2025-11-22T10:00:00Z")
         return value
     try:
         return parse_rfc3339(str(value)) // 1000
     except ValueError:
         raise wrong(
-            f"{shown(value)} is no start; write latest, earliest, committed, 2025-11-22T10:00:00Z or milliseconds"
+            f"{shown(value)} is not a start; write latest, earliest, committed, 2025-11-22T10:00:00Z or milliseconds"
         ) from None
 
 
@@ -179,8 +179,8 @@ def _timezone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = "" if available_timezones() else "; this machine knows none at all: pip install tzdata"
-        raise wrong(f"{shown(value)} is no time zone; write Europe/Berlin, Asia/Tokyo or UTC{hint}") from None
+        hint = "" if available_timezones() else "; this machine has no time zones: pip install tzdata"
+        raise wrong(f"{shown(value)} is not a time zone; write Europe/Berlin, Asia/Tokyo or UTC{hint}") from None
     return value
 
 
@@ -188,12 +188,14 @@ def _api_version(value: object) -> tuple[int, ...]:
     if isinstance(value, tuple):
         return value
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){1,3}", value):
-        raise wrong(f'{shown(value)} is no version of a broker; write "2.3"')
+        raise wrong(f'{shown(value)} is not the version of a broker; write "2.3"')
     return tuple(int(part) for part in value.split("."))
 
 
 Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0), Description("duration", time=True)]
-SomeTime = Annotated[int, AfterValidator(_some), BeforeValidator(_duration), Description("duration above 0", time=True)]
+PositiveDuration = Annotated[
+    int, AfterValidator(_positive), BeforeValidator(_duration), Description("duration above 0", time=True)
+]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=_LARGEST), Description("whole number from 1")]
 CountOrNone = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST), Description("whole number from 0")]
 Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535), Description("port")]

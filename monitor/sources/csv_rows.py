@@ -1,4 +1,4 @@
-"""Rows of a CSV file as native JSON events, by a mapping of columns to fields."""
+"""Converts the rows of a CSV file to native JSON events, by a mapping of columns to fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monitor.errors import UsageError
 from monitor.sources.streams import Stream, stand_in
 from monitor.text import many
 
-#: fields of a native event that are text whatever the cell looks like
+#: fields of a native event that stay text even if the cell reads as a number
 _TEXTS: Final = ("type", "id", "model", "version")
 _VALUES: Final = ("ts", "prediction", "score", "label", "value")
 _TAG: Final = "tags."
@@ -24,20 +24,20 @@ _UNDERSTOOD: Final = ", ".join((*_TEXTS, *_VALUES, "tags.NAME, or - to leave the
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?")
 _LONGEST_INTEGER: Final = 20
-#: what stands between cells where it is no comma
+#: separators other than the comma, to recognise a file that is not comma-separated
 _SEPARATORS: Final = (";", "\t", "|")
-#: texts that programs write where there is no value
+#: texts that other programs write for a missing value
 _NO_VALUE: Final = frozenset(("NA", "N/A", "#N/A", "<NA>", "n/a", "NULL", "null", "Null", "None", "nil", "-", "?", "."))
 #: how NumPy writes a missing number
 _NOT_A_NUMBER: Final = frozenset(("NaN", "nan"))
-#: rows in which numbers are looked for
+#: first rows in which numbers are counted by column, to find the numeric columns
 _SAMPLE: Final = 1_000
-#: columns that a message names one by one
-_NAMED: Final = 50
+#: most columns that a message lists
+_MOST_LISTED: Final = 50
 
 
 def mapping_faults(csv_map: Mapping[str, str]) -> list[str]:
-    """What is wrong with a mapping whatever the file: unknown fields, fields given twice, no time."""
+    """Faults of a mapping that do not depend on the file: unknown fields, fields mapped twice, no `ts`."""
     faults: list[str] = []
     column_of: dict[str, str] = {}
     for column, field in csv_map.items():
@@ -57,21 +57,21 @@ def mapping_faults(csv_map: Mapping[str, str]) -> list[str]:
 class CsvRows:
     """The rows of one open file; each becomes the bytes of one native event.
 
-    Mapped columns are the event's fields, all others features. An empty cell is null in a feature and in the label of
-    a row whose type is `label`; in every other field it is as if the field was not there. What reads as a decimal
-    number is a number (but `007`, a code), but for `type`, `id`, `model`, `version` and tags; all else is text.
+    Mapped columns become the event's fields, all others features. An empty cell is null in a feature and in the label
+    of a row whose type is `label`; in every other field the field is left out. A cell that reads as a decimal number is
+    a number, except with a leading zero (`007`) and in `type`, `id`, `model`, `version` and tags; all else is text.
     """
 
     def __init__(self, stream: Stream, csv_map: Mapping[str, str], longest: int | None = None) -> None:
-        """Read the header line. A row of more than `longest` bytes becomes a record that is as long.
+        """Read the header line. A row of more than `longest` bytes becomes a value that is rejected as too large.
 
         Raises:
-            UsageError: all that is wrong with the header, or between it and the mapping.
+            UsageError: every fault of the header, and of the mapping for this header.
         """
         self._stream = stream
         self._lines = _TextLines(stream, longest)
         self._too_long = stand_in(longest)
-        if longest is not None:  # the library's own limit is for a cell, and one for the whole process
+        if longest is not None:  # the csv module's own limit is by cell, and global to the process
             csv.field_size_limit(max(csv.field_size_limit(), longest))
         self._rows = csv.reader(self._lines, strict=True)
         header = self._next_row()
@@ -93,7 +93,7 @@ class CsvRows:
         self._numbers: Counter[str] = Counter()
 
     def events(self) -> Iterator[tuple[int, int, bytes]]:
-        """(row number from 0 after the header, its first line from 1, JSON of its event) of each row that is not blank.
+        """Yield (row number from 0 after the header, its first line from 1, event as JSON) of each row, without blanks.
 
         Raises:
             UsageError: file and line of a row that is damaged or has too few or too many cells.
@@ -110,11 +110,11 @@ class CsvRows:
             if len(row) != self._width:
                 raise UsageError(f"{self._stream.name}:{line}: {len(row)} cells where the header has {self._width}")
             if number < _SAMPLE or not _NO_VALUE.isdisjoint(row):
-                self._peek(row, line, number < _SAMPLE)
+                self._count_cells(row, line, number < _SAMPLE)
             yield number, line, msgspec.json.encode(self._event(row))
 
-    def _peek(self, row: Sequence[str], line: int, sampled: bool) -> None:
-        """Remember numbers, and texts that say that there is no value."""
+    def _count_cells(self, row: Sequence[str], line: int, sampled: bool) -> None:
+        """Count the numbers of a sampled row, and the texts for a missing value, by column."""
         for i, column in self._features:
             cell = row[i]
             if cell in _NO_VALUE:
@@ -124,7 +124,7 @@ class CsvRows:
                 self._numbers[column] += 1
 
     def notes(self) -> list[str]:
-        """What a person should know of the cells that were read: texts for a missing value in columns of numbers."""
+        """One line for each text for a missing value in a column that also has numbers."""
         return [
             f"{column}: {many(count, 'cell')} {'is' if count == 1 else 'are'} {cell!r} (first at "
             f"{self._stream.name}:{self._first_line[column, cell]}): write empty cells for missing values"
@@ -133,7 +133,7 @@ class CsvRows:
         ]
 
     def _next_row(self) -> list[str] | bytes | None:
-        """The cells of the next row; a value that is too long where the row is."""
+        """The cells of the next row; a stand-in value for a row that is too long; None at the end."""
         self._lines.begin_row()
         try:
             return next(self._rows, None)
@@ -144,9 +144,9 @@ class CsvRows:
 
     def _event(self, row: Sequence[str]) -> dict[str, Any]:
         event: dict[str, Any] = {field: row[i] for i, field in self._texts if row[i]}
-        takes_back = event.get("type") == "label"
+        is_label = event.get("type") == "label"
         for i, field in self._values:
-            if row[i] or (takes_back and field == "label"):
+            if row[i] or (is_label and field == "label"):  # null takes an earlier label back
                 event[field] = _typed(row[i]) if field in _CLASSES else _value(row[i])
         tags = {name: row[i] for i, name in self._tags if row[i]}
         if tags:
@@ -156,19 +156,19 @@ class CsvRows:
         return event
 
 
-class _TooLong(Exception):  # no error: it takes a row out of the reader
-    """A line that was cut."""
+class _TooLong(Exception):  # control flow out of csv.reader, never raised to a caller
+    """A line that was cut because it is too long."""
 
 
 class _TextLines:
-    """The lines of a file as text, one row's lines at most as many bytes as a row may have."""
+    """Iterates over the lines of a file as text, and limits the bytes of all lines of one row."""
 
     def __init__(self, stream: Stream, longest: int | None) -> None:
         self._stream = stream
         self._raw = stream.lines(longest)
         self._longest = longest
         self._read = self._size = 0
-        #: the line, from 1, at which the row begins that is being read
+        #: the first line, from 1, of the current row
         self.row_begins = 1
 
     def begin_row(self) -> None:
@@ -199,20 +199,20 @@ def _header_faults(header: Sequence[str], csv_map: Mapping[str, str]) -> list[st
     if separator is not None:
         named = "a tab" if separator == "\t" else f"{separator!r}"
         return [f"the header is one cell: is the separator {named}? write the file with commas"]
-    faults = [f"column {name!r} stands there twice" for name, count in sorted(Counter(header).items()) if count > 1]
+    faults = [f"column {name!r} occurs twice" for name, count in sorted(Counter(header).items()) if count > 1]
     if "" in header and "" not in csv_map:
         faults.append("a column has no name; name it, or leave it out with --map =-")
     there = set(header)
     missing = [column for column in csv_map if column not in there]
     if missing:
         faults += [f"--map names the column {column!r}, which is not there" for column in missing]
-        more = f", and {len(header) - _NAMED:,} more" if len(header) > _NAMED else ""
-        faults.append(f"the columns are {', '.join(header[:_NAMED])}{more}")
+        more = f", and {len(header) - _MOST_LISTED:,} more" if len(header) > _MOST_LISTED else ""
+        faults.append(f"the columns are {', '.join(header[:_MOST_LISTED])}{more}")
     return faults
 
 
 def _value(cell: str) -> str | int | float | None:
-    """None of an empty cell and of NaN, the number of one that reads as a number JSON can carry, else the text."""
+    """None for an empty cell and for NaN, a number if the cell is one that JSON can hold, else the text."""
     if not cell:
         return None
     match = _NUMBER.fullmatch(cell)
@@ -228,12 +228,12 @@ def _value(cell: str) -> str | int | float | None:
 
 #: fields that may hold a class
 _CLASSES: Final = ("prediction", "label")
-#: as pandas, SQL and spreadsheets write them
-_TRUTHS: Final = {"True": True, "False": False, "true": True, "false": False, "TRUE": True, "FALSE": False}
+#: booleans as pandas, SQL and spreadsheets write them
+_BOOLEANS: Final = {"True": True, "False": False, "true": True, "false": False, "TRUE": True, "FALSE": False}
 
 
 def _typed(cell: str) -> str | int | float | bool | None:
-    """A cell as events have it: True and False are booleans, digits with a leading zero a code, which is text."""
-    if cell in _TRUTHS:
-        return _TRUTHS[cell]
+    """The value of a feature or class: booleans, and `_value` of the rest; digits with a leading zero stay text."""
+    if cell in _BOOLEANS:
+        return _BOOLEANS[cell]
     return cell if len(cell) > 1 and cell[0] == "0" and cell.isdecimal() and cell.isascii() else _value(cell)

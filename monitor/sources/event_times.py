@@ -1,4 +1,4 @@
-"""The event times of raw records, as the engine reads them: what files are sorted by."""
+"""The event times of raw records, by the engine's own decoder: files are sorted by them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 from monitor.decode.decoder import Decoder, decoder_for
 from monitor.records import RecordBatch
 from monitor.settings.tree import Settings
-from monitor.sources.kept import NO_TIME, Times
+from monitor.sources.copies import NO_TIME, Times
 
-_AFTER_ALL: Final = np.iinfo(np.int64).max
+_LATEST: Final = np.iinfo(np.int64).max
 
 
 class EventTimes:
-    """Called with a batch, gives (n,) the time of each record in microseconds: of an array's its earliest event's."""
+    """Called with a batch of n records, returns the earliest event time of each, (n,) in microseconds; `NO_TIME` where
+    there is none."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -23,9 +24,9 @@ class EventTimes:
 
     def __call__(self, batch: RecordBatch) -> Times:
         events = self._decoder(batch.partition.topic).decode(batch)
-        times = np.full(len(batch), _AFTER_ALL, np.int64)
+        times = np.full(len(batch), _LATEST, np.int64)
         np.minimum.at(times, np.searchsorted(np.array(batch.offsets, np.int64), events.offset), events.ts)
-        return np.where(times == _AFTER_ALL, NO_TIME, times)
+        return np.where(times == _LATEST, NO_TIME, times)
 
     def _decoder(self, topic: str) -> Decoder:
         if topic not in self._decoders:

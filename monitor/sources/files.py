@@ -1,4 +1,4 @@
-"""Recorded streams as a source of records: `.jsonl`, `.csv`, `.records.jsonl`, plain or compressed, or from a pipe."""
+"""A record source over files: `.jsonl`, `.csv` and `.records.jsonl`, plain or compressed, or from a pipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitor.clock import Clock
 from monitor.errors import UsageError
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch
-from monitor.sources.kept import KeptPipe, SortedRecords, Times
+from monitor.sources.copies import PipeCopy, SortedRecords, Times
 from monitor.sources.kinds import ROWS, argument_faults, is_unnamed_pipe, kind_of
 from monitor.sources.readers import OneFile, Records, SortedFile, csv_rows, json_lines
 from monitor.sources.recordings import ENDINGS as RECORDINGS
@@ -22,12 +22,12 @@ from monitor.sources.streams import Stream, is_pipe, opened, shown_name
 #: records in a batch
 CHUNK: Final = 500
 
-#: gives the event times of a batch's records
+#: returns the event times of a batch's records, (n,) in microseconds
 TimesOf: TypeAlias = Callable[[RecordBatch], Times]
 
 
 class _FileReader(Protocol):
-    """What reads one file, or the recordings together."""
+    """Reads one file, or all recordings together."""
 
     def partitions(self) -> list[Partition]: ...
     def changes(self) -> list[Change]: ...
@@ -40,13 +40,13 @@ class _FileReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadOptions:
     """How files are read.
 
-    `csv_map` says which column of a `.csv` file is which field of a native event (`monitor.sources.csv_rows.CsvRows`).
-    `longest` is the limit of a record's bytes: of a longer one no more is held. `times_of` gives the times of records;
-    with it `.csv` files, which have no order of arrival, are read in order of time, and `.jsonl` files with `sort`.
-    `again`: the files are opened more than once, so that pipes are kept.
+    `csv_map` maps the columns of a `.csv` file to fields of a native event (`monitor.sources.csv_rows.CsvRows`).
+    `longest` is the limit of a record's bytes; no more of a longer one is held in memory. With `times_of`, `.csv` files
+    are sorted by event time, because they have no order of arrival, and so are `.jsonl` files if `sort` is set.
+    `again`: the files are opened more than once, so pipes are copied to temporary files.
     """
 
     csv_map: Mapping[str, str] | None = None
@@ -57,57 +57,57 @@ class Reading:
 
 
 class Files:
-    """Files that can be opened one time after the other; what is kept of them goes with `close`.
+    """The files of a command, which can be opened several times; `close` removes the temporary copies.
 
     Each `.jsonl` (`.ndjson`; one value a line) and `.csv` file is one partition: its topic is the file's name, its
-    number 0 (1, 2, ... for further files of the same name). The offset of a line is its number from 0, of a row its
-    number from 0 after the header, of a sorted record its number from 0 in order of time; lines without anything in
-    them are counted and are no records. These have no record time.
+    number 0 (1, 2, ... for further files of the same name). Offsets count from 0: lines, rows after the header, or
+    records in order of time if the file is sorted. Blank lines are counted but are not records. There is no record
+    time.
 
-    `.records.jsonl` files keep the partitions, offsets and times of the topic; several are one stream in the order
-    given, and are read through once on opening, since all partitions must be known before the first poll.
+    `.records.jsonl` files keep the partitions, offsets and times of the topic. Several of them are one stream in the
+    given order; they are scanned once on opening, because all partitions must be known before the first poll.
 
-    `-` and named pipes are read once, and kept in a temporary file where that is not enough.
+    `-` and named pipes can be read only once, and are copied to a temporary file if that is not enough.
     """
 
-    def __init__(self, paths: Sequence[Path], clock: Clock, reading: Reading, *, chunk: int = CHUNK) -> None:
-        """A poll gives at most `chunk` records a batch.
+    def __init__(self, paths: Sequence[Path], clock: Clock, options: ReadOptions, *, chunk: int = CHUNK) -> None:
+        """A poll returns at most `chunk` records a batch.
 
         Raises:
-            UsageError: no file, a file that is missing or of an unknown kind, or a wrong mapping.
+            UsageError: no file, a missing file, a file of an unknown kind, or a wrong mapping.
         """
-        faults = argument_faults(paths, reading.csv_map)
+        faults = argument_faults(paths, options.csv_map)
         if faults:
             raise UsageError(faults)
         self._paths = list(paths)
         self._clock = clock
-        self._reading = reading
+        self._options = options
         self._chunk = chunk
-        self._pipes: dict[Path, KeptPipe] = {}
+        self._pipes: dict[Path, PipeCopy] = {}
         self._sorted: dict[Path, SortedRecords] = {}
         self._notes: list[str] = []
 
     def open(self) -> FileSource:
-        """All files from their beginning.
+        """A source over all files from their beginning.
 
         Raises:
-            UsageError: a file is damaged, or not what its name says.
+            UsageError: a file is damaged, or its content does not match its name.
         """
         readers: list[_FileReader] = []
         recordings: list[Path] = []
         taken: set[Partition] = set()
         try:
             for path in self._paths:
-                kind, stream = self._begun(path)
+                kind, stream = self._prepare(path)
                 if kind == RECORDINGS:
                     recordings.append(path)
                     continue
                 topic = shown_name(Path(path.name))
                 partition = next(p for n in range(len(self._paths)) if (p := Partition(topic, n)) not in taken)
                 taken.add(partition)
-                readers.append(self._lane(partition, path, kind, stream))
+                readers.append(self._reader(partition, path, kind, stream))
             if recordings:
-                readers.append(Recordings(recordings, self._clock, self._reading.longest, self._stream))
+                readers.append(Recordings(recordings, self._clock, self._options.longest, self._stream))
             return FileSource(readers, self._chunk)
         except BaseException:
             for reader in readers:
@@ -115,11 +115,11 @@ class Files:
             raise
 
     def notes(self) -> list[str]:
-        """What a person should know of the files that were sorted."""
+        """One line for each thing that a person should know about the files that were sorted."""
         return self._notes
 
     def close(self) -> None:
-        """Let go of what was kept."""
+        """Remove the temporary copies."""
         for pipe in self._pipes.values():
             pipe.close()
         for records in self._sorted.values():
@@ -127,32 +127,32 @@ class Files:
         self._pipes.clear()
         self._sorted.clear()
 
-    def _begun(self, path: Path) -> tuple[tuple[str, ...], Stream | None]:
-        """A file's kind, and the stream of a pipe that cannot be opened again."""
+    def _prepare(self, path: Path) -> tuple[tuple[str, ...], Stream | None]:
+        """The kind of a file, and the open stream of a pipe that is not copied, which cannot be opened again."""
         if not is_pipe(path):
             return kind_of(path, None, mapped=False), None
         named = not is_unnamed_pipe(path)
-        must_keep = self._reading.again or (named and kind_of(path, None, mapped=False) == RECORDINGS)
+        must_keep = self._options.again or (named and kind_of(path, None, mapped=False) == RECORDINGS)
         if must_keep and path not in self._pipes:
             with contextlib.closing(opened(path)) as raw:
-                self._pipes[path] = KeptPipe(shown_name(path), raw)
+                self._pipes[path] = PipeCopy(shown_name(path), raw)
         stream = self._stream(path)
-        kind = kind_of(path, stream, mapped=self._reading.csv_map is not None)
+        kind = kind_of(path, stream, mapped=self._options.csv_map is not None)
         if path in self._pipes:
             stream.close()
             return kind, None
         if kind == RECORDINGS:
             with contextlib.closing(stream):
-                self._pipes[path] = KeptPipe(shown_name(path), stream.buffer)
+                self._pipes[path] = PipeCopy(shown_name(path), stream.buffer)
             return kind, None
         return kind, stream
 
     def _stream(self, path: Path) -> Stream:
         return Stream(path, self._pipes[path].reader() if path in self._pipes else None)
 
-    def _lane(self, partition: Partition, path: Path, kind: tuple[str, ...], stream: Stream | None) -> _FileReader:
-        times_of = self._reading.times_of
-        if times_of is None or not (self._reading.sort or kind == ROWS):
+    def _reader(self, partition: Partition, path: Path, kind: tuple[str, ...], stream: Stream | None) -> _FileReader:
+        times_of = self._options.times_of
+        if times_of is None or not (self._options.sort or kind == ROWS):
             stream = self._stream(path) if stream is None else stream
             try:
                 return OneFile(partition, stream, self._records(kind, stream), self._clock)
@@ -170,11 +170,11 @@ class Files:
 
     def _records(self, kind: tuple[str, ...], stream: Stream) -> Records:
         if kind == ROWS:
-            return csv_rows(stream, self._reading.csv_map or {}, self._reading.longest)
-        return json_lines(stream, self._reading.longest)
+            return csv_rows(stream, self._options.csv_map or {}, self._options.longest)
+        return json_lines(stream, self._options.longest)
 
     def _times(self, partition: Partition, times_of: TimesOf) -> Callable[[list[bytes], list[int]], Times]:
-        """The same question for values and the lines at which they stand."""
+        """`times_of` as a function of values and their line numbers."""
 
         def times(values: list[bytes], lines: list[int]) -> Times:
             now_us = self._clock.now_us()
@@ -186,19 +186,19 @@ class Files:
 def open_source(
     paths: Sequence[Path], clock: Clock, *, chunk: int = CHUNK, csv_map: Mapping[str, str] | None = None
 ) -> FileSource:
-    """Open recorded files once, each in its own order (`Files`).
+    """Open files once, each in its own order (`Files`).
 
     Raises:
-        UsageError: no file, a file that is missing, damaged or of an unknown kind, or a wrong mapping.
+        UsageError: no file, a missing or damaged file, one of an unknown kind, or a wrong mapping.
     """
-    return Files(paths, clock, Reading(csv_map=csv_map), chunk=chunk).open()
+    return Files(paths, clock, ReadOptions(csv_map=csv_map), chunk=chunk).open()
 
 
 class FileSource:
-    """A `monitor.records.Source` over recorded files; see `open_source`.
+    """A `monitor.records.Source` over files; see `Files`.
 
-    A paused `.jsonl` or `.csv` file is not read; a recording holds many partitions and is read in the order of the
-    file whatever is paused.
+    A paused `.jsonl` or `.csv` file is not read. A recording holds many partitions and is read in the order of the
+    file, also while some of them are paused.
     """
 
     def __init__(self, readers: Sequence[_FileReader], chunk: int) -> None:
@@ -218,14 +218,14 @@ class FileSource:
         return sorted(self._reader_of)
 
     def changes(self) -> list[Change]:
-        """Offsets missing between two recordings, told before the later one is read."""
+        """Offsets that are missing between two recordings, reported before the later one is read."""
         return [change for reader in self._readers for change in reader.changes()]
 
     def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
-        """At most `chunk` records of each file and of the recordings.
+        """At most `chunk` records of each file, and of all recordings together.
 
         Raises:
-            UsageError: file and line where the data are damaged.
+            UsageError: a file is damaged, with file and line.
         """
         return [batch for reader in self._readers for batch in reader.read(self._chunk, paused)]
 
@@ -236,12 +236,12 @@ class FileSource:
         return all(reader.ended() for reader in self._readers)
 
     def progress(self) -> tuple[int, int]:
-        """Bytes read and bytes altogether, of the files as they lie on the disk (compressed)."""
+        """Bytes read and total bytes of the files on disk (compressed); of a sorted file records instead of bytes."""
         done, total = zip(*(reader.progress() for reader in self._readers), strict=True)
         return sum(done), sum(total)
 
     def place(self, partition: Partition, offset: int) -> str:
-        """Where a record stands, for a person: `file:line`, or `topic-partition@offset` of a recording."""
+        """The place of a record for messages: `file:line`, or `topic-partition@offset` in a recording."""
         return self._reader_of[partition].place(partition, offset)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Kinds of files, by name or, of a pipe, by how it begins; and what is wrong with the paths a command was given."""
+"""The kind of a file by its name, of a pipe by its first bytes; and the faults of a command's path arguments."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ LINES: Final = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".
 ROWS: Final = (".csv", ".csv.gz", ".csv.zst")
 UNDERSTOOD: Final = ".jsonl (or .ndjson), .csv, .records.jsonl, each also with .gz or .zst, and - for standard input"
 
-#: how the first line of a value ends that goes on in the next one
-_GOES_ON: Final = re.compile(rb"[\[{,]\s*$")
+#: the end of a line of pretty-printed JSON, whose value continues in the next line
+_CONTINUES: Final = re.compile(rb"[\[{,]\s*$")
 
 
-def ends(path: Path, endings: tuple[str, ...]) -> bool:
+def has_ending(path: Path, endings: tuple[str, ...]) -> bool:
     return path.name.lower().endswith(endings)
 
 
 def kind_of(path: Path, stream: Stream | None, *, mapped: bool) -> tuple[str, ...]:
-    """`RECORDINGS`, `ROWS` or `LINES`: by the name, else by how `stream` begins; `mapped`: --map was given for it."""
-    named = next((kind for kind in (RECORDINGS, ROWS, LINES) if ends(path, kind)), None)
+    """`RECORDINGS`, `ROWS` or `LINES`: by the name, else by the first bytes of `stream`; `mapped`: --map was given."""
+    named = next((kind for kind in (RECORDINGS, ROWS, LINES) if has_ending(path, kind)), None)
     if named is not None or stream is None:
         return named or LINES
     if begins_as_recording(stream.beginning()):
@@ -38,12 +38,12 @@ def kind_of(path: Path, stream: Stream | None, *, mapped: bool) -> tuple[str, ..
 
 
 def argument_faults(paths: Sequence[Path], csv_map: Mapping[str, str] | None) -> list[str]:
-    """All that is wrong with paths and mapping before anything is opened."""
+    """The faults of paths and mapping that show without opening a file."""
     if not paths:
         return [f"no file given; understood are {UNDERSTOOD}"]
     faults = [fault for path in paths if (fault := _path_fault(path))]
     faults += [f"{shown_name(path)}: given twice" for path in sorted(set(paths)) if paths.count(path) > 1]
-    rows = [path for path in paths if ends(path, ROWS)]
+    rows = [path for path in paths if has_ending(path, ROWS)]
     may_be_rows = any(is_unnamed_pipe(path) for path in paths)
     if csv_map is not None and not rows and not may_be_rows and not faults:
         faults.append("--map is for .csv files, and none is given")
@@ -55,8 +55,8 @@ def argument_faults(paths: Sequence[Path], csv_map: Mapping[str, str] | None) ->
 
 
 def is_unnamed_pipe(path: Path) -> bool:
-    """A pipe whose kind its name does not tell."""
-    return is_pipe(path) and not ends(path, (*LINES, *ROWS, *RECORDINGS))
+    """Whether it is a pipe whose name has none of the known endings."""
+    return is_pipe(path) and not has_ending(path, (*LINES, *ROWS, *RECORDINGS))
 
 
 def _path_fault(path: Path) -> str:
@@ -64,11 +64,11 @@ def _path_fault(path: Path) -> str:
         return ""
     if path.is_dir():
         return f"{path} is a folder; name its files: {path}/*{_ending_in(path)}"
-    if ends(path, (".parquet",)):
+    if has_ending(path, (".parquet",)):
         return f"{path}: parquet is not in this version; understood are {UNDERSTOOD}"
     if not path.suffix and not path.exists():
         return f"{path}: there is no such file; a topic is written 'kafka://{path}?from=earliest'"
-    if not ends(path, (*LINES, *ROWS)):
+    if not has_ending(path, (*LINES, *ROWS)):
         return f"{path}: unknown kind of file; understood are {UNDERSTOOD}{_other_way(path)}"
     if not path.exists():
         return f"{path}: there is no such file"
@@ -76,16 +76,16 @@ def _path_fault(path: Path) -> str:
 
 
 def _other_way(path: Path) -> str:
-    """What makes a file of an unknown ending readable."""
-    if ends(path, (".xlsx", ".xls", ".ods")):
+    """A hint how to read a file with another common ending; "" for the rest."""
+    if has_ending(path, (".xlsx", ".xls", ".ods")):
         return "; save the table as .csv"
-    if ends(path, (".txt", ".json", ".log", ".dat", ".data")):
+    if has_ending(path, (".txt", ".json", ".log", ".dat", ".data")):
         return f"; where it holds one of them, give it as - < {path}"
     return ""
 
 
 def _ending_in(folder: Path) -> str:
-    """The ending of the files of a folder that can be read; `.jsonl` where there is none."""
+    """The known ending of the first such file of a folder; `.jsonl` if it has none."""
     try:
         names = sorted(path.name.lower() for path in folder.iterdir())
     except OSError:
@@ -95,13 +95,13 @@ def _ending_in(folder: Path) -> str:
 
 
 def require_one_value_a_line(stream: Stream) -> None:
-    """Refuse a file whose first value goes on in the next line.
+    """Require that the first value does not continue in the next line.
 
     Raises:
         UsageError: the file is pretty-printed, or one array over many lines.
     """
     lines = [line for line in stream.first_lines()[:100] if line.strip()]
-    if len(lines) > 1 and _GOES_ON.search(lines[0]) and not _is_json(lines[0]) and not _is_event(lines[1]):
+    if len(lines) > 1 and _CONTINUES.search(lines[0]) and not _is_json(lines[0]) and not _is_event(lines[1]):
         query = ".[]" if lines[0].lstrip().startswith(b"[") else "."
         raise UsageError(
             f"{stream.name}:1: one value a line is expected; this file is pretty-printed: a value spans several lines; "
@@ -118,5 +118,5 @@ def _is_json(line: bytes) -> bool:
 
 
 def _is_event(line: bytes) -> bool:
-    """A whole object by itself: what came before it was a damaged line."""
+    """Whether a line is a whole object: then the line before it is damaged, not pretty-printed."""
     return line.lstrip().startswith(b"{") and _is_json(line)

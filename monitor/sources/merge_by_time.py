@@ -1,4 +1,4 @@
-"""A source whose partitions come in the order of their records' times, however the polls cut them."""
+"""Merges the partitions of a source by record time; the order does not depend on how polls cut them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _NO_TIME = -1
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """A polled batch; `due` is the latest time in it up to each record, `begin` the first that was not given out.
+class _Pending:
+    """A polled batch: `due` is the running maximum of its times, `begin` the first record that was not returned.
 
-    What was due in the batch before it need not be known: it was given out, so everything else is due after it.
+    The maximum need not include the batch before: that was returned whole, so every other record comes after it.
     """
 
     batch: RecordBatch
@@ -27,7 +27,7 @@ class _Waiting:
     begin: int = 0
 
     def take(self, bound: tuple[int, Partition] | None) -> RecordBatch:
-        """The records that come before `bound`, or all."""
+        """Remove and return the records that sort before `bound` (due time, partition); all if it is None."""
         end = len(self.due)
         if bound is not None:
             due, other = bound
@@ -42,14 +42,13 @@ class MergeByTime:
     """The records of all partitions of another source, merged by their times; equal times in order of the partitions.
 
     A partition keeps its own order: a record that is older than one before it, or has no time, comes right after that
-    one. Nothing is given out before the next record of every partition that has not ended is known, so that what comes
-    first does not depend on how polls cut the partitions. Kept is what one poll gave of each partition. Partitions
-    that are paused hold nobody up.
+    one. Records are returned only once the next record of every partition that is not paused and not at its end is
+    known. At most one poll's records of each partition are held in memory.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._waiting: dict[Partition, deque[_Waiting]] = {}
+        self._waiting: dict[Partition, deque[_Pending]] = {}
 
     def partitions(self) -> list[Partition]:
         return self._source.partitions()
@@ -58,11 +57,11 @@ class MergeByTime:
         return self._source.changes()
 
     def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
-        """Slices in the order of time, several of a partition among them; empty while one has to be waited for."""
+        """Slices of batches in order of time, possibly several of one partition; empty while a partition is awaited."""
         asked = [partition for partition in self._source.partitions() if partition not in paused]
         if any(self._is_awaited(partition) for partition in asked):
             for batch in self._source.poll({*paused, *self._waiting}):
-                self._keep(batch)
+                self._add(batch)
         if any(self._is_awaited(partition) for partition in asked):
             return []
         return list(self._merged(asked))
@@ -70,24 +69,24 @@ class MergeByTime:
     def _is_awaited(self, partition: Partition) -> bool:
         return partition not in self._waiting and not self._source.at_end(partition)
 
-    def _keep(self, batch: RecordBatch) -> None:
+    def _add(self, batch: RecordBatch) -> None:
         if not len(batch):
             return
         times = batch.times_ms if batch.times_ms is not None else [_NO_TIME] * len(batch)
-        waiting = _Waiting(batch, list(accumulate(times, max)))
-        self._waiting.setdefault(batch.partition, deque()).append(waiting)
+        pending = _Pending(batch, list(accumulate(times, max)))
+        self._waiting.setdefault(batch.partition, deque()).append(pending)
 
     def _merged(self, asked: Collection[Partition]) -> Iterator[RecordBatch]:
-        """All that can be given out before a partition has to be asked again."""
+        """Yield slices until a partition has no pending records and is not at its end."""
         heads = [self._head(partition) for partition in asked if partition in self._waiting]
         heapify(heads)
         while heads:
             _, partition = heappop(heads)
-            reader = self._waiting[partition]
-            yield reader[0].take(heads[0] if heads else None)
-            if reader[0].begin == len(reader[0].due):
-                reader.popleft()
-            if reader:
+            batches = self._waiting[partition]
+            yield batches[0].take(heads[0] if heads else None)
+            if batches[0].begin == len(batches[0].due):
+                batches.popleft()
+            if batches:
                 heappush(heads, self._head(partition))
             else:
                 del self._waiting[partition]

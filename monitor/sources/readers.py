@@ -1,4 +1,4 @@
-"""What reads one file that is one partition: as it comes, or in order of its events' times."""
+"""Readers of one file as one partition: in the order of the file, or sorted by event time."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import NamedTuple, TypeAlias
 from monitor.clock import Clock
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch
+from monitor.sources.copies import SortedRecords
 from monitor.sources.csv_rows import CsvRows
-from monitor.sources.kept import SortedRecords
 from monitor.sources.kinds import require_one_value_a_line
 from monitor.sources.streams import BATCH_BYTES, Stream, stand_in
 
-#: a record of a file: its offset, the line from 1 where it begins, its value
+#: a record of a file: its offset, its first line from 1, its value
 FileRecord: TypeAlias = tuple[int, int, bytes]
 
 
 class Records(NamedTuple):
-    """The records of an open file; `notes` is what a person should know when they were read."""
+    """The records of an open file; `notes` returns lines for a person once they were read."""
 
     records: Iterator[FileRecord]
     notes: Callable[[], list[str]]
 
 
 def json_lines(stream: Stream, longest: int | None) -> Records:
-    """One value a line.
+    """The records of a file with one value a line.
 
     Raises:
         UsageError: the file is pretty-printed.
@@ -35,7 +35,7 @@ def json_lines(stream: Stream, longest: int | None) -> Records:
 
 
 def _lines(stream: Stream, longest: int | None) -> Iterator[FileRecord]:
-    too_long = stand_in(longest)
+    too_long = stand_in(longest)  # rejected as too_large by the decoder
     for number, data, cut in stream.lines(longest):
         if cut:
             yield number - 1, number, too_long
@@ -44,7 +44,7 @@ def _lines(stream: Stream, longest: int | None) -> Iterator[FileRecord]:
 
 
 def csv_rows(stream: Stream, csv_map: Mapping[str, str], longest: int | None) -> Records:
-    """The rows of a table, each as a native event.
+    """The rows of a CSV file, each as a native event.
 
     Raises:
         UsageError: the header is wrong.
@@ -54,7 +54,7 @@ def csv_rows(stream: Stream, csv_map: Mapping[str, str], longest: int | None) ->
 
 
 class OneFile:
-    """A file as it comes. One record is read ahead, so that the end is known with the last record."""
+    """A file in its own order. One record is read ahead, so that `at_end` is true right after the last one."""
 
     def __init__(self, partition: Partition, stream: Stream, records: Records, clock: Clock) -> None:
         self._partition = partition
@@ -117,7 +117,7 @@ class OneFile:
 
 
 class SortedFile:
-    """A file in order of time; offsets count its records in that order."""
+    """A file in order of event time; offsets count its records in that order."""
 
     def __init__(self, partition: Partition, name: str, records: SortedRecords, clock: Clock) -> None:
         self._partition = partition
@@ -161,4 +161,4 @@ class SortedFile:
         return f"{self._name}:{self._records.lines[offset]}"
 
     def close(self) -> None:
-        """The records are kept for the next pass."""
+        """Nothing to close: `Files` keeps the sorted records for the next pass."""

@@ -1,4 +1,4 @@
-"""Recordings of raw records: one JSON object a line, bytes in base64 (contract section 4, `driftd record`)."""
+"""Reads recordings (`driftd record`): one JSON object a line for each raw record, bytes in base64."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ENDINGS: Final = (".records.jsonl", ".records.jsonl.gz", ".records.jsonl.zst")
 
 _T = TypeVar("_T")
 _NotNegative = Annotated[int, msgspec.Meta(ge=0)]
-#: a line is longer than a value by base64 (4/3), key, headers and names
-_LINE_SHARE: Final = 2
+#: bytes of a line: this multiple of the value (base64 takes 4/3) and so many more for key and headers
+_LINE_RATIO: Final = 2
 _LINE_MORE: Final = 1_048_576
-#: how a line begins whose end is not read; what `driftd record` writes comes in this order
+#: the first fields of a line that is too long to read whole, in the order in which `driftd record` writes them
 _BEGINNING: Final = re.compile(
     rb'\s*\{\s*"topic"\s*:\s*"(?P<topic>[^"\\]*)"\s*,\s*"partition"\s*:\s*(?P<partition>[0-9]{1,9})\s*,'
     rb'\s*"offset"\s*:\s*(?P<offset>[0-9]{1,18})\s*,(\s*"timestamp"\s*:\s*(?P<timestamp>-?[0-9]{1,18})\s*,)?'
@@ -32,7 +32,7 @@ _DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError
 
 
 class _Head(msgspec.Struct, gc=False):
-    """What the first pass needs of a line."""
+    """The fields of a line that the first pass reads."""
 
     topic: str
     partition: _NotNegative
@@ -40,7 +40,7 @@ class _Head(msgspec.Struct, gc=False):
 
 
 class RecordedLine(msgspec.Struct, gc=False, kw_only=True):
-    """A line; msgspec writes and reads bytes as base64."""
+    """One line; msgspec encodes and decodes bytes as base64."""
 
     topic: str
     partition: _NotNegative
@@ -58,9 +58,9 @@ _LINES: Final = msgspec.json.Decoder(RecordedLine)
 class Recordings:
     """Recording files read one after the other as one stream of many partitions.
 
-    The first pass, on opening, reads topic, partition and offset of every line: a watermark must wait for each
-    partition, so all are known before the first record is given out. Records come in the order of the file; a paused
-    partition cannot be left out inside one file, so pausing has no effect here.
+    The first pass, on opening, reads topic, partition and offset of every line: the watermark waits for every
+    partition, so all must be known before the first record. Records come in the order of the file, so pausing a
+    partition has no effect.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class Recordings:
         longest: int | None = None,
         open_stream: Callable[[Path], Stream] = Stream,
     ) -> None:
-        """Survey all files. A line that is too long for a value of `longest` bytes is a record that is as long.
+        """Scan all files. A line too long for a value of `longest` bytes becomes a value that is rejected as too large.
 
         Raises:
-            UsageError: a file is missing or damaged (file and line), or a partition's offsets do not rise.
+            UsageError: a file is missing or damaged (with file and line), or a partition's offsets do not rise.
         """
         self._paths = list(paths)
         self._clock = clock
         self._open_stream = open_stream
         self._too_long = stand_in(longest)
-        self._longest = None if longest is None else _LINE_SHARE * longest + _LINE_MORE
+        self._longest = None if longest is None else _LINE_RATIO * longest + _LINE_MORE
         self._left: dict[Partition, int] = {}
         self._gaps: list[list[OffsetGap]] = []
         self._changes: list[Change] = []
@@ -89,22 +89,22 @@ class Recordings:
         self._lines: Iterator[Line] = iter(())
         last: dict[tuple[str, int], int] = {}
         for path in self._paths:
-            self._survey(path, last)
+            self._scan(path, last)
         self._records_left = sum(self._left.values())
 
     def partitions(self) -> list[Partition]:
         return sorted(self._left)
 
     def changes(self) -> list[Change]:
-        """Offsets that are missing between two files, told before the later file is read."""
-        reported, self._changes = self._changes, []
-        return reported
+        """Offsets that are missing between two files, reported before the later file is read."""
+        changes, self._changes = self._changes, []
+        return changes
 
     def read(self, chunk: int, _paused: Collection[Partition]) -> list[RecordBatch]:
-        """The next `chunk` records, one batch a partition; none when the files' borders have news to tell first.
+        """The next `chunk` records, one batch a partition; empty if `changes` has to be read before the next file.
 
         Raises:
-            UsageError: file and line that are no record, or the file changed since it was opened.
+            UsageError: a line is not a record (with file and line), or the file changed since it was opened.
         """
         while self._records_left:
             rows = self._rows(chunk)
@@ -126,7 +126,7 @@ class Recordings:
         return not self._records_left
 
     def progress(self) -> tuple[int, int]:
-        """Bytes read and bytes altogether, of the files as they lie on the disk."""
+        """Bytes read and total bytes of the files on disk."""
         if not self._records_left:
             return sum(self._sizes), sum(self._sizes)
         position = 0 if self._stream is None else self._stream.position()
@@ -139,10 +139,10 @@ class Recordings:
         if self._stream is not None:
             self._stream.close()
 
-    def _survey(self, path: Path, last: dict[tuple[str, int], int]) -> None:
-        """First pass over one file; `last` is the last offset of each partition so far."""
+    def _scan(self, path: Path, last: dict[tuple[str, int], int]) -> None:
+        """First pass over one file; `last` holds the last offset of each partition and is updated."""
         gaps: list[OffsetGap] = []
-        begun = dict.fromkeys(last, False)
+        seen_here = dict.fromkeys(last, False)
         with contextlib.closing(self._open_stream(path)) as stream:
             self._sizes.append(stream.size)
             for line in stream.lines(self._longest):
@@ -156,8 +156,8 @@ class Recordings:
                         f"{stream.name}:{line[0]}: offset {head.offset} of {Partition(*key)} comes after {before}; "
                         "give every recording once, in the order in which they were made"
                     )
-                if begun.get(key) is False:
-                    begun[key] = True
+                if seen_here.get(key) is False:
+                    seen_here[key] = True
                     if head.offset > before + 1:
                         gaps.append(OffsetGap(Partition(*key), before + 1, head.offset))
                 last[key] = head.offset
@@ -190,18 +190,18 @@ class Recordings:
         return rows
 
     def _cut(self, stream: Stream, line: Line) -> RecordedLine:
-        """The record of a line that was cut, with a value that is too long, too."""
-        begins = _BEGINNING.match(line[1])
-        if begins is None:
+        """The record of a line that was cut, with a stand-in value that is rejected as too large."""
+        head = _BEGINNING.match(line[1])
+        if head is None:
             raise UsageError(
                 f"{stream.name}:{line[0]}: longer than limits.record_bytes lets a record be, and it does not begin "
                 "with topic, partition and offset"
             )
-        timestamp = begins["timestamp"]
+        timestamp = head["timestamp"]
         return RecordedLine(
-            topic=begins["topic"].decode(),
-            partition=int(begins["partition"]),
-            offset=int(begins["offset"]),
+            topic=head["topic"].decode(),
+            partition=int(head["partition"]),
+            offset=int(head["offset"]),
             timestamp=None if timestamp is None else int(timestamp),
             value=self._too_long,
         )
@@ -244,5 +244,5 @@ def _decoded(stream: Stream, line: Line, decoder: msgspec.json.Decoder[_T]) -> _
 
 
 def begins_as_recording(data: bytes) -> bool:
-    """Whether a file that begins like this is a recording."""
+    """Whether a file with these first bytes is a recording."""
     return _BEGINNING.match(data) is not None

@@ -1,7 +1,7 @@
-"""Lines of plain and compressed files and of pipes, read piece by piece; damage is told with file and line.
+"""Reads lines of plain and compressed files and of pipes; damage is reported with file and line.
 
-Nothing is ever whole in memory before it is known to be short enough: not a line, and not what a small piece of
-compressed data unpacks to.
+Memory is bounded: neither a line nor a decompressed block is held whole before its size is known to be within its
+limit.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 #: compressed bytes read at once
 _PIECE: Final = 16 * 1024
-#: zstd has no bound on what a piece unpacks to but 128 KiB for each 4 bytes of it: this much is at most 8 MiB
+#: compressed bytes that zstd gets at once: 4 of them can decompress to 128 KiB, so these to 8 MiB at most
 _ZSTD_PIECE: Final = 256
 _BUFFER: Final = 256 * 1024
-#: what a line may have behind its content
+#: bytes of the longest line end, CR LF
 _LINE_END: Final = 2
 #: bytes that are kept of a line that is too long
 _BEGINNING: Final = 4_096
@@ -36,7 +36,7 @@ _NOTHING: Final = memoryview(b"")
 
 #: standard input as a path
 STDIN: Final = "-"
-#: what reading a damaged or unreadable file raises
+#: errors of reading a damaged or unreadable file
 READ_ERRORS: Final = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -45,12 +45,12 @@ _UTF8_MARK: Final = codecs.BOM_UTF8
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-#: bytes of records that are handed on together, unless one alone has more
+#: bytes of records after which a batch ends
 BATCH_BYTES: Final = 16 * 1024 * 1024
 
 
 def stand_in(longest: int | None) -> bytes:
-    """The value of a record that is longer than `longest` bytes: as long as it takes to be refused for that."""
+    """A stand-in for a value of more than `longest` bytes: long enough that the decoder rejects it as too large."""
     return bytes((longest or 0) + 1)
 
 
@@ -59,7 +59,7 @@ Line: TypeAlias = tuple[int, bytes, bool]
 
 
 class _Decompressor(Protocol):
-    """Unpacks one gzip member or zstd frame."""
+    """Decompresses one gzip member or zstd frame."""
 
     @property
     def eof(self) -> bool: ...
@@ -70,7 +70,7 @@ class _Decompressor(Protocol):
 
 
 class _Gzip:
-    """zlib with a bound on what it gives at once."""
+    """zlib with a limit on the bytes it returns at once."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(wbits=31)
@@ -91,7 +91,7 @@ class _Gzip:
 
 
 class _Zstd:
-    """One zstd frame; it is given small pieces, since it unpacks a piece as a whole."""
+    """One zstd frame. It gets small pieces, because zstd decompresses a piece as a whole."""
 
     def __init__(self) -> None:
         self._frame = zstandard.ZstdDecompressor().decompressobj()
@@ -113,41 +113,43 @@ class _Zstd:
         return self._pending
 
 
-class _Packing(NamedTuple):
-    word: str
+class _Compression(NamedTuple):
+    name: str
     ending: str
     magic: bytes
     start: Callable[[], _Decompressor]
 
 
-_PACKINGS: Final = (_Packing("gzip", ".gz", _GZIP_MAGIC, _Gzip), _Packing("zstd", ".zst", _ZSTD_MAGIC, _Zstd))
+_COMPRESSIONS: Final = (
+    _Compression("gzip", ".gz", _GZIP_MAGIC, _Gzip),
+    _Compression("zstd", ".zst", _ZSTD_MAGIC, _Zstd),
+)
 
 
 def is_pipe(path: Path) -> bool:
-    """Standard input, a named pipe or a process substitution: read once, from beginning to end."""
+    """Whether it is standard input, a named pipe or a process substitution: readable only once, from the beginning."""
     return str(path) == STDIN or path.is_fifo() or path.is_char_device() or path.is_socket()
 
 
 def shown_name(path: Path) -> str:
-    """What a person is told a path is."""
+    """The name of a path in messages."""
     return "stdin" if str(path) == STDIN else str(path)
 
 
 class Stream:
-    """One open file or pipe, unpacked by its ending (`.gz`, `.zst`, several members or frames allowed).
+    """One open file or pipe, decompressed by its ending (`.gz`, `.zst`; several members or frames are allowed).
 
-    A pipe has no ending that could be trusted: it is unpacked by how it begins. A UTF-8 byte order mark at the
-    beginning is skipped.
+    A pipe is decompressed by its first bytes instead. A UTF-8 byte order mark at the beginning is skipped.
     """
 
     def __init__(self, path: Path, raw: io.RawIOBase | None = None) -> None:
-        """Open the file; `raw` gives its bytes where they were kept elsewhere.
+        """Open the file; `raw` is a temporary copy of it, if there is one.
 
         Raises:
-            UsageError: there is no such file, it may not be read, or it does not begin as its ending says.
+            UsageError: the file is missing or not readable, or its first bytes do not match its ending.
         """
         self.path = path
-        #: what a person is told it is
+        #: its name in messages
         self.name = shown_name(path)
         self.is_pipe = raw is None and is_pipe(path)
         try:
@@ -155,10 +157,10 @@ class Stream:
             self.size = 0 if self.is_pipe else self._raw.seek(0, os.SEEK_END)
             if not self.is_pipe:
                 self._raw.seek(0)
-            # of packed files little is read ahead, so that `position` tells how much of them was read
-            named = any(path.name.lower().endswith(one.ending) for one in _PACKINGS)
+            # small read-ahead of compressed files, so that `position` shows the progress
+            named = any(path.name.lower().endswith(one.ending) for one in _COMPRESSIONS)
             self._plain = io.BufferedReader(self._raw, _PIECE if named else _BUFFER)
-            packing = self._packing(self._plain.peek(_PIECE))
+            compression = self._compression(self._plain.peek(_PIECE))
         except OSError as error:
             raise UsageError(f"{self.name}: cannot be read: {error.strerror}") from error
         except UsageError:
@@ -166,28 +168,29 @@ class Stream:
             raise
         self.buffer = (
             self._plain
-            if packing is None
-            else io.BufferedReader(_Decompressed(self._plain, packing.start), _BUFFER)
+            if compression is None
+            else io.BufferedReader(_Decompressed(self._plain, compression.start), _BUFFER)
         )  # fmt: skip
 
-    def _packing(self, begins: bytes) -> _Packing | None:
-        found = next((one for one in _PACKINGS if begins.startswith(one.magic)), None)
-        named = next((one for one in _PACKINGS if self.path.name.lower().endswith(one.ending)), None)
+    def _compression(self, first_bytes: bytes) -> _Compression | None:
+        found = next((one for one in _COMPRESSIONS if first_bytes.startswith(one.magic)), None)
+        named = next((one for one in _COMPRESSIONS if self.path.name.lower().endswith(one.ending)), None)
         if named is None:
             if found is not None and not self.is_pipe:
-                raise UsageError(f"{self.name} is {found.word}; name it {self.name}{found.ending}")
+                raise UsageError(f"{self.name} is {found.name}; name it {self.name}{found.ending}")
             return found
-        begins = begins.lstrip(b"\0") if named.word == "gzip" else begins
-        if named.magic.startswith(begins[: len(named.magic)]) or (named.word == "zstd" and _skippable(begins)):
+        first_bytes = first_bytes.lstrip(b"\0") if named.name == "gzip" else first_bytes
+        magic_fits = named.magic.startswith(first_bytes[: len(named.magic)])
+        if magic_fits or (named.name == "zstd" and _is_skippable_frame(first_bytes)):
             return named
-        what = "" if found is None else f"; it is {found.word}, name it so"
-        raise UsageError(f"{self.name} is not {named.word} (it begins with {_character(begins)}){what}")
+        what = "" if found is None else f"; it is {found.name}, name it so"
+        raise UsageError(f"{self.name} is not {named.name} (it begins with {_character(first_bytes)}){what}")
 
     def lines(self, longest: int | None = None) -> Iterator[Line]:
-        """Every line; of one that holds more than `longest` bytes, its beginning.
+        """Yield every line; only the beginning of one with more than `longest` bytes.
 
         Raises:
-            UsageError: file and line where the data are damaged.
+            UsageError: the data are damaged, with file and line.
         """
         number, size = 0, sys.maxsize if longest is None else longest + _LINE_END + 1
         try:
@@ -217,18 +220,18 @@ class Stream:
             pass
 
     def first_lines(self) -> list[bytes]:
-        """The first whole lines, as far as they are known without reading on; nothing is taken away."""
+        """The whole lines of `beginning`; does not move the position."""
         return self.beginning().split(b"\n")[:-1]
 
     def beginning(self) -> bytes:
-        """The first bytes, as far as they are known without reading on; nothing is taken away."""
+        """The bytes that are in the buffer, without a byte order mark; does not move the position."""
         try:
             return self.buffer.peek(1)[:_BUFFER].removeprefix(_UTF8_MARK)
         except READ_ERRORS as error:
             raise self.damage(1, error) from error
 
     def damage(self, line: int, error: Exception) -> UsageError:
-        """The error to raise for trouble at a line (from 1); without anything of the line's content."""
+        """The error to raise for a failure at a line (from 1); never quotes the line."""
         if isinstance(error, OSError):
             what = f"cannot be read: {error.strerror}"
         elif isinstance(error, EOFError):
@@ -242,7 +245,7 @@ class Stream:
         return UsageError(f"{self.name}:{line}: {what}")
 
     def position(self) -> int:
-        """Bytes of the file, as it lies on the disk, that were read."""
+        """Bytes of the file on disk (compressed) that were read."""
         if self.is_pipe or self._raw.closed:
             return self.size
         return self._raw.tell()
@@ -257,19 +260,22 @@ def opened(path: Path) -> io.RawIOBase:
     return io.FileIO(0, closefd=False) if str(path) == STDIN else io.FileIO(path)
 
 
-def _skippable(begins: bytes) -> bool:
-    """Whether zstd's data begin with a frame that holds notes of the program that wrote it."""
-    return begins[:1] in b"PQRSTUVWXYZ[\\]^_" and begins[1:4] == b"\x2a\x4d\x18"
+def _is_skippable_frame(first_bytes: bytes) -> bool:
+    """Whether the data begin with a skippable frame of zstd, which holds metadata of the program that wrote it."""
+    return first_bytes[:1] in b"PQRSTUVWXYZ[\\]^_" and first_bytes[1:4] == b"\x2a\x4d\x18"
 
 
 def _character(data: bytes) -> str:
-    """The first character, where it can be shown."""
+    """The first character if it is printable ASCII, else the byte in hexadecimal."""
     first = data[:1].decode("ascii", errors="replace")
     return first if first.isprintable() and first.isascii() else f"the byte {data[0]:02X}"
 
 
 def _encoding_of(line: bytes) -> str:
-    """What a line that is not UTF-8 probably is: bytes above ASCII stand alone in Western text, in rows elsewhere."""
+    """The probable encoding of a line that is not UTF-8.
+
+    Bytes above ASCII stand alone in Western European text, and in runs in other languages.
+    """
     if b"\0" in line:
         return "utf-16"
     alone = sum(1 for i, byte in enumerate(line) if byte >= 128 and max(line[max(i - 1, 0) : i], default=0) < 128)
@@ -285,7 +291,10 @@ def _encoding_of(line: bytes) -> str:
 
 
 class _Decompressed(io.RawIOBase):
-    """The unpacked bytes of a file; unlike the libraries' own readers it never takes a cut-off file for whole."""
+    """The decompressed bytes of a file.
+
+    Unlike the readers of the gzip and zstandard modules, it raises EOFError for a file that ends too early.
+    """
 
     def __init__(self, packed: io.BufferedReader[io.RawIOBase], start: Callable[[], _Decompressor]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Writing records to files: as a recording (contract section 4, `driftd record`), or readable (`--decode`)."""
+"""Writes records to files: as a recording (`driftd record`), or readable by people (`--decode`)."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _READABLE: Final = (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".ndjson.gz"
 
 
 class RecordWriter:
-    """Writes batches to a file, which appears under its name when it is whole, on `close`; or to standard output.
+    """Writes batches to standard output, or to a temporary file that `close` renames when it is complete.
 
-    As a context manager it closes at the end of the block, and discards what was written when the block fails.
+    As a context manager it closes at the end of the block, and discards the file if the block raises.
     """
 
     def __init__(self, path: Path | str, *, readable: bool = False) -> None:
         """Open a temporary file beside `path`, compressed by its ending.
 
         Raises:
-            UsageError: the name's ending is wrong, or the folder cannot be written.
+            UsageError: the name's ending is wrong, or the file cannot be created.
         """
         self.path = Path(path)
         self._lines_of: Callable[[RecordBatch], Iterator[object]] = _readable_lines if readable else _recorded_lines
@@ -61,7 +61,7 @@ class RecordWriter:
             raise UsageError(f"{self.path}: a recording's name ends with {', '.join(ENDINGS)}")
         if readable and (name.endswith(ENDINGS) or not name.endswith(_READABLE)):
             raise UsageError(
-                f"{self.path}: with --decode it is no recording, which could be read again; name it OUT.jsonl, "
+                f"{self.path}: with --decode it is not a recording, which could be read again; name it OUT.jsonl, "
                 ".jsonl.gz or .jsonl.zst, or - for standard output"
             )
 
@@ -86,10 +86,10 @@ class RecordWriter:
         self._put(plain if self._compressor is None else self._compressor.compress(plain))
 
     def close(self) -> None:
-        """Make the file durable and give it its name.
+        """Sync the file and rename it to its name.
 
         Raises:
-            ExternalError: the disk is full or failing; nothing stands under the name.
+            ExternalError: the disk is full or failing; the file was discarded.
         """
         if self._compressor is not None:
             self._put(self._compressor.flush())
@@ -106,7 +106,7 @@ class RecordWriter:
             raise self._failure(error) from error
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove the temporary file."""
         if self._temporary is None:
             return
         with contextlib.suppress(OSError):
@@ -153,7 +153,7 @@ def _recorded_lines(batch: RecordBatch) -> Iterator[RecordedLine]:
 
 
 def _readable_lines(batch: RecordBatch) -> Iterator[dict[str, object]]:
-    """The same for people: times as RFC 3339, values as the JSON they are, else as text, else `{"base64": …}`."""
+    """Lines for people: times as RFC 3339, values as JSON, else as text, else `{"base64": …}`."""
     for line in _recorded_lines(batch):
         time_ms = line.timestamp
         yield {
@@ -184,7 +184,7 @@ def _text(data: bytes | None) -> object:
 
 
 def _value(data: bytes | None) -> object:
-    """JSON stays as it is written, to the last digit; only line breaks between its parts go."""
+    """JSON as it was written, to the last digit, without line breaks between its tokens; other values as text."""
     if data is None:
         return None
     plain = data.removeprefix(b"\xef\xbb\xbf")

@@ -18,7 +18,7 @@ from monitor.count.admission import Admission
 from monitor.events import Partition
 from monitor.judge.fleet import Fleet
 from monitor.kafka.allocator import tune_allocator
-from monitor.loop.sinks import ToNowhere
+from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import Change, RecordBatch
 from monitor.run.reference_files import load_references
@@ -93,7 +93,7 @@ def measure(config: Path, days: float, most: int, how: str) -> Figures:
     settings = load_settings(config, {})
     source = Behind(days, 1, waits=how == "aligned")
     fleet = Fleet(admission := Admission(settings, load_references(settings)), settings)
-    pipeline = Pipeline(settings, admission, source, ManualClock(), ToNowhere(lambda _: None), stage2=fleet)
+    pipeline = Pipeline(settings, admission, source, ManualClock(), ReplayOutputs(lambda _: None), stage2=fleet)
     turns, open_panes, first_mb, ended = 0, 0, 0.0, False
     while not ended and open_panes < most:
         ended = source.ended()

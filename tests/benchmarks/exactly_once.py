@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tests.benchmarks.material import MissingError, data_folder, say
 from tests.daemons import state_of
+from tests.faulty_stream import credit_rows, faulty_records
 from tests.killing import Trial, alert_faults, count_faults, numbered, positions_of
 from tests.real_parts.install import missing_kafka_parts
 from tests.real_parts.kafka import KafkaBroker
-from tests.troubled_stream import credit_rows, troubled_records
 
 
 def run(options: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ def run(options: Sequence[str]) -> None:
         raise MissingError("; ".join(missing))
     began = time.monotonic()
     rows, _ = credit_rows()
-    records = troubled_records(rows, given.events, seed=given.seed)
+    records = faulty_records(rows, given.events, seed=given.seed)
     with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="driftd-exactly-once-") as folder:
         trial = Trial(broker, Path(folder), "exactly-once")
         trial.prepare(rows)

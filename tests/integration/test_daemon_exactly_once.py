@@ -16,6 +16,7 @@ from monitor.run.state_show import state_json
 from monitor.settings.load import load_settings
 from monitor.sources.files import open_source
 from tests.daemons import DaemonProcess, Tree, state_of
+from tests.faulty_stream import credit_rows, faulty_records
 from tests.killing import (
     MOMENTS,
     Feeder,
@@ -28,7 +29,6 @@ from tests.killing import (
 )
 from tests.real_parts.kafka import KafkaBroker
 from tests.recount import Recount
-from tests.troubled_stream import credit_rows, troubled_records
 
 EVENTS = 20_000
 KILLS = 8
@@ -50,7 +50,7 @@ def aftermath(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> A
     trial = Trial(kafka, tmp_path_factory.mktemp("killed"), "exactly-once")
     rows, _ = credit_rows()
     trial.prepare(rows)
-    trial.run_killed(troubled_records(rows, EVENTS, seed=11), KILLS, seed=12)
+    trial.run_killed(faulty_records(rows, EVENTS, seed=11), KILLS, seed=12)
     trial.finish()
     trial.record()
     return Aftermath(trial, state_of(trial.config), trial.recount(), trial.alerts(), trial.replay())
@@ -115,14 +115,14 @@ def test_the_checks_find_one_event_too_many_and_one_transition_too_few(aftermath
     assert any(fault.startswith("AGE") for fault in count_faults(state, aftermath.recount))
     last = aftermath.alerts[-1]["id"]
     lost = [alert for alert in aftermath.alerts if alert["id"] != last]
-    assert f"{last}: in the replay, and never told" in list(alert_faults(lost, aftermath.replayed))
+    assert f"{last}: in the replay, and never published" in list(alert_faults(lost, aftermath.replayed))
 
 
 def test_a_stopped_daemon_saves_at_last_and_its_successor_reads_only_what_is_new(trial: Trial) -> None:
     rows, _ = credit_rows()
     trial.prepare(rows)
     trial.write(idle_after="10m", every="1h")  # the first checkpoint is of the start, the next one of the stop
-    records, feeder = troubled_records(rows, 3_000, seed=21), Feeder(trial.broker.bootstrap, trial.topic)
+    records, feeder = faulty_records(rows, 3_000, seed=21), Feeder(trial.broker.bootstrap, trial.topic)
     for part in (records[:2_500], records[2_500:]):
         feeder.feed(part)
         with DaemonProcess(trial.config) as daemon:
@@ -134,13 +134,13 @@ def test_a_stopped_daemon_saves_at_last_and_its_successor_reads_only_what_is_new
     assert not list(count_faults(state_of(trial.config), trial.recount()))
 
 
-def test_a_transition_the_brokers_refused_is_kept_and_told_when_the_topic_takes_it(trial: Trial) -> None:
+def test_a_transition_the_brokers_refused_is_kept_and_published_when_the_topic_accepts_it(trial: Trial) -> None:
     rows, _ = credit_rows()
     trial.prepare(rows)
     alerts = f"{trial.topic}.alerts"
     trial.broker.delete_topic(alerts)
     trial.broker.create_topic(alerts, max_message_bytes="200")
-    Feeder(trial.broker.bootstrap, trial.topic).feed(troubled_records(rows, 6_000, seed=31))
+    Feeder(trial.broker.bootstrap, trial.topic).feed(faulty_records(rows, 6_000, seed=31))
     with DaemonProcess(trial.config) as daemon:
         daemon.wait_until(lambda: "max.message.bytes" in daemon.get("/readyz")[1], "it says what is refused", 60)
         assert daemon.running(), "what is refused while it runs is tried again"

@@ -1,4 +1,4 @@
-"""Brokers that are not there, die while being read, or hold records that cannot be unpacked."""
+"""Brokers that are missing, die while they are read, or hold records that cannot be decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing to a real broker: dead letters and alerts as they lie in their topics, and nothing lost on the way."""
+"""Writing to a real broker: dead letters and alerts arrive in their topics, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = kafka_reading.LEAVES_SOCKETS
 sockets_collected = kafka_reading.sockets_collected
 
 
-def test_a_dead_letter_keeps_the_record_and_says_why(kafka: KafkaBroker, topic: str) -> None:
+def test_a_dead_letter_keeps_the_record_and_has_the_reason(kafka: KafkaBroker, topic: str) -> None:
     kafka.create_topic(topic)
     letter = DeadLetter(
         Partition("events", 3), 41, b"key", (("own", b"1"), ("empty", None)), b"\xff{", "encoding", "not UTF-8", (0, 2)
@@ -186,7 +186,7 @@ def test_a_compacted_topic_refuses_a_message_without_key(kafka: KafkaBroker, top
     outbox.close()
 
 
-def test_a_topic_that_is_missing_is_trouble_and_its_messages_wait(kafka: KafkaBroker, topic: str) -> None:
+def test_messages_to_a_missing_topic_wait_and_raise_a_transient_error(kafka: KafkaBroker, topic: str) -> None:
     outbox = Outbox(settings_for(kafka.bootstrap, request_timeout="2s"))
     for number in range(3):
         outbox.send(Message(topic, None, b"%d" % number))

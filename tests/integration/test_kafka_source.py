@@ -1,4 +1,4 @@
-"""Reading from a real broker: every record once, whatever lies between the records."""
+"""Reading from a real broker: every record once, with transactions, compaction and retention in between."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_records_of_every_codec_come_once_and_in_order(kafka: KafkaBroker, topic
             assert source.lag(partition) == 0
 
 
-def test_a_batch_tells_times_keys_headers_and_where_to_go_on(kafka: KafkaBroker, topic: str) -> None:
+def test_a_batch_has_times_keys_headers_and_the_next_offset(kafka: KafkaBroker, topic: str) -> None:
     kafka.create_topic(topic)
     kafka.produce(
         topic,
@@ -198,7 +198,7 @@ def test_a_position_beyond_the_end_is_refused_with_the_remedy(kafka: KafkaBroker
         read_until(source, bool, "a record that is not there")
 
 
-def test_a_partition_added_is_news_and_read_from_its_beginning(kafka: KafkaBroker, topic: str) -> None:
+def test_an_added_partition_is_reported_and_read_from_its_beginning(kafka: KafkaBroker, topic: str) -> None:
     kafka.create_topic(topic)
     kafka.produce(topic, [b"old"])
 
@@ -237,7 +237,7 @@ def test_a_topic_that_is_gone_or_made_again_is_refused_with_the_remedy(
             kafka.produce(topic, [b"longer than before"] * 10)
         with pytest.raises(PermanentError, match="state folder") as permanent:
             wait_until(source.changes, "the refusal")
-        assert (f"{topic} was made again (id " if made_again else f"{topic} is gone") in str(permanent.value)
+        assert (f"{topic} was recreated (id " if made_again else f"{topic} is gone") in str(permanent.value)
 
 
 def test_a_start_resolves_to_an_offset_of_every_partition(kafka: KafkaBroker, topic: str) -> None:

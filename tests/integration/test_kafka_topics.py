@@ -1,4 +1,4 @@
-"""What a real cluster says about topics, making them, and reaching it over TLS with a password."""
+"""Topics of a real cluster: describing and creating them, also over TLS with a password."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = kafka_reading.LEAVES_SOCKETS
 sockets_collected = kafka_reading.sockets_collected
 
 
-def test_the_cluster_tells_ids_partitions_rights_and_what_is_missing(
+def test_a_description_has_ids_partitions_rights_and_missing_topics(
     kafka: KafkaBroker, fresh_topic: Callable[[], str]
 ) -> None:
     there, missing = fresh_topic(), fresh_topic()
@@ -136,7 +136,7 @@ def test_a_certificate_that_is_not_trusted_is_refused(kafka: KafkaBroker) -> Non
         describe_cluster(settings, [])
 
 
-def test_no_broker_is_trouble_that_may_heal() -> None:
+def test_no_broker_is_a_transient_error() -> None:
     with pytest.raises(ExternalError, match="cannot connect to Kafka now") as failure:
         describe_cluster(settings_for("127.0.0.1:1", request_timeout="2s"), [])
     assert not isinstance(failure.value, PermanentError)

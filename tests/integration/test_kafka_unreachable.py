@@ -1,4 +1,4 @@
-"""Where no broker answers: every address is named with its own reason, and a command says it in one line."""
+"""No broker answers: every address is named with its own reason, in one line."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def no_kafka(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL"])
-def test_a_listener_that_is_no_kafka_is_told_from_a_broker_that_is_down(no_kafka: str, protocol: str) -> None:
+def test_a_listener_that_is_not_kafka_is_distinguished_from_a_broker_that_is_down(no_kafka: str, protocol: str) -> None:
     settings = kafka_settings(bootstrap_servers=[no_kafka], request_timeout="2s", security={"protocol": protocol})
     with pytest.raises(ExternalError) as failure:
         connect(KafkaAdminClient, client_config(settings, "test"))
@@ -98,7 +98,7 @@ def test_a_check_still_asks_kafka_where_a_reference_is_wrong_and_usage_wins(
     assert "kafka.bootstrap_servers did not answer: 127.0.0.1:1 (connection refused)" in kafka
 
 
-def test_a_command_that_reaches_no_broker_says_so_in_one_line(
+def test_a_command_without_a_broker_fails_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DRIFTD_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""Alerting rules: what `driftd rules` prints, judged by promtool and amtool, and one page on the real parts."""
+"""Alerting rules: the output of `driftd rules`, checked by promtool and amtool, and one page on the real parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fast path and the definition of the native format give the same events, whatever the bytes."""
+"""The fast decoder and the reference decoder give the same events for any bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from monitor.decode.columns import ABSENT_BITS, MISSING_BITS, TYPE_BITS, Events, Limits, Shape
 from monitor.decode.native.decoder import NativeDecoder
-from monitor.decode.native.reference_decoder import Reader, parse
+from monitor.decode.native.reference_decoder import ReferenceDecoder, parse
 from monitor.decode.native.rows import AnyRow, Columns
 from monitor.events import FEATURES, LABEL, ModelKey, Partition
 from monitor.records import RecordBatch
@@ -39,7 +39,7 @@ class ByDefinition(NativeDecoder):
 
     def __init__(self, model: str | None = None, version: str | None = None, zone: tzinfo | None = None) -> None:
         super().__init__(SHAPES.get, LIMITS, SKEW_US, model, version, zone)
-        self._reader = Reader(LIMITS, SKEW_US, self._versions.decoder_of, model, version, zone, parse)
+        self._reader = ReferenceDecoder(LIMITS, SKEW_US, self._versions.decoder_of, model, version, zone, parse)
 
     def _strict(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
         return [None] * len(values), None

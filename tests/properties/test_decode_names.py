@@ -1,4 +1,4 @@
-"""Odd characters in names and texts: the same on both paths, and rejected where they stand in a name alone."""
+"""Odd characters in names and texts: both decoders agree, and only names are rejected for them."""
 
 from __future__ import annotations
 

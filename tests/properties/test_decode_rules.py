@@ -1,4 +1,4 @@
-"""Two ways of writing one event are the same event: null and absence, integers and their text, NaN and null, zones."""
+"""Different spellings of one event are the same event: null and absence, integers and text, NaN and null, zones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.decode.native.reference_decoder import Reader, first_elements
+from monitor.decode.native.reference_decoder import ReferenceDecoder, first_elements
 from tests.properties.test_decode_laws import LIMITS, SKEW_US, T0_MS, assert_same, event_texts, quality_counts
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -131,7 +131,7 @@ def test_a_time_without_an_offset_is_that_of_the_zone(local: list[datetime]) -> 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(event_texts(), min_size=1, max_size=6), st.integers(1, 6), st.sampled_from(["", " ", "\n "]))
 def test_the_first_elements_of_an_array_are_read_as_in_the_whole(texts: list[str], count: int, space: str) -> None:
-    reader = Reader(LIMITS, SKEW_US, lambda _key, _names: AsItCame())
+    reader = ReferenceDecoder(LIMITS, SKEW_US, lambda _key, _names: AsItCame())
     texts = [text for text in texts if not reader.record(text.encode(), T0_MS * 1000, T0_MS * 1000).bad] or ["{}"]
     value = f"{space}[{space}{f'{space},{space}'.join(texts)}{space}]".encode()
     count = min(count, len(texts))

@@ -1,4 +1,4 @@
-"""Merged by time is sorted by time, however the polls cut the partitions."""
+"""Merging by time is sorting by time, however the polls cut the partitions."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_paused_partition_is_not_given_out_and_holds_nobody_up() -> None:
     assert got == [Record(second, 0, 7), Record(first, 0, 5)]
 
 
-def test_news_and_partitions_are_those_of_the_source() -> None:
+def test_changes_and_partitions_are_those_of_the_source() -> None:
     source = Cut({PARTITIONS[0]: [], PARTITIONS[3]: []}, seed=1)
     merged = MergeByTime(source)
     assert merged.partitions() == [PARTITIONS[0], PARTITIONS[3]]

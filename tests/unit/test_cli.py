@@ -88,7 +88,7 @@ def test_an_option_that_is_not_built_is_refused_by_name(
         ("reference shwo f.json", "no such command: shwo; did you mean show? see driftd reference --help"),
         ("replay --config F --fail-on pgae s.jsonl", "is none of 'ticket', 'page'; did you mean page?"),
         ("record kafka://t", "required: -o/--output"),
-        ("record kafka://t --decode -o O.records.jsonl", "with --decode it is no recording"),
+        ("record kafka://t --decode -o O.records.jsonl", "with --decode it is not a recording"),
         ("record kafka://t --decode -o O.txt", "name it OUT.jsonl"),
         ("record stream.jsonl -o O.records.jsonl", "'stream.jsonl' is no topic; write kafka://TOPIC"),
         ("record kafka://t -o O.jsonl", "a recording's name ends with"),

@@ -340,7 +340,7 @@ def test_records_that_the_last_poll_could_not_read_are_told(
 ) -> None:
     class Damaged(MemorySource):
         def poll(self, paused: Collection[Partition]) -> list[RecordBatch]:
-            self.news.append(UnreadableRecords(EVENTS, 1, 5, 4, "checksum", "it does not match", b""))
+            self.new_changes.append(UnreadableRecords(EVENTS, 1, 5, 4, "checksum", "it does not match", b""))
             return super().poll(paused)
 
         def progress(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Native events: what is taken, what is rejected and why, and what the columns hold."""
+"""Native events: which are accepted, which are rejected and why, and the resulting columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the decoder keeps from batch to batch, and when it needs the definition."""
+"""What the decoder caches between batches, and when it needs the reference decoder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from monitor.decode.columns import MISSING_BITS, TYPE_BITS, Limits, Shape
 from monitor.decode.native.decoder import NativeDecoder
-from monitor.decode.native.reference_decoder import Reader
-from monitor.decode.native.versions import REMEMBERED, SPELLING_BYTES
+from monitor.decode.native.reference_decoder import ReferenceDecoder
+from monitor.decode.native.versions import MOST_CACHED, SPELLING_BYTES
 from monitor.events import ModelKey
 from monitor.stats.bins import CATEGORICAL, NUMERIC
 from tests.unit.test_decode_native import GOOD, KEY, SHAPE, T0_MS, as_bytes, batch_of, decoder, event
@@ -39,11 +39,11 @@ def test_shapes_are_asked_once_and_again_when_forgotten() -> None:
 
 def test_a_flood_of_model_versions_is_not_kept() -> None:
     native = decoder()
-    for start in range(0, 3 * REMEMBERED, REMEMBERED // 2):
-        values = [as_bytes(event(model=f"m{i}")) for i in range(start, start + REMEMBERED // 2)]
+    for start in range(0, 3 * MOST_CACHED, MOST_CACHED // 2):
+        values = [as_bytes(event(model=f"m{i}")) for i in range(start, start + MOST_CACHED // 2)]
         assert len(native.decode(batch_of(values, [T0_MS] * len(values))).keys) == len(values)
     native.decode(batch_of([as_bytes(GOOD)], [T0_MS]))
-    assert len(native._versions._known) <= REMEMBERED + 1
+    assert len(native._versions._decoders) <= MOST_CACHED + 1
 
 
 def _never(_value: bytes, _limits: Limits) -> object:
@@ -52,7 +52,7 @@ def _never(_value: bytes, _limits: Limits) -> object:
 
 def _without_definition(native: NativeDecoder) -> NativeDecoder:
     reader = native._reader
-    native._reader = Reader(reader.limits, reader.max_skew_us, reader.cells_of, parse=_never)
+    native._reader = ReferenceDecoder(reader.limits, reader.max_skew_us, reader.cells_of, parse=_never)
     return native
 
 

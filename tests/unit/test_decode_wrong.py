@@ -1,4 +1,4 @@
-"""A rejection names what came and what would be right, and holds no value of the payload."""
+"""A rejection names what is wrong and what would be right, and quotes no value of the payload."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ TEXT = json.dumps(PLAIN)
         (event(label=float("nan")), "label", ["`label` is NaN", "null"]),
     ],
 )
-def test_what_is_wrong_is_told_by_name(value: bytes | str | dict[str, Any], reason: str, words: list[str]) -> None:
+def test_a_rejection_names_what_is_wrong(value: bytes | str | dict[str, Any], reason: str, words: list[str]) -> None:
     (rejected,) = decode(value if isinstance(value, bytes) else as_bytes(value)).rejected
     assert rejected.reason == reason
     assert [word for word in words if word not in rejected.message] == []

@@ -1,4 +1,4 @@
-"""Batches of any bytes: what can be read comes, what cannot is passed and told once, and reading always goes on."""
+"""Record batches of any bytes: valid records are read, the rest is skipped and reported once, and reading goes on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kafka.structs import TopicPartition
 
 from monitor.kafka import codecs
 from monitor.kafka.batch_header import end_of_damaged
-from monitor.kafka.batches import Passed, PollIsFull, Reading
+from monitor.kafka.batches import FetchState, PollIsFull, Skipped
 
 TARGET = TopicPartition("events", 0)
 MIB = 1 << 20
@@ -77,10 +77,10 @@ class Log:
     most_poll: int = 64 * MIB
     fetches: int = 0
 
-    def read(self, begin: int = 0, poll: int = 5_000) -> tuple[list[int], list[Passed]]:
+    def read(self, begin: int = 0, poll: int = 5_000) -> tuple[list[int], list[Skipped]]:
         """Everything from `begin` on: offsets given, and what was passed."""
         end = self.batches[-1][1]
-        reading = Reading(lambda _: end, self.most_batch, self.most_poll)
+        reading = FetchState(lambda _: end, self.most_batch, self.most_poll)
         given: list[int] = []
         position = begin
         while position < end:
@@ -91,10 +91,10 @@ class Log:
             for records in taken(reading, part, poll):
                 given += [record.offset for record in records]
             position = part.next_fetch_offset
-        return given, list(reading.passed)
+        return given, list(reading.skipped)
 
 
-def taken(reading: Reading, part: Any, poll: int) -> Iterator[list[Any]]:  # noqa: ANN401
+def taken(reading: FetchState, part: Any, poll: int) -> Iterator[list[Any]]:  # noqa: ANN401
     while part:
         try:
             yield part.take(poll)
@@ -124,58 +124,58 @@ def test_batches_of_the_format_before_come_too(codec: int) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 4_000])
-def test_a_damaged_batch_is_passed_in_one_step_and_told_once(size: int) -> None:
+def test_a_damaged_batch_is_skipped_in_one_step_and_reported_once(size: int) -> None:
     broken = bytearray(batch(size, [b"v"] * size))
     broken[-3] ^= 0xFF
     log = log_of((0, batch(0, [b"v"] * size)), (size, bytes(broken)), (2 * size, batch(2 * size, VALUES)), size=size)
     log.batches[-1] = (2 * size, 2 * size + 10, log.batches[-1][2])
-    given, passed = log.read()
-    assert passed == [Passed(TARGET, size, 2 * size, size, "checksum", bytes(broken))]
+    given, skipped = log.read()
+    assert skipped == [Skipped(TARGET, size, 2 * size, size, "checksum", bytes(broken))]
     assert given == [*range(size), *range(2 * size, 2 * size + 10)]
     assert log.fetches <= 4, "what was fetched, the batch again, what is behind it"
 
 
-def test_a_checksum_that_was_broken_on_the_way_is_no_loss() -> None:
+def test_a_checksum_that_was_broken_in_transfer_loses_nothing() -> None:
     whole = batch(0, VALUES)
     broken = whole[:-1] + bytes([whole[-1] ^ 1])
-    reading = Reading(lambda _: 10, MIB, MIB)
+    reading = FetchState(lambda _: 10, MIB, MIB)
     first = reading.records_of(0, TARGET, MemoryRecords(broken))
     assert (first.take(100), first.next_fetch_offset, bool(first)) == ([], 0, False)
     again = reading.records_of(0, TARGET, MemoryRecords(whole))
     assert [record.value for record in again.take(100)] == VALUES
-    assert not reading.passed
+    assert not reading.skipped
 
 
 HEADER = 61
 
 
 @pytest.mark.parametrize("codec", [0, codecs.ZSTD])
-def test_whatever_byte_is_broken_every_offset_is_given_or_told_and_the_others_come(codec: int) -> None:
+def test_with_any_byte_broken_every_offset_is_read_or_reported_and_other_batches_are_read(codec: int) -> None:
     whole = batch(10, VALUES, codec)
     for at in range(len(whole)):
         for flip in (0x01, 0x80, 0xFF):
             broken = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
             log = log_of((0, batch(0, VALUES)), (10, broken), (20, batch(20, VALUES)))
-            given, passed = log.read()
-            reported = [offset for one in passed for offset in range(one.first, one.next)]
+            given, skipped = log.read()
+            reported = [offset for one in skipped for offset in range(one.first, one.next)]
             assert sorted(given + reported) == list(range(30)), (at, flip)
             assert set(reported) <= set(range(10, 20)), (at, flip)
-            assert sum(one.records for one in passed) == len(reported)
+            assert sum(one.records for one in skipped) == len(reported)
 
 
 def test_a_batch_with_a_wrong_place_that_is_served_again_hides_no_other() -> None:
-    reading = Reading(lambda _: 30, MIB, MIB)
+    reading = FetchState(lambda _: 30, MIB, MIB)
     data = batch(65_535, VALUES) + batch(20, VALUES)
     part = reading.records_of(20, TARGET, MemoryRecords(data))
     assert [record.offset for record in part.take(100)] == list(range(20, 30))
-    assert not reading.passed
+    assert not reading.skipped
 
 
-def test_a_codec_that_nobody_knows_is_named_and_passed() -> None:
+def test_an_unknown_codec_is_reported_and_skipped() -> None:
     odd = bytearray(batch(10, VALUES))
     odd[22] |= 7
-    given, passed = log_of((0, batch(0, VALUES)), (10, with_checksum(bytes(odd))), (20, batch(20, VALUES))).read()
-    assert [(one.first, one.next, one.records, one.reason) for one in passed] == [(10, 20, 10, "codec")]
+    given, skipped = log_of((0, batch(0, VALUES)), (10, with_checksum(bytes(odd))), (20, batch(20, VALUES))).read()
+    assert [(one.first, one.next, one.records, one.reason) for one in skipped] == [(10, 20, 10, "codec")]
     assert given == [*range(10), *range(20, 30)]
 
 
@@ -184,10 +184,10 @@ def test_a_record_that_nobody_can_read_costs_itself_alone() -> None:
     at = made.index(b"<4>") + 5  # the name of its header, written by a client that does not ask for UTF-8
     assert made[at : at + 1] == b"h"
     made[at] = 0xFF
-    given, passed = log_of((0, with_checksum(bytes(made))), (10, batch(10, VALUES))).read(poll=3)
+    given, skipped = log_of((0, with_checksum(bytes(made))), (10, batch(10, VALUES))).read(poll=3)
     assert given == [0, 1, 2, 3, *range(5, 20)]
-    assert [(one.first, one.next, one.records, one.reason) for one in passed] == [(4, 5, 1, "structure")]
-    assert b"<4>" in passed[0].data
+    assert [(one.first, one.next, one.records, one.reason) for one in skipped] == [(4, 5, 1, "structure")]
+    assert b"<4>" in skipped[0].data
 
 
 @pytest.mark.parametrize("poll", [1, 5_000])
@@ -207,19 +207,19 @@ def test_offsets_that_a_producer_wrote_wrongly_lead_nowhere(deltas: list[int], g
     log = log_of((0, batch(0, VALUES)), (10, written_at(10, deltas)), (15, batch(15, VALUES)), size=10)
     log.batches[1] = (10, 15, log.batches[1][2])
     log.batches[2] = (15, 25, log.batches[2][2])
-    given, passed = log.read(poll=poll)
+    given, skipped = log.read(poll=poll)
     assert given == [*range(10), *(10 + delta for delta in good), *range(15, 25)]
     first = 10 + (good[-1] + 1 if good else 0)
-    assert [(one.first, one.next, one.reason) for one in passed] == ([(first, 15, "structure")] if first < 15 else [])
+    assert [(one.first, one.next, one.reason) for one in skipped] == ([(first, 15, "structure")] if first < 15 else [])
 
 
-def test_torn_records_behind_good_ones_are_told_and_the_next_batch_comes() -> None:
+def test_torn_records_after_good_ones_are_reported_and_the_next_batch_is_read() -> None:
     made = bytearray(batch(0, VALUES))
     at = made.index(b"<4>") - 7
     made[at] = 0x7F  # its length, now a negative number
-    given, passed = log_of((0, with_checksum(bytes(made))), (10, batch(10, VALUES))).read()
+    given, skipped = log_of((0, with_checksum(bytes(made))), (10, batch(10, VALUES))).read()
     assert given == [0, 1, 2, 3, *range(10, 20)]
-    assert [(one.first, one.next, one.records) for one in passed] == [(4, 10, 6)]
+    assert [(one.first, one.next, one.records) for one in skipped] == [(4, 10, 6)]
 
 
 # what is small on the wire and large unpacked
@@ -230,15 +230,15 @@ def test_a_batch_too_large_unpacked_is_passed_and_those_around_it_come(codec: in
     log = log_of(
         (0, batch(0, VALUES)), (10, batch(10, [b"0" * MIB] * 10, codec)), (20, batch(20, VALUES)), most_batch=5 * MIB
     )
-    given, passed = log.read()
-    assert [(one.first, one.next, one.records, one.reason) for one in passed] == [(10, 20, 10, "too_large")]
+    given, skipped = log.read()
+    assert [(one.first, one.next, one.records, one.reason) for one in skipped] == [(10, 20, 10, "too_large")]
     assert given == [*range(10), *range(20, 30)]
 
 
 def test_many_large_batches_are_opened_one_after_the_other() -> None:
     large = [(first, batch(first, [b"0" * MIB] * 10, codecs.ZSTD)) for first in range(0, 60, 10)]
     log = log_of(*large, most_poll=15 * MIB)
-    reading = Reading(lambda _: 60, log.most_batch, log.most_poll)
+    reading = FetchState(lambda _: 60, log.most_batch, log.most_poll)
     part = reading.records_of(0, TARGET, MemoryRecords(b"".join(made for _, made in large)))
     polls = [len(records) for records in taken(reading, part, 5_000)]
     assert sum(polls) == 60
@@ -250,21 +250,21 @@ def test_many_large_batches_are_opened_one_after_the_other() -> None:
 def test_unpacking_is_the_inverse_of_packing_up_to_the_limit(codec: int, size: int) -> None:
     data = random.Random(codec).randbytes(size // 2) + b"0" * (size - size // 2)
     packed = ENCODERS[codec](data)
-    assert codecs.unpacked(codec, packed, size) == data
+    assert codecs.decompress(codec, packed, size) == data
     if size:
         with pytest.raises(codecs.TooLarge):
-            codecs.unpacked(codec, packed, size - 1)
+            codecs.decompress(codec, packed, size - 1)
 
 
 def test_snappy_without_blocks_is_unpacked_and_a_claim_is_not_believed() -> None:
     packed = snappy.compress(b"0" * 100_000)
-    assert codecs.unpacked(codecs.SNAPPY, packed, 100_000) == b"0" * 100_000
+    assert codecs.decompress(codecs.SNAPPY, packed, 100_000) == b"0" * 100_000
     with pytest.raises(codecs.TooLarge):
-        codecs.unpacked(codecs.SNAPPY, b"\xff\xff\xff\xff\x0f" + packed[3:], MIB)
+        codecs.decompress(codecs.SNAPPY, b"\xff\xff\xff\xff\x0f" + packed[3:], MIB)
 
 
 def test_gzip_of_several_members_is_unpacked_whole() -> None:
-    assert codecs.unpacked(codecs.GZIP, gzip_encode(b"one ") + gzip_encode(b"two"), 7) == b"one two"
+    assert codecs.decompress(codecs.GZIP, gzip_encode(b"one ") + gzip_encode(b"two"), 7) == b"one two"
 
 
 @pytest.mark.parametrize("codec", ENCODERS)
@@ -277,14 +277,14 @@ def test_compressed_bytes_of_any_kind_end_in_an_error_or_within_the_limit(codec:
             spoilt[rng.randrange(len(spoilt))] = rng.randrange(256)
         out = b""
         with suppress(Exception):  # any error is a batch that is passed
-            out = codecs.unpacked(codec, bytes(spoilt), MIB)
+            out = codecs.decompress(codec, bytes(spoilt), MIB)
         assert len(out) <= MIB
 
 
 def test_a_frame_that_ends_too_early_is_an_error_and_no_endless_wait() -> None:
     for packed, codec in ((gzip_encode(b"x" * 9_000), codecs.GZIP), (lz4.frame.compress(b"x" * 9_000), codecs.LZ4)):
         with pytest.raises(ValueError, match="too early"):
-            codecs.unpacked(codec, packed[:-9], MIB)
+            codecs.decompress(codec, packed[:-9], MIB)
 
 
 # transactions
@@ -315,12 +315,12 @@ def test_aborted_records_and_control_records_are_passed_without_a_word() -> None
         (IsolationLevel.READ_COMMITTED, [*range(11, 21), *range(22, 32)]),
         (IsolationLevel.READ_UNCOMMITTED, [*range(10), *range(11, 21), *range(22, 32)]),
     ):
-        reading = Reading(lambda _: 32, MIB, MIB)
+        reading = FetchState(lambda _: 32, MIB, MIB)
         records = MemoryRecords(data.getvalue())
         part = reading.records_of(0, TARGET, records, isolation_level=level, aborted_transactions=[Aborted(0, 7)])
         assert [one.offset for one in part.take(100)] == expected
         part.take(1)
-        assert (part.next_fetch_offset, bool(part), list(reading.passed)) == (32, False, [])
+        assert (part.next_fetch_offset, bool(part), list(reading.skipped)) == (32, False, [])
 
 
 # how far to go where the header itself cannot be trusted

@@ -1,4 +1,4 @@
-"""Settings of the clients, the sorting of errors, waiting for brokers, and what the library's log is good for."""
+"""Client settings, translated errors, back-off, the handler on the library's log, and the allocator."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from kafka import errors as kafka_errors
 
 from monitor.clock import ManualClock
 from monitor.errors import ExternalError, PermanentError, TransientError, UsageError
-from monitor.kafka.allocator import GIVE_BACK_SECONDS, FreeMemory, tune_allocator
-from monitor.kafka.connect import client_config, running_config, sorted_error, sorting_errors, until_connected
-from monitor.kafka.library_log import connection_failure, in_words
+from monitor.kafka.allocator import TRIM_INTERVAL_SECONDS, FreeMemory, tune_allocator
+from monitor.kafka.connect import client_config, running_config, translated_error, translating_errors, until_connected
+from monitor.kafka.library_log import connection_failure, meaning_of
 from monitor.settings.tree import Kafka
 
 
@@ -85,7 +85,7 @@ def test_a_file_of_tls_that_is_gone_while_running_may_come_back(tmp_path: Path) 
     ids=lambda error: type(error).__name__,
 )
 def test_what_no_retry_heals_is_a_refusal(error: Exception) -> None:
-    permanent = sorted_error(error, "read records")
+    permanent = translated_error(error, "read records")
     assert isinstance(permanent, PermanentError)
     assert str(permanent).startswith(f"cannot read records: {type(error).__name__}: ")
 
@@ -102,17 +102,17 @@ def test_what_no_retry_heals_is_a_refusal(error: Exception) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_may_heal_is_trouble(error: Exception) -> None:
-    failure = sorted_error(error, "read records")
+def test_a_recoverable_error_is_transient(error: Exception) -> None:
+    failure = translated_error(error, "read records")
     assert type(failure) is TransientError
 
 
 def test_an_error_s_own_words_are_not_repeated() -> None:
-    assert "payload" not in str(sorted_error(kafka_errors.KafkaError("payload"), "read records"))
+    assert "payload" not in str(translated_error(kafka_errors.KafkaError("payload"), "read records"))
 
 
-def test_a_partition_without_leader_is_trouble() -> None:
-    with pytest.raises(ExternalError, match="no leader"), sorting_errors("ask"):
+def test_a_partition_without_leader_is_a_transient_error() -> None:
+    with pytest.raises(ExternalError, match="no leader"), translating_errors("ask"):
         raise KeyError("topic-0")
 
 
@@ -142,42 +142,42 @@ def test_waiting_for_brokers_ends_when_asked_to_and_at_a_refusal() -> None:
         until_connected(permanent, lambda: False, lambda _: None)
 
 
-def test_the_library_s_log_tells_why_a_connection_failed() -> None:
-    heard = connection_failure()
-    heard.forget()
+def test_the_library_s_log_has_the_reason_of_a_failed_connection() -> None:
+    logged = connection_failure()
+    logged.reset()
     library = logging.getLogger("kafka.net.manager")
     library.warning("Bootstrap connection to %s failed: %s", "b", kafka_errors.SaslAuthenticationFailedError())
     library.error("Connection failed: %s", "[SSL: CERTIFICATE_VERIFY_FAILED]")
     library.warning("Bootstrap connection to %s failed: %s", "b", "socket disconnected")
     library.warning("something else")
 
-    assert heard.text == "Bootstrap connection to b failed: socket disconnected"
-    assert heard.untrusted
-    assert heard.not_admitted is kafka_errors.SaslAuthenticationFailedError
-    heard.forget()
-    assert (heard.text, heard.untrusted, heard.not_admitted) == ("", False, None)
+    assert logged.text == "Bootstrap connection to b failed: socket disconnected"
+    assert logged.untrusted
+    assert logged.auth_error is kafka_errors.SaslAuthenticationFailedError
+    logged.reset()
+    assert (logged.text, logged.untrusted, logged.auth_error) == ("", False, None)
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "meaning"),
     [
         ("KafkaConnectionError: 111 ECONNREFUSED (backoff 0.10 secs)", "connection refused"),
         ("KafkaConnectionError: 113 EHOSTUNREACH", "no route to host"),
         ("KafkaConnectionError: DNS Resolution failure", "no such host"),
         ("KafkaConnectionError: [Errno 104] Connection reset by peer", "closed the connection: is it a Kafka"),
         ("KafkaConnectionError: socket disconnected", "closed the connection: is it a Kafka listener"),
-        ("InvalidReceiveError: Invalid frame length: 352518912", "answered what is no Kafka: is it"),
+        ("InvalidReceiveError: Invalid frame length: 352518912", "answered, but not as Kafka does: is it"),
         ("KafkaConnectionError: Handshake failed: [SSL: WRONG_VERSION_NUMBER]", "the TLS handshake failed: is it"),
         ("[Error 7] RequestTimedOutError: Request timed out after 1499 ms", "no answer in time: is it"),
         ("SomethingNew", "the connection failed"),
     ],
 )
-def test_what_became_of_a_connection_is_said_in_words(line: str, words: str) -> None:
-    assert in_words(f"Bootstrap connection to bootstrap-0 failed: {line}").startswith(words)
+def test_a_log_line_of_the_library_is_explained(line: str, meaning: str) -> None:
+    assert meaning_of(f"Bootstrap connection to bootstrap-0 failed: {line}").startswith(meaning)
 
 
-def test_a_broker_that_cannot_be_reached_at_its_advertised_address_is_told_from_a_silent_one() -> None:
-    @sorting_errors("ask")
+def test_an_unreachable_advertised_address_is_distinguished_from_a_silent_broker() -> None:
+    @translating_errors("ask")
     def ask(*lines: str) -> None:
         for line in lines:
             logging.getLogger("kafka.net.manager").error("Connection failed: %s", line)
@@ -203,12 +203,12 @@ def test_free_memory_is_given_back_after_a_checkpoint_and_not_too_often() -> Non
     clock.advance(1)
     glibc = platform.libc_ver()[0] == "glibc"
     assert memory.after_turn(first) == glibc
-    clock.advance(GIVE_BACK_SECONDS + 1)
+    clock.advance(TRIM_INTERVAL_SECONDS + 1)
     assert not memory.after_turn(first)  # no checkpoint since
     assert memory.after_turn(clock.monotonic()) == glibc
-    clock.advance(GIVE_BACK_SECONDS / 2)
+    clock.advance(TRIM_INTERVAL_SECONDS / 2)
     assert not memory.after_turn(clock.monotonic())
-    clock.advance(GIVE_BACK_SECONDS)
+    clock.advance(TRIM_INTERVAL_SECONDS)
     assert memory.after_turn(clock.monotonic()) == glibc
 
 

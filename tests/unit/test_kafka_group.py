@@ -1,4 +1,4 @@
-"""The group's offsets are a mirror: the newest positions get there, and nobody waits for it or fails with it."""
+"""The group's offsets follow the newest positions, and no caller waits for a commit or fails with it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Coordinator:
         self.taken.append(positions[A])
 
 
-def test_a_slow_coordinator_holds_nobody_and_gets_the_newest_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_coordinator_blocks_no_caller_and_gets_the_newest_positions(monkeypatch: pytest.MonkeyPatch) -> None:
     coordinator, mirror = Coordinator(monkeypatch), GroupMirror(Kafka())
     mirror.commit({A: 1})
     assert coordinator.asked.acquire(timeout=10)
@@ -46,7 +46,7 @@ def test_a_slow_coordinator_holds_nobody_and_gets_the_newest_positions(monkeypat
     assert coordinator.taken == [1, 999]
 
 
-def test_a_commit_that_fails_is_passed_over_and_the_next_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_commit_is_not_retried_and_the_next_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     coordinator, mirror = Coordinator(monkeypatch), GroupMirror(Kafka())
     coordinator.failing = True
     mirror.commit({A: 1})

@@ -166,7 +166,7 @@ def test_a_transition_larger_than_its_topic_takes_is_sent_with_fewer_findings(mo
     assert bool(data["findings"]) == (most > 700)
 
 
-def test_a_topic_that_takes_not_even_the_smallest_form_is_said_and_tried_again() -> None:
+def test_a_topic_that_refuses_even_the_smallest_message_is_reported_and_retried() -> None:
     producer = Refusing(10)
     outbox = outbox_on(producer)
     Alerts(outbox, "alerts", "g", ManualClock()).send(transition(finding(1)))
@@ -197,6 +197,6 @@ def test_an_alert_is_the_same_but_for_the_time_it_was_sent() -> None:
     assert first == second
 
 
-def test_a_figure_that_is_no_number_is_a_bug_and_never_sent() -> None:
+def test_a_figure_that_is_not_a_number_is_a_bug_and_never_sent() -> None:
     with pytest.raises(ValueError, match="JSON"):
         next(alert_messages(transition(replace(finding(1), value=float("nan"))), "alerts", "g", 0))

@@ -1,4 +1,4 @@
-"""A partition that stands still is told, with the reason as far as it is known; one that has nothing to give is not."""
+"""A stalled partition is reported with its probable reason; one at its end is not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.events import Partition
 from monitor.kafka.stalls import PATIENCE, Place, Stalls
 from monitor.publish.snapshot import Health, Snapshot
 from monitor.publish.status.model_cards import FINE
-from monitor.publish.status.page import monitor_in_words
+from monitor.publish.status.page import monitor_state
 
 A, B = Partition("events", 0), Partition("events", 1)
 
@@ -20,7 +20,7 @@ def reported(stalls: Stalls, now: float, waiting: tuple[Partition, ...] = (), **
     return {stall.partition for stall in stalls.check(now, named, waiting)}
 
 
-def test_a_position_that_stands_still_before_more_is_told_after_a_minute_until_it_moves() -> None:
+def test_a_stall_is_reported_after_a_minute_until_the_position_moves() -> None:
     stalls = Stalls()
     for now in range(int(PATIENCE) + 1):
         assert not reported(stalls, now, a=Place(10, 20 + now), b=Place(now, now + 5))
@@ -30,7 +30,7 @@ def test_a_position_that_stands_still_before_more_is_told_after_a_minute_until_i
     assert reported(stalls, 2 * PATIENCE + 4, a=Place(11, 90), b=Place(64, 66)) == {A}
 
 
-def test_a_partition_at_its_end_never_stands_still_and_the_minute_begins_with_more() -> None:
+def test_a_partition_at_its_end_is_not_stalled_and_the_minute_starts_with_new_records() -> None:
     stalls = Stalls()
     for now in range(300):
         assert not reported(stalls, now, a=Place(10, 10))
@@ -38,7 +38,7 @@ def test_a_partition_at_its_end_never_stands_still_and_the_minute_begins_with_mo
     assert reported(stalls, 300 + PATIENCE, a=Place(10, 11)) == {A}
 
 
-def test_what_waits_for_others_is_told_only_where_none_of_them_moves() -> None:
+def test_a_waiting_partition_is_reported_only_if_no_other_one_moves() -> None:
     stalls = Stalls()
     for now in range(200):
         assert not reported(stalls, now, (A,), a=Place(10, 20), b=Place(now, 500))
@@ -46,7 +46,7 @@ def test_what_waits_for_others_is_told_only_where_none_of_them_moves() -> None:
     assert reported(stalls, 200 + PATIENCE, (A,), a=Place(10, 20), b=Place(199, 500)) == {A, B}
 
 
-def test_what_is_stopped_is_told_elsewhere_and_what_waits_for_it_here() -> None:
+def test_a_stopped_partition_is_not_reported_but_one_that_waits_for_it_is() -> None:
     stalls, places = Stalls(), {A: Place(10, 20, 20), B: Place(5, 9, 9)}
     stalls.check(0, places, (A, B), stopped=(A,))
     (stall,) = stalls.check(PATIENCE + 1, places, (A, B), stopped=(A,))
@@ -54,10 +54,10 @@ def test_what_is_stopped_is_told_elsewhere_and_what_waits_for_it_here() -> None:
     assert "it waits for partitions that are further behind" in stall.why
 
 
-def test_after_a_time_without_reading_the_minute_begins_anew() -> None:
+def test_after_a_reset_the_minute_starts_again() -> None:
     stalls = Stalls()
     reported(stalls, 0, a=Place(10, 20))
-    stalls.forget()
+    stalls.reset()
     assert not reported(stalls, PATIENCE + 5, a=Place(10, 20))
     assert reported(stalls, 2 * PATIENCE + 6, a=Place(10, 20)) == {A}
 
@@ -78,7 +78,9 @@ def test_a_partition_whose_end_is_not_known_is_forgotten() -> None:
         (Place(10, 20, 20), (A,), "it waits for partitions that are further behind"),
     ],
 )
-def test_the_reason_is_said_as_far_as_it_is_known(place: Place, waiting: tuple[Partition, ...], words: str) -> None:
+def test_the_reason_is_as_precise_as_the_offsets_allow(
+    place: Place, waiting: tuple[Partition, ...], words: str
+) -> None:
     stalls = Stalls()
     stalls.check(0, {A: place}, waiting)
     (stall,) = stalls.check(PATIENCE + 1, {A: place}, waiting)
@@ -86,12 +88,12 @@ def test_the_reason_is_said_as_far_as_it_is_known(place: Place, waiting: tuple[P
     assert words in stall.why
 
 
-def test_on_the_page_a_stall_is_not_fine_and_a_trouble_comes_before_it() -> None:
+def test_on_the_page_a_stall_is_not_fine_and_a_failure_comes_before_it() -> None:
     snapshot = Snapshot(restored=True, references=True, stalled=("events-0 stands still: why",))
     well = Health(0.0, assigned=True, restored=True, caught_up_once=True)
-    assert monitor_in_words(snapshot, well, "")[1:] == (
+    assert monitor_state(snapshot, well, "")[1:] == (
         "stands still",
         "It reads, but not all: events-0 stands still: why.",
     )
-    assert monitor_in_words(snapshot, well, "")[0] != FINE
-    assert monitor_in_words(snapshot, replace(well, failure="no broker"), "")[2] == "It cannot go on: no broker."
+    assert monitor_state(snapshot, well, "")[0] != FINE
+    assert monitor_state(snapshot, replace(well, failure="no broker"), "")[2] == "It cannot go on: no broker."

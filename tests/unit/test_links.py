@@ -1,4 +1,4 @@
-"""Addresses that people are given: from `links` in the settings alone, and never a dead one."""
+"""URLs for people: only from `links` in the settings, and never an incomplete one."""
 
 from __future__ import annotations
 

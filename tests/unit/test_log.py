@@ -1,4 +1,4 @@
-"""Log lines: their form, and what must never stand in one."""
+"""Log lines: their form, and what must never be in one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock, parse_rfc3339
 from monitor.errors import ExternalError, TransientError, UsageError
 from monitor.events import ModelKey, Partition
-from monitor.log import FAMILY_LINES, ITEM_LIMIT, REDACTED, REPEAT_MEMORY, TEXT_LIMIT, configure_logging, get_log
+from monitor.log import ITEM_LIMIT, LIBRARY_LINES, REDACTED, REPEAT_MEMORY, TEXT_LIMIT, configure_logging, get_log
 
 NOW_US = 1_800_000_000_123_456
 CANARY = "hunter2canary"
@@ -167,7 +167,7 @@ def test_every_value_gives_one_line_of_strict_json(value: object) -> None:
     assert "given" in json.loads(line, parse_constant=refuse)
 
 
-def test_an_exception_is_told_by_types_and_places_not_by_foreign_messages(out: Output) -> None:
+def test_a_traceback_has_types_and_places_but_no_foreign_messages(out: Output) -> None:
     def parse(text: str) -> float:
         return float(text)
 
@@ -185,7 +185,7 @@ def test_an_exception_is_told_by_types_and_places_not_by_foreign_messages(out: O
     assert (out.last["level"], CANARY in out.stream.getvalue()) == ("error", False)
 
 
-def test_lines_of_a_hushed_library_are_not_written_and_its_other_listeners_hear_them(out: Output) -> None:
+def test_lines_of_a_muted_library_are_not_written_but_reach_its_other_handlers(out: Output) -> None:
     heard: list[str] = []
 
     class Listener(logging.Handler):
@@ -193,7 +193,7 @@ def test_lines_of_a_hushed_library_are_not_written_and_its_other_listeners_hear_
             heard.append(record.getMessage())
 
     listener = Listener()
-    configure_logging(out.stream, "info", out.clock, hushed=("kafka",))
+    configure_logging(out.stream, "info", out.clock, muted=("kafka",))
     logging.getLogger("kafka").addHandler(listener)
     try:
         LIBRARY.error("Connection failed")
@@ -247,7 +247,7 @@ def test_configuring_twice_does_not_write_twice(out: Output) -> None:
     assert len(out.lines) == 1
 
 
-def test_a_flood_of_a_library_is_one_line_in_ten_seconds_and_says_how_many_there_were(out: Output) -> None:
+def test_repeats_of_a_library_line_are_one_line_in_ten_seconds_with_their_number(out: Output) -> None:
     for second in range(21):
         LIBRARY.error("node %d: connection %d failed", 1, second)
         out.clock.advance(1.0)
@@ -267,7 +267,7 @@ def test_different_lines_loggers_and_levels_are_held_back_apart(out: Output) -> 
     assert len(out.lines) == 4
 
 
-def test_a_library_that_speaks_from_many_places_is_a_few_lines_a_minute_and_says_how_many_were_left_out(
+def test_a_library_that_logs_from_many_places_is_a_few_lines_a_minute_with_the_number_left_out(
     out: Output,
 ) -> None:
     for second in range(180):
@@ -276,7 +276,7 @@ def test_a_library_that_speaks_from_many_places_is_a_few_lines_a_minute_and_says
         logging.getLogger("asyncio").error("slow: %d", second // 100)
         out.clock.advance(1.0)
     lines = [line for line in out.lines if line["logger"].startswith("kafka.")]
-    assert FAMILY_LINES <= len(lines) <= 3 * FAMILY_LINES
+    assert LIBRARY_LINES <= len(lines) <= 3 * LIBRARY_LINES
     assert any(line.get("left_out", 0) > 0 for line in lines)
     assert any(line["logger"] == "asyncio" for line in out.lines), "another library speaks for itself"
 
@@ -289,7 +289,7 @@ def test_a_library_that_speaks_from_many_places_is_a_few_lines_a_minute_and_says
         "TokenException: it is too old",
     ],
 )
-def test_the_name_of_an_error_is_no_secret_and_what_it_says_stays(out: Output, text: str) -> None:
+def test_the_name_of_an_error_is_not_a_secret_and_its_message_is_kept(out: Output, text: str) -> None:
     get_log("a").warning("turn_failed", why=text)
     assert out.last["why"] == text
 
@@ -298,7 +298,7 @@ def test_the_memory_of_a_librarys_lines_is_bounded(out: Output) -> None:
     (handler,) = [one for one in logging.getLogger().handlers if type(one).__module__ == "monitor.log"]
     for number in range(REPEAT_MEMORY + 50):
         LIBRARY.warning("topic %s", "x" * (number % 40) + chr(0x4E00 + number))
-    assert len(out.lines) == FAMILY_LINES
+    assert len(out.lines) == LIBRARY_LINES
     assert len(handler._seen) == REPEAT_MEMORY  # type: ignore[attr-defined]  # the handler is private to its module
 
 

@@ -1,4 +1,4 @@
-"""Log lines for people: on a terminal, in colours or without, and as safe as those for machines."""
+"""Log lines for people: on a terminal, with or without colours, and as safe as the JSON ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way in hears SIGTERM and Ctrl-C before anything is imported, and while it imports."""
+"""SIGTERM and Ctrl-C are handled before and during the imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known is saved before it is told: the order of a checkpoint, and what becomes of it when a step fails."""
+"""State is saved before transitions are published: the order of a checkpoint, and the effect of a step that fails."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def start(
 def test_rejects_are_safe_then_the_state_then_transitions_then_offsets(reference: Reference) -> None:
     pipeline, source, outputs, _ = start(reference, [BROKEN, *stream()])
     run_to_end(pipeline, source)
-    assert outputs.calls[:5] == ["reject", "rejects_safe", "save", "tell", "commit"]
+    assert outputs.calls[:5] == ["reject", "flush_rejects", "save", "publish", "commit"]
     assert [one.transition for one in outputs.reported][:1] == ["opened"]
     assert outputs.reported[0].severity == PAGE
     assert outputs.committed[0] == {EVENTS: 1_500}
 
 
-def test_a_transition_stands_in_the_state_before_it_is_told_and_goes_when_it_was(reference: Reference) -> None:
+def test_a_transition_is_in_the_state_until_it_was_published(reference: Reference) -> None:
     pipeline, source, outputs, _ = start(reference, stream())
     run_to_end(pipeline, source)
     pipeline.checkpoint()
@@ -89,17 +89,17 @@ def run_into_trouble(pipeline: Pipeline, source: MemorySource) -> None:
     assert pipeline.saving.failure.endswith("fails")
 
 
-@pytest.mark.parametrize("failing", ["rejects_safe", "save", "tell", "commit"])
+@pytest.mark.parametrize("failing", ["flush_rejects", "save", "publish", "commit"])
 def test_a_step_that_fails_holds_up_the_ones_behind_it_and_is_made_again(reference: Reference, failing: str) -> None:
     pipeline, source, outputs, clock = start(reference, stream())
     outputs.failing = {failing}
     run_into_trouble(pipeline, source)
-    order = ["rejects_safe", "save", "tell", "commit"]
+    order = ["flush_rejects", "save", "publish", "commit"]
     assert outputs.calls == order[: order.index(failing) + 1]
     outputs.failing, outputs.calls = set(), []
     clock.advance(10)
     run_to_end(pipeline, source)
-    assert [call for call in outputs.calls if call != "tell"][:3] == ["rejects_safe", "save", "commit"]
+    assert [call for call in outputs.calls if call != "publish"][:3] == ["flush_rejects", "save", "commit"]
     assert [one.number for one in outputs.reported][:1] == [1]
     assert len({one.id for one in outputs.reported}) == len(outputs.reported)
 
@@ -116,7 +116,7 @@ def test_a_dead_letter_that_is_not_taken_stops_reading_and_is_sent_once(referenc
     assert pipeline.dead_letters == 0
     assert pipeline.saving.failure == "reject fails"
     assert not pipeline.reads()
-    assert pipeline.saving.in_words(reads=pipeline.reads()).endswith("reject fails; reading waits for it")
+    assert pipeline.saving.message(reads=pipeline.reads()).endswith("reject fails; reading waits for it")
     outputs.failing = set()
     clock.advance(LAST_PAUSE)
     run_to_end(pipeline, source)
@@ -134,7 +134,7 @@ def test_dead_letters_that_are_taken_hold_up_nothing(reference: Reference) -> No
     assert len(outputs.letters) == 1
 
 
-def test_while_a_checkpoint_fails_verdicts_go_on_and_nothing_is_told(reference: Reference) -> None:
+def test_while_checkpoints_fail_judging_goes_on_and_nothing_is_published(reference: Reference) -> None:
     pipeline, source, outputs, clock = start(reference, stream())
     outputs.failing = {"save"}
     run_to_end(pipeline, source)
@@ -143,12 +143,12 @@ def test_while_a_checkpoint_fails_verdicts_go_on_and_nothing_is_told(reference: 
     assert judge.book.incident is not None
     assert source.next[EVENTS] == 2_000
     assert outputs.reported == []
-    assert pipeline.saving.in_words(reads=pipeline.reads()).endswith("; it reads on meanwhile, and tells nobody")
+    assert pipeline.saving.message(reads=pipeline.reads()).endswith("; reading goes on, but no incident is sent")
     outputs.failing = set()
     clock.advance(LAST_PAUSE)
     pipeline.turn()
     assert [one.transition for one in outputs.reported][:1] == ["opened"]
-    assert outputs.calls.index("save") < outputs.calls.index("tell")
+    assert outputs.calls.index("save") < outputs.calls.index("publish")
 
 
 @pytest.mark.parametrize("kind", ["records", "seconds"])
@@ -157,7 +157,7 @@ def test_reading_waits_when_a_crash_would_make_it_read_too_much_again(
 ) -> None:
     monkeypatch.setattr("monitor.loop.saving.MOST_RECORDS", 1_000)
     pipeline, source, outputs, clock = start(reference, stream())
-    outputs.failing = {"rejects_safe"}
+    outputs.failing = {"flush_rejects"}
     clock.advance(10)
     pipeline.turn()
     assert source.next[EVENTS] == 500
@@ -173,12 +173,12 @@ def test_reading_waits_when_a_crash_would_make_it_read_too_much_again(
     assert source.next[EVENTS] == 2_000
 
 
-def test_a_state_that_is_kept_holds_no_reading_back_though_nobody_can_be_told(
+def test_reading_goes_on_while_the_state_is_saved_and_publishing_fails(
     reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.loop.saving.MOST_RECORDS", 1_000)
     pipeline, source, outputs, clock = start(reference, stream())
-    outputs.failing = {"tell", "commit"}
+    outputs.failing = {"publish", "commit"}
     while not source.ended():
         clock.advance(LAST_PAUSE)
         pipeline.turn()
@@ -204,7 +204,7 @@ def test_a_checkpoint_that_fails_is_tried_after_growing_pauses(reference: Refere
 def test_records_that_cannot_be_read_are_counted_and_dead_lettered_and_hide_none(reference: Reference) -> None:
     pipeline, source, outputs, _ = start(reference, list(Credit(500, seed=2)))
     lost = UnreadableRecords(EVENTS, 500, 520, 20, "checksum", "the checksum does not match", b"bytes")
-    source.news.append(lost)
+    source.new_changes.append(lost)
     run_to_end(pipeline, source)
     pipeline.checkpoint()
     assert pipeline.outcomes["events", "accepted", ""] == 500
@@ -237,9 +237,11 @@ def test_the_time_of_the_loop_is_given_to_its_steps(reference: Reference) -> Non
     assert outputs.saved
 
 
-def test_a_crash_between_saving_and_telling_tells_it_after_the_restart_under_the_same_id(reference: Reference) -> None:
+def test_a_crash_between_saving_and_publishing_publishes_after_the_restart_under_the_same_id(
+    reference: Reference,
+) -> None:
     pipeline, source, outputs, _ = start(reference, stream())
-    outputs.failing = {"tell"}
+    outputs.failing = {"publish"}
     run_into_trouble(pipeline, source)
     tree = decode(encode(outputs.saved[-1]))
     again, source, reported, _ = start(reference, stream())
@@ -252,7 +254,7 @@ def test_a_crash_between_saving_and_telling_tells_it_after_the_restart_under_the
     assert reported.reported
 
 
-def test_without_news_a_checkpoint_is_made_when_it_is_due() -> None:
+def test_without_transitions_a_checkpoint_is_made_when_it_is_due() -> None:
     pipeline, source, outputs, clock = start(blank([numeric("x")]), [])
     source.live = True
     pipeline.turn()
@@ -262,7 +264,7 @@ def test_without_news_a_checkpoint_is_made_when_it_is_due() -> None:
     assert outputs.calls == []
     clock.advance(0.1)
     pipeline.turn()
-    assert outputs.calls == ["rejects_safe", "save", "commit"]
+    assert outputs.calls == ["flush_rejects", "save", "commit"]
     pipeline.turn()
     assert len(outputs.saved) == 1
 
@@ -302,7 +304,7 @@ def of_two(reference: Reference, tree: Settings, records: list[object]) -> tuple
         (None, "no longer in the settings"),
     ],
 )
-def test_a_model_whose_settings_changed_starts_afresh_alone(
+def test_only_a_model_whose_settings_changed_starts_from_scratch(
     reference: Reference, change: dict[str, object] | None, reason: str
 ) -> None:
     records = both(stream())
@@ -325,7 +327,7 @@ def test_a_model_whose_settings_changed_starts_afresh_alone(
 
 
 @pytest.mark.parametrize("columns", [[numeric("x", edges=(5, 6, 7))], [numeric("x"), numeric("y", edges=range(9))]])
-def test_a_model_with_another_reference_starts_afresh_before_its_first_pane_was_judged(
+def test_a_model_with_another_reference_starts_from_scratch_before_its_first_pane_was_judged(
     columns: list[object],
 ) -> None:
     """Its open panes were counted by other bins: added up with the new ones they would mean nothing."""

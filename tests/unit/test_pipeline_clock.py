@@ -190,7 +190,7 @@ def test_a_new_partition_is_read_from_its_beginning_and_holds_back_at_once() -> 
     pipeline.turn()
     source.records[B], source.next[B] = [at(50)], 0
     source.unread.add(B)
-    source.news.append(NewPartition(B))
+    source.new_changes.append(NewPartition(B))
     source.next[B] = 1  # not given out yet
     pipeline.turn()
     assert pipeline.positions() == {A: 1, B: 0}
@@ -199,7 +199,7 @@ def test_a_new_partition_is_read_from_its_beginning_and_holds_back_at_once() -> 
 
 def test_records_that_are_gone_are_counted_and_their_place_is_passed() -> None:
     pipeline, source, _ = live({A: [at(100)]})
-    source.news.append(OffsetGap(A, 0, 40))
+    source.new_changes.append(OffsetGap(A, 0, 40))
     source.next[A] = 1
     pipeline.turn()
     assert pipeline.gaps == {A: 40}

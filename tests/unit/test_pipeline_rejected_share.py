@@ -58,7 +58,7 @@ def test_reading_stops_at_the_first_poll_that_is_over_the_share(share: float) ->
 
 
 @pytest.mark.parametrize(("share", "waits"), [(0.5, True), (1, False)])
-def test_a_topic_that_is_not_read_on_is_waited_for_and_that_is_said(share: float, waits: bool) -> None:
+def test_a_stopped_topic_delays_verdicts_and_the_status_shows_it(share: float, waits: bool) -> None:
     tree = settings(inputs=INPUTS, limits={"rejected_share": share})
     steps = [event(10 * i, prediction=1, features={"x": 1}) for i in range(100)]
     source = MemorySource({A: [*steps[:10], *bad(3_000)], OTHER: steps}, 50, live=True)

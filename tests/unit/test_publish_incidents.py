@@ -1,4 +1,4 @@
-"""The incidents of the status page: the open ones with their evidence, the ended ones, and where they link to."""
+"""The incidents of the status page: open ones with their figures, ended ones, and their links."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def plain_time(us: int) -> str:
     return re.sub("<[^>]*>", "", moment(us))
 
 
-def test_a_finding_without_figures_on_the_board_says_so() -> None:
+def test_a_finding_without_figures_in_the_snapshot_is_shown_without() -> None:
     watched = model("m", ())
     found = FindingView(watched.key, FindingKey("label", "performance", figure="error_rate"), "page", None, "h", "d")
     snapshot = Snapshot(
@@ -71,7 +71,9 @@ def test_a_lasting_ticket_stands_beside_a_page_with_its_own_findings() -> None:
         ),
     )
     words = read(shown).words
-    assert ordered(words, ["■ page m/1: BILL moved", "▲ lasting ticket m/1: AGE moved", "it was a page, and it stays"])
+    assert ordered(
+        words, ["■ page m/1: BILL moved", "▲ lasting ticket m/1: AGE moved", "Lasting: was a page and is still open."]
+    )
     assert words.count("AGE distribution changed") == words.count("BILL distribution changed") == 1
     assert "■ page m/1" in words.split("\nModels")[1]  # the model is as bad as its worst incident
 
@@ -81,7 +83,7 @@ def test_an_incident_of_a_model_that_is_not_on_the_board_is_shown() -> None:
     assert "■ page gone/2" in read(snapshot).words
 
 
-def test_a_cause_is_said_in_words_and_a_name_never_twice() -> None:
+def test_a_cause_has_a_text_and_a_name_is_not_repeated() -> None:
     watched = model("m", ())
     keys = [FindingKey("score", "score"), FindingKey("AGE", "outside"), FindingKey("m", "absent")]
     found = tuple(FindingView(watched.key, key, "page", NOW_US, "", "") for key in keys)

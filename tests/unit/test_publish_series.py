@@ -1,4 +1,4 @@
-"""The register of series, and the text a board becomes, read back by prometheus_client's own parser."""
+"""The register of series, and the rendered snapshot, read back by prometheus_client's own parser."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def test_hostile_names_neither_forge_a_series_nor_grow_the_page(text: str) -> No
     assert values(samples, "driftd_pages_total", model=clean_label(text)) == [1]
 
 
-def test_a_page_renders_a_board_once_and_the_next_board_anew() -> None:
+def test_a_page_renders_each_snapshot_once() -> None:
     page = SeriesPage()
     snapshot = full_snapshot()
     assert page.text(snapshot).startswith(render(snapshot))
@@ -386,12 +386,12 @@ def test_over_the_limit_whole_groups_go_in_their_order_and_the_rest_is_untouched
 
 
 def golden() -> str:
-    """The page of the full board; what depends on this machine is left out."""
+    """The page of the full snapshot, without what depends on this machine."""
     return re.sub(r"(driftd_build_info)\{.*\}", r"\1{}", render(full_snapshot()).decode())
 
 
-def test_the_page_is_the_one_that_was_looked_at() -> None:
-    """A change of the page is a change of an interface: look at the difference, then write the file anew."""
+def test_the_page_is_the_golden_one() -> None:
+    """A changed page is a changed interface: review the difference, then regenerate the file."""
     assert golden() == GOLDEN.read_text(), f"if it is meant: python -m {__name__} > {GOLDEN.name}"
 
 

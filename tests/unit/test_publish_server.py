@@ -63,7 +63,7 @@ def test_a_half_surrogate_in_a_models_name_does_not_break_the_page(served: Serve
     assert "driftd_incident_active{" in text
 
 
-def test_livez_holds_while_the_loop_turns_and_says_why_it_does_not(served: Served) -> None:
+def test_livez_is_200_while_the_loop_runs_and_has_the_reason_otherwise(served: Served) -> None:
     assert served.ask("/livez")[:2] == (200, "ok\n")
     served.clock.advance(61.0)
     assert served.ask("/livez")[:2] == (503, "the loop has not turned for 61 s, the limit is 60 s\n")
@@ -89,7 +89,7 @@ def test_readyz_names_what_is_missing_until_nothing_is(served: Served) -> None:
     assert served.ask("/readyz")[:2] == (503, "no broker answers ?\nevents-0 stands still\n")
 
 
-def test_readyz_says_what_is_lost_and_stays_ready(served: Served) -> None:
+def test_readyz_has_what_is_lost_and_stays_ready(served: Served) -> None:
     served.snapshots.beat(assigned=True, restored=True, caught_up_once=True)
     served.snapshots.show(Snapshot(restored=True, not_fine=("all events of a are lost", "all events of b are lost")))
     lost = "not fine: all events of a are lost\nnot fine: all events of b are lost\n"
@@ -119,14 +119,14 @@ def test_the_status_page_may_load_nothing_but_its_own_style(served: Served) -> N
     assert headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_the_status_page_says_that_the_loop_stands_still_when_livez_does(served: Served) -> None:
+def test_the_status_page_shows_a_stuck_loop_when_livez_does(served: Served) -> None:
     served.snapshots.beat(assigned=True, restored=True, caught_up_once=True)
     assert "It reads and judges." in served.ask("/")[1]
     served.clock.advance(61.0)
     assert served.ask("/livez")[1].strip() in served.ask("/")[1]
 
 
-def test_the_status_page_tells_ages_by_the_servers_clock(served: Served) -> None:
+def test_the_status_page_computes_ages_by_the_servers_clock(served: Served) -> None:
     served.snapshots.show(Snapshot(restored=True, checkpoint_us=0))
     served.clock.advance(3_700.0)
     assert "1 h 1 min ago" in served.ask("/")[1]
@@ -180,7 +180,7 @@ def test_many_clients_that_say_nothing_do_not_hold_the_others_up(served: Served)
         assert is_closed(silent[0]), "the oldest made room"
 
 
-def test_a_client_that_says_nothing_is_dropped_in_time(hasty: Served) -> None:
+def test_a_silent_client_is_dropped_in_time(hasty: Served) -> None:
     with hasty.connect() as client:
         assert is_closed(client)
 

@@ -1,4 +1,4 @@
-"""The board never changes; the showcase is swapped as a whole; health says what is wrong."""
+"""Snapshots are immutable and replaced as a whole; health has the reasons why the process is not ready."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from monitor.clock import ManualClock
 from monitor.events import Partition
-from monitor.publish.snapshot import MAKE_WAY_EVERY, MAKE_WAY_FOR, Health, Snapshot, SnapshotHolder
+from monitor.publish.snapshot import YIELD_EVERY, YIELD_FOR, Health, Snapshot, SnapshotHolder
 
 PARTITION = Partition("events", 0)
 
@@ -54,7 +54,7 @@ def test_a_loop_is_stuck_only_after_its_limit() -> None:
     assert health.stuck(now=161.0, limit=60.0) == "the loop has not turned for 61 s, the limit is 60 s"
 
 
-def test_each_thing_that_is_missing_is_named_and_trouble_counts() -> None:
+def test_each_missing_step_and_a_failure_are_reasons_not_to_be_ready() -> None:
     assert len(Health(turned_monotonic=0.0).missing()) == 3
     ready = Health(turned_monotonic=0.0, assigned=True, restored=True, caught_up_once=True)
     assert ready.missing() == ()
@@ -79,8 +79,8 @@ def test_a_loop_that_beats_makes_way_for_other_threads_now_and_then(monkeypatch:
     clock = ManualClock()
     snapshots = SnapshotHolder(clock)
     for _ in range(25):
-        clock.advance(2 * MAKE_WAY_EVERY)
+        clock.advance(2 * YIELD_EVERY)
         for _ in range(10):
             snapshots.beat()
-    assert slept == [MAKE_WAY_FOR] * 25
-    assert MAKE_WAY_FOR > 0, "a sleep of nothing gives the lock to nobody"
+    assert slept == [YIELD_FOR] * 25
+    assert YIELD_FOR > 0, "a sleep of nothing gives the lock to nobody"

@@ -1,4 +1,4 @@
-"""The status page as text: what it says in which state, in which order, and that no name becomes markup."""
+"""The status page as text: its content by state, its order, and that no foreign name becomes markup."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ names = st.one_of(
 
 
 def named(words: Sequence[str]) -> Snapshot:
-    """A board with these seven words wherever a word from outside can stand."""
+    """A snapshot with these seven texts wherever foreign text can appear."""
     subject, version, category, detail, team, runbook, topic = words
     view = replace(column(subject, 2.0), bins=(category,) * 10, quality_counts=((detail, 0.0, 0.5),), role=team)
     view = replace(view, distances=(("psi", 0.1),), figures=(*view.figures, Figures(category, 1, 1, 1, 0.1, 1, 1)))
@@ -124,7 +124,7 @@ def test_only_a_web_address_becomes_a_link(runbook: str) -> None:
     assert f"runbook: {runbook}" in page.words
 
 
-def test_a_web_address_is_a_link_that_tells_nobody_where_it_was_found() -> None:
+def test_a_web_address_is_a_link_without_referrer() -> None:
     page = read(busy_snapshot())
     assert ("href", "https://runbooks.example/drift") in page.attributes
     assert ("rel", "noreferrer noopener") in page.attributes
@@ -157,7 +157,7 @@ def test_a_browser_asks_for_the_page_again_after_15_seconds() -> None:
         (Health(0.0), "", "? restoring It is starting: no partitions are assigned, the state is not restored, the end"),
     ],
 )
-def test_the_monitors_own_state_is_said_in_words(health: Health, silence: str, messages: str) -> None:
+def test_the_monitors_own_state_has_a_sentence(health: Health, silence: str, messages: str) -> None:
     assert messages in read(Snapshot(restored=True, references=True, models=(model("m", ()),)), health, silence).words
 
 
@@ -191,7 +191,7 @@ LOST: Final = "1,000 of the newest 1,000 events of <events> are lost: 3,000 even
         (WELL, "silent", "■ stuck It stands still: silent."),
     ],
 )
-def test_a_monitor_that_loses_events_is_not_fine_and_says_which_and_why(
+def test_a_monitor_that_loses_events_is_not_fine_and_shows_which_and_why(
     health: Health, silence: str, state: str
 ) -> None:
     page = read(Snapshot(restored=True, references=True, not_fine=(LOST, "second")), health, silence)
@@ -200,11 +200,11 @@ def test_a_monitor_that_loses_events_is_not_fine_and_says_which_and_why(
     assert "✓" not in page.words
 
 
-def test_the_title_says_that_the_monitor_is_not_fine() -> None:
+def test_the_title_shows_that_the_monitor_is_not_fine() -> None:
     assert "monitor not fine, 1 page, 1 ticket - driftd" in read(replace(busy_snapshot(), not_fine=(LOST,))).words
 
 
-def test_a_loop_that_stands_still_is_said_by_the_showcases_own_measure() -> None:
+def test_a_stuck_loop_is_shown_by_the_limit_of_livez() -> None:
     clock = ManualClock()
     snapshots = SnapshotHolder(clock)
     snapshots.beat(assigned=True, restored=True, caught_up_once=True)
@@ -223,7 +223,7 @@ def test_what_is_not_known_of_the_monitor_is_no_zero() -> None:
     assert not re.search(r"\b0\b", words.split("The monitor itself")[1])
 
 
-def test_lag_watermark_and_checkpoint_are_said_with_the_partition_that_is_worst() -> None:
+def test_lag_watermark_and_checkpoint_are_shown_with_the_worst_partition() -> None:
     words = read(busy_snapshot()).words
     assert "Lag\n762 records in 4 partitions, most in events-3: 381" in words
     assert "Newest event\n3 s ago" in words
@@ -243,7 +243,7 @@ def test_models_are_pages_then_tickets_then_unknown_then_fine() -> None:
     )
 
 
-def test_a_model_says_its_counts_its_promise_and_its_figures() -> None:
+def test_a_model_shows_its_counts_its_budget_and_its_figures() -> None:
     words = read(busy_snapshot()).words
     assert "Predictions\n1,234,567 45,678 labels" in words
     assert "Pages\n1 sent 0.21 false ones expected so far, budget: 1 in 30 d" in words
@@ -272,14 +272,14 @@ def test_a_model_that_was_never_judged_is_not_called_fine() -> None:
     assert "1 feature not judged yet" in words
 
 
-def test_after_a_restart_a_model_is_what_its_state_says_and_its_features_wait_for_a_look() -> None:
+def test_after_a_restart_a_model_has_its_restored_state_and_its_features_wait_for_an_evaluation() -> None:
     words = read(Snapshot(restored=True, models=(model("m", (column("AGE", None),)),))).words
     assert "✓ fine m/1" in words
     assert "Judged up to\n12 min ago" in words
     assert "1 feature in no window yet since driftd was started" in words
 
 
-def test_events_that_are_never_judged_are_said() -> None:
+def test_unjudged_events_are_shown() -> None:
     watched = model("m", ())
     words = read(Snapshot(restored=True, models=(watched,), unjudged={watched.key: 7})).words
     assert "Accepted, never to be judged\n7 events" in words
@@ -287,7 +287,7 @@ def test_events_that_are_never_judged_are_said() -> None:
 
 @given(st.lists(st.floats(0, 50), min_size=2, max_size=8, unique_by=lambda exceedance: f"{exceedance:.2g}"))
 @settings(max_examples=40, deadline=None)
-def test_features_stand_by_trouble_and_only_quiet_ones_are_folded(overs: list[float]) -> None:
+def test_features_are_sorted_by_exceedance_and_only_quiet_ones_are_folded(overs: list[float]) -> None:
     views = tuple(column(f"feature-{at}-", exceedance, at) for at, exceedance in enumerate(overs))
     page = read(Snapshot(restored=True, models=(model("m", views),)))
     by_exceedance = sorted(range(len(overs)), key=lambda at: -overs[at])
@@ -303,7 +303,7 @@ def test_a_feature_with_an_open_finding_is_not_folded_though_it_is_quiet_now() -
     assert "AGE" in of_column(column("AGE", 0.1)).folded
 
 
-def test_facts_that_changed_are_said_and_others_are_not() -> None:
+def test_changed_quality_counts_are_shown_and_others_are_not() -> None:
     words = of_column(column("AGE", 2.0, missing=0.03)).words
     assert "missing 0 % → 3 %" in words
     assert "unseen" not in words
@@ -314,14 +314,14 @@ def test_a_figure_that_is_no_number_counts_as_not_judged() -> None:
     assert "1 feature without a verdict: too few values in every window" in of_column(view).words
 
 
-def test_a_feature_no_window_has_evidence_of_is_not_said_to_wait_for_one() -> None:
+def test_a_feature_without_evidence_in_any_window_is_not_shown_as_waiting() -> None:
     inspected = replace(column("income", 0.1), figures=())
     words = of_column(inspected).words
     assert "1 feature without a verdict: too few values in every window" in words
     assert "in no window yet" not in words
 
 
-def test_without_live_counts_nothing_yet_is_said_and_no_line_is_drawn() -> None:
+def test_without_live_counts_nothing_yet_is_shown_and_no_line_is_drawn() -> None:
     page = of_column(replace(column("AGE", None), quality_counts=(("missing", 0.2, 0.0),)))
     assert "1 feature in no window yet since driftd was started" in page.words
     assert "nothing yet; missing 20 % → nothing yet" in page.words
@@ -330,7 +330,7 @@ def test_without_live_counts_nothing_yet_is_said_and_no_line_is_drawn() -> None:
     assert sum(value.endswith("z") for value in lines) == len(lines) - 1, "the only line is the key's"
 
 
-def test_a_column_whose_distribution_is_not_watched_says_why_and_stands_in_no_other_list() -> None:
+def test_an_unwatched_column_is_shown_with_its_reason_and_in_no_other_list() -> None:
     columns = (replace(column("pdays", None), unwatched="96 % are 999"), column("AGE", 0.2))
     words = read(Snapshot(restored=True, models=(model("m", columns),))).words
     assert "Distribution not watched: pdays (96 % are 999)" in words

@@ -1,4 +1,4 @@
-"""The status page's drawings, and its numbers and times in words."""
+"""The drawings, numbers and times of the status page."""
 
 from __future__ import annotations
 

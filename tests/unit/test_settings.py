@@ -1,4 +1,4 @@
-"""The tree: what it holds, what it answers, and what a model's fingerprint is made of."""
+"""The settings tree: its values, its methods, and the fingerprint of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.settings.tree import Budget, Feature, Input, Kafka, Model, Security, Settings, Windows, model_fingerprint
-from monitor.settings.types import Written
+from monitor.settings.types import FileContext
 
 SECOND = 1_000_000
 TREE: dict[str, Any] = {"inputs": [{"topic": "events"}], "models": [{"name": "credit", "reference": "c.json"}]}
@@ -81,7 +81,7 @@ def test_a_models_own_lateness_and_budget_win() -> None:
 
 def test_a_reference_is_found_from_the_files_folder() -> None:
     models = [{"name": "credit", "reference": "refs/credit-{version}.json"}, {"name": "b", "reference": "/abs/b.json"}]
-    tree = Settings.model_validate(TREE | {"models": models}, context=Written(Path("/etc/driftd")))
+    tree = Settings.model_validate(TREE | {"models": models}, context=FileContext(Path("/etc/driftd")))
     assert tree.folder == Path("/etc/driftd")
     assert tree.reference_path(tree.models[0], "1.2") == Path("/etc/driftd/refs/credit-1.2.json")
     assert tree.reference_path(tree.models[1], "a b") == Path("/abs/b.json")

@@ -1,4 +1,4 @@
-"""Durations: what people write, as microseconds, and back."""
+"""Durations: text to microseconds and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _A_HUNDRED_YEARS_US = 36_500 * 86_400 * 1_000_000
     ("text", "seconds"),
     [("10s", 10), ("1m", 60), ("2h", 7200), ("30d", 2_592_000), ("250ms", 0.25), ("1h30m", 5400), ("0s", 0)],
 )
-def test_a_duration_is_what_it_says(text: str, seconds: float) -> None:
+def test_a_duration_is_parsed_to_microseconds(text: str, seconds: float) -> None:
     assert parse_duration(text) == round(seconds * 1_000_000)
 
 
@@ -57,7 +57,7 @@ def test_a_formatted_duration_parses_to_the_same_number(us: int) -> None:
         (7e10, "2,218 years"),
     ],
 )
-def test_a_length_of_time_is_said_in_one_unit(seconds: float, words: str) -> None:
+def test_a_length_of_time_is_rounded_to_one_unit(seconds: float, words: str) -> None:
     assert about(round(seconds * 1_000_000)) == words
 
 

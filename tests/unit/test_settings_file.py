@@ -1,4 +1,4 @@
-"""Loading: the environment over the file, every fault at once, refused names, and secrets that nobody sees."""
+"""Loading: environment over file, every fault at once, unsupported names, and secrets that are never shown."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_lists_in_the_environment_are_json_and_no_file_is_needed() -> None:
 @pytest.mark.parametrize("text", ['{"a":' * 700 + "1" + "}" * 700, "[" * 900 + "]" * 900, '{"a":' * 20_000])
 def test_what_is_nested_without_end_in_the_environment_is_a_fault(load: Load, text: str) -> None:
     assert faults_of(load, DRIFTD_KAFKA=text) == [
-        "kafka: no mapping; write name: value lines under it; known here: bootstrap_servers, group_id, start, "
+        "kafka: not a mapping; write name: value lines under it; known here: bootstrap_servers, group_id, start, "
         "client_id, request_timeout, api_version, security (from DRIFTD_KAFKA)"
     ]
 
@@ -131,20 +131,20 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
     )
     assert set(faults) == {
         "windows.pain: no such setting; did you mean windows.pane?",
-        "windows.idle_after: '0s' is no time at all; write 30d, 12h, 15m",
+        "windows.idle_after: '0s' is not above 0; write 30d, 12h, 15m",
         "windows.max_skew: 60 is not a duration; write 60s",
         "inputs[0].format: kserve: not in this version",
         "inputs[0].model: 'credti' is none of models; did you mean 'credit'?",
-        "inputs[1].topic: 'events' stands in inputs[0] too; keep one",
+        "inputs[1].topic: 'events' is in inputs[0] too; keep one",
         "outputs.alerts_topic: 'events' is an input too; write another topic",
         "models[0].budget.per: '30 dayz' is not a duration; write 30d, 12h, 15m",
         'models[0].versions[0]: 1 is a number in YAML; write "1"',
         "models[0].labels: not in this version",
-        "models[1].name: 'credit' stands in models[0] too; keep one",
-        "models[1].reference: 'r-{verison}.json' is no path of a reference; write reference/credit-{version}.json",
+        "models[1].name: 'credit' is in models[0] too; keep one",
+        "models[1].reference: 'r-{verison}.json' is not the path of a reference; write reference/credit-{version}.json",
         "models[1].severity.missing: 'pag' is none of 'page', 'ticket' or 'info'",
         "models[2].reference: missing; it is needed: write reference: FILE",
-        "http.port: 'x' is no whole number (from DRIFTD_HTTP__PORT)",
+        "http.port: 'x' is not a whole number (from DRIFTD_HTTP__PORT)",
         "DRIFTD_KAFKA__GRUOP_ID: no such setting; did you mean DRIFTD_KAFKA__GROUP_ID?",
     }
     assert len(faults) == len(set(faults))
@@ -155,29 +155,32 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
     [
         ("retire_after: 24h", "retire_after: not in this version"),
         ("limits: {rejected_share: 1.5}", "limits.rejected_share: 1.5 is above 1"),
-        ("limits: {rejected_share: false}", "limits.rejected_share: false is no number"),
+        ("limits: {rejected_share: false}", "limits.rejected_share: false is not a number"),
         ("unknown_models: warmup", "unknown_models: warmup: not in this version"),
         ("state: {store: kafka}", "state.store: kafka: not in this version"),
         ("unknown_models: maybe", "unknown_models: 'maybe' is none of 'ignore' or 'reject'"),
-        ("http: {port: true}", "http.port: true is no number"),
+        ("http: {port: true}", "http.port: true is not a number"),
         ("http: {port: 70000}", "http.port: 70000 is above 65535"),
-        ("http: 80", "http: no mapping; write name: value lines under it; known here: host, port"),
-        ("id_memory: 1.5", "id_memory: 1.5 is no whole number"),
+        ("http: 80", "http: not a mapping; write name: value lines under it; known here: host, port"),
+        ("id_memory: 1.5", "id_memory: 1.5 is not a whole number"),
         ("id_memory: -1", "id_memory: -1 is below 0"),
         ("budget: {pages: 0}", "budget.pages: 0 is not above 0"),
-        ("budget: {pages: .nan}", "budget.pages: nan is no number"),
+        ("budget: {pages: .nan}", "budget.pages: nan is not a number"),
         ("show_values: 7", "show_values: 7 is neither true nor false"),
         ("kafka: {group_id: ''}", "kafka.group_id: is empty; write some text"),
         ("kafka: {bootstrap_servers: []}", "kafka.bootstrap_servers: is empty; one is needed"),
-        ("kafka: {bootstrap_servers: [a:b]}", "kafka.bootstrap_servers[0]: no address of a broker; write host:9092"),
-        ("kafka: {api_version: 2.3}", 'kafka.api_version: 2.3 is no version of a broker; write "2.3"'),
+        (
+            "kafka: {bootstrap_servers: [a:b]}",
+            "kafka.bootstrap_servers[0]: not the address of a broker; write host:9092",
+        ),
+        ("kafka: {api_version: 2.3}", 'kafka.api_version: 2.3 is not the version of a broker; write "2.3"'),
         (
             "kafka: {start: 1795341600}",
-            "kafka.start: 1795341600 is no Unix time in milliseconds; write 1763805600000 or 2025-11-22T10:00:00Z",
+            "kafka.start: 1795341600 is not a Unix time in milliseconds; write 1763805600000 or 2025-11-22T10:00:00Z",
         ),
         (
             "outputs: {alerts_topic: a b}",
-            "outputs.alerts_topic: 'a b' is no name of a topic; write up to 249 of A-Z a-z 0-9 . _ -",
+            "outputs.alerts_topic: 'a b' is not the name of a topic; write up to 249 of A-Z a-z 0-9 . _ -",
         ),
         (
             "outputs: {alerts_topic: x, rejects_topic: x}",
@@ -205,16 +208,16 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
         ("least_effect: {cost: 1}", "least_effect.cost: not in this version"),
         ("least_effect: {missing: -1}", "least_effect.missing: -1 is below 0"),
         ("features: {A: {knid: numeric}}", "features.A.knid: no such setting; did you mean models[0].features.A.kind?"),
-        *((f"features: {{A: {written}}}", "features.A: no mapping; write name: value lines under it; "
+        *((f"features: {{A: {written}}}", "features.A: not a mapping; write name: value lines under it; "
             "known here: kind, severity, least_effect, mute") for written in ("null", "ignore", "[kind]")),
-        ("features: [A]", "features: no mapping; write name: value lines under it"),
-        ("versions: '1'", "versions: no list; write ['1']"),
-        ("versions: 1.10", 'versions: no list; write ["1.1"]'),
-        ("least_effect: {missing: 5%}", "least_effect.missing: '5%' is no number; write 0.05"),
-        ("least_effect: {missing: 5 points}", "least_effect.missing: '5 points' is no number"),
-        ("runbook: ftp://x", "runbook: no address; write https://host/path"),
-        ("positive: [1]", "positive: [1] is no class; write a number, a text or a boolean"),
-        ("versions: ['1', '1']", "versions[1]: '1' stands twice; keep one"),
+        ("features: [A]", "features: not a mapping; write name: value lines under it"),
+        ("versions: '1'", "versions: not a list; write ['1']"),
+        ("versions: 1.10", 'versions: not a list; write ["1.1"]'),
+        ("least_effect: {missing: 5%}", "least_effect.missing: '5%' is not a number; write 0.05"),
+        ("least_effect: {missing: 5 points}", "least_effect.missing: '5 points' is not a number"),
+        ("runbook: ftp://x", "runbook: not a URL; write https://host/path"),
+        ("positive: [1]", "positive: [1] is not a class; write a number, a text or a boolean"),
+        ("versions: ['1', '1']", "versions[1]: '1' occurs twice; keep one"),
         ("name: \"a\\tb\"", "name: 'a\\tb' holds a control character"),
     ],
 )  # fmt: skip
@@ -253,7 +256,7 @@ def test_inputs_and_models_are_needed(load: Load) -> None:
 def test_a_name_that_stands_twice_is_a_fault_beside_the_others(load: Load) -> None:
     faults = faults_of(load, SMALL + "http: {port: 1}\nhttp: {prot: 1}\n")
     assert len(faults) == 2
-    assert faults[0].endswith("settings.yaml: line 4, column 1: 'http' stands twice; keep one")
+    assert faults[0].endswith("settings.yaml: line 4, column 1: 'http' occurs twice; keep one")
     assert faults[1] == "http.prot: no such setting; did you mean http.port?"
 
 
@@ -261,13 +264,13 @@ def test_a_name_that_stands_twice_is_a_fault_beside_the_others(load: Load) -> No
     ("data", "fault"),
     [
         (b"\xff\xfe", "1: not UTF-8; save it as UTF-8"),
-        (b"- a\n", " no mapping; write name: value lines, as driftd settings shows them"),
+        (b"- a\n", " not a mapping; write name: value lines, as driftd settings shows them"),
         (b"a: [\n", " line 2, column 1: expected the node content, but found '<stream end>'"),
         (b"#" * (LARGEST_BYTES + 1), f" larger than {LARGEST_BYTES} bytes"),
         (None, " cannot be read: No such file or directory"),
     ],
 )
-def test_a_file_that_cannot_be_taken_is_the_only_news_beside_unknown_variables(
+def test_an_unusable_file_is_the_only_fault_beside_unknown_variables(
     tmp_path: Path, data: bytes | None, fault: str
 ) -> None:
     file = tmp_path / "settings.yaml"
@@ -298,7 +301,7 @@ def test_a_file_that_cannot_be_taken_is_the_only_news_beside_unknown_variables(
         ("links: {a: $(HOST)}", "links.a: $(HOST) is not filled in here; write its value"),
     ],
 )
-def test_what_was_meant_is_said(load: Load, text: str, fault: str) -> None:
+def test_a_fault_suggests_what_was_meant(load: Load, text: str, fault: str) -> None:
     assert fault in faults_of(load, SMALL + text + "\n")
 
 
@@ -317,12 +320,12 @@ def test_a_version_that_yaml_reads_as_a_number_is_shown_as_it_is_written(
         assert faults_of(load, text) == [fault]
 
 
-def test_json_as_a_format_is_told_what_it_is_called_here(load: Load) -> None:
+def test_json_as_a_format_gets_the_name_native(load: Load) -> None:
     text = "inputs: [{topic: t, format: JSON}]\nmodels: [{name: m, reference: r.json}]\n"
     assert faults_of(load, text) == ["inputs[0].format: JSON is native: leave format out, see docs/events.md"]
 
 
-def test_a_place_that_is_not_utf_8_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_byte_that_is_not_utf_8_is_reported_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_bytes(b"a: 1\nb: caf\xe9\n")
     with pytest.raises(UsageError) as caught:
@@ -331,7 +334,7 @@ def test_a_place_that_is_not_utf_8_is_told_with_its_line(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("path", [r"C:\models\m.json", r"C:\xyz", r"C:\Users"])
-def test_a_backslash_in_double_quotes_is_told_what_it_does(load: Load, path: str) -> None:
+def test_a_backslash_in_double_quotes_is_explained(load: Load, path: str) -> None:
     text = f'models: [{{name: m, reference: "{path}"}}]\n'
     (fault,) = faults_of(load, text)
     assert fault.endswith("in double quotes \\ begins an escape: use single quotes or /")

@@ -1,4 +1,4 @@
-"""Whatever stands in the file or the environment: settings, or a usage error with lines; nothing else."""
+"""Any file and any environment give settings or a usage error with lines, and nothing else."""
 
 from __future__ import annotations
 

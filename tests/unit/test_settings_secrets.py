@@ -1,4 +1,4 @@
-"""Security: settings of a protocol that is not spoken, and secrets that nobody sees."""
+"""Security: settings that do not fit the protocol, and secrets that are never shown."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_secret_in_the_settings_file_is_a_fault(load: Load) -> None:
     text = SMALL + f"kafka: {{security: {{sasl_password: {CANARY}, ssl_key_password: {CANARY}}}}}\n"
     faults = faults_of(load, text, **(SASL | {"DRIFTD_KAFKA__SECURITY__PROTOCOL": "SASL_SSL"}))
     assert faults == [
-        f"kafka.security.{name}: a secret may not stand in this file; set DRIFTD_KAFKA__SECURITY__{name.upper()}"
+        f"kafka.security.{name}: a secret must not be in this file; set DRIFTD_KAFKA__SECURITY__{name.upper()}"
         f" or write {name}_file: a path"
         for name in ("sasl_password", "ssl_key_password")
     ]

@@ -1,4 +1,4 @@
-"""The settings file's text: plain values, no surprises, and faults that cite no value."""
+"""The text of a settings file: plain values, strict parsing, and faults that quote no value."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_an_empty_text_holds_nothing() -> None:
         ("9" * 5000, "9" * 5000),
     ],
 )
-def test_a_scalar_is_what_yaml_1_2_says(text: str, value: object) -> None:
+def test_a_scalar_is_read_by_yaml_1_2(text: str, value: object) -> None:
     tree, faults = parse_yaml(f"key: {text}\n")
     assert faults == []
     assert tree == {"key": value}
@@ -51,22 +51,22 @@ def test_names_are_always_text() -> None:
 def test_every_name_that_stands_twice_is_a_fault_with_its_place() -> None:
     _, faults = parse_yaml("a: 1\nb:\n  c: 1\n  c: 2\na: 2\n")
     assert sorted(faults) == [
-        "line 4, column 3: 'c' stands twice; keep one",
-        "line 5, column 1: 'a' stands twice; keep one",
+        "line 4, column 3: 'c' occurs twice; keep one",
+        "line 5, column 1: 'a' occurs twice; keep one",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("a: &b [1]\n", "line 1, column 4: aliases and anchors are not taken"),
-        ("a: *hunter2\n", "line 1, column 4: aliases and anchors are not taken"),
-        ("a: !!python/object/apply:os.system [x]\n", "line 1, column 4: tags are not taken"),
-        ("a: !!binary aGk=\n", "line 1, column 4: tags are not taken"),
+        ("a: &b [1]\n", "line 1, column 4: aliases and anchors are not allowed"),
+        ("a: *hunter2\n", "line 1, column 4: aliases and anchors are not allowed"),
+        ("a: !!python/object/apply:os.system [x]\n", "line 1, column 4: tags are not allowed"),
+        ("a: !!binary aGk=\n", "line 1, column 4: tags are not allowed"),
         ("? [1, 2]\n: 3\n", "line 1, column 3: a name has to be text"),
         ("a: " + "[" * 60 + "]" * 60 + "\n", "line 1, column 43: nested deeper than 40"),
         ("a: [1\nb: 2\n", "line 2, column 2: expected ',' or ']', but got ':'"),
-        ("a:\n\t- b\n", "line 2, column 1: a tab: write spaces, YAML takes no tabs here"),
+        ("a:\n\t- b\n", "line 2, column 1: a tab: write spaces, YAML does not allow tabs here"),
         (
             "a: {b: c/{d}.json}\n",
             'line 1, column 10: a { within a text: put the text in quotes, such as "reference/{version}.json"',

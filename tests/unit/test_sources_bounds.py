@@ -1,4 +1,4 @@
-"""Lines without end, small files that unpack to large ones, and tables of many columns cost little memory and time."""
+"""Endless lines, compression bombs and tables of many columns are read in bounded memory and time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import zstandard
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.events import Partition
-from monitor.sources.files import Files, FileSource, Reading
+from monitor.sources.files import Files, FileSource, ReadOptions
 
 LONGEST = 10_000
 MIB = 1024 * 1024
@@ -29,7 +29,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def opened(path: Path, csv_map: dict[str, str] | None = None) -> FileSource:
-    return Files([path], ManualClock(), Reading(csv_map=csv_map, longest=LONGEST)).open()
+    return Files([path], ManualClock(), ReadOptions(csv_map=csv_map, longest=LONGEST)).open()
 
 
 def records_of(source: FileSource) -> Iterator[tuple[int, bytes | None]]:
@@ -82,12 +82,12 @@ def test_a_row_that_is_too_long_is_a_record_that_is(tmp_path: Path, ending: str)
 def test_a_cell_may_be_as_long_as_a_record(tmp_path: Path) -> None:
     path, text = tmp_path / "x.csv", "z" * 200_000
     path.write_text(f"when,a\n1,{text}\n")
-    with closing(Files([path], ManualClock(), Reading({"when": "ts"}, 300_000)).open()) as source:
+    with closing(Files([path], ManualClock(), ReadOptions({"when": "ts"}, 300_000)).open()) as source:
         ((_, value),) = records_of(source)
     assert json.loads(value or b"")["features"]["a"] == text
 
 
-def test_a_quote_that_is_never_closed_is_told_where_it_begins(tmp_path: Path) -> None:
+def test_a_quote_that_is_never_closed_is_reported_with_its_beginning(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text('when,a\n1,2\n3,"open\n' + "4,5\n" * LONGEST)
     with pytest.raises(UsageError, match=r"x\.csv:3: a quote begins here"), closing(opened(path, {"when": "ts"})) as it:
@@ -118,7 +118,7 @@ def test_a_recorded_value_that_is_too_long_keeps_its_place(tmp_path: Path, endin
     assert peak < 24 * MIB
 
 
-def test_a_recorded_line_that_is_too_long_and_tells_no_place_is_refused(tmp_path: Path) -> None:
+def test_a_recorded_line_that_is_too_long_and_has_no_offset_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.records.jsonl"
     path.write_bytes(b'{"value":"' + b"A" * 2 * MIB + b'","topic":"t","partition":0,"offset":0}\n')
     with pytest.raises(UsageError, match=r"x\.records\.jsonl:1: longer than limits\.record_bytes"):
@@ -136,7 +136,7 @@ def test_many_long_lines_are_not_held_at_once(tmp_path: Path) -> None:
 def test_long_lines_within_the_limit_are_handed_on_in_small_batches(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes((b"x" * MIB + b"\n") * 100)
-    with closing(Files([path], ManualClock(), Reading(longest=2 * MIB)).open()) as source:
+    with closing(Files([path], ManualClock(), ReadOptions(longest=2 * MIB)).open()) as source:
         sizes = [len(source.poll(())[0]) for _ in range(3)]
     assert max(sizes) * MIB <= 18 * MIB
 
@@ -146,7 +146,7 @@ def test_columns_cost_linear_time(tmp_path: Path) -> None:
         path = tmp_path / "x.csv"
         path.write_text("when," + ",".join(f"c{i}" for i in range(columns)) + "\n" + ("1" + ",2" * columns + "\n") * 3)
         began = time.process_time()
-        with closing(Files([path], ManualClock(), Reading({"when": "ts"})).open()) as source:
+        with closing(Files([path], ManualClock(), ReadOptions({"when": "ts"})).open()) as source:
             assert len(list(records_of(source))) == 3
         return time.process_time() - began
 

@@ -1,4 +1,4 @@
-"""Rows as native events: which cell becomes what, and which files and mappings are refused."""
+"""CSV rows as native events: the conversion of cells, and the files and mappings that are refused."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_nameless_column_can_be_left_out(tmp_path: Path) -> None:
         ({"x": "id"}, "t,x\n", ["no column is mapped to ts"]),
         ({"x": "id", "y": "z"}, "t,x\n", ["no field 'z'", "no column is mapped to ts"]),
         ({"t": "ts", "gone": "id", "too": "-"}, "t,x\n", ["'gone'", "'too'", "the columns are t, x"]),
-        ({"t": "ts"}, "t,x,x\n", ["'x' stands there twice"]),
+        ({"t": "ts"}, "t,x,x\n", ["'x' occurs twice"]),
         ({"t": "ts"}, "t,\n", ["no name"]),
         ({"t": "ts"}, "", ["no header"]),
     ],

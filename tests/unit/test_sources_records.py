@@ -1,4 +1,4 @@
-"""What a recording writer puts down is what a source gives out, and nothing half-written is ever seen."""
+"""A source reads what a recording writer wrote, and a half-written file never appears under its name."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_block_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failing_disk_is_outside_trouble_and_leaves_nothing_behind(
+def test_a_failing_disk_is_an_external_error_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Files in order of time, against Python's own stable sort; pipes, which are read once."""
+"""Files sorted by time, against Python's own stable sort; and pipes, which are read only once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.records import RecordBatch
+from monitor.sources.copies import NO_TIME, PipeCopy, SortedRecords
 from monitor.sources.event_times import EventTimes
-from monitor.sources.files import Files, FileSource, Reading
-from monitor.sources.kept import NO_TIME, KeptPipe, SortedRecords
+from monitor.sources.files import Files, FileSource, ReadOptions
 from tests.engine import settings
 
 EVENT: dict[str, Any] = {"type": "prediction", "model": "credit", "version": "1", "score": 0.5, "features": {"x": 1}}
@@ -32,8 +32,8 @@ def event(ts: object, name: str) -> str:
     return json.dumps(EVENT | {"ts": ts, "id": name})
 
 
-def reading(*, sort: bool = True, again: bool = False, csv_map: dict[str, str] | None = None) -> Reading:
-    return Reading(csv_map=csv_map, longest=100_000, times_of=EventTimes(settings()), sort=sort, again=again)
+def reading(*, sort: bool = True, again: bool = False, csv_map: dict[str, str] | None = None) -> ReadOptions:
+    return ReadOptions(csv_map=csv_map, longest=100_000, times_of=EventTimes(settings()), sort=sort, again=again)
 
 
 def drained(source: FileSource) -> list[RecordBatch]:
@@ -90,7 +90,7 @@ def test_lines_and_rows_are_sorted_by_the_time_that_the_engine_reads(
         behind = [order[-1], *range(12)].index(order[-1], 1)  # the line that is no event stays behind the last one
         assert source.place(partition, behind) == f"{file}:14"
     over = settings(inputs=[{"topic": "events", "model": "credit", "version": "1"}])
-    rows = Reading({"when": "ts"}, 100_000, EventTimes(over))
+    rows = ReadOptions({"when": "ts"}, 100_000, EventTimes(over))
     with closing(Files([table], ManualClock(), rows, chunk=chunk)) as files:
         source = files.open()
         values = [json.loads(value or b"")["features"]["x"] for value in values_of(source)]
@@ -162,7 +162,7 @@ def test_a_pipe_that_is_read_again_is_kept(tmp_path: Path, sort: bool) -> None:
                 assert values_of(source) == LINES.splitlines()
 
 
-def test_a_recording_is_told_by_how_a_pipe_begins(tmp_path: Path) -> None:
+def test_a_recording_in_a_pipe_is_recognised_by_its_first_bytes(tmp_path: Path) -> None:
     line = b'{"topic":"t","partition":2,"offset":9,"timestamp":1,"key":null,"headers":[],"value":"eA=="}\n'
     with (
         fifo(tmp_path / "63", line) as path,
@@ -173,10 +173,10 @@ def test_a_recording_is_told_by_how_a_pipe_begins(tmp_path: Path) -> None:
     assert (batch.partition, batch.offsets, batch.values) == (("t", 2), [9], [b"x"])
 
 
-def test_a_table_from_a_pipe_is_told_by_its_mapping(tmp_path: Path) -> None:
+def test_a_table_in_a_pipe_is_recognised_by_its_mapping(tmp_path: Path) -> None:
     with (
         fifo(tmp_path / "63", b"when,x\n2,b\n1,a\n") as path,
-        closing(Files([path], ManualClock(), Reading({"when": "ts"}, 1_000))) as files,
+        closing(Files([path], ManualClock(), ReadOptions({"when": "ts"}, 1_000))) as files,
         closing(files.open()) as source,
     ):
         assert [json.loads(value or b"")["features"]["x"] for value in values_of(source)] == ["b", "a"]
@@ -185,12 +185,12 @@ def test_a_table_from_a_pipe_is_told_by_its_mapping(tmp_path: Path) -> None:
 def test_a_pipe_that_is_too_large_to_be_kept_is_refused(tmp_path: Path) -> None:
     with fifo(tmp_path / "63", LINES) as path, path.open("rb", buffering=0) as raw:
         with pytest.raises(UsageError, match="which is kept of a pipe for a second pass; write it to a file"):
-            KeptPipe("63", raw, largest=1_000)
+            PipeCopy("63", raw, largest=1_000)
         while raw.read(100_000):
             pass
 
 
-def test_what_no_file_holds_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_refused_with_the_remedy(tmp_path: Path) -> None:
     folder = tmp_path / "sub"
     folder.mkdir()
     (folder / "a.csv.gz").touch()
@@ -214,10 +214,10 @@ def test_what_no_file_holds_is_told_with_the_remedy(tmp_path: Path) -> None:
         (excel, "e.csv:1: the header is one cell: is the separator ';'\\?"),
     ):
         with pytest.raises(UsageError, match=messages):
-            Files([path], ManualClock(), Reading({"when": "ts"} if "csv" in path.name else None)).open()
+            Files([path], ManualClock(), ReadOptions({"when": "ts"} if "csv" in path.name else None)).open()
 
 
-def test_texts_for_a_missing_value_are_told(tmp_path: Path) -> None:
+def test_texts_for_a_missing_value_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_text("when,amount,name\n1,5,NA\n2,NA,NA\n3,NA,b\n4,NULL,c\n5,NaN,d\n")
     with closing(Files([file], ManualClock(), reading(csv_map={"when": "ts"}))) as files:

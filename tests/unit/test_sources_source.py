@@ -1,4 +1,4 @@
-"""Lines and recordings as partitions: what is given out, in which order, and what is refused."""
+"""Lines and recordings as partitions: records, their order, and the files that are refused."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_several_recordings_are_one_stream_in_the_order_given(opened: Opened, tm
     assert source.changes() == []
 
 
-def test_offsets_missing_between_two_recordings_are_told_before_the_second_is_read(
+def test_offsets_missing_between_two_recordings_are_reported_before_the_second_is_read(
     opened: Opened, tmp_path: Path
 ) -> None:
     first = written(tmp_path / "1.records.jsonl", [record("t", 0, 5)])
@@ -285,7 +285,7 @@ def test_damaged_compression_is_refused_with_the_line(opened: Opened, tmp_path: 
 
 
 @pytest.mark.parametrize("ending", [".gz", ".zst"])
-def test_a_plain_file_that_is_named_compressed_is_said_to_be_one(opened: Opened, tmp_path: Path, ending: str) -> None:
+def test_a_plain_file_that_is_named_compressed_is_reported(opened: Opened, tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"x.jsonl{ending}"
     path.write_bytes(b'{"never": "compressed"}\n')
     word = {".gz": "gzip", ".zst": "zstd"}[ending]
@@ -294,7 +294,7 @@ def test_a_plain_file_that_is_named_compressed_is_said_to_be_one(opened: Opened,
 
 
 @pytest.mark.parametrize("ending", [".gz", ".zst"])
-def test_a_compressed_file_that_is_named_plain_is_said_to_be_one(opened: Opened, tmp_path: Path, ending: str) -> None:
+def test_a_compressed_file_that_is_named_plain_is_reported(opened: Opened, tmp_path: Path, ending: str) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(COMPRESSORS[ending](b"1\n"))
     with pytest.raises(UsageError, match=rf"x.jsonl is \w+; name it .*x.jsonl{ending}$"):
@@ -314,7 +314,7 @@ def test_appended_compressed_files_are_read_to_the_end(opened: Opened, tmp_path:
     ("name", "remedy"),
     [("a.txt", "it as - < "), ("a.json", "it as - < "), ("a.xlsx", "; save the table as .csv")],
 )
-def test_an_unknown_ending_is_told_with_another_way_and_nothing_of_the_mapping(
+def test_an_unknown_ending_is_reported_with_another_way_and_without_mapping_faults(
     tmp_path: Path, name: str, remedy: str
 ) -> None:
     written(tmp_path / name, [b"1"])
@@ -324,7 +324,7 @@ def test_an_unknown_ending_is_told_with_another_way_and_nothing_of_the_mapping(
     assert remedy in refused.value.faults[0]
 
 
-def test_all_wrong_arguments_are_told_at_once(opened: Opened, tmp_path: Path) -> None:
+def test_all_wrong_arguments_are_reported_at_once(opened: Opened, tmp_path: Path) -> None:
     good = written(tmp_path / "good.jsonl", [b"1"])
     paths = [tmp_path / name for name in ("a.parquet", "b.txt", "none.jsonl", "c.csv")]
     for path in (paths[0], paths[1], paths[3]):

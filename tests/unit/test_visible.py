@@ -1,4 +1,4 @@
-"""No character that hides, turns or moves other text reaches a terminal."""
+"""Characters that hide, reorder or move other text never reach a terminal."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_what_python_can_print_stays() -> None:
         assert visible(char) == char or not char.isprintable(), f"U+{code:04X}"
 
 
-def test_what_is_written_out_says_the_same_inside_json() -> None:
+def test_escaped_json_text_keeps_its_value() -> None:
     text = json.dumps({"name": "a\u202eb\u200bc\U000e0041d\u2028"}, ensure_ascii=False)
     assert visible(text).isascii()
     assert json.loads(visible(text)) == json.loads(text)

@@ -1,4 +1,8 @@
-"""The decoder of native events: batches of raw records to columns."""
+"""Decodes batches of native events to columns.
+
+The fast decoder (compiled by msgspec) decodes most records. Whatever it refuses or might decode differently goes
+through the reference decoder, which defines the format.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,8 @@ from numpy.typing import NDArray
 from monitor.clock import LAST_US, MS_US
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native.fast_decoder import future, incomplete, times
-from monitor.decode.native.gather import CHUNK, Gathering
-from monitor.decode.native.reference_decoder import Reader
+from monitor.decode.native.gather import CHUNK, ColumnsBuilder
+from monitor.decode.native.reference_decoder import ReferenceDecoder
 from monitor.decode.native.rows import AnyRow, Columns
 from monitor.decode.native.versions import Versions
 from monitor.decode.values import NO_TIME
@@ -22,12 +26,12 @@ from monitor.records import RecordBatch
 
 
 class NativeDecoder:
-    """Decodes native events; keeps what it learned about model versions from batch to batch.
+    """Decodes native events; caches a decoder for each model version.
 
-    `shapes` is asked once per new model version (None: its features are not wanted) and again after `forget`.
-    `model` and `version` are the input's settings and win over the payload. Events that are later than their record
-    by more than `max_skew_us` are rejected. Times without an offset are those of the `zone`, where one is given. For
-    one thread only.
+    `shapes` is called once for a new model version (None: its features are not wanted) and again after `forget`.
+    `model` and `version` are the input's settings and win over the payload. Events more than `max_skew_us` ahead of
+    their record's timestamp are rejected. Times without an offset are in `zone`, or rejected without one. Not
+    thread-safe.
     """
 
     def __init__(
@@ -42,25 +46,25 @@ class NativeDecoder:
         self._max_skew_us = max_skew_us
         self._zone = zone
         self._versions = Versions(shapes, limits, model, version)
-        self._reader = Reader(limits, max_skew_us, self._versions.decoder_of, model, version, zone)
+        self._reader = ReferenceDecoder(limits, max_skew_us, self._versions.decoder_of, model, version, zone)
 
     def forget(self, key: ModelKey) -> None:
-        """Ask `shapes` again when the model version comes next."""
+        """Drop the cached decoder of a model version, so that `shapes` is called again."""
         self._versions.forget(key)
 
     def decode(self, batch: RecordBatch) -> Events:
-        """Every event of the batch: in columns, or in `rejected`. Raises nothing for what a record holds."""
-        self._versions.keep_bounds()
-        gathering = Gathering(self._versions.decoder_of)
+        """Every event of the batch, in columns or in `rejected`. Never raises for the content of a record."""
+        self._versions.limit_cache()
+        builder = ColumnsBuilder(self._versions.decoder_of)
         for first in range(0, len(batch), CHUNK):
-            self._decode_chunk(batch, first, gathering)
-        return gathering.finish()
+            self._decode_chunk(batch, first, builder)
+        return builder.finish()
 
-    def _decode_chunk(self, batch: RecordBatch, first: int, gathering: Gathering) -> None:
+    def _decode_chunk(self, batch: RecordBatch, first: int, builder: ColumnsBuilder) -> None:
         record_us = record_times(batch, first, CHUNK)
         offsets = np.array(batch.offsets[first : first + CHUNK], np.int64)
-        decoded, columns = self._strict(batch.values[first : first + CHUNK])
-        rows, where = _made(decoded)
+        decoded, columns = self._decode_fast(batch.values[first : first + CHUNK])
+        rows, where = _decoded_rows(decoded)
         bad: list[int] = []
         if columns is not None:
             time_us = record_us[where]
@@ -69,25 +73,25 @@ class NativeDecoder:
         if bad or len(rows) < len(decoded):
             for place in bad:
                 decoded[place if isinstance(where, slice) else where[place]] = None
-            rows, where = self._fill(batch, first, decoded, record_us, gathering)
+            rows, where = self._decode_rest(batch, first, decoded, record_us, builder)
             columns = self._versions.columns(rows) if rows else None
             if columns is not None:
                 ts, _ = times(columns.ts, record_us[where], self._zone)
         if columns is not None:
-            gathering.add(rows, columns, ts, offsets[where])
+            builder.add(rows, columns, ts, offsets[where])
 
-    def _strict(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
+    def _decode_fast(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
         return self._versions.decode(values)
 
-    def _fill(
+    def _decode_rest(
         self,
         batch: RecordBatch,
         first: int,
         decoded: list[AnyRow | None],
         record_us: NDArray[np.int64],
-        gathering: Gathering,
+        builder: ColumnsBuilder,
     ) -> tuple[list[AnyRow], list[int]]:
-        """The chunk's rows and their positions in it; where there is no row, the definition decides."""
+        """The chunk's rows and their positions in it; the reference decoder reads the values without a row."""
         rows: list[AnyRow] = []
         where: list[int] = []
         for i, row in enumerate(decoded):
@@ -97,21 +101,21 @@ class NativeDecoder:
                 continue
             value = batch.values[first + i]
             if value is None:
-                gathering.tombstones += 1
+                builder.tombstones += 1
                 continue
-            reading = self._reader.record(value, int(record_us[i]), batch.now_us)
-            rows += reading.rows
-            where += [i] * len(reading.rows)
-            if len(reading.rows) == 1:
-                self._versions.learn(value, reading.rows[0])
-            bad = reading.rejected(first + i, batch.offsets[first + i])
-            if bad is not None:
-                gathering.rejected.append(bad)
+            record = self._reader.record(value, int(record_us[i]), batch.now_us)
+            rows += record.rows
+            where += [i] * len(record.rows)
+            if len(record.rows) == 1:
+                self._versions.learn(value, record.rows[0])
+            rejected = record.rejected(first + i, batch.offsets[first + i])
+            if rejected is not None:
+                builder.rejected.append(rejected)
         return rows, where
 
 
-def _made(decoded: list[AnyRow | None]) -> tuple[Sequence[AnyRow], slice | list[int]]:
-    """The rows that were decoded and where they stand: all of them, or a list of positions."""
+def _decoded_rows(decoded: list[AnyRow | None]) -> tuple[Sequence[AnyRow], slice | list[int]]:
+    """The rows that were decoded and their positions: a slice if that is all of them, else a list."""
     if all(decoded):
         return cast("list[AnyRow]", decoded), slice(None)
     places = [i for i, row in enumerate(decoded) if row is not None]
@@ -119,10 +123,10 @@ def _made(decoded: list[AnyRow | None]) -> tuple[Sequence[AnyRow], slice | list[
 
 
 def record_times(batch: RecordBatch, first: int = 0, most: int | None = None) -> NDArray[np.int64]:
-    """The times of records in microseconds, NO_TIME where there is none that can be written as a date."""
-    past = len(batch) if most is None else min(first + most, len(batch))
+    """The timestamps of records in microseconds, NO_TIME if there is none or it lies outside of 1970 to 9999."""
+    end = len(batch) if most is None else min(first + most, len(batch))
     if batch.times_ms is None:
-        return np.full(past - first, NO_TIME, np.int64)
-    times_ms = np.array(batch.times_ms[first:past])
+        return np.full(end - first, NO_TIME, np.int64)
+    times_ms = np.array(batch.times_ms[first:end])
     usable = (times_ms >= 0) & (times_ms <= LAST_US // MS_US)
     return np.where(usable, np.where(usable, times_ms, 0).astype(np.int64) * MS_US, NO_TIME)

@@ -1,4 +1,4 @@
-"""The fast path: a chunk of records through compiled decoders, and which of them have to go to the definition."""
+"""The fast path: compiled decoders for a chunk of records, and which records need the reference decoder instead."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from monitor.decode.native.rows import AnyRow, Columns, is_given, kind_of
 from monitor.decode.native.wrapping import UTF8_MARK
 from monitor.decode.values import NO_TIME, bad_name, time_of, times_of_integers
 
-#: a value nested too deeply has at least two bytes a level
+#: a shorter value cannot be nested too deeply: each level takes at least two bytes
 _SHALLOW_BYTES: Final = 2 * MAX_DEPTH
-#: a feature has at least five bytes: "":0,
+#: least bytes of a feature: "":0,
 _FEATURE_BYTES: Final = 5
 
-#: escapes of control characters; halves of surrogate pairs the compiled decoder refuses by itself
+#: escapes of control characters; escaped lone surrogates are refused by the compiled decoder
 _ESCAPE: Final = rb"\\(?:[bfnrt]|u00(?:[0189]|7[fF]))"
 _CONTROL_ESCAPE: Final = re.compile(_ESCAPE)
 _CONTROL_BYTES: Final = re.compile(rb"\xc2[\x80-\x9f]")
-#: the rest of a string from such an escape on, at most to the end of its line, which no string of JSON passes; the
-#: group is there where the string is a key
+#: the rest of a JSON string from such an escape on, and the colon as a group if the string is a key; it ends at the end
+#: of a line, because a JSON string cannot hold a newline
 _REST_OF_STRING: Final = re.compile(_ESCAPE + rb'(?:[^"\\\n]++|\\[^\n])*+"?+[ \t\r\n]*+(:)?')
-#: what Python's writer makes of infinities, and what stands in for them: a value of the wrong type everywhere, and no
-#: JSON within a string or as a key
+#: infinities as Python's json writes them, and their replacement: a list, which has the wrong type for every field, and
+#: makes the JSON invalid if the word was in a string or a key
 _INFINITE: Final = (b"-Infinity", b"Infinity")
 _INFINITE_STAND_IN: Final = b'["N"]'
-#: the same for NaN; no value that holds the word by itself is mended
+#: the same for NaN; a value that already holds the replacement's word is not repaired
 _NAN: Final = b"NaN"
 _NAN_WORD: Final = b"-nan-"
 _NAN_STAND_IN: Final = b'["-nan-"]'
@@ -46,35 +46,36 @@ _REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Decode = Callable[[bytes], AnyRow]
 
 
-class Doubt(NamedTuple):
-    """On which values of a chunk the compiled decoders might not agree with the definition.
+class Unsafe(NamedTuple):
+    """The values of a chunk on which a compiled decoder might not agree with the reference decoder.
 
-    `places` are values to be read by the definition. Of the others some may hold a control character in a model,
-    version or id where `names` is true: see `badly_named`.
+    `places` are positions of values for the reference decoder. If `names` is true, some of the others may have a
+    control character in the model, version or id: see `badly_named`.
     """
 
     places: list[int]
     names: bool
 
 
-def doubtful(values: Sequence[bytes | None], limits: Limits) -> Doubt:
-    """What to look at again of a chunk."""
+def unsafe_values(values: Sequence[bytes | None], limits: Limits) -> Unsafe:
+    """Find the values of a chunk that the compiled decoders may not read."""
     escapes = True
     if all(values):
         joined = b"\n".join(values)  # type: ignore[arg-type]  # there is no None among them
         longest = max(map(len, values))  # type: ignore[arg-type]  # as above
         escapes = _holds_escapes(joined)
-        clear = longest <= _harmless_bytes(limits) and _is_utf8(joined) and not _holds_controls(joined)
-        if clear and not (escapes and _in_a_key(joined)):
-            return Doubt([], escapes)
-    return Doubt([i for i, value in enumerate(values) if not value or _is_doubtful(value, limits)], escapes)
+        safe = longest <= _harmless_bytes(limits) and _is_utf8(joined) and not _holds_controls(joined)
+        if safe and not (escapes and _in_a_key(joined)):
+            return Unsafe([], escapes)
+    return Unsafe([i for i, value in enumerate(values) if not value or _is_unsafe(value, limits)], escapes)
 
 
 def _harmless_bytes(limits: Limits) -> int:
+    """A value of so many bytes cannot exceed the limits on depth, features and size."""
     return min(_SHALLOW_BYTES, _FEATURE_BYTES * limits.features, limits.record_bytes)
 
 
-def _is_doubtful(value: bytes, limits: Limits) -> bool:
+def _is_unsafe(value: bytes, limits: Limits) -> bool:
     if len(value) > _harmless_bytes(limits) and (
         len(value) > limits.record_bytes
         or value.count(b"[") + value.count(b"{") > MAX_DEPTH
@@ -87,17 +88,17 @@ def _is_doubtful(value: bytes, limits: Limits) -> bool:
 
 
 def _holds_escapes(text: bytes) -> bool:
-    """True where a control character may stand in a string as an escape."""
+    """True if a string may hold an escaped control character."""
     return b"\\" in text and _CONTROL_ESCAPE.search(text) is not None
 
 
 def _holds_controls(text: bytes) -> bool:
-    """True where a control character stands in the text by itself."""
+    """True if the text holds a control character that is not escaped (DEL, or U+0080 to U+009F)."""
     return b"\x7f" in text or (not text.isascii() and _CONTROL_BYTES.search(text) is not None)
 
 
 def _in_a_key(text: bytes) -> bool:
-    """True where one of the escapes stands in a key of an object, which may be a name."""
+    """True if one of the escapes is in a key of an object, which may be the name of a feature or tag."""
     return any(rest[1] is not None for rest in _REST_OF_STRING.finditer(text))
 
 
@@ -124,19 +125,19 @@ def _holds_bad(names: Iterable[object]) -> bool:
 
 
 def decode_all(decode: Decode, values: Sequence[bytes]) -> list[AnyRow | None]:
-    """A row for each value, None where the decoder refused it."""
+    """The row of each value, None if the decoder refused it."""
     rows: list[AnyRow | None] = []
     rest = iter(values)
     while len(rows) < len(values):
         try:
-            rows.extend(map(decode, rest))  # keeps what came before an error
+            rows.extend(map(decode, rest))  # the rows before an error are kept
         except _REFUSED:
             rows.append(_decode_repaired(decode, values[len(rows)]))
     return rows
 
 
 def decode_one(decode: Decode | None, value: bytes) -> AnyRow | None:
-    """The row of one value, None where the decoder refused it or there is no decoder."""
+    """The row of one value, None if the decoder refused it or there is no decoder."""
     if decode is None:
         return None
     try:
@@ -146,8 +147,8 @@ def decode_one(decode: Decode | None, value: bytes) -> AnyRow | None:
 
 
 def _decode_repaired(decode: Decode, value: bytes) -> AnyRow | None:
-    """The row of a value that is JSON but for a byte order mark, or NaN and infinities in places where they do not
-    matter; else None."""
+    """The row of a value that is valid JSON except for a byte order mark, NaN or infinities; None if it cannot be
+    repaired without a change of meaning."""
     repaired = value.removeprefix(UTF8_MARK)
     holds_nan = _NAN in repaired
     for word in _INFINITE:
@@ -168,14 +169,14 @@ def _decode_repaired(decode: Decode, value: bytes) -> AnyRow | None:
 
 
 def _make_missing(features: msgspec.Struct) -> None:
-    """NaN is missing as null is."""
+    """Replace the features that were NaN by None, as for null."""
     for name in features.__struct_fields__:
         if getattr(features, name) == _NAN_DECODED:
             setattr(features, name, None)
 
 
 def incomplete(rows: Sequence[AnyRow], columns: Columns) -> list[int]:
-    """Positions of rows without a field that their type needs."""
+    """Positions of rows that lack a field which their type requires."""
     bad = [] if all(columns.model) else [i for i, model in enumerate(columns.model) if not model]
     if set(columns.type) != {"prediction"}:
         bad += [i for i, row in enumerate(rows) if not _is_complete(row)]
@@ -192,10 +193,11 @@ def _is_complete(row: AnyRow) -> bool:
 def times(
     column: Sequence[object], record_us: NDArray[np.int64], zone: tzinfo | None
 ) -> tuple[NDArray[np.int64], list[int]]:
-    """The rows' times in microseconds (the record's own where an event has none), and where there is no time."""
+    """The rows' times in microseconds (the record's timestamp for an event without `ts`), and the positions of rows
+    without a valid time."""
     if set(map(type, column)) == {int}:
-        found = times_of_integers(np.array(column, np.int64))
-        return found, np.flatnonzero((found < FIRST_US) | (found > LAST_US)).tolist()
+        ts = times_of_integers(np.array(column, np.int64))
+        return ts, np.flatnonzero((ts < FIRST_US) | (ts > LAST_US)).tolist()
     out = record_us.copy()
     bad = []
     for i, value in enumerate(column):
@@ -214,5 +216,5 @@ def future(ts: NDArray[np.int64], record_us: NDArray[np.int64], now_us: int, max
     ahead = (ts > record_us + max_skew_us) | (record_us > now_us + HOUR_US)
     if not ahead.any():
         return []
-    found: list[int] = np.flatnonzero(ahead & (record_us != NO_TIME)).tolist()
-    return found
+    positions: list[int] = np.flatnonzero(ahead & (record_us != NO_TIME)).tolist()
+    return positions

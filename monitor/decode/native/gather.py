@@ -1,4 +1,4 @@
-"""Rows to columns: the events of a batch, and one group of rows per wanted model version."""
+"""Builds columns from rows: the events of a batch, and one group of rows per wanted model version."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey
 CHUNK: Final = 600
 
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
+#: types of the cells of a column that needs no conversion, by kind of the feature
 _NUMBERS: Final = frozenset({float, bool, type(None)})
 _CATEGORIES: Final = frozenset({str, float, bool, type(None), type(TYPE_VALUE)})
-
 
 _DIGEST: Final = xxhash.xxh3_64_intdigest
 _T = TypeVar("_T", bound=np.generic)
 
 
-class Gathering:
-    """Takes the rows of one batch in their order, chunk by chunk."""
+class ColumnsBuilder:
+    """Collects the rows of one batch in their order, chunk by chunk."""
 
     def __init__(self, decoder_of: Callable[[ModelKey], RowDecoder]) -> None:
         self._decoder_of = decoder_of
@@ -50,18 +50,18 @@ class Gathering:
         self.tombstones = 0
 
     def add(self, rows: Sequence[AnyRow], columns: Columns, ts: NDArray[np.int64], offset: NDArray[np.int64]) -> None:
-        """Take rows, their columns, times in microseconds and offsets, all of the same length and valid."""
+        """Add valid rows, with their columns, times in microseconds and offsets, all of the same length."""
         kind = _kinds(rows, columns)
-        one = columns.of_one_version()
-        key = self._key_indices(columns, one)
+        is_one_version = columns.of_one_version()
+        key = self._key_indices(columns, is_one_version)
         self._kind.append(kind)
         self._key.append(key)
         self._ts.append(ts)
         self._offset.append(offset)
-        self._id_key.append(_id_keys_of_one(columns) if one else _id_keys(columns))
+        self._id_key.append(_id_keys_of_one(columns) if is_one_version else _id_keys(columns))
         first = self._count
         self._count += len(rows)
-        if one and not kind.any():
+        if is_one_version and not kind.any():
             builder = self._builder(int(key[0]))
             if builder is not None:
                 builder.add_columns(columns, kind, np.arange(first, self._count))
@@ -80,9 +80,9 @@ class Gathering:
                 if builder is not None:
                     builder.add_row(row, code, position)
 
-    def _key_indices(self, columns: Columns, one: bool) -> NDArray[np.int32]:
+    def _key_indices(self, columns: Columns, is_one_version: bool) -> NDArray[np.int32]:
         count = len(columns.model)
-        if one:
+        if is_one_version:
             return np.full(count, self._index_of((columns.model[0], columns.version[0])), np.int32)
         pairs = zip(columns.model, columns.version, strict=True)
         return np.fromiter(map(self._index_of, pairs), np.int32, count)
@@ -103,7 +103,7 @@ class Gathering:
         return self._builders[index]
 
     def finish(self) -> Events:
-        """Everything that was taken."""
+        """The events of all rows that were added."""
         groups = [builder.finish() for builder in self._builders.values() if builder is not None]
         return Events(
             kind=_joined(self._kind, np.int8),
@@ -122,15 +122,15 @@ class Gathering:
 
 
 class _GroupBuilder:
-    """The columns of one model version, in blocks; single rows wait until they make a block."""
+    """The columns of one model version, built in blocks; single rows are collected until they fill one."""
 
     def __init__(self, key: ModelKey, decoder: RowDecoder, positive: str) -> None:
         self._key = key
         self._decoder = decoder
         self._positive = positive
-        self._waiting: list[AnyRow] = []
-        self._waiting_kinds: list[int] = []
-        self._waiting_rows: list[int] = []
+        self._pending: list[AnyRow] = []
+        self._pending_kinds: list[int] = []
+        self._pending_rows: list[int] = []
         self._rows: list[NDArray[np.int64]] = []
         self._has_features: list[NDArray[np.bool_]] = []
         self._numeric: list[NDArray[np.float64]] = []
@@ -140,26 +140,26 @@ class _GroupBuilder:
         self._label: list[object] = []
 
     def add_row(self, row: AnyRow, kind: int, position: int) -> None:
-        self._waiting.append(row)
-        self._waiting_kinds.append(kind)
-        self._waiting_rows.append(position)
-        if len(self._waiting) >= CHUNK:
+        self._pending.append(row)
+        self._pending_kinds.append(kind)
+        self._pending_rows.append(position)
+        if len(self._pending) >= CHUNK:
             self._flush()
 
     def _flush(self) -> None:
-        if self._waiting:
-            rows, kinds, positions = self._waiting, self._waiting_kinds, self._waiting_rows
-            self._waiting, self._waiting_kinds, self._waiting_rows = [], [], []
-            self._block(Columns.of(rows), np.array(kinds, np.int8), np.array(positions, np.int64))
+        if self._pending:
+            rows, kinds, positions = self._pending, self._pending_kinds, self._pending_rows
+            self._pending, self._pending_kinds, self._pending_rows = [], [], []
+            self._add_block(Columns.of(rows), np.array(kinds, np.int8), np.array(positions, np.int64))
 
     def add_columns(self, columns: Columns, kind: NDArray[np.int8], rows: NDArray[np.int64]) -> None:
         self._flush()
-        self._block(columns, kind, rows)
+        self._add_block(columns, kind, rows)
 
-    def _block(self, columns: Columns, kind: NDArray[np.int8], rows: NDArray[np.int64]) -> None:
+    def _add_block(self, columns: Columns, kind: NDArray[np.int8], rows: NDArray[np.int64]) -> None:
         self._rows.append(rows)
         self._add_features(columns.features)
-        prediction, label = _present(columns.prediction), _present(columns.label)
+        prediction, label = _unset_to_none(columns.prediction), _unset_to_none(columns.label)
         score = _scores(columns, self._positive)
         for i in np.flatnonzero(kind == FEATURES).tolist():
             prediction[i] = label[i] = None
@@ -170,15 +170,15 @@ class _GroupBuilder:
 
     def _add_features(self, structs: Sequence[Any]) -> None:
         count = len(structs)
-        has = np.ones(count, np.bool_)
+        has_features = np.ones(count, np.bool_)
         try:
             columns = list(zip(*map(msgspec.structs.astuple, structs), strict=True))
-        except TypeError:  # some events carried none
-            has[[i for i, struct in enumerate(structs) if not is_given(struct)]] = False
+        except TypeError:  # some events have no features
+            has_features[[i for i, struct in enumerate(structs) if not is_given(struct)]] = False
             absent = self._decoder.absent
             whole = [struct if is_given(struct) else absent for struct in structs]
             columns = list(zip(*map(msgspec.structs.astuple, whole), strict=True))
-        self._has_features.append(has)
+        self._has_features.append(has_features)
         widened = self._decoder.widened
         block = np.empty((len(self._decoder.numeric), count), np.float64)
         for place, field in enumerate(self._decoder.numeric):
@@ -212,7 +212,7 @@ def _floats(column: Sequence[object]) -> NDArray[np.float64]:
     try:
         return np.fromiter(column, np.float64, len(column))  # None is a TypeError
     except TypeError:
-        return np.array(column, np.float64)  # None becomes a NaN, for more time
+        return np.array(column, np.float64)  # None becomes NaN, but this is slower
 
 
 def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
@@ -226,45 +226,46 @@ def _kinds(rows: Sequence[AnyRow], columns: Columns) -> NDArray[np.int8]:
 
 
 def _id_keys_of_one(columns: Columns) -> NDArray[np.uint64]:
-    """`_id_keys` where all rows are of one model version."""
+    """`_id_keys` for rows that are all of one model version."""
     seed = repeat(_seed(columns.model[0], columns.version[0]))
     try:
         names = map(str.encode, cast("tuple[str, ...]", columns.id))
         return np.fromiter(map(_DIGEST, names, seed), np.uint64, len(columns.id))
-    except TypeError:  # an integer, or none
+    except TypeError:  # an id is an integer or missing
         return _id_keys(columns)
 
 
 def _id_keys(columns: Columns) -> NDArray[np.uint64]:
-    """xxh3_64 of each id, seeded by its model version; 0 where there is no id."""
+    """xxh3_64 of each id, seeded by its model version; 0 without an id."""
     seeds = {pair: _seed(*pair) for pair in set(zip(columns.model, columns.version, strict=True))}
     each = zip(columns.model, columns.version, columns.id, strict=True)
-    found = (
+    keys = (
         _DIGEST(str(name).encode(), seeds[model, version]) if is_given(name) else 0 for model, version, name in each
     )
-    return np.fromiter(found, np.uint64, len(columns.id))
+    return np.fromiter(keys, np.uint64, len(columns.id))
 
 
 def _seed(model: str, version: str) -> int:
     return _DIGEST(f"{model}\0{version}".encode())
 
 
-def _present(column: Sequence[object]) -> list[object]:
+def _unset_to_none(column: Sequence[object]) -> list[object]:
     if column.count(UNSET) == len(column):
         return [None] * len(column)
     return [None if value is UNSET else value for value in column]
 
 
 def _scores(columns: Columns, positive: str) -> NDArray[np.float64]:
+    """`score`, or the entry of `scores` for the positive class; MISSING without either."""
     try:
         score = _floats(columns.score)
-    except TypeError:  # UNSET where there is none
+    except TypeError:  # UNSET for events without a score
         score = np.array([None if value is UNSET else value for value in columns.score], np.float64)
     if not np.isnan(score).any():
         return score
     for i in np.flatnonzero(np.isnan(score)).tolist():
         scores = columns.scores[i]
         if scores is not UNSET and scores is not None:
-            share = scores.get(positive)
-            score[i] = MISSING if share is None else share
+            probability = scores.get(positive)
+            score[i] = MISSING if probability is None else probability
     return score

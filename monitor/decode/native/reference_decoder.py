@@ -1,4 +1,7 @@
-"""The definition of the native format: one record at a time, in plain code. `strict` must never disagree with it."""
+"""The definition of the native format, in plain code, one record at a time.
+
+`fast_decoder` must give the same result for every record that it accepts.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ from monitor.decode.native.wrong import (
     wrong_class,
     wrong_features,
     wrong_name,
+    wrong_probability,
     wrong_scores,
-    wrong_share,
     wrong_tags,
     wrong_time,
     wrong_type,
@@ -43,20 +46,20 @@ from monitor.decode.values import (
 from monitor.errors import RejectedRecord
 from monitor.events import KINDS, ModelKey
 
-#: levels of JSON that are followed: fixed, so that the same record has the same outcome at any depth of the stack
+#: most levels of JSON: a fixed number, so that the outcome of a record does not depend on the stack left to a parser
 MAX_DEPTH: Final = 500
 
-#: digits that an integer may have before it is infinite as a float anyway
+#: an integer of more digits is infinite as a float, and need not be converted exactly
 _INTEGER_DIGITS: Final = 400
 
-#: what only Python's parser takes: floats that are not finite, halves of surrogate pairs
+#: what Python's parser accepts and msgspec's does not: floats that are not finite, lone surrogates
 _ONLY_PYTHON_READS: Final = (b"NaN", b"Infinity", b"\\u")
 
 _STRUCTURE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 class Fault(NamedTuple):
-    """What a `RejectedRecord` says. The error itself is not kept: its traceback holds the frames it went through."""
+    """The content of a `RejectedRecord`. The exception itself is not kept: its traceback would keep frames alive."""
 
     reason: str
     message: str
@@ -68,11 +71,11 @@ class Fault(NamedTuple):
 
 
 @dataclass(slots=True)
-class Reading:
-    """What a record holds: its good events, and how many bad ones. `fault` is the first one's.
+class DecodedRecord:
+    """The content of a record: the rows of its valid events, and the number of bad ones. `fault` is that of the first.
 
-    `events` are the JSON objects that the rows were made of. `indices` are the positions of the bad events where the
-    record is an array whose elements were looked at.
+    `events` are the JSON objects of the rows. `indices` are the positions of the bad events, if the record is an array
+    whose elements were read.
     """
 
     rows: list[AnyRow]
@@ -82,24 +85,24 @@ class Reading:
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def rejected(self, index: int, offset: int) -> Rejected | None:
-        """What is wrong with the record, which is the batch's `index`-th; None where every event is good."""
+        """What is wrong with the record, the `index`-th of its batch; None if every event is valid."""
         if self.fault is None:
             return None
         return Rejected(index, offset, self.fault.reason, self.fault.message, self.indices, self.bad, self.fault.shown)
 
     def elements(self) -> Iterable[int]:
-        """The position of each row in the record's array; 0 of a record that is no array."""
+        """The position of each row in the record's array; 0 for a record that is not an array."""
         bad = set(self.indices)
         return (i for i in range(len(self.rows) + len(bad)) if i not in bad)
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Reads events of JSON objects. `null` in a field is the same as its absence.
+class ReferenceDecoder:
+    """Reads records to rows. `null` in a field is the same as its absence.
 
-    `cells_of(key, names)` makes cells of the features of a model version; `names` are those of the event at hand.
-    `model` and `version` win over the payload, whose own fields are not looked at then. Times without an offset are
-    those of the `zone`.
+    `cells_of(key, names)` returns what converts the features of a model version to cells; `names` are the features of
+    the current event. `model` and `version`, if set, replace those of the payload, which are not checked then. Times
+    without an offset are in `zone`.
     """
 
     limits: Limits
@@ -108,25 +111,25 @@ class Reader:
     model: str | None = None
     version: str | None = None
     zone: tzinfo | None = None
-    parse: Callable[[bytes, Limits], object] = field(default_factory=lambda: parse_quickly)
+    parse: Callable[[bytes, Limits], object] = field(default_factory=lambda: parse_fast)
 
-    def record(self, value: bytes, record_us: int, now_us: int) -> Reading:
-        """All events of one record. `record_us` is its time in microseconds or NO_TIME."""
+    def record(self, value: bytes, record_us: int, now_us: int) -> DecodedRecord:
+        """All events of one record. `record_us` is its timestamp in microseconds, or NO_TIME."""
         try:
             content = self.parse(value, self.limits)
         except RejectedRecord as error:
-            return Reading([], 1, Fault.of(error))
+            return DecodedRecord([], 1, Fault.of(error))
         if type(content) is list and content:
             return self._array(content, record_us, now_us)
         row = self._row_or_fault(content, record_us, now_us)
         if isinstance(row, Fault):
-            return Reading([], 1, row)
-        return Reading([row], events=[cast("dict[str, Any]", content)])
+            return DecodedRecord([], 1, row)
+        return DecodedRecord([row], events=[cast("dict[str, Any]", content)])
 
-    def _array(self, events: list[object], record_us: int, now_us: int) -> Reading:
+    def _array(self, events: list[object], record_us: int, now_us: int) -> DecodedRecord:
         if len(events) > self.limits.events_per_record:
             message = f"the array holds more events than limits.events_per_record ({self.limits.events_per_record:,})"
-            return Reading([], len(events), Fault("too_many_events", message, f"{len(events):,} events"))
+            return DecodedRecord([], len(events), Fault("too_many_events", message, f"{len(events):,} events"))
         rows: list[AnyRow] = []
         good: list[dict[str, Any]] = []
         faults: dict[int, Fault] = {}
@@ -137,7 +140,7 @@ class Reader:
             else:
                 rows.append(row)
                 good.append(cast("dict[str, Any]", event))
-        return Reading(rows, len(faults), next(iter(faults.values()), None), tuple(faults), good)
+        return DecodedRecord(rows, len(faults), next(iter(faults.values()), None), tuple(faults), good)
 
     def _row_or_fault(self, event: object, record_us: int, now_us: int) -> AnyRow | Fault:
         try:
@@ -147,10 +150,10 @@ class Reader:
             return Fault.of(outer or error)
 
     def row(self, event: object, record_us: int, now_us: int) -> AnyRow:
-        """One event, checked.
+        """The row of one event.
 
         Raises:
-            RejectedRecord: the event cannot be taken.
+            RejectedRecord: the event is not valid.
         """
         if type(event) is not dict:
             raise no_event(event)
@@ -218,7 +221,7 @@ def parse(value: bytes, limits: Limits) -> object:
     `NaN` and infinities become floats that are not finite, and so does an integer too large for a float.
 
     Raises:
-        RejectedRecord: it is empty, too large, no UTF-8, nested too deeply, or no JSON.
+        RejectedRecord: it is empty, too large, not UTF-8, nested too deeply, or not JSON.
     """
     try:
         return json.loads(_text(value, limits).removeprefix("\ufeff"), parse_int=_integer)
@@ -228,12 +231,12 @@ def parse(value: bytes, limits: Limits) -> object:
         raise not_json(value) from None
 
 
-def parse_quickly(value: bytes, limits: Limits) -> object:
-    """The same as `parse`, by a faster parser; where it knows less, Python's own is asked again."""
+def parse_fast(value: bytes, limits: Limits) -> object:
+    """The same as `parse`, by msgspec; falls back to Python's parser for what msgspec does not accept."""
     _text(value, limits)
     try:
         return msgspec.json.decode(value.removeprefix(UTF8_MARK))
-    except (msgspec.ValidationError, RecursionError):  # a number beyond its range, or too little stack
+    except (msgspec.ValidationError, RecursionError):  # a number beyond its range, or too little stack left
         return parse(value, limits)
     except msgspec.DecodeError:
         if any(mark in value for mark in _ONLY_PYTHON_READS):
@@ -242,14 +245,14 @@ def parse_quickly(value: bytes, limits: Limits) -> object:
 
 
 def first_elements(value: bytes, count: int) -> bytes:
-    """Of a record that holds an array, the first `count` elements of it; any other as it is. It was read before."""
+    """A valid record cut to the first `count` elements of its array; any other record unchanged."""
     text = value.decode().removeprefix("\ufeff")
     if text.lstrip()[:1] != "[":
         return value
     decoder = json.JSONDecoder(parse_int=_integer)
     at = text.index("[")
     for _ in range(count):
-        at = _past_space(text, at + 1)  # behind the bracket or comma
+        at = _past_space(text, at + 1)  # after the bracket or comma
         _, at = decoder.raw_decode(text, at)
         at = _past_space(text, at)
     return text[:at].encode() + b"]"
@@ -309,7 +312,7 @@ def _kind(event: dict[str, Any]) -> str:
 
 
 def _name(event: dict[str, Any], field: str) -> str:
-    """A name; an integer is its decimal text."""
+    """A model, version or id; an integer becomes its decimal text."""
     name = event.get(field)
     text = str(name) if type(name) is int else name
     if type(text) is not str or len(text) > NAME_LENGTH:
@@ -338,16 +341,16 @@ def _read_prediction(event: dict[str, Any], row: AnyRow) -> None:
             raise wrong_class(name, answer)
     row.prediction, row.label = event.get("prediction"), event.get("label")
     score = event.get("score")
-    if score is not None and not _is_share(score):
-        raise wrong_share(score)
+    if score is not None and not _is_probability(score):
+        raise wrong_probability(score)
     row.score = score
     scores = event.get("scores")
     if scores is not None:
         if type(scores) is not dict:
             raise wrong_scores(scores)
-        for share in scores.values():
-            if share is not None and not _is_share(share):
-                raise wrong_share(share, "scores")
+        for probability in scores.values():
+            if probability is not None and not _is_probability(probability):
+                raise wrong_probability(probability, "scores")
         row.scores = scores
 
 
@@ -362,5 +365,5 @@ def _read_label(event: dict[str, Any], row: AnyRow) -> None:
     row.label, row.value = label, value
 
 
-def _is_share(value: object) -> bool:
+def _is_probability(value: object) -> bool:
     return isinstance(value, int | float) and is_number(value) and 0 <= value <= 1

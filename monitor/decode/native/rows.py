@@ -1,4 +1,4 @@
-"""One event as the two decoding paths hand it on, and the compiled decoders of a model version's rows."""
+"""The row of an event, which both decoders produce, and the compiled decoder of a model version's rows."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE, S
 from monitor.decode.values import NAME_LENGTH, category_value, numeric_value
 from monitor.stats.bins import CATEGORICAL, NUMERIC
 
-#: a feature that failed this often is decoded without a type from then on, and its column is checked afterwards
+#: failures of a feature after which it is decoded without a type, and its column is checked afterwards: each failure
+#: costs a slow decode of the whole event
 FAILURES_BEFORE_WIDENING: Final = 20
 
 _WORD_MAX: Final = 2**63 - 1
 _Word = Annotated[int, msgspec.Meta(ge=-_WORD_MAX, le=_WORD_MAX)]
 _Class = str | float | _Word | bool | None
-_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Number = float | bool | None
 _Name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH)]
 _FullName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH)]
@@ -29,21 +30,21 @@ _V = TypeVar("_V")
 
 
 class Row(msgspec.Struct, Generic[_F, _M, _V], gc=False):
-    """An event whose fields are valid each for itself; what they mean together is not yet asked.
+    """An event whose fields are valid one by one; whether they are valid together is not checked yet.
 
-    The types are narrower than the contract where that is cheap (64-bit integers): what they refuse is decided by
-    the definition in `lenient`. `features` is a struct with one field per wanted feature, made by a `RowDecoder`.
+    Some types are narrower than the format (64-bit integers): events that they refuse go to the reference decoder.
+    `features` is a struct with one field per wanted feature, made by a `RowDecoder`.
     """
 
     type: Literal["prediction", "features", "label"] | UnsetType | None = UNSET
-    model: _M = ""  # type: ignore[assignment]  # "" stands for absent: no payload can hold it
-    version: _V = ""  # type: ignore[assignment]  # the contract's default
+    model: _M = ""  # type: ignore[assignment]  # absent; a payload cannot hold ""
+    version: _V = ""  # type: ignore[assignment]  # the format's default
     id: _Name | _Word | UnsetType | None = UNSET
     ts: _Word | float | str | UnsetType | None = UNSET
     features: _F | UnsetType | None = UNSET
     prediction: _Class | UnsetType = UNSET
-    score: _Share | UnsetType | None = UNSET
-    scores: dict[str, _Share | None] | UnsetType | None = UNSET
+    score: _Probability | UnsetType | None = UNSET
+    scores: dict[str, _Probability | None] | UnsetType | None = UNSET
     label: _Class | UnsetType = UNSET
     value: float | UnsetType | None = UNSET
     tags: dict[str, str | None] | UnsetType | None = UNSET
@@ -53,7 +54,7 @@ AnyRow = Row[Any, Any, Any]
 
 
 class Columns(NamedTuple):
-    """The fields of many rows, one tuple a field."""
+    """The fields of many rows, one tuple for each field."""
 
     type: tuple[str | UnsetType | None, ...]
     model: tuple[str, ...]
@@ -80,12 +81,12 @@ class Columns(NamedTuple):
 
 
 def is_given(value: object) -> bool:
-    """False for a field that is absent or null, which is the same."""
+    """False for a field that is absent or null."""
     return value is not UNSET and value is not None
 
 
 def kind_of(row: AnyRow) -> str:
-    """The row's type, inferred where it says none."""
+    """The row's type, inferred if it has none."""
     if row.type is not UNSET and row.type is not None:
         return row.type
     if is_given(row.prediction) or is_given(row.score):
@@ -94,19 +95,19 @@ def kind_of(row: AnyRow) -> str:
 
 
 class FeatureCells(Protocol):
-    """What makes cells of the features of an event."""
+    """Converts the features of an event to cells."""
 
     def features(self, raw: dict[str, object]) -> object:
-        """What a row holds as its features."""
+        """The value of `Row.features`."""
 
 
 class RowDecoder:
-    """Decodes the events of one model version; `shape` None: of versions whose features nobody wants.
+    """Decodes the events of one model version; `shape` is None for versions whose features are not wanted.
 
-    `decode` is None where no compiled decoder can be made (a feature's name holds a quote or a backslash).
-    The fields of the features struct stand in the order of the events (`seen`), because a compiled decoder finds the
-    next field at once and any other by searching; `numeric` and `categorical` are the fields of the wanted features
-    of that kind, in the order of `shape.key_features`. `widened` fields hold values of any type.
+    `decode` is None if msgspec cannot compile a decoder (the name of a feature holds a quote or a backslash). The
+    fields of the features struct have the order of a first event (`seen`): msgspec finds a field at once if it is the
+    next one, and searches otherwise. `numeric` and `categorical` are the field numbers of the wanted features of that
+    kind, in the order of `shape.key_features`. `widened` fields hold values of any type.
     """
 
     def __init__(self, shape: Shape | None, seen: Iterable[str] = (), *, any_model: bool, any_version: bool) -> None:
@@ -133,7 +134,7 @@ class RowDecoder:
         names = {f"f{i}": name for i, (name, _) in enumerate(self._fields)}
         try:
             self.features_type = msgspec.defstruct("Features", fields, rename=names, gc=False)
-        except ValueError:  # msgspec compiles no name that has to be escaped, nor half of a surrogate pair
+        except ValueError:  # msgspec rejects names that have to be escaped, and lone surrogates
             self.features_type = msgspec.defstruct("Features", fields, gc=False)
             self.decode = None
             self.absent = self.features_type()
@@ -143,7 +144,8 @@ class RowDecoder:
         self.absent = self.features_type()
 
     def features(self, raw: dict[str, object]) -> msgspec.Struct:
-        """The features struct of an event by the definition; notes which features failed, to widen them in time."""
+        """The features struct of an event, for the reference decoder; counts the failures of each feature and widens
+        those with too many."""
         cells: list[object] = []
         widen = False
         for i, (name, kind) in enumerate(self._fields):

@@ -1,4 +1,4 @@
-"""The compiled decoders of all model versions, and the choice of the right one for each record of a stream."""
+"""Caches the compiled decoders of all model versions, and chooses one for each record of a stream."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Final, cast
 from msgspec import UNSET
 
 from monitor.decode.columns import Limits, Shape
-from monitor.decode.native.fast_decoder import badly_named, decode_all, decode_one, doubtful
-from monitor.decode.native.reference_decoder import parse_quickly
+from monitor.decode.native.fast_decoder import badly_named, decode_all, decode_one, unsafe_values
+from monitor.decode.native.reference_decoder import parse_fast
 from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, kind_of
 from monitor.events import ModelKey
 
-#: model versions, and spellings of them, that are remembered from batch to batch
-REMEMBERED: Final = 4096
-#: bytes of a spelling that are compared; a longer one is a hint all the same
+#: most decoders, and most spellings (the raw text of a record's fields `model` and `version`), in the cache
+MOST_CACHED: Final = 4096
+#: bytes of a spelling that are compared; it is only a hint which decoder to try
 SPELLING_BYTES: Final = 300
 
 
 class Versions:
-    """Decodes values to rows, each by the decoder of its own model version.
+    """Decodes values to rows, each with the decoder of its own model version.
 
-    Tried first is the version seen last. Where versions are mixed, the bytes of the fields `model` and `version` tell
-    in advance which decoder to try; every row says afterwards whether it was the right one.
+    The decoder of the last seen version is tried first. If versions are mixed, the raw bytes of the fields `model` and
+    `version` select the decoder to try. Every row is checked afterwards, and decoded again if it was the wrong one.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Versions:
         self._model = model
         self._version = version
         self._unwanted = self._compile(None, ())
-        self._known: dict[tuple[str, str], RowDecoder] = {}
+        self._decoders: dict[tuple[str, str], RowDecoder] = {}
         self._spellings: dict[bytes, RowDecoder] = {}
         self._current = self._unwanted
         self._mixed = False
@@ -44,29 +44,29 @@ class Versions:
 
     def decoder_of(self, key: ModelKey, names: Sequence[str] = ()) -> RowDecoder:
         """The decoder of a model version; `names` are the features of an event of it, in their order."""
-        decoder = self._known.get(key)
+        decoder = self._decoders.get(key)
         if decoder is None:
             shape = self._shapes(key)
             decoder = self._unwanted if shape is None else self._compile(shape, names)
-            self._known[key] = decoder
+            self._decoders[key] = decoder
         return decoder
 
     def forget(self, key: ModelKey) -> None:
-        """Ask for the shape again when the model version comes next."""
-        self._known.pop(key, None)
+        """Drop the decoder of a model version, so that its shape is asked for again."""
+        self._decoders.pop(key, None)
         self._spellings.clear()
         self._current = self._unwanted
 
-    def keep_bounds(self) -> None:
-        """Drop what was learned first when it is too much; not within a batch, whose groups keep their decoders."""
-        if len(self._known) > REMEMBERED or len(self._spellings) > REMEMBERED:
-            for key in list(self._known)[:-REMEMBERED]:
-                del self._known[key]
+    def limit_cache(self) -> None:
+        """Drop the oldest decoders over the limit; between batches only, whose groups keep their decoders."""
+        if len(self._decoders) > MOST_CACHED or len(self._spellings) > MOST_CACHED:
+            for key in list(self._decoders)[:-MOST_CACHED]:
+                del self._decoders[key]
             self._spellings.clear()
             self._current = self._unwanted
 
     def columns(self, rows: Sequence[AnyRow]) -> Columns:
-        """The columns of at least one row, with the input's own model and version where it has them."""
+        """The columns of at least one row, with the input's own model and version if it has them."""
         columns = Columns.of(rows)
         if self._model is not None:
             columns = columns._replace(model=(self._model,) * len(rows))
@@ -79,25 +79,25 @@ class Versions:
         return columns
 
     def decode(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
-        """The row of each value, None where only the definition can tell; and the columns of the rows, if any."""
-        doubt = doubtful(values, self._limits)
-        skipped = set(doubt.places)
+        """The row of each value, None if it needs the reference decoder; and the columns of the rows, if any."""
+        unsafe = unsafe_values(values, self._limits)
+        skipped = set(unsafe.places)
         places = [i for i in range(len(values)) if i not in skipped] if skipped else range(len(values))
         kept = [values[i] for i in places] if skipped else values
-        made, columns = self._decode_clean(cast("Sequence[bytes]", kept))
-        if doubt.names and columns is not None and (bad := badly_named(columns)):
-            where = [i for i, row in enumerate(made) if row is not None]
+        decoded, columns = self._decode_safe(cast("Sequence[bytes]", kept))
+        if unsafe.names and columns is not None and (bad := badly_named(columns)):
+            where = [i for i, row in enumerate(decoded) if row is not None]
             for place in bad:
-                made[where[place]] = None
-            columns = self._columns_of(made)
+                decoded[where[place]] = None
+            columns = self._columns_of(decoded)
         if not skipped:
-            return made, columns
+            return decoded, columns
         rows: list[AnyRow | None] = [None] * len(values)
-        for i, row in zip(places, made, strict=True):
+        for i, row in zip(places, decoded, strict=True):
             rows[i] = row
         return rows, columns
 
-    def _decode_clean(self, values: Sequence[bytes]) -> tuple[list[AnyRow | None], Columns | None]:
+    def _decode_safe(self, values: Sequence[bytes]) -> tuple[list[AnyRow | None], Columns | None]:
         used = [self._current] * len(values)
         rows: list[AnyRow | None]
         if self._mixed:
@@ -108,7 +108,7 @@ class Versions:
         else:
             rows = [None] * len(values)
         columns = self._columns_of(rows)
-        if columns is None or self._were_right(columns, used):
+        if columns is None or self._all_correct(columns, used):
             return rows, columns
         self._decode_again(values, rows, used)
         return rows, self._columns_of(rows)
@@ -117,18 +117,18 @@ class Versions:
         kept = cast("Sequence[AnyRow]", rows) if all(rows) else [row for row in rows if row is not None]
         return self.columns(kept) if kept else None
 
-    def _were_right(self, columns: Columns, used: list[RowDecoder]) -> bool:
-        """True when all rows are of one model version and no other one's decoder was used."""
+    def _all_correct(self, columns: Columns, used: list[RowDecoder]) -> bool:
+        """True if all rows are of one model version and every wanted one was decoded with its decoder."""
         if not columns.of_one_version():
             return False
-        right = self._known.get((columns.model[0], columns.version[0]))
+        right = self._decoders.get((columns.model[0], columns.version[0]))
         if right is None:
             return False
         self._current, self._mixed = right, False
         return right.shape is None or used.count(right) == len(used)
 
     def _decode_again(self, values: Sequence[bytes], rows: list[AnyRow | None], used: list[RowDecoder]) -> None:
-        """Replace the rows whose wanted features were decoded by the decoder of another model version."""
+        """Replace the rows whose wanted features were decoded with the decoder of another model version."""
         for i, row in enumerate(rows):
             if row is None or row.features is UNSET or kind_of(row) == "label":
                 continue
@@ -136,7 +136,7 @@ class Versions:
             version = self._version if self._version is not None else row.version
             if not model:
                 continue
-            right = self._known.get((model, version)) or self._introduce(ModelKey(model, version), values[i])
+            right = self._decoders.get((model, version)) or self._decoder_of_new(ModelKey(model, version), values[i])
             if right.shape is None or right is used[i]:
                 continue
             rows[i] = decode_one(right.decode, values[i])
@@ -144,15 +144,15 @@ class Versions:
             self._mixed = self._mixed or used[i].shape is not None
             self._current = right
 
-    def _introduce(self, key: ModelKey, value: bytes) -> RowDecoder:
-        """The decoder of a new model version, its fields in the order of this first event."""
-        event = parse_quickly(value, self._limits)
+    def _decoder_of_new(self, key: ModelKey, value: bytes) -> RowDecoder:
+        """The decoder of a new model version, with the fields in the order of this first event."""
+        event = parse_fast(value, self._limits)
         features = event.get("features") if isinstance(event, dict) else None
         return self.decoder_of(key, tuple(features) if isinstance(features, dict) else ())
 
     def learn(self, value: bytes, row: AnyRow) -> None:
-        """Take a hint from a row that the definition made of a value."""
-        right = self._known.get((row.model, row.version))
+        """Remember the decoder for the spelling of a value that the reference decoder has read."""
+        right = self._decoders.get((row.model, row.version))
         if row.features is UNSET or right is None or right.shape is None:
             return
         if self._current.shape is None:
@@ -163,12 +163,12 @@ class Versions:
 
 
 def _spelling(value: bytes) -> bytes:
-    """The bytes of the fields `model` and `version` as they stand in a record: a hint, not a proof."""
+    """The raw bytes of the fields `model` and `version`."""
     return _text_after(value, b'"model"') + _text_after(value, b'"version"')
 
 
 def _text_after(value: bytes, field: bytes) -> bytes:
-    """What stands between a field's name and the next comma, cut short."""
+    """The bytes between a field's name and the next comma, cut to SPELLING_BYTES."""
     start = value.find(field)
     if start < 0:
         return b""

@@ -1,4 +1,7 @@
-"""Records that hold an event inside something else, told by name: prefixes, other encodings, envelopes."""
+"""Recognises records that hold an event inside something else: prefixes, other encodings, envelopes.
+
+The errors name the wrapping, so that the producer or the settings can be fixed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from monitor.visible import one_line
 UTF8_MARK: Final = b"\xef\xbb\xbf"
 
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-#: how a value begins that is compressed, or a file of another kind
+#: first bytes of compressed values and of other file formats
 _MAGIC: Final = {
     b"\x1f\x8b": "compressed by gzip",
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
@@ -22,16 +25,16 @@ _MAGIC: Final = {
     b"Obj\x01": "an Avro file",
     b"PAR1": "a Parquet file",
 }
-#: a schema registry puts a zero byte and a schema id of four bytes before what it encoded
+#: the prefix of a schema registry's serializer: a zero byte and a schema id of four bytes
 _PREFIX_BYTES: Final = 5
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{12}")
-_PIECE_OF_LINES: Final = re.compile(r'[{}\[\]],?|[\w.+-]+,|"(?:[^"\\]|\\.)*"\s*(?::.*|,)')
-#: a longer text is not looked at a second time
+_LINE_OF_PRETTY_JSON: Final = re.compile(r'[{}\[\]],?|[\w.+-]+,|"(?:[^"\\]|\\.)*"\s*(?::.*|,)')
+#: characters of a text that are parsed again to explain why it is not JSON
 _SMALL: Final = 10_000
-#: characters of a field's name that are shown
+#: characters of a field's name in a message
 _NAME: Final = 60
 
-#: envelopes by the fields that they have, and where in them the event is
+#: (fields that an envelope has, its name, the field that holds the event)
 _ENVELOPES: Final = (
     (("schema", "payload"), "a Kafka Connect envelope", "payload"),
     (("specversion", "data"), "a CloudEvent", "data"),
@@ -42,7 +45,7 @@ _NATIVE: Final = frozenset({"model", "features", "prediction", "score", "scores"
 
 
 def not_utf8(value: bytes) -> RejectedRecord:
-    """Why bytes are no UTF-8."""
+    """The error for bytes that are not UTF-8."""
     found = _prefixed(value) or _other_bytes(value)
     if found is not None:
         return found
@@ -50,13 +53,13 @@ def not_utf8(value: bytes) -> RejectedRecord:
 
 
 def not_json(value: bytes) -> RejectedRecord:
-    """Why UTF-8 text is no JSON."""
+    """The error for UTF-8 text that is not JSON."""
     value = value.removeprefix(UTF8_MARK)
     found = _prefixed(value) or _other_bytes(value)
     if found is not None:
         return found
     text = value.decode().strip()
-    if _PIECE_OF_LINES.fullmatch(text[:_SMALL]):
+    if _LINE_OF_PRETTY_JSON.fullmatch(text[:_SMALL]):
         message = (
             "the JSON is cut at line ends: it is pretty-printed, over several lines, and one JSON value a line is "
             "expected; jq -c . FILE writes it so"
@@ -87,7 +90,7 @@ def _where_json_ends(text: str) -> str:
 
 
 def _prefixed(value: bytes) -> RejectedRecord | None:
-    """A zero byte cannot begin UTF-8 JSON, but does begin what a schema registry's serializer writes."""
+    """The error for a value with the prefix of a schema registry; None without one."""
     if value[:1] != b"\0" or len(value) <= _PREFIX_BYTES or value[1:2] in {b"{", b"["}:
         return None
     if value[_PREFIX_BYTES:].lstrip()[:1] in {b"{", b"["}:
@@ -117,7 +120,7 @@ def _other_bytes(value: bytes) -> RejectedRecord | None:
 
 
 def no_event(content: object) -> RejectedRecord:
-    """Why a JSON value that is no object, or an empty array, is no event."""
+    """The error for a JSON value that is neither an object nor an array with elements."""
     if isinstance(content, str):
         if content.lstrip()[:1] in {"{", "["}:
             message = "the value is JSON inside a JSON string: it was encoded twice; send the object itself"
@@ -143,7 +146,7 @@ def _is_base64_of_json(text: str) -> bool:
 
 
 def envelope(event: dict[str, Any]) -> RejectedRecord | None:
-    """The envelope that an object is, when it was rejected as an event; None where it looks like none."""
+    """The error for an object that was rejected as an event and looks like an envelope; None if it does not."""
     if any(event.get(name) is not None for name in ("features", "prediction", "score", "scores")):
         return None
     for fields, what, place in _ENVELOPES:

@@ -1,7 +1,7 @@
-"""What is wrong with a record or event, in words: what it is, what would be right, the line to write.
+"""The errors of rejected records and events: what is wrong, what would be right, the line to write.
 
-A message never holds a value of the payload, only kinds and names of fields, so that it may be logged and
-dead-lettered; alike faults have the same message. `shown` alone says what came.
+A message never quotes the payload, only types and names of fields, so that it can be logged and dead-lettered, and
+equal faults have equal messages. Only `shown` has the value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from monitor.errors import RejectedRecord
 from monitor.events import KINDS, REASONS
 from monitor.visible import one_line
 
-#: characters of what came that are shown
+#: most characters of `shown`
 SHOWN: Final = 60
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -24,12 +24,12 @@ _AS_TEXT: Final = "write it as text"
 
 
 def rejected(reason: str, message: str = "", value: object = ...) -> RejectedRecord:
-    """The error for one of the reason words; `value` is what came, ... where there is nothing to show."""
+    """The error for a reason, by default with the message of `events.REASONS`; `value` is shown unless it is `...`."""
     return RejectedRecord(reason, message or REASONS[reason], "" if value is ... else shown(value))
 
 
 def shown(value: object) -> str:
-    """A value on one line of at most 60 characters, nothing in it that a terminal would obey."""
+    """A value on one line of at most 60 characters, without control characters."""
     if isinstance(value, dict):
         text = f"an object of {len(value)}"
     elif isinstance(value, list):
@@ -48,12 +48,12 @@ def shown(value: object) -> str:
 
 def _number(value: object) -> str:
     if isinstance(value, int) and not fits_float(value):
-        return "inf"  # as the slower parser reads it
+        return "inf"  # as Python's parser reads it
     return repr(value)
 
 
 def kind_of(value: object) -> str:
-    """The kind of a JSON value with its article: `text`, `a list`, `a number`."""
+    """The type of a JSON value with its article: `text`, `a list`, `a number`."""
     if isinstance(value, bool):
         return "a boolean"
     if is_nan(value):
@@ -71,7 +71,7 @@ def wrong_type(value: object) -> RejectedRecord:
 
 
 def wrong_name(field: str, value: object) -> RejectedRecord:
-    """`model`, `version` or `id` that is no name."""
+    """The error for a `model`, `version` or `id` that is not valid."""
     rest = {"model": ", or set inputs[].model", "version": ", or set inputs[].version", "id": ""}[field]
     if value is None:
         needed = {"id": "; a label needs that of its prediction", "model": f"; write it{rest}"}
@@ -80,58 +80,58 @@ def wrong_name(field: str, value: object) -> RejectedRecord:
         problem = "is empty" if not value else f"has more than {NAME_LENGTH} characters"
         return rejected(field, f"`{field}` {problem}; write up to {NAME_LENGTH}{rest}", value)
     if is_number(value) and field != "model":
-        problem = f"an integer of more than {NAME_LENGTH} digits" if isinstance(value, int) else "no integer"
+        problem = f"an integer of more than {NAME_LENGTH} digits" if isinstance(value, int) else "not an integer"
         return rejected(field, f"`{field}` is a number and {problem}; {_AS_TEXT}{rest}", value)
     return rejected(field, f"`{field}` is {kind_of(value)}; {_AS_TEXT}{rest}", value)
 
 
 def wrong_time(value: object) -> RejectedRecord:
-    """`ts` that is no time."""
-    right = "write 2026-11-22T10:00:00Z or Unix milliseconds"
+    """The error for a `ts` that is not a valid time."""
+    hint = "write 2026-11-22T10:00:00Z or Unix milliseconds"
     if isinstance(value, str):
-        return _wrong_time_text(value, right)
+        return _wrong_time_text(value, hint)
     if isinstance(value, list):
-        return rejected("ts", f"`ts` is a list, as Jackson writes dates where WRITE_DATES_AS_TIMESTAMPS is on; {right}")
+        return rejected("ts", f"`ts` is a list, as Jackson writes dates where WRITE_DATES_AS_TIMESTAMPS is on; {hint}")
     if isinstance(value, (int, float)) and is_number(value):
         if abs(value) >= TIMES_END:
-            return rejected("ts", f"`ts` is too large, even for nanoseconds since 1970; {right}", value)
-        return rejected("ts", f"`ts` lies outside of the years 1 to 9999; {right}", value)
-    return rejected("ts", f"`ts` is {kind_of(value)}; {right}", value)
+            return rejected("ts", f"`ts` is too large, even for nanoseconds since 1970; {hint}", value)
+        return rejected("ts", f"`ts` lies outside of the years 1 to 9999; {hint}", value)
+    return rejected("ts", f"`ts` is {kind_of(value)}; {hint}", value)
 
 
-def _wrong_time_text(value: str, right: str) -> RejectedRecord:
+def _wrong_time_text(value: str, hint: str) -> RejectedRecord:
     if NO_OFFSET.fullmatch(value):
         message = "`ts` has no offset; write 2026-11-22T10:00:00Z or +01:00, or set inputs[].timezone"
         return rejected("no_offset", message, value)
     if _DATE.fullmatch(value):
-        return rejected("ts", f"`ts` is a date without a time of day; {right}", value)
+        return rejected("ts", f"`ts` is a date without a time of day; {hint}", value)
     if _DIGITS.fullmatch(value):
-        return rejected("ts", f"`ts` is a number in quotes; {right}", value)
-    return rejected("ts", f"`ts` is text and no RFC 3339 time; {right}", value)
+        return rejected("ts", f"`ts` is a number in quotes; {hint}", value)
+    return rejected("ts", f"`ts` is text and not an RFC 3339 time; {hint}", value)
 
 
 def wrong_features(value: object) -> RejectedRecord:
-    right = "write an object {name: value}"
+    hint = "write an object {name: value}"
     if value is None:
-        message = "`features` is missing, and so are `prediction`, `score` and `label`; " + right
+        message = "`features` is missing, and so are `prediction`, `score` and `label`; " + hint
         return rejected("features", message)
     if isinstance(value, list):
-        return rejected("features", f"`features` is a list, so the features have no names; {right}", value)
+        return rejected("features", f"`features` is a list, so the features have no names; {hint}", value)
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
-        return rejected("features", f"`features` is JSON inside a JSON string; {right}", value)
-    return rejected("features", f"`features` is {kind_of(value)}; {right}", value)
+        return rejected("features", f"`features` is JSON inside a JSON string; {hint}", value)
+    return rejected("features", f"`features` is {kind_of(value)}; {hint}", value)
 
 
 def wrong_class(field: str, value: object) -> RejectedRecord:
-    """`prediction` or `label` that is no class."""
-    right = "write a number, a text or a boolean"
+    """The error for a `prediction` or `label` that is not a class."""
+    hint = "write a number, a text or a boolean"
     if isinstance(value, str):
         return rejected(field, f"`{field}` holds half of a surrogate pair; write whole characters", value)
     if isinstance(value, list) and field == "prediction":
-        right = "write one class or number, and probabilities by class in `scores`"
+        hint = "write one class or number, and probabilities by class in `scores`"
     elif is_nan(value):
-        right += ", and null where there is none"
-    return rejected(field, f"`{field}` is {kind_of(value)}; {right}", value)
+        hint += ", and null where there is none"
+    return rejected(field, f"`{field}` is {kind_of(value)}; {hint}", value)
 
 
 def no_label(event: dict[str, Any]) -> RejectedRecord:
@@ -140,20 +140,20 @@ def no_label(event: dict[str, Any]) -> RejectedRecord:
     return rejected("label", "`label` is missing; write it, or null to take an earlier one back")
 
 
-def wrong_share(value: object, field: str = "score") -> RejectedRecord:
-    """`score`, or an entry of `scores`, that is no probability."""
+def wrong_probability(value: object, field: str = "score") -> RejectedRecord:
+    """The error for a `score`, or an entry of `scores`, that is not a probability."""
     name = "`score`" if field == "score" else "a value in `scores`"
     if isinstance(value, (int, float)) and is_number(value):
         side = "above 1" if value > 1 else "below 0"
         return rejected("score", f"{name} is {side}; write the probability of the class, 0 to 1", value)
-    right = "write the probability of the positive class, 0 to 1"
+    hint = "write the probability of the positive class, 0 to 1"
     if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value):
         return rejected("score", f"{name} is text with a decimal comma; write a point: 0.25", value)
     if isinstance(value, list) and field == "score":
-        right += ", or `scores` {class: probability}"
+        hint += ", or `scores` {class: probability}"
     elif is_nan(value):
-        right += ", and null where there is none"
-    return rejected("score", f"{name} is {kind_of(value)}; {right}", value)
+        hint += ", and null where there is none"
+    return rejected("score", f"{name} is {kind_of(value)}; {hint}", value)
 
 
 def wrong_scores(value: object) -> RejectedRecord:

@@ -1,1 +1,1 @@
-"""`driftd rules`: alerting rules for Prometheus 2.42 or newer, made from the settings alone."""
+"""`driftd rules`: alerting rules for Prometheus 2.42 or newer, generated from the settings alone."""

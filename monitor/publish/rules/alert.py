@@ -1,4 +1,4 @@
-"""What every alert is made of: an expression, two sentences, and the links that the settings know."""
+"""The definition of an alert, and its conversion to a rule of a Prometheus rules file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from monitor.settings.tree import Settings
 Rule: TypeAlias = dict[str, Any]
 
 CRITICAL, WARNING = "critical", "warning"
-#: a failed scrape or a restart within this time neither ends an alert nor changes its labels
+#: a gap of this length in the series (a restart, a failed scrape) neither ends an alert nor changes its labels
 BRIDGED: Final = "5m"
-#: several processes may show the same thing
+#: one series of all processes: several may export the same figure
 ONE_OF_ALL: Final = "max without (instance, pod)"
 SUM_OF_ALL: Final = "sum without (instance, pod)"
 TEAM: Final = "{{ with $labels.team }} Team: {{ . }}.{{ end }}"
@@ -21,9 +21,9 @@ TEAM: Final = "{{ with $labels.team }} Team: {{ . }}.{{ end }}"
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert; `keep_for` is how long it goes on after its expression has ended.
+    """One alert. `wait` becomes `for` in its rule, `keep_for` becomes `keep_firing_for`.
 
-    `model` says which of the labels model and version it has: both, the first alone, or none.
+    `model` are the labels of the alert that name a model: model and version, model alone, or none.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Alert:
     model: tuple[str, ...] = ()
 
     def rule(self, settings: Settings) -> Rule:
-        """As a rules file holds it; an annotation without a value is left out."""
+        """The rule of a rules file; an annotation without a value is left out."""
         expr = _with_team(self.expr, ", ".join(self.model)) if self.model else self.expr
         annotations = {
             "summary": self.summary,
@@ -55,7 +55,7 @@ class Alert:
         }
 
     def _runbook(self, settings: Settings) -> str:
-        """The model's own, where it has one, else the page of this alert."""
+        """The model's own runbook if it has one, else the one of this alert."""
         page = _literal(links.runbook(settings.links, self.name))
         if not self.model or not any(model.runbook for model in settings.models):
             return page
@@ -70,14 +70,15 @@ class Alert:
 
 
 def _literal(address: str) -> str:
-    """Braces of an address are no template."""
+    """Escape braces, which Prometheus would take for a template."""
     return address.replace("{", "%7B").replace("}", "%7D")
 
 
 def _with_team(alert: str, on: str) -> str:
-    """Team and runbook of the model, where there are any; never a reason not to fire.
+    """Add the labels team and runbook_url of the model, if there are any; without them the alert fires, too.
 
-    Of several teams (a rolling change of the settings) one is taken: two would be an error and no alert.
+    Of several teams (during a rolling update of the settings) one is taken: with two the join is an error, and no alert
+    fires.
     """
     info = f"max by ({on}, team, runbook_url) (last_over_time(driftd_model_info[{BRIDGED}]))"
     one = f"topk by ({on}) (1, {info})"

@@ -1,10 +1,10 @@
-"""The alerts about models: a page, a ticket, and that nothing of a model is judged."""
+"""The alerts about models: a page, a ticket, and no data of a model."""
 
 from __future__ import annotations
 
 from monitor.publish.links import PAGE_ALERT, TICKET_ALERT
 from monitor.publish.rules.alert import BRIDGED, CRITICAL, ONE_OF_ALL, WARNING, Alert
-from monitor.publish.rules.words import drift_summary, findings, if_lasting, since_when
+from monitor.publish.rules.annotations import drift_summary, findings, if_lasting, since_when
 
 _VERSION = ("model", "version")
 
@@ -20,14 +20,14 @@ def drift_ticket() -> Alert:
 
 
 def _drift(name: str, incident: str, severity: str, text: str, wait: str) -> Alert:
-    """The newest value within `BRIDGED` and not the largest: an incident that ended ends its alert at once."""
+    """Uses the newest value within `BRIDGED`, not the largest, so that an ended incident ends its alert at once."""
     active = f'({ONE_OF_ALL} (last_over_time(driftd_incident_active{{severity="{incident}"}}[{BRIDGED}])) == 1)'
     description = f"{text}Over the threshold: {findings(incident)}.{since_when(incident)}"
     return Alert(name, active, severity, wait, "1m", drift_summary(incident), description, _VERSION)
 
 
 def data_stale() -> Alert:
-    """Five minutes in the range and ten of waiting: a process that has just begun has nothing in its range yet."""
+    """Waits ten minutes beside the range of five: a process that has just started has no increase in its range yet."""
     increase = 'increase(driftd_model_events_total{type!="label"}[5m])'
     return Alert(
         "DriftdDataStale",

@@ -1,4 +1,4 @@
-"""The alerts about events that came and are in no verdict, and about records that do not come."""
+"""The alerts about lost, unjudged and unreadable events, and about stalled partitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from monitor.publish.rules.alert import ONE_OF_ALL, SUM_OF_ALL, WARNING, Alert
 
 
 def events_lost() -> Alert:
-    """The shares are of the newest events: they stay as they are while nothing comes."""
+    """The ratios are of the newest events, and do not change while nothing arrives."""
     of_topic = f"{ONE_OF_ALL} (driftd_lost_events_ratio) > {TOLERATED_SHARE:g}"
     of_model = f"{ONE_OF_ALL} (driftd_model_lost_events_ratio) == 1"
     return Alert(
@@ -20,7 +20,7 @@ def events_lost() -> Alert:
 
 
 def _mostly() -> str:
-    """`, most of them rejected (ts)`: what grew most lately, or else what there is most of."""
+    """`, most of them rejected (ts)`: the outcome with the largest increase, or without any the largest total."""
     chosen = 'topic=%[1]q,outcome!="accepted",reason!~"tombstone|kind"'
     lately = f"sum by (outcome, reason) (increase(driftd_events_total{{{chosen}}}[15m])) > 0"
     ever = f"sum by (outcome, reason) (driftd_events_total{{{chosen}}}) > 0"
@@ -32,7 +32,7 @@ def _mostly() -> str:
 
 
 def events_unjudged() -> Alert:
-    """One event in a hundred: a single partition that wakes up with some old ones is nothing to get up for."""
+    """Above one event in a hundred: a few old events of a partition that was idle need no action."""
     unjudged = f"{SUM_OF_ALL} (increase(driftd_unjudged_events_total[15m]))"
     accepted = 'sum without (instance, pod, type) (increase(driftd_model_events_total{type!="label"}[15m]))'
     return Alert(
@@ -48,9 +48,9 @@ def events_unjudged() -> Alert:
 
 
 def records_unreadable() -> Alert:
-    """A series that has just come up has no increase yet."""
-    passed = f"{SUM_OF_ALL} (driftd_unreadable_records_total)"
-    new = f"({passed} > 0 unless {SUM_OF_ALL} (driftd_unreadable_records_total offset 15m))"
+    """Includes series that did not exist 15 minutes ago: they have no increase yet."""
+    total = f"{SUM_OF_ALL} (driftd_unreadable_records_total)"
+    new = f"({total} > 0 unless {SUM_OF_ALL} (driftd_unreadable_records_total offset 15m))"
     return Alert(
         "DriftdRecordsUnreadable",
         f"{new}\nor\n{SUM_OF_ALL} (increase(driftd_unreadable_records_total[15m])) > 0",

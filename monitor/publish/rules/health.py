@@ -1,4 +1,4 @@
-"""The alerts about the monitor itself: it is down, not restored, behind, or cannot keep what it knows."""
+"""The alerts about the monitor itself: down, not restored, behind, or without checkpoints."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from monitor.clock import SECOND_US
 from monitor.publish.rules.alert import CRITICAL, ONE_OF_ALL, SUM_OF_ALL, WARNING, Alert
 from monitor.settings.tree import Settings
 
+#: a checkpoint is stale at this age in seconds, or after so many checkpoint intervals if that is later
 CHECKPOINT_LEAST_SECONDS: Final = 120
 CHECKPOINTS_MISSED: Final = 12
+#: lag in seconds from which on the alert on a growing lag fires
 BEHIND_SECONDS: Final = 300
 
 
@@ -53,11 +55,11 @@ def checkpoint_failing() -> Alert:
 
 
 def lag_growing() -> Alert:
-    """Not a number of records but of seconds: how long the lag would take at the speed of the last five minutes."""
-    exceedance = "sum without (instance, pod, partition)"
-    behind = f"{exceedance} (driftd_lag_records) > {BEHIND_SECONDS} * {exceedance} (rate(driftd_records_total[5m]))"
+    """The lag in seconds at the read rate of the last five minutes, not in records."""
+    by_topic = "sum without (instance, pod, partition)"
+    behind = f"{by_topic} (driftd_lag_records) > {BEHIND_SECONDS} * {by_topic} (rate(driftd_records_total[5m]))"
     return Alert(
-        "DriftdLagGrowing", f"{behind}\nand\n{exceedance} (deriv(driftd_lag_records[15m])) >= 0", WARNING, "10m", "5m",
+        "DriftdLagGrowing", f"{behind}\nand\n{by_topic} (deriv(driftd_lag_records[15m])) >= 0", WARNING, "10m", "5m",
         "driftd is more than 5 minutes behind on {{ $labels.topic }} and does not catch up",
         "{{ $value | humanize }} records wait. Verdicts come as late as the events are read; they stay exact.",
     )  # fmt: skip

@@ -1,7 +1,6 @@
-"""A column's reference and live shares as one small drawing: an area for the reference, a line for live.
+"""Draws a column's shares by bin as a small SVG: an area for the reference, a line for the live window.
 
-Heights are whole steps of the larger share of both, so that two drawings of one column share their scale. The style
-of the page draws them larger.
+Both are scaled to the largest share. The style of the page enlarges the drawing.
 """
 
 from __future__ import annotations
@@ -10,21 +9,21 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-#: the drawing's own units
+#: size of the drawing, in units of its own
 WIDTH: Final = 90
 HEIGHT: Final = 20
 
 
 def drawing(reference: Sequence[int], live: Sequence[int]) -> str:
-    """An SVG with one path for each series that has counts; "" when none has."""
+    """An SVG with one path for each side that has counts; "" if neither has."""
     bins = max(len(reference), len(live))
-    merged = -(-bins // WIDTH)  # more bins than units: neighbours become one
+    merged = -(-bins // WIDTH)  # neighbouring bins drawn as one, if there are more bins than units
     shares = [_shares(series, merged) for series in (reference, live)]
-    top = max((share for series in shares for share in series), default=0.0)
-    if top == 0:
+    largest = max((share for series in shares for share in series), default=0.0)
+    if largest == 0:
         return ""
-    step = WIDTH // -(-bins // merged)
-    area, line = (_steps(series, step, top) for series in shares)
+    width = WIDTH // -(-bins // merged)
+    area, line = (_steps(series, width, largest) for series in shares)
     label = "live against reference" if area and line else "reference alone" if area else "live alone"
     paths = (f'<path d="{area}V{HEIGHT}H0z"/>' if area else "") + (f'<path d="{line}"/>' if line else "")
     only = ' class="only"' if not area else ""
@@ -36,15 +35,15 @@ def _shares(counts: Sequence[int], merged: int) -> list[float]:
     return [sum(counts[at : at + merged]) / total for at in range(0, len(counts), merged)] if total else []
 
 
-def _steps(shares: Sequence[float], step: int, top: float) -> str:
-    """A path from the left along the top of every bin; "" without shares."""
+def _steps(shares: Sequence[float], width: int, largest: float) -> str:
+    """An SVG path along the tops of the bins, from the left; "" without shares."""
     if not shares:
         return ""
-    tops = [HEIGHT - _height(share / top) for share in shares]
+    tops = [HEIGHT - _height(share / largest) for share in shares]
     moves = [f"v{after - before}" if after != before else "" for before, after in pairwise(tops)]
-    return f"M0 {tops[0]}h{step}" + "".join(f"{move}h{step}" for move in moves)
+    return f"M0 {tops[0]}h{width}" + "".join(f"{move}h{width}" for move in moves)
 
 
-def _height(part: float) -> int:
-    """Whole units; what occurs at all stands above the ground."""
-    return max(1, round(part * HEIGHT)) if part > 0 else 0
+def _height(ratio: float) -> int:
+    """The height in units: an integer, at least 1 for a ratio above 0."""
+    return max(1, round(ratio * HEIGHT)) if ratio > 0 else 0

@@ -1,4 +1,4 @@
-"""The incidents of the status page: those that are open, with every finding, and the last ones that are over."""
+"""The incidents of the status page: open ones with every finding, and the last ended ones."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from monitor.text import many, number, probability
 
 #: ended incidents that are shown
 ENDED: Final = 10
-LASTING: Final = "Lasting: it was a page, and it stays. Another change, or this one half as large again, pages anew."
+LASTING: Final = "Lasting: was a page and is still open. A different change, or 1.5 times this one, opens a new page."
 
 
 def open_incidents(snapshot: Snapshot, now_us: int) -> Iterator[str]:
-    """Pages first, the oldest of them first."""
+    """The open incidents: pages first, then by age, the oldest first."""
     opened = [incident for incident in snapshot.incidents if incident.severity]
     yield "<section><h2>Open incidents</h2>"
     if not opened:
@@ -40,33 +40,33 @@ def _incident(
     snapshot: Snapshot, incident: IncidentView, place: tuple[int, ModelView] | None, now_us: int
 ) -> Iterator[str]:
     model = None if place is None else place[1]
-    found = [view for view in snapshot.findings if view.key == incident.key and view.lasting == incident.lasting]
-    found.sort(key=lambda view: (-SEVERITY_RANK.get(view.severity, 0), -_over(_measured(model, view)[1])))
+    views = [view for view in snapshot.findings if view.key == incident.key and view.lasting == incident.lasting]
+    views.sort(key=lambda view: (-SEVERITY_RANK.get(view.severity, 0), -_exceedance(_measured(model, view)[1])))
     words = f"lasting {incident.severity}" if incident.lasting else ""
     yield f'<section class="card {text(incident.severity)}"><h3>{badge(incident.severity, words)} '
-    yield f"{name(str(incident.key))}{': ' + _summary(found) if found else ''}</h3>"
+    yield f"{name(str(incident.key))}{': ' + _summary(views) if views else ''}</h3>"
     where = "" if place is None else f' · <a href="#m{place[0]}">its figures</a>'
     yield f"<p>{since(incident.since_us, now_us)}{_more(snapshot, incident, model)}{where}</p>"
     yield f"<p class=soft>{LASTING}</p><ol>" if incident.lasting else "<ol>"
-    for at, view in enumerate(found):
+    for at, view in enumerate(views):
         column, figures = _measured(model, view)
         yield f"<li><p><b>{name(view.finding.subject)}</b> {text(_cause(view.finding.cause))}"
         yield f" <small>{_tags(view)}, {since(view.since_us, now_us)}</small></p>"
         yield f"<p>{text(view.headline)}</p>" if at else ""
-        yield f"<p>{text(view.detail)}</p><p class=soft>{_how_sure(column, figures)}</p>"
+        yield f"<p>{text(view.detail)}</p><p class=soft>{_figures_text(column, figures)}</p>"
     yield "</ol></section>"
 
 
 def _cause(name: str) -> str:
-    """A cause in words behind a column's name; one that has none is said by its own."""
+    """The text for a cause, shown after the column's name; by default the cause's name."""
     known = CAUSES.get(name)
     return name if known is None else known.on_page or name
 
 
-def _summary(found: Sequence[FindingView]) -> str:
-    """What moved: the worst finding's words, as the alert says them."""
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return text(found[0].headline) + more
+def _summary(views: Sequence[FindingView]) -> str:
+    """The headline of the worst finding, as in the alert, and the number of others."""
+    more = f" (and {len(views) - 1} more)" if len(views) > 1 else ""
+    return text(views[0].headline) + more
 
 
 def _tags(view: FindingView) -> str:
@@ -75,7 +75,7 @@ def _tags(view: FindingView) -> str:
 
 
 def _more(snapshot: Snapshot, incident: IncidentView, model: ModelView | None) -> str:
-    """Runbook and dashboard, as far as the settings know them."""
+    """Links to the runbook and the dashboard, if they are set."""
     own = "" if model is None else model.runbook
     known = links.of_incident(snapshot.links, incident.key, incident.severity, own)
     parts = [web_link(known.get(what, ""), what) for what in ("runbook", "dashboard")]
@@ -83,7 +83,7 @@ def _more(snapshot: Snapshot, incident: IncidentView, model: ModelView | None) -
 
 
 def web_link(address: str, words: str) -> str:
-    """A link only where it leads to the web; anything else is shown as it is written."""
+    """A link for an http or https address; any other address is shown as text."""
     if not address:
         return ""
     if not address.lower().startswith(("http://", "https://")):
@@ -92,7 +92,7 @@ def web_link(address: str, words: str) -> str:
 
 
 def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | None, Figures | None]:
-    """The finding's column, None where it is about none, and its newest figures, where the snapshot has them."""
+    """The finding's column, None if its subject is not one, and its newest figures, if the snapshot has them."""
     if model is None:
         return None, None
     subject, cause = view.finding.subject, view.finding.cause
@@ -102,17 +102,17 @@ def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | 
     return column, next((figures for figures in known if figures.cause == cause), None)
 
 
-def _over(figures: Figures | None) -> float:
+def _exceedance(figures: Figures | None) -> float:
     return 0.0 if figures is None or figures.exceedance != figures.exceedance else figures.exceedance
 
 
-def _how_sure(column: ColumnView | None, figures: Figures | None) -> str:
-    """How large the change is in the newest look, and how unlikely by chance."""
+def _figures_text(column: ColumnView | None, figures: Figures | None) -> str:
+    """The size of the change in the newest evaluation, and its probability by chance."""
     if figures is None:
         return "Figures: in the alert, not on this page."
-    seen = f"{_size(column, figures)} in a window of {many(figures.samples, 'event')}"
-    sure = f"{number(figures.exceedance)} times the threshold, {probability(figures.p)}"
-    return f"Latest evaluation: {seen}; {sure}."
+    effect = f"{_size(column, figures)} in a window of {many(figures.samples, 'event')}"
+    evidence = f"{number(figures.exceedance)} times the threshold, {probability(figures.p)}"
+    return f"Latest evaluation: {effect}; {evidence}."
 
 
 def _size(column: ColumnView | None, figures: Figures) -> str:
@@ -121,13 +121,13 @@ def _size(column: ColumnView | None, figures: Figures) -> str:
 
 
 def ended_incidents(snapshot: Snapshot, now_us: int) -> Iterator[str]:
-    """What is over: what it was, from when to when."""
+    """The ended incidents: what each was, and from when to when."""
     if not snapshot.ended:
         return
     yield "<section><h2>Ended incidents</h2><ol class=card>"
     for one in snapshot.ended[:ENDED]:
         yield f"<li><p>{badge(one.severity)} {text(one.summary or str(one.key))}</p>"
-        exceedance = f"{moment(one.ended_us)}, {ago(one.ended_us, now_us)}"
-        yield f"<p class=soft>since {moment(one.since_us)}, over at {exceedance}</p>"
+        ended = f"{moment(one.ended_us)}, {ago(one.ended_us, now_us)}"
+        yield f"<p class=soft>since {moment(one.since_us)}, over at {ended}</p>"
         yield f"<p>{text('; '.join(one.findings))}</p></li>" if one.findings else "</li>"
     yield "</ol></section>"

@@ -1,4 +1,4 @@
-"""The models of the status page: their state in words, what they promised, and their columns by trouble."""
+"""The models of the status page: their state, their page budget, and their columns by exceedance."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.settings.duration import in_words
 from monitor.text import many, number, share
 
-#: from so much of a threshold on a column is shown without being asked for
+#: a column with this exceedance or more is shown unfolded
 NEAR: Final = 0.5
-#: quiet rows of a page, shared by its models, and the least a model has
+#: most rows of quiet columns on the page, shared equally by its models, and the least of one model
 QUIET_ROWS, LEAST_ROWS = 1_000, 5
 
 FINE: Final = "fine"
@@ -26,13 +26,13 @@ _ORDER: Final = (PAGE, TICKET, UNKNOWN, FINE)
 
 
 def badge(state: str, words: str = "") -> str:
-    """A state as a sign and words, its own unless others are given; colour comes on top."""
+    """A state as a sign and text (by default the state's own), so that it does not depend on colour."""
     sign, own = _BADGES.get(state, ("", state))
     return f'<span class="badge {state if sign else UNKNOWN}">{sign} {text(words or own)}</span>'
 
 
 def states_of(snapshot: Snapshot) -> dict[int, str]:
-    """Page, ticket, fine or unknown, by the place of the model on the board."""
+    """Page, ticket, fine or unknown, by the index of the model in the snapshot."""
     severities: dict[ModelKey, set[str]] = {}
     for incident in snapshot.incidents:
         severities.setdefault(incident.key, set()).add(incident.severity)
@@ -48,13 +48,13 @@ def _state(model: ModelView, severities: Set[str]) -> str:
 
 
 def exceedance_of(column: ColumnView) -> float | None:
-    """How near the worst cause is to a finding (1: at it); None when nothing was judged."""
+    """The exceedance of the column's worst cause (1: at the threshold); None before anything was judged."""
     known = [figures.exceedance for figures in column.figures if not math.isnan(figures.exceedance)]
     return max(known, default=None)
 
 
 def models_section(snapshot: Snapshot, now_us: int) -> Iterator[str]:
-    """All models: pages first, and those of one state by trouble."""
+    """All models: pages first, then by exceedance within a state."""
     yield "<section><h2>Models</h2>"
     if not snapshot.models:
         yield "<p>No model is watched.</p>" if snapshot.restored else "<p>Nothing is known of the models yet.</p>"
@@ -74,10 +74,10 @@ def models_section(snapshot: Snapshot, now_us: int) -> Iterator[str]:
 
 
 def _subjects(snapshot: Snapshot) -> Mapping[object, frozenset[str]]:
-    found: dict[object, frozenset[str]] = {}
+    subjects: dict[object, frozenset[str]] = {}
     for view in snapshot.findings:
-        found[view.key] = found.get(view.key, frozenset()) | {view.finding.subject}
-    return found
+        subjects[view.key] = subjects.get(view.key, frozenset()) | {view.finding.subject}
+    return subjects
 
 
 def _worst(model: ModelView) -> float:
@@ -91,12 +91,12 @@ def _head(snapshot: Snapshot, model: ModelView, state: str, now_us: int) -> Iter
     if incident is not None:
         yield f"<p>{since(incident.since_us, now_us)}</p>"
     yield "<dl>"
-    for term, words in _facts(snapshot, model, now_us):
-        yield f"<div><dt>{term}<dd>{words}</div>"
+    for term, value in _model_rows(snapshot, model, now_us):
+        yield f"<div><dt>{term}<dd>{value}</div>"
     yield "</dl>"
 
 
-def _facts(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[tuple[str, str]]:
+def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[tuple[str, str]]:
     yield "Predictions", f"{model.predictions:,} <small>{many(model.labels, 'label')}</small>"
     yield "Judged up to", "not yet" if model.judged_us is None else aged(model.judged_us, now_us)
     if model.budget_us:
@@ -129,7 +129,7 @@ def _columns(snapshot: Snapshot, model: ModelView, subjects: frozenset[str], row
 
 
 def _ended_note(snapshot: Snapshot, model: ModelView, loud: Sequence[ColumnView]) -> Iterator[str]:
-    """Why something is over its threshold beside a model that is fine: the long windows still hold what is over."""
+    """Why a column can be over its threshold in a model without incident: long windows still hold the old events."""
     ended = next((one for one in snapshot.ended if one.key == model.key), None)
     if ended is not None and any((exceedance_of(column) or 0.0) >= 1 for column in loud):
         yield f"<p class=soft>The long windows still hold events from before {moment(ended.ended_us)}, when its last "
@@ -137,7 +137,7 @@ def _ended_note(snapshot: Snapshot, model: ModelView, loud: Sequence[ColumnView]
 
 
 def _unwatched(columns: Sequence[ColumnView], rows: int) -> Iterator[str]:
-    """Columns a change of whose distribution would not be seen, each with its reason."""
+    """The columns whose distribution is not watched, each with its reason."""
     if columns:
         named = "; ".join(f"{name(column.name)} ({text(column.unwatched)})" for column in columns[:rows])
         more = f"; and {len(columns) - rows:,} more" if len(columns) > rows else ""
@@ -157,14 +157,14 @@ def _table(caption: str, columns: Sequence[ColumnView], rows: int) -> Iterator[s
     for column in columns[:rows]:
         role = f" <small>{text(column.role)}</small>" if column.role != "feature" else ""
         yield f"<tr><th>{text(column.name, 80)}{role}<td>{drawing(column.reference, column.live)}"
-        yield f"<div>{_words(column)}</div>\n"
+        yield f"<div>{_column_text(column)}</div>\n"
     yield "</table>"
     if len(columns) > rows:
         yield f"<p>and {len(columns) - rows:,} more, for which there is no room here</p>"
 
 
-def _words(column: ColumnView) -> str:
-    """What is said of a column: how near a finding it is, what changed, and for those near one what else is known."""
+def _column_text(column: ColumnView) -> str:
+    """The text of a column: its exceedance and changed quality counts, and from NEAR on further figures."""
     exceedance = exceedance_of(column)
     loud = exceedance is not None and exceedance >= NEAR
     parts = [] if exceedance is None else [_nearness(exceedance)]
@@ -178,7 +178,7 @@ def _words(column: ColumnView) -> str:
 
 
 def _nearness(exceedance: float) -> str:
-    """How near a finding it is, in numbers that stay below 1 until it is one."""
+    """The exceedance as text; never rounded up to 100 % below the threshold."""
     if exceedance >= 1:
         return f"<b>{number(exceedance)}</b> times its threshold"
     percent = min(99, round(100 * exceedance))
@@ -203,7 +203,7 @@ def _changed_quality(column: ColumnView) -> Iterator[str]:
 
 
 def _most_moved(column: ColumnView) -> str:
-    """The bin whose share changed most, before and now."""
+    """The bin with the largest change of its share, with both shares."""
     before, now = sum(column.reference), sum(column.live)
     if not before or not now or len(column.bins) != len(column.reference) or len(column.bins) != len(column.live):
         return ""

@@ -1,7 +1,7 @@
-"""The page for people at `/`: is the monitor itself well, what is open and since when, and how every model stands.
+"""The status page at `/`: the state of the monitor itself, incidents, and every model.
 
-Rendered here as a whole, without a script; a browser asks for it anew every 15 seconds. Everything that came from
-outside (names, categories, details) is escaped, and what is not known is said to be so and never drawn as zero.
+Static HTML without scripts, which browsers reload every 15 seconds. All foreign text (names, categories, details) is
+escaped. An unknown value is shown as unknown, never as zero.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from monitor.publish.status.style import ICON, STYLE
 from monitor.text import many
 
 REFRESH_SECONDS: Final = 15
-#: the monitor's own state while it cannot judge all that comes
+#: the state of the monitor while it cannot judge all events
 NOT_FINE: Final = "not fine"
 
 
@@ -47,23 +47,23 @@ def status_page(snapshot: Snapshot, health: Health, silence: str, now_us: int) -
 
 
 class StatusPages:
-    """The page of each moment, rendered once: it is asked for by many, and what it shows changes twice a second."""
+    """Caches the rendered page: many clients may request it, and its content changes about twice a second."""
 
     def __init__(self) -> None:
         self._key: tuple[Snapshot, Health, str, int] | None = None
         self._page = b""
 
     def of(self, snapshot: Snapshot, health: Health, silence: str, now_us: int) -> bytes:
-        """The page; of the health only what is shown counts, and of the time the second. For one thread."""
+        """The page, rendered again if the snapshot, the shown health or the second changed. Not thread-safe."""
         key = snapshot, replace(health, turned_monotonic=0.0), silence, now_us // SECOND_US
-        known = self._key
-        if known is None or known[0] is not snapshot or known[1:] != key[1:]:
+        cached = self._key
+        if cached is None or cached[0] is not snapshot or cached[1:] != key[1:]:
             self._page, self._key = status_page(snapshot, health, silence, now_us), key
         return self._page
 
 
-def monitor_in_words(snapshot: Snapshot, health: Health, silence: str) -> tuple[str, str, str]:
-    """How the process itself is: a state for the colour, the state's own word, the sentence. The worst comes first."""
+def monitor_state(snapshot: Snapshot, health: Health, silence: str) -> tuple[str, str, str]:
+    """The state of the monitor itself: (state for the colour, its name, a sentence); the most severe condition wins."""
     judged = any(model.judged_us is not None for model in snapshot.models)
     idle = snapshot.restored and not judged and not any(model.predictions for model in snapshot.models)
     if silence:
@@ -98,14 +98,14 @@ def _counts(snapshot: Snapshot) -> dict[str, int]:
 
 def _title(snapshot: Snapshot, counts: dict[str, int], health: Health, silence: str) -> str:
     urgent = [many(counts[state], state) for state in (PAGE, TICKET) if counts[state]]
-    state, word, _ = monitor_in_words(snapshot, health, silence)
+    state, word, _ = monitor_state(snapshot, health, silence)
     if state in (PAGE, TICKET):
         urgent.insert(0, f"monitor {word}")
     return f"{', '.join(urgent) or 'status'} - driftd"
 
 
 def _verdict(snapshot: Snapshot, counts: dict[str, int]) -> str:
-    """All models in one line."""
+    """The number of models by state, in one line."""
     words = [badge(state, many(counts[state], state)) for state in (PAGE, TICKET) if counts[state]]
     words += [badge(FINE, f"{counts[FINE]:,} fine")] if counts[FINE] else []
     words += [badge(UNKNOWN, f"{counts[UNKNOWN]:,} not judged yet")] if counts[UNKNOWN] else []
@@ -113,13 +113,13 @@ def _verdict(snapshot: Snapshot, counts: dict[str, int]) -> str:
 
 
 def _monitor(snapshot: Snapshot, health: Health, silence: str, now_us: int) -> Iterator[str]:
-    state, word, sentence = monitor_in_words(snapshot, health, silence)
+    state, word, sentence = monitor_state(snapshot, health, silence)
     yield f'<section><h2>The monitor itself</h2><div class="card {state}">'
     yield f"<p>{badge(state, word)} {text(sentence)}</p>"
-    yield from (f"<p>{text(messages)}</p>" for messages in snapshot.not_fine)
+    yield from (f"<p>{text(reason)}</p>" for reason in snapshot.not_fine)
     yield "<dl>"
-    for term, quality_count in _monitor_rows(snapshot, now_us):
-        yield f"<div><dt>{term}<dd>{quality_count}</div>"
+    for term, value in _monitor_rows(snapshot, now_us):
+        yield f"<div><dt>{term}<dd>{value}</div>"
     yield "</dl></div></section>"
 
 

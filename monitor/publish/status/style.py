@@ -1,6 +1,6 @@
-"""How the status page looks, and what a browser may load for it: this style and an icon, nothing else.
+"""The style and icon of the status page, and a Content-Security-Policy that allows only these two.
 
-Every pair of text and ground has a contrast of at least 4.5 in both schemes (WCAG 2.1, 1.4.3).
+Every pair of text and background colours has a contrast of at least 4.5 in both schemes (WCAG 2.1, 1.4.3).
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ _ICON: Final = (
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
     "<path d='M1 12h3V8h3V4h3v4h5' fill='none' stroke='#b4430a' stroke-width='2'/></svg>"
 )
-#: the icon as an address: no request is made for it
+#: the icon as a data URL, so that no request is made for it
 ICON: Final = "data:image/svg+xml;base64," + base64.b64encode(_ICON.encode()).decode()
 
 _HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-#: the page's own header lines
+#: HTTP header lines of the page
 HEADERS: Final = (
     (
         "Content-Security-Policy",

@@ -1,7 +1,4 @@
-"""What has to be read again, or in another order, kept in temporary files that vanish with the process.
-
-A pipe is copied as it is; records that are sorted are written one after the other, and read back by their places.
-"""
+"""Temporary copies of data that is read twice (pipes) or in another order (sorted files); removed with the process."""
 
 from __future__ import annotations
 
@@ -23,9 +20,9 @@ from monitor.sources.streams import BATCH_BYTES
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-#: bytes of a pipe that are kept
+#: most bytes that are copied of a pipe
 LARGEST_PIPE: Final = 8 * 1024**3
-#: records that are sorted: 60 bytes of memory each
+#: most records that are sorted; each takes 60 bytes of memory
 MOST_SORTED: Final = 20_000_000
 
 _PIECE: Final = 1024 * 1024
@@ -39,14 +36,14 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes | None: ...
 
 
-class KeptPipe:
-    """The bytes of a pipe, to be read more than once."""
+class PipeCopy:
+    """A copy of a pipe's bytes, which can be read several times."""
 
     def __init__(self, name: str, pipe: _Readable, largest: int = LARGEST_PIPE) -> None:
-        """Read the pipe to its end.
+        """Copy the pipe to its end.
 
         Raises:
-            UsageError: it is larger than `largest`, or there is no room for it.
+            UsageError: it has more than `largest` bytes, or the disk is full.
         """
         self._file = _temporary(name)
         self._size = 0
@@ -68,7 +65,7 @@ class KeptPipe:
             raise
 
     def reader(self) -> io.RawIOBase:
-        """A file from its beginning; several may be read at once."""
+        """The bytes from the beginning; several readers may be in use at once."""
         return _Reader(self._file.fileno(), self._size)
 
     def close(self) -> None:
@@ -76,9 +73,10 @@ class KeptPipe:
 
 
 class SortedRecords:
-    """The records of one file in order of their event times; equal times as in the file.
+    """The records of one file in a stable order of their event times.
 
-    A record without a time stays behind the one before it. `lines` are where the records stand in the file, from 1.
+    A record without a time stays behind the one before it. `lines` (n,) are the records' lines in the file, from 1, in
+    the sorted order.
     """
 
     def __init__(
@@ -90,10 +88,10 @@ class SortedRecords:
         chunk: int = 500,
         most: int = MOST_SORTED,
     ) -> None:
-        """Read (line, value) of every record; `times_of` gets the values of some and where they stand.
+        """Copy and sort `records` (line, value); `times_of` gets the values and lines of up to `chunk` records at once.
 
         Raises:
-            UsageError: there are more than `most`, or there is no room for them.
+            UsageError: there are more than `most` records, or the disk is full.
         """
         self._file = _temporary(name)
         self._map: mmap.mmap | None = None
@@ -133,9 +131,9 @@ class SortedRecords:
             times.extend(times_of(values, lines[-len(values) :].tolist()).tolist())
             self._file.writelines(values)
         self._file.flush()
-        due = np.array(times, np.int64)
-        known = np.maximum.accumulate(np.where(due != NO_TIME, np.arange(len(due)), 0))
-        order = np.argsort(due[known], kind="stable")
+        sort_by = np.array(times, np.int64)
+        last_timed = np.maximum.accumulate(np.where(sort_by != NO_TIME, np.arange(len(sort_by)), 0))
+        order = np.argsort(sort_by[last_timed], kind="stable")
         begins = np.array([*accumulate(sizes, initial=0)], np.int64)
         self.lines = np.array(lines, np.int64)[order]
         self._begins, self._ends = begins[:-1][order], begins[1:][order]
@@ -146,13 +144,13 @@ class SortedRecords:
         return len(self.lines)
 
     def end_of_batch(self, begin: int, chunk: int) -> int:
-        """Where a batch ends of at most `chunk` records, and not many more than `BATCH_BYTES` bytes."""
+        """The end of a batch of at most `chunk` records that goes over `BATCH_BYTES` by one record at most."""
         end = min(begin + chunk, len(self))
         sizes = np.cumsum(self._ends[begin:end] - self._begins[begin:end])
         return min(begin + int(np.searchsorted(sizes, BATCH_BYTES)) + 1, end)
 
     def read(self, begin: int, end: int) -> list[bytes]:
-        """The values of the records from `begin` to before `end`, in order of time."""
+        """The values of the records in [begin, end), in order of time."""
         held = self._map if self._map is not None else b""
         places = zip(self._begins[begin:end].tolist(), self._ends[begin:end].tolist(), strict=True)
         return [held[first:last] for first, last in places]
@@ -173,7 +171,7 @@ def _temporary(name: str) -> IO[bytes]:
 
 
 class _Reader(io.RawIOBase):
-    """A file that is open already, read from its beginning with a place of its own."""
+    """Reads the first `size` bytes of an open file descriptor (`number`), with a position of its own."""
 
     def __init__(self, number: int, size: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""A credit stream with every kind of trouble in it, as records for a topic of three partitions.
+"""A credit stream with every kind of fault, as records for a topic of three partitions.
 
-Rows are real ones (the UCI credit default data) where they are there, else random ones of the same shape. Nearly every
-record is a prediction that is fine; the rest is late, repeated, malformed, foreign, or odd in a feature.
+Rows are those of the UCI credit default data if that is there, else random ones of the same shape. Most records are
+valid predictions; the others are late, repeated, malformed, of another model, or have an odd feature value.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MALFORMED: Final = (
 
 
 class Record(NamedTuple):
-    """What is produced."""
+    """A record to produce."""
 
     partition: int
     value: bytes | None
@@ -54,7 +54,7 @@ class Record(NamedTuple):
 
 
 def credit_rows() -> tuple[list[Row], bool]:
-    """Rows in a fixed shuffled order, each with its outcome as `default`; and whether they are the real ones."""
+    """Rows in a fixed shuffled order, each with its label as `default`; and whether they are the real ones."""
     folder = Path(os.environ.get("DRIFTD_TEST_DATA") or ROOT.parent / "shared" / "data")
     file = folder / "credit_default.csv.gz"
     rng = random.Random(20)
@@ -89,8 +89,8 @@ def _random_row(rng: random.Random) -> Row:
 def predictions(rows: Sequence[Row], events: int, *, seed: int = 0, drift: bool = True) -> Iterator[Event]:
     """Predictions in order of time.
 
-    With `drift` values are missing for a while in the middle, AGE moves for good at two thirds, and from five sixths on
-    LIMIT_BAL is often absent and another category comes up.
+    With `drift`, BILL_AMT1 is missing for a while in the middle, AGE shifts at two thirds, and from five sixths on
+    LIMIT_BAL is often absent and MARRIAGE has a new category.
     """
     rng = random.Random(seed)
     for number in range(events):
@@ -121,7 +121,7 @@ def predictions(rows: Sequence[Row], events: int, *, seed: int = 0, drift: bool 
 
 
 def _make_odd(features: dict[str, object], rng: random.Random) -> None:
-    """In a twentieth of all events: a value that is missing, absent, unseen, outside, of the wrong type, or as text."""
+    """In 5 % of the events make one value missing, absent, unseen, outside, of the wrong type, or a text."""
     if rng.random() >= 0.05:
         return
     name = rng.choice(list(features))
@@ -133,58 +133,58 @@ def _make_odd(features: dict[str, object], rng: random.Random) -> None:
         features[name] = rng.choice(odd)
 
 
-def troubled_records(rows: Sequence[Row], events: int, *, seed: int) -> list[Record]:
-    """About `events` records in the order in which they are produced, with the drift of `predictions`."""
+def faulty_records(rows: Sequence[Row], events: int, *, seed: int) -> list[Record]:
+    """About `events` records in the order to produce them, with the drift of `predictions`."""
     rng = random.Random(seed + 1)
     records: list[Record] = []
     sent: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
     for number, event in enumerate(predictions(rows, events, seed=seed)):
         at_ms = START_MS + STEP_MS * number
         partition = rng.randrange(PARTITIONS)
-        values = list(_with_trouble(event, at_ms, sent[partition], rng))
+        values = list(_with_fault(event, at_ms, sent[partition], rng))
         sent[partition] = [*sent[partition][-500:], *(value for value in values if value)]
         records.extend(Record(partition, value, at_ms) for value in values)
     return records
 
 
-def _with_trouble(event: Event, at_ms: int, before: Sequence[bytes], rng: random.Random) -> Iterator[bytes | None]:
-    """The records in which an event comes, or what comes in its place."""
-    failure = rng.choices(("none", *_TROUBLES), (88, *([1] * len(_TROUBLES))))[0]
-    if failure == "malformed":
+def _with_fault(event: Event, at_ms: int, before: Sequence[bytes], rng: random.Random) -> Iterator[bytes | None]:
+    """The values of the records of one event, with or without a random fault; `before` are values to repeat."""
+    fault = rng.choices(("none", *_FAULTS), (88, *([1] * len(_FAULTS))))[0]
+    if fault == "malformed":
         yield rng.choice(MALFORMED)
-    elif failure == "tombstone":
+    elif fault == "tombstone":
         yield None
-    elif failure == "repeated" and before:
+    elif fault == "repeated" and before:
         yield rng.choice(before)
-    elif failure == "together":
+    elif fault == "together":
         others = [event | {"id": event["id"] + "+"}, rng.choice((7, {"model": ""}, event | {"score": "high"}))]
         yield _bytes([event, *others])
-    elif failure == "label":
+    elif fault == "label":
         yield _bytes({"type": "label", "id": event["id"], "model": "credit", "ts": at_ms, "label": 1})
     else:
-        yield _bytes(_changed(event, failure, at_ms))
-    if failure in {"malformed", "tombstone", "repeated", "label"}:
+        yield _bytes(_changed(event, fault, at_ms))
+    if fault in {"malformed", "tombstone", "repeated", "label"}:
         yield _bytes(event)
 
 
-_TROUBLES: Final = (
+_FAULTS: Final = (
     "malformed", "tombstone", "repeated", "together", "label", "late", "future", "foreign", "version", "untimed",
     "features", "bare",
 )  # fmt: skip
 
 
-def _changed(event: Event, failure: str, at_ms: int) -> Event:
-    if failure == "late":
+def _changed(event: Event, fault: str, at_ms: int) -> Event:
+    if fault == "late":
         return event | {"ts": at_ms - 5 * MINUTE_MS}
-    if failure == "future":
+    if fault == "future":
         return event | {"ts": at_ms + 5 * MINUTE_MS}
-    if failure == "foreign":
+    if fault == "foreign":
         return event | {"model": "churn"}
-    if failure == "version":
+    if fault == "version":
         return event | {"version": "9"}
-    if failure == "features":
+    if fault == "features":
         return {name: event[name] for name in ("model", "version", "ts", "features")}
-    left_out = {"untimed": "ts", "bare": "features"}.get(failure)
+    left_out = {"untimed": "ts", "bare": "features"}.get(fault)
     return {name: value for name, value in event.items() if name != left_out}
 
 
