@@ -201,7 +201,8 @@ class IncidentBook:
         if incident is None or not self.open or incident.paged_us is None:
             return False
         incident.paged_windows += 1
-        longest = max(known.base_windows for known in self.open.values())
+        paging = [known.base_windows for known in self.open.values() if known.finding.severity == PAGE]
+        longest = max(paging, default=0)  # a ticket that took long to be seen holds nothing up
         return is_lasting(at_us - incident.paged_us, self._lasting_after_us, incident.paged_windows, longest)
 
     def _make_lasting(self, looks: Looks | None, context: TransitionContext, said: str = "") -> list[Transition]:

@@ -76,6 +76,13 @@ def test_a_ticket_never_becomes_lasting_and_a_page_stands_since_it_is_one() -> N
     assert (told.transition, len(told.findings)) == ("lasting", 2)
 
 
+def test_a_ticket_of_a_long_window_does_not_hold_the_page_up() -> None:
+    book = book_of()
+    step(book, 10, finding(), finding("BILL", TICKET, base_windows=64))
+    (told,) = stand(book, 10, 10 + DAY, 16)
+    assert (told.transition, len(told.findings)) == ("lasting", 2)
+
+
 def test_another_key_pages_again_under_its_own_id() -> None:
     book, told = lasting_book()
     again = step(book, 2_000, finding("BILL", start=1_990, end=2_000), recheck=never)
