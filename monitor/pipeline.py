@@ -9,8 +9,9 @@ checkpoint:  rejects acknowledged → state saved, with the transitions not sent
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Hashable, Iterable, Sequence
+from functools import partial
+from typing import Protocol
 
 from monitor.clock import SECOND_US, Clock
 from monitor.count.admission import Admission
@@ -25,23 +26,23 @@ from monitor.count.task import Taken, Task
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Shape
 from monitor.decode.decoder import Decoder, decoder_for
-from monitor.errors import ExternalError, PositionsLost, UsageError
+from monitor.errors import ExternalError, PositionsLost
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge.fleet import Fleet
+from monitor.judge.model import JudgeState
 from monitor.log import get_log
 from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
 from monitor.loop.time import CHECKPOINT, COUNT, DECODE, IDLE, JUDGE, POLL, LoopTime
 from monitor.records import Change, DeadLetter, OffsetGap, RecordBatch, Source, UnreadableRecords
 from monitor.settings.tree import Settings
+from monitor.state import parts
+from monitor.state.model_part import ModelState
+from monitor.state.parts import Cut, State, Whole
 from monitor.tenfold import Tenfold
 
 _log = get_log(__name__)
-
-STATE_FORMAT: Final = 2
-#: format 1 keeps totals by unit
-READABLE_FORMATS: Final = (1, STATE_FORMAT)
 
 
 class Stage2(Protocol):
@@ -61,10 +62,16 @@ class Stage2(Protocol):
     def forget(self, key: ModelKey) -> None:
         """The model version has another reference: nothing of what was judged by the one before goes on."""
 
-    def to_state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
+    def judged(self) -> list[ModelKey]:
+        """The model versions it keeps something of."""
 
-    def restore(self, state: dict[str, Any]) -> list[ModelKey]:
+    def mark(self, key: ModelKey) -> Hashable:
+        """The same as long as `to_state` of a model version would give the same."""
+
+    def to_state(self, key: ModelKey) -> JudgeState | None:
+        """What a checkpoint keeps of a model version."""
+
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
         """Go on from it; gives the model versions that start afresh."""
 
 
@@ -92,7 +99,7 @@ class Pipeline:
         self.tasks: dict[int, Task] = {}
         self.totals = Totals()
         self.exchange = Exchange(settings.windows.pane)
-        self.label_exchange = LabelExchange(cohort_us=settings.windows.pane)
+        self.label_exchange = LabelExchange()
         self.fleet: Stage2 = Fleet(admission, settings) if stage2 is None else stage2
         self.gaps: Counter[Partition] = Counter()
         #: since the process began, for series
@@ -316,37 +323,56 @@ class Pipeline:
 
     # state
 
-    def to_state(self) -> dict[str, Any]:
-        """Both stages and the unsent transitions, cut at one moment."""
-        return {
-            "format": STATE_FORMAT,
-            "units": [task.to_state() for _, task in sorted(self.tasks.items())],
-            "totals": self.totals.to_state(),
-            "exchange": self.exchange.to_state() | {"labels": self.label_exchange.to_state()},
-            "fleet": self.fleet.to_state(),
-            "met": [[*key, self._settings_hash(key)] for key in self._admission.seen],
-            "gaps": [[*partition, count] for partition, count in self.gaps.items()],
-        }
+    def to_state(self) -> Cut:
+        """Both stages and the unsent transitions, cut at one moment; it is saved before the next batch is counted."""
+        tasks = [
+            parts.task(number, task.mark(), task.to_state, task.ids()) for number, task in sorted(self.tasks.items())
+        ]
+        hashes = {key: self._settings_hash(key) for key in self._admission.seen}
+        models = [
+            parts.model(key, self._model_mark(key, settings), partial(self._model_state, key, settings))
+            for key, settings in {**dict.fromkeys(self._known(), ""), **hashes}.items()
+        ]
+        return Cut(Whole(seen=list(hashes), gaps=dict(self.gaps)), [*tasks, *models, parts.outbox(self.fleet.unsent)])
 
-    def restore(self, tree: Mapping[str, Any]) -> list[ModelKey]:
-        """Go on from a state; gives the model versions that start afresh because their settings changed.
+    def _known(self) -> list[ModelKey]:
+        """Every model version that something is kept of: those with a judge first, in the order in which they came."""
+        counted = [*self.totals.keys(), *self.exchange.keys(), *self.label_exchange.keys()]
+        return list(dict.fromkeys([*self.fleet.judged(), *self._admission.seen, *counted]))
 
-        Raises:
-            UsageError: the state is of another format.
+    def _model_mark(self, key: ModelKey, settings: str) -> Hashable:
+        waiting = self.exchange.mark(key), self.label_exchange.mark(key)
+        return settings, self.totals.mark(key), waiting, self.fleet.mark(key)
+
+    def _model_state(self, key: ModelKey, settings: str) -> ModelState:
+        return ModelState(
+            key,
+            settings,
+            self.totals.events.get(key),
+            self.totals.labels.counted[key],
+            self.exchange.to_state(key),
+            self.label_exchange.to_state(key),
+            self.fleet.to_state(key),
+        )
+
+    def restore(self, state: State) -> list[ModelKey]:
+        """Go on from a state, which is this pipeline's own from now on.
+
+        Gives the model versions that start afresh because their settings changed.
         """
-        if tree.get("format") not in READABLE_FORMATS:
-            raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {STATE_FORMAT}")
-        seen = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
-        self._admission.restore(seen)
-        for state in tree["units"]:
-            self.task(state["unit"]).restore(state)
-        self.totals.restore(tree)
-        self.exchange.restore(tree["exchange"])
-        self.label_exchange.restore(tree["exchange"])
-        self.gaps = Counter({Partition(topic, number): count for topic, number, count in tree["gaps"]})
-        afresh = self.fleet.restore(tree["fleet"])
+        self._admission.restore(state.whole.seen)
+        for task in state.tasks:
+            self.task(task.number).restore(task)
+        for model in state.models:
+            self.totals.restore(model.key, model.events, model.labels)
+            self.exchange.restore(model.key, model.exchange)
+            self.label_exchange.restore(model.waiting)
+        self.gaps = Counter(state.whole.gaps)
+        judges = [model.judge for model in state.models if model.judge is not None]
+        afresh = self.fleet.restore(judges, state.outbox.unsent)
         # a model none of whose panes was judged yet has counts that its settings gave their meaning all the same
-        afresh += [key for key, settings in seen.items() if key not in afresh and settings != self._settings_hash(key)]
+        before = {model.key: model.settings for model in state.models}
+        afresh += [key for key in state.whole.seen if key not in afresh and before[key] != self._settings_hash(key)]
         for key in afresh:
             self._forget(key)
         return afresh

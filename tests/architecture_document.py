@@ -42,8 +42,8 @@ from monitor.state.directory import StateDirectory
 from tests.house import HOUSE, Module, inner_imports, read_modules
 
 FLOORS = (
-    "words", "settings and arithmetic", "references", "decoding", "counting", "judging", "the outside", "the path",
-    "what runs", "the demo", "the command line", "the entry",
+    "words", "settings and arithmetic", "references", "decoding", "counting", "judging", "the outside", "the loop",
+    "the path", "what runs", "the demo", "the command line", "the entry",
 )  # fmt: skip
 ROOMS = {
     "words": "the vocabulary: events, records, findings, the error families, the clock, the log. Imports nothing of"
@@ -55,11 +55,12 @@ ROOMS = {
     "decode": "bytes to columns; bad records to reasons. One decoder for each format",
     "count": "stage 1, by partition: who is let in, clocks, ids, open panes of tallies; the exchange to stage 2",
     "judge": "stage 2, by model version: windows, budget, causes, incidents",
-    "loop": "the loop's helpers: when to save, where its time goes, the protocol of what it writes to",
     "kafka": "the only room that knows the Kafka client: reading, dead letters, alerts, group offsets",
     "sources": "recorded events: files, pipes, tables, recordings; merged by time, or up to an offset",
-    "state": "checkpoints in a folder, in an encoding of their own",
+    "state": "the state in typed parts, each with its version and its tree; checkpoints in a folder, in an encoding of"
+    " their own",
     "publish": "the only room that knows prometheus_client: series, HTTP, status page, rules, dashboards",
+    "loop": "the loop's helpers: when to save, where its time goes, the protocol of what it writes to",
     "pipeline": "the whole path in one file: calls only",
     "run": "daemon, replay, building a reference, showing a state: each puts source, pipeline and outputs together",
     "demo": "a broker, real flights with a planted fault, and the daemon that finds it",
@@ -108,8 +109,9 @@ PATH = (
     Step(Distribution.measure, "one of them: bins against the reference's bins"),
     Step(IncidentBook.step, "findings to one incident of the model version; a transition where something changed"),
     Step(Pipeline.checkpoint, "save what is known, then send it: see [state.md](state.md)"),
-    Step(Pipeline.to_state, "both stages and the unsent transitions, cut at one moment"),
-    Step(StateDirectory.save, "a temporary file, synced, renamed; the checkpoint before is kept"),
+    Step(Pipeline.to_state, "both stages and the unsent transitions as parts, cut at one moment"),
+    Step(StateDirectory.save, "the parts whose marks changed, then the checkpoint that refers to them: a temporary"
+         " file, synced, renamed; the checkpoint before is kept"),
     Step(Alerts.send, "the transition to the alert topic, with an id of its own", False),
     Step(KafkaSource.commit, "the group's offsets follow, as a mirror", False),
     Step(SnapshotBuilder.snapshot, "one immutable snapshot of all that is shown, made by the loop"),

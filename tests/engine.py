@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
@@ -23,6 +23,8 @@ from monitor.reference.references import References
 from monitor.run.reference_build import EventRange, blank_reference, build_reference
 from monitor.run.replay import Replay, replay
 from monitor.settings.tree import Settings
+from monitor.state.codec import encode
+from monitor.state.parts import Cut, State, whole_tree
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS, ColumnBins
 
 SECOND: Final = 1_000_000
@@ -161,7 +163,8 @@ class Recorded:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.letters: list[DeadLetter] = []
-        self.saved: list[dict[str, Any]] = []
+        self.saved: list[State] = []
+        self._parts: dict[str, tuple[Hashable, bytes]] = {}
         self.reported: list[Transition] = []
         self.committed: list[dict[Partition, int]] = []
         self.failing: set[str] = set()
@@ -178,9 +181,14 @@ class Recorded:
     def flush_rejects(self) -> None:
         self._called("flush_rejects")
 
-    def save(self, tree: dict[str, Any]) -> None:
+    def save(self, cut: Cut) -> None:
         self._called("save")
-        self.saved.append(tree)
+        self.saved.append(cut.state())
+        for part in cut.parts:
+            content = bytes(encode(part.tree()))
+            mark, before = self._parts.get(part.name, (None, b""))
+            assert mark != part.mark or content == before, f"{part.name} changed and its mark did not"
+            self._parts[part.name] = part.mark, content
 
     def publish(self, transitions: Sequence[Transition]) -> None:
         self._called("publish")
@@ -203,6 +211,11 @@ def run_to_end(pipeline: Pipeline, source: MemorySource) -> None:
     while not ended:
         ended = source.ended()
         pipeline.turn()
+
+
+def trees(cut: Cut) -> dict[str, Any]:
+    """All that a state holds, by name of the part; what is of the whole under ""."""
+    return {"": whole_tree(cut.whole)} | {part.name: part.tree() for part in cut.parts}
 
 
 def plain(node: object) -> Any:  # noqa: ANN401 - a tree of whatever a state holds

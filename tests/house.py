@@ -40,19 +40,19 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # counting (stage 1)
         "count": (
-            "outcomes versions_seen admission label_keys binning labels event_clock event_ids losses admitted "
-            "partition_state rejected_share categories totals task_labels completeness aggregator task exchange"
+            "outcomes versions_seen admission label_keys binning labels task_state event_clock event_ids "
+            "losses admitted partition_state rejected_share categories totals task_labels completeness aggregator "
+            "task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended finding_state incident incidents policy prepared_reference windows all_values causes.cause "
+            "budget ended incident incidents policy prepared_reference windows all_values causes.cause "
             "causes.constant causes.errors causes.distribution causes.unit_change causes.quality "
             "causes.features_gone causes.catalog evaluation model fleet"
         ),
     },
     {  # the outside
-        "loop": "time sinks saving",
         "kafka": (
             "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer "
             "watch alerts acts rejects consumer"
@@ -60,13 +60,19 @@ HOUSE: tuple[dict[str, str], ...] = (
         "sources": (
             "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times"
         ),
-        "state": "durable codec segments checkpoint directory",
+        "state": (
+            "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
+            "model_part one_tree parts"
+        ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
             "rules.drift rules.events rules.health rows status.model_cards dashboards.fleet rules.file register "
             "status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series site "
             "connection server"
         ),
+    },
+    {  # what the path asks of the outside
+        "loop": "time sinks saving",
     },
     {  # the path
         "": "pipeline",

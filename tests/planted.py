@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from monitor.clock import DAY_US
 from monitor.count.aggregator import Aggregator, Rows
 from monitor.count.exchange import Pane
-from monitor.count.task import PaneKey
+from monitor.count.task_state import PaneKey
 from monitor.decode.columns import Group
 from monitor.findings import PAGE, Transition
 from monitor.judge.model import ModelJudge

@@ -43,6 +43,7 @@ from monitor.sources.files import FileSource, open_source
 from monitor.sources.recordings import ENDINGS as RECORDINGS
 from monitor.sources.writing import RecordWriter
 from monitor.state.directory import StateDirectory
+from monitor.state.parts import state_in
 from monitor.text import many
 
 #: what `driftd version` names
@@ -243,7 +244,7 @@ def state_show(arguments: Namespace) -> int:
         raise UsageError(f"state.path: {configured.state.path} holds no checkpoint yet")
     for path, reason in loaded.damaged:
         tell(f"damaged: {path}: {reason}; shown is {loaded.path}")
-    shown = state_json(loaded.tree, admission)
+    shown = state_json(state_in(loaded), admission)
     say(json.dumps(shown, ensure_ascii=False) if arguments.json else state_text(shown))
     return DONE
 

@@ -8,7 +8,7 @@ taken event by event.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -112,7 +112,7 @@ class EventClock:
     def to_state(self) -> dict[str, Any]:
         return {"clock": self.us, "recent": np.array(self.recent, np.int64)}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take a state; one of an earlier version has no times of the last events."""
         self.us = state["clock"]
         self.recent = deque(np.array(state.get("recent", ()), np.int64).tolist(), RECENT)

@@ -6,11 +6,13 @@ Panes of events and cohorts of labels have an entry each, and neither knows of t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from monitor.count.labels import LabelCount, WaitingLabels
-from monitor.count.task import ClosedPane, PaneKey
+from monitor.count.task import ClosedPane
+from monitor.count.task_state import PaneKey
 from monitor.events import ModelKey
 from monitor.stats.tally import Tally
 
@@ -22,6 +24,14 @@ class Pane(NamedTuple):
     start_us: int
     end_us: int
     tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeState:
+    """What a checkpoint keeps of the events of a model version: up to when they are final (None: nothing is)."""
+
+    judged_until_us: int | None = None
+    unjudged: int = 0
 
 
 class Exchange:
@@ -61,23 +71,29 @@ class Exchange:
         self._judged_until.pop(key, None)
         self.unjudged.pop(key, None)
 
-    def to_state(self) -> dict[str, Any]:
-        """Nothing waits between two turns, so only what is final is state."""
-        return {
-            "judged_until": [[*key, until] for key, until in self._judged_until.items()],
-            "unjudged": [[*key, count] for key, count in self.unjudged.items()],
-        }
+    def keys(self) -> list[ModelKey]:
+        """The model versions that anything is known of."""
+        return sorted(self._judged_until.keys() | self.unjudged.keys())
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self._judged_until = {ModelKey(model, version): until for model, version, until in state["judged_until"]}
-        self.unjudged = Counter({ModelKey(model, version): count for model, version, count in state["unjudged"]})
+    def mark(self, key: ModelKey) -> Hashable:
+        """The same as long as `to_state` of a model version would give the same."""
+        return self._judged_until.get(key), self.unjudged[key]
+
+    def to_state(self, key: ModelKey) -> ExchangeState:
+        """Of one model version. Nothing waits between two turns, so only what is final is state."""
+        return ExchangeState(self._judged_until.get(key), self.unjudged[key])
+
+    def restore(self, key: ModelKey, state: ExchangeState) -> None:
+        if state.judged_until_us is not None:
+            self._judged_until[key] = state.judged_until_us
+        if state.unjudged:
+            self.unjudged[key] = state.unjudged
 
 
 class LabelExchange:
     """Merges closed cohorts over tasks; they wait until their model version is judged up to a time behind them."""
 
-    def __init__(self, cohort_us: int) -> None:
-        self._cohort_us = cohort_us
+    def __init__(self) -> None:
         self._waiting = WaitingLabels()
 
     def put(self, closed: Iterable[LabelCount]) -> None:
@@ -91,17 +107,17 @@ class LabelExchange:
     def forget(self, key: ModelKey) -> None:
         self._waiting.forget(key)
 
-    def to_state(self) -> list[list[Any]]:
-        return [[*key, start_us, labels] for key, start_us, labels in self._waiting]
+    def keys(self) -> list[ModelKey]:
+        """The model versions that labels wait of."""
+        return sorted(self._waiting.keys())
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take the labels of an exchange's state."""
-        self._waiting.add(
-            LabelCount(ModelKey(model, version), start_us, labels)
-            for model, version, start_us, labels in state.get("labels", ())
-        )
-        # format 1: labels that came for panes that were judged, to be handed on with the next one
-        judged_until = {(model, version): until for model, version, until in state["judged_until"]}
-        for model, version, _segment, labels in state.get("labels_left", ()):
-            start_us = judged_until.get((model, version), 0) - self._cohort_us
-            self._waiting.add([LabelCount(ModelKey(model, version), start_us, labels)])
+    def mark(self, key: ModelKey) -> Hashable:
+        """The same as long as `to_state` of a model version would give the same."""
+        return self._waiting.mark(key)
+
+    def to_state(self, key: ModelKey) -> list[LabelCount]:
+        """The labels of a model version that wait, in time order."""
+        return self._waiting.of(key)
+
+    def restore(self, labels: Iterable[LabelCount]) -> None:
+        self._waiting.add(labels)

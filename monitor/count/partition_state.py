@@ -7,7 +7,6 @@ events that were asked before, so no verdict depends on how polls cut the stream
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from monitor.count.admitted import Admitted
 from monitor.count.event_clock import NO_CLOCK, EventClock
 from monitor.count.event_ids import EventIds
+from monitor.count.task_state import SavedPartition
 from monitor.decode.columns import Events
 from monitor.events import PREDICTION, Partition
 
@@ -77,16 +77,13 @@ class PartitionState:
         """The contract's clock, microseconds; `NO_CLOCK` before the first event."""
         return self.clock.us
 
-    def to_state(self) -> dict[str, Any]:
-        return {
-            **self.clock.to_state(),
-            "read_clock": self.read_clock_us,
-            "next_offset": self.next_offset,
-            "ids": self.ids.to_state(str(self.partition)),
-        }
+    def to_state(self, newest_label_us: int) -> SavedPartition:
+        """With the newest label of the topic-partition, which is no business of events."""
+        ids = self.ids.to_state(str(self.partition))
+        return SavedPartition(self.next_offset, newest_label_us, self.read_clock_us, self.clock.to_state(), ids)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self.clock.restore(state)
-        self.read_clock_us = state["read_clock"]
-        self.next_offset = state["next_offset"]
-        self.ids.restore(state["ids"])
+    def restore(self, state: SavedPartition) -> None:
+        self.clock.restore(state.clock)
+        self.read_clock_us = state.read_clock_us
+        self.next_offset = state.next_offset
+        self.ids.restore(state.ids)

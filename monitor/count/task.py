@@ -6,9 +6,9 @@ Labels go their own way: `labels` takes them out of each batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from monitor.count.event_clock import NO_CLOCK
 from monitor.count.losses import Lost, Refused, lost_of
 from monitor.count.partition_state import PartitionState
 from monitor.count.task_labels import TaskLabels
+from monitor.count.task_state import OpenPane, PaneKey, TaskState
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Group
 from monitor.events import (
@@ -36,14 +37,8 @@ from monitor.events import (
     Partition,
 )
 from monitor.reference.monitored import Monitored
-from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
-
-
-class PaneKey(NamedTuple):
-    """Whose tally it is: model version, segment ("" is the whole)."""
-
-    key: ModelKey
-    segment: str
+from monitor.stats.growing import Growing
+from monitor.stats.tally import Tally
 
 
 class ClosedPane(NamedTuple):
@@ -84,6 +79,8 @@ class Task:
         #: open panes by the name of their model, as heaps of (end, whose, number)
         self._due: dict[str, list[tuple[int, PaneKey, int]]] = {}
         self._open_panes = 0
+        #: batches taken and panes closed: with them what a checkpoint keeps changes, but for positions and open labels
+        self._changes = 0
         #: what panes were closed by last, unless one was opened since
         self._closed_by: Callable[[str], float] | None = None
         self._admission = admission
@@ -103,6 +100,7 @@ class Task:
 
     def take(self, partition: Partition, events: Events, next_offset: int, now: float) -> Taken:
         """Count a decoded batch of one topic-partition; each event ends in exactly one outcome."""
+        self._changes += 1
         partition_state = self.partition_state(partition.topic)
         admitted = admit(events, events.kind != LABEL, self._admission.of)
         verdicts = partition_state.ask(events, admitted, now)
@@ -167,6 +165,7 @@ class Task:
                 _, pane_key, pane = heappop(due)
                 closed.append(ClosedPane(pane_key, pane * self._pane_us, self.open[pane_key].pop(pane)))
         self._open_panes -= len(closed)
+        self._changes += bool(closed)
         self._closed_by = until_us
         return closed
 
@@ -176,6 +175,7 @@ class Task:
 
     def forget(self, key: ModelKey) -> None:
         """Drop what is held of a model version; totals are the process's."""
+        self._changes += 1
         self.labels.forget(key)
         for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
             self._open_panes -= len(self.open.pop(pane_key))
@@ -183,41 +183,39 @@ class Task:
         self._due[key.model] = kept
         heapify(kept)
 
-    def to_state(self) -> dict[str, Any]:
-        held = [
-            (pane_key, pane, tally)
-            for pane_key, by_pane in sorted(self.open.items())
-            for pane, tally in sorted(by_pane.items())
-        ]
-        return {
-            "unit": self.number,
-            "lanes": {
-                topic: partition_state.to_state() | {"label_clock": self.labels.newest_us.get(topic, NO_CLOCK)}
+    def mark(self) -> Hashable:
+        """The same as long as `to_state` would give the same."""
+        positions = tuple((topic, one.next_offset) for topic, one in self.partition_states.items())
+        return self._changes, positions, self.labels.mark()
+
+    def ids(self) -> list[Growing]:
+        """The memories of event ids, as rows that a store may keep apart."""
+        return [one.ids.to_state(str(one.partition)) for _, one in sorted(self.partition_states.items())]
+
+    def to_state(self) -> TaskState:
+        return TaskState(
+            self.number,
+            {
+                topic: partition_state.to_state(self.labels.newest_us.get(topic, NO_CLOCK))
                 for topic, partition_state in sorted(self.partition_states.items())
             },
-            "open": {
-                "whose": [[*pane_key.key, pane_key.segment, pane] for pane_key, pane, _ in held],
-                "tallies": pack_mixed([tally for _, _, tally in held]),
-            },
-            "labels": self.labels.to_state(),
-            "outcomes": [[*outcome, count] for outcome, count in sorted(self.outcomes.items())],
-        }
+            [
+                OpenPane(pane_key, pane, tally)
+                for pane_key, by_pane in sorted(self.open.items())
+                for pane, tally in sorted(by_pane.items())
+            ],
+            self.labels.to_state(),
+            dict(sorted(self.outcomes.items())),
+        )
 
-    def restore(self, state: dict[str, Any]) -> None:
-        for topic, partition_state in state["lanes"].items():
+    def restore(self, state: TaskState) -> None:
+        """Go on from it; its tallies are the task's from now on."""
+        for topic, partition_state in state.partitions.items():
             self.partition_state(topic).restore(partition_state)
-        for (model, version, segment, pane), tally in open_in(state):
-            self._add(PaneKey(ModelKey(model, version), segment), pane, tally)
-        self.labels.restore(state["labels"], {topic: one["label_clock"] for topic, one in state["lanes"].items()})
-        self.outcomes = Counter({(topic, outcome, reason): n for topic, outcome, reason, n in state["outcomes"]})
-
-
-def open_in(state: Mapping[str, Any]) -> list[tuple[list[Any], Tally]]:
-    """([model, version, segment, pane], tally) of the open panes in a unit's state; format 1 has them one by one."""
-    held = state["open"]
-    if isinstance(held, list):
-        return [(one[:4], Tally.from_state(one[4])) for one in held]
-    return list(zip(held["whose"], unpack_mixed(held["tallies"]), strict=True))
+        for pane_key, pane, tally in state.open:
+            self._add(pane_key, pane, tally)
+        self.labels.restore(state.labels, {topic: one.newest_label_us for topic, one in state.partitions.items()})
+        self.outcomes = Counter(state.outcomes)
 
 
 def _accepted(events: Events, accepted: NDArray[np.bool_]) -> Counter[tuple[ModelKey, str]]:

@@ -7,8 +7,8 @@ at the place where they were read; nothing they bring changes it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from monitor.count.event_clock import NO_CLOCK
 from monitor.count.label_keys import LabelKeys
 from monitor.count.labels import LabelCount, WaitingLabels
 from monitor.count.losses import Refused
+from monitor.count.task_state import OpenLabels
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events
 from monitor.events import LABEL, ModelKey
@@ -100,14 +101,15 @@ class TaskLabels:
     def forget(self, key: ModelKey) -> None:
         self.open.forget(key)
 
-    def to_state(self) -> list[list[Any]]:
-        """The open cohorts: [model, version, number since 1970, labels]."""
-        return [[*key, start_us // self._cohort_us, labels] for key, start_us, labels in self.open]
+    def mark(self) -> Hashable:
+        """The same as long as the open cohorts are."""
+        return self.open.mark()
 
-    def restore(self, cohorts: Iterable[list[Any]], newest_us: Mapping[str, int]) -> None:
+    def to_state(self) -> list[OpenLabels]:
+        """The open cohorts."""
+        return [OpenLabels(key, start_us // self._cohort_us, labels) for key, start_us, labels in self.open]
+
+    def restore(self, cohorts: Iterable[OpenLabels], newest_us: Mapping[str, int]) -> None:
         """Take the open cohorts and the newest label by topic of a state."""
-        self._add(
-            LabelCount(ModelKey(model, version), number * self._cohort_us, labels)
-            for model, version, number, labels in cohorts
-        )
+        self._add(LabelCount(key, number * self._cohort_us, labels) for key, number, labels in cohorts)
         self.newest_us.update(newest_us)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping
-from typing import Any, Final
+from collections.abc import Container, Hashable, Mapping
+from typing import Final
 
 from monitor.events import ModelKey
-from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
+from monitor.stats.tally import Tally
 
 #: model versions that labels alone name are kept apart up to this number; further ones count as version ""
 MAX_LABEL_VERSIONS: Final = 100
@@ -41,12 +41,10 @@ class LabelTotals:
         self.counted.pop(key, None)
         self._named.discard(key)
 
-    def to_state(self) -> list[list[Any]]:
-        return [[*key, count] for key, count in sorted(self.counted.items())]
-
-    def restore(self, counted: Counter[ModelKey]) -> None:
-        self.counted = counted
-        self._named = {key for key in counted if key.version}
+    def restore(self, key: ModelKey, labels: int) -> None:
+        self.counted[key] = labels
+        if key.version:
+            self._named.add(key)
 
 
 class Totals:
@@ -55,8 +53,11 @@ class Totals:
     def __init__(self) -> None:
         self.events: dict[ModelKey, Tally] = {}
         self.labels = LabelTotals()
+        #: how often the events of each changed
+        self._changes: Counter[ModelKey] = Counter()
 
     def add(self, key: ModelKey, tally: Tally) -> None:
+        self._changes[key] += 1
         known = self.events.get(key)
         if known is None:
             self.events[key] = tally.copy()
@@ -74,33 +75,21 @@ class Totals:
         return inline + self.labels.counted[key]
 
     def forget(self, key: ModelKey) -> None:
+        self._changes[key] += 1
         self.events.pop(key, None)
         self.labels.forget(key)
 
-    def to_state(self) -> dict[str, Any]:
-        return {
-            "whose": [[*key] for key in sorted(self.events)],
-            "tallies": pack_mixed([tally for _, tally in sorted(self.events.items())]),
-            "labels": self.labels.to_state(),
-        }
+    def keys(self) -> list[ModelKey]:
+        """The model versions that anything was accepted of."""
+        return sorted(self.events.keys() | self.labels.counted.keys())
 
-    def restore(self, tree: Mapping[str, Any]) -> None:
-        """Take the totals of a state; one of format 1 has them by unit."""
-        self.events, labels = totals_in(tree)
-        self.labels.restore(labels)
+    def mark(self, key: ModelKey) -> Hashable:
+        """The same as long as the totals of a model version are. Labels are only ever added to."""
+        return self._changes[key], self.labels.counted[key]
 
-
-def totals_in(tree: Mapping[str, Any]) -> tuple[dict[ModelKey, Tally], Counter[ModelKey]]:
-    """Events and labels of each model version in a whole state."""
-    if "totals" in tree:
-        whole = tree["totals"]
-        keys = [ModelKey(model, version) for model, version in whole["whose"]]
-        labels = Counter({ModelKey(model, version): count for model, version, count in whole["labels"]})
-        return dict(zip(keys, unpack_mixed(whole["tallies"]), strict=True)), labels
-    by_unit = Totals()
-    for task in tree["units"]:
-        for model, version, state in task["totals"]:
-            by_unit.add(ModelKey(model, version), Tally.from_state(state))
-        for model, version, count in task["label_totals"]:
-            by_unit.labels.counted[ModelKey(model, version)] += count
-    return by_unit.events, by_unit.labels.counted
+    def restore(self, key: ModelKey, events: Tally | None, labels: int) -> None:
+        """Go on from the totals of a model version; the tally is this one's from now on."""
+        if events is not None:
+            self.events[key] = events
+        if labels:
+            self.labels.restore(key, labels)

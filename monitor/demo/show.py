@@ -29,6 +29,7 @@ from monitor.run.terminal import Progress
 from monitor.settings.load import load_settings
 from monitor.settings.tree import Settings
 from monitor.state.directory import StateDirectory
+from monitor.state.parts import state_in
 
 GROUP: Final = "driftd-demo"
 TOPIC, ALERTS, REJECTS = "flights", "flights.alerts", "flights.rejects"
@@ -183,7 +184,7 @@ def summary(settings: Settings, seconds: float) -> dict[str, Any]:
     loaded = StateDirectory(settings.state.path).load(read_only=True)
     if loaded is None:
         raise TransientError("the daemon left no checkpoint")
-    shown = state_json(loaded.tree, Admission(settings, load_references(settings)))
+    shown = state_json(state_in(loaded), Admission(settings, load_references(settings)))
     kept = ("model", "version", "predictions", "labels", "pages", "tickets", "expected_false_pages")
     return {
         "kind": "summary",

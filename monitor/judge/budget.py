@@ -7,7 +7,7 @@ promise needs no rate to be known beforehand. Spending is state: a replay spends
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 #: a look pays for at most so many of the reference's usual base windows: silence saves nothing up
 MAX_BASE_WINDOWS: Final = 4
@@ -16,6 +16,14 @@ ENOUGH_REFERENCE: Final = 10_000
 
 BASE: Final = "base"
 RECENT: Final = "recent"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """What a checkpoint keeps of it: the end of the last evaluation by kind (microseconds), and false pages spent."""
+
+    last_us: dict[str, int]
+    expected: float
 
 
 @dataclass(slots=True)
@@ -48,9 +56,9 @@ class Budget:
         self.expected += alpha * tests
         return alpha
 
-    def to_state(self) -> dict[str, Any]:
-        return {"last": dict(self.last_us), "expected": self.expected}
+    def to_state(self) -> BudgetState:
+        return BudgetState(dict(self.last_us), self.expected)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self.last_us = dict(state["last"])
-        self.expected = state["expected"]
+    def restore(self, state: BudgetState) -> None:
+        self.last_us = dict(state.last_us)
+        self.expected = state.expected

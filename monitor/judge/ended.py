@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from monitor.clock import SECOND_US
 from monitor.findings import FindingKey
@@ -33,22 +33,6 @@ class Ended:
     ended_at: int
     summary: str
     findings: tuple[str, ...]
-
-    def to_state(self) -> list[Any]:
-        return [
-            self.id,
-            self.severity,
-            self.since_us,
-            self.opened_at,
-            self.ended_at,
-            self.summary,
-            list(self.findings),
-        ]
-
-    @classmethod
-    def from_state(cls, state: list[Any]) -> Ended:
-        name, severity, since_us, opened_at, ended_at, summary, findings = state
-        return cls(name, severity, since_us, opened_at, ended_at, summary, tuple(findings))
 
 
 def lasted(us: int) -> str:

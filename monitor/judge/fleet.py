@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Hashable, Iterable
+from typing import Final, NamedTuple
 
 from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCount
 from monitor.events import ModelKey
 from monitor.findings import Finding, Transition
-from monitor.judge.finding_state import transition_from_state, transition_to_state
-from monitor.judge.incident import TransitionContext
 from monitor.judge.incidents import IncidentBook
-from monitor.judge.model import ModelJudge, Observer
+from monitor.judge.model import JudgeState, ModelJudge, Observer
 from monitor.reference.monitored import Monitored
 from monitor.settings.tree import Settings
 
@@ -39,6 +37,8 @@ class Fleet:
         self._observer = observer
         self.judges: dict[ModelKey, ModelJudge] = {}
         self._versions: Counter[str] = Counter()
+        #: how often each began anew: another judge's marks are no continuation of the one's before
+        self._forgotten: Counter[ModelKey] = Counter()
         self.unsent: deque[Transition] = deque()
         self.reported: deque[Reported] = deque()
 
@@ -89,6 +89,7 @@ class Fleet:
         if judge is None:
             return
         self._versions[key.model] -= 1
+        self._forgotten[key] += 1
         self.unsent.extend(judge.book.give_up(judge.context(), SETTINGS_CHANGED))
 
     def sent(self, transitions: Iterable[Transition]) -> None:
@@ -97,40 +98,38 @@ class Fleet:
             if self.unsent and self.unsent[0].id == transition.id:
                 self.unsent.popleft()
 
-    def to_state(self) -> dict[str, Any]:
-        return {
-            "judges": [judge.to_state() for judge in self.judges.values()],
-            "unsent": [transition_to_state(transition) for transition in self.unsent],
-        }
+    def judged(self) -> list[ModelKey]:
+        """The model versions that have a judge, in the order in which they came."""
+        return list(self.judges)
 
-    def restore(self, state: dict[str, Any]) -> list[ModelKey]:
+    def mark(self, key: ModelKey) -> Hashable:
+        """The same as long as `to_state` of a model version would give the same."""
+        return self._forgotten[key], self.judges[key].mark() if key in self.judges else None
+
+    def to_state(self, key: ModelKey) -> JudgeState | None:
+        """What a checkpoint keeps of a model version."""
+        return self.judges[key].to_state() if key in self.judges else None
+
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
         """Take a state; gives the model versions whose settings changed or that are gone: they start afresh.
 
         Their open incidents resolve with the reason.
         """
-        self.unsent.extend(transition_from_state(transition) for transition in state["unsent"])
+        self.unsent.extend(unsent)
         afresh = []
-        for saved in state["judges"]:
-            key = ModelKey(saved["model"], saved["version"])
+        for state in judges:
+            key = state.context.key
             monitored = self._admission.monitored(key)
-            if monitored is not None and monitored.settings_hash == saved["settings"]:
+            if monitored is not None and monitored.settings_hash == state.context.settings:
                 judge = self._judge_of(key)
                 if judge is not None:
-                    judge.restore(saved)
+                    judge.restore(state)
                 continue
             afresh.append(key)
-            self._give_up(saved, SETTINGS_CHANGED if monitored is not None else "no longer in the settings")
+            self._give_up(state, SETTINGS_CHANGED if monitored is not None else "no longer in the settings")
         return afresh
 
-    def _give_up(self, saved: dict[str, Any], reason: str) -> None:
+    def _give_up(self, state: JudgeState, reason: str) -> None:
         book = IncidentBook(1)
-        book.restore(saved["book"])
-        context = TransitionContext(
-            ModelKey(saved["model"], saved["version"]),
-            saved["at"],
-            saved["predictions"],
-            saved["labels"],
-            saved["reference"],
-            saved["settings"],
-        )
-        self.unsent.extend(book.give_up(context, reason))
+        book.restore(state.book)
+        self.unsent.extend(book.give_up(state.context, reason))

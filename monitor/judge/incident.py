@@ -1,11 +1,11 @@
-"""What an incident book is made of: open findings, the incident they are part of, and their explicit states."""
+"""What an incident book is made of: open findings, the incident they are part of, and what a checkpoint keeps."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
 from monitor.judge.ended import MAX_SAID, Ended, end_summary
-from monitor.judge.finding_state import finding_from_state, finding_to_state
 
 Floats = NDArray[np.float64]
 
@@ -46,24 +45,12 @@ class OpenFinding:
         finding = replace(self.finding, severity=TICKET, level=level)
         return OpenFinding(finding, self.base_windows, self.since_us, self.then, level)
 
-    def to_state(self) -> list[Any]:
-        return [finding_to_state(self.finding), self.base_windows, self.since_us, self.then, self.level]
-
-    @classmethod
-    def from_state(cls, state: list[Any]) -> OpenFinding:
-        """Back from `to_state`; a state of before held the first three, and evidence alone ends what it held."""
-        finding, base_windows, since_us, *later = state
-        then, level = later or (NOTHING, None)
-        return cls(finding_from_state(finding), base_windows, since_us, np.array(then, np.float64), level)
+    def copy(self) -> OpenFinding:
+        """Another object that says the same."""
+        return replace(self)
 
 
 Findings = dict[FindingKey, OpenFinding]
-
-
-def findings_from_state(state: Iterable[list[Any]]) -> Findings:
-    """By their keys."""
-    known = [OpenFinding.from_state(one) for one in state]
-    return {one.finding.key: one for one in known}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +129,23 @@ class Incident:
         ended = Ended(self.id, worst, self.since_us, self.opened_at, context.at_us, summary, words)
         return self.step("resolved", (), context, summary), ended
 
-    def to_state(self) -> list[Any]:
-        messages = [[*key, words] for key, words in self.messages.items()]
-        plain = [self.id, self.number, self.severity, self.since_us, self.paged]
-        return [*plain, self.opened_at, self.unreported, messages, self.paged_us, self.paged_windows]
+    def copy(self) -> Incident:
+        """Another object that says the same."""
+        return replace(self, messages=dict(self.messages))
 
-    @classmethod
-    def from_state(cls, state: list[Any]) -> Incident:
-        """Back from `to_state`; states of before held the first five or eight: a page then stands since it opened."""
-        name, number, severity, since_us, paged, *later = state
-        opened_at, unreported, messages, *paging = later or (since_us, False, [])
-        words = {FindingKey(*key): headline for *key, headline in messages}
-        paged_us, paged_windows = paging or (opened_at if severity == PAGE else None, 0)
-        return cls(name, number, severity, since_us, paged, opened_at, unreported, words, paged_us, paged_windows)
+
+@dataclass(frozen=True, slots=True)
+class BookState:
+    """What a checkpoint keeps of a book: open and lasting findings, ends (microseconds), incidents, the past ones."""
+
+    open: tuple[OpenFinding, ...]
+    lasting: tuple[OpenFinding, ...]
+    ended_us: dict[FindingKey, int]
+    incident: Incident | None
+    lasting_incident: Incident | None
+    past: tuple[Ended, ...]
+    pages: int
+    tickets: int
 
 
 def incident_id(key: ModelKey, first_window_end_us: int) -> str:

@@ -17,18 +17,18 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from monitor.clock import DAY_US
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
 from monitor.judge.ended import KEPT, Ended, lasted
 from monitor.judge.incident import (
+    BookState,
     Findings,
     Floats,
     Incident,
     OpenFinding,
     TransitionContext,
-    findings_from_state,
     in_words,
     incident_id,
     worst_by_key,
@@ -246,30 +246,29 @@ class IncidentBook:
 
     # state
 
-    def to_state(self) -> dict[str, Any]:
-        return {
-            "open": [known.to_state() for known in self.open.values()],
-            "lasting": [known.to_state() for known in self.lasting.values()],
-            "ended": [[*key, at] for key, at in self.ended_us.items()],
-            "incident": None if self.incident is None else self.incident.to_state(),
-            "lasting_incident": None if self.lasting_incident is None else self.lasting_incident.to_state(),
-            "past": [ended.to_state() for ended in self.ended],
-            "pages": self.pages,
-            "tickets": self.tickets,
-        }
+    def to_state(self) -> BookState:
+        return BookState(
+            tuple(known.copy() for known in self.open.values()),
+            tuple(known.copy() for known in self.lasting.values()),
+            dict(self.ended_us),
+            None if self.incident is None else self.incident.copy(),
+            None if self.lasting_incident is None else self.lasting_incident.copy(),
+            tuple(self.ended),
+            self.pages,
+            self.tickets,
+        )
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take what `to_state` gave; a state of before knew nothing of lasting findings."""
-        self.open = findings_from_state(state["open"])
-        self.lasting = findings_from_state(state.get("lasting", ()))
-        self.ended_us = {FindingKey(*key): at for *key, at in state["ended"]}
-        incident, lasting = state["incident"], state.get("lasting_incident")
-        self.incident = None if incident is None else Incident.from_state(incident)
-        self.lasting_incident = None if lasting is None else Incident.from_state(lasting)
-        self.ended.extend(Ended.from_state(ended) for ended in state.get("past", ()))
+    def restore(self, state: BookState) -> None:
+        """Take what `to_state` gave."""
+        self.open = {known.finding.key: known.copy() for known in state.open}
+        self.lasting = {known.finding.key: known.copy() for known in state.lasting}
+        self.ended_us = dict(state.ended_us)
+        self.incident = None if state.incident is None else state.incident.copy()
+        self.lasting_incident = None if state.lasting_incident is None else state.lasting_incident.copy()
+        self.ended.extend(state.past)
         if self.incident is not None:
             self.incident.remember(worst_first(self.open))
-        self.pages, self.tickets = state["pages"], state["tickets"]
+        self.pages, self.tickets = state.pages, state.tickets
 
 
 def _level_windows(known: OpenFinding) -> int:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 from monitor.clock import DAY_US, rfc3339
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCount
 from monitor.findings import INFO, Finding, FindingKey, Transition
-from monitor.judge.budget import BASE, RECENT, Budget
+from monitor.judge.budget import BASE, RECENT, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.evaluation import Judge, longest_learned
-from monitor.judge.incident import NOTHING, Floats, OpenFinding, TransitionContext
+from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, TransitionContext
 from monitor.judge.incidents import IncidentBook, Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
@@ -22,8 +23,24 @@ from monitor.reference.monitored import Monitored
 from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
 
+#: an explicit tree of plain values and arrays
+Tree = dict[str, Any]
 #: told of the windows of every base look: for the distances on show
 Observer = Callable[["ModelJudge", Windows, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeState:
+    """What a checkpoint keeps of a judge; trees are read by their owners alone."""
+
+    context: TransitionContext
+    recent: Tree
+    base: Tree
+    pyramid: Tree
+    budget: BudgetState
+    causes: Tree
+    book: BookState
+    shown_info: dict[FindingKey, int]
 
 
 class ModelJudge:
@@ -53,6 +70,8 @@ class ModelJudge:
         self._recent = RecentPanes()
         self._base = BaseWindow()
         self._shown_info: dict[FindingKey, int] = {}
+        #: panes, cohorts and acts taken: with each of them what a checkpoint keeps changes, and never else
+        self._changes = 0
         #: the newest base look, for what is shown; not state
         self.latest: Evaluation | None = None
         #: what the last base look could spend; the same look's rechecks are held to it
@@ -67,6 +86,7 @@ class ModelJudge:
 
         `share` is this version's part of the model's budget.
         """
+        self._changes += 1
         self.predictions += pane.tally.events
         self.labels += pane.tally.labels + pane.tally.labelled
         self.at_us = pane.end_us
@@ -87,10 +107,13 @@ class ModelJudge:
 
     def accept(self, incident: str, note: str) -> list[Transition]:
         """Make a page lasting, as an operator says; nothing where it is not open here."""
-        return self.book.accept(incident, note, self.context())
+        told = self.book.accept(incident, note, self.context())
+        self._changes += bool(told)
+        return told
 
     def take_labels(self, cohort: LabelCount) -> None:
         """Take labels that took effect before the end of the next pane."""
+        self._changes += 1
         self.labels += cohort.labels
 
     def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
@@ -153,35 +176,35 @@ class ModelJudge:
             self.monitored.settings_hash,
         )
 
-    def to_state(self) -> dict[str, Any]:
-        return {
-            "model": self.monitored.key.model,
-            "version": self.monitored.key.version,
-            "settings": self.monitored.settings_hash,
-            "reference": self.monitored.reference.hash,
-            "predictions": self.predictions,
-            "labels": self.labels,
-            "at": self.at_us,
-            "recent": pack_blocks(list(self._recent.panes)),
-            "base": pack_blocks([self._base.open] if self._base.open is not None else []),
-            "ladder": self.pyramid.to_state(),
-            "budget": self.budget.to_state(),
-            **self.judge.to_state(),
-            "book": self.book.to_state(),
-            "info": [[*key, at] for key, at in self._shown_info.items()],
-        }
+    def mark(self) -> Hashable:
+        """The same as long as `to_state` would give the same."""
+        return self._changes
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self.predictions, self.labels, self.at_us = state["predictions"], state["labels"], state["at"]
-        for pane in unpack_blocks(state["recent"]):
+    def to_state(self) -> JudgeState:
+        base = [self._base.open] if self._base.open is not None else []
+        return JudgeState(
+            context=self.context(),
+            recent=pack_blocks(list(self._recent.panes)),
+            base=pack_blocks(base),
+            pyramid=self.pyramid.to_state(),
+            budget=self.budget.to_state(),
+            causes=self.judge.to_state(),
+            book=self.book.to_state(),
+            shown_info=dict(self._shown_info),
+        )
+
+    def restore(self, state: JudgeState) -> None:
+        context = state.context
+        self.predictions, self.labels, self.at_us = context.predictions, context.labels, context.at_us
+        for pane in unpack_blocks(state.recent):
             self._recent.push(pane)
-        base = unpack_blocks(state["base"])
+        base = unpack_blocks(state.base)
         self._base.open = base[0] if base else None
-        self.pyramid.restore(state["ladder"])
-        self.budget.restore(state["budget"])
-        self.judge.restore(state)
-        self.book.restore(state["book"])
-        self._shown_info = {FindingKey(*key): at for *key, at in state["info"]}
+        self.pyramid.restore(state.pyramid)
+        self.budget.restore(state.budget)
+        self.judge.restore(state.causes)
+        self.book.restore(state.book)
+        self._shown_info = dict(state.shown_info)
 
 
 def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from monitor.events import Partition
 from monitor.findings import Transition
 from monitor.records import DeadLetter
+from monitor.state.parts import Cut
 
 
 class Outputs(Protocol):
@@ -19,7 +20,7 @@ class Outputs(Protocol):
     def flush_rejects(self) -> None:
         """Wait until all dead letters are acknowledged."""
 
-    def save(self, tree: dict[str, Any]) -> None:
+    def save(self, cut: Cut) -> None:
         """Save the state durably."""
 
     def publish(self, transitions: Sequence[Transition]) -> None:
@@ -41,7 +42,7 @@ class ReplayOutputs:
     def flush_rejects(self) -> None:
         """Nothing to wait for."""
 
-    def save(self, tree: dict[str, Any]) -> None:
+    def save(self, cut: Cut) -> None:
         """A replay has no checkpoints."""
 
     def publish(self, transitions: Sequence[Transition]) -> None:

@@ -157,7 +157,7 @@ REGISTER: Final = (
         "gauge",
         (),
         "Bytes that the newest checkpoint wrote.",
-        "Grows with models, features, open panes and new ids; rising at even traffic goes with driftd_open_panes.",
+        "Grows with models that have traffic, their features, open panes and new ids; the first writes everything.",
         lambda snapshot: [((), snapshot.checkpoint_bytes)],
     ),
     Series(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from monitor.clock import Clock
 from monitor.count.admission import Admission
@@ -34,6 +34,7 @@ from monitor.run.reference_files import file_of, unwatched
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.settings.tree import Settings
 from monitor.state.directory import Loaded, MemoryState, StateDirectory, StateStore
+from monitor.state.parts import NO_SUCH_STATE, Whole, no_such_state, state_in
 
 _log = get_log(__name__)
 _T = TypeVar("_T")
@@ -98,8 +99,11 @@ class Daemon:
             )
             stack.callback(outputs.close)
             pipeline = Pipeline(self._settings, self._admission, source, self._clock, outputs, stage2=self._fleet)
-            if self._begin(pipeline, source, described, loaded):
-                acts = TakenActs(self._settings, self._fleet, None if loaded is None else loaded.tree["saved_at"])
+            begun = self._begin(pipeline, source, described, loaded)
+            saved_us = None if loaded is None else loaded.tree["saved_at"]
+            loaded = None  # it is as large as the state
+            if begun:
+                acts = TakenActs(self._settings, self._fleet, saved_us)
                 stack.callback(acts.close)
                 snapshot_builder = SnapshotBuilder(self._settings, self._admission, pipeline, self._fleet, outputs)
                 self._turn_until_stopped(pipeline, source, snapshot_builder, acts, stack)
@@ -350,17 +354,15 @@ def restored(pipeline: Pipeline, loaded: Loaded, described: ClusterDescription) 
     Raises:
         UsageError: it is of another cluster, another topic or another format, or no state of driftd at all.
     """
+    state = state_in(loaded)
+    require_same_cluster(state.whole, described)
     try:
-        require_same_cluster(loaded.tree, described)
-        return pipeline.restore(loaded.tree)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"state.path: {loaded.path} is whole and holds no state that this version understands "
-            f"({type(error).__name__}); move it away, and the one before it is taken"
-        ) from error
+        return pipeline.restore(state)
+    except NO_SUCH_STATE as error:
+        raise UsageError(no_such_state(loaded, error)) from error
 
 
-def require_same_cluster(tree: Mapping[str, Any], described: ClusterDescription) -> None:
+def require_same_cluster(whole: Whole, described: ClusterDescription) -> None:
     """A state belongs to the cluster and topics it was made from.
 
     Raises:
@@ -368,10 +370,10 @@ def require_same_cluster(tree: Mapping[str, Any], described: ClusterDescription)
     """
     remedy = "restore what it was, or remove the state folder (or run with --accept-loss) to begin afresh"
     faults = []
-    if tree["cluster"] != described.cluster_id:
-        faults.append(f"the state was made on the cluster {tree['cluster']}, this is {described.cluster_id}; {remedy}")
+    if whole.cluster != described.cluster_id:
+        faults.append(f"the state was made on the cluster {whole.cluster}, this is {described.cluster_id}; {remedy}")
     for name, topic in described.topics.items():
-        before = tree["topics"].get(name)
+        before = whole.topics.get(name)
         if before is not None and before != topic.topic_id:
             faults.append(f"the topic {name} was made again (id {before} before, {topic.topic_id} now); {remedy}")
     if faults:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from monitor.clock import Clock
 from monitor.errors import ExternalError
@@ -20,6 +20,7 @@ from monitor.publish.links import of_incident
 from monitor.records import DeadLetter
 from monitor.settings.tree import Settings
 from monitor.state.directory import StateStore
+from monitor.state.parts import Cut, whole_tree
 
 _log = get_log(__name__)
 
@@ -78,12 +79,12 @@ class KafkaOutputs:
             raise
         self._flush_seconds = FLUSH_SECONDS
 
-    def save(self, tree: dict[str, Any]) -> None:
+    def save(self, cut: Cut) -> None:
         topics = {name: topic.topic_id for name, topic in self._facts.topics.items()}
         now_us = self._clock.now_us()
         sequence = self._sequence + 1
-        kept = {**tree, "cluster": self._facts.cluster_id, "topics": topics, "saved_at": now_us}
-        self.checkpoint_bytes = self._store.save(sequence, kept)
+        whole = replace(cut.whole, cluster=self._facts.cluster_id, topics=topics, saved_at_us=now_us)
+        self.checkpoint_bytes = self._store.save(sequence, whole_tree(whole), cut.parts)
         self._sequence = sequence
         self.checkpoint_us = now_us
 

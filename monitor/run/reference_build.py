@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from monitor.decode.native.rows import AnyRow, is_given
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
+from monitor.judge.model import JudgeState
 from monitor.judge.windows import BaseWindow
 from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
@@ -278,10 +279,16 @@ class _Collector:
     def sent(self, transitions: Iterable[Transition]) -> None:
         """There are none."""
 
-    def to_state(self) -> dict[str, Any]:
-        return {}
+    def judged(self) -> list[ModelKey]:
+        return []
 
-    def restore(self, state: dict[str, Any]) -> list[ModelKey]:
+    def mark(self, key: ModelKey) -> Hashable:
+        return None
+
+    def to_state(self, key: ModelKey) -> JudgeState | None:
+        return None
+
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
         return []
 
 

@@ -8,74 +8,66 @@ from typing import Any
 from monitor.clock import rfc3339
 from monitor.count.admission import Admission
 from monitor.count.outcomes import outcome_totals, reason_totals
-from monitor.count.task import open_in
-from monitor.count.totals import totals_in
-from monitor.events import ModelKey
+from monitor.count.task_state import TaskState
+from monitor.events import Partition
 from monitor.reference.reference import FEATURE, Reference
+from monitor.state.model_part import ModelState
+from monitor.state.parts import State
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.tally import Tally
 from monitor.text import many
 
 
-def state_json(tree: Mapping[str, Any], admission: Admission) -> dict[str, Any]:
+def state_json(state: State, admission: Admission) -> dict[str, Any]:
     """The object of `state show --json`: totals since the state began."""
-    counts = [(outcome, reason, n) for task in tree["units"] for _, outcome, reason, n in task["outcomes"]]
+    whole = state.whole
+    counts = [(outcome, reason, n) for task in state.tasks for (_, outcome, reason), n in task.outcomes.items()]
     return {
-        "cluster": tree["cluster"],
-        "saved_at": rfc3339(tree["saved_at"]),
-        "units": [_unit(task) for task in tree["units"]],
+        "cluster": whole.cluster,
+        "saved_at": rfc3339(whole.saved_at_us),
+        "units": [_unit(task) for task in state.tasks],
         "outcomes": outcome_totals(counts),
         "reasons": reason_totals(counts),
-        "gaps": {f"{topic}-{number}": count for topic, number, count in tree["gaps"]},
-        "models": _models(tree, admission),
-        "unsent": len(tree["fleet"]["unsent"]),
+        "gaps": {str(partition): count for partition, count in whole.gaps.items()},
+        "models": _models(state, admission),
+        "unsent": len(state.outbox.unsent),
     }
 
 
-def _unit(task: Mapping[str, Any]) -> dict[str, Any]:
-    positions = {
-        f"{topic}-{task['unit']}": partition_state["next_offset"]
-        for topic, partition_state in sorted(task["lanes"].items())
-    }
-    return {"unit": task["unit"], "epoch": 0, "positions": positions, "open_panes": len(open_in(task))}
+def _unit(task: TaskState) -> dict[str, Any]:
+    positions = {str(Partition(topic, task.number)): one.next_offset for topic, one in sorted(task.partitions.items())}
+    return {"unit": task.number, "epoch": 0, "positions": positions, "open_panes": len(task.open)}
 
 
-def _models(tree: Mapping[str, Any], admission: Admission) -> list[dict[str, Any]]:
-    admission.restore(ModelKey(model, version) for model, version, _ in tree["met"])
-    judges = {ModelKey(one["model"], one["version"]): one for one in tree["fleet"]["judges"]}
-    totals, labels = totals_in(tree)
-    for key, total in totals.items():
-        total.labels += labels[key]
-    same = {ModelKey(model, version): settings for model, version, settings in tree["met"]}
-    return [
-        _model(key, total, _reference_of(key, same.get(key, ""), admission), judges.get(key))
-        for key, total in sorted(totals.items())
-    ]
+def _models(state: State, admission: Admission) -> list[dict[str, Any]]:
+    admission.restore(state.whole.seen)
+    models = sorted(state.models, key=lambda model: model.key)
+    return [_model(model, model.events, admission) for model in models if model.events is not None]
 
 
-def _reference_of(key: ModelKey, settings_hash: str, admission: Admission) -> Reference | None:
+def _reference_of(model: ModelState, admission: Admission) -> Reference | None:
     """What the counts were made by; None where that is no longer what the settings name."""
-    monitored = admission.monitored(key)
-    return monitored.reference if monitored is not None and monitored.settings_hash == settings_hash else None
+    monitored = admission.monitored(model.key)
+    return monitored.reference if monitored is not None and monitored.settings_hash == model.settings else None
 
 
-def _model(key: ModelKey, total: Tally, reference: Reference | None, judge: Mapping[str, Any] | None) -> dict[str, Any]:
-    incident, lasting = (
-        None if judge is None else judge["book"].get(name) for name in ("incident", "lasting_incident")
-    )
+def _model(model: ModelState, total: Tally, admission: Admission) -> dict[str, Any]:
+    judge, reference = model.judge, _reference_of(model, admission)
+    incident = None if judge is None else judge.book.incident
+    lasting = None if judge is None else judge.book.lasting_incident
     return {
-        "model": key.model,
-        "version": key.version,
+        "model": model.key.model,
+        "version": model.key.version,
         "predictions": total.predictions,
         "features_events": total.feature_events,
-        "labels": total.labels + total.labelled,
+        "labels": total.labels + total.labelled + model.labels,
         "confusion": _confusion(total),
-        "incident": None if incident is None else {"id": incident[0], "severity": incident[2]},
-        "lasting": None if lasting is None else {"id": lasting[0], "severity": lasting[2]},
-        "pages": judge["book"]["pages"] if judge is not None else 0,
-        "tickets": judge["book"]["tickets"] if judge is not None else 0,
-        "expected_false_pages": round(judge["budget"]["expected"], 6) if judge is not None else 0.0,
-        "features": _features(total, reference) if reference is not None else {},
+        "incident": None if incident is None else {"id": incident.id, "severity": incident.severity},
+        "lasting": None if lasting is None else {"id": lasting.id, "severity": lasting.severity},
+        "pages": 0 if judge is None else judge.book.pages,
+        "tickets": 0 if judge is None else judge.book.tickets,
+        "expected_false_pages": 0.0 if judge is None else round(judge.budget.expected, 6),
+        "features": {} if reference is None else _features(total, reference),
     }
 
 

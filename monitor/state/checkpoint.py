@@ -7,9 +7,13 @@ A file `checkpoint-<sequence>.driftd` is, little endian:
     u64      sequence
     u64      length of the payload
     u64      length of what is packed in it
-    payload  zstd of: u32 count of segments that are referred to; u64 number, u64 length, u32 CRC-32C of each; the tree
-             (`codec`). In format 1 it is the tree alone
+    payload  zstd of: u32 count of segments that are referred to; u64 number, u64 length, u32 CRC-32C of each;
+             u32 count of parts; u64 file, u64 place, u64 length, u32 CRC-32C, u16 length of the name, name of each;
+             the tree of what is of the whole (`codec`). In format 2 there are no parts and the tree is the whole
+             state; in format 1 nothing comes before it
     u32      CRC-32C of everything before
+
+It is the manifest of a state: written last, it says which parts (`part_files`) and segments (`segments`) belong to it.
 """
 
 from __future__ import annotations
@@ -17,65 +21,87 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import crc32c
 import zstandard
 
 from monitor.errors import UsageError
 from monitor.state import codec
+from monitor.state.packing import packed, unpacked
+from monitor.state.part_files import PartReference, read_part
 from monitor.state.segments import Reference, SegmentContents
 
-FORMAT: Final = 2
-#: format 1 refers to no segments
-READABLE_FORMATS: Final = (1, FORMAT)
+FORMAT: Final = 3
+#: formats 1 and 2 have the whole state in one tree, format 1 the event ids in it, too
+READABLE_FORMATS: Final = (1, 2, FORMAT)
 
 _MAGIC: Final = b"driftd\x1a\n"
 _HEAD: Final = struct.Struct("<8sHQQQ")
 _CRC: Final = struct.Struct("<I")
 _COUNT: Final = struct.Struct("<I")
 _REFERENCE: Final = struct.Struct("<QQI")
-#: bytes unpacked in one step
-_STEP: Final = 1 << 20
+_PART: Final = struct.Struct("<QQQIH")
 
 
-def file_content(sequence: int, references: Sequence[Reference], tree: bytes | bytearray) -> bytes:
+class Manifest(NamedTuple):
+    """What a checkpoint's file holds: what it refers to, and the encoded tree of what is of the whole."""
+
+    segments: Sequence[Reference]
+    parts: Sequence[PartReference]
+    tree: bytes | bytearray
+
+
+class Contents(NamedTuple):
+    """A checkpoint that was read: the tree of the whole, the tree of every part by name, and where they lie."""
+
+    tree: dict[str, Any]
+    parts: dict[str, Any]
+    segments: SegmentContents
+    files: frozenset[int]
+
+
+def file_content(sequence: int, manifest: Manifest) -> bytes:
     """The bytes of a file."""
-    referred = b"".join([_COUNT.pack(len(references)), *(_REFERENCE.pack(*one) for one in references)])
-    payload = _compressed(referred, tree)
-    content = _HEAD.pack(_MAGIC, FORMAT, sequence, len(payload), len(referred) + len(tree)) + payload
+    referred = b"".join(
+        [
+            _COUNT.pack(len(manifest.segments)),
+            *(_REFERENCE.pack(*one) for one in manifest.segments),
+            _COUNT.pack(len(manifest.parts)),
+            *(_packed_part(part) for part in manifest.parts),
+        ]
+    )
+    payload = packed(manifest.tree, referred)
+    content = _HEAD.pack(_MAGIC, FORMAT, sequence, len(payload), len(referred) + len(manifest.tree)) + payload
     return content + _CRC.pack(crc32c.crc32c(content))
 
 
-def _compressed(referred: bytes, tree: bytes | bytearray) -> bytes:
-    """Piece by piece: in one step it takes room for as much again."""
-    compressor = zstandard.ZstdCompressor(level=1).compressobj(size=len(referred) + len(tree))
-    parts = [compressor.compress(referred)]
-    with memoryview(tree) as view:
-        parts += [compressor.compress(view[at : at + _STEP]) for at in range(0, len(tree), _STEP)]
-    return b"".join([*parts, compressor.flush()])
+def _packed_part(part: PartReference) -> bytes:
+    name = part.name.encode()
+    return _PART.pack(part.file, part.at, part.length, part.crc, len(name)) + name
 
 
-def tree_of(sequence: int, content: bytes, folder: Path) -> tuple[dict[str, Any], SegmentContents]:
-    """The tree in a file's bytes and in the segments it refers to.
+def contents_of(sequence: int, content: bytes, folder: Path) -> Contents:
+    """What a file's bytes and all that they refer to hold.
 
     Raises:
         UsageError: its one line says what is wrong with them.
-        FileNotFoundError: a segment is not there.
+        FileNotFoundError: a file that is referred to is not there.
     """
-    references, encoded = parts_of(sequence, content)
+    manifest = manifest_of(sequence, content)
     try:
-        contents = SegmentContents(folder, references)
-        tree = codec.decode(encoded, contents.between)
+        segments = SegmentContents(folder, manifest.segments)
+        tree = codec.decode(manifest.tree, segments.between)
+        parts = {part.name: read_part(folder, part, segments.between) for part in manifest.parts}
     except MemoryError as error:
         raise UsageError(f"not decodable: {error}") from error
     if not isinstance(tree, dict):
         raise UsageError("not the state its head announces")
-    return tree, contents
+    return Contents(tree, parts, segments, frozenset(part.file for part in manifest.parts))
 
 
-def parts_of(sequence: int, content: bytes) -> tuple[list[Reference], bytes]:
-    """The segments that a file's bytes refer to, and the tree as bytes.
+def manifest_of(sequence: int, content: bytes) -> Manifest:
+    """What a file's bytes refer to, and its tree.
 
     Raises:
         UsageError: the one line says what is wrong with them.
@@ -96,29 +122,28 @@ def parts_of(sequence: int, content: bytes) -> tuple[list[Reference], bytes]:
     if inner_sequence != sequence:
         raise UsageError(f"it is checkpoint {inner_sequence} under the name of {sequence}")
     try:
-        plain = _unpacked(body[_HEAD.size :], plain_length)
+        plain = unpacked(body[_HEAD.size :], plain_length)
     except (zstandard.ZstdError, MemoryError) as error:
         raise UsageError(f"not decompressible: {error}") from error
     if len(plain) != plain_length:
         raise UsageError("not the state its head announces")
-    return ([], plain) if version == 1 else _divided(plain)
-
-
-def _divided(plain: bytes) -> tuple[list[Reference], bytes]:
     try:
-        (count,) = _COUNT.unpack_from(plain)
-        end = _COUNT.size + count * _REFERENCE.size
-        return [Reference(*one) for one in _REFERENCE.iter_unpack(plain[_COUNT.size : end])], plain[end:]
-    except struct.error as error:
+        return _divided(plain, version)
+    except (struct.error, UnicodeDecodeError) as error:
         raise UsageError(f"not the state its head announces: {error}") from error
 
 
-def _unpacked(payload: memoryview, announced: int) -> bytes:
-    """The payload's bytes, room taken as they come: neither head nor frame is believed about how many there are."""
-    parts: list[bytes] = []
-    size = 0
-    with zstandard.ZstdDecompressor().stream_reader(payload) as reader:
-        while size <= announced and (part := reader.read(_STEP)):
-            parts.append(part)
-            size += len(part)
-    return b"".join(parts)
+def _divided(plain: bytes, version: int) -> Manifest:
+    at, segments, parts = 0, list[Reference](), list[PartReference]()
+    if version > 1:
+        (count,) = _COUNT.unpack_from(plain)
+        at = _COUNT.size + count * _REFERENCE.size
+        segments = [Reference(*one) for one in _REFERENCE.iter_unpack(plain[_COUNT.size : at])]
+    if version > 2:
+        (count,) = _COUNT.unpack_from(plain, at)
+        at += _COUNT.size
+        for _ in range(count):
+            file, place, length, crc, name_length = _PART.unpack_from(plain, at)
+            at += _PART.size + name_length
+            parts.append(PartReference(plain[at - name_length : at].decode(), file, place, length, crc))
+    return Manifest(segments, parts, plain[at:])

@@ -1,8 +1,8 @@
 """Checkpoints in a directory: complete or not there, checked on reading, the one before always kept.
 
-A checkpoint (`checkpoint`) is written under another name, made durable (fsync of the file), renamed, and the folder is
-made durable. Rows that only grow are in segments (`segments`): durable before a checkpoint refers to them, and removed
-after the last one that does.
+A checkpoint writes the numbers that joined growing rows (`segments`), then the parts that changed (`part_files`), then
+its own file (`checkpoint`), which refers to both: each durable before the next one. The last is written under another
+name, renamed, and the folder made durable. What no checkpoint refers to any more is removed after that.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from monitor.errors import ExternalError, TransientError, UsageError
 from monitor.state import codec
-from monitor.state.checkpoint import file_content, parts_of, tree_of
+from monitor.state.checkpoint import Contents, Manifest, contents_of, file_content, manifest_of
 from monitor.state.durable import make_durable, write_durably
-from monitor.state.segments import SegmentContents, Segments
+from monitor.state.part_files import Part, PartFiles
+from monitor.state.segments import Segments
 from monitor.stats.growing import Growing
 
 _NAME: Final = re.compile(r"checkpoint-(\d{20})\.driftd")
@@ -44,12 +45,24 @@ _A_PERSON_MUST_ACT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A checkpoint that was read; `damaged` are newer ones that could not be, each with the reason."""
+    """A checkpoint that was read; `damaged` are newer ones that could not be, each with the reason.
+
+    `tree` is what is of the whole, `parts` the tree of every part by name. Of versions before, `tree` is the whole
+    state and there are no parts.
+    """
 
     tree: dict[str, Any]
+    parts: dict[str, Any]
     sequence: int
     path: Path
     damaged: tuple[tuple[Path, str], ...]
+
+
+class _Referred(NamedTuple):
+    """Numbers of the segments and of the files of parts that a checkpoint refers to."""
+
+    segments: frozenset[int] = frozenset()
+    files: frozenset[int] = frozenset()
 
 
 class StateStore(Protocol):
@@ -58,8 +71,11 @@ class StateStore(Protocol):
     def lock(self) -> None:
         """Make the store this process's own until `close`."""
 
-    def save(self, sequence: int, tree: Mapping[str, Any]) -> int:
-        """Keep `tree` durably as the newest checkpoint; gives the bytes that were written."""
+    def save(self, sequence: int, tree: Mapping[str, Any], parts: Sequence[Part] = ()) -> int:
+        """Keep `tree` and all `parts` durably as the newest checkpoint; gives the bytes that were written.
+
+        A part that is kept already under an equal mark is not asked for its tree.
+        """
 
     def load(self, *, read_only: bool = False) -> Loaded | None:
         """The newest checkpoint that can be read, or None when there never was one."""
@@ -74,7 +90,7 @@ class MemoryState:
     def lock(self) -> None:
         """Nothing to share, nothing to lock."""
 
-    def save(self, sequence: int, tree: Mapping[str, Any]) -> int:
+    def save(self, sequence: int, tree: Mapping[str, Any], parts: Sequence[Part] = ()) -> int:
         """Keeps nothing."""
         return 0
 
@@ -95,9 +111,10 @@ class StateDirectory:
         self._newest: int | None = None
         self._damaged: set[Path] = set()
         self._segments = Segments(self.path)
-        #: numbers of the segments that a checkpoint refers to, by its sequence
-        self._referred: dict[int, frozenset[int]] = {}
-        #: checkpoints were put aside whose segments were not yet
+        self._parts = PartFiles(self.path)
+        #: what a checkpoint refers to, by its sequence
+        self._referred: dict[int, _Referred] = {}
+        #: checkpoints were put aside, and what they alone refer to was not yet
         self._some_aside = False
 
     def __enter__(self) -> Self:
@@ -168,13 +185,14 @@ class StateDirectory:
             os.close(self._lock_fd)
             self._lock_fd = None
 
-    def save(self, sequence: int, tree: Mapping[str, Any]) -> int:
+    def save(self, sequence: int, tree: Mapping[str, Any], parts: Sequence[Part] = ()) -> int:
         """Write checkpoint `sequence` (rising from call to call), keep exactly the one before, remove older ones.
 
-        Returns the bytes written.
+        Returns the bytes written. Of the parts those are written whose mark is another than when this process saved
+        them last, and now and then some that lie in old files.
 
         Checkpoints that `load` found damaged, or that carry a later sequence, are renamed to `….aside`, with the
-        segments that no other refers to: they are never read again and stay for a person to look at.
+        files that no other refers to: they are never read again and stay for a person to look at.
 
         Raises:
             ExternalError: the disk is full, read-only or failing; the former checkpoints are as they were, and the
@@ -185,12 +203,13 @@ class StateDirectory:
             raise ValueError(f"checkpoint {sequence} after {self._newest}")
         rows: list[Growing] = []
         plain = codec.encode(dict(tree), rows)
+        rows += [row for part in parts for row in part.rows]
         try:
             self._keep_lock()
-            added = self._segments.keep(rows)
-            references = self._segments.references()
-            content = file_content(sequence, references, plain)
-            write_durably(self.path / _TEMPORARY, content)
+            added = self._segments.keep(rows) + self._parts.keep(parts)
+            segments, files = self._segments.references(), self._parts.references()
+            content = file_content(sequence, Manifest(segments, files, plain))
+            write_durably(self.path / _TEMPORARY, [content])
             before = self._newest_before(sequence)
             self._set_aside(sequence)
             os.replace(self.path / _TEMPORARY, self.path / _file_name(sequence))
@@ -200,7 +219,7 @@ class StateDirectory:
                 (self.path / _TEMPORARY).unlink()
             raise TransientError(f"state.path: no checkpoint in {self.path}: {_reason(error)}") from error
         self._newest = sequence
-        self._referred[sequence] = frozenset(reference.number for reference in references)
+        self._referred[sequence] = _referred(Manifest(segments, files, b""))
         self._remove_all_but(sequence, before)
         return added + len(content)
 
@@ -227,26 +246,28 @@ class StateDirectory:
             if not read_only:
                 self._newest = loaded.sequence
                 self._damaged = {path for path, _ in loaded.damaged}
-                self._segments.go_on_from(contents)
-                self._referred = {loaded.sequence: frozenset(segment.number for segment in contents.segments)}
+                self._segments.go_on_from(contents.segments)
+                self._parts = PartFiles(self.path)
+                numbers = frozenset(segment.number for segment in contents.segments.segments)
+                self._referred = {loaded.sequence: _Referred(numbers, contents.files)}
             return loaded
         raise TransientError(f"state.path: checkpoints in {self.path} vanish faster than they can be read")
 
-    def _load_newest(self) -> tuple[Loaded, SegmentContents] | None:
+    def _load_newest(self) -> tuple[Loaded, Contents] | None:
         damaged: list[tuple[Path, str]] = []
         for sequence, path in self._checkpoints():
             content = path.read_bytes()
             try:
-                tree, contents = tree_of(sequence, content, self.path)
+                contents = contents_of(sequence, content, self.path)
             except UsageError as error:
                 damaged.append((path, str(error)))
                 continue
             except FileNotFoundError as error:
-                if not path.exists():  # a running daemon went on: segments go after the last checkpoint that has them
+                if not path.exists():  # a running daemon went on: files go after the last checkpoint that has them
                     raise
                 damaged.append((path, f"{Path(error.filename).name} is missing"))
                 continue
-            return Loaded(tree, sequence, path, tuple(damaged)), contents
+            return Loaded(contents.tree, contents.parts, sequence, path, tuple(damaged)), contents
         if not damaged:
             return None
         raise UsageError(
@@ -287,17 +308,18 @@ class StateDirectory:
                 if found not in kept:
                     path.unlink()
             self._referred = {found: self._referred_by(found) for found in kept if found is not None}
-            self._segments.remove_all_but(frozenset().union(*self._referred.values()), aside=self._some_aside)
+            kept_segments, kept_files = zip(*self._referred.values(), strict=True)
+            self._segments.remove_all_but(frozenset().union(*kept_segments), aside=self._some_aside)
+            self._parts.remove_all_but(frozenset().union(*kept_files), aside=self._some_aside)
             self._some_aside = False
 
-    def _referred_by(self, sequence: int) -> frozenset[int]:
-        """Segments of a checkpoint that is kept, whether or not it was read or written here."""
+    def _referred_by(self, sequence: int) -> _Referred:
+        """Files of a checkpoint that is kept, whether or not it was read or written here."""
         if sequence not in self._referred:
             try:
-                references, _ = parts_of(sequence, (self.path / _file_name(sequence)).read_bytes())
+                return _referred(manifest_of(sequence, (self.path / _file_name(sequence)).read_bytes()))
             except (UsageError, FileNotFoundError):
-                return frozenset()
-            return frozenset(reference.number for reference in references)
+                return _Referred()
         return self._referred[sequence]
 
     def _failure(self, what: str, error: OSError) -> UsageError | ExternalError:
@@ -305,6 +327,13 @@ class StateDirectory:
         if error.errno in _A_PERSON_MUST_ACT:
             return UsageError(f"{message}; name a folder that user {os.geteuid()} may read and write")
         return TransientError(message)
+
+
+def _referred(manifest: Manifest) -> _Referred:
+    return _Referred(
+        frozenset(reference.number for reference in manifest.segments),
+        frozenset(reference.file for reference in manifest.parts),
+    )
 
 
 def has_checkpoint(path: Path) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_durably(path: Path, content: bytes, at: int = 0) -> None:
-    """Write `content` from byte `at` on, and nothing behind it; the file is made where it is missing.
+def write_durably(path: Path, pieces: Iterable[bytes], at: int = 0) -> None:
+    """Write `pieces` from byte `at` on, and nothing behind them; the file is made where it is missing.
 
     Raises:
         OSError: what lies behind `at` may be anything.
@@ -15,10 +16,11 @@ def write_durably(path: Path, content: bytes, at: int = 0) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         os.ftruncate(descriptor, at)
-        rest = memoryview(content)
-        while rest:
-            written = os.pwrite(descriptor, rest, at)
-            rest, at = rest[written:], at + written
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                written = os.pwrite(descriptor, rest, at)
+                rest, at = rest[written:], at + written
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -203,7 +203,7 @@ class Segments:
             self._last = _Segment(1 + max([number for number, _ in segment_files(self._folder)], default=0))
         segment, content = self._last, b"".join(_frame(*frame) for frame in frames)
         try:
-            write_durably(self._path(segment.number), content, segment.length)
+            write_durably(self._path(segment.number), [content], segment.length)
             if not segment.length:
                 make_durable(self._folder)
         except OSError:

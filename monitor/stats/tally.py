@@ -154,11 +154,14 @@ class Tally:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Tally:
-        counts = np.array(state["counts"], np.int64)
+        counts, sums = np.array(state["counts"], np.int64), _widened(np.array(state["sums"], np.int64))
+        if counts.ndim != 2 or sums.shape != (len(counts), SUMS):
+            message = f"counts of shape {counts.shape} and sums of shape {sums.shape} are no tally's"
+            raise ValueError(message)
         lows, highs = _extremes(state, counts)
         return cls(
             counts,
-            _widened(np.array(state["sums"], np.int64)),
+            sums,
             lows,
             highs,
             state["predictions"],

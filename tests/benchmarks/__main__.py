@@ -19,6 +19,7 @@ ALL = (
     "ends",
     "decode-count",
     "off-path",
+    "checkpoint",
     "cpu-vs-poll",
     "backlog-memory",
     "exactly-once",

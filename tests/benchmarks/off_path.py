@@ -96,10 +96,10 @@ def _wide(partitions: int, models: int, ids: int) -> None:
     pipeline = wide(partitions, models, ids)
     keys = np.random.default_rng(2)
     idle = milliseconds(pipeline.turn, 20)
-    tree = milliseconds(pipeline.to_state, 3)
+    tree = milliseconds(lambda: [part.tree() for part in pipeline.to_state().parts], 3)
     with tempfile.TemporaryDirectory() as folder, StateDirectory(folder) as store:
         sequences = iter(range(1, 100))
-        first = store.save(next(sequences), pipeline.to_state())
+        first = store.save(next(sequences), {}, pipeline.to_state().parts)
         written = []
 
         def save() -> None:
@@ -107,7 +107,8 @@ def _wide(partitions: int, models: int, ids: int) -> None:
             for task in pipeline.tasks.values():
                 for partition_state in task.partition_states.values():
                     partition_state.ids.ask(keys.integers(1, 2**63, 10, np.uint64))
-            written.append(store.save(next(sequences), pipeline.to_state()))
+                    partition_state.next_offset += 10
+            written.append(store.save(next(sequences), {}, pipeline.to_state().parts))
 
         saved = milliseconds(save, 3)
     say(f"{partitions} partitions, {models} models, {pipeline.open_panes():,} open panes, {ids:,} ids a partition")

@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from monitor.clock import SECOND_US
 from monitor.count.aggregator import Aggregator, Rows
 from monitor.count.exchange import Pane
-from monitor.count.task import PaneKey
+from monitor.count.task_state import PaneKey
 from monitor.decode.columns import Group
 from monitor.events import ModelKey
 from tests.benchmarks.material import data_folder

@@ -11,6 +11,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ from monitor.run.reference_files import load_references
 from monitor.run.state_show import state_json
 from monitor.settings.load import load_settings
 from monitor.state.directory import StateDirectory
+from monitor.state.part_files import Part
+from monitor.state.parts import state_in
 from tests.daemons import DRIFTD, START_SECONDS, STOP_SECONDS, DaemonProcess
 from tests.engine import Credit, build
 from tests.engine import settings as engine_settings
@@ -164,7 +167,8 @@ class Site:
             loaded = store.load()
             assert loaded is not None, "there is no checkpoint"
             change(loaded.tree)
-            store.save(loaded.sequence + 1, loaded.tree)
+            parts = [Part(name, None, partial(dict, tree)) for name, tree in loaded.parts.items()]
+            store.save(loaded.sequence + 1, loaded.tree, parts)
 
     def close(self) -> None:
         for running in self._started:
@@ -177,7 +181,7 @@ class Site:
         loaded = StateDirectory(self.state).load(read_only=True)
         assert loaded is not None, "there is no checkpoint"
         settings = load_settings(self.config, {})
-        return state_json(loaded.tree, Admission(settings, load_references(settings)))
+        return state_json(state_in(loaded), Admission(settings, load_references(settings)))
 
     def positions(self) -> dict[str, int]:
         return {name: offset for task in self.shown()["units"] for name, offset in task["positions"].items()}

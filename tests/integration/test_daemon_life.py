@@ -194,8 +194,8 @@ def test_a_partition_far_behind_the_others_keeps_open_panes_few(site: Site, cred
     assert pipeline.exchange.unjudged.total() == 0
     # Of each partition: what one poll of 5,000 may bring (67 and 167 panes) beyond the hour (13) that it may be ahead.
     assert max(engine.open_panes) <= 2 * (67 + 13) + 167 + 13
-    judges = pipeline.fleet.to_state()["judges"]
-    assert [judge["predictions"] for judge in judges] == [90_000]
+    judges = [pipeline.fleet.to_state(key) for key in pipeline.fleet.judged()]
+    assert [judge.context.predictions for judge in judges if judge is not None] == [90_000]
 
 
 def test_a_silent_partition_holds_windows_back_until_it_was_idle_for_long_enough(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -21,6 +21,7 @@ from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
+from monitor.judge.model import JudgeState
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.pipeline import Pipeline
@@ -174,8 +175,14 @@ class _Panes:
     def sent(self, transitions: Iterable[Transition]) -> None:
         """Nothing is sent."""
 
-    def to_state(self) -> dict[str, Any]:
-        return {}
+    def judged(self) -> list[ModelKey]:
+        return []
 
-    def restore(self, state: dict[str, Any]) -> list[ModelKey]:
+    def mark(self, key: ModelKey) -> Hashable:
+        return None
+
+    def to_state(self, key: ModelKey) -> JudgeState | None:
+        return None
+
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
         return []

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Final, get_args
 
 from monitor.count.exchange import Pane
-from monitor.count.task import PaneKey
+from monitor.count.task_state import PaneKey
 from monitor.findings import INFO, Finding, FindingKey
 from monitor.judge.causes.catalog import CAUSES, NAMES
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, SequentialCause

@@ -13,6 +13,7 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
+from monitor.count.task_state import PaneKey
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge.fleet import Fleet
@@ -20,11 +21,13 @@ from monitor.pipeline import Pipeline
 from monitor.reference.reference import FEATURE, Reference, with_hash
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.snapshot_builder import SnapshotBuilder
-from monitor.state.codec import decode, encode
+from monitor.state.model_part import name_of
+from monitor.stats.tally import Tally
 from tests.engine import (
     CREDIT,
     EVENTS,
     NOW_US,
+    START_US,
     Credit,
     Event,
     MemorySource,
@@ -41,6 +44,7 @@ from tests.engine import (
     plain,
     run_to_end,
     settings,
+    trees,
 )
 
 OTHER = ModelKey("loan", "1")
@@ -49,6 +53,7 @@ TREE = settings(
 )
 SECOND_PARTITION = Partition("events", 1)
 CHUNK = 150
+PANE_US = settings().windows.pane
 
 
 def older(made: Event, _rng: np.random.Generator) -> None:
@@ -97,7 +102,7 @@ def unreplaced() -> tuple[Any, list[dict[str, Any]]]:
     pipeline, _, source, outputs = begun(credit_reference())
     run_to_end(pipeline, source)
     pipeline.checkpoint()
-    return plain(pipeline.to_state()), told(outputs)
+    return plain(trees(pipeline.to_state())), told(outputs)
 
 
 @pytest.mark.parametrize("turns", [0, 3, 6, 12])
@@ -107,7 +112,7 @@ def test_to_replace_is_the_same_as_to_begin_again_with_the_other_reference(turns
     for _ in range(turns):
         replaced.turn()
     replaced.checkpoint()
-    restored = again.restore(decode(encode(replaced.to_state())))
+    restored = again.restore(replaced.to_state().state())
     assert restored == ([CREDIT] if turns else [])
     rest.next.update({partition: source.next[partition] for partition in rest.next})
     before = len(outputs.reported)
@@ -117,7 +122,7 @@ def test_to_replace_is_the_same_as_to_begin_again_with_the_other_reference(turns
     run_to_end(again, rest)
     replaced.checkpoint()
     again.checkpoint()
-    assert plain(replaced.to_state()) == plain(again.to_state())
+    assert plain(trees(replaced.to_state())) == plain(trees(again.to_state()))
     assert told(outputs)[before:] == told(later)
 
 
@@ -144,10 +149,8 @@ def test_from_then_on_events_are_judged_by_the_new_reference_and_the_other_model
     assert 250 < judge.predictions <= 2_400 - events
     of_loan = [one for one in told(outputs) if one["model"] == "loan"]
     assert of_loan == [one for one in expected if one["model"] == "loan"]
-    kept = plain(pipeline.to_state())["fleet"]["judges"]
-    assert [one for one in kept if one["model"] == "loan"] == [
-        one for one in state["fleet"]["judges"] if one["model"] == "loan"
-    ]
+    loan = name_of(OTHER)
+    assert plain(trees(pipeline.to_state()))[loan] == state[loan]
 
 
 def test_a_pane_that_is_open_holds_nothing_that_was_counted_by_the_bins_before() -> None:
@@ -169,29 +172,44 @@ class ReplacingFleet(Fleet):
     """Replaces the reference as soon as the first pane is judged, while others of the same turn wait."""
 
     replacement: tuple[Admission, Reference] | None = None
-    judged: list[Pane]
+    panes: list[Pane]
 
     def judge(self, pane: Pane) -> None:
         super().judge(pane)
-        self.judged.append(pane)
+        self.panes.append(pane)
         if self.replacement is not None:
             (admission, reference), self.replacement = self.replacement, None
             admission.replace(CREDIT, reference)
+
+
+def test_no_mark_of_what_was_judged_before_comes_again_with_the_other_reference() -> None:
+    """Else a store would keep the judge of before, where the new one has taken as many panes."""
+    admission = admission_of(settings(), blank([numeric("x")]))
+    fleet = Fleet(admission, settings())
+    marks = []
+    for _ in range(2):
+        for number in range(3):
+            start_us = START_US + number * PANE_US
+            fleet.judge(Pane(PaneKey(CREDIT, ""), start_us, start_us + PANE_US, Tally.empty(1, 4)))
+            marks.append(fleet.mark(CREDIT))
+        fleet.forget(CREDIT)
+        marks.append(fleet.mark(CREDIT))
+    assert len(set(marks)) == len(marks)
 
 
 def test_panes_of_the_same_turn_that_were_counted_before_are_not_judged() -> None:
     first, second = blank([numeric("x")]), blank([numeric("x", edges=(5, 6, 7)), numeric("y")])
     admission = admission_of(settings(), first)
     fleet = ReplacingFleet(admission, settings())
-    fleet.judged = []
+    fleet.panes = []
     stream = [event(60 * at, prediction=1, features={"x": 0.5, "y": 1}) for at in range(12)]
     source = MemorySource({EVENTS: stream}, 6)
     pipeline = Pipeline(settings(), admission, source, ManualClock(NOW_US), Recorded(), stage2=fleet, live=False)
     fleet.replacement = admission, second
     run_to_end(pipeline, source)
-    assert [pane.tally.counts.shape[0] for pane in fleet.judged] == [1, *[2] * (len(fleet.judged) - 1)]
-    assert len(fleet.judged) >= 2
-    assert fleet.judges[CREDIT].predictions == sum(pane.tally.events for pane in fleet.judged[1:])
+    assert [pane.tally.counts.shape[0] for pane in fleet.panes] == [1, *[2] * (len(fleet.panes) - 1)]
+    assert len(fleet.panes) >= 2
+    assert fleet.judges[CREDIT].predictions == sum(pane.tally.events for pane in fleet.panes[1:])
 
 
 def test_a_version_that_had_none_is_let_in_and_its_features_are_read() -> None:
@@ -257,7 +275,7 @@ def test_what_is_shown_begins_anew_with_the_new_reference() -> None:
     before, _, source, _ = begun(credit_reference())
     run_to_end(before, source)
     pipeline, admission, source, _ = begun(credit_reference())
-    pipeline.restore(before.to_state())
+    pipeline.restore(before.to_state().state())
     builder = SnapshotBuilder(
         TREE, admission, pipeline, cast("Fleet", pipeline.fleet), cast("KafkaOutputs", _Outputs())
     )
@@ -272,4 +290,6 @@ def test_what_is_shown_begins_anew_with_the_new_reference() -> None:
     shown = columns_of(builder)
     assert "BILL" not in shown
     assert sum(shown["AGE"]) == 900
-    assert pipeline.fleet.to_state()["judges"][-1]["reference"] == older_reference().hash
+    judge = pipeline.fleet.to_state(CREDIT)
+    assert judge is not None
+    assert judge.context.reference == older_reference().hash

@@ -36,6 +36,7 @@ from tests.engine import (
     run_to_end,
     settings,
     transitions_in,
+    trees,
 )
 
 OTHER = Partition("events", 1)
@@ -182,7 +183,7 @@ def test_the_same_run_twice_leaves_the_same_state() -> None:
             TREE, admission_of(TREE, credit_reference()), source, ManualClock(NOW_US), outputs, live=False
         )
         run_to_end(pipeline, source)
-        states.append(plain(pipeline.to_state()))
+        states.append(plain(trees(pipeline.to_state())))
     assert states[0] == states[1]
 
 

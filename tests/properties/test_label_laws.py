@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache
 from random import Random
-from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from monitor.count.exchange import LabelExchange, Pane
 from monitor.count.labels import LabelCount
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
+from monitor.judge.model import JudgeState
 from monitor.pipeline import Pipeline
 from tests.engine import (
     CREDIT,
@@ -77,10 +77,16 @@ class Judged:
     def forget(self, key: ModelKey) -> None:
         """Nobody replaces a reference here."""
 
-    def to_state(self) -> dict[str, Any]:
-        return {}
+    def judged(self) -> list[ModelKey]:
+        return []
 
-    def restore(self, state: dict[str, Any]) -> list[ModelKey]:
+    def mark(self, key: ModelKey) -> Hashable:
+        return None
+
+    def to_state(self, key: ModelKey) -> JudgeState | None:
+        return None
+
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
         return []
 
 
@@ -237,7 +243,7 @@ def test_a_cohort_closes_once_and_what_comes_late_for_it_is_counted(
 def test_the_exchange_of_labels_gives_the_same_in_any_order_and_cut(
     counts: list[LabelCount], ends: list[int], random: Random, size: int
 ) -> None:
-    one, other = LabelExchange(1), LabelExchange(1)
+    one, other = LabelExchange(), LabelExchange()
     one.put(counts)
     shuffled = random.sample(counts, len(counts))
     for at in range(0, len(shuffled), size):
@@ -249,4 +255,6 @@ def test_the_exchange_of_labels_gives_the_same_in_any_order_and_cut(
         of_it = [count for count in counts if count.key == CREDIT and before <= count.start_us < end]
         assert sum(count.labels for count in given_out) == sum(count.labels for count in of_it)
         before = end
-    assert one.to_state() == other.to_state()
+    left = one.keys()
+    assert other.keys() == left
+    assert [one.to_state(key) for key in left] == [other.to_state(key) for key in left]

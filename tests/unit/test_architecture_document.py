@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +17,7 @@ from monitor.publish.snapshot import SnapshotHolder
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.state.directory import StateDirectory
+from monitor.state.parts import Cut, whole_tree
 from tests.architecture_document import FLOORS, PATH, ROOMS, Step, architecture_document, drawn, floors
 from tests.engine import (
     EVENTS,
@@ -43,9 +44,9 @@ class _OnDisk(Recorded):
         super().__init__()
         self.store = StateDirectory(folder)
 
-    def save(self, tree: dict[str, Any]) -> None:
-        super().save(tree)
-        self.store.save(len(self.saved), tree)
+    def save(self, cut: Cut) -> None:
+        super().save(cut)
+        self.store.save(len(self.saved), whole_tree(cut.whole), cut.parts)
 
 
 class _Entered:

@@ -10,7 +10,8 @@ from monitor.clock import SECOND_US
 from monitor.count.admission import Admission
 from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.labels import LabelCount, WaitingLabels
-from monitor.count.task import ClosedPane, PaneKey
+from monitor.count.task import ClosedPane
+from monitor.count.task_state import PaneKey
 from monitor.count.totals import MAX_LABEL_VERSIONS
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
@@ -127,7 +128,7 @@ def test_what_comes_for_a_judged_pane_is_counted_and_never_judged() -> None:
     assert [pane.pane_key for pane in exchange.ready()] == [OTHER]
     assert exchange.unjudged == {CREDIT: 11}
     again = Exchange(PANE)
-    again.restore(exchange.to_state())
+    again.restore(CREDIT, exchange.to_state(CREDIT))
     again.put([ClosedPane(WHOLE, PANE, tally(6)), ClosedPane(WHOLE, 2 * PANE, tally(1))])
     assert again.unjudged == {CREDIT: 17}
     assert [pane.start_us for pane in again.ready()] == [2 * PANE]
@@ -177,8 +178,8 @@ def test_a_label_that_names_no_version_makes_none_and_counts_for_the_nameless_on
     prediction = event(1, prediction=1, features={"x": 1})
     named, _ = pipeline({"versions": []}, version="*")
     named.count([batch_of([prediction, label])])
-    assert named.fleet.to_state()["judges"] == []
-    assert [(model, version) for model, version, _ in named.to_state()["met"]] == [("credit", "1")]
+    assert named.fleet.judged() == []
+    assert named.to_state().whole.seen == [CREDIT]
     assert named.totals.labels_of(CREDIT) == 0
     nameless, _ = pipeline({"versions": []}, version="*")
     nameless.count([batch_of([{**prediction, "version": ""}, label])])
@@ -201,12 +202,12 @@ def cohorts(*numbered: tuple[int, int], key: ModelKey = CREDIT) -> list[LabelCou
 
 
 def test_labels_are_handed_on_to_the_first_pane_that_ends_after_they_took_effect() -> None:
-    exchange = LabelExchange(PANE)
+    exchange = LabelExchange()
     exchange.put(cohorts((10, 1), (12, 5)))
     assert exchange.ready(CREDIT, 11 * PANE) == cohorts((10, 1))
     exchange.put(cohorts((0, 3)) + cohorts((0, 7), key=ModelKey("other", "")))
-    again = LabelExchange(PANE)
-    again.restore({"judged_until": [], "labels": exchange.to_state()})
+    again = LabelExchange()
+    again.restore(exchange.to_state(CREDIT))
     for one in (exchange, again):
         assert one.ready(CREDIT, 12 * PANE) == cohorts((0, 3))
         assert one.ready(CREDIT, 14 * PANE) == cohorts((12, 5))
@@ -240,7 +241,7 @@ def test_a_version_that_labels_named_first_makes_room_once_its_events_come_as_af
     begun.count([batch_of(labels)])
     begun.count([batch_of([event(0, prediction=1, version="v0")], len(labels))])
     restored, _ = pipeline({"versions": []}, version="*")
-    restored.restore(begun.to_state())
+    restored.restore(begun.to_state().state())
     more = [event(n, type="label", id="a", label=1, version=version) for n, version in enumerate(("new", "late"))]
     for one in (begun, restored):
         one.count([batch_of(more, len(labels) + 1)])

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.kafka.topics import ClusterDescription
 from monitor.pipeline import Pipeline
 from monitor.run.daemon import restored
-from monitor.state.directory import Loaded
+from monitor.state import codec
+from monitor.state.directory import Loaded, StateDirectory
+from monitor.state.parts import whole_tree
 from tests.engine import EVENTS, Credit, MemorySource, admission_of, credit_reference, pipeline_of, run_to_end, settings
+from tests.golden_state import CLUSTER, GOLDEN
 
-QUALITY_COUNTS = ClusterDescription("cluster", {})
+TASK, MODEL, OUTBOX = "task/0", 'model/["credit", "1"]', "outbox"
+WRONG = [None, 7, "text", [1, 2], [{"a": 1}], {"a": 1}]
 
 
 def pipeline() -> Pipeline:
@@ -26,17 +30,115 @@ def pipeline() -> Pipeline:
 
 
 @cache
-def state() -> dict[str, Any]:
+def saved() -> Loaded:
     made = pipeline()
     run_to_end(made, MemorySource({}))
-    return {**made.to_state(), "cluster": "cluster", "topics": {}, "saved_at": ManualClock().now_us()}
+    cut = made.to_state()
+    parts = {part.name: codec.decode(codec.encode(part.tree())) for part in cut.parts}
+    return Loaded(whole_tree(cut.whole) | {"cluster": CLUSTER}, parts, 3, Path("checkpoint-3"), ())
 
 
-@pytest.mark.parametrize("part", ["cluster", "exchange", "fleet", "format", "gaps", "met", "units"])
-@pytest.mark.parametrize("wrong", [None, 7, "text", [1, 2], [{"a": 1}], {"a": 1}], ids=repr)
-def test_a_part_of_another_shape_is_told_with_the_file_and_the_remedy(part: str, wrong: object) -> None:
-    tree = state() | {part: wrong}
+def refused(loaded: Loaded) -> str:
+    with pytest.raises(UsageError) as fault:
+        restored(pipeline(), loaded, ClusterDescription(CLUSTER, {}))
+    return str(fault.value)
+
+
+def test_the_state_itself_is_taken() -> None:
+    assert restored(pipeline(), saved(), ClusterDescription(CLUSTER, {})) == []
+    assert saved().parts.keys() == {TASK, MODEL, OUTBOX}
+
+
+def changed(tree: dict[str, Any], field: str, wrong: object) -> dict[str, Any]:
+    """With something else, or nothing, in a field; its name has a dot for each step into the tree."""
+    tree = copy.deepcopy(tree)
+    *way, last = field.split(".")
+    place = tree
+    for step in way:
+        place = place[step]
+    assert last in place
+    place[last] = wrong
     if wrong is None:
-        del tree[part]
-    with pytest.raises(UsageError, match=r"state\.path: .*move it away|format|cluster"):
-        restored(pipeline(), Loaded(tree, 3, Path("checkpoint-3"), ()), QUALITY_COUNTS)
+        del place[last]
+    return tree
+
+
+@pytest.mark.parametrize("field", ["cluster", "format", "gaps", "seen", "topics"])
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_a_whole_of_another_shape_is_told_with_the_file_and_the_remedy(field: str, wrong: object) -> None:
+    known = saved()
+    tree = changed(known.tree, field, wrong)
+    valid = field == "cluster" and wrong == "text"
+    told = refused(Loaded(tree, known.parts, 3, known.path, ()))
+    assert "this is golden; restore" in told if valid else "move it away" in told or "the state has format" in told
+
+
+FIELDS = [
+    *(f"{TASK}.{field}" for field in ("version", "number", "partitions", "open", "open.whose", "labels", "outcomes")),
+    *(f"{TASK}.partitions.events.{field}" for field in ("next_offset", "clock", "ids")),
+    *(f"{MODEL}.{field}" for field in ("version", "model", "model_version", "events", "events.counts", "exchange")),
+    *(
+        f"{MODEL}.judge.{field}"
+        for field in ("predictions", "recent", "pyramid", "budget", "book", "book.open", "info")
+    ),
+    f"{OUTBOX}.version",
+    f"{OUTBOX}.unsent",
+]
+#: values that the field may have
+FITS = [
+    (f"{TASK}.number", 7),
+    (f"{TASK}.partitions.events.next_offset", 7),
+    (f"{MODEL}.judge.predictions", 7),
+    (f"{MODEL}.model_version", "text"),
+]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_a_part_of_another_shape_is_told_with_the_file_the_part_and_the_remedy(field: str, wrong: object) -> None:
+    if (field, wrong) in FITS:
+        pytest.skip("it fits")
+    known = saved()
+    told = refused(Loaded(known.tree, changed(known.parts, field, wrong), 3, known.path, ()))
+    assert told.startswith("state.path: checkpoint-3 is whole and holds no state that this version understands (")
+    assert told.endswith("; move it away, and the one before it is taken")
+
+
+def test_what_is_wrong_is_named_and_where() -> None:
+    known = saved()
+    parts = changed(known.parts, f"{TASK}.partitions.events.next_offset", "text")
+    assert f"(ValidationError: {TASK}: Expected `int`, got `str` - at `$.partitions[...].next_offset`)" in refused(
+        Loaded(known.tree, parts, 3, known.path, ())
+    )
+    parts = changed(known.parts, f"{MODEL}.version", 2)
+    assert f"(ValidationError: {MODEL}: version 2 of a part; this build reads versions up to 1)" in refused(
+        Loaded(known.tree, parts, 3, known.path, ())
+    )
+    assert "(ValidationError: strange/1: this version knows no such part)" in refused(
+        Loaded(known.tree, known.parts | {"strange/1": {}}, 3, known.path, ())
+    )
+
+
+@pytest.mark.parametrize("name", [MODEL, OUTBOX])
+def test_a_part_that_is_missing_is_told(name: str) -> None:
+    known = saved()
+    parts = {other: tree for other, tree in known.parts.items() if other != name}
+    told = refused(Loaded(known.tree, parts, 3, known.path, ()))
+    assert "move it away" in told
+
+
+@pytest.mark.parametrize("form", [99, None])
+def test_a_state_of_another_format_is_refused(form: object) -> None:
+    known = saved()
+    told = refused(Loaded(known.tree | {"format": form}, {}, 3, known.path, ()))
+    assert told == f"the state has format {form}, this version reads 1 to 3"
+
+
+@pytest.mark.parametrize("part", ["cluster", "exchange", "fleet", "format", "gaps", "met", "totals", "units"])
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_a_part_of_another_shape_in_a_state_of_the_version_before_is_told_too(part: str, wrong: object) -> None:
+    known = StateDirectory(GOLDEN / "state_format_2" / "state").load(read_only=True)
+    assert known is not None
+    tree = changed(known.tree, part, wrong)
+    told = refused(Loaded(tree, {}, 3, Path("checkpoint-3"), ()))
+    assert "move it away" in told or "format" in told or "the cluster text" in told

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from monitor.clock import DAY_US, SECOND_US
 from monitor.judge.budget import BASE, ENOUGH_REFERENCE, MAX_BASE_WINDOWS, RECENT, Budget
-from monitor.state.codec import decode, encode
 
 MONTH = 30 * DAY_US
 USUAL = 150 * SECOND_US
@@ -96,6 +95,6 @@ def test_the_two_kinds_of_look_pay_for_their_own_time() -> None:
 def test_spending_goes_on_from_the_state() -> None:
     spender, restored = budget(), budget()
     spender.alpha(BASE, 0, USUAL, 1.0, 3)
-    restored.restore(decode(encode(spender.to_state())))
+    restored.restore(spender.to_state())
     assert restored.alpha(BASE, USUAL, 3 * USUAL, 1.0, 3) == spender.alpha(BASE, USUAL, 3 * USUAL, 1.0, 3)
     assert restored.expected == spender.expected

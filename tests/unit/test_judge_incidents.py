@@ -14,12 +14,12 @@ from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Span, Transition
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.ended import lasted
-from monitor.judge.finding_state import transition_from_state, transition_to_state
 from monitor.judge.incident import OpenFinding, incident_id
 from monitor.judge.incidents import IncidentBook, Now
 from monitor.state.codec import decode, encode
+from monitor.state.finding_trees import book_of, book_tree, transition_of, transition_tree
 from tests.books import LONGEST, Recheck, all_but, always, context, finding, never, step
-from tests.engine import CREDIT, plain
+from tests.engine import CREDIT
 
 
 def test_an_incident_opens_once_and_says_nothing_while_nothing_is_new() -> None:
@@ -99,12 +99,12 @@ def test_the_last_ten_incidents_are_kept_with_their_words() -> None:
 def test_a_state_of_the_version_before_is_taken() -> None:
     book = IncidentBook(LONGEST)
     step(book, 10, finding(since=4))
-    state = book.to_state()
+    state = book_tree(book.to_state())
     del state["past"], state["lasting"], state["lasting_incident"]
     state["incident"] = state["incident"][:5]
     state["open"] = [one[:3] for one in state["open"]]
     again = IncidentBook(LONGEST)
-    again.restore(decode(encode(state)))
+    again.restore(book_of(decode(encode(state))))
     resolved = step(again, 50, recheck=always)
     assert resolved is not None
     assert resolved.summary.endswith(": AGE")
@@ -233,7 +233,7 @@ def test_giving_up_resolves_with_the_reason_and_a_quiet_book_has_nothing_to_say(
 def test_a_transition_comes_back_from_its_state_as_it_was() -> None:
     opened = step(IncidentBook(LONGEST), 10, finding())
     assert opened is not None
-    assert transition_from_state(decode(encode(transition_to_state(opened)))) == opened
+    assert transition_of(decode(encode(transition_tree(opened)))) == opened
 
 
 # whatever happens
@@ -311,8 +311,8 @@ def check_moves(life: Sequence[Transition]) -> None:
 def test_a_book_goes_on_from_its_state(many: list[Moment]) -> None:
     def restored(book: IncidentBook) -> IncidentBook:
         again = IncidentBook(LONGEST)
-        again.restore(decode(encode(book.to_state())))
-        assert plain(again.to_state()) == plain(book.to_state())
+        again.restore(book_of(decode(encode(book_tree(book.to_state())))))
+        assert again.to_state() == book.to_state()
         return again
 
     assert play(many, restored) == play(many, lambda book: book)

@@ -9,13 +9,14 @@ from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.incident import OpenFinding
 from monitor.judge.incidents import IncidentBook, Now
 from monitor.state.codec import decode, encode
+from monitor.state.finding_trees import book_of, book_tree
 from tests.books import LONGEST, Recheck, all_but, always, context, finding, never, step, steps
 from tests.engine import plain
 
 DAY = 1_000
 
 
-def book_of(explained: bool = False) -> IncidentBook:
+def armed_book(explained: bool = False) -> IncidentBook:
     return IncidentBook(LONGEST, EXPLAINED_BY if explained else {}, lasting_after_us=DAY)
 
 
@@ -31,7 +32,7 @@ def now_at(effect: float) -> Recheck:
 
 def lasting_book() -> tuple[IncidentBook, Transition]:
     """A page on AGE that became lasting at 1,010 at the level 0.2."""
-    book = book_of()
+    book = armed_book()
     opened = step(book, 10, finding())
     assert opened is not None
     (told,) = stand(book, 10, 10 + DAY, 16, now_at(0.2))
@@ -60,14 +61,14 @@ def test_a_page_that_stands_a_day_becomes_a_ticket_of_the_same_id_with_its_level
     ],
 )
 def test_it_takes_a_day_and_enough_base_windows(opened_on: int, windows: int, end: int, lasting: bool) -> None:
-    book = book_of()
+    book = armed_book()
     step(book, 10, finding(base_windows=opened_on))
     told = stand(book, 10, end, windows)
     assert [one.transition for one in told] == (["lasting"] if lasting else [])
 
 
 def test_a_ticket_never_becomes_lasting_and_a_page_stands_since_it_is_one() -> None:
-    book = book_of()
+    book = armed_book()
     step(book, 10, finding(severity=TICKET))
     assert stand(book, 10, 3 * DAY, 40) == []
     step(book, 3 * DAY, finding("BILL", PAGE, 2 * DAY, 3 * DAY))
@@ -77,7 +78,7 @@ def test_a_ticket_never_becomes_lasting_and_a_page_stands_since_it_is_one() -> N
 
 
 def test_a_ticket_of_a_long_window_does_not_hold_the_page_up() -> None:
-    book = book_of()
+    book = armed_book()
     step(book, 10, finding(), finding("BILL", TICKET, base_windows=64))
     (told,) = stand(book, 10, 10 + DAY, 16)
     assert (told.transition, len(told.findings)) == ("lasting", 2)
@@ -117,7 +118,7 @@ def test_between_base_windows_a_lasting_finding_is_no_news() -> None:
 
 
 def test_the_ticket_ends_when_its_last_finding_does() -> None:
-    book = book_of()
+    book = armed_book()
     step(book, 10, finding(), finding("BILL"))
     stand(book, 10, 10 + DAY, 16)
     updated = step(book, 1_100, recheck=all_but("BILL"))
@@ -149,14 +150,14 @@ def test_a_second_page_that_lasts_takes_the_ticket_in() -> None:
 
 
 def test_what_a_lasting_finding_explains_is_no_news() -> None:
-    book = book_of(explained=True)
+    book = armed_book(explained=True)
     step(book, 10, finding(cause="constant"))
     stand(book, 10, 10 + DAY, 16)
     assert step(book, 2_000, finding(start=1_990, end=2_000), recheck=never) is None
 
 
 def test_an_operator_makes_a_page_lasting_at_once() -> None:
-    book = book_of()
+    book = armed_book()
     opened = step(book, 10, finding())
     assert opened is not None
     assert book.accept("credit/1/another", "", context(20)) == []
@@ -180,9 +181,9 @@ def test_giving_up_resolves_both() -> None:
 def test_both_books_come_back_from_their_state() -> None:
     book, _ = lasting_book()
     step(book, 2_000, finding("BILL", start=1_990, end=2_000), recheck=never)
-    again = book_of()
-    again.restore(decode(encode(book.to_state())))
-    assert plain(again.to_state()) == plain(book.to_state())
+    again = armed_book()
+    again.restore(book_of(decode(encode(book_tree(book.to_state())))))
+    assert plain(book_tree(again.to_state())) == plain(book_tree(book.to_state()))
     for one in (book, again):
         stand(one, 2_000, 2_500, 8)
     assert stand(again, 2_500, 2_000 + DAY, 8) == stand(book, 2_500, 2_000 + DAY, 8) != []

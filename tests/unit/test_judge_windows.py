@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.count.exchange import Pane
-from monitor.count.task import PaneKey
+from monitor.count.task_state import PaneKey
 from monitor.events import Partition
 from monitor.judge.windows import (
     BASE_EVENTS,

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.count.task import open_in
-from monitor.count.totals import totals_in
-from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.findings import PAGE
 from monitor.judge.fleet import Fleet
@@ -19,7 +15,8 @@ from monitor.pipeline import Pipeline
 from monitor.records import RecordBatch, UnreadableRecords
 from monitor.reference.reference import Reference
 from monitor.settings.tree import Settings
-from monitor.state.codec import decode, encode
+from monitor.state.model_part import name_of
+from monitor.state.parts import Cut
 from tests.engine import (
     CREDIT,
     EVENTS,
@@ -37,6 +34,7 @@ from tests.engine import (
     plain,
     run_to_end,
     settings,
+    trees,
 )
 
 TREE = settings()
@@ -78,9 +76,9 @@ def test_a_transition_is_in_the_state_until_it_was_published(reference: Referenc
     pipeline, source, outputs, _ = start(reference, stream())
     run_to_end(pipeline, source)
     pipeline.checkpoint()
-    saved = outputs.saved[0]["fleet"]["unsent"]
-    assert [(one["incident"], one["number"]) for one in saved] == [(outputs.reported[0].incident, 1)]
-    assert outputs.saved[-1]["fleet"]["unsent"] == []
+    saved = outputs.saved[0].outbox.unsent
+    assert [(one.incident, one.number) for one in saved] == [(outputs.reported[0].incident, 1)]
+    assert outputs.saved[-1].outbox.unsent == ()
     assert len({one.id for one in outputs.reported}) == len(outputs.reported)
 
 
@@ -224,9 +222,9 @@ def test_the_time_of_the_loop_is_given_to_its_steps(reference: Reference) -> Non
         clock.advance(costs["poll"])
         return poll(paused)
 
-    def slow_save(tree: dict[str, object]) -> None:
+    def slow_save(cut: Cut) -> None:
         clock.advance(costs["save"])
-        save(tree)
+        save(cut)
 
     source.poll, outputs.save = slow_poll, slow_save  # type: ignore[method-assign]
     run_to_end(pipeline, source)
@@ -243,9 +241,8 @@ def test_a_crash_between_saving_and_publishing_publishes_after_the_restart_under
     pipeline, source, outputs, _ = start(reference, stream())
     outputs.failing = {"publish"}
     run_into_trouble(pipeline, source)
-    tree = decode(encode(outputs.saved[-1]))
     again, source, reported, _ = start(reference, stream())
-    again.restore(tree)
+    again.restore(outputs.saved[-1])
     source.next[EVENTS] = again.positions()[EVENTS]
     run_to_end(again, source)
     uncut, source, expected, _ = start(reference, stream())
@@ -267,15 +264,6 @@ def test_without_transitions_a_checkpoint_is_made_when_it_is_due() -> None:
     assert outputs.calls == ["flush_rejects", "save", "commit"]
     pipeline.turn()
     assert len(outputs.saved) == 1
-
-
-def test_a_state_of_another_format_is_refused() -> None:
-    pipeline, *_ = start(blank([numeric("x")]), [])
-    tree = pipeline.to_state()
-    with pytest.raises(UsageError, match="format 99"):
-        pipeline.restore(tree | {"format": 99})
-    with pytest.raises(UsageError, match="format None"):
-        pipeline.restore({})
 
 
 # settings that changed
@@ -314,10 +302,10 @@ def test_only_a_model_whose_settings_changed_starts_from_scratch(
     assert {one.key for one in outputs.reported} == {CREDIT, LOAN}
     models = [one for one in ({"name": "credit", "reference": "c.json"}, change) if one is not None]
     again, rest, reported = of_two(reference, settings(models=models), records)
-    assert again.restore(decode(encode(first.to_state()))) == [LOAN]
-    state = again.to_state()
-    assert [one["model"] for one in state["fleet"]["judges"]] == ["credit"]
-    assert plain(state["fleet"]["judges"][0]) == plain(first.to_state()["fleet"]["judges"][0])
+    assert again.restore(first.to_state().state()) == [LOAN]
+    assert again.fleet.judged() == [CREDIT]
+    name = name_of(CREDIT)
+    assert plain(trees(again.to_state())[name]) == plain(trees(first.to_state())[name])
     rest.next[EVENTS] = again.positions()[EVENTS]
     again.turn()
     assert [(one.key, one.transition) for one in reported.reported[:1]] == [(LOAN, "resolved")]
@@ -335,48 +323,7 @@ def test_a_model_with_another_reference_starts_from_scratch_before_its_first_pan
     first.count([batch_of([event(0, prediction=1, features={"x": 1})])])
     other = admission_of(TREE, blank(columns))  # type: ignore[arg-type]  # parametrize knows no types
     again, _ = pipeline_of(TREE, other, MemorySource({EVENTS: []}))
-    assert again.restore(decode(encode(first.to_state()))) == [CREDIT]
+    assert again.restore(first.to_state().state()) == [CREDIT]
     again.count([batch_of([event(1, prediction=1, features={"x": 1})], 1)])
     assert again.totals.events[CREDIT].events == 1
     assert again.tasks[0].outcomes == {("events", "accepted", ""): 2}
-
-
-def as_format_1(tree: dict[str, Any]) -> dict[str, Any]:
-    """The same state as the version before wrote it."""
-    events, labels = totals_in(tree)
-    old = {name: child for name, child in tree.items() if name != "totals"} | {"format": 1, "units": []}
-    for number, task in enumerate(tree["units"]):
-        of_first = number == 0  # totals were kept by unit
-        old["units"].append(
-            task
-            | {
-                "open": [[*whose, tally.to_state()] for whose, tally in open_in(task)],
-                "totals": [[*key, tally.to_state()] for key, tally in events.items() if of_first],
-                "label_totals": [[*key, count] for key, count in labels.items() if of_first],
-                "lanes": {
-                    topic: {name: value for name, value in partition_state.items() if name != "recent"}
-                    for topic, partition_state in task["lanes"].items()
-                },
-            }
-        )
-    exchange = tree["exchange"]
-    left = [[model, version, "", count] for model, version, _, count in exchange["labels"]]
-    old["exchange"] = {name: child for name, child in exchange.items() if name != "labels"} | {"labels_left": left}
-    return old
-
-
-def test_a_state_of_the_format_before_is_read_whole(reference: Reference) -> None:
-    label = {"type": "label", "id": "a", "label": 1}
-    records = [*stream(), event(0, **label), event(5_000, **label)]
-    whole, _, _, _ = start(reference, records)
-    for _ in range(3):
-        whole.turn()
-    state = whole.to_state()
-    again, _, _, _ = start(reference, records)
-    again.restore(decode(encode(as_format_1(state))))
-    before, after = plain(state), plain(again.to_state())
-    for tree in (before, after):
-        for task in tree["units"]:
-            for partition_state in task["lanes"].values():
-                del partition_state["recent"]
-    assert after == before

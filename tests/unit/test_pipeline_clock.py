@@ -140,8 +140,7 @@ def test_without_late_partitions_everything_is_judged_once() -> None:
     tree, source = settings(), MemorySource({A: [at(i * 7.0) for i in range(50)], B: [at(i * 9.0) for i in range(50)]})
     pipeline, _ = pipeline_of(tree, admission_of(tree, blank([numeric("x")])), source)
     run_to_end(pipeline, source)
-    (judge,) = pipeline.fleet.to_state()["judges"]
-    assert judge["predictions"] == 100
+    assert judged(pipeline) == {"credit": 100}
     assert pipeline.exchange.unjudged == {}
     assert pipeline.open_panes() == 0
 
@@ -247,7 +246,8 @@ LATE = Partition("late", 0)
 
 
 def judged(pipeline: Pipeline) -> dict[str, int]:
-    return {judge["model"]: judge["predictions"] for judge in pipeline.fleet.to_state()["judges"]}
+    states = [(key.model, pipeline.fleet.to_state(key)) for key in pipeline.fleet.judged()]
+    return {model: state.context.predictions for model, state in states if state is not None}
 
 
 def test_an_input_that_names_its_model_holds_back_that_model_alone() -> None:

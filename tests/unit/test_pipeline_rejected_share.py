@@ -103,7 +103,7 @@ def test_after_a_restart_reading_goes_on_from_where_it_stopped() -> None:
     source = MemorySource(records, 50, live=True)
     tree = settings(inputs=INPUTS)
     after, _ = pipeline_of(tree, admission_of(tree, blank([numeric("x")])), source, live=True)
-    after.restore(before.to_state())
+    after.restore(before.to_state().state())
     source.next[A] = stopped_at
     turned(after)
     assert after.rejected_share.in_words() == ""

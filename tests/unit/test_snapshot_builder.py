@@ -47,7 +47,7 @@ def begun(
     admission, source = admission_of(TREE, reference or credit_reference()), MemorySource({EVENTS: stream})
     pipeline, _ = pipeline_of(TREE, admission, source)
     if before is not None:
-        pipeline.restore(before.to_state())
+        pipeline.restore(before.to_state().state())
     outputs = cast("KafkaOutputs", _Outputs())
     return pipeline, source, SnapshotBuilder(TREE, admission, pipeline, cast("Fleet", pipeline.fleet), outputs)
 

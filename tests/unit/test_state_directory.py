@@ -217,7 +217,7 @@ def test_a_checkpoint_of_a_later_format_is_named_and_the_one_before_taken(state:
     path.write_bytes(later + crc32c.crc32c(later).to_bytes(4, "little"))
     found = loaded(state)
     assert found.tree == {"n": 1}
-    assert found.damaged == ((path, "format 7; this build reads formats up to 2"),)
+    assert found.damaged == ((path, "format 7; this build reads formats up to 3"),)
 
 
 def test_a_checkpoint_under_the_name_of_another_is_damaged(state: StateDirectory) -> None:

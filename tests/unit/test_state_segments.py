@@ -9,6 +9,7 @@ import shutil
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,8 @@ import zstandard
 from monitor.count.event_ids import EventIds
 from monitor.errors import ExternalError, UsageError
 from monitor.state import codec, segments
-from monitor.state.directory import StateDirectory
+from monitor.state.directory import Loaded, StateDirectory
+from monitor.state.part_files import Part
 from monitor.stats.growing import Growing, Numbers
 
 ROOM: Final = 200
@@ -44,7 +46,11 @@ def tree(ends: dict[str, int], room: int = ROOM) -> dict[str, Any]:
 
 
 def save(state: StateDirectory, sequence: int, ends: dict[str, int], room: int = ROOM) -> int:
-    return state.save(sequence, tree(ends, room))
+    """With a part for each row, which holds it under another name, and one that never changes."""
+    rows = [(name, row(f"part-{name}", end, room)) for name, end in ends.items()]
+    still = Part("still", 0, partial(dict, end=0, ids={}))
+    parts = [Part(name, one.end, partial(dict, end=one.end, ids=one), [one]) for name, one in rows]
+    return state.save(sequence, tree(ends, room), [*parts, still])
 
 
 def require_whole(found: dict[str, Any], room: int = ROOM) -> None:
@@ -59,7 +65,15 @@ def restored(folder: Path) -> tuple[int, dict[str, Any]]:
     assert found is not None
     assert found.damaged == ()
     require_whole(found.tree)
+    require_parts(found)
     return found.sequence, found.tree
+
+
+def require_parts(found: Loaded) -> None:
+    assert {name: part["end"] for name, part in found.parts.items()} == found.tree["ends"] | {"still": 0}
+    for name, end in found.tree["ends"].items():
+        keys = numbers(f"part-{name}", max(0, end - ROOM), end)
+        assert found.parts[name]["ids"]["keys"].tolist() == keys.tolist()
 
 
 def segment_names(folder: Path) -> list[str]:
@@ -110,7 +124,7 @@ def test_another_process_goes_on_without_writing_them_again(state: StateDirector
 def test_files_and_bytes_stay_bounded_however_unevenly_rows_grow(state: StateDirectory, slow: int) -> None:
     rng = random.Random(slow)
     ends = {"quick-0": 0, "slow-0": 0, "still-0": 150}
-    most, needed = 0, 3 * ROOM * 8
+    most, needed = 0, 2 * 3 * ROOM * 8
     for sequence in range(1, 150):
         ends["quick-0"] += rng.choice([0, 3, 40, 500])
         ends["slow-0"] += slow * (sequence % 7 == 0)

@@ -1,0 +1,58 @@
+"""What a checkpoint keeps of stage 1: the state of a task, as values.
+
+They refer to what the task holds; who keeps them encodes them before the next batch is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from monitor.events import ModelKey
+from monitor.stats.tally import Tally
+
+
+class PaneKey(NamedTuple):
+    """Whose tally it is: model version, segment ("" is the whole)."""
+
+    key: ModelKey
+    segment: str
+
+
+class OpenPane(NamedTuple):
+    """A pane of one task that is still open; `pane` is its start in panes."""
+
+    pane_key: PaneKey
+    pane: int
+    tally: Tally
+
+
+class OpenLabels(NamedTuple):
+    """Labels of a model version that belong to one cohort that is open; `cohort` is its start in cohorts."""
+
+    key: ModelKey
+    cohort: int
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPartition:
+    """One topic-partition: position and times (microseconds); `clock` and `ids` are read by their owners alone."""
+
+    next_offset: int
+    newest_label_us: int
+    read_clock_us: int
+    clock: Mapping[str, Any]
+    ids: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """One partition number across the input topics; `outcomes` are events by topic, outcome and reason."""
+
+    number: int
+    partitions: Mapping[str, SavedPartition]
+    open: list[OpenPane]
+    labels: list[OpenLabels]
+    outcomes: Mapping[tuple[str, str, str], int]

@@ -1,0 +1,146 @@
+"""Findings, incidents and transitions as explicit trees, and back."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from monitor.events import ModelKey, Partition
+from monitor.findings import PAGE, Finding, FindingKey, Span, Transition
+from monitor.judge.ended import Ended
+from monitor.judge.incident import NOTHING, BookState, Incident, OpenFinding
+
+_PLAIN: Final = (
+    "severity",
+    "base_windows",
+    "statistic",
+    "value",
+    "threshold",
+    "p",
+    "effect",
+    "effect_unit",
+    "direction",
+    "detail",
+    "headline",
+    "factor",
+    "since_us",
+)
+
+
+def finding_tree(finding: Finding) -> dict[str, Any]:
+    """A finding."""
+    return {
+        "key": list(finding.key),
+        "window": list(finding.window),
+        "records": [[topic, number, *span] for (topic, number), span in finding.records.items()],
+        "over": finding.exceedance,
+        "level": finding.level,
+        **{name: getattr(finding, name) for name in _PLAIN},
+    }
+
+
+def finding_of(state: dict[str, Any]) -> Finding:
+    """Back from `finding_tree`."""
+    return Finding(
+        key=FindingKey(*state["key"]),
+        window=Span(*state["window"]),
+        records={Partition(topic, number): (first, last) for topic, number, first, last in state["records"]},
+        exceedance=state["over"],
+        level=state.get("level"),
+        **{name: state[name] for name in _PLAIN},
+    )
+
+
+def transition_tree(transition: Transition) -> dict[str, Any]:
+    """A transition."""
+    return {
+        "incident": transition.incident,
+        "number": transition.number,
+        "transition": transition.transition,
+        "key": list(transition.key),
+        "severity": transition.severity,
+        "at_us": transition.at_us,
+        "predictions": transition.predictions,
+        "labels": transition.labels,
+        "reference": transition.reference,
+        "settings": transition.settings,
+        "since_us": transition.since_us,
+        "summary": transition.summary,
+        "findings": [finding_tree(finding) for finding in transition.findings],
+    }
+
+
+def transition_of(state: dict[str, Any]) -> Transition:
+    """Back from `transition_tree`."""
+    plain = {name: value for name, value in state.items() if name not in {"key", "findings"}}
+    return Transition(
+        key=ModelKey(*state["key"]),
+        findings=tuple(finding_of(finding) for finding in state["findings"]),
+        **plain,
+    )
+
+
+def book_tree(book: BookState) -> dict[str, Any]:
+    """What is kept of the findings and incidents of a model version."""
+    return {
+        "open": [_open_tree(known) for known in book.open],
+        "lasting": [_open_tree(known) for known in book.lasting],
+        "ended": [[*key, at] for key, at in book.ended_us.items()],
+        "incident": None if book.incident is None else _incident_tree(book.incident),
+        "lasting_incident": None if book.lasting_incident is None else _incident_tree(book.lasting_incident),
+        "past": [_ended_tree(ended) for ended in book.past],
+        "pages": book.pages,
+        "tickets": book.tickets,
+    }
+
+
+def book_of(tree: dict[str, Any]) -> BookState:
+    """Back from `book_tree`; states before it had no past incidents, and no lasting ones."""
+    incident, lasting = tree["incident"], tree.get("lasting_incident")
+    return BookState(
+        tuple(map(_open_of, tree["open"])),
+        tuple(map(_open_of, tree.get("lasting", ()))),
+        {FindingKey(*key): at for *key, at in tree["ended"]},
+        None if incident is None else _incident_of(incident),
+        None if lasting is None else _incident_of(lasting),
+        tuple(_ended_of(ended) for ended in tree.get("past", ())),
+        tree["pages"],
+        tree["tickets"],
+    )
+
+
+def _open_tree(known: OpenFinding) -> list[Any]:
+    return [finding_tree(known.finding), known.base_windows, known.since_us, known.then, known.level]
+
+
+def _open_of(tree: list[Any]) -> OpenFinding:
+    """Back from `_open_tree`; states before it held the first three, and evidence alone ends such a finding."""
+    finding, base_windows, since_us, *later = tree
+    then, level = later or (NOTHING, None)
+    return OpenFinding(finding_of(finding), base_windows, since_us, np.array(then, np.float64), level)
+
+
+def _incident_tree(incident: Incident) -> list[Any]:
+    messages = [[*key, words] for key, words in incident.messages.items()]
+    plain = [incident.id, incident.number, incident.severity, incident.since_us, incident.paged]
+    return [*plain, incident.opened_at, incident.unreported, messages, incident.paged_us, incident.paged_windows]
+
+
+def _incident_of(tree: list[Any]) -> Incident:
+    """Back from `_incident_tree`; states before it held the first five or eight: a page then stands since it opened."""
+    name, number, severity, since_us, paged, *later = tree
+    opened_at, unreported, messages, *paging = later or (since_us, False, [])
+    paged_us, paged_windows = paging or (opened_at if severity == PAGE else None, 0)
+    words = {FindingKey(*key): headline for *key, headline in messages}
+    return Incident(name, number, severity, since_us, paged, opened_at, unreported, words, paged_us, paged_windows)
+
+
+def _ended_tree(ended: Ended) -> list[Any]:
+    times = [ended.since_us, ended.opened_at, ended.ended_at]
+    return [ended.id, ended.severity, *times, ended.summary, list(ended.findings)]
+
+
+def _ended_of(tree: list[Any]) -> Ended:
+    name, severity, since_us, opened_at, ended_at, summary, findings = tree
+    return Ended(name, severity, since_us, opened_at, ended_at, summary, tuple(findings))

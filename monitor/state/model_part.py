@@ -1,0 +1,150 @@
+"""The state of a model version as a tree, and back: what was counted, what waits, and its judge."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from monitor.count.exchange import ExchangeState
+from monitor.count.labels import LabelCount
+from monitor.events import ModelKey
+from monitor.findings import FindingKey
+from monitor.judge.budget import BudgetState
+from monitor.judge.incident import TransitionContext
+from monitor.judge.model import JudgeState
+from monitor.state.finding_trees import book_of, book_tree
+from monitor.state.versions import Tree, require_version
+from monitor.stats.tally import Tally
+
+VERSION: Final = 1
+PREFIX: Final = "model/"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One model version. `settings` is the hash of those it was counted by, "" where labels alone name it.
+
+    `events` and `labels` are totals since the state began: inline labels are in `events`. `waiting` are labels that
+    were not handed on to the judge yet.
+    """
+
+    key: ModelKey
+    settings: str = ""
+    events: Tally | None = None
+    labels: int = 0
+    exchange: ExchangeState = field(default_factory=ExchangeState)
+    waiting: list[LabelCount] = field(default_factory=list)
+    judge: JudgeState | None = None
+
+
+class _Exchange(msgspec.Struct):
+    judged_until: int | None
+    unjudged: int
+    labels: list[tuple[int, int]]
+
+
+class _Budget(msgspec.Struct):
+    last: dict[str, int]
+    expected: float
+
+
+class _Judge(msgspec.Struct):
+    settings: str
+    reference: str
+    predictions: int
+    labels: int
+    at: int
+    recent: Tree
+    base: Tree
+    pyramid: Tree
+    budget: _Budget
+    causes: Tree
+    book: Tree
+    info: list[list[Any]]
+
+
+class _Model(msgspec.Struct):
+    model: str
+    model_version: str
+    settings: str
+    events: Tree | None
+    labels: int
+    exchange: _Exchange
+    judge: _Judge | None
+
+
+def name_of(key: ModelKey) -> str:
+    """The name of the part; models and versions may hold any character."""
+    return PREFIX + json.dumps(key, ensure_ascii=False)
+
+
+def encode(state: ModelState) -> Tree:
+    """The tree."""
+    exchange = state.exchange
+    return {
+        "version": VERSION,
+        "model": state.key.model,
+        "model_version": state.key.version,
+        "settings": state.settings,
+        "events": None if state.events is None else state.events.to_state(),
+        "labels": state.labels,
+        "exchange": {
+            "judged_until": exchange.judged_until_us,
+            "unjudged": exchange.unjudged,
+            "labels": [[waiting.start_us, waiting.labels] for waiting in state.waiting],
+        },
+        "judge": None if state.judge is None else _judge_tree(state.judge),
+    }
+
+
+def _judge_tree(state: JudgeState) -> Tree:
+    return {
+        "settings": state.context.settings,
+        "reference": state.context.reference,
+        "predictions": state.context.predictions,
+        "labels": state.context.labels,
+        "at": state.context.at_us,
+        "recent": state.recent,
+        "base": state.base,
+        "pyramid": state.pyramid,
+        "budget": {"last": state.budget.last_us, "expected": state.budget.expected},
+        "causes": state.causes,
+        "book": book_tree(state.book),
+        "info": [[*key, at] for key, at in state.shown_info.items()],
+    }
+
+
+def decode(tree: Tree) -> ModelState:
+    """Back from `encode`.
+
+    Raises:
+        msgspec.ValidationError, LookupError, TypeError, ValueError: the tree is none that `encode` made.
+    """
+    require_version(tree, VERSION)
+    read = msgspec.convert(tree, _Model)
+    key = ModelKey(read.model, read.model_version)
+    return ModelState(
+        key,
+        read.settings,
+        None if read.events is None else Tally.from_state(read.events),
+        read.labels,
+        ExchangeState(read.exchange.judged_until, read.exchange.unjudged),
+        [LabelCount(key, start_us, count) for start_us, count in read.exchange.labels],
+        None if read.judge is None else _judge_of(key, read.judge),
+    )
+
+
+def _judge_of(key: ModelKey, read: _Judge) -> JudgeState:
+    return JudgeState(
+        TransitionContext(key, read.at, read.predictions, read.labels, read.reference, read.settings),
+        read.recent,
+        read.base,
+        read.pyramid,
+        BudgetState(read.budget.last, read.budget.expected),
+        read.causes,
+        book_of(read.book),
+        {FindingKey(*key): at for *key, at in read.info},
+    )

@@ -1,0 +1,129 @@
+"""States that versions before kept as one tree, divided into the trees of parts.
+
+Format 2 has a list of tasks (`units`), the totals and what waits at the exchange over all model versions, and the
+judges and unsent transitions under `fleet`. Format 1 has totals by task and model version, open panes one by one, and
+labels that came for panes that were judged without their time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from monitor.events import ModelKey
+from monitor.state import model_part, task_part
+from monitor.state.versions import Tree
+from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
+
+FORMATS: Final = (1, 2)
+#: what a judge kept beside the states of its causes, which stood among it by their names
+BESIDE_CAUSES: Final = (
+    *("model", "version", "settings", "reference", "predictions", "labels", "at"),
+    *("recent", "base", "ladder", "budget", "book", "info"),
+)
+#: the format that comes out; its parts are of version 1
+DIVIDED: Final = 3
+PARTS_VERSION: Final = 1
+OUTBOX: Final = "outbox"
+
+
+def divided(tree: Mapping[str, Any]) -> tuple[Tree, dict[str, Tree]]:
+    """The tree of the whole, and the trees of its parts by name.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError: the tree is none that a version before wrote.
+    """
+    whole = {name: tree[name] for name in ("cluster", "topics", "saved_at", "gaps")}
+    seen = [[model, version] for model, version, _ in tree["met"]]
+    tasks = {task_part.name_of(task["unit"]): _task(task) for task in tree["units"]}
+    models = {model_part.name_of(key): of_model for key, of_model in _models(tree).items()}
+    outbox = {"version": PARTS_VERSION, "unsent": tree["fleet"]["unsent"]}
+    return {"format": DIVIDED, **whole, "seen": seen}, {**tasks, **models, OUTBOX: outbox}
+
+
+def _task(task: Mapping[str, Any]) -> Tree:
+    held = task["open"]
+    if isinstance(held, list):  # format 1
+        tallies = pack_mixed([Tally.from_state(one[4]) for one in held])
+        held = {"whose": [one[:4] for one in held], "tallies": tallies}
+    return {
+        "version": PARTS_VERSION,
+        "number": task["unit"],
+        "partitions": {topic: _partition(lane) for topic, lane in task["lanes"].items()},
+        "open": held,
+        "labels": task["labels"],
+        "outcomes": task["outcomes"],
+    }
+
+
+def _partition(lane: Mapping[str, Any]) -> Tree:
+    clock = {name: lane[name] for name in ("clock", "recent") if name in lane}
+    plain = {name: lane[name] for name in ("next_offset", "read_clock", "ids")}
+    return {**plain, "newest_label": lane["label_clock"], "clock": clock}
+
+
+def _models(tree: Mapping[str, Any]) -> dict[ModelKey, Tree]:
+    """The trees of model versions, those with a judge first, in the order in which they came."""
+    found: dict[ModelKey, Tree] = {}
+
+    def of(model: str, version: str) -> Tree:
+        blank = {
+            "version": PARTS_VERSION,
+            "model": model,
+            "model_version": version,
+            "settings": "",
+            "events": None,
+            "labels": 0,
+            "exchange": {"judged_until": None, "unjudged": 0, "labels": []},
+            "judge": None,
+        }
+        return found.setdefault(ModelKey(model, version), blank)
+
+    for judge in tree["fleet"]["judges"]:
+        of(judge["model"], judge["version"])["judge"] = _judge(judge)
+    for model, version, settings in tree["met"]:
+        of(model, version)["settings"] = settings
+    for model, version, tally in _events(tree):
+        known = of(model, version)["events"]
+        if known is not None:
+            tally.merge(Tally.from_state(known))
+        of(model, version)["events"] = tally.to_state()
+    for model, version, count in _labels(tree):
+        of(model, version)["labels"] += count
+    exchange = tree["exchange"]
+    for model, version, until in exchange["judged_until"]:
+        of(model, version)["exchange"]["judged_until"] = until
+    for model, version, count in exchange["unjudged"]:
+        of(model, version)["exchange"]["unjudged"] = count
+    for model, version, at, count in exchange.get("labels", ()):
+        of(model, version)["exchange"]["labels"].append([at, count])
+    for model, version, _segment, count in exchange.get("labels_left", ()):  # format 1: told with the next pane
+        before = of(model, version)["exchange"]
+        before["labels"].append([(before["judged_until"] or 0) - 1, count])
+    return found
+
+
+def _judge(judge: Mapping[str, Any]) -> Tree:
+    renamed = ("model", "version", "ladder")
+    return {
+        **{name: judge[name] for name in BESIDE_CAUSES if name not in renamed},
+        "pyramid": judge["ladder"],
+        "causes": {name: state for name, state in judge.items() if name not in BESIDE_CAUSES},
+    }
+
+
+def _events(tree: Mapping[str, Any]) -> Iterator[tuple[str, str, Tally]]:
+    if "totals" in tree:
+        whose, tallies = tree["totals"]["whose"], unpack_mixed(tree["totals"]["tallies"])
+        yield from ((model, version, tally) for (model, version), tally in zip(whose, tallies, strict=True))
+        return
+    for task in tree["units"]:
+        yield from ((model, version, Tally.from_state(state)) for model, version, state in task["totals"])
+
+
+def _labels(tree: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    if "totals" in tree:
+        yield from tree["totals"]["labels"]
+        return
+    for task in tree["units"]:
+        yield from task["label_totals"]

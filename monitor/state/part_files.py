@@ -1,0 +1,179 @@
+"""The parts of a state in files beside the checkpoints: written when they changed, referred to by many checkpoints.
+
+A file `parts-<number>.driftd` is a row of frames, each little endian:
+
+    u16      length of the name
+    u64      length of what is packed in the payload
+    name     UTF-8
+    payload  zstd of the part's tree (`codec`)
+
+A checkpoint refers to every part by name, file, place, length and CRC-32C of its frame. A file is written once, and
+removed when no checkpoint that is kept refers to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import struct
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import crc32c
+import zstandard
+
+from monitor.errors import UsageError
+from monitor.state import codec
+from monitor.state.durable import write_durably
+from monitor.state.packing import packed, unpacked
+from monitor.stats.growing import Growing, Numbers
+
+#: parts of the oldest file are written again when all files are this many times as long as what is referred to, and
+SPARE: Final = 2
+#: so many bytes longer, or when there are so many files
+SPARE_BYTES: Final = 1 << 20
+MOST_FILES: Final = 32
+
+_HEAD: Final = struct.Struct("<HQ")
+_NAME: Final = re.compile(r"parts-(\d{20})\.driftd")
+
+Apart = Callable[[str, int, int], Numbers]
+
+
+class Part(NamedTuple):
+    """A part of a state at one moment. Under an equal `mark` a part is the same, so `tree` is not asked for again.
+
+    `rows` are those that grow in the tree (`codec.encode`).
+    """
+
+    name: str
+    mark: Hashable
+    tree: Callable[[], dict[str, Any]]
+    rows: Sequence[Growing] = ()
+
+
+class PartReference(NamedTuple):
+    """Where the frame of a part lies."""
+
+    name: str
+    file: int
+    at: int
+    length: int
+    crc: int
+
+
+class PartFiles:
+    """The files of a folder as one process goes on from them. All calls are made by one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: dict[str, tuple[Hashable, PartReference]] = {}
+
+    def references(self) -> list[PartReference]:
+        """The parts of the last `keep`, in their order."""
+        return [reference for _, reference in self._kept.values()]
+
+    def keep(self, parts: Sequence[Part]) -> int:
+        """Make durable the parts that changed since they were kept; `parts` are all there are. Gives the bytes written.
+
+        Raises:
+            OSError: the disk is full or failing; what was durable is so still, and the same may be tried again.
+        """
+        sizes = {number: path.stat().st_size for number, path in part_files(self._folder)}
+        held = {part.name: self._held(part, sizes) for part in parts}
+        again = self._crowded([reference for reference in held.values() if reference is not None], sizes)
+        changed = [part for part in parts if (kept := held[part.name]) is None or kept.file in again]
+        written = self._write(changed, 1 + max(sizes, default=0)) if changed else {}
+        references = {name: written.get(name, reference) for name, reference in held.items()}
+        self._kept = {part.name: (part.mark, found) for part in parts if (found := references[part.name]) is not None}
+        return sum(reference.length for reference in written.values())
+
+    def remove_all_but(self, kept: Iterable[int], *, aside: bool) -> None:
+        """Remove files that nothing refers to, or put them aside."""
+        numbers = {reference.file for reference in self.references()} | set(kept)
+        for number, path in part_files(self._folder):
+            if number in numbers:
+                continue
+            if aside:
+                os.replace(path, path.with_name(path.name + ".aside"))
+            else:
+                path.unlink()
+
+    def _held(self, part: Part, sizes: dict[int, int]) -> PartReference | None:
+        """Where a part lies already, as it is now."""
+        mark, reference = self._kept.get(part.name, (None, None))
+        if reference is None or mark != part.mark or sizes.get(reference.file, 0) < reference.at + reference.length:
+            return None
+        return reference
+
+    def _crowded(self, held: Sequence[PartReference], sizes: dict[int, int]) -> set[int]:
+        """The oldest files, whose parts are to be written again so that the others go."""
+        live: dict[int, int] = {}
+        for reference in held:
+            live[reference.file] = live.get(reference.file, 0) + reference.length
+        most = SPARE * sum(live.values()) + SPARE_BYTES
+        again: set[int] = set()
+        files = sorted(live)
+        while files and (len(files) >= MOST_FILES or sum(sizes[number] for number in files) > most):
+            again.add(files.pop(0))
+        return again
+
+    def _write(self, parts: Sequence[Part], number: int) -> dict[str, PartReference]:
+        path, written = _path(self._folder, number), dict[str, PartReference]()
+        try:
+            write_durably(path, _frames(parts, number, written))
+        except OSError:
+            with contextlib.suppress(OSError):  # leave no room on a full disk to bytes that nothing refers to
+                path.unlink()
+            raise
+        return written
+
+
+def _frames(parts: Iterable[Part], number: int, written: dict[str, PartReference]) -> Iterator[bytes]:
+    """One after the other: together they would take room for the whole state once more."""
+    at = 0
+    for part in parts:
+        tree, name = codec.encode(part.tree(), []), part.name.encode()
+        frame = _HEAD.pack(len(name), len(tree)) + name + packed(tree)
+        written[part.name] = PartReference(part.name, number, at, len(frame), crc32c.crc32c(frame))
+        at += len(frame)
+        yield frame
+
+
+def read_part(folder: Path, reference: PartReference, apart: Apart) -> Any:  # noqa: ANN401 - who reads a part checks its shape
+    """The tree of a part.
+
+    Raises:
+        UsageError: its file is damaged; the one line says which and how.
+        FileNotFoundError: it is not there.
+    """
+    path = _path(folder, reference.file)
+    with path.open("rb") as file:
+        file.seek(min(reference.at, there := os.fstat(file.fileno()).st_size))
+        frame = file.read(max(0, min(reference.length, there - reference.at)))
+    if len(frame) < reference.length:
+        raise UsageError(f"{path.name} has {there} of the {reference.at + reference.length} bytes that are referred to")
+    if crc32c.crc32c(frame) != reference.crc:
+        raise UsageError(f"the checksum of {reference.name} in {path.name} does not match")
+    try:
+        length, plain_length = _HEAD.unpack_from(frame)
+        name = frame[_HEAD.size : _HEAD.size + length].decode()
+        tree = unpacked(memoryview(frame)[_HEAD.size + length :], plain_length)
+    except (struct.error, ValueError, zstandard.ZstdError) as error:
+        raise UsageError(f"{reference.name} in {path.name} is not what it should be: {error}") from error
+    if name != reference.name or len(tree) != plain_length:
+        raise UsageError(f"{reference.name} in {path.name} is not what its head announces")
+    return codec.decode(tree, apart)
+
+
+def part_files(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Number and path of every file of parts in a folder."""
+    for match in map(_NAME.fullmatch, os.listdir(folder)):
+        if match:
+            yield int(match[1]), folder / match[0]
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"parts-{number:020d}.driftd"

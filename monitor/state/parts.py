@@ -1,0 +1,179 @@
+"""A state as typed parts: tasks, model versions, the outbox, and what is of the whole.
+
+The engine gives and takes typed values and knows nothing of their bytes; here each part has a name, a version and a
+tree (`codec`), so that a store keeps parts on their own: a folder as frames of its files, a compacted topic as keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from monitor.count.task_state import TaskState
+from monitor.errors import UsageError
+from monitor.events import ModelKey, Partition
+from monitor.findings import Transition
+from monitor.state import codec, model_part, one_tree, task_part
+from monitor.state.directory import Loaded
+from monitor.state.finding_trees import transition_of, transition_tree
+from monitor.state.model_part import ModelState
+from monitor.state.part_files import Part
+from monitor.state.versions import Tree, require_version
+from monitor.stats.growing import Growing
+
+FORMAT: Final = 3
+OUTBOX: Final = "outbox"
+OUTBOX_VERSION: Final = 1
+
+#: what a tree of another shape than the one that was written makes its reader raise
+NO_SUCH_STATE: Final = (msgspec.ValidationError, LookupError, TypeError, ValueError, AttributeError)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxState:
+    """Transitions that nobody acknowledged yet, oldest first."""
+
+    unsent: tuple[Transition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What is of no part: where the state belongs and when it was saved (microseconds), by the one who saves it;
+    model versions in the order in which they were seen; records that were gone, by partition."""
+
+    cluster: str = ""
+    topics: Mapping[str, str] = field(default_factory=dict)
+    saved_at_us: int = 0
+    seen: Sequence[ModelKey] = ()
+    gaps: Mapping[Partition, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state that was read. Who goes on from it owns the tallies in it."""
+
+    whole: Whole
+    tasks: list[TaskState]
+    models: list[ModelState]
+    outbox: OutboxState
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A state to be saved: what there is at one moment. Parts are encoded when a store asks, before anything moves."""
+
+    whole: Whole
+    parts: list[Part]
+
+    def state(self) -> State:
+        """The same as a store would give it back."""
+        trees = {part.name: codec.decode(codec.encode(part.tree())) for part in self.parts}
+        return state_of(whole_tree(self.whole), trees)
+
+
+def task(number: int, mark: Hashable, make: Callable[[], TaskState], ids: Sequence[Growing]) -> Part:
+    """The part of a task."""
+    return Part(task_part.name_of(number), mark, lambda: task_part.encode(make()), ids)
+
+
+def model(key: ModelKey, mark: Hashable, make: Callable[[], ModelState]) -> Part:
+    """The part of a model version."""
+    return Part(model_part.name_of(key), mark, lambda: model_part.encode(make()))
+
+
+def outbox(unsent: Sequence[Transition]) -> Part:
+    """The part of what is not sent: the same as long as the ids are."""
+    ids = tuple(transition.id for transition in unsent)
+    return Part(OUTBOX, ids, lambda: {"version": OUTBOX_VERSION, "unsent": [transition_tree(one) for one in unsent]})
+
+
+def whole_tree(whole: Whole) -> Tree:
+    """The tree of what is of the whole."""
+    return {
+        "format": FORMAT,
+        "cluster": whole.cluster,
+        "topics": dict(whole.topics),
+        "saved_at": whole.saved_at_us,
+        "seen": [list(key) for key in whole.seen],
+        "gaps": [[*partition, count] for partition, count in whole.gaps.items()],
+    }
+
+
+class _Whole(msgspec.Struct):
+    cluster: str
+    topics: dict[str, str]
+    saved_at: int
+    seen: list[tuple[str, str]]
+    gaps: list[tuple[str, int, int]]
+
+
+class _Outbox(msgspec.Struct):
+    unsent: list[Tree]
+
+
+def state_in(loaded: Loaded) -> State:
+    """The state of a checkpoint, also of one that a version before wrote.
+
+    Raises:
+        UsageError: it is of another format, or no state of driftd at all; with the file and the remedy.
+    """
+    try:
+        return state_of(loaded.tree, loaded.parts)
+    except NO_SUCH_STATE as error:
+        raise UsageError(no_such_state(loaded, error)) from error
+
+
+def no_such_state(loaded: Loaded, error: Exception) -> str:
+    """What to say of a checkpoint that is whole and cannot be understood."""
+    what = [type(error).__name__, *getattr(error, "__notes__", ())]
+    what += [str(error)] if isinstance(error, msgspec.ValidationError) else []
+    return (
+        f"state.path: {loaded.path} is whole and holds no state that this version understands ({': '.join(what)}); "
+        "move it away, and the one before it is taken"
+    )
+
+
+def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
+    """The state of the tree of the whole and the trees of its parts.
+
+    Raises:
+        UsageError: it is of another format.
+        NO_SUCH_STATE: a tree has another shape than what was written; a note names the part.
+    """
+    if tree.get("format") in one_tree.FORMATS:
+        tree, parts = one_tree.divided(tree)
+    if tree.get("format") != FORMAT:
+        raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {FORMAT}")
+    whole = msgspec.convert(tree, _Whole)
+    tasks, models = list[TaskState](), list[ModelState]()
+    for name, of_part in parts.items():
+        try:
+            if name.startswith(task_part.PREFIX):
+                tasks.append(task_part.decode(of_part))
+            elif name.startswith(model_part.PREFIX):
+                models.append(model_part.decode(of_part))
+            elif name != OUTBOX:
+                raise msgspec.ValidationError("this version knows no such part")
+        except NO_SUCH_STATE as error:
+            error.add_note(name)
+            raise
+    return State(
+        Whole(
+            whole.cluster,
+            whole.topics,
+            whole.saved_at,
+            [ModelKey(*key) for key in whole.seen],
+            {Partition(topic, number): count for topic, number, count in whole.gaps},
+        ),
+        tasks,
+        models,
+        _outbox_of(parts[OUTBOX]),
+    )
+
+
+def _outbox_of(tree: Tree) -> OutboxState:
+    require_version(tree, OUTBOX_VERSION)
+    return OutboxState(tuple(transition_of(one) for one in msgspec.convert(tree, _Outbox).unsent))

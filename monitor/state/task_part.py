@@ -1,0 +1,90 @@
+"""The state of a task as a tree, and back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from monitor.count.task_state import OpenLabels, OpenPane, PaneKey, SavedPartition, TaskState
+from monitor.events import ModelKey
+from monitor.state.versions import Tree, require_version
+from monitor.stats.tally import pack_mixed, unpack_mixed
+
+VERSION: Final = 1
+PREFIX: Final = "task/"
+
+
+class _Partition(msgspec.Struct):
+    next_offset: int
+    newest_label: int
+    read_clock: int
+    clock: Tree
+    ids: Tree
+
+
+class _Open(msgspec.Struct):
+    whose: list[tuple[str, str, str, int]]
+    tallies: Tree
+
+
+class _Task(msgspec.Struct):
+    number: int
+    partitions: dict[str, _Partition]
+    open: _Open
+    labels: list[tuple[str, str, int, int]]
+    outcomes: list[tuple[str, str, str, int]]
+
+
+def name_of(number: int) -> str:
+    """The name of the part."""
+    return f"{PREFIX}{number}"
+
+
+def encode(state: TaskState) -> Tree:
+    """The tree; event ids stand in it as rows that a store may keep apart."""
+    return {
+        "version": VERSION,
+        "number": state.number,
+        "partitions": {
+            topic: {
+                "next_offset": one.next_offset,
+                "newest_label": one.newest_label_us,
+                "read_clock": one.read_clock_us,
+                "clock": one.clock,
+                "ids": one.ids,
+            }
+            for topic, one in state.partitions.items()
+        },
+        "open": {
+            "whose": [[*one.pane_key.key, one.pane_key.segment, one.pane] for one in state.open],
+            "tallies": pack_mixed([one.tally for one in state.open]),
+        },
+        "labels": [[*key, cohort, count] for key, cohort, count in state.labels],
+        "outcomes": [[*outcome, count] for outcome, count in state.outcomes.items()],
+    }
+
+
+def decode(tree: Tree) -> TaskState:
+    """Back from `encode`.
+
+    Raises:
+        msgspec.ValidationError, LookupError, TypeError, ValueError: the tree is none that `encode` made.
+    """
+    require_version(tree, VERSION)
+    read = msgspec.convert(tree, _Task)
+    return TaskState(
+        read.number,
+        {
+            topic: SavedPartition(one.next_offset, one.newest_label, one.read_clock, one.clock, one.ids)
+            for topic, one in read.partitions.items()
+        },
+        [
+            OpenPane(PaneKey(ModelKey(model, version), segment), pane, tally)
+            for (model, version, segment, pane), tally in zip(
+                read.open.whose, unpack_mixed(read.open.tallies), strict=True
+            )
+        ],
+        [OpenLabels(ModelKey(model, version), cohort, count) for model, version, cohort, count in read.labels],
+        {(topic, outcome, reason): count for topic, outcome, reason, count in read.outcomes},
+    )
