@@ -53,6 +53,7 @@ class Finding:
     `exceedance` is the statistic as a multiple of its threshold (1: at it). `effect` is the size of the change in
     `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
     unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
+    `level` is the effect a lasting finding had when its incident became lasting, None for other findings.
     """
 
     key: FindingKey
@@ -72,6 +73,7 @@ class Finding:
     factor: float | None = None
     since_us: int | None = None
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
+    level: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The finding as in `replay --json` and on the alert topic."""
@@ -99,6 +101,8 @@ class Finding:
             out["figure"] = self.key.figure
         if self.factor is not None:
             out["factor"] = self.factor
+        if self.level is not None:
+            out["level"] = self.level
         return out
 
 

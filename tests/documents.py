@@ -112,11 +112,16 @@ keyed by the incident; `driftd replay --json` writes the same objects. This is t
 {json.dumps(_transition().to_json(), indent=1, ensure_ascii=False)}
 ```
 
-`transition` is `opened`, `updated`, `escalated`, `deescalated` or `resolved`; there is one open incident for each model
-version, as severe as its worst finding. `at` is the event time of the verdict, `since` where the change begins.
+`transition` is `opened`, `updated`, `escalated`, `deescalated`, `lasting` or `resolved`; there is one open incident for
+each model version, as severe as its worst finding, and beside it one lasting ticket: a page that stood for
+`lasting_after` or was accepted, whose findings have a `level`, the effect they are told at
+([deciding](deciding.md)). `at` is the event time of the verdict, `since` where the change begins.
 `records` are the first and last offset of the window by partition, for `driftd record`. `links`, where the settings
 have any, are addresses by name: `status`, `runbook`, `dashboard`. The CloudEvent's `id` is the incident and a number
 that counts its transitions: after a crash one may come twice, with the same id and content.
+
+`driftd accept` writes on the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data`
+is `{{"kind": "act", "act": "accept", "incident": …, "note": …}}`. Consumers of incidents go by the type.
 """
 
 

@@ -47,7 +47,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended incidents policy prepared_reference windows all_values compared causes.cause "
+            "budget ended incident incidents policy prepared_reference windows all_values compared causes.cause "
             "causes.constant causes.errors causes.distribution causes.unit_change causes.quality "
             "causes.features_gone causes.catalog evaluation model fleet"
         ),
@@ -55,7 +55,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # the outside
         "kafka": (
             "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer "
-            "watch alerts rejects consumer"
+            "watch alerts acts rejects consumer"
         ),
         "sources": (
             "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times"
@@ -80,8 +80,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files late_remedy left_out loss_lines lost_events state_show "
-            "outputs recorded_events open_source column_views counted_rows reference_build replay snapshot_builder "
-            "daemon"
+            "outputs recorded_events open_source accepting column_views counted_rows reference_build replay "
+            "snapshot_builder daemon"
         ),
     },
     {  # the demo
@@ -132,11 +132,7 @@ PLACES = {
 
 ENTRY_POINTS = {"monitor", "monitor.__main__", "monitor.cli.parser"}
 # Modules that wait for the one that will use them. It only shrinks: an entry that is in use, or gone, is a fault too.
-NOT_WIRED_YET: frozenset[str] = frozenset(
-    {
-        "monitor.stats.ending",
-    }
-)
+NOT_WIRED_YET: frozenset[str] = frozenset({})
 
 
 @dataclass(frozen=True)

@@ -87,10 +87,11 @@ class Simulation:
         judge = judge or self.judge()
         judged, before, first = Judged(), judge.book.pages, judge.predictions
         for pane in self._panes(columns, np.random.default_rng([77, seed]), judge):
-            _, transition = judge.add(pane, 1.0)
+            _, transitions = judge.add(pane, 1.0)
             judged.events = judge.predictions - first
-            if transition is not None and _pages_now(transition) and judge.book.pages > before + len(judged.pages):
-                worst = transition.findings[0]
+            paging = [one for one in transitions if _pages_now(one)]
+            if paging and judge.book.pages > before + len(judged.pages):
+                worst = paging[0].findings[0]
                 judged.pages.append((judged.events, worst.key.subject, worst.key.cause, worst.base_windows))
                 if to_page:
                     break

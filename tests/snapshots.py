@@ -97,6 +97,23 @@ def busy_snapshot() -> Snapshot:
     )
 
 
+def lasting_snapshot() -> Snapshot:
+    """The busy one, with a lasting ticket beside the page."""
+    busy = busy_snapshot()
+    key, begun = busy.incidents[-1].key, NOW_US - 50 * HOUR_US
+    found = FindingView(
+        key,
+        FindingKey("BILL_AMT1", "distribution"),
+        "ticket",
+        begun,
+        "BILL_AMT1 moved up by 0.4 sd (cut-point distance 0.15)",
+        "mean 5.122e+04 -> 8.07e+04",
+        lasting=True,
+    )
+    lasting = IncidentView(key, "ticket", begun, "i0", lasting=True)
+    return replace(busy, incidents=(*busy.incidents, lasting), findings=(*busy.findings, found))
+
+
 def _absent() -> Figures:
     return Figures("absent", 1.0, float("nan"), 1.0, 0.0, 5_200, 40.0)
 

@@ -96,6 +96,17 @@ def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
     for name in outputs:
         line = _topic_line("output", name, described, settings, "WRITE")
         yield Line(MADE, line.what, line.more) if name in made and line.verdict == OK else line
+    yield from _acts_line(settings, described)
+
+
+def _acts_line(settings: Settings, described: ClusterDescription) -> Iterator[Line]:
+    """Where the alert topic cannot be read, `driftd accept` has no effect; nothing else is wrong."""
+    name = settings.outputs.alerts_topic
+    topic = described.topics.get(name or "")
+    if topic is not None and topic.operations and "READ" not in topic.operations:
+        yield Line(
+            NOTE, f"output topic {name}", "this user may not READ it: what driftd accept says there has no effect"
+        )
 
 
 def _group_line(settings: Settings, described: ClusterDescription, inputs: list[str]) -> Line:

@@ -27,6 +27,7 @@ from monitor.publish.dashboards.dashboard import dashboards as dashboard_texts
 from monitor.publish.rules.file import FILE as RULES_FILE
 from monitor.publish.rules.file import rules_yaml
 from monitor.reference.show import reference_json, reference_text
+from monitor.run.accepting import accept as accept_incident
 from monitor.run.daemon import Daemon
 from monitor.run.open_source import SCHEME, Given, OffsetRange
 from monitor.run.reference_build import EventRange, build_reference
@@ -220,6 +221,16 @@ def record(arguments: Namespace) -> int:
     if not written and isinstance(source, OffsetRange):
         tell(f"nothing lies in that stretch; {source.contents()}")
         tell("a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or latest")
+    return DONE
+
+
+def accept(arguments: Namespace) -> int:
+    """An operator knows of a page."""
+    tell(
+        accept_incident(
+            load_settings(Path(arguments.config), os.environ), arguments.incident, arguments.note, SystemClock()
+        )
+    )
     return DONE
 
 

@@ -83,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     _reference(subparsers)
     _replay(subparsers)
     _record(subparsers)
+    _accept(subparsers)
     _state(subparsers)
     _rules(subparsers)
     _dashboards(subparsers)
@@ -226,6 +227,19 @@ def _record(subparsers: _Subparsers) -> None:
         "--config", metavar="FILE", help="the settings file: where Kafka is [DRIFTD_KAFKA__… or localhost]"
     )
     record.set_defaults(command="record")
+
+
+def _accept(subparsers: _Subparsers) -> None:
+    accept = _add(
+        subparsers,
+        "accept",
+        "say that a page is known: it becomes a ticket, the next change pages",
+        "driftd accept --config driftd.yaml credit/1/0d3f5a0d3f5a0d3f --note 'new customers since Monday'",
+    )
+    _with_config(accept)
+    accept.add_argument("incident", metavar="INCIDENT", help="its id, as the alert topic and `state show` have it")
+    accept.add_argument("--note", default="", metavar="TEXT", help="why; it stands in the transition")
+    accept.set_defaults(command="accept")
 
 
 def _state(subparsers: _Subparsers) -> None:

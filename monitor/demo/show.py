@@ -193,7 +193,8 @@ def summary(settings: Settings, seconds: float) -> dict[str, Any]:
         "reasons": shown["reasons"],
         "seconds": round(seconds, 3),
         "models": [
-            {name: model[name] for name in kept} | {"open": model["incident"] is not None, "performance": {}}
+            {name: model[name] for name in kept}
+            | {"open": model["incident"] is not None, "lasting": model["lasting"] is not None, "performance": {}}
             for model in shown["models"]
         ],
     }

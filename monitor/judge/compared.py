@@ -29,6 +29,8 @@ Flags = NDArray[np.bool_]
 FASTER: Final = 1.05
 #: groups of joined buckets are made for so many sizes of a window in each doubling
 STEPS: Final = 8
+#: all columns
+EVERY: Final = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +100,27 @@ class Compared:
         """Tests of one window length: two groups of directions a number, one a category, one more where buckets are."""
         return len(self.places) * (2 if self.numeric else 1) + len(self._names)
 
-    def values(self, windows: Windows, width: int) -> Ints:
-        """Counts (W, C, B); numbers outside the range are in the first or the last bin."""
-        counts = windows.counts[:, self.places, :width]
+    def values(self, windows: Windows, width: int, only: slice = EVERY) -> Ints:
+        """Counts (W, C, B), of some columns alone; numbers outside the range are in the first or the last bin."""
+        places, last = self.places[only], self.last[only]
+        counts = windows.counts[:, places, :width]
         if self.numeric:
             counts = counts.copy()
-            below = windows.sums[:, self.places, BELOW]
+            below = windows.sums[:, places, BELOW]
             counts[:, :, 0] += below
-            counts[:, np.arange(len(self.places)), self.last] += windows.counts[:, self.places, width + OUTSIDE] - below
+            counts[:, np.arange(len(places)), last] += windows.counts[:, places, width + OUTSIDE] - below
         return counts
+
+    def shares(self, place: int) -> Floats:
+        """The reference's share of each bin of one column."""
+        counts = self._counts[place, : self.last[place] + 1]
+        return np.asarray(counts / max(int(counts.sum()), 1), np.float64)
+
+    def share_change(self, windows: Windows, window: int, place: int) -> tuple[Floats, int]:
+        """How much larger each of these shares is in one window, and the values in it."""
+        counts = self.values(windows, self._counts.shape[1], slice(place, place + 1))[window, 0, : self.last[place] + 1]
+        values = int(counts.sum())
+        return np.asarray(counts / max(values, 1) - self.shares(place), np.float64), values
 
     def compare(self, counts: Ints, rates: Floats, alpha: float) -> Comparison:
         """Windows of `counts` (W, C, B), whose events came `rates` (W,) times as fast as the reference's."""

@@ -9,9 +9,12 @@ from typing import Any
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingKey
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Evaluation, SequentialCause, TicketReason
+from monitor.judge.incident import NOTHING, Floats, OpenFinding
+from monitor.judge.incidents import Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows
+from monitor.reference.reference import Level, Reference
 from monitor.stats.block import Block
 
 
@@ -33,6 +36,11 @@ class Judge:
     def evaluate(self, windows: Windows, alpha: float) -> Evaluation:
         """Of windows that end at the same moment, shortest first."""
         return Evaluation(self._prepared, windows, alpha)
+
+    def evaluate_again(self, window: Windows, alpha: float) -> Evaluation:
+        """Of one window, for the end of findings: it varies at most as much as the longest learned one does."""
+        longest = longest_learned(self._prepared.reference)
+        return Evaluation(self._prepared, window, alpha, None if longest is None else int(longest.events))
 
     def findings(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Finding]:
         """What is over in base windows, one finding a key; `recent` are the newest panes."""
@@ -58,13 +66,24 @@ class Judge:
         for cause in self._sequential:
             yield from cause.follow(pane)
 
-    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float:
-        """How far over its threshold a finding's subject is in the one window of an evaluation.
+    def opening(self, finding: Finding, windows: Windows, window: int) -> Floats:
+        """What the finding's cause keeps of the change in its window."""
+        known = (cause.change(finding.key, windows, window) for cause in self.causes)
+        return next((change for change in known if change is not None), NOTHING)
 
-        0 where no cause knows the finding: a state of before, when a feature was told under another's name.
+    def now(self, known: OpenFinding, evaluation: Evaluation) -> Now:
+        """A finding's subject in the one window of an evaluation.
+
+        It is over where no cause knows the finding: a state of before, when a feature was told under another's name.
         """
-        known = (cause.exceedance(key, evaluation) for cause in self.causes)
-        return next((exceedance for exceedance in known if exceedance is not None), 0.0)
+        key = known.finding.key
+        for cause in self.causes:
+            over = cause.exceedance(key, evaluation)
+            if over is not None:
+                left = cause.left(key, known.then, evaluation) if known.then.size else 0.0
+                effect = cause.effect(key, evaluation)
+                return Now(over, left, known.finding.effect if effect is None else effect)
+        return Now(0.0, 0.0, 0.0)
 
     def figures(self, evaluation: Evaluation) -> dict[str, list[Figures]]:
         """The figures of every cause by subject."""
@@ -92,6 +111,12 @@ class Judge:
         for cause in self._with_state:
             if cause.state_name in state:
                 cause.restore(state[cause.state_name])
+
+
+def longest_learned(reference: Reference) -> Level | None:
+    """The longest length of which the reference holds enough windows to know how much they vary; None without any."""
+    learned = [level for level in reference.levels if level.learned]
+    return max(learned, key=lambda level: level.base_windows, default=None)
 
 
 def _one_a_key(candidates: Iterable[Candidate]) -> Iterator[Finding]:

@@ -47,10 +47,15 @@ class Fleet:
         judge = self._judge_of(pane.pane_key.key)
         if judge is None:
             return
-        findings, transition = judge.add(pane, 1 / self._versions[pane.pane_key.key.model], self._observer)
+        findings, transitions = judge.add(pane, 1 / self._versions[pane.pane_key.key.model], self._observer)
         self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
-        if transition is not None:
-            self.unsent.append(transition)
+        self.unsent.extend(transitions)
+
+    def accept(self, incident: str, note: str) -> bool:
+        """Make an open page lasting, as an operator says; False where there is no such page."""
+        told = [transition for judge in self.judges.values() for transition in judge.accept(incident, note)]
+        self.unsent.extend(told)
+        return bool(told)
 
     def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
         """Take the labels that took effect before the end of the pane that comes next, each once."""
@@ -67,7 +72,13 @@ class Fleet:
             if monitored is None:
                 return None
             budget = self._settings.budget_of(monitored.model)
-            judge = ModelJudge(monitored, budget.pages, budget.per, show_values=self._settings.show_values)
+            judge = ModelJudge(
+                monitored,
+                budget.pages,
+                budget.per,
+                show_values=self._settings.show_values,
+                lasting_after_us=self._settings.lasting_after,
+            )
             self.judges[key] = judge
             self._versions[key.model] += 1
         return judge
@@ -79,9 +90,7 @@ class Fleet:
             return
         self._versions[key.model] -= 1
         self._forgotten[key] += 1
-        last = judge.book.give_up(judge.context(), SETTINGS_CHANGED)
-        if last is not None:
-            self.unsent.append(last)
+        self.unsent.extend(judge.book.give_up(judge.context(), SETTINGS_CHANGED))
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """These were acknowledged, oldest first."""
@@ -123,6 +132,4 @@ class Fleet:
     def _give_up(self, state: JudgeState, reason: str) -> None:
         book = IncidentBook(1)
         book.restore(state.book)
-        last = book.give_up(state.context, reason)
-        if last is not None:
-            self.unsent.append(last)
+        self.unsent.extend(book.give_up(state.context, reason))

@@ -1,155 +1,170 @@
-"""The life of findings and of the one incident of a model version.
+"""The life of findings and of the incidents of a model version.
 
-A finding opens when a window is over its threshold; it ends when the newest max(3, 2L) base windows, taken as one, are
-below half of theirs (L: base windows it opened on). Those windows must lie behind the finding's own beginning: with
-earlier ones among them, a young finding would be diluted to an end. Windows that begin before an end cannot open the
-same key again. The incident's severity is its worst finding's. Findings that come and go are told once a base window;
-a severity that changes, and an end, at once.
+A finding opens when a window is over its threshold. It ends when the newest max(3, 2L) base windows (L: base windows
+it opened on; at most the longest learned length), taken as one, are not over and hold at most a quarter of the change
+it opened with. Those windows must lie behind the finding's own beginning: with earlier ones among them, a young finding
+would be diluted to an end. Windows that begin before an end cannot open the same key again. The incident's severity is
+its worst finding's. Findings that come and go are told once a base window, a severity that changes and an end at once.
+
+A page that has stood for long enough to have been seen is told once more, as a ticket (`lasting`), and the model is
+armed again: its findings go into a book of their own with the level of their effect, and a finding that is not there,
+or whose effect has grown by half, opens another incident. Lasting findings end as others do.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import NamedTuple, Protocol
 
-from monitor.events import ModelKey
-from monitor.findings import PAGE, SEVERITY_RANK, Finding, FindingKey, Transition
-from monitor.judge.ended import KEPT, MAX_SAID, Ended, end_summary
-
-MIN_END_WINDOWS: Final = 3
-END_BELOW: Final = 0.5
-
-
-@dataclass(slots=True)
-class OpenFinding:
-    """A finding that has not ended: its latest figures, and how it began."""
-
-    finding: Finding
-    base_windows: int
-    since_us: int
-
-
-@dataclass(slots=True)
-class Incident:
-    """The open incident. `untold`: findings came or went since its last transition; `said` is every finding it had."""
-
-    id: str
-    number: int
-    severity: str
-    since_us: int
-    paged: bool
-    opened_at: int
-    unreported: bool = False
-    messages: dict[FindingKey, str] = field(default_factory=dict)
+from monitor.clock import DAY_US
+from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
+from monitor.judge.ended import KEPT, Ended, lasted
+from monitor.judge.incident import (
+    BookState,
+    Findings,
+    Floats,
+    Incident,
+    OpenFinding,
+    TransitionContext,
+    in_words,
+    incident_id,
+    worst_by_key,
+    worst_first,
+)
+from monitor.stats.ending import MIN_LASTING_WINDOWS, end_windows, has_ended, is_lasting, is_news
 
 
-@dataclass(frozen=True, slots=True)
-class BookState:
-    """What a checkpoint keeps of a book: open findings, ends (microseconds), the open incident and the past ones."""
+class Now(NamedTuple):
+    """A finding's subject in the newest windows: how far over its threshold, what is left of the change, its effect."""
 
-    open: tuple[OpenFinding, ...]
-    ended_us: dict[FindingKey, int]
-    incident: Incident | None
-    past: tuple[Ended, ...]
-    pages: int
-    tickets: int
+    over: float
+    left: float
+    effect: float
 
 
-@dataclass(frozen=True, slots=True)
-class TransitionContext:
-    """What a transition says beside its findings."""
+class Looks(Protocol):
+    """What a book asks of the windows that there are."""
 
-    key: ModelKey
-    at_us: int
-    predictions: int
-    labels: int
-    reference: str
-    settings: str
+    def opening(self, finding: Finding) -> Floats:
+        """What the finding's cause keeps of its window's change."""
 
-
-#: how far over its threshold a finding's column is in the newest so many base windows that begin at or after a time;
-#: None while there are not so many
-Recheck = Callable[[FindingKey, int, int], float | None]
+    def now(self, known: OpenFinding, base_windows: int) -> Now | None:
+        """The newest so many base windows that begin at or after the finding's start; None while there are not."""
 
 
 class IncidentBook:
-    """Findings and incident of one model version."""
+    """Findings and incidents of one model version: at most one incident, and beside it one lasting ticket."""
 
-    def __init__(self, longest: int, explained_by: Mapping[str, Sequence[str]] = MappingProxyType({})) -> None:
-        """`longest` in base windows; `explained_by`: {cause: causes beside which it is no news of the same subject}."""
+    def __init__(
+        self,
+        longest: int,
+        explained_by: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        *,
+        lasting_after_us: int = DAY_US,
+    ) -> None:
+        """`longest` learned length in base windows; `explained_by`: {cause: causes beside which it is no news of the
+        same subject}; a page becomes lasting after `lasting_after_us` of event time.
+        """
         self._longest = longest
         self._explained_by = explained_by
-        self.open: dict[FindingKey, OpenFinding] = {}
+        self._lasting_after_us = lasting_after_us
+        self.open: Findings = {}
+        self.lasting: Findings = {}
         self.ended_us: dict[FindingKey, int] = {}
         self.incident: Incident | None = None
+        self.lasting_incident: Incident | None = None
         #: the last incidents that are over, the newest last
         self.ended: deque[Ended] = deque(maxlen=KEPT)
         self.pages = 0
         self.tickets = 0
 
-    def step(self, found: Iterable[Finding], recheck: Recheck | None, context: TransitionContext) -> Transition | None:
-        """Take the findings of the looks at one moment; `recheck` is given when a base window closed."""
-        ended = self._end(recheck, context.at_us) if recheck is not None else False
+    def step(
+        self, found: Iterable[Finding], looks: Looks, context: TransitionContext, *, base_window: bool
+    ) -> list[Transition]:
+        """Take the findings of the looks at one moment; `base_window`: one closed, so that ends can be asked for."""
+        told: list[Transition] = []
+        ended = False
+        if base_window:
+            ended = self._end(self.open, looks, context.at_us)
+            told += self._follow_lasting(looks, context)
+            if self._stood_long_enough(context.at_us):
+                told += self._make_lasting(looks, context)
         opened = False
-        for finding in _worst_by_key(found):
-            opened |= self._take(finding)
-        return self._move(opened or ended, recheck is not None, context)
+        for finding in worst_by_key(found):
+            opened |= self._take(finding, looks, base_window=base_window)
+        return told + self._move(opened or ended, base_window, context)
 
-    def _take(self, finding: Finding) -> bool:
+    def accept(self, incident: str, note: str, context: TransitionContext) -> list[Transition]:
+        """Make a page lasting at once, as an operator says; nothing where this is no open page of that id."""
+        if self.incident is None or self.incident.id != incident or self.incident.severity != PAGE:
+            return []
+        said = f"accepted ({note})" if note else "accepted"
+        return self._make_lasting(None, context, said)
+
+    # findings
+
+    def _take(self, finding: Finding, looks: Looks, *, base_window: bool) -> bool:
         """True when the finding is new."""
-        key = finding.key
-        known = self.open.get(key)
+        key, known = finding.key, self.open.get(finding.key)
+        lasting = self.lasting.get(key)
+        if lasting is not None:
+            lasting.take(finding)
         if known is not None:
-            worse = max(known.finding.severity, finding.severity, key=SEVERITY_RANK.__getitem__)
-            known.finding = replace(finding, severity=worse, since_us=known.since_us)
+            known.take(finding)
             return False
         if finding.window.start_us < self.ended_us.get(key, finding.window.start_us) or self._explained(key):
             return False
+        if lasting is not None and not (base_window and self._has_grown(lasting, looks)):
+            return False
         since = finding.since_us if finding.since_us is not None else finding.window.start_us
-        self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since)
+        then = looks.opening(finding)
+        self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then)
         return True
 
     def _explained(self, key: FindingKey) -> bool:
         """A stuck column's distribution, for one, is no news beside the fact that it is stuck."""
-        return any(key._replace(cause=cause) in self.open for cause in self._explained_by.get(key.cause, ()))
+        others = (key._replace(cause=cause) for cause in self._explained_by.get(key.cause, ()))
+        return any(other in self.open or other in self.lasting for other in others)
 
-    def _end(self, recheck: Recheck, at_us: int) -> bool:
+    def _end(self, book: Findings, looks: Looks, at_us: int) -> bool:
+        """Take out what is over; True when something was."""
         ended = []
-        for key, known in self.open.items():
-            length = min(max(MIN_END_WINDOWS, 2 * known.base_windows), self._longest)
-            exceedance = recheck(key, length, known.since_us)
-            if exceedance is not None and exceedance < END_BELOW:
+        for key, known in book.items():
+            now = looks.now(known, end_windows(known.base_windows, self._longest))
+            if now is not None and has_ended(now.over, now.left):
                 ended.append(key)
         for key in ended:
-            del self.open[key]
+            del book[key]
             self.ended_us[key] = at_us
         return bool(ended)
 
-    def _move(self, changed: bool, base_window: bool, context: TransitionContext) -> Transition | None:
+    # the incident
+
+    def _move(self, changed: bool, base_window: bool, context: TransitionContext) -> list[Transition]:
         """The transition, if the incident's state moved; findings that came or went wait for the next base window."""
-        findings = self._worst_first()
-        if self.incident is None:
-            return self._begin(findings, context) if findings else None
+        findings, incident = worst_first(self.open), self.incident
+        if incident is None:
+            return [self._begin(findings, context)] if findings else []
         if not findings:
-            return self._finish(context)
-        self._remember(findings)
-        self.incident.unreported |= changed
-        before, now = SEVERITY_RANK[self.incident.severity], SEVERITY_RANK[findings[0].severity]
-        if now == before and not (self.incident.unreported and base_window):
-            return None
-        self.incident.severity = findings[0].severity
-        self.incident.number += 1
-        self.incident.unreported = False
-        if self.incident.severity == PAGE and not self.incident.paged:
-            self.incident.paged = True
+            self.incident = None
+            return [self._finish(incident, context)]
+        incident.remember(findings)
+        incident.unreported |= changed
+        before, now = SEVERITY_RANK[incident.severity], SEVERITY_RANK[findings[0].severity]
+        if now == before and not (incident.unreported and base_window):
+            return []
+        incident.become(findings[0].severity, context.at_us)
+        incident.number += 1
+        incident.unreported = False
+        if incident.severity == PAGE and not incident.paged:
+            incident.paged = True
             self.pages += 1
             self.tickets -= 1
         name = "escalated" if now > before else "deescalated" if now < before else "updated"
-        return self._transition(name, findings, context, _summary(context.key, findings))
+        return [incident.step(name, findings, context, f"{context.name}: {in_words(findings)}")]
 
     def _begin(self, findings: tuple[Finding, ...], context: TransitionContext) -> Transition:
         first_end = min(finding.window.end_us for finding in findings)
@@ -157,110 +172,105 @@ class IncidentBook:
         severity = findings[0].severity
         name = incident_id(context.key, first_end)
         self.incident = Incident(name, 1, severity, since, severity == PAGE, context.at_us)
-        self._remember(findings)
+        self.incident.become(severity, context.at_us)
+        self.incident.remember(findings)
         if severity == PAGE:
             self.pages += 1
         else:
             self.tickets += 1
-        return self._transition("opened", findings, context, _summary(context.key, findings))
+        return self.incident.step("opened", findings, context, f"{context.name}: {in_words(findings)}")
 
-    def _remember(self, findings: tuple[Finding, ...]) -> None:
-        """Keep the newest words of each finding, for when the incident is over."""
-        if self.incident is not None:
-            messages = self.incident.messages
-            for finding in findings:
-                if finding.key in messages or len(messages) < MAX_SAID:
-                    messages[finding.key] = finding.headline
-
-    def _finish(self, context: TransitionContext, reason: str = "") -> Transition:
-        incident = self.incident
-        if incident is None:
-            message = "no incident to finish"
-            raise AssertionError(message)
-        incident.number += 1
-        at_us, opened_at = context.at_us, incident.opened_at
-        name = f"{context.key.model} {context.key.version}"
-        summary = end_summary(name, opened_at, at_us, list(incident.messages), reason)
-        last = self._transition("resolved", (), context, summary)
-        worst = PAGE if incident.paged else incident.severity
-        words = tuple(incident.messages.values())
-        self.ended.append(Ended(incident.id, worst, incident.since_us, opened_at, at_us, summary, words))
-        self.incident = None
+    def _finish(self, incident: Incident, context: TransitionContext, reason: str = "") -> Transition:
+        last, ended = incident.finish(context, reason)
+        self.ended.append(ended)
         return last
 
-    def give_up(self, context: TransitionContext, reason: str) -> Transition | None:
+    def give_up(self, context: TransitionContext, reason: str) -> list[Transition]:
         """End everything for a reason that lies outside the stream."""
         self.open.clear()
-        return self._finish(context, reason) if self.incident is not None else None
+        self.lasting.clear()
+        open_ones = [one for one in (self.incident, self.lasting_incident) if one is not None]
+        self.incident = self.lasting_incident = None
+        return [self._finish(one, context, reason) for one in open_ones]
 
-    def _worst_first(self) -> tuple[Finding, ...]:
-        findings = [known.finding for known in self.open.values()]
-        return tuple(sorted(findings, key=lambda f: (-SEVERITY_RANK[f.severity], -f.exceedance, f.key)))
+    # the lasting ticket
 
-    def _transition(
-        self, name: str, findings: tuple[Finding, ...], context: TransitionContext, summary: str
-    ) -> Transition:
+    def _stood_long_enough(self, at_us: int) -> bool:
+        """Counts the base window that closed; true when the page has stood as long as a lasting one has."""
         incident = self.incident
+        if incident is None or not self.open or incident.paged_us is None:
+            return False
+        incident.paged_windows += 1
+        paging = [known.base_windows for known in self.open.values() if known.finding.severity == PAGE]
+        longest = max(paging, default=0)  # a ticket that took long to be seen holds nothing up
+        return is_lasting(at_us - incident.paged_us, self._lasting_after_us, incident.paged_windows, longest)
+
+    def _make_lasting(self, looks: Looks | None, context: TransitionContext, said: str = "") -> list[Transition]:
+        """The page becomes the lasting ticket; one that is there already is taken into it."""
+        incident, former = self.incident, self.lasting_incident
         if incident is None:
-            message = "a transition needs an incident"
-            raise AssertionError(message)
-        return Transition(
-            incident=incident.id,
-            number=incident.number,
-            transition=name,
-            key=context.key,
-            severity=incident.severity,
-            at_us=context.at_us,
-            predictions=context.predictions,
-            labels=context.labels,
-            reference=context.reference,
-            settings=context.settings,
-            since_us=incident.since_us,
-            summary=summary,
-            findings=findings,
-        )
+            return []
+        told = []
+        if former is not None:
+            told.append(self._finish(former, context, f"goes on in {incident.id}"))
+            incident.since_us = min(incident.since_us, former.since_us)
+        for key, known in self.open.items():
+            now = None if looks is None else looks.now(known, _level_windows(known))
+            self.lasting[key] = known.lasting(known.finding.effect if now is None else now.effect)
+        stood = lasted(context.at_us - (incident.opened_at if incident.paged_us is None else incident.paged_us))
+        incident.become(TICKET, context.at_us)
+        incident.number += 1
+        incident.unreported = False
+        self.open, self.incident, self.lasting_incident = {}, None, incident
+        findings = worst_first(self.lasting)
+        incident.remember(findings)
+        summary = f"{context.name}: {said or 'lasting'} after {stood}: {in_words(findings)}"
+        return [*told, incident.step("lasting", findings, context, summary)]
+
+    def _follow_lasting(self, looks: Looks, context: TransitionContext) -> list[Transition]:
+        """End what is over of the lasting ticket, and tell it."""
+        incident = self.lasting_incident
+        if incident is None or not self._end(self.lasting, looks, context.at_us):
+            return []
+        findings = worst_first(self.lasting)
+        if not findings:
+            self.lasting_incident = None
+            return [self._finish(incident, context)]
+        incident.number += 1
+        return [incident.step("updated", findings, context, f"{context.name}: lasting: {in_words(findings)}")]
+
+    def _has_grown(self, lasting: OpenFinding, looks: Looks) -> bool:
+        """Whether the effect is half as large again as its level, measured over windows as long as the level's."""
+        now = looks.now(lasting, _level_windows(lasting))
+        return now is not None and is_news(now.effect, lasting.level)
+
+    # state
 
     def to_state(self) -> BookState:
         return BookState(
-            tuple(replace(known) for known in self.open.values()),
+            tuple(known.copy() for known in self.open.values()),
+            tuple(known.copy() for known in self.lasting.values()),
             dict(self.ended_us),
-            None if self.incident is None else replace(self.incident, messages=dict(self.incident.messages)),
+            None if self.incident is None else self.incident.copy(),
+            None if self.lasting_incident is None else self.lasting_incident.copy(),
             tuple(self.ended),
             self.pages,
             self.tickets,
         )
 
     def restore(self, state: BookState) -> None:
-        self.open = {known.finding.key: replace(known) for known in state.open}
+        """Take what `to_state` gave."""
+        self.open = {known.finding.key: known.copy() for known in state.open}
+        self.lasting = {known.finding.key: known.copy() for known in state.lasting}
         self.ended_us = dict(state.ended_us)
-        incident = state.incident
-        self.incident = None if incident is None else replace(incident, messages=dict(incident.messages))
+        self.incident = None if state.incident is None else state.incident.copy()
+        self.lasting_incident = None if state.lasting_incident is None else state.lasting_incident.copy()
         self.ended.extend(state.past)
         if self.incident is not None:
-            self._remember(self._worst_first())
+            self.incident.remember(worst_first(self.open))
         self.pages, self.tickets = state.pages, state.tickets
 
 
-def incident_id(key: ModelKey, first_window_end_us: int) -> str:
-    """Made of model, version and the first window's end, so that a replay gives the same one."""
-    text = f"{key.model}\0{key.version}\0{first_window_end_us}"
-    return f"{key.model}/{key.version}/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def _worst_by_key(found: Iterable[Finding]) -> list[Finding]:
-    """One finding a key: the worst; it began with the shortest window that is over."""
-    by_key: dict[FindingKey, list[Finding]] = {}
-    for finding in found:
-        by_key.setdefault(finding.key, []).append(finding)
-    worst = []
-    for findings in by_key.values():
-        best = max(findings, key=lambda f: (SEVERITY_RANK[f.severity], f.exceedance))
-        shortest = min(findings, key=lambda f: f.window.events)
-        since = shortest.window.start_us if shortest.since_us is None else shortest.since_us
-        worst.append(replace(best, since_us=since))
-    return worst
-
-
-def _summary(key: ModelKey, findings: tuple[Finding, ...]) -> str:
-    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return f"{key.model} {key.version}: {findings[0].headline}{more}"
+def _level_windows(known: OpenFinding) -> int:
+    """Base windows that a lasting finding's effect is measured over: few enough to follow it, enough to be sure of."""
+    return max(MIN_LASTING_WINDOWS, 2 * known.base_windows)

@@ -6,20 +6,22 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from monitor.clock import rfc3339
+from monitor.clock import DAY_US, rfc3339
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCount
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
-from monitor.judge.evaluation import Judge
-from monitor.judge.incidents import BookState, IncidentBook, TransitionContext
+from monitor.judge.evaluation import Judge, longest_learned
+from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, TransitionContext
+from monitor.judge.incidents import IncidentBook, Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.reference.monitored import Monitored
 from monitor.stats.block import Block
+from monitor.stats.ending import MIN_END_WINDOWS
 
 #: an explicit tree of plain values and arrays
 Tree = dict[str, Any]
@@ -44,7 +46,9 @@ class JudgeState:
 class ModelJudge:
     """Windows, budget and incidents of one model version."""
 
-    def __init__(self, monitored: Monitored, pages: float, per_us: int, *, show_values: bool) -> None:
+    def __init__(
+        self, monitored: Monitored, pages: float, per_us: int, *, show_values: bool, lasting_after_us: int = DAY_US
+    ) -> None:
         self.monitored = monitored
         self.prepared = PreparedReference.of(monitored.reference)
         self.pyramid = WindowPyramid(self.prepared.longest())
@@ -57,26 +61,28 @@ class ModelJudge:
             self.judge.total_tests(len(self.pyramid.lengths)),
             monitored.reference.events,
         )
-        self.book = IncidentBook(self.pyramid.longest, EXPLAINED_BY)
+        learned = longest_learned(monitored.reference)
+        longest = self.pyramid.longest if learned is None else max(learned.base_windows, MIN_END_WINDOWS)
+        self.book = IncidentBook(longest, EXPLAINED_BY, lasting_after_us=lasting_after_us)
         self.predictions = 0
         self.labels = 0
         self.at_us = 0
         self._recent = RecentPanes()
         self._base = BaseWindow()
         self._shown_info: dict[FindingKey, int] = {}
-        #: panes and cohorts taken: with each of them what a checkpoint keeps changes, and never else
+        #: panes, cohorts and acts taken: with each of them what a checkpoint keeps changes, and never else
         self._changes = 0
         #: the newest base look, for what is shown; not state
         self.latest: Evaluation | None = None
         #: what the last base look could spend; the same look's rechecks are held to it
         self._alpha = 0.0
+        #: the windows of this moment, base windows before the newest panes
+        self._seen: tuple[Windows, ...] = ()
         #: the newest so many base windows as they were looked at for the rechecks of this moment
         self._rechecked: dict[int, Evaluation] = {}
 
-    def add(
-        self, pane: Pane, share: float, observer: Observer | None = None
-    ) -> tuple[list[Finding], Transition | None]:
-        """Judge what ends with this pane: `info` findings that are news, and the incident's transition.
+    def add(self, pane: Pane, share: float, observer: Observer | None = None) -> tuple[list[Finding], list[Transition]]:
+        """Judge what ends with this pane: `info` findings that are news, and transitions of incidents.
 
         `share` is this version's part of the model's budget.
         """
@@ -89,15 +95,23 @@ class ModelJudge:
         this = Block(pane.start_us, pane.end_us, pane.tally)
         self.judge.observe(this, block)
         found = self._evaluate_recent(recent, share) if recent is not None else []
-        recheck = None
+        self._seen = () if recent is None else (recent,)
         if block is not None:
             windows = self.pyramid.add(block)
+            self._seen = (windows, *self._seen)
             found += self._evaluate_base(windows, recent, share, observer)
-            recheck = self._recheck
         found += self.judge.follow(this)
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
-        return self._news(reported), self.book.step(serious, recheck, self.context())
+        told = self.book.step(serious, self, self.context(), base_window=block is not None)
+        self._seen = ()
+        return self._news(reported), told
+
+    def accept(self, incident: str, note: str) -> list[Transition]:
+        """Make a page lasting, as an operator says; nothing where it is not open here."""
+        told = self.book.accept(incident, note, self.context())
+        self._changes += bool(told)
+        return told
 
     def take_labels(self, cohort: LabelCount) -> None:
         """Take labels that took effect before the end of the next pane."""
@@ -127,16 +141,26 @@ class ModelJudge:
         self.budget.spend(alpha, self.judge.tests_made(self.latest))
         return list(self.judge.findings(self.latest, recent))
 
-    def _recheck(self, key: FindingKey, base_windows: int, since_us: int) -> float | None:
+    # what the book asks
+
+    def opening(self, finding: Finding) -> Floats:
+        """What changed in a finding's window, one of those of this moment; of a part of the newest panes: in them."""
+        for windows in self._seen:
+            if finding.window in windows.spans:
+                return self.judge.opening(finding, windows, windows.spans.index(finding.window))
+        return self.judge.opening(finding, self._seen[-1], 0) if self._seen else NOTHING
+
+    def now(self, known: OpenFinding, base_windows: int) -> Now | None:
+        """The newest so many base windows as one, by what the last base look could spend."""
         if self._alpha <= 0:
             return None
         if base_windows not in self._rechecked:
             window = self.pyramid.trailing(base_windows)
             if window is None:
                 return None
-            self._rechecked[base_windows] = self.judge.evaluate(window, self._alpha)
+            self._rechecked[base_windows] = self.judge.evaluate_again(window, self._alpha)
         evaluation = self._rechecked[base_windows]
-        return self.judge.exceedance(key, evaluation) if evaluation.windows.spans[0].start_us >= since_us else None
+        return self.judge.now(known, evaluation) if evaluation.windows.start_us(0) >= known.since_us else None
 
     def _news(self, reported: list[Finding]) -> list[Finding]:
         """`info` findings whose windows do not touch the one last told of the same key."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from monitor.findings import Figures
 from monitor.publish import rows
 from monitor.publish.rows import Row
 from monitor.publish.snapshot import Snapshot
@@ -28,6 +29,12 @@ class Series(NamedTuple):
     rows: Callable[[Snapshot], Iterable[Row]]
     of_model: bool = False
     group: str = ""
+
+
+def _figure(name: str, meaning: str, advice: str, get: Callable[[Figures], float]) -> Series:
+    """Of every subject and cause of a model version."""
+    labels = ("model", "version", "subject", "cause", "segment")
+    return Series(name, "gauge", labels, meaning, advice, rows.figures(get), of_model=True, group=FIGURES)
 
 
 REGISTER: Final = (
@@ -242,9 +249,20 @@ REGISTER: Final = (
         "driftd_incident_since_timestamp_seconds",
         "gauge",
         ("model", "version"),
-        "Since when the open incident's change shows, in event time; absent while none is open.",
+        "Since when the open incident's change shows, in event time; absent while none is open. Of a lasting ticket and"
+        " another incident it is the other one's.",
         "Look for a deploy, a data change or a new client at that time.",
         rows.since,
+        of_model=True,
+    ),
+    Series(
+        "driftd_incident_lasting_since_timestamp_seconds",
+        "gauge",
+        ("model", "version"),
+        "Since when the change of the lasting ticket shows, in event time: a page that stood for lasting_after, or was"
+        " accepted; absent while there is none.",
+        "Mend it, or build a new reference if the change is to stay; meanwhile only another change pages.",
+        rows.lasting_since,
         of_model=True,
     ),
     Series(
@@ -274,55 +292,35 @@ REGISTER: Final = (
         lambda snapshot: [(one.key, one.pages - one.pages_before) for one in snapshot.models],
         of_model=True,
     ),
-    Series(
+    _figure(
         "driftd_finding_value",
-        "gauge",
-        ("model", "version", "subject", "cause", "segment"),
         "The statistic of the worst window: z of the share that moved most, a chi-square, or the share that is faulty.",
         "Compare it with driftd_finding_threshold, which moves with the traffic.",
-        rows.figures(lambda figures: figures.value),
-        of_model=True,
-        group=FIGURES,
+        lambda figures: figures.value,
     ),
-    Series(
+    _figure(
         "driftd_finding_threshold",
-        "gauge",
-        ("model", "version", "subject", "cause", "segment"),
         "What driftd_finding_value is held against; absent where the test is exact.",
         "It rises when evaluations are more frequent: each may spend less of the budget.",
-        rows.figures(lambda figures: figures.threshold),
-        of_model=True,
-        group=FIGURES,
+        lambda figures: figures.threshold,
     ),
-    Series(
+    _figure(
         "driftd_finding_effect_ratio",
-        "gauge",
-        ("model", "version", "subject", "cause", "segment"),
         "How large the change is: a cumulative share or a share that moved.",
         "Small and over the threshold: real and perhaps not worth waking anybody; see least_effect.",
-        rows.figures(lambda figures: figures.effect),
-        of_model=True,
-        group=FIGURES,
+        lambda figures: figures.effect,
     ),
-    Series(
+    _figure(
         "driftd_finding_p_value",
-        "gauge",
-        ("model", "version", "subject", "cause", "segment"),
         "How likely the worst window's figure is by chance, the reference's dispersion allowed for.",
         "Not to be alerted on by itself: thousands of evaluations a month make small values ordinary.",
-        rows.figures(lambda figures: figures.p),
-        of_model=True,
-        group=FIGURES,
+        lambda figures: figures.p,
     ),
-    Series(
+    _figure(
         "driftd_finding_samples",
-        "gauge",
-        ("model", "version", "subject", "cause", "segment"),
         "Events in the worst window.",
         "Few: a large change, detected at once. Many: a small and lasting one.",
-        rows.figures(lambda figures: figures.samples),
-        of_model=True,
-        group=FIGURES,
+        lambda figures: figures.samples,
     ),
     Series(
         "driftd_drift_distance_ratio",

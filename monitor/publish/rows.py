@@ -47,14 +47,26 @@ def unjudged(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def incidents(snapshot: Snapshot) -> Iterator[Row]:
+    active: dict[ModelKey, set[str]] = {}
     for incident in snapshot.incidents:
+        active.setdefault(incident.key, set()).add(incident.severity)
+    for key, severities in active.items():
         for severity in (PAGE, TICKET):
-            yield (*incident.key, severity), float(incident.severity == severity)
+            yield (*key, severity), float(severity in severities)
 
 
 def since(snapshot: Snapshot) -> Iterator[Row]:
+    """Of the incident that is not lasting, where there is one."""
+    found: dict[ModelKey, int] = {}
     for incident in snapshot.incidents:
         if incident.severity and incident.since_us is not None:
+            found.setdefault(incident.key, incident.since_us)
+    return ((key, since_us / SECOND_US) for key, since_us in found.items())
+
+
+def lasting_since(snapshot: Snapshot) -> Iterator[Row]:
+    for incident in snapshot.incidents:
+        if incident.lasting and incident.since_us is not None:
             yield incident.key, incident.since_us / SECOND_US
 
 

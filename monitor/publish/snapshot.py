@@ -77,17 +77,21 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """The incident of a judged model version: `severity` is "" and `since_us` None while none is open."""
+    """An incident of a judged model version: `severity` is "" and `since_us` None while none is open.
+
+    `lasting`: a page that has become a ticket; the model version may have another incident beside it.
+    """
 
     key: ModelKey
     severity: str = ""
     since_us: int | None = None
     id: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding that is over its threshold now."""
+    """A finding that is over its threshold now; `lasting`: of the lasting ticket."""
 
     key: ModelKey
     finding: FindingKey
@@ -95,6 +99,7 @@ class FindingView:
     since_us: int | None = None
     headline: str = ""
     detail: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,10 @@ class Snapshot:
     Counts are since the process began, times in microseconds of Unix time. `events` is keyed by topic, outcome and
     reason, `model_events` by model version and kind of event. `retention_gaps`, `lags` and `unreadable` (also by
     reason) are numbers of records, `watermarks` event times. `stalled` has a sentence for each stalled partition,
-    `positions_stalled` 1 for those and 0 for the others. `incidents` lacks model versions that were never judged;
-    `ended` are the last ended ones, the newest first. `references` is whether any model of the settings has a
-    reference. `lost_topics` and `lost_models` are shares of the newest 1,000 events; `not_fine` has a sentence for each
-    reason why the monitor misses events.
+    `positions_stalled` 1 for those and 0 for the others. `incidents` lacks model versions that were never judged, and
+    has a lasting ticket behind the other incident of its model version; `ended` are the last ended ones, the newest
+    first. `references` is whether any model of the settings has a reference. `lost_topics` and `lost_models` are shares
+    of the newest 1,000 events; `not_fine` has a sentence for each reason why the monitor misses events.
     """
 
     restored: bool = False

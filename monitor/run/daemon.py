@@ -27,6 +27,7 @@ from monitor.loop.time import IDLE, PUBLISH
 from monitor.pipeline import Pipeline
 from monitor.publish.server import Server
 from monitor.publish.snapshot import SnapshotHolder
+from monitor.run.accepting import TakenActs
 from monitor.run.garbage import GarbageSchedule
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.reference_files import file_of, unwatched
@@ -99,10 +100,13 @@ class Daemon:
             stack.callback(outputs.close)
             pipeline = Pipeline(self._settings, self._admission, source, self._clock, outputs, stage2=self._fleet)
             begun = self._begin(pipeline, source, described, loaded)
+            saved_us = None if loaded is None else loaded.tree["saved_at"]
             loaded = None  # it is as large as the state
             if begun:
+                acts = TakenActs(self._settings, self._fleet, saved_us)
+                stack.callback(acts.close)
                 snapshot_builder = SnapshotBuilder(self._settings, self._admission, pipeline, self._fleet, outputs)
-                self._turn_until_stopped(pipeline, source, snapshot_builder, stack)
+                self._turn_until_stopped(pipeline, source, snapshot_builder, acts, stack)
                 outputs.hurry()
                 return self._leave(pipeline) or self._exit_code()
         return self._exit_code()
@@ -226,7 +230,12 @@ class Daemon:
     # turning
 
     def _turn_until_stopped(
-        self, pipeline: Pipeline, source: KafkaSource, snapshot_builder: SnapshotBuilder, stack: ExitStack
+        self,
+        pipeline: Pipeline,
+        source: KafkaSource,
+        snapshot_builder: SnapshotBuilder,
+        acts: TakenActs,
+        stack: ExitStack,
     ) -> None:
         pause, shown_at, caught_up, failure = FIRST_PAUSE, float("-inf"), False, ""
         garbage = GarbageSchedule(self._clock)
@@ -234,6 +243,7 @@ class Daemon:
         memory = FreeMemory(self._clock)
         stack.callback(garbage.close)
         while not self._asked_to_stop():
+            acts.take()
             try:
                 garbage.after_turn(pipeline.turn())
                 caught_up = caught_up or self._has_caught_up(pipeline)

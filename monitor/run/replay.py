@@ -37,6 +37,8 @@ _OTHER_REASONS: Final = {
     "versions": "more versions than limits.versions",
     "tombstone": "the record has no value",
 }
+#: what the summary says of a model version's open incidents
+_OPEN_AT_END: Final = (("open", "one incident"), ("lasting", "a lasting ticket"))
 
 
 @dataclass(slots=True)
@@ -153,6 +155,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "tickets": judge.book.tickets,
         "expected_false_pages": round(judge.budget.expected, 6),
         "open": judge.book.incident is not None,
+        "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
         "performance": _performance(total),
     }
@@ -216,7 +219,8 @@ def human_line(thing: dict[str, Any]) -> str | None:
 
 
 def _still(model: dict[str, Any]) -> str:
-    return ", one incident still open at the end" if model["open"] else ""
+    still = [words for name, words in _OPEN_AT_END if model[name]]
+    return f", {' and '.join(still)} still open at the end" if still else ""
 
 
 def _human_summary(thing: dict[str, Any]) -> str:

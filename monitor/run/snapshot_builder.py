@@ -111,7 +111,7 @@ class SnapshotBuilder:
             ),
             model_events=pipeline.accepted,
             unjudged=pipeline.exchange.unjudged - self._unjudged_before,
-            incidents=tuple(_incident_view(judge) for judge in judges.values() if is_judged(judge)),
+            incidents=tuple(view for judge in judges.values() if is_judged(judge) for view in _incident_views(judge)),
             findings=tuple(_finding_views(judges.values())),
             ended=_ended(judges.values()),
             links=self._settings.links,
@@ -172,7 +172,7 @@ class SnapshotBuilder:
 
 def is_judged(judge: ModelJudge) -> bool:
     """Whether anything can be said of the model version: a base window was judged, or a look found something."""
-    return judge.pyramid.closed > 0 or judge.book.incident is not None
+    return judge.pyramid.closed > 0 or judge.book.incident is not None or judge.book.lasting_incident is not None
 
 
 def _counts(total: Tally | None) -> NDArray[np.int64] | None:
@@ -186,9 +186,11 @@ def _since(now: NDArray[np.int64] | None, before: NDArray[np.int64] | None) -> N
 
 def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
     for judge in judges:
-        for key, known in judge.book.open.items():
-            found = known.finding
-            yield FindingView(judge.monitored.key, key, found.severity, known.since_us, found.headline, found.detail)
+        for book in (judge.book.open, judge.book.lasting):
+            for key, known in book.items():
+                found, lasting = known.finding, known.level is not None
+                of, words = judge.monitored.key, (found.headline, found.detail)
+                yield FindingView(of, key, found.severity, known.since_us, *words, lasting=lasting)
 
 
 def _ended(judges: Iterable[ModelJudge]) -> tuple[EndedView, ...]:
@@ -215,8 +217,12 @@ def _performance(total: Tally | None) -> tuple[tuple[str, float], ...]:
     return () if total is None or total.accuracy is None else (("accuracy", total.accuracy),)
 
 
-def _incident_view(judge: ModelJudge) -> IncidentView:
-    incident = judge.book.incident
-    if incident is None:
-        return IncidentView(judge.monitored.key)
-    return IncidentView(judge.monitored.key, incident.severity, incident.since_us, incident.id)
+def _incident_views(judge: ModelJudge) -> Iterator[IncidentView]:
+    """The open ones, the lasting one last; one that says that all is fine where there are none."""
+    book, key = judge.book, judge.monitored.key
+    if book.incident is None and book.lasting_incident is None:
+        yield IncidentView(key)
+    for incident in (book.incident, book.lasting_incident):
+        if incident is not None:
+            lasting = incident is book.lasting_incident
+            yield IncidentView(key, incident.severity, incident.since_us, incident.id, lasting)

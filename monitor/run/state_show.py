@@ -54,6 +54,7 @@ def _reference_of(model: ModelState, admission: Admission) -> Reference | None:
 def _model(model: ModelState, total: Tally, admission: Admission) -> dict[str, Any]:
     judge, reference = model.judge, _reference_of(model, admission)
     incident = None if judge is None else judge.book.incident
+    lasting = None if judge is None else judge.book.lasting_incident
     return {
         "model": model.key.model,
         "version": model.key.version,
@@ -62,6 +63,7 @@ def _model(model: ModelState, total: Tally, admission: Admission) -> dict[str, A
         "labels": total.labels + total.labelled + model.labels,
         "confusion": _confusion(total),
         "incident": None if incident is None else {"id": incident.id, "severity": incident.severity},
+        "lasting": None if lasting is None else {"id": lasting.id, "severity": lasting.severity},
         "pages": 0 if judge is None else judge.book.pages,
         "tickets": 0 if judge is None else judge.book.tickets,
         "expected_false_pages": 0.0 if judge is None else round(judge.budget.expected, 6),
@@ -101,6 +103,8 @@ def state_text(shown: Mapping[str, Any]) -> str:
     for model in shown["models"]:
         incident = model["incident"]
         state = f"incident {incident['id']} ({incident['severity']})" if incident else "no incident"
+        if model["lasting"]:
+            state += f", lasting {model['lasting']['id']} ({model['lasting']['severity']})"
         lines.append(
             f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
             f"{many(model['labels'], 'label')}, {many(len(model['features']), 'feature')}, "

@@ -298,6 +298,10 @@ class Settings(Part):
     id_memory: CountOrNone = Field(
         default=100_000, description="how many predictions back, per partition, a repeated id is a duplicate; 0: none"
     )
+    lasting_after: PositiveDuration = Field(
+        default=DAY_US,
+        description="event time after which a page that is still open becomes a ticket, and the model may page again",
+    )
     show_values: Switch = Field(
         default=True, description="whether category values may appear in series and findings; false hashes them"
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from monitor.events import ModelKey, Partition
-from monitor.findings import Finding, FindingKey, Span, Transition
+from monitor.findings import PAGE, Finding, FindingKey, Span, Transition
 from monitor.judge.ended import Ended
-from monitor.judge.incidents import BookState, Incident, OpenFinding
+from monitor.judge.incident import NOTHING, BookState, Incident, OpenFinding
 
 _PLAIN: Final = (
     "severity",
@@ -33,6 +35,7 @@ def finding_tree(finding: Finding) -> dict[str, Any]:
         "window": list(finding.window),
         "records": [[topic, number, *span] for (topic, number), span in finding.records.items()],
         "over": finding.exceedance,
+        "level": finding.level,
         **{name: getattr(finding, name) for name in _PLAIN},
     }
 
@@ -44,6 +47,7 @@ def finding_of(state: dict[str, Any]) -> Finding:
         window=Span(*state["window"]),
         records={Partition(topic, number): (first, last) for topic, number, first, last in state["records"]},
         exceedance=state["over"],
+        level=state.get("level"),
         **{name: state[name] for name in _PLAIN},
     )
 
@@ -80,9 +84,11 @@ def transition_of(state: dict[str, Any]) -> Transition:
 def book_tree(book: BookState) -> dict[str, Any]:
     """What is kept of the findings and incidents of a model version."""
     return {
-        "open": [[finding_tree(known.finding), known.base_windows, known.since_us] for known in book.open],
+        "open": [_open_tree(known) for known in book.open],
+        "lasting": [_open_tree(known) for known in book.lasting],
         "ended": [[*key, at] for key, at in book.ended_us.items()],
         "incident": None if book.incident is None else _incident_tree(book.incident),
+        "lasting_incident": None if book.lasting_incident is None else _incident_tree(book.lasting_incident),
         "past": [_ended_tree(ended) for ended in book.past],
         "pages": book.pages,
         "tickets": book.tickets,
@@ -90,30 +96,44 @@ def book_tree(book: BookState) -> dict[str, Any]:
 
 
 def book_of(tree: dict[str, Any]) -> BookState:
-    """Back from `book_tree`; states before it had no past incidents."""
-    incident = tree["incident"]
+    """Back from `book_tree`; states before it had no past incidents, and no lasting ones."""
+    incident, lasting = tree["incident"], tree.get("lasting_incident")
     return BookState(
-        tuple(OpenFinding(finding_of(finding), base_windows, since) for finding, base_windows, since in tree["open"]),
+        tuple(map(_open_of, tree["open"])),
+        tuple(map(_open_of, tree.get("lasting", ()))),
         {FindingKey(*key): at for *key, at in tree["ended"]},
         None if incident is None else _incident_of(incident),
+        None if lasting is None else _incident_of(lasting),
         tuple(_ended_of(ended) for ended in tree.get("past", ())),
         tree["pages"],
         tree["tickets"],
     )
 
 
+def _open_tree(known: OpenFinding) -> list[Any]:
+    return [finding_tree(known.finding), known.base_windows, known.since_us, known.then, known.level]
+
+
+def _open_of(tree: list[Any]) -> OpenFinding:
+    """Back from `_open_tree`; states before it held the first three, and evidence alone ends such a finding."""
+    finding, base_windows, since_us, *later = tree
+    then, level = later or (NOTHING, None)
+    return OpenFinding(finding_of(finding), base_windows, since_us, np.array(then, np.float64), level)
+
+
 def _incident_tree(incident: Incident) -> list[Any]:
     messages = [[*key, words] for key, words in incident.messages.items()]
     plain = [incident.id, incident.number, incident.severity, incident.since_us, incident.paged]
-    return [*plain, incident.opened_at, incident.unreported, messages]
+    return [*plain, incident.opened_at, incident.unreported, messages, incident.paged_us, incident.paged_windows]
 
 
 def _incident_of(tree: list[Any]) -> Incident:
-    """Back from `_incident_tree`; states before it held the first five, and no later time of the opening."""
+    """Back from `_incident_tree`; states before it held the first five or eight: a page then stands since it opened."""
     name, number, severity, since_us, paged, *later = tree
-    opened_at, unreported, messages = later or (since_us, False, [])
+    opened_at, unreported, messages, *paging = later or (since_us, False, [])
+    paged_us, paged_windows = paging or (opened_at if severity == PAGE else None, 0)
     words = {FindingKey(*key): headline for *key, headline in messages}
-    return Incident(name, number, severity, since_us, paged, opened_at, unreported, words)
+    return Incident(name, number, severity, since_us, paged, opened_at, unreported, words, paged_us, paged_windows)
 
 
 def _ended_tree(ended: Ended) -> list[Any]:

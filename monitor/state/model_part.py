@@ -13,13 +13,14 @@ from monitor.count.labels import LabelCount
 from monitor.events import ModelKey
 from monitor.findings import FindingKey
 from monitor.judge.budget import BudgetState
-from monitor.judge.incidents import TransitionContext
+from monitor.judge.incident import TransitionContext
 from monitor.judge.model import JudgeState
 from monitor.state.finding_trees import book_of, book_tree
 from monitor.state.versions import Tree, require_version
 from monitor.stats.tally import Tally
 
-VERSION: Final = 1
+#: from 2 on a book has findings that last, and what changed when they opened
+VERSION: Final = 2
 PREFIX: Final = "model/"
 
 

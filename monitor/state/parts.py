@@ -26,7 +26,8 @@ from monitor.stats.growing import Growing
 
 FORMAT: Final = 3
 OUTBOX: Final = "outbox"
-OUTBOX_VERSION: Final = 1
+#: from 2 on findings have a level
+OUTBOX_VERSION: Final = 2
 
 #: what a tree of another shape than the one that was written makes its reader raise
 NO_SUCH_STATE: Final = (msgspec.ValidationError, LookupError, TypeError, ValueError, AttributeError)

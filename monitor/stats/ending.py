@@ -21,6 +21,8 @@ LEFT_AT_END: Final = 0.25
 MIN_LASTING_WINDOWS: Final = 16
 #: a lasting finding is news again when its effect is so many times its level
 GROWN: Final = 1.5
+#: values of a share that are expected in a window at least, for a change of its own
+LEAST_EXPECTED: Final = 5.0
 #: a share of the reference is taken as at least this where changes are weighted by it
 LEAST_SHARE: Final = 1e-3
 
@@ -51,6 +53,19 @@ def left_of_shares(now: Floats, then: Floats, reference: Floats) -> float:
     """
     weight = 1 / np.maximum(reference, LEAST_SHARE)
     return left_of(float((now * then * weight).sum()), float((then * then * weight).sum()))
+
+
+def joined(change: Floats, reference: Floats, values: int) -> Floats:
+    """A change of shares (B,) in a window of so many values, as `left_of_shares` takes it.
+
+    Shares of which too few values are expected are noise one by one: they change together, as one share would.
+    """
+    rare = reference * values < LEAST_EXPECTED
+    weight = np.maximum(reference, LEAST_SHARE)
+    if not rare.any():
+        return change
+    together = change[rare].sum() * weight / weight[rare].sum()
+    return np.where(rare, together, change)
 
 
 def has_ended(over: float, left: float) -> bool:

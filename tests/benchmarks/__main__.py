@@ -17,6 +17,7 @@ ALL = (
     "acceptance",
     "quality",
     "false-pages",
+    "ends",
     "decode-count",
     "off-path",
     "checkpoint",

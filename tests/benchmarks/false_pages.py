@@ -66,9 +66,8 @@ def simulate(plan: Plan, number: int) -> Month:
     assert monitored is not None, "the settings name this model"
     judge = ModelJudge(monitored, tree.budget.pages, tree.budget.per, show_values=True)
     for pane in draws.panes(round(plan.days * DAY_US / PANE_US), Aggregator(reference), CREDIT, START_US + DAY_US):
-        _, transition = judge.add(pane, 1.0)
-        if transition is not None and _pages_now(transition, judge, len(month.pages)):
-            worst = transition.findings[0]
+        _, transitions = judge.add(pane, 1.0)
+        for worst in (one.findings[0] for one in transitions if _pages_now(one, judge, len(month.pages))):
             month.pages.append((worst.key.subject, worst.key.cause, worst.base_windows))
     month.events = judge.predictions
     month.tickets, month.expected = judge.book.tickets, judge.budget.expected

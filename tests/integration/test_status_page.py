@@ -14,7 +14,7 @@ from monitor.publish.server import Server
 from monitor.publish.snapshot import Snapshot, SnapshotHolder
 from tests.real_parts.browser import browser
 from tests.real_parts.install import in_ci, missing_browser_parts
-from tests.snapshots import HOSTILE, NOW_US, busy_snapshot, wide_snapshot
+from tests.snapshots import HOSTILE, NOW_US, busy_snapshot, lasting_snapshot, wide_snapshot
 
 Scheme = Literal["light", "dark"]
 Open = Callable[..., Page]
@@ -22,7 +22,12 @@ Open = Callable[..., Page]
 #: left out by `make unit`, as all that needs more than Python
 pytestmark = pytest.mark.kafka
 
-SNAPSHOTS: Final = {"busy": busy_snapshot(), "empty": Snapshot(), "wide": wide_snapshot(3, 25)}
+SNAPSHOTS: Final = {
+    "busy": busy_snapshot(),
+    "lasting": lasting_snapshot(),
+    "empty": Snapshot(),
+    "wide": wide_snapshot(3, 25),
+}
 #: WCAG 2.1, 1.4.3, level AA
 LEAST_CONTRAST: Final = 4.5
 #: every visible text with its colour and the first ground that is not transparent behind it

@@ -17,17 +17,19 @@ from monitor.count.task_state import PaneKey
 from monitor.findings import INFO, Finding, FindingKey
 from monitor.judge.causes.catalog import CAUSES, NAMES
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, SequentialCause
-from monitor.judge.incidents import END_BELOW
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, window_of
 from monitor.settings.later import LATER_CAUSES
 from monitor.settings.tree import Cause as InSettings
 from monitor.state.codec import decode, encode
 from monitor.stats.block import Block
+from monitor.stats.ending import LEFT_AT_END
 from tests.engine import CREDIT
 from tests.laws.cause_examples import BEFORE, Example, made, panes, prepared, reference_panes
 
 #: one false finding in so many tests: as strict as a model's budget makes it
 ALPHA: Final = 1e-7
+#: of the threshold
+CHANCE: Final = 0.5
 SIZES: Final = (0.0, 0.02, 0.1, 0.4, 1.0)
 WEAK: Final = 0.1
 
@@ -49,9 +51,9 @@ def silent(cause: type[Cause[Any]], examples: Sequence[Example]) -> Iterator[str
 
 
 def monotone(cause: type[Cause[Any]], examples: Sequence[Example]) -> Iterator[str]:
-    """A larger effect is never less over, and the whole effect is found; what would end a finding is chance alone."""
+    """A larger effect is never less over, and the whole effect is found; below half a threshold is chance alone."""
     for example in examples:
-        by_size = [max(strength(cause, example, size), END_BELOW) for size in SIZES]
+        by_size = [max(strength(cause, example, size), CHANCE) for size in SIZES]
         if any(larger < smaller * (1 - 1e-9) for smaller, larger in pairwise(by_size)):
             yield f"{example.key}: a larger effect is less over: {by_size}"
         if by_size[0] > 1 or by_size[-1] <= 1:
@@ -114,6 +116,26 @@ def consistent(cause: type[Cause[Any]], examples: Sequence[Example]) -> Iterator
             yield f"{example.key}: also of a subject that is not there"
 
 
+def ending(cause: type[Cause[Any]], examples: Sequence[Example]) -> Iterator[str]:
+    """All of a change is left in the window it opened with, little in the reference; no other cause measures it."""
+    judged, fine = made(cause), evaluated(reference_panes())
+    for example in examples:
+        evaluation = evaluated(changed(example))
+        then = judged.change(example.key, evaluation.windows, 0)
+        if then is None:
+            continue
+        left, after = (judged.left(example.key, then, one) for one in (evaluation, fine))
+        if abs(left - 1) > 1e-9 or not after <= LEFT_AT_END:
+            yield f"{example.key}: {left:g} is left at its opening, {after:g} without it"
+        effects = {one.effect for one in window_findings(judged, changed(example)) if one.key == example.key}
+        again = judged.effect(example.key, evaluation)
+        if again is not None and any(abs(again - effect) > 1e-9 for effect in effects):
+            yield f"{example.key}: the effect measured again is {again:g}, its finding's {effects}"
+        for other in CAUSES:
+            if not issubclass(cause, other) and made(other).change(example.key, evaluation.windows, 0) is not None:
+                yield f"{example.key}: {other.__name__} measures its change"
+
+
 def _disagreements(judged: Cause[Any], candidate: Candidate, evaluation: Evaluation) -> Iterator[str]:
     key, finding = candidate.key, candidate.finding()
     if (finding.key, finding.severity, finding.exceedance) != candidate[:3]:
@@ -157,6 +179,7 @@ LAWS: Final[tuple[Law, ...]] = (
     same_under_cutting,
     serialisable,
     consistent,
+    ending,
     pays,
     named,
 )

@@ -17,6 +17,7 @@ from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.quality import Quality
+from monitor.judge.prepared_reference import Floats
 from monitor.judge.windows import Windows
 from monitor.settings.tree import Cause as InSettings
 from monitor.stats.bins import QUALITY_COUNTS
@@ -67,6 +68,13 @@ class Weary(Quality):
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         known = super().exceedance(key, evaluation)
         return None if known is None else 1e6 / (1 + known)
+
+
+class Unforgiving(Quality):
+    """Whatever was once is left for ever."""
+
+    def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
+        return 1.0
 
 
 class Shortsighted(Quality):
@@ -157,6 +165,7 @@ class Renamed(Quality):
         (cause_laws.serialisable, Unspeakable),
         (cause_laws.consistent, Boasting),
         (cause_laws.consistent, Greedy),
+        (cause_laws.ending, Unforgiving),
         (cause_laws.pays, Free),
         (cause_laws.named, Renamed),
     ],

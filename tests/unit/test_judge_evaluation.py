@@ -300,15 +300,6 @@ def test_what_the_reference_lacked_too_is_no_news() -> None:
     assert quality(never, without_features(100), ALPHA, None) == []
 
 
-def test_the_end_of_missing_features_is_measured_by_its_own_test() -> None:
-    evaluator = judge()
-    (finding,) = quality(evaluator, without_features(100), ALPHA, None)
-    assert evaluator.exceedance(finding.key, evaluator.evaluate(without_features(100), ALPHA)) == pytest.approx(
-        finding.exceedance
-    )
-    assert evaluator.exceedance(finding.key, evaluator.evaluate(without_features(0), ALPHA)) == 0
-
-
 def unseen(names: dict[str, int], shown: bool = True) -> str:
     inspected = window({"unseen": sum(names.values())})
     inspected.parts[0][0].tally.unseen[1] = Counter(names)
@@ -325,20 +316,6 @@ def test_never_seen_values_are_named_the_most_frequent_first() -> None:
     assert unseen({f"n{n}": 9 - n for n in range(7)}).endswith('"n4" (5) and others')
     assert "n1" not in unseen({"n1": 40}, shown=False)
     assert unseen({f"free text {n}": 1 for n in range(16)}).endswith(" %")  # each once: that is no category
-
-
-def test_the_end_of_a_finding_is_measured_by_its_own_test() -> None:
-    evaluator, inspected = judge(), window({"missing": 20})
-    for finding in quality(evaluator, inspected, ALPHA, None):
-        assert evaluator.exceedance(finding.key, evaluator.evaluate(inspected, ALPHA)) == pytest.approx(
-            finding.exceedance
-        )
-        assert evaluator.exceedance(finding.key, evaluator.evaluate(window({}), ALPHA)) == 0
-    for finding in stuck_found(evaluator, stuck(60), ALPHA):
-        assert evaluator.exceedance(finding.key, evaluator.evaluate(stuck(60), ALPHA)) == pytest.approx(
-            finding.exceedance
-        )
-        assert evaluator.exceedance(finding.key, evaluator.evaluate(window({}), ALPHA)) == 0
 
 
 def test_the_number_of_tests_is_what_the_budget_is_divided_by() -> None:

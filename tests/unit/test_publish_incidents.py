@@ -54,6 +54,30 @@ def test_a_finding_without_figures_in_the_snapshot_is_shown_without() -> None:
     assert "Figures: in the alert, not on this page." in words
 
 
+def test_a_lasting_ticket_stands_beside_a_page_with_its_own_findings() -> None:
+    watched = model("m", ())
+    shown = Snapshot(
+        restored=True,
+        models=(watched,),
+        incidents=(
+            IncidentView(watched.key, "page", NOW_US - MINUTE_US),
+            IncidentView(watched.key, "ticket", NOW_US - 2_000 * MINUTE_US, lasting=True),
+        ),
+        findings=(
+            FindingView(
+                watched.key, FindingKey("AGE", "distribution"), "ticket", NOW_US, "AGE moved", "", lasting=True
+            ),
+            FindingView(watched.key, FindingKey("BILL", "distribution"), "page", NOW_US, "BILL moved", ""),
+        ),
+    )
+    words = read(shown).words
+    assert ordered(
+        words, ["■ page m/1: BILL moved", "▲ lasting ticket m/1: AGE moved", "Lasting: was a page and is still open."]
+    )
+    assert words.count("AGE distribution changed") == words.count("BILL distribution changed") == 1
+    assert "■ page m/1" in words.split("\nModels")[1]  # the model is as bad as its worst incident
+
+
 def test_an_incident_of_a_model_that_is_not_on_the_board_is_shown() -> None:
     snapshot = Snapshot(restored=True, incidents=(IncidentView(ModelKey("gone", "2"), "page", NOW_US),))
     assert "■ page gone/2" in read(snapshot).words

@@ -94,7 +94,10 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
         ),
         model_events={(key, "prediction"): 100},
         unjudged={key: 2},
-        incidents=(IncidentView(key, PAGE, 1_799_999_000_500_000),),
+        incidents=(
+            IncidentView(key, PAGE, 1_799_999_000_500_000),
+            IncidentView(key, TICKET, 1_799_900_000_500_000, lasting=True),
+        ),
         findings=(FindingView(key, FindingKey("AGE", "distribution"), PAGE),),
     )
 
@@ -203,9 +206,21 @@ def test_the_outcomes_of_a_topic_are_there_as_zeros_before_the_first_of_them() -
 
 
 def test_an_incident_is_one_in_its_severity_and_nought_in_the_other() -> None:
-    samples = read(render(full_snapshot()))
+    samples = read(render(Snapshot(restored=True, incidents=(IncidentView(CREDIT, PAGE, 1_799_999_000_500_000),))))
     assert values(samples, "driftd_incident_active", severity=PAGE) == [1]
     assert values(samples, "driftd_incident_active", severity=TICKET) == [0]
+    assert values(samples, "driftd_incident_lasting_since_timestamp_seconds") == []
+
+
+def test_a_lasting_ticket_beside_a_page_is_one_too_and_has_its_own_beginning() -> None:
+    samples = read(render(full_snapshot()))
+    assert values(samples, "driftd_incident_active", severity=PAGE) == [1]
+    assert values(samples, "driftd_incident_active", severity=TICKET) == [1]
+    assert values(samples, "driftd_incident_since_timestamp_seconds") == [1_799_999_000.5]
+    assert values(samples, "driftd_incident_lasting_since_timestamp_seconds") == [1_799_900_000.5]
+    samples = read(render(Snapshot(restored=True, incidents=(full_snapshot().incidents[1],))))
+    assert values(samples, "driftd_incident_active", severity=PAGE) == [0]
+    assert values(samples, "driftd_incident_since_timestamp_seconds") == [1_799_900_000.5]
 
 
 def test_a_model_that_is_fine_is_nought_and_one_never_judged_is_absent() -> None:

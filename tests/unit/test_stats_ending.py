@@ -12,6 +12,7 @@ from monitor.stats.ending import (
     has_ended,
     is_lasting,
     is_news,
+    joined,
     left_of,
     left_of_cut,
     left_of_shares,
@@ -86,3 +87,27 @@ def test_beside_a_lasting_one_another_key_is_news_and_half_as_much_again() -> No
     assert is_news(0.01, None)
     assert not is_news(0.149, 0.1)
     assert is_news(0.151, 0.1)
+
+
+def test_rare_shares_change_together_and_common_ones_alone() -> None:
+    """Of 1,000 values five are expected of a share of 0.5 %."""
+    reference = np.array([0.6, 0.39, *[0.001] * 10])
+    change = np.array([-0.05, 0.0, 0.05, *[0.0] * 9])
+    then = joined(change, reference, 1_000)
+    assert then[:2].tolist() == [-0.05, 0.0]
+    assert then[2:] == pytest.approx([0.005] * 10)
+    other = np.array([-0.05, 0.0, *[0.0] * 9, 0.05])  # another of the rare ones has it now
+    assert left_of_shares(other, then, reference) == pytest.approx(1)
+    assert joined(change, reference, 10_000).tolist() == change.tolist()  # enough of each
+
+
+@settings(deadline=None, max_examples=50)
+@given(changes, st.integers(1, 2_000), st.floats(-2, 2))
+def test_joining_keeps_the_sum_and_what_is_left_of_a_change_as_a_whole(
+    change: np.ndarray, values: int, part: float
+) -> None:
+    reference = np.arange(1.0, len(change) + 1) / sum(range(1, len(change) + 1))
+    then = joined(change, reference, values)
+    assert then.sum() == pytest.approx(change.sum(), abs=1e-12)
+    if np.abs(then).max() > 1e-9:
+        assert left_of_shares(part * change, then, reference) == pytest.approx(part, abs=1e-9)

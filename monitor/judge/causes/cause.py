@@ -6,7 +6,8 @@ checkpoints, series, alert texts and status page go through that tuple; none of 
 To add a cause:
 
 1. `causes/<name>.py`: a class of `Cause` (judged on windows) or of `SequentialCause` (fed pane by pane, keeps a state),
-   with `names` and every abstract method. Pure arithmetic goes to `monitor/stats/`.
+   with `names` and every abstract method. Pure arithmetic goes to `monitor/stats/`. Where a change has a size, also
+   `change`, `left` and `effect`: a finding ends when little of its change is left, and is news again when it has grown.
 2. `causes/catalog.py`: one line in `CAUSES`. Of two causes that find the same thing the graver one comes first.
 3. `tests/house.py`: the file's name, before `causes.catalog`.
 4. `monitor/settings/tree.py`: its names in `Cause`, so that `severity` and `least_effect` can be set by them (out of
@@ -23,7 +24,7 @@ it needs from the `Windows` of an evaluation, or from the tallies of `windows.pa
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import PreparedReference, Variability
+from monitor.judge.prepared_reference import Floats, PreparedReference, Variability
 from monitor.judge.windows import Windows
 from monitor.stats.block import Block
 from monitor.text import number
@@ -86,12 +87,18 @@ class Evaluation:
     prepared: PreparedReference
     windows: Windows
     alpha: float
+    #: longer windows vary as one of so many events does: nothing is extrapolated; None: as they are
+    most_events: int | None = None
     _measured: dict[Hashable, object] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def variability(self) -> Variability:
         """What to expect of windows of these sizes."""
-        return self.prepared.variability([span.events for span in self.windows.spans])
+        return self.prepared.variability(self.known_sizes([span.events for span in self.windows.spans]))
+
+    def known_sizes(self, sizes: Sequence[float]) -> Sequence[float]:
+        """Events of windows, each at most `most_events`."""
+        return sizes if self.most_events is None else [min(events, self.most_events) for events in sizes]
 
     def of(self, cause: Cause[M]) -> M:
         """What this cause measured."""
@@ -157,6 +164,24 @@ class Cause(ABC, Generic[M]):
 
         None where the finding is not of this cause.
         """
+
+    def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
+        """What has changed of a finding's subject in one window, as `left` compares it later.
+
+        None where the finding is not of this cause, or where evidence alone says when it is over.
+        """
+        return None
+
+    def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
+        """The part of the change `then` that the one window of an evaluation holds; NaN: that cannot be told.
+
+        1: all of it, below 0: a change the other way.
+        """
+        return 0.0
+
+    def effect(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        """The effect of a finding, measured in the one window of an evaluation; None: its findings have one effect."""
+        return None
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
         """(subject, figures of its worst window) of all that has something to say, over its threshold or not."""

@@ -80,6 +80,14 @@ class Constant(Cause[Measured]):
             return None
         return float(evaluation.of(self).exceedance[0, column])
 
+    def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
+        """That it is constant, one number: there is no more and no less of it."""
+        return np.ones(1) if key.subject in self.prepared.column_of and key.cause == CONSTANT else None
+
+    def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
+        """All of it while every value is the same one, else nothing."""
+        return float(evaluation.of(self).exceedance[0, self.prepared.column_of[key.subject]] > 0)
+
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
         """Of columns that are constant in a window."""
         measured = evaluation.of(self)

@@ -30,6 +30,7 @@ from monitor.stats.block import Block
 from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.direction_test import ERRORS_ABOVE_LEAST
 from monitor.stats.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OUTER
+from monitor.stats.ending import joined, left_of_cut, left_of_shares
 from monitor.stats.evidence import chi_square_tail
 from monitor.stats.live_watch import Watch
 from monitor.text import number
@@ -113,7 +114,7 @@ class Distribution(Cause[Measured]):
         rates = np.array([prepared.rate(span) for span in windows.spans])
         # a window of faster traffic is as long as one of fewer events was in the reference
         sizes = [span.events / max(rate, 1.0) for span, rate in zip(windows.spans, rates.tolist(), strict=True)]
-        allowed = DISTANCE_FACTOR * prepared.variability(sizes).max_reference_distance
+        allowed = DISTANCE_FACTOR * prepared.variability(evaluation.known_sizes(sizes)).max_reference_distance
         exceedance = np.zeros(shape)
         found = []
         for side in self.sides:
@@ -142,6 +143,28 @@ class Distribution(Cause[Measured]):
         if column is None or self._cause_of(column) != key.cause:
             return None
         return float(evaluation.of(self).exceedance[0, column])
+
+    def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
+        """Of the shares of the bins as they are compared, in order."""
+        column = self.prepared.column_of.get(key.subject)
+        if column is None or self._cause_of(column) != key.cause:
+            return None
+        s, place = self._place[column]
+        change, values = self.sides[s].share_change(windows, window, place)
+        return change if self.sides[s].numeric else joined(change, self.sides[s].shares(place), values)
+
+    def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
+        """At the opening's largest cumulative change; of categories, of all their changes together."""
+        s, place = self._place[self.prepared.column_of[key.subject]]
+        now, values = self.sides[s].share_change(evaluation.windows, 0, place)
+        if not values:
+            return float("nan")
+        if self.sides[s].numeric:
+            return left_of_cut(now, then)
+        return left_of_shares(now, then, self.sides[s].shares(place))
+
+    def effect(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        return self._effect(evaluation.of(self), 0, self.prepared.column_of[key.subject])
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
         """Of columns in which something was compared."""

@@ -19,6 +19,7 @@ from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.stats.bins import ABSENT
 from monitor.stats.digits import before_and_after, percent
+from monitor.stats.ending import left_of
 from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
 from monitor.text import share as share_in_words
 
@@ -90,6 +91,20 @@ class FeaturesGone(Cause[Measured]):
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         return float(evaluation.of(self).exceedance[0]) if key == self._key else None
+
+    def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
+        """The excess over the reference's share, one number."""
+        return np.array([self._excess_of(windows, window)]) if key == self._key else None
+
+    def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
+        return left_of(self._excess_of(evaluation.windows, 0), float(then[0]))
+
+    def effect(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        return self._excess_of(evaluation.windows, 0)
+
+    def _excess_of(self, windows: Windows, window: int) -> float:
+        share = self._lacking(windows)[window] / max(windows.spans[window].events, 1)
+        return float(share - self._lacked / self._reference_events)
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:

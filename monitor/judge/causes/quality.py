@@ -28,6 +28,7 @@ from monitor.stats import names
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
 from monitor.stats.block import Block
 from monitor.stats.digits import before_and_after, percent, told_apart
+from monitor.stats.ending import left_of
 from monitor.stats.hit_places import HitPlaces
 from monitor.stats.quality_dispersion import (
     excess_critical,
@@ -178,6 +179,27 @@ class Quality(Cause[Measured]):
         if column is None or key.cause not in QUALITY_COUNTS:
             return None
         return float(evaluation.of(self).exceedance[0, column, QUALITY_COUNTS.index(key.cause)])
+
+    def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
+        """The excess over the reference's share, one number."""
+        column = self.prepared.column_of.get(key.subject)
+        if column is None or key.cause not in QUALITY_COUNTS:
+            return None
+        return np.array([self._excess(windows, window, column, QUALITY_COUNTS.index(key.cause))])
+
+    def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
+        column, slot = self.prepared.column_of[key.subject], QUALITY_COUNTS.index(key.cause)
+        return left_of(self._excess(evaluation.windows, 0, column, slot), float(then[0]))
+
+    def effect(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        column, slot = self.prepared.column_of[key.subject], QUALITY_COUNTS.index(key.cause)
+        return self._excess(evaluation.windows, 0, column, slot)
+
+    def _excess(self, windows: Windows, window: int, column: int, slot: int) -> float:
+        """Of one quality count's share over the reference's."""
+        carried = int(self.prepared.carried(windows.counts[window])[column])
+        share = windows.counts[window, column, self.prepared.width + slot] / max(carried, 1)
+        return float(share - self.prepared.quality_shares[column, slot])
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
         """Of what occurs in the worst window."""

@@ -98,7 +98,9 @@ def _distance() -> Tree:
 
 
 def _annotations() -> list[Tree]:
-    """An open incident is one stretch from its opening to its end; a new reference is a mark of five minutes."""
+    """An incident is one stretch from its opening to its end, as is its part as a lasting ticket; a new reference is a
+    mark of five minutes.
+    """
     known = f"max by (model, version, reference) (driftd_model_info{{{MODEL}}})"
     before = f"max by (model, version, reference) (driftd_model_info{{{MODEL}}} offset 5m)"
     return [
@@ -107,6 +109,12 @@ def _annotations() -> list[Tree]:
             f"max by (model, version, severity) (driftd_incident_active{{{MODEL}}}) == 1",
             "{{model}} {{version}}: {{severity}}",
             "red",
+        ),
+        _annotation(
+            "Lasting",
+            f"max by (model, version) (driftd_incident_lasting_since_timestamp_seconds{{{MODEL}}}) > 0",
+            "{{model}} {{version}}: a page that lasts, now a ticket",
+            "orange",
         ),
         _annotation("New reference", f"{known} unless {before}", "{{model}} {{version}}: {{reference}}", "blue"),
     ]

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from monitor.findings import TICKET
 from monitor.judge.causes.catalog import NAMES as CAUSES
 from monitor.judge.causes.catalog import with_share
 
 #: most columns in a description, which is read on a phone
 NAMED: Final = 5
+LASTING_SINCE: Final = "driftd_incident_lasting_since_timestamp_seconds"
 #: a start that is longer ago is written with its date
 SAME_DAY_SECONDS: Final = 43_200
 
@@ -31,7 +33,7 @@ def drift_summary(incident: str) -> str:
         f"{{{{ $labels.model }}}} {{{{ $labels.version }}}}: "
         f"{{{{ with {worst} }}}}{{{{ with first . }}}}{_finding()}{{{{ end }}}}"
         f"{{{{ else }}}}differs from its reference{{{{ end }}}}"
-        f"{_since()}{{{{ with {more} }}}}, and {{{{ . | first | value }}}} more{{{{ end }}}}"
+        f"{_since(incident)}{{{{ with {more} }}}}, and {{{{ . | first | value }}}} more{{{{ end }}}}"
     )
 
 
@@ -49,9 +51,15 @@ def findings(incident: str) -> str:
     )
 
 
-def since_when() -> str:
+def if_lasting(text: str, otherwise: str) -> str:
+    """`text` if the model version has a lasting ticket, else `otherwise`."""
+    lasting = _query(f"max({_of_model(LASTING_SINCE)})")
+    return f"{{{{ with {lasting} }}}}{text}{{{{ else }}}}{otherwise}{{{{ end }}}}"
+
+
+def since_when(incident: str) -> str:
     """` Since 2026-11-22 10:04:30 +0000 UTC, event time.`, or nothing if the start is not known."""
-    since = _query("max(driftd_incident_since_timestamp_seconds{model=%[1]q,version=%[2]q})")
+    since = _query(_begun(incident))
     return f"{{{{ with {since} }}}} Since {{{{ . | first | value | humanizeTimestamp }}}}, event time.{{{{ end }}}}"
 
 
@@ -94,9 +102,19 @@ def _figure() -> str:
     return f"{{{{ with {share} }}}} in {{{{ . | first | value | humanizePercentage }}}}{{{{ end }}}}"
 
 
-def _since() -> str:
+def _of_model(series: str) -> str:
+    return f"{series}{{model=%[1]q,version=%[2]q}}"
+
+
+def _begun(incident: str) -> str:
+    """The start of an incident of that severity; a ticket may be a lasting one beside a page."""
+    begun = f"max({_of_model('driftd_incident_since_timestamp_seconds')})"
+    return f"(max({_of_model(LASTING_SINCE)}) or {begun})" if incident == TICKET else begun
+
+
+def _since(incident: str) -> str:
     """` since 15:17 UTC`, with the date if that is more than SAME_DAY_SECONDS ago."""
-    begun = "max(driftd_incident_since_timestamp_seconds{model=%[1]q,version=%[2]q})"
+    begun = _begun(incident)
     lately, before = _query(f"{begun} > {_now()}"), _query(f"{begun} <= {_now()}")
     return "".join(
         f'{{{{ with {start} }}}} since {{{{ (. | first | value | toTime).Format "{form}" }}}} UTC{{{{ end }}}}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.publish.links import PAGE_ALERT, TICKET_ALERT
 from monitor.publish.rules.alert import BRIDGED, CRITICAL, ONE_OF_ALL, WARNING, Alert
-from monitor.publish.rules.annotations import drift_summary, findings, since_when
+from monitor.publish.rules.annotations import drift_summary, findings, if_lasting, since_when
 
 _VERSION = ("model", "version")
 
@@ -14,13 +14,15 @@ def drift_page() -> Alert:
 
 
 def drift_ticket() -> Alert:
-    return _drift(TICKET_ALERT, "ticket", WARNING, "Too little to wake anybody. ", wait="1m")
+    """A lasting one too: what was a page is read by day, and another change pages."""
+    text = if_lasting("It was a page and it stays; another change pages anew. ", "Too little to wake anybody. ")
+    return _drift(TICKET_ALERT, "ticket", WARNING, text, wait="1m")
 
 
 def _drift(name: str, incident: str, severity: str, text: str, wait: str) -> Alert:
     """Uses the newest value within `BRIDGED`, not the largest, so that an ended incident ends its alert at once."""
     active = f'({ONE_OF_ALL} (last_over_time(driftd_incident_active{{severity="{incident}"}}[{BRIDGED}])) == 1)'
-    description = f"{text}Over the threshold: {findings(incident)}.{since_when()}"
+    description = f"{text}Over the threshold: {findings(incident)}.{since_when(incident)}"
     return Alert(name, active, severity, wait, "1m", drift_summary(incident), description, _VERSION)
 
 

@@ -18,6 +18,7 @@ from monitor.text import many, number, probability
 
 #: ended incidents that are shown
 ENDED: Final = 10
+LASTING: Final = "Lasting: was a page and is still open. A different change, or 1.5 times this one, opens a new page."
 
 
 def open_incidents(snapshot: Snapshot, now_us: int) -> Iterator[str]:
@@ -39,12 +40,14 @@ def _incident(
     snapshot: Snapshot, incident: IncidentView, place: tuple[int, ModelView] | None, now_us: int
 ) -> Iterator[str]:
     model = None if place is None else place[1]
-    views = [view for view in snapshot.findings if view.key == incident.key]
+    views = [view for view in snapshot.findings if view.key == incident.key and view.lasting == incident.lasting]
     views.sort(key=lambda view: (-SEVERITY_RANK.get(view.severity, 0), -_exceedance(_measured(model, view)[1])))
-    yield f'<section class="card {text(incident.severity)}"><h3>{badge(incident.severity)} '
+    words = f"lasting {incident.severity}" if incident.lasting else ""
+    yield f'<section class="card {text(incident.severity)}"><h3>{badge(incident.severity, words)} '
     yield f"{name(str(incident.key))}{': ' + _summary(views) if views else ''}</h3>"
     where = "" if place is None else f' · <a href="#m{place[0]}">its figures</a>'
-    yield f"<p>{since(incident.since_us, now_us)}{_more(snapshot, incident, model)}{where}</p><ol>"
+    yield f"<p>{since(incident.since_us, now_us)}{_more(snapshot, incident, model)}{where}</p>"
+    yield f"<p class=soft>{LASTING}</p><ol>" if incident.lasting else "<ol>"
     for at, view in enumerate(views):
         column, figures = _measured(model, view)
         yield f"<li><p><b>{name(view.finding.subject)}</b> {text(_cause(view.finding.cause))}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
+from monitor.events import ModelKey
 from monitor.findings import PAGE, TICKET
-from monitor.publish.snapshot import ColumnView, IncidentView, ModelView, Snapshot
+from monitor.publish.snapshot import ColumnView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.settings.duration import in_words
@@ -32,13 +33,17 @@ def badge(state: str, words: str = "") -> str:
 
 def states_of(snapshot: Snapshot) -> dict[int, str]:
     """Page, ticket, fine or unknown, by the index of the model in the snapshot."""
-    incidents = {incident.key: incident for incident in snapshot.incidents}
-    return {at: _state(model, incidents.get(model.key)) for at, model in enumerate(snapshot.models)}
+    severities: dict[ModelKey, set[str]] = {}
+    for incident in snapshot.incidents:
+        severities.setdefault(incident.key, set()).add(incident.severity)
+    return {at: _state(model, severities.get(model.key, set())) for at, model in enumerate(snapshot.models)}
 
 
-def _state(model: ModelView, incident: IncidentView | None) -> str:
-    if incident is not None and incident.severity in (PAGE, TICKET):
-        return incident.severity
+def _state(model: ModelView, severities: Set[str]) -> str:
+    """The worst of its incidents."""
+    for severity in (PAGE, TICKET):
+        if severity in severities:
+            return severity
     return UNKNOWN if model.judged_us is None else FINE
 
 

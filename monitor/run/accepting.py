@@ -1,0 +1,120 @@
+"""An operator accepts a page: `driftd accept` says so on the alert topic, the daemon makes it a lasting ticket."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import Any, Final
+from urllib.parse import quote
+
+from monitor.clock import Clock
+from monitor.errors import UsageError
+from monitor.findings import PAGE
+from monitor.judge.fleet import Fleet
+from monitor.kafka.acts import MOST_NOTE, Act, ActReader, act_message
+from monitor.kafka.alerts import EVENT_TYPE
+from monitor.kafka.producer import Outbox
+from monitor.log import get_log
+from monitor.run.open_source import SCHEME, OffsetRange
+from monitor.settings.tree import Settings
+
+_log = get_log(__name__)
+
+#: seconds in which the brokers have to take the act
+_FLUSH_SECONDS: Final = 30.0
+_CLOSE_SECONDS: Final = 1.0
+#: open pages that are named where another incident was meant
+_NAMED: Final = 10
+
+Tree = dict[str, Any]
+
+
+def accept(settings: Settings, incident: str, note: str, clock: Clock) -> str:
+    """Write the act; gives what to say of it.
+
+    Raises:
+        UsageError: there is no alert topic, or no open page of that id on it.
+        ExternalError: Kafka does not answer; PermanentError: no such topic, or no right to it.
+    """
+    topic = settings.outputs.alerts_topic
+    if topic is None:
+        raise UsageError("outputs.alerts_topic: is null, and an act is a record on it; name a topic")
+    if len(note) > MOST_NOTE or not note.isprintable():
+        raise UsageError(f"--note: write one line of at most {MOST_NOTE} characters")
+    newest = _newest_transitions(settings, topic, clock)
+    _require_open_page(newest, incident, topic)
+    found = newest[incident]
+    subject = f"{found['model']}/{found['version']}"
+    outbox = Outbox(settings.kafka)
+    try:
+        outbox.send(act_message(Act(incident, note), topic, settings.kafka.group_id, subject, clock.now_us()))
+        outbox.flush(_FLUSH_SECONDS)
+    finally:
+        outbox.close(_CLOSE_SECONDS)
+    return f"{incident}: accepted; the running daemon makes it a lasting ticket, and the next change pages"
+
+
+class TakenActs:
+    """What the daemon takes of the acts, from where its state was saved; nothing without an alert topic."""
+
+    def __init__(self, settings: Settings, fleet: Fleet, saved_us: int | None) -> None:
+        topic = settings.outputs.alerts_topic
+        self._fleet = fleet
+        self._reader = None if topic is None else ActReader(settings.kafka, topic, saved_us)
+        if self._reader is not None:
+            self._reader.start()
+
+    def take(self) -> None:
+        """Let what came take effect, before the turn whose checkpoint keeps it."""
+        for act in () if self._reader is None else self._reader.taken():
+            if self._fleet.accept(act.incident, act.note):
+                _log.info("incident_accepted", incident=act.incident, note=act.note)
+            else:
+                why = "no open page of that id: over, a ticket, or accepted already"
+                _log.info("accept_without_effect", incident=act.incident, why=why)
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _require_open_page(newest: dict[str, Tree], incident: str, topic: str) -> None:
+    """The newest transition of the incident has to be that of an open page."""
+    found = newest.get(incident)
+    if found is None:
+        pages = [name for name, one in newest.items() if one["transition"] != "resolved" and one["severity"] == PAGE]
+        known = f"open pages: {', '.join(pages[-_NAMED:])}" if pages else "no page is open"
+        raise UsageError(f"INCIDENT: {incident!r} is on no transition of {topic}; {known}")
+    if found["transition"] == "resolved":
+        raise UsageError(f"INCIDENT: {incident} is over since {found['at']}; there is nothing to accept")
+    if found["transition"] == "lasting":
+        raise UsageError(f"INCIDENT: {incident} is a lasting ticket since {found['at']} already")
+    if found["severity"] != PAGE:
+        raise UsageError(f"INCIDENT: {incident} is a {found['severity']}; only a page can be accepted")
+
+
+def _newest_transitions(settings: Settings, topic: str, clock: Clock) -> dict[str, Tree]:
+    """{incident: data of its newest transition}, of all that this group's daemon has told."""
+    newest: dict[str, Tree] = {}
+    source = f"driftd/{settings.kafka.group_id}"
+    with closing(OffsetRange(f"{SCHEME}{quote(topic, safe='')}", settings.kafka, clock)) as records:
+        while not records.ended():
+            for batch in records.poll(()):
+                for data in filter(None, (_transition_in(value, source) for value in batch.values)):
+                    known = newest.pop(data["incident"], None)
+                    lasting = known is not None and known["transition"] == "lasting" and data["transition"] == "updated"
+                    newest[data["incident"]] = data | ({"transition": "lasting"} if lasting else {})
+            records.changes()
+    return newest
+
+
+def _transition_in(value: bytes | None, source: str) -> Tree | None:
+    try:
+        event = json.loads(value or b"null")
+        if event["type"] != EVENT_TYPE or event["source"] != source:
+            return None
+        data: Tree = event["data"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    needed = ("incident", "transition", "severity", "model", "version", "at")
+    return data if isinstance(data, dict) and all(isinstance(data.get(name), str) for name in needed) else None
