@@ -12,7 +12,7 @@ import numpy as np
 from monitor.clock import DAY_US, SECOND_US
 from monitor.count.aggregator import Aggregator, Rows
 from monitor.count.exchange import Pane
-from monitor.count.task import PaneKey
+from monitor.count.task_state import PaneKey
 from monitor.decode.columns import MISSING, Group
 from monitor.events import Partition
 from monitor.findings import PAGE, Transition

@@ -69,7 +69,7 @@ def _blocks(rng: np.random.Generator, rows: int, _reference: int) -> Values:
 def _stores(rng: np.random.Generator, rows: int, reference: int) -> Values:
     """The name of the store whose block of 700 it is, at most eight stores in turn: the reference knows them all."""
     stores = max(1, min(8, reference // 700))
-    return _texts(stores)[(np.arange(rows) // 700 + rng.integers(stores)) % stores]
+    return np.asarray(_texts(stores)[(np.arange(rows) // 700 + rng.integers(stores)) % stores])
 
 
 def _days(swing: float, rng: np.random.Generator, rows: int, reference: int) -> Values:

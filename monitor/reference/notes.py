@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code, is_written_number
-from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
+from monitor.reference.reference import FEATURE, NEAR_OUTSIDE, PREDICTION, SCORE, Column, Reference
 from monitor.reference.survey import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample, Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC
 from monitor.text import listed, many, percent, quoted
@@ -55,7 +55,9 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
         if reason := reference.unwatched_reason(column):
             yield f"{column.name}: its distribution is not watched: {reason}"
         yield from _unseen(reference, column)
-        yield from (f"{column.name}: {why}: {cause} is at most a ticket" for cause, why in column.ticket_only)
+        for cause, why in column.ticket_only:
+            what = "outside, unless farther than the range is wide," if cause == NEAR_OUTSIDE else cause
+            yield f"{column.name}: {why}: {what} is at most a ticket"
         yield from _restless(reference, column)
 
 

@@ -25,7 +25,7 @@ from monitor.reference.order import (
     stays_outermost,
     time_read_as,
 )
-from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column
+from monitor.reference.reference import FEATURE, NEAR_OUTSIDE, PREDICTION, SCORE, Column
 from monitor.reference.survey import LIST, NULL, NUMBERS, OBJECT, TEXT, Sample, Survey, Value
 from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins
 from monitor.stats.name_bins import category_bins
@@ -168,14 +168,16 @@ def _plan_numeric(name: str, usable: Sequence[Value], times: Sequence[int], kind
         if moves := direction(numbers):
             return _Planned(ignored=f"only {'rises' if moves > 0 else 'falls'}: left out; {watch}")
     column = _numeric_column(name, FEATURE, numbers)
-    why = _why_outside_is_usual(numbers, np.array(times, np.int64)) if len(numbers) == len(times) else ""
-    return _Planned(replace(column, ticket_only=(("outside", why),)) if why else column)
+    usual = _where_outside_is_usual(numbers, np.array(times, np.int64)) if len(numbers) == len(times) else ()
+    return _Planned(replace(column, ticket_only=usual))
 
 
-def _why_outside_is_usual(numbers: NDArray[np.float64], times: NDArray[np.int64]) -> str:
+def _where_outside_is_usual(numbers: NDArray[np.float64], times: NDArray[np.int64]) -> tuple[tuple[str, str], ...]:
     if beyond := leaves_range(numbers, times):
-        return f"{percent(beyond)} of its second half is beyond the range of its first half"
-    return "it stays at its lowest or highest values for many events" if stays_outermost(numbers, times) else ""
+        return (("outside", f"{percent(beyond)} of its second half is beyond the range of its first half"),)
+    if stays_outermost(numbers, times):
+        return ((NEAR_OUTSIDE, "it stays at its lowest or highest values for many events"),)
+    return ()
 
 
 def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kind: str | None) -> _Planned:

@@ -29,6 +29,8 @@ FORMAT: Final = "driftd-reference/2"
 FEATURE: Final = "feature"
 SCORE: Final = "score"
 PREDICTION: Final = "prediction"
+#: in `ticket_only`: outside, but no farther than the range is wide
+NEAR_OUTSIDE: Final = "outside_near"
 #: how subjects begin that are a feature with the name of another subject, or a named outcome
 FEATURE_PREFIX: Final = "feature."
 OUTCOME_PREFIX: Final = "outcome."

@@ -32,7 +32,7 @@ def commands(top: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterat
                 yield from commands(action.choices[name], (*path, name))
 
 
-COMMANDS: Final = dict(commands(parser()))
+COMMANDS: Final = dict(sorted(commands(parser()), key=lambda one: one[0]))
 OPTIONS: Final = [
     (command, option)
     for command, its in COMMANDS.items()

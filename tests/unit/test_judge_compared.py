@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from monitor.judge.compared import FASTER, ROWS_WITHOUT_DISTANCE, Compared, Comparison
+from monitor.judge.compared import FASTER, Compared, Comparison
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows, window_of
 from monitor.reference.reference import Column, Reference
 from monitor.stats.bins import OUTSIDE, QUALITY_COUNTS
 from monitor.stats.block import Block
 from monitor.stats.direction_test import MIN_EXPECTED
-from monitor.stats.long_run import DEPENDENT, LongRun
+from monitor.stats.long_run import DEPENDENT, ROWS_WITHOUT_DISTANCE, LongRun
 from monitor.stats.tally import BELOW, Tally
 from tests.engine import blank, categorical, numeric
 

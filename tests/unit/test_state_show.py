@@ -22,7 +22,7 @@ def test_bins_by_label_and_quality_counts_are_all_events_that_carried_features()
     source = MemorySource({EVENTS: stream})
     pipeline, _ = pipeline_of(tree, admission, source)
     run_to_end(pipeline, source)
-    (model,) = state_json({**pipeline.to_state(), "cluster": "", "saved_at": 0}, admission)["models"]
+    (model,) = state_json(pipeline.to_state().state(), admission)["models"]
     shown = model["features"]["x"]
     assert len(shown["bins"]) == len(bins.labels())
     assert sum(shown["bins"]) + sum(shown[name] for name in QUALITY_COUNTS) == len(live)
