@@ -48,6 +48,10 @@ def transitions_of(site: Site, incident: str) -> list[tuple[str, str]]:
     return [(one["transition"], one["severity"]) for one in told(site) if one["incident"] == incident]
 
 
+def pages_beside(site: Site, incident: str) -> list[Tree]:
+    return [one for one in told(site) if one["incident"] != incident and one["severity"] == "page"]
+
+
 def test_an_accepted_page_is_a_ticket_at_once_and_the_next_change_pages(site: Site) -> None:
     running, incident = paged(site)
     code, said = accept(site, incident, "--note", "AGE is gone on purpose")
@@ -67,9 +71,9 @@ def test_an_accepted_page_is_a_ticket_at_once_and_the_next_change_pages(site: Si
     assert "is a lasting ticket since" in accept(site, incident)[1]
 
     site.produce([made | {"features": made["features"] | {"EDU": None}} for made in without("AGE", 600, 400, seed=3)])
-    running.wait_until(lambda: any(one["incident"] != incident for one in told(site)), "another page")
-    again = next(one for one in told(site) if one["incident"] != incident)
-    assert (again["transition"], again["severity"]) == ("opened", "page")
+    running.wait_until(lambda: pages_beside(site, incident), "another page")
+    again = pages_beside(site, incident)[0]  # a ticket before, while less than half of a window's values are gone
+    assert again["transition"] in {"opened", "escalated"}
     assert {finding["subject"] for finding in again["findings"]} == {"EDU"}
     assert running.stop() == DONE
     (model,) = site.shown()["models"]

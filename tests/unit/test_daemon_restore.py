@@ -110,8 +110,8 @@ def test_what_is_wrong_is_named_and_where() -> None:
     assert f"(ValidationError: {TASK}: Expected `int`, got `str` - at `$.partitions[...].next_offset`)" in refused(
         Loaded(known.tree, parts, 3, known.path, ())
     )
-    parts = changed(known.parts, f"{MODEL}.version", 2)
-    assert f"(ValidationError: {MODEL}: version 2 of a part; this build reads versions up to 1)" in refused(
+    parts = changed(known.parts, f"{MODEL}.version", 3)
+    assert f"(ValidationError: {MODEL}: version 3 of a part; this build reads versions up to 2)" in refused(
         Loaded(known.tree, parts, 3, known.path, ())
     )
     assert "(ValidationError: strange/1: this version knows no such part)" in refused(

@@ -15,6 +15,7 @@ from monitor.pipeline import Pipeline
 from monitor.records import RecordBatch, UnreadableRecords
 from monitor.reference.reference import Reference
 from monitor.settings.tree import Settings
+from monitor.state.codec import encode
 from monitor.state.model_part import name_of
 from monitor.state.parts import Cut
 from tests.engine import (
@@ -305,7 +306,8 @@ def test_only_a_model_whose_settings_changed_starts_from_scratch(
     assert again.restore(first.to_state().state()) == [LOAN]
     assert again.fleet.judged() == [CREDIT]
     name = name_of(CREDIT)
-    assert plain(trees(again.to_state())[name]) == plain(trees(first.to_state())[name])
+    kept, before = (encode(plain(trees(one.to_state())[name])) for one in (again, first))
+    assert kept == before  # bytes: what is not a number equals itself there
     rest.next[EVENTS] = again.positions()[EVENTS]
     again.turn()
     assert [(one.key, one.transition) for one in reported.reported[:1]] == [(LOAN, "resolved")]
