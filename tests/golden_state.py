@@ -23,12 +23,16 @@ from monitor.count.admission import Admission
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
 from monitor.records import OffsetGap
+from monitor.reference.reference import Reference, from_json
+from monitor.reference.references import References
 from monitor.run.reference_file import save_reference
-from monitor.run.reference_files import load_references
 from monitor.run.state_show import state_json
 from monitor.settings.load import load_settings
 from monitor.state.directory import StateDirectory
 from monitor.state.parts import state_in, whole_tree
+from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
+from monitor.stats.directions import category_directions, numeric_directions
+from monitor.stats.long_run import LongRun
 from tests.engine import EVENTS, NOW_US, Credit, Event, MemorySource, Recorded, credit_reference, event
 
 GOLDEN: Final = Path(__file__).parent / "unit" / "golden"
@@ -85,10 +89,38 @@ def stream() -> dict[Partition, list[Any]]:
     return parts
 
 
+def references_in(folder: Path) -> References:
+    """The references of a folder: those of format 1, too, which no command reads any more.
+
+    They keep their hashes, so that a state goes on with them. What format 1 did not know of how rows vary is taken as
+    of independent ones.
+    """
+
+    def read(name: str) -> Reference:
+        body = json.loads((folder / "references" / f"{name}.json").read_text(encoding="utf-8"))
+        for row in body["columns"] if body["format"].endswith("/1") else ():
+            bins = len(row["counts"])
+            numeric = row["kind"] == NUMERIC
+            directions = numeric_directions(bins) if numeric else category_directions(bins)
+            row |= {
+                "quality_dispersion": {name: [1.0] * len(row["dispersion"]) for name in QUALITY_COUNTS},
+                "quality_windows": dict.fromkeys(QUALITY_COUNTS, 0),
+                "unseen_expected": 0,
+                "unseen_error": 1.0,
+                "kappa": None,
+                "long_run": LongRun.independent(directions.count).to_plain(),
+            }
+        return from_json({"clump": 1.0, "in_order": True} | body)
+
+    return References(
+        {"credit": {"1": read("1"), "2": read("2")}, "loan": {"*": read("loan")}, "idle": {"*": read("idle")}}
+    )
+
+
 def pipeline_in(folder: Path) -> tuple[Pipeline, MemorySource, Recorded]:
     """One on the golden stream, by the settings and the references of a folder."""
     settings = load_settings(folder / "driftd.yaml", {})
-    admission = Admission(settings, load_references(settings))
+    admission = Admission(settings, references_in(folder))
     outputs, source = Recorded(), MemorySource(stream(), CHUNK)
     return Pipeline(settings, admission, source, ManualClock(NOW_US), outputs, live=False), source, outputs
 
@@ -120,7 +152,7 @@ def write(folder: Path) -> None:
     if loaded is None:
         message = "nothing was written"
         raise AssertionError(message)
-    shown = state_json(state_in(loaded), Admission(settings, load_references(settings)))
+    shown = state_json(state_in(loaded), Admission(settings, references_in(folder)))
     (folder / "shown.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

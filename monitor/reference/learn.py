@@ -218,8 +218,9 @@ def _quality(
     for at, left in left_out.items():
         hits[:, at, UNSEEN] = left.hits[: len(stack)]
     n = np.broadcast_to(events[..., None], hits.shape)
-    shape = (len(columns), len(QUALITY_COUNTS), -1)
-    quality = by_length(hits.reshape(len(stack), -1), n.reshape(len(stack), -1), clump).reshape(shape)
+    each = (len(stack), len(columns) * len(QUALITY_COUNTS))
+    flat = by_length(hits.reshape(each), n.reshape(each), clump)
+    quality = flat.reshape(len(columns), len(QUALITY_COUNTS), flat.shape[1])
     for at, left in left_out.items():
         if left.total:
             own = by_length(hits[:, at, UNSEEN, None], n[:, at, UNSEEN, None], None, np.array([left.clump]))

@@ -29,6 +29,8 @@ KEPT: Final = 64
 FEWEST: Final = 8
 #: one in so many of the largest differences is left out: those that a level shift makes
 LEFT_OUT: Final = 8
+#: a difference that is not known, as a state has it: equal states are to compare equal, and NaN never is
+UNKNOWN: Final = -1.0
 #: what the trimmed mean is at most where V is right, and how many of its standard errors are allowed above it
 USUAL: Final = 0.75
 ERRORS: Final = 4.0
@@ -127,7 +129,7 @@ class Variability:
         before = self.before if self.before is not None else self.filling[:, :0]
         return {
             "length": self.length,
-            "differences": self.differences,
+            "differences": np.where(np.isnan(self.differences), UNKNOWN, self.differences),
             "before": before,
             "filling": self.filling,
             "filled": self.filled,
@@ -141,6 +143,7 @@ class Variability:
         one.differences = np.array(state["differences"], np.float64).reshape(
             len(filling), state["differences"].shape[1]
         )
+        one.differences[one.differences == UNKNOWN] = np.nan
         before = np.array(state["before"], np.int64)
         one.before = before.reshape(filling.shape) if before.size else None
         return one
