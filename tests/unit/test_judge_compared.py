@@ -149,6 +149,24 @@ def test_values_outside_the_range_are_in_the_first_or_last_bin_of_their_column()
     assert (one.counts == before).all()
 
 
+def test_the_change_of_each_share_is_of_the_values_as_they_are_compared() -> None:
+    made = reference([numeric("x", edges=(1, 2, 3)), POOLED[1], numeric("y", edges=(1,))])
+    prepared = PreparedReference.of(made)
+    bins = np.array([[10, 20, 30, 40, 0], [1, 2, 3, 4, 5], [50, 20, 0, 0, 0]])
+    bins = np.pad(bins, ((0, 0), (0, prepared.width - 5)))
+    one = window(3, prepared.width, bins, below=[7, 0, 2], outside=[9, 0, 9])
+    numbers, categories = (Compared.of(prepared, numeric=kind) for kind in (True, False))
+    expected = [(numbers, 0, 0, [17, 20, 30, 42]), (numbers, 1, 2, [52, 27]), (categories, 0, 1, [1, 2, 3, 4, 5])]
+    for side, place, column, counts in expected:
+        whole = made.columns[column].bins.bins
+        counts += [0] * (whole - len(counts))
+        before = made.counts[column, :whole]
+        change, values = side.share_change(one, 0, place)
+        assert values == sum(counts)
+        assert change == pytest.approx(np.array(counts) / sum(counts) - before / before.sum())
+        assert change.sum() == pytest.approx(0, abs=1e-12)
+
+
 def test_what_leaves_the_range_is_a_change_of_the_share_above_every_edge() -> None:
     made = reference([numeric("x", edges=(1, 2, 3))])
     prepared = PreparedReference.of(made)
