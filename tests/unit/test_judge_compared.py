@@ -157,9 +157,9 @@ def test_the_change_of_each_share_is_of_the_values_as_they_are_compared() -> Non
     one = window(3, prepared.width, bins, below=[7, 0, 2], outside=[9, 0, 9])
     numbers, categories = (Compared.of(prepared, numeric=kind) for kind in (True, False))
     expected = [(numbers, 0, 0, [17, 20, 30, 42]), (numbers, 1, 2, [52, 27]), (categories, 0, 1, [1, 2, 3, 4, 5])]
-    for side, place, column, counts in expected:
+    for side, place, column, known in expected:
         whole = made.columns[column].bins.bins
-        counts += [0] * (whole - len(counts))
+        counts = known + [0] * (whole - len(known))
         before = made.counts[column, :whole]
         change, values = side.share_change(one, 0, place)
         assert values == sum(counts)
