@@ -106,7 +106,7 @@ def _sees_from(reference: Reference, at: int) -> str:
 def _reach(reference: Reference) -> Iterator[str]:
     learned = [level for level in reference.levels if level.learned]
     free = sum(at_every_length(reference, at) for at in may_page(reference))
-    beside = f"{many(free, 'column')}, whose rows are independent, at every length; " if free else ""
+    beside = f"{many(free, 'column')} with independent rows may page; else " if free else ""
     yield "What can page:"
     yield "  missing, absent, unseen, outside, wrong type, constant: at every window length, and at every pane"
     if learned:
