@@ -6,6 +6,7 @@ of `driftd reference show --json`.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from bisect import bisect_left
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+
+import xxhash
 
 from tests.oracles import PlainClock
 from tests.real_parts.kafka_client import StoredRecord
@@ -273,7 +276,7 @@ def _check_fields(kind: str, event: Json) -> None:
 def _bins_of(column: Json) -> int:
     if column["kind"] == "numeric":
         return len(column["edges"]) + 1
-    return len(column["categories"]) + bool(column["rare"])
+    return len(column["categories"]) + bool(column.get("buckets"))
 
 
 def _place(column: Json, features: Json) -> int | str:
@@ -295,7 +298,14 @@ def _place(column: Json, features: Json) -> int | str:
     text = _text(value)
     if text in column["categories"]:
         return int(column["categories"].index(text))
-    return len(column["categories"]) if text in column["rare"] else "unseen"
+    return len(column["categories"]) if _is_known(column, text) else "unseen"
+
+
+def _is_known(column: Json, text: str) -> bool:
+    """Whether the reference has the category, by its hash: eight bytes each, lowest byte first."""
+    known = base64.b64decode(column.get("known", ""))
+    wanted = xxhash.xxh3_64_intdigest(text.encode()).to_bytes(8, "little")
+    return any(known[at : at + 8] == wanted for at in range(0, len(known), 8))
 
 
 def _text(value: str | float) -> str:
