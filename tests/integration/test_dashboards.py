@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from tests.engine import Credit, Event
 from tests.integration.conftest import Site
 from tests.real_parts.prometheus import Prometheus
 from tests.real_parts.waiting import wait_until
-from tests.snapshots import model
+from tests.snapshots import lasting_snapshot, model
 
 Tree = dict[str, Any]
 
@@ -132,7 +132,8 @@ def test_every_query_has_a_result_where_its_subject_exists(scene: Scene) -> None
     ]
     assert empty == []
     for annotation in dashboard()["annotations"]["list"]:
-        assert scene.answer(annotation), annotation["name"]
+        # nothing lasts in the scene: see the test of a lasting ticket
+        assert bool(scene.answer(annotation)) is (annotation["name"] != "Lasting"), annotation["name"]
     asked = {one["name"]: one["definition"] for one in dashboard()["templating"]["list"] if one["type"] == "query"}
     offered = {name: scene.label_values(definition) for name, definition in asked.items()}
     assert offered.keys() == {"job", "model", "version", "feature"}
@@ -140,6 +141,23 @@ def test_every_query_has_a_result_where_its_subject_exists(scene: Scene) -> None
     assert {"AGE", "LIMIT", "BILL", "EDU"} <= set(offered["feature"])
     _assert_the_model_is_told(scene)
     _assert_shares_are_shares(scene)
+
+
+def test_a_lasting_ticket_is_an_annotation_of_its_own(prometheus_parts: None) -> None:
+    snapshots = SnapshotHolder(SystemClock())
+    views = (model("credit", ()),)
+    whole = lasting_snapshot()
+    lasts = replace(next(one for one in whole.incidents if one.lasting), key=views[0].key)
+    snapshots.show(Snapshot(restored=True, models=views, incidents=(lasts,)))
+    server = Server(snapshots, "127.0.0.1", 0)
+    server.start()
+    (lasting,) = (one for one in dashboard()["annotations"]["list"] if one["name"] == "Lasting")
+    try:
+        with Prometheus(scraping(server.port)) as seen:
+            wait_until(lambda: seen.query("driftd_model_info"), "the models")
+            assert Scene(seen).answer(lasting)
+    finally:
+        server.close()
 
 
 def test_a_model_that_was_not_judged_yet_is_in_the_table_and_is_not_called_fine(prometheus_parts: None) -> None:
