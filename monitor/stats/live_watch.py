@@ -183,10 +183,23 @@ class Watch:
         restless = np.any([one.restless() for one in self.variability], axis=0)
         return np.asarray(self.too_new() | restless | self.too_alike(reference_kappa, reference_rows), np.bool_)
 
+    def _without_the_most_alike(self) -> Floats:
+        """1 for base windows (windows, C) that are looked at, 0 for each column's most alike one.
+
+        A shift of level inside a window makes near events of it alike, and of no other.
+        """
+        same, pairs, chance_events = np.moveaxis(self.alike, 2, 0)
+        excess = same - pairs * chance_events / np.maximum(self.events, 1)
+        kept = np.ones(excess.shape)
+        if len(kept):
+            kept[excess.argmax(0), np.arange(excess.shape[1])] = 0.0
+        return kept
+
     def too_alike(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
         """Columns whose neighbours are more alike than the reference's; NaN there: it was not counted."""
-        same, pairs, chance_events = np.moveaxis(self.alike.sum(0), 1, 0)
-        n = self.events.sum(0)
+        kept = self._without_the_most_alike()
+        same, pairs, chance_events = np.moveaxis((self.alike * kept[..., None]).sum(0), 1, 0)
+        n = (self.events * kept).sum(0)
         chance = chance_events / np.maximum(n, 1)
         room = np.maximum(1 - chance, 1e-9)
         # an event is in several pairs, and each of them tells as much as one of neighbours

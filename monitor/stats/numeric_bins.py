@@ -44,8 +44,14 @@ def numeric_bins(values: Floats, bins: int = QUANTILE_BINS) -> ColumnBins:
 
 def range_of(first: float, last: float) -> tuple[float, float]:
     """Lowest and highest number that is not outside, of a column whose values run from `first` to `last`."""
-    margin = max(RANGE_MARGIN * last - RANGE_MARGIN * first, LEAST_MARGIN * max(abs(first), abs(last)))
+    least = 0.0 if _is_exact(first) and _is_exact(last) and first < last else LEAST_MARGIN
+    margin = max(RANGE_MARGIN * last - RANGE_MARGIN * first, least * max(abs(first), abs(last)))
     return max(first - margin, -LARGEST), min(last + margin, LARGEST)
+
+
+def _is_exact(value: float) -> bool:
+    """Whether a number is whole and small enough that no rounding moves it."""
+    return value.is_integer() and abs(value) < EXACT
 
 
 def distinct(values: Floats) -> tuple[Floats, Floats, Ints]:

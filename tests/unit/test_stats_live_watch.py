@@ -176,3 +176,20 @@ def test_kappa_is_nothing_by_chance_and_one_in_a_single_run() -> None:
     chance, n = pairs_by_chance(np.array([[3, 1], [0, 1], [0, 0]]))
     assert chance.tolist() == [(3 * 2) / (4 * 3), 0.0, 0.0]
     assert n.tolist() == [4, 1, 0]
+
+
+def test_a_shift_of_level_inside_a_base_window_does_not_make_near_events_alike() -> None:
+    watch = Watch.empty(1, 2)
+    reference = DirectionReference.of(
+        Directions.of([numeric_directions(2)], 2), np.array([[5_000, 5_000]]), [LongRun.independent(1)]
+    )
+    half = np.array([[125, 125]])
+    # ten panes of 25 events, as alike as by chance
+    same, pairs = np.array([10 * 25 * 24 // 2]), np.array([10 * 25 * 24])
+    for _ in range(3):
+        watch.add(reference, half, same, pairs)
+    assert not watch.too_alike(np.zeros(1), reference.rows).any()
+    watch.add(reference, half, pairs, pairs)  # all of one bin, then all of the other
+    assert not watch.too_alike(np.zeros(1), reference.rows).any()
+    watch.add(reference, half, pairs, pairs)
+    assert watch.too_alike(np.zeros(1), reference.rows).all(), "a second such window is no accident"

@@ -139,3 +139,10 @@ def test_the_margin_is_a_tenth_of_the_range_and_never_less_than_rounding() -> No
 def test_no_values_are_no_column() -> None:
     with pytest.raises(ValueError, match="without values"):
         numeric_bins(np.zeros(0))
+
+
+def test_whole_numbers_need_no_margin_for_rounding() -> None:
+    low, high = range_of(1_790_000_000_000.0, 1_790_000_100_000.0)
+    assert (low, high) == (1_789_999_990_000.0, 1_790_000_110_000.0)
+    narrow = range_of(52.5, 52.500001)
+    assert narrow[1] - 52.500001 > 5e-5
