@@ -201,9 +201,8 @@ class Compared:
 
     def objects(self, watch: Watch) -> tuple[Flags, Flags, bool]:
         """(restless, near events too alike, too new): why columns (C,) may not page."""
-        restless = np.any([one.restless() for one in watch.variability], axis=0)
         alike = watch.too_alike(np.where(np.isnan(self.kappa), np.inf, self.kappa), self.reference.rows)
-        return np.asarray(restless, np.bool_), alike, watch.too_new()
+        return watch.restless(), alike, watch.too_new()
 
 
 def _at(values: Floats, index: Ints) -> Floats:

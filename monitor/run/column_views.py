@@ -60,7 +60,7 @@ def _view(judge: ModelJudge, at: int, figures: Sequence[Figures]) -> ColumnView:
     live = (
         evaluation.windows.counts[-1, at] if evaluation is not None else np.zeros(width + len(QUALITY_COUNTS), np.int64)
     )
-    events = max(int(live.sum()), 1)
+    events = max(0 if evaluation is None else int(prepared.carried(evaluation.windows.counts[-1])[at]), 1)
     reference_events = max(float(prepared.events[at]), 1.0)
     return ColumnView(
         name=prepared.subjects[at],

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, Protocol, Self
 from monitor.errors import ExternalError, TransientError, UsageError
 from monitor.state import codec
 from monitor.state.checkpoint import Contents, Manifest, contents_of, file_content, manifest_of
-from monitor.state.durable import make_durable, write_durably
+from monitor.state.durable import make_durable, numbered_files, write_durably
 from monitor.state.part_files import Part, PartFiles
 from monitor.state.segments import Segments
 from monitor.stats.growing import Growing
@@ -281,11 +281,9 @@ class StateDirectory:
     def _checkpoints(self) -> list[tuple[int, Path]]:
         """Sequence and path of every checkpoint, newest first; none when the folder is missing."""
         try:
-            names = os.listdir(self.path)
+            return sorted(numbered_files(self.path, _NAME), reverse=True)
         except FileNotFoundError:
             return []
-        found = [(int(match[1]), self.path / match[0]) for match in map(_NAME.fullmatch, names) if match]
-        return sorted(found, reverse=True)
 
     def _newest_before(self, sequence: int) -> int | None:
         """The checkpoint to keep beside `sequence`: the one last loaded or saved, else the newest below it."""

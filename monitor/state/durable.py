@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -24,6 +25,13 @@ def write_durably(path: Path, pieces: Iterable[bytes], at: int = 0) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def numbered_files(folder: Path, name: re.Pattern[str]) -> Iterator[tuple[int, Path]]:
+    """Number and path of every file in a folder whose whole name matches; the first group of `name` is the number."""
+    for match in map(name.fullmatch, os.listdir(folder)):
+        if match:
+            yield int(match[1]), folder / match[0]
 
 
 def make_durable(folder: Path) -> None:

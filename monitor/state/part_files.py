@@ -26,7 +26,7 @@ import zstandard
 
 from monitor.errors import UsageError
 from monitor.state import codec
-from monitor.state.durable import write_durably
+from monitor.state.durable import numbered_files, write_durably
 from monitor.state.packing import packed, unpacked
 from monitor.stats.growing import Growing, Numbers
 
@@ -170,9 +170,7 @@ def read_part(folder: Path, reference: PartReference, apart: Apart) -> Any:  # n
 
 def part_files(folder: Path) -> Iterator[tuple[int, Path]]:
     """Number and path of every file of parts in a folder."""
-    for match in map(_NAME.fullmatch, os.listdir(folder)):
-        if match:
-            yield int(match[1]), folder / match[0]
+    return numbered_files(folder, _NAME)
 
 
 def _path(folder: Path, number: int) -> Path:

@@ -27,7 +27,7 @@ import crc32c
 import numpy as np
 
 from monitor.errors import UsageError
-from monitor.state.durable import make_durable, write_durably
+from monitor.state.durable import make_durable, numbered_files, write_durably
 from monitor.stats.growing import Growing, Numbers
 
 #: a segment that is as long is not added to
@@ -233,9 +233,7 @@ class Segments:
 
 def segment_files(folder: Path) -> Iterator[tuple[int, Path]]:
     """Number and path of every segment in a folder."""
-    for match in map(_NAME.fullmatch, os.listdir(folder)):
-        if match:
-            yield int(match[1]), folder / match[0]
+    return numbered_files(folder, _NAME)
 
 
 def _path(folder: Path, number: int) -> Path:

@@ -180,8 +180,12 @@ class Watch:
 
     def objects(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
         """Columns (C,) of which no page may be sent: too few windows known, restless, or neighbours too alike."""
-        restless = np.any([one.restless() for one in self.variability], axis=0)
-        return np.asarray(self.too_new() | restless | self.too_alike(reference_kappa, reference_rows), np.bool_)
+        alike = self.too_alike(reference_kappa, reference_rows)
+        return np.asarray(self.too_new() | self.restless() | alike, np.bool_)
+
+    def restless(self) -> Flags:
+        """Columns (C,) whose neighbouring windows of some length differ too much."""
+        return np.asarray(np.any([one.restless() for one in self.variability], axis=0), np.bool_)
 
     def _without_the_most_alike(self) -> Floats:
         """1 for base windows (windows, C) that are looked at, 0 for each column's most alike one.

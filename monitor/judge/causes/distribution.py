@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final
 
 import numpy as np
@@ -95,6 +95,7 @@ class Distribution(Cause[Measured]):
         self._agreement.add(pane.tally.counts[:, :width], pane.tally.events)
         if base is None:
             return
+        self._forget_objections()
         same, pairs = self._agreement.close()
         for side, watch in zip(self.sides, self._watches, strict=True):
             if len(side.places):
@@ -104,6 +105,7 @@ class Distribution(Cause[Measured]):
         return {"sides": [watch.to_state() for watch in self._watches], "agreement": self._agreement.to_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
+        self._forget_objections()
         self._watches = [Watch.from_state(one) for one in state["sides"]]
         self._agreement = Agreement.from_state(state["agreement"])
 
@@ -192,8 +194,7 @@ class Distribution(Cause[Measured]):
     def ticket_reasons(self) -> dict[str, TicketReason]:
         """Of columns whose distribution is at most a ticket now, whatever the length of the window."""
         reasons: dict[str, TicketReason] = {}
-        for side, watch in zip(self.sides, self._watches, strict=True):
-            objections = self._objections(side, watch)
+        for side, objections in zip(self.sides, self._objections, strict=True):
             for at, word in zip(side.places.tolist(), objections, strict=True):
                 if word:
                     reasons[self.prepared.subjects[at]] = TicketReason(word, REASONS[word])
@@ -205,28 +206,27 @@ class Distribution(Cause[Measured]):
             out[side.places] = side.smallest_changes(events, alpha)
         return out.tolist()
 
-    def _objections(self, side: Compared, watch: Watch) -> list[str]:
-        restless, alike, too_new = side.objects(watch)
-        return [
-            UNSETTLED
-            if not side.settled[place]
-            else NEW
-            if too_new
-            else ORDER
-            if alike[place]
-            else RESTLESS
-            if restless[place]
-            else ""
-            for place in range(len(side.places))
-        ]
+    @cached_property
+    def _objections(self) -> tuple[list[str], ...]:
+        """By side and place why a column may not page; asked for when something is over, once a base window."""
+        return tuple(self._of_side(side, watch) for side, watch in zip(self.sides, self._watches, strict=True))
 
-    def _objection(self, side: Compared, watch: Watch, place: int) -> str:
-        return self._objections(side, watch)[place]
+    def _forget_objections(self) -> None:
+        self.__dict__.pop("_objections", None)
+
+    def _of_side(self, side: Compared, watch: Watch) -> list[str]:
+        restless, alike, too_new = side.objects(watch)
+        words = np.where(restless, RESTLESS, "").astype(object)
+        words[alike] = ORDER
+        if too_new:
+            words[:] = NEW
+        words[~side.settled] = UNSETTLED
+        return list(words)
 
     def _ticket_reason(self, measured: Measured, window: int, column: int) -> str:
         """Why a change in this window is at most a ticket; "" where it may page."""
         s, place = self._place[column]
-        objection = self._objection(self.sides[s], self._watches[s], place)
+        objection = self._objections[s][place]
         if objection or self.sides[s].free[place]:
             return objection
         return TOO_SHORT if np.isnan(measured.allowed[window, column]) else ""

@@ -265,8 +265,8 @@ class Quality(Cause[Measured]):
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
         if recent is None:
             return 1.0
-        counts = recent.counts[0, column]
-        return float(counts[self.prepared.width + slot] / max(counts.sum(), 1))
+        carried = int(self.prepared.carried(recent.counts[0])[column])
+        return float(recent.counts[0, column, self.prepared.width + slot] / max(carried, 1))
 
     def _began(self, windows: Windows, at: tuple[int, int, int]) -> int:
         """Start of the first part of the window in which it occurs."""
