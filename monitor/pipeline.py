@@ -9,7 +9,7 @@ checkpoint:  rejects acknowledged → state saved, with the transitions not sent
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from monitor.count.rejected_share import RejectedShare
 from monitor.count.task import Taken, Task
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Shape
-from monitor.decode.decoder import Decoder, decoder_for
+from monitor.decode.decoder import Decoder, Shapes, decoder_for
 from monitor.errors import ExternalError, PositionsLost
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.findings import Transition
@@ -88,6 +88,7 @@ class Pipeline:
         *,
         stage2: Stage2 | None = None,
         aggregators: Aggregators | None = None,
+        decoders: Callable[[Settings, str, Shapes], Decoder] = decoder_for,
         live: bool = True,
     ) -> None:
         """`live`: more may come to a partition that is at its end, so it holds back until it was silent for a while."""
@@ -116,6 +117,7 @@ class Pipeline:
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
+        self._new_decoder = decoders
         self._decoders: dict[str, Decoder] = {}
         self.completeness = Completeness(
             settings, source, clock, self.partition_states, admission.lateness_us, live=live
@@ -276,7 +278,7 @@ class Pipeline:
 
     def _decoder(self, topic: str) -> Decoder:
         if topic not in self._decoders:
-            self._decoders[topic] = decoder_for(self._settings, topic, self._shape)
+            self._decoders[topic] = self._new_decoder(self._settings, topic, self._shape)
         return self._decoders[topic]
 
     def _shape(self, key: ModelKey) -> Shape | None:

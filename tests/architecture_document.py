@@ -42,7 +42,7 @@ from monitor.state.directory import StateDirectory
 from tests.house import HOUSE, Module, inner_imports, read_modules
 
 FLOORS = (
-    "words", "settings and arithmetic", "references", "decoding", "counting", "judging", "the outside", "the loop",
+    "words", "settings and arithmetic", "decoding", "references", "counting", "judging", "the outside", "the loop",
     "the path", "what runs", "the demo", "the command line", "the entry",
 )  # fmt: skip
 ROOMS = {

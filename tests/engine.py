@@ -20,7 +20,8 @@ from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
 from monitor.reference.reference import FEATURE, Column, Level, Reference, ReferenceVariability, with_hash
 from monitor.reference.references import References
-from monitor.run.reference_build import EventRange, blank_reference, build_reference
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import blank_reference, build_reference
 from monitor.run.replay import Replay, replay
 from monitor.settings.tree import Settings
 from monitor.state.codec import encode

@@ -25,17 +25,19 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # settings and arithmetic
         "settings": "duration version_path types later tree yaml_text shape document faults load",
         "stats": (
-            "names growing distances digits evidence adwin long_run directions ending unseen bins hit_places "
+            "names growing thinning distances digits evidence adwin long_run directions ending unseen bins hit_places "
             "agreement name_bins quality_dispersion direction_test numeric_bins tally block smallest_change live_watch"
         ),
     },
-    {  # references
-        "reference": ("survey order validity reference references configured monitored plan learn paging notes show"),
-    },
     {  # decoding
         "decode": (
-            "columns values native.rows native.wrong native.gather native.wrapping native.reference_decoder "
-            "native.fast_decoder native.versions native.decoder decoder"
+            "columns surveyed values native.rows native.wrong native.gather native.wrapping native.reference_decoder "
+            "native.fast_decoder native.versions native.raw_fields native.decoder decoder"
+        ),
+    },
+    {  # references
+        "reference": (
+            "sample survey order validity reference references configured monitored plan learn paging notes show"
         ),
     },
     {  # counting (stage 1)
@@ -80,7 +82,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files late_remedy left_out loss_lines lost_events state_show "
-            "outputs recorded_events open_source accepting column_views counted_rows reference_build replay "
+            "outputs open_source accepting column_views counted_rows first_pass reference_build replay "
             "snapshot_builder daemon"
         ),
     },
@@ -96,7 +98,7 @@ HOUSE: tuple[dict[str, str], ...] = (
 )
 ONLY_WORDS = {"kafka"}  # folders that know the vocabulary (floor 0) and the settings, and nothing else of the house
 FENCES = {"kafka": "kafka", "prometheus_client": "publish"}  # library -> the only folder that imports it
-ENGINE = {"stats", "reference", "decode", "count", "judge"}  # runs without Kafka, files or a clock
+ENGINE = {"stats", "decode", "reference", "count", "judge"}  # runs without Kafka, files or a clock
 OUTSIDE = {
     "asyncio", "http", "multiprocessing", "os", "pathlib", "shutil", "socket", "subprocess", "tempfile", "threading",
     "time", "urllib",

@@ -29,8 +29,9 @@ from monitor.publish.rules.file import rules_yaml
 from monitor.reference.show import reference_json, reference_text
 from monitor.run.accepting import accept as accept_incident
 from monitor.run.daemon import Daemon
+from monitor.run.first_pass import EventRange
 from monitor.run.open_source import SCHEME, Given, OffsetRange
-from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import load_reference, save_reference
 from monitor.run.reference_files import load_references, load_sound_references, unwatched
 from monitor.run.replay import human_line, json_line, replay

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -86,6 +86,19 @@ class Group:
     prediction: list[object]
     label: list[object]
 
+    def first(self, count: int) -> Group:
+        """The first `count` rows."""
+        return replace(
+            self,
+            rows=self.rows[:count],
+            has_features=self.has_features[:count],
+            numeric=self.numeric[:, :count],
+            categorical=[column[:count] for column in self.categorical],
+            score=self.score[:count],
+            prediction=self.prediction[:count],
+            label=self.label[:count],
+        )
+
 
 @dataclass(slots=True)
 class Rejected:
@@ -131,3 +144,19 @@ class Events:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    def first(self, count: int) -> Events:
+        """The first `count` events; what was rejected stays."""
+        labels = int(np.searchsorted(self.label_rows, count))
+        return replace(
+            self,
+            kind=self.kind[:count],
+            key=self.key[:count],
+            ts=self.ts[:count],
+            offset=self.offset[:count],
+            id_key=self.id_key[:count],
+            groups=[group.first(int(np.searchsorted(group.rows, count))) for group in self.groups],
+            label_rows=self.label_rows[:labels],
+            label_values=self.label_values[:labels],
+            label_amounts=self.label_amounts[:labels],
+        )

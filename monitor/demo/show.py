@@ -19,8 +19,9 @@ from monitor.demo.flights import MODEL, SUBJECT, VERSION, Flights, flight_rows
 from monitor.demo.traffic import LEAD_US, REFERENCE_EVENTS, Traffic
 from monitor.errors import TransientError
 from monitor.events import ModelKey
+from monitor.run.first_pass import EventRange
 from monitor.run.open_source import Given
-from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import save_reference
 from monitor.run.reference_files import load_references
 from monitor.run.replay import human_line

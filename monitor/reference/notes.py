@@ -10,7 +10,8 @@ import numpy as np
 
 from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code, is_written_number
 from monitor.reference.reference import FEATURE, NEAR_OUTSIDE, PREDICTION, SCORE, Column, Reference
-from monitor.reference.survey import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample, Survey
+from monitor.reference.sample import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample
+from monitor.reference.survey import Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC
 from monitor.text import listed, many, percent, quoted
 

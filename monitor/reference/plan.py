@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.events import Partition, canonical
 from monitor.reference.order import MIN_VALUES as MIN_VALUES_IN_ORDER
@@ -26,7 +25,8 @@ from monitor.reference.order import (
     time_read_as,
 )
 from monitor.reference.reference import FEATURE, NEAR_OUTSIDE, PREDICTION, SCORE, Column
-from monitor.reference.survey import LIST, NULL, NUMBERS, OBJECT, TEXT, Sample, Survey, Value
+from monitor.reference.sample import LIST, NULL, NUMBERS, OBJECT, TEXT, Floats, Ints, Sample, Value
+from monitor.reference.survey import Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins
 from monitor.stats.name_bins import category_bins
 from monitor.stats.numeric_bins import numeric_bins
@@ -100,6 +100,8 @@ def infer_task(survey: Survey) -> str:
 def _plan_feature(name: str, sample: Sample, kind: str | None, place: PlaceText) -> _Planned:
     if kind == IGNORE:
         return _Planned(ignored="the settings say so")
+    if kind != CATEGORICAL and (numbers := sample.numbers()) is not None:
+        return _plan_numeric(name, *numbers, kind)
     values, times = sample.in_time_order()
     at = [i for i, v in enumerate(values) if v is not None and (type(v) is not float or math.isfinite(v))]
     present = [values[i] for i in at]
@@ -108,15 +110,18 @@ def _plan_feature(name: str, sample: Sample, kind: str | None, place: PlaceText)
     if not usable:
         return _without_values(sample, kind, place)
     if inferred == NUMERIC:
-        return _plan_numeric(name, usable, [times[i] for i in at if not isinstance(values[i], str)], kind)
-    return _plan_categorical(name, [canonical(v) for v in usable if v is not None], [times[i] for i in at], kind)
+        numbers_at = [i for i in at if not isinstance(values[i], str)]
+        return _plan_numeric(
+            name, _finite([int(v) if isinstance(v, bool) else v for v in usable]), times[numbers_at], kind
+        )
+    return _plan_categorical(name, [canonical(v) for v in usable if v is not None], times[at], kind)
 
 
 def _without_values(sample: Sample, kind: str | None, place: PlaceText) -> _Planned:
     """A feature with nothing to count."""
     come = {form: sample.forms[form] for form in sorted(sample.forms) if form != NULL}
     if not come:
-        why = "it has no values" if sample.seen else "no event of the reference has it"
+        why = "it has no values" if sample.forms else "no event of the reference has it"
         return _Planned(fault=f"{why}; leave its kind out") if kind else _Planned(ignored=why)
     if kind:
         form, count = max(come.items(), key=lambda one: one[1])
@@ -157,22 +162,22 @@ def is_written_number(text: str) -> bool:
     return len(text) <= LONGEST_NUMBER and _WRITTEN_NUMBER.fullmatch(text) is not None
 
 
-def _plan_numeric(name: str, usable: Sequence[Value], times: Sequence[int], kind: str | None) -> _Planned:
-    numbers = _finite([int(v) if isinstance(v, bool) else v for v in usable])
+def _plan_numeric(name: str, numbers: Floats, times: Ints, kind: str | None) -> _Planned:
+    """`numbers` are the finite ones; without their times where those have more."""
     if not len(numbers):
         return _Planned(ignored="it has no finite number")
     if kind is None and len(numbers) == len(times):
         watch = f"kind: {NUMERIC} to watch it all the same"
-        if read_as := time_read_as(numbers, np.array(times, np.int64)):
+        if read_as := time_read_as(numbers, times):
             return _Planned(ignored=f"its values are the event's own time ({read_as}): left out; {watch}")
         if moves := direction(numbers):
             return _Planned(ignored=f"only {'rises' if moves > 0 else 'falls'}: left out; {watch}")
     column = _numeric_column(name, FEATURE, numbers)
-    usual = _where_outside_is_usual(numbers, np.array(times, np.int64)) if len(numbers) == len(times) else ()
+    usual = _where_outside_is_usual(numbers, times) if len(numbers) == len(times) else ()
     return _Planned(replace(column, ticket_only=usual))
 
 
-def _where_outside_is_usual(numbers: NDArray[np.float64], times: NDArray[np.int64]) -> tuple[tuple[str, str], ...]:
+def _where_outside_is_usual(numbers: Floats, times: Ints) -> tuple[tuple[str, str], ...]:
     if beyond := leaves_range(numbers, times):
         return (("outside", f"{percent(beyond)} of its second half is beyond the range of its first half"),)
     if stays_outermost(numbers, times):
@@ -180,12 +185,12 @@ def _where_outside_is_usual(numbers: NDArray[np.float64], times: NDArray[np.int6
     return ()
 
 
-def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kind: str | None) -> _Planned:
+def _plan_categorical(name: str, texts: Sequence[str], times: Ints, kind: str | None) -> _Planned:
     new = renewed(texts) if len(texts) >= MIN_VALUES_IN_ORDER else 0.0
     if kind is None:
         watch = f"kind: {CATEGORICAL} to watch it all the same"
         dates = are_dates(texts)
-        if dates and are_events_dates(texts, times):
+        if dates and are_events_dates(texts, times.tolist()):
             return _Planned(ignored=f"its values are the event's own date: left out; {watch}")
         if dates and (new >= RENEWED_SHARE or dates_move_on(texts)):
             return _Planned(ignored=f"its values are dates that come once: left out; {watch}")
@@ -197,7 +202,7 @@ def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kin
                 return _Planned(ignored=f"text that reads as numbers, and {what}: left out; {remedy}")
             return _Planned(ignored=f"{what}, an identifier or free text: left out; {watch}")
     column = _category_column(name, FEATURE, texts)
-    if share := renews(texts, np.array(times, np.int64)):
+    if share := renews(texts, times):
         column = replace(
             column,
             ticket_only=(("unseen", f"{percent(share)} of its second half has values that its first half has not"),),
@@ -205,7 +210,7 @@ def _plan_categorical(name: str, texts: Sequence[str], times: Sequence[int], kin
     return _Planned(column)
 
 
-def _finite(values: Sequence[Value]) -> NDArray[np.float64]:
+def _finite(values: Sequence[Value]) -> Floats:
     """The finite numbers among values; a boolean is none."""
     numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
     try:
@@ -222,7 +227,7 @@ def _float(value: float) -> float:
         return float("inf")
 
 
-def _numeric_column(name: str, role: str, numbers: NDArray[np.float64]) -> Column:
+def _numeric_column(name: str, role: str, numbers: Floats) -> Column:
     numbers = np.sort(numbers)  # float sums depend on the order, which partitions may give differently
     center, scale = _center_and_scale(numbers)
     magnitudes = np.abs(numbers[numbers != 0])
@@ -241,7 +246,7 @@ def _numeric_column(name: str, role: str, numbers: NDArray[np.float64]) -> Colum
     )
 
 
-def _center_and_scale(numbers: NDArray[np.float64]) -> tuple[float, float]:
+def _center_and_scale(numbers: Floats) -> tuple[float, float]:
     """Mean and standard deviation (1 where it is 0); the median and 1 where numbers are too large for them."""
     with np.errstate(over="ignore", invalid="ignore"):
         center, scale = float(numbers.mean()), float(numbers.std())

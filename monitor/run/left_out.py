@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.clock import DAY_US, rfc3339
 from monitor.count.losses import Loss, Place
@@ -16,17 +17,21 @@ from monitor.decode.columns import Rejected
 from monitor.events import DUPLICATE, LATE, REJECTED, ModelKey, Partition
 from monitor.run.late_remedy import late_remedy
 from monitor.settings.duration import about
+from monitor.stats.thinning import Thinning
 from monitor.text import many
 
 #: model versions that are named, and remembered
 NAMED: Final = 10
 MAX_OTHERS: Final = 1_000
+#: times that are kept; beyond it every second, fourth, ... one is
+MAX_TIMES: Final = 100_000
 #: files by the lines of which a place is told: the first line is that of offset 0, or of a .csv the header's
 _LINES: Final = (".jsonl", ".ndjson", ".csv")
 #: an event this many times the span of the others beyond them is of a wrong clock
 FAR: Final = 30
 
 PlaceText = Callable[[Partition, int], str]
+Ints = NDArray[np.int64]
 
 
 def place_text(partition: Partition, offset: int) -> str:
@@ -51,10 +56,10 @@ class Others:
     #: by the reason
     rejections: dict[str, Loss] = field(default_factory=dict)
 
-    def add(self, key: ModelKey, partition: Partition, offset: int) -> None:
-        """Take an event that was read."""
+    def add(self, key: ModelKey, partition: Partition, offset: int, count: int) -> None:
+        """Take events that were read; `offset` is that of the first."""
         if key in self.counts or len(self.counts) < MAX_OTHERS:
-            self.counts[key] += 1
+            self.counts[key] += count
             if key not in self.firsts:
                 self.firsts[key] = Place(partition, offset)
 
@@ -72,30 +77,36 @@ class Others:
         return sum(loss.count for loss in self.rejections.values())
 
 
-@dataclass(slots=True)
 class Times:
     """Times of the events in microseconds, thinned evenly, and where the least and the largest one stand."""
 
-    values: list[int] = field(default_factory=list)
-    step: int = 1
-    seen: int = 0
-    first: tuple[int, Place] | None = None
-    last: tuple[int, Place] | None = None
+    def __init__(self) -> None:
+        self._parts = [np.zeros(0, np.int64)]
+        self.first: tuple[int, Place] | None = None
+        self.last: tuple[int, Place] | None = None
+        self._thinning = Thinning(MAX_TIMES)
 
-    def add(self, ts: int, partition: Partition, offset: int) -> None:
-        if self.seen % self.step == 0:
-            self.values.append(ts)
-            if len(self.values) >= 100_000:
-                self.values, self.step = self.values[::2], 2 * self.step
-        self.seen += 1
-        if self.first is None or ts < self.first[0]:
-            self.first = ts, Place(partition, offset)
-        if self.last is None or ts > self.last[0]:
-            self.last = ts, Place(partition, offset)
+    def add(self, ts: Ints, offset: Ints, partition: Partition) -> None:
+        """Take the next events: times and offsets (n,)."""
+        if not len(ts):
+            return
+        for picked, is_full in self._thinning.take(len(ts)):
+            self._parts.append(ts[picked])
+            if is_full:
+                self._parts = [self.values[::2].copy()]
+        least, most = int(ts.argmin()), int(ts.argmax())
+        if self.first is None or ts[least] < self.first[0]:
+            self.first = int(ts[least]), Place(partition, int(offset[least]))
+        if self.last is None or ts[most] > self.last[0]:
+            self.last = int(ts[most]), Place(partition, int(offset[most]))
+
+    @property
+    def values(self) -> Ints:
+        return np.concatenate(self._parts)
 
     def usual(self) -> tuple[float, float]:
         """The range of times that no clock has to be wrong for."""
-        if not self.values:
+        if not len(self.values):
             return -np.inf, np.inf
         low, high = np.quantile(self.values, [0.01, 0.99])
         reach = max(FAR * (high - low), DAY_US)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -14,7 +13,7 @@ from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCount
 from monitor.count.losses import Loss
-from monitor.decode.native.rows import AnyRow, is_given
+from monitor.decode.decoder import decoder_for
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.findings import Transition
@@ -25,14 +24,12 @@ from monitor.pipeline import Pipeline
 from monitor.records import Source
 from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.notes import column_notes, reference_notes
-from monitor.reference.order import MIN_VALUES, has_order
 from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Column, Reference, ReferenceVariability
 from monitor.reference.references import References
-from monitor.reference.survey import Survey
 from monitor.run.counted_rows import NO_VALUE, RowKeeper
+from monitor.run.first_pass import EventRange, FirstPass, UpToLastEvent, survey_events
 from monitor.run.left_out import (
-    Others,
     PlaceText,
     Times,
     far_line,
@@ -43,51 +40,13 @@ from monitor.run.left_out import (
     rejected_lines,
 )
 from monitor.run.open_source import OffsetRange
-from monitor.run.recorded_events import EventReader, LastEvent, UpToElement
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
+from monitor.sources.until_offsets import UntilOffsets
 from monitor.stats.bins import QUALITY_COUNTS, width_of
 from monitor.stats.block import Block
 from monitor.text import many
 from monitor.visible import one_line
-
-
-@dataclass(frozen=True, slots=True)
-class EventRange:
-    """Which events become the reference: the first `rows` predictions, or those of [start, end) in microseconds.
-
-    The first are those of a topic with the earliest record times, of files those that come first.
-    """
-
-    rows: int | None = None
-    start_us: int | None = None
-    end_us: int | None = None
-
-    def holds(self, ts: int) -> bool:
-        return (self.start_us is None or ts >= self.start_us) and (self.end_us is None or ts < self.end_us)
-
-
-@dataclass(slots=True)
-class _FirstPass:
-    """What the survey found, and where each partition's part of the reference ends."""
-
-    survey: Survey = field(default_factory=Survey)
-    predictions: int = 0
-    events: int = 0
-    others: Others = field(default_factory=Others)
-    times: Times = field(default_factory=Times)
-    ends: dict[Partition, int] = field(default_factory=dict)
-    last: LastEvent | None = None
-
-    @property
-    def read(self) -> int:
-        """Events of the model version, and those that were rejected: whose they were is not known."""
-        return self.events + self.others.rejected
-
-    @property
-    def in_order(self) -> bool:
-        """Whether times order the events; so few that nothing is asked of their order have one."""
-        return self.events < MIN_VALUES or has_order(np.array(self.times.values, np.int64))
 
 
 class Closeable(Source, Protocol):
@@ -128,7 +87,7 @@ def build_reference(
     place = source.place if isinstance(source, Placed) else place_text
     try:
         by_time = event_range.rows is not None and isinstance(source, OffsetRange)  # a topic's polls have no order
-        found = _survey(settings, key, MergeByTime(source) if by_time else source, event_range)
+        found = survey_events(settings, key, MergeByTime(source) if by_time else source, event_range)
     finally:
         source.close()
     _require_events(found, key, event_range, place, accept_partial=accept_partial)
@@ -140,8 +99,7 @@ def build_reference(
         raise UsageError(_no_columns(key, plan, found))
     source = open_source()
     try:
-        upto = UpToElement(source, found.ends, found.last if event_range.rows is not None else None)
-        collector = _count(settings, key, plan, upto, clock, event_range, canonical(model.positive), found.times)
+        collector = _count(settings, key, plan, UntilOffsets(source, found.ends, {}), clock, event_range, found)
     finally:
         source.close()
     losses = _losses(found, collector, key, place, f"models[{at}]", accept_partial=accept_partial)
@@ -155,11 +113,11 @@ def build_reference(
     return reference
 
 
-def _column_notes(found: _FirstPass, plan: Plan, place: PlaceText) -> Iterator[str]:
+def _column_notes(found: FirstPass, plan: Plan, place: PlaceText) -> Iterator[str]:
     return column_notes(found.survey, plan, place, table=any(map(is_table, found.ends)))
 
 
-def _no_columns(key: ModelKey, plan: Plan, found: _FirstPass) -> list[str]:
+def _no_columns(key: ModelKey, plan: Plan, found: FirstPass) -> list[str]:
     unread = ", ".join(f"{name} ({count:,})" for name, count in found.survey.unread.most_common(10))
     fields = f"; fields that nobody reads: {unread}" if unread else ""
     lines = [f"{key}: none of its {found.events:,} events has a feature, score or prediction to compare{fields}"]
@@ -167,7 +125,7 @@ def _no_columns(key: ModelKey, plan: Plan, found: _FirstPass) -> list[str]:
 
 
 def _require_events(
-    found: _FirstPass, key: ModelKey, event_range: EventRange, place: PlaceText, *, accept_partial: bool
+    found: FirstPass, key: ModelKey, event_range: EventRange, place: PlaceText, *, accept_partial: bool
 ) -> None:
     if found.events == 0:
         raise UsageError(nothing_found(found.others, found.times, key, place))
@@ -184,7 +142,7 @@ def _require_events(
 
 
 def _losses(
-    found: _FirstPass,
+    found: FirstPass,
     collector: _Collector,
     key: ModelKey,
     place: PlaceText,
@@ -208,43 +166,6 @@ def _losses(
     if edge := found.events - collector.counted - collector.far - sum(loss.count for loss in losses):
         lines.append(f"{many(edge, 'event')} in panes that --from or --to cuts: not in the reference")
     return lines
-
-
-def _survey(settings: Settings, key: ModelKey, source: Source, event_range: EventRange) -> _FirstPass:
-    found = _FirstPass()
-    positive = canonical(next(m.positive for m in settings.models if m.name == key.model))
-    reader = EventReader(settings, key)
-    done = False
-    while not done:
-        ended = source.ended()
-        for batch in source.poll(()):
-            for index, element, ts, row, raw in reader.events(batch, found.others):
-                if event_range.rows is not None and found.predictions >= event_range.rows:
-                    done = True
-                    break
-                offset = batch.offsets[index]
-                found.times.add(ts, batch.partition, offset)
-                if event_range.holds(ts):
-                    found.ends[batch.partition] = offset + 1
-                    found.last = LastEvent(batch.partition, offset, element)
-                    found.survey.inspect(raw, ts, batch.partition, offset)
-                    _add(found, row, positive)
-        done = done or ended
-    return found
-
-
-def _add(found: _FirstPass, row: AnyRow, positive: str) -> None:
-    score = row.score
-    if isinstance(row.scores, dict):
-        found.survey.score_classes = max(found.survey.score_classes, len(row.scores))
-        score = score if is_given(score) else row.scores.get(positive)
-    found.events += 1
-    found.predictions += row.type == "prediction"
-    found.survey.add(
-        row.features if isinstance(row.features, dict) else None,
-        float(score) if isinstance(score, (int, float)) else None,
-        row.prediction if is_given(row.prediction) else None,  # type: ignore[arg-type]  # not UNSET
-    )
 
 
 class _Collector:
@@ -311,13 +232,13 @@ def _count(
     source: Source,
     clock: Clock,
     event_range: EventRange,
-    positive: str,
-    times: Times,
+    found: FirstPass,
 ) -> _Collector:
+    positive = canonical(next(model.positive for model in settings.models if model.name == key.model))
     blank = blank_reference(key, plan.columns, plan.task, positive)
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     keeper = RowKeeper(settings.windows.pane)
-    collector = _Collector(event_range, times, plan.columns, keeper)
+    collector = _Collector(event_range, found.times, plan.columns, keeper)
     pipeline = Pipeline(
         settings,
         admission,
@@ -326,6 +247,7 @@ def _count(
         ReplayOutputs(lambda _: None),
         stage2=collector,
         aggregators=keeper,
+        decoders=lambda *of: UpToLastEvent(decoder_for(*of), found.last if event_range.rows is not None else None),
         live=False,
     )
     ended = False

@@ -73,13 +73,15 @@ def distinct(values: Floats) -> tuple[Floats, Floats, Ints]:
 
 def _split(seen: Floats, tolerance: Floats, first: Ints) -> Ints:
     """Groups that begin at `first`, those longer than the tolerance cut: many near values in a row are not one."""
-    starts: list[int] = []
-    for start, end in zip(first.tolist(), [*first[1:].tolist(), len(seen)], strict=True):
+    ends = np.append(first[1:], len(seen))
+    longer = seen[ends - 1] / 2 > seen[first] / 2 + tolerance[first] / 2
+    starts = first[~longer].tolist()
+    for start, end in zip(first[longer].tolist(), ends[longer].tolist(), strict=True):
         at = start
         while at < end:
             starts.append(at)
             at += int(np.searchsorted(seen[at:end] / 2, seen[at] / 2 + tolerance[at] / 2, side="right"))
-    return np.array(starts, np.int64)
+    return np.array(sorted(starts), np.int64)
 
 
 def _cuts(counts: Ints, bins: int) -> Ints:

@@ -19,7 +19,8 @@ from monitor.clock import SystemClock
 from monitor.count.admission import Admission
 from monitor.events import ModelKey
 from monitor.reference.references import References
-from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import build_reference
 from monitor.run.replay import replay
 from monitor.settings.tree import Settings
 from monitor.sources.files import FileSource, open_source

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import build_reference
 from monitor.run.replay import replay
 from monitor.sources.files import FileSource, open_source
 from tests.engine import CREDIT, NOW_US, admission_of, settings, transitions_in

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.decode.native.reference_decoder import ReferenceDecoder, first_elements
-from tests.properties.test_decode_laws import LIMITS, SKEW_US, T0_MS, assert_same, event_texts, quality_counts
+from tests.properties.test_decode_laws import LIMITS, T0_MS, assert_same, event_texts, quality_counts
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FIRST, LAST = datetime.fromisoformat("1980-01-01"), datetime.fromisoformat("2025-01-01")
@@ -126,26 +125,3 @@ def test_a_time_without_an_offset_is_that_of_the_zone(local: list[datetime]) -> 
     assert_alike(values([text for text, _ in whole]), values([bare for _, bare in whole]), BERLIN)
     bad = assert_same(values(naive), [T0_MS] * len(naive)).rejected
     assert [one.reason for one in bad] == ["no_offset"] * len(naive)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(event_texts(), min_size=1, max_size=6), st.integers(1, 6), st.sampled_from(["", " ", "\n "]))
-def test_the_first_elements_of_an_array_are_read_as_in_the_whole(texts: list[str], count: int, space: str) -> None:
-    reader = ReferenceDecoder(LIMITS, SKEW_US, lambda _key, _names: AsItCame())
-    texts = [text for text in texts if not reader.record(text.encode(), T0_MS * 1000, T0_MS * 1000).bad] or ["{}"]
-    value = f"{space}[{space}{f'{space},{space}'.join(texts)}{space}]".encode()
-    count = min(count, len(texts))
-    kept = reader.record(first_elements(value, count), T0_MS * 1000, T0_MS * 1000)
-    whole = reader.record(value, T0_MS * 1000, T0_MS * 1000)
-    if whole.fault is None:
-        assert kept.rows == whole.rows[:count]
-    assert len(kept.rows) + kept.bad == count
-    single = texts[0].encode()
-    assert first_elements(single, 1) == single
-
-
-class AsItCame:
-    """Features as the payload has them."""
-
-    def features(self, raw: dict[str, object]) -> str:
-        return repr(raw)

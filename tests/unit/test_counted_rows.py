@@ -20,7 +20,8 @@ from monitor.judge.model import JudgeState
 from monitor.pipeline import Pipeline
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.run.counted_rows import NO_VALUE, CountedRows, RowKeeper
-from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import build_reference
 from monitor.stats.bins import NUMERIC, OUTSIDE
 from monitor.stats.name_bins import hash_of
 from tests.engine import (

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -15,8 +16,9 @@ from monitor.clock import DAY_US, HOUR_US, SECOND_US, ManualClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.reference.reference import Reference
+from monitor.run.first_pass import EventRange
 from monitor.run.left_out import Times, place_text
-from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.reference_build import build_reference
 from monitor.settings.duration import about
 from monitor.sources.files import open_source
 from tests.engine import CREDIT, EVENTS, NOW_US, Credit, MemorySource, event, settings
@@ -153,9 +155,8 @@ def test_lengths_of_time_are_said_in_the_unit_a_person_would_use() -> None:
 
 def test_only_what_lies_far_beyond_all_others_is_of_a_wrong_clock() -> None:
     times = Times()
-    for i in range(1_000):
-        times.add(i * SECOND_US, EVENTS, i)
-    times.add(2**52, EVENTS, 1_000)
+    times.add(np.arange(1_000) * SECOND_US, np.arange(1_000), EVENTS)
+    times.add(np.array([2**52]), np.array([1_000]), EVENTS)
     low, high = times.usual()
     assert low < 0 < 1_000 * SECOND_US < high < 2**52
     assert times.last == (2**52, (EVENTS, 1_000))

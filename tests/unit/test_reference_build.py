@@ -14,7 +14,8 @@ from monitor.clock import SECOND_US, ManualClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.reference.reference import Reference, digest, to_json
-from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import load_reference, save_reference
 from monitor.run.reference_files import load_references
 from monitor.settings.tree import Settings

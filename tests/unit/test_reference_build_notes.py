@@ -16,7 +16,8 @@ from monitor.reference.notes import reference_notes
 from monitor.reference.paging import may_page, order_note, paging_notes
 from monitor.reference.reference import FEATURE, Reference, from_json, to_json
 from monitor.reference.show import reference_text
-from monitor.run.reference_build import EventRange, build_reference
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import load_reference, save_reference
 from monitor.sources.files import FileSource, open_source
 from monitor.stats.bins import UNSEEN

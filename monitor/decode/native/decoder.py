@@ -17,9 +17,11 @@ from monitor.clock import LAST_US, MS_US
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native.fast_decoder import future, incomplete, times
 from monitor.decode.native.gather import CHUNK, ColumnsBuilder
+from monitor.decode.native.raw_fields import raw_fields
 from monitor.decode.native.reference_decoder import ReferenceDecoder
 from monitor.decode.native.rows import AnyRow, Columns
 from monitor.decode.native.versions import Versions
+from monitor.decode.surveyed import RawFields
 from monitor.decode.values import NO_TIME
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
@@ -43,6 +45,7 @@ class NativeDecoder:
         version: str | None = None,
         zone: tzinfo | None = None,
     ) -> None:
+        self._limits = limits
         self._max_skew_us = max_skew_us
         self._zone = zone
         self._versions = Versions(shapes, limits, model, version)
@@ -59,6 +62,11 @@ class NativeDecoder:
         for first in range(0, len(batch), CHUNK):
             self._decode_chunk(batch, first, builder)
         return builder.finish()
+
+    def survey(self, batch: RecordBatch) -> tuple[Events, list[RawFields]]:
+        """The same events, and for each of their groups all fields as they came. Never raises either."""
+        events = self.decode(batch)
+        return events, [raw_fields(batch, events, group, self._limits) for group in events.groups]
 
     def _decode_chunk(self, batch: RecordBatch, first: int, builder: ColumnsBuilder) -> None:
         record_us = record_times(batch, first, CHUNK)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -74,26 +74,19 @@ class Fault(NamedTuple):
 class DecodedRecord:
     """The content of a record: the rows of its valid events, and the number of bad ones. `fault` is that of the first.
 
-    `events` are the JSON objects of the rows. `indices` are the positions of the bad events, if the record is an array
-    whose elements were read.
+    `indices` are the positions of the bad events, if the record is an array whose elements were read.
     """
 
     rows: list[AnyRow]
     bad: int = 0
     fault: Fault | None = None
     indices: tuple[int, ...] = ()
-    events: list[dict[str, Any]] = field(default_factory=list)
 
     def rejected(self, index: int, offset: int) -> Rejected | None:
         """What is wrong with the record, the `index`-th of its batch; None if every event is valid."""
         if self.fault is None:
             return None
         return Rejected(index, offset, self.fault.reason, self.fault.message, self.indices, self.bad, self.fault.shown)
-
-    def elements(self) -> Iterable[int]:
-        """The position of each row in the record's array; 0 for a record that is not an array."""
-        bad = set(self.indices)
-        return (i for i in range(len(self.rows) + len(bad)) if i not in bad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +117,13 @@ class ReferenceDecoder:
         row = self._row_or_fault(content, record_us, now_us)
         if isinstance(row, Fault):
             return DecodedRecord([], 1, row)
-        return DecodedRecord([row], events=[cast("dict[str, Any]", content)])
+        return DecodedRecord([row])
 
     def _array(self, events: list[object], record_us: int, now_us: int) -> DecodedRecord:
         if len(events) > self.limits.events_per_record:
             message = f"the array holds more events than limits.events_per_record ({self.limits.events_per_record:,})"
             return DecodedRecord([], len(events), Fault("too_many_events", message, f"{len(events):,} events"))
         rows: list[AnyRow] = []
-        good: list[dict[str, Any]] = []
         faults: dict[int, Fault] = {}
         for index, event in enumerate(events):
             row = self._row_or_fault(event, record_us, now_us)
@@ -139,8 +131,7 @@ class ReferenceDecoder:
                 faults[index] = row
             else:
                 rows.append(row)
-                good.append(cast("dict[str, Any]", event))
-        return DecodedRecord(rows, len(faults), next(iter(faults.values()), None), tuple(faults), good)
+        return DecodedRecord(rows, len(faults), next(iter(faults.values()), None), tuple(faults))
 
     def _row_or_fault(self, event: object, record_us: int, now_us: int) -> AnyRow | Fault:
         try:
@@ -242,26 +233,6 @@ def parse_fast(value: bytes, limits: Limits) -> object:
         if any(mark in value for mark in _ONLY_PYTHON_READS):
             return parse(value, limits)
         raise not_json(value) from None
-
-
-def first_elements(value: bytes, count: int) -> bytes:
-    """A valid record cut to the first `count` elements of its array; any other record unchanged."""
-    text = value.decode().removeprefix("\ufeff")
-    if text.lstrip()[:1] != "[":
-        return value
-    decoder = json.JSONDecoder(parse_int=_integer)
-    at = text.index("[")
-    for _ in range(count):
-        at = _past_space(text, at + 1)  # after the bracket or comma
-        _, at = decoder.raw_decode(text, at)
-        at = _past_space(text, at)
-    return text[:at].encode() + b"]"
-
-
-def _past_space(text: str, at: int) -> int:
-    while text[at : at + 1].isspace():
-        at += 1
-    return at
 
 
 def _text(value: bytes, limits: Limits) -> str:

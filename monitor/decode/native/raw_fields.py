@@ -1,0 +1,97 @@
+"""The fields of native events as they came, by column: for events that the decoder has accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+import numpy as np
+
+from monitor.decode.columns import Events, Group, Limits
+from monitor.decode.native.reference_decoder import parse_fast
+from monitor.decode.surveyed import Ints, RawColumn, RawFields
+from monitor.events import PREDICTION
+from monitor.records import RecordBatch
+
+#: every field of a native event
+FIELDS: Final = frozenset(
+    ("type", "id", "model", "version", "ts", "features", "prediction", "score", "scores", "label", "tags", "value")
+) | {"outcomes"}
+
+Object = dict[str, Any]
+
+_DECODE: Final = msgspec.json.Decoder().decode
+
+
+def raw_fields(batch: RecordBatch, events: Events, group: Group, limits: Limits) -> RawFields:
+    """The fields of a group's events; `events` are those of the batch."""
+    objects = list(_objects(batch, events, group, limits))
+    is_prediction = events.kind[group.rows] == PREDICTION
+    scores = [one.get("scores") if given else None for one, given in zip(objects, is_prediction.tolist(), strict=True)]
+    return RawFields(
+        features=_columns([one.get("features") for one in objects]),
+        score_classes=_rows_by_name(scores),
+        unread=_rows_by_name(objects, FIELDS),
+    )
+
+
+def _objects(batch: RecordBatch, events: Events, group: Group, limits: Limits) -> Iterator[Object]:
+    """The JSON object of each row; a record is parsed once, however many events it holds."""
+    offsets = events.offset[group.rows]
+    records = np.searchsorted(np.array(batch.offsets, np.int64), offsets).tolist()
+    first_of_record = np.searchsorted(events.offset, offsets).tolist()
+    bad = {rejected.index: set(rejected.indices) for rejected in events.rejected}
+    parsed, content = -1, cast("object", None)
+    for row, record, first in zip(group.rows.tolist(), records, first_of_record, strict=True):
+        if record != parsed:
+            parsed, content = record, _parsed(cast("bytes", batch.values[record]), limits)
+            if type(content) is list:
+                faults = bad.get(record, ())
+                content = [element for at, element in enumerate(content) if at not in faults]
+        yield cast("Object", content[row - first] if type(content) is list else content)
+
+
+def _parsed(value: bytes, limits: Limits) -> object:
+    try:
+        return _DECODE(value)
+    except (msgspec.DecodeError, RecursionError):  # NaN, a byte order mark, ...
+        return parse_fast(value, limits)
+
+
+def _columns(objects: Sequence[Mapping[str, object] | None]) -> dict[str, RawColumn]:
+    """Objects to columns; those with the same names in the same order, which are most, are turned together."""
+    parts: dict[str, list[RawColumn]] = {}
+    for names, rows in _by_names(objects).items():
+        values = zip(*(cast("Mapping[str, object]", objects[row]).values() for row in rows), strict=True)
+        for name, column in zip(names, values, strict=True):
+            parts.setdefault(name, []).append(RawColumn(np.array(rows, np.int64), column))
+    return {name: _merged(columns) for name, columns in parts.items()}
+
+
+def _merged(columns: Sequence[RawColumn]) -> RawColumn:
+    if len(columns) == 1:
+        return columns[0]
+    rows = np.concatenate([column.rows for column in columns])
+    values = [value for column in columns for value in column.values]
+    order = np.argsort(rows)
+    return RawColumn(rows[order], tuple(map(values.__getitem__, order.tolist())))
+
+
+def _rows_by_name(objects: Sequence[Mapping[str, object] | None], known: Iterable[str] = ()) -> dict[str, Ints]:
+    """The rows of objects that have a name which is not known."""
+    found: dict[str, list[int]] = {}
+    for names, rows in _by_names(objects).items():
+        for name in names:
+            if name not in known:
+                found.setdefault(name, []).extend(rows)
+    return {name: np.array(sorted(rows), np.int64) for name, rows in found.items()}
+
+
+def _by_names(objects: Sequence[Mapping[str, object] | None]) -> dict[tuple[str, ...], list[int]]:
+    """The rows of objects by their names in their order; rows without names are left out."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for row, one in enumerate(objects):
+        if one:
+            found.setdefault(tuple(one), []).append(row)
+    return found
