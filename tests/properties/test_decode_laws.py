@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from monitor.decode.columns import ABSENT_BITS, MISSING_BITS, TYPE_BITS, Events,
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.native.reference_decoder import ReferenceDecoder, parse
 from monitor.decode.native.rows import AnyRow, Columns
+from monitor.decode.native.versions import Versions
 from monitor.events import FEATURES, LABEL, ModelKey, Partition
 from monitor.records import RecordBatch
 from monitor.stats.bins import CATEGORICAL, NUMERIC
@@ -41,8 +43,17 @@ class ByDefinition(NativeDecoder):
         super().__init__(SHAPES.get, LIMITS, SKEW_US, model, version, zone)
         self._reader = ReferenceDecoder(LIMITS, SKEW_US, self._versions.decoder_of, model, version, zone, parse)
 
-    def _strict(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
+    def _decode_fast(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
         return [None] * len(values), None
+
+
+def _never(*_: object) -> None:
+    pytest.fail("the definition has no fast path")
+
+
+def test_the_definition_takes_no_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Versions, "decode", _never)
+    assert len(ByDefinition().decode(batch_of([b'{"model":"none","features":{}}'], [T0_MS]))) == 1
 
 
 def batch_of(values: Sequence[bytes | None], times_ms: list[int] | None = None) -> RecordBatch:
