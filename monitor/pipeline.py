@@ -295,7 +295,7 @@ class Pipeline:
             for rejected in events.rejected
         ]
         if taken.unknown_offsets and self._settings.unknown_models == "reject":
-            places = {offset: index for index, offset in enumerate(batch.offsets)}
+            places = {offset: index for index, offset in enumerate(batch.offsets.tolist())}
             message = "no model of the settings, or no reference for its version"
             letters += [batch.letter(places[offset], "unknown_model", message, ()) for offset in taken.unknown_offsets]
         self._letters.extend(letters)

@@ -6,7 +6,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitor.events import Partition
+
+Ints = NDArray[np.int64]
 
 
 class Envelope(NamedTuple):
@@ -22,7 +27,8 @@ def _no_envelope(_index: int) -> Envelope:
 
 @dataclass(slots=True)
 class RecordBatch:
-    """Records of one topic-partition with rising offsets (gaps are normal: compaction, transactions).
+    """Records of one topic-partition: `values` has n, arrays are (n,); offsets rise (gaps are normal: compaction,
+    transactions).
 
     `times_ms` are the record timestamps in milliseconds (-1: none), or None for a source without record times.
     `next_offset` is the offset to read next. `now_us` is the wall time of the read in microseconds. `envelope(i)`
@@ -31,8 +37,8 @@ class RecordBatch:
 
     partition: Partition
     values: list[bytes | None]
-    offsets: list[int]
-    times_ms: list[int] | None
+    offsets: Ints
+    times_ms: Ints | None
     next_offset: int
     now_us: int
     envelope: Callable[[int], Envelope] = field(default=_no_envelope)
@@ -43,7 +49,7 @@ class RecordBatch:
     def letter(self, index: int, reason: str, message: str, indices: tuple[int, ...] = ()) -> DeadLetter:
         """The i-th record as a dead letter."""
         key, headers = self.envelope(index)
-        place = self.partition, self.offsets[index]
+        place = self.partition, int(self.offsets[index])
         return DeadLetter(*place, key, headers, self.values[index], reason, message, indices)
 
 

@@ -106,8 +106,14 @@ def raw(thing: object) -> bytes | None:
 
 def batch_of(things: Sequence[object], first: int = 0, partition: Partition = EVENTS) -> RecordBatch:
     """A batch of a source without record times."""
-    offsets = list(range(first, first + len(things)))
+    offsets = np.arange(first, first + len(things))
     return RecordBatch(partition, [raw(thing) for thing in things], offsets, None, first + len(things), NOW_US)
+
+
+def times_in(batch: RecordBatch) -> list[int]:
+    """The record times of a batch that has them."""
+    assert batch.times_ms is not None
+    return [int(time_ms) for time_ms in batch.times_ms]
 
 
 class MemorySource:

@@ -13,6 +13,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from monitor.cli.parser import parser
@@ -119,7 +120,7 @@ def test_the_example_event_is_taken() -> None:
     assert block is not None
     decoder = NativeDecoder(lambda _: None, Limits(1 << 20, 100, 100), 0)
     now = SystemClock().now_us()
-    events = decoder.decode(RecordBatch(Partition("t", 0), [block[1].encode()], [0], None, 1, now))
+    events = decoder.decode(RecordBatch(Partition("t", 0), [block[1].encode()], np.arange(1), None, 1, now))
     assert (len(events), events.rejected) == (1, [])
 
 

@@ -26,7 +26,9 @@ class ClockCheck:
             ExternalError: more than half of the records are more than an hour ahead of the clock.
         """
         if batches:
-            self._is_behind = self._enabled and clock_is_wrong((batch.times_ms or () for batch in batches), now_us)
+            self._is_behind = self._enabled and clock_is_wrong(
+                (batch.times_ms for batch in batches if batch.times_ms is not None), now_us
+            )
         if self._is_behind:
             raise TransientError(
                 f"this machine's clock says {rfc3339(now_us // SECOND_US * SECOND_US)}, and more than half of the "

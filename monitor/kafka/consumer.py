@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
+import numpy as np
 from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
@@ -282,8 +283,8 @@ class KafkaSource:
         return RecordBatch(
             partition=Partition(*target),
             values=[record.value for record in records],
-            offsets=[record.offset for record in records],
-            times_ms=[record.timestamp for record in records],
+            offsets=np.array([record.offset for record in records], np.int64),
+            times_ms=np.array([record.timestamp for record in records], np.int64),
             next_offset=next_offset,
             now_us=now_us,
             envelope=_Envelopes(records),

@@ -25,7 +25,7 @@ class EventTimes:
     def __call__(self, batch: RecordBatch) -> Times:
         events = self._decoder(batch.partition.topic).decode(batch)
         times = np.full(len(batch), _LATEST, np.int64)
-        np.minimum.at(times, np.searchsorted(np.array(batch.offsets, np.int64), events.offset), events.ts)
+        np.minimum.at(times, np.searchsorted(batch.offsets, events.offset), events.ts)
         return np.where(times == _LATEST, NO_TIME, times)
 
     def _decoder(self, topic: str) -> Decoder:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+import numpy as np
+
 from monitor.clock import Clock
 from monitor.errors import UsageError
 from monitor.events import Partition
@@ -178,7 +180,7 @@ class Files:
 
         def times(values: list[bytes], lines: list[int]) -> Times:
             now_us = self._clock.now_us()
-            return times_of(RecordBatch(partition, [*values], lines, None, lines[-1] + 1, now_us))
+            return times_of(RecordBatch(partition, [*values], np.array(lines, np.int64), None, lines[-1] + 1, now_us))
 
         return times
 

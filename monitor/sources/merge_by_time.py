@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
-from itertools import accumulate
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch, Source
@@ -23,7 +25,7 @@ class _Pending:
     """
 
     batch: RecordBatch
-    due: list[int]
+    due: NDArray[np.int64]
     begin: int = 0
 
     def take(self, bound: tuple[int, Partition] | None) -> RecordBatch:
@@ -31,8 +33,8 @@ class _Pending:
         end = len(self.due)
         if bound is not None:
             due, other = bound
-            cut = bisect_right if self.batch.partition < other else bisect_left
-            end = cut(self.due, due, self.begin)
+            side: Literal["left", "right"] = "right" if self.batch.partition < other else "left"
+            end = self.begin + int(np.searchsorted(self.due[self.begin :], due, side))
         taken = _slice(self.batch, self.begin, end)
         self.begin = end
         return taken
@@ -72,8 +74,8 @@ class MergeByTime:
     def _add(self, batch: RecordBatch) -> None:
         if not len(batch):
             return
-        times = batch.times_ms if batch.times_ms is not None else [_NO_TIME] * len(batch)
-        pending = _Pending(batch, list(accumulate(times, max)))
+        times = batch.times_ms if batch.times_ms is not None else np.full(len(batch), _NO_TIME, np.int64)
+        pending = _Pending(batch, np.maximum.accumulate(times))
         self._waiting.setdefault(batch.partition, deque()).append(pending)
 
     def _merged(self, asked: Collection[Partition]) -> Iterator[RecordBatch]:
@@ -95,7 +97,7 @@ class MergeByTime:
 
     def _head(self, partition: Partition) -> tuple[int, Partition]:
         first = self._waiting[partition][0]
-        return first.due[first.begin], partition
+        return int(first.due[first.begin]), partition
 
     def at_end(self, partition: Partition) -> bool:
         return partition not in self._waiting and self._source.at_end(partition)
@@ -110,6 +112,6 @@ def _slice(batch: RecordBatch, begin: int, end: int) -> RecordBatch:
         values=batch.values[begin:end],
         offsets=batch.offsets[begin:end],
         times_ms=None if batch.times_ms is None else batch.times_ms[begin:end],
-        next_offset=batch.next_offset if end == len(batch) else batch.offsets[end],
+        next_offset=batch.next_offset if end == len(batch) else int(batch.offsets[end]),
         envelope=lambda index: batch.envelope(begin + index),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from monitor.clock import Clock
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch
@@ -89,7 +91,7 @@ class OneFile:
             RecordBatch(
                 partition=self._partition,
                 values=[value for _, _, value in read],
-                offsets=[offset for offset, _, _ in read],
+                offsets=np.array([offset for offset, _, _ in read], np.int64),
                 times_ms=None,
                 next_offset=read[-1][0] + 1,
                 now_us=self._clock.now_us(),
@@ -141,7 +143,7 @@ class SortedFile:
             RecordBatch(
                 partition=self._partition,
                 values=[*self._records.read(begin, end)],
-                offsets=[*range(begin, end)],
+                offsets=np.arange(begin, end),
                 times_ms=None,
                 next_offset=end,
                 now_us=self._clock.now_us(),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import msgspec
+import numpy as np
 
 from monitor.clock import Clock
 from monitor.errors import UsageError
@@ -19,7 +20,10 @@ from monitor.sources.streams import BATCH_BYTES, Line, Stream, stand_in
 ENDINGS: Final = (".records.jsonl", ".records.jsonl.gz", ".records.jsonl.zst")
 
 _T = TypeVar("_T")
-_NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+#: what Kafka counts with: the offset behind it fits 64 bits too
+_LARGEST: Final = 2**63 - 2
+_NotNegative = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+_Time = Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
 #: bytes of a line: this multiple of the value (base64 takes 4/3) and so many more for key and headers
 _LINE_RATIO: Final = 2
 _LINE_MORE: Final = 1_048_576
@@ -45,7 +49,7 @@ class RecordedLine(msgspec.Struct, gc=False, kw_only=True):
     topic: str
     partition: _NotNegative
     offset: _NotNegative
-    timestamp: int | None = None
+    timestamp: _Time | None = None
     key: bytes | None = None
     headers: list[tuple[str, bytes | None]] = []
     value: bytes | None
@@ -228,8 +232,8 @@ def _batch(partition: Partition, rows: list[RecordedLine], now_us: int) -> Recor
     return RecordBatch(
         partition=partition,
         values=[row.value for row in rows],
-        offsets=[row.offset for row in rows],
-        times_ms=[-1 if row.timestamp is None else row.timestamp for row in rows],
+        offsets=np.array([row.offset for row in rows], np.int64),
+        times_ms=np.array([-1 if row.timestamp is None else row.timestamp for row in rows], np.int64),
         next_offset=rows[-1].offset + 1,
         now_us=now_us,
         envelope=lambda i: Envelope(rows[i].key, rows[i].headers),

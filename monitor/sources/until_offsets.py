@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+
+import numpy as np
 
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch, Source
@@ -32,7 +33,7 @@ class UntilOffsets:
 
     def _cut(self, batch: RecordBatch) -> RecordBatch:
         end = self._ends.get(batch.partition, 0)
-        n = bisect_left(batch.offsets, end)
+        n = int(np.searchsorted(batch.offsets, end))
         if batch.next_offset >= end:
             self._finished.add(batch.partition)
         times = None if batch.times_ms is None else batch.times_ms[:n]

@@ -138,8 +138,8 @@ def _compressor_for(path: Path) -> _Compressor | None:
 
 
 def _recorded_lines(batch: RecordBatch) -> Iterator[RecordedLine]:
-    times: Sequence[int | None] = batch.times_ms or [None] * len(batch)
-    for i, (value, offset, time_ms) in enumerate(zip(batch.values, batch.offsets, times, strict=True)):
+    times: Sequence[int | None] = [None] * len(batch) if batch.times_ms is None else batch.times_ms.tolist()
+    for i, (value, offset, time_ms) in enumerate(zip(batch.values, batch.offsets.tolist(), times, strict=True)):
         key, headers = batch.envelope(i)
         yield RecordedLine(
             topic=batch.partition.topic,

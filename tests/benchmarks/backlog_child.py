@@ -13,6 +13,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from monitor.clock import DAY_US, SECOND_US, ManualClock
 from monitor.count.admission import Admission
 from monitor.events import Partition
@@ -72,7 +74,7 @@ class Behind:
             self._templates[offset % len(self._templates)] % (partition.number, offset, time_ms)
             for offset, time_ms in zip(offsets, times_ms, strict=True)
         ]
-        return RecordBatch(partition, values, offsets, times_ms, after, times_ms[-1] * 1000)
+        return RecordBatch(partition, values, np.array(offsets), np.array(times_ms), after, times_ms[-1] * 1000)
 
     def at_end(self, partition: Partition) -> bool:
         return self._next[partition] == self._events[partition]

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from monitor.count.admission import Admission
 from monitor.count.aggregator import Aggregator
 from monitor.count.exchange import Exchange
@@ -100,7 +102,9 @@ class Stages:
             part = list(values[first : first + chunk])
             offsets = list(range(first, first + len(part)))
             times_ms = [START_MS + offset * GAP_MS for offset in offsets]
-            batch = RecordBatch(PARTITION, list(part), offsets, times_ms, first + len(part), times_ms[-1] * 1000)
+            batch = RecordBatch(
+                PARTITION, list(part), np.array(offsets), np.array(times_ms), first + len(part), times_ms[-1] * 1000
+            )
             self.turn(batch)
             self.seconds.events += len(part)
 

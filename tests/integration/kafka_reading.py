@@ -69,4 +69,4 @@ def values_of(batches: list[RecordBatch]) -> list[bytes | None]:
 
 
 def offsets_of(batches: list[RecordBatch], partition: Partition) -> list[int]:
-    return [offset for batch in batches if batch.partition == partition for offset in batch.offsets]
+    return [offset for batch in batches if batch.partition == partition for offset in batch.offsets.tolist()]

@@ -13,6 +13,7 @@ from monitor.errors import PermanentError
 from monitor.events import Partition
 from monitor.kafka import consumer
 from monitor.records import Change, NewPartition, OffsetGap, RecordBatch
+from tests.engine import times_in
 from tests.integration.kafka_reading import (
     offsets_of,
     read_to_end,
@@ -57,7 +58,7 @@ def test_a_batch_has_times_keys_headers_and_the_next_offset(kafka: KafkaBroker, 
         (batch,) = read_to_end(source)
 
     assert batch.values == [b"one", b"", None]
-    assert batch.times_ms == [1_000, 2_000, 3_000]
+    assert times_in(batch) == [1_000, 2_000, 3_000]
     assert batch.next_offset == 3
     assert [batch.envelope(index) for index in range(3)] == [
         (b"k", (("h", b"1"), ("h", b"2"))),

@@ -57,8 +57,9 @@ def test_the_definition_takes_no_fast_path(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def batch_of(values: Sequence[bytes | None], times_ms: list[int] | None = None) -> RecordBatch:
-    offsets = list(range(7, 7 + 2 * len(values), 2))
-    return RecordBatch(Partition("events", 0), list(values), offsets, times_ms, 7 + 2 * len(values), NOW_US)
+    offsets = np.arange(7, 7 + 2 * len(values), 2)
+    times = None if times_ms is None else np.array(times_ms, np.int64)
+    return RecordBatch(Partition("events", 0), list(values), offsets, times, 7 + 2 * len(values), NOW_US)
 
 
 def typed(values: Sequence[object]) -> list[tuple[str, str]]:

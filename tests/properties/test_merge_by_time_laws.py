@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.events import Partition
 from monitor.records import Change, Envelope, NewPartition, RecordBatch
 from monitor.sources.merge_by_time import MergeByTime
-from tests.engine import MemorySource
+from tests.engine import MemorySource, times_in
 
 PARTITIONS = [Partition("a", 0), Partition("a", 1), Partition("a", 10), Partition("b", 0)]
 #: free offsets after each record
@@ -82,8 +83,8 @@ class Cut:
         return RecordBatch(
             partition,
             [str(record).encode() for record in cut],
-            offsets,
-            [record.time_ms for record in cut],
+            np.array(offsets, np.int64),
+            np.array([record.time_ms for record in cut], np.int64),
             next_offset=offsets[-1] + 1 + GAP,
             now_us=self.polled,
             envelope=lambda index: Envelope(str(offsets[index]).encode(), ()),
@@ -119,7 +120,7 @@ def records_of(batches: Sequence[RecordBatch]) -> list[Record]:
     return [
         Record(batch.partition, offset, time)
         for batch in batches
-        for offset, time in zip(batch.offsets, batch.times_ms or [], strict=True)
+        for offset, time in zip(batch.offsets.tolist(), times_in(batch), strict=True)
     ]
 
 
@@ -146,13 +147,13 @@ def test_a_record_that_is_older_than_one_before_it_or_has_no_time_comes_right_af
 def test_slices_are_whole_batches_of_their_own(records: Readers, seed: int) -> None:
     batches = drained(Cut(records, seed))
     for batch in batches:
-        assert len(batch) == len(batch.offsets) == len(batch.times_ms or []) > 0
+        assert len(batch) == len(batch.offsets) == len(times_in(batch)) > 0
         assert batch.values == [str(record).encode() for record in records_of([batch])]
         keys = [batch.envelope(index).key for index in range(len(batch))]
-        assert keys == [str(offset).encode() for offset in batch.offsets]
+        assert keys == [str(offset).encode() for offset in batch.offsets.tolist()]
     for partition, own in records.items():
         parts = [batch for batch in batches if batch.partition == partition]
-        begins = [part.offsets[0] for part in parts] + [len(own) * (1 + GAP)]
+        begins = [int(part.offsets[0]) for part in parts] + [len(own) * (1 + GAP)]
         assert [part.next_offset for part in parts] == begins[1:], "reading goes on where the next slice begins"
 
 

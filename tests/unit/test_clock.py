@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,4 +51,5 @@ AHEAD, NOT_AHEAD = NOW_MS + HOUR_US // 1000 + 1, NOW_MS + HOUR_US // 1000
 def test_the_clock_is_wrong_where_most_records_are_more_than_an_hour_ahead(
     times_ms: list[list[int]], wrong: bool
 ) -> None:
-    assert clock_is_wrong(times_ms, NOW_MS * 1000) is wrong
+    batches = (np.array(times, np.int64) for times in times_ms)
+    assert clock_is_wrong(batches, NOW_MS * 1000) is wrong

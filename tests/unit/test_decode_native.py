@@ -34,8 +34,9 @@ LIMITS = Limits(record_bytes=20_000, events_per_record=4, features=40)
 
 
 def batch_of(values: Sequence[bytes | None], times_ms: list[int] | None = None) -> RecordBatch:
-    offsets = list(range(100, 100 + len(values)))
-    return RecordBatch(Partition("events", 0), list(values), offsets, times_ms, 100 + len(values), T0_US)
+    offsets = np.arange(100, 100 + len(values))
+    times = None if times_ms is None else np.array(times_ms, np.int64)
+    return RecordBatch(Partition("events", 0), list(values), offsets, times, 100 + len(values), T0_US)
 
 
 def decoder(**overrides: object) -> NativeDecoder:

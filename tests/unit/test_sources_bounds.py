@@ -17,6 +17,7 @@ from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.events import Partition
 from monitor.sources.files import Files, FileSource, ReadOptions
+from tests.engine import times_in
 
 LONGEST = 10_000
 MIB = 1024 * 1024
@@ -35,7 +36,7 @@ def opened(path: Path, csv_map: dict[str, str] | None = None) -> FileSource:
 def records_of(source: FileSource) -> Iterator[tuple[int, bytes | None]]:
     while not source.ended():
         for batch in source.poll(()):
-            yield from zip(batch.offsets, batch.values, strict=True)
+            yield from zip(batch.offsets.tolist(), batch.values, strict=True)
 
 
 def peak_bytes(path: Path, csv_map: dict[str, str] | None = None) -> tuple[int, list[tuple[int, int]]]:
@@ -113,7 +114,7 @@ def test_a_recorded_value_that_is_too_long_keeps_its_place(tmp_path: Path, endin
     finally:
         tracemalloc.stop()
     assert batch.partition == Partition("t", 3)
-    assert (batch.offsets, batch.times_ms) == ([5, 6, 7], [7, 7, 7])
+    assert (batch.offsets.tolist(), times_in(batch)) == ([5, 6, 7], [7, 7, 7])
     assert [len(value or b"") > LONGEST for value in batch.values] == [False, True, False]
     assert peak < 24 * MIB
 

@@ -26,7 +26,7 @@ def batch_values(path: Path, csv_map: dict[str, str]) -> tuple[list[Any], list[i
     with contextlib.closing(open_source([path], ManualClock(), csv_map=csv_map)) as source:
         batches = [batch for _ in iter(source.ended, True) for batch in source.poll(())]
     events = [json.loads(value) for batch in batches for value in batch.values if value is not None]
-    return events, [offset for batch in batches for offset in batch.offsets]
+    return events, [offset for batch in batches for offset in batch.offsets.tolist()]
 
 
 def events(tmp_path: Path, text: str | bytes, csv_map: dict[str, str]) -> list[Any]:

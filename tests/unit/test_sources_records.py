@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -23,6 +24,7 @@ from monitor.records import Envelope, RecordBatch
 from monitor.sources.files import open_source
 from monitor.sources.recordings import ENDINGS
 from monitor.sources.writing import RecordWriter
+from tests.engine import times_in
 
 Record = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 
@@ -41,8 +43,8 @@ def batch(topic: str, number: int, rows: list[Record], *, with_times: bool = Tru
     return RecordBatch(
         partition=Partition(topic, number),
         values=[row[2] for row in rows],
-        offsets=offsets,
-        times_ms=[row[1] for row in rows] if with_times else None,
+        offsets=np.array(offsets, np.int64),
+        times_ms=np.array([row[1] for row in rows], np.int64) if with_times else None,
         next_offset=offsets[-1] + 1 if offsets else 0,
         now_us=0,
         envelope=lambda i: Envelope(rows[i][3], rows[i][4]),
@@ -53,9 +55,9 @@ def plain(batches: list[RecordBatch]) -> dict[Partition, list[object]]:
     """(offset, time, value, key, headers) of every record, by partition."""
     out: dict[Partition, list[object]] = {}
     for one in batches:
-        for i, offset in enumerate(one.offsets):
+        for i, offset in enumerate(one.offsets.tolist()):
             key, headers = one.envelope(i)
-            time = -1 if one.times_ms is None else one.times_ms[i]
+            time = -1 if one.times_ms is None else int(one.times_ms[i])
             out.setdefault(one.partition, []).append((offset, time, one.values[i], key, list(headers)))
     return out
 
@@ -89,7 +91,7 @@ def test_records_without_times_are_read_as_having_none(tmp_path: Path) -> None:
     with RecordWriter(path) as writer:
         writer.write(batch("t", 0, SOME, with_times=False))
     (back,) = read(path)
-    assert back.times_ms == [-1, -1, -1]
+    assert times_in(back) == [-1, -1, -1]
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class NativeDecoder:
 
     def _decode_chunk(self, batch: RecordBatch, first: int, builder: ColumnsBuilder) -> None:
         record_us = record_times(batch, first, CHUNK)
-        offsets = np.array(batch.offsets[first : first + CHUNK], np.int64)
+        offsets = batch.offsets[first : first + CHUNK]
         decoded, columns = self._decode_fast(batch.values[first : first + CHUNK])
         rows, where = _decoded_rows(decoded)
         bad: list[int] = []
@@ -116,7 +116,7 @@ class NativeDecoder:
             where += [i] * len(record.rows)
             if len(record.rows) == 1:
                 self._versions.learn(value, record.rows[0])
-            rejected = record.rejected(first + i, batch.offsets[first + i])
+            rejected = record.rejected(first + i, int(batch.offsets[first + i]))
             if rejected is not None:
                 builder.rejected.append(rejected)
         return rows, where
@@ -135,6 +135,6 @@ def record_times(batch: RecordBatch, first: int = 0, most: int | None = None) ->
     end = len(batch) if most is None else min(first + most, len(batch))
     if batch.times_ms is None:
         return np.full(end - first, NO_TIME, np.int64)
-    times_ms = np.array(batch.times_ms[first:end])
+    times_ms = batch.times_ms[first:end]
     usable = (times_ms >= 0) & (times_ms <= LAST_US // MS_US)
-    return np.where(usable, np.where(usable, times_ms, 0).astype(np.int64) * MS_US, NO_TIME)
+    return np.where(usable, np.where(usable, times_ms, 0) * MS_US, NO_TIME)

@@ -39,7 +39,7 @@ def raw_fields(batch: RecordBatch, events: Events, group: Group, limits: Limits)
 def _objects(batch: RecordBatch, events: Events, group: Group, limits: Limits) -> Iterator[Object]:
     """The JSON object of each row; a record is parsed once, however many events it holds."""
     offsets = events.offset[group.rows]
-    records = np.searchsorted(np.array(batch.offsets, np.int64), offsets).tolist()
+    records = np.searchsorted(batch.offsets, offsets).tolist()
     first_of_record = np.searchsorted(events.offset, offsets).tolist()
     bad = {rejected.index: set(rejected.indices) for rejected in events.rejected}
     parsed, content = -1, cast("object", None)
