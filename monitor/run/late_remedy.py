@@ -1,4 +1,4 @@
-"""What would take events that came too late, for a person."""
+"""The remedy for late events, as text for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from monitor.settings.tree import Settings
 
 
 def late_remedy(behind_us: int, setting: str, *, in_a_file: bool = False) -> str:
-    """The lateness to set below `setting` for events so far behind, where a lateness is what is wrong."""
+    """The lateness to set under `setting` for events this far behind, or a question if a clock is more likely wrong."""
     enough = lateness_for(behind_us)
     if not enough:
         return "is a producer's clock wrong?"
@@ -16,6 +16,6 @@ def late_remedy(behind_us: int, setting: str, *, in_a_file: bool = False) -> str
 
 
 def lateness_setting(settings: Settings, key: ModelKey | None) -> str:
-    """Where the lateness of a model's events is set; that of all where the settings do not name the model."""
+    """The setting of the lateness of a model's events; the common one if the settings do not name the model."""
     names = [model.name for model in settings.models]
     return f"models[{names.index(key.model)}]" if key is not None and key.model in names else "windows"

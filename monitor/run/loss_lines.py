@@ -1,4 +1,4 @@
-"""Why events were not counted, a line a reason: how many, where first, what came, what would be right."""
+"""Why events were not counted, one line per reason: how many, where first, the cause, the remedy."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from monitor.settings.duration import about
 from monitor.settings.tree import Settings
 from monitor.text import listed, many
 
-#: what a person is told a record's place is
+#: formats a record's position for people
 PlaceText: TypeAlias = Callable[[Partition, int], str]
 
-#: names that are listed one by one
+#: most names in a list
 _NAMED: Final = 10
 
 
 def loss_lines(
     losses: Iterable[Loss], settings: Settings, events: Mapping[str, int], place: PlaceText
 ) -> Iterator[str]:
-    """One line for each loss; `events` is how many a topic had altogether."""
+    """One line for each loss; `events` is the number of events per topic."""
     for loss in losses:
         first = place(*loss.first)
         count, all_of_it = many(loss.count, "event"), events.get(loss.topic, loss.count)

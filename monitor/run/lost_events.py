@@ -1,6 +1,6 @@
-"""What is said of lost events, in the log and on the page: how many, where, what came, and what would be right.
+"""Messages on lost events for the log and the status page: how many, where, the cause and the remedy.
 
-Names of models and versions are said, values never.
+They contain names of models and versions, never values.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from monitor.text import listed, many
 
 _log = get_log(__name__)
 
-#: losses that are told of one topic, and names of one sentence
+#: losses listed per topic, and names per sentence
 REPORTED, NAMED = 3, 5
 
 
 class LostEvents:
-    """Tells of a pipeline's losses."""
+    """Reports a pipeline's losses."""
 
     def __init__(self, losses: Losses, settings: Settings) -> None:
         self._losses = losses
         self._settings = settings
 
     def log(self) -> None:
-        """A line for each loss that is new, or has grown tenfold since its last line."""
+        """Log a line for each loss that is new or grew tenfold since its last line."""
         for loss in self._losses.news():
             _log.warning("events_lost", **_fields(loss), why=self.why(loss))
 
     def shares(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Lost ones among the newest events of each topic, and of each model of the settings.
+        """Share of lost events among the newest, by topic and by model of the settings.
 
-        Without those of which too few came for a part of them to say anything.
+        Without topics and models with too few events.
         """
         return _known_shares(self._losses.topics), _known_shares(self._losses.models)
 
     def not_fine(self, positions: Mapping[Partition, int]) -> tuple[str, ...]:
         """A sentence for each topic that loses too many of its newest events, and each model that loses all.
 
-        `positions` are where reading goes on: what lies further back than the newest events is not told.
+        `positions` are the next offsets: losses older than the newest events are not reported.
         """
         return tuple(self._not_fine(positions))
 
@@ -65,7 +65,7 @@ class LostEvents:
         return f"{head}: {'; '.join(items[:REPORTED])}{more}" if items else head
 
     def why(self, loss: Loss) -> str:
-        """What is wrong and what would be right."""
+        """The cause and the remedy."""
         if loss.outcome == REJECTED:
             return loss.message or REASONS.get(loss.reason, "")
         model = None if loss.key is None else self._settings.model(loss.key.model)
@@ -110,7 +110,7 @@ def _is_new(loss: Loss, positions: Mapping[Partition, int]) -> bool:
 
 
 def _fields(loss: Loss) -> dict[str, Any]:
-    """What the log says of a loss beside the reason."""
+    """The fields of a loss's log line besides the reason."""
     key: ModelKey | None = loss.key
     named = {} if key is None else {"model": key.model, "version": key.version}
     fields = {"topic": loss.topic, "outcome": loss.outcome, "reason": loss.reason, **named, "count": loss.count}

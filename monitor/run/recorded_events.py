@@ -1,4 +1,4 @@
-"""Recorded events as a survey reads them, by the same definition as the decoder that counts them afterwards."""
+"""Reads recorded events for a survey, by the same rules as the decoder that counts them later."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _AllFeatures:
 
 
 class EventReader:
-    """Reads the events of one model version, by the same definition as the decoder that counts them afterwards."""
+    """Reads the events of one model version, by the same rules as the decoder that counts them later."""
 
     def __init__(self, settings: Settings, key: ModelKey) -> None:
         self._settings = settings

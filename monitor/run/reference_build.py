@@ -1,4 +1,4 @@
-"""`driftd reference build`: two passes over recorded events, by the same engine that judges later."""
+"""`driftd reference build`: two passes over recorded events, with the engine that judges later."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ from monitor.visible import one_line
 
 @dataclass(frozen=True, slots=True)
 class EventRange:
-    """Which events become the reference: the first `rows` predictions, or those of [start, end) in microseconds.
+    """The events of the reference: the first `rows` predictions, or those in [start, end) in microseconds.
 
-    The first are those of a topic with the earliest record times, of files those that come first.
+    The first ones by record time in a topic, in their order in files.
     """
 
     rows: int | None = None
@@ -69,7 +69,7 @@ class EventRange:
 
 @dataclass(slots=True)
 class _FirstPass:
-    """What the survey found, and where each partition's part of the reference ends."""
+    """Result of the survey, and where each partition's part of the reference ends."""
 
     survey: Survey = field(default_factory=Survey)
     predictions: int = 0
@@ -81,24 +81,24 @@ class _FirstPass:
 
     @property
     def read(self) -> int:
-        """Events of the model version, and those that were rejected: whose they were is not known."""
+        """Events of the model version, plus rejected ones, whose model is not known."""
         return self.events + self.others.rejected
 
     @property
     def in_order(self) -> bool:
-        """Whether times order the events; so few that nothing is asked of their order have one."""
+        """Whether times define an order of the events; true if they are too few for their order to matter."""
         return self.events < MIN_VALUES or has_order(np.array(self.times.values, np.int64))
 
 
 class Closeable(Source, Protocol):
-    """A source that is opened for each pass."""
+    """A source that is opened once per pass."""
 
     def close(self) -> None: ...
 
 
 @runtime_checkable
 class Placed(Protocol):
-    """A source that can say where a record stands."""
+    """A source that can format a record's position."""
 
     def place(self, partition: Partition, offset: int, /) -> str:
         """`file:line`, or `topic-partition@offset`."""
@@ -110,11 +110,11 @@ def build_reference(
     open_source: Callable[[], Closeable],
     clock: Clock,
     event_range: EventRange,
-    tell: Callable[[str], object] = lambda _: None,
+    on_note: Callable[[str], object] = lambda _: None,
     *,
     accept_partial: bool = False,
 ) -> Reference:
-    """The reference of one model version; `tell` gets what a person should know of it and of events not in it.
+    """The reference of one model version; `on_note` gets notes on it and on events that are not in it.
 
     Raises:
         UsageError: the model is not in the settings, there are no (or too few) such events, more than half of them were
@@ -127,7 +127,7 @@ def build_reference(
     model, source = settings.models[at], open_source()
     place = source.place if isinstance(source, Placed) else place_text
     try:
-        by_time = event_range.rows is not None and isinstance(source, OffsetRange)  # a topic's polls have no order
+        by_time = event_range.rows is not None and isinstance(source, OffsetRange)  # partitions are polled in any order
         found = _survey(settings, key, MergeByTime(source) if by_time else source, event_range)
     finally:
         source.close()
@@ -151,7 +151,7 @@ def build_reference(
     origin = Origin(canonical(model.positive), list(found.survey.score_names), found.survey.unread, found.in_order)
     reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
-        tell(one_line(note))
+        on_note(one_line(note))
     return reference
 
 
@@ -248,13 +248,13 @@ def _add(found: _FirstPass, row: AnyRow, positive: str) -> None:
 
 
 class _Collector:
-    """Stage 2 of the second pass: base windows instead of judges."""
+    """Stage 2 of the second pass: collects base windows instead of judging."""
 
     def __init__(self, event_range: EventRange, times: Times, columns: list[Column], keeper: RowKeeper) -> None:
         self.unsent: deque[Transition] = deque()
         self.base = BaseWindow()
         self.windows: list[Block] = []
-        #: events counted, and events of a wrong clock
+        #: events counted, and events with an implausible time
         self.counted = 0
         self.far = 0
         self.losses: list[Loss] = []
@@ -264,7 +264,7 @@ class _Collector:
         self.rows = RowStatistics(columns, NO_VALUE)
 
     def judge(self, pane: Pane) -> None:
-        """Panes that lie wholly inside the stretch count, but for those far from all others."""
+        """Take a pane if it is completely inside the range, and not far from all others."""
         rows = self._keeper.take(pane.start_us)
         inside = self._event_range.holds(pane.start_us) and self._event_range.holds(pane.end_us - 1)
         if not inside or pane.tally.events == 0:
@@ -283,10 +283,10 @@ class _Collector:
             self.rows.close_window(block.tally)
 
     def forget(self, key: ModelKey) -> None:
-        """Nobody replaces the blank reference that is being filled."""
+        """Never called: the blank reference is not replaced."""
 
     def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
-        """A reference is made of events alone."""
+        """Ignored: a reference consists of events only."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """There are none."""
@@ -339,7 +339,7 @@ def _count(
 
 
 def blank_reference(key: ModelKey, columns: list[Column], task: str, positive: str) -> Reference:
-    """Columns with nothing counted yet."""
+    """A reference with these columns and no counts."""
     return Reference(
         key=key,
         task=task,

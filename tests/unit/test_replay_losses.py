@@ -254,4 +254,4 @@ def test_a_recording_is_written_readable(folder: Path, tmp_path: Path, capsys: p
     assert (first["timestamp"], first["key"], first["headers"]) == ("2026-11-22T10:00:00.250Z", "k", [["h", "v"]])
     assert (first["topic"], first["partition"], first["offset"]) == ("t", 1, 0)
     assert main(["record", str(recording), "-o", str(out)]) == USAGE
-    assert "is no topic" in capsys.readouterr().err
+    assert "is not a topic" in capsys.readouterr().err
