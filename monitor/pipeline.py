@@ -199,7 +199,7 @@ class Pipeline:
         1. Rejects are acknowledged: only then may a position after them be saved.
         2. The state is saved, with the transitions that are not sent yet.
         3. The transitions are sent and acknowledged: nothing is published that the saved state does not contain.
-        4. The consumer group's offsets are committed, for lag monitors; driftd does not read them.
+        4. The consumer group's offsets are committed, for lag tools; after a restart the saved positions are used.
         """
         self._send_letters()
         self._outputs.flush_rejects()  # 1

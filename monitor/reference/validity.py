@@ -213,7 +213,7 @@ def _long_run_faults(column: _Column, bins: int) -> Iterator[str]:
 
 
 def _plain_faults(body: dict[str, Any]) -> Iterator[str]:
-    """NaN, infinity and lone surrogates anywhere; level by level, as recursion could overflow."""
+    """NaN, infinity and halves of surrogate pairs anywhere; level by level, as recursion could overflow."""
     below: list[tuple[str, Any]] = [("", body)]
     for _ in range(DEEPEST):
         if not below:

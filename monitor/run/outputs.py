@@ -107,7 +107,7 @@ class KafkaOutputs:
             )
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Commit the offsets for lag monitors; errors are only logged, as driftd reads its positions from the state."""
+        """Commit the offsets for lag tools; a failure is harmless, as positions are restored from the state."""
         if not self._commits:
             return
         # a topic that is not an input any more keeps its position in the state; committing for a deleted one times out

@@ -56,7 +56,7 @@ def encode(tree: object, apart: list[Growing] | None = None) -> bytearray:
 
     Raises:
         TypeError: the tree holds another type (a tuple would be decoded as a list, so it is refused).
-        ValueError: a string holds a lone surrogate.
+        ValueError: a string holds half of a surrogate pair.
     """
     encoded = bytearray((VERSION,))
     _ENCODER.encode_into(_prepared(tree, None, apart), encoded, 1)  # without another copy: a state is large
