@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol
 
 from monitor.events import Partition
 
+#: formats the position (partition, offset) of a record for people
+PlaceText = Callable[[Partition, int], str]
+
 
 class Envelope(NamedTuple):
     """Key and headers of a record; needed only for dead letters and recordings."""

@@ -79,7 +79,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # what runs
         "run": (
-            "garbage terminal reference_file reference_files late_remedy left_out loss_lines lost_events state_show "
+            "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
             "outputs recorded_events open_source accepting column_views counted_rows reference_build replay "
             "snapshot_builder daemon"
         ),

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code, is_written_number
+from monitor.records import PlaceText
+from monitor.reference.plan import RENEWED_SHARE, Plan, is_code, is_written_number
 from monitor.reference.reference import FEATURE, NEAR_OUTSIDE, PREDICTION, SCORE, Column, Reference
 from monitor.reference.survey import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample, Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.events import Partition, canonical
+from monitor.events import canonical
+from monitor.records import PlaceText
 from monitor.reference.order import MIN_VALUES as MIN_VALUES_IN_ORDER
 from monitor.reference.order import (
     are_dates,
@@ -39,8 +40,6 @@ LONGEST_NUMBER: Final = 40
 _WRITTEN_NUMBER: Final = re.compile(
     r"\s*[$€£]?\s*[+-]?(\d+([.,]\d*)?|[.,]\d+|\d{1,3}([ ,.']\d{3})+([.,]\d+)?)([eE][+-]?\d+)?\s*[%$€£]?\s*", re.ASCII
 )
-#: formats a position for people
-PlaceText = Callable[[Partition, int], str]
 
 
 @dataclass(slots=True)

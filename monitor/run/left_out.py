@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +14,8 @@ from monitor.clock import DAY_US, rfc3339
 from monitor.count.losses import Loss, Place
 from monitor.decode.columns import Rejected
 from monitor.events import DUPLICATE, LATE, REJECTED, ModelKey, Partition
-from monitor.run.late_remedy import late_remedy
+from monitor.records import PlaceText
+from monitor.run.loss_reasons import UNIQUE_ID, late_remedy
 from monitor.settings.duration import about
 from monitor.text import many
 
@@ -25,8 +26,6 @@ MAX_OTHERS: Final = 1_000
 _LINES: Final = (".jsonl", ".ndjson", ".csv")
 #: an event further from the others than this many times their span has a wrong time
 FAR: Final = 30
-
-PlaceText = Callable[[Partition, int], str]
 
 
 def place_text(partition: Partition, offset: int) -> str:
@@ -161,10 +160,7 @@ def lost_lines(losses: Iterable[Loss], key: ModelKey, events: int, place: PlaceT
 
 def _repeats(loss: Loss, _events: int, where: str, _settings_name: str) -> str:
     verb = "repeats" if loss.count == 1 else "repeat"
-    return (
-        f"{verb} an id (duplicate); first at {where}: `id` has to be unique for each prediction; leave it out if there "
-        "is none"
-    )
+    return f"{verb} an id (duplicate); first at {where}: {UNIQUE_ID}"
 
 
 def _late(loss: Loss, events: int, where: str, settings_name: str) -> str:

@@ -11,15 +11,15 @@ from typing import Any, Final
 from monitor.count.losses import MIN_EVENTS, NEWEST, Loss, Losses, Newest
 from monitor.events import DUPLICATE, LATE, REASONS, REJECTED, UNKNOWN_MODEL, ModelKey, Partition
 from monitor.log import get_log
-from monitor.run.late_remedy import late_remedy, lateness_setting
+from monitor.run.loss_reasons import late_remedy, lateness_setting, not_watched
 from monitor.settings.duration import about
-from monitor.settings.tree import Model, Settings
-from monitor.text import listed, many
+from monitor.settings.tree import Settings
+from monitor.text import many
 
 _log = get_log(__name__)
 
-#: losses listed per topic, and names per sentence
-REPORTED, NAMED = 3, 5
+#: losses listed per topic
+REPORTED = 3
 
 
 class LostEvents:
@@ -68,7 +68,6 @@ class LostEvents:
         """The cause and the remedy."""
         if loss.outcome == REJECTED:
             return loss.message or REASONS.get(loss.reason, "")
-        model = None if loss.key is None else self._settings.model(loss.key.model)
         if loss.outcome == LATE:
             behind = f"up to {about(loss.behind_us)} behind the newest of their partition"
             return f"{behind}; {late_remedy(loss.behind_us, lateness_setting(self._settings, loss.key))}"
@@ -76,15 +75,7 @@ class LostEvents:
             return "an id has to be unique for each prediction; is a producer sending again, or the id a customer's?"
         if loss.key is None:
             return "many other models or versions"
-        if model is None:
-            return f'model "{loss.key.model}" is not in the settings; known: {listed(self._known(), NAMED)}'
-        at = f"models[{self._settings.models.index(model)}]"
-        if loss.outcome == UNKNOWN_MODEL:
-            return f'version "{loss.key.version}" of {model.name} has no reference: {at}.reference is {model.reference}'
-        return f'version "{loss.key.version}" of {model.name} is not watched: {at}.versions lists {_quoted(model)}'
-
-    def _known(self) -> list[str]:
-        return [model.name for model in self._settings.models]
+        return not_watched(self._settings, loss.key, loss.outcome)
 
     def _item(self, loss: Loss) -> str:
         reason = f" ({loss.reason})" if loss.outcome == REJECTED else ""
@@ -118,7 +109,3 @@ def _fields(loss: Loss) -> dict[str, Any]:
         "first": str(loss.first),
         "newest": str(loss.newest),
     }
-
-
-def _quoted(model: Model) -> str:
-    return listed((f'"{version}"' for version in model.versions), NAMED)

@@ -22,7 +22,7 @@ from monitor.judge.model import JudgeState
 from monitor.judge.windows import BaseWindow
 from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
-from monitor.records import Source
+from monitor.records import PlaceText, Source
 from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.order import MIN_VALUES, has_order
@@ -33,7 +33,6 @@ from monitor.reference.survey import Survey
 from monitor.run.counted_rows import NO_VALUE, RowKeeper
 from monitor.run.left_out import (
     Others,
-    PlaceText,
     Times,
     far_line,
     is_table,

@@ -21,9 +21,9 @@ from monitor.judge.model import ModelJudge, finding_line
 from monitor.judge.windows import BASE_EVENTS, Windows
 from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
-from monitor.records import Source
+from monitor.records import PlaceText, Source
 from monitor.reference.reference import FEATURE
-from monitor.run.loss_lines import PlaceText, loss_lines
+from monitor.run.loss_lines import loss_lines
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.tally import Tally

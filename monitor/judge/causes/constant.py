@@ -19,9 +19,8 @@ from monitor.judge.prepared_reference import Floats
 from monitor.judge.windows import Windows, window_of
 from monitor.reference.reference import Column
 from monitor.stats.block import Block
-from monitor.stats.digits import percent
 from monitor.stats.name_bins import as_extreme, constant_log_chance, hashes_of
-from monitor.text import number
+from monitor.text import number, percent
 
 CONSTANT = "constant"
 #: least values of a window, however rare the most frequent value was

@@ -18,10 +18,10 @@ from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.stats.bins import ABSENT
-from monitor.stats.digits import before_and_after, percent
+from monitor.stats.digits import before_and_after
 from monitor.stats.ending import left_of
 from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
-from monitor.text import share as share_in_words
+from monitor.text import percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class FeaturesGone(Cause[Measured]):
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:
-        return share_in_words(figures.value)
+        return percent(figures.value)
 
     def _lacking(self, windows: Windows) -> Floats:
         """(W,) events without features; 0 if the reference has no features either."""

@@ -27,7 +27,7 @@ from monitor.reference.reference import NEAR_OUTSIDE, PREDICTION, SCORE, Column
 from monitor.stats import names
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
 from monitor.stats.block import Block
-from monitor.stats.digits import before_and_after, percent, told_apart
+from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.ending import left_of
 from monitor.stats.hit_places import HitPlaces
 from monitor.stats.quality_dispersion import (
@@ -38,7 +38,7 @@ from monitor.stats.quality_dispersion import (
     windows_tail,
 )
 from monitor.stats.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
-from monitor.text import share as share_in_words
+from monitor.text import percent
 
 Ints = NDArray[np.int64]
 
@@ -225,7 +225,7 @@ class Quality(Cause[Measured]):
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:
-        return share_in_words(figures.value)
+        return percent(figures.value)
 
     def _span(self, windows: Windows, at: tuple[int, int, int]) -> int:
         """Events from the pane of a window's first hit to that of its last."""
