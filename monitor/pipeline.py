@@ -1,4 +1,4 @@
-"""The whole path, top to bottom: records are decoded, counted, judged; what is known is saved before it is told.
+"""The whole path, top to bottom: records are decoded, counted, judged; state is saved before anything is published.
 
 turn:        count what was polled → changes → judge what is complete → checkpoint when due
 count:       per topic-partition: decode, dead-letter what was rejected, add the rest to open panes
@@ -46,7 +46,7 @@ _log = get_log(__name__)
 
 
 class Stage2(Protocol):
-    """What complete panes go to: the fleet, or what collects them for a reference."""
+    """Receives the complete panes: the fleet, or a collector that builds a reference."""
 
     unsent: deque[Transition]
 
@@ -57,22 +57,22 @@ class Stage2(Protocol):
         """Take the labels that took effect before the end of the pane that comes next, each once."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
-        """These were acknowledged, oldest first."""
+        """Note that these transitions were acknowledged, oldest first."""
 
     def forget(self, key: ModelKey) -> None:
-        """The model version has another reference: nothing of what was judged by the one before goes on."""
+        """The model version got another reference: drop its windows and incidents."""
 
     def judged(self) -> list[ModelKey]:
-        """The model versions it keeps something of."""
+        """The model versions that have any state here."""
 
     def mark(self, key: ModelKey) -> Hashable:
-        """The same as long as `to_state` of a model version would give the same."""
+        """Changes whenever `to_state` of the model version would."""
 
     def to_state(self, key: ModelKey) -> JudgeState | None:
         """What a checkpoint keeps of a model version."""
 
     def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
-        """Go on from it; gives the model versions that start afresh."""
+        """Continue from a saved state; returns the model versions that start from scratch."""
 
 
 class Pipeline:
@@ -91,7 +91,7 @@ class Pipeline:
         decoders: Callable[[Settings, str, Shapes], Decoder] = decoder_for,
         live: bool = True,
     ) -> None:
-        """`live`: more may come to a partition that is at its end, so it holds back until it was silent for a while."""
+        """`live`: a partition at its end may still grow, so it holds others back until it has been idle for a while."""
         self._settings = settings
         self._admission = admission
         self._source = source
@@ -104,13 +104,13 @@ class Pipeline:
         self.label_exchange = LabelExchange()
         self.fleet: Stage2 = Fleet(admission, settings) if stage2 is None else stage2
         self.gaps: Counter[Partition] = Counter()
-        #: since the process began, for series
+        #: records read since the process started, for series
         self.records: Counter[Partition] = Counter()
         self.unreadable: Counter[tuple[Partition, str]] = Counter()
         self.accepted: Counter[tuple[ModelKey, str]] = Counter()
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
         self.losses = Losses([model.name for model in settings.models])
-        #: a recorded stream is read to its end: nothing is lost for good there
+        #: a recording is always read to its end: its records can be read again
         self.rejected_share = RejectedShare(self.losses, settings.limits.rejected_share if live else 1)
         self._passed = Tenfold()
         self.dead_letters = 0
@@ -129,16 +129,16 @@ class Pipeline:
     # the path
 
     def turn(self) -> int:
-        """One turn of the loop; gives the number of records it read.
+        """One turn of the loop; returns the number of records read.
 
-        While the state or what has to be told cannot be written, it goes on within bounds: see `saving.trouble`.
+        While the state or the outputs cannot be written, it keeps reading within bounds: see `saving.trouble`.
 
         Raises:
             ExternalError: the source failed; the turn may be made again.
         """
         read, failed = self._read_some()
         self.saving.read(read)
-        for change in self._source.changes():  # behind the records that came before them
+        for change in self._source.changes():  # after the records that came before them
             self._apply(change)
         self.judge()
         self.time.passed(JUDGE)
@@ -150,11 +150,11 @@ class Pipeline:
         return read
 
     def reads(self) -> bool:
-        """Whether the next turn reads: not while too much would have to be read or written again."""
+        """Whether the next turn reads: not while too much would have to be repeated after a restart."""
         return not (self._letters and self.saving.failure) and not self.saving.must_pause_reading()
 
     def _read_some(self) -> tuple[int, ExternalError | None]:
-        """Records read, and why there were none: what is known is judged and saved all the same."""
+        """The number of records read, and the error if reading failed: judging and saving go on without new records."""
         if not self._letters_are_out() or self.saving.must_pause_reading():
             return 0, None
         try:
@@ -186,7 +186,7 @@ class Pipeline:
         return sum(len(batch) for batch in batches)
 
     def judge(self) -> None:
-        """Stage 2: everything that is complete over all partitions its model waits for."""
+        """Stage 2: judge the panes that are complete over all partitions of their model."""
         until = self.completeness.until()
         for task in self.tasks.values():
             self.exchange.put(task.close(until))
@@ -196,12 +196,12 @@ class Pipeline:
             self.fleet.judge(pane)
 
     def checkpoint(self) -> None:
-        """Save what is known, then tell it.
+        """Save the state, then publish.
 
-        1. Rejects are acknowledged: a position behind them may be saved.
+        1. Rejects are acknowledged: only then may a position after them be saved.
         2. The state is saved, with the transitions that are not sent yet.
-        3. The transitions are sent and acknowledged: never known to others before the state knows them.
-        4. The group's offsets follow, as a mirror for others.
+        3. The transitions are sent and acknowledged: nothing is published that the saved state does not contain.
+        4. The consumer group's offsets are committed, for lag tools; after a restart the saved positions are used.
         """
         self._send_letters()
         self._outputs.flush_rejects()  # 1
@@ -213,7 +213,7 @@ class Pipeline:
             self.fleet.sent(unsent)
         self._outputs.commit(self.positions())  # 4
 
-    # what the path is made of
+    # tasks and partitions
 
     def task(self, number: int) -> Task:
         if number not in self.tasks:
@@ -225,7 +225,7 @@ class Pipeline:
         return self.task(partition.number).partition_state(partition.topic)
 
     def partition_states(self) -> dict[Partition, PartitionState]:
-        """The state of every partition of the source, and of those that a checkpoint brought."""
+        """The state of every partition of the source, and of those restored from a checkpoint."""
         for partition in self._source.partitions():
             self.partition_state(partition)
         return {
@@ -235,7 +235,7 @@ class Pipeline:
         }
 
     def positions(self) -> dict[Partition, int]:
-        """Where reading goes on, for every partition that has a position."""
+        """The next offset to read, for every partition that has one."""
         return {
             partition: partition_state.next_offset
             for partition, partition_state in self.partition_states().items()
@@ -243,7 +243,7 @@ class Pipeline:
         }
 
     def not_read_on(self) -> set[Partition]:
-        """Partitions of topics that are stopped, as too many of their events are rejected."""
+        """Partitions of topics that are stopped because too many of their events were rejected."""
         stopped = self.rejected_share.stopped
         return (
             {partition for partition in self._source.partitions() if partition.topic in stopped} if stopped else set()
@@ -301,7 +301,7 @@ class Pipeline:
         self._letters.extend(letters)
 
     def _letters_are_out(self) -> bool:
-        """Counting never waits for the rejects topic; reading on does."""
+        """Counting never waits for the rejects topic; reading does."""
         if self._letters and not self.saving.failure:
             try:
                 self._send_letters()
@@ -339,7 +339,7 @@ class Pipeline:
         return Cut(Whole(seen=list(hashes), gaps=dict(self.gaps)), [*tasks, *models, parts.outbox(self.fleet.unsent)])
 
     def _known(self) -> list[ModelKey]:
-        """Every model version that something is kept of: those with a judge first, in the order in which they came."""
+        """Every model version with state: those with a judge first, in order of first event."""
         counted = [*self.totals.keys(), *self.exchange.keys(), *self.label_exchange.keys()]
         return list(dict.fromkeys([*self.fleet.judged(), *self._admission.seen, *counted]))
 
@@ -359,9 +359,9 @@ class Pipeline:
         )
 
     def restore(self, state: State) -> list[ModelKey]:
-        """Go on from a state, which is this pipeline's own from now on.
+        """Continue from a saved state; the pipeline owns (and changes) that object from now on.
 
-        Gives the model versions that start afresh because their settings changed.
+        Returns the model versions that start from scratch because their settings changed.
         """
         self._admission.restore(state.whole.seen)
         for task in state.tasks:
@@ -373,7 +373,7 @@ class Pipeline:
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
         afresh = self.fleet.restore(judges, state.outbox.unsent)
-        # a model none of whose panes was judged yet has counts that its settings gave their meaning all the same
+        # the counts of a model depend on its settings even before its first pane is judged
         before = {model.key: model.settings for model in state.models}
         afresh += [key for key in state.whole.seen if key not in afresh and before[key] != self._settings_hash(key)]
         for key in afresh:
@@ -385,7 +385,7 @@ class Pipeline:
         self._forget(key)
 
     def _forget(self, key: ModelKey) -> None:
-        """Drop what was counted of a model version by a reference that it no longer has."""
+        """Drop the counts made with a reference that the model version no longer has."""
         self.exchange.forget(key)
         self.label_exchange.forget(key)
         self.totals.forget(key)

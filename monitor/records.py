@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from monitor.events import Partition
 
 Ints = NDArray[np.int64]
+#: formats the position (partition, offset) of a record for people
+PlaceText = Callable[[Partition, int], str]
 
 
 class Envelope(NamedTuple):

@@ -26,17 +26,6 @@ def probability(p: float) -> str:
     return "p < 1e-300" if 0 <= p < 1e-300 else f"p = {p:.2g}" if not math.isnan(p) else "p not known"
 
 
-def percent(share: float) -> str:
-    """`45 %`, `0.4 %`, `99.6 %`: integers, with one decimal below 10 % and above 99 %."""
-    percentage = 100 * share
-    if 0 < percentage < 0.05:
-        return "less than 0.1 %"
-    if 99.95 < percentage < 100:
-        return "more than 99.9 %"
-    digits = 1 if 0 < percentage < 9.95 or 99 < percentage < 100 else 0
-    return f"{percentage:.{digits}f}".removesuffix(".0") + " %"
-
-
 def quoted(value: object, longest: int = 40) -> str:
     """A value as JSON, cut after `longest` characters; control characters are escaped."""
     text = json.dumps(value if not isinstance(value, str) else value[: longest + 1], ensure_ascii=False)
@@ -46,16 +35,16 @@ def quoted(value: object, longest: int = 40) -> str:
     return text[:longest] + ('…"' if isinstance(value, str) else "…")
 
 
-def share(value: float) -> str:
-    """A share in percent; never rounded to 0 or 100 unless it is exactly that."""
-    if math.isnan(value):
+def percent(share: float) -> str:
+    """`45.3 %`: three significant digits; 0 % and 100 % only if it is exactly that."""
+    if math.isnan(share):
         return "not known"
-    percent = 100 * value
-    if 0 < percent < 0.01:
+    percentage = 100 * share
+    if 0 < percentage < 0.01:
         return "under 0.01 %"
-    if 99.9 < percent < 100:
+    if 99.9 < percentage < 100:
         return "over 99.9 %"
-    return f"{percent:.3g} %"
+    return f"{percentage:.3g} %"
 
 
 def number(value: float) -> str:

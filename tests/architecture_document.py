@@ -46,23 +46,22 @@ FLOORS = (
     "the path", "what runs", "the demo", "the command line", "the entry",
 )  # fmt: skip
 ROOMS = {
-    "words": "the vocabulary: events, records, findings, the error families, the clock, the log. Imports nothing of"
-    " the house",
-    "settings": "the tree of settings, read from file and environment; every fault at once, with its place",
+    "words": "the common types: events, records, findings, the error families, the clock, the log. Imports no other"
+    " package",
+    "settings": "the settings, read from file and environment; all faults are reported at once, with their lines",
     "stats": "pure arithmetic: bins, tallies, tests, distances. No I/O, no clock, no log",
-    "reference": "what a model version is compared with: its type and file, the survey that plans bins, what is"
-    " learned of windows, the owner of all of them",
+    "reference": "the reference of a model version: its type, the survey that plans bins, what is learned from its"
+    " windows",
     "decode": "bytes to columns; bad records to reasons. One decoder for each format",
-    "count": "stage 1, by partition: who is let in, clocks, ids, open panes of tallies; the exchange to stage 2",
+    "count": "stage 1, by partition: admission, clocks, event ids, open panes of tallies; the exchange to stage 2",
     "judge": "stage 2, by model version: windows, budget, causes, incidents",
-    "kafka": "the only room that knows the Kafka client: reading, dead letters, alerts, group offsets",
-    "sources": "recorded events: files, pipes, tables, recordings; merged by time, or up to an offset",
-    "state": "the state in typed parts, each with its version and its tree; checkpoints in a folder, in an encoding of"
-    " their own",
-    "publish": "the only room that knows prometheus_client: series, HTTP, status page, rules, dashboards",
-    "loop": "the loop's helpers: when to save, where its time goes, the protocol of what it writes to",
+    "kafka": "the only package that imports the Kafka client: reading, dead letters, alerts, committed offsets",
+    "sources": "recorded events: files, pipes, tables, recordings; merged by time, or up to given offsets",
+    "state": "the state in typed parts, each with its version and encoding; checkpoints in a folder",
+    "publish": "the only package that imports prometheus_client: series, HTTP, status page, rules, dashboards",
+    "loop": "helpers of the loop: when to save, time spent per step, the protocol of its outputs",
     "pipeline": "the whole path in one file: calls only",
-    "run": "daemon, replay, building a reference, showing a state: each puts source, pipeline and outputs together",
+    "run": "daemon, replay, building a reference, showing a state: each connects a source, the pipeline and outputs",
     "demo": "a broker, real flights with a planted fault, and the daemon that finds it",
     "cli": "commands, options, exit codes",
     "__main__": "`python -m monitor`, and the command `driftd`",
@@ -70,7 +69,7 @@ ROOMS = {
 
 
 class Step(NamedTuple):
-    """A function that a record, or what was made of it, passes. `engine`: it runs without Kafka and HTTP."""
+    """A function on the path of a record. `engine`: it runs without Kafka and HTTP."""
 
     function: Callable[..., object]
     text: str
@@ -78,48 +77,48 @@ class Step(NamedTuple):
 
 
 PATH = (
-    Step(Pipeline.turn, "one turn of the loop, called by `run/daemon.py` until it is told to stop"),
+    Step(Pipeline.turn, "one turn of the loop, called by `run/daemon.py` until it stops"),
     Step(KafkaSource.poll, "raw records of each partition, offsets rising: bytes, times, the next offset", False),
     Step(Pipeline.count, "stage 1, batch by batch"),
-    Step(decoder_for, "which decoder reads the topic: its input in the settings says so"),
-    Step(NativeDecoder.decode, "bytes to columns: the fast decoder takes what is well formed, the reference decoder"
-         " the rest, with the reason word of what cannot be taken"),
-    Step(Admission.of, "is the model watched, is the version listed, does it have a reference? The decoder asks"
-         " for the features that are wanted, stage 1 for who is let in"),
+    Step(decoder_for, "the decoder of the topic, by its input in the settings"),
+    Step(NativeDecoder.decode, "bytes to columns: well-formed events by the fast decoder, the rest by the reference"
+         " decoder, which gives the reason of each rejected event"),
+    Step(Admission.of, "is the model watched, is the version listed, does it have a reference? The decoder uses it"
+         " for the features to decode, stage 1 for admission"),
     Step(ColumnsBuilder.finish, "the columns of all events of the batch, by model version"),
     Step(Task.take, "gives each event exactly one outcome and counts the accepted ones"),
-    Step(PartitionState.ask, "late? duplicate? in this order, by the partition's own clock and memory of ids"),
+    Step(PartitionState.ask, "late? duplicate? in this order, by the partition's own clock and event ids"),
     Step(EventClock.ask, "moves the clock; a jump ahead counts once most of the newest events confirm it"),
     Step(EventIds.ask, "was this id among the last `id_memory`?"),
-    Step(Aggregator.count, "values to bins: one tally of integers for each pane; nothing is done row by row"),
-    Step(DeadLetters.send, "what was rejected goes to the rejects topic as it was", False),
+    Step(Aggregator.count, "values to bins: one tally of integers for each pane, vectorised over rows"),
+    Step(DeadLetters.send, "rejected records go to the rejects topic unchanged", False),
     Step(Pipeline.judge, "stage 2"),
-    Step(Completeness.until, "up to when every partition that a model waits for has come"),
-    Step(Task.close, "gives out panes before that; a closed pane is final"),
+    Step(Completeness.until, "the event time that every partition of a model has reached"),
+    Step(Task.close, "closes the panes before that time; a closed pane is final"),
     Step(Exchange.put, "merges the tallies of all partitions: integers, so the order makes no difference"),
-    Step(Exchange.ready, "complete panes, in the order of time"),
+    Step(Exchange.ready, "complete panes, in time order"),
     Step(Fleet.judge, "finds the judge of the model version"),
-    Step(ModelJudge.add, "one pane: windows, findings, incident"),
+    Step(ModelJudge.add, "adds one pane: windows, findings, incident"),
     Step(BaseWindow.add, "merges panes until they hold 250 events: a base window"),
-    Step(Judge.observe, "causes that remember take the pane: does live traffic vary as the reference says"),
-    Step(Budget.alpha, "what each test of this moment may spend of the page budget"),
+    Step(Judge.observe, "passes the pane to causes with a memory: does live traffic vary as the reference"),
+    Step(Budget.alpha, "the part of the page budget that each test may spend now"),
     Step(Judge.recent_findings, "at every pane's end: the quality counts of the newest panes that hold 50 events"),
     Step(Quality.measure, "missing, absent, unseen, outside, wrong type: their shares against the reference's"),
     Step(WindowPyramid.add, "at its end, the windows of the newest 1, 2, 4, ... base windows"),
-    Step(Distribution.measure, "a cause: bins against the reference's bins; what was really tested is paid for"),
-    Step(Judge.findings, "asks every cause what is over; of a column and cause the worst window"),
-    Step(IncidentBook.step, "findings to one incident of the model version; a transition where something changed"),
-    Step(Pipeline.checkpoint, "save what is known, then send it: see [state.md](state.md)"),
-    Step(Pipeline.to_state, "both stages and the unsent transitions as parts, cut at one moment"),
+    Step(Distribution.measure, "a cause: bins against the reference's bins; only tests really made spend budget"),
+    Step(Judge.findings, "what every cause finds over its threshold; for each column and cause the worst window"),
+    Step(IncidentBook.step, "findings to one incident of the model version; a transition if something changed"),
+    Step(Pipeline.checkpoint, "saves the state, then publishes: see [state.md](state.md)"),
+    Step(Pipeline.to_state, "both stages and the unsent transitions as parts, at one moment"),
     Step(StateDirectory.save, "the parts whose marks changed, then the checkpoint that refers to them: a temporary"
-         " file, synced, renamed; the checkpoint before is kept"),
-    Step(Alerts.send, "the transition to the alert topic, with an id of its own", False),
-    Step(KafkaSource.commit, "the group's offsets follow, as a mirror", False),
-    Step(SnapshotBuilder.snapshot, "one immutable snapshot of all that is shown, made by the loop"),
+         " file, synced, renamed; the previous checkpoint is kept"),
+    Step(Alerts.send, "the transition to the alert topic, with its own id", False),
+    Step(KafkaSource.commit, "commits the group's offsets, for lag tools", False),
+    Step(SnapshotBuilder.snapshot, "one immutable snapshot of everything that is shown, built by the loop"),
     Step(SnapshotHolder.show, "hands it to the server's thread"),
-    Step(Site.answer, "a request: which path answers it"),
+    Step(Site.answer, "routes a request"),
     Step(SeriesPage.text, "`/metrics`, the series of `publish/register.py`"),
-    Step(StatusPages.of, "`/`, the page for people"),
+    Step(StatusPages.of, "`/`, the status page"),
 )  # fmt: skip
 
 
@@ -152,7 +151,7 @@ def arrows(modules: list[Module]) -> Counter[tuple[str, str]]:
 
 
 def drawn(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The arrows from which all others follow: one that a longer way says too is left out. There are no circles."""
+    """The transitive reduction: an arrow that a longer path implies is left out. There are no cycles."""
     targets: dict[str, set[str]] = {}
     for source, target in pairs:
         targets.setdefault(source, set()).add(target)
@@ -174,35 +173,35 @@ def architecture_document() -> str:
     return f"""\
 # Architecture
 
-This file is made from the code by `python -m tests.documents`; do not edit it.
+This file is generated from the code by `python -m tests.documents`; do not edit it.
 
-A folder of `monitor/` is a room, rooms stand on floors. A file imports from lower floors and from the files of its own
-room that are named before it; `tests/house.py` names every file, and `tests/test_architecture.py` fails where an import
-goes another way. So everything up to *judging* is an engine that runs without Kafka, files or a clock.
+The packages (folders) of `monitor/` are in layers. A file imports from packages of lower layers, and from the files of
+its own package that are listed before it; `tests/house.py` lists every file, and `tests/test_architecture.py` fails on
+any other import. So everything up to *judging* is an engine that runs without Kafka, files or a clock.
 
-## Floors
+## Layers
 
-An arrow says *imports*. {len(found)} pairs of rooms are joined by {found.total()} imports; drawn are the {len(shown)} \
-arrows from which the others follow.
+An arrow means *imports*. There are {found.total()} imports between {len(found)} pairs of packages; drawn are the \
+{len(shown)} arrows from which the others follow.
 
 ```mermaid
 {_mermaid(shown)}
 ```
 
-## Rooms
+## Packages
 
-From the ground up, with the files of each room in the order in which they may import one another.
+From the lowest layer up, with the files of each package in import order.
 
 {_rooms()}
 
 ## The path of one record
 
-From the poll to the page, each step with the file it is in. *Stage 1* counts each partition by itself, *stage 2* judges
+From the poll to the status page, each step with its file. *Stage 1* counts each partition by itself, *stage 2* judges
 each model version over all partitions. `monitor/pipeline.py` reads from top to bottom like this list.
 
 {_path()}
 
-Why it is made so stands in [decisions](decisions/README.md).
+The reasons are in [decisions](decisions/README.md).
 """
 
 
@@ -230,7 +229,7 @@ def _label(room: str) -> str:
 
 
 def _rooms() -> str:
-    lines = ["| floor | room | what it is | files |", "|---|---|---|---|"]
+    lines = ["| layer | package | what it is | files |", "|---|---|---|---|"]
     for at, (floor, rooms) in enumerate(floors()):
         for room, files in rooms.items():
             named = files.replace("causes.", "causes/").replace(".", "/")

@@ -1,4 +1,4 @@
-"""Documents that are made from the code: `python -m tests.documents` writes them anew; a test holds them to it."""
+"""Documents that are generated from the code by `python -m tests.documents`; a test checks that they are current."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from monitor.stats.bins import QUALITY_COUNTS
 from tests.architecture_document import architecture_document
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-_MADE = "This file is made from the code by `python -m tests.documents`; do not edit it."
+_MADE = "This file is generated from the code by `python -m tests.documents`; do not edit it."
 
 FIELDS = {
     "type": "`prediction`, `features` or `label`. Absent: a prediction if there is a `prediction` or `score`, a label"
     " if there is a `label` and no `features`, else features",
-    "model": "the model's name; needed, unless `inputs[].model` is set, which wins",
-    "version": 'its version, `""` when absent; `inputs[].version` wins. A label may leave it out',
-    "id": "string of at most 256 characters, or an integer; a label needs it. Key the record by it, and repeats are"
-    " seen",
-    "ts": "RFC 3339 with offset (without one: in the zone of `inputs[].timezone`, of an hour that comes twice the"
-    " first), or a number of s, ms or µs since 1970, told apart by magnitude; absent: the record's own time",
-    "features": "an object of the feature's value by its name: number, string, boolean or null",
-    "prediction": "what the model said: number, string or boolean",
+    "model": "the model's name; required unless `inputs[].model` is set, which takes precedence",
+    "version": 'its version, `""` when absent; `inputs[].version` takes precedence. A label may leave it out',
+    "id": "string of at most 256 characters, or an integer; required for a label. Key the record by it, so that"
+    " duplicates are detected",
+    "ts": "RFC 3339 with offset (without one: in the zone of `inputs[].timezone`, the earlier time if it is ambiguous),"
+    " or a Unix time in s, ms or µs, distinguished by magnitude; absent: the record's timestamp",
+    "features": "an object {name: value} with numbers, strings, booleans or null",
+    "prediction": "the model's output: number, string or boolean",
     "score": "probability of the positive class, 0 to 1",
-    "scores": "or an object of the probability by class; that of `positive` is the score",
-    "label": "what turned out to be true; with a prediction when it is known already. Null takes an earlier one back",
-    "value": "with a label: a number the business counts in (money, minutes)",
+    "scores": "or an object {class: probability}; that of `positive` is the score",
+    "label": "the true outcome; also in a prediction if it is known already. Null revokes an earlier one",
+    "value": "with a label: a business figure (money, minutes)",
     "tags": "an object of strings",
 }
 OUTCOME_MEANINGS = {
-    "rejected": "it cannot be taken; a reason word says why, and the record is a dead letter",
+    "rejected": "it is invalid; there is a reason (below), and the record is a dead letter",
     "unknown_model": "no model of that name is in the settings, or its version has no reference; see `unknown_models`",
     "ignored": "a tombstone (a record without a value), or a version that the settings do not list",
     "over_limit": "more versions of a model than `limits.versions`",
@@ -46,7 +46,7 @@ OUTCOME_MEANINGS = {
 QUALITY_MEANINGS = {
     "missing": "the value is null, or NaN, which is how pandas and NumPy write it",
     "absent": "the key is not there",
-    "unseen": "a category the reference has never seen",
+    "unseen": "a category that is not in the reference",
     "outside": "a number beyond the reference's range and a margin",
     "type": "text for a number, infinity, a list, an object. In a numeric column `true` and `false` are 1 and 0",
 }
@@ -81,27 +81,26 @@ One JSON object per Kafka record, or an array of them, UTF-8:
 
 {_table(("field", "meaning"), FIELDS)}
 
-Null is the same as absence in every field, in `tags` and in `scores`, but for the `label` of a label event. A UTF-8
-byte order mark before a value is skipped. Unknown fields are ignored; of two fields of one name the last counts.
+Null is the same as absence in every field, in `tags` and in `scores`, except the `label` of a label event. A UTF-8
+byte order mark before a value is skipped. Unknown fields are ignored; of two fields with the same name the last counts.
 Classes and categories compare as text: `true` = `1` = `1.0` = `"1"`.
 
-A wrong field of the envelope rejects the event. A wrong value of a feature does not: it is one of these facts, which
-are counted for each feature beside its bins and judged by themselves.
+An invalid field outside `features` rejects the event. An invalid value of a feature does not: it is counted in one of
+these quality counts, which each feature has in addition to its bins and which are judged separately.
 
-{_table(("fact", "when"), QUALITY_MEANINGS)}
+{_table(("quality count", "when"), QUALITY_MEANINGS)}
 
-## What becomes of an event
+## Outcomes
 
-Each ends in exactly one outcome, asked in this order. A record that cannot be read is one rejected event.
+Each event ends in exactly one outcome, checked in this order. A record that cannot be parsed is one rejected event.
 
 {_table(("outcome", "when"), OUTCOME_MEANINGS)}
 
 {_table(("reason", "of a rejected event"), REASONS)}
 
-A rejected record goes to `outputs.rejects_topic` as it was, with the header names of Kafka Connect
+A rejected record goes to `outputs.rejects_topic` unchanged, with the header names of Kafka Connect
 (`__connect.errors.topic`, `.partition`, `.offset`, `.exception.message`) and `driftd.error.code`, the reason.
-Records that nobody can unpack have the code
-`unreadable_…` and the bytes of their batch.
+Record batches that cannot be decompressed or parsed have the code `unreadable_…` and the bytes of the batch.
 
 ## What comes out
 
@@ -113,15 +112,15 @@ keyed by the incident; `driftd replay --json` writes the same objects. This is t
 ```
 
 `transition` is `opened`, `updated`, `escalated`, `deescalated`, `lasting` or `resolved`; there is one open incident for
-each model version, as severe as its worst finding, and beside it one lasting ticket: a page that stood for
-`lasting_after` or was accepted, whose findings have a `level`, the effect they are told at
-([deciding](deciding.md)). `at` is the event time of the verdict, `since` where the change begins.
-`records` are the first and last offset of the window by partition, for `driftd record`. `links`, where the settings
-have any, are addresses by name: `status`, `runbook`, `dashboard`. The CloudEvent's `id` is the incident and a number
-that counts its transitions: after a crash one may come twice, with the same id and content.
+each model version, as severe as its worst finding, and at most one lasting ticket: a page that was open for
+`lasting_after` or was accepted. Findings of a lasting ticket have a `level`, their effect when it became lasting
+([deciding](deciding.md)). `at` is the event time of the verdict, `since` when the change began.
+`records` are the first and last offset of the window by partition, for `driftd record`. `links` are the URLs in the
+settings, if any: `status`, `runbook`, `dashboard`. The CloudEvent's `id` is the incident and the number of the
+transition: after a crash one may come twice, with the same id and content.
 
-`driftd accept` writes on the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data`
-is `{{"kind": "act", "act": "accept", "incident": …, "note": …}}`. Consumers of incidents go by the type.
+`driftd accept` writes to the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data`
+is `{{"kind": "act", "act": "accept", "incident": …, "note": …}}`. Consumers distinguish them by the type.
 """
 
 
@@ -153,8 +152,8 @@ def decisions_document() -> str:
 
 {_MADE} It lists the pages of this folder by their titles.
 
-Why something is made as it is, one page each: context, decision, consequences, and figures where something was
-measured. A decision that is taken back keeps its page, which then says what has come in its place.
+One page for each decision: context, decision, consequences, and measurements. A decision that is reversed keeps its
+page, with a note on what replaced it.
 
 {listed}
 """
@@ -162,7 +161,7 @@ measured. A decision that is taken back keeps its page, which then says what has
 
 def _title(page: Path) -> str:
     first = page.read_text(encoding="utf-8").split("\n", 1)[0]
-    assert first.startswith("# "), f"{page.name} begins with no title"
+    assert first.startswith("# "), f"{page.name} does not begin with a title"
     return first.removeprefix("# ")
 
 

@@ -1,4 +1,4 @@
-"""The rules of the house, each a function from sources to faults: floors, fences, sizes, dead rooms, named places.
+"""Architecture rules, each a function from sources to faults: layers, fenced libraries, sizes, dead files.
 
 `test_architecture.py` holds the project to them, and shows each of them a fault to find.
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Every floor from the ground up, on it every room, and in a room every file in the order in which they may import one
-# another: a file imports from lower floors and from the files named before it. A file that is not named is a fault.
+# The layers (floors) from the lowest up, the packages (rooms) of each, and the files of each package in import order:
+# a file imports from lower layers and from the files listed before it. A file that is not listed is a fault.
 HOUSE: tuple[dict[str, str], ...] = (
     {  # words
         "": "events errors exit_codes clock visible tenfold records findings log_lines text log",
@@ -81,7 +81,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # what runs
         "run": (
-            "garbage terminal reference_file reference_files late_remedy left_out loss_lines lost_events state_show "
+            "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
             "outputs open_source accepting column_views counted_rows first_pass reference_build replay "
             "snapshot_builder daemon"
         ),

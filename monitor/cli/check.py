@@ -1,4 +1,4 @@
-"""`driftd check`: what holds and what does not, before anything runs."""
+"""`driftd check`: verifies settings, references, Kafka and the state folder before anything runs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from monitor.state.directory import has_checkpoint
 from monitor.text import many
 
 OK, BAD, NOTE, MADE = "ok", "BAD", "note", "made"
-#: how long a check waits for the brokers
+#: seconds a check waits for the brokers
 ANSWER_SECONDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table: does it hold, what, and more about it. `usage`: what the user gave is wrong."""
+    """One line of the table: result, what was checked, details. `usage`: the fault is in the settings or files."""
 
     verdict: str
     what: str
@@ -40,9 +40,9 @@ class Line:
 
 
 def check_offline(settings: Settings, references: References, faults: Sequence[ReferenceFault]) -> Iterator[Line]:
-    """References and the state's folder; faults of the settings were raised before, those of references are `faults`.
+    """Lines for references and the state folder; `faults` are those of references (those of settings were raised).
 
-    `references` are those that are sound.
+    `references` are the valid ones.
     """
     yield Line(OK, "settings", f"{many(len(settings.models), 'model')}, {many(len(settings.inputs), 'input')}")
     names = {model.name: f"models[{at}]" for at, model in enumerate(settings.models)}
@@ -55,7 +55,7 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
 
 
 def _reference_lines(reference: Reference, settings_name: str) -> Iterator[Line]:
-    """How far a reference reaches, then what else a person should know of it."""
+    """The size of a reference, then notes on it."""
     what = f"reference {reference.key.model} {reference.key.version}"
     learned = [level for level in reference.levels if level.learned]
     paging, columns = len(may_page(reference)), many(len(reference.columns), "column")
@@ -76,10 +76,10 @@ def _state_line(settings: Settings) -> Line:
 
 
 def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
-    """Brokers, topics, partitions and rights. With `create`, output topics that are missing are made.
+    """Lines for brokers, topics, partitions and ACLs. With `create`, missing output topics are created.
 
     Raises:
-        ExternalError: no answer; PermanentError: refused for good.
+        ExternalError: no answer; PermanentError: refused, and a retry would not help.
     """
     inputs = [entry.topic for entry in settings.inputs]
     outputs = [topic for topic in (settings.outputs.alerts_topic, settings.outputs.rejects_topic) if topic]
@@ -100,17 +100,15 @@ def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
 
 
 def _acts_line(settings: Settings, described: ClusterDescription) -> Iterator[Line]:
-    """Where the alert topic cannot be read, `driftd accept` has no effect; nothing else is wrong."""
+    """A note if the alert topic cannot be read: only `driftd accept` needs that."""
     name = settings.outputs.alerts_topic
     topic = described.topics.get(name or "")
     if topic is not None and topic.operations and "READ" not in topic.operations:
-        yield Line(
-            NOTE, f"output topic {name}", "this user may not READ it: what driftd accept says there has no effect"
-        )
+        yield Line(NOTE, f"output topic {name}", "this user may not READ it: driftd accept has no effect")
 
 
 def _group_line(settings: Settings, described: ClusterDescription, inputs: list[str]) -> Line:
-    """Committed offsets beside an empty state folder: a lost volume, where `run` refuses to start."""
+    """Committed offsets with an empty state folder mean a lost volume: `run` would refuse to start."""
     what = f"group {settings.kafka.group_id}"
     group = GroupOffsets(settings.kafka)
     try:
@@ -144,7 +142,7 @@ def _topic_line(role: str, name: str, described: ClusterDescription, settings: S
 def check_lines(
     settings: Settings, references: References, faults: Sequence[ReferenceFault], *, offline: bool, create: bool
 ) -> Iterator[Line]:
-    """The whole table; arguments as for `check_offline`."""
+    """All lines of the table; arguments as for `check_offline`."""
     yield from check_offline(settings, references, faults)
     if offline:
         return

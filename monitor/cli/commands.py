@@ -1,4 +1,4 @@
-"""What each command does: reads its arguments, calls the rooms above, says what came of it."""
+"""The function of each command: reads its arguments, calls the modules below, prints the result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from monitor.run.reference_file import load_reference, save_reference
 from monitor.run.reference_files import load_references, load_sound_references, unwatched
 from monitor.run.replay import human_line, json_line, replay
 from monitor.run.state_show import state_json, state_text
-from monitor.run.terminal import Progress, say, tell
+from monitor.run.terminal import Progress, to_stderr, to_stdout
 from monitor.settings.document import settings_reference
 from monitor.settings.load import load_kafka, load_settings
 from monitor.settings.tree import Kafka, Settings
@@ -47,7 +47,7 @@ from monitor.state.directory import StateDirectory
 from monitor.state.parts import state_in
 from monitor.text import many
 
-#: what `driftd version` names
+#: packages listed by `driftd version`
 BUILT_ON: Final = ("kafka-python", "river", "numpy", "scipy", "msgspec", "pydantic", "prometheus-client", "structlog")
 
 LATER_FORMATS: Final = frozenset(
@@ -58,24 +58,24 @@ _log = get_log(__name__)
 
 
 def later(arguments: Namespace) -> int:
-    """Refuse by name what is not built yet."""
+    """Refuse a command that is not built yet."""
     raise UsageError(f"{arguments.name}: not in this version; the changelog says what is")
 
 
 def settings(_arguments: Namespace) -> int:
     """The settings reference."""
-    say(settings_reference().rstrip())
+    to_stdout(settings_reference().rstrip())
     return DONE
 
 
 def version(arguments: Namespace) -> int:
-    """Versions of itself and of what it is built on."""
+    """Versions of driftd and its main dependencies."""
     versions = {"driftd": __version__, "python": platform.python_version()}
     versions |= {name: metadata.version(name) for name in BUILT_ON}
     if arguments.json:
-        say(json.dumps(versions))
+        to_stdout(json.dumps(versions))
     else:
-        say("\n".join(f"{name} {number}" for name, number in versions.items()))
+        to_stdout("\n".join(f"{name} {number}" for name, number in versions.items()))
     return DONE
 
 
@@ -91,7 +91,7 @@ def run(arguments: Namespace) -> int:
         return daemon.run()
     except DriftdError:
         raise
-    except Exception as error:  # noqa: BLE001  # the edge of the process: nothing is committed, the place is said
+    except Exception as error:  # noqa: BLE001  # the edge of the process: nothing is committed, the position is logged
         _log.critical("bug", error=type(error).__name__, exc_info=error)
         return BUG
 
@@ -99,23 +99,23 @@ def run(arguments: Namespace) -> int:
 def demo(arguments: Namespace) -> int:
     """See it work."""
     if arguments.duration is not None and not arguments.duration > 0:
-        raise UsageError(f"--duration: {arguments.duration:g} is no number of seconds above 0")
+        raise UsageError(f"--duration: {arguments.duration:g} is not a number of seconds above 0")
     clock = SystemClock()
-    as_json = (lambda thing: say(json_line(thing))) if arguments.json else (lambda _: None)
-    shown = Demo(clock, as_json, tell if arguments.json else say, arguments.duration)
+    as_json = (lambda thing: to_stdout(json_line(thing))) if arguments.json else (lambda _: None)
+    shown = Demo(clock, as_json, to_stderr if arguments.json else to_stdout, arguments.duration)
     stop_on_signals(shown)
     shown.run(arguments.port)
     return DONE if shown.page is not None or arguments.duration is not None else INTERRUPTED
 
 
 def check(arguments: Namespace) -> int:
-    """The table of what holds; a reference that is wrong hides nothing of the rest."""
+    """The table of checks; a faulty reference does not hide the other lines."""
     configured = load_settings(Path(arguments.config), os.environ)
     references, faults = load_sound_references(configured, arguments.config)
     faults += unwatched(configured, references, arguments.config)
     code = DONE
     for line in check_lines(configured, references, faults, offline=arguments.offline, create=arguments.create_topics):
-        say(str(line))
+        to_stdout(str(line))
         if line.verdict == BAD and code != USAGE:
             code = USAGE if line.usage else REFUSED
     return code
@@ -136,25 +136,26 @@ def reference_build(arguments: Namespace) -> int:
     )  # fmt: skip
     with contextlib.closing(given):
         reference = build_reference(
-            configured, key, given.open, clock, event_range, tell, accept_partial=arguments.accept_partial
+            configured, key, given.open, clock, event_range, to_stderr, accept_partial=arguments.accept_partial
         )
     for note in given.notes():
-        tell(note)
+        to_stderr(note)
     digest = save_reference(reference, output)
-    tell(reference_text(reference))
-    tell(f"\nwritten to {arguments.output} ({digest})")
+    to_stderr(reference_text(reference))
+    to_stderr(f"\nwritten to {arguments.output} ({digest})")
     return DONE
 
 
 def reference_show(arguments: Namespace) -> int:
     """A readable table."""
     reference = load_reference(Path(arguments.file))
-    say(json.dumps(reference_json(reference), ensure_ascii=False) if arguments.json else reference_text(reference))
+    shown = json.dumps(reference_json(reference), ensure_ascii=False) if arguments.json else reference_text(reference)
+    to_stdout(shown)
     return DONE
 
 
 def replay_sources(arguments: Namespace) -> int:
-    """The engine over a recorded stream."""
+    """Run the engine over a recorded stream."""
     for option in ("report", "compare"):
         if getattr(arguments, option) is not None:
             raise UsageError(f"--{option}: not in this version")
@@ -168,37 +169,37 @@ def replay_sources(arguments: Namespace) -> int:
         progress = Progress(source.progress, clock)
         try:
             done = replay(
-                configured, admission, source, clock, _sayer(arguments.json, progress), place=source.place,
+                configured, admission, source, clock, _emitter(arguments.json, progress), place=source.place,
                 windows=arguments.windows, progress=progress.show,
             )  # fmt: skip
         finally:
             progress.clear()
         lines = [*done.lost, *given.notes()]
     if done.failed and not arguments.accept_partial:
-        raise UsageError([done.failed, *lines, "--accept-partial takes what is left all the same"])
+        raise UsageError([done.failed, *lines, "--accept-partial accepts the result all the same"])
     for line in lines:
-        tell(line)
+        to_stderr(line)
     over = (
         arguments.fail_on is not None and done.worst and SEVERITY_RANK[done.worst] >= SEVERITY_RANK[arguments.fail_on]
     )
     return FAILED_ON if over else DONE
 
 
-def _sayer(as_json: bool, progress: Progress) -> Callable[[dict[str, Any]], None]:
+def _emitter(as_json: bool, progress: Progress) -> Callable[[dict[str, Any]], None]:
     def messages(thing: dict[str, Any]) -> None:
         line = json_line(thing) if as_json else human_line(thing)
         if line is not None:
             progress.clear()
-            say(line)
+            to_stdout(line)
 
     return messages
 
 
 def record(arguments: Namespace) -> int:
-    """Records to a file: as they are, or readable."""
+    """Write records to a file, raw or as readable JSON."""
     is_topic = arguments.source.startswith(SCHEME)
     if not is_topic and not (arguments.decode and arguments.source.lower().endswith(RECORDINGS)):
-        raise UsageError(f"SOURCE: {arguments.source!r} is no topic; write kafka://TOPIC?from=PLACE&to=PLACE")
+        raise UsageError(f"SOURCE: {arguments.source!r} is not a topic; write kafka://TOPIC?from=PLACE&to=PLACE")
     clock, written = SystemClock(), 0
     with RecordWriter(arguments.output, readable=arguments.decode) as writer:
         source: OffsetRange | FileSource = (
@@ -212,22 +213,22 @@ def record(arguments: Namespace) -> int:
                 for batch in source.poll(()):
                     writer.write(batch)
                     written += len(batch)
-                for change in source.changes():  # of this poll too, be it the last
-                    tell(f"{change.partition}: {change}")
+                for change in source.changes():  # also those of the last poll
+                    to_stderr(f"{change.partition}: {change}")
                 progress.show()
         finally:
             progress.clear()
             source.close()
-    tell(f"{many(written, 'record')} written to {arguments.output}")
+    to_stderr(f"{many(written, 'record')} written to {arguments.output}")
     if not written and isinstance(source, OffsetRange):
-        tell(f"nothing lies in that stretch; {source.contents()}")
-        tell("a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or latest")
+        to_stderr(f"no record lies in that range; {source.contents()}")
+        to_stderr("a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or latest")
     return DONE
 
 
 def accept(arguments: Namespace) -> int:
-    """An operator knows of a page."""
-    tell(
+    """Acknowledge a page: it becomes a ticket."""
+    to_stderr(
         accept_incident(
             load_settings(Path(arguments.config), os.environ), arguments.incident, arguments.note, SystemClock()
         )
@@ -236,7 +237,7 @@ def accept(arguments: Namespace) -> int:
 
 
 def state_show(arguments: Namespace) -> int:
-    """What a checkpoint holds."""
+    """Print the content of the newest checkpoint."""
     configured, admission = _configured(arguments)
     if configured.state.store == "memory":
         raise UsageError("state.store: memory keeps no checkpoint that could be shown")
@@ -244,29 +245,29 @@ def state_show(arguments: Namespace) -> int:
     if loaded is None:
         raise UsageError(f"state.path: {configured.state.path} holds no checkpoint yet")
     for path, reason in loaded.damaged:
-        tell(f"damaged: {path}: {reason}; shown is {loaded.path}")
+        to_stderr(f"damaged: {path}: {reason}; shown is {loaded.path}")
     shown = state_json(state_in(loaded), admission)
-    say(json.dumps(shown, ensure_ascii=False) if arguments.json else state_text(shown))
+    to_stdout(json.dumps(shown, ensure_ascii=False) if arguments.json else state_text(shown))
     return DONE
 
 
 def rules(arguments: Namespace) -> int:
-    """Alerting rules; no reference file is read."""
+    """Write the alerting rules; reads no reference file."""
     text = rules_yaml(load_settings(Path(arguments.config), os.environ))
     _write({RULES_FILE: text}, arguments.output, "name it under rule_files in prometheus.yml")
     return DONE
 
 
 def dashboards(arguments: Namespace) -> int:
-    """The dashboard's file; neither settings nor Kafka are asked."""
+    """Write the dashboard; reads no settings and does not connect to Kafka."""
     _write(dashboard_texts(), arguments.output, "import it in Grafana, see docs/dashboards.md")
     return DONE
 
 
 def _write(texts: Mapping[str, str], output: str, then: str) -> None:
-    """Files into a folder, which is made when it is not there; `-` is standard output."""
+    """Write files into a folder, created if missing; `-` is standard output."""
     if output == "-":
-        say("\n".join(texts.values()).rstrip())
+        to_stdout("\n".join(texts.values()).rstrip())
         return
     folder = Path(output)
     if folder.suffix in {Path(name).suffix for name in texts} and not folder.is_dir():
@@ -279,7 +280,7 @@ def _write(texts: Mapping[str, str], output: str, then: str) -> None:
         where = error.filename or folder
         raise UsageError(f"-o: {where}: {error.strerror}; name a folder that can be written to") from error
     for name in texts:
-        tell(f"{folder / name} written; {then}")
+        to_stderr(f"{folder / name} written; {then}")
 
 
 def _configured(arguments: Namespace) -> tuple[Settings, Admission]:
@@ -297,7 +298,7 @@ def _refuse_format(name: str) -> None:
     if name in LATER_FORMATS:
         raise UsageError(f"--format: {name}: not in this version; native events are understood")
     if name not in {"auto", "native"}:
-        raise UsageError(f"--format: {name!r} is no format; write native")
+        raise UsageError(f"--format: {name!r} is not a format; write native")
 
 
 def _version_of(configured: Settings, arguments: Namespace) -> str:
@@ -315,7 +316,7 @@ def _event_range(arguments: Namespace) -> EventRange:
     if (arguments.rows is not None) == by_time:
         raise UsageError("give --rows N, or --from TIME and --to TIME (every event between them)")
     if arguments.rows is not None and arguments.rows < 1:
-        raise UsageError(f"--rows: {arguments.rows} is no number of predictions; write 10000")
+        raise UsageError(f"--rows: {arguments.rows} is not a number of predictions; write 10000")
     start, end = (_time(name, text) for name, text in (("--from", arguments.begin), ("--to", arguments.end)))
     if start is not None and end is not None and start >= end:
         raise UsageError(f"--from: {arguments.begin} is not before --to, {arguments.end}")
@@ -326,7 +327,7 @@ def _time(name: str, text: str | None) -> int | None:
     try:
         return None if text is None else parse_rfc3339(text)
     except ValueError:
-        raise UsageError(f"{name}: {text!r} is no time with offset; write 2026-11-22T10:00:00Z") from None
+        raise UsageError(f"{name}: {text!r} is not a time with offset; write 2026-11-22T10:00:00Z") from None
 
 
 def _csv_map(given: list[str] | None) -> Mapping[str, str] | None:
@@ -334,5 +335,5 @@ def _csv_map(given: list[str] | None) -> Mapping[str, str] | None:
         return None
     for pair in given:
         if "=" not in pair:
-            raise UsageError(f"--map: {pair!r} is no COLUMN=FIELD; write for example when=ts")
+            raise UsageError(f"--map: {pair!r} is not COLUMN=FIELD; write for example when=ts")
     return dict(pair.split("=", 1) for pair in given)

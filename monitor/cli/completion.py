@@ -1,4 +1,4 @@
-"""Completion scripts for shells. They are made from the parser once: a shell that completes starts no Python."""
+"""Shell completion scripts, generated once from the parser: completing does not start Python."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final
 
 import shtab
 
-#: what is completed in place of these names
+#: {metavar: how shtab completes it}
 NAMED: Final = {"FILE": shtab.FILE, "SOURCE": shtab.FILE, "OUT": shtab.FILE, "DIR": shtab.DIRECTORY}
 
 
 def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """The script that completes what `parser` takes; `shell` is bash, zsh or fish."""
+    """The completion script of `parser`; `shell` is bash, zsh or fish."""
     for action in _actions(parser):
         if isinstance(action.metavar, str) and action.metavar in NAMED:
-            action.complete = NAMED[action.metavar]  # type: ignore[attr-defined]  # where shtab looks
+            action.complete = NAMED[action.metavar]  # type: ignore[attr-defined]  # read by shtab
     script: str = shtab.complete(parser, shell)
     return script + "\n"
 

@@ -15,28 +15,28 @@ from monitor.exit_codes import DONE, INTERRUPTED, REFUSED, USAGE
 from monitor.log import configure_logging
 from monitor.visible import visible
 
-#: commands of the finished product that are refused by name until they are built
+#: commands that are planned; each is refused with a message until it is built
 LATER: Final = ("bridge", "audit")
 
 SHELLS: Final = ("bash", "zsh", "fish")
 
-#: what `add_subparsers` gives; argparse has no public name for it
+#: the type that `add_subparsers` returns; argparse has no public name for it
 _Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
 def main(arguments: Sequence[str] | None = None, imported: Callable[[], object] = lambda: None) -> int:
-    """Run a command; gives the exit code. `imported` is called when all is imported and the command begins."""
+    """Run a command; returns the exit code. `imported` is called when all is imported and the command begins."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parsed = parser().parse_args(given)
-        # to standard error: standard output is data. A command says in one line why Kafka does not answer
+        # to standard error: standard output is data. A command reports in one line why Kafka does not answer
         configure_logging(level="warning", muted=("kafka",))
         command = _command(parsed.command)
         imported()
         return command(parsed)
     except UsageError as error:
         for fault in error.faults:
-            print(visible(f"driftd: {fault}"), file=sys.stderr)  # noqa: T201  # what a command says to a person
+            print(visible(f"driftd: {fault}"), file=sys.stderr)  # noqa: T201  # a message for people
         return USAGE
     except ExternalError as error:
         print(visible(f"driftd: {error}"), file=sys.stderr)  # noqa: T201  # as above
@@ -44,26 +44,26 @@ def main(arguments: Sequence[str] | None = None, imported: Callable[[], object] 
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # the reader of our output has gone; what it did not want is no fault
+        # the reader closed the pipe, as `head` does: not an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:
-    """The function of monitor/cli/commands.py, or of the completion, which imports nothing of the monitor."""
+    """The function of a command in monitor/cli/commands.py; that of completion needs no import of it."""
     if name == "completion":
         return completion
-    from monitor.cli import commands  # noqa: PLC0415  # half a second that help and a misspelt option do not wait for
+    from monitor.cli import commands  # noqa: PLC0415  # takes half a second, not needed for help and usage errors
 
     function: Callable[[argparse.Namespace], int] = getattr(commands, name)
     return function
 
 
 def completion(arguments: argparse.Namespace) -> int:
-    """The shell's completion of every command and option."""
+    """Print the shell completion script."""
     from monitor.cli.completion import completion_script  # noqa: PLC0415  # as above
 
-    print(completion_script(parser(), arguments.shell), end="")  # noqa: T201  # what a shell reads
+    print(completion_script(parser(), arguments.shell), end="")  # noqa: T201  # read by a shell
     return DONE
 
 
@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(
         prog="driftd",
         description="A drift monitor for models in production.",
-        epilog="driftd COMMAND --help has what a command takes, with an example.",
+        epilog="driftd COMMAND --help shows the options of a command, with an example.",
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"driftd {__version__}")
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add(subparsers: _Subparsers, name: str, does: str, *examples: str) -> Parser:
-    """A command with what it does and how it is called."""
+    """Add a command with its description and examples."""
     epilog = "\n".join(["examples:" if len(examples) > 1 else "example:", *(f"  {example}" for example in examples)])
     form = argparse.RawDescriptionHelpFormatter  # keeps the lines of the examples
     return subparsers.add_parser(
@@ -124,7 +124,7 @@ def _with_sources(subparser: argparse.ArgumentParser) -> None:
 def _run(subparsers: _Subparsers) -> None:
     run = _add(subparsers, "run", "the daemon", "driftd run --config driftd.yaml")
     _with_config(run)
-    run.add_argument("--accept-loss", action="store_true", help="begin afresh, whatever state there is")
+    run.add_argument("--accept-loss", action="store_true", help="start from scratch, ignoring any saved state")
     run.set_defaults(command="run")
 
 
@@ -132,7 +132,7 @@ def _demo(subparsers: _Subparsers) -> None:
     demo = _add(
         subparsers,
         "demo",
-        "see it work: a broker, real flights, one fault, and what is said of it",
+        "see it work: a broker, real flights, one fault, and the alert for it",
         "driftd demo --duration 90",
     )
     demo.add_argument("--duration", type=float, metavar="S", help="end after S seconds [at Ctrl-C]")
@@ -145,12 +145,12 @@ def _check(subparsers: _Subparsers) -> None:
     check = _add(
         subparsers,
         "check",
-        "settings, references and Kafka: what holds and what does not",
+        "verify settings, references, Kafka and the state folder",
         "driftd check --config driftd.yaml --create-topics",
     )
     _with_config(check)
     check.add_argument("--offline", action="store_true", help="do not ask Kafka")
-    check.add_argument("--create-topics", action="store_true", help="make the output topics that are missing")
+    check.add_argument("--create-topics", action="store_true", help="create missing output topics")
     check.set_defaults(command="check")
 
 
@@ -174,7 +174,7 @@ def _reference(subparsers: _Subparsers) -> None:
         "--rows",
         type=int,
         metavar="N",
-        help="the first N predictions: of a topic by record time, of files as they come",
+        help="the first N predictions: of a topic by record time, of files in their order",
     )
     build.add_argument("--from", dest="begin", metavar="TIME", help="or: every event from this time on")
     build.add_argument("--to", dest="end", metavar="TIME", help="... and before this one")
@@ -201,7 +201,7 @@ def _replay(subparsers: _Subparsers) -> None:
     _with_config(replay)
     replay.add_argument("--json", action="store_true", help="JSON lines: transitions, findings, a summary")
     replay.add_argument("--windows", action="store_true", help="with --json: every judged window too")
-    replay.add_argument("--fail-on", choices=("ticket", "page"), help="exit 3 when an incident was that bad or worse")
+    replay.add_argument("--fail-on", choices=("ticket", "page"), help="exit 3 if an incident was that severe or worse")
     replay.add_argument("--report", metavar="OUT", help="not in this version")
     replay.add_argument("--compare", metavar="OTHER", help="not in this version")
     _with_sources(replay)
@@ -233,12 +233,12 @@ def _accept(subparsers: _Subparsers) -> None:
     accept = _add(
         subparsers,
         "accept",
-        "say that a page is known: it becomes a ticket, the next change pages",
+        "acknowledge a page: it becomes a ticket, the next change pages",
         "driftd accept --config driftd.yaml credit/1/0d3f5a0d3f5a0d3f --note 'new customers since Monday'",
     )
     _with_config(accept)
-    accept.add_argument("incident", metavar="INCIDENT", help="its id, as the alert topic and `state show` have it")
-    accept.add_argument("--note", default="", metavar="TEXT", help="why; it stands in the transition")
+    accept.add_argument("incident", metavar="INCIDENT", help="its id, from the alert topic or `state show`")
+    accept.add_argument("--note", default="", metavar="TEXT", help="why; part of the transition's summary")
     accept.set_defaults(command="accept")
 
 
@@ -285,13 +285,13 @@ def _about(subparsers: _Subparsers) -> None:
         subparsers, "settings", "print every setting with its default and meaning", "driftd settings | less"
     )
     settings.set_defaults(command="settings")
-    version = _add(subparsers, "version", "versions of driftd and of what it is built on", "driftd version --json")
+    version = _add(subparsers, "version", "versions of driftd and its main dependencies", "driftd version --json")
     version.add_argument("--json", action="store_true", help="as JSON")
     version.set_defaults(command="version")
     completed = _add(
         subparsers,
         "completion",
-        "a script by which a shell completes commands, options and file names",
+        "print a script with which a shell completes commands, options and file names",
         "source <(driftd completion bash)",
         'eval "$(driftd completion zsh)"',
         "driftd completion fish > ~/.config/fish/completions/driftd.fish",

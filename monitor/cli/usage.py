@@ -1,4 +1,4 @@
-"""Usage errors of the command line: one line that says what was wrong, what was meant, and where help is."""
+"""Usage errors of the command line: one line with the fault, the likely correction, and where help is."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from monitor.errors import UsageError
 
 
 def nearest(word: str, known: Sequence[str]) -> list[str]:
-    """What was meant by a misspelt word: two of them where two are very near, none where nothing is."""
+    """The likely corrections of a misspelt word: two if two are very near, none if nothing is."""
     return difflib.get_close_matches(word, known, 2, cutoff=0.8) or difflib.get_close_matches(word, known, 1)
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser whose usage errors are ours."""
+    """An argparse parser that raises `UsageError`."""
 
     def parse_known_args(  # type: ignore[override]  # without its overloads
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """An unknown option is told before what it leaves missing."""
+        """Report an unknown option before the arguments that are missing because of it."""
         if self.prefix_chars == "-":
             self._refuse_unknown_options(list(args or ()))
         return super().parse_known_args(args, namespace)
@@ -56,7 +56,7 @@ class Parser(argparse.ArgumentParser):
             raise UsageError(f"{what}; {hint}see {self.prog} --help")
         number = re.fullmatch(r"argument ([^:]+): invalid int value: ('.*')", message)
         if number:
-            raise UsageError(f"{number[1]}: {number[2]} is no whole number; write digits alone, such as 10000")
+            raise UsageError(f"{number[1]}: {number[2]} is not a whole number; write digits only, such as 10000")
         extra = re.fullmatch(r"unrecognized arguments: (.*)", message)
         if extra:
             raise UsageError(

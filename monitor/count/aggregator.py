@@ -42,16 +42,16 @@ from monitor.stats.tally import (
     Tally,
 )
 
-#: how classes that are none of the model's are counted; in further brackets where a class is called so
+#: name under which unknown classes are counted; with more brackets if a class has that name
 OTHER_CLASS = "(other)"
-#: a label of no known class beside a prediction of no known class may still be wrong
+#: the prediction's name if label and prediction are both unknown and differ
 ANOTHER_CLASS = "(another)"
 _ABSENT = np.array(ABSENT_BITS, np.uint64).view(np.float64)
 
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of a group that are counted, sorted by pane; rows of one pane are in the order in which they came.
+    """The rows of a group that are counted, sorted by pane; rows of one pane stay in order of arrival.
 
     `picked` (n,) positions in the group, `starts` (P,) where each pane's rows begin among them, `slots` (n,) the
     pane's number 0..P-1, `is_prediction`, `ts` (microseconds of Unix time) and `offset` (n,).
@@ -131,7 +131,7 @@ class Aggregator:
             for tally, count in zip(tallies, np.bincount(rows.slots[labelled], minlength=len(tallies)), strict=True):
                 tally.labels += int(count)
             return
-        # classes are few: all that is done for each row is counting
+        # classes are few: per row there is only the count
         combined = Counter(zip(rows.slots.tolist(), labels, picked_of(group.prediction, rows.picked), strict=True))
         for (slot, label, prediction), count in combined.items():
             if label is None:
@@ -142,7 +142,7 @@ class Aggregator:
                 tallies[slot].pairs[self._pair(label, prediction)] += count
 
     def _pair(self, label: object, prediction: object) -> tuple[str, str]:
-        """Two classes by name, unknown ones under one word, so that the pairs kept are few; wrong stays wrong."""
+        """The classes' names, unknown ones under a common name to bound the pairs; a wrong prediction stays wrong."""
         label_text, prediction_text = canonical(label), canonical(prediction)  # type: ignore[arg-type]  # the decoder gives text, numbers and booleans
         known = label_text if label_text in self._classes else self._other
         predicted = prediction_text if prediction_text in self._classes else self._other
@@ -152,13 +152,13 @@ class Aggregator:
 
 
 class Aggregators:
-    """One aggregator for each model version, whoever counts by it: it keeps nothing of what it counted."""
+    """One aggregator per model version, shared by the tasks: it has no state of its own."""
 
     def __init__(self) -> None:
         self._made: dict[ModelKey, Aggregator] = {}
 
     def of(self, monitored: Monitored) -> Aggregator:
-        """Made when it is asked for first, and again for another reference."""
+        """The aggregator of a model version; created on first use, and again for another reference."""
         known = self._made.get(monitored.key)
         if known is None or known.reference is not monitored.reference:
             known = self._made[monitored.key] = self.make(monitored.reference)
@@ -207,7 +207,7 @@ def _number_bits(value: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _NumericArrays:
-    """What counting numeric columns needs of them, as arrays (columns, 1)."""
+    """Parameters of numeric columns for counting, as arrays (columns, 1)."""
 
     binning: Binning
     low: Floats
@@ -231,7 +231,7 @@ class _NumericArrays:
 
 
 class _Block:
-    """Counts, sums and extremes of P panes side by side."""
+    """Counts, sums and extremes of P panes."""
 
     def __init__(self, panes: int, columns: int, width: int) -> None:
         self._panes, self._columns, self._width = panes, columns, width
@@ -257,7 +257,7 @@ class _Block:
             self.highs[:, at] = np.maximum.reduceat(np.where(is_value, extremes, -np.inf), rows.starts)
         if never_seen.any():
             rows_of = np.flatnonzero(never_seen)
-            if categories.pooled:  # else it was counted as unseen and nothing else
+            if categories.pooled:  # else it was counted as unseen only
                 self._add_flat((rows.slots[rows_of] * self._columns + at) * self._slots + self._width + UNSEEN)
             self._name(at, values, rows_of, rows)
 
@@ -266,7 +266,7 @@ class _Block:
         for (slot, value), count in Counter(
             zip(rows.slots[never_seen].tolist(), map(values.__getitem__, never_seen.tolist()), strict=True)
         ).items():
-            name = names.shortened(canonical(value))  # type: ignore[arg-type]  # what is not known is text or a number
+            name = names.shortened(canonical(value))  # type: ignore[arg-type]  # a new value is text or a number
             self.unseen[slot].setdefault(at, Counter())[name] += count
         for named in self.unseen:
             if at in named:
@@ -274,7 +274,7 @@ class _Block:
 
     def numeric(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows, counted: NDArray[np.bool_]) -> None:
         """Count numeric columns `at` (F,) with `values` (F, n) where `counted` (n,)."""
-        # outside values are in the extremes, not in the bins nor in the sums; absent ones in neither
+        # values outside the range are in the extremes but not in bins and sums; absent ones are in none
         inside = (values >= arrays.low) & (values <= arrays.high)
         usual = bool(inside.all() and counted.all())
         lowest = highest = usable = values
@@ -290,7 +290,7 @@ class _Block:
         codes += rows.slots * (self._columns * self._slots)
         self._add_flat(codes if usual else codes[:, counted])
         self._sum(at, arrays, usable, rows)
-        # + 0.0: of two zeros the one without a sign, whatever their order
+        # + 0.0 turns -0.0 into 0.0: extremes must not depend on the order of rows
         self.lows[:, at] = np.minimum.reduceat(lowest, rows.starts, axis=1).T + 0.0
         self.highs[:, at] = np.maximum.reduceat(highest, rows.starts, axis=1).T + 0.0
 
@@ -305,7 +305,7 @@ class _Block:
         rows: Rows,
         counted: NDArray[np.bool_],
     ) -> None:
-        """Facts in the place of bins, for values that are none or outside."""
+        """Count quality counts instead of bins, for values that are missing, of a wrong type or outside."""
         if absent.any():
             bits = values[absent].view(np.uint64)
             quality_counts = np.where(bits == ABSENT_BITS, ABSENT, np.where(bits == TYPE_BITS, TYPE, MISSING))
@@ -318,7 +318,7 @@ class _Block:
         self.counts += np.bincount(flat.ravel(), minlength=len(self.counts))
 
     def _sum(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows) -> None:
-        """Sums of standardised values and their squares, in place: the arrays are the largest of the whole path."""
+        """Sums of standardised values and their squares; in place, as these are the largest arrays of all."""
         z = values - arrays.center
         z /= arrays.scale
         np.clip(z, -CLIP_SD, CLIP_SD, out=z)
@@ -329,7 +329,7 @@ class _Block:
         self.sums[:, at, SQUARES] = np.add.reduceat(np.rint(z, out=z).astype(np.int64), rows.starts, axis=1).T
 
     def _sum_outside(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows) -> None:
-        """`values` are NaN but where they are outside."""
+        """Sums of the values outside; `values` are NaN everywhere else."""
 
         def add(into: int, of_each: Floats | NDArray[np.bool_]) -> None:
             self.sums[:, at, into] = np.add.reduceat(

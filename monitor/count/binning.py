@@ -1,8 +1,8 @@
-"""Numbers to bins, many columns at once: a uniform grid tells the bin but for one comparison.
+"""Numbers to bins, many columns at once: a lookup in a uniform grid, and one comparison.
 
-A cell of the grid holds at most one edge, so the bin of a value is the number of edges before its cell, and one more
-where it is above the edge within. The same arithmetic finds the cell of an edge and of a value and never falls, so
-the result is exactly that of a search among the edges. A column with two edges in one cell is searched.
+A cell of the grid holds at most one edge, so the bin of a value is the number of edges before its cell, plus one if it
+is above the cell's edge. Cells of edges and values are computed by the same monotonic arithmetic, so the result is
+exactly that of a binary search among the edges. A column with two edges in one cell is searched instead.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Binning:
         self._edges = edges
         with np.errstate(over="ignore", divide="ignore"):
             steps = (CELLS - 1) / (high - low)
-        # a range that is too narrow or too wide for this arithmetic has one cell
+        # a range too narrow or too wide for this arithmetic gets one cell
         usable = np.isfinite(steps) & (steps > 0)
         self._low, self._steps = np.where(usable, low, 0.0), np.where(usable, steps, 0.0)
         widest = max(map(len, edges), default=0)
-        #: (F, widest + 1) edges, and what no value is above behind them
+        #: (F, widest + 1) edges, padded with +inf
         following = np.full((len(edges), widest + 1), np.inf)
-        #: (F, CELLS) edges before the cell, as places in the flat `_next`
+        #: (F, CELLS) number of edges before the cell, as an index into the flat `_next`
         before = np.zeros((len(edges), CELLS), np.int32)
         self._searched: list[int] = []
         for row, own in enumerate(edges):
@@ -50,7 +50,7 @@ class Binning:
     def codes(self, values: Floats) -> Ints:
         """The bin of each of `values` (F, n), numbers within [low, high]: edges[i-1] < x <= edges[i] is bin i.
 
-        A number beyond the range gives some bin.
+        A number outside the range gives an arbitrary bin.
         """
         cells = values - self._low
         cells *= self._steps

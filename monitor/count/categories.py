@@ -1,4 +1,4 @@
-"""Categories to bins: each value that was met has an entry, and what is counted of it is found from that."""
+"""Categories to bins: each distinct value has an entry, with its bin and its flags."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from monitor.stats.bins import ABSENT, CATEGORICAL, MISSING, QUALITY_COUNTS, TYP
 from monitor.stats.name_bins import KnownNames, as_extreme, bucket_of, hashes_of
 from monitor.stats.tally import Floats, Ints
 
-#: values without a bin of their own whose entries are kept between batches
+#: entries kept between batches for values without their own bin
 MAX_ENTRIES = 4_096
 
 
 class Categories:
-    """What counting a categorical column needs of it.
+    """Lookup tables for counting one categorical column.
 
-    An entry is one value: first the quality counts, then the categories with bins of their own, then others as they
-    come. `slots` the bin (or the quality count behind the bins) of each entry, `unseen` whether the reference does not
-    have it, `extremes` its hash as a number, by which one single value is told from many.
+    Entries are the quality counts, then the categories with their own bin, then other values in order of arrival.
+    `slots` is the bin (or quality count, after the bins) of each entry, `unseen` whether the reference lacks it,
+    `extremes` its hash as a number, to detect a column with one single value.
     """
 
     def __init__(self, bins: ColumnBins | None, width: int) -> None:
@@ -38,9 +38,9 @@ class Categories:
         self._own = len(self.slots)
 
     def entries(self, values: list[object]) -> Ints:
-        """The entry of each value; those below `len(QUALITY_COUNTS)` are no values."""
+        """The entry of each value; entries below `len(QUALITY_COUNTS)` are quality counts."""
         try:
-            return np.fromiter(map(self._entries.__getitem__, values), np.int64, len(values))  # type: ignore[arg-type]  # a mark is no key of it: KeyError
+            return np.fromiter(map(self._entries.__getitem__, values), np.int64, len(values))  # type: ignore[arg-type]  # a marker is not a key: KeyError
         except KeyError:
             self._make_room()
             self._learn(values)
@@ -56,7 +56,7 @@ class Categories:
         return self._entries[value]  # type: ignore[index]  # what is left is text or a number
 
     def _make_room(self) -> None:
-        """Forget the values met, when they are too many: their entries would be the same again."""
+        """Forget the cached values when there are too many: they would get equal entries again."""
         if len(self.slots) > self._own + MAX_ENTRIES:
             self._entries = dict(self._named)
             self.slots, self.extremes = self.slots[: self._own], self.extremes[: self._own]

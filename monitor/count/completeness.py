@@ -1,6 +1,6 @@
-"""Up to when each model is complete, and which partitions are too far ahead to be read on.
+"""Up to which event time each model is complete, and which partitions are too far ahead and pause.
 
-An input that names its `model` counts for that model alone, any other one for every model.
+An input with a `model` setting holds back only that model, any other input holds back every model.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from monitor.events import Partition
 from monitor.records import Source
 from monitor.settings.tree import Settings
 
-#: a partition this far ahead of the slowest one is not read on, so that open panes stay few
+#: a partition this far ahead of the slowest one pauses, so that open panes stay few
 MAX_AHEAD_US: Final = HOUR_US
-#: open panes beyond which reading ahead of a partition that is at its end waits until that is silent, too
+#: above this number of open panes, partitions also wait for one that is at its end and not yet idle
 MANY_OPEN_PANES: Final = 5_000
 
 
 class Bound(NamedTuple):
-    """Panes that end at or before it are complete; where somebody is still waited for, `lateness` after that."""
+    """Panes that end at or before it are complete; `lateness` later if a partition is still waited for."""
 
     us: float
     waits: bool
@@ -32,7 +32,7 @@ class Bound(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Up to when each model is complete: `own` of the models that an input names, `common` of all others."""
+    """Up to when each model is complete: `own` of models named by an input, `common` of all others."""
 
     common: Bound
     own: Mapping[str, Bound]
@@ -46,7 +46,7 @@ class Until:
 
 @dataclass(slots=True)
 class _Group:
-    """How far the partitions of the same models have come: the slowest that holds back, and the largest times."""
+    """Progress of the partitions of the same models: the slowest that holds back, and the largest times."""
 
     slowest: float = math.inf
     clock: int = NO_CLOCK
@@ -68,7 +68,7 @@ class _Group:
 
 
 class Completeness:
-    """Asks the partitions. `live`: more may come to a partition that is at its end."""
+    """Computed from the partitions. `live`: a partition at its end may still grow."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Completeness:
         *,
         live: bool,
     ) -> None:
-        """`partition_states()` of all partitions of the source, and of others a state brought."""
+        """`partition_states()` gives all partitions of the source, and others from a restored state."""
         self._windows = settings.windows
         self._source = source
         self._clock = clock
@@ -91,9 +91,9 @@ class Completeness:
         self._until = Until(Bound(-math.inf, waits=True), {}, lateness_us)
 
     def until(self) -> Until:
-        """The slowest clock of those that a model waits for; the same object as before where nothing moved.
+        """The slowest clock of those that a model waits for; the same object as before if nothing changed.
 
-        A partition that is at its end and was silent for `idle_after` is not waited for.
+        A partition that is at its end and idle for `idle_after` is not waited for.
         """
         groups: dict[str | None, _Group] = {None: _Group()}
         read = set(self._source.partitions())
@@ -110,7 +110,7 @@ class Completeness:
         return self._until
 
     def _model_of(self, topic: str) -> str | None:
-        """The model an input names. The only input is meant by a recording under another name, too."""
+        """The model that an input names. With a single input, a recording under any name counts as that input."""
         if topic not in self._models and len(self._models) == 1:
             return next(iter(self._models.values()))
         return self._models.get(topic)
@@ -118,39 +118,38 @@ class Completeness:
     def _bound(self, group: _Group) -> Bound:
         if group.slowest < math.inf or not self._live:
             return Bound(group.slowest, waits=True)
-        # Nothing is waited for. An event whose time nothing confirms yet stays open, or the panes before it would be
-        # final; so does one ahead of the wall clock.
+        # No partition is waited for. The pane of an event whose time is not confirmed by others stays open, or all
+        # panes before it would be final; so does the pane of an event ahead of the wall clock.
         pane = self._windows.pane
         return Bound(max(group.clock + pane, min(group.arrived + pane, self._clock.now_us())), waits=False)
 
     def _holds_back(self, partition: Partition, partition_state: PartitionState) -> bool:
         at_end = self._source.at_end(partition)
         partition_state.was_at_end = partition_state.was_at_end or at_end
-        # what moves no clock may be at its end only now and then
+        # a partition without a clock may be at its end only now and then
         moves_no_clock = (
             partition_state.has_read and partition_state.was_at_end and partition_state.reached_us == NO_CLOCK
         )
-        return not ((at_end or moves_no_clock) and self._is_silent(partition_state))
+        return not ((at_end or moves_no_clock) and self._is_idle(partition_state))
 
-    def _is_silent(self, partition_state: PartitionState) -> bool:
+    def _is_idle(self, partition_state: PartitionState) -> bool:
         if not self._live:
             return True
         idle = self._clock.monotonic() - max(partition_state.last_event_at, self._started)
         return idle >= self._windows.idle_after / SECOND_US
 
     def too_far_ahead(self, open_panes: int) -> set[Partition]:
-        """Partitions to wait with: more than an hour ahead of the slowest one of the same models with more to read.
+        """Partitions to pause: more than an hour ahead of the slowest one of the same models with more to read.
 
-        A partition that was not read from yet may hold the oldest events of all: the others wait for it. One that was
-        read from and holds nothing that moves a clock (labels alone) holds nobody up, unless many panes are open; nor
-        does one at its end, unless many are and it may still bring something.
+        A partition that was never read may hold the oldest events: the others wait for it. One that was read and has
+        no clock (labels only) holds back others only while many panes are open; so does one at its end that may grow.
         """
         many = open_panes > MANY_OPEN_PANES
         partition_states = self._partition_states()
         partitions = {at: partition_states[at] for at in self._source.partitions()}
         slowest: dict[str | None, int] = {}
         for partition, partition_state in partitions.items():
-            more = not self._source.at_end(partition) or (many and not self._is_silent(partition_state))
+            more = not self._source.at_end(partition) or (many and not self._is_idle(partition_state))
             if more and (partition_state.reached_us != NO_CLOCK or not partition_state.has_read or many):
                 model = self._model_of(partition.topic)
                 slowest[model] = min(slowest.get(model, partition_state.reached_us), partition_state.reached_us)
@@ -162,6 +161,6 @@ class Completeness:
 
     def _limit(self, partition: Partition, slowest: Mapping[str | None, int]) -> float:
         model = self._model_of(partition.topic)
-        # what brings events of every model waits for all
+        # an input for every model waits for all partitions
         waited_for = slowest.values() if model is None else [slowest[at] for at in (None, model) if at in slowest]
         return min(waited_for, default=math.inf) + MAX_AHEAD_US

@@ -1,9 +1,8 @@
-"""The memory of event ids of one topic-partition: which of the last `capacity` asked ones were the same.
+"""Deduplication of event ids in one topic-partition, over the last `capacity` ids.
 
-The last few hundred keys lie in the order in which they came. Before them are two rows of sorted keys, with the number
-of asking beside every key: a short one, and a long one that takes the short one in when that is long enough. So an id
-costs 12 bytes (14.5 at the most, with what is about to be forgotten), memory grows with the ids that came, and nothing
-is done for a single id.
+The newest few hundred keys are kept in order of arrival. Older ones are in two sorted arrays, each key with its
+sequence number: a short array, which is merged into the long one when it is long enough. So an id costs 12 bytes (at
+most 14.5, with those about to be dropped), memory grows with the ids seen, and no work is done per single id.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 
 from monitor.stats.growing import Growing
 
-#: keys that came last, before they are sorted in
+#: newest keys kept unsorted
 MOST_LAST: Final = 512
-#: the short row is merged into the long one when it is this part of the capacity
+#: the short array is merged into the long one at capacity / this
 SHORT_PART: Final = 12
-#: forgetting takes a pass over all: it waits until it frees this part of the capacity
+#: dropping old keys takes a pass over all, so it waits until it frees capacity / this
 FORGOTTEN_PART: Final = 8
 
 Keys = NDArray[np.uint64]
@@ -29,21 +28,21 @@ Mask = NDArray[np.bool_]
 
 
 class _Row(NamedTuple):
-    """Keys rising, and of equal keys the later asked behind; `numbers` of asking, counted from `EventIds._base`."""
+    """Sorted keys, equal ones by time; `numbers` are their sequence numbers, counted from `EventIds._base`."""
 
     keys: Keys
     numbers: NDArray[np.uint32]
 
     def last_asked(self, keys: Keys) -> NDArray[np.int64]:
-        """The number under which each of `keys` was asked last; -1 for one that is not here."""
+        """The newest sequence number of each of `keys`; -1 for one that is not here."""
         if not len(self.keys):
             return np.full(len(keys), -1, np.int64)
         at = self.keys.searchsorted(keys, "right") - 1
-        found = self.keys[at] == keys  # before the first one it is the last one, which is larger
+        found = self.keys[at] == keys  # index -1 gives the last key, which is larger
         return np.where(found, self.numbers[at].astype(np.int64), -1)
 
     def merged(self, later: _Row) -> _Row:
-        """With keys that were all asked later than these."""
+        """Merged with keys that all came later."""
         if not len(self.keys):
             return later
         places = self.keys.searchsorted(later.keys, "right") + np.arange(len(later.keys))
@@ -55,7 +54,7 @@ class _Row(NamedTuple):
         return _Row(keys, numbers)
 
     def since(self, number: int, base: int) -> _Row:
-        """Those asked under `number` or later, counted from `base` on."""
+        """Those with sequence number `number` or later, numbered from `base` on."""
         kept = self.numbers >= number
         return _Row(self.keys[kept], self.numbers[kept] - np.uint32(base))
 
@@ -64,7 +63,7 @@ _EMPTY: Final = _Row(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
 
 
 class EventIds:
-    """The last `capacity` 64-bit id keys that were asked for, duplicates among them included.
+    """The last `capacity` 64-bit keys of ids, duplicates included.
 
     Two different ids share a key with probability n / 2^64: one in 10^14 at the default size.
     """
@@ -74,16 +73,16 @@ class EventIds:
         self._most_short = max(MOST_LAST, capacity // SHORT_PART)
         self._long = self._short = _EMPTY
         self._last = _EMPTY.keys
-        #: keys that were asked before the oldest one held
+        #: number of keys before the oldest one held
         self._base = 0
-        #: keys that were asked since, and it
+        #: number of keys since, that one included
         self._asked = 0
 
     def __len__(self) -> int:
         return min(self._asked, self.capacity)
 
     def ask(self, keys: Keys) -> Mask:
-        """Remember `keys` (n,) in order; True where the same key is among the `capacity` asked just before it."""
+        """Add `keys` (n,) in order; True where the same key is among the `capacity` keys just before it."""
         if self.capacity == 0 or len(keys) == 0:
             return np.zeros(len(keys), np.bool_)
         parts = [keys[at : at + self._most_short] for at in range(0, len(keys), self._most_short)]
@@ -112,7 +111,7 @@ class EventIds:
         return known
 
     def _lengthen(self) -> None:
-        """Merge the short row into the long one; forget what is beyond the capacity once it is an eighth of it."""
+        """Merge the short array into the long one; drop keys beyond the capacity once they are an eighth of it."""
         first = max(0, self._asked - self.capacity)
         if first >= self.capacity // FORGOTTEN_PART:
             self._long, self._short = self._long.since(first, first), self._short.since(first, first)
@@ -121,15 +120,15 @@ class EventIds:
         self._long, self._short = self._long.merged(self._short), _EMPTY
 
     def to_state(self, name: str = "") -> Growing:
-        """The keys, oldest first, by the number under which they were asked since the memory was new."""
+        """The keys, oldest first, with their sequence numbers."""
         base, end = self._base, self._base + self._asked
         between = partial(_between, (self._long, self._short), self._last, base)
         return Growing(name, end - len(self), end, between)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take the ids of a state; the newest `capacity` of them where it holds more.
+        """Restore from a state; only the newest `capacity` ids if it holds more.
 
-        A state of before held no number of asking.
+        States of earlier versions have no sequence numbers.
         """
         keys = np.array(state["keys"], np.uint64)
         left_out = max(0, len(keys) - self.capacity)
@@ -141,7 +140,7 @@ class EventIds:
 
 
 def _between(rows: tuple[_Row, ...], last: Keys, base: int, first: int, end: int) -> Keys:
-    """The keys of the places `first` to before `end`; rows and last ones follow each other from `base` on."""
+    """The keys with sequence numbers from `first` to before `end`; numbering starts at `base`."""
     keys, at = np.empty(end - first, np.uint64), base
     for row in rows:
         if first < at + len(row.keys) and at < end:

@@ -28,14 +28,14 @@ class Pane(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ExchangeState:
-    """What a checkpoint keeps of the events of a model version: up to when they are final (None: nothing is)."""
+    """Checkpointed state of a model version's events: up to when they are final (None: nothing is)."""
 
     judged_until_us: int | None = None
     unjudged: int = 0
 
 
 class Exchange:
-    """Merges closed panes over tasks and hands them on in time order. What was handed on is final."""
+    """Merges closed panes over tasks and hands them on in time order. A pane handed on is final."""
 
     def __init__(self, pane_us: int) -> None:
         self._pane_us = pane_us
@@ -44,7 +44,7 @@ class Exchange:
         self.unjudged: Counter[ModelKey] = Counter()
 
     def put(self, closed: Iterable[ClosedPane]) -> None:
-        """Take closed panes; events for panes that were judged already are counted and never judged."""
+        """Take closed panes; events of panes that were judged already are counted but never judged."""
         for pane_key, start_us, tally in closed:
             if start_us < self._judged_until.get(pane_key.key, start_us):
                 self.unjudged[pane_key.key] += tally.events
@@ -56,7 +56,7 @@ class Exchange:
                 known.merge(tally)
 
     def ready(self) -> Iterator[Pane]:
-        """The panes that came in since the last call, in time order; without those that are forgotten meanwhile."""
+        """The panes put since the last call, in time order, without those forgotten meanwhile."""
         for start_us, pane_key in sorted(self._waiting):
             tally = self._waiting.pop((start_us, pane_key), None)
             if tally is None:
@@ -66,13 +66,13 @@ class Exchange:
             yield Pane(pane_key, start_us, end_us, tally)
 
     def forget(self, key: ModelKey) -> None:
-        """Drop what is held of a model version."""
+        """Drop everything of a model version."""
         self._waiting = {place: tally for place, tally in self._waiting.items() if place[1].key != key}
         self._judged_until.pop(key, None)
         self.unjudged.pop(key, None)
 
     def keys(self) -> list[ModelKey]:
-        """The model versions that anything is known of."""
+        """The model versions with state here."""
         return sorted(self._judged_until.keys() | self.unjudged.keys())
 
     def mark(self, key: ModelKey) -> Hashable:
@@ -80,7 +80,7 @@ class Exchange:
         return self._judged_until.get(key), self.unjudged[key]
 
     def to_state(self, key: ModelKey) -> ExchangeState:
-        """Of one model version. Nothing waits between two turns, so only what is final is state."""
+        """State of one model version. No pane waits between two turns, so the state is only the time."""
         return ExchangeState(self._judged_until.get(key), self.unjudged[key])
 
     def restore(self, key: ModelKey, state: ExchangeState) -> None:
@@ -91,7 +91,7 @@ class Exchange:
 
 
 class LabelExchange:
-    """Merges closed cohorts over tasks; they wait until their model version is judged up to a time behind them."""
+    """Merges closed cohorts over tasks; they wait until their model version is judged past them."""
 
     def __init__(self) -> None:
         self._waiting = WaitingLabels()
@@ -101,14 +101,14 @@ class LabelExchange:
         self._waiting.add(closed)
 
     def ready(self, key: ModelKey, end_us: int) -> list[LabelCount]:
-        """The labels of a model version that took effect before `end_us` and were not handed on yet, in time order."""
+        """Labels of a model version that took effect before `end_us`, each handed on once, in time order."""
         return self._waiting.take_before(key, end_us)
 
     def forget(self, key: ModelKey) -> None:
         self._waiting.forget(key)
 
     def keys(self) -> list[ModelKey]:
-        """The model versions that labels wait of."""
+        """The model versions with waiting labels."""
         return sorted(self._waiting.keys())
 
     def mark(self, key: ModelKey) -> Hashable:
@@ -116,7 +116,7 @@ class LabelExchange:
         return self._waiting.mark(key)
 
     def to_state(self, key: ModelKey) -> list[LabelCount]:
-        """The labels of a model version that wait, in time order."""
+        """The waiting labels of a model version, in time order."""
         return self._waiting.of(key)
 
     def restore(self, labels: Iterable[LabelCount]) -> None:

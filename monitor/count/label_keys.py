@@ -1,4 +1,4 @@
-"""Which model version a label counts for. A label meets no version: predictions do."""
+"""The model version that a label counts for. Labels do not create versions: predictions do."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class LabelKeys:
         self._admission = admission
 
     def key_of(self, key: ModelKey) -> ModelKey:
-        """The key a label counts under: a label without version goes to the model's only one, where it has only one."""
+        """The key a label counts under: without a version, that of the model's only version if it has just one."""
         model = self._admission.model(key.model)
         if key.version or model is None or len(model.versions) != 1:
             return key
         return ModelKey(key.model, model.versions[0])
 
     def decision(self, key: ModelKey) -> Decision:
-        """What becomes of labels of this key."""
+        """Whether labels of this key are admitted, or why not."""
         model = self._admission.model(key.model)
         if model is None:
             return self._admission.of(key)

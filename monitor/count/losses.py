@@ -1,7 +1,7 @@
-"""Which events were lost, why, and where first: what a person is told when a topic does not arrive whole.
+"""Lost events by reason, with their first position: reported when not all of a topic is counted.
 
-Lost is what is rejected, of an unknown model, of a version that is not listed, late or a duplicate. Everything here
-begins with the process; the state keeps the outcomes.
+Lost are events that are rejected, of an unknown model, of a version that is not listed, late or duplicate. All of this
+is kept since the process started; the totals of outcomes are in the state.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from monitor.decode.columns import Events, Rejected
 from monitor.events import DUPLICATE, IGNORED, LATE, REJECTED, UNKNOWN_MODEL, ModelKey, Partition
 
-#: events of a topic or model that are looked back at
+#: newest events of a topic or model over which the lost share is computed
 NEWEST: Final = 1_000
-#: the share of a topic's newest events that may be lost before it is not fine
+#: share of a topic's newest events that may be lost
 TOLERATED_SHARE: Final = 1 / 20
-#: events that must have come before a part of them being lost says anything
+#: least events before the share is used
 MIN_EVENTS: Final = 20
-#: losses that are told apart by what came (a model's name, a version); further ones go under no name
+#: losses kept per name (of a model or version); further ones are summed without a name
 MAX_LOSSES: Final = 1_000
 
 
@@ -41,11 +41,11 @@ class Refused(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """Lost events of one batch that share an outcome, a reason and what came.
+    """Lost events of one batch with the same outcome, reason and key.
 
-    `offsets` are of the records, in order, one entry an event. `key` is what the events name (None where they could
-    not be read). `message` says what is wrong, `shown` what came; `shown` may hold a value and is never logged.
-    `behind_us` is how far the latest of the late events lie behind the clock.
+    `offsets` of the records, in order, one per event. `key` is the events' model version (None if it could not be
+    read). `message` says what is wrong, `shown` is the value found, for people only: it is never logged.
+    `behind_us` is how far the latest late event is behind the clock.
     """
 
     outcome: str
@@ -58,7 +58,7 @@ class Lost(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a record stands."""
+    """A record's topic-partition and offset."""
 
     partition: Partition
     offset: int
@@ -69,7 +69,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Loss:
-    """All lost events of a topic that share an outcome, a reason and what came."""
+    """All lost events of a topic with the same outcome, reason and key."""
 
     topic: str
     outcome: str
@@ -90,7 +90,7 @@ class Loss:
 
 
 class Newest:
-    """Which of the newest events were lost: `total` of them, at most `NEWEST`, and `lost` of those."""
+    """The newest events: `total`, at most `NEWEST`, and `lost` among them."""
 
     __slots__ = ("_at", "_flags", "lost", "total")
 
@@ -101,7 +101,7 @@ class Newest:
         self.lost = 0
 
     def add(self, flags: Mask) -> None:
-        """Take events in their order: True for a lost one."""
+        """Add events in order: True for a lost one."""
         self.total = min(NEWEST, self.total + len(flags))
         flags = flags[-NEWEST:]
         if not self.lost and not flags.any():
@@ -109,7 +109,7 @@ class Newest:
         self._write(flags)
 
     def add_fine(self, events: int) -> None:
-        """The same for events none of which was lost."""
+        """Add events of which none was lost."""
         self.total = min(NEWEST, self.total + events)
         if self.lost:
             self._write(np.zeros(min(events, NEWEST), np.bool_))
@@ -121,7 +121,7 @@ class Newest:
 
     @property
     def share(self) -> float:
-        """Lost ones among the newest events."""
+        """Share of lost events among the newest."""
         return self.lost / self.total if self.total else 0.0
 
     @property
@@ -130,25 +130,25 @@ class Newest:
 
     @property
     def not_fine(self) -> bool:
-        """True while more are lost than is tolerated."""
+        """True while more are lost than tolerated."""
         return self.all_lost or (self.total >= MIN_EVENTS and self.share > TOLERATED_SHARE)
 
 
 class Losses:
-    """What was lost since the process began, by topic, outcome, reason and what came."""
+    """Events lost since the process started, by topic, outcome, reason and key."""
 
     def __init__(self, models: Collection[str]) -> None:
         """`models` are the names in the settings."""
         self._models = frozenset(models)
         self.topics: dict[str, Newest] = {}
         self.models: dict[str, Newest] = {}
-        #: of the newest events of a topic, those that were rejected
+        #: rejected ones among the newest events, by topic
         self.rejected: dict[str, Newest] = {}
         self._losses: dict[_Name, Loss] = {}
         self._news: dict[_Name, Loss] = {}
 
     def add(self, partition: Partition, events: Events, lost: Sequence[Lost]) -> None:
-        """Take what was lost of a decoded batch."""
+        """Add the lost events of a decoded batch."""
         topic = partition.topic
         all_of_it, rejected = self.topics.setdefault(topic, Newest()), self.rejected.setdefault(topic, Newest())
         if lost:
@@ -163,7 +163,7 @@ class Losses:
             self.count(partition, one)
 
     def _add_models(self, events: Events, lost: Sequence[Lost]) -> None:
-        """Lost ones go behind the others of the batch: only whether all of a model's newest are lost is asked."""
+        """Lost events are added after the others of the batch: only `all_lost` of a model is used."""
         rows = np.bincount(events.key, minlength=len(events.keys)).tolist()
         gone: Counter[str] = Counter()
         for one in lost:
@@ -180,7 +180,7 @@ class Losses:
                 newest.add(np.ones(min(gone[model], NEWEST - 1 if fine else NEWEST), np.bool_))
 
     def count(self, partition: Partition, lost: Lost) -> None:
-        """Count lost events alone; what is looked back at stays as it is."""
+        """Count lost events without changing the newest ones."""
         name = (partition.topic, lost.outcome, lost.reason, lost.key)
         if name not in self._losses and len(self._losses) >= MAX_LOSSES:
             name = (partition.topic, lost.outcome, lost.reason, None)
@@ -194,7 +194,7 @@ class Losses:
             self._news[name] = loss
 
     def news(self) -> list[Loss]:
-        """Losses that happened for the first time, or grew tenfold, since the last call."""
+        """Losses that are new or grew tenfold since the last call."""
         news, self._news = list(self._news.values()), {}
         return news
 
@@ -203,19 +203,19 @@ class Losses:
         return sorted(self._losses.values(), key=lambda loss: -loss.count)
 
     def of_topic(self, topic: str) -> list[Loss]:
-        """Those of a topic, the most events first."""
+        """Losses of a topic, the most events first."""
         return [loss for loss in self.all() if loss.topic == topic]
 
     def of_model(self, model: str) -> list[Loss]:
-        """Those whose events name the model, the most events first."""
+        """Losses of a model, the most events first."""
         return [loss for loss in self.all() if loss.key is not None and loss.key.model == model]
 
     def topics_not_fine(self) -> list[tuple[str, Newest]]:
-        """The topics of whose newest events too many are lost."""
+        """Topics that lost too many of their newest events."""
         return [(topic, newest) for topic, newest in sorted(self.topics.items()) if newest.not_fine]
 
     def models_not_fine(self) -> list[tuple[str, Newest]]:
-        """The models all of whose newest events are lost."""
+        """Models that lost all of their newest events."""
         return [(model, newest) for model, newest in sorted(self.models.items()) if newest.all_lost]
 
 
@@ -230,10 +230,10 @@ def _flags(offsets: NDArray[np.int64], lost: Sequence[Lost]) -> Mask:
 
 
 def lost_of(events: Events, refused: Sequence[Refused], late: NDArray[np.int64], duplicate: Mask) -> list[Lost]:
-    """What was lost of a decoded batch.
+    """The lost events of a decoded batch.
 
-    `refused` are the rows that were not admitted, by outcome; `late` is (n,) microseconds that an event lies behind
-    the clock where it is late, else 0; `duplicate` (n,).
+    `refused` are the rows that were not admitted, by outcome; `late` (n,) is how many microseconds a late event is
+    behind the clock, else 0; `duplicate` (n,).
     """
     lost = rejected_events(events.rejected)
     for one in refused:

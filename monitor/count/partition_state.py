@@ -1,7 +1,7 @@
-"""One topic-partition as stage 1 sees it: its clock, its memory of ids, and who is let in.
+"""State of one topic-partition in stage 1: its clock and its event ids, which decide what is late or duplicate.
 
-The questions are asked in the contract's order: late, then duplicate. The clock follows the prediction and features
-events that were asked before, so no verdict depends on how polls cut the stream.
+An event is checked for late first, then for duplicate. The clock is that of the prediction and features events before
+it, so the outcome does not depend on how polls cut the stream.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What became of the asked events of a batch; masks over all its events.
+    """Outcomes of the checked events of a batch; masks over all its events.
 
-    `behind_us` (n,) is how far a late event lies behind the clock, 0 where it is not late.
-    `clock_us` (n,) is the clock where an event of the batch was read, in microseconds: moved by those before it alone.
+    `behind_us` (n,) is how far a late event is behind the clock, 0 if it is not late.
+    `clock_us` (n,) is the clock just before each event of the batch, in microseconds.
     """
 
     late: Mask
@@ -41,18 +41,18 @@ class PartitionState:
     def __init__(self, partition: Partition, id_memory: int) -> None:
         self.partition = partition
         self.clock = EventClock()
-        #: the largest time of an event of any model, known or not: how far reading has come
+        #: the largest event time of any model, known or not: how far reading has come
         self.read_clock_us = NO_CLOCK
         self.next_offset = -1
-        #: records were read, and the partition was at its end, in this life of the process; not state
+        #: whether this process read records, and whether it was at the partition's end; not state
         self.has_read = False
         self.was_at_end = False
         self.ids = EventIds(id_memory)
-        #: monotonic seconds when the clock was last asked to move; not state
+        #: monotonic seconds of the last event; not state
         self.last_event_at = 0.0
 
     def ask(self, events: Events, admitted: Admitted, now: float) -> Verdicts:
-        """Who of the admitted events is late or a duplicate; moves the clocks. No other one is any of both."""
+        """Which admitted events are late or duplicate; moves the clocks. Events not admitted are neither."""
         asked, ts, lateness = admitted.rows, events.ts, admitted.lateness_us
         clocks, held_against = self.clock.ask(ts[asked], lateness[asked])
         before = np.full(len(ts), NO_CLOCK)
@@ -69,16 +69,16 @@ class PartitionState:
 
     @property
     def reached_us(self) -> int:
-        """How far reading has come: the clock; where no event of a known model came yet, the newest of any model."""
+        """How far reading has come: the clock, or the newest time of any model if no known model had an event."""
         return self.clock_us if self.clock_us != NO_CLOCK else self.read_clock_us
 
     @property
     def clock_us(self) -> int:
-        """The contract's clock, microseconds; `NO_CLOCK` before the first event."""
+        """The clock by which events are late, microseconds; `NO_CLOCK` before the first event."""
         return self.clock.us
 
     def to_state(self, newest_label_us: int) -> SavedPartition:
-        """With the newest label of the topic-partition, which is no business of events."""
+        """State with the newest label time of the topic-partition, which `TaskLabels` keeps."""
         ids = self.ids.to_state(str(self.partition))
         return SavedPartition(self.next_offset, newest_label_us, self.read_clock_us, self.clock.to_state(), ids)
 

@@ -1,8 +1,8 @@
-"""Topics that are not read on: too many of their newest events were rejected, so that something is wrong as a whole.
+"""Topics that are stopped because too many of their newest events were rejected: probably a wrong format or setting.
 
-Reading on would pass by what a right decoder, or right settings, could still count. It begins with the process: a
-restart goes on from where reading stopped, and stops again where it is no better. Meanwhile the topic is waited for as
-any other that is behind: a verdict without its events would be final.
+Reading on would skip events that the right settings could still count. This is not state: after a restart reading
+continues where it stopped, and stops again if nothing was fixed. Meanwhile windows wait for the topic as for any other
+that is behind, because a verdict without its events would be final.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from monitor.events import REJECTED
 
 
 class RejectedShare:
-    """Which topics are stopped, each with why in words."""
+    """Which topics are stopped, each with its reason."""
 
     def __init__(self, losses: Losses, share: float) -> None:
-        """`share`: of the newest 1,000 events of a topic, so many may be rejected; 1 stops nothing."""
+        """`share` of the newest 1,000 events of a topic that may be rejected; 1 never stops a topic."""
         self._losses = losses
         self._share = share
         self.stopped: dict[str, str] = {}
 
     def stops(self, topic: str) -> bool:
-        """Whether the topic is stopped from now on; asked whenever something of it was counted."""
+        """Whether the topic is stopped from now on; called after every batch of it."""
         newest = self._losses.rejected.get(topic)
         if topic in self.stopped or newest is None or newest.lost <= self._share * NEWEST:
             return False
@@ -34,5 +34,5 @@ class RejectedShare:
         return True
 
     def in_words(self) -> str:
-        """Why topics are stopped; "" where none is."""
+        """Why topics are stopped; "" if none is."""
         return "; ".join(why for _, why in sorted(self.stopped.items()))

@@ -1,6 +1,6 @@
-"""Stage 1: one partition number across the input topics. Who is let in, and the panes that are still open.
+"""Stage 1: one partition number across the input topics. Admits events and keeps their open panes.
 
-Labels go their own way: `labels` takes them out of each batch.
+Labels are handled apart: `labels` takes them out of each batch.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from monitor.stats.tally import Tally
 
 
 class ClosedPane(NamedTuple):
-    """A pane of one unit that no accepted event can change any more."""
+    """A pane of one task that no accepted event can change any more."""
 
     pane_key: PaneKey
     start_us: int
@@ -50,7 +50,7 @@ class ClosedPane(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a batch brought: outcomes by (outcome, reason), accepted events by (model version, kind), the offsets of
+    """Result of a batch: outcomes by (outcome, reason), accepted events by (model version, kind), the offsets of
     events of unknown models (for `unknown_models: reject`), and what was lost."""
 
     outcomes: Counter[tuple[str, str]]
@@ -79,9 +79,9 @@ class Task:
         #: open panes by the name of their model, as heaps of (end, whose, number)
         self._due: dict[str, list[tuple[int, PaneKey, int]]] = {}
         self._open_panes = 0
-        #: batches taken and panes closed: with them what a checkpoint keeps changes, but for positions and open labels
+        #: batches taken and panes closed: each changes the checkpointed state; positions and open labels have own marks
         self._changes = 0
-        #: what panes were closed by last, unless one was opened since
+        #: the argument of the last `close`, None if a pane was opened since
         self._closed_by: Callable[[str], float] | None = None
         self._admission = admission
         self._pane_us = pane_us
@@ -176,7 +176,7 @@ class Task:
         return self._open_panes
 
     def forget(self, key: ModelKey) -> None:
-        """Drop what is held of a model version; totals are the process's."""
+        """Drop the panes of a model version; totals belong to the process."""
         self._changes += 1
         self.labels.forget(key)
         for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
@@ -186,7 +186,7 @@ class Task:
         heapify(kept)
 
     def mark(self) -> Hashable:
-        """The same as long as `to_state` would give the same."""
+        """Changes whenever `to_state` would."""
         positions = tuple((topic, one.next_offset) for topic, one in self.partition_states.items())
         return self._changes, positions, self.labels.mark()
 
@@ -211,7 +211,7 @@ class Task:
         )
 
     def restore(self, state: TaskState) -> None:
-        """Go on from it; its tallies are the task's from now on."""
+        """Continue from a saved state; the task owns (and changes) its tallies from now on."""
         for topic, partition_state in state.partitions.items():
             self.partition_state(topic).restore(partition_state)
         for pane_key, pane, tally in state.open:

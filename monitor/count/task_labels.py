@@ -1,7 +1,7 @@
-"""Labels in stage 1: who is let in, the cohort a label belongs to, and when that is closed.
+"""Labels in stage 1: admission, the cohort of each label, and when a cohort closes.
 
-They go their own way from here to stage 2. What they need of the events' way is the clock of their topic-partition
-at the place where they were read; nothing they bring changes it.
+Labels are separate from events all the way to stage 2. They only read the clock of their topic-partition, at the offset
+where they stand, and never move it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from monitor.events import LABEL, ModelKey
 
 
 class LabelsTaken(NamedTuple):
-    """What became of the labels of a batch: accepted ones by the model version they count for, and the others."""
+    """Outcomes of the labels of a batch: accepted ones by the model version they count for, and the others."""
 
     accepted: Counter[ModelKey]
     refused: list[Refused]
@@ -37,12 +37,12 @@ class TaskLabels:
 
     def __init__(self, admission: Admission, totals: Totals, cohort_us: int) -> None:
         self.open = WaitingLabels()
-        #: the largest time of a label by topic: one that comes out of order takes effect at it, too
+        #: {topic: largest time of a label}: a label out of order takes effect at that time
         self.newest_us: dict[str, int] = {}
         self._label_keys = LabelKeys(admission)
         self._totals = totals
         self._cohort_us = cohort_us
-        #: what cohorts were closed by last, unless labels came since
+        #: the argument of the last `close`, None if labels came since
         self._closed_by: Callable[[str], float] | None = None
 
     def take(self, topic: str, events: Events, clock_us: NDArray[np.int64]) -> LabelsTaken:
@@ -57,15 +57,15 @@ class TaskLabels:
         return LabelsTaken(counted, admitted.refused)
 
     def _effect_us(self, topic: str, ts: NDArray[np.int64], clock_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """When labels take effect: at their own time or the clock, whichever is later, and none before another."""
+        """When labels take effect: at the later of their own time and the clock, never before an earlier label."""
         newest = np.maximum.accumulate(np.concatenate(([self.newest_us.get(topic, NO_CLOCK)], ts)))
         self.newest_us[topic] = int(newest[-1])
         return np.maximum(newest[1:], clock_us)
 
     def _count(self, keys: list[ModelKey], key: NDArray[np.int32], effect_us: NDArray[np.int64]) -> Counter[ModelKey]:
-        """Labels of `keys[key]` go to the cohort in which they take effect: nothing knows their predictions' times.
+        """Count labels of `keys[key]` in the cohort in which they take effect: their predictions' times are unknown.
 
-        The order in which the keys come decides which versions are kept apart.
+        The order of the keys decides which versions are counted separately.
         """
         used, first, slots = np.unique(key, return_index=True, return_inverse=True)
         numbers, places = np.unique(effect_us // self._cohort_us, return_inverse=True)
@@ -87,8 +87,8 @@ class TaskLabels:
         self._closed_by = None
 
     def close(self, until_us: Callable[[str], float]) -> list[LabelCount]:
-        """Give out the cohorts that end at or before `until_us(model name)`; what comes for one later is given out
-        with the next ones."""
+        """Remove and return the cohorts that end at or before `until_us(model name)`; labels that arrive for one later
+        are returned with the next ones."""
         if until_us is self._closed_by:
             return []
         self._closed_by = until_us
@@ -102,7 +102,7 @@ class TaskLabels:
         self.open.forget(key)
 
     def mark(self) -> Hashable:
-        """The same as long as the open cohorts are."""
+        """Changes whenever the open cohorts do."""
         return self.open.mark()
 
     def to_state(self) -> list[OpenLabels]:
@@ -110,6 +110,6 @@ class TaskLabels:
         return [OpenLabels(key, start_us // self._cohort_us, labels) for key, start_us, labels in self.open]
 
     def restore(self, cohorts: Iterable[OpenLabels], newest_us: Mapping[str, int]) -> None:
-        """Take the open cohorts and the newest label by topic of a state."""
+        """Restore the open cohorts and the newest label by topic."""
         self._add(LabelCount(key, number * self._cohort_us, labels) for key, number, labels in cohorts)
         self.newest_us.update(newest_us)

@@ -1,4 +1,4 @@
-"""What was accepted of each model version since the state began, over all partitions: kept once, never summed again."""
+"""Accepted events of each model version since the state began, over all partitions; kept as one running total."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 from monitor.events import ModelKey
 from monitor.stats.tally import Tally
 
-#: model versions that labels alone name are kept apart up to this number; further ones count as version ""
+#: model versions known from labels only are counted separately up to this number; further ones count as version ""
 MAX_LABEL_VERSIONS: Final = 100
 
 
 class LabelTotals:
-    """Label events of each model version, whether predictions of it came or not."""
+    """Label events of each model version, with or without predictions."""
 
     def __init__(self) -> None:
         self.counted: Counter[ModelKey] = Counter()
@@ -24,9 +24,9 @@ class LabelTotals:
         self.counted.update(labels)
 
     def key_of(self, key: ModelKey, seen: Container[ModelKey]) -> ModelKey:
-        """The key that labels of `key` count under; its version is "" where labels alone name too many.
+        """The key that labels of `key` count under; version "" if too many versions are known from labels only.
 
-        `seen` are the model versions that events came of.
+        `seen` are the model versions with events.
         """
         if key in seen or key in self._named or not key.version:
             return key
@@ -53,7 +53,7 @@ class Totals:
     def __init__(self) -> None:
         self.events: dict[ModelKey, Tally] = {}
         self.labels = LabelTotals()
-        #: how often the events of each changed
+        #: number of changes of each total, as its mark
         self._changes: Counter[ModelKey] = Counter()
 
     def add(self, key: ModelKey, tally: Tally) -> None:
@@ -80,15 +80,15 @@ class Totals:
         self.labels.forget(key)
 
     def keys(self) -> list[ModelKey]:
-        """The model versions that anything was accepted of."""
+        """The model versions with an accepted event or label."""
         return sorted(self.events.keys() | self.labels.counted.keys())
 
     def mark(self, key: ModelKey) -> Hashable:
-        """The same as long as the totals of a model version are. Labels are only ever added to."""
+        """Changes whenever the totals of a model version do (labels only grow)."""
         return self._changes[key], self.labels.counted[key]
 
     def restore(self, key: ModelKey, events: Tally | None, labels: int) -> None:
-        """Go on from the totals of a model version; the tally is this one's from now on."""
+        """Continue from the saved totals of a model version; this object owns the tally from now on."""
         if events is not None:
             self.events[key] = events
         if labels:

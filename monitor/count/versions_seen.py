@@ -1,4 +1,4 @@
-"""The memory of which model versions events came of."""
+"""The model versions that had events."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ WITHOUT_REFERENCE: Final = 20
 
 
 class VersionsSeen:
-    """Model versions that are monitored, in the order in which they came first; and the first ones that are not."""
+    """Monitored model versions in order of first event, and the first ones that are not monitored."""
 
     def __init__(self) -> None:
         self._monitored: dict[ModelKey, Monitored] = {}
-        #: the first model versions that events came of, and that there was no reference for
+        #: the first model versions that had events but no reference
         self.without_reference: list[ModelKey] = []
 
     def monitored(self, key: ModelKey) -> Monitored | None:
         return self._monitored.get(key)
 
     def __iter__(self) -> Iterator[ModelKey]:
-        """The monitored ones, in the order in which they came first."""
+        """The monitored ones, in order of first event."""
         return iter(self._monitored)
 
     def of_model(self, model: str) -> int:
-        """How many of one model are monitored."""
+        """Number of monitored versions of a model."""
         return sum(key.model == model for key in self._monitored)
 
     def add(self, monitored: Monitored) -> None:
-        """Remember it, or what it is judged by from now on."""
+        """Add a model version, or replace its reference and settings."""
         self._monitored[monitored.key] = monitored
 
     def add_without_reference(self, key: ModelKey) -> None:

@@ -1,4 +1,4 @@
-"""The Kafka-protocol broker inside the confluent-kafka wheel: all in memory, the oldest records go beyond 5 MiB."""
+"""The mock Kafka broker inside the confluent-kafka wheel: in memory, the oldest records are dropped beyond 5 MiB."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, Final, Self
 from monitor.demo.flights import INSTALL
 from monitor.errors import TransientError, UsageError
 
-#: what it speaks; kafka-python cannot find out by itself
+#: its protocol version, which kafka-python cannot detect
 API_VERSION: Final = "2.3"
-#: so many it makes of each topic
+#: partitions it creates per topic
 PARTITIONS: Final = 4
 _SECONDS: Final = 10.0
 
 
 class DemoBroker:
-    """A broker that lives as long as this object, and its clients: a producer, and readers of offsets and alerts.
+    """A broker that runs as long as this object, with its clients: a producer, and readers of offsets and alerts.
 
-    Every call raises ExternalError when the broker does not do as it is told.
+    Every call raises ExternalError when a request fails.
     """
 
     def __init__(self, group: str, alerts_topic: str) -> None:
@@ -38,7 +38,7 @@ class DemoBroker:
         self._place = TopicPartition
         self._failures: tuple[type[Exception], ...] = (KafkaException, BufferError)
         self._producer: Any = Producer({"test.mock.num.brokers": 1, "log_level": 0, "linger.ms": 20})
-        with self._asked("say where it is"):
+        with self._asked("give its address"):
             brokers = self._producer.list_topics(timeout=_SECONDS).brokers
         self.address = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
         client = {"bootstrap.servers": self.address, "log_level": 0}
@@ -66,30 +66,30 @@ class DemoBroker:
             raise TransientError(message) from failure
 
     def make(self, *topics: str) -> None:
-        """A topic is made by asking for it as a producer."""
+        """Create topics, by requesting their metadata as a producer."""
         for topic in topics:
             with self._asked(f"make the topic {topic}"):
                 asked = [self._producer.list_topics(topic, timeout=_SECONDS).topics[topic] for _ in range(2)]
             if asked[-1].error is not None or len(asked[-1].partitions) != PARTITIONS:
-                raise TransientError(f"the embedded broker made no topic {topic} with {PARTITIONS} partitions")
+                raise TransientError(f"the embedded broker did not create topic {topic} with {PARTITIONS} partitions")
 
     def send(self, topic: str, number: int, value: bytes, time_us: int) -> None:
-        """Hand over a record with its time."""
+        """Send a record with its timestamp."""
         with self._asked("take a record"):
             self._producer.produce(topic, value, partition=number % PARTITIONS, timestamp=time_us // 1000)
-        self._producer.poll(0)  # takes the acknowledgements in, which would fill its queue
+        self._producer.poll(0)  # processes acknowledgements, which would fill its queue
 
     def sent(self) -> None:
-        """Wait until the broker has all that was handed over."""
+        """Wait until the broker has acknowledged all records."""
         self._producer.flush(_SECONDS)
 
     def committed(self, topic: str) -> int:
         """How many records the group has committed."""
         places = [self._place(topic, number) for number in range(PARTITIONS)]
-        with self._asked("tell the group's offsets"):
+        with self._asked("give the group's offsets"):
             return sum(max(place.offset, 0) for place in self._group.committed(places, timeout=_SECONDS))
 
     def transitions(self, wait_seconds: float) -> list[dict[str, Any]]:
-        """What has come on the alert topic since the last call: the `data` of its CloudEvents."""
+        """The records on the alert topic since the last call: the `data` of its CloudEvents."""
         messages = self._alerts.consume(100, timeout=wait_seconds)
         return [json.loads(message.value())["data"] for message in messages if message.error() is None]

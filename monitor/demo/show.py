@@ -35,32 +35,32 @@ from monitor.state.parts import state_in
 GROUP: Final = "driftd-demo"
 TOPIC, ALERTS, REJECTS = "flights", "flights.alerts", "flights.rejects"
 USUAL_PORT: Final = 9747
-#: seconds within which the fault is found, else something is broken
+#: seconds within which the fault must be found
 FOUND_WITHIN: Final = 70.0
 _STEP: Final = 0.05
 _ASK_EVERY: Final = 0.5
 
-Say = Callable[[dict[str, Any]], object]
-Tell = Callable[[str], object]
+Emit = Callable[[dict[str, Any]], object]
+Write = Callable[[str], object]
 
 
 @dataclass(slots=True)
 class Demo:
-    """One run: who is told what, and what was found.
+    """One run of the demo.
 
-    `say` gets the JSON objects (the plan, transitions, the summary), `tell` words for a person.
+    `emit` gets the JSON objects (the plan, transitions, the summary), `write` text for people.
     """
 
     clock: Clock
-    say: Say
-    tell: Tell
+    emit: Emit
+    write: Write
     duration: float | None = None
     stopping: bool = False
     page: dict[str, Any] | None = None
     fault_reported: bool = False
 
     def run(self, port: int | None) -> None:
-        """Everything, until the duration is over or a signal comes.
+        """Run until the duration is over or a signal comes.
 
         Raises:
             UsageError: the extra is not installed, or the port is taken.
@@ -73,16 +73,16 @@ class Demo:
             settings_file = write_settings(folder, settings_tree(broker.address, listening))
             settings = load_settings(settings_file, {})
             traffic = Traffic(Flights(rows), self.clock)
-            self.say({"kind": "demo", "subject": SUBJECT, "since": rfc3339(traffic.fault_us)})
+            self.emit({"kind": "demo", "subject": SUBJECT, "since": rfc3339(traffic.fault_us)})
             self._build(settings, traffic, folder)
             with DaemonProcess(settings_file, listening, self.clock) as daemon:
                 daemon.wait_ready()
-                self.tell(words.opening(len(rows), traffic.fault_us, f"http://{HOST}:{listening}"))
+                self.write(words.opening(len(rows), traffic.fault_us, f"http://{HOST}:{listening}"))
                 self._play(traffic, broker, daemon)
             self._drain(broker, traffic)
             counted = summary(settings, traffic.elapsed())
-            self.say(counted)
-            self.tell(words.ending(counted))
+            self.emit(counted)
+            self.write(words.ending(counted))
 
     def _build(self, settings: Settings, traffic: Traffic, folder: Path) -> None:
         events = folder / "reference.jsonl"
@@ -118,7 +118,7 @@ class Demo:
         return self.stopping or (self.duration is not None and traffic.elapsed() >= self.duration)
 
     def _drain(self, broker: DemoBroker, traffic: Traffic) -> None:
-        """What the daemon told at its end."""
+        """Read the transitions that the daemon sent at its end."""
         broker.sent()
         self._take(broker.transitions(10 * _STEP), traffic, None)
 
@@ -126,34 +126,34 @@ class Demo:
         for transition in transitions:
             if progress is not None:
                 progress.clear()
-            self.say(transition)
+            self.emit(transition)
             if self.page is None and is_found(transition, traffic.fault_us):
                 self.page = transition
-                self.tell(words.discovery(transition, traffic.fault_us))
-                self.tell(words.going_on(self.duration))
+                self.write(words.discovery(transition, traffic.fault_us))
+                self.write(words.going_on(self.duration))
             else:
-                self.tell(human_line(transition) or "")
+                self.write(human_line(transition) or "")
 
     def _watch_fault(self, traffic: Traffic, progress: Progress) -> None:
         if traffic.faulty and not self.fault_reported:
             self.fault_reported = True
             progress.clear()
-            self.tell(words.fault_begins(traffic.fault_us, traffic.sent))
+            self.write(words.fault_begins(traffic.fault_us, traffic.sent))
         if self.page is None and traffic.elapsed() > FOUND_WITHIN:
             raise TransientError(
                 f"{traffic.sent:,} requests were sent and no page came within {FOUND_WITHIN:.0f} s: "
-                "is this machine too busy? Please report it if not"
+                "is this machine too busy? If not, please report it"
             )
 
 
 def is_found(transition: dict[str, Any], fault_us: int) -> bool:
-    """Whether it is the page for the planted fault."""
+    """Whether a transition is the page for the planted fault."""
     subjects = {found["subject"] for found in transition["findings"]}
     return transition["severity"] == "page" and SUBJECT in subjects and parse_rfc3339(transition["at"]) > fault_us
 
 
 def stop_on_signals(demo: Demo) -> None:
-    """SIGINT, SIGTERM and a closed terminal end the demo in order, with its summary."""
+    """On SIGINT, SIGTERM and a closed terminal, end the demo cleanly, with its summary."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         demo.stopping = True
@@ -163,7 +163,7 @@ def stop_on_signals(demo: Demo) -> None:
 
 
 def settings_tree(address: str, port: int) -> dict[str, Any]:
-    """A settings file as a user writes it; the paths stand beside it."""
+    """A settings file as a user writes it; paths are relative to its folder."""
     return {
         "kafka": {
             "bootstrap_servers": address.split(","),
@@ -181,7 +181,7 @@ def settings_tree(address: str, port: int) -> dict[str, Any]:
 
 
 def summary(settings: Settings, seconds: float) -> dict[str, Any]:
-    """What the daemon's last checkpoint holds, in the form of a replay's summary."""
+    """The content of the daemon's last checkpoint, in the form of a replay's summary."""
     loaded = StateDirectory(settings.state.path).load(read_only=True)
     if loaded is None:
         raise TransientError("the daemon left no checkpoint")

@@ -1,4 +1,4 @@
-"""When which event is sent: event time runs ahead of the clock until it is now, and one fault begins on the way."""
+"""Schedule of the demo's events: event time runs fast until it catches up with the clock; one fault begins before."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from monitor.clock import SECOND_US, Clock
 from monitor.demo.broker import DemoBroker
 from monitor.demo.flights import Flights
 
-#: events in a second of event time
+#: events per second of event time
 RATE: Final = 10
-#: seconds of event time in one of the clock, as long as the stream is in the past
+#: speed of event time until it catches up with the clock
 SPEED: Final = 60
-#: how far in the past it begins
+#: how far in the past the stream begins
 LEAD_US: Final = 65 * 60 * SECOND_US
-#: seconds of the clock until the fault
+#: seconds of the clock before the fault
 FAULT_AFTER: Final = 20
 REFERENCE_EVENTS: Final = 10_000
-#: the broker forgets its oldest records; so many may be ahead of the committed positions
+#: most records ahead of the committed offsets: the broker drops its oldest records
 AHEAD: Final = 10_000
 
 _BETWEEN_US: Final = SECOND_US // RATE
 
 
 class Traffic:
-    """The stream: first the events of the reference, then those that are sent.
+    """The stream: the events of the reference, then those that are sent.
 
     Attributes:
         begin_us: event time of the first event that is sent.
@@ -42,13 +42,13 @@ class Traffic:
         self._began = clock.monotonic()
 
     def write_reference(self, path: Path) -> None:
-        """The events right before the stream, one a line."""
+        """Write the events right before the stream, one per line."""
         first = self.begin_us - REFERENCE_EVENTS * _BETWEEN_US
         lines = (self._flights.event(first + n * _BETWEEN_US, celsius=False) for n in range(REFERENCE_EVENTS))
         path.write_bytes(b"\n".join(lines) + b"\n")
 
     def begin(self) -> None:
-        """The first event is due now."""
+        """Start: the first event is due now."""
         self._began = self._clock.monotonic()
 
     def elapsed(self) -> float:
@@ -65,7 +65,7 @@ class Traffic:
         return self.begin_us + (self.sent - 1) * _BETWEEN_US >= self.fault_us
 
     def send_due(self, broker: DemoBroker, topic: str, committed: int) -> None:
-        """Send what is due and not too far ahead of the committed positions."""
+        """Send the events that are due and not too far ahead of the committed offsets."""
         due = (self.played_us() - self.begin_us) // _BETWEEN_US
         for number in range(self.sent, min(due, committed + AHEAD)):
             ts_us = self.begin_us + number * _BETWEEN_US

@@ -1,4 +1,4 @@
-"""What the demo says to a person."""
+"""Texts of the demo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IN_A_CHECKOUT: Final = "  make venv && source .venv/bin/activate      # gives th
 
 
 def opening(flights: int, fault_us: int, address: str) -> str:
-    """What runs, and where to look."""
+    """What runs, and where to look at it."""
     return f"""\
 driftd demo: a Kafka broker, a stream and driftd, all on this machine and gone when it ends.
 
@@ -33,7 +33,7 @@ driftd demo: a Kafka broker, a stream and driftd, all on this machine and gone w
              the last hour is played in a minute, {SPEED} times as fast as it happens
   reference  the {REFERENCE_EVENTS:,} requests before: what driftd compares with
   fault      at {clock_time(fault_us)} the thermometer of {STATION} begins to report Celsius instead of Fahrenheit,
-             which makes a third of the column `{SUBJECT}` wrong. Nobody tells driftd
+             which makes a third of the column `{SUBJECT}` wrong. driftd is not told
   look       {address}/ for people, {address}/metrics for Prometheus
              (times there are those of the requests, the first of them an hour ago)
 """
@@ -51,18 +51,18 @@ def caption(played_us: int, fault_us: int, sent: int, found: bool) -> str:
 
 
 def fault_begins(fault_us: int, sent: int) -> str:
-    """At the moment of it."""
+    """Printed when the fault begins."""
     return f"{clock_time(fault_us)}: the fault begins. {sent:,} requests without a page until here.\n"
 
 
 def discovery(transition: dict[str, Any], fault_us: int) -> str:
-    """The page in words, and what became of it."""
+    """The page, and where it was sent."""
     worst = transition["findings"][0]
     late = (parse_rfc3339(transition["at"]) - fault_us) / SECOND_US
     findings = "\n".join(_finding(found) for found in transition["findings"])
     return f"""\
 FOUND {late:.0f} s of traffic after the fault began: the column `{worst["subject"]}`, since {transition["since"]}
-(moments are told apart to 10 seconds of traffic)
+(to within 10 seconds of traffic)
 
 {findings}
 
@@ -76,7 +76,7 @@ The same with all figures and the offsets of the evidence is a CloudEvent on the
 
 
 def _alert(transition: dict[str, Any]) -> str:
-    """The summary of the alert, as the rules make it of the series."""
+    """The summary of the alert, as the Prometheus rules derive it from the series."""
     worst, *more = transition["findings"]
     size = worst["value"] if worst["cause"] in with_share("value") else worst["effect"]
     what = f"{worst['subject']} {CAUSE_TEXTS.get(worst['cause'], worst['cause'])} in {size:.1%}"
@@ -85,7 +85,7 @@ def _alert(transition: dict[str, Any]) -> str:
 
 
 def what_next() -> str:
-    """The commands from here to one's own topic."""
+    """The commands for the user's own topic."""
     installed = Path(sys.executable).with_name("driftd").exists()
     head, *commands = NEXT.splitlines()
     return "\n".join([head, *([] if installed else [IN_A_CHECKOUT]), *commands])
@@ -94,7 +94,7 @@ def what_next() -> str:
 def going_on(duration: float | None) -> str:
     """Until when it runs."""
     end = "Ctrl-C ends it." if duration is None else f"It ends {duration:g} s after its first event."
-    return f"It goes on, so that you can look at the page. {end}"
+    return f"It keeps running, so that you can look at the status page. {end}"
 
 
 def ending(summary: dict[str, Any]) -> str:
@@ -107,7 +107,7 @@ def _finding(found: dict[str, Any]) -> str:
     return (
         f"  what      {found['subject']}: {found['detail']}\n"
         f"  how sure  chance alone would do that with {probability(found['p'])} "
-        f"({window['events']:,} requests to {window['end']} were looked at)"
+        f"(over {window['events']:,} requests up to {window['end']})"
     )
 
 

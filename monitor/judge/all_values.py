@@ -1,6 +1,6 @@
-"""All values of a column that are there, wherever they lie: counts, distances, mean and spread.
+"""All non-null values of a column, inside and outside the range: counts, distances, mean and standard deviation.
 
-A verdict looks at the bins and at what lies outside apart; what is shown and said is of all of them.
+Tests treat the bins and the values outside separately; figures for people cover all of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def in_reference(prepared: PreparedReference, column: int) -> Ints:
 
 
 def in_window(prepared: PreparedReference, windows: Windows, window: int, column: int) -> Ints:
-    """The same of one window."""
+    """Counts of one window's values, in the same order."""
     below = int(windows.sums[window, column, BELOW])
     return prepared.columns[column].bins.everywhere(windows.counts[window, column], below)
 
@@ -54,7 +54,7 @@ def distances(prepared: PreparedReference, windows: Windows, window: int, column
 
 
 class Moments(NamedTuple):
-    """Mean and standard deviation of `values` numbers; `whole` where they are all there are, in the range or not."""
+    """Mean and standard deviation of `values` numbers; `whole` if these are all values, outside the range included."""
 
     values: int
     mean: float
@@ -63,7 +63,7 @@ class Moments(NamedTuple):
 
 
 def moments(column: Column, counts: Ints, sums: Ints, width: int) -> Moments:
-    """Of a numeric column's values in one window; of those inside the range where others lie too far out to be summed.
+    """Moments of a numeric column in one window; of values inside the range only if others are too large to be summed.
 
     `counts` (B + facts,), `sums` (SUMS,); NaN without values.
     """

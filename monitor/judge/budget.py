@@ -1,7 +1,7 @@
-"""What a look may spend: the page budget, divided by tests and paid out by event time.
+"""The false-alarm probability that an evaluation may use: the page budget, split over tests and over event time.
 
-Over any stretch of event time the alphas of all looks add up to the budget for it, whatever the traffic, so the
-promise needs no rate to be known beforehand. Spending is state: a replay spends the same.
+Over any span of event time the alphas of all evaluations add up to the budget of that span, whatever the traffic, so
+no event rate has to be known in advance. Spending is state: a replay spends the same.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-#: a look pays for at most so many of the reference's usual base windows: silence saves nothing up
+#: an evaluation spends the budget of at most this many usual base windows: a quiet time saves nothing for later
 MAX_BASE_WINDOWS: Final = 4
-#: a look that may be over one time in a hundred is no evidence, however much there is to spend
+#: a test that is over by chance once in a hundred evaluations is not evidence, however much budget is left
 MOST_ALPHA: Final = 0.01
-#: below so many reference events half the budget is used: the reference's own error pages too
+#: below this many reference events half the budget is used: sampling error of the reference causes pages too
 ENOUGH_REFERENCE: Final = 10_000
 
 BASE: Final = "base"
@@ -22,7 +22,7 @@ RECENT: Final = "recent"
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """What a checkpoint keeps of it: the end of the last evaluation by kind (microseconds), and false pages spent."""
+    """Checkpointed state: the end of the last evaluation by kind (microseconds), and false pages spent."""
 
     last_us: dict[str, int]
     expected: float
@@ -46,10 +46,10 @@ class Budget:
         return cls(kept, per_us, usual_base_us, max(tests, 1), {})
 
     def alpha(self, kind: str, start_us: int, end_us: int, share: float) -> float:
-        """Tail probability each test of this look may spend, at most `MOST_ALPHA`.
+        """Tail probability that each test of this evaluation may spend, at most `MOST_ALPHA`.
 
-        `kind` BASE or RECENT: each has its own last look. `start_us`, `end_us` of the shortest window looked at,
-        `share` of the model's budget this version has.
+        `kind` BASE or RECENT: each has its own last evaluation. `start_us`, `end_us` of the shortest window,
+        `share`: this version's part of the model's budget.
         """
         since = end_us - self.last_us.get(kind, start_us)
         self.last_us[kind] = end_us
@@ -57,7 +57,7 @@ class Budget:
         return min(self.pages * share * min(since, longest) / self.per_us / self.tests, MOST_ALPHA)
 
     def spend(self, alpha: float, tests: int) -> None:
-        """Add to `expected` what so many tests really made have spent."""
+        """Add what `tests` tests that were really made have spent to `expected`."""
         self.expected += alpha * tests
 
     def to_state(self) -> BudgetState:

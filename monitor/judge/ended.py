@@ -1,4 +1,4 @@
-"""Incidents that are over: what they were, from when to when, in the words that were said while they lasted."""
+"""Resolved incidents: their findings, severity and times, with the headlines they had while open."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from monitor.findings import FindingKey
 from monitor.settings.duration import in_words
 from monitor.text import listed
 
-#: ended incidents that are kept of a model version
+#: resolved incidents kept per model version
 KEPT: Final = 10
-#: findings of one incident that are remembered in words, the first ones it had
-MAX_SAID: Final = 20
-#: findings that the sentence about an end names
+#: findings of one incident whose headlines are kept, the first ones it had
+MAX_HEADLINES: Final = 20
+#: findings named in the summary of a resolved incident
 MAX_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An incident that is over. `severity` is the worst it had; times are microseconds of event time.
+    """A resolved incident. `severity` is the worst it had; times are microseconds of event time.
 
-    `since_us` is when the change began, `opened_at` when it was told, `ended_at` when it was over; `summary` is what
-    was said at the end, `findings` the newest headline of each of its findings.
+    `since_us` is when the change began, `opened_at` when the incident opened, `ended_at` when it was resolved;
+    `summary` is that of the resolving transition, `findings` the newest headline of each of its findings.
     """
 
     id: str
@@ -41,12 +41,12 @@ def lasted(us: int) -> str:
 
 
 def named(key: FindingKey) -> str:
-    """A finding in two words: `euribor3m (outside)`, or `score` where subject and cause are one."""
+    """A finding's short name: `euribor3m (outside)`, or `score` where subject and cause have the same name."""
     return key.subject if key.cause in {key.subject, "distribution"} else f"{key.subject} ({key.cause})"
 
 
 def end_summary(model: str, opened_at: int, ended_at: int, keys: list[FindingKey], reason: str) -> str:
-    """`bank-yes 3: resolved after 34 min: euribor3m (outside), score`; `reason` where no finding ended it."""
+    """`bank-yes 3: resolved after 34 min: euribor3m (outside), score`; with `reason` instead if no finding ended it."""
     names = list(dict.fromkeys(named(key) for key in keys))
     what = listed(names, MAX_NAMED)
     why = f" ({reason})" if reason else ""

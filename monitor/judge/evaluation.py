@@ -19,7 +19,7 @@ from monitor.stats.block import Block
 
 
 class Judge:
-    """All causes of one model version; its state is theirs."""
+    """All causes of one model version; its state is the state of the causes."""
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         self._prepared = prepared
@@ -30,51 +30,51 @@ class Judge:
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)
 
     def total_tests(self, lengths: int) -> int:
-        """The number of (test, length, column): every length, and the newest panes."""
+        """The number of (test, length, column), over every window length and the newest panes."""
         return self.tests_of_length * lengths + self.tests_of_recent
 
     def evaluate(self, windows: Windows, alpha: float) -> Evaluation:
-        """Of windows that end at the same moment, shortest first."""
+        """Evaluate windows that end at the same moment, shortest first."""
         return Evaluation(self._prepared, windows, alpha)
 
     def evaluate_again(self, window: Windows, alpha: float) -> Evaluation:
-        """Of one window, for the end of findings: it varies at most as much as the longest learned one does."""
+        """Evaluate one window, for the end of findings; its variability is at most that of the longest learned one."""
         longest = longest_learned(self._prepared.reference)
         return Evaluation(self._prepared, window, alpha, None if longest is None else int(longest.events))
 
     def findings(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Finding]:
-        """What is over in base windows, one finding a key; `recent` are the newest panes."""
+        """Findings in base windows, one per key; `recent` are the newest panes."""
         return _one_a_key(found for cause in self.causes for found in cause.candidates(evaluation, recent))
 
     def tests_made(self, evaluation: Evaluation) -> int:
-        """How often chance could have been over in these windows."""
+        """The number of tests made in these windows."""
         return sum(cause.tests_made(evaluation) for cause in self.causes)
 
     def recent_findings(self, newest: Evaluation) -> Iterator[Finding]:
-        """What is over in the newest panes."""
+        """Findings in the newest panes."""
         for cause in self.causes:
             for candidate in cause.recent_candidates(newest):
                 yield candidate.finding()
 
     def observe(self, pane: Block, base: Block | None) -> None:
-        """The next pane, before anything is judged by it; `base` is the base window that it completes."""
+        """Take the next pane, before it is judged; `base` is the base window that it completes."""
         for cause in self._with_state:
             cause.observe(pane, base)
 
     def follow(self, pane: Block) -> Iterator[Finding]:
-        """What the sequential causes find with the next pane."""
+        """Findings of the sequential causes with the next pane."""
         for cause in self._sequential:
             yield from cause.follow(pane)
 
     def opening(self, finding: Finding, windows: Windows, window: int) -> Floats:
-        """What the finding's cause keeps of the change in its window."""
+        """The change in the finding's window, as its cause measures it."""
         known = (cause.change(finding.key, windows, window) for cause in self.causes)
         return next((change for change in known if change is not None), NOTHING)
 
     def now(self, known: OpenFinding, evaluation: Evaluation) -> Now:
         """A finding's subject in the one window of an evaluation.
 
-        It is over where no cause knows the finding: a state of before, when a feature was told under another's name.
+        The finding has ended if no cause knows it: states of earlier versions may hold other names.
         """
         key = known.finding.key
         for cause in self.causes:
@@ -94,33 +94,33 @@ class Judge:
         return by_subject
 
     def ticket_reasons(self) -> dict[str, TicketReason]:
-        """By subject why its findings of one cause are at most tickets now."""
+        """{subject: why its findings of one cause are at most tickets now}."""
         return {subject: reason for cause in self.causes for subject, reason in cause.ticket_reasons().items()}
 
     def smallest_changes(self, events: float, alpha: float) -> list[float]:
-        """By column the smallest lasting change of a share that a window of so many events shows."""
+        """Per column, the smallest lasting change of a share that a window of this many events detects."""
         known = (cause.smallest_changes(events, alpha) for cause in self.causes)
         return next((changes for changes in known if changes), [])
 
     def to_state(self) -> dict[str, Any]:
-        """By the name of each cause's state."""
+        """{state name of a cause: its state}."""
         return {cause.state_name: cause.to_state() for cause in self._with_state}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take the causes' states among others; a cause of which there is none begins from nothing."""
+        """Restore each cause from its state; a cause without one starts from scratch."""
         for cause in self._with_state:
             if cause.state_name in state:
                 cause.restore(state[cause.state_name])
 
 
 def longest_learned(reference: Reference) -> Level | None:
-    """The longest length of which the reference holds enough windows to know how much they vary; None without any."""
+    """The longest length of which the reference has enough windows to estimate their variability; None if none has."""
     learned = [level for level in reference.levels if level.learned]
     return max(learned, key=lambda level: level.base_windows, default=None)
 
 
 def _one_a_key(candidates: Iterable[Candidate]) -> Iterator[Finding]:
-    """Of each key the worst finding, which began with the shortest window that is over; `info` only tells of that.
+    """The worst finding of each key; its start, and whether it is `info`, come from the shortest window over.
 
     `candidates` of a key come with the shortest window first.
     """

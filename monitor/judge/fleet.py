@@ -16,7 +16,7 @@ from monitor.judge.model import JudgeState, ModelJudge, Observer
 from monitor.reference.monitored import Monitored
 from monitor.settings.tree import Settings
 
-#: why an incident resolves when what gave the model's state its meaning is another
+#: reason of resolved incidents when the settings that the model's state depends on changed
 SETTINGS_CHANGED: Final = "settings changed"
 
 
@@ -29,7 +29,7 @@ class Reported(NamedTuple):
 
 
 class Fleet:
-    """Stage 2. `unsent` transitions leave only when somebody acknowledged them."""
+    """Stage 2. Transitions stay in `unsent` until they are acknowledged."""
 
     def __init__(self, admission: Admission, settings: Settings, observer: Observer | None = None) -> None:
         self._admission = admission
@@ -37,7 +37,7 @@ class Fleet:
         self._observer = observer
         self.judges: dict[ModelKey, ModelJudge] = {}
         self._versions: Counter[str] = Counter()
-        #: how often each began anew: another judge's marks are no continuation of the one's before
+        #: how often each model version was reset, as part of its mark: the marks of a new judge begin at 0 again
         self._forgotten: Counter[ModelKey] = Counter()
         self.unsent: deque[Transition] = deque()
         self.reported: deque[Reported] = deque()
@@ -52,10 +52,10 @@ class Fleet:
         self.unsent.extend(transitions)
 
     def accept(self, incident: str, note: str) -> bool:
-        """Make an open page lasting, as an operator says; False where there is no such page."""
-        told = [transition for judge in self.judges.values() for transition in judge.accept(incident, note)]
-        self.unsent.extend(told)
-        return bool(told)
+        """Make an open page lasting, on an operator's request; False if there is no such page."""
+        transitions = [transition for judge in self.judges.values() for transition in judge.accept(incident, note)]
+        self.unsent.extend(transitions)
+        return bool(transitions)
 
     def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
         """Take the labels that took effect before the end of the pane that comes next, each once."""
@@ -84,7 +84,7 @@ class Fleet:
         return judge
 
     def forget(self, key: ModelKey) -> None:
-        """Judge a model version anew from its next pane on: it has another reference. An open incident resolves."""
+        """Judge a model version from scratch, as it has another reference. An open incident is resolved."""
         judge = self.judges.pop(key, None)
         if judge is None:
             return
@@ -93,17 +93,17 @@ class Fleet:
         self.unsent.extend(judge.book.give_up(judge.context(), SETTINGS_CHANGED))
 
     def sent(self, transitions: Iterable[Transition]) -> None:
-        """These were acknowledged, oldest first."""
+        """Drop these from `unsent`, oldest first: they were acknowledged."""
         for transition in transitions:
             if self.unsent and self.unsent[0].id == transition.id:
                 self.unsent.popleft()
 
     def judged(self) -> list[ModelKey]:
-        """The model versions that have a judge, in the order in which they came."""
+        """The model versions that have a judge, in order of first event."""
         return list(self.judges)
 
     def mark(self, key: ModelKey) -> Hashable:
-        """The same as long as `to_state` of a model version would give the same."""
+        """Changes whenever `to_state` of the model version would."""
         return self._forgotten[key], self.judges[key].mark() if key in self.judges else None
 
     def to_state(self, key: ModelKey) -> JudgeState | None:
@@ -111,9 +111,9 @@ class Fleet:
         return self.judges[key].to_state() if key in self.judges else None
 
     def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
-        """Take a state; gives the model versions whose settings changed or that are gone: they start afresh.
+        """Restore; returns the model versions that start from scratch: their settings changed or they are gone.
 
-        Their open incidents resolve with the reason.
+        Their open incidents are resolved with the reason.
         """
         self.unsent.extend(unsent)
         afresh = []

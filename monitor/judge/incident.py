@@ -1,4 +1,4 @@
-"""What an incident book is made of: open findings, the incident they are part of, and what a checkpoint keeps."""
+"""Parts of an incident book: open findings, the incident they belong to, and their checkpointed state."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
-from monitor.judge.ended import MAX_SAID, Ended, end_summary
+from monitor.judge.ended import MAX_HEADLINES, Ended, end_summary
 
 Floats = NDArray[np.float64]
 
-#: of an opening that nothing is kept of: evidence alone says when the finding is over
+#: change of a finding whose end is decided by evidence alone
 NOTHING: Final[Floats] = np.empty(0)
 
 
@@ -24,8 +24,8 @@ NOTHING: Final[Floats] = np.empty(0)
 class OpenFinding:
     """A finding that has not ended: its latest figures, and how it began.
 
-    `base_windows` is the length it opened on, `then` what its cause keeps of that window's change; `level` is the
-    effect that a lasting finding is told at, None while it is not lasting.
+    `base_windows` is the window length it opened on, `then` the change in that window as its cause measured it;
+    `level` is the reported effect of a lasting finding, None while it is not lasting.
     """
 
     finding: Finding
@@ -35,13 +35,13 @@ class OpenFinding:
     level: float | None = None
 
     def take(self, finding: Finding) -> None:
-        """The figures of now; the severity rises and never falls, but for a lasting one, which is a ticket."""
+        """Update the figures. The severity never falls; a lasting finding stays a ticket."""
         worse = max(self.finding.severity, finding.severity, key=SEVERITY_RANK.__getitem__)
         severity = TICKET if self.level is not None else worse
         self.finding = replace(finding, severity=severity, since_us=self.since_us, level=self.level)
 
     def lasting(self, level: float) -> OpenFinding:
-        """The same as a ticket at its level."""
+        """The finding as a lasting ticket with that level."""
         finding = replace(self.finding, severity=TICKET, level=level)
         return OpenFinding(finding, self.base_windows, self.since_us, self.then, level)
 
@@ -55,7 +55,7 @@ Findings = dict[FindingKey, OpenFinding]
 
 @dataclass(frozen=True, slots=True)
 class TransitionContext:
-    """What a transition says beside its findings."""
+    """What a transition reports besides its findings."""
 
     key: ModelKey
     at_us: int
@@ -66,7 +66,7 @@ class TransitionContext:
 
     @property
     def name(self) -> str:
-        """The model version in a sentence."""
+        """The model version as messages write it."""
         return f"{self.key.model} {self.key.version}"
 
 
@@ -74,8 +74,8 @@ class TransitionContext:
 class Incident:
     """An open incident.
 
-    `unreported`: findings came or went since its last transition; `messages` has the words of every finding it had.
-    `paged_us` is since when it is a page and `paged_windows` for how many base windows, None and 0 while it is none.
+    `unreported`: findings opened or ended since its last transition; `messages` has the headline of every finding.
+    `paged_us` is when it became a page and `paged_windows` how many base windows ago; None and 0 while it is a ticket.
     """
 
     id: str
@@ -90,7 +90,7 @@ class Incident:
     paged_windows: int = 0
 
     def become(self, severity: str, at_us: int) -> None:
-        """Of that severity from now on."""
+        """Set the severity."""
         if severity != PAGE:
             self.paged_us, self.paged_windows = None, 0
         elif self.severity != PAGE or self.paged_us is None:
@@ -98,13 +98,13 @@ class Incident:
         self.severity = severity
 
     def remember(self, findings: Iterable[Finding]) -> None:
-        """Keep the newest words of each finding, for when the incident is over."""
+        """Keep the newest headline of each finding, for the record of the resolved incident."""
         for finding in findings:
-            if finding.key in self.messages or len(self.messages) < MAX_SAID:
+            if finding.key in self.messages or len(self.messages) < MAX_HEADLINES:
                 self.messages[finding.key] = finding.headline
 
     def step(self, name: str, findings: tuple[Finding, ...], context: TransitionContext, summary: str) -> Transition:
-        """Its transition of that number."""
+        """Count and return its next transition."""
         return Transition(
             incident=self.id,
             number=self.number,
@@ -122,7 +122,7 @@ class Incident:
         )
 
     def finish(self, context: TransitionContext, reason: str = "") -> tuple[Transition, Ended]:
-        """Its last transition, and what is kept of it; `reason` where no finding ended it."""
+        """Its last transition, and its record; `reason` if no finding's end resolved it."""
         self.number += 1
         summary = end_summary(context.name, self.opened_at, context.at_us, list(self.messages), reason)
         worst, words = PAGE if self.paged else self.severity, tuple(self.messages.values())
@@ -136,7 +136,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class BookState:
-    """What a checkpoint keeps of a book: open and lasting findings, ends (microseconds), incidents, the past ones."""
+    """Checkpointed state of a book: open and lasting findings, ends (microseconds), open and resolved incidents."""
 
     open: tuple[OpenFinding, ...]
     lasting: tuple[OpenFinding, ...]
@@ -149,7 +149,7 @@ class BookState:
 
 
 def incident_id(key: ModelKey, first_window_end_us: int) -> str:
-    """Made of model, version and the first window's end, so that a replay gives the same one."""
+    """The incident's id, from model, version and the first window's end: a replay gives the same id."""
     text = f"{key.model}\0{key.version}\0{first_window_end_us}"
     return f"{key.model}/{key.version}/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
@@ -161,7 +161,7 @@ def worst_first(known: Mapping[FindingKey, OpenFinding]) -> tuple[Finding, ...]:
 
 
 def worst_by_key(found: Iterable[Finding]) -> list[Finding]:
-    """One finding a key: the worst; it began with the shortest window that is over."""
+    """The worst finding of each key; its start is that of the shortest window over the threshold."""
     by_key: dict[FindingKey, list[Finding]] = {}
     for finding in found:
         by_key.setdefault(finding.key, []).append(finding)
@@ -175,5 +175,5 @@ def worst_by_key(found: Iterable[Finding]) -> list[Finding]:
 
 
 def in_words(findings: tuple[Finding, ...]) -> str:
-    """The worst one, and how many more."""
+    """The worst finding's headline, and how many more there are."""
     return findings[0].headline + (f" (and {len(findings) - 1} more)" if len(findings) > 1 else "")

@@ -1,14 +1,14 @@
-"""The life of findings and of the incidents of a model version.
+"""Life cycle of the findings and incidents of a model version.
 
 A finding opens when a window is over its threshold. It ends when the newest max(3, 2L) base windows (L: base windows
 it opened on; at most the longest learned length), taken as one, are not over and hold at most a quarter of the change
-it opened with. Those windows must lie behind the finding's own beginning: with earlier ones among them, a young finding
-would be diluted to an end. Windows that begin before an end cannot open the same key again. The incident's severity is
-its worst finding's. Findings that come and go are told once a base window, a severity that changes and an end at once.
+it opened with. Those windows must begin after the finding did: earlier ones would dilute a young finding until it
+ended. Windows that begin before an end cannot open the same key again. The incident's severity is that of its worst
+finding. Findings that open or end are reported once per base window, a changed severity and a resolution at once.
 
-A page that has stood for long enough to have been seen is told once more, as a ticket (`lasting`), and the model is
-armed again: its findings go into a book of their own with the level of their effect, and a finding that is not there,
-or whose effect has grown by half, opens another incident. Lasting findings end as others do.
+A page that has been open for long enough to have been seen becomes a ticket (`lasting`), and the model can page again:
+its findings move to the lasting ticket with the level of their effect; a finding that is not among them, or whose
+effect has grown by half, opens another incident. Lasting findings end as others do.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ from monitor.stats.ending import MIN_LASTING_WINDOWS, end_windows, has_ended, is
 
 
 class Now(NamedTuple):
-    """A finding's subject in the newest windows: how far over its threshold, what is left of the change, its effect."""
+    """A finding's subject in the newest windows: exceedance, remaining part of the change, effect."""
 
     over: float
     left: float
     effect: float
 
 
-class Looks(Protocol):
-    """What a book asks of the windows that there are."""
+class Measurements(Protocol):
+    """Measurements in the current windows that a book asks for."""
 
     def opening(self, finding: Finding) -> Floats:
-        """What the finding's cause keeps of its window's change."""
+        """The change in the finding's window, as its cause measures it."""
 
     def now(self, known: OpenFinding, base_windows: int) -> Now | None:
-        """The newest so many base windows that begin at or after the finding's start; None while there are not."""
+        """Over the newest `base_windows`, all after the finding's start; None while there are not that many."""
 
 
 class IncidentBook:
-    """Findings and incidents of one model version: at most one incident, and beside it one lasting ticket."""
+    """Findings and incidents of one model version: at most one open incident and one lasting ticket."""
 
     def __init__(
         self,
@@ -65,8 +65,8 @@ class IncidentBook:
         *,
         lasting_after_us: int = DAY_US,
     ) -> None:
-        """`longest` learned length in base windows; `explained_by`: {cause: causes beside which it is no news of the
-        same subject}; a page becomes lasting after `lasting_after_us` of event time.
+        """`longest` learned length in base windows; `explained_by`: {cause: causes that hide it for the same
+        subject}; a page becomes lasting after `lasting_after_us` of event time.
         """
         self._longest = longest
         self._explained_by = explained_by
@@ -76,37 +76,37 @@ class IncidentBook:
         self.ended_us: dict[FindingKey, int] = {}
         self.incident: Incident | None = None
         self.lasting_incident: Incident | None = None
-        #: the last incidents that are over, the newest last
+        #: the last resolved incidents, the newest last
         self.ended: deque[Ended] = deque(maxlen=KEPT)
         self.pages = 0
         self.tickets = 0
 
     def step(
-        self, found: Iterable[Finding], looks: Looks, context: TransitionContext, *, base_window: bool
+        self, found: Iterable[Finding], measurements: Measurements, context: TransitionContext, *, base_window: bool
     ) -> list[Transition]:
-        """Take the findings of the looks at one moment; `base_window`: one closed, so that ends can be asked for."""
-        told: list[Transition] = []
+        """Take the findings of one moment; `base_window`: one closed, so findings may end."""
+        transitions: list[Transition] = []
         ended = False
         if base_window:
-            ended = self._end(self.open, looks, context.at_us)
-            told += self._follow_lasting(looks, context)
+            ended = self._end(self.open, measurements, context.at_us)
+            transitions += self._follow_lasting(measurements, context)
             if self._stood_long_enough(context.at_us):
-                told += self._make_lasting(looks, context)
+                transitions += self._make_lasting(measurements, context)
         opened = False
         for finding in worst_by_key(found):
-            opened |= self._take(finding, looks, base_window=base_window)
-        return told + self._move(opened or ended, base_window, context)
+            opened |= self._take(finding, measurements, base_window=base_window)
+        return transitions + self._move(opened or ended, base_window, context)
 
     def accept(self, incident: str, note: str, context: TransitionContext) -> list[Transition]:
-        """Make a page lasting at once, as an operator says; nothing where this is no open page of that id."""
+        """Make a page lasting at once, on an operator's request; no effect if the open incident is not that page."""
         if self.incident is None or self.incident.id != incident or self.incident.severity != PAGE:
             return []
-        said = f"accepted ({note})" if note else "accepted"
-        return self._make_lasting(None, context, said)
+        reason = f"accepted ({note})" if note else "accepted"
+        return self._make_lasting(None, context, reason)
 
     # findings
 
-    def _take(self, finding: Finding, looks: Looks, *, base_window: bool) -> bool:
+    def _take(self, finding: Finding, measurements: Measurements, *, base_window: bool) -> bool:
         """True when the finding is new."""
         key, known = finding.key, self.open.get(finding.key)
         lasting = self.lasting.get(key)
@@ -117,23 +117,23 @@ class IncidentBook:
             return False
         if finding.window.start_us < self.ended_us.get(key, finding.window.start_us) or self._explained(key):
             return False
-        if lasting is not None and not (base_window and self._has_grown(lasting, looks)):
+        if lasting is not None and not (base_window and self._has_grown(lasting, measurements)):
             return False
         since = finding.since_us if finding.since_us is not None else finding.window.start_us
-        then = looks.opening(finding)
+        then = measurements.opening(finding)
         self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then)
         return True
 
     def _explained(self, key: FindingKey) -> bool:
-        """A stuck column's distribution, for one, is no news beside the fact that it is stuck."""
+        """Whether another open finding explains it, as a stuck column explains its changed distribution."""
         others = (key._replace(cause=cause) for cause in self._explained_by.get(key.cause, ()))
         return any(other in self.open or other in self.lasting for other in others)
 
-    def _end(self, book: Findings, looks: Looks, at_us: int) -> bool:
-        """Take out what is over; True when something was."""
+    def _end(self, book: Findings, measurements: Measurements, at_us: int) -> bool:
+        """Remove the findings that ended; True if there were any."""
         ended = []
         for key, known in book.items():
-            now = looks.now(known, end_windows(known.base_windows, self._longest))
+            now = measurements.now(known, end_windows(known.base_windows, self._longest))
             if now is not None and has_ended(now.over, now.left):
                 ended.append(key)
         for key in ended:
@@ -144,7 +144,7 @@ class IncidentBook:
     # the incident
 
     def _move(self, changed: bool, base_window: bool, context: TransitionContext) -> list[Transition]:
-        """The transition, if the incident's state moved; findings that came or went wait for the next base window."""
+        """The transition, if the incident changed; opened or ended findings wait for the next base window."""
         findings, incident = worst_first(self.open), self.incident
         if incident is None:
             return [self._begin(findings, context)] if findings else []
@@ -186,7 +186,7 @@ class IncidentBook:
         return last
 
     def give_up(self, context: TransitionContext, reason: str) -> list[Transition]:
-        """End everything for a reason that lies outside the stream."""
+        """Resolve all incidents for a reason outside the stream."""
         self.open.clear()
         self.lasting.clear()
         open_ones = [one for one in (self.incident, self.lasting_incident) if one is not None]
@@ -196,26 +196,28 @@ class IncidentBook:
     # the lasting ticket
 
     def _stood_long_enough(self, at_us: int) -> bool:
-        """Counts the base window that closed; true when the page has stood as long as a lasting one has."""
+        """Count the closed base window; true when the page has been open long enough to become lasting."""
         incident = self.incident
         if incident is None or not self.open or incident.paged_us is None:
             return False
         incident.paged_windows += 1
         paging = [known.base_windows for known in self.open.values() if known.finding.severity == PAGE]
-        longest = max(paging, default=0)  # a ticket that took long to be seen holds nothing up
+        longest = max(paging, default=0)  # findings of severity ticket do not delay it
         return is_lasting(at_us - incident.paged_us, self._lasting_after_us, incident.paged_windows, longest)
 
-    def _make_lasting(self, looks: Looks | None, context: TransitionContext, said: str = "") -> list[Transition]:
-        """The page becomes the lasting ticket; one that is there already is taken into it."""
+    def _make_lasting(
+        self, measurements: Measurements | None, context: TransitionContext, reason: str = ""
+    ) -> list[Transition]:
+        """Turn the page into the lasting ticket, merged with one that is already there."""
         incident, former = self.incident, self.lasting_incident
         if incident is None:
             return []
-        told = []
+        transitions = []
         if former is not None:
-            told.append(self._finish(former, context, f"goes on in {incident.id}"))
+            transitions.append(self._finish(former, context, f"goes on in {incident.id}"))
             incident.since_us = min(incident.since_us, former.since_us)
         for key, known in self.open.items():
-            now = None if looks is None else looks.now(known, _level_windows(known))
+            now = None if measurements is None else measurements.now(known, _level_windows(known))
             self.lasting[key] = known.lasting(known.finding.effect if now is None else now.effect)
         stood = lasted(context.at_us - (incident.opened_at if incident.paged_us is None else incident.paged_us))
         incident.become(TICKET, context.at_us)
@@ -224,13 +226,13 @@ class IncidentBook:
         self.open, self.incident, self.lasting_incident = {}, None, incident
         findings = worst_first(self.lasting)
         incident.remember(findings)
-        summary = f"{context.name}: {said or 'lasting'} after {stood}: {in_words(findings)}"
-        return [*told, incident.step("lasting", findings, context, summary)]
+        summary = f"{context.name}: {reason or 'lasting'} after {stood}: {in_words(findings)}"
+        return [*transitions, incident.step("lasting", findings, context, summary)]
 
-    def _follow_lasting(self, looks: Looks, context: TransitionContext) -> list[Transition]:
-        """End what is over of the lasting ticket, and tell it."""
+    def _follow_lasting(self, measurements: Measurements, context: TransitionContext) -> list[Transition]:
+        """End findings of the lasting ticket; gives the transition if any ended."""
         incident = self.lasting_incident
-        if incident is None or not self._end(self.lasting, looks, context.at_us):
+        if incident is None or not self._end(self.lasting, measurements, context.at_us):
             return []
         findings = worst_first(self.lasting)
         if not findings:
@@ -239,9 +241,9 @@ class IncidentBook:
         incident.number += 1
         return [incident.step("updated", findings, context, f"{context.name}: lasting: {in_words(findings)}")]
 
-    def _has_grown(self, lasting: OpenFinding, looks: Looks) -> bool:
-        """Whether the effect is half as large again as its level, measured over windows as long as the level's."""
-        now = looks.now(lasting, _level_windows(lasting))
+    def _has_grown(self, lasting: OpenFinding, measurements: Measurements) -> bool:
+        """Whether the effect is 1.5 times its level, measured over as many windows as the level."""
+        now = measurements.now(lasting, _level_windows(lasting))
         return now is not None and is_news(now.effect, lasting.level)
 
     # state
@@ -272,5 +274,5 @@ class IncidentBook:
 
 
 def _level_windows(known: OpenFinding) -> int:
-    """Base windows that a lasting finding's effect is measured over: few enough to follow it, enough to be sure of."""
+    """Base windows over which a lasting finding's effect is measured: few enough to follow it, enough to be certain."""
     return max(MIN_LASTING_WINDOWS, 2 * known.base_windows)

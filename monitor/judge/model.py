@@ -25,13 +25,13 @@ from monitor.stats.ending import MIN_END_WINDOWS
 
 #: an explicit tree of plain values and arrays
 Tree = dict[str, Any]
-#: told of the windows of every base look: for the distances on show
+#: called with the windows of every base evaluation, to compute the distances that are shown
 Observer = Callable[["ModelJudge", Windows, float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeState:
-    """What a checkpoint keeps of a judge; trees are read by their owners alone."""
+    """Checkpointed state of a judge; each tree is opaque to everything but its owner."""
 
     context: TransitionContext
     recent: Tree
@@ -70,19 +70,19 @@ class ModelJudge:
         self._recent = RecentPanes()
         self._base = BaseWindow()
         self._shown_info: dict[FindingKey, int] = {}
-        #: panes, cohorts and acts taken: with each of them what a checkpoint keeps changes, and never else
+        #: panes, cohorts and operator requests taken: the checkpointed state changes with each, and only then
         self._changes = 0
-        #: the newest base look, for what is shown; not state
+        #: the newest base evaluation, for what is shown; not state
         self.latest: Evaluation | None = None
-        #: what the last base look could spend; the same look's rechecks are held to it
+        #: alpha of the last base evaluation; rechecks for the end of findings use it too
         self._alpha = 0.0
-        #: the windows of this moment, base windows before the newest panes
+        #: the current windows: base windows, then the newest panes
         self._seen: tuple[Windows, ...] = ()
-        #: the newest so many base windows as they were looked at for the rechecks of this moment
+        #: {length: evaluation of the newest base windows}, cached for the rechecks of this moment
         self._rechecked: dict[int, Evaluation] = {}
 
     def add(self, pane: Pane, share: float, observer: Observer | None = None) -> tuple[list[Finding], list[Transition]]:
-        """Judge what ends with this pane: `info` findings that are news, and transitions of incidents.
+        """Judge the windows that end with this pane; returns new `info` findings, and transitions of incidents.
 
         `share` is this version's part of the model's budget.
         """
@@ -103,15 +103,15 @@ class ModelJudge:
         found += self.judge.follow(this)
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
-        told = self.book.step(serious, self, self.context(), base_window=block is not None)
+        transitions = self.book.step(serious, self, self.context(), base_window=block is not None)
         self._seen = ()
-        return self._news(reported), told
+        return self._news(reported), transitions
 
     def accept(self, incident: str, note: str) -> list[Transition]:
-        """Make a page lasting, as an operator says; nothing where it is not open here."""
-        told = self.book.accept(incident, note, self.context())
-        self._changes += bool(told)
-        return told
+        """Make a page lasting, on an operator's request; no effect if it is not open here."""
+        transitions = self.book.accept(incident, note, self.context())
+        self._changes += bool(transitions)
+        return transitions
 
     def take_labels(self, cohort: LabelCount) -> None:
         """Take labels that took effect before the end of the next pane."""
@@ -141,17 +141,17 @@ class ModelJudge:
         self.budget.spend(alpha, self.judge.tests_made(self.latest))
         return list(self.judge.findings(self.latest, recent))
 
-    # what the book asks
+    # measurements for the incident book
 
     def opening(self, finding: Finding) -> Floats:
-        """What changed in a finding's window, one of those of this moment; of a part of the newest panes: in them."""
+        """The change in a finding's window, one of the current ones (a part of the newest panes: in all of them)."""
         for windows in self._seen:
             if finding.window in windows.spans:
                 return self.judge.opening(finding, windows, windows.spans.index(finding.window))
         return self.judge.opening(finding, self._seen[-1], 0) if self._seen else NOTHING
 
     def now(self, known: OpenFinding, base_windows: int) -> Now | None:
-        """The newest so many base windows as one, by what the last base look could spend."""
+        """Over the newest `base_windows` as one window, with the alpha of the last base evaluation."""
         if self._alpha <= 0:
             return None
         if base_windows not in self._rechecked:
@@ -163,7 +163,7 @@ class ModelJudge:
         return self.judge.now(known, evaluation) if evaluation.windows.start_us(0) >= known.since_us else None
 
     def _news(self, reported: list[Finding]) -> list[Finding]:
-        """`info` findings whose windows do not touch the one last told of the same key."""
+        """`info` findings whose windows do not overlap the last reported one of the same key."""
         news = []
         for finding in reported:
             if finding.window.start_us >= self._shown_info.get(finding.key, finding.window.start_us):
@@ -172,7 +172,7 @@ class ModelJudge:
         return news
 
     def context(self) -> TransitionContext:
-        """What a transition of now says beside its findings."""
+        """What a transition at this moment reports besides its findings."""
         return TransitionContext(
             self.monitored.key,
             self.at_us,
@@ -183,7 +183,7 @@ class ModelJudge:
         )
 
     def mark(self) -> Hashable:
-        """The same as long as `to_state` would give the same."""
+        """Changes whenever `to_state` would."""
         return self._changes
 
     def to_state(self) -> JudgeState:

@@ -1,4 +1,4 @@
-"""How bad a proven change is: severities and least effects by cause and subject, as the settings say."""
+"""Severity of a proven change: severities and least effects by cause and subject, from the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET
 from monitor.settings.tree import Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
-#: what a page needs at least: change of a cumulative share, of one share, of a fact's share
+#: smallest changes that can page: of a cumulative share, of one share, of a quality count's share
 LEAST_CUMULATIVE: Final = 0.05
 LEAST_SHARE: Final = 0.03
 LEAST_QUALITY_CHANGE: Final = 0.01
@@ -19,13 +19,13 @@ LEAST_QUALITY_CHANGE: Final = 0.01
 
 @dataclass(frozen=True)
 class Policy:
-    """The settings of one model that turn evidence into a severity."""
+    """The settings of one model that decide the severity of a finding."""
 
     model: Model
     show_values: bool = True
 
     def category(self, name: str) -> str:
-        """A category as it may be said: by name, or by a hash where values must not be shown."""
+        """A category as it may be shown: by name, or by a hash where values must not be shown."""
         return name if self.show_values else "#" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
 
     def quoted(self, name: str) -> str:
@@ -33,14 +33,14 @@ class Policy:
         return json.dumps(name, ensure_ascii=False) if self.show_values else self.category(name)
 
     def labels(self, bins: ColumnBins) -> list[str]:
-        """A name for each bin, as it may be said; what is no category's name is said as it is."""
+        """The label of each bin as it may be shown; labels that are not category names are never hashed."""
         labels = bins.labels()
         if bins.kind != CATEGORICAL:
             return labels
         return [self.category(name) if at < bins.named else name for at, name in enumerate(labels)]
 
     def severity(self, cause: str, name: str, effect: float, default_least: float, *, may_page: bool = True) -> str:
-        """`page`, `ticket` or `info` of a proven change of that size; `name` of the feature, "" where it is none."""
+        """`page`, `ticket` or `info` of a proven change of that size; `name` of the feature, "" for other subjects."""
         feature = self.model.features.get(name)
         if feature is not None and feature.mute:
             return INFO

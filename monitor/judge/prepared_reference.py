@@ -1,4 +1,4 @@
-"""A reference made ready for judging: padded arrays, and what to expect by chance of a window of any size."""
+"""A reference prepared for judging: padded arrays, and the variability to expect of a window of any size."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, beside_
 
 Floats = NDArray[np.float64]
 
-#: lengths are compared by events: a window may hold so many times a level's events and still count as that level
+#: lengths are compared by events: a window may hold this many times a level's events and still count as that level
 LENGTH_TOLERANCE: Final = 1.2
-#: ... and a largest distance is used for windows up to so many times the longest one it was learned from
+#: ... and a largest distance is used for windows up to this many times the longest one it was learned from
 LEARNED_REACH: Final = 1.5
 #: a window must be further from the reference than this many times the largest distance inside the reference
 DISTANCE_FACTOR: Final = 1.2
@@ -29,7 +29,7 @@ MIN_LENGTHS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Variability:
-    """What to expect of W windows by their sizes alone."""
+    """The variability to expect of W windows, from their sizes alone."""
 
     overdispersion: Floats  # (W, C) dispersion of the value bins
     quality_overdispersion: Floats  # (W, C, Q) of each quality count
@@ -44,17 +44,17 @@ class PreparedReference:
 
     reference: Reference
     columns: tuple[Column, ...]
-    subjects: tuple[str, ...]  # (C,) their names in findings; no two are equal
+    subjects: tuple[str, ...]  # (C,) names of the columns in findings, all different
     bins: NDArray[np.int64]  # (C, B)
-    quality_counts: Floats  # (C, facts) events that had each fact
+    quality_counts: Floats  # (C, Q) events of each quality count
     quality_shares: Floats  # (C, Q)
-    quality_windows: Floats  # (C, Q) base windows that have it at all
+    quality_windows: Floats  # (C, Q) base windows in which it is not 0
     events: Floats  # (C,) events that carried the column
     pooled: NDArray[np.bool_]  # (C,) whether categories share buckets
     beside: NDArray[np.int64]  # (C, Q) 1 for quality counts of events that are in no bin
     modal: Floats  # (C,) share of the most frequent value
     ordered: NDArray[np.bool_]  # (C,)
-    tested_quality: NDArray[np.bool_]  # (C, facts) which facts a column can have
+    tested_quality: NDArray[np.bool_]  # (C, Q) which quality counts a column can have
     width: int  # B
 
     @classmethod
@@ -113,7 +113,7 @@ class PreparedReference:
         return max(MIN_LENGTHS, 1 << max(0, int(min(a_day, 2**14)).bit_length() - 1))
 
     def rate(self, span: Span) -> float:
-        """How many times faster than the reference's events those of a window came; 1 where that is not known."""
+        """Event rate of a window divided by the reference's; 1 where that is not known."""
         levels, base_us = self.reference.levels, self.reference.base_us
         duration = span.end_us - span.start_us
         if not levels or not levels[0].events or not base_us or not duration or not span.events:
@@ -121,13 +121,13 @@ class PreparedReference:
         return span.events / duration * base_us / levels[0].events
 
     def variability(self, events: Sequence[float]) -> Variability:
-        """What to expect of windows of so many events each, at the reference's rate."""
+        """The variability to expect of windows of these sizes (events), at the reference's rate."""
         at = [self._level(n) for n in events]
         largest = self._max_reference_distance[[self._learned_level(n) for n in events]]
         return Variability(self._overdispersion[at], self._quality_overdispersion[at], largest)
 
     def overdispersion(self, events: float) -> Floats:
-        """Dispersion (C,) of the value bins to expect in a window of so many events."""
+        """Dispersion (C,) of the value bins to expect in a window of this many events."""
         overdispersion: Floats = self.variability([events]).overdispersion[0]
         return overdispersion
 
@@ -137,11 +137,11 @@ class PreparedReference:
         return quality_overdispersion
 
     def max_reference_distance(self, events: float) -> Floats:
-        """Largest distance (C,) a window of so many events had inside the reference; NaN where it was not learned."""
+        """Largest distance (C,) of a window of this many events inside the reference; NaN where it was not learned."""
         max_reference_distance: Floats = self.variability([events]).max_reference_distance[0]
         return max_reference_distance
 
-    # tables by level, made once
+    # tables by level, computed once
 
     @cached_property
     def _learned(self) -> list[int]:
@@ -165,20 +165,20 @@ class PreparedReference:
 
     @cached_property
     def _holds(self) -> list[float]:
-        """The most events of a window that counts as each level."""
+        """The largest number of events a window of each level may hold."""
         return [LENGTH_TOLERANCE * level.events for level in self.reference.levels]
 
     @cached_property
     def _reach(self) -> float:
-        """The most events of a window that the last learned level says something of."""
+        """The largest number of events for which the last learned level is still used."""
         return LEARNED_REACH * self.reference.levels[self._learned[-1]].events if self._learned else 0.0
 
     def _level(self, events: float) -> int:
-        """The shortest level that holds so many events, the last one where none does."""
+        """The shortest level that holds this many events, the last one if none does."""
         return min(bisect_left(self._holds, events), len(self.reference.levels) - 1)
 
     def _learned_level(self, events: float) -> int:
-        """The longest learned level the window has the events of, else the shortest; one beyond where none is near."""
+        """The longest learned level with at most the window's events, else the shortest; one beyond if none is near."""
         if not self._learned or events > self._reach:
             return len(self.reference.levels)
         fitting = [at for at in self._learned if self.reference.levels[at].events <= LENGTH_TOLERANCE * events]

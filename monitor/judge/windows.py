@@ -1,4 +1,4 @@
-"""Windows: panes become base windows, base windows become a ladder of lengths 1, 2, 4, ... in constant memory."""
+"""Windows: panes are merged into base windows, base windows into lengths 1, 2, 4, ... in constant memory."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from monitor.stats.tally import Tally, merged, pack, unpack
 
 Records = dict[Partition, tuple[int, int]]
 
-#: events a base window holds at least
+#: least events of a base window
 BASE_EVENTS: Final = 250
-#: events the newest panes hold together when quality facts are looked at
+#: least events of the newest panes together before their quality counts are tested
 RECENT_EVENTS: Final = 50
-#: blocks kept of each level
+#: blocks kept per level
 BLOCKS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """W windows that are judged together: counts (W, C, B + facts), sums (W, C, SUMS), extremes (W, C).
+    """W windows that are judged together: counts (W, C, B + Q), sums (W, C, SUMS), extremes (W, C).
 
-    `lengths` are base windows (0: a window of panes), `parts` what each is made of, newest last.
+    `lengths` in base windows (0: a window of panes), `parts` the blocks of each window, newest last.
     """
 
     lengths: tuple[int, ...]
@@ -91,7 +91,7 @@ class RecentPanes:
         self._free: list[int] = []
 
     def add(self, pane: Pane) -> Windows | None:
-        """The window of these panes, once they hold enough."""
+        """Add a pane; returns the window of the newest panes once they hold enough events."""
         self.push(Block(pane.start_us, pane.end_us, pane.tally))
         while self._events - self.panes[0].tally.events >= RECENT_EVENTS:
             self._pop()
@@ -148,12 +148,12 @@ class RecentPanes:
 class Level:
     """The last 64 blocks of one size, and the running sums of the newest 1, 2, 4, ... of them that are asked for.
 
-    Blocks are what most of a process's memory is for, so their numbers are narrowed.
-    Sums take the new block in and let the oldest one go; extremes, which cannot let go, are looked up again.
+    Blocks take most of a process's memory, so their integers are stored narrow.
+    Running sums add the new block and subtract the oldest; extremes cannot be subtracted and are computed again.
     """
 
     def __init__(self, numbers: tuple[int, ...]) -> None:
-        """`numbers` of newest blocks that are summed, rising."""
+        """`numbers`: how many of the newest blocks each running sum covers, rising."""
         self._numbers = numbers
         self.blocks: list[Block] = []
         self._events = [0] * len(numbers)
@@ -187,7 +187,7 @@ class Level:
         self._highs = np.full((BLOCKS, columns), -np.inf)
 
     def windows(self, scale: int) -> Windows:
-        """The windows of so many newest blocks that there are already; each block is `scale` base windows."""
+        """One window for each running sum that has all its blocks; each block is `scale` base windows."""
         numbers = [number for number in self._numbers if number <= len(self.blocks)]
         parts = tuple(tuple(self.blocks[-number:]) for number in numbers)
         end_us, last = self.blocks[-1].end_us, [number - 1 for number in numbers]
@@ -218,7 +218,7 @@ class WindowPyramid:
         self.closed = 0
 
     def add(self, block: Block) -> Windows:
-        """Take a closed base window; gives the windows that end with it, shortest first."""
+        """Add a closed base window; returns the windows that end with it, shortest first."""
         self.closed += 1
         ending: list[Windows] = []
         for at, level in enumerate(self.levels):
@@ -233,7 +233,7 @@ class WindowPyramid:
         return ending[0] if len(ending) == 1 else _joined(ending)
 
     def trailing(self, base_windows: int) -> Windows | None:
-        """The newest so many base windows as one; None while they are not there (or not complete on their level)."""
+        """The newest `base_windows` as one window; None if there are fewer (or their level is not complete)."""
         level = max(0, (base_windows - 1).bit_length() - BLOCKS.bit_length() + 1)
         if level >= len(self.levels) or self.closed % (1 << level):
             return None
@@ -253,7 +253,7 @@ class WindowPyramid:
 
 
 def _joined(several: list[Windows]) -> Windows:
-    """All windows of several, in their order."""
+    """The windows of several objects in one, in their order."""
     return Windows(
         tuple(length for one in several for length in one.lengths),
         tuple(span for one in several for span in one.spans),
@@ -281,7 +281,7 @@ def window_of(length: int, blocks: tuple[Block, ...]) -> Windows:
 
 
 def _sum(several: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """(1, ...): the sum of arrays that may be narrowed."""
+    """(1, ...): the sum of arrays that may be stored narrow, as int64."""
     if len(several) == 1:
         return several[0].astype(np.int64, copy=False)[None]
     total: NDArray[np.int64] = np.add.reduce(several, dtype=np.int64)

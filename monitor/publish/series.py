@@ -97,7 +97,7 @@ class SeriesPage:
 _INTRO = """\
 # Series
 
-What `/metrics` shows. This file is made from the code by `python -m tests.documents`; do not edit it.
+What `/metrics` shows. This file is generated from the code by `python -m tests.documents`; do not edit it.
 
 Counters live with the process: they begin at 0 and may count again what a restart reads again. Counts that hold each
 record once are in the state. Label values are printable and at most {limit} characters long; one that had to be changed

@@ -98,7 +98,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except PermissionError:
         message = f"http.port: {where} may not be listened on by this user; set http.port to one above 1023"
     except (socket.gaierror, UnicodeError):
-        message = f"http.host: {host!r} is no address of this machine; write 127.0.0.1 or 0.0.0.0"
+        message = f"http.host: {host!r} is not an address of this machine; write 127.0.0.1 or 0.0.0.0"
     except OSError as error:
         message = (
             f"http.port: {where} cannot be listened on ({error.strerror}); stop what uses it,"

@@ -1,4 +1,4 @@
-"""A reference under the settings of its model: where the two contradict each other, and what is left of it."""
+"""A reference under the settings of its model: contradictions, and the columns that remain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IGNORE: Final = "ignore"
 
 
 def contradictions(reference: Reference, model: Model) -> Iterator[str]:
-    """Where the settings say of the model what its reference was not built for."""
+    """Settings of the model that its reference was not built for."""
     kinds = {column.name: column.bins.kind for column in reference.columns if column.role == FEATURE}
     ignored = dict(reference.ignored)
     for name, feature in model.features.items():
@@ -32,7 +32,7 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
 
 
 def as_configured(reference: Reference, model: Model) -> Reference:
-    """The reference without the features that the settings ignore, under the settings' positive class."""
+    """The reference without the features that the settings ignore, and with the settings' positive class."""
     kept = [
         at
         for at, column in enumerate(reference.columns)

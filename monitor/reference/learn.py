@@ -1,4 +1,4 @@
-"""A reference from counted base windows and their rows in order: totals, and how much to expect of chance."""
+"""A reference from counted base windows and their rows in time order: totals and variability."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from monitor.stats.unseen import LeftOut, NamesByWindow
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-#: windows of a length that are needed to measure its dispersion
+#: least windows of a length to measure its dispersion
 MIN_WINDOWS: Final = 8
-#: windows side by side that are needed to learn a largest distance
+#: least windows side by side to learn a largest distance
 MIN_WINDOWS_LEARNED: Final = 3
-#: digits kept of a variance: what is stored is what is judged by
+#: significant digits of a variance, rounded before use so that the file and the memory agree
 DIGITS: Final = 6
 
 
 class RowStatistics:
-    """What the rows of a reference say in the order of their time, column by column."""
+    """Statistics of a reference's rows in time order, per column."""
 
     def __init__(self, columns: Sequence[Column], no_value: int) -> None:
         """`no_value` is the code of a row without a value."""
@@ -47,11 +47,11 @@ class RowStatistics:
         self._waiting: dict[int, list[NDArray[np.uint64]]] = {at: [] for at in self._names}
         width = width_of([column.bins for column in columns])
         self._agreement = Agreement(len(columns), width)
-        #: of base windows: near pairs that share a bin, near pairs, chance x events, events; each (C,)
+        #: per base window: near pairs in the same bin, near pairs, expected share x events, events; each (C,)
         self._near: list[Floats] = []
 
     def add(self, codes: NDArray[np.uint8], hashes: Mapping[int, NDArray[np.uint64]]) -> None:
-        """The next rows: `codes` (C, n), and by categorical column the hashes (n,) of their values, 0 of none."""
+        """Add the next rows: `codes` (C, n), and per categorical column the hashes (n,) of values, 0 without value."""
         for sums, row in zip(self._sums, codes, strict=True):
             values = row[row != self._no_value]
             if len(values):
@@ -60,11 +60,11 @@ class RowStatistics:
             self._waiting[at].append(row[row != 0])
 
     def add_pane(self, tally: Tally) -> None:
-        """The pane that the rows came in."""
+        """Add the pane that the last rows belong to."""
         self._agreement.add(tally.counts[:, : self._agreement.bins], tally.events)
 
     def close_window(self, tally: Tally) -> None:
-        """The rows added since the last call are a base window, of that tally."""
+        """End a base window with this tally: it consists of the rows added since the last call."""
         same, pairs = self._agreement.close()
         chance, events = pairs_by_chance(tally.counts[:, : self._agreement.bins])
         self._near.append(np.array([same, pairs, chance * events, events], np.float64))
@@ -79,7 +79,7 @@ class RowStatistics:
         )
 
     def kappa(self) -> Floats:
-        """(C,) how much more often near events share a bin than those of a whole base window; NaN: not known."""
+        """(C,) how much more often near events share a bin than any two of a base window; NaN: not known."""
         same, pairs, chance, events = np.sum([np.zeros((4, self._agreement.columns)), *self._near], axis=0)
         known = kappa(same, pairs, chance / np.maximum(events, 1))
         return np.where(pairs > 0, np.round(known, DIGITS), np.nan)
@@ -101,7 +101,7 @@ def _rounded(run: LongRun) -> LongRun:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What else a reference says of the events it was made of."""
+    """What a reference records about the events it was built from."""
 
     positive: str
     score_classes: Sequence[str] = ()
@@ -117,7 +117,7 @@ def assemble(
     rows: RowStatistics,
     origin: Origin,
 ) -> Reference:
-    """The reference of counted base windows; `rest` are events behind the last whole one, counted but no window.
+    """The reference of counted base windows; `rest` are events after the last complete one: counted, not a window.
 
     Raises:
         ValueError: nothing was counted.
@@ -160,7 +160,7 @@ def assemble(
 
 
 def _levels(base_windows: int, events: int) -> tuple[Level, ...]:
-    """Lengths 1, 2, 4, ... base windows, as long as one fits; always at least the first."""
+    """Lengths 1, 2, 4, ... base windows that fit; always at least the first."""
     mean = events / base_windows if base_windows else 0.0
     lengths = [1 << k for k in range(max(1, base_windows.bit_length()))]
     return tuple(
@@ -176,7 +176,7 @@ def measure_variability(
     long_runs: tuple[LongRun, ...],
     left_out: Mapping[int, LeftOut],
 ) -> ReferenceVariability:
-    """How much the reference's own windows vary; `total` is of the whole, `left_out` by categorical column."""
+    """Variability of the reference's windows; `total` of the whole, `left_out` by categorical column."""
     width = total.counts.shape[1] - len(QUALITY_COUNTS)
     stack = np.array([window.tally.counts for window in windows], np.int64).reshape(-1, *total.counts.shape)
     values = np.array([all_values(w.tally, columns) for w in windows], np.int64).reshape(-1, len(columns), width)
@@ -196,7 +196,7 @@ def measure_variability(
 
 
 def all_values(tally: Tally, columns: Sequence[Column]) -> Ints:
-    """Counts (C, B) of all values of numeric columns: those outside the range in the first or last bin."""
+    """Counts (C, B) of all values of numeric columns, those outside the range in the first or last bin."""
     width = tally.counts.shape[1] - len(QUALITY_COUNTS)
     counts = tally.counts[:, :width].copy()
     for at, column in enumerate(columns):

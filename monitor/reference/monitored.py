@@ -1,4 +1,4 @@
-"""A model version with all it is judged by."""
+"""A model version with its settings and reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.settings.tree import Model, Settings, model_fingerprint
 
 @dataclass(frozen=True)
 class Monitored:
-    """A model version with all it is judged by. `settings_hash` binds its state to what gave it its meaning."""
+    """A model version with its settings and reference; its saved state is valid only for this `settings_hash`."""
 
     key: ModelKey
     model: Model
@@ -24,7 +24,7 @@ class Monitored:
 
 
 def settings_hash(settings: Settings, model: Model, reference: Reference) -> str:
-    """`sha256:…` over what changes the meaning of a model's state."""
+    """`sha256:…` over everything that the meaning of a model's state depends on."""
     meaning: dict[str, Any] = {**model_fingerprint(settings, model), "reference": reference.hash}
     text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

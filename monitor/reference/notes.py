@@ -1,4 +1,4 @@
-"""What a person should know of the events a reference is made of: fields nobody reads, mixed kinds, late columns."""
+"""Notes for people on the events of a reference: unused fields, mixed kinds, columns that begin late."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from typing import Final
 
 import numpy as np
 
-from monitor.reference.plan import RENEWED_SHARE, PlaceText, Plan, is_code, is_written_number
+from monitor.records import PlaceText
+from monitor.reference.plan import RENEWED_SHARE, Plan, is_code, is_written_number
 from monitor.reference.reference import FEATURE, NEAR_OUTSIDE, PREDICTION, SCORE, Column, Reference
 from monitor.reference.sample import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample
 from monitor.reference.survey import Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC
 from monitor.text import listed, many, percent, quoted
 
-#: names in one line, and classes with their shares
+#: names in one line, and classes listed with their shares
 MAX_NAMED: Final = 10
 MAX_COLUMNS: Final = 100
-#: a column that comes late is said once it had so many values; evenly spread, an eighth of them would have been first
+#: least values of a column before a late begin is noted; evenly spread, an eighth of them would have come earlier
 MIN_LATE_VALUES: Final = 40
 LATE_SHARE: Final = 1 / 8
-#: an expected share of new values below this is not worth a line: no such change is ever told
+#: least expected share of new values that is noted: a smaller one changes no finding
 MIN_UNSEEN: Final = 0.01
-#: dispersion from which on a person has to know: the smallest change that is seen is four times as large
+#: least dispersion that is noted: it makes the smallest detectable change four times as large
 MIN_RESTLESS: Final = 16
 
 _NO_VALUE: Final = frozenset(("na", "n/a", "nan", "null", "none", "nil", "-", "?", "#n/a", ""))
 _BITS: Final = frozenset(("0", "1"))
 _TRUTHS: Final = frozenset(("true", "false"))
-#: forms in the order in which they are named, with their plural
+#: forms in the order in which they are listed, with their plural
 _WORDS: Final = {
     NUMBER: "numbers", TEXT: "text", BOOLEAN: "booleans", INFINITE: "infinite numbers",
     NUMBERS: "lists of numbers", LIST: "lists", OBJECT: "objects",
@@ -37,7 +38,7 @@ _WORDS: Final = {
 
 
 def field_notes(events: int, with_features: bool, unread: Iterable[tuple[str, int]]) -> Iterator[str]:
-    """Features that are elsewhere, and fields that nobody reads; `unread` the most frequent first."""
+    """Notes on missing features and on unused fields; `unread` the most frequent first."""
     named = listed([f"{name} ({many(count, 'event')})" for name, count in unread], MAX_NAMED)
     if events and not with_features:
         fields = f" Fields that nobody reads: {named}" if named else ""
@@ -47,7 +48,7 @@ def field_notes(events: int, with_features: bool, unread: Iterable[tuple[str, in
 
 
 def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
-    """What is said of a finished reference, at build and at check; `settings_name` is where its settings stand."""
+    """Notes on a finished reference, for build and check; `settings_name` is the path of the model's settings."""
     features = any(column.role == FEATURE for column in reference.columns) or bool(reference.ignored)
     yield from field_notes(reference.events, features, reference.unread)
     if note := positive_note(reference, f"{settings_name}.positive"):
@@ -63,7 +64,7 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
 
 
 def _restless(reference: Reference, column: Column) -> Iterator[str]:
-    """A reference that holds the very change it should find, or waves as large."""
+    """A reference that contains the kind of change it should detect, or cycles as large."""
     at = next(at for at, one in enumerate(reference.columns) if one is column)
     variances = reference.variability.long_runs[at].variance
     times = float(np.median(variances)) if len(variances) else 1.0
@@ -75,7 +76,7 @@ def _restless(reference: Reference, column: Column) -> Iterator[str]:
 
 
 def _unseen(reference: Reference, column: Column) -> Iterator[str]:
-    """What the reference itself expects of values never seen."""
+    """Never-seen values that the reference itself predicts."""
     at = next(at for at, one in enumerate(reference.columns) if one is column)
     values = int(reference.counts[at, : column.bins.bins].sum())
     share = int(reference.variability.unseen_expected[at]) / max(values, 1)
@@ -87,7 +88,7 @@ def _unseen(reference: Reference, column: Column) -> Iterator[str]:
 
 
 def positive_note(reference: Reference, setting: str) -> str:
-    """What is lost because `positive` is none of the classes; "" where it is one, or none is needed."""
+    """What does not work because `positive` is not one of the classes; "" if it is, or is not needed."""
     predicted = next((c for c in reference.columns if c.role == PREDICTION and c.bins.kind == CATEGORICAL), None)
     has_score = any(column.role == SCORE for column in reference.columns)
     remedy = f"set {setting}"
@@ -103,7 +104,7 @@ def positive_note(reference: Reference, setting: str) -> str:
     if reference.positive in (*predicted.bins.categories, *sum(predicted.bins.bucket_names, ())):
         return ""
     if reference.positive in _BITS and set(predicted.bins.categories) <= _BITS:
-        return ""  # a model of zeros and ones that never said yes
+        return ""  # a binary model that never predicted 1
     return f"positive is {reference.positive}, and no class is: {_shares(reference, predicted)}; {remedy}"
 
 
@@ -118,7 +119,7 @@ def _shares(reference: Reference, column: Column | None) -> str:
 
 
 def column_notes(survey: Survey, plan: Plan, place: PlaceText, *, table: bool) -> Iterator[str]:
-    """Sentences on single columns; `table`: the events come from a .csv, which has no types."""
+    """Notes on single columns; `table`: the events come from a .csv, which has no types."""
     kinds = {column.name: column.bins.kind for column in plan.columns if column.role == FEATURE}
     for name, sample in sorted(survey.features.items()):
         if name in kinds:
@@ -134,7 +135,7 @@ def column_notes(survey: Survey, plan: Plan, place: PlaceText, *, table: bool) -
 
 
 def _forms(sample: Sample, kind: str, place: PlaceText, *, table: bool) -> Iterator[str]:
-    """A column with values of several forms, or with texts that mean something else."""
+    """A column with values of several types, or with texts that look like another type."""
     forms = {form: sample.forms[form] for form in _WORDS if sample.forms[form]}
     total = sum(forms.values())
     texts = Counter(value for value in sample.values if isinstance(value, str))
@@ -149,12 +150,12 @@ def _forms(sample: Sample, kind: str, place: PlaceText, *, table: bool) -> Itera
         yield from _texts(texts)
     if table and sample.forms[NULL]:
         share = percent(sample.forms[NULL] / sample.forms.total())
-        other = "a value of its own" if kind == CATEGORICAL else "of the wrong type"
+        other = "a separate value" if kind == CATEGORICAL else "of the wrong type"
         yield f'{share} empty cells are read as null (missing); an empty text "" in an event is {other}'
 
 
 def _first_other(sample: Sample, kind: str, place: PlaceText) -> str:
-    """The first value that is none of the column's own kind."""
+    """The first value that is not of the column's kind."""
     usual = (NUMBER, BOOLEAN) if kind == NUMERIC else (TEXT,)
     others = [form for form in sample.firsts if form not in (*usual, NULL)]
     form = min(others, key=lambda one: (one != TEXT, one))
@@ -164,7 +165,7 @@ def _first_other(sample: Sample, kind: str, place: PlaceText) -> str:
 
 
 def _consequence(forms: Mapping[str, int], kind: str, texts: Counter[str]) -> str:
-    """What the mix leads to, and what to do about it."""
+    """What the mix leads to, and the remedy."""
     if kind == NUMERIC:
         odd = "the text counts as type" if forms.get(TEXT) else "the rest counts as type"
         modal = texts.most_common(1)[0][0] if texts else "x"

@@ -16,30 +16,30 @@ from monitor.stats.numeric_bins import range_of
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: fewer values than this say nothing about their order or their renewal
+#: least values for judging their order or their renewal
 MIN_VALUES: Final = 200
 #: blocks whose medians are compared with their order, and the least Kendall tau that is "only rises"
 BLOCKS: Final = 20
-#: different medians that make a direction: fewer are a change of level
+#: least different medians of a trend: fewer are a change of level
 LEVELS: Final = 4
 LEAST_TAU: Final = 0.9
-#: share of the second half that lies beyond the first half's range when a column only rises, and of values that read
+#: least share of the second half beyond the first half's range if a column only rises, and of values that can be read
 #: as the event's time
 BEYOND: Final = 0.5
 NEARLY_ALL: Final = 0.9
 EIGHTHS: Final = 8
-#: share of the second half beyond the first half's range, from which on a column leaves its own range
+#: least share of the second half beyond the first half's range if a column leaves its range
 LEAVES_LEAST: Final = 0.01
-#: values on one side that are its outermost ones, and events in a row of which half may not be among them: what wanders
-#: leaves the range for as long as it stays at its edge (AR(1) of 0.99: 33 of 50 and more; independent: 8)
+#: share of values on each side that are outermost, and events in a row of which half must not be among them: a column
+#: that wanders leaves its range for as long as it stays at its edge (AR(1) of 0.99: 33 of 50 and more; independent: 8)
 OUTERMOST: Final = 0.03
 TOGETHER: Final = 50
-#: a column renews itself where its second half has so many more new values than every other window has, in share of
-#: events and as a factor; windows of so many events
+#: a column renews itself if its second half has this many more new values than any other window, as a share of
+#: events and as a factor; number of events of a window
 RENEWS_SHARE: Final = 0.05
 RENEWS_FACTOR: Final = 1.5
 WINDOW: Final = 250
-#: how far from its event a number may lie and still be the event's time
+#: largest distance of a number from the event's time that it may be
 NEAR_US: Final = 31 * DAY_US
 #: microseconds in a second, millisecond, microsecond, nanosecond
 UNITS: Final = {"s": 1e6, "ms": 1e3, "µs": 1.0, "ns": 1e-3}
@@ -49,10 +49,10 @@ _DATE: Final = re.compile(
 
 
 def direction(values: Floats) -> int:
-    """1 where values in the order of time only rise, -1 where they only fall, else 0.
+    """1 if values in time order only rise, -1 if they only fall, else 0.
 
-    The medians of 20 blocks follow their order, and half of the second half lies beyond the first half's range with
-    its margin: a trend that stays within what was seen, or a wave, does not.
+    They do if the medians of 20 blocks follow their order and half of the second half is beyond the first half's range
+    with its margin: not so for a wave, or a trend within the range.
     """
     if len(values) < MIN_VALUES:
         return 0
@@ -63,15 +63,15 @@ def direction(values: Floats) -> int:
 
 
 def has_order(times: Ints) -> bool:
-    """Whether the events' times put them in an order at all: at least `BLOCKS` different ones."""
+    """Whether the events' times define an order: at least `BLOCKS` different ones."""
     return len(np.unique(times[: 100 * BLOCKS])) >= BLOCKS or len(np.unique(times)) >= BLOCKS
 
 
 def leaves_range(values: Floats, times: Ints) -> float:
-    """Share of the second half beyond the first half's range with its margin; 0 where that is too little to matter.
+    """Share of the second half beyond the first half's range with its margin; 0 if it is too small to matter.
 
-    Values come in the order of their times; without an order of time nothing can be said. The reference is judged by
-    its own first half: what would page there pages for ever.
+    Values are in time order; 0 if the times define no order. The first half serves as reference for the second: a
+    column that would page there would page for ever.
     """
     if len(values) < MIN_VALUES or not has_order(times):
         return 0.0
@@ -80,17 +80,17 @@ def leaves_range(values: Floats, times: Ints) -> float:
 
 
 def stays_outermost(values: Floats, times: Ints) -> bool:
-    """Whether values that are the lowest or the highest come together: half of some 50 events in a row.
+    """Whether the lowest or the highest values cluster: half of some 50 events in a row.
 
-    A column that wanders so has been at few of its extremes: it leaves the range that was seen, and stays there for as
-    long as a column does whose values are wrong. Values come in the order of their times.
+    Such a wandering column has visited its extremes only a few times: it will leave the reference's range, and stay
+    outside as long as a column with wrong values would. Values are in time order.
     """
     if len(values) < MIN_VALUES or not has_order(times):
         return False
     ordered = np.sort(values)
     tail = int(OUTERMOST * len(values))
     sides = (values <= ordered[tail - 1], values >= ordered[-tail])
-    # a value that is a whole side and more is a usual one
+    # a single value that makes up a whole side or more is a usual one
     return any(side.sum() <= 2 * tail and _most_within(side, TOGETHER) >= TOGETHER // 2 for side in sides)
 
 
@@ -106,10 +106,10 @@ def _beyond(values: Floats) -> float:
 
 
 def renews(texts: Sequence[str], times: Ints) -> float:
-    """Share of the second half's events with a value new there; 0 where that is no more than in any other half.
+    """Share of the second half's events whose value is new there; 0 if it is no larger than in any other half.
 
-    Names that come for a while and go renew a column without being an identifier; a set that is complete before the
-    last eighth does not. Texts come in the order of their times; without an order of time nothing can be said.
+    A column whose names come and go renews itself without being an identifier; a set that is complete before the last
+    eighth does not. Texts are in time order; 0 if the times define no order.
     """
     if len(texts) < MIN_VALUES or not has_order(times):
         return 0.0
@@ -133,16 +133,16 @@ def _medians(values: Floats) -> Floats:
 
 
 def _tau(values: Floats, *, ties: bool = True) -> float:
-    """Kendall's rank correlation of the medians of `BLOCKS` blocks with their order; without `ties` of unequal ones."""
+    """Kendall's tau of the medians of `BLOCKS` blocks with their order; without `ties`, over unequal pairs only."""
     medians = _medians(values)
     signs = np.sign(medians[None, :] - medians[:, None])[np.triu_indices(BLOCKS, 1)]
     return float(signs.sum() / max(len(signs) if ties else np.count_nonzero(signs), 1))
 
 
 def time_read_as(values: Floats, times: NDArray[np.int64]) -> str:
-    """How numbers read as their event's time (`ms since 1970`, `days since 1970`, `YYYYMMDD`), "" where they do not.
+    """The format in which numbers are their event's time (`ms since 1970`, `days since 1970`, `YYYYMMDD`), or "".
 
-    Numbers near the event's time that do not move with it may be anything: a time of day somewhere else, an amount.
+    Numbers near the event's time that do not move with it do not count: they may be a time of day or an amount.
     """
     if len(values) < MIN_VALUES:
         return ""
@@ -160,7 +160,7 @@ def time_read_as(values: Floats, times: NDArray[np.int64]) -> str:
 
 
 def _near_day(values: Floats, days: NDArray[np.int64]) -> bool:
-    """Numbers such as 20260921 that are the event's date or one beside it."""
+    """Whether numbers such as 20260921 are the event's date or an adjacent one."""
     dates = days.astype("datetime64[D]")
     months = dates.astype("datetime64[M]")
     years = dates.astype("datetime64[Y]").astype(np.int64) + 1970
@@ -169,7 +169,7 @@ def _near_day(values: Floats, days: NDArray[np.int64]) -> bool:
 
 
 def are_dates(texts: Sequence[str]) -> bool:
-    """True where nearly all texts are dates or begin with one."""
+    """True if nearly all texts are dates or begin with one."""
     return bool(texts) and sum(map(_is_date, texts)) >= NEARLY_ALL * len(texts)
 
 
@@ -178,7 +178,7 @@ def _is_date(text: str) -> bool:
 
 
 def dates_move_on(texts: Sequence[str]) -> bool:
-    """True where dates, in the order of time, only rise or fall, and most of the second half's were not there yet."""
+    """True if dates, in time order, only rise or fall, and most of the second half's are new."""
     before = set(texts[: len(texts) // 2])
     new = sum(text not in before for text in texts[len(texts) // 2 :])
     if len(texts) < MIN_VALUES or 2 * new < len(texts) * BEYOND:
@@ -188,7 +188,7 @@ def dates_move_on(texts: Sequence[str]) -> bool:
 
 
 def _sortable(texts: Sequence[str]) -> list[list[str]]:
-    """Dates as texts that sort; day and month may stand in either order."""
+    """Dates as sortable texts; day and month may be in either order."""
     found: tuple[list[str], list[str]] = [], []
     for text in texts:
         match = _DATE.fullmatch(text)
@@ -204,7 +204,7 @@ def _parts(match: re.Match[str]) -> tuple[str, str, str, str]:
 
 
 def are_events_dates(texts: Sequence[str], times: Sequence[int]) -> bool:
-    """True where nearly all texts begin with their event's date as ISO 8601 writes it, or one a day beside it."""
+    """True if nearly all texts begin with their event's ISO 8601 date, or one a day before or after."""
     if len(texts) < MIN_VALUES:
         return False
     near: dict[int, frozenset[str]] = {}
@@ -218,7 +218,7 @@ def are_events_dates(texts: Sequence[str], times: Sequence[int]) -> bool:
 
 
 def renewed(names: Sequence[str], among: Collection[str] | None = None) -> float:
-    """The share of values, in the order of time, that the next events are expected to bring for the first time.
+    """The expected share of never-seen values among the next events; `names` are in time order.
 
     As the eighths tell: a value that occurs in one of them alone was new there. `among` are the names asked for (all).
     """

@@ -1,17 +1,18 @@
-"""From the survey to columns: how each one is counted, and what is left out and why."""
+"""From the survey to columns: the bins of each one, and what is left out and why."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
-from monitor.events import Partition, canonical
+from monitor.events import canonical
+from monitor.records import PlaceText
 from monitor.reference.order import MIN_VALUES as MIN_VALUES_IN_ORDER
 from monitor.reference.order import (
     are_dates,
@@ -32,15 +33,13 @@ from monitor.stats.name_bins import category_bins
 from monitor.stats.numeric_bins import numeric_bins
 from monitor.text import percent, quoted
 
-#: a column is left out where the next events would bring at least so large a share of values never seen
+#: a categorical column is left out if at least this share of the next events is expected to have never-seen values
 RENEWED_SHARE: Final = 0.5
 IGNORE: Final = "ignore"
 LONGEST_NUMBER: Final = 40
 _WRITTEN_NUMBER: Final = re.compile(
     r"\s*[$€£]?\s*[+-]?(\d+([.,]\d*)?|[.,]\d+|\d{1,3}([ ,.']\d{3})+([.,]\d+)?)([eE][+-]?\d+)?\s*[%$€£]?\s*", re.ASCII
 )
-#: how a place is written for a person
-PlaceText = Callable[[Partition, int], str]
 
 
 @dataclass(slots=True)
@@ -55,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """One feature: its column, or why it is ignored, or what is wrong with its kind in the settings."""
+    """One feature: its column, or why it is ignored, or the fault of its kind in the settings."""
 
     column: Column | None = None
     ignored: str = ""
@@ -63,7 +62,7 @@ class _Planned:
 
 
 def plan_columns(survey: Survey, kinds: Mapping[str, str], task: str | None, place: PlaceText) -> Plan:
-    """`kinds` are the settings' kinds by feature name; the rest is inferred as the contract says."""
+    """`kinds` are the settings' kinds by feature name; other kinds are inferred from the values."""
     plan = Plan(task=task or infer_task(survey))
     for name in sorted({*survey.features, *kinds}):
         planned = _plan_feature(name, survey.features.get(name, Sample()), kinds.get(name), place)
@@ -118,7 +117,7 @@ def _plan_feature(name: str, sample: Sample, kind: str | None, place: PlaceText)
 
 
 def _without_values(sample: Sample, kind: str | None, place: PlaceText) -> _Planned:
-    """A feature with nothing to count."""
+    """A feature without values to count."""
     come = {form: sample.forms[form] for form in sorted(sample.forms) if form != NULL}
     if not come:
         why = "it has no values" if sample.forms else "no event of the reference has it"
@@ -133,9 +132,9 @@ def _without_values(sample: Sample, kind: str | None, place: PlaceText) -> _Plan
     if NUMBERS in come:
         return _Planned(ignored="lists of numbers (kind vector) are not watched in this version")
     if LIST in come:
-        return _Planned(ignored="lists are not watched; send what counts of them as features of their own")
+        return _Planned(ignored="lists are not watched; send the values that matter as separate features")
     if OBJECT in come:
-        return _Planned(ignored="nested objects are not watched; send what is in them as features of their own")
+        return _Planned(ignored="nested objects are not watched; send their values as separate features")
     return _Planned(ignored="it has no finite number")
 
 
@@ -144,7 +143,7 @@ def _plural(form: str) -> str:
 
 
 def _inferred_kind(present: Sequence[Value]) -> str:
-    """Numeric where more than half are numbers; digits with leading zeros beside numbers are codes."""
+    """Numeric if more than half are numbers; digits with leading zeros among numbers make it a column of codes."""
     types = Counter(map(type, present))
     if 2 * (types[int] + types[float]) <= len(present):
         return CATEGORICAL
@@ -153,7 +152,7 @@ def _inferred_kind(present: Sequence[Value]) -> str:
 
 
 def is_code(text: str) -> bool:
-    """True for digits that begin with a zero: a postcode, an article's number, never an amount."""
+    """True for digits that begin with a zero: a postcode or an article number, never an amount."""
     return len(text) > 1 and text[0] == "0" and text.isascii() and text.isdecimal()
 
 
@@ -211,7 +210,7 @@ def _plan_categorical(name: str, texts: Sequence[str], times: Ints, kind: str | 
 
 
 def _finite(values: Sequence[Value]) -> Floats:
-    """The finite numbers among values; a boolean is none."""
+    """The finite numbers among values, without booleans."""
     numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
     try:
         array = np.array(numbers, np.float64)
@@ -228,7 +227,7 @@ def _float(value: float) -> float:
 
 
 def _numeric_column(name: str, role: str, numbers: Floats) -> Column:
-    numbers = np.sort(numbers)  # float sums depend on the order, which partitions may give differently
+    numbers = np.sort(numbers)  # float sums depend on the order, which differs between partitions
     center, scale = _center_and_scale(numbers)
     magnitudes = np.abs(numbers[numbers != 0])
     logs = np.log10(magnitudes) if len(magnitudes) else np.array([np.nan])

@@ -1,7 +1,7 @@
-"""The reference: what a model version is compared with, as one explicit file with a hash.
+"""The reference that a model version is compared with: one JSON file with a hash.
 
-Everything a verdict needs of the past is in here: bins, counts, and how much the reference's own rows and windows vary
-(long-run variances, dispersions and the largest distance of a window from the rest).
+It holds all that the tests need: bins, counts, and the variability of the reference's own rows and windows (long-run
+variances, dispersions and the largest distance of a window from the rest).
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from monitor.text import percent
 
 FORMAT: Final = "driftd-reference/2"
 
-#: what a column is of the model
+#: roles of a column
 FEATURE: Final = "feature"
 SCORE: Final = "score"
 PREDICTION: Final = "prediction"
-#: in `ticket_only`: outside, but no farther than the range is wide
+#: in `ticket_only`: outside the range by at most its width
 NEAR_OUTSIDE: Final = "outside_near"
-#: how subjects begin that are a feature with the name of another subject, or a named outcome
+#: prefixes of the subjects of features named as another subject, and of named outcomes
 FEATURE_PREFIX: Final = "feature."
 OUTCOME_PREFIX: Final = "outcome."
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: how it is counted, and its figures in the reference.
+    """One column: its bins, and its figures in the reference.
 
     `center` and `scale` standardise a number for the fixed-point sums (mean and standard deviation inside the range).
-    `log_center` and `log_spread` are mean and standard deviation of log10 |x| (NaN for categories), for telling a
-    changed unit. `modal` is the canonical text of the most frequent single value ("" where an older file does not have
-    it), `modal_share` its share. `ticket_only` are causes that never page for this column, each with the reason: the
-    reference itself moves that way.
+    `log_center` and `log_spread` are mean and standard deviation of log10 |x| (NaN for categories), to detect a changed
+    unit. `modal` is the canonical text of the most frequent single value ("" in files of older versions), `modal_share`
+    its share. `ticket_only` are the causes that never page for this column, with the reason: the reference itself
+    changes that way.
     """
 
     name: str
@@ -66,14 +66,14 @@ class Column:
 
     @property
     def feature(self) -> str:
-        """The feature's name; "" of the score and the prediction, which are none."""
+        """The feature's name; "" for the score and the prediction."""
         return self.name if self.role == FEATURE else ""
 
     def subject(self, model: str) -> str:
-        """Its name in findings, series and on the page, where it stands beside score, prediction and the model.
+        """Its name in findings, series and on the status page, where score, prediction and the model have names too.
 
-        A feature that bears such a name is `feature.<name>`, and so that no two are one, `feature.<name>` of that
-        kind is `feature.feature.<name>`.
+        A feature with one of those names becomes `feature.<name>`; to keep subjects unique, a feature that is really
+        called `feature.<name>` with such a name becomes `feature.feature.<name>`.
         """
         bare = self.name
         while bare.startswith(FEATURE_PREFIX):
@@ -84,9 +84,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A window length inside the reference: so many base windows, holding so many events on average.
+    """A window length inside the reference, in base windows, and its events on average.
 
-    `learned`: there were three windows of it side by side, so that a largest distance is known.
+    `learned`: the reference has at least three windows of it side by side, so its largest distance is known.
     """
 
     base_windows: int
@@ -97,14 +97,14 @@ class Level:
 
 @dataclass(frozen=True)
 class ReferenceVariability:
-    """How much the rows and windows of a reference vary. Shapes: C columns, Q quality counts, K levels.
+    """Variability of a reference's rows and windows. Shapes: C columns, Q quality counts, K levels.
 
     `long_runs` (C) of each column's directions. `overdispersion` (C, K) of the value bins, `quality_overdispersion`
-    (C, Q, K) of each quality count, `quality_windows` (C, Q) base windows that have it at all. `unseen_expected` (C,)
-    never-seen values that as many events would bring, `unseen_error` (C,) how much less that is known than from so many
-    independent events. `max_reference_distance` (C, K): largest change of a direction's share in a window against the
-    rest (NaN: not learned). `kappa` (C,) how much more alike near events are than far ones (NaN: not known).
-    `clump`: how many events come together, 1 for independent ones.
+    (C, Q, K) of each quality count, `quality_windows` (C, Q) base windows where it is not 0. `unseen_expected` (C,)
+    never-seen values expected among as many events, `unseen_error` (C,) by how much the error of that is larger than
+    from independent events. `max_reference_distance` (C, K): largest change of a direction's share in a window against
+    the rest (NaN: not learned). `kappa` (C,) how much more similar near events are than far ones (NaN: not known).
+    `clump`: events per cluster, 1 for independent ones.
     """
 
     long_runs: tuple[LongRun, ...]
@@ -118,7 +118,7 @@ class ReferenceVariability:
     clump: float = 1.0
 
     def of(self, columns: list[int]) -> ReferenceVariability:
-        """That of some columns, by their places."""
+        """The variability of some columns, by their indexes."""
         return replace(
             self,
             long_runs=tuple(self.long_runs[at] for at in columns),
@@ -133,7 +133,7 @@ class ReferenceVariability:
 
     @classmethod
     def unknown(cls, columns: tuple[Column, ...], levels: int = 0) -> ReferenceVariability:
-        """Of columns with nothing counted yet: as independent as events can be, nothing learned."""
+        """For columns with no counts yet: independent events, nothing learned."""
         n, q = len(columns), len(QUALITY_COUNTS)
         return cls(
             long_runs=tuple(LongRun.independent(column.directions().count) for column in columns),
@@ -152,8 +152,8 @@ class Reference:
     """Shapes: C columns, B value bins (the widest column's).
 
     `counts` (C, B + Q): bins, then the Q quality counts; `variability` see there.
-    `in_order`: the events' times put them in an order.
-    `score_classes` are the classes that `scores` names, `unread` the fields of events that nobody reads, with counts.
+    `in_order`: the events' times define their order.
+    `score_classes` are the classes named in `scores`, `unread` the fields of events that are not used, with counts.
     """
 
     key: ModelKey
@@ -188,13 +188,13 @@ class Reference:
         return np.asarray(inside + (self.counts[:, self.width :] * beside).sum(1), np.int64)
 
     def labelled(self, at: int) -> NDArray[np.int64]:
-        """Counts of a column by its bins' labels; what is there was seen, so `unseen` is taken off nothing."""
+        """Counts of a column as its bins' labels order them; `unseen` is 0, as every value here was seen."""
         counts = self.counts[at].copy()
         counts[self.width :] = 0
         return self.columns[at].bins.labelled(counts)
 
     def unwatched_reason(self, column: Column) -> str:
-        """Why a change of this column's distribution would not be seen, for a person; "" where it would be."""
+        """Why a change of this column's distribution would not be detected; "" if it would."""
         at = next(at for at, one in enumerate(self.columns) if one is column)
         bins, share = column.bins, column.modal_share
         if not self.counts[at, : bins.bins].any():
@@ -206,14 +206,14 @@ class Reference:
 
 
 def digest(body: dict[str, Any]) -> str:
-    """`sha256:…` of a reference's JSON, whatever its layout in the file."""
+    """`sha256:…` of a reference's JSON, independent of its layout in the file."""
     content = {name: value for name, value in body.items() if name != "hash"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def with_hash(reference: Reference) -> Reference:
-    """The same reference, knowing its hash."""
+    """The same reference with its hash."""
     return replace(reference, hash=digest(to_json(reference)))
 
 
@@ -299,7 +299,7 @@ def _number(value: float | None) -> float:
 
 
 def from_json(body: dict[str, Any]) -> Reference:
-    """Back from the file's content."""
+    """The reference from the file's content."""
     rows = body["columns"]
     columns = tuple(_column_from(row) for row in rows)
     width = width_of([column.bins for column in columns])

@@ -1,4 +1,4 @@
-"""The references that are held, each by one owner."""
+"""The references in use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from monitor.events import ModelKey
 from monitor.reference.reference import Reference
 
-#: in the place of a version: every one that has no reference of its own
+#: instead of a version: all versions without their own reference
 EVERY_VERSION = "*"
 
 
@@ -18,19 +18,19 @@ class References:
         self._by_model = {model: dict(versions) for model, versions in by_model.items()}
 
     def of(self, key: ModelKey) -> Reference | None:
-        """What this model version is compared with."""
+        """The reference of a model version."""
         versions = self._by_model.get(key.model, {})
         return versions.get(key.version) or versions.get(EVERY_VERSION)
 
     def put(self, key: ModelKey, reference: Reference) -> None:
-        """Compare this model version with another reference from now on."""
+        """Replace the reference of a model version."""
         self._by_model.setdefault(key.model, {})[key.version] = reference
 
     def has_any_of(self, model: str) -> bool:
         return bool(self._by_model.get(model))
 
     def __iter__(self) -> Iterator[tuple[ModelKey, Reference]]:
-        """Every one, by model and version."""
+        """All references, by model and version."""
         for model, versions in self._by_model.items():
             for version, reference in sorted(versions.items()):
                 yield ModelKey(model, version), reference

@@ -1,4 +1,4 @@
-"""What a reference file must be, asked of the whole file before anything is made of it."""
+"""Validation of a reference file, on its whole content before it is used."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
 from monitor.stats.name_bins import BUCKETS, HASH
 
-#: bytes of a reference file
+#: largest size of a reference file, bytes
 LARGEST_BYTES: Final = 512 * 1024 * 1024
-#: levels of lists and objects that a reference has, with room
+#: deepest nesting of lists and objects, with room to spare
 DEEPEST: Final = 20
 
-#: counts are 64-bit; as many as this can be added up
+#: largest count: sums of counts must fit into 64 bits
 _LARGEST: Final = 2**53
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -106,7 +106,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
 
 
 def fault_of(body: dict[str, Any]) -> str:
-    """What is wrong with the content of a reference file, with its place; "" for a sound one."""
+    """The fault of a reference file's content, with its place; "" if it is valid."""
     try:
         file = msgspec.convert(body, _File, strict=True)
     except (msgspec.ValidationError, OverflowError) as error:
@@ -122,16 +122,16 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
         try:
             parse_rfc3339(getattr(file, name))
         except ValueError:
-            yield f"{name} is no time"
+            yield f"{name} is not a valid time"
     for at, level in enumerate(file.levels):
         if level.base_windows != 1 << at:
             yield f"levels[{at}].base_windows is not {1 << at}: lengths double"
         if level.learned and not level.events:
-            yield f"levels[{at}] is learned of no events"
+            yield f"levels[{at}] is learned but has no events"
     seen: set[tuple[str, str]] = set()
     for at, column in enumerate(file.columns):
         if (column.role, column.name) in seen:
-            yield f"columns[{at}]: a column of that name and role stands there twice"
+            yield f"columns[{at}]: another column has the same name and role"
         seen.add((column.role, column.name))
         for fault in _column_faults(column, len(file.levels)):
             yield f"columns[{at}]: {fault}"
@@ -142,7 +142,7 @@ def _column_faults(column: _Column, levels: int) -> Iterator[str]:
     if len(column.counts) != bins:
         yield f"counts has {len(column.counts)} numbers, and there are {bins} bins"
     if sum(column.counts) > _LARGEST:
-        yield "counts are larger than any stream"
+        yield "counts are too large"
     for what, of_each in (
         ("quality_dispersion", column.quality_dispersion),
         ("quality_windows", column.quality_windows),
@@ -161,7 +161,7 @@ def _column_faults(column: _Column, levels: int) -> Iterator[str]:
 
 
 def _bins(column: _Column) -> Generator[str, None, int]:
-    """Faults of how values are counted; gives the number of bins."""
+    """Faults of the bins; returns their number."""
     edges, names = column.edges or [], column.categories or []
     if column.kind == NUMERIC:
         if column.edges is None or column.low is None or column.high is None:
@@ -178,7 +178,7 @@ def _bins(column: _Column) -> Generator[str, None, int]:
     if edges:
         yield "a categorical column has no edges"
     if len(set(names)) < len(names):
-        yield "a category stands there twice"
+        yield "a category is listed twice"
     yield from _bucket_faults(column, len(names))
     return len(names) + column.buckets
 
@@ -193,13 +193,13 @@ def _bucket_faults(column: _Column, names: int) -> Iterator[str]:
         if not cuts or cuts[0] or cuts[-1] != names or any(a >= b for a, b in itertools.pairwise(cuts)):
             yield "cuts do not rise from 0 to the number of categories"
         if len(column.known) % 8:
-            yield "known is no whole number of hashes of 8 bytes"
+            yield "known is not a whole number of hashes of 8 bytes"
         if len(column.bucket_names or []) != column.buckets:
             yield f"bucket_names does not have {column.buckets} lists"
 
 
 def _long_run_faults(column: _Column, bins: int) -> Iterator[str]:
-    """A variance for each direction of that many bins."""
+    """There must be one variance for each direction of that many bins."""
     run = column.long_run
     if bins > MOST_BINS:
         yield f"it has {bins} bins, and {MOST_BINS} are the most"
@@ -213,7 +213,7 @@ def _long_run_faults(column: _Column, bins: int) -> Iterator[str]:
 
 
 def _plain_faults(body: dict[str, Any]) -> Iterator[str]:
-    """Numbers that are none and halves of characters, wherever they stand; asked level by level, not by recursion."""
+    """NaN, infinity and halves of surrogate pairs anywhere; level by level, as recursion could overflow."""
     below: list[tuple[str, Any]] = [("", body)]
     for _ in range(DEEPEST):
         if not below:
@@ -226,7 +226,7 @@ def _plain_faults(body: dict[str, Any]) -> Iterator[str]:
             elif isinstance(node, list):
                 found += ((f"{place}[{at}]", value) for at, value in enumerate(node))
             elif isinstance(node, float) and not math.isfinite(node):
-                yield f"{place} is {node}, no finite number"
+                yield f"{place} is {node}, which is not a finite number"
             elif isinstance(node, str) and any(0xD800 <= ord(char) < 0xE000 for char in node):
                 yield f"{place} holds half of a character"
         below = found

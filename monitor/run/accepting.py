@@ -1,4 +1,4 @@
-"""An operator accepts a page: `driftd accept` says so on the alert topic, the daemon makes it a lasting ticket."""
+"""An operator accepts a page: `driftd accept` writes to the alert topic, and the daemon makes it a lasting ticket."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from monitor.settings.tree import Settings
 
 _log = get_log(__name__)
 
-#: seconds in which the brokers have to take the act
+#: seconds for the brokers to acknowledge the record
 _FLUSH_SECONDS: Final = 30.0
 _CLOSE_SECONDS: Final = 1.0
-#: open pages that are named where another incident was meant
+#: open pages listed in the message for an unknown incident
 _NAMED: Final = 10
 
 Tree = dict[str, Any]
 
 
 def accept(settings: Settings, incident: str, note: str, clock: Clock) -> str:
-    """Write the act; gives what to say of it.
+    """Write the request; returns the message for the operator.
 
     Raises:
         UsageError: there is no alert topic, or no open page of that id on it.
-        ExternalError: Kafka does not answer; PermanentError: no such topic, or no right to it.
+        ExternalError: Kafka does not answer; PermanentError: no such topic, or not authorized.
     """
     topic = settings.outputs.alerts_topic
     if topic is None:
-        raise UsageError("outputs.alerts_topic: is null, and an act is a record on it; name a topic")
+        raise UsageError("outputs.alerts_topic: is null, and driftd accept writes to it; name a topic")
     if len(note) > MOST_NOTE or not note.isprintable():
         raise UsageError(f"--note: write one line of at most {MOST_NOTE} characters")
     newest = _newest_transitions(settings, topic, clock)
@@ -55,7 +55,7 @@ def accept(settings: Settings, incident: str, note: str, clock: Clock) -> str:
 
 
 class TakenActs:
-    """What the daemon takes of the acts, from where its state was saved; nothing without an alert topic."""
+    """The daemon's reader of accept requests, from the time of its saved state on; idle without an alert topic."""
 
     def __init__(self, settings: Settings, fleet: Fleet, saved_us: int | None) -> None:
         topic = settings.outputs.alerts_topic
@@ -65,7 +65,7 @@ class TakenActs:
             self._reader.start()
 
     def take(self) -> None:
-        """Let what came take effect, before the turn whose checkpoint keeps it."""
+        """Apply the requests that came, before the turn whose checkpoint contains them."""
         for act in () if self._reader is None else self._reader.taken():
             if self._fleet.accept(act.incident, act.note):
                 _log.info("incident_accepted", incident=act.incident, note=act.note)
@@ -79,7 +79,7 @@ class TakenActs:
 
 
 def _require_open_page(newest: dict[str, Tree], incident: str, topic: str) -> None:
-    """The newest transition of the incident has to be that of an open page."""
+    """Check that the newest transition of the incident is that of an open page."""
     found = newest.get(incident)
     if found is None:
         pages = [name for name, one in newest.items() if one["transition"] != "resolved" and one["severity"] == PAGE]
@@ -94,7 +94,7 @@ def _require_open_page(newest: dict[str, Tree], incident: str, topic: str) -> No
 
 
 def _newest_transitions(settings: Settings, topic: str, clock: Clock) -> dict[str, Tree]:
-    """{incident: data of its newest transition}, of all that this group's daemon has told."""
+    """{incident: data of its newest transition}, of all that this consumer group's daemon has sent."""
     newest: dict[str, Tree] = {}
     source = f"driftd/{settings.kafka.group_id}"
     with closing(OffsetRange(f"{SCHEME}{quote(topic, safe='')}", settings.kafka, clock)) as records:

@@ -1,4 +1,4 @@
-"""Columns as they are shown: the reference beside the latest long window, and how near each cause is to a finding."""
+"""Columns as they are shown: reference, latest long window, and how near each cause is to a finding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BySubject = Mapping[str, Sequence[Figures]]
 
 
 def column_views(judge: ModelJudge, figures: BySubject) -> tuple[ColumnView, ...]:
-    """One view for each column, as far as the newest evaluation tells, with those figures; without totals."""
+    """One view for each column from the newest evaluation, with those figures; without totals."""
     reasons, smallest = judge.judge.ticket_reasons(), smallest_changes(judge)
     return tuple(
         replace(
@@ -35,7 +35,7 @@ def column_views(judge: ModelJudge, figures: BySubject) -> tuple[ColumnView, ...
 
 
 def figures_beside(judge: ModelJudge, figures: BySubject) -> tuple[tuple[str, Figures], ...]:
-    """(subject, figures) of what is no column."""
+    """(subject, figures) of subjects other than columns."""
     columns = judge.prepared.column_of
     return tuple((name, one) for name, of_it in figures.items() if name not in columns for one in of_it)
 
@@ -43,7 +43,7 @@ def figures_beside(judge: ModelJudge, figures: BySubject) -> tuple[tuple[str, Fi
 def with_totals(
     judge: ModelJudge, views: tuple[ColumnView, ...], counted: NDArray[np.int64] | None
 ) -> tuple[ColumnView, ...]:
-    """The same with `counted` (columns, bins + facts + below) since the process began, None for nothing."""
+    """The views with `counted` (columns, bins + quality counts + below) since the process started, None for nothing."""
     if counted is None:
         return tuple(replace(view, total=(0,) * len(view.bins)) for view in views)
     return tuple(
@@ -93,7 +93,7 @@ def _distances(judge: ModelJudge, evaluation: Evaluation, at: int) -> Iterator[t
 
 
 def smallest_changes(judge: ModelJudge) -> list[float]:
-    """Of each column's shares, in a day at the rate of the longest window judged; infinite where none would be seen."""
+    """Per column, the smallest change of a share detectable in a day at the longest window's rate, or infinity."""
     evaluation = judge.latest
     if evaluation is None:
         return [math.inf] * len(judge.prepared.columns)

@@ -1,7 +1,7 @@
-"""What each row of a reference was counted as: kept pane by pane in the second pass, and given on in the order of time.
+"""The bins of each row of a reference: kept pane by pane in the second pass, and returned in time order.
 
-How much counts vary depends on the order of rows, which no tally holds. Rows of panes that are never judged are dropped
-with them, so memory holds the rows of open panes only.
+The variability of counts depends on the order of rows, which a tally does not keep. Rows of panes that are never judged
+are dropped with them, so memory holds the rows of open panes only.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from monitor.stats.tally import Floats, Tally
 Codes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]
 
-#: the code of a row without a value in the column
+#: code of a row without a value in the column
 NO_VALUE: Final = 255
 
 
 class CountedRows(NamedTuple):
-    """Rows in the order of their time. `codes` (C, n): the bin of each value, of what lies outside the nearest one.
+    """Rows in time order. `codes` (C, n): the bin of each value, the nearest one for values outside the range.
 
-    `hashes`: of each categorical column the hashes (n,) of its values, of no value 0.
+    `hashes`: {categorical column: hashes (n,) of its values, 0 without value}.
     """
 
     codes: Codes
@@ -65,9 +65,9 @@ class RowKeeper(Aggregators):
             self._panes[pane].append(_Chunk(rows.partition, rows.ts[here], rows.offset[here], of_pane))
 
     def take(self, start_us: int) -> CountedRows | None:
-        """The rows of the pane that begins then, which are not kept any more; None where it has none.
+        """Remove and return the rows of the pane that begins then; None if it has none.
 
-        A total order, by (time, topic, partition, offset, place in the record): the same however polls cut the stream.
+        Sorted by (time, topic, partition, offset, index in the record): a total order, however polls cut the stream.
         """
         chunks = self._panes.pop(start_us // self._pane_us, None)
         if not chunks:

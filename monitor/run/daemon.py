@@ -1,4 +1,4 @@
-"""The daemon's life: listen, connect, restore, turn until told to stop, save, leave."""
+"""Life cycle of the daemon: listen, connect, restore, run turns until stopped, save, exit."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _log = get_log(__name__)
 _T = TypeVar("_T")
 
 SNAPSHOT_SECONDS: Final = 0.5
-#: pauses after an outside trouble: doubling from the first to the last
+#: seconds to wait after an external error: doubling from the first to the last
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
-#: within which a pause sees that it is to end
+#: seconds within which a wait notices a signal
 STOP_IS_SEEN_SECONDS: Final = 0.05
-#: what a stop may take: the last checkpoint, then closing
+#: seconds a stop may take: the last checkpoint, then closing
 STOP_SECONDS: Final = 6.0
 CLOSE_SECONDS: Final = 1.0
 
@@ -67,14 +67,14 @@ class Daemon:
         self.snapshots = SnapshotHolder(clock)
         self._fleet = Fleet(admission, settings)
 
-    # life
+    # life cycle
 
     def run(self) -> int:
-        """Run until a signal; gives the exit code.
+        """Run until a signal; returns the exit code.
 
         Raises:
-            UsageError, PermanentError: what a person has to mend before it can run.
-            PositionsLost: the same while it runs.
+            UsageError, PermanentError: the user has to fix something before it can run.
+            PositionsLost: the same while it is running.
         """
         tune_allocator()
         with ExitStack() as stack:
@@ -86,13 +86,13 @@ class Daemon:
             server.start()
             stack.callback(server.close)
             _log.info("listening", host=http.host, port=server.port)
-            self._say_unwatched()
+            self._log_unwatched()
             loaded = None if self._accept_loss else store.load()
-            self._say_loaded(loaded)
+            self._log_loaded(loaded)
             described = self._connected(self._described)
             source = None if described is None else self._connected(lambda: self._source(described))
             if described is None or source is None:
-                return self._exit_code()  # stopped while nothing answered
+                return self._exit_code()  # stopped while waiting for the brokers
             stack.callback(source.close, CLOSE_SECONDS)
             outputs = KafkaOutputs(
                 self._settings, described, source, store, self._clock, sequence=loaded.sequence if loaded else 0
@@ -112,30 +112,30 @@ class Daemon:
         return self._exit_code()
 
     def stop(self, number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
-        """Ask the loop to end; asked twice, the process ends at once."""
+        """Stop the loop; on the second call the process ends at once."""
         if self._signal is not None:
             os._exit(SIGNALLED + number)
-        self._signal = number  # a lock (threading.Event) could be held by what the signal interrupts
+        self._signal = number  # not a threading.Event: the interrupted code could hold its lock
 
     def _asked_to_stop(self) -> bool:
         return self._signal is not None
 
     def handle_signals(self) -> None:
-        """SIGTERM and SIGINT end the run in order; a second one ends it at once."""
+        """SIGTERM and SIGINT stop the run cleanly; a second one ends it at once."""
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, self.stop)
 
     def _exit_code(self) -> int:
         return INTERRUPTED if self._signal == signal.SIGINT else DONE
 
-    # beginning
+    # start
 
     def _store(self) -> StateStore:
         if self._settings.state.store == "memory":
             return MemoryState()
         return StateDirectory(self._settings.state.path)
 
-    def _say_loaded(self, loaded: Loaded | None) -> None:
+    def _log_loaded(self, loaded: Loaded | None) -> None:
         if loaded is None:
             _log.info("no_state", accept_loss=self._accept_loss)
             return
@@ -143,14 +143,14 @@ class Daemon:
             _log.error("checkpoint_damaged", path=str(path), why=reason, instead=str(loaded.path))
         _log.info("state_found", path=str(loaded.path), sequence=loaded.sequence)
 
-    def _say_unwatched(self) -> None:
+    def _log_unwatched(self) -> None:
         for fault in unwatched(self._settings, self._admission.references, str(self._config_file)):
             model = self._settings.model(fault.key.model)
             reference = model.reference if model is not None else ""
             _log.warning("model_not_watched", model=fault.key.model, reference=reference, why=fault.text)
 
     def _connected(self, make: Callable[[], _T]) -> _T | None:
-        """What `make` gives once Kafka answers; None when told to stop before."""
+        """The result of `make` once Kafka answers; None if stopped before."""
 
         def attempt() -> _T:
             self.snapshots.beat()
@@ -188,10 +188,10 @@ class Daemon:
     def _begin(
         self, pipeline: Pipeline, source: KafkaSource, described: ClusterDescription, loaded: Loaded | None
     ) -> bool:
-        """Restore, or resolve where to start; save what was resolved before the first record is read."""
+        """Restore, or resolve the start positions; these are saved before the first record is read."""
         if loaded is not None:
             for key in restored(pipeline, loaded, described):
-                _log.warning("model_starts_afresh", model=key.model, version=key.version, why="settings changed")
+                _log.warning("model_state_reset", model=key.model, version=key.version, why="settings changed")
         positions = self._connected(lambda: self._positions(pipeline, source, described, loaded))
         if positions is None:
             return False
@@ -222,12 +222,12 @@ class Daemon:
         missing = [partition for partition in source.partitions() if partition not in known]
         if not missing:
             return known
-        # a new partition of a known topic is read from its beginning, a new topic from where the settings say
+        # a new partition of a known topic is read from its beginning, a new topic from `kafka.start`
         topics = {partition.topic for partition in known}
         earliest, started = source.resolve_start("earliest"), source.resolve_start(start)
         return known | {p: (earliest if p.topic in topics else started)[p] for p in missing}
 
-    # turning
+    # turns
 
     def _turn_until_stopped(
         self,
@@ -249,7 +249,7 @@ class Daemon:
                 caught_up = caught_up or self._has_caught_up(pipeline)
             except PositionsLost:
                 raise
-            except ExternalError as failed:  # a right that was taken away may be given back
+            except ExternalError as failed:  # also a revoked ACL, which may be granted again
                 if str(failed) != failure:
                     _log.warning("turn_failed", why=str(failed), consequence="nothing is read; tried again")
                 failure, pause = str(failed), min(2 * pause, LAST_PAUSE)
@@ -264,8 +264,8 @@ class Daemon:
             self.snapshots.beat(caught_up_once=caught_up, failure="; ".join(filter(None, reasons)))
             while self._fleet.reported:
                 self._log_reported()
-            self._say_missed()
-            snapshot_builder.tell()
+            self._log_missed()
+            snapshot_builder.log_losses()
             if self._clock.monotonic() - shown_at >= SNAPSHOT_SECONDS:
                 shown_at = self._clock.monotonic()
                 self._show(source, snapshot_builder, pipeline.not_read_on())
@@ -281,7 +281,7 @@ class Daemon:
         return reached
 
     def _reach(self, source: KafkaSource) -> str:
-        """What to say while the brokers do not answer; the change is logged."""
+        """The status text while the brokers do not answer; changes are logged."""
         reached = source.reachable()
         if reached != self._reached:
             self._reached = reached
@@ -297,8 +297,8 @@ class Daemon:
         key = reported.monitored.key
         _log.info("finding", model=key.model, version=key.version, severity="info", detail=reported.finding.detail)
 
-    def _say_missed(self) -> None:
-        """The versions that events came of and that have no reference: each once, the first ones alone."""
+    def _log_missed(self) -> None:
+        """Log versions with events but no reference: each once, only the first ones."""
         for key in self._admission.seen.without_reference[self._missed :]:
             _log.warning(
                 "version_without_reference",
@@ -313,13 +313,13 @@ class Daemon:
         try:
             lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
             stalls = source.stalled(stopped)
-        except ExternalError:  # told by the turn that meets it
+        except ExternalError:  # reported by the next turn that fails
             lags, stalls = {}, []
-        self._say_stalls(stalls)
+        self._log_stalls(stalls)
         self.snapshots.show(snapshot_builder.snapshot(lags, stalls))
 
-    def _say_stalls(self, stalls: list[Stall]) -> None:
-        """When one begins and when it ends."""
+    def _log_stalls(self, stalls: list[Stall]) -> None:
+        """Log when a stall begins and when it ends."""
         now = {stall.partition: stall.why for stall in stalls}
         for partition in now.keys() - self._stalled.keys():
             _log.warning("position_stalled", partition=str(partition), why=now[partition])
@@ -328,7 +328,7 @@ class Daemon:
         self._stalled = now
 
     def _leave(self, pipeline: Pipeline) -> int:
-        """The last checkpoint, tried until the deadline; gives the exit code where the state could not be kept."""
+        """Try the last checkpoint until the deadline; returns an exit code, not DONE if the state was not saved."""
         deadline = self._clock.monotonic() + STOP_SECONDS
         while True:
             pipeline.saving.attempt(pipeline.checkpoint)
@@ -336,23 +336,23 @@ class Daemon:
                 _log.info("stopped", positions={str(p): offset for p, offset in pipeline.positions().items()})
                 return DONE
             if self._clock.monotonic() >= deadline:
-                return self._say_left_behind(pipeline)
+                return self._log_left_behind(pipeline)
             time.sleep(FIRST_PAUSE)
 
-    def _say_left_behind(self, pipeline: Pipeline) -> int:
+    def _log_left_behind(self, pipeline: Pipeline) -> int:
         why = pipeline.saving.failure
         if pipeline.saving.is_kept():
-            _log.warning("stopped_before_all_was_told", why=why, consequence="it is told after the next start")
+            _log.warning("stopped_with_unsent_transitions", why=why, consequence="they are sent after the next start")
             return DONE
         _log.error("last_checkpoint_failed", why=why, consequence="records since the one before are read again")
         return REFUSED if pipeline.saving.refused else BUG
 
 
 def restored(pipeline: Pipeline, loaded: Loaded, described: ClusterDescription) -> list[ModelKey]:
-    """Go on from a checkpoint; gives the model versions that start afresh.
+    """Restore a checkpoint; returns the model versions that start from scratch.
 
     Raises:
-        UsageError: it is of another cluster, another topic or another format, or no state of driftd at all.
+        UsageError: it belongs to another cluster or topic, has another format, or is not a state of driftd.
     """
     state = state_in(loaded)
     require_same_cluster(state.whole, described)
@@ -363,10 +363,10 @@ def restored(pipeline: Pipeline, loaded: Loaded, described: ClusterDescription) 
 
 
 def require_same_cluster(whole: Whole, described: ClusterDescription) -> None:
-    """A state belongs to the cluster and topics it was made from.
+    """Check that a state belongs to this cluster and its topics.
 
     Raises:
-        UsageError: another cluster, or a topic that was made again.
+        UsageError: another cluster, or a topic that was recreated.
     """
     remedy = "restore what it was, or remove the state folder (or run with --accept-loss) to begin afresh"
     faults = []
@@ -381,7 +381,7 @@ def require_same_cluster(whole: Whole, described: ClusterDescription) -> None:
 
 
 def lost_state(settings: Settings) -> str:
-    """What to say when the group has offsets and there is no state."""
+    """The message if the group has committed offsets but there is no state."""
     return (
         f"state.path: {settings.state.path} holds no state, but the group {settings.kafka.group_id} has committed "
         "offsets: was the volume lost? Restore it; or set kafka.start: committed to go on from the offsets with empty "

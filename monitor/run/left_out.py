@@ -1,10 +1,10 @@
-"""Events that are not in a reference: why, how many, where first, and what would be right."""
+"""Events that are not in a reference: why, how many, where first, and the remedy."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,27 +15,27 @@ from monitor.clock import DAY_US, rfc3339
 from monitor.count.losses import Loss, Place
 from monitor.decode.columns import Rejected
 from monitor.events import DUPLICATE, LATE, REJECTED, ModelKey, Partition
-from monitor.run.late_remedy import late_remedy
+from monitor.records import PlaceText
+from monitor.run.loss_reasons import UNIQUE_ID, late_remedy
 from monitor.settings.duration import about
 from monitor.stats.thinning import Thinning
 from monitor.text import many
 
-#: model versions that are named, and remembered
+#: most model versions listed, and remembered
 NAMED: Final = 10
 MAX_OTHERS: Final = 1_000
 #: times that are kept; beyond it every second, fourth, ... one is
 MAX_TIMES: Final = 100_000
-#: files by the lines of which a place is told: the first line is that of offset 0, or of a .csv the header's
+#: files whose positions are shown as lines: offset 0 is line 1, or line 2 in a .csv with its header
 _LINES: Final = (".jsonl", ".ndjson", ".csv")
-#: an event this many times the span of the others beyond them is of a wrong clock
+#: an event further from the others than this many times their span has a wrong time
 FAR: Final = 30
 
-PlaceText = Callable[[Partition, int], str]
 Ints = NDArray[np.int64]
 
 
 def place_text(partition: Partition, offset: int) -> str:
-    """`file:line` of what was read from a file of lines, else `topic-partition@offset`."""
+    """`file:line` for files of lines, else `topic-partition@offset`."""
     name = partition.topic.lower().removesuffix(".gz").removesuffix(".zst")
     if name.endswith(_LINES) and not name.endswith(".records.jsonl"):
         return f"{partition.topic}:{offset + (2 if name.endswith('.csv') else 1)}"
@@ -43,28 +43,28 @@ def place_text(partition: Partition, offset: int) -> str:
 
 
 def is_table(partition: Partition) -> bool:
-    """True for a file whose cells have no types."""
+    """True for a file without types (.csv)."""
     return partition.topic.lower().removesuffix(".gz").removesuffix(".zst").endswith(".csv")
 
 
 @dataclass(slots=True)
 class Others:
-    """What the records hold beside the events that were looked for: what was rejected, and model versions."""
+    """What else the records hold: rejected events, and other model versions."""
 
     counts: Counter[ModelKey] = field(default_factory=Counter)
     firsts: dict[ModelKey, Place] = field(default_factory=dict)
-    #: by the reason
+    #: {reason: loss}
     rejections: dict[str, Loss] = field(default_factory=dict)
 
     def add(self, key: ModelKey, partition: Partition, offset: int, count: int) -> None:
-        """Take events that were read; `offset` is that of the first."""
+        """Count events of a model version; `offset` is that of the first."""
         if key in self.counts or len(self.counts) < MAX_OTHERS:
             self.counts[key] += count
             if key not in self.firsts:
                 self.firsts[key] = Place(partition, offset)
 
     def reject(self, partition: Partition, one: Rejected) -> None:
-        """Take what is wrong with a record."""
+        """Count a rejected event."""
         if one.reason not in self.rejections:
             place = Place(partition, one.offset)
             self.rejections[one.reason] = Loss(
@@ -78,7 +78,7 @@ class Others:
 
 
 class Times:
-    """Times of the events in microseconds, thinned evenly, and where the least and the largest one stand."""
+    """Times of the events in microseconds, thinned evenly, and the positions of the earliest and the latest."""
 
     def __init__(self) -> None:
         self._parts = [np.zeros(0, np.int64)]
@@ -105,7 +105,7 @@ class Times:
         return np.concatenate(self._parts)
 
     def usual(self) -> tuple[float, float]:
-        """The range of times that no clock has to be wrong for."""
+        """The range of plausible times."""
         if not len(self.values):
             return -np.inf, np.inf
         low, high = np.quantile(self.values, [0.01, 0.99])
@@ -114,7 +114,7 @@ class Times:
 
 
 def nothing_found(others: Others, times: Times, key: ModelKey, place: PlaceText) -> list[str]:
-    """What the source does hold, where it has nothing of what was asked for; one line for each reason."""
+    """What the source holds instead of the requested events, one line for each reason."""
     if times.first is not None and times.last is not None:
         first, last = rfc3339(times.first[0]), rfc3339(times.last[0])
         return [f"{key}: its events in the source are from {first} to {last}, none between --from and --to"]
@@ -137,7 +137,7 @@ def _held(others: Others, place: PlaceText) -> str:
 
 
 def _choice(others: Others, key: ModelKey) -> str:
-    """The same model's versions that the source holds, as they are asked for."""
+    """The options that select the versions of this model in the source."""
     versions = sorted(other.version for other in others.counts if other.model == key.model)
     if not versions:
         return ""
@@ -146,7 +146,7 @@ def _choice(others: Others, key: ModelKey) -> str:
 
 
 def rejected_lines(others: Others, key: ModelKey, events: int, place: PlaceText) -> Iterator[str]:
-    """One line for each reason, the most frequent first. `events` are all that were read."""
+    """One line for each reason, the most frequent first. `events` is the number read."""
     for loss in sorted(others.rejections.values(), key=lambda one: -one.count):
         shown = f"{loss.shown}: " if loss.shown else ""
         yield (
@@ -162,7 +162,7 @@ def _part(count: int, of: int) -> str:
 
 
 def lost_lines(losses: Iterable[Loss], key: ModelKey, events: int, place: PlaceText, settings_name: str) -> list[str]:
-    """Late and repeated events of the model version, in words; `settings_name` is where its settings stand."""
+    """Lines on late and duplicate events of the model version; `settings_name` is the path of its settings."""
     return [
         f"{key}: {loss.count:,} of {many(events, 'event')} {words(loss, events, place(*loss.first), settings_name)}"
         for loss in losses
@@ -172,10 +172,7 @@ def lost_lines(losses: Iterable[Loss], key: ModelKey, events: int, place: PlaceT
 
 def _repeats(loss: Loss, _events: int, where: str, _settings_name: str) -> str:
     verb = "repeats" if loss.count == 1 else "repeat"
-    return (
-        f"{verb} an id (duplicate); first at {where}: `id` has to be unique for each prediction; leave it out if there "
-        "is none"
-    )
+    return f"{verb} an id (duplicate); first at {where}: {UNIQUE_ID}"
 
 
 def _late(loss: Loss, events: int, where: str, settings_name: str) -> str:
@@ -194,7 +191,7 @@ _LOST: Final = {LATE: _late, DUPLICATE: _repeats}
 
 
 def far_line(far: int, times: Times, place: PlaceText) -> str:
-    """Events of a wrong clock; "" where there are none."""
+    """A line on events with implausible times; "" if there are none."""
     if not far or times.first is None or times.last is None:
         return ""
     ahead = times.last[0] > times.usual()[1]

@@ -1,28 +1,22 @@
-"""Why events were not counted, a line a reason: how many, where first, what came, what would be right."""
+"""Why events were not counted, one line per reason: how many, where first, the cause, the remedy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
 
 from monitor.count.losses import Loss
-from monitor.events import DUPLICATE, IGNORED, LATE, REASONS, REJECTED, UNKNOWN_MODEL, Partition
-from monitor.run.late_remedy import late_remedy, lateness_setting
+from monitor.events import DUPLICATE, IGNORED, LATE, REASONS, REJECTED, UNKNOWN_MODEL
+from monitor.records import PlaceText
+from monitor.run.loss_reasons import UNIQUE_ID, late_remedy, lateness_setting, not_watched
 from monitor.settings.duration import about
 from monitor.settings.tree import Settings
-from monitor.text import listed, many
-
-#: what a person is told a record's place is
-PlaceText: TypeAlias = Callable[[Partition, int], str]
-
-#: names that are listed one by one
-_NAMED: Final = 10
+from monitor.text import many
 
 
 def loss_lines(
     losses: Iterable[Loss], settings: Settings, events: Mapping[str, int], place: PlaceText
 ) -> Iterator[str]:
-    """One line for each loss; `events` is how many a topic had altogether."""
+    """One line for each loss; `events` is the number of events per topic."""
     for loss in losses:
         first = place(*loss.first)
         count, all_of_it = many(loss.count, "event"), events.get(loss.topic, loss.count)
@@ -32,26 +26,10 @@ def loss_lines(
             yield f"{part} rejected ({loss.reason}), first at {first}: {came}{loss.message or REASONS[loss.reason]}"
         elif loss.key is None:
             yield f"{count} of further models or versions: {loss.outcome} ({loss.reason}), first at {first}"
-        elif (loss.outcome, loss.reason) == (UNKNOWN_MODEL, "not_configured"):
-            known = listed((model.name for model in settings.models), _NAMED)
-            yield f'model "{loss.key.model}" is not in the settings ({count}, first at {first}); known: {known}'
-        elif loss.outcome == UNKNOWN_MODEL:
-            yield (
-                f"{loss.key}: there is no reference of that version ({count}, first at {first}); make it: "
-                "driftd reference build"
-            )
-        elif loss.outcome == IGNORED:
-            model = settings.model(loss.key.model)
-            versions = listed((f'"{version}"' for version in (model.versions if model else ())), _NAMED)
-            yield (
-                f'version "{loss.key.version}" of {loss.key.model} is not listed ({count}, first at {first}); '
-                f"listed: {versions}"
-            )
+        elif loss.outcome in {UNKNOWN_MODEL, IGNORED}:
+            yield not_watched(settings, loss.key, loss.outcome, f" ({count}, first at {first})")
         elif loss.outcome == DUPLICATE:
-            yield (
-                f"{count} of {loss.key} repeat an id (duplicate), first at {first}; `id` has to be unique for each "
-                "prediction, leave it out where there is none"
-            )
+            yield f"{count} of {loss.key} repeat an id (duplicate), first at {first}: {UNIQUE_ID}"
         elif loss.outcome == LATE:
             yield _late(loss, settings, all_of_it, first)
 

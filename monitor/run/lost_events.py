@@ -1,6 +1,6 @@
-"""What is said of lost events, in the log and on the page: how many, where, what came, and what would be right.
+"""Messages on lost events for the log and the status page: how many, where, the cause and the remedy.
 
-Names of models and versions are said, values never.
+They contain names of models and versions, never values.
 """
 
 from __future__ import annotations
@@ -11,40 +11,40 @@ from typing import Any, Final
 from monitor.count.losses import MIN_EVENTS, NEWEST, Loss, Losses, Newest
 from monitor.events import DUPLICATE, LATE, REASONS, REJECTED, UNKNOWN_MODEL, ModelKey, Partition
 from monitor.log import get_log
-from monitor.run.late_remedy import late_remedy, lateness_setting
+from monitor.run.loss_reasons import late_remedy, lateness_setting, not_watched
 from monitor.settings.duration import about
-from monitor.settings.tree import Model, Settings
-from monitor.text import listed, many
+from monitor.settings.tree import Settings
+from monitor.text import many
 
 _log = get_log(__name__)
 
-#: losses that are told of one topic, and names of one sentence
-REPORTED, NAMED = 3, 5
+#: losses listed per topic
+REPORTED = 3
 
 
 class LostEvents:
-    """Tells of a pipeline's losses."""
+    """Reports a pipeline's losses."""
 
     def __init__(self, losses: Losses, settings: Settings) -> None:
         self._losses = losses
         self._settings = settings
 
     def log(self) -> None:
-        """A line for each loss that is new, or has grown tenfold since its last line."""
+        """Log a line for each loss that is new or grew tenfold since its last line."""
         for loss in self._losses.news():
             _log.warning("events_lost", **_fields(loss), why=self.why(loss))
 
     def shares(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Lost ones among the newest events of each topic, and of each model of the settings.
+        """Share of lost events among the newest, by topic and by model of the settings.
 
-        Without those of which too few came for a part of them to say anything.
+        Without topics and models with too few events.
         """
         return _known_shares(self._losses.topics), _known_shares(self._losses.models)
 
     def not_fine(self, positions: Mapping[Partition, int]) -> tuple[str, ...]:
         """A sentence for each topic that loses too many of its newest events, and each model that loses all.
 
-        `positions` are where reading goes on: what lies further back than the newest events is not told.
+        `positions` are the next offsets: losses older than the newest events are not reported.
         """
         return tuple(self._not_fine(positions))
 
@@ -65,10 +65,9 @@ class LostEvents:
         return f"{head}: {'; '.join(items[:REPORTED])}{more}" if items else head
 
     def why(self, loss: Loss) -> str:
-        """What is wrong and what would be right."""
+        """The cause and the remedy."""
         if loss.outcome == REJECTED:
             return loss.message or REASONS.get(loss.reason, "")
-        model = None if loss.key is None else self._settings.model(loss.key.model)
         if loss.outcome == LATE:
             behind = f"up to {about(loss.behind_us)} behind the newest of their partition"
             return f"{behind}; {late_remedy(loss.behind_us, lateness_setting(self._settings, loss.key))}"
@@ -76,15 +75,7 @@ class LostEvents:
             return "an id has to be unique for each prediction; is a producer sending again, or the id a customer's?"
         if loss.key is None:
             return "many other models or versions"
-        if model is None:
-            return f'model "{loss.key.model}" is not in the settings; known: {listed(self._known(), NAMED)}'
-        at = f"models[{self._settings.models.index(model)}]"
-        if loss.outcome == UNKNOWN_MODEL:
-            return f'version "{loss.key.version}" of {model.name} has no reference: {at}.reference is {model.reference}'
-        return f'version "{loss.key.version}" of {model.name} is not watched: {at}.versions lists {_quoted(model)}'
-
-    def _known(self) -> list[str]:
-        return [model.name for model in self._settings.models]
+        return not_watched(self._settings, loss.key, loss.outcome)
 
     def _item(self, loss: Loss) -> str:
         reason = f" ({loss.reason})" if loss.outcome == REJECTED else ""
@@ -110,7 +101,7 @@ def _is_new(loss: Loss, positions: Mapping[Partition, int]) -> bool:
 
 
 def _fields(loss: Loss) -> dict[str, Any]:
-    """What the log says of a loss beside the reason."""
+    """The fields of a loss's log line besides the reason."""
     key: ModelKey | None = loss.key
     named = {} if key is None else {"model": key.model, "version": key.version}
     fields = {"topic": loss.topic, "outcome": loss.outcome, "reason": loss.reason, **named, "count": loss.count}
@@ -118,7 +109,3 @@ def _fields(loss: Loss) -> dict[str, Any]:
         "first": str(loss.first),
         "newest": str(loss.newest),
     }
-
-
-def _quoted(model: Model) -> str:
-    return listed((f'"{version}"' for version in model.versions), NAMED)

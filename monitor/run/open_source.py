@@ -1,4 +1,4 @@
-"""`SOURCE` arguments of commands: files, or a stretch of a topic as `kafka://topic?from=…&to=…`."""
+"""`SOURCE` arguments of commands: files, or a range of a topic as `kafka://topic?from=…&to=…`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from monitor.sources.until_offsets import UntilOffsets
 from monitor.text import many
 
 SCHEME = "kafka://"
-#: as many digits as surely fit what the protocol asks in
+#: at most 18 digits, which fit into the protocol's 64 bits
 _NUMBER = re.compile("[0-9]{1,18}")
-#: partitions that are named one by one
+#: most partitions in a list
 _NAMED: Final = 10
 
 
@@ -39,7 +39,7 @@ class OpenSource(Source, Protocol):
 
 
 class Given:
-    """What the SOURCE arguments of a command name: any number of files, or one stretch of a topic."""
+    """The SOURCE arguments of a command: any number of files, or one range of a topic."""
 
     def __init__(
         self,
@@ -51,14 +51,14 @@ class Given:
         sort: bool = False,
         again: bool = False,
     ) -> None:
-        """`sort`: `.jsonl` files are read in order of time; `again`: they are opened more than once.
+        """`sort`: `.jsonl` files are read in time order; `again`: they are opened more than once.
 
         Raises:
-            UsageError: topics and files at once, or something that cannot be understood.
+            UsageError: topics and files mixed, or an invalid argument.
         """
         topics = [source for source in sources if source.startswith(SCHEME)]
         if len(topics) > 0 and len(sources) > 1:
-            raise UsageError(f"{topics[0]}: a topic is read alone; record it first to put it beside other sources")
+            raise UsageError(f"{topics[0]}: a topic is read alone; record it first to combine it with other sources")
         if topics and csv_map is not None:
             raise UsageError("--map is for .csv files, and a topic is given")
         if sort and (topics or any(Path(source).name.lower().endswith(RECORDINGS) for source in sources)):
@@ -72,7 +72,7 @@ class Given:
         """The source from its beginning.
 
         Raises:
-            UsageError: a file is damaged, or not what its name says.
+            UsageError: a file is damaged, or not of the type its name says.
             ExternalError: Kafka does not answer.
         """
         if self._files is None:
@@ -81,11 +81,11 @@ class Given:
         return self._files.open()
 
     def notes(self) -> list[str]:
-        """What a person should know of the files that were opened."""
+        """Notes on the files that were opened."""
         return [] if self._files is None else self._files.notes()
 
     def close(self) -> None:
-        """Let go of what was kept for another pass."""
+        """Remove what was kept for another pass."""
         if self._files is not None:
             self._files.close()
 
@@ -94,11 +94,11 @@ class OffsetRange:
     """The records of a topic between two places, each a time, an offset, `earliest` or `latest`."""
 
     def __init__(self, url: str, kafka: Kafka, clock: Clock, *, record_bytes: int = 1 << 20) -> None:
-        """`kafka://TOPIC[/PARTITION]?from=PLACE&to=PLACE`; default from `earliest` to what is `latest` now.
+        """`kafka://TOPIC[/PARTITION]?from=PLACE&to=PLACE`; default from `earliest` to the current `latest`.
 
         A place is RFC 3339 with offset, Unix milliseconds, `offset:N`, `earliest` or `latest`; `to` is exclusive.
-        `kafka://TOPIC/PARTITION?offsets=FIRST-LAST` takes both ends in, as a finding's `records` name them.
-        A batch is unpacked as far as the daemon unpacks it with that `record_bytes`.
+        `kafka://TOPIC/PARTITION?offsets=FIRST-LAST` includes both ends, as in a finding's `records`.
+        `record_bytes` limits decompressed batches as in the daemon.
         """
         topic, only, begin, end = _parsed(url)
         quality_counts = describe_cluster(kafka, [topic])
@@ -155,7 +155,7 @@ class OffsetRange:
         return passed, sum(max(end - self._begins[p], 0) for p, end in self._ends.items())
 
     def contents(self) -> str:
-        """What its partitions hold, whether inside the stretch or not: `events-0 holds the offsets 0 to 9,999`."""
+        """Offsets of its partitions, inside the range or not: `events-0 holds the offsets 0 to 9,999`."""
         held = [
             f"{p} holds the offsets {first:,} to {last - 1:,}" if first < last else f"{p} is empty"
             for p, (first, last) in self._held.items()
@@ -173,8 +173,8 @@ class OffsetRange:
 def _parsed(url: str) -> tuple[str, int | None, str | int, str | int]:
     try:
         parts = urlsplit(url)
-    except ValueError:  # a bracket, which begins an address of IPv6
-        raise UsageError(f"{url}: is no topic; write kafka://TOPIC?from=PLACE&to=PLACE") from None
+    except ValueError:  # a bracket would begin an IPv6 address
+        raise UsageError(f"{url}: is not a topic; write kafka://TOPIC?from=PLACE&to=PLACE") from None
     query = parse_qs(parts.query, keep_blank_values=True)
     unknown = sorted(set(query) - {"from", "to", "offsets"})
     only = parts.path.strip("/")
@@ -208,5 +208,5 @@ def _place(url: str, text: str) -> str | int:
         return parse_rfc3339(text.replace(" ", "+")) // 1000
     except ValueError:
         raise UsageError(
-            f"{url}: {text!r} is no place; write 2026-11-22T10:00:00Z, Unix milliseconds, offset:N, earliest or latest"
+            f"{url}: {text!r} is not a PLACE; write 2026-11-22T10:00Z, Unix milliseconds, offset:N, earliest or latest"
         ) from None

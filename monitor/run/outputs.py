@@ -1,4 +1,4 @@
-"""Where the daemon's pipeline writes to: rejects topic, checkpoints, alert topic, the group's offsets."""
+"""Outputs of the daemon's pipeline: rejects topic, checkpoints, alert topic, committed offsets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from monitor.state.parts import Cut, whole_tree
 
 _log = get_log(__name__)
 
-#: seconds one flush may take: usually, after one that failed, and when the process is asked to end
+#: seconds one flush may take: usually, after a failed one, and when the process is stopping
 FLUSH_SECONDS: Final = 5.0
 IMPATIENT_SECONDS: Final = 0.5
 HURRIED_SECONDS: Final = 3.0
@@ -44,7 +44,7 @@ class KafkaOutputs:
         *,
         sequence: int,
     ) -> None:
-        """`sequence` is that of the checkpoint that was restored, 0 without one."""
+        """`sequence` of the restored checkpoint, 0 without one."""
         self._settings = settings
         self._facts = quality_counts
         self._source = source
@@ -71,7 +71,7 @@ class KafkaOutputs:
         self._flush()
 
     def _flush(self) -> None:
-        """The loop waits here: briefly while it is known to fail. What is on its way stays so from try to try."""
+        """Wait for acknowledgements, only briefly while flushes fail. Records in flight stay so until the next try."""
         try:
             self._outbox.flush(HURRIED_SECONDS if self._hurried else self._flush_seconds)
         except ExternalError:
@@ -91,7 +91,7 @@ class KafkaOutputs:
     def publish(self, transitions: Sequence[Transition]) -> None:
         if self._alerts is not None:
             for transition in transitions:
-                if transition.id not in self._handed:  # a former try may have handed it over and failed to flush
+                if transition.id not in self._handed:  # an earlier try may have sent it and failed to flush
                     self._alerts.send(linked(transition, self._settings))
                     self._handed.add(transition.id)
             self._flush()
@@ -107,16 +107,16 @@ class KafkaOutputs:
             )
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
-        """A mirror: nothing depends on it, and nobody waits for it."""
+        """Commit the offsets for lag tools; a failure is harmless, as positions are restored from the state."""
         if not self._commits:
             return
-        # a topic that is no input any more keeps its place in the state; committing one that was deleted times out
+        # a topic that is not an input any more keeps its position in the state; committing for a deleted one times out
         read = {partition: offset for partition, offset in positions.items() if partition.topic in self._facts.topics}
         if read:
             self._source.commit(read)
 
     def hurry(self) -> None:
-        """The process is to end: wait less for brokers that may hang. What is not sent is in the state."""
+        """The process is stopping: wait less for brokers that may hang. Unsent transitions are in the state."""
         self._hurried = True
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class KafkaOutputs:
 
 
 def linked(transition: Transition, settings: Settings) -> Transition:
-    """With the addresses that the settings know; the model's own runbook wins."""
+    """The transition with the links from the settings; the model's own runbook takes precedence."""
     model = settings.model(transition.key.model)
     runbook = "" if model is None else model.runbook or ""
     return replace(transition, links=of_incident(settings.links, transition.key, transition.severity, runbook))

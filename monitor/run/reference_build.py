@@ -1,4 +1,4 @@
-"""`driftd reference build`: two passes over recorded events, by the same engine that judges later."""
+"""`driftd reference build`: two passes over recorded events, with the engine that judges later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from monitor.judge.model import JudgeState
 from monitor.judge.windows import BaseWindow
 from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
-from monitor.records import Source
+from monitor.records import PlaceText, Source
 from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
@@ -30,7 +30,6 @@ from monitor.reference.references import References
 from monitor.run.counted_rows import NO_VALUE, RowKeeper
 from monitor.run.first_pass import EventRange, FirstPass, UpToLastEvent, survey_events
 from monitor.run.left_out import (
-    PlaceText,
     Times,
     far_line,
     is_table,
@@ -50,14 +49,14 @@ from monitor.visible import one_line
 
 
 class Closeable(Source, Protocol):
-    """A source that is opened for each pass."""
+    """A source that is opened once per pass."""
 
     def close(self) -> None: ...
 
 
 @runtime_checkable
 class Placed(Protocol):
-    """A source that can say where a record stands."""
+    """A source that can format a record's position."""
 
     def place(self, partition: Partition, offset: int, /) -> str:
         """`file:line`, or `topic-partition@offset`."""
@@ -69,11 +68,11 @@ def build_reference(
     open_source: Callable[[], Closeable],
     clock: Clock,
     event_range: EventRange,
-    tell: Callable[[str], object] = lambda _: None,
+    on_note: Callable[[str], object] = lambda _: None,
     *,
     accept_partial: bool = False,
 ) -> Reference:
-    """The reference of one model version; `tell` gets what a person should know of it and of events not in it.
+    """The reference of one model version; `on_note` gets notes on it and on events that are not in it.
 
     Raises:
         UsageError: the model is not in the settings, there are no (or too few) such events, more than half of them were
@@ -86,7 +85,7 @@ def build_reference(
     model, source = settings.models[at], open_source()
     place = source.place if isinstance(source, Placed) else place_text
     try:
-        by_time = event_range.rows is not None and isinstance(source, OffsetRange)  # a topic's polls have no order
+        by_time = event_range.rows is not None and isinstance(source, OffsetRange)  # partitions are polled in any order
         found = survey_events(settings, key, MergeByTime(source) if by_time else source, event_range)
     finally:
         source.close()
@@ -109,7 +108,7 @@ def build_reference(
     origin = Origin(canonical(model.positive), list(found.survey.score_names), found.survey.unread, found.in_order)
     reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
-        tell(one_line(note))
+        on_note(one_line(note))
     return reference
 
 
@@ -169,13 +168,13 @@ def _losses(
 
 
 class _Collector:
-    """Stage 2 of the second pass: base windows instead of judges."""
+    """Stage 2 of the second pass: collects base windows instead of judging."""
 
     def __init__(self, event_range: EventRange, times: Times, columns: list[Column], keeper: RowKeeper) -> None:
         self.unsent: deque[Transition] = deque()
         self.base = BaseWindow()
         self.windows: list[Block] = []
-        #: events counted, and events of a wrong clock
+        #: events counted, and events with an implausible time
         self.counted = 0
         self.far = 0
         self.losses: list[Loss] = []
@@ -185,7 +184,7 @@ class _Collector:
         self.rows = RowStatistics(columns, NO_VALUE)
 
     def judge(self, pane: Pane) -> None:
-        """Panes that lie wholly inside the stretch count, but for those far from all others."""
+        """Take a pane if it is completely inside the range, and not far from all others."""
         rows = self._keeper.take(pane.start_us)
         inside = self._event_range.holds(pane.start_us) and self._event_range.holds(pane.end_us - 1)
         if not inside or pane.tally.events == 0:
@@ -204,10 +203,10 @@ class _Collector:
             self.rows.close_window(block.tally)
 
     def forget(self, key: ModelKey) -> None:
-        """Nobody replaces the blank reference that is being filled."""
+        """Never called: the blank reference is not replaced."""
 
     def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
-        """A reference is made of events alone."""
+        """Ignored: a reference consists of events only."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """There are none."""
@@ -261,7 +260,7 @@ def _count(
 
 
 def blank_reference(key: ModelKey, columns: list[Column], task: str, positive: str) -> Reference:
-    """Columns with nothing counted yet."""
+    """A reference with these columns and no counts."""
     return Reference(
         key=key,
         task=task,

@@ -1,4 +1,4 @@
-"""One reference in a file: written whole or not at all, and read only as it was written."""
+"""One reference in a file: written atomically, and verified by its hash when read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.reference.validity import LARGEST_BYTES, fault_of
 
 
 def save_reference(reference: Reference, path: Path) -> str:
-    """Write the file; gives the hash.
+    """Write the file; returns the hash.
 
     Raises:
         UsageError: the file cannot be written.
@@ -29,7 +29,7 @@ def save_reference(reference: Reference, path: Path) -> str:
 
 
 def load_reference(path: Path, how: str = "") -> Reference:
-    """Read a reference file. `how` is the command that builds it, as far as it is known.
+    """Read a reference file. `how` is the command that builds it, if known.
 
     Raises:
         UsageError: missing, unreadable, another format, or edited by hand since it was built.
@@ -38,13 +38,13 @@ def load_reference(path: Path, how: str = "") -> Reference:
     again = f": {how}" if how else ""
     try:
         if path.stat().st_size > LARGEST_BYTES:
-            raise UsageError(f"{path}: larger than {LARGEST_BYTES:,} bytes, which no reference is")
+            raise UsageError(f"{path}: larger than {LARGEST_BYTES:,} bytes, the limit for a reference")
         body = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except OSError as failure:
-        raise UsageError(f"{path}: no readable reference ({failure.strerror}); make it: {make}") from None
+        raise UsageError(f"{path}: cannot be read ({failure.strerror}); build it: {make}") from None
     except ValueError as fault:
         raise UsageError(
-            f"{path}: is no JSON ({fault}), so no reference; name another file, or build the reference again{again}"
+            f"{path}: is not JSON ({fault}), so not a reference; name another file, or build it again{again}"
         ) from None
     except RecursionError:
         raise UsageError(f"{path}: nested too deep for a reference; build the reference again{again}") from None
@@ -56,10 +56,10 @@ def load_reference(path: Path, how: str = "") -> Reference:
     if damage:
         raise UsageError(f"{path}: is damaged ({damage}); build it again{again}")
     if body.get("hash") != digest(body):
-        raise UsageError(f"{path}: was changed after it was built (its hash does not hold); build it again{again}")
+        raise UsageError(f"{path}: was changed after it was built (its hash does not match); build it again{again}")
     return from_json(body)
 
 
 def _no_number(word: str) -> float:
-    message = f"{word} is no number of JSON"
+    message = f"{word} is not a JSON number"
     raise ValueError(message)

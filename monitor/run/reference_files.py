@@ -1,4 +1,4 @@
-"""The reference files that the settings name: found, read, checked; and how to build what is missing."""
+"""The reference files that the settings name: found, read, verified; and how to build missing ones."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from monitor.settings.version_path import PLACEHOLDER, filled, version_in
 
 @dataclass(frozen=True, slots=True)
 class ReferenceFault:
-    """What is wrong with the reference of a model version: where, what, and what would be right.
+    """A fault of a model version's reference: where, what, and the remedy.
 
-    The version is `*` for a reference of every one, and "" where no file is there that would name one.
+    The version is `*` for a reference of all versions, and "" if there is no file from which to read it.
     """
 
     key: ModelKey
@@ -40,7 +40,7 @@ def load_references(settings: Settings, config: str = "FILE") -> References:
 
 
 def load_sound_references(settings: Settings, config: str = "FILE") -> tuple[References, list[ReferenceFault]]:
-    """The same with the references that are sound, and every fault of the others."""
+    """The valid references, and every fault of the others."""
     faults: list[ReferenceFault] = []
     references = {
         model.name: _references_of(_Reading(settings, model, at, config, faults))
@@ -50,7 +50,7 @@ def load_sound_references(settings: Settings, config: str = "FILE") -> tuple[Ref
 
 
 def unwatched(settings: Settings, references: References, config: str = "FILE") -> list[ReferenceFault]:
-    """The models of which no version is watched, because no file matches their `{version}`."""
+    """Models without any watched version, because no file matches their `{version}`."""
     readings = [_Reading(settings, model, at, config, []) for at, model in enumerate(settings.models)]
     return [
         ReferenceFault(ModelKey(one.model.name, ""), _no_file_matches(one))
@@ -61,7 +61,7 @@ def unwatched(settings: Settings, references: References, config: str = "FILE") 
 
 
 def file_of(settings: Settings, key: ModelKey) -> str:
-    """The file that would be the reference of this version of a model of the settings, for a person."""
+    """The path of the reference of this model version, as text for people."""
     model = settings.model(key.model)
     path = None if model is None else settings.reference_path(model, key.version)
     return f"none: {key.version!r} cannot fill {PLACEHOLDER}" if path is None else str(path)
@@ -69,7 +69,7 @@ def file_of(settings: Settings, key: ModelKey) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The references of one model being read: what is found wrong goes to `faults`."""
+    """Reads the references of one model; collects `faults`."""
 
     settings: Settings
     model: Model
@@ -109,7 +109,7 @@ def _references_of(reading: _Reading) -> dict[str, Reference]:
 
 
 def build_command(model: Model, version: str, path: Path, config: str) -> str:
-    """The command that builds a reference, filled in as far as it is known. `version` may be `*`: one for all."""
+    """The command that builds a reference, filled in as far as known. `version` may be `*`: one for all."""
     named = ["--version", version if version != "*" else next(iter(model.versions), "VERSION")]
     words = ["driftd", "reference", "build", "--config", config, "--model", model.name]
     words += [] if len(model.versions) == 1 else named
@@ -117,7 +117,7 @@ def build_command(model: Model, version: str, path: Path, config: str) -> str:
 
 
 def _near(path: Path) -> str:
-    """The path as it is written in the working folder."""
+    """The path relative to the working directory."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -132,7 +132,7 @@ def _no_file_matches(reading: _Reading) -> str:
 
 
 def _wanted_files(reading: _Reading) -> dict[str, Path]:
-    """The file of each version, `*` for every one: of the versions that are listed, else of all that have one."""
+    """{version: file} (`*`: all versions) of the listed versions, or of all that have a file if none is listed."""
     model, settings = reading.model, reading.settings
     if PLACEHOLDER not in model.reference:
         return {"*": settings.folder / model.reference}
@@ -143,7 +143,7 @@ def _wanted_files(reading: _Reading) -> dict[str, Path]:
 
 
 def _files_on_disk(pattern: Path) -> dict[str, Path]:
-    """Every version a file of this pattern exists for (the placeholder stands in the file's name)."""
+    """{version: file} of the files that match the pattern (the placeholder is in the file's name)."""
     if PLACEHOLDER not in pattern.name or not pattern.parent.is_dir():
         return {}
     found = ((version_in(pattern.name, path.name), path) for path in sorted(pattern.parent.iterdir()))

@@ -1,4 +1,4 @@
-"""The same engine over a recorded stream, in event time, as fast as it can."""
+"""Runs the same engine over a recorded stream, in event time, as fast as possible."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from monitor.judge.model import ModelJudge, finding_line
 from monitor.judge.windows import BASE_EVENTS, Windows
 from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
-from monitor.records import Source
+from monitor.records import PlaceText, Source
 from monitor.reference.reference import FEATURE
-from monitor.run.loss_lines import PlaceText, loss_lines
+from monitor.run.loss_lines import loss_lines
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.tally import Tally
 from monitor.text import many, probability
 
 #: takes one JSON object of the output
-Say = Callable[[dict[str, Any]], object]
+Emit = Callable[[dict[str, Any]], object]
 
 #: reasons of events that are not lost
 _OTHER_REASONS: Final = {
     "versions": "more versions than limits.versions",
     "tombstone": "the record has no value",
 }
-#: what the summary says of a model version's open incidents
+#: texts of the summary for a model version's open incidents
 _OPEN_AT_END: Final = (("open", "one incident"), ("lasting", "a lasting ticket"))
 
 
 @dataclass(slots=True)
 class Replay:
-    """A replay that ran: its pipeline, its summary and the worst severity any incident had.
+    """A finished replay: its pipeline, its summary and the worst severity of any incident.
 
-    `lost` has a line for each reason why events were lost; `failed` is why it is no success, or empty.
+    `lost` has a line for each reason why events were lost; `failed` is why the replay failed, or "".
     """
 
     pipeline: Pipeline
@@ -60,24 +60,24 @@ def replay(
     admission: Admission,
     source: Source,
     clock: Clock,
-    say: Say,
+    emit: Emit,
     *,
     place: PlaceText = lambda partition, offset: str(Place(partition, offset)),
     windows: bool = False,
     progress: Callable[[], object] = lambda: None,
 ) -> Replay:
-    """Run the stream to its end; `say` gets transitions, `info` findings and (with `windows`) judged windows.
+    """Run the stream to its end; `emit` gets transitions, `info` findings and (with `windows`) judged windows.
 
-    `place` is what a person is told a record's place is.
+    `place` formats a record's position for people.
     """
     began, worst = clock.monotonic(), ""
 
     def reported(transition: Transition) -> None:
         nonlocal worst
         worst = max(worst, transition.severity, key=lambda severity: SEVERITY_RANK.get(severity, -1))
-        say(transition.to_json())
+        emit(transition.to_json())
 
-    fleet = Fleet(admission, settings, (lambda *evaluation: _say_windows(say, *evaluation)) if windows else None)
+    fleet = Fleet(admission, settings, (lambda *evaluation: _emit_windows(emit, *evaluation)) if windows else None)
     pipeline = Pipeline(settings, admission, source, clock, ReplayOutputs(reported), stage2=fleet, live=False)
     ended = False
     while not ended:
@@ -85,10 +85,10 @@ def replay(
         pipeline.turn()
         while fleet.reported:
             news = fleet.reported.popleft()
-            say(finding_line(news.monitored, news.finding, news.at_us))
+            emit(finding_line(news.monitored, news.finding, news.at_us))
         progress()
     summary = _summary(pipeline, fleet, clock.monotonic() - began)
-    say(summary)
+    emit(summary)
     events: Counter[str] = Counter()
     for (topic, outcome, _), count in pipeline.outcomes.items():
         events[topic] += count if outcome != IGNORED else 0
@@ -106,7 +106,7 @@ def replay(
 
 
 def _columns_without_values(fleet: Fleet, pipeline: Pipeline) -> Iterator[str]:
-    """Score and prediction where no event had them: of a feature the absence is a finding."""
+    """Models whose score or prediction no event had (a missing feature is a finding instead)."""
     for key, judge in sorted(fleet.judges.items()):
         total = pipeline.totals.events.get(key)
         columns = [column.name for column in judge.prepared.columns if column.role != FEATURE]
@@ -121,7 +121,7 @@ def _labels(pipeline: Pipeline) -> int:
 
 
 def _failure(fleet: Fleet, events: int, lost: int, accepted: int) -> str:
-    """Why a replay is no success; "" for one that judged something and lost less than half."""
+    """Why a replay failed; "" for one that judged something and lost at most half of the events."""
     if not any(judge.pyramid.closed for judge in fleet.judges.values()):
         if not events:
             return "nothing was judged: the source holds no events"
@@ -162,18 +162,18 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
 
 
 def _performance(total: Tally | None) -> dict[str, Any]:
-    """Accuracy over the predictions that brought their own label; nothing where none did."""
+    """Accuracy over the predictions with an inline label; empty if there are none."""
     return {} if total is None or total.accuracy is None else {"accuracy": {"realised": total.accuracy}}
 
 
-def _say_windows(say: Say, judge: ModelJudge, windows: Windows, _alpha: float) -> None:
+def _emit_windows(emit: Emit, judge: ModelJudge, windows: Windows, _alpha: float) -> None:
     for window in range(len(windows.lengths)):
         for line in window_lines(judge, windows, window):
-            say(line)
+            emit(line)
 
 
 def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[dict[str, Any]]:
-    """One `window` line for each subject: counts, facts and distances."""
+    """One `window` line for each subject: counts, quality counts and distances."""
     prepared, span = judge.prepared, windows.spans[window]
     for at, column in enumerate(prepared.columns):
         counts = column.bins.labelled(windows.counts[window, at])
@@ -195,12 +195,12 @@ def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[d
 
 
 def json_line(thing: dict[str, Any]) -> str:
-    """One line of JSON; numbers are finite, names are as they are."""
+    """One line of JSON; numbers are finite, names are not escaped."""
     return json.dumps(thing, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def human_line(thing: dict[str, Any]) -> str | None:
-    """A transition or finding in words, for a person at a terminal; None for lines that are for machines."""
+    """A transition, finding or summary as text for a terminal; None for other lines."""
     if thing["kind"] == "transition":
         lines = [f"{thing['at']}  {thing['transition']:<12} {thing['severity']:<7} {thing['summary']}"]
         for found in thing["findings"]:

@@ -1,4 +1,4 @@
-"""The board of a moment, from the pipeline: everything shown is made from one snapshot."""
+"""Builds the snapshot from the pipeline; series and status page are made from one snapshot."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from monitor.stats.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What the state held of a model version when this process began: its counters begin at 0."""
+    """Totals of a model version when this process started: the exported counters begin at 0."""
 
     pages: int = 0
     expected: float = 0.0
@@ -38,7 +38,7 @@ class _Before:
 
 @dataclass(frozen=True, slots=True)
 class _Evaluated:
-    """What is shown of an evaluation; None before the first."""
+    """The views of an evaluation; None before the first."""
 
     evaluation: Evaluation | None
     columns: tuple[ColumnView, ...]
@@ -46,7 +46,7 @@ class _Evaluated:
 
 
 class SnapshotBuilder:
-    """Makes boards of a pipeline whose state is restored; made before it counts anything."""
+    """Builds snapshots of a pipeline; created after its state is restored and before it counts anything."""
 
     def __init__(
         self, settings: Settings, admission: Admission, pipeline: Pipeline, fleet: Fleet, outputs: KafkaOutputs
@@ -64,17 +64,17 @@ class SnapshotBuilder:
         admission.when_replaced(self._forget)
 
     def _forget(self, key: ModelKey) -> None:
-        """Another reference: nothing that is shown of the model version began before it."""
+        """The model version got another reference: its counters start again."""
         self._before.pop(key, None)
         self._evaluated.pop(key, None)
         self._unjudged_before.pop(key, None)
 
-    def tell(self) -> None:
-        """Log what is news: events that were lost."""
+    def log_losses(self) -> None:
+        """Log new losses of events."""
         self._lost.log()
 
     def snapshot(self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = ()) -> Snapshot:
-        """The board of this moment."""
+        """The snapshot of this moment."""
         pipeline, judges = self._pipeline, self._fleet.judges
         watched = dict.fromkeys([*self._expected(), *self._admission.seen, *judges])
         lost_topics, lost_models = self._lost.shares()
@@ -118,7 +118,7 @@ class SnapshotBuilder:
         )
 
     def _expected(self) -> list[ModelKey]:
-        """The model versions that the settings name and that have a reference."""
+        """The model versions of the settings that have a reference."""
         named = [ModelKey(model.name, version) for model in self._settings.models for version in model.versions]
         return [key for key in named if self._admission.references.of(key) is not None]
 
@@ -127,7 +127,7 @@ class SnapshotBuilder:
         return _Before(counts=counts) if judge is None else _Before(judge.book.pages, judge.budget.expected, counts)
 
     def _model(self, key: ModelKey, total: Tally | None) -> ModelView:
-        """What is known of a model version without a judge."""
+        """The view of a model version without a judge."""
         model, reference = self._admission.model(key.model), self._admission.references.of(key)
         if model is None or reference is None:
             message = f"{key} has no reference"
@@ -161,7 +161,7 @@ class SnapshotBuilder:
         )
 
     def _views(self, key: ModelKey, judge: ModelJudge) -> _Evaluated:
-        """Made anew when there is a new evaluation."""
+        """The views; rebuilt when there is a new evaluation."""
         known = self._evaluated.get(key)
         if known is None or known.evaluation is not judge.latest:
             figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
@@ -171,12 +171,12 @@ class SnapshotBuilder:
 
 
 def is_judged(judge: ModelJudge) -> bool:
-    """Whether anything can be said of the model version: a base window was judged, or a look found something."""
+    """Whether the model version has a verdict: a base window was judged, or an evaluation found something."""
     return judge.pyramid.closed > 0 or judge.book.incident is not None or judge.book.lasting_incident is not None
 
 
 def _counts(total: Tally | None) -> NDArray[np.int64] | None:
-    """Bins, facts and what lies below by column; None where nothing was counted."""
+    """Bins, quality counts and values below the range by column; None if nothing was counted."""
     return None if total is None else total.counted
 
 
@@ -194,7 +194,7 @@ def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
 
 
 def _ended(judges: Iterable[ModelJudge]) -> tuple[EndedView, ...]:
-    """The last incidents that are over, of all models, the newest end first."""
+    """The last resolved incidents of all models, the newest first."""
     views = [
         EndedView(
             judge.monitored.key, one.severity, one.since_us, one.opened_at, one.ended_at, one.summary, one.findings
@@ -218,7 +218,7 @@ def _performance(total: Tally | None) -> tuple[tuple[str, float], ...]:
 
 
 def _incident_views(judge: ModelJudge) -> Iterator[IncidentView]:
-    """The open ones, the lasting one last; one that says that all is fine where there are none."""
+    """The open incidents, the lasting one last; if there is none, one with state ok."""
     book, key = judge.book, judge.monitored.key
     if book.incident is None and book.lasting_incident is None:
         yield IncidentView(key)

@@ -1,4 +1,4 @@
-"""`driftd state show`: what a checkpoint holds, each record once."""
+"""`driftd state show`: the content of a checkpoint; every record is counted once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _models(state: State, admission: Admission) -> list[dict[str, Any]]:
 
 
 def _reference_of(model: ModelState, admission: Admission) -> Reference | None:
-    """What the counts were made by; None where that is no longer what the settings name."""
+    """The reference of the counts; None if the settings name another one now."""
     monitored = admission.monitored(model.key)
     return monitored.reference if monitored is not None and monitored.settings_hash == model.settings else None
 
@@ -79,7 +79,7 @@ def _confusion(total: Tally) -> dict[str, dict[str, int]]:
 
 
 def _features(total: Tally, reference: Reference) -> dict[str, Any]:
-    """Of each feature its bins by their labels, and its quality counts: together the events that carried features."""
+    """Per feature, its bins by label and its quality counts: their sum is the events that carried features."""
     width = reference.width
     return {
         column.name: {
@@ -92,7 +92,7 @@ def _features(total: Tally, reference: Reference) -> dict[str, Any]:
 
 
 def state_text(shown: Mapping[str, Any]) -> str:
-    """The same for a person."""
+    """The same as text."""
     lines = [f"checkpoint of {shown['saved_at']}, cluster {shown['cluster']}"]
     for task in shown["units"]:
         places = ", ".join(f"{name} at {offset}" for name, offset in task["positions"].items())

@@ -1,4 +1,4 @@
-"""What commands say: data to standard output, words for a person to standard error, progress only to a terminal."""
+"""Output of commands: data to standard output, messages to standard error, progress only to a terminal."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ EVERY_SECONDS: Final = 0.1
 ERASE_TO_END: Final = "\x1b[K"  # of the line (ECMA-48, EL)
 
 
-def say(text: str) -> None:
-    """A line of the command's result."""
+def to_stdout(text: str) -> None:
+    """Print a line of the command's result."""
     sys.stdout.write(visible(text) + "\n")
     sys.stdout.flush()
 
 
-def tell(text: str) -> None:
-    """A line for a person."""
+def to_stderr(text: str) -> None:
+    """Print a message for people."""
     sys.stderr.write(visible(text) + "\n")
     sys.stderr.flush()
 
 
 class Progress:
-    """A bar on standard error, where that is a terminal; `caption` gives the words beside it."""
+    """A progress bar on standard error, if that is a terminal; `caption` gives the text next to it."""
 
     def __init__(
         self, progress: Callable[[], tuple[int, int]], clock: Clock, caption: Callable[[], str] = lambda: ""
@@ -54,7 +54,7 @@ class Progress:
         sys.stderr.flush()
 
     def clear(self) -> None:
-        """Take the bar away before other words."""
+        """Remove the bar before other output."""
         if self._dirty:
             sys.stderr.write(f"\r{ERASE_TO_END}")
             sys.stderr.flush()

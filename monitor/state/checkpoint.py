@@ -1,4 +1,4 @@
-"""A checkpoint as the bytes of a file.
+"""The file format of a checkpoint.
 
 A file `checkpoint-<sequence>.driftd` is, little endian:
 
@@ -6,11 +6,11 @@ A file `checkpoint-<sequence>.driftd` is, little endian:
     u16      format version
     u64      sequence
     u64      length of the payload
-    u64      length of what is packed in it
-    payload  zstd of: u32 count of segments that are referred to; u64 number, u64 length, u32 CRC-32C of each;
-             u32 count of parts; u64 file, u64 place, u64 length, u32 CRC-32C, u16 length of the name, name of each;
-             the tree of what is of the whole (`codec`). In format 2 there are no parts and the tree is the whole
-             state; in format 1 nothing comes before it
+    u64      length of the payload before compression
+    payload  zstd of: u32 count of segments referred to; u64 number, u64 length, u32 CRC-32C of each;
+             u32 count of parts; u64 file, u64 position, u64 length, u32 CRC-32C, u16 length of the name, name of each;
+             the tree of `Whole` (`codec`). In format 2 there are no parts and the tree is the whole state;
+             in format 1 nothing comes before the tree
     u32      CRC-32C of everything before
 
 It is the manifest of a state: written last, it says which parts (`part_files`) and segments (`segments`) belong to it.
@@ -33,7 +33,7 @@ from monitor.state.part_files import PartReference, read_part
 from monitor.state.segments import Reference, SegmentContents
 
 FORMAT: Final = 3
-#: formats 1 and 2 have the whole state in one tree, format 1 the event ids in it, too
+#: formats 1 and 2 have the whole state in one tree, format 1 with the event ids in it
 READABLE_FORMATS: Final = (1, 2, FORMAT)
 
 _MAGIC: Final = b"driftd\x1a\n"
@@ -45,7 +45,7 @@ _PART: Final = struct.Struct("<QQQIH")
 
 
 class Manifest(NamedTuple):
-    """What a checkpoint's file holds: what it refers to, and the encoded tree of what is of the whole."""
+    """Content of a checkpoint's file: its references, and the encoded tree of `Whole`."""
 
     segments: Sequence[Reference]
     parts: Sequence[PartReference]
@@ -53,7 +53,7 @@ class Manifest(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """A checkpoint that was read: the tree of the whole, the tree of every part by name, and where they lie."""
+    """A checkpoint that was read: the tree of `Whole`, the tree of every part by name, and its references."""
 
     tree: dict[str, Any]
     parts: dict[str, Any]
@@ -62,7 +62,7 @@ class Contents(NamedTuple):
 
 
 def file_content(sequence: int, manifest: Manifest) -> bytes:
-    """The bytes of a file."""
+    """The bytes of a checkpoint's file."""
     referred = b"".join(
         [
             _COUNT.pack(len(manifest.segments)),
@@ -82,11 +82,11 @@ def _packed_part(part: PartReference) -> bytes:
 
 
 def contents_of(sequence: int, content: bytes, folder: Path) -> Contents:
-    """What a file's bytes and all that they refer to hold.
+    """Read a checkpoint from its file's bytes and all files it refers to.
 
     Raises:
-        UsageError: its one line says what is wrong with them.
-        FileNotFoundError: a file that is referred to is not there.
+        UsageError: a file is damaged; the message is one line.
+        FileNotFoundError: a file it refers to is missing.
     """
     manifest = manifest_of(sequence, content)
     try:
@@ -96,15 +96,15 @@ def contents_of(sequence: int, content: bytes, folder: Path) -> Contents:
     except MemoryError as error:
         raise UsageError(f"not decodable: {error}") from error
     if not isinstance(tree, dict):
-        raise UsageError("not the state its head announces")
+        raise UsageError("the payload does not match its header")
     return Contents(tree, parts, segments, frozenset(part.file for part in manifest.parts))
 
 
 def manifest_of(sequence: int, content: bytes) -> Manifest:
-    """What a file's bytes refer to, and its tree.
+    """Parse a checkpoint's file.
 
     Raises:
-        UsageError: the one line says what is wrong with them.
+        UsageError: it is damaged; the message is one line.
     """
     if len(content) < _HEAD.size + _CRC.size:
         raise UsageError(f"truncated: {len(content)} bytes")
@@ -115,7 +115,7 @@ def manifest_of(sequence: int, content: bytes) -> Manifest:
         raise UsageError(f"format {version}; this build reads formats up to {FORMAT}")
     expected = _HEAD.size + payload_length + _CRC.size
     if len(content) != expected:
-        raise UsageError(f"{len(content)} bytes where its head says {expected}")
+        raise UsageError(f"{len(content)} bytes, but its header says {expected}")
     body = memoryview(content)[: -_CRC.size]
     if crc32c.crc32c(body) != _CRC.unpack(content[-_CRC.size :])[0]:
         raise UsageError("the checksum does not match")
@@ -126,11 +126,11 @@ def manifest_of(sequence: int, content: bytes) -> Manifest:
     except (zstandard.ZstdError, MemoryError) as error:
         raise UsageError(f"not decompressible: {error}") from error
     if len(plain) != plain_length:
-        raise UsageError("not the state its head announces")
+        raise UsageError("the payload does not match its header")
     try:
         return _divided(plain, version)
     except (struct.error, UnicodeDecodeError) as error:
-        raise UsageError(f"not the state its head announces: {error}") from error
+        raise UsageError(f"the payload does not match its header: {error}") from error
 
 
 def _divided(plain: bytes, version: int) -> Manifest:

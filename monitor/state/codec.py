@@ -6,10 +6,10 @@ Three extension types carry what MessagePack lacks:
     1  an integer beyond 64 bits      two's complement, big endian
     2  an array of numbers            dtype code, dtype code as kept, number of axes, u64 length of each axis, then
                                       the numbers row by row, little endian
-    3  a growing row kept apart       u64 first place, u64 place behind its last number, its name in UTF-8
+    3  a growing row kept apart       u64 first position, u64 end position (exclusive), its name in UTF-8
 
-Integer arrays without a negative number are kept in the smallest unsigned type that holds them and come back in the
-dtype they had: tallies are mostly small counts, and blocks of them are what a checkpoint is made of.
+Integer arrays without negative numbers are stored in the smallest unsigned type that holds them and decoded to their
+own dtype: checkpoints consist mostly of tallies, and tallies of small counts.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _CODES: Final = {dtype: code for code, dtype in enumerate(_DTYPES)}
 _UNSIGNED: Final = tuple(dtype for dtype in _DTYPES if dtype.kind == "u")
 _AS_THEY_ARE: Final = frozenset({str, float, bool, bytes, type(None)})
 
-#: the way from the root to a node, innermost first: (outer, name)
+#: the path from the root to a node, innermost first: (outer, name)
 _Path = tuple[Any, str] | None
 
 
@@ -52,25 +52,24 @@ def encode(tree: object, apart: list[Growing] | None = None) -> bytearray:
 
     Arrays have one or two axes and a dtype of int8..int64, uint8..uint64 or float64. A NumPy scalar is kept as the
     Python number it equals. Floats keep every bit. A growing row is a dict of `first` and `keys`; where `apart` is
-    given, those with a name are added to it and only referred to.
+    given, named rows are added to it and stored as references.
 
     Raises:
-        TypeError: something else stands in the tree (a tuple would come back as a list, so it is refused).
+        TypeError: the tree holds another type (a tuple would be decoded as a list, so it is refused).
         ValueError: a string holds half of a surrogate pair.
     """
     encoded = bytearray((VERSION,))
-    _ENCODER.encode_into(_prepared(tree, None, apart), encoded, 1)  # a state is large: it is not copied once more
+    _ENCODER.encode_into(_prepared(tree, None, apart), encoded, 1)  # without another copy: a state is large
     return encoded
 
 
 def decode(data: bytes | bytearray, apart: Callable[[str, int, int], Numbers] | None = None) -> Any:  # noqa: ANN401 - the reader of a state checks its shape
-    """The tree that `encode` was given; arrays own their memory and can be written.
+    """The tree that was given to `encode`; arrays own their memory and are writable.
 
-    `apart` has the numbers of rows that are only referred to, by name, first place and place behind the last; it raises
-    ValueError where it has not.
+    `apart(name, first, end)` gives the numbers of rows stored as references; it raises ValueError if it has none.
 
     Raises:
-        UsageError: these bytes are no tree of a version this build reads.
+        UsageError: the bytes are not a tree, or not of a version this build reads.
     """
     if not data:
         raise UsageError("no bytes")
@@ -83,7 +82,7 @@ def decode(data: bytes | bytearray, apart: Callable[[str, int, int], Numbers] | 
 
 
 def _prepared(node: object, path: _Path, apart: list[Growing] | None) -> object:
-    """The same tree with extension values where MessagePack has no word."""
+    """The same tree with extension values for types that MessagePack lacks."""
     kind = type(node)
     if kind in _AS_THEY_ARE:
         return node
@@ -113,7 +112,7 @@ def _prepared_row(row: Growing, path: _Path, apart: list[Growing] | None) -> obj
 
 
 def _is_plain(items: list[Any]) -> bool:
-    """True for a list that MessagePack takes as it is; asked at C speed, lists of ids are long."""
+    """True for a list that MessagePack encodes as it is; checked at C speed, as lists of ids are long."""
     kinds = set(map(type, items))
     if kinds == {int}:
         return bool(min(items) >= _SMALLEST and max(items) <= _LARGEST)
@@ -144,11 +143,11 @@ def _unpacked(data: memoryview) -> NDArray[Any]:
     try:
         code, kept_code, axes = struct.unpack_from("<3B", data)
         if axes not in (1, 2):
-            raise ValueError("an array of neither one nor two axes")
+            raise ValueError("an array without one or two axes")
         shape = struct.unpack_from(f"<{axes}Q", data, 3)
         dtype, kept = _DTYPES[code], _DTYPES[kept_code].newbyteorder("<")
     except (struct.error, IndexError) as error:
-        raise ValueError("an array with a wrong head") from error
+        raise ValueError("an array with an invalid header") from error
     numbers = np.frombuffer(data[3 + 8 * axes :], dtype=kept)
     return numbers.reshape(shape).astype(dtype)
 
@@ -165,7 +164,7 @@ def _extension(apart: Callable[[str, int, int], Numbers] | None, code: int, data
 
 def _referred_to(apart: Callable[[str, int, int], Numbers], data: bytes) -> object:
     if len(data) < _SPAN.size:
-        raise ValueError("a row kept apart with a wrong head")
+        raise ValueError("a row kept apart with an invalid header")
     first, end = _SPAN.unpack_from(data)
     return {"first": first, "keys": apart(data[_SPAN.size :].decode(), first, end)}
 

@@ -1,8 +1,8 @@
-"""Checkpoints in a directory: complete or not there, checked on reading, the one before always kept.
+"""Checkpoints in a directory: written atomically, verified on reading, the previous one always kept.
 
-A checkpoint writes the numbers that joined growing rows (`segments`), then the parts that changed (`part_files`), then
-its own file (`checkpoint`), which refers to both: each durable before the next one. The last is written under another
-name, renamed, and the folder made durable. What no checkpoint refers to any more is removed after that.
+A checkpoint first writes the new numbers of growing rows (`segments`), then the changed parts (`part_files`), then its
+own file (`checkpoint`), which refers to both: each is durable before the next. The last is written under a temporary
+name and renamed, and the folder made durable. Files that no checkpoint refers to any more are removed after that.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _A_PERSON_MUST_ACT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A checkpoint that was read; `damaged` are newer ones that could not be, each with the reason.
+    """A checkpoint that was read; `damaged` are newer ones that could not be read, each with the reason.
 
-    `tree` is what is of the whole, `parts` the tree of every part by name. Of versions before, `tree` is the whole
-    state and there are no parts.
+    `tree` is that of `Whole`, `parts` the tree of every part by name. In a checkpoint of an earlier version `tree` is
+    the whole state and there are no parts.
     """
 
     tree: dict[str, Any]
@@ -69,26 +69,26 @@ class StateStore(Protocol):
     """Where checkpoints go. All calls are made by one thread."""
 
     def lock(self) -> None:
-        """Make the store this process's own until `close`."""
+        """Lock the store for this process until `close`."""
 
     def save(self, sequence: int, tree: Mapping[str, Any], parts: Sequence[Part] = ()) -> int:
-        """Keep `tree` and all `parts` durably as the newest checkpoint; gives the bytes that were written.
+        """Save `tree` and all `parts` durably as the newest checkpoint; returns the bytes written.
 
-        A part that is kept already under an equal mark is not asked for its tree.
+        A part that is stored already with an equal mark is not encoded again.
         """
 
     def load(self, *, read_only: bool = False) -> Loaded | None:
-        """The newest checkpoint that can be read, or None when there never was one."""
+        """The newest checkpoint that can be read, or None if there is none at all."""
 
     def close(self) -> None:
-        """Give the store up; saves nothing."""
+        """Release the lock; saves nothing."""
 
 
 class MemoryState:
-    """`state.store: memory`: every start is a fresh one."""
+    """`state.store: memory`: nothing survives a restart."""
 
     def lock(self) -> None:
-        """Nothing to share, nothing to lock."""
+        """No effect: memory is not shared."""
 
     def save(self, sequence: int, tree: Mapping[str, Any], parts: Sequence[Part] = ()) -> int:
         """Keeps nothing."""
@@ -99,11 +99,11 @@ class MemoryState:
         return None
 
     def close(self) -> None:
-        """Nothing to give up."""
+        """No effect."""
 
 
 class StateDirectory:
-    """`state.store: directory`: the newest checkpoint and the one before, in one folder of one daemon."""
+    """`state.store: directory`: the newest checkpoint and the previous one, in a folder used by one daemon."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -112,9 +112,9 @@ class StateDirectory:
         self._damaged: set[Path] = set()
         self._segments = Segments(self.path)
         self._parts = PartFiles(self.path)
-        #: what a checkpoint refers to, by its sequence
+        #: {sequence: what that checkpoint refers to}
         self._referred: dict[int, _Referred] = {}
-        #: checkpoints were put aside, and what they alone refer to was not yet
+        #: whether checkpoints were renamed to `….aside`, but not yet the files that only they refer to
         self._some_aside = False
 
     def __enter__(self) -> Self:
@@ -127,11 +127,11 @@ class StateDirectory:
         self.close()
 
     def lock(self) -> None:
-        """Make the folder if it is missing and refuse it to every other process until `close` or our end.
+        """Create the folder if it is missing, and lock out other processes until `close` or the end of this one.
 
         Raises:
             UsageError: another process has it, or we may not write there.
-            ExternalError: the disk failed in a way that may heal.
+            ExternalError: the disk failed, perhaps for a while.
         """
         try:
             self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -161,10 +161,10 @@ class StateDirectory:
         self._lock_fd = descriptor
 
     def _keep_lock(self) -> None:
-        """A folder that was taken away and made again has another lock, or none.
+        """Check the lock, and take it again if the folder was removed and recreated.
 
         Raises:
-            ExternalError: it cannot be had now, or another process has it.
+            ExternalError: it cannot be taken now, or another process has it.
         """
         if self._lock_fd is None:
             return
@@ -180,24 +180,24 @@ class StateDirectory:
         os.close(former)
 
     def close(self) -> None:
-        """Give the folder up. The lock file stays: removing it would let two processes lock two files."""
+        """Release the lock. The lock file stays: if it was removed, two processes could lock two files."""
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
 
     def save(self, sequence: int, tree: Mapping[str, Any], parts: Sequence[Part] = ()) -> int:
-        """Write checkpoint `sequence` (rising from call to call), keep exactly the one before, remove older ones.
+        """Write checkpoint `sequence` (rising from call to call), keep the previous one, remove older ones.
 
-        Returns the bytes written. Of the parts those are written whose mark is another than when this process saved
-        them last, and now and then some that lie in old files.
+        Returns the bytes written. Only parts whose mark changed since this process last saved them are written, and now
+        and then some parts of old files.
 
-        Checkpoints that `load` found damaged, or that carry a later sequence, are renamed to `….aside`, with the
-        files that no other refers to: they are never read again and stay for a person to look at.
+        Checkpoints that `load` found damaged, or with a later sequence, are renamed to `….aside`, with the files that
+        only they refer to: they are never read again and stay for inspection.
 
         Raises:
-            ExternalError: the disk is full, read-only or failing; the former checkpoints are as they were, and the
-                same sequence may be tried again.
-            ValueError: the sequence does not rise (a bug of the caller).
+            ExternalError: the disk is full, read-only or failing; the previous checkpoints are unchanged, and the same
+                sequence may be tried again.
+            ValueError: the sequence does not rise (a bug in the caller).
         """
         if self._newest is not None and sequence <= self._newest:
             raise ValueError(f"checkpoint {sequence} after {self._newest}")
@@ -224,14 +224,14 @@ class StateDirectory:
         return added + len(content)
 
     def load(self, *, read_only: bool = False) -> Loaded | None:
-        """The newest checkpoint that is whole; None when the folder holds none at all.
+        """The newest intact checkpoint; None if the folder has none at all.
 
-        With `read_only` nothing is remembered for `save`, so that it can be called beside a running daemon without
-        the lock; a file that vanishes between listing and reading makes it look again.
+        With `read_only` nothing is remembered for `save`, so that it can be called without the lock while a daemon
+        runs; if a file vanishes between listing and reading, the folder is listed again.
 
         Raises:
-            UsageError: there are checkpoints and none can be read, or we may not read the folder.
-            ExternalError: the disk failed in a way that may heal.
+            UsageError: there are checkpoints but none can be read, or we may not read the folder.
+            ExternalError: the disk failed, perhaps for a while.
         """
         for _ in range(_ATTEMPTS):
             try:
@@ -263,7 +263,7 @@ class StateDirectory:
                 damaged.append((path, str(error)))
                 continue
             except FileNotFoundError as error:
-                if not path.exists():  # a running daemon went on: files go after the last checkpoint that has them
+                if not path.exists():  # removed by a running daemon, after a newer checkpoint
                     raise
                 damaged.append((path, f"{Path(error.filename).name} is missing"))
                 continue
@@ -279,20 +279,20 @@ class StateDirectory:
         )
 
     def _checkpoints(self) -> list[tuple[int, Path]]:
-        """Sequence and path of every checkpoint, newest first; none when the folder is missing."""
+        """Sequence and path of every checkpoint, newest first; none if the folder is missing."""
         try:
             return sorted(numbered_files(self.path, _NAME), reverse=True)
         except FileNotFoundError:
             return []
 
     def _newest_before(self, sequence: int) -> int | None:
-        """The checkpoint to keep beside `sequence`: the one last loaded or saved, else the newest below it."""
+        """The checkpoint to keep besides `sequence`: the one last loaded or saved, else the newest below it."""
         if self._newest is not None:
             return self._newest
         return next((found for found, path in self._checkpoints() if found < sequence), None)
 
     def _set_aside(self, sequence: int) -> None:
-        """Take out of sight what `load` would prefer to the checkpoint being written, or could not read."""
+        """Rename checkpoints that `load` would prefer to the one being written, or could not read."""
         for found, path in self._checkpoints():
             if found > sequence or path in self._damaged:
                 os.replace(path, path.with_name(path.name + ".aside"))
@@ -312,7 +312,7 @@ class StateDirectory:
             self._some_aside = False
 
     def _referred_by(self, sequence: int) -> _Referred:
-        """Files of a checkpoint that is kept, whether or not it was read or written here."""
+        """Files of a kept checkpoint, whether or not this process read or wrote it."""
         if sequence not in self._referred:
             try:
                 return _referred(manifest_of(sequence, (self.path / _file_name(sequence)).read_bytes()))

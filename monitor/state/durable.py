@@ -1,4 +1,4 @@
-"""Bytes that are on the disk when the call returns."""
+"""Writes that are on the disk when the call returns (fsync)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def write_durably(path: Path, pieces: Iterable[bytes], at: int = 0) -> None:
-    """Write `pieces` from byte `at` on, and nothing behind them; the file is made where it is missing.
+    """Write `pieces` from byte `at` on and truncate after them; a missing file is created.
 
     Raises:
-        OSError: what lies behind `at` may be anything.
+        OSError: the content from `at` on is undefined.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
@@ -35,7 +35,7 @@ def numbered_files(folder: Path, name: re.Pattern[str]) -> Iterator[tuple[int, P
 
 
 def make_durable(folder: Path) -> None:
-    """Names that were given, changed or removed in a folder."""
+    """Make created, renamed and removed names of a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -82,7 +82,7 @@ def transition_of(state: dict[str, Any]) -> Transition:
 
 
 def book_tree(book: BookState) -> dict[str, Any]:
-    """What is kept of the findings and incidents of a model version."""
+    """The tree of a model version's findings and incidents."""
     return {
         "open": [_open_tree(known) for known in book.open],
         "lasting": [_open_tree(known) for known in book.lasting],
@@ -96,7 +96,7 @@ def book_tree(book: BookState) -> dict[str, Any]:
 
 
 def book_of(tree: dict[str, Any]) -> BookState:
-    """Back from `book_tree`; states before it had no past incidents, and no lasting ones."""
+    """The inverse of `book_tree`; earlier versions had no resolved incidents and no lasting ones."""
     incident, lasting = tree["incident"], tree.get("lasting_incident")
     return BookState(
         tuple(map(_open_of, tree["open"])),
@@ -115,7 +115,7 @@ def _open_tree(known: OpenFinding) -> list[Any]:
 
 
 def _open_of(tree: list[Any]) -> OpenFinding:
-    """Back from `_open_tree`; states before it held the first three, and evidence alone ends such a finding."""
+    """The inverse of `_open_tree`; earlier versions held the first three values: evidence alone ends such a finding."""
     finding, base_windows, since_us, *later = tree
     then, level = later or (NOTHING, None)
     return OpenFinding(finding_of(finding), base_windows, since_us, np.array(then, np.float64), level)
@@ -128,7 +128,7 @@ def _incident_tree(incident: Incident) -> list[Any]:
 
 
 def _incident_of(tree: list[Any]) -> Incident:
-    """Back from `_incident_tree`; states before it held the first five or eight: a page then stands since it opened."""
+    """The inverse of `_incident_tree`; earlier versions held five or eight values: then it paged since it opened."""
     name, number, severity, since_us, paged, *later = tree
     opened_at, unreported, messages, *paging = later or (since_us, False, [])
     paged_us, paged_windows = paging or (opened_at if severity == PAGE else None, 0)

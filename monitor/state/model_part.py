@@ -1,4 +1,4 @@
-"""The state of a model version as a tree, and back: what was counted, what waits, and its judge."""
+"""The state of a model version as a tree, and back: totals, waiting labels, and its judge."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from monitor.state.finding_trees import book_of, book_tree
 from monitor.state.versions import Tree, require_version
 from monitor.stats.tally import Tally
 
-#: from 2 on a book has findings that last, and what changed when they opened
+#: from 2 on a book has lasting findings, and the change with which a finding opened
 VERSION: Final = 2
 PREFIX: Final = "model/"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """One model version. `settings` is the hash of those it was counted by, "" where labels alone name it.
+    """One model version. `settings` is the hash of its settings, "" for a version known from labels only.
 
-    `events` and `labels` are totals since the state began: inline labels are in `events`. `waiting` are labels that
-    were not handed on to the judge yet.
+    `events` and `labels` are totals since the state began; inline labels count in `events`. `waiting` are labels not
+    yet handed on to the judge.
     """
 
     key: ModelKey
@@ -78,7 +78,7 @@ class _Model(msgspec.Struct):
 
 
 def name_of(key: ModelKey) -> str:
-    """The name of the part; models and versions may hold any character."""
+    """The name of the part; models and versions may contain any character."""
     return PREFIX + json.dumps(key, ensure_ascii=False)
 
 
@@ -119,10 +119,10 @@ def _judge_tree(state: JudgeState) -> Tree:
 
 
 def decode(tree: Tree) -> ModelState:
-    """Back from `encode`.
+    """The inverse of `encode`.
 
     Raises:
-        msgspec.ValidationError, LookupError, TypeError, ValueError: the tree is none that `encode` made.
+        msgspec.ValidationError, LookupError, TypeError, ValueError: the tree does not come from `encode`.
     """
     require_version(tree, VERSION)
     read = msgspec.convert(tree, _Model)

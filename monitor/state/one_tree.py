@@ -1,8 +1,8 @@
-"""States that versions before kept as one tree, divided into the trees of parts.
+"""Migration: states that earlier versions kept as one tree, split into the trees of parts.
 
-Format 2 has a list of tasks (`units`), the totals and what waits at the exchange over all model versions, and the
-judges and unsent transitions under `fleet`. Format 1 has totals by task and model version, open panes one by one, and
-labels that came for panes that were judged without their time.
+Format 2 has a list of tasks (`units`), totals and the exchange over all model versions, and the judges and unsent
+transitions under `fleet`. Format 1 has totals by task and model version, open panes one by one, and the labels for
+panes already judged, without their times.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from monitor.state.versions import Tree
 from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
 
 FORMATS: Final = (1, 2)
-#: what a judge kept beside the states of its causes, which stood among it by their names
+#: keys of a judge's tree that are not states of causes
 BESIDE_CAUSES: Final = (
     *("model", "version", "settings", "reference", "predictions", "labels", "at"),
     *("recent", "base", "ladder", "budget", "book", "info"),
 )
-#: the format that comes out; its parts are of version 1
+#: the resulting format; its parts have version 1
 DIVIDED: Final = 3
 PARTS_VERSION: Final = 1
 OUTBOX: Final = "outbox"
@@ -31,7 +31,7 @@ def divided(tree: Mapping[str, Any]) -> tuple[Tree, dict[str, Tree]]:
     """The tree of the whole, and the trees of its parts by name.
 
     Raises:
-        LookupError, TypeError, ValueError, AttributeError: the tree is none that a version before wrote.
+        LookupError, TypeError, ValueError, AttributeError: the tree was not written by an earlier version.
     """
     whole = {name: tree[name] for name in ("cluster", "topics", "saved_at", "gaps")}
     seen = [[model, version] for model, version, _ in tree["met"]]
@@ -63,7 +63,7 @@ def _partition(lane: Mapping[str, Any]) -> Tree:
 
 
 def _models(tree: Mapping[str, Any]) -> dict[ModelKey, Tree]:
-    """The trees of model versions, those with a judge first, in the order in which they came."""
+    """The trees of model versions, those with a judge first, in order of first event."""
     found: dict[ModelKey, Tree] = {}
 
     def of(model: str, version: str) -> Tree:
@@ -97,7 +97,7 @@ def _models(tree: Mapping[str, Any]) -> dict[ModelKey, Tree]:
         of(model, version)["exchange"]["unjudged"] = count
     for model, version, at, count in exchange.get("labels", ()):
         of(model, version)["exchange"]["labels"].append([at, count])
-    for model, version, _segment, count in exchange.get("labels_left", ()):  # format 1: told with the next pane
+    for model, version, _segment, count in exchange.get("labels_left", ()):  # format 1: handed on with the next pane
         before = of(model, version)["exchange"]
         before["labels"].append([(before["judged_until"] or 0) - 1, count])
     return found

@@ -1,4 +1,4 @@
-"""Bytes packed by zstd, and back, with no more room taken than they need."""
+"""Bytes compressed by zstd, and back, without large temporary buffers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Final
 
 import zstandard
 
-#: bytes packed or unpacked in one step
+#: bytes compressed or decompressed in one step
 _STEP: Final = 1 << 20
 
 
 def packed(content: bytes | bytearray, before: bytes = b"") -> bytes:
-    """`before` and `content` as one frame. Piece by piece: in one step it takes room for as much again."""
+    """`before` and `content` as one frame. In steps: one call would need as much memory again."""
     compressor = zstandard.ZstdCompressor(level=1).compressobj(size=len(before) + len(content))
     pieces = [compressor.compress(before)]
     with memoryview(content) as view:
@@ -20,10 +20,10 @@ def packed(content: bytes | bytearray, before: bytes = b"") -> bytes:
 
 
 def unpacked(payload: memoryview, announced: int) -> bytes:
-    """The payload's bytes, room taken as they come: neither head nor frame is believed about how many there are.
+    """The payload's bytes. Memory grows with the data: the sizes in header and frame are not trusted.
 
     Raises:
-        zstandard.ZstdError: it is no frame.
+        zstandard.ZstdError: it is not a frame.
     """
     pieces: list[bytes] = []
     size = 0

@@ -1,14 +1,14 @@
-"""The parts of a state in files beside the checkpoints: written when they changed, referred to by many checkpoints.
+"""The parts of a state in files next to the checkpoints: written when changed, referred to by many checkpoints.
 
-A file `parts-<number>.driftd` is a row of frames, each little endian:
+A file `parts-<number>.driftd` is a sequence of frames, each little endian:
 
     u16      length of the name
-    u64      length of what is packed in the payload
+    u64      length of the payload before compression
     name     UTF-8
     payload  zstd of the part's tree (`codec`)
 
-A checkpoint refers to every part by name, file, place, length and CRC-32C of its frame. A file is written once, and
-removed when no checkpoint that is kept refers to it.
+A checkpoint refers to every part by name, file, position, length and CRC-32C of its frame. A file is written once, and
+removed when no kept checkpoint refers to it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from monitor.state.durable import numbered_files, write_durably
 from monitor.state.packing import packed, unpacked
 from monitor.stats.growing import Growing, Numbers
 
-#: parts of the oldest file are written again when all files are this many times as long as what is referred to, and
+#: the oldest file's parts are rewritten when all files together are this many times as long as the parts in use, and
 SPARE: Final = 2
-#: so many bytes longer, or when there are so many files
+#: longer by this many bytes, or when there are this many files
 SPARE_BYTES: Final = 1 << 20
 MOST_FILES: Final = 32
 
@@ -43,9 +43,9 @@ Apart = Callable[[str, int, int], Numbers]
 
 
 class Part(NamedTuple):
-    """A part of a state at one moment. Under an equal `mark` a part is the same, so `tree` is not asked for again.
+    """A part of a state at one moment. Equal marks mean an equal part, so that `tree` need not be computed again.
 
-    `rows` are those that grow in the tree (`codec.encode`).
+    `rows` are the growing rows in the tree (`codec.encode`).
     """
 
     name: str
@@ -55,7 +55,7 @@ class Part(NamedTuple):
 
 
 class PartReference(NamedTuple):
-    """Where the frame of a part lies."""
+    """Position of a part's frame."""
 
     name: str
     file: int
@@ -65,7 +65,7 @@ class PartReference(NamedTuple):
 
 
 class PartFiles:
-    """The files of a folder as one process goes on from them. All calls are made by one thread."""
+    """The part files of a folder, written by one process. All calls are made by one thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -76,10 +76,10 @@ class PartFiles:
         return [reference for _, reference in self._kept.values()]
 
     def keep(self, parts: Sequence[Part]) -> int:
-        """Make durable the parts that changed since they were kept; `parts` are all there are. Gives the bytes written.
+        """Make the changed parts durable; `parts` are all parts of the state. Returns the bytes written.
 
         Raises:
-            OSError: the disk is full or failing; what was durable is so still, and the same may be tried again.
+            OSError: the disk is full or failing; what was durable still is, and the call may be repeated.
         """
         sizes = {number: path.stat().st_size for number, path in part_files(self._folder)}
         held = {part.name: self._held(part, sizes) for part in parts}
@@ -91,7 +91,7 @@ class PartFiles:
         return sum(reference.length for reference in written.values())
 
     def remove_all_but(self, kept: Iterable[int], *, aside: bool) -> None:
-        """Remove files that nothing refers to, or put them aside."""
+        """Remove the other files, or rename them to `….aside`."""
         numbers = {reference.file for reference in self.references()} | set(kept)
         for number, path in part_files(self._folder):
             if number in numbers:
@@ -102,14 +102,14 @@ class PartFiles:
                 path.unlink()
 
     def _held(self, part: Part, sizes: dict[int, int]) -> PartReference | None:
-        """Where a part lies already, as it is now."""
+        """The reference of a part that is stored already and unchanged."""
         mark, reference = self._kept.get(part.name, (None, None))
         if reference is None or mark != part.mark or sizes.get(reference.file, 0) < reference.at + reference.length:
             return None
         return reference
 
     def _crowded(self, held: Sequence[PartReference], sizes: dict[int, int]) -> set[int]:
-        """The oldest files, whose parts are to be written again so that the others go."""
+        """The oldest files, whose parts are to be rewritten so that the files can be removed."""
         live: dict[int, int] = {}
         for reference in held:
             live[reference.file] = live.get(reference.file, 0) + reference.length
@@ -125,14 +125,14 @@ class PartFiles:
         try:
             write_durably(path, _frames(parts, number, written))
         except OSError:
-            with contextlib.suppress(OSError):  # leave no room on a full disk to bytes that nothing refers to
+            with contextlib.suppress(OSError):  # on a full disk, free the bytes that nothing refers to
                 path.unlink()
             raise
         return written
 
 
 def _frames(parts: Iterable[Part], number: int, written: dict[str, PartReference]) -> Iterator[bytes]:
-    """One after the other: together they would take room for the whole state once more."""
+    """One by one: all at once they would take the memory of the whole state again."""
     at = 0
     for part in parts:
         tree, name = codec.encode(part.tree(), []), part.name.encode()
@@ -146,8 +146,8 @@ def read_part(folder: Path, reference: PartReference, apart: Apart) -> Any:  # n
     """The tree of a part.
 
     Raises:
-        UsageError: its file is damaged; the one line says which and how.
-        FileNotFoundError: it is not there.
+        UsageError: its file is damaged; the message says which and how.
+        FileNotFoundError: its file is missing.
     """
     path = _path(folder, reference.file)
     with path.open("rb") as file:
@@ -162,9 +162,9 @@ def read_part(folder: Path, reference: PartReference, apart: Apart) -> Any:  # n
         name = frame[_HEAD.size : _HEAD.size + length].decode()
         tree = unpacked(memoryview(frame)[_HEAD.size + length :], plain_length)
     except (struct.error, ValueError, zstandard.ZstdError) as error:
-        raise UsageError(f"{reference.name} in {path.name} is not what it should be: {error}") from error
+        raise UsageError(f"{reference.name} in {path.name} cannot be read: {error}") from error
     if name != reference.name or len(tree) != plain_length:
-        raise UsageError(f"{reference.name} in {path.name} is not what its head announces")
+        raise UsageError(f"{reference.name} in {path.name} does not match its header")
     return codec.decode(tree, apart)
 
 

@@ -1,7 +1,7 @@
-"""A state as typed parts: tasks, model versions, the outbox, and what is of the whole.
+"""A state as typed parts: tasks, model versions, the outbox, and what belongs to no part.
 
-The engine gives and takes typed values and knows nothing of their bytes; here each part has a name, a version and a
-tree (`codec`), so that a store keeps parts on their own: a folder as frames of its files, a compacted topic as keys.
+The engine uses typed values and does not depend on their encoding; here each part gets a name, a version and a tree
+(`codec`), so that a store can keep parts separately: as frames of files in a folder, or as keys of a compacted topic.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ OUTBOX: Final = "outbox"
 #: from 2 on findings have a level
 OUTBOX_VERSION: Final = 2
 
-#: what a tree of another shape than the one that was written makes its reader raise
+#: exceptions of a reader whose tree has an unexpected shape
 NO_SUCH_STATE: Final = (msgspec.ValidationError, LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """Transitions that nobody acknowledged yet, oldest first."""
+    """Transitions that are not acknowledged yet, oldest first."""
 
     unsent: tuple[Transition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """What is of no part: where the state belongs and when it was saved (microseconds), by the one who saves it;
-    model versions in the order in which they were seen; records that were gone, by partition."""
+    """What belongs to no part: cluster and topics of the state, when it was saved (microseconds), model versions in
+    order of first event, and records that were gone before they were read, by partition."""
 
     cluster: str = ""
     topics: Mapping[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state that was read. Who goes on from it owns the tallies in it."""
+    """A state that was read. Whoever continues from it owns its tallies."""
 
     whole: Whole
     tasks: list[TaskState]
@@ -64,13 +64,13 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A state to be saved: what there is at one moment. Parts are encoded when a store asks, before anything moves."""
+    """A state to be saved, at one moment. A store encodes its parts before the next batch is counted."""
 
     whole: Whole
     parts: list[Part]
 
     def state(self) -> State:
-        """The same as a store would give it back."""
+        """The state as a store would load it."""
         trees = {part.name: codec.decode(codec.encode(part.tree())) for part in self.parts}
         return state_of(whole_tree(self.whole), trees)
 
@@ -86,13 +86,13 @@ def model(key: ModelKey, mark: Hashable, make: Callable[[], ModelState]) -> Part
 
 
 def outbox(unsent: Sequence[Transition]) -> Part:
-    """The part of what is not sent: the same as long as the ids are."""
+    """The part of unsent transitions; its mark is their ids."""
     ids = tuple(transition.id for transition in unsent)
     return Part(OUTBOX, ids, lambda: {"version": OUTBOX_VERSION, "unsent": [transition_tree(one) for one in unsent]})
 
 
 def whole_tree(whole: Whole) -> Tree:
-    """The tree of what is of the whole."""
+    """The tree of `Whole`."""
     return {
         "format": FORMAT,
         "cluster": whole.cluster,
@@ -116,10 +116,10 @@ class _Outbox(msgspec.Struct):
 
 
 def state_in(loaded: Loaded) -> State:
-    """The state of a checkpoint, also of one that a version before wrote.
+    """The state of a checkpoint, also of one by an earlier version.
 
     Raises:
-        UsageError: it is of another format, or no state of driftd at all; with the file and the remedy.
+        UsageError: it has another format, or is not a state of driftd; with the file and the remedy.
     """
     try:
         return state_of(loaded.tree, loaded.parts)
@@ -128,21 +128,21 @@ def state_in(loaded: Loaded) -> State:
 
 
 def no_such_state(loaded: Loaded, error: Exception) -> str:
-    """What to say of a checkpoint that is whole and cannot be understood."""
+    """The message for a checkpoint that is intact but cannot be understood."""
     what = [type(error).__name__, *getattr(error, "__notes__", ())]
     what += [str(error)] if isinstance(error, msgspec.ValidationError) else []
     return (
-        f"state.path: {loaded.path} is whole and holds no state that this version understands ({': '.join(what)}); "
-        "move it away, and the one before it is taken"
+        f"state.path: {loaded.path} is intact, but this version does not understand it ({': '.join(what)}); "
+        "move it away, and the previous checkpoint is used"
     )
 
 
 def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
-    """The state of the tree of the whole and the trees of its parts.
+    """The state from the tree of `Whole` and the trees of its parts.
 
     Raises:
-        UsageError: it is of another format.
-        NO_SUCH_STATE: a tree has another shape than what was written; a note names the part.
+        UsageError: it has another format.
+        NO_SUCH_STATE: a tree has an unexpected shape; a note names the part.
     """
     if tree.get("format") in one_tree.FORMATS:
         tree, parts = one_tree.divided(tree)
@@ -157,7 +157,7 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
             elif name.startswith(model_part.PREFIX):
                 models.append(model_part.decode(of_part))
             elif name != OUTBOX:
-                raise msgspec.ValidationError("this version knows no such part")
+                raise msgspec.ValidationError("this version does not know this part")
         except NO_SUCH_STATE as error:
             error.add_note(name)
             raise

@@ -1,15 +1,16 @@
-"""Numbers that only grow, in segments beside the checkpoints: written once, referred to by many checkpoints.
+"""Append-only rows of numbers, in segment files next to the checkpoints: written once, referred to by many checkpoints.
 
-A file `ids-<number>.driftd` is a row of frames, each little endian:
+A file `ids-<number>.driftd` is a sequence of frames, each little endian:
 
     u16      length of the name
-    u64      place of the first number
+    u64      position of the first number in its row
     u32      count of numbers
     name     UTF-8
     numbers  u64 each
 
-A checkpoint refers to segments in their order, to each by number, length and CRC-32C of so many bytes. What lies behind
-belongs to no checkpoint. Of a place that comes twice the later one holds. No process adds to a segment of another.
+A checkpoint refers to segments in order, to each by number, length and CRC-32C of that many bytes. Bytes after that
+belong to no checkpoint. If a position occurs twice, the later one counts. A process never appends to a segment that
+another one began.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from monitor.errors import UsageError
 from monitor.state.durable import make_durable, numbered_files, write_durably
 from monitor.stats.growing import Growing, Numbers
 
-#: a segment that is as long is not added to
+#: length from which on a segment is not appended to
 SEGMENT_BYTES: Final = 4 << 20
-#: numbers in a frame at the most
+#: most numbers in a frame
 FRAME_NUMBERS: Final = 1 << 16
-#: the oldest segment is done away with when all are this many times as long as what is still needed, and
+#: the oldest segment is dropped when all together are this many times as long as the numbers still needed, and
 SPARE: Final = 2
-#: so many segments longer, or when there are so many segments more than these are
+#: longer by this many segments, or when there are this many segments more than those need
 SPARE_SEGMENTS: Final = 8
 
 _FRAME: Final = struct.Struct("<HQI")
@@ -71,18 +72,18 @@ class _Segment:
 
 
 class SegmentContents:
-    """What the segments of a checkpoint hold."""
+    """Content of the segments of a checkpoint."""
 
     def __init__(self, folder: Path, references: Iterable[Reference]) -> None:
-        """Read and check them.
+        """Read and verify them.
 
         Raises:
-            UsageError: one is damaged; the one line says which and how.
-            FileNotFoundError: one is not there.
+            UsageError: one is damaged; the message says which and how.
+            FileNotFoundError: one is missing.
         """
         self.segments: list[_Segment] = []
         self._rows: dict[str, list[tuple[int, Numbers]]] = {}
-        #: rows that were asked for, and the place behind their last number
+        #: {row that was read: its end position}
         self.ends: dict[str, int] = {}
         for reference in references:
             segment = _Segment(*reference)
@@ -92,10 +93,10 @@ class SegmentContents:
             self.segments.append(segment)
 
     def between(self, name: str, first: int, end: int) -> Numbers:
-        """The numbers of a row at the places from `first` to before `end`.
+        """The numbers of a row at positions from `first` to before `end`.
 
         Raises:
-            ValueError: not all of them are there.
+            ValueError: some of them are missing.
         """
         pieces = self._rows.get(name, [])
         if not first <= end <= first + sum(len(numbers) for _, numbers in pieces):
@@ -115,28 +116,28 @@ class SegmentContents:
 
 
 class Segments:
-    """The segments of a folder as one process goes on from them. All calls are made by one thread."""
+    """The segments of a folder, written by one process. All calls are made by one thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._all: list[_Segment] = []
-        #: the one that is added to; not among all before something of it is durable
+        #: the one that is appended to; not in `_all` before some of it is durable
         self._last: _Segment | None = None
         self._ends: dict[str, int] = {}
 
     def go_on_from(self, contents: SegmentContents) -> None:
-        """What a checkpoint that was read refers to is there already."""
+        """Take over the segments that a loaded checkpoint refers to."""
         self._all, self._last, self._ends = contents.segments, None, dict(contents.ends)
 
     def references(self) -> list[Reference]:
-        """All that the rows of the last `keep` need, and some more."""
+        """The segments with the rows of the last `keep`; they may hold older numbers too."""
         return [Reference(one.number, one.length, one.crc) for one in self._all]
 
     def keep(self, rows: Sequence[Growing]) -> int:
-        """Make durable what no segment has yet of these rows, which are all there are; gives the bytes written.
+        """Append the new numbers of `rows`, which are all rows of the state; returns the bytes written.
 
         Raises:
-            OSError: the disk is full or failing; what was durable is so still, and the same may be tried again.
+            OSError: the disk is full or failing; what was durable still is, and the call may be repeated.
         """
         if not all(self._is_there(segment) for segment in self._all):
             self._all, self._last, self._ends = [], None, {}
@@ -147,7 +148,7 @@ class Segments:
         return self._append(news) + self._tidy(rows)
 
     def remove_all_but(self, kept: Iterable[int], *, aside: bool) -> None:
-        """Remove segments that nothing refers to, or put them aside."""
+        """Remove the other segments, or rename them to `….aside`."""
         numbers = {segment.number for segment in self._all} | set(kept)
         for number, path in segment_files(self._folder):
             if number in numbers:
@@ -164,7 +165,7 @@ class Segments:
             return False
 
     def _tidy(self, rows: Sequence[Growing]) -> int:
-        """Do away with the oldest segments: what is needed of them is added at the end; gives the bytes written."""
+        """Drop the oldest segments: the numbers still needed are appended at the end; gives the bytes written."""
         needed = 8 * sum(row.end - row.first for row in rows)
         most_bytes = SPARE * needed + SPARE_SEGMENTS * SEGMENT_BYTES
         most = SPARE * needed // SEGMENT_BYTES + 2 * SPARE_SEGMENTS
@@ -266,6 +267,6 @@ def _frames(content: bytes, number: int) -> Iterator[tuple[str, int, Numbers]]:
             name = content[at : at + length].decode()
             numbers = np.frombuffer(content, "<u8", count, at + length).astype(np.uint64, copy=False)
         except (struct.error, ValueError) as error:
-            raise UsageError(f"segment {number} is not what it should be: {error}") from error
+            raise UsageError(f"segment {number} cannot be read: {error}") from error
         at += length + 8 * count
         yield name, first, numbers

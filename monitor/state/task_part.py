@@ -42,7 +42,7 @@ def name_of(number: int) -> str:
 
 
 def encode(state: TaskState) -> Tree:
-    """The tree; event ids stand in it as rows that a store may keep apart."""
+    """The tree, with event ids as growing rows that a store may keep apart."""
     return {
         "version": VERSION,
         "number": state.number,
@@ -66,10 +66,10 @@ def encode(state: TaskState) -> Tree:
 
 
 def decode(tree: Tree) -> TaskState:
-    """Back from `encode`.
+    """The inverse of `encode`.
 
     Raises:
-        msgspec.ValidationError, LookupError, TypeError, ValueError: the tree is none that `encode` made.
+        msgspec.ValidationError, LookupError, TypeError, ValueError: the tree does not come from `encode`.
     """
     require_version(tree, VERSION)
     read = msgspec.convert(tree, _Task)

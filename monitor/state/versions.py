@@ -1,4 +1,4 @@
-"""Each part of a state says of which version its tree is."""
+"""Each part of a state has a version."""
 
 from __future__ import annotations
 

@@ -32,11 +32,6 @@ def number(value: float, digits: int = 4) -> str:
     return told_apart([value], digits)[0]
 
 
-def percent(share: float) -> str:
-    """A share as `4.8 %`: never rounded to nothing or to everything."""
-    return told_apart([100 * share, 100.0, 0.0], 3)[0] + " %"
-
-
 def before_and_after(before: float, after: float, digits: int = 4) -> str:
     """`35.5 -> 38.2`."""
     return " -> ".join(told_apart([before, after], digits))

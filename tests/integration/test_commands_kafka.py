@@ -147,10 +147,10 @@ def test_a_recording_of_nothing_says_what_the_partitions_hold(
     help_on_place = "a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or latest"
     named = [f"{topic}-0 holds the offsets 0 to 1,499", f"{topic}-1 is empty", f"{topic}-2 holds the offsets 0 to 0"]
     named += [f"{topic}-{number} is empty" for number in range(3, 10)]
-    everywhere = f"nothing lies in that stretch; {', '.join(named)}, and 2 more partitions"
+    everywhere = f"no record lies in that range; {', '.join(named)}, and 2 more partitions"
     assert messages("?from=latest", 0) == [everywhere, help_on_place]
-    assert messages("/0?from=offset:1500", 0) == [f"nothing lies in that stretch; {named[0]}", help_on_place]
-    assert messages("/11", 0) == [f"nothing lies in that stretch; {topic}-11 is empty", help_on_place]
+    assert messages("/0?from=offset:1500", 0) == [f"no record lies in that range; {named[0]}", help_on_place]
+    assert messages("/11", 0) == [f"no record lies in that range; {topic}-11 is empty", help_on_place]
     assert messages("?from=offset:1499", 1) == []
 
 

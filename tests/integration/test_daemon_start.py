@@ -291,7 +291,7 @@ def test_a_model_whose_settings_changed_starts_afresh_alone_and_its_incident_res
 
     site.write(models=[{**models[0], "features": {"LIMIT": {"kind": "ignore"}}}, models[1]])
     running = run_through(site, 0)
-    (line,) = running.lines("model_starts_afresh")
+    (line,) = running.lines("model_state_reset")
     assert (line["model"], line["version"], line["why"]) == ("credit", "1", "settings changed")
     (last,) = site.transitions()[len(before) :]
     assert (last["model"], last["transition"], last["findings"]) == ("credit", "resolved", [])

@@ -149,4 +149,4 @@ def test_the_embedded_broker_keeps_what_it_is_sent() -> None:
 def test_a_duration_that_is_none_is_refused(duration: str) -> None:
     done = subprocess.run([*DEMO, "--duration", duration], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
-    assert f"--duration: {duration} is no number of seconds above 0" in done.stderr
+    assert f"--duration: {duration} is not a number of seconds above 0" in done.stderr

@@ -36,9 +36,9 @@ def test_a_check_has_a_row_with_the_repair_for_every_reference_that_is_missing(
     assert [row.split("  ")[0] for row in rows_of(out, "ok")] == ["settings", "state folder"]
     for version, row in zip("12", rows_of(out, "BAD"), strict=True):
         assert row.startswith(f"reference credit {version} ")
-        assert f"models[0].reference: {tmp_path}/reference/{version}.json: no readable reference" in row
+        assert f"models[0].reference: {tmp_path}/reference/{version}.json: cannot be read (" in row
         repair = f"--model credit --version {version} --rows 10000 SOURCE -o reference/{version}.json"
-        assert row.endswith(f"; make it: driftd reference build --config driftd.yaml {repair}")
+        assert row.endswith(f"; build it: driftd reference build --config driftd.yaml {repair}")
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,9 @@ def test_an_option_that_is_not_built_is_refused_by_name(
         ("record kafka://t", "required: -o/--output"),
         ("record kafka://t --decode -o O.records.jsonl", "with --decode it is not a recording"),
         ("record kafka://t --decode -o O.txt", "name it OUT.jsonl"),
-        ("record stream.jsonl -o O.records.jsonl", "'stream.jsonl' is no topic; write kafka://TOPIC"),
+        ("record stream.jsonl -o O.records.jsonl", "'stream.jsonl' is not a topic; write kafka://TOPIC"),
         ("record kafka://t -o O.jsonl", "a recording's name ends with"),
-        ("reference show nowhere.json", "nowhere.json: no readable reference"),
+        ("reference show nowhere.json", "nowhere.json: cannot be read ("),
         ("state show --config nowhere.yaml", "nowhere.yaml: cannot be read"),
     ],
 )

@@ -100,8 +100,8 @@ def test_a_part_of_another_shape_is_told_with_the_file_the_part_and_the_remedy(f
         pytest.skip("it fits")
     known = saved()
     told = refused(Loaded(known.tree, changed(known.parts, field, wrong), 3, known.path, ()))
-    assert told.startswith("state.path: checkpoint-3 is whole and holds no state that this version understands (")
-    assert told.endswith("; move it away, and the one before it is taken")
+    assert told.startswith("state.path: checkpoint-3 is intact, but this version does not understand it (")
+    assert told.endswith("; move it away, and the previous checkpoint is used")
 
 
 def test_what_is_wrong_is_named_and_where() -> None:
@@ -114,7 +114,7 @@ def test_what_is_wrong_is_named_and_where() -> None:
     assert f"(ValidationError: {MODEL}: version 3 of a part; this build reads versions up to 2)" in refused(
         Loaded(known.tree, parts, 3, known.path, ())
     )
-    assert "(ValidationError: strange/1: this version knows no such part)" in refused(
+    assert "(ValidationError: strange/1: this version does not know this part)" in refused(
         Loaded(known.tree, known.parts | {"strange/1": {}}, 3, known.path, ())
     )
 

@@ -108,7 +108,7 @@ def test_late_events_are_told_with_the_lateness_that_would_take_them() -> None:
     _, lines = built(stream)
     (late,) = [line for line in lines if "late" in line]
     assert late.startswith("credit/1: 10 of 310 events are late, up to 1.65 min behind (first at events-0@100); ")
-    assert "models[0].allowed_lateness: 2m would take them" in late
+    assert "models[0].allowed_lateness: 2m would accept them" in late
     again, nothing = built(stream, model={"allowed_lateness": 120 * SECOND_US})
     assert (again.events, nothing) == (310, [])
 

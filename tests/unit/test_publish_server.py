@@ -343,5 +343,5 @@ def test_a_port_in_use_is_a_usage_error_with_the_remedy(served: Served) -> None:
 
 def test_a_host_that_is_no_address_is_a_usage_error() -> None:
     no_name = "x" * 64  # longer than a name's part may be, so nobody is asked for it
-    with pytest.raises(UsageError, match=r"http\.host: 'x+' is no address of this machine; write 127\.0\.0\.1"):
+    with pytest.raises(UsageError, match=r"http\.host: 'x+' is not an address of this machine; write 127\.0\.0\.1"):
         Server(SnapshotHolder(ManualClock()), no_name, 0).start()

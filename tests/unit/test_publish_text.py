@@ -11,7 +11,7 @@ from monitor.clock import FIRST_US, LAST_US, SECOND_US, parse_rfc3339
 from monitor.publish.status.drawing import HEIGHT, WIDTH, drawing
 from monitor.publish.status.html import ago, moment
 from monitor.settings.duration import in_words
-from monitor.text import number, probability, share
+from monitor.text import number, percent, probability
 from tests.snapshots import NOW_US
 
 # the drawing
@@ -54,9 +54,9 @@ def test_a_time_is_the_same_for_people_and_machines(us: int) -> None:
 
 
 @given(st.floats(0, 1))
-def test_a_share_is_nothing_or_all_only_when_it_is(value: float) -> None:
-    assert (share(value) == "0 %") == (value == 0)
-    assert (share(value) == "100 %") == (value == 1)
+def test_a_percentage_is_0_or_100_only_if_it_is_exactly_that(value: float) -> None:
+    assert (percent(value) == "0 %") == (value == 0)
+    assert (percent(value) == "100 %") == (value == 1)
 
 
 def test_words_for_numbers() -> None:

@@ -109,19 +109,19 @@ def test_no_name_of_a_payload_reaches_a_terminal_or_a_file_unescaped(tmp_path: P
 @pytest.mark.parametrize(
     ("values", "kind", "messages"),
     [
-        ([3.5, 4, "n/a"] * 200, "numeric", '67 % numbers, 33 % text (first "n/a", events-0@2): read as numeric, the '),
+        ([3.5, 4, "n/a"] * 200, "numeric", '66.7 % numbers, 33.3 % text (first "n/a", events-0@2): read as numeric'),
         ([3.5, 4, "n/a"] * 200, "numeric", "the text counts as type; write null (an empty cell in a .csv)"),
         ([1.5, 2, 9, "1,234.5"] * 150, "numeric", "write all of them as plain numbers (1234.5)"),
         ([1.5, 2, 9, "7.25"] * 150, "numeric", "write all of them as plain numbers (1234.5), or set kind: categorical"),
         ([1.5, 2, 9, "big"] * 150, "numeric", "set kind: categorical to take both as categories"),
-        ([1, 0, True] * 200, "numeric", "33 % booleans: true and false count as 1 and 0"),
+        ([1, 0, True] * 200, "numeric", "33.3 % booleans: true and false count as 1 and 0"),
         ([1, 0, 4, [1]] * 150, "numeric", "lists of numbers (first events-0@3): read as numeric, the rest counts"),
         ([1, "low", "high"] * 200, "categorical", "(first events-0@0): read as categorical: a number is the category"),
         (["True", "False"] * 300, "categorical", "the texts True and False; the JSON booleans true and false would be"),
         (["00501", "00502", "00601"] * 200, "categorical", "digits with leading zeros, read as text"),
         ([10115, "01067", 80331] * 200, "categorical", "digits with leading zeros are codes"),
         (["1", "2", "3.5"] * 200, "categorical", "text that reads as numbers: watched as categories"),
-        (["a", "b", "NULL"] * 200, "categorical", '33 % are "NULL", a category as any other; write null'),
+        (["a", "b", "NULL"] * 200, "categorical", '33.3 % are "NULL", a category as any other; write null'),
     ],
 )  # fmt: skip
 def test_a_column_of_several_forms_has_a_line_with_shares_a_place_and_a_remedy(
@@ -193,7 +193,7 @@ def test_a_table_says_how_its_cells_were_read(tmp_path: Path) -> None:
     assert categories["zip"] == {"00501", "10115", "80331"}, "as text of JSON"
     assert "the texts True and False are read as true and false" in line_of(lines, "flag")
     assert "codes" in line_of(lines, "zip")
-    assert "33 % empty cells are read as null" in line_of(lines, "word")
+    assert "33.3 % empty cells are read as null" in line_of(lines, "word")
     (numbers,) = [line for line in lines if line.startswith("read as numbers, as a .csv has no types: amount; ")]
     assert "set kind: categorical" in numbers
 
@@ -304,7 +304,7 @@ def test_the_table_has_every_quality_count_and_names_an_empty_text() -> None:
     for quality_count, share in (("missing", "10.0%"), ("absent", "10.0%"), ("type", "10.0%"), ("unseen", "0.0%")):
         end = header.index(quality_count) + len(quality_count)
         assert row[:end].endswith(share), quality_count
-    assert row.endswith('"" 43 %, "b" 29 %, "c" 29 %')
+    assert row.endswith('"" 42.9 %, "b" 28.6 %, "c" 28.6 %')
 
 
 def test_a_column_that_is_mostly_missing_sees_later_than_a_full_one() -> None:

@@ -80,8 +80,8 @@ def without_time(one: Event) -> None:
 
 LOSSES: dict[str, tuple[Callable[[Event], object], str]] = {
     "model": (renamed, r'model "Credit" is not in the settings \({n} events, first at {first}\); known: credit'),
-    "version": (spelt, r'version "1.0" of credit is not listed \({n} events, first at {first}\); listed: "1"'),
-    "id": (same_id, r"\d[\d,]* events of credit/1 repeat an id \(duplicate\), first at .*live\.jsonl:\d+; `id` has"),
+    "version": (spelt, r'version "1.0" of credit is not watched \({n} events, .*: models\[0\]\.versions lists "1"'),
+    "id": (same_id, r"\d[\d,]* events of credit/1 repeat an id \(duplicate\), first at .*live\.jsonl:\d+: `id` has"),
     "time": (without_time, r"events? rejected \(\w+\), first at {first}: "),
 }
 
@@ -159,7 +159,7 @@ def test_the_lateness_that_is_named_takes_all_of_them(
     stream = changed(late, 0.3)
     assert replayed(folder, stream) == DONE
     messages = re.search(
-        r"late of credit/1, .*models\[0\]\.allowed_lateness: (\w+) would take them", capsys.readouterr().err
+        r"late of credit/1, .*models\[0\]\.allowed_lateness: (\w+) would accept them", capsys.readouterr().err
     )
     assert messages
     configure(folder, "wide.yaml", allowed_lateness=messages[1])
@@ -254,4 +254,4 @@ def test_a_recording_is_written_readable(folder: Path, tmp_path: Path, capsys: p
     assert (first["timestamp"], first["key"], first["headers"]) == ("2026-11-22T10:00:00.250Z", "k", [["h", "v"]])
     assert (first["topic"], first["partition"], first["offset"]) == ("t", 1, 0)
     assert main(["record", str(recording), "-o", str(out)]) == USAGE
-    assert "is no topic" in capsys.readouterr().err
+    assert "is not a topic" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.stats.digits import before_and_after, number, percent, told_apart
+from monitor.stats.digits import before_and_after, number, told_apart
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 near = st.tuples(finite, st.integers(1, 5)).map(lambda pair: _next(*pair))
@@ -39,12 +39,6 @@ def test_neighbouring_floats_are_told_apart(value: float, steps: int) -> None:
     assert (before_and_after(value, other).split(" -> ")[0] == before_and_after(value, other).split(" -> ")[1]) == (
         value == other
     )
-
-
-@given(st.floats(0, 1))
-def test_a_share_is_never_rounded_to_nothing_or_to_everything(share: float) -> None:
-    assert (percent(share) == "0 %") == (share * 100 == 0)
-    assert (percent(share) == "100 %") == (share * 100 == 100)
 
 
 @pytest.mark.parametrize(

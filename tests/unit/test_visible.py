@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from monitor.run.terminal import say, tell
+from monitor.run.terminal import to_stderr, to_stdout
 from monitor.visible import one_line, visible
 
 HIDDEN = [
@@ -61,8 +61,8 @@ def test_within_a_line_everything_else_is_written_out_as_json_has_it(text: str) 
 
 
 def test_what_commands_say_shows_no_mark_of_direction(capsys: pytest.CaptureFixture[str]) -> None:
-    say("name \u202egpj.exe, \x1b[31m")
-    tell("name \u200bzero")
+    to_stdout("name \u202egpj.exe, \x1b[31m")
+    to_stderr("name \u200bzero")
     shown = capsys.readouterr()
     assert shown.out == "name \\u202egpj.exe, \\u001b[31m\n"
     assert shown.err == "name \\u200bzero\n"

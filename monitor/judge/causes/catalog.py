@@ -1,4 +1,4 @@
-"""All causes. Everything that goes through them, or names one, reads this tuple."""
+"""All causes. Whatever iterates over causes, or names one, reads this tuple."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.judge.causes.quality import Quality
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 
-#: in the order in which their findings are taken: what explains another one comes before it
+#: in the order in which findings are taken: a cause comes before those it explains
 CAUSES: Final[tuple[type[Cause[Any]], ...]] = (FeaturesGone, Quality, Constant, Distribution, Errors)
 
 
@@ -24,14 +24,14 @@ def causes_of(prepared: PreparedReference, policy: Policy) -> tuple[Cause[Any], 
 
 
 def _named() -> Iterator[tuple[str, tuple[type[Cause[Any]], CauseName]]]:
-    """Several causes may find the same thing of different subjects; they give it the same name."""
+    """Causes that find the same thing of different subjects share a name."""
     return ((named.name, (cause, named)) for cause in CAUSES for named in cause.names)
 
 
 _BY_NAME: Final = dict(_named())
-#: {name: what it is called}
+#: {name: its texts}
 NAMES: Final[Mapping[str, CauseName]] = {name: named for name, (_, named) in _BY_NAME.items()}
-#: {name: the names of causes beside which it is no news of the same subject}
+#: {name: names of the causes that hide it for the same subject}
 EXPLAINED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     explained: tuple(name.name for cause in CAUSES if explained in cause.explains for name in cause.names)
     for explained in NAMES
@@ -39,10 +39,10 @@ EXPLAINED_BY: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def cause_named(name: str) -> type[Cause[Any]] | None:
-    """The cause whose findings bear this name; None for one of another version."""
+    """The cause with this name in its findings; None for a name of another version of driftd."""
     return _BY_NAME[name][0] if name in _BY_NAME else None
 
 
 def with_share(figure: str) -> tuple[str, ...]:
-    """The names of the causes of which this figure ("value" or "effect") is a share of events."""
+    """The names of the causes whose "value" or "effect" (`figure`) is a share of events."""
     return tuple(name for name, named in NAMES.items() if named.share == figure)

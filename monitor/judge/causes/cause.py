@@ -1,24 +1,24 @@
-"""What a cause is: one kind of change that can be found in one model version, from its test to its words.
+"""The interface of a cause: one kind of change that can be found in a model version, from its test to its texts.
 
 A cause is one class in one file of this folder and one line in the tuple of `catalog.py`. Judging, rechecks, budget,
-checkpoints, series, alert texts and status page go through that tuple; none of them knows a cause by its name.
+checkpoints, series, alert texts and status page iterate over that tuple; none of them names a cause.
 
 To add a cause:
 
 1. `causes/<name>.py`: a class of `Cause` (judged on windows) or of `SequentialCause` (fed pane by pane, keeps a state),
    with `names` and every abstract method. Pure arithmetic goes to `monitor/stats/`. Where a change has a size, also
-   `change`, `left` and `effect`: a finding ends when little of its change is left, and is news again when it has grown.
-2. `causes/catalog.py`: one line in `CAUSES`. Of two causes that find the same thing the graver one comes first.
+   `change`, `left` and `effect`: a finding ends when little of its change is left, and can page again if it grows.
+2. `causes/catalog.py`: one line in `CAUSES`. Of two causes that find the same thing the more severe one comes first.
 3. `tests/house.py`: the file's name, before `causes.catalog`.
-4. `monitor/settings/tree.py`: its names in `Cause`, so that `severity` and `least_effect` can be set by them (out of
-   `LATER_CAUSES` in `later.py`, where they wait there); then `python -m tests.documents`, and `driftd rules --config
-   docs/example/driftd.yaml > deploy/prometheus/driftd.rules.yml`, as alerts say the names in words.
+4. `monitor/settings/tree.py`: its names in `Cause`, so that `severity` and `least_effect` can be set by them (remove
+   them from `LATER_CAUSES` in `later.py` if they are there); then `python -m tests.documents`, and `driftd rules
+   --config docs/example/driftd.yaml > deploy/prometheus/driftd.rules.yml`, as alert texts contain them.
 5. `docs/deciding.md`: a row in the table of tests.
 6. `tests/laws/cause_examples.py`: an effect of any size from 0 to 1 on a stream that is like the reference. The laws of
    `tests/laws/test_cause_laws.py` then hold for it; a cause without an example fails them.
 
-What a cause is about is its own affair: `FindingKey.subject` is a column's subject or the model's name. It takes what
-it needs from the `Windows` of an evaluation, or from the tallies of `windows.parts`.
+The cause decides what its findings are about: `FindingKey.subject` is a column's subject or the model's name. It reads
+the `Windows` of an evaluation, or the tallies of `windows.parts`.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ M = TypeVar("M")
 
 
 class CauseName(NamedTuple):
-    """A `cause` of findings, as settings, series and JSON spell it, and what it is called in texts for people.
+    """A `cause` as settings, series and JSON spell it, with its texts for people.
 
     `in_alert` and `on_page` follow the column's name in an alert and on the status page ("" is the name itself).
-    `share` says which figure of a finding is the share of events it is about: its "value", its "effect", or "" none.
-    `of_model` is what moved, in an alert of a finding about the model itself ("" is its predictions).
+    `share` names the figure of a finding that is a share of events: "value", "effect", or "" for none.
+    `of_model` names what changed in an alert about the model itself ("" is its predictions).
     """
 
     name: str
@@ -65,7 +65,7 @@ class TicketReason(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A window over its threshold: as much as it takes to choose one of a key; its finding is made when it is chosen.
+    """A window over its threshold, with what is needed to choose one per key; only the chosen one becomes a finding.
 
     `began_us` gives the event time at which the change began.
     """
@@ -81,44 +81,44 @@ class Candidate(NamedTuple):
 class Evaluation:
     """Windows that end at the same moment, shortest first, and what each cause measured in them.
 
-    A cause measures when it is first asked, and once. `alpha` in (0, 1) is what each test may spend.
+    Each cause measures once, on first use. `alpha` in (0, 1) is the tail probability each test may spend.
     """
 
     prepared: PreparedReference
     windows: Windows
     alpha: float
-    #: longer windows vary as one of so many events does: nothing is extrapolated; None: as they are
+    #: windows of more events get the variability of this many: it is not extrapolated; None: no limit
     most_events: int | None = None
     _measured: dict[Hashable, object] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def variability(self) -> Variability:
-        """What to expect of windows of these sizes."""
+        """The variability to expect of windows of these sizes."""
         return self.prepared.variability(self.known_sizes([span.events for span in self.windows.spans]))
 
     def known_sizes(self, sizes: Sequence[float]) -> Sequence[float]:
-        """Events of windows, each at most `most_events`."""
+        """`sizes` (events), each capped at `most_events`."""
         return sizes if self.most_events is None else [min(events, self.most_events) for events in sizes]
 
     def of(self, cause: Cause[M]) -> M:
-        """What this cause measured."""
+        """The measurements of this cause."""
         if cause not in self._measured:
             self._measured[cause] = cause.measure(self)
         return cast("M", self._measured[cause])
 
 
 class Cause(ABC, Generic[M]):
-    """One kind of change, judged on windows of one model version. `M` is what it measures in an evaluation's windows.
+    """One kind of change, judged on windows of one model version. `M` is its type of measurements of an evaluation.
 
     Equal windows give equal findings, however their events came. A cause may remember what it observed of panes and
     base windows (`observe`); then its findings do not depend on where checkpoints cut the stream.
     """
 
-    #: the causes of its findings
+    #: the names that its findings may have
     names: ClassVar[tuple[CauseName, ...]]
-    #: causes that are no news of a subject while one of this cause is open on it
+    #: causes that are not reported for a subject while this one is open on it
     explains: ClassVar[tuple[str, ...]] = ()
-    #: of its state among the model's, "" where it keeps none; fixed for ever, as checkpoints hold it
+    #: key of its state in checkpoints, "" if it has none; never change it
     state_name: ClassVar[str] = ""
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
@@ -127,14 +127,14 @@ class Cause(ABC, Generic[M]):
 
     @abstractmethod
     def tests(self) -> int:
-        """Tests made of one window length, over all columns: so much of the page budget it spends."""
+        """Number of tests per window length, over all columns: its part of the page budget."""
 
     def tests_of_recent(self) -> int:
-        """Tests made of the newest panes; 0 where `recent_candidates` gives none."""
+        """Number of tests on the newest panes; 0 if `recent_candidates` gives none."""
         return 0
 
     def tests_made(self, evaluation: Evaluation) -> int:
-        """Tests really made of an evaluation's windows: a column that has nothing to compare is not tested.
+        """Number of tests really made on an evaluation's windows: a column without values is not tested.
 
         A window of length 0 are the newest panes.
         """
@@ -142,17 +142,17 @@ class Cause(ABC, Generic[M]):
 
     @abstractmethod
     def measure(self, evaluation: Evaluation) -> M:
-        """What `candidates` needs of all windows at once, vectorised; what only a finding needs is made on demand."""
+        """Measure all windows at once, vectorised, as `candidates` needs; the rest is computed on demand."""
 
     @abstractmethod
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
-        """What is over its threshold, of each key the shortest window first.
+        """Windows over their thresholds; for each key the shortest window first.
 
         `recent` are the newest panes as one window, None where they are not known.
         """
 
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
-        """What is over in the newest panes (one window of an evaluation of their own), at most one of each key.
+        """Candidates in the newest panes (an evaluation with one window), at most one per key.
 
         Called with every pane: most panes must cost next to nothing.
         """
@@ -160,49 +160,49 @@ class Cause(ABC, Generic[M]):
 
     @abstractmethod
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
-        """How far over its threshold the subject of a finding is in the one window of an evaluation (1: at it).
+        """Exceedance of a finding's subject in the single window of an evaluation (1: at the threshold).
 
         None where the finding is not of this cause.
         """
 
     def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
-        """What has changed of a finding's subject in one window, as `left` compares it later.
+        """The change of a finding's subject in one window, to be compared by `left` later.
 
-        None where the finding is not of this cause, or where evidence alone says when it is over.
+        None where the finding is not of this cause, or where evidence alone decides when it ends.
         """
         return None
 
     def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
-        """The part of the change `then` that the one window of an evaluation holds; NaN: that cannot be told.
+        """The part of the change `then` that is left in the single window of an evaluation; NaN: unknown.
 
         1: all of it, below 0: a change the other way.
         """
         return 0.0
 
     def effect(self, key: FindingKey, evaluation: Evaluation) -> float | None:
-        """The effect of a finding, measured in the one window of an evaluation; None: its findings have one effect."""
+        """Effect of a finding in the single window of an evaluation; None: the effect of this cause is fixed."""
         return None
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
-        """(subject, figures of its worst window) of all that has something to say, over its threshold or not."""
+        """(subject, figures of its worst window) of every subject that was measured, over its threshold or not."""
         return iter(())
 
     def observe(self, pane: Block, base: Block | None) -> None:  # most causes remember nothing
-        """Take the next pane, before anything is judged by it; `base` is the base window that it completes."""
+        """Take the next pane, before it is judged; `base` is the base window that it completes."""
 
     def to_state(self) -> dict[str, Any]:
-        """What it remembers: bounded, of what the codec of checkpoints knows (plain values and arrays)."""
+        """Its memory for a checkpoint: bounded, of types that the codec knows (plain values and arrays)."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:  # as above
-        """Take what `to_state` gave. A cause that is not restored begins from nothing."""
+        """Restore from `to_state`. A cause that is not restored starts from scratch."""
 
     def ticket_reasons(self) -> dict[str, TicketReason]:
-        """By subject why its findings are at most tickets now; subjects that may page are not in it."""
+        """{subject: why its findings are at most tickets now}, without the subjects that may page."""
         return {}
 
     def smallest_changes(self, events: float, alpha: float) -> list[float]:
-        """By column the smallest lasting change of a share that a window of so many events shows; infinite: none is.
+        """Per column, the smallest lasting change of a share that a window of this many events detects, or infinity.
 
         Empty where the cause is not about shares of values.
         """
@@ -217,15 +217,15 @@ class Cause(ABC, Generic[M]):
 class SequentialCause(Cause[None]):
     """A cause that is fed each pane in event-time order: a sequential detector, whose state cannot be merged.
 
-    Its findings do not depend on where checkpoints cut the stream: `restore(to_state())` goes on as if nothing was.
+    Its findings do not depend on where checkpoints cut the stream: `restore(to_state())` continues without a trace.
     """
 
     @abstractmethod
     def follow(self, pane: Block) -> Iterable[Finding]:
-        """Take the next pane; gives what is found with it."""
+        """Take the next pane; gives the findings it leads to."""
 
     def tests(self) -> int:
-        """None on windows: a detector has a false-alarm rate of its own."""
+        """None on windows: a detector has its own false-alarm rate."""
         return 0
 
     def measure(self, evaluation: Evaluation) -> None:
@@ -239,7 +239,7 @@ class SequentialCause(Cause[None]):
 
 
 def limit(figures: Figures) -> str:
-    """The threshold behind a figure, nothing where there is none."""
+    """The threshold as text after a figure, empty if there is none."""
     return f" (threshold {number(figures.threshold)})" if figures.threshold == figures.threshold else ""
 
 

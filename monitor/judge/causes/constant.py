@@ -19,14 +19,13 @@ from monitor.judge.prepared_reference import Floats
 from monitor.judge.windows import Windows, window_of
 from monitor.reference.reference import Column
 from monitor.stats.block import Block
-from monitor.stats.digits import percent
 from monitor.stats.name_bins import as_extreme, constant_log_chance, hashes_of
-from monitor.text import number
+from monitor.text import number, percent
 
 CONSTANT = "constant"
-#: values that must be there at least, however rare the most frequent one was
+#: least values of a window, however rare the most frequent value was
 MIN_VALUES = 20
-#: most columns show two values within so many panes
+#: most columns have two different values within this many panes
 FEW_PANES = 8
 
 
@@ -40,7 +39,7 @@ class Measured:
 
 
 class Constant(Cause[Measured]):
-    """A column stuck at one value. Its changed distribution is no news beside that."""
+    """A column stuck at one value. That explains its changed distribution."""
 
     names = (CauseName(CONSTANT, in_alert="stuck at one value", on_page="stuck at one value"),)
     explains = ("distribution",)
@@ -55,7 +54,7 @@ class Constant(Cause[Measured]):
         return int((self._values(evaluation.windows.counts) >= MIN_VALUES).sum())
 
     def measure(self, evaluation: Evaluation) -> Measured:
-        """The chance of every window and column that is constant."""
+        """p-value of every window and column that is constant."""
         windows = evaluation.windows
         values = self._values(windows.counts).astype(np.float64)
         same = self._same(windows.lows, windows.highs, windows.counts)
@@ -81,11 +80,11 @@ class Constant(Cause[Measured]):
         return float(evaluation.of(self).exceedance[0, column])
 
     def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
-        """That it is constant, one number: there is no more and no less of it."""
+        """One fixed number: a column is constant or it is not."""
         return np.ones(1) if key.subject in self.prepared.column_of and key.cause == CONSTANT else None
 
     def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
-        """All of it while every value is the same one, else nothing."""
+        """1 while all values are equal, else 0."""
         return float(evaluation.of(self).exceedance[0, self.prepared.column_of[key.subject]] > 0)
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
@@ -118,15 +117,15 @@ class Constant(Cause[Measured]):
     def _same(self, lows: Floats, highs: Floats, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Windows and columns (..., C) with no two different values; `counts` (..., C, B + Q).
 
-        Where categories share buckets the extremes of their hashes tell; where each has a bin of its own, the bins do,
-        and never-seen values are never taken for one.
+        Where categories share buckets, by the extremes of their hashes; where each has its own bin, by the bins, and
+        never-seen values do not count as one value.
         """
         values, bins = self._values(counts), counts[..., : self.prepared.width]
         one_value = np.where(self.prepared.ordered | self.prepared.pooled, lows == highs, bins.max(-1) == values)
         return np.asarray(one_value | (values == 0), np.bool_)
 
     def _runs(self, recent: Windows) -> Iterator[tuple[int, Windows]]:
-        """(column, window) of every column whose newest panes hold one value only, as far back as that is so.
+        """(column, window) of every column whose newest panes hold one value only; the window is as long as possible.
 
         A window that begins before the value got stuck would not be constant yet.
         """
@@ -142,7 +141,7 @@ class Constant(Cause[Measured]):
                 yield column, window_of(0, parts[:panes][::-1])
 
     def _over_the_newest(self, parts: tuple[Block, ...]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Of the newest 1, 2, ... of `parts` (n, newest first): columns (n, C) of one value, and values (n, C)."""
+        """For the newest 1, 2, ... of `parts` (n, newest first): constant columns (n, C), and values (n, C)."""
         lows = np.minimum.accumulate([part.tally.lows for part in parts])
         highs = np.maximum.accumulate([part.tally.highs for part in parts])
         counts = np.cumsum([part.tally.counts for part in parts], axis=0)
@@ -161,10 +160,10 @@ class Constant(Cause[Measured]):
         return self.policy.severity(CONSTANT, about.feature, 1.0 - about.modal_share, LEAST_QUALITY_CHANGE)
 
     def _finding(self, evaluation: Evaluation, window: int, column: int) -> Finding:
-        """Of one window and column that is over."""
+        """The finding of one window and column over the threshold."""
         windows, measured, about = evaluation.windows, evaluation.of(self), self.prepared.columns[column]
         n, subject = int(measured.values[window, column]), self.prepared.subjects[column]
-        # a number is never shown
+        # numeric values are never shown
         ordered = self.prepared.ordered[column]
         category = "" if ordered else self._category(windows, window, column)
         what = self.policy.quoted(category) if category else "one and the same"
@@ -187,7 +186,7 @@ class Constant(Cause[Measured]):
         )
 
     def _category(self, windows: Windows, window: int, column: int) -> str:
-        """The one category of a window and column; "" where nobody knows its name any more."""
+        """The one category of a window and column; "" if its name is not known any more."""
         bins = self.prepared.columns[column].bins
         bin_ = int(windows.counts[window, column, : self.prepared.width].argmax())
         if bin_ < bins.named:
@@ -200,6 +199,6 @@ class Constant(Cause[Measured]):
 
 
 def _threshold(about: Column, alpha: float) -> float:
-    """The shortest run of equal values that would be over, as far as values are independent."""
+    """The shortest run of equal values that would be over the threshold, if values are independent."""
     least = np.log(alpha) / np.log(min(max(about.modal_share, 1e-12), 1 - 1e-12))
     return float(max(least, MIN_VALUES))

@@ -1,4 +1,4 @@
-"""Cause `performance`, first form: River's ADWIN on the error rate of predictions that bring their own label.
+"""Cause `performance`: River's ADWIN on the error rate of predictions that carry their own label.
 
 A sequential detector is not mergeable: it is fed the error rate of each pane, in time order (Bifet and Gavalda 2007).
 Its state is opaque, so a checkpoint keeps the values it was fed since it last began and feeds them again.
@@ -20,7 +20,7 @@ from monitor.stats.adwin import Adwin
 from monitor.stats.block import Block
 
 PERFORMANCE: Final = "performance"
-#: the detector begins anew after so many values, at a place that depends on the stream alone: memory stays bounded
+#: the detector is reset after this many values, which depends on the stream alone, so that memory stays bounded
 MAX_FED: Final = 4_096
 DELTA: Final = 0.002
 
@@ -54,7 +54,7 @@ class Errors(SequentialCause):
             yield _finding(pane, self.prepared.reference.key.model, before, now)
 
     def _running(self) -> Adwin:
-        """The detector, which has seen all that was fed."""
+        """The detector, after all values that were fed."""
         if self._detector is None:
             self._detector = Adwin(DELTA)
             for rate in self._fed:

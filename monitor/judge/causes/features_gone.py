@@ -1,6 +1,6 @@
 """Cause `absent` of the model itself: predictions that carry no features, where the reference's did.
 
-Nothing is counted in any column then: without this, the gravest absence would be the quietest.
+No column counts anything then, so no other cause would see it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.stats.bins import ABSENT
-from monitor.stats.digits import before_and_after, percent
+from monitor.stats.digits import before_and_after
 from monitor.stats.ending import left_of
 from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
-from monitor.text import share as share_in_words
+from monitor.text import percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Measured:
     exceedance: Floats  # log p / log alpha
 
     def share(self, window: int) -> float:
-        """Of the window's events without features."""
+        """Share of the window's events without features."""
         return float(self.hits[window] / self.events[window])
 
 
@@ -64,7 +64,7 @@ class FeaturesGone(Cause[Measured]):
         windows, variability = evaluation.windows, evaluation.variability
         events = np.array([span.events for span in windows.spans], np.float64)
         hits, size = self._lacking(windows), len(events)
-        # how such events cluster was not measured: as a usual column's absence does, unless there is nothing else left
+        # how such events cluster was not measured: assume as the absence of a usual column, unless none is left
         overdispersion = np.ones(size)
         if self._carried:
             usual = np.median(variability.quality_overdispersion[:, self.prepared.features, ABSENT], axis=1)
@@ -86,7 +86,7 @@ class FeaturesGone(Cause[Measured]):
             )
 
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
-        if self._lacking(evaluation.windows).any():  # most panes are well
+        if self._lacking(evaluation.windows).any():  # most panes have none
             yield from self.candidates(evaluation, None)
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
@@ -108,10 +108,10 @@ class FeaturesGone(Cause[Measured]):
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:
-        return share_in_words(figures.value)
+        return percent(figures.value)
 
     def _lacking(self, windows: Windows) -> Floats:
-        """(W,) events without features, 0 where the reference has none either."""
+        """(W,) events without features; 0 if the reference has no features either."""
         events = np.array([span.events for span in windows.spans], np.float64)
         if not self._carried:
             return np.zeros(len(events))
@@ -119,7 +119,7 @@ class FeaturesGone(Cause[Measured]):
         return np.asarray(np.maximum(events - carried, 0.0))
 
     def _excess(self, measured: Measured, window: int) -> float:
-        """Over the reference's own share."""
+        """Excess of the share over the reference's."""
         return measured.share(window) - self._lacked / self._reference_events
 
     def _severity(self, measured: Measured, window: int) -> str:
@@ -132,7 +132,7 @@ class FeaturesGone(Cause[Measured]):
         return next((p.start_us for p in lacking), parts[0].start_us)
 
     def _finding(self, evaluation: Evaluation, window: int) -> Finding:
-        """Of one window that is over."""
+        """The finding of one window over the threshold."""
         windows, measured = evaluation.windows, evaluation.of(self)
         share, before = measured.share(window), self._lacked / self._reference_events
         n, overdispersion = float(measured.events[window]), float(measured.overdispersion[window])

@@ -1,8 +1,8 @@
 """Causes `missing`, `absent`, `unseen`, `outside`, `type`: a quality count's share of the events rose.
 
-Two exact (hypergeometric) tests against the reference's own counts: of the events, on effective numbers, and of the
-base windows that have any, which does not care how large a burst is. A page at every window length: what the reference
-never saw needs no learned distance. A burst of less than half of the events is at most a ticket.
+Two exact (hypergeometric) tests against the reference's own counts: of events, on effective sample sizes, and of base
+windows with at least one hit, which ignores the size of a burst. Every window length can page: what the reference
+never had needs no learned distance. A burst of less than half of the events is at most a ticket.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from monitor.reference.reference import NEAR_OUTSIDE, PREDICTION, SCORE, Column
 from monitor.stats import names
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
 from monitor.stats.block import Block
-from monitor.stats.digits import before_and_after, percent, told_apart
+from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.ending import left_of
 from monitor.stats.hit_places import HitPlaces
 from monitor.stats.quality_dispersion import (
@@ -38,11 +38,11 @@ from monitor.stats.quality_dispersion import (
     windows_tail,
 )
 from monitor.stats.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
-from monitor.text import share as share_in_words
+from monitor.text import percent
 
 Ints = NDArray[np.int64]
 
-#: of a column, and of the features of a model together
+#: of one column, and of all features of a model together
 ABSENCE = CauseName("absent", on_page="key not there", share="value", of_model="features")
 _NAMES = {
     "missing": CauseName("missing", on_page="missing values", share="value"),
@@ -53,11 +53,11 @@ _NAMES = {
     ),
     "type": CauseName("type", in_alert="of the wrong type", on_page="values of the wrong type", share="value"),
 }
-#: `outside` pages only while the newest panes still show this part of the window's share: a burst that is over does not
+#: `outside` pages only while the newest panes still have this part of the window's share: a burst that ended does not
 RECENT_PART = 0.5
-#: tests of each quality count: of the events, and of the base windows that have any
+#: tests per quality count: of events, and of base windows with a hit
 TESTS_OF_LENGTH = 2
-#: never-seen values that are named
+#: never-seen values listed in a finding
 MAX_NAMED = 5
 
 
@@ -73,7 +73,7 @@ class Measured:
     overdispersion: Floats
     reference: Floats
     alpha: float
-    in_windows: Floats  # the chance of so many base windows with a hit; 1 where that was not asked
+    in_windows: Floats  # p-value of the number of base windows with a hit; 1 where it was not tested
 
     @cached_property
     def share(self) -> Floats:
@@ -99,7 +99,7 @@ class Quality(Cause[Measured]):
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)
         self._places = HitPlaces(len(prepared.columns))
-        # never-seen values are known from windows left out of the reference: the less well, the more alike they come
+        # the reference's never-seen share is measured on left-out windows: less certain the more such values cluster
         self._unseen_error = prepared.reference.variability.unseen_error
 
     def tests(self) -> int:
@@ -134,7 +134,7 @@ class Quality(Cause[Measured]):
         hits = windows.counts[..., prepared.width :].astype(np.float64)
         events = prepared.carried(windows.counts).astype(np.float64)
         p, in_windows = np.ones(hits.shape), np.ones(hits.shape)
-        at = window, column, slot = np.nonzero(hits * prepared.tested_quality)  # few: most windows are well
+        at = window, column, slot = np.nonzero(hits * prepared.tested_quality)  # few: most windows have none
         if len(window):
             reference, m, own = prepared.quality_counts[column, slot], prepared.events[column], overdispersion[at]
             known = np.where(slot == UNSEEN, np.maximum(own, self._unseen_error[column]), own)
@@ -144,7 +144,7 @@ class Quality(Cause[Measured]):
         return Measured(p, hits, events, overdispersion, prepared.quality_shares, evaluation.alpha, in_windows)
 
     def _windows_tail(self, windows: Windows, at: tuple[Ints, ...]) -> Floats:
-        """Of some (window, column, quality count)s; windows of more than 64 base windows are not asked."""
+        """p-values at some (window, column, quality count)s; windows of more than 64 base windows are not tested."""
         window, column, slot = at
         asked = _asked(windows)
         length = np.array(asked, np.int64)[window]
@@ -162,7 +162,7 @@ class Quality(Cause[Measured]):
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
             goes_on = lasts(measured.share[at], measured.hits[at], self._span(evaluation.windows, at))
-            goes_on = goes_on and self._is_no_excursion(evaluation.windows, at)
+            goes_on = goes_on and self._may_page_outside(evaluation.windows, at)
             severity = self._severity(measured, at, self._recent_share(recent, column, slot), lasting=goes_on)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
@@ -173,7 +173,7 @@ class Quality(Cause[Measured]):
             )
 
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
-        if evaluation.windows.counts[0, :, self.prepared.width :].any():  # most panes are well
+        if evaluation.windows.counts[0, :, self.prepared.width :].any():  # most panes have none
             yield from self.candidates(evaluation, None)
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
@@ -198,13 +198,13 @@ class Quality(Cause[Measured]):
         return self._excess(evaluation.windows, 0, column, slot)
 
     def _excess(self, windows: Windows, window: int, column: int, slot: int) -> float:
-        """Of one quality count's share over the reference's."""
+        """Excess of one quality count's share over the reference's."""
         carried = int(self.prepared.carried(windows.counts[window])[column])
         share = windows.counts[window, column, self.prepared.width + slot] / max(carried, 1)
         return float(share - self.prepared.quality_shares[column, slot])
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
-        """Of what occurs in the worst window."""
+        """Figures of the quality counts that occur, from the worst window."""
         measured = evaluation.of(self)
         worst = measured.exceedance.argmax(0)
         for column, slot in places(measured.hits.max(0) > 0):
@@ -225,10 +225,10 @@ class Quality(Cause[Measured]):
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:
-        return share_in_words(figures.value)
+        return percent(figures.value)
 
     def _span(self, windows: Windows, at: tuple[int, int, int]) -> int:
-        """Events from the pane of the first hit of a window to that of the last."""
+        """Events from the pane of a window's first hit to that of its last."""
         window, column, slot = at
         if windows.lengths[window]:
             return self._places.span(windows.lengths[window], column, slot)
@@ -237,7 +237,7 @@ class Quality(Cause[Measured]):
         return int(spans(counts[:, self.prepared.width + slot, None], events)[0])
 
     def _severity(self, measured: Measured, at: tuple[int, int, int], recent_share: float, *, lasting: bool) -> str:
-        """Of one (window, column, quality count) that is over; `recent_share` is its share in the newest panes."""
+        """Severity of one (window, column, quality count) over the threshold; `recent_share` in the newest panes."""
         _, column, slot = at
         cause, about = QUALITY_COUNTS[slot], self.prepared.columns[column]
         goes_on = slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at])
@@ -249,15 +249,15 @@ class Quality(Cause[Measured]):
             may_page=lasting and goes_on and cause not in dict(about.ticket_only),
         )
 
-    def _is_no_excursion(self, windows: Windows, at: tuple[int, int, int]) -> bool:
-        """Not values outside the range that lie no farther than it is wide, of a column that wanders so by itself."""
+    def _may_page_outside(self, windows: Windows, at: tuple[int, int, int]) -> bool:
+        """False for values outside by at most the range's width, if the column's level is known to wander that far."""
         (window, column, slot), about = at, self.prepared.columns[at[1]]
         if slot != OUTSIDE or NEAR_OUTSIDE not in dict(about.ticket_only):
             return True
         sums, outside = windows.sums[window, column], int(windows.counts[window, column, self.prepared.width + OUTSIDE])
         near = int(sums[FAR_COUNT])
         if 2 * near < outside:
-            return True  # most lie too far out to be summed
+            return True  # most are too far outside to be summed
         mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1)
         wide = about.bins.high - about.bins.low
         return not about.bins.low - wide <= mean <= about.bins.high + wide
@@ -269,13 +269,13 @@ class Quality(Cause[Measured]):
         return float(recent.counts[0, column, self.prepared.width + slot] / max(carried, 1))
 
     def _began(self, windows: Windows, at: tuple[int, int, int]) -> int:
-        """Start of the first part of the window in which it occurs."""
+        """Start of the window's first block with a hit."""
         window, column, slot = at
         parts, place = windows.parts[window], self.prepared.width + slot
         return next((part.start_us for part in parts if part.tally.counts[column, place]), parts[0].start_us)
 
     def _finding(self, evaluation: Evaluation, at: tuple[int, int, int], severity: str) -> Finding:
-        """Of one (window, column, quality count) that is over."""
+        """The finding of one (window, column, quality count) over the threshold."""
         prepared, windows, measured = self.prepared, evaluation.windows, evaluation.of(self)
         window, column, slot = at
         cause, subject = QUALITY_COUNTS[slot], prepared.subjects[column]
@@ -305,7 +305,7 @@ class Quality(Cause[Measured]):
         )
 
     def _threshold(self, evaluation: Evaluation, at: tuple[int, int, int]) -> float:
-        """The smallest share of events that would be over by itself."""
+        """The smallest share of events that would be over the threshold."""
         measured, (window, column, slot) = evaluation.of(self), at
         events, own = float(measured.events[window, column]), float(measured.overdispersion[at])
         known = max(own, float(self._unseen_error[column])) if slot == UNSEEN else own
@@ -315,7 +315,7 @@ class Quality(Cause[Measured]):
     def _came(self, windows: Windows, window: int, column: int) -> str:
         """The never-seen values by name, the most frequent first: `: "st99" (96), "st98" (3)`.
 
-        Nothing where none is known, or where each came once and there are many: that is how free text looks.
+        Empty if none is known, or if many came once each, as in free text.
         """
         unseen: names.Names = {}
         for part in windows.parts[window]:
@@ -350,7 +350,7 @@ class Quality(Cause[Measured]):
 
 
 def _asked(windows: Windows) -> list[int]:
-    """Base windows of each window of which those with a hit are counted, 0 where they are not."""
+    """Per window, its number of base windows if those with a hit are tested, else 0."""
     lengths = zip(windows.lengths, windows.parts, strict=True)
     return [length if 2 <= length == len(parts) else 0 for length, parts in lengths]
 

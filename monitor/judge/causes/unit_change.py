@@ -1,8 +1,8 @@
-"""Do values outside the range look like the reference's in another unit?
+"""Detects values outside the range that are the reference's in another unit.
 
-Only usual units are tried. One is named where the whole reference, put into that unit, explains what the window holds
-(how much lies below and above, what is in each bin, mean and spread of what is outside), clearly better than the same
-values moved by a constant, and clearly better than any other unit.
+Only common units are tried. One is reported if the whole reference, converted to it, explains the window (shares below
+and above the range, shares of the bins, mean and standard deviation of the values outside) clearly better than the same
+values shifted by a constant, and clearly better than any other unit.
 """
 
 from __future__ import annotations
@@ -33,42 +33,42 @@ from monitor.stats.tally import (
 
 Floats = NDArray[np.float64]
 
-#: powers of ten (cents, share and percent, s, ms, us, ns, kilo and milli), and what people measure in beside them:
-#: minutes and hours and days in seconds, 1,024s, inches, miles, pounds
+#: powers of ten (cents, share and percent, s, ms, us, ns, kilo and milli), and other common ratios: minutes, hours and
+#: days in seconds, 1,024, inches, miles, pounds
 POWERS: Final = tuple(10.0**power for power in range(1, 10))
 OTHERS: Final = (60.0, 3_600.0, 86_400.0, 1_024.0, 1_024.0**2, 1_024.0**3, 2.54, 25.4, 1.609344, 1 / 0.45359237)
 FACTORS: Final = tuple(sorted({*POWERS, *OTHERS, *(1 / f for f in POWERS), *(1 / f for f in OTHERS)}))
 
 MIN_VALUES: Final = 3
-#: points a bin of the reference stands for
+#: points that represent a bin of the reference
 POINTS: Final = 32
-#: how far the mean of the logarithms may be off, in spreads of the reference; how near two factors are one, in decades
+#: tolerance of the mean of logarithms, in the reference's standard deviations; factors this near are equal, in decades
 MEAN_OFF: Final = 0.05
 NEAR: Final = 0.035
-#: how far cumulative shares may be off, and spreads as a ratio
+#: tolerance of cumulative shares, and of the ratio of standard deviations
 SHARES_OFF: Final = 0.05
 SPREAD_OFF: Final = 1.6
-#: a factor must explain the spread so many times better than a constant does
+#: a factor must explain the standard deviation this many times better than a shift does
 BETTER: Final = 2.0
-#: below this part of the events only some came in another unit: believed where so much of the reference would lie
-#: outside in it, and of a factor of so many decades
+#: below this share only some events came in another unit: reported only if that much of the reference would be outside
+#: in it, and for a factor of at least this many decades
 WHOLE: Final = 0.85
 WHOLLY: Final = 0.995
 PART_OUTSIDE: Final = 0.5
 PART_DECADES: Final = 0.7
-#: factors at which mean and spread of all values are exact enough (fixed-point sums)
+#: factors for which mean and standard deviation of all values are exact enough (fixed-point sums)
 LINEAR: Final = (0.3, 1e4)
-#: logarithms and spreads smaller than this are not told apart (fixed-point sums), in decades
+#: resolution of logarithms and their standard deviations, in decades (fixed-point sums)
 SMALLEST: Final = 0.003
-#: decades beyond which nothing is a number any more
+#: decades near the largest double
 LARGEST: Final = 300.0
-#: a column is constant when its values lie within this, as a share of them
+#: a column is constant if its values are equal within this relative difference
 SAME: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class UnitChange:
-    """What the values look like; `factor` is None where it takes an offset too."""
+    """The unit change found; `factor` is None for a scale with an offset."""
 
     factor: float | None
     headline: str
@@ -95,7 +95,7 @@ SCALES: Final = (
 
 
 def unit_change(prepared: PreparedReference, windows: Windows, window: int, column: int) -> UnitChange | None:
-    """The change of unit that explains one window of a numeric column, None where none clearly does."""
+    """The change of unit that explains one window of a numeric column, None if none clearly does."""
     about = prepared.columns[column]
     outside = _Outside.of(prepared, windows, window, column)
     if outside.count < MIN_VALUES:
@@ -124,7 +124,7 @@ def _words(factor: float) -> str:
 
 
 def _of_a_constant(about: Column, low: float, high: float) -> float | None:
-    """A column of one value that is now another one: exactly so many times it."""
+    """Factor of a constant column that now has another constant value."""
     if about.center == 0 or abs(high - low) > SAME * abs(high):
         return None
     near = [factor for factor in FACTORS if abs(high - factor * about.center) <= SAME * abs(high)]
@@ -133,13 +133,13 @@ def _of_a_constant(about: Column, low: float, high: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _Outside:
-    """What a window shows of the values outside, and the counts of all of them beside the reference's.
+    """Values outside the range in a window, and the counts of all values next to the reference's.
 
-    `mean_log` and `spread_log` of log10 |x|; `mean` of what is outside, NaN where it lies too far out to be summed.
+    `mean_log` and `spread_log` of log10 |x|; `mean` of the values outside, NaN if they are too large to be summed.
     """
 
     count: int
-    below: float  # share of what is outside
+    below: float  # share of the values outside
     mean_log: float
     spread_log: float
     mean: float
@@ -166,7 +166,7 @@ class _Outside:
 class _Points:
     """The reference as weighted points: signs and log10 of magnitudes.
 
-    `shift` and `stretch` bring mean and spread of the points' logarithms to the reference's own.
+    `shift` and `stretch` give the points' logarithms the mean and standard deviation of the reference's.
     """
 
     signs: Floats
@@ -188,19 +188,19 @@ class _Points:
         lower, upper = borders[:-1, None], borders[1:, None]
         counts = reference[1:-1]
         places = np.broadcast_to(steps, (len(counts), POINTS)).copy()
-        # the outer bins hold tails: dense at the inner border, the outermost value at the other
+        # the outer bins hold tails: dense at the inner edge, the extreme value at the outer one
         tails = -np.log(1 - steps)
         places[0] = 1 - (tails / max(math.log(max(int(counts[0]), 1)), tails[-1]))[::-1]
         places[-1] = tails / max(math.log(max(int(counts[-1]), 1)), tails[-1])
         points = _between(lower, upper, places)
         if borders[0] == 0 and counts[0] <= about.modal_share * counts.sum() * (1 + SAME):
-            points[0] = 0.0  # the first bin holds zeros alone
+            points[0] = 0.0  # the first bin holds only zeros
         weights = np.repeat(counts / max(int(counts.sum()), 1) / POINTS, POINTS)
         return cls.standardised(points.ravel(), weights, about)
 
     @classmethod
     def standardised(cls, points: Floats, weights: Floats, about: Column) -> _Points:
-        """Points with what their logarithms lack to the reference's own mean and spread."""
+        """Points with the correction of their logarithms to the reference's mean and standard deviation."""
         some = (points != 0) & (weights > 0)
         logs = np.log10(np.abs(np.where(some, points, 1.0)))
         mass = max(float(weights[some].sum()), 1e-12)
@@ -211,7 +211,7 @@ class _Points:
 
 
 def _between(lower: Floats, upper: Floats, places: Floats) -> Floats:
-    """Points at `places` (bins, POINTS) from 0 to 1 of each bin: by ratio where both borders have one sign."""
+    """Points at `places` (bins, POINTS) from 0 to 1 of each bin: geometric where both edges have the same sign."""
     one_sign = (lower > 0) & (upper > 0) | (lower < 0) & (upper < 0)
     first, last = np.log(np.abs(np.where(one_sign, lower, 1.0))), np.log(np.abs(np.where(one_sign, upper, 1.0)))
     by_ratio = np.sign(lower) * np.exp(first * (1 - places) + last * places)
@@ -219,7 +219,7 @@ def _between(lower: Floats, upper: Floats, places: Floats) -> Floats:
 
 
 class _Expected(NamedTuple):
-    """What a factor (or a constant) makes one expect: shares everywhere, and of what is outside."""
+    """Expected shares under a factor (or a shift): of all bins, and of the values outside."""
 
     shares: Floats
     below: float
@@ -232,7 +232,7 @@ class _Expected(NamedTuple):
 
 
 def _expected(about: Column, values: Floats, weights: Floats) -> _Expected:
-    """Of the reference's points at other `values`."""
+    """Expected shares if the reference's points had these `values`."""
     borders = np.array([about.bins.low, *about.bins.edges, about.bins.high])
     places = np.searchsorted(borders, values, side="left")
     shares = np.asarray(np.bincount(places, weights, minlength=len(borders) + 1), np.float64)
@@ -256,14 +256,14 @@ def _factor(about: Column, outside: _Outside, seen: Moments) -> float | None:
     best = min(fits)
     error = max(3 * best.spread_log / math.sqrt(outside.count), SMALLEST)
     rivals = [fit.factor for fit in fits if fit.off - best.off <= error]
-    # of two that are nearly one, 1,000 and 1,024, the power of ten
+    # of two nearly equal factors, 1,000 and 1,024, take the power of ten
     if any(abs(math.log10(rival / best.factor)) > NEAR for rival in rivals):
         return None
     return next((factor for factor in rivals if round(math.log10(factor), 9).is_integer()), best.factor)
 
 
 class _Fit(NamedTuple):
-    """A factor that explains a window: how far the mean of the logarithms is `off`, in decades."""
+    """A factor that explains a window; `off` is the error of the mean of logarithms, in decades."""
 
     off: float
     factor: float
@@ -275,7 +275,7 @@ def _fit(about: Column, points: _Points, outside: _Outside, seen: Moments, facto
     expected = _expected(about, points.times(factor), points.weights)
     if expected.outside < 0.01 or abs(expected.below - outside.below) > SHARES_OFF + 2 * slack:
         return None
-    # exact where all points are outside; where some are, as near as bins tell: between as they are and as corrected
+    # exact if all points are outside; else only to bin precision: between the raw and the corrected points
     spread_log = expected.spread_log * (1 + (points.spread_ratio - 1) * expected.outside)
     away = outside.mean_log - expected.mean_log
     corrected = away - points.shift * expected.outside
@@ -298,9 +298,9 @@ def _fit(about: Column, points: _Points, outside: _Outside, seen: Moments, facto
 
 
 def _nearer(seen: float, stretched: float, moved: float, slack: float) -> bool:
-    """Whether a spread is that of a factor (`stretched`), and not that of the same values `moved` by a constant."""
+    """Whether a standard deviation fits a factor (`stretched`) rather than a shift by a constant (`moved`)."""
     if max(seen, stretched) <= 2 * SMALLEST or math.isnan(moved):
-        return True  # nothing to tell: the mean alone had to be exact
+        return True  # both fit: the mean decides
     off = abs(math.log((seen + SMALLEST) / (stretched + SMALLEST)))
     if off > math.log(SPREAD_OFF) + 2 * slack:
         return False
@@ -308,15 +308,15 @@ def _nearer(seen: float, stretched: float, moved: float, slack: float) -> bool:
 
 
 def _moved(about: Column, points: _Points, outside: _Outside) -> float:
-    """Spread of the logarithms outside, had all values moved there by a constant."""
+    """Standard deviation of the logarithms outside, had all values been shifted there by a constant."""
     if math.isnan(outside.mean):
-        return 0.0  # so far out that a constant leaves no spread of them
+        return 0.0  # so far outside that nothing remains of it after a shift
     values = points.times(1.0) + (outside.mean - about.center)
     return _expected(about, values, points.weights).spread_log
 
 
 def _scale(about: Column, seen: Moments) -> Scale | None:
-    """The change of temperature scale that gives mean and spread of all values, if one alone does."""
+    """The change of temperature scale that explains mean and standard deviation of all values, if just one does."""
     if not seen.whole or seen.values < MIN_VALUES or seen.spread <= 0 or not about.bins.edges:
         return None
     slack = 1 / math.sqrt(seen.values)

@@ -12,7 +12,7 @@ from monitor.publish.snapshot import ColumnView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.settings.duration import in_words
-from monitor.text import many, number, share
+from monitor.text import many, number, percent
 
 #: a column with this exceedance or more is shown unfolded
 NEAR: Final = 0.5
@@ -104,7 +104,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     for figure, value in model.performance:
-        yield text(figure, 80), share(value)
+        yield text(figure, 80), percent(value)
     if unjudged := snapshot.unjudged.get(model.key):
         yield "Accepted, never to be judged", many(unjudged, "event")
 
@@ -172,7 +172,7 @@ def _column_text(column: ColumnView) -> str:
     most = _most_moved(column) if loud else ""
     more = [f"{text(of)} {number(value)}" for of, value in column.distances if of == "psi"]
     if column.smallest_effect is not None:
-        more.append(f"a lasting move of {share(column.smallest_effect)} would show within a day")
+        more.append(f"a lasting move of {percent(column.smallest_effect)} would show within a day")
     if column.ticket_text:
         more.append(f"its distribution is at most a ticket: {text(column.ticket_text)}")
     lines = ["; ".join(parts), most, f"<small>{'; '.join(more)}</small>" if loud and more else ""]
@@ -199,9 +199,9 @@ def _quality_counts_occur(column: ColumnView) -> bool:
 def _changed_quality(column: ColumnView) -> Iterator[str]:
     seen = sum(column.live) > 0 or _quality_counts_occur(column)
     for quality_count, before, now in column.quality_counts:
-        after = share(now) if seen else "nothing yet"
-        if share(before) != after and (seen or before):
-            yield f"{text(quality_count)} {share(before)} → {after}"
+        after = percent(now) if seen else "nothing yet"
+        if percent(before) != after and (seen or before):
+            yield f"{text(quality_count)} {percent(before)} → {after}"
 
 
 def _most_moved(column: ColumnView) -> str:
@@ -211,4 +211,4 @@ def _most_moved(column: ColumnView) -> str:
         return ""
     shares = [(r / before, v / now) for r, v in zip(column.reference, column.live, strict=True)]
     at = max(range(len(shares)), key=lambda at: abs(shares[at][1] - shares[at][0]))
-    return f"{name(column.bins[at])}: {share(shares[at][0])} → {share(shares[at][1])}"
+    return f"{name(column.bins[at])}: {percent(shares[at][0])} → {percent(shares[at][1])}"
