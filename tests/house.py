@@ -57,7 +57,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # the outside
         "kafka": (
             "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer "
-            "watch alerts acts rejects consumer"
+            "watch alerts acts rejects record_batch consumer"
         ),
         "sources": (
             "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times"

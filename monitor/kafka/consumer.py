@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-import numpy as np
 from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
@@ -18,10 +17,11 @@ from monitor.kafka.batches import MESSAGES, FetchState, PollIsFull, Skipped
 from monitor.kafka.clock_check import ClockCheck
 from monitor.kafka.connect import client_config, connect, translated_error, translating_errors
 from monitor.kafka.group import GroupMirror, GroupOffsets, close_quietly
+from monitor.kafka.record_batch import record_batch
 from monitor.kafka.stalls import Place, Stall, Stalls
 from monitor.kafka.topics import ClusterDescription
 from monitor.kafka.watch import TopicWatch
-from monitor.records import Change, Envelope, OffsetGap, RecordBatch, UnreadableRecords
+from monitor.records import Change, OffsetGap, RecordBatch, UnreadableRecords
 from monitor.settings.tree import Kafka
 
 _MIB: Final = 1 << 20
@@ -51,19 +51,6 @@ _FETCH: Final = {
     "max_poll_records": _POLL_RECORDS,
     "receive_message_max_bytes": 128 * _MIB,  # a broker sends one record whole even if it is above the fetch limits
 }
-
-
-class _Envelopes:
-    """Keys and headers of a batch, read only on demand."""
-
-    __slots__ = ("_records",)
-
-    def __init__(self, records: list[Any]) -> None:
-        self._records = records
-
-    def __call__(self, index: int) -> Envelope:
-        record = self._records[index]
-        return Envelope(record.key, tuple(record.headers or ()))
 
 
 class KafkaSource:
@@ -280,15 +267,7 @@ class KafkaSource:
             records = [record for record in records if record.offset >= expected]
         last = records[-1].offset + 1 if records else expected
         self._next[target] = next_offset = max(last, self._client_position(target))
-        return RecordBatch(
-            partition=Partition(*target),
-            values=[record.value for record in records],
-            offsets=np.array([record.offset for record in records], np.int64),
-            times_ms=np.array([record.timestamp for record in records], np.int64),
-            next_offset=next_offset,
-            now_us=now_us,
-            envelope=_Envelopes(records),
-        )
+        return record_batch(Partition(*target), records, next_offset, now_us)
 
     # state of the partitions
 
