@@ -6,12 +6,8 @@ Wall time is for display and for rejecting events as `future`, monotonic time fo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 MS_US = 1_000
 SECOND_US = 1_000 * MS_US
@@ -25,21 +21,6 @@ _SECONDS_PLACE = slice(17, 19)
 #: event times outside of these are rejected; the margin to the years 1 and 9999 lets window bounds be RFC 3339 too
 FIRST_US = -62_135_500_000 * SECOND_US  # in January of the year 1
 LAST_US = 253_402_200_000 * SECOND_US  # in December of the year 9999
-
-
-def clock_is_wrong(times_ms: Iterable[NDArray[np.int64]], now_us: int) -> bool:
-    """Whether more than half of the polled records are more than an hour ahead of this machine's clock.
-
-    `times_ms` are the record timestamps, batch by batch. A few such records have wrong timestamps. Kafka 4 brokers
-    reject records that far ahead, so if most are ahead, this machine's clock is behind. Timestamps beyond the year 9999
-    do not count as ahead.
-    """
-    first, last = (now_us + HOUR_US) // 1000, LAST_US // 1000
-    ahead = total = 0
-    for times in times_ms:
-        total += len(times)
-        ahead += int(np.count_nonzero((times > first) & (times <= last)))
-    return 2 * ahead > total
 
 
 class Clock(Protocol):

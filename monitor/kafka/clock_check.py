@@ -5,9 +5,12 @@ All events would be rejected as `future` otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from monitor.clock import SECOND_US, clock_is_wrong, rfc3339
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.clock import HOUR_US, LAST_US, MS_US, SECOND_US, rfc3339
 from monitor.errors import TransientError
 from monitor.records import RecordBatch
 
@@ -35,3 +38,18 @@ class ClockCheck:
                 "records are more than an hour ahead of it: set the clock (timedatectl); reading waits until it is "
                 "right, nothing is lost"
             )
+
+
+def clock_is_wrong(times_ms: Iterable[NDArray[np.int64]], now_us: int) -> bool:
+    """Whether more than half of the polled records are more than an hour ahead of this machine's clock.
+
+    `times_ms` are the record timestamps, batch by batch. A few such records have wrong timestamps. Kafka 4 brokers
+    reject records that far ahead, so if most are ahead, this machine's clock is behind. Timestamps beyond the year 9999
+    do not count as ahead.
+    """
+    first, last = (now_us + HOUR_US) // MS_US, LAST_US // MS_US
+    ahead = total = 0
+    for times in times_ms:
+        total += len(times)
+        ahead += int(np.count_nonzero((times > first) & (times <= last)))
+    return 2 * ahead > total

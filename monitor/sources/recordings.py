@@ -20,10 +20,9 @@ from monitor.sources.streams import BATCH_BYTES, Line, Stream, stand_in
 ENDINGS: Final = (".records.jsonl", ".records.jsonl.gz", ".records.jsonl.zst")
 
 _T = TypeVar("_T")
-#: what Kafka counts with: the offset behind it fits 64 bits too
+#: offsets have 64 bits, and so has the one behind the last
 _LARGEST: Final = 2**63 - 2
 _NotNegative = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
-_Time = Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
 #: bytes of a line: this multiple of the value (base64 takes 4/3) and so many more for key and headers
 _LINE_RATIO: Final = 2
 _LINE_MORE: Final = 1_048_576
@@ -49,7 +48,7 @@ class RecordedLine(msgspec.Struct, gc=False, kw_only=True):
     topic: str
     partition: _NotNegative
     offset: _NotNegative
-    timestamp: _Time | None = None
+    timestamp: int | None = None
     key: bytes | None = None
     headers: list[tuple[str, bytes | None]] = []
     value: bytes | None
@@ -233,7 +232,7 @@ def _batch(partition: Partition, rows: list[RecordedLine], now_us: int) -> Recor
         partition=partition,
         values=[row.value for row in rows],
         offsets=np.array([row.offset for row in rows], np.int64),
-        times_ms=np.array([-1 if row.timestamp is None else row.timestamp for row in rows], np.int64),
+        times_ms=np.array([-1 if row.timestamp is None else min(max(row.timestamp, -1), _LARGEST) for row in rows]),
         next_offset=rows[-1].offset + 1,
         now_us=now_us,
         envelope=lambda i: Envelope(rows[i].key, rows[i].headers),

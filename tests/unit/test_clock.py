@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.clock import FIRST_US, HOUR_US, LAST_US, clock_is_wrong, parse_rfc3339, rfc3339
+from monitor.clock import FIRST_US, HOUR_US, LAST_US, parse_rfc3339, rfc3339
 from monitor.decode.values import time_of
+from monitor.kafka.clock_check import clock_is_wrong
 
 
 @given(st.integers(FIRST_US, LAST_US))

@@ -140,12 +140,15 @@ def test_a_recording_keeps_partitions_offsets_and_times(opened: Opened, tmp_path
         record("t", 0, 3, None, timestamp=None),
         record("u", 0, 0, b""),
         record("t", 1, 9, b"\x00\xff", timestamp=90),
+        record("v", 0, 0, timestamp=10**30),
+        record("v", 0, 1, timestamp=-(10**30)),
     ]
     source = opened(written(tmp_path / f"x.records.jsonl{ending}", lines))
-    assert source.partitions() == [Partition("t", 0), Partition("t", 1), Partition("u", 0)]
+    assert source.partitions() == [Partition("t", 0), Partition("t", 1), Partition("u", 0), Partition("v", 0)]
     batches = {batch.partition: batch for batch in drained(source)}
     first = batches[Partition("t", 1)]
     assert (first.values, first.offsets.tolist(), times_in(first)) == ([b"a", b"\x00\xff"], [7, 9], [70, 90])
+    assert times_in(batches[Partition("v", 0)]) == [2**63 - 2, -1], "no time of Kafka's, and read as none"
     assert (first.next_offset, first.now_us) == (10, 1_000)
     assert first.envelope(0) == (b"key", [("h", b"h"), ("n", None)])
     assert first.envelope(1) == (None, [])
@@ -207,6 +210,7 @@ def test_recordings_in_the_wrong_order_are_refused_with_the_line(opened: Opened,
         (b'{"topic": "t", "partition": 0, "value": null}', "offset"),
         (record("t", -1, 0), "partition"),
         (record("t", 0, -1), "offset"),
+        (record("t", 0, 2**63), "offset"),
         (b'{"topic": "\xff", "partition": 0, "offset": 1, "value": null}', "UTF-8"),
         (b'{"x": ' + b"[" * 100_000, "recursion"),
     ],
