@@ -19,9 +19,6 @@ Hashes = NDArray[np.uint64]
 
 #: below so many left-out events a jackknife is noise, and the exact test's own error is larger
 FEWEST_HITS: Final = 5
-#: an identifier or free text: that share of the next events would be new
-IDENTIFIER_SHARE: Final = 0.5
-IDENTIFIER_PARTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +98,3 @@ def _error(hits: Ints, freed: Ints, events: Ints) -> float:
     rate = (total - hits + freed) / np.maximum(m - events, 1)
     spread = (windows - 1) / windows * float(((rate - rate.mean()) ** 2).sum())
     return max(1.0, spread * m**2 / total)
-
-
-def is_identifier(hashes: Hashes) -> bool:
-    """Whether a column's values, in the order of their time, are an identifier or free text.
-
-    By eighths of the rows: half of the events have a name that no other eighth has, so half of the next ones are new.
-    """
-    part = len(hashes) // IDENTIFIER_PARTS
-    if not part:
-        return False
-    parts = NamesByWindow()
-    for at in range(0, part * IDENTIFIER_PARTS, part):
-        parts.add(hashes[at : at + part])
-    return parts.left_out().total >= IDENTIFIER_SHARE * part * IDENTIFIER_PARTS
