@@ -96,7 +96,7 @@ class Pipeline:
     def turn(self) -> int:
         """One turn of the loop; returns the number of records read.
 
-        While the state or the outputs cannot be written, it keeps reading within bounds: see `saving.trouble`.
+        While the state or the outputs cannot be written, it keeps reading within bounds: see `loop/saving.py`.
 
         Raises:
             ExternalError: the source failed; the turn may be made again.
@@ -337,13 +337,13 @@ class Pipeline:
             self.label_exchange.restore(model.waiting)
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
-        afresh = self.fleet.restore(judges, state.outbox.unsent)
+        reset = self.fleet.restore(judges, state.outbox.unsent)
         # the counts of a model depend on its settings even before its first pane is judged
         before = {model.key: model.settings for model in state.models}
-        afresh += [key for key in state.whole.seen if key not in afresh and before[key] != self._settings_hash(key)]
-        for key in afresh:
+        reset += [key for key in state.whole.seen if key not in reset and before[key] != self._settings_hash(key)]
+        for key in reset:
             self._forget(key)
-        return afresh
+        return reset
 
     def _replaced(self, key: ModelKey) -> None:
         self.fleet.forget(key)

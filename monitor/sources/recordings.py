@@ -20,7 +20,7 @@ ENDINGS: Final = (".records.jsonl", ".records.jsonl.gz", ".records.jsonl.zst")
 
 _T = TypeVar("_T")
 _NotNegative = Annotated[int, msgspec.Meta(ge=0)]
-#: bytes of a line: this multiple of the value (base64 takes 4/3) and so many more for key and headers
+#: bytes of a line: this multiple of the value (base64 takes 4/3), plus this many for key and headers
 _LINE_RATIO: Final = 2
 _LINE_MORE: Final = 1_048_576
 #: the first fields of a line that is too long to read whole, in the order in which `driftd record` writes them
