@@ -1,3 +1,3 @@
-"""driftd: a drift monitor that runs beside production models and reads their events from Kafka."""
+"""driftd: a drift monitor for production models that reads their events from Kafka."""
 
 __version__ = "0.1.0"

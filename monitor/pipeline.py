@@ -9,16 +9,14 @@ checkpoint:  rejects acknowledged → state saved, with the transitions not sent
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import Protocol
 
 from monitor.clock import SECOND_US, Clock
 from monitor.count.admission import Admission
 from monitor.count.aggregator import Aggregators
 from monitor.count.completeness import Completeness
-from monitor.count.exchange import Exchange, LabelExchange, Pane
-from monitor.count.labels import LabelCount
+from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.losses import Losses
 from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
@@ -28,12 +26,11 @@ from monitor.decode.columns import Events, Shape
 from monitor.decode.decoder import Decoder, Shapes, decoder_for
 from monitor.errors import ExternalError, PositionsLost
 from monitor.events import OVER_LIMIT, ModelKey, Partition
-from monitor.findings import Transition
 from monitor.judge.fleet import Fleet
-from monitor.judge.model import JudgeState
 from monitor.log import get_log
 from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
+from monitor.loop.stage2 import Stage2
 from monitor.loop.time import CHECKPOINT, COUNT, DECODE, IDLE, JUDGE, POLL, LoopTime
 from monitor.records import Change, DeadLetter, OffsetGap, RecordBatch, Source, UnreadableRecords
 from monitor.settings.tree import Settings
@@ -43,36 +40,6 @@ from monitor.state.parts import Cut, State, Whole
 from monitor.tenfold import Tenfold
 
 _log = get_log(__name__)
-
-
-class Stage2(Protocol):
-    """Receives the complete panes: the fleet, or a collector that builds a reference."""
-
-    unsent: deque[Transition]
-
-    def judge(self, pane: Pane) -> None:
-        """Take a pane; those of one model version come in time order."""
-
-    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
-        """Take the labels that took effect before the end of the pane that comes next, each once."""
-
-    def sent(self, transitions: Iterable[Transition]) -> None:
-        """Note that these transitions were acknowledged, oldest first."""
-
-    def forget(self, key: ModelKey) -> None:
-        """The model version got another reference: drop its windows and incidents."""
-
-    def judged(self) -> list[ModelKey]:
-        """The model versions that have any state here."""
-
-    def mark(self, key: ModelKey) -> Hashable:
-        """Changes whenever `to_state` of the model version would."""
-
-    def to_state(self, key: ModelKey) -> JudgeState | None:
-        """What a checkpoint keeps of a model version."""
-
-    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
-        """Continue from a saved state; returns the model versions that start from scratch."""
 
 
 class Pipeline:
@@ -131,7 +98,7 @@ class Pipeline:
     def turn(self) -> int:
         """One turn of the loop; returns the number of records read.
 
-        While the state or the outputs cannot be written, it keeps reading within bounds: see `saving.trouble`.
+        While the state or the outputs cannot be written, it keeps reading within bounds: see `loop/saving.py`.
 
         Raises:
             ExternalError: the source failed; the turn may be made again.
@@ -372,13 +339,13 @@ class Pipeline:
             self.label_exchange.restore(model.waiting)
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
-        afresh = self.fleet.restore(judges, state.outbox.unsent)
+        reset = self.fleet.restore(judges, state.outbox.unsent)
         # the counts of a model depend on its settings even before its first pane is judged
         before = {model.key: model.settings for model in state.models}
-        afresh += [key for key in state.whole.seen if key not in afresh and before[key] != self._settings_hash(key)]
-        for key in afresh:
+        reset += [key for key in state.whole.seen if key not in reset and before[key] != self._settings_hash(key)]
+        for key in reset:
             self._forget(key)
-        return afresh
+        return reset
 
     def _replaced(self, key: ModelKey) -> None:
         self.fleet.forget(key)

@@ -74,7 +74,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
     },
     {  # what the path asks of the outside
-        "loop": "time sinks saving",
+        "loop": "time sinks saving stage2",
     },
     {  # the path
         "": "pipeline",

@@ -23,7 +23,7 @@ NO_CLOCK: Final = -(1 << 62)
 RECENT: Final = 20
 #: no step ahead of at most this is a jump
 LEAST_JUMP_US: Final = 300 * SECOND_US
-#: ... nor one of so many usual distances between two events: sparse traffic steps far
+#: ... nor one of at most this many usual distances between two events: sparse traffic has large steps
 USUAL_DISTANCES: Final = 10
 #: events from which on a usual distance is known, and from which on a first event may turn out to be wild
 ENOUGH: Final = 5

@@ -1,7 +1,7 @@
 """Labels that were counted and wait to be handed on: by model version and cohort.
 
 Until they are joined to their predictions, the cohort of labels is the stretch of time in which they take effect. They
-stand beside the panes of events and teach those nothing: not what is complete, not what was judged. A transition says
+are kept apart from the panes of events and do not affect what is complete or judged. A transition reports
 how many took effect before its time.
 """
 

@@ -40,7 +40,7 @@ driftd demo: a Kafka broker, a stream and driftd, all on this machine and gone w
 
 
 def caption(played_us: int, fault_us: int, sent: int, found: bool) -> str:
-    """Beside the bar."""
+    """The text next to the progress bar."""
     if found:
         state = "found"
     elif played_us < fault_us:

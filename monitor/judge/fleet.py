@@ -116,7 +116,7 @@ class Fleet:
         Their open incidents are resolved with the reason.
         """
         self.unsent.extend(unsent)
-        afresh = []
+        reset = []
         for state in judges:
             key = state.context.key
             monitored = self._admission.monitored(key)
@@ -125,9 +125,9 @@ class Fleet:
                 if judge is not None:
                     judge.restore(state)
                 continue
-            afresh.append(key)
+            reset.append(key)
             self._give_up(state, SETTINGS_CHANGED if monitored is not None else "no longer in the settings")
-        return afresh
+        return reset
 
     def _give_up(self, state: JudgeState, reason: str) -> None:
         book = IncidentBook(1)

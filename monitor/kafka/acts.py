@@ -60,7 +60,7 @@ def act_message(act: Act, topic: str, group_id: str, subject: str, now_us: int) 
 
 
 def act_in(value: bytes | None) -> Act | None:
-    """The act that a record of the alert topic holds; None where it is no act that this version knows."""
+    """The act in a record of the alert topic; None if it is not an act that this version knows."""
     if value is None or ACT_TYPE.encode() not in value:
         return None
     try:
@@ -74,7 +74,7 @@ def act_in(value: bytes | None) -> Act | None:
 
 
 class ActReader:
-    """Reads the acts in a thread of its own: the loop never waits for them, nor ends when they cannot be read."""
+    """Reads the acts in a separate thread: the loop never waits for them, nor ends when they cannot be read."""
 
     def __init__(self, settings: Kafka, topic: str, since_us: int | None) -> None:
         """`since_us` is when the state was saved, None where there is none: then only acts from now on count."""

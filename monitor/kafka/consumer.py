@@ -31,7 +31,7 @@ _POLL_RECORDS: Final = 5_000
 _POLL_BYTES: Final = 64 * _MIB
 #: records of the size limit that one batch may hold
 _RECORDS_A_BATCH: Final = 4
-#: after so many seconds without a poll reading counts as paused, and no stall is reported
+#: seconds without a poll after which reading counts as paused, and no stall is reported
 _READING_S: Final = 10.0
 #: seconds between two checks for stalled partitions
 _CHECK_SECONDS: Final = 5.0

@@ -27,7 +27,7 @@ _LAST_COMMIT_S: Final = 3.0
 
 
 class GroupOffsets:
-    """Reads and writes them with a client of its own, so that reading records never waits for the group coordinator.
+    """Reads and writes them with a separate client, so that reading records never waits for the group coordinator.
 
     The client is created at the first call.
     """

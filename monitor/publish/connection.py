@@ -20,7 +20,7 @@ from monitor.publish.site import PAGES, Answer, Site, in_words, path_of
 
 #: seconds in which a request has to be there, and in which some of its answer has to be taken, again and again
 TIMEOUT_SECONDS: Final = 5.0
-#: so many times; a page of a megabyte may take a minute over a bad line
+#: most such periods per answer; a page of a megabyte may take a minute over a bad line
 ANSWER_STEPS: Final = 12
 #: seconds that a connection is kept for another request; longer than the usual minute between two scrapes
 IDLE_SECONDS: Final = 75.0
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._request: h11.Request | None = None
         self._body = 0
-        #: bytes of the answer that are not in the kernel yet, and how often that was looked at
+        #: bytes of the answer that are not in the kernel yet, and how often that was checked
         self._untaken = 0
         self._steps = 0
         self._idle = False
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
         self._proceed()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        del exc  # a client that went away is no trouble of ours
+        del exc  # a client that disconnects is not an error
         if self._deadline is not None:
             self._deadline.cancel()
         self._connections.left(self)

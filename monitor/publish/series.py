@@ -103,7 +103,7 @@ Counters live with the process: they begin at 0 and may count again what a resta
 record once are in the state. Label values are printable and at most {limit} characters long; one that had to be changed
 ends in `~` and a hash of the original.
 
-Beside these there are the process's own series with the usual names: `process_cpu_seconds_total`,
+In addition there are the standard series of the process: `process_cpu_seconds_total`,
 `process_resident_memory_bytes`, `process_virtual_memory_bytes`, `process_start_time_seconds`, `process_open_fds`,
 `process_max_fds` and `python_info`.
 """

@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 
 
 def in_words(status: HTTPStatus, text: str, *extra: tuple[str, str]) -> Answer:
-    """An answer in words."""
+    """A plain-text answer."""
     return Answer(status, (text + "\n").encode("utf-8", "replace"), _TEXT, extra)
 
 
@@ -88,7 +88,7 @@ class Site:
         return in_words(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else in_words(HTTPStatus.OK, "ok")
 
     def _readyz(self) -> Answer:
-        """Lost events and stalled positions are told and change nothing: a new process would not fix them."""
+        """Lost events and stalled positions are listed but do not make it unready: a restart would not fix them."""
         snapshot = self._snapshots.snapshot
         missing, messages = (
             self._snapshots.health.missing(),

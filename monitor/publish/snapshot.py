@@ -79,7 +79,7 @@ class ModelView:
 class IncidentView:
     """An incident of a judged model version: `severity` is "" and `since_us` None while none is open.
 
-    `lasting`: a page that has become a ticket; the model version may have another incident beside it.
+    `lasting`: a page that has become a ticket; the model version may have another open incident.
     """
 
     key: ModelKey

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -217,17 +217,16 @@ def are_events_dates(texts: Sequence[str], times: Sequence[int]) -> bool:
     return hits >= NEARLY_ALL * len(texts)
 
 
-def renewed(names: Sequence[str], among: Collection[str] | None = None) -> float:
+def renewed(names: Sequence[str]) -> float:
     """The expected share of never-seen values among the next events; `names` are in time order.
 
-    As the eighths tell: a value that occurs in one of them alone was new there. `among` are the names asked for (all).
+    Estimated by eighths: values that occur in only one of them were new there.
     """
     if not names:
         return 0.0
     occurs: defaultdict[str, set[int]] = defaultdict(set)
     counts: Counter[str] = Counter()
     for at, name in enumerate(names):
-        if among is None or name in among:
-            occurs[name].add(at * EIGHTHS // len(names))
-            counts[name] += 1
+        occurs[name].add(at * EIGHTHS // len(names))
+        counts[name] += 1
     return sum(counts[name] for name, eighths in occurs.items() if len(eighths) == 1) / len(names)

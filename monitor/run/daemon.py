@@ -368,7 +368,7 @@ def require_same_cluster(whole: Whole, described: ClusterDescription) -> None:
     Raises:
         UsageError: another cluster, or a topic that was recreated.
     """
-    remedy = "restore what it was, or remove the state folder (or run with --accept-loss) to begin afresh"
+    remedy = "restore what it was, or remove the state folder (or run with --accept-loss) to start from scratch"
     faults = []
     if whole.cluster != described.cluster_id:
         faults.append(f"the state was made on the cluster {whole.cluster}, this is {described.cluster_id}; {remedy}")

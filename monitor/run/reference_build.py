@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,15 +10,13 @@ import numpy as np
 from monitor.clock import Clock
 from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCount
 from monitor.count.losses import Loss
 from monitor.decode.decoder import decoder_for
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
-from monitor.findings import Transition
-from monitor.judge.model import JudgeState
 from monitor.judge.windows import BaseWindow
 from monitor.loop.sinks import ReplayOutputs
+from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.learn import Origin, RowStatistics, assemble
@@ -167,11 +164,11 @@ def _losses(
     return lines
 
 
-class _Collector:
+class _Collector(StatelessStage2):
     """Stage 2 of the second pass: collects base windows instead of judging."""
 
     def __init__(self, event_range: EventRange, times: Times, columns: list[Column], keeper: RowKeeper) -> None:
-        self.unsent: deque[Transition] = deque()
+        super().__init__()
         self.base = BaseWindow()
         self.windows: list[Block] = []
         #: events counted, and events with an implausible time
@@ -201,27 +198,6 @@ class _Collector:
         if block is not None:
             self.windows.append(block)
             self.rows.close_window(block.tally)
-
-    def forget(self, key: ModelKey) -> None:
-        """Never called: the blank reference is not replaced."""
-
-    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
-        """Ignored: a reference consists of events only."""
-
-    def sent(self, transitions: Iterable[Transition]) -> None:
-        """There are none."""
-
-    def judged(self) -> list[ModelKey]:
-        return []
-
-    def mark(self, key: ModelKey) -> Hashable:
-        return None
-
-    def to_state(self, key: ModelKey) -> JudgeState | None:
-        return None
-
-    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
-        return []
 
 
 def _count(

@@ -94,7 +94,7 @@ def _texts(detail: ErrorDetails, loc: Loc, written: Callable[[Loc], str | None])
     elif kind == "extra_forbidden":
         yield (), _unknown(loc)
     elif kind == "too_short" and detail["input"]:
-        return  # pydantic counts valid items only, and the invalid ones have faults of their own
+        return  # pydantic counts valid items only, and the invalid ones have their own faults
     elif kind == "string_type" and isinstance(detail["input"], int | float):
         yield (), _number_for_text(detail["input"], written(loc))
     elif kind == "literal_error" and loc[:1] == ("inputs",) and str(detail["input"]).lower() == "json":

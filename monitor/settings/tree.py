@@ -53,7 +53,7 @@ Cause: TypeAlias = Literal[
 
 
 class Security(Part):
-    """How to connect to the brokers. Secrets come by environment or from a file of their own, never from this one."""
+    """How to connect to the brokers. Secrets come by environment or from a separate file, never from this one."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="the protocol of the brokers' listener"
@@ -352,7 +352,7 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
     """The settings on which the model's saved state depends, as JSON in a fixed order, to be hashed.
 
     Without budgets, severities, least effects, routing, the list of versions and inputs that override nothing. The
-    reference is not part of it either: it has a hash of its own.
+    reference is not part of it either: it has its own hash.
     """
     own = [entry for entry in settings.inputs if entry.model in {None, model.name}]
     own.sort(key=lambda entry: (entry.topic, entry.model or "", entry.version or ""))

@@ -171,7 +171,7 @@ def _temporary(name: str) -> IO[bytes]:
 
 
 class _Reader(io.RawIOBase):
-    """Reads the first `size` bytes of an open file descriptor (`number`), with a position of its own."""
+    """Reads the first `size` bytes of an open file descriptor (`number`), with its own position."""
 
     def __init__(self, number: int, size: int) -> None:
         super().__init__()

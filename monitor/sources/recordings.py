@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 #: offsets have 64 bits, and so has the one behind the last
 _LARGEST: Final = 2**63 - 2
 _NotNegative = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
-#: bytes of a line: this multiple of the value (base64 takes 4/3) and so many more for key and headers
+#: bytes of a line: this multiple of the value (base64 takes 4/3), plus this many for key and headers
 _LINE_RATIO: Final = 2
 _LINE_MORE: Final = 1_048_576
 #: the first fields of a line that is too long to read whole, in the order in which `driftd record` writes them

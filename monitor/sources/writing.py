@@ -31,7 +31,7 @@ class RecordWriter:
     """
 
     def __init__(self, path: Path | str, *, readable: bool = False) -> None:
-        """Open a temporary file beside `path`, compressed by its ending.
+        """Open a temporary file next to `path`, compressed by its ending.
 
         Raises:
             UsageError: the name's ending is wrong, or the file cannot be created.

@@ -153,7 +153,7 @@ class StateDirectory:
             os.close(descriptor)
             raise UsageError(
                 f"state.path: {self.path} is in use by process {holder}; "
-                "stop that daemon first, or give each daemon a state.path of its own"
+                "stop that daemon first, or give each daemon its own state.path"
             ) from error
         except OSError as error:
             os.close(descriptor)

@@ -1,7 +1,7 @@
-"""River's ADWIN (Bifet and Gavalda 2007) without what River imports beside it.
+"""River's ADWIN (Bifet and Gavalda 2007) without River's heavy imports.
 
-`river.drift` imports pandas and scikit-learn: a second of a core or more, and 95 MB, in the middle of the first
-judgement that needs it. The detector itself is River's compiled core, which takes a millisecond.
+`river.drift` imports pandas and scikit-learn, which takes a second of CPU or more, and 95 MB. The detector itself is
+River's compiled core, whose import takes a millisecond.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Core(Protocol):
 
 
 class Adwin:
-    """Tells when the mean of a sequence has changed."""
+    """Detects changes of the mean of a sequence."""
 
     def __init__(self, delta: float) -> None:
         """`delta`: the significance, in (0, 1)."""
@@ -36,7 +36,7 @@ class Adwin:
         )
 
     def update(self, value: float) -> bool:
-        """Take the next value; True where the mean has changed with it."""
+        """Take the next value; True if a change of the mean is detected with it."""
         return bool(self._core.update(value))
 
     @property
@@ -47,10 +47,10 @@ class Adwin:
 
 
 class _Public:
-    """The same by `river.drift`, for a River that keeps its core elsewhere."""
+    """The same through `river.drift`, for versions of River whose core is elsewhere."""
 
     def __init__(self, **arguments: float) -> None:
-        from river.drift import ADWIN  # noqa: PLC0415  # it is dear: only where it is needed
+        from river.drift import ADWIN  # noqa: PLC0415  # slow import: only if needed
 
         self._detector = ADWIN(**arguments)  # type: ignore[no-untyped-call]  # River has no types here
 

@@ -1,7 +1,7 @@
-"""How often events that come close together share a bin: a sign of dependence that needs no order of rows.
+"""How often events close in time share a bin: an indicator of dependence that needs no order of rows.
 
-Events of one pane come together. Pairs of them that share a bin are counted, over panes in a row that hold a few events
-at least; beside the pairs of a whole base window they tell whether near events are more alike than far ones.
+Pairs of events in the same pane (or in consecutive panes, until there are a few events) that share a bin are counted.
+Compared with all pairs of a base window, they show whether near events are more similar than far ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
-#: events that are taken together at least: a pane of one event holds no pair
+#: least events taken together: a pane with one event has no pair
 FEWEST_TOGETHER: Final = 8
 
 
@@ -35,14 +35,14 @@ class Agreement:
         self._together = np.zeros((self.columns, self.bins), np.int64)
 
     def add(self, counts: Ints, events: int) -> None:
-        """Take a pane's counts (C, B) of value bins and its number of events."""
+        """Add a pane's counts (C, B) of value bins and its number of events."""
         self._together += counts
         self._events += events
         if self._events >= FEWEST_TOGETHER:
             self._take()
 
     def close(self) -> tuple[Ints, Ints]:
-        """(pairs that share a bin, pairs), each (C,), of the base window that ends here; the next one begins."""
+        """End the base window; returns (pairs that share a bin, pairs), each (C,)."""
         self._take()
         same, pairs = self.same, self.pairs
         self.same, self.pairs = np.zeros_like(same), np.zeros_like(pairs)

@@ -1,8 +1,8 @@
-"""Reference bins: what a value of a column is counted as.
+"""Reference bins: how the values of a column are counted.
 
-A column has value bins and five *quality counts* beside them, which are tested on their own: pooled with rare values,
-one per cent of missing values would never be found. Where not every category has a bin of its own, the others, seen or
-never seen, are counted in buckets by the hash of their text; `unseen` is then a mark beside the bucket.
+A column has value bins and five *quality counts*, which are tested separately: pooled with rare values, one per cent of
+missing values would not be detected. If there are too many categories for a bin each, the rare ones, seen or never
+seen, are counted in buckets by the hash of their text; a never-seen value then counts in its bucket and in `unseen`.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from monitor.stats.digits import told_apart
 NUMERIC: Final = "numeric"
 CATEGORICAL: Final = "categorical"
 
-#: the facts, in the order of their slots behind the value bins
+#: the quality counts, in the order of their slots after the value bins
 QUALITY_COUNTS: Final = ("missing", "absent", "unseen", "outside", "type")
 MISSING, ABSENT, UNSEEN, OUTSIDE, TYPE = range(len(QUALITY_COUNTS))
 
 QUANTILE_BINS: Final = 10
-#: how far beyond the reference's range a number may lie before it is outside, as a share of that range
+#: margin of the reference's range, as a share of that range; a number beyond it is outside
 RANGE_MARGIN: Final = 0.1
-#: the largest finite number, which streams hold as a mark for "unknown"
+#: the largest finite number, which some streams use as a sentinel for "unknown"
 LARGEST: Final = float(np.finfo(np.float64).max)
-#: the canonical text of an integer that is finite as a float; other digits than these are text as any other
+#: canonical texts of integers that are finite as a float; other digits are ordinary text
 _LONG_INTEGER: Final = re.compile(r"-?[1-9][0-9]{0,308}")
-#: names of a bucket that are kept for people
+#: names kept of each bucket, for people
 NAMES_SHOWN: Final = 3
-#: what all categories without a bin of their own are called together
+#: label of all categories without their own bin
 OTHERS: Final = "(other)"
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnBins:
-    """How one column is counted.
+    """The bins of one column.
 
     Numeric: `edges` rise and lie between reference values; bin i holds edges[i-1] < x <= edges[i]; a value below
-    `low` or above `high` is outside. Categorical: one bin a category, in `categories`, most frequent first; then
-    `buckets` for all others, none where there are no others. `cuts` are the numbers of categories that may have bins
-    of their own, `known` the hashes of all categories of the reference as `KnownNames.to_bytes` gives them,
+    `low` or above `high` is outside. Categorical: one bin per category, in `categories`, most frequent first; then
+    `buckets` for all others, 0 if there are none. `cuts` are the numbers of categories that may have their own bins,
+    `known` the hashes of all categories of the reference as `KnownNames.to_bytes` gives them,
     `bucket_names` the most frequent categories of each bucket.
     """
 
@@ -65,11 +65,11 @@ class ColumnBins:
 
     @property
     def named(self) -> int:
-        """The first bins, each of which is one value by name; 0 of a numeric column."""
+        """Number of bins that are single categories; 0 for a numeric column."""
         return len(self.categories)
 
     def labels(self) -> list[str]:
-        """A readable name for each bin, buckets together as one; no two are equal, none is a category's by mistake."""
+        """A readable label for each bin, with all buckets as one; labels are unique."""
         if self.kind == CATEGORICAL:
             return [*self.categories, *([self._unlike(OTHERS)] if self.buckets else [])]
         if not self.edges:
@@ -77,14 +77,14 @@ class ColumnBins:
         return [f"{a} to {b}" for a, b in itertools.pairwise(self._points())]
 
     def beyond(self) -> tuple[str, ...]:
-        """Names for what is in no bin: below and above the range, or never seen."""
+        """Labels of values in no bin: below and above the range, or never seen."""
         if self.kind == CATEGORICAL:
             return (self._unlike("(never seen)"),)
         low, *_, high = self._points()
         return f"below {low}", f"above {high}"
 
     def labelled(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Counts by `labels`, never-seen values in none of them; `counts` (width + quality counts,) of one column."""
+        """Counts by `labels`, without never-seen values; `counts` (width + quality counts,) of one column."""
         if not self.buckets:
             return counts[: self.bins]
         others = counts[self.named : self.bins].sum() - counts[UNSEEN - len(QUALITY_COUNTS)]
@@ -93,7 +93,7 @@ class ColumnBins:
     def everywhere(self, counts: NDArray[np.int64], below: int) -> NDArray[np.int64]:
         """Counts of all values in order: below the range, bins, above it; or bins by `labels`, never seen.
 
-        `counts` (width + quality counts,) of one column, of whose `outside` so many lie `below`.
+        `counts` (width + quality counts,) of one column; `below` is the part of `outside` below the range.
         """
         quality_counts = counts[-len(QUALITY_COUNTS) :]
         if self.kind == CATEGORICAL:
@@ -104,14 +104,14 @@ class ColumnBins:
         return told_apart([self.low, *self.edges, self.high])
 
     def _unlike(self, label: str) -> str:
-        """The label of a bin, in further brackets while a category is called so."""
+        """The label of a bin, with more brackets while a category has that name."""
         while label in self.categories:
             label = f"({label})"
         return label
 
 
 def category_codes(column: ColumnBins) -> dict[str | float, int]:
-    """Bin of each category that has one of its own, under its text and, where it is a number's, under the number too.
+    """The bin of each category with its own bin, by its text and, if it is that of a number, by the number too.
 
     `true`, 1 and 1.0 are one key of a dict, as they are one class in the contract.
     """
@@ -122,7 +122,7 @@ def category_codes(column: ColumnBins) -> dict[str | float, int]:
         if number is not None:
             codes[number] = code
         elif _LONG_INTEGER.fullmatch(category):
-            codes[int(category)] = code  # beyond what a float tells apart
+            codes[int(category)] = code  # beyond the precision of floats
     return codes
 
 

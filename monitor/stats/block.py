@@ -1,4 +1,4 @@
-"""Events in a row: what windows are made of."""
+"""Blocks of consecutive events, of which windows consist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from monitor.stats.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A pane, a base window, or some base windows in a row, merged: [start, end) in microseconds."""
+    """A pane, a base window, or several consecutive base windows, merged: [start, end) in microseconds."""
 
     start_us: int
     end_us: int

@@ -1,4 +1,4 @@
-"""Numbers in words: as many digits as tell them apart, and no more than a person reads."""
+"""Numbers as text: enough digits to distinguish them, and no more than needed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-#: beyond so many significant digits a number is written out in full
+#: most significant digits; a number that needs more is written in full precision
 MOST_DIGITS: Final = 15
 #: magnitudes that are written without an exponent
 PLAIN: Final = (1e-5, 1e15)
 
 
 def told_apart(values: Sequence[float], digits: int = 6) -> list[str]:
-    """Each number in words: different numbers differ in words too, equal ones do not.
+    """The texts of several numbers: different numbers have different texts, equal ones equal texts.
 
-    At least `digits` significant digits, and more where neighbours lie closer together than that; zeros at the end are
-    left out, whole numbers are written whole.
+    At least `digits` significant digits, and more if neighbours are closer than that; trailing zeros are left out,
+    integers are written without a fraction.
     """
     distinct = sorted({value + 0.0 for value in values if math.isfinite(value)})
     needed = [max(digits, _needed(distinct, at)) for at in range(len(distinct))]
@@ -28,7 +28,7 @@ def told_apart(values: Sequence[float], digits: int = 6) -> list[str]:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """One number in words."""
+    """The text of one number."""
     return told_apart([value], digits)[0]
 
 

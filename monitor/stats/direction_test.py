@@ -1,10 +1,10 @@
-"""How far over its threshold a window is, by the direction that moved most.
+"""Exceedance of a window over its threshold, by the direction that changed most.
 
-A window of n events whose share in a direction is x against p of the reference's m rows: both are worth n / V and m / V
-independent events, and z is the signed root of the likelihood ratio of one share against two. (The plain standardised
-difference has a tail up to 30 times too heavy where 20 events are expected.) z is compared with a t quantile of V's
-degrees of freedom; infinitely many where nothing contradicts independence. A direction's group has the alpha of one
-test, divided among those of its directions that have any and not all of the reference's events.
+A window of n events has share x in a direction, the reference's m rows have share p. They count as n / V and m / V
+independent events, and z is the signed root of the likelihood ratio of one common share against two. (The standardised
+difference has a tail up to 30 times too heavy where 20 events are expected.) z is compared with a t quantile with V's
+degrees of freedom, infinitely many for independent rows. A direction's group has the alpha of one test, divided among
+those of its directions that have some but not all of the reference's events.
 
 Shapes: W windows, C columns, D directions (padded).
 """
@@ -25,26 +25,26 @@ from monitor.stats.long_run import LongRun
 Flags = NDArray[np.bool_]
 _T = TypeVar("_T", bound=np.generic)
 
-#: a direction of dependent events is compared when its thinner side is expected to hold so many effective ones; of
-#: independent events also with fewer, but then only more of them than expected says something
+#: least effective events expected on the smaller side of a direction of dependent events; independent events are
+#: compared with fewer too, but then only an excess counts
 MIN_EXPECTED: Final = 20.0
-#: below this part of the critical value the plain difference decides: the likelihood root is at most sqrt(2) times it
+#: below this part of the critical value the plain difference suffices: the likelihood root is at most sqrt(2) times it
 NEARLY: Final = 0.7
-#: critical values are kept for alphas of eight steps a doubling; an alpha in between takes the stricter step
+#: critical values are cached for eight alphas per factor of two; an alpha in between uses the stricter one
 ALPHA_STEPS: Final = 8
-#: a page needs its least effect and so many of the effect's own standard errors: the largest of many looks at a change
-#: below the least effect is above it; more of them would slow changes of twice the least effect
+#: standard errors by which the effect of a page must exceed the least effect: the maximum over many evaluations of a
+#: smaller change exceeds it by chance; with more, changes of twice the least effect would page late
 ERRORS_ABOVE_LEAST: Final = 2.0
-#: chances smaller than this are not told apart
+#: smallest probability that is distinguished from 0
 SMALLEST: Final = 1e-300
 
 
 @dataclass(frozen=True)
 class DirectionReference:
-    """What windows are compared with.
+    """The reference as windows are compared with it.
 
     `shares`, `variance`, `freedom`, `sizes` (C, D); `rows`, `block` (C,) values in the reference and rows of the
-    settled block; `by_rows` (C, K, D) V of 1, 2, 4, ... rows in a row, and V itself beyond. `sizes` is 0 for a
+    settled block; `by_rows` (C, K, D) V of 1, 2, 4, ... consecutive rows, and V itself beyond. `sizes` is 0 for a
     direction that is never compared.
     """
 
@@ -60,7 +60,7 @@ class DirectionReference:
 
     @classmethod
     def of(cls, directions: Directions, counts: Ints, long_runs: Sequence[LongRun]) -> DirectionReference:
-        """`counts` (C, B) values of the reference in each bin; `long_runs` one a column, of its own directions."""
+        """`counts` (C, B) values of the reference in each bin; `long_runs` (C) of the columns' directions."""
         columns, most = directions.group.shape
         shares = directions.shares(counts[None])[0]
         rows = counts.sum(1).astype(np.float64)
@@ -79,7 +79,7 @@ class DirectionReference:
 
     @property
     def may_be_rare(self) -> Flags:
-        """Directions (C, D) that are compared however seldom they are expected: only independent events are counted."""
+        """Directions (C, D) that are compared however few events are expected: those of independent rows."""
         return np.asarray(np.isinf(self.freedom) & (self.variance == 1), np.bool_)
 
     def critical(self, alpha: float) -> Floats:
@@ -101,8 +101,8 @@ class DirectionReference:
     def faster(self, n: Ints | Floats, rate: float) -> Floats:
         """V (W, C, D) of windows of n (W, C) events from traffic `rate` times as fast as the reference's.
 
-        The dependence is one of time: n events lie as close together as n / rate did in the reference. Correlations
-        between two rows of the reference are not known, so V is only raised.
+        Dependence is over time: n events span as much time as n / rate events of the reference. Correlations between
+        consecutive rows of the reference are unknown at shorter times, so V is only raised.
         """
         n = np.asarray(n, np.float64)
         if rate <= 1:
@@ -123,10 +123,10 @@ class DirectionReference:
 class Evaluation:
     """Of W windows and C columns, all (W, C) but `moved`.
 
-    `exceedance` is statistic / threshold (1: at it; 0: nothing was compared), `at` the direction that says so (of those
-    that moved enough for a page, if one of them is over), `z` signed and `critical` its two values, `large` whether it
-    is over and moved enough. `moved` (W, C, D) is the change of every share. `tests` were made: groups of directions
-    in which something was compared.
+    `exceedance` is statistic / threshold (1: at it; 0: nothing was compared), `at` its direction (one that changed
+    enough for a page, if one of those is over), `z` (signed) and `critical` its two values, `large` whether it is over
+    and changed enough. `moved` (W, C, D) is the change of every share, `tests` the number of groups of directions
+    that were compared.
     """
 
     exceedance: Floats
@@ -165,10 +165,9 @@ def evaluate(reference: DirectionReference, counts: Ints, alpha: float, variance
 
 
 def _towards_each_other(x: Floats, p: Floats, effective: Floats, rows: Floats, rare: Flags) -> tuple[Floats, Floats]:
-    """The shares to compare: where few events are expected (`rare`), half an event nearer to each other.
+    """The shares to compare: with a continuity correction of half an event where few events are expected (`rare`).
 
-    There only more events on the thinner side say something, and the correction for whole numbers keeps the tail
-    honest; elsewhere the shares as they are.
+    There only an excess on the smaller side counts, and the correction keeps the tail exact; elsewhere unchanged.
     """
     p = np.broadcast_to(p, x.shape)
     if not rare.any():
@@ -218,7 +217,7 @@ def _at(values: NDArray[_T], index: Ints) -> NDArray[_T]:
 
 
 def largest_move(directions: Directions, reference: Ints, counts: Ints) -> Floats:
-    """The largest change (W, C) of any direction's share; the distance that windows inside the reference are given.
+    """The largest change (W, C) of any direction's share, which is the distance of windows inside the reference.
 
     `reference` and `counts` broadcast to (W, C, B); 0 where a side is empty.
     """

@@ -1,12 +1,12 @@
 """Directions: the sets of bins whose share is compared with the reference's, one test each.
 
-An event is 1 for a direction when its value falls into the set. A share needs one variance and no covariance matrix,
-however dependent the events are, and the largest of many shares still sees what chi-square sees.
+An event counts for a direction if its value is in the set. A share needs one variance and no covariance matrix, however
+dependent the events are, and the largest of many shares still detects what chi-square detects.
 
 Numeric, B bins: the B - 1 cuts (group 0), then the inner bins one by one and the nested outer sets, the j lowest with
 the j highest bins (group 1). Categorical: each bin against the rest (group 0), which is one direction for two bins.
-Hash buckets also by neighbouring twos, fours, ...: many rare names are too few for a test alone. A group has the alpha
-of one test, divided among its directions.
+Hash buckets also in groups of two, four, ... neighbours: many rare names have too few events for a test each. A group
+has the alpha of one test, divided among its directions.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-#: what a direction is
+#: kinds of directions
 CUT, BIN, OUTER, CATEGORY, BUCKETS = range(5)
-#: the share that must move in a direction of each kind before somebody is woken
+#: least change of a share that can page, by kind
 LEAST_MOVE: Final = np.array([0.05, 0.03, 0.05, 0.03, 0.03])
-#: group of a direction that only pads an array
+#: group of padding directions
 NO_GROUP: Final = -1
 
 
@@ -34,8 +34,8 @@ NO_GROUP: Final = -1
 class ColumnDirections:
     """The D directions of one column of B bins.
 
-    `sets` (B, D) which bins each holds, `kind` (D,), `group` (D,) 0 or 1, `at` (D,): the last bin below a cut, the
-    bin itself, how far the outer set reaches in, or the first bin of a run of buckets.
+    `sets` (B, D) the bins of each, `kind` (D,), `group` (D,) 0 or 1, `at` (D,): the last bin below a cut, the bin
+    itself, the number of bins on each side of an outer set, or the first of a group of buckets.
     """
 
     sets: Flags
@@ -67,7 +67,7 @@ def numeric_directions(bins: int) -> ColumnDirections:
 
 
 def category_directions(names: int, buckets: int = 0) -> ColumnDirections:
-    """Each name, each bucket, and neighbouring buckets in twos, fours, ... to all of them; `buckets` a power of two.
+    """Each name, each bucket, and groups of 2, 4, ... neighbouring buckets up to all; `buckets` a power of two.
 
     A column's bins are its names and then its buckets.
     """
@@ -94,7 +94,7 @@ def _zeros_and_order(count: int) -> tuple[Ints, Ints]:
 
 @dataclass(frozen=True, slots=True)
 class Directions:
-    """The directions of C columns side by side, padded to the widest: B bins and D directions.
+    """The directions of C columns, padded to the widest: B bins and D directions.
 
     `sets` (C, B, D) as 0 and 1, so that one matrix product counts them; `kind` (C, D), `group` (C, D) with `NO_GROUP`
     for padding, `at` (C, D).
@@ -107,7 +107,7 @@ class Directions:
 
     @classmethod
     def of(cls, columns: Sequence[ColumnDirections], width: int) -> Directions:
-        """`width` bins are counted of every column; a column has no more than that."""
+        """`width` bins per column, at least those of the widest one."""
         most = max((column.count for column in columns), default=0)
         shape = (len(columns), most)
         sets = np.zeros((len(columns), width, most))
@@ -124,13 +124,13 @@ class Directions:
         return np.moveaxis(by_column, 0, 1)
 
     def shares(self, counts: Ints | Floats) -> Floats:
-        """The same as shares of the values that are there; 0 where there are none."""
+        """The shares of values in each direction; 0 where a column has no values."""
         values = np.maximum(np.asarray(counts, np.float64).sum(2), 1)
         return np.asarray(self.hits(counts) / values[..., None], np.float64)
 
 
 def group_sizes(group: Ints, counted: Flags) -> Ints:
-    """How many directions share the alpha of each one's group, (C, D); `counted` (C, D) those that count."""
+    """Number of directions that share the alpha of each one's group, (C, D), among those `counted` (C, D)."""
     sizes = np.zeros(group.shape, np.int64)
     for number in range(int(group.max(initial=NO_GROUP)) + 1):
         own = group == number

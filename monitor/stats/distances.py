@@ -1,4 +1,4 @@
-"""How far two count vectors lie apart: for display, never for deciding (their tails are not honest at budget level).
+"""Distances between two count vectors: for display only, as their tail probabilities are not exact enough for tests.
 
 All functions take `reference` (bins,) and `window` (bins,) counts and give one number; NaN where a side is empty.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
-#: what an empty bin's share is raised to in PSI; the same samples give 134.95, 2.10 or 1.20 by three usual fillings
+#: least share of a bin in PSI; the same samples give 134.95, 2.10 or 1.20 by three usual ways to fill empty bins
 PSI_FLOOR: Final = 1e-4
 
 

@@ -1,7 +1,7 @@
-"""How sure: tail probabilities of count vectors, over many windows and columns at once.
+"""Evidence: tail probabilities of count vectors, for many windows and columns at once.
 
 Shapes: `W` windows, `C` columns, `B` value bins (padded with zeros in reference and window alike). Dependent events
-are paid for by a dispersion factor phi >= 1: n events are worth n / phi.
+are accounted for by an overdispersion factor phi >= 1: n events count as n / phi.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from scipy.special import betaln, chdtrc, chdtri
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: terms of a hypergeometric tail that are summed; the ones behind shrink faster than geometrically and are bounded so
+#: most terms of a hypergeometric tail that are summed; later ones shrink faster than geometrically, which bounds them
 TAIL_TERMS: Final = 400
-#: ... so many in one step: a divisor of them
+#: terms summed in one step, a divisor of `TAIL_TERMS`
 TERMS_AT_ONCE: Final = 100
 
 
 def chi_square_critical(alpha: float, freedom: Floats) -> Floats:
-    """The smallest statistic whose tail probability is `alpha`; infinite where there is no freedom (whole numbers)."""
+    """The smallest statistic whose tail probability is `alpha`; infinite where `freedom` is 0."""
     most = int(freedom.max(initial=0.0))
     by_freedom = np.concatenate(([np.inf], chdtri(np.arange(1.0, most + 1), alpha)))
     return np.asarray(by_freedom[freedom.astype(np.int64)], np.float64)
@@ -35,10 +35,10 @@ def chi_square_tail(statistic: Floats | float, freedom: Floats | float) -> Float
 
 
 def exact_excess_tail(hits: Floats, n: Floats, reference_hits: Floats, m: Floats, overdispersion: Floats) -> Floats:
-    """P(at least so many hits in the window | the margins): Fisher's one-sided exact test, on effective counts.
+    """P(at least `hits` in the window | the margins): Fisher's one-sided exact test, on effective counts.
 
-    All (N,). Counts are divided by phi and rounded towards no evidence; 1 where the window's share is not above the
-    reference's.
+    All (N,). Counts are divided by phi and rounded so that the p-value is never too small; 1 where the window's share
+    is not above the reference's.
     """
     some = (hits > 0) & (hits * np.maximum(m, 1) > reference_hits * n)
     out = np.ones(len(hits))
@@ -62,9 +62,9 @@ def _hypergeometric_tail(k: Floats, n: Floats, reference_hits: Floats, m: Floats
 
 
 def _tail_terms(k: Floats, n: Floats, total_hits: Floats, total: Floats) -> tuple[Floats, Floats, Floats]:
-    """Sum of the tail's terms over its first one, the last term summed, and its ratio to the one before; all (N,).
+    """Sum of the tail's terms relative to the first, the last term summed, and its ratio to the one before; all (N,).
 
-    Summed until no term counts, at most `TAIL_TERMS`; a block of terms at a time, each added in its turn.
+    Summed until the terms are negligible, at most `TAIL_TERMS`; a block of terms at a time, each added in order.
     """
     term = ratio_sum = np.ones((len(k), 1))
     k, n, total_hits, total = (x[:, None] for x in (k, n, total_hits, total))
@@ -74,7 +74,7 @@ def _tail_terms(k: Floats, n: Floats, total_hits: Floats, total: Floats) -> tupl
         ratios = up / ((j + 1) * np.maximum(total - total_hits - n + j + 1, 1))
         terms = np.multiply.accumulate(np.concatenate((term, ratios), 1), 1)
         sums = np.add.accumulate(np.concatenate((ratio_sum, terms[:, 1:]), 1), 1)
-        # the first term is the last one of the block before
+        # the first term is the last one of the previous block
         done = np.flatnonzero(~np.any(terms[:, 1:] > 1e-17 * sums[:, 1:], axis=0))
         last = int(done[0]) + 1 if len(done) else TERMS_AT_ONCE
         term, ratio_sum = terms[:, last : last + 1], sums[:, last : last + 1]
@@ -88,7 +88,7 @@ def _log_choose(n: Floats, k: Floats) -> Floats:
 
 
 def exact_excess_critical(alpha: float, n: float, reference_hits: float, m: float, overdispersion: float) -> float:
-    """The smallest number of hits in n events that would be over, NaN where not even n would."""
+    """The smallest number of hits in n events whose p-value is below `alpha`, NaN if there is none."""
     low, high = 1, int(n)
     if high < 1 or not _is_excess(alpha, high, n, reference_hits, m, overdispersion):
         return float("nan")
@@ -102,7 +102,7 @@ def exact_excess_critical(alpha: float, n: float, reference_hits: float, m: floa
 
 
 def _is_excess(alpha: float, hits: float, n: float, reference_hits: float, m: float, overdispersion: float) -> bool:
-    """`exact_excess_tail` < alpha for one case; most cases are settled by the first term alone."""
+    """`exact_excess_tail` < alpha for one case; the first term decides most cases."""
     if hits * max(m, 1) <= reference_hits * n:
         return False
     k, size, ref = floor(hits / overdispersion), ceil(n / overdispersion), ceil(reference_hits / overdispersion)
@@ -128,11 +128,11 @@ def _log_binomial(n: int, k: int) -> float:
 
 
 def dispersion(windows: Ints, shares: Floats, part: float) -> float:
-    """How much more the counts of windows vary than independent events would; at least 1 is meant by the caller.
+    """Variance of the counts of windows relative to independent events; the caller raises it to at least 1.
 
     `windows` (W, bins) of one column, `shares` (bins,) of the whole they are taken from, `part` the share of the
-    whole that one window is (its own events make it a little too like the whole). NaN where no bin is expected to
-    hold 5 events. (The index of dispersion of a multinomial: McCullagh and Nelder 1989, section 4.5.)
+    whole that one window is (corrects for the window being part of the whole). NaN where no bin is expected to hold
+    5 events. (The index of dispersion of a multinomial: McCullagh and Nelder 1989, section 4.5.)
     """
     n = windows.sum(1, keepdims=True).astype(np.float64)
     expected = n * shares[None]

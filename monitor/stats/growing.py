@@ -1,4 +1,4 @@
-"""A row of 64-bit numbers that new ones join at its end and old ones leave at its beginning, as a state holds it."""
+"""An append-only row of 64-bit numbers whose oldest numbers are dropped, as part of a state."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Numbers = NDArray[np.uint64]
 class Growing(Mapping[str, Any]):
     """`first` and `keys` of such a row at one moment.
 
-    Places are counted from the first number that ever joined: the row holds those from `first` to before `end`. The
-    number at a place never changes, so a store that has some of them asks for the others alone. `keys` is made when it
-    is asked for.
+    Positions are counted from the first number ever appended: the row holds those from `first` to before `end`. The
+    number at a position never changes, so a store only needs the numbers it does not have yet. `keys` is computed on
+    demand.
     """
 
     def __init__(self, name: str, first: int, end: int, between: Callable[[int, int], Numbers]) -> None:
-        """`name` tells the rows of a state apart; "" for one that is kept with the rest of the state."""
+        """`name` identifies the row within a state; "" for one that is stored with the rest of the state."""
         self.name = name
         self.first = first
         self.end = end

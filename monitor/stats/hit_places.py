@@ -1,7 +1,7 @@
-"""Where in the newest base windows the quality counts of each column occurred: how many events their hits span.
+"""Where the quality counts of each column occurred in the newest base windows: the number of events their hits span.
 
-Of each base window the events before the pane of the first hit, before that of the last and to its end are kept: the
-span of hits over any number of base windows follows from that. Where in its pane a hit came is not known.
+For each base window the events before the pane of the first hit, before that of the last, and to its end are kept: they
+give the span of hits over any number of base windows. The position of a hit inside its pane is not known.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from monitor.stats.bins import QUALITY_COUNTS
 
 Ints = NDArray[np.int64]
 
-#: base windows that are remembered; hits of longer windows are looked for in the newest of them
+#: base windows kept; in longer windows only these are searched for hits
 KEPT: Final = 64
 NONE: Final = -1
 
@@ -25,8 +25,8 @@ class HitPlaces:
 
     def __init__(self, columns: int) -> None:
         self._shape = (columns, len(QUALITY_COUNTS))
-        #: of each base window, newest last: events, and by quality count events before the first pane with a hit,
-        #: before the last one, and to its end
+        #: per base window, newest last: events, and per quality count the events before the first pane with a hit,
+        #: before the last one, and to the end of that
         self._windows: list[tuple[int, Ints, Ints, Ints]] = []
         self._begin()
 
@@ -37,7 +37,7 @@ class HitPlaces:
         self._end = np.full(self._shape, NONE)
 
     def add(self, hits: Ints, events: int) -> None:
-        """Take a pane's quality counts (C, Q) and its number of events."""
+        """Add a pane's quality counts (C, Q) and its number of events."""
         if hits.any():
             hit = hits > 0
             self._first[hit & (self._first == NONE)] = self._events
@@ -46,12 +46,12 @@ class HitPlaces:
         self._events += events
 
     def close_window(self) -> None:
-        """The panes since the last call are a base window."""
+        """End a base window: it consists of the panes since the last call."""
         self._windows = [*self._windows[1 - KEPT :], (self._events, self._first, self._last, self._end)]
         self._begin()
 
     def span(self, base_windows: int, column: int, slot: int) -> int:
-        """Events from the first pane with a hit to the last, both included, in the newest so many base windows.
+        """Events from the first pane with a hit to the last, both included, in the newest `base_windows`.
 
         0 where fewer than two panes have a hit.
         """

@@ -1,9 +1,9 @@
-"""Is live traffic as the reference says? Two signs that the reference's variances do not hold for it.
+"""Checks whether the reference's variances hold for live traffic, by two indicators.
 
-*Unrest*: neighbouring windows differ from each other more than V allows; a shift of level makes one such difference, or
-two where it falls inside a window, and then nothing more. *Neighbours alike*: an event falls into the same bin as the
-one before it more often than in the reference, as in live traffic beside a reference whose rows were shuffled. While
-either holds, or too few windows are known, a column's distribution is a ticket.
+*Overdispersion*: neighbouring windows differ from each other more than V allows; a shift of level makes one such
+difference (two if it falls inside a window) and then none. *Similar neighbours*: an event falls into the same bin as a
+near one more often than in the reference, for example because the reference's rows were shuffled. While either is
+true, or too few windows are known, a change of a column's distribution is at most a ticket.
 
 Shapes: C columns, D directions. State is of fixed size and the same for any cut of the stream into polls, since it
 takes whole base windows.
@@ -22,29 +22,29 @@ from monitor.stats.directions import Floats, Ints
 
 Flags = NDArray[np.bool_]
 
-#: base windows of the windows whose neighbours are compared
+#: lengths, in base windows, at which neighbouring windows are compared
 LENGTHS: Final = (1, 4, 16)
-#: differences kept of each length, and how many are needed before they say something
+#: differences kept per length, and least differences before they are used
 KEPT: Final = 64
 FEWEST: Final = 8
-#: one in so many of the largest differences is left out: those that a level shift makes
+#: 1 / this of the differences, the largest, are trimmed: those that a level shift makes
 LEFT_OUT: Final = 8
-#: a difference that is not known, as a state has it: equal states are to compare equal, and NaN never is
+#: marks an unknown difference in a state; not NaN, so that equal states compare equal
 UNKNOWN: Final = -1.0
-#: what the trimmed mean is at most where V is right, and how many of its standard errors are allowed above it
+#: largest trimmed mean if V is right, and standard errors allowed above it
 USUAL: Final = 0.75
 ERRORS: Final = 4.0
-#: neighbours may be so much more alike than the reference's, and so many standard errors
+#: allowed excess of kappa over the reference's, and in standard errors
 MORE_ALIKE: Final = 0.05
 ALIKE_ERRORS: Final = 5.0
-#: base windows over which near events are counted, and how many are needed before a page can be trusted: a change
-#: that comes after 1,000 events must not wait for more
+#: base windows over which near pairs are counted, and least base windows before a page: a change after 1,000 events
+#: must not wait for more
 ALIKE_WINDOWS: Final = 8
 FEWEST_ALIKE: Final = 3
 
 
 def kappa(same: Floats, pairs: Floats, by_chance: Floats) -> Floats:
-    """How much more often neighbours share a bin than chance, of what is left above chance (Cohen's kappa).
+    """Cohen's kappa: how much more often neighbours share a bin than by chance, relative to its maximum.
 
     `same` of `pairs` neighbours share a bin; `by_chance` is the expected share of any two events.
     """
@@ -53,16 +53,16 @@ def kappa(same: Floats, pairs: Floats, by_chance: Floats) -> Floats:
 
 
 def pairs_by_chance(counts: Ints) -> tuple[Floats, Floats]:
-    """(share of any two events of a window that share a bin, events), both (...,), of counts (..., bins)."""
+    """(share of all pairs of a window that share a bin, events), both (...,), of counts (..., bins)."""
     c = np.asarray(counts, np.float64)
     n = c.sum(-1)
     return (c * (c - 1)).sum(-1) / np.maximum(n * (n - 1), 1), n
 
 
 def watched_cuts(reference: DirectionReference, events: float) -> Flags:
-    """The directions (C, D) whose neighbouring windows of so many events are compared.
+    """The directions (C, D) that are compared in neighbouring windows of `events`.
 
-    Those of the first group that are expected often enough; where none is, the ones nearest to the middle.
+    Those of the first group with enough expected events; if there are none, those with shares nearest to one half.
     """
     thin = np.minimum(reference.shares, 1 - reference.shares)
     first = reference.directions.group == 0
@@ -72,7 +72,7 @@ def watched_cuts(reference: DirectionReference, events: float) -> Flags:
 
 
 def variability(reference: DirectionReference, before: Ints, after: Ints) -> Floats:
-    """Mean over directions of the squared difference of two neighbouring windows over what V expects, (C,).
+    """Mean over directions of the squared difference of two neighbouring windows relative to V, (C,).
 
     `before`, `after` (C, B) counts; NaN where a column has no value in one of them.
     """
@@ -88,7 +88,7 @@ def variability(reference: DirectionReference, before: Ints, after: Ints) -> Flo
 
 @dataclass(slots=True)
 class Variability:
-    """Neighbouring windows of one length: the newest differences, the window before and the one that is filling."""
+    """Neighbouring windows of one length: the newest differences, the previous window and the current one."""
 
     length: int
     columns: int
@@ -155,7 +155,7 @@ class Watch:
 
     variability: tuple[Variability, ...]
     windows: int
-    #: (windows, C, 3) of the newest base windows: neighbours that share a bin, neighbours, chance x events; and events
+    #: of the newest base windows (windows, C, 3): near pairs in the same bin, near pairs, expected share x events
     alike: Floats
     events: Floats
 
@@ -165,7 +165,7 @@ class Watch:
         return cls(lengths, 0, np.zeros((0, columns, 3)), np.zeros((0, columns)))
 
     def add(self, reference: DirectionReference, counts: Ints, same: Ints, pairs: Ints) -> None:
-        """Take a base window: counts (C, B) of value bins; of `pairs` (C,) neighbours `same` (C,) share a bin."""
+        """Add a base window: counts (C, B) of value bins; `same` (C,) of `pairs` (C,) near pairs share a bin."""
         for one in self.variability:
             one.add(reference, counts)
         chance, n = pairs_by_chance(counts)
@@ -175,11 +175,11 @@ class Watch:
         self.windows += 1
 
     def too_new(self) -> bool:
-        """Whether too few base windows are known to tell whether near events are alike."""
+        """Whether too few base windows are known to judge the similarity of near events."""
         return self.windows < FEWEST_ALIKE
 
     def objects(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
-        """Columns (C,) of which no page may be sent: too few windows known, restless, or neighbours too alike."""
+        """Columns (C,) that may not page: too few windows known, restless, or neighbours too similar."""
         alike = self.too_alike(reference_kappa, reference_rows)
         return np.asarray(self.too_new() | self.restless() | alike, np.bool_)
 
@@ -188,9 +188,9 @@ class Watch:
         return np.asarray(np.any([one.restless() for one in self.variability], axis=0), np.bool_)
 
     def _without_the_most_alike(self) -> Floats:
-        """1 for base windows (windows, C) that are looked at, 0 for each column's most alike one.
+        """Weights of base windows (windows, C): 0 for each column's one with the most similar neighbours, else 1.
 
-        A shift of level inside a window makes near events of it alike, and of no other.
+        A shift of level inside a window makes near events similar in that window only.
         """
         same, pairs, chance_events = np.moveaxis(self.alike, 2, 0)
         excess = same - pairs * chance_events / np.maximum(self.events, 1)
@@ -200,13 +200,13 @@ class Watch:
         return kept
 
     def too_alike(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
-        """Columns whose neighbours are more alike than the reference's; NaN there: it was not counted."""
+        """Columns whose neighbours are more similar than the reference's; kappa NaN: not known, never too similar."""
         kept = self._without_the_most_alike()
         same, pairs, chance_events = np.moveaxis((self.alike * kept[..., None]).sum(0), 1, 0)
         n = (self.events * kept).sum(0)
         chance = chance_events / np.maximum(n, 1)
         room = np.maximum(1 - chance, 1e-9)
-        # an event is in several pairs, and each of them tells as much as one of neighbours
+        # an event is in several pairs, each with as much information as one pair of neighbours
         more = np.minimum(2 * n / np.maximum(pairs, 1), 1.0)
         error = np.sqrt(chance * room * more * (1 / np.maximum(n, 1) + 1 / np.maximum(reference_rows, 1))) / room
         allowed = reference_kappa + MORE_ALIKE + ALIKE_ERRORS * error

@@ -1,15 +1,14 @@
-"""How much more the counts of rows in a row vary than those of independent rows: the long-run variance.
+"""The long-run variance: the variance of counts over consecutive rows, relative to independent rows.
 
-In n independent rows a direction's share varies by p (1 - p) / n; in dependent ones by V times that, V = 1 + 2 x the
-sum of the autocorrelations. V is learned from the reference's rows in the order of their time: from the shortest
-blocks of rows that longer blocks do not contradict. Where no block contradicts V = 1, V is 1 and the normal tails hold;
-where blocks of an eighth of the reference still contradict, nothing can be promised.
+Over n independent rows the variance of a direction's share is p (1 - p) / n; over dependent ones V times that, with
+V = 1 + 2 x the sum of the autocorrelations. V is learned from the reference's rows in time order: from the shortest
+blocks of rows that longer blocks do not contradict. If no block contradicts V = 1, V is 1 and normal tails hold; if
+blocks of an eighth of the reference still contradict, V is not known.
 
 The rows come as bin codes, in pieces of any size, and are not kept: blocks of g rows are sums of 8 sub-blocks of g / 8,
-of which the last 7 are remembered (longer ones than a piece as sums of pieces). So a reference of millions of rows
-costs constant memory and keeps overlapping blocks, one every g / 8 rows: 1.5 m / g degrees of freedom, against m / g
-of blocks side by side. The pieces that are worked on are always the same rows, so the result does not depend on how
-the rows came.
+of which the last 7 are kept (blocks longer than a piece as sums of pieces). So a reference of millions of rows needs
+constant memory and has overlapping blocks, one every g / 8 rows: 1.5 m / g degrees of freedom, instead of m / g for
+disjoint blocks. Rows are always processed in the same pieces, so the result does not depend on how they arrive.
 """
 
 from __future__ import annotations
@@ -25,31 +24,31 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-#: rows that are worked on at once; a power of two
+#: rows processed at once; a power of two
 PIECE: Final = 1 << 13
-#: sub-blocks that make a block
+#: sub-blocks of a block
 PARTS: Final = 8
 
-#: a longer block contradicts when the mean over directions is less likely than this, or a single one than the second
+#: p-values below which a longer block contradicts: of the mean over directions, and of a single direction
 MEAN_CHANCE: Final = 2e-3
 ONE_CHANCE: Final = 1e-5
-#: once dependence is proven, one standard error is enough to ask for longer blocks
+#: once dependence is proven, one standard error is enough to require longer blocks
 SOFT_CHANCE: Final = 0.16
-#: the smallest block that nothing contradicts is too small on average: so many doublings more
+#: doublings added to the smallest block that is not contradicted, as it is too small on average
 WIDER: Final = 2
-#: a mean that still grows so much in the last doubling has no long-run variance yet
+#: growth of the mean in the last doubling above which there is no long-run variance yet
 GROWING: Final = 1.4
-#: with fewer degrees of freedom a t tail at page level is blind anyway
+#: with fewer degrees of freedom a t test at the level of pages detects nothing
 LEAST_FREEDOM: Final = 12.0
 #: degrees of freedom of overlapping blocks, times g / m; and of their flat-top estimate
 BLOCK_FREEDOM: Final = 1.5
 FLAT_FREEDOM: Final = 0.375
-#: rows on each side that a direction needs before its variance says something
+#: least rows inside and outside a direction for its variance to be used
 LEAST_ROWS: Final = 40
-#: an independent column needs no largest distance from so many reference rows on: fewer cannot contradict slow waves
+#: rows from which on an independent column needs no largest distance: fewer cannot exclude slow cycles
 ROWS_WITHOUT_DISTANCE: Final = 5_000
 
-#: why a column is settled, and why it is not
+#: reasons why a column is settled, or not
 INDEPENDENT: Final = "independent"
 DEPENDENT: Final = "dependent"
 TOO_SHORT: Final = "too_short"
@@ -58,8 +57,8 @@ GROWS: Final = "grows"
 
 @dataclass(frozen=True, slots=True)
 class BlockVariances:
-    """Of D directions of m rows: `shares` (D,); for blocks of 1, 2, 4, ... rows, K sizes: `ratios` (K, D) variance of
-    a block's sum over that of independent rows, and `kurtosis` (K, D), the excess one of those sums."""
+    """For D directions of m rows: `shares` (D,); for blocks of 1, 2, 4, ... rows (K sizes): `ratios` (K, D) variance of
+    a block's sum relative to independent rows, and `kurtosis` (K, D), the excess kurtosis of those sums."""
 
     rows: int
     shares: Floats
@@ -81,12 +80,12 @@ class BlockSums:
         #: the newest sub-blocks of each size 1, 2, 4, ... < PIECE
         self._last = [np.zeros((directions, 0)) for _ in range(PIECE.bit_length() - 1)]
         self._pieces: list[Floats] = []
-        #: by the block's logarithm: number of blocks, and sums of the first four powers about the center (4, D)
+        #: {log2 of the block's rows: number of blocks}, and sums of the first four central powers (4, D)
         self._blocks: dict[int, int] = {}
         self._powers: dict[int, Floats] = {}
 
     def add(self, codes: Ints | NDArray[np.uint8]) -> None:
-        """Take the bin codes of the next rows that have a value in this column."""
+        """Add the bin codes of the next rows with a value in this column."""
         self._waiting.append(np.asarray(codes, np.int64))
         self._held += len(codes)
         while self._held >= PIECE:
@@ -96,7 +95,7 @@ class BlockSums:
             self._held -= PIECE
 
     def finish(self) -> BlockVariances:
-        """The variances of what came; nothing may be added after it."""
+        """The variances of all rows added; `add` may not be called after it."""
         if self._held:
             self._take(np.concatenate(self._waiting))
             self._waiting, self._held = [], 0
@@ -161,7 +160,7 @@ class BlockSums:
 
 
 def _pairs(parts: Floats) -> Floats:
-    """Sums of neighbouring twos; one left over waits for nothing: its piece is the last one."""
+    """Sums of neighbouring pairs; an odd last one is dropped, as its piece is the last one."""
     even = parts.shape[1] // 2 * 2
     return parts[:, :even:2] + parts[:, 1:even:2]
 
@@ -172,11 +171,12 @@ def _dot(a: Floats, b: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class LongRun:
-    """What one column's rows say, for D directions.
+    """The long-run variances of one column's D directions.
 
-    `block` rows are what V was taken from (0: independent), `settled` whether pages may be promised and `reason` one of
-    the words above. `variance` (D,) is V, `freedom` (D,) its degrees of freedom (infinite: V = 1 is no estimate).
-    `by_rows` (K, D): V of 1, 2, 4, ... rows in a row, up to twice the block; for traffic faster than the reference's.
+    `block` is the number of rows of the blocks used (0: independent), `settled` whether V is known well enough for
+    pages, `reason` one of the words above. `variance` (D,) is V, `freedom` (D,) its degrees of freedom (infinite for
+    V = 1, which is not an estimate). `by_rows` (K, D): V of 1, 2, 4, ... consecutive rows, up to twice the block; for
+    traffic faster than the reference's.
     """
 
     block: int
@@ -216,7 +216,7 @@ class LongRun:
 
 
 def settle(blocks: BlockVariances, group: Ints) -> LongRun:
-    """V and its degrees of freedom from block variances; `group` (D,) of each direction."""
+    """V and its degrees of freedom from block variances; `group` (D,) is each direction's group."""
     count = len(blocks.shares)
     use = np.minimum(blocks.shares, 1 - blocks.shares) * blocks.rows >= LEAST_ROWS
     independent = LongRun.independent(count)
@@ -235,7 +235,7 @@ def settle(blocks: BlockVariances, group: Ints) -> LongRun:
         reason = GROWS
     k = top if smallest is None else min(smallest + WIDER, top)
     variance = scales.flat(k)
-    for number in np.unique(group[use]):  # the least of many estimates is far below the truth
+    for number in np.unique(group[use]):  # the smallest of many estimates is far too low
         own = group == number
         variance = np.where(own, np.maximum(variance, variance[own & use].mean()), variance)
     heavy = np.maximum(blocks.kurtosis[k + 1], np.median(blocks.kurtosis[k + 1][use]))
@@ -244,7 +244,7 @@ def settle(blocks: BlockVariances, group: Ints) -> LongRun:
 
 
 class _Scales:
-    """What each size of block says of the others; `use` (D,) directions with enough rows."""
+    """Compares the variances of block sizes; `use` (D,) directions with enough rows."""
 
     def __init__(self, blocks: BlockVariances, use: Flags) -> None:
         self._ratios, self._use, self._rows = blocks.ratios, use, blocks.rows
@@ -255,14 +255,14 @@ class _Scales:
         )
 
     def flat(self, k: int) -> Floats:
-        """Flat-top estimate (D,) from blocks of 2^k rows: lags to 2^k whole, to twice that tapered; -1: independent."""
+        """Flat-top estimate (D,) from blocks of 2^k rows: full weight to lag 2^k, tapered to twice that; k -1: 1."""
         if k < 0:
             return np.ones(len(self._use))
         shorter, longer = self._ratios[k], self._ratios[k + 1]
         return np.asarray(np.maximum(np.maximum(2 * longer - shorter, longer), 1.0), np.float64)
 
     def agrees(self, k: int) -> bool:
-        """No block of at least four times the rows contradicts."""
+        """Whether no block of at least four times the rows contradicts."""
         flat = self.flat(k)[self._use]
         longer = slice(max(k + 2, 1), None)
         ratios = self._ratios[longer][:, self._use]
@@ -270,7 +270,7 @@ class _Scales:
         return bool(mean_holds.all() and (ratios <= self._one[longer, None] * flat).all())
 
     def agrees_softly(self, k: int) -> bool:
-        """... nor their mean by more than one standard error."""
+        """The same, and their mean does not differ by more than one standard error."""
         longer = slice(k + 2, None)
         ratios = self._ratios[longer][:, self._use]
         return bool((ratios.mean(1) <= self._soft[longer] * self.flat(k)[self._use].mean()).all())

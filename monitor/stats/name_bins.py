@@ -1,8 +1,8 @@
-"""Categories with many names: which names have bins of their own, and where all the others are counted.
+"""Categories with many names: which names have their own bins, and where all the others are counted.
 
-A name chosen for its count is too common in the rows it was chosen from, and the ones left out too rare there. So the
-list of names is cut only where no near-tie is cut; every other value, seen or never seen, is counted in one of 32
-buckets by the hash of its text, which knows nothing of counts. `unseen` is a mark beside that.
+A name chosen for its high count has, on average, a count above its true rate, and the others below (selection bias). So
+the list of names ends only where counts are clearly different; every other value, seen or never seen, is counted in one
+of 32 buckets by the hash of its text, which does not depend on counts. Never-seen values count as `unseen` too.
 
 The hash is part of the reference's format: xxh3, 64 bits, of the canonical text in UTF-8.
 """
@@ -28,13 +28,13 @@ Flags = NDArray[np.bool_]
 
 HASH: Final = "xxh3_64"
 BUCKETS: Final = 32
-#: names that may have bins of their own
+#: most names with their own bins
 MAX_NAMES: Final = 30
-#: what the chosen names may hold too much of, in standard deviations of their sum
+#: largest selection bias of the chosen names' total, in standard deviations
 MAX_SURPLUS: Final = 0.25
-#: names a reference knows by hash; a rarer one counts as unseen, in the reference and in live traffic alike
+#: most names a reference keeps by hash; a rarer one counts as unseen, in the reference and in live traffic alike
 MAX_KNOWN: Final = 20_000
-#: effective events a joined group of bins is expected to hold
+#: least effective events expected in a joined group of bins
 MIN_EXPECTED: Final = 20.0
 #: bits of a hash that a float holds exactly
 FLOAT_BITS: Final = 52
@@ -55,16 +55,15 @@ def bucket_of(hashes: Hashes) -> Ints:
 
 
 def as_extreme(hashes: Hashes) -> Floats:
-    """Hashes as floats whose lowest and highest tell whether a column had one value only."""
+    """Hashes as floats: if the lowest and the highest are equal, a column had one value only."""
     return (hashes >> np.uint64(64 - FLOAT_BITS)).astype(np.float64)
 
 
 def allowed_cuts(counts: Ints | Floats, most: int = MAX_NAMES) -> tuple[int, ...]:
-    """How many of the commonest names may have bins of their own: 0 and rising numbers; `counts` of all names, falling.
+    """Allowed numbers of most frequent names with their own bins, rising from 0; `counts` of all names, falling.
 
-    K names with counts down to T hold sum(c P(Poisson(c) = T - 1)) events too many in the rows they were chosen from:
-    E[(X - c) 1(X >= T)] of a Poisson count X. All names, or such a K that this is at most `MAX_SURPLUS` standard
-    deviations of their sum.
+    The bias of K names with counts down to T is sum(c P(Poisson(c) = T - 1)) events: E[(X - c) 1(X >= T)] of a Poisson
+    count X. K may be all names, or a number for which the bias is at most `MAX_SURPLUS` standard deviations.
     """
     c = np.asarray(counts, np.float64)
     total = c.sum()
@@ -80,14 +79,14 @@ def allowed_cuts(counts: Ints | Floats, most: int = MAX_NAMES) -> tuple[int, ...
 
 
 def _surplus(counts: Floats, least: float) -> float:
-    """Events that the names with at least `least` hold too many; only names near it matter."""
+    """The bias, in events, of the names with at least `least`; only names near it matter."""
     near = counts[np.abs(counts - least) < 8 * np.sqrt(least) + 8]
     return float((near * np.exp((least - 1) * np.log(near) - near - gammaln(least))).sum())
 
 
 @dataclass(frozen=True, slots=True)
 class NameBins:
-    """K names, commonest first, and the buckets behind them.
+    """K names, most frequent first, followed by the buckets.
 
     `cuts` the allowed numbers of names, `homes` (K,) each name's bucket, `reference` (K + BUCKETS,) counts.
     """
@@ -101,10 +100,10 @@ class NameBins:
         return len(self.homes)
 
     def join(self, effective: float) -> Ints:
-        """The group 0, 1, ... of every bin for a window of so many effective events.
+        """The group 0, 1, ... of every bin for a window of `effective` events.
 
-        Names expected often enough stay alone; the others are counted in their bucket, and buckets side by side are
-        joined until each group is expected `MIN_EXPECTED` times. The order comes from the hash, never from counts.
+        Names expected often enough stay alone; the others are counted in their bucket, and neighbouring buckets are
+        joined until each group is expected `MIN_EXPECTED` times. The order is that of hashes, never of counts.
         """
         per_event = self.reference / max(int(self.reference.sum()), 1)
         expected = per_event * effective
@@ -113,7 +112,7 @@ class NameBins:
         np.add.at(buckets, self.homes[alone:], expected[alone : self.names])
         run = join_neighbours(buckets, MIN_EXPECTED)
         if alone and run[-1] == 0 and buckets.sum() < MIN_EXPECTED:
-            run = run - 1  # a tail too small for a group goes to the last name
+            run = run - 1  # a tail too small for a group is joined with the last name
         groups = np.concatenate([np.arange(self.names), alone + run])
         groups[alone : self.names] = alone + run[self.homes[alone:]]
         return groups
@@ -122,7 +121,7 @@ class NameBins:
 def join_neighbours(expected: Floats, least: float = MIN_EXPECTED) -> Ints:
     """The group of each bin when neighbours are joined until each group expects `least`.
 
-    A short rest joins the last group.
+    A remainder that is too small joins the last group.
     """
     groups = np.zeros(len(expected), np.int64)
     now, held = 0, 0.0
@@ -146,8 +145,8 @@ def regroup(counts: Ints, groups: Ints) -> Ints:
 def joined_chi_square(reference: Ints, counts: Ints) -> tuple[Floats, int]:
     """Two-sample Pearson chi-square (...,) of joined groups `counts` (..., groups), and its degrees of freedom.
 
-    For independent columns with buckets, beside their directions: many small changes add up in it (half of a tail's
-    names die), where a direction sees one share move.
+    For independent columns with buckets, in addition to their directions: it detects many small changes (half of the
+    names in a long tail disappear), while a direction detects a change of one share.
     """
     c, r = np.asarray(counts, np.float64), np.asarray(reference, np.float64)
     n, m = c.sum(-1, keepdims=True), r.sum(-1, keepdims=True)
@@ -156,10 +155,10 @@ def joined_chi_square(reference: Ints, counts: Ints) -> tuple[Floats, int]:
 
 
 def total_variation(reference: Ints, counts: Ints, variance: Floats | float = 1.0) -> Floats:
-    """Half the sum of all changes of share, less what chance alone would give: counts (..., bins) to (...,).
+    """Half the sum of all absolute changes of share, minus its expectation under no change: (..., bins) to (...,).
 
-    `variance` (bins,) of each share against that of independent events. Without the noise taken off, a tail of many
-    bins would seem to have moved whenever few events are looked at.
+    `variance` (bins,) of each share relative to independent events. Without subtracting the noise, a tail of many bins
+    would seem to change in every small window.
     """
     c, r = np.asarray(counts, np.float64), np.asarray(reference, np.float64)
     n, m = c.sum(-1, keepdims=True), r.sum(-1, keepdims=True)
@@ -171,9 +170,9 @@ def total_variation(reference: Ints, counts: Ints, variance: Floats | float = 1.
 
 
 def constant_log_chance(values: Floats | Ints, modal: Floats, overdispersion: Floats) -> Floats:
-    """Log of the chance that so many values in a row are one and the same: p_max^((n - 1) / phi).
+    """Log of the probability that n consecutive values are equal: p_max^((n - 1) / phi).
 
-    The first value is free: it may be any. Exact for equally common names.
+    The first value may be any. Exact for equally frequent names.
     """
     more = np.maximum(np.asarray(values, np.float64) - 1, 0)
     return np.asarray(more / overdispersion * np.log(np.clip(modal, 1e-12, 1.0)), np.float64)
@@ -181,13 +180,13 @@ def constant_log_chance(values: Floats | Ints, modal: Floats, overdispersion: Fl
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """The names a reference has seen, as sorted 64-bit hashes."""
+    """The names in a reference, as sorted 64-bit hashes."""
 
     hashes: Hashes
 
     @classmethod
     def of(cls, hashes: Hashes, counts: Ints) -> KnownNames:
-        """The commonest of them; names of equal count by their hash."""
+        """The most frequent ones; names with equal counts by their hash."""
         order = np.lexsort((hashes, -counts))[:MAX_KNOWN]
         return cls(np.unique(hashes[order]))
 
@@ -198,21 +197,21 @@ class KnownNames:
         return np.asarray(self.hashes[at] == hashes, np.bool_)
 
     def to_bytes(self) -> bytes:
-        """Eight bytes a hash, lowest byte first."""
+        """Eight bytes per hash, little endian."""
         return self.hashes.astype("<u8").tobytes()
 
     @classmethod
     def from_bytes(cls, packed: bytes) -> KnownNames:
-        """Back from `to_bytes`.
+        """The inverse of `to_bytes`.
 
         Raises:
-            ValueError: no whole number of hashes.
+            ValueError: not a whole number of hashes.
         """
         return cls(np.frombuffer(packed, "<u8").astype(np.uint64))
 
 
 def category_bins(values: Iterable[str]) -> ColumnBins:
-    """The bins of a categorical column: names as far as they may be cut, and buckets for the others.
+    """The bins of a categorical column: the most frequent names, and buckets for the others.
 
     Raises:
         ValueError: no values.

@@ -1,7 +1,7 @@
-"""Names of never-seen values: few of them, and the same ones in whatever order they came.
+"""Names of never-seen values: a bounded sample that does not depend on their order.
 
-Of more than `KEPT` names those with the smallest hashes stay. A name that is among the smallest of all is among the
-smallest of every part it is in, so what stays has its exact count however the parts are merged.
+Of more than `KEPT` names those with the smallest hashes are kept. A name that is among the smallest of all is among the
+smallest of every part it is in, so the kept names have exact counts however the parts are merged.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-#: names that are kept of one column
+#: most names kept per column
 KEPT: Final = 16
-#: characters of a name that are kept; names that begin alike are counted as one
+#: characters kept of a name; names with the same beginning are counted as one
 LONGEST: Final = 48
 
-#: by column: names and how often each came
+#: {column: count of each name}
 Names = dict[int, Counter[str]]
 
 
@@ -27,7 +27,7 @@ def _rank(name: str) -> bytes:
 
 
 def shortened(name: str) -> str:
-    """A name as it is kept."""
+    """The kept beginning of a name."""
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
@@ -39,7 +39,7 @@ def kept(names: Counter[str]) -> Counter[str]:
 
 
 def add(names: Names, more: Mapping[int, Counter[str]]) -> None:
-    """Merge `more` into `names`, which alone is changed."""
+    """Merge `more` into `names` in place."""
     for column, counted in more.items():
         known = names.get(column)
         names[column] = Counter(counted) if known is None else kept(known + counted)

@@ -1,7 +1,7 @@
-"""Bins of a number column in which many values are the same: mostly zeros, mostly one value, a mark for "unknown".
+"""Bins of a numeric column, also one with many equal values: mostly zeros, mostly one value, a sentinel for "unknown".
 
-A value with a tenth of the rows is an atom with a bin of its own; the rest has quantile bins between the atoms. Edges
-lie midway between two values that occur: an edge on a value would move a whole tie at the smallest change.
+A value with a tenth of the rows is an atom with its own bin; the rest has quantile bins between the atoms. Edges are
+midway between two values that occur: with an edge on a value, a tiny change would move all equal values.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-#: values nearer than this part of their magnitude are one value
+#: values within this relative difference are equal
 SAME: Final = 1e-9
-#: whole numbers below this are exact as floats
+#: integers below this are exact as floats
 EXACT: Final = 2.0**53
-#: the margin of the range is at least this part of its larger end: rounding (float32, 0.1 + 0.2) stays inside
+#: least margin of the range, relative to its larger end: rounding (float32, 0.1 + 0.2) stays inside
 LEAST_MARGIN: Final = 1e-6
 
 
@@ -43,22 +43,22 @@ def numeric_bins(values: Floats, bins: int = QUANTILE_BINS) -> ColumnBins:
 
 
 def range_of(first: float, last: float) -> tuple[float, float]:
-    """Lowest and highest number that is not outside, of a column whose values run from `first` to `last`."""
+    """Lowest and highest number inside the range of a column whose values are from `first` to `last`."""
     least = 0.0 if _is_exact(first) and _is_exact(last) and first < last else LEAST_MARGIN
     margin = max(RANGE_MARGIN * last - RANGE_MARGIN * first, least * max(abs(first), abs(last)))
     return max(first - margin, -LARGEST), min(last + margin, LARGEST)
 
 
 def _is_exact(value: float) -> bool:
-    """Whether a number is whole and small enough that no rounding moves it."""
+    """Whether a number is an integer that floats represent exactly."""
     return value.is_integer() and abs(value) < EXACT
 
 
 def distinct(values: Floats) -> tuple[Floats, Floats, Ints]:
-    """Lowest and highest of each group of values that count as one, and how many there are; rising.
+    """Lowest and highest of each group of values that count as equal, and their counts; rising.
 
-    Values are one within `SAME` of their own magnitude or of the usual one (the median), whichever is larger: noise of
-    rounding about zero is zero, and a single huge value does not make all others one. Whole numbers are exact.
+    Values are equal within `SAME` times their own magnitude or the median one, whichever is larger: rounding noise
+    around 0 counts as 0, and a single huge value does not make all others equal. Integers are exact.
     """
     seen, counts = np.unique(values, return_counts=True)
     if (seen == np.rint(seen)).all() and np.abs(seen).max() < EXACT:
@@ -72,7 +72,7 @@ def distinct(values: Floats) -> tuple[Floats, Floats, Ints]:
 
 
 def _split(seen: Floats, tolerance: Floats, first: Ints) -> Ints:
-    """Groups that begin at `first`, those longer than the tolerance cut: many near values in a row are not one."""
+    """The groups that begin at `first`, split where they are wider than the tolerance."""
     ends = np.append(first[1:], len(seen))
     longer = seen[ends - 1] / 2 > seen[first] / 2 + tolerance[first] / 2
     starts = first[~longer].tolist()
@@ -85,7 +85,7 @@ def _split(seen: Floats, tolerance: Floats, first: Ints) -> Ints:
 
 
 def _cuts(counts: Ints, bins: int) -> Ints:
-    """Behind which distinct values a bin ends (rising, without the last)."""
+    """The distinct values after which a bin ends (rising, without the last)."""
     atoms, stretches = _layout(counts, bins)
     mass = np.array([counts[a:b].sum() for a, b in stretches], np.float64)
     shares = _apportion(mass, bins - len(atoms))
@@ -99,7 +99,7 @@ def _cuts(counts: Ints, bins: int) -> Ints:
 
 
 def _layout(counts: Ints, bins: int) -> tuple[Ints, list[tuple[int, int]]]:
-    """The atoms and the stretches [a, b) of values between them, as many as fit into so many bins."""
+    """The atoms, and the ranges [a, b) of values between them, as many as fit into `bins`."""
     atoms = np.flatnonzero(counts * bins >= counts.sum())
     while True:
         borders = [-1, *atoms.tolist(), len(counts)]
@@ -110,7 +110,7 @@ def _layout(counts: Ints, bins: int) -> tuple[Ints, list[tuple[int, int]]]:
 
 
 def _apportion(mass: Floats, seats: int) -> list[int]:
-    """Bins for each stretch: one each, the others in turn to the stretch whose bins are the fullest."""
+    """Bins of each range: one each, the others one by one to the range with the most events per bin."""
     given = np.ones(len(mass))
     for _ in range(seats - len(mass)):
         given[(mass / given).argmax()] += 1

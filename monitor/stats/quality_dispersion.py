@@ -1,10 +1,10 @@
-"""How clumped the events of a fact are (missing, absent, unseen, outside, type): what its hits are divided by.
+"""Dispersion of quality counts (missing, absent, unseen, outside, type): their hits are divided by it.
 
-A fact with hits in the reference has its own dispersion where that is clearly above 1; else, and without any hit, the
-stream's clumping is taken, at most 10: 50 hits of 50 are then still 5, and a column that vanishes pages at once.
-Beside it the number of base windows with a hit at all is tested: it does not care how large a burst is.
+A quality count with hits in the reference has its own dispersion if that is clearly above 1; otherwise the stream's is
+used, at most 10, so that 50 hits of 50 still count as 5 and a column that disappears pages at once. The number of base
+windows with a hit is tested too: it ignores the size of a burst.
 
-Shapes: W base windows, N facts (columns x facts), K lengths 1, 2, 4, ... base windows.
+Shapes: W base windows, N quality counts (over all columns), K lengths 1, 2, 4, ... base windows.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-#: most that a fact is discounted by the stream's clumping: the largest that pages 100 events after a column vanished
+#: largest dispersion taken from the stream: with more, a missing column would not page within 100 events
 MOST_CLUMP: Final = 10.0
-#: windows that are needed to measure a dispersion
+#: least windows to measure a dispersion
 FEWEST_WINDOWS: Final = 8
-#: standard errors above 1 (or above the shorter length's) that a dispersion must be to be believed
+#: standard errors by which a dispersion must exceed 1 (or the shorter length's) to be used
 CLEARLY: Final = 2.0
-#: events a bin is expected to hold when the stream's clumping is measured
+#: least expected events of a bin when the stream's dispersion is measured
 CLUMP_EXPECTED: Final = 5.0
-#: a share below one half pages only when its hits span so many events, or are so many and such a share: a burst is not
+#: what is more than a burst: this share of the events, a span of this many events, or this many hits and this share
 HALF: Final = 0.5
 LASTING_EVENTS: Final = 125
 MANY_HITS: Final = 20
@@ -36,10 +36,10 @@ MANY_SHARE: Final = 0.2
 
 
 def stream_clump(stack: Ints) -> float:
-    """How clumped a model's events are, from value bins (W, C, B) of the reference's base windows; 1 to `MOST_CLUMP`.
+    """Dispersion of a model's stream, from value bins (W, C, B) of the reference's base windows; 1 to `MOST_CLUMP`.
 
-    Of each column the dispersion of differences between neighbouring windows, in which a slow season cancels; the
-    median over columns, since one restless column says nothing of the stream.
+    The median over columns (one restless column is not the stream's) of the dispersion of differences between
+    neighbouring windows, in which slow cycles cancel.
     """
     c = np.asarray(stack, np.float64)
     n = c.sum(2)
@@ -59,11 +59,11 @@ def stream_clump(stack: Ints) -> float:
 
 
 def by_length(hits: Ints, events: Ints, clump: float | None, least: Floats | float = 1.0) -> Floats:
-    """Dispersion (N, K) of each fact at lengths 1, 2, 4, ... as long as one fits; always the first.
+    """Dispersion (N, K) of each quality count at lengths 1, 2, 4, ... that fit; always at least the first.
 
-    `hits`, `events` (W, N) by base window. `clump` of the stream is taken where the own dispersion is not clearly
-    above 1, within its error; None: the own one is taken as it is. `least` (N,) is a floor. A longer length has its
-    own dispersion only where that is clearly larger than the shorter one's.
+    `hits`, `events` (W, N) by base window. Where the own dispersion is not clearly above 1, that of the stream
+    (`clump`) is used; None: always the own one. `least` (N,) is a lower bound. A longer length has its own dispersion
+    only if that is clearly larger than the shorter one's.
     """
     windows = len(hits)
     total = hits.sum(0)
@@ -100,7 +100,7 @@ def _side_by_side(x: Ints, length: int) -> Ints:
 
 
 def _dispersion(hits: Ints, events: Ints, all_hits: Ints, all_events: Ints) -> Floats:
-    """Variance of counts over that of independent events (N,), at least 1; 1 where every event is a hit."""
+    """Variance of counts relative to independent events (N,), at least 1; 1 where every event is a hit."""
     share = all_hits / np.maximum(all_events, 1)
     expected = events * share
     chance = (expected * (1 - share)).sum(0)
@@ -114,7 +114,7 @@ def excess_tail(
 ) -> Floats:
     """Fisher's one-sided exact test (N,) on effective counts, each side divided by its own dispersion.
 
-    Rounded towards no evidence: the window's hits down, its events and the reference's hits up, those events down.
+    Rounded so that the p-value is never too small: hits down, events up in the window, the opposite in the reference.
     """
     reference = np.ceil(reference_hits / reference_overdispersion)
     rest = np.maximum(np.floor(m / reference_overdispersion), reference)
@@ -126,7 +126,7 @@ def excess_tail(
 def excess_critical(
     alpha: float, n: float, reference_hits: float, m: float, overdispersion: float, reference_overdispersion: float
 ) -> int:
-    """The fewest hits of n events that `excess_tail` makes less likely than `alpha`; n + 1 where none are."""
+    """The fewest hits of n events with `excess_tail` below `alpha`; n + 1 if there is no such number."""
     low, high = 0, int(n) + 1
     while low < high:
         middle = (low + high) // 2
@@ -139,9 +139,9 @@ def excess_critical(
 
 
 def windows_tail(with_hit: Floats, length: Floats, reference_with_hit: Floats, reference_windows: Floats) -> Floats:
-    """P(at least so many of `length` base windows have a hit), (N,), against those of the reference; 1 where not asked.
+    """P(at least `with_hit` of `length` base windows have a hit), (N,), given the reference's; 1 where not tested.
 
-    Asked of two windows and more, and of facts that at most half of the reference's windows have.
+    Tested for two windows or more, and for quality counts that at most half of the reference's windows have.
     """
     asked = (length >= 2) & (2 * reference_with_hit <= reference_windows)
     tail = exact_excess_tail(with_hit, length, reference_with_hit, reference_windows, np.ones(len(with_hit)))
@@ -149,7 +149,7 @@ def windows_tail(with_hit: Floats, length: Floats, reference_with_hit: Floats, r
 
 
 def spans(hits: Ints, events: Ints) -> Ints:
-    """Events from the pane of the first hit to that of the last, both included, (N,); 0 where they are one pane.
+    """Events from the pane of the first hit to that of the last, both included, (N,); 0 if that is the same pane.
 
     `hits`, `events` (panes, N) of one window.
     """

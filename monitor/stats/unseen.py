@@ -1,8 +1,8 @@
-"""How many never-seen names a reference makes one expect.
+"""The never-seen names to expect, estimated from the reference.
 
-Long-tailed columns bring new names for ever. What a window of live traffic will bring, the reference's own base windows
-tell: each one's events whose name occurs in none of the others. Windows are left out, not single rows: in runs of equal
-events no name is single. A column in which no name is left out has a closed set, and is tested as one.
+Long-tailed columns keep bringing new names. Their number in a window of live traffic is estimated by leave-one-out over
+the reference's base windows: the events of a window whose name occurs in no other window. Windows are left out, not
+single rows, because equal events come in runs. A column without such names has a closed set of names.
 """
 
 from __future__ import annotations
@@ -17,21 +17,18 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
-#: below so many left-out events a jackknife is noise, and the exact test's own error is larger
+#: with fewer left-out events a jackknife is noise, and the exact test's own error is larger
 FEWEST_HITS: Final = 5
-#: an identifier or free text: that share of the next events would be new
-IDENTIFIER_SHARE: Final = 0.5
-IDENTIFIER_PARTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What leaving each of W base windows out says.
+    """Result of leaving out each of W base windows.
 
-    `hits` (W,) events of names that no other window has, `events` (W,) all that had a value. `clump` is the mean
-    number of events that such a name brings in its window, by event: the floor of the hits' dispersion. `error` is how
-    much less the expected share is known than from so many independent hits (at least 1): the reference's side of the
-    exact test is divided by the larger of it and the dispersion.
+    `hits` (W,) events of names that no other window has, `events` (W,) events with a value. `clump` is the mean number
+    of events per such name in its window, weighted by events: a lower bound of the hits' dispersion. `error` (at least
+    1) is the variance of the expected share relative to independent hits: the reference's side of the exact test is
+    divided by the larger of it and the dispersion.
     """
 
     hits: Ints
@@ -46,14 +43,14 @@ class LeftOut:
 
 @dataclass(slots=True)
 class NamesByWindow:
-    """Collects the names of a column, one base window after the other; only distinct ones are kept."""
+    """Collects the distinct names of a column, one base window after the other."""
 
     _names: list[Hashes] = field(default_factory=list)
     _counts: list[Ints] = field(default_factory=list)
     _events: list[int] = field(default_factory=list)
 
     def add(self, hashes: Hashes) -> None:
-        """Take the hashes of a whole base window's values."""
+        """Add the hashes of a base window's values."""
         names, counts = np.unique(hashes, return_counts=True)
         self._names.append(names)
         self._counts.append(counts.astype(np.int64))
@@ -91,9 +88,9 @@ def _sums(windows: Ints, counts: Ints, number: int) -> Ints:
 
 
 def _error(hits: Ints, freed: Ints, events: Ints) -> float:
-    """Jackknife variance of the left-out share over that of as many independent hits; 1 below `FEWEST_HITS`.
+    """Jackknife variance of the left-out share relative to as many independent hits; 1 below `FEWEST_HITS`.
 
-    `freed` (W,): events that would be left out too if the window were not there: their name has one other window.
+    `freed` (W,): events whose name occurs in that window and in exactly one other.
     """
     total, m, windows = int(hits.sum()), int(events.sum()), len(events)
     if total < FEWEST_HITS or windows < 2:
@@ -101,17 +98,3 @@ def _error(hits: Ints, freed: Ints, events: Ints) -> float:
     rate = (total - hits + freed) / np.maximum(m - events, 1)
     spread = (windows - 1) / windows * float(((rate - rate.mean()) ** 2).sum())
     return max(1.0, spread * m**2 / total)
-
-
-def is_identifier(hashes: Hashes) -> bool:
-    """Whether a column's values, in the order of their time, are an identifier or free text.
-
-    By eighths of the rows: half of the events have a name that no other eighth has, so half of the next ones are new.
-    """
-    part = len(hashes) // IDENTIFIER_PARTS
-    if not part:
-        return False
-    parts = NamesByWindow()
-    for at in range(0, part * IDENTIFIER_PARTS, part):
-        parts.add(hashes[at : at + part])
-    return parts.left_out().total >= IDENTIFIER_SHARE * part * IDENTIFIER_PARTS

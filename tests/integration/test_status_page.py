@@ -127,10 +127,10 @@ def test_contrast_is_measured_as_defined() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("health", ["well", "in trouble", "starting"])
+@pytest.mark.parametrize("health", ["well", "failing", "starting"])
 def test_every_text_has_enough_contrast(opened: Open, snapshots: SnapshotHolder, scheme: Scheme, health: str) -> None:
     if health != "well":
-        snapshots.beat(failure="the brokers do not answer" if health == "in trouble" else None, caught_up_once=False)
+        snapshots.beat(failure="the brokers do not answer" if health == "failing" else None, caught_up_once=False)
     page = opened(scheme=scheme)
     unfold(page)
     texts: list[list[str]] = page.evaluate(TEXTS)

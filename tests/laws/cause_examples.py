@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -12,18 +11,16 @@ import numpy as np
 
 from monitor.clock import ManualClock
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCount
-from monitor.events import ModelKey
-from monitor.findings import FindingKey, Transition
+from monitor.findings import FindingKey
 from monitor.judge.causes.cause import Cause
 from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
-from monitor.judge.model import JudgeState
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
+from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.settings.tree import Model
 from monitor.stats.block import Block
@@ -156,33 +153,12 @@ def _counted(stream: Iterable[Event]) -> list[Block]:
     return counted.blocks
 
 
-class _Panes:
-    """Stage 2 that only collects."""
+class _Panes(StatelessStage2):
+    """Stage 2 that collects the panes."""
 
     def __init__(self) -> None:
-        self.unsent: deque[Transition] = deque()
+        super().__init__()
         self.blocks: list[Block] = []
 
     def judge(self, pane: Pane) -> None:
         self.blocks.append(Block(pane.start_us, pane.end_us, pane.tally))
-
-    def forget(self, key: ModelKey) -> None:
-        """No reference is replaced."""
-
-    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
-        """The streams have none of their own."""
-
-    def sent(self, transitions: Iterable[Transition]) -> None:
-        """Nothing is sent."""
-
-    def judged(self) -> list[ModelKey]:
-        return []
-
-    def mark(self, key: ModelKey) -> Hashable:
-        return None
-
-    def to_state(self, key: ModelKey) -> JudgeState | None:
-        return None
-
-    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
-        return []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from random import Random
 
@@ -15,8 +15,7 @@ from monitor.count.event_clock import NO_CLOCK
 from monitor.count.exchange import LabelExchange, Pane
 from monitor.count.labels import LabelCount
 from monitor.events import ModelKey, Partition
-from monitor.findings import Transition
-from monitor.judge.model import JudgeState
+from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from tests.engine import (
     CREDIT,
@@ -54,11 +53,11 @@ def prediction(at: int) -> Event:
     return event(at, prediction=1, features={"x": at % 7})
 
 
-class Judged:
-    """Stage 2 that writes down what it was given."""
+class Judged(StatelessStage2):
+    """Stage 2 that records its input."""
 
     def __init__(self) -> None:
-        self.unsent: deque[Transition] = deque()
+        super().__init__()
         self.panes: list[Pane] = []
         self.labels: list[LabelCount] = []
         #: labels that were taken before each pane, and since the beginning
@@ -70,24 +69,6 @@ class Judged:
 
     def take_labels(self, counts: Iterable[LabelCount]) -> None:
         self.labels.extend(counts)
-
-    def sent(self, transitions: Iterable[Transition]) -> None:
-        """There are none."""
-
-    def forget(self, key: ModelKey) -> None:
-        """Nobody replaces a reference here."""
-
-    def judged(self) -> list[ModelKey]:
-        return []
-
-    def mark(self, key: ModelKey) -> Hashable:
-        return None
-
-    def to_state(self, key: ModelKey) -> JudgeState | None:
-        return None
-
-    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
-        return []
 
 
 def pipeline(records: dict[Partition, list[Event]], chunk: int) -> tuple[Pipeline, MemorySource, Judged]:

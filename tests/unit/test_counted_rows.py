@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +11,8 @@ from hypothesis import strategies as st
 
 from monitor.clock import ManualClock
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCount
-from monitor.events import ModelKey, Partition
-from monitor.findings import Transition
-from monitor.judge.model import JudgeState
+from monitor.events import Partition
+from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.run.counted_rows import NO_VALUE, CountedRows, RowKeeper
@@ -80,36 +76,18 @@ def rows(draw: st.DrawFn) -> Event:
 streams = st.fixed_dictionaries({p: st.lists(st.lists(rows(), min_size=1, max_size=3), max_size=8) for p in PARTITIONS})
 
 
-@dataclass
-class Collected:
-    """Stage 2 that takes the rows of every pane that is judged."""
+class Collected(StatelessStage2):
+    """Stage 2 that takes the rows of every pane."""
 
-    keeper: RowKeeper
-    unsent: deque[Transition] = field(default_factory=deque)
-    rows: dict[int, CountedRows | None] = field(default_factory=dict)
-    events: dict[int, int] = field(default_factory=dict)
+    def __init__(self, keeper: RowKeeper) -> None:
+        super().__init__()
+        self.keeper = keeper
+        self.rows: dict[int, CountedRows | None] = {}
+        self.events: dict[int, int] = {}
 
     def judge(self, pane: Pane) -> None:
         self.rows[pane.start_us // PANE_US] = self.keeper.take(pane.start_us)
         self.events[pane.start_us // PANE_US] = pane.tally.events
-
-    def forget(self, key: ModelKey) -> None: ...
-
-    def take_labels(self, cohorts: Iterable[LabelCount]) -> None: ...
-
-    def sent(self, transitions: Iterable[Transition]) -> None: ...
-
-    def judged(self) -> list[ModelKey]:
-        return []
-
-    def mark(self, key: ModelKey) -> Hashable:
-        return None
-
-    def to_state(self, key: ModelKey) -> JudgeState | None:
-        return None
-
-    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
-        return []
 
 
 def collected(stream: dict[Partition, list[list[Event]]], chunk: int, turns: Sequence[Partition]) -> Collected:

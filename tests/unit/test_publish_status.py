@@ -151,7 +151,7 @@ def test_a_browser_asks_for_the_page_again_after_15_seconds() -> None:
         (WELL, "", "✓ fine It reads and judges."),
         (WELL, "the loop has not turned for 75 s", "■ stuck It stands still: the loop has not turned for 75 s."),
         (replace(WELL, failure="no broker"), "silent", "■ stuck It stands still: silent."),
-        (replace(WELL, failure="no broker"), "", "▲ in trouble It cannot go on: no broker."),
+        (replace(WELL, failure="no broker"), "", "▲ failing It cannot go on: no broker."),
         (replace(WELL, caught_up_once=False), "", "? not caught up It reads, and has not reached the end"),
         (replace(WELL, restored=False), "", "? restoring It is starting: the state is not restored."),
         (Health(0.0), "", "? restoring It is starting: no partitions are assigned, the state is not restored, the end"),
@@ -168,7 +168,7 @@ def test_the_monitors_own_state_has_a_sentence(health: Health, silence: str, mes
         (False, replace(WELL, caught_up_once=False), "? idle It reads, and no model of the settings has a reference"),
         (True, WELL, "? idle It reads, and no event of a model that has a reference has come yet."),
         (True, replace(WELL, caught_up_once=False), "? not caught up It reads, and has not reached the end"),
-        (False, replace(WELL, failure="no broker"), "▲ in trouble It cannot go on: no broker."),
+        (False, replace(WELL, failure="no broker"), "▲ failing It cannot go on: no broker."),
         (False, replace(WELL, restored=False), "? restoring It is starting"),
     ],
 )
@@ -186,7 +186,7 @@ LOST: Final = "1,000 of the newest 1,000 events of <events> are lost: 3,000 even
     [
         (WELL, "", "▲ not fine It reads, and not all that comes can be judged:"),
         (replace(WELL, caught_up_once=False), "", "▲ not fine It reads, and not all that comes can be judged:"),
-        (replace(WELL, failure="no broker"), "", "▲ in trouble It cannot go on: no broker."),
+        (replace(WELL, failure="no broker"), "", "▲ failing It cannot go on: no broker."),
         (replace(WELL, restored=False), "", "? restoring It is starting"),
         (WELL, "silent", "■ stuck It stands still: silent."),
     ],
@@ -359,4 +359,4 @@ def test_more_quiet_features_than_there_is_room_for_are_counted() -> None:
         Snapshot(restored=True, models=(model("m", tuple(column(f"f{at}-", 0.01, at) for at in range(1_005))),))
     )
     assert "1,005 quiet features" in page.words
-    assert "and 5 more, for which there is no room here" in page.words
+    assert "and 5 more, which are not shown" in page.words

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from monitor.stats.name_bins import hashes_of
 from monitor.stats.quality_dispersion import by_length, excess_tail
-from monitor.stats.unseen import FEWEST_HITS, LeftOut, NamesByWindow, is_identifier
-from tests.traffic import Floats, Ints, drawn, zipf
+from monitor.stats.unseen import FEWEST_HITS, LeftOut, NamesByWindow
+from tests.traffic import Ints, drawn, zipf
 
 HASHES = hashes_of(map(str, range(60_000)))
 
@@ -121,24 +121,3 @@ def test_what_a_window_brings_is_what_the_reference_made_expect(exponent: float,
         evaluations += len(hits)
     assert exceedance[0] <= 2e-2 * evaluations
     assert exceedance[1] <= 5e-3 * evaluations
-
-
-def sessions(rows: int) -> Ints:
-    return np.arange(rows) // 8
-
-
-@pytest.mark.parametrize("codes", [np.arange(4_000), sessions(4_000)], ids=["each new", "sessions"])
-def test_what_is_half_new_in_every_eighth_is_an_identifier(codes: Ints) -> None:
-    assert is_identifier(HASHES[codes])
-
-
-@pytest.mark.parametrize("shares", [zipf(2_000, 1.0), zipf(50_000, 1.0), np.full(300, 1 / 300)])
-def test_a_long_tail_is_no_identifier_however_many_rows(shares: Floats) -> None:
-    rng = np.random.default_rng(2)
-    for rows in (2_000, 10_000):
-        assert not is_identifier(HASHES[drawn(rng, shares, rows)])
-
-
-def test_too_few_rows_are_no_identifier() -> None:
-    assert not is_identifier(HASHES[:7])
-    assert not is_identifier(HASHES[:0])

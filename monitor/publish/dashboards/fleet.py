@@ -1,4 +1,4 @@
-"""The dashboard's first row: is the monitor alive and fresh, which models are bad, what came of the promise.
+"""The dashboard's first row: is the monitor alive and fresh, which models are bad, pages against the budget.
 
 Queries ask for the series of the register alone. Figures that the state keeps are shown as they are; an increase is
 made only of what counts with the process.
@@ -41,7 +41,7 @@ def state_of(selector: str) -> str:
 
 
 def fleet() -> list[Panel]:
-    """Is the monitor itself alive and fresh; which models are bad, since when; what came of the promise."""
+    """Is the monitor itself alive and fresh; which models are bad, since when; pages against the budget."""
     return [
         _open("page", "red"), _open("ticket", "orange"), _restored(), _checkpoint_age(), _gaps(), _dropped(),
         _models(), _events(), _rejected(), _lost(), _lag(), _watermark_age(), _promise(), _monitor_load(),
@@ -150,7 +150,8 @@ def _events() -> Panel:
     return lines(
         "Events by outcome",
         "Every event is in exactly one outcome; all but accepted should be near 0. Late: raise allowed_lateness or "
-        "find the slow producer. Duplicate: a producer retries without idempotence. Rejected: see the reasons beside.",
+        "find the slow producer. Duplicate: a producer retries without idempotence. Rejected: "
+        "the reasons are in the next panel.",
         [over_time(f"sum by (outcome) (rate(driftd_events_total{{{JOB}}}[$__rate_interval]))", "{{outcome}}")],
         unit="eps",
         no_value="no driftd",
@@ -163,7 +164,7 @@ def _rejected() -> Panel:
     return lines(
         "Rejected by reason",
         "Events that could not be taken, and records handed to the rejects topic. Any: read the newest records there, "
-        "whose headers name reason and position, then mend the producer.",
+        "whose headers name reason and position, then fix the producer.",
         [
             over_time(f"sum by (reason) ({rejected}) > 0", "{{reason}}"),
             over_time(f"sum(rate(driftd_dead_letters_total{{{JOB}}}[$__rate_interval]))", "dead letters (records)"),
@@ -220,7 +221,7 @@ def _promise() -> Panel:
     return lines(
         "Pages against the promise",
         "Within a time as long as the range shown, up to each moment, over all models: incidents that became a page, "
-        "and the false pages that the looks were allowed to cost. Pages far above the promise without real faults: "
+        "and the false pages that all tests were allowed to cost. Pages far above that without real faults: "
         "build the references from more days.",
         [
             over_time(_grown("driftd_pages_total"), "pages"),

@@ -143,7 +143,7 @@ def _smallest_effects() -> Panel:
 
 
 def live_against_reference() -> list[Panel]:
-    """One feature: its shares now beside those it was compared with, how they moved, what is wrong with its values."""
+    """One feature: its live shares and the reference's, their changes, and the quality of its values."""
     return [_live_bins(), sized(_bins_over_time(), 12, 10), _feature_distances(), _quality()]
 
 
@@ -154,8 +154,8 @@ def _live_bins() -> Panel:
     bars = panel(
         "barchart",
         "$feature: live against reference",
-        "Shares of the accepted events of the time range by bin, beside the reference's. Where they differ is what "
-        "moved. Missing and impossible values are in no bin: see beside below. Choose a range after the change.",
+        "Shares of the accepted events of the time range by bin, and the reference's. Where they differ, the feature "
+        "moved. Missing and impossible values are in no bin: see below. Choose a range after the change.",
         in_rows(_in_order(reference), _in_order(live)),
         size=(12, 10),
         no_value="no value of this feature came, or limits.series leaves its bins out",

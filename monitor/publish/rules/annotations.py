@@ -107,7 +107,7 @@ def _of_model(series: str) -> str:
 
 
 def _begun(incident: str) -> str:
-    """The start of an incident of that severity; a ticket may be a lasting one beside a page."""
+    """The start of an incident of that severity; a page and a lasting ticket may be open at the same time."""
     begun = f"max({_of_model('driftd_incident_since_timestamp_seconds')})"
     return f"(max({_of_model(LASTING_SINCE)}) or {begun})" if incident == TICKET else begun
 

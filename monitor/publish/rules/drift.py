@@ -15,7 +15,7 @@ def drift_page() -> Alert:
 
 def drift_ticket() -> Alert:
     """A lasting one too: what was a page is read by day, and another change pages."""
-    text = if_lasting("It was a page and it stays; another change pages anew. ", "Too little to wake anybody. ")
+    text = if_lasting("It was a page and it stays; another change opens a new page. ", "Too little to wake anybody. ")
     return _drift(TICKET_ALERT, "ticket", WARNING, text, wait="1m")
 
 
@@ -27,7 +27,7 @@ def _drift(name: str, incident: str, severity: str, text: str, wait: str) -> Ale
 
 
 def data_stale() -> Alert:
-    """Waits ten minutes beside the range of five: a process that has just started has no increase in its range yet."""
+    """Waits ten minutes in addition to the range of five: a process that has just started has no increase yet."""
     increase = 'increase(driftd_model_events_total{type!="label"}[5m])'
     return Alert(
         "DriftdDataStale",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-#: size of the drawing, in units of its own
+#: size of the drawing, in its own units
 WIDTH: Final = 90
 HEIGHT: Final = 20
 

@@ -160,7 +160,7 @@ def _table(caption: str, columns: Sequence[ColumnView], rows: int) -> Iterator[s
         yield f"<div>{_column_text(column)}</div>\n"
     yield "</table>"
     if len(columns) > rows:
-        yield f"<p>and {len(columns) - rows:,} more, for which there is no room here</p>"
+        yield f"<p>and {len(columns) - rows:,} more, which are not shown</p>"
 
 
 def _column_text(column: ColumnView) -> str:

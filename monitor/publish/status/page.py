@@ -69,7 +69,7 @@ def monitor_state(snapshot: Snapshot, health: Health, silence: str) -> tuple[str
     if silence:
         return PAGE, "stuck", f"It stands still: {silence}. All below is from before."
     if health.failure:
-        return TICKET, "in trouble", f"It cannot go on: {health.failure}."
+        return TICKET, "failing", f"It cannot go on: {health.failure}."
     if snapshot.stalled:
         return TICKET, "stands still", f"It reads, but not all: {'; '.join(snapshot.stalled)}."
     if not (health.assigned and health.restored):

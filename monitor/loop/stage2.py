@@ -1,0 +1,71 @@
+"""The protocol of stage 2: what receives the complete panes from the exchange."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterable
+from typing import Protocol
+
+from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCount
+from monitor.events import ModelKey
+from monitor.findings import Transition
+from monitor.judge.model import JudgeState
+
+
+class Stage2(Protocol):
+    """Receives the complete panes: the fleet, or a collector that builds a reference."""
+
+    unsent: deque[Transition]
+
+    def judge(self, pane: Pane) -> None:
+        """Take a pane; those of one model version come in time order."""
+
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+        """Take the labels that took effect before the end of the pane that comes next, each once."""
+
+    def sent(self, transitions: Iterable[Transition]) -> None:
+        """Note that these transitions were acknowledged, oldest first."""
+
+    def forget(self, key: ModelKey) -> None:
+        """The model version got another reference: drop its windows and incidents."""
+
+    def judged(self) -> list[ModelKey]:
+        """The model versions that have any state here."""
+
+    def mark(self, key: ModelKey) -> Hashable:
+        """Changes whenever `to_state` of the model version would."""
+
+    def to_state(self, key: ModelKey) -> JudgeState | None:
+        """What a checkpoint keeps of a model version."""
+
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
+        """Continue from a saved state; returns the model versions that start from scratch."""
+
+
+class StatelessStage2:
+    """Base of a stage 2 that only collects: it has no incidents, ignores labels and saves nothing."""
+
+    def __init__(self) -> None:
+        self.unsent: deque[Transition] = deque()
+
+    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+        """Ignored."""
+
+    def sent(self, transitions: Iterable[Transition]) -> None:
+        """There are none."""
+
+    def forget(self, key: ModelKey) -> None:
+        """There is no state."""
+
+    def judged(self) -> list[ModelKey]:
+        return []
+
+    def mark(self, key: ModelKey) -> Hashable:
+        return None
+
+    def to_state(self, key: ModelKey) -> JudgeState | None:
+        return None
+
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
+        return []
