@@ -82,6 +82,8 @@ class QualityTails:
     def quiet(self) -> bool:
         """Whether bounds say that no `p` is below alpha; where they do not, it may be so all the same."""
         window, column, slot = self._at
+        if self.alpha > 1:  # every chance is below that
+            return False
         if not len(window):
             return True
         if tail_may_be_below(self.alpha, *effective(*self._sides)).any():
