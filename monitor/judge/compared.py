@@ -6,6 +6,7 @@ The two kinds are kept apart: padded to the widest category, a number column wou
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,7 @@ from monitor.stats.evidence import chi_square_critical
 from monitor.stats.live_watch import Watch
 from monitor.stats.long_run import INDEPENDENT, ROWS_WITHOUT_DISTANCE
 from monitor.stats.name_bins import NameBins, buckets_of, joined_chi_square, regroup, total_variation
+from monitor.stats.screening import DirectionScreen, NameScreen, size_steps
 from monitor.stats.tally import BELOW
 
 Ints = NDArray[np.int64]
@@ -27,8 +29,6 @@ Flags = NDArray[np.bool_]
 
 #: live traffic so much faster than the reference's has a variance of its own
 FASTER: Final = 1.05
-#: groups of joined buckets are made for so many sizes of a window in each doubling
-STEPS: Final = 8
 #: all columns
 EVERY: Final = slice(None)
 
@@ -70,7 +70,7 @@ class Compared:
     numeric: bool
     _names: dict[int, NameBins]
     _counts: Ints
-    _groups: dict[tuple[int, int], Ints] = field(default_factory=dict, repr=False, compare=False)
+    _alone: dict[int, Compared] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, prepared: PreparedReference, *, numeric: bool) -> Compared:
@@ -105,7 +105,6 @@ class Compared:
         places, last = self.places[only], self.last[only]
         counts = windows.counts[:, places, :width]
         if self.numeric:
-            counts = counts.copy()
             below = windows.sums[:, places, BELOW]
             counts[:, :, 0] += below
             counts[:, np.arange(len(places)), last] += windows.counts[:, places, width + OUTSIDE] - below
@@ -180,20 +179,60 @@ class Compared:
         chi, freedom, spread = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for at, names in self._names.items():
             bins = len(names.reference)
-            for window, events in enumerate(counts[:, at, :bins].sum(1).tolist()):
+            values = counts[:, at, :bins].sum(1)
+            steps = size_steps(np.maximum(values, 1)).tolist()
+            for window, events in enumerate(values.tolist()):
                 if events:
-                    groups = self._grouped(at, names, events)
+                    groups = self._name_screen.groups(at, steps[window])
                     reference, live = regroup(names.reference, groups), regroup(counts[window, at, :bins], groups)
                     value, degrees = joined_chi_square(reference, live)
                     chi[window, at], freedom[window, at] = float(value), degrees
                     spread[window, at] = float(total_variation(reference, live))
         return chi, chi_square_critical(alpha, freedom), freedom, spread
 
-    def _grouped(self, at: int, names: NameBins, events: int) -> Ints:
-        step = int(np.floor(np.log2(events) * STEPS))
-        if (at, step) not in self._groups:
-            self._groups[at, step] = names.join(2.0 ** (step / STEPS))
-        return self._groups[at, step]
+    def screened(self, counts: Ints, rates: Floats, alpha: float) -> tuple[Flags, Ints]:
+        """(windows and columns whose evidence may be above 1, as of all others it is not; `tests`), both (W, C)."""
+        n = counts.sum(2)
+        if not n.size:
+            return np.zeros(n.shape, np.bool_), n
+        over = self._direction_screen.may_be_over(counts, n, alpha)
+        fast = self._depend_on_time and bool((rates > FASTER).any())
+        tests = self._direction_screen.tests(n, self._variance(n, rates) if fast else None)
+        if self._names:
+            joined_over, joined = self._name_screen.of(counts, n, alpha)
+            over, tests = over | joined_over, tests + joined
+        return over, tests
+
+    def alone(self, place: int) -> Compared:
+        """One of the columns by itself: it is compared as beside the others."""
+        if place not in self._alone:
+            here = slice(place, place + 1)
+            names = {0: self._names[place]} if place in self._names else {}
+            self._alone[place] = Compared(
+                self.places[here],
+                self.reference.of_column(place),
+                self.independent[here],
+                self.settled[here],
+                self.kappa[here],
+                self.last[here],
+                self.numeric,
+                names,
+                self._counts[here],
+            )
+        return self._alone[place]
+
+    @cached_property
+    def _direction_screen(self) -> DirectionScreen:
+        return DirectionScreen(self.reference)
+
+    @cached_property
+    def _name_screen(self) -> NameScreen:
+        return NameScreen(self._names, self._counts.shape[1])
+
+    @cached_property
+    def _depend_on_time(self) -> bool:
+        """Whether the variance of any column depends on how fast events come."""
+        return bool((self.reference.variance != 1).any() or (self.reference.by_rows != 1).any())
 
     def watch(self) -> Watch:
         """What live traffic is watched by, before any of it came."""

@@ -27,15 +27,81 @@ DISTANCE_FACTOR: Final = 1.2
 MIN_LENGTHS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Variability:
-    """The variability to expect of W windows, from their sizes alone."""
+    """The variability to expect of W windows, from their sizes alone; looked up on demand."""
 
-    overdispersion: Floats  # (W, C) dispersion of the value bins
-    quality_overdispersion: Floats  # (W, C, Q) of each quality count
-    max_reference_distance: (
-        Floats  # (W, C) largest distance such a window had inside the reference; NaN where it was not learned
-    )
+    prepared: PreparedReference
+    #: events of each window
+    events: Sequence[float]
+
+    @cached_property
+    def overdispersion(self) -> Floats:
+        """(W, C) dispersion of the value bins."""
+        return self.prepared.table.overdispersion[self._levels]
+
+    @cached_property
+    def quality_overdispersion(self) -> Floats:
+        """(W, C, Q) dispersion of each quality count."""
+        return self.prepared.table.quality_overdispersion[self._levels]
+
+    @cached_property
+    def max_reference_distance(self) -> Floats:
+        """(W, C) largest distance such a window had inside the reference; NaN where it was not learned."""
+        table = self.prepared.table
+        return table.max_reference_distance[[table.learned_level(n) for n in self.events]]
+
+    @cached_property
+    def _levels(self) -> list[int]:
+        return [self.prepared.table.level(n) for n in self.events]
+
+
+@dataclass(frozen=True)
+class LevelTable:
+    """What to expect of windows of each of K lengths."""
+
+    reference: Reference
+
+    @cached_property
+    def overdispersion(self) -> Floats:
+        """(K, C)."""
+        return np.ascontiguousarray(self.reference.variability.overdispersion.T)
+
+    @cached_property
+    def quality_overdispersion(self) -> Floats:
+        """(K, C, Q)."""
+        return np.ascontiguousarray(np.moveaxis(self.reference.variability.quality_overdispersion, 2, 0))
+
+    @cached_property
+    def max_reference_distance(self) -> Floats:
+        """(K + 1, C); the last row is for windows of which no distance was learned."""
+        known = self.reference.variability.max_reference_distance.T
+        return np.concatenate((known, np.full((1, len(self.reference.columns)), np.nan)))
+
+    def level(self, events: float) -> int:
+        """The shortest level that holds so many events, the last one where none does."""
+        return min(bisect_left(self._holds, events), len(self.reference.levels) - 1)
+
+    def learned_level(self, events: float) -> int:
+        """The longest learned level the window has the events of, else the shortest; one beyond where none is near."""
+        if not self._learned or events > self._reach:
+            return len(self.reference.levels)
+        fitting = [at for at in self._learned if self.reference.levels[at].events <= LENGTH_TOLERANCE * events]
+        return fitting[-1] if fitting else self._learned[0]
+
+    @cached_property
+    def _learned(self) -> list[int]:
+        return [at for at, level in enumerate(self.reference.levels) if level.learned]
+
+    @cached_property
+    def _holds(self) -> list[float]:
+        """The most events of a window that counts as each level."""
+        return [LENGTH_TOLERANCE * level.events for level in self.reference.levels]
+
+    @cached_property
+    def _reach(self) -> float:
+        """The most events of a window that the last learned level says something of."""
+        return LEARNED_REACH * self.reference.levels[self._learned[-1]].events if self._learned else 0.0
 
 
 @dataclass(frozen=True)
@@ -93,14 +159,24 @@ class PreparedReference:
 
     def carried(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Events (..., C) that carried each column, with a value or without; `counts` (..., C, B + Q)."""
-        inside, beside = counts[..., : self.width].sum(-1), (counts[..., self.width :] * self.beside).sum(-1)
-        return np.asarray(inside + beside, np.int64)
+        return self.inside(counts) + self.beside_of(counts)
 
     def values(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Values (..., C) of each column, in a bin or in none; `counts` (..., C, B + Q)."""
-        inside, outside = counts[..., : self.width].sum(-1), counts[..., self.width + OUTSIDE]
+        return self.inside(counts) + self.values_beside(counts)
+
+    def inside(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Values (..., C) in a bin."""
+        return np.asarray(counts[..., : self.width].sum(-1), np.int64)
+
+    def beside_of(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Events (..., C) that carried each column and are in no bin."""
+        return np.asarray(np.einsum("...cq,cq->...c", counts[..., self.width :], self.beside), np.int64)
+
+    def values_beside(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Values (..., C) that are in no bin: outside the range, or never seen."""
         never_seen = counts[..., self.width + UNSEEN] * self.beside[:, UNSEEN]
-        return np.asarray(inside + outside + never_seen, np.int64)
+        return np.asarray(counts[..., self.width + OUTSIDE] + never_seen, np.int64)
 
     @cached_property
     def features(self) -> NDArray[np.int64]:
@@ -122,9 +198,7 @@ class PreparedReference:
 
     def variability(self, events: Sequence[float]) -> Variability:
         """The variability to expect of windows of these sizes (events), at the reference's rate."""
-        at = [self._level(n) for n in events]
-        largest = self._max_reference_distance[[self._learned_level(n) for n in events]]
-        return Variability(self._overdispersion[at], self._quality_overdispersion[at], largest)
+        return Variability(self, events)
 
     def overdispersion(self, events: float) -> Floats:
         """Dispersion (C,) of the value bins to expect in a window of this many events."""
@@ -141,45 +215,12 @@ class PreparedReference:
         max_reference_distance: Floats = self.variability([events]).max_reference_distance[0]
         return max_reference_distance
 
-    # tables by level, computed once
+    @cached_property
+    def in_other_units(self) -> dict[int, object]:
+        """By column what it would be in other units, kept for who works it out."""
+        return {}
 
     @cached_property
-    def _learned(self) -> list[int]:
-        return [at for at, level in enumerate(self.reference.levels) if level.learned]
-
-    @cached_property
-    def _overdispersion(self) -> Floats:
-        """(K, C)."""
-        return np.ascontiguousarray(self.reference.variability.overdispersion.T)
-
-    @cached_property
-    def _quality_overdispersion(self) -> Floats:
-        """(K, C, Q)."""
-        return np.ascontiguousarray(np.moveaxis(self.reference.variability.quality_overdispersion, 2, 0))
-
-    @cached_property
-    def _max_reference_distance(self) -> Floats:
-        """(K + 1, C); the last row is for windows of which no distance was learned."""
-        known = self.reference.variability.max_reference_distance.T
-        return np.concatenate((known, np.full((1, len(self.columns)), np.nan)))
-
-    @cached_property
-    def _holds(self) -> list[float]:
-        """The largest number of events a window of each level may hold."""
-        return [LENGTH_TOLERANCE * level.events for level in self.reference.levels]
-
-    @cached_property
-    def _reach(self) -> float:
-        """The largest number of events for which the last learned level is still used."""
-        return LEARNED_REACH * self.reference.levels[self._learned[-1]].events if self._learned else 0.0
-
-    def _level(self, events: float) -> int:
-        """The shortest level that holds this many events, the last one if none does."""
-        return min(bisect_left(self._holds, events), len(self.reference.levels) - 1)
-
-    def _learned_level(self, events: float) -> int:
-        """The longest learned level with at most the window's events, else the shortest; one beyond if none is near."""
-        if not self._learned or events > self._reach:
-            return len(self.reference.levels)
-        fitting = [at for at in self._learned if self.reference.levels[at].events <= LENGTH_TOLERANCE * events]
-        return fitting[-1] if fitting else self._learned[0]
+    def table(self) -> LevelTable:
+        """What to expect by length, made once."""
+        return LevelTable(self.reference)

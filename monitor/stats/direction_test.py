@@ -77,6 +77,21 @@ class DirectionReference:
         block = np.array([one.block for one in long_runs], np.int64)
         return cls(directions, shares, rows, variance, freedom, block, sizes, by_rows)
 
+    def of_column(self, place: int) -> DirectionReference:
+        """That of one of the columns."""
+        here, directions = slice(place, place + 1), self.directions
+        own = Directions(directions.sets[here], directions.kind[here], directions.group[here], directions.at[here])
+        return DirectionReference(
+            own,
+            self.shares[here],
+            self.rows[here],
+            self.variance[here],
+            self.freedom[here],
+            self.block[here],
+            self.sizes[here],
+            self.by_rows[here],
+        )
+
     @property
     def may_be_rare(self) -> Flags:
         """Directions (C, D) that are compared however few events are expected: those of independent rows."""

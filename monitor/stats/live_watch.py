@@ -77,7 +77,7 @@ def variability(reference: DirectionReference, before: Ints, after: Ints) -> Flo
     `before`, `after` (C, B) counts; NaN where a column has no value in one of them.
     """
     n, m = (np.asarray(x).sum(1).astype(np.float64)[:, None] for x in (before, after))
-    x, y = (reference.directions.shares(c[None])[0] for c in (before, after))
+    x, y = reference.directions.shares(np.stack([before, after]))
     middle = (x + y) / 2
     expected = middle * (1 - middle) * reference.variance * (1 / np.maximum(n, 1) + 1 / np.maximum(m, 1))
     use = watched_cuts(reference, float((n + m).mean() / 2))

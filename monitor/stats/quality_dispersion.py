@@ -116,11 +116,17 @@ def excess_tail(
 
     Rounded so that the p-value is never too small: hits down, events up in the window, the opposite in the reference.
     """
+    counts = effective(hits, n, reference_hits, m, overdispersion, reference_overdispersion)
+    return exact_excess_tail(*counts, np.ones(len(hits)))
+
+
+def effective(
+    hits: Floats, n: Floats, reference_hits: Floats, m: Floats, overdispersion: Floats, reference_overdispersion: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Hits and events (N,) of the window, and of the reference, in whole effective events."""
     reference = np.ceil(reference_hits / reference_overdispersion)
     rest = np.maximum(np.floor(m / reference_overdispersion), reference)
-    return exact_excess_tail(
-        np.floor(hits / overdispersion), np.ceil(n / overdispersion), reference, rest, np.ones(len(hits))
-    )
+    return np.floor(hits / overdispersion), np.ceil(n / overdispersion), reference, rest
 
 
 def excess_critical(
@@ -143,9 +149,14 @@ def windows_tail(with_hit: Floats, length: Floats, reference_with_hit: Floats, r
 
     Tested for two windows or more, and for quality counts that at most half of the reference's windows have.
     """
-    asked = (length >= 2) & (2 * reference_with_hit <= reference_windows)
+    asked = windows_asked(length, reference_with_hit, reference_windows)
     tail = exact_excess_tail(with_hit, length, reference_with_hit, reference_windows, np.ones(len(with_hit)))
     return np.where(asked, tail, 1.0)
+
+
+def windows_asked(length: Floats | Ints, reference_with_hit: Floats, reference_windows: Floats | float) -> Flags:
+    """Whether windows (N,) are asked how many of their base windows have a hit."""
+    return np.asarray((length >= 2) & (2 * reference_with_hit <= reference_windows), np.bool_)
 
 
 def spans(hits: Ints, events: Ints) -> Ints:

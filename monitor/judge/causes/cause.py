@@ -96,6 +96,20 @@ class Evaluation:
         """The variability to expect of windows of these sizes."""
         return self.prepared.variability(self.known_sizes([span.events for span in self.windows.spans]))
 
+    @cached_property
+    def carried(self) -> NDArray[np.int64]:
+        """Events (W, C) that carried each column."""
+        return self._inside + self.prepared.beside_of(self.windows.counts)
+
+    @cached_property
+    def values(self) -> NDArray[np.int64]:
+        """Values (W, C) of each column, in a bin or in none."""
+        return self._inside + self.prepared.values_beside(self.windows.counts)
+
+    @cached_property
+    def _inside(self) -> NDArray[np.int64]:
+        return self.prepared.inside(self.windows.counts)
+
     def known_sizes(self, sizes: Sequence[float]) -> Sequence[float]:
         """`sizes` (events), each capped at `most_events`."""
         return sizes if self.most_events is None else [min(events, self.most_events) for events in sizes]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,15 +51,17 @@ class Constant(Cause[Measured]):
         return self.tests()
 
     def tests_made(self, evaluation: Evaluation) -> int:
-        return int((self._values(evaluation.windows.counts) >= MIN_VALUES).sum())
+        return int(np.count_nonzero(evaluation.values >= MIN_VALUES))
 
     def measure(self, evaluation: Evaluation) -> Measured:
         """p-value of every window and column that is constant."""
         windows = evaluation.windows
-        values = self._values(windows.counts).astype(np.float64)
-        same = self._same(windows.lows, windows.highs, windows.counts)
+        values = evaluation.values.astype(np.float64)
+        same = self._same(windows.lows, windows.highs, windows.counts, evaluation.values) & (values >= MIN_VALUES)
+        if not same.any():
+            return Measured(np.ones(values.shape), values, np.zeros(values.shape))
         log_p = constant_log_chance(values, self.prepared.modal, evaluation.variability.overdispersion)
-        log_p = np.where(same & (values >= MIN_VALUES), log_p, 0.0)
+        log_p = np.where(same, log_p, 0.0)
         return Measured(np.exp(np.maximum(log_p, -690.0)), values, log_p / np.log(evaluation.alpha))
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
@@ -110,19 +112,28 @@ class Constant(Cause[Measured]):
     def size(cls, figures: Figures, *, numeric: bool) -> str:
         return f"{number(figures.value)} times the same value"
 
-    def _values(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Values (..., C) that are there, in a bin or not; `counts` (..., C, B + Q)."""
-        return self.prepared.values(counts)
-
-    def _same(self, lows: Floats, highs: Floats, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Windows and columns (..., C) with no two different values; `counts` (..., C, B + Q).
+    def _same(
+        self, lows: Floats, highs: Floats, counts: NDArray[np.int64], values: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Windows and columns (..., C) with no two different ones of `values`; `counts` (..., C, B + Q).
 
         Where categories share buckets, by the extremes of their hashes; where each has its own bin, by the bins, and
         never-seen values do not count as one value.
         """
-        values, bins = self._values(counts), counts[..., : self.prepared.width]
-        one_value = np.where(self.prepared.ordered | self.prepared.pooled, lows == highs, bins.max(-1) == values)
+        one_value = lows == highs
+        if len(self._by_bins):
+            bins = counts[..., self._by_bins, : self.prepared.width]
+            one_value[..., self._by_bins] = bins.max(-1) == values[..., self._by_bins]
         return np.asarray(one_value | (values == 0), np.bool_)
+
+    @cached_property
+    def _by_extremes(self) -> NDArray[np.bool_]:
+        return np.asarray(self.prepared.ordered | self.prepared.pooled, np.bool_)
+
+    @cached_property
+    def _by_bins(self) -> NDArray[np.int64]:
+        """Columns of categories that have a bin each."""
+        return np.flatnonzero(~self._by_extremes)
 
     def _runs(self, recent: Windows) -> Iterator[tuple[int, Windows]]:
         """(column, window) of every column whose newest panes hold one value only; the window is as long as possible.
@@ -130,7 +141,9 @@ class Constant(Cause[Measured]):
         A window that begins before the value got stuck would not be constant yet.
         """
         parts = recent.parts[0][::-1]
-        for panes in (1, FEW_PANES, len(parts)):
+        if not self._may_be_same(parts[0]):
+            return
+        for panes in (FEW_PANES, len(parts)):
             same, values = self._over_the_newest(parts[:panes])
             if not same[-1].any():  # so no run is longer
                 break
@@ -140,12 +153,20 @@ class Constant(Cause[Measured]):
             if values[panes - 1, column] >= MIN_VALUES:
                 yield column, window_of(0, parts[:panes][::-1])
 
+    def _may_be_same(self, pane: Block) -> bool:
+        """Whether any column of a pane may have one value only, or none; most panes have two of each."""
+        if (pane.tally.lows >= pane.tally.highs)[self._by_extremes].any():
+            return True
+        bins = pane.tally.counts[self._by_bins, : self.prepared.width]
+        return bool((bins.max(-1, initial=0) == bins.sum(-1)).any())
+
     def _over_the_newest(self, parts: tuple[Block, ...]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """For the newest 1, 2, ... of `parts` (n, newest first): constant columns (n, C), and values (n, C)."""
         lows = np.minimum.accumulate([part.tally.lows for part in parts])
         highs = np.maximum.accumulate([part.tally.highs for part in parts])
         counts = np.cumsum([part.tally.counts for part in parts], axis=0)
-        return self._same(lows, highs, counts), self._values(counts)
+        values = self.prepared.values(counts)
+        return self._same(lows, highs, counts, values), values
 
     def _candidate(self, evaluation: Evaluation, window: int, column: int) -> Candidate:
         return Candidate(

@@ -10,7 +10,6 @@ traffic varies more than the reference does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Final
 
@@ -20,9 +19,10 @@ from numpy.typing import NDArray
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import in_reference, in_window, moments
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, TicketReason, limit, places
-from monitor.judge.compared import Compared, Comparison
+from monitor.judge.compared import Compared
+from monitor.judge.look import Look, Measured
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
+from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.reference.reference import FEATURE
 from monitor.stats.agreement import Agreement
@@ -51,17 +51,6 @@ REASONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Of numbers and of categories what was compared; arrays (W, C) of all columns."""
-
-    sides: tuple[Comparison, ...]
-    #: the distance allowed, NaN where it was not learned
-    allowed: Floats
-    #: how far over the threshold: evidence, and the distance where the column is held to it
-    exceedance: Floats
-
-
 class Distribution(Cause[Measured]):
     """The shape of a column's values."""
 
@@ -87,7 +76,7 @@ class Distribution(Cause[Measured]):
     def tests_made(self, evaluation: Evaluation) -> int:
         if not any(evaluation.windows.lengths):  # the newest panes are not compared
             return 0
-        return sum(int(side.tests.sum()) for side in evaluation.of(self).sides)
+        return evaluation.of(self).tests
 
     def observe(self, pane: Block, base: Block | None) -> None:
         """Live traffic is watched: whether it varies as the reference says."""
@@ -110,32 +99,23 @@ class Distribution(Cause[Measured]):
         self._agreement = Agreement.from_state(state["agreement"])
 
     def measure(self, evaluation: Evaluation) -> Measured:
-        """Evidence and distance of every window and column."""
         windows, prepared = evaluation.windows, self.prepared
-        shape = (len(windows.lengths), len(prepared.columns))
         rates = np.array([prepared.rate(span) for span in windows.spans])
         # a window of faster traffic is as long as one of fewer events was in the reference
         sizes = [span.events / max(rate, 1.0) for span, rate in zip(windows.spans, rates.tolist(), strict=True)]
-        allowed = DISTANCE_FACTOR * prepared.variability(evaluation.known_sizes(sizes)).max_reference_distance
-        exceedance = np.zeros(shape)
-        found = []
-        for side in self.sides:
-            one = side.compare(side.values(windows, prepared.width), rates, evaluation.alpha)
-            found.append(one)
-            here = allowed[:, side.places]
-            ratio = np.full(here.shape, np.inf)
-            held = ~side.free[None] & (here > 0)
-            np.divide(np.maximum(one.distance, one.spread), here, out=ratio, where=held)
-            exceedance[:, side.places] = np.minimum(one.evidence, ratio)
-        return Measured(tuple(found), allowed, exceedance)
+        looks = tuple(Look(side, side.values(windows, prepared.width), rates, evaluation.alpha) for side in self.sides)
+        return Measured(looks, self._place, prepared, evaluation.known_sizes(sizes))
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         measured = evaluation.of(self)
-        for window, column in places(measured.exceedance > 1):
+        exceedance = np.zeros(measured.may_be_over.shape)
+        for column in np.flatnonzero(measured.may_be_over.any(0)).tolist():
+            exceedance[:, column] = measured.exceedance_of(column)
+        for window, column in places(exceedance > 1):
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], self._cause_of(column)),
                 self._severity(measured, window, column),
-                float(measured.exceedance[window, column]),
+                float(exceedance[window, column]),
                 partial(evaluation.windows.start_us, window),
                 partial(self._finding, evaluation, window, column),
             )
@@ -144,7 +124,7 @@ class Distribution(Cause[Measured]):
         column = self.prepared.column_of.get(key.subject)
         if column is None or self._cause_of(column) != key.cause:
             return None
-        return float(evaluation.of(self).exceedance[0, column])
+        return float(evaluation.of(self).exceedance_of(column)[0])
 
     def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
         """Of the shares of the bins as they are compared, in order."""
@@ -237,8 +217,7 @@ class Distribution(Cause[Measured]):
 
     def _severity(self, measured: Measured, window: int, column: int) -> str:
         """A page needs its least effect and two of the effect's own errors: the largest of many is above the truth."""
-        (s, place), about = self._place[column], self.prepared.columns[column]
-        one = measured.sides[s]
+        (one, place), about = measured.of(column), self.prepared.columns[column]
         kind = self._kind(measured, window, column)
         effect = self._effect(measured, window, column)
         surely, least = effect - ERRORS_ABOVE_LEAST * float(one.error[window, place]), float(LEAST_MOVE[kind])
@@ -249,14 +228,17 @@ class Distribution(Cause[Measured]):
 
     def _kind(self, measured: Measured, window: int, column: int) -> int:
         """What the worst direction is: a cut, a bin, the outer bins, a category or some buckets."""
-        s, place = self._place[column]
+        (s, place), direction = self._place[column], self._direction(measured, window, column)
         kinds = self.sides[s].reference.directions.kind[place]
-        return int(kinds[measured.sides[s].at[window, place]]) if len(kinds) else CUT
+        return int(kinds[direction]) if len(kinds) else CUT
+
+    def _direction(self, measured: Measured, window: int, column: int) -> int:
+        one, at = measured.of(column)
+        return int(one.at[window, at])
 
     def _effect(self, measured: Measured, window: int, column: int) -> float:
         """The share that moved: in the worst direction, or of categories in all of them together."""
-        s, place = self._place[column]
-        one = measured.sides[s]
+        one, place = measured.of(column)
         if not one.moved.shape[2]:
             return 0.0
         moved = abs(float(one.moved[window, place, one.at[window, place]]))
@@ -281,7 +263,7 @@ class Distribution(Cause[Measured]):
             p=p,
             effect=self._effect(measured, window, column),
             effect_unit="share moved",
-            exceedance=float(measured.exceedance[window, column]),
+            exceedance=float(measured.exceedance_of(column)[window]),
             direction=("up" if self._is_up(windows, window, column) else "down") if numeric else "",
             detail=detail + (f"; at most a ticket: {REASONS[reason]}" if reason else ""),
             headline=headline,
@@ -290,8 +272,8 @@ class Distribution(Cause[Measured]):
 
     def _evidence(self, measured: Measured, window: int, column: int) -> tuple[str, float, float, float]:
         """Statistic, value, threshold and p of the strongest test."""
-        s, place = self._place[column]
-        one, at = measured.sides[s], (window, place)
+        (s, place), (one, own_place) = self._place[column], measured.of(column)
+        at = (window, own_place)
         z, critical = abs(float(one.z[at])), float(one.critical[at])
         chi, chi_critical = float(one.chi[at]), float(one.chi_critical[at])
         if chi / chi_critical > z / critical:
@@ -340,7 +322,7 @@ class Distribution(Cause[Measured]):
         points = told_apart([about.bins.low, *about.bins.edges, about.bins.high], 4)
         live, reference = in_window(self.prepared, windows, window, column), in_reference(self.prepared, column)
         now, before = live / max(live.sum(), 1), reference / max(reference.sum(), 1)
-        kind, direction = self._kind(measured, window, column), int(measured.sides[s].at[window, place])
+        kind, direction = self._kind(measured, window, column), self._direction(measured, window, column)
         at = int(self.sides[s].reference.directions.at[place, direction])
         if kind == BIN:  # the places are: below the range, the bins, above it
             return f"share from {points[at]} to {points[at + 1]}: {_share(before[at + 1], now[at + 1])}"
@@ -369,7 +351,7 @@ class Distribution(Cause[Measured]):
         bins, (s, place) = self.prepared.columns[column].bins, self._place[column]
         if self._kind(measured, window, column) != BUCKETS:
             return
-        side, direction = self.sides[s], int(measured.sides[s].at[window, place])
+        side, direction = self.sides[s], self._direction(measured, window, column)
         held = np.flatnonzero(side.reference.directions.sets[place, :, direction]) - bins.named
         known = [self.policy.category(name) for at in held.tolist() for name in bins.bucket_names[at][:1]][:3]
         counts, reference = windows.counts[window, column], self.prepared.bins[column]

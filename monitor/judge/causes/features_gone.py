@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, places
@@ -61,13 +62,14 @@ class FeaturesGone(Cause[Measured]):
 
     def measure(self, evaluation: Evaluation) -> Measured:
         """Tail probability of every window; 1 where the reference has no features either."""
-        windows, variability = evaluation.windows, evaluation.variability
-        events = np.array([span.events for span in windows.spans], np.float64)
-        hits, size = self._lacking(windows), len(events)
+        events = np.array([span.events for span in evaluation.windows.spans], np.float64)
+        hits, size = self._lacking_of(events, evaluation.carried), len(events)
+        if not hits.any():
+            return Measured(np.ones(size), hits, events, np.ones(size), np.zeros(size))
         # how such events cluster was not measured: assume as the absence of a usual column, unless none is left
         overdispersion = np.ones(size)
         if self._carried:
-            usual = np.median(variability.quality_overdispersion[:, self.prepared.features, ABSENT], axis=1)
+            usual = np.median(evaluation.variability.quality_overdispersion[:, self.prepared.features, ABSENT], axis=1)
             overdispersion = np.where(hits == events, 1.0, usual)
         lacked, whole = np.full(size, self._lacked), np.full(size, self._reference_events)
         p = exact_excess_tail(hits, events, lacked, whole, overdispersion)
@@ -86,7 +88,8 @@ class FeaturesGone(Cause[Measured]):
             )
 
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
-        if self._lacking(evaluation.windows).any():  # most panes have none
+        events = evaluation.windows.spans[0].events
+        if self._carried and evaluation.carried[0, self.prepared.features[0]] < events:  # most panes have none
             yield from self.candidates(evaluation, None)
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
@@ -113,10 +116,13 @@ class FeaturesGone(Cause[Measured]):
     def _lacking(self, windows: Windows) -> Floats:
         """(W,) events without features; 0 if the reference has no features either."""
         events = np.array([span.events for span in windows.spans], np.float64)
+        return self._lacking_of(events, self.prepared.carried(windows.counts))
+
+    def _lacking_of(self, events: Floats, carried: NDArray[np.int64]) -> Floats:
+        """The same of windows of so many `events` (W,), by the events (W, C) that carried each column."""
         if not self._carried:
             return np.zeros(len(events))
-        carried = self.prepared.carried(windows.counts)[:, self.prepared.features[0]]
-        return np.asarray(np.maximum(events - carried, 0.0))
+        return np.asarray(np.maximum(events - carried[:, self.prepared.features[0]], 0.0))
 
     def _excess(self, measured: Measured, window: int) -> float:
         """Excess of the share over the reference's."""

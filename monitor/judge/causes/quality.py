@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
@@ -22,6 +20,7 @@ from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, 
 from monitor.judge.causes.unit_change import UnitChange, unit_change
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
+from monitor.judge.quality_tails import QualityTails, base_windows_asked
 from monitor.judge.windows import Windows
 from monitor.reference.reference import NEAR_OUTSIDE, PREDICTION, SCORE, Column
 from monitor.stats import names
@@ -32,15 +31,11 @@ from monitor.stats.ending import left_of
 from monitor.stats.hit_places import HitPlaces
 from monitor.stats.quality_dispersion import (
     excess_critical,
-    excess_tail,
     lasts,
     spans,
-    windows_tail,
 )
 from monitor.stats.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
 from monitor.text import percent
-
-Ints = NDArray[np.int64]
 
 #: of one column, and of all features of a model together
 ABSENCE = CauseName("absent", on_page="key not there", share="value", of_model="features")
@@ -61,35 +56,7 @@ TESTS_OF_LENGTH = 2
 MAX_NAMED = 5
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Arrays (W, C, quality counts) of one evaluation, made from `hits`, `overdispersion`, `events` (W, C) and
-    `reference` (C, quality counts), the share there. A quiet evaluation needs `p` alone: the others are made on demand.
-    """
-
-    p: Floats
-    hits: Floats
-    events: Floats
-    overdispersion: Floats
-    reference: Floats
-    alpha: float
-    in_windows: Floats  # p-value of the number of base windows with a hit; 1 where it was not tested
-
-    @cached_property
-    def share(self) -> Floats:
-        return self.hits / np.maximum(self.events, 1)[..., None]
-
-    @cached_property
-    def excess(self) -> Floats:
-        return self.share - self.reference
-
-    @cached_property
-    def exceedance(self) -> Floats:
-        """log p / log alpha."""
-        return np.asarray(np.log(np.maximum(self.p, 1e-300)) / np.log(self.alpha), np.float64)
-
-
-class Quality(Cause[Measured]):
+class Quality(Cause[QualityTails]):
     """The quality counts of each column: values that are missing, impossible or of another kind."""
 
     names = tuple(_NAMES[name] for name in QUALITY_COUNTS)
@@ -101,6 +68,9 @@ class Quality(Cause[Measured]):
         self._places = HitPlaces(len(prepared.columns))
         # the reference's never-seen share is measured on left-out windows: less certain the more such values cluster
         self._unseen_error = prepared.reference.variability.unseen_error
+        tested, often = prepared.tested_quality, 2 * prepared.quality_windows > prepared.reference.base_windows
+        #: (C,) tests of a column's events, and of the base windows that have any
+        self._tests_of_events, self._tests_of_windows = tested.sum(1), (tested & ~often).sum(1)
 
     def tests(self) -> int:
         return TESTS_OF_LENGTH * self.tests_of_recent()
@@ -109,12 +79,9 @@ class Quality(Cause[Measured]):
         return int(self.prepared.tested_quality.sum())
 
     def tests_made(self, evaluation: Evaluation) -> int:
-        prepared, windows = self.prepared, evaluation.windows
-        tested = prepared.tested_quality
-        often = 2 * prepared.quality_windows > prepared.reference.base_windows
-        by_windows = np.array(_asked(windows))[:, None] >= 2
-        tests = tested.sum(1) + by_windows * (tested & ~often).sum(1)  # (W, C)
-        return int(tests[prepared.carried(windows.counts) > 0].sum())
+        carried = evaluation.carried > 0
+        by_windows = [asked >= 2 for asked in base_windows_asked(evaluation.windows)]
+        return int((carried @ self._tests_of_events).sum() + (carried @ self._tests_of_windows)[by_windows].sum())
 
     def observe(self, pane: Block, base: Block | None) -> None:
         self._places.add(pane.tally.counts[:, self.prepared.width :], pane.tally.events)
@@ -127,38 +94,17 @@ class Quality(Cause[Measured]):
     def restore(self, state: dict[str, Any]) -> None:
         self._places = HitPlaces.from_state(state)
 
-    def measure(self, evaluation: Evaluation) -> Measured:
+    def measure(self, evaluation: Evaluation) -> QualityTails:
         """Tail probability of every window, column and quality count."""
-        prepared, windows = self.prepared, evaluation.windows
         overdispersion = evaluation.variability.quality_overdispersion
-        hits = windows.counts[..., prepared.width :].astype(np.float64)
-        events = prepared.carried(windows.counts).astype(np.float64)
-        p, in_windows = np.ones(hits.shape), np.ones(hits.shape)
-        at = window, column, slot = np.nonzero(hits * prepared.tested_quality)  # few: most windows have none
-        if len(window):
-            reference, m, own = prepared.quality_counts[column, slot], prepared.events[column], overdispersion[at]
-            known = np.where(slot == UNSEEN, np.maximum(own, self._unseen_error[column]), own)
-            p[at] = excess_tail(hits[at], events[window, column], reference, m, own, known)
-            in_windows[at] = self._windows_tail(windows, at)
-        p = np.minimum(p, in_windows)
-        return Measured(p, hits, events, overdispersion, prepared.quality_shares, evaluation.alpha, in_windows)
-
-    def _windows_tail(self, windows: Windows, at: tuple[Ints, ...]) -> Floats:
-        """p-values at some (window, column, quality count)s; windows of more than 64 base windows are not tested."""
-        window, column, slot = at
-        asked = _asked(windows)
-        length = np.array(asked, np.int64)[window]
-        longest = windows.parts[int(np.argmax(asked))] if any(asked) else ()
-        # windows end together: the parts of a shorter one are the newest of the longest
-        hits = [part.tally.counts[column, self.prepared.width + slot] > 0 for part in longest[::-1]]
-        so_far = np.cumsum([np.zeros(len(window), np.bool_), *hits], axis=0)
-        with_hit = so_far[length, np.arange(len(window))]
-        reference, total = self.prepared.quality_windows[column, slot], float(self.prepared.reference.base_windows)
-        every = np.full(len(window), total)
-        return windows_tail(with_hit.astype(np.float64), length.astype(np.float64), reference, every)
+        return QualityTails(
+            self.prepared, evaluation.windows, evaluation.carried, overdispersion, self._unseen_error, evaluation.alpha
+        )
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         measured = evaluation.of(self)
+        if measured.quiet:
+            return
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
             goes_on = lasts(measured.share[at], measured.hits[at], self._span(evaluation.windows, at))
@@ -236,7 +182,7 @@ class Quality(Cause[Measured]):
         events = np.array([[part.tally.events] for part in windows.parts[window]], np.int64)
         return int(spans(counts[:, self.prepared.width + slot, None], events)[0])
 
-    def _severity(self, measured: Measured, at: tuple[int, int, int], recent_share: float, *, lasting: bool) -> str:
+    def _severity(self, measured: QualityTails, at: tuple[int, int, int], recent_share: float, *, lasting: bool) -> str:
         """Severity of one (window, column, quality count) over the threshold; `recent_share` in the newest panes."""
         _, column, slot = at
         cause, about = QUALITY_COUNTS[slot], self.prepared.columns[column]
@@ -347,12 +293,6 @@ class Quality(Cause[Measured]):
             if seen.whole:
                 details.append(f"mean {before_and_after(about.center, seen.mean)}")
         return "; ".join(details) + (change.detail if change else "")
-
-
-def _asked(windows: Windows) -> list[int]:
-    """Per window, its number of base windows if those with a hit are tested, else 0."""
-    lengths = zip(windows.lengths, windows.parts, strict=True)
-    return [length if 2 <= length == len(parts) else 0 for length, parts in lengths]
 
 
 def _headline(about: Column, subject: str, cause: str, before: float, share: float) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,7 @@ def unit_change(prepared: PreparedReference, windows: Windows, window: int, colu
     if about.log_spread == 0 or not about.bins.edges:
         factor = _of_a_constant(about, float(windows.lows[window, column]), float(windows.highs[window, column]))
     else:
-        factor = _factor(about, outside, seen)
+        factor = _factor(_in_other_units(prepared, column), outside, seen)
     if factor is not None:
         return UnitChange(
             factor,
@@ -246,11 +246,31 @@ def _expected(about: Column, values: Floats, weights: Floats) -> _Expected:
     return _Expected(shares, float(weights[places == 0].sum() / mass), mean, math.sqrt(max(variance, 0.0)))
 
 
-def _factor(about: Column, outside: _Outside, seen: Moments) -> float | None:
-    if math.isnan(about.log_center):
+class _InOtherUnits(NamedTuple):
+    """The reference of a column in every unit that is tried: it depends on the reference alone."""
+
+    about: Column
+    points: _Points
+    expected: tuple[tuple[float, _Expected], ...]
+
+
+def _in_other_units(prepared: PreparedReference, column: int) -> _InOtherUnits | None:
+    """Made once; None where the logarithms of the reference's values are not known."""
+    if column not in prepared.in_other_units:
+        about, made = prepared.columns[column], None
+        if not math.isnan(about.log_center):
+            points = _Points.of(about, in_reference(prepared, column))
+            expected = ((factor, _expected(about, points.times(factor), points.weights)) for factor in FACTORS)
+            made = _InOtherUnits(about, points, tuple(expected))
+        prepared.in_other_units[column] = made
+    return cast("_InOtherUnits | None", prepared.in_other_units[column])
+
+
+def _factor(units: _InOtherUnits | None, outside: _Outside, seen: Moments) -> float | None:
+    if units is None:
         return None
-    points = _Points.of(about, outside.reference)
-    fits = [fit for factor in FACTORS if (fit := _fit(about, points, outside, seen, factor)) is not None]
+    about, points, tried = units
+    fits = [fit for factor, one in tried if (fit := _fit(about, points, outside, seen, factor, one)) is not None]
     if not fits:
         return None
     best = min(fits)
@@ -270,9 +290,10 @@ class _Fit(NamedTuple):
     spread_log: float
 
 
-def _fit(about: Column, points: _Points, outside: _Outside, seen: Moments, factor: float) -> _Fit | None:
+def _fit(
+    about: Column, points: _Points, outside: _Outside, seen: Moments, factor: float, expected: _Expected
+) -> _Fit | None:
     slack = 1 / math.sqrt(outside.count)
-    expected = _expected(about, points.times(factor), points.weights)
     if expected.outside < 0.01 or abs(expected.below - outside.below) > SHARES_OFF + 2 * slack:
         return None
     # exact if all points are outside; else only to bin precision: between the raw and the corrected points

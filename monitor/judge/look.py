@@ -1,0 +1,115 @@
+"""A look at windows that end at the same moment, as their distributions are compared with the reference.
+
+Most looks are quiet: bounds say that nothing is over, and no comparison is made. What may be over is compared alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from monitor.judge.compared import EVERY, Compared, Comparison, Flags, Ints
+from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
+
+#: of more columns it costs less to compare all of them at once
+MOST_ALONE: Final = 4
+
+
+@dataclass(frozen=True)
+class Look:
+    """Windows of one side in one evaluation: screened, and compared where that is asked for.
+
+    `counts` (W, C, B), `rates` (W,).
+    """
+
+    side: Compared
+    counts: Ints
+    rates: Floats
+    alpha: float
+    _alone: dict[int, Comparison] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def screened(self) -> tuple[Flags, Ints]:
+        return self.side.screened(self.counts, self.rates, self.alpha)
+
+    @cached_property
+    def every(self) -> Comparison:
+        """Of all columns."""
+        return self.side.compare(self.counts, self.rates, self.alpha)
+
+    def of(self, place: int) -> tuple[Comparison, int]:
+        """One column's comparison, and its place in that."""
+        if place not in self._alone and ("every" in self.__dict__ or len(self._alone) >= MOST_ALONE):
+            return self.every, place
+        if place not in self._alone:
+            own = self.counts[:, place : place + 1]
+            self._alone[place] = self.side.alone(place).compare(own, self.rates, self.alpha)
+        return self._alone[place], 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of numbers and of categories what is compared in W windows; arrays (W, C) are of all columns.
+
+    Most looks are quiet: `may_be_over` and the number of tests say so, and the comparisons are made on demand.
+    """
+
+    looks: tuple[Look, ...]
+    #: (side, place in it) of each column
+    place: Mapping[int, tuple[int, int]]
+    prepared: PreparedReference
+    #: events that each window counts for where the largest distances of the reference are asked for
+    sizes: Sequence[float]
+
+    @cached_property
+    def sides(self) -> tuple[Comparison, ...]:
+        return tuple(look.every for look in self.looks)
+
+    @cached_property
+    def may_be_over(self) -> Flags:
+        """Windows and columns; all others are not over."""
+        over = np.zeros((len(self.sizes), len(self.prepared.columns)), np.bool_)
+        for look in self.looks:
+            over[:, look.side.places] = look.screened[0]
+        return over
+
+    @cached_property
+    def tests(self) -> int:
+        return sum(int(look.screened[1].sum()) for look in self.looks)
+
+    @cached_property
+    def allowed(self) -> Floats:
+        """The distance allowed, NaN where it was not learned."""
+        return DISTANCE_FACTOR * self.prepared.variability(self.sizes).max_reference_distance
+
+    @cached_property
+    def exceedance(self) -> Floats:
+        """How far over the threshold: evidence, and the distance where the column is held to it."""
+        exceedance = np.zeros((len(self.sizes), len(self.prepared.columns)))
+        for look, one in zip(self.looks, self.sides, strict=True):
+            allowed = self.allowed[:, look.side.places]
+            exceedance[:, look.side.places] = _exceedance(one, EVERY, allowed, look.side.free)
+        return exceedance
+
+    def of(self, column: int) -> tuple[Comparison, int]:
+        """The comparison that has a column, and the column's place in it."""
+        s, place = self.place[column]
+        return self.looks[s].of(place)
+
+    def exceedance_of(self, column: int) -> Floats:
+        """The exceedance (W,) of a column, compared alone where not all are compared."""
+        (s, place), (one, at) = self.place[column], self.of(column)
+        free = self.looks[s].side.free[place : place + 1]
+        return _exceedance(one, slice(at, at + 1), self.allowed[:, column, None], free)[:, 0]
+
+
+def _exceedance(one: Comparison, columns: slice, allowed: Floats, free: Flags) -> Floats:
+    """(W, C) of some columns of a comparison."""
+    ratio = np.full(allowed.shape, np.inf)
+    held = ~free & (allowed > 0)
+    np.divide(np.maximum(one.distance, one.spread)[:, columns], allowed, out=ratio, where=held)
+    return np.asarray(np.minimum(one.evidence[:, columns], ratio), np.float64)
