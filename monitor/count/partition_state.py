@@ -77,10 +77,9 @@ class PartitionState:
         """The contract's clock, microseconds; `NO_CLOCK` before the first event."""
         return self.clock.us
 
-    def to_state(self, newest_label_us: int) -> SavedPartition:
-        """With the newest label of the topic-partition, which is no business of events."""
+    def to_state(self) -> SavedPartition:
         ids = self.ids.to_state(str(self.partition))
-        return SavedPartition(self.next_offset, newest_label_us, self.read_clock_us, self.clock.to_state(), ids)
+        return SavedPartition(self.next_offset, self.read_clock_us, self.clock.to_state(), ids)
 
     def restore(self, state: SavedPartition) -> None:
         self.clock.restore(state.clock)

@@ -12,7 +12,7 @@ import numpy as np
 from monitor.clock import Clock
 from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCount
+from monitor.count.labels import LabelCohort
 from monitor.count.losses import Loss
 from monitor.decode.native.rows import AnyRow, is_given
 from monitor.errors import UsageError
@@ -148,7 +148,10 @@ def build_reference(
     rest = collector.base.open
     if not collector.windows and rest is None:
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
-    origin = Origin(canonical(model.positive), list(found.survey.score_names), found.survey.unread, found.in_order)
+    survey = found.survey
+    origin = Origin(
+        canonical(model.positive), list(survey.score_names), survey.unread, found.in_order, collector.labels
+    )
     reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
         tell(one_line(note))
@@ -257,6 +260,9 @@ class _Collector:
         #: events counted, and events of a wrong clock
         self.counted = 0
         self.far = 0
+        #: labels that came with the events counted, and with those of the pane that comes next
+        self.labels = 0
+        self._labels = 0
         self.losses: list[Loss] = []
         self._event_range = event_range
         self._usual = times.usual()
@@ -266,6 +272,7 @@ class _Collector:
     def judge(self, pane: Pane) -> None:
         """Panes that lie wholly inside the stretch count, but for those far from all others."""
         rows = self._keeper.take(pane.start_us)
+        labels, self._labels = self._labels, 0
         inside = self._event_range.holds(pane.start_us) and self._event_range.holds(pane.end_us - 1)
         if not inside or pane.tally.events == 0:
             return
@@ -274,6 +281,7 @@ class _Collector:
             self.far += pane.tally.events
             return
         self.counted += pane.tally.events
+        self.labels += labels
         if rows is not None:
             self.rows.add(rows.codes, rows.hashes)
         self.rows.add_pane(pane.tally)
@@ -285,8 +293,9 @@ class _Collector:
     def forget(self, key: ModelKey) -> None:
         """Nobody replaces the blank reference that is being filled."""
 
-    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
-        """A reference is made of events alone."""
+    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+        """Labels that came with their events count; a reference is made of no others."""
+        self._labels += sum(cohort.tally.total for cohort in cohorts if cohort.inline)
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """There are none."""

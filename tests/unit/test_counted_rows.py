@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.clock import ManualClock
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCount
+from monitor.count.labels import LabelCohort
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge.model import JudgeState
@@ -94,7 +94,7 @@ class Collected:
 
     def forget(self, key: ModelKey) -> None: ...
 
-    def take_labels(self, cohorts: Iterable[LabelCount]) -> None: ...
+    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None: ...
 
     def sent(self, transitions: Iterable[Transition]) -> None: ...
 
