@@ -20,8 +20,7 @@ from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.losses import Losses
 from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
-from monitor.count.task import Taken, Task
-from monitor.count.totals import Totals
+from monitor.count.task import Shared, Taken, Task
 from monitor.decode.columns import Events, Shape
 from monitor.decode.decoder import Decoder, Shapes, decoder_for
 from monitor.errors import ExternalError, PositionsLost
@@ -64,9 +63,9 @@ class Pipeline:
         self._source = source
         self._clock = clock
         self._outputs = outputs
-        self._aggregators = Aggregators() if aggregators is None else aggregators
+        self._shared = Shared() if aggregators is None else Shared(aggregators)
         self.tasks: dict[int, Task] = {}
-        self.totals = Totals()
+        self.totals = self._shared.totals
         self.exchange = Exchange(settings.windows.pane)
         self.label_exchange = LabelExchange()
         self.fleet: Stage2 = Fleet(admission, settings) if stage2 is None else stage2
@@ -185,7 +184,7 @@ class Pipeline:
     def task(self, number: int) -> Task:
         if number not in self.tasks:
             pane_us, id_memory = self._settings.windows.pane, self._settings.id_memory
-            self.tasks[number] = Task(number, self._admission, pane_us, id_memory, self._aggregators, self.totals)
+            self.tasks[number] = Task(number, self._admission, pane_us, id_memory, self._shared)
         return self.tasks[number]
 
     def partition_state(self, partition: Partition) -> PartitionState:
@@ -253,7 +252,7 @@ class Pipeline:
             monitored = self._admission.monitored(key)
             if monitored is None:
                 return None
-            self._shapes[key] = self._aggregators.of(monitored).shape
+            self._shapes[key] = self._shared.aggregators.of(monitored).shape
         return self._shapes[key]
 
     def _reject(self, batch: RecordBatch, events: Events, taken: Taken) -> None:
@@ -295,35 +294,27 @@ class Pipeline:
 
     def to_state(self) -> Cut:
         """Both stages and the unsent transitions, cut at one moment; it is saved before the next batch is counted."""
-        tasks = [
-            parts.task(number, task.mark(), task.to_state, task.ids()) for number, task in sorted(self.tasks.items())
-        ]
+        tasks = [part for _, task in sorted(self.tasks.items()) for part in parts.of_task(task)]
         hashes = {key: self._settings_hash(key) for key in self._admission.seen}
         models = [
             parts.model(key, self._model_mark(key, settings), partial(self._model_state, key, settings))
             for key, settings in {**dict.fromkeys(self._known(), ""), **hashes}.items()
         ]
-        return Cut(Whole(seen=list(hashes), gaps=dict(self.gaps)), [*tasks, *models, parts.outbox(self.fleet.unsent)])
+        labels = parts.of_labels(self.totals.labels, self.label_exchange)
+        whole = Whole(seen=list(hashes), gaps=dict(self.gaps))
+        return Cut(whole, [*tasks, *models, *labels, parts.outbox(self.fleet.unsent)])
 
     def _known(self) -> list[ModelKey]:
-        """Every model version with state: those with a judge first, in order of first event."""
-        counted = [*self.totals.keys(), *self.exchange.keys(), *self.label_exchange.keys()]
+        """Every model version that events came of: those with a judge first, in the order in which they came."""
+        counted = [*self.totals.keys(), *self.exchange.keys()]
         return list(dict.fromkeys([*self.fleet.judged(), *self._admission.seen, *counted]))
 
     def _model_mark(self, key: ModelKey, settings: str) -> Hashable:
-        waiting = self.exchange.mark(key), self.label_exchange.mark(key)
-        return settings, self.totals.mark(key), waiting, self.fleet.mark(key)
+        return settings, self.totals.mark(key), self.exchange.mark(key), self.fleet.mark(key)
 
     def _model_state(self, key: ModelKey, settings: str) -> ModelState:
-        return ModelState(
-            key,
-            settings,
-            self.totals.events.get(key),
-            self.totals.labels.counted[key],
-            self.exchange.to_state(key),
-            self.label_exchange.to_state(key),
-            self.fleet.to_state(key),
-        )
+        events, exchange = self.totals.events.get(key), self.exchange.to_state(key)
+        return ModelState(key, settings, events, exchange, self.fleet.to_state(key))
 
     def restore(self, state: State) -> list[ModelKey]:
         """Continue from a saved state; the pipeline owns (and changes) that object from now on.
@@ -333,10 +324,14 @@ class Pipeline:
         self._admission.restore(state.whole.seen)
         for task in state.tasks:
             self.task(task.number).restore(task)
+        for of_task in state.task_labels:
+            self.task(of_task.number).labels.restore(of_task)
         for model in state.models:
-            self.totals.restore(model.key, model.events, model.labels)
+            self.totals.restore(model.key, model.events)
             self.exchange.restore(model.key, model.exchange)
-            self.label_exchange.restore(model.waiting)
+        for of_model in state.model_labels:
+            self.totals.labels.restore(of_model.key, of_model.totals)
+            self.label_exchange.restore(of_model.key, of_model.exchange)
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
         reset = self.fleet.restore(judges, state.outbox.unsent)

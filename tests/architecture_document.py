@@ -15,9 +15,10 @@ from monitor.count.aggregator import Aggregator
 from monitor.count.completeness import Completeness
 from monitor.count.event_clock import EventClock
 from monitor.count.event_ids import EventIds
-from monitor.count.exchange import Exchange
+from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.partition_state import PartitionState
 from monitor.count.task import Task
+from monitor.count.task_labels import TaskLabels
 from monitor.decode.decoder import decoder_for
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.native.gather import ColumnsBuilder
@@ -53,7 +54,8 @@ ROOMS = {
     "reference": "the reference of a model version: its type, the survey that plans bins, what is learned from its"
     " windows",
     "decode": "bytes to columns; bad records to reasons. One decoder for each format",
-    "count": "stage 1, by partition: admission, clocks, event ids, open panes of tallies; the exchange to stage 2",
+    "count": "stage 1, by partition: admission, clocks, event ids, open panes of tallies, open"
+    " cohorts of labels; the exchange to stage 2",
     "judge": "stage 2, by model version: windows, budget, causes, incidents",
     "kafka": "the only package that imports the Kafka client: reading, dead letters, alerts, committed offsets",
     "sources": "recorded events: files, pipes, tables, recordings; merged by time, or up to given offsets",
@@ -91,12 +93,15 @@ PATH = (
     Step(EventClock.ask, "moves the clock; a jump ahead counts once most of the newest events confirm it"),
     Step(EventIds.ask, "was this id among the last `id_memory`?"),
     Step(Aggregator.count, "values to bins: one tally of integers for each pane, vectorised over rows"),
+    Step(TaskLabels.take_inline, "a label that comes with its prediction: into a tally of labels, by the same pane"),
     Step(DeadLetters.send, "rejected records go to the rejects topic unchanged", False),
     Step(Pipeline.judge, "stage 2"),
     Step(Completeness.until, "the event time that every partition of a model has reached"),
     Step(Task.close, "closes the panes before that time; a closed pane is final"),
     Step(Exchange.put, "merges the tallies of all partitions: integers, so the order makes no difference"),
+    Step(LabelExchange.put, "the same for the tallies of labels, which close where panes do"),
     Step(Exchange.ready, "complete panes, in time order"),
+    Step(LabelExchange.ready, "the labels up to the end of that pane: the judge takes them before it"),
     Step(Fleet.judge, "finds the judge of the model version"),
     Step(ModelJudge.add, "adds one pane: windows, findings, incident"),
     Step(BaseWindow.add, "merges panes until they hold 250 events: a base window"),

@@ -1,11 +1,12 @@
 """The folders of `tests/unit/golden/`: states that versions before wrote, with what they show.
 
-`state_format_3` was written by `python -m tests.golden_state FOLDER` when a state came to be kept in parts, and
-`state_format_2` by the same command of the version before, which kept its whole state in one tree. `state_format_1`
-holds what that one held as the version before it wrote it: totals by partition and model, open panes and ids one by
-one in the tree. Each folder has the settings, the references they were counted by, the checkpoints, and `shown.json`,
-the output of `driftd state show --json` of the version that wrote them. They are never written again; a format that
-follows gets a folder of its own.
+`state_format_4` was written by `python -m tests.golden_state FOLDER` when labels came to be parts of their own, and
+`state_format_3_last` by the same command of the version before, which had them within tasks and model versions.
+`state_format_3` was written when a state came to be kept in parts, and `state_format_2` by the version before, which
+kept its whole state in one tree. `state_format_1` holds what that one held as the version before it wrote it: totals by
+partition and model, open panes and ids one by one in the tree. Each folder has the settings, the references they were
+counted by, the checkpoints, and `shown.json`, the output of `driftd state show --json` of the version that wrote them.
+They are never written again; a format that follows gets a folder of its own.
 """
 
 from __future__ import annotations

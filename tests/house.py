@@ -26,8 +26,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "settings": "duration version_path types later tree yaml_text shape document faults load",
         "stats": (
             "names growing thinning distances digits evidence adwin long_run directions ending unseen bins hit_places "
-            "agreement name_bins quality_dispersion direction_test screening numeric_bins tally block smallest_change "
-            "live_watch"
+            "agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally block "
+            "smallest_change live_watch"
         ),
     },
     {  # decoding
@@ -44,8 +44,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # counting (stage 1)
         "count": (
             "outcomes versions_seen admission label_keys binning labels task_state event_clock event_ids "
-            "losses admitted partition_state rejected_share categories totals task_labels completeness aggregator "
-            "task exchange"
+            "losses admitted partition_state rejected_share categories totals pane_rows label_aggregator task_labels "
+            "completeness aggregator task exchange"
         ),
     },
     {  # judging (stage 2)
@@ -65,7 +65,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "state": (
             "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
-            "model_part one_tree parts"
+            "model_part label_parts one_tree labels_within parts"
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "

@@ -10,8 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import DAY_US, SECOND_US
-from monitor.count.aggregator import Aggregator, Rows
+from monitor.count.aggregator import Aggregator
 from monitor.count.exchange import Pane
+from monitor.count.pane_rows import Rows
 from monitor.count.task_state import PaneKey
 from monitor.decode.columns import MISSING, Group
 from monitor.events import Partition

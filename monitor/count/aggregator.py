@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from monitor.count.binning import Binning
 from monitor.count.categories import Categories
+from monitor.count.pane_rows import Rows, is_all, picked_of
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
-from monitor.events import ModelKey, Partition, canonical
+from monitor.events import ModelKey, canonical
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
 from monitor.stats import names
@@ -42,28 +43,7 @@ from monitor.stats.tally import (
     Tally,
 )
 
-#: name under which unknown classes are counted; with more brackets if a class has that name
-OTHER_CLASS = "(other)"
-#: the prediction's name if label and prediction are both unknown and differ
-ANOTHER_CLASS = "(another)"
 _ABSENT = np.array(ABSENT_BITS, np.uint64).view(np.float64)
-
-
-@dataclass(slots=True)
-class Rows:
-    """The rows of a group that are counted, sorted by pane; rows of one pane stay in order of arrival.
-
-    `picked` (n,) positions in the group, `starts` (P,) where each pane's rows begin among them, `slots` (n,) the
-    pane's number 0..P-1, `is_prediction`, `ts` (microseconds of Unix time) and `offset` (n,).
-    """
-
-    partition: Partition
-    picked: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    slots: NDArray[np.int64]
-    is_prediction: NDArray[np.bool_]
-    ts: NDArray[np.int64]
-    offset: NDArray[np.int64]
 
 
 class Aggregator:
@@ -84,11 +64,6 @@ class Aggregator:
         self.prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
         self._prediction_arrays = _NumericArrays.of([] if self.prediction is None else [self.prediction[1]])
         self.prediction_categories = Categories(self.prediction[1].bins if self.prediction else None, self._width)
-        self._classifies = reference.task in {"binary", "multiclass"}
-        self._classes = {reference.positive, "0", "1"}
-        if self.prediction:
-            self._classes |= set(self.prediction[1].bins.categories)
-        self._other, self._another = _unlike(OTHER_CLASS, self._classes), _unlike(ANOTHER_CLASS, self._classes)
         self.shape = Shape(tuple((c.name, c.bins.kind) for _, c in features), reference.positive)
 
     def empty(self) -> Tally:
@@ -99,7 +74,7 @@ class Aggregator:
         block = _Block(len(rows.starts), len(self.columns), self._width)
         with_features = group.has_features[rows.picked]
         if len(self.numeric):
-            values = group.numeric if _is_all(rows.picked, group.numeric.shape[1]) else group.numeric[:, rows.picked]
+            values = group.numeric if is_all(rows.picked, group.numeric.shape[1]) else group.numeric[:, rows.picked]
             block.numeric(self._numeric_at, self._numeric_arrays, values, rows, with_features)
         for (at, categories), raw in zip(self.categorical, group.categorical, strict=True):
             block.categories(at, categories, picked_of(raw, rows.picked), rows, with_features)
@@ -109,10 +84,7 @@ class Aggregator:
             block.numeric(np.array([self.score[0]]), self._score_arrays, absent_score, rows, rows.is_prediction)
         if self.prediction is not None:
             self._count_prediction(block, group, rows)
-        tallies = block.tallies(rows)
-        if group.label.count(None) < len(group.label):
-            self._count_labels(tallies, group, rows)
-        return tallies
+        return block.tallies(rows)
 
     def _count_prediction(self, block: _Block, group: Group, rows: Rows) -> None:
         at, column = self.prediction or (0, self.columns[0])
@@ -123,32 +95,6 @@ class Aggregator:
             block.categories(at, self.prediction_categories, values, rows, rows.is_prediction)
             return
         block.numeric(np.array([at]), self._prediction_arrays, _numbers(values)[None], rows, rows.is_prediction)
-
-    def _count_labels(self, tallies: list[Tally], group: Group, rows: Rows) -> None:
-        labels = picked_of(group.label, rows.picked)
-        if not self._classifies:
-            labelled = np.fromiter((label is not None for label in labels), np.bool_, len(labels))
-            for tally, count in zip(tallies, np.bincount(rows.slots[labelled], minlength=len(tallies)), strict=True):
-                tally.labels += int(count)
-            return
-        # classes are few: per row there is only the count
-        combined = Counter(zip(rows.slots.tolist(), labels, picked_of(group.prediction, rows.picked), strict=True))
-        for (slot, label, prediction), count in combined.items():
-            if label is None:
-                continue
-            if prediction is None:
-                tallies[slot].labels += count
-            else:
-                tallies[slot].pairs[self._pair(label, prediction)] += count
-
-    def _pair(self, label: object, prediction: object) -> tuple[str, str]:
-        """The classes' names, unknown ones under a common name to bound the pairs; a wrong prediction stays wrong."""
-        label_text, prediction_text = canonical(label), canonical(prediction)  # type: ignore[arg-type]  # the decoder gives text, numbers and booleans
-        known = label_text if label_text in self._classes else self._other
-        predicted = prediction_text if prediction_text in self._classes else self._other
-        if known == predicted == self._other and label_text != prediction_text:
-            return known, self._another
-        return known, predicted
 
 
 class Aggregators:
@@ -168,24 +114,8 @@ class Aggregators:
         return Aggregator(reference)
 
 
-def _unlike(word: str, taken: set[str]) -> str:
-    while word in taken:
-        word = f"({word})"
-    return word
-
-
 def _one(found: list[tuple[int, Column]]) -> tuple[int, Column] | None:
     return found[0] if found else None
-
-
-def _is_all(picked: NDArray[np.int64], rows: int) -> bool:
-    """True where every row is picked, in its own order."""
-    return len(picked) == rows and bool((picked[:-1] < picked[1:]).all())
-
-
-def picked_of(values: list[object], picked: NDArray[np.int64]) -> list[object]:
-    """The values at these positions."""
-    return values if _is_all(picked, len(values)) else [values[i] for i in picked.tolist()]
 
 
 def _numbers(values: list[object]) -> Floats:
@@ -362,7 +292,6 @@ class _Block:
                 self.highs[pane],
                 predictions=int(predictions[pane]),
                 feature_events=int(sizes[pane] - predictions[pane]),
-                pairs=Counter(),
                 unseen=self.unseen[pane],
             )
             for pane in range(self._panes)

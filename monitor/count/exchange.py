@@ -5,12 +5,13 @@ Panes of events and cohorts of labels have an entry each, and neither knows of t
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from monitor.count.labels import LabelCount, WaitingLabels
+from monitor.count.labels import LabelCohort, WaitingLabels
 from monitor.count.task import ClosedPane
 from monitor.count.task_state import PaneKey
 from monitor.events import ModelKey
@@ -90,34 +91,61 @@ class Exchange:
             self.unjudged[key] = state.unjudged
 
 
+@dataclass(frozen=True, slots=True)
+class LabelExchangeState:
+    """What a checkpoint keeps of the labels of a model version: up to when those that came with their predictions were
+    handed on (None: none was), and the others that wait, in time order."""
+
+    handed_on_until_us: int | None = None
+    waiting: list[LabelCohort] = field(default_factory=list)
+
+
 class LabelExchange:
-    """Merges closed cohorts over tasks; they wait until their model version is judged past them."""
+    """Merges closed cohorts over tasks; they wait until their model version is judged up to a time behind them.
+
+    A cohort of labels that came with their predictions is handed on once. What comes for it afterwards belongs to
+    predictions that are never judged, and is in the totals alone.
+    """
 
     def __init__(self) -> None:
         self._waiting = WaitingLabels()
+        #: there are no more of these than panes
+        self._inline = WaitingLabels(most=math.inf)
+        self._handed_on_until: dict[ModelKey, int] = {}
 
-    def put(self, closed: Iterable[LabelCount]) -> None:
-        """Take closed cohorts, in any order."""
-        self._waiting.add(closed)
+    def put(self, closed: Iterable[LabelCohort]) -> None:
+        """Take closed cohorts, in any order; their tallies are its own from now on."""
+        for cohort in closed:
+            if not cohort.inline:
+                self._waiting.add((cohort,))
+            elif cohort.start_us >= self._handed_on_until.get(cohort.key, cohort.start_us):
+                self._inline.add((cohort,))
 
-    def ready(self, key: ModelKey, end_us: int) -> list[LabelCount]:
-        """Labels of a model version that took effect before `end_us`, each handed on once, in time order."""
-        return self._waiting.take_before(key, end_us)
+    def ready(self, key: ModelKey, end_us: int) -> list[LabelCohort]:
+        """The labels of a model version up to the end of a pane that were not handed on yet, each kind in time order:
+        those that took effect before it, and those that came with a prediction from before it."""
+        self._handed_on_until[key] = end_us
+        return [*self._waiting.take_before(key, end_us), *self._inline.take_before(key, end_us)]
 
     def forget(self, key: ModelKey) -> None:
         self._waiting.forget(key)
+        self._inline.forget(key)
+        self._handed_on_until.pop(key, None)
 
     def keys(self) -> list[ModelKey]:
-        """The model versions with waiting labels."""
-        return sorted(self._waiting.keys())
+        """The model versions with waiting labels, or labels handed on."""
+        return sorted(self._waiting.keys() | self._handed_on_until.keys())
 
     def mark(self, key: ModelKey) -> Hashable:
         """The same as long as `to_state` of a model version would give the same."""
-        return self._waiting.mark(key)
+        return self._waiting.mark(key), self._handed_on_until.get(key)
 
-    def to_state(self, key: ModelKey) -> list[LabelCount]:
-        """The waiting labels of a model version, in time order."""
-        return self._waiting.of(key)
+    def to_state(self, key: ModelKey) -> LabelExchangeState:
+        """Of one model version. Labels that came with their predictions never wait between two turns."""
+        return LabelExchangeState(self._handed_on_until.get(key), self._waiting.of(key))
 
-    def restore(self, labels: Iterable[LabelCount]) -> None:
-        self._waiting.add(labels)
+    def restore(self, key: ModelKey, state: LabelExchangeState) -> None:
+        """Go on from it; its tallies are this one's from now on."""
+        if state.handed_on_until_us is not None:
+            self._handed_on_until[key] = state.handed_on_until_us
+        self._waiting.add(state.waiting)

@@ -1,38 +1,42 @@
 """Labels that were counted and wait to be handed on: by model version and cohort.
 
-Until they are joined to their predictions, the cohort of labels is the stretch of time in which they take effect. They
-are kept apart from the panes of events and do not affect what is complete or judged. A transition reports
-how many took effect before its time.
+The cohort of a label that came with its prediction is the prediction's pane. Until label events are joined to their
+predictions, their cohort is the stretch of time in which they take effect. Both stand beside the panes of events and
+teach those nothing: not what is complete, not what was judged. A transition says how many labels took effect before its
+time.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, KeysView
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
 from monitor.events import ModelKey
+from monitor.stats.label_tally import LabelTally
 
 #: cohorts kept apart over all model versions; beyond, the oldest of the version that has most are handed on later, as
 #: one
 MAX_COHORTS: Final = 20_000
 
 
-class LabelCount(NamedTuple):
-    """Labels of a model version that belong to one cohort, which begins at `start_us`."""
+class LabelCohort(NamedTuple):
+    """Labels of a model version that belong to one cohort, which begins at `start_us`; `inline` ones came with their
+    predictions."""
 
     key: ModelKey
     start_us: int
-    labels: int
+    tally: LabelTally
+    inline: bool = False
 
 
 class WaitingLabels:
-    """Counts by model version and cohort, each given out once."""
+    """Cohorts of one kind by model version and start, each given out once."""
 
-    def __init__(self, most: int = MAX_COHORTS) -> None:
+    def __init__(self, most: float = MAX_COHORTS) -> None:
         self._most = most
-        self._cohorts: dict[ModelKey, Counter[int]] = {}
+        self._cohorts: dict[ModelKey, dict[int, LabelCohort]] = {}
         #: heaps of the same cohorts' starts
         self._order: dict[ModelKey, list[int]] = {}
         self._held = 0
@@ -40,15 +44,17 @@ class WaitingLabels:
         self._changes: Counter[ModelKey] = Counter()
         self._all_changes = 0
 
-    def add(self, counts: Iterable[LabelCount]) -> None:
-        """Take counts, in any order."""
-        for key, start_us, labels in counts:
-            self._changed(key)
-            of_key = self._cohorts.setdefault(key, Counter())
-            if start_us not in of_key:
-                heappush(self._order.setdefault(key, []), start_us)
-                self._held += 1
-            of_key[start_us] += labels
+    def add(self, cohorts: Iterable[LabelCohort]) -> None:
+        """Take cohorts, in any order; their tallies are its own from now on."""
+        for cohort in cohorts:
+            self._changed(cohort.key)
+            of_key = self._cohorts.setdefault(cohort.key, {})
+            known = of_key.setdefault(cohort.start_us, cohort)
+            if known is not cohort:
+                known.tally.merge(cohort.tally)
+                continue
+            heappush(self._order.setdefault(cohort.key, []), cohort.start_us)
+            self._held += 1
             if self._held > self._most:
                 self._fold()
 
@@ -66,38 +72,38 @@ class WaitingLabels:
         self._changed(key)
         longest = self._cohorts[key]
         older = sorted(longest)[: max(2, len(longest) // 2)]
-        longest[older[-1]] += sum(longest.pop(start_us) for start_us in older[:-1])
+        for start_us in older[:-1]:
+            longest[older[-1]].tally.merge(longest.pop(start_us).tally)
         self._order[key] = list(longest)
         heapify(self._order[key])
         self._held -= len(older) - 1
 
-    def take_before(self, key: ModelKey, end_us: float) -> list[LabelCount]:
+    def take_before(self, key: ModelKey, end_us: float) -> list[LabelCohort]:
         """The cohorts of a model version that begin before `end_us` and were not taken yet, in time order."""
-        of_key, order, taken = self._cohorts.get(key, Counter()), self._order.get(key, []), []
+        of_key, order, taken = self._cohorts.get(key, {}), self._order.get(key, []), []
         if order and order[0] < end_us:
             self._changed(key)
         while order and order[0] < end_us:
-            start_us = heappop(order)
-            taken.append(LabelCount(key, start_us, of_key.pop(start_us)))
+            taken.append(of_key.pop(heappop(order)))
             self._held -= 1
         if not order:
             self._cohorts.pop(key, None)
             self._order.pop(key, None)
         return taken
 
-    def keys(self) -> Iterable[ModelKey]:
+    def keys(self) -> KeysView[ModelKey]:
         return self._cohorts.keys()
 
-    def of(self, key: ModelKey) -> list[LabelCount]:
+    def of(self, key: ModelKey) -> list[LabelCohort]:
         """What waits of a model version, in time order."""
-        return [LabelCount(key, start_us, labels) for start_us, labels in sorted(self._cohorts.get(key, {}).items())]
+        return [cohort for _, cohort in sorted(self._cohorts.get(key, {}).items())]
 
     def forget(self, key: ModelKey) -> None:
         self._changed(key)
         self._held -= len(self._cohorts.pop(key, ()))
         self._order.pop(key, None)
 
-    def __iter__(self) -> Iterator[LabelCount]:
-        """Every count, in a fixed order."""
+    def __iter__(self) -> Iterator[LabelCohort]:
+        """Every cohort, in a fixed order."""
         for key in sorted(self._cohorts):
             yield from self.of(key)

@@ -77,10 +77,9 @@ class PartitionState:
         """The clock by which events are late, microseconds; `NO_CLOCK` before the first event."""
         return self.clock.us
 
-    def to_state(self, newest_label_us: int) -> SavedPartition:
-        """State with the newest label time of the topic-partition, which `TaskLabels` keeps."""
+    def to_state(self) -> SavedPartition:
         ids = self.ids.to_state(str(self.partition))
-        return SavedPartition(self.next_offset, newest_label_us, self.read_clock_us, self.clock.to_state(), ids)
+        return SavedPartition(self.next_offset, self.read_clock_us, self.clock.to_state(), ids)
 
     def restore(self, state: SavedPartition) -> None:
         self.clock.restore(state.clock)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from monitor.count.admission import Admission
 from monitor.count.admitted import admit
-from monitor.count.aggregator import Aggregator, Aggregators, Rows
-from monitor.count.event_clock import NO_CLOCK
+from monitor.count.aggregator import Aggregator, Aggregators
+from monitor.count.label_aggregator import LabelAggregators
 from monitor.count.losses import Lost, Refused, lost_of
+from monitor.count.pane_rows import Rows
 from monitor.count.partition_state import PartitionState
 from monitor.count.task_labels import TaskLabels
 from monitor.count.task_state import OpenPane, PaneKey, TaskState
@@ -59,19 +61,22 @@ class Taken(NamedTuple):
     lost: list[Lost]
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the tasks of a process share."""
+
+    aggregators: Aggregators = field(default_factory=Aggregators)
+    label_aggregators: LabelAggregators = field(default_factory=LabelAggregators)
+    totals: Totals = field(default_factory=Totals)
+
+
 class Task:
     """The unit of state of stage 1."""
 
     def __init__(
-        self,
-        number: int,
-        admission: Admission,
-        pane_us: int,
-        id_memory: int,
-        aggregators: Aggregators | None = None,
-        totals: Totals | None = None,
+        self, number: int, admission: Admission, pane_us: int, id_memory: int, shared: Shared | None = None
     ) -> None:
-        """`aggregators` and `totals` are shared by the tasks of a process."""
+        shared = Shared() if shared is None else shared
         self.number = number
         self.partition_states: dict[str, PartitionState] = {}
         self.open: dict[PaneKey, dict[int, Tally]] = {}
@@ -79,16 +84,16 @@ class Task:
         #: open panes by the name of their model, as heaps of (end, whose, number)
         self._due: dict[str, list[tuple[int, PaneKey, int]]] = {}
         self._open_panes = 0
-        #: batches taken and panes closed: each changes the checkpointed state; positions and open labels have own marks
+        #: batches taken and panes closed: with them what a checkpoint keeps changes, but for positions
         self._changes = 0
         #: the argument of the last `close`, None if a pane was opened since
         self._closed_by: Callable[[str], float] | None = None
         self._admission = admission
         self._pane_us = pane_us
         self._id_memory = id_memory
-        self._aggregators = Aggregators() if aggregators is None else aggregators
-        self._totals = Totals() if totals is None else totals
-        self.labels = TaskLabels(admission, self._totals, cohort_us=pane_us)
+        self._aggregators = shared.aggregators
+        self._totals = shared.totals
+        self.labels = TaskLabels(number, admission, shared.label_aggregators, shared.totals, cohort_us=pane_us)
 
     def partition_state(self, topic: str) -> PartitionState:
         if topic not in self.partition_states:
@@ -135,14 +140,15 @@ class Task:
         slots = np.cumsum(np.concatenate(([0], panes[1:] != panes[:-1])))
         rows = group.rows[picked]
         offset, is_prediction = events.offset[rows], events.kind[rows] == PREDICTION
-        aggregator = self.aggregator(monitored)
-        tallies = aggregator.count(group, Rows(partition, picked, starts, slots, is_prediction, ts, offset))
+        counted = Rows(partition, picked, starts, slots, is_prediction, ts, offset)
+        tallies = self.aggregator(monitored).count(group, counted)
         first = np.minimum.reduceat(offset, starts).tolist()
         last = np.maximum.reduceat(offset, starts).tolist()
         for slot, pane in enumerate(panes[starts].tolist()):
             tallies[slot].add_records(partition, first[slot], last[slot])
             self._totals.add(group.key, tallies[slot])
             self._add(PaneKey(group.key, ""), pane, tallies[slot])
+        self.labels.take_inline(monitored, group, counted)
 
     def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
         by_pane = self.open.setdefault(pane_key, {})
@@ -176,7 +182,7 @@ class Task:
         return self._open_panes
 
     def forget(self, key: ModelKey) -> None:
-        """Drop the panes of a model version; totals belong to the process."""
+        """Drop what is held of a model version, its labels too; totals are the process's."""
         self._changes += 1
         self.labels.forget(key)
         for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
@@ -188,7 +194,7 @@ class Task:
     def mark(self) -> Hashable:
         """Changes whenever `to_state` would."""
         positions = tuple((topic, one.next_offset) for topic, one in self.partition_states.items())
-        return self._changes, positions, self.labels.mark()
+        return self._changes, positions
 
     def ids(self) -> list[Growing]:
         """The memories of event ids, as rows that a store may keep apart."""
@@ -197,16 +203,12 @@ class Task:
     def to_state(self) -> TaskState:
         return TaskState(
             self.number,
-            {
-                topic: partition_state.to_state(self.labels.newest_us.get(topic, NO_CLOCK))
-                for topic, partition_state in sorted(self.partition_states.items())
-            },
+            {topic: partition_state.to_state() for topic, partition_state in sorted(self.partition_states.items())},
             [
                 OpenPane(pane_key, pane, tally)
                 for pane_key, by_pane in sorted(self.open.items())
                 for pane, tally in sorted(by_pane.items())
             ],
-            self.labels.to_state(),
             dict(sorted(self.outcomes.items())),
         )
 
@@ -216,7 +218,6 @@ class Task:
             self.partition_state(topic).restore(partition_state)
         for pane_key, pane, tally in state.open:
             self._add(pane_key, pane, tally)
-        self.labels.restore(state.labels, {topic: one.newest_label_us for topic, one in state.partitions.items()})
         self.outcomes = Counter(state.outcomes)
 
 

@@ -1,13 +1,15 @@
 """Labels in stage 1: admission, the cohort of each label, and when a cohort closes.
 
-Labels are separate from events all the way to stage 2. They only read the clock of their topic-partition, at the offset
-where they stand, and never move it.
+Labels are separate from events all the way to stage 2. Label events only read the clock of their topic-partition, at
+the offset where they stand, and never move it. An inline label is admitted and closed as its prediction is, but counted
+in a tally of labels.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,17 +18,21 @@ from numpy.typing import NDArray
 from monitor.count.admission import Admission
 from monitor.count.admitted import admit
 from monitor.count.event_clock import NO_CLOCK
+from monitor.count.label_aggregator import LabelAggregators
 from monitor.count.label_keys import LabelKeys
-from monitor.count.labels import LabelCount, WaitingLabels
+from monitor.count.labels import LabelCohort, WaitingLabels
 from monitor.count.losses import Refused
-from monitor.count.task_state import OpenLabels
+from monitor.count.pane_rows import Rows
+from monitor.count.task_state import OpenLabels, TaskLabelsState
 from monitor.count.totals import Totals
-from monitor.decode.columns import Events
+from monitor.decode.columns import Events, Group
 from monitor.events import LABEL, ModelKey
+from monitor.reference.monitored import Monitored
+from monitor.stats.label_tally import LabelTally
 
 
 class LabelsTaken(NamedTuple):
-    """Outcomes of the labels of a batch: accepted ones by the model version they count for, and the others."""
+    """What became of the label events of a batch: accepted ones by the model version they count for, and the others."""
 
     accepted: Counter[ModelKey]
     refused: list[Refused]
@@ -35,18 +41,25 @@ class LabelsTaken(NamedTuple):
 class TaskLabels:
     """The labels of one task: its open cohorts, and the newest label of each topic."""
 
-    def __init__(self, admission: Admission, totals: Totals, cohort_us: int) -> None:
+    def __init__(
+        self, number: int, admission: Admission, aggregators: LabelAggregators, totals: Totals, cohort_us: int
+    ) -> None:
+        """A cohort is as wide as a pane of events."""
         self.open = WaitingLabels()
+        #: of labels that came with their predictions; there are no more of these than open panes
+        self.inline = WaitingLabels(most=math.inf)
         #: {topic: largest time of a label}: a label out of order takes effect at that time
         self.newest_us: dict[str, int] = {}
+        self._number = number
         self._label_keys = LabelKeys(admission)
+        self._aggregators = aggregators
         self._totals = totals
         self._cohort_us = cohort_us
         #: the argument of the last `close`, None if labels came since
         self._closed_by: Callable[[str], float] | None = None
 
     def take(self, topic: str, events: Events, clock_us: NDArray[np.int64]) -> LabelsTaken:
-        """Count the labels of a decoded batch; `clock_us` (n,) is the clock where each of its events was read."""
+        """Count the label events of a decoded batch; `clock_us` (n,) is the clock where each of its events was read."""
         rows = events.label_rows
         if not len(rows):
             return LabelsTaken(Counter(), [])
@@ -55,6 +68,17 @@ class TaskLabels:
         accepted = admitted.rows[rows]
         counted = self._count(events.keys, events.key[rows[accepted]], effect_us[accepted])
         return LabelsTaken(counted, admitted.refused)
+
+    def take_inline(self, monitored: Monitored, group: Group, rows: Rows) -> None:
+        """Count the labels that the accepted predictions of a group bring with them."""
+        if group.label.count(None) == len(group.label):
+            return
+        tallies = self._aggregators.of(monitored).count(group, rows)
+        cohorts = (rows.ts[rows.starts] // self._cohort_us * self._cohort_us).tolist()
+        for slot, tally in tallies.items():
+            self._totals.labels.add(group.key, tally)
+            self.inline.add((LabelCohort(group.key, cohorts[slot], tally, inline=True),))
+            self._closed_by = None
 
     def _effect_us(self, topic: str, ts: NDArray[np.int64], clock_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """When labels take effect: at the later of their own time and the clock, never before an earlier label."""
@@ -74,42 +98,54 @@ class TaskLabels:
         accepted: Counter[ModelKey] = Counter()
         for at in np.argsort(first).tolist():
             counted_for = self._totals.label_key(self._label_keys.key_of(keys[used[at]]))
-            self._add(
-                LabelCount(counted_for, int(numbers[place]) * self._cohort_us, int(counts[at, place]))
+            self.open.add(
+                LabelCohort(counted_for, int(numbers[place]) * self._cohort_us, LabelTally(int(counts[at, place])))
                 for place in np.flatnonzero(counts[at]).tolist()
             )
-            accepted[counted_for] += int(counts[at].sum())
-        self._totals.labels.add(accepted)
+            labels = int(counts[at].sum())
+            self._totals.labels.add(counted_for, LabelTally(labels))
+            accepted[counted_for] += labels
+        self._closed_by = None
         return accepted
 
-    def _add(self, cohorts: Iterable[LabelCount]) -> None:
-        self.open.add(cohorts)
-        self._closed_by = None
-
-    def close(self, until_us: Callable[[str], float]) -> list[LabelCount]:
-        """Remove and return the cohorts that end at or before `until_us(model name)`; labels that arrive for one later
-        are returned with the next ones."""
+    def close(self, until_us: Callable[[str], float]) -> list[LabelCohort]:
+        """Give out the cohorts that end at or before `until_us(model name)`, which is where panes of events close too;
+        what comes for one later is given out with the next ones."""
         if until_us is self._closed_by:
             return []
         self._closed_by = until_us
         return [
             cohort
-            for key in tuple(self.open.keys())
-            for cohort in self.open.take_before(key, until_us(key.model) - self._cohort_us + 1)
+            for kind in (self.open, self.inline)
+            for key in tuple(kind.keys())
+            for cohort in kind.take_before(key, until_us(key.model) - self._cohort_us + 1)
         ]
 
     def forget(self, key: ModelKey) -> None:
         self.open.forget(key)
+        self.inline.forget(key)
 
     def mark(self) -> Hashable:
-        """Changes whenever the open cohorts do."""
-        return self.open.mark()
+        """The same as long as `to_state` would give the same."""
+        return self.open.mark(), self.inline.mark(), tuple(self.newest_us.items())
 
-    def to_state(self) -> list[OpenLabels]:
-        """The open cohorts."""
-        return [OpenLabels(key, start_us // self._cohort_us, labels) for key, start_us, labels in self.open]
+    def to_state(self) -> TaskLabelsState:
+        return TaskLabelsState(
+            self._number,
+            dict(sorted(self.newest_us.items())),
+            self._open_labels(self.open),
+            self._open_labels(self.inline),
+        )
 
-    def restore(self, cohorts: Iterable[OpenLabels], newest_us: Mapping[str, int]) -> None:
-        """Restore the open cohorts and the newest label by topic."""
-        self._add(LabelCount(key, number * self._cohort_us, labels) for key, number, labels in cohorts)
-        self.newest_us.update(newest_us)
+    def _open_labels(self, kind: WaitingLabels) -> list[OpenLabels]:
+        return [OpenLabels(cohort.key, cohort.start_us // self._cohort_us, cohort.tally) for cohort in kind]
+
+    def restore(self, state: TaskLabelsState) -> None:
+        """Go on from it; its tallies are this one's from now on."""
+        self.newest_us.update(state.newest_us)
+        self.open.add(self._cohorts(state.waiting, inline=False))
+        self.inline.add(self._cohorts(state.inline, inline=True))
+        self._closed_by = None
+
+    def _cohorts(self, labels: Iterable[OpenLabels], *, inline: bool) -> Iterator[LabelCohort]:
+        return (LabelCohort(key, cohort * self._cohort_us, tally, inline) for key, cohort, tally in labels)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from monitor.events import ModelKey
+from monitor.stats.label_tally import LabelTally
 from monitor.stats.tally import Tally
 
 
@@ -33,7 +34,20 @@ class OpenLabels(NamedTuple):
 
     key: ModelKey
     cohort: int
-    labels: int
+    tally: LabelTally
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLabelsState:
+    """The labels of one partition number across the input topics.
+
+    `newest_us` is the newest label by topic; of the cohorts, `inline` are of labels that came with their predictions.
+    """
+
+    number: int
+    newest_us: Mapping[str, int]
+    waiting: list[OpenLabels]
+    inline: list[OpenLabels]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,6 @@ class SavedPartition:
     """One topic-partition: position and times (microseconds); `clock` and `ids` are read by their owners alone."""
 
     next_offset: int
-    newest_label_us: int
     read_clock_us: int
     clock: Mapping[str, Any]
     ids: Mapping[str, Any]
@@ -54,5 +67,4 @@ class TaskState:
     number: int
     partitions: Mapping[str, SavedPartition]
     open: list[OpenPane]
-    labels: list[OpenLabels]
     outcomes: Mapping[tuple[str, str, str], int]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Hashable, Mapping
+from collections.abc import Container, Hashable
 from typing import Final
 
 from monitor.events import ModelKey
+from monitor.stats.label_tally import LabelTally
 from monitor.stats.tally import Tally
 
 #: model versions known from labels only are counted separately up to this number; further ones count as version ""
@@ -14,14 +15,25 @@ MAX_LABEL_VERSIONS: Final = 100
 
 
 class LabelTotals:
-    """Label events of each model version, with or without predictions."""
+    """Labels of each model version, whether predictions of it came or not."""
 
     def __init__(self) -> None:
-        self.counted: Counter[ModelKey] = Counter()
+        self.tallies: dict[ModelKey, LabelTally] = {}
         self._named: set[ModelKey] = set()
+        #: how often those of each changed
+        self._changes: Counter[ModelKey] = Counter()
 
-    def add(self, labels: Mapping[ModelKey, int]) -> None:
-        self.counted.update(labels)
+    def add(self, key: ModelKey, tally: LabelTally) -> None:
+        self._changes[key] += 1
+        known = self.tallies.get(key)
+        if known is None:
+            self.tallies[key] = tally.copy()
+        else:
+            known.merge(tally)
+
+    def of(self, key: ModelKey) -> LabelTally:
+        """All labels of a model version."""
+        return self.tallies.get(key) or LabelTally()
 
     def key_of(self, key: ModelKey, seen: Container[ModelKey]) -> ModelKey:
         """The key that labels of `key` count under; version "" if too many versions are known from labels only.
@@ -38,11 +50,19 @@ class LabelTotals:
         return key
 
     def forget(self, key: ModelKey) -> None:
-        self.counted.pop(key, None)
+        self._changes[key] += 1
+        self.tallies.pop(key, None)
         self._named.discard(key)
 
-    def restore(self, key: ModelKey, labels: int) -> None:
-        self.counted[key] = labels
+    def mark(self, key: ModelKey) -> Hashable:
+        """The same as long as the labels of a model version are."""
+        return self._changes[key]
+
+    def restore(self, key: ModelKey, tally: LabelTally) -> None:
+        """Go on from the labels of a model version; the tally is this one's from now on."""
+        if not tally.total:
+            return
+        self.tallies[key] = tally
         if key.version:
             self._named.add(key)
 
@@ -68,28 +88,20 @@ class Totals:
         """The key that labels of `key` count under."""
         return self.labels.key_of(key, self.events)
 
-    def labels_of(self, key: ModelKey) -> int:
-        """Labels of a model version, inline ones included."""
-        total = self.events.get(key)
-        inline = 0 if total is None else total.labels + total.labelled
-        return inline + self.labels.counted[key]
-
     def forget(self, key: ModelKey) -> None:
         self._changes[key] += 1
         self.events.pop(key, None)
         self.labels.forget(key)
 
     def keys(self) -> list[ModelKey]:
-        """The model versions with an accepted event or label."""
-        return sorted(self.events.keys() | self.labels.counted.keys())
+        """The model versions that events were accepted of."""
+        return sorted(self.events)
 
     def mark(self, key: ModelKey) -> Hashable:
-        """Changes whenever the totals of a model version do (labels only grow)."""
-        return self._changes[key], self.labels.counted[key]
+        """The same as long as the events of a model version are."""
+        return self._changes[key]
 
-    def restore(self, key: ModelKey, events: Tally | None, labels: int) -> None:
-        """Continue from the saved totals of a model version; this object owns the tally from now on."""
+    def restore(self, key: ModelKey, events: Tally | None) -> None:
+        """Go on from the events of a model version; the tally is this one's from now on."""
         if events is not None:
             self.events[key] = events
-        if labels:
-            self.labels.restore(key, labels)

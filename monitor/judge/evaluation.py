@@ -16,6 +16,7 @@ from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows
 from monitor.reference.reference import Level, Reference
 from monitor.stats.block import Block
+from monitor.stats.label_tally import LabelTally
 
 
 class Judge:
@@ -61,10 +62,10 @@ class Judge:
         for cause in self._with_state:
             cause.observe(pane, base)
 
-    def follow(self, pane: Block) -> Iterator[Finding]:
-        """Findings of the sequential causes with the next pane."""
+    def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
+        """What the sequential causes find with the next pane and the labels of its predictions."""
         for cause in self._sequential:
-            yield from cause.follow(pane)
+            yield from cause.follow(pane, labels)
 
     def opening(self, finding: Finding, windows: Windows, window: int) -> Floats:
         """The change in the finding's window, as its cause measures it."""

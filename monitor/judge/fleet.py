@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCount
+from monitor.count.labels import LabelCohort
 from monitor.events import ModelKey
 from monitor.findings import Finding, Transition
 from monitor.judge.incidents import IncidentBook
@@ -57,8 +57,8 @@ class Fleet:
         self.unsent.extend(transitions)
         return bool(transitions)
 
-    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
-        """Take the labels that took effect before the end of the pane that comes next, each once."""
+    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+        """Take the labels up to the end of the pane that comes next, each once; inline ones are of its predictions."""
         for cohort in cohorts:
             judge = self._judge_of(cohort.key)
             if judge is not None:

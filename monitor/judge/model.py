@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.clock import DAY_US, rfc3339
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCount
+from monitor.count.labels import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
@@ -22,6 +22,7 @@ from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Window
 from monitor.reference.monitored import Monitored
 from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
+from monitor.stats.label_tally import LabelTally
 
 #: an explicit tree of plain values and arrays
 Tree = dict[str, Any]
@@ -66,6 +67,8 @@ class ModelJudge:
         self.book = IncidentBook(longest, EXPLAINED_BY, lasting_after_us=lasting_after_us)
         self.predictions = 0
         self.labels = 0
+        #: of the predictions in the pane that comes next
+        self._inline = LabelTally()
         self.at_us = 0
         self._recent = RecentPanes()
         self._base = BaseWindow()
@@ -88,7 +91,6 @@ class ModelJudge:
         """
         self._changes += 1
         self.predictions += pane.tally.events
-        self.labels += pane.tally.labels + pane.tally.labelled
         self.at_us = pane.end_us
         recent = self._recent.add(pane)
         block = self._base.add(pane)
@@ -100,7 +102,8 @@ class ModelJudge:
             windows = self.pyramid.add(block)
             self._seen = (windows, *self._seen)
             found += self._evaluate_base(windows, recent, share, observer)
-        found += self.judge.follow(this)
+        found += self.judge.follow(this, self._inline)
+        self._inline = LabelTally()
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
         transitions = self.book.step(serious, self, self.context(), base_window=block is not None)
@@ -113,10 +116,12 @@ class ModelJudge:
         self._changes += bool(transitions)
         return transitions
 
-    def take_labels(self, cohort: LabelCount) -> None:
-        """Take labels that took effect before the end of the next pane."""
+    def take_labels(self, cohort: LabelCohort) -> None:
+        """Take labels that took effect before the end of the next pane, or came with its predictions."""
         self._changes += 1
-        self.labels += cohort.labels
+        self.labels += cohort.tally.total
+        if cohort.inline:
+            self._inline.merge(cohort.tally)
 
     def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
         span = recent.spans[0]

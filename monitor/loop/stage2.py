@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 from typing import Protocol
 
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCount
+from monitor.count.labels import LabelCohort
 from monitor.events import ModelKey
 from monitor.findings import Transition
 from monitor.judge.model import JudgeState
@@ -21,8 +21,8 @@ class Stage2(Protocol):
     def judge(self, pane: Pane) -> None:
         """Take a pane; those of one model version come in time order."""
 
-    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
-        """Take the labels that took effect before the end of the pane that comes next, each once."""
+    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+        """Take the labels up to the end of the pane that comes next, each once; inline ones are of its predictions."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """Note that these transitions were acknowledged, oldest first."""
@@ -49,7 +49,7 @@ class StatelessStage2:
     def __init__(self) -> None:
         self.unsent: deque[Transition] = deque()
 
-    def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
+    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
         """Ignored."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:

@@ -107,6 +107,7 @@ class Origin:
     score_classes: Sequence[str] = ()
     unread: Mapping[str, int] = field(default_factory=dict)
     in_order: bool = True
+    labels: int = 0
 
 
 def assemble(
@@ -146,7 +147,7 @@ def assemble(
         ),
         events=total.events,
         predictions=total.predictions,
-        labels=total.labels + total.labelled,
+        labels=origin.labels,
         start_us=parts[0].start_us,
         end_us=parts[-1].end_us,
         base_windows=len(windows),

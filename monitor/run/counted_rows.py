@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.aggregator import Aggregator, Aggregators, Rows, picked_of
+from monitor.count.aggregator import Aggregator, Aggregators
 from monitor.count.categories import Categories
+from monitor.count.pane_rows import Rows, picked_of
 from monitor.decode.columns import Group
 from monitor.events import Partition, canonical
 from monitor.reference.reference import Column, Reference

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from monitor.clock import Clock
 from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCohort
 from monitor.count.losses import Loss
 from monitor.decode.decoder import decoder_for
 from monitor.errors import UsageError
@@ -102,7 +103,10 @@ def build_reference(
     rest = collector.base.open
     if not collector.windows and rest is None:
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
-    origin = Origin(canonical(model.positive), list(found.survey.score_names), found.survey.unread, found.in_order)
+    survey = found.survey
+    origin = Origin(
+        canonical(model.positive), list(survey.score_names), survey.unread, found.in_order, collector.labels
+    )
     reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
         on_note(one_line(note))
@@ -174,6 +178,9 @@ class _Collector(StatelessStage2):
         #: events counted, and events with an implausible time
         self.counted = 0
         self.far = 0
+        #: inline labels of the events counted, and of the pane that comes next
+        self.labels = 0
+        self._labels = 0
         self.losses: list[Loss] = []
         self._event_range = event_range
         self._usual = times.usual()
@@ -183,6 +190,7 @@ class _Collector(StatelessStage2):
     def judge(self, pane: Pane) -> None:
         """Take a pane if it is completely inside the range, and not far from all others."""
         rows = self._keeper.take(pane.start_us)
+        labels, self._labels = self._labels, 0
         inside = self._event_range.holds(pane.start_us) and self._event_range.holds(pane.end_us - 1)
         if not inside or pane.tally.events == 0:
             return
@@ -191,6 +199,7 @@ class _Collector(StatelessStage2):
             self.far += pane.tally.events
             return
         self.counted += pane.tally.events
+        self.labels += labels
         if rows is not None:
             self.rows.add(rows.codes, rows.hashes)
         self.rows.add_pane(pane.tally)
@@ -198,6 +207,10 @@ class _Collector(StatelessStage2):
         if block is not None:
             self.windows.append(block)
             self.rows.close_window(block.tally)
+
+    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+        """Count the labels that came with their events; a reference has no others."""
+        self._labels += sum(cohort.tally.total for cohort in cohorts if cohort.inline)
 
 
 def _count(

@@ -26,7 +26,6 @@ from monitor.reference.reference import FEATURE
 from monitor.run.loss_lines import loss_lines
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
-from monitor.stats.tally import Tally
 from monitor.text import many, probability
 
 #: takes one JSON object of the output
@@ -144,26 +143,26 @@ def _summary(pipeline: Pipeline, fleet: Fleet, seconds: float) -> dict[str, Any]
 
 
 def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict[str, Any]:
-    total = pipeline.totals.events.get(key)
+    total, labels = pipeline.totals.events.get(key), pipeline.totals.labels.of(key)
     return {
         "model": key.model,
         "version": key.version,
         "predictions": 0 if total is None else total.predictions,
         "features": 0 if total is None else total.feature_events,
-        "labels": pipeline.totals.labels_of(key),
+        "labels": labels.total,
         "pages": judge.book.pages,
         "tickets": judge.book.tickets,
         "expected_false_pages": round(judge.budget.expected, 6),
         "open": judge.book.incident is not None,
         "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
-        "performance": _performance(total),
+        "performance": _performance(labels.accuracy),
     }
 
 
-def _performance(total: Tally | None) -> dict[str, Any]:
-    """Accuracy over the predictions with an inline label; empty if there are none."""
-    return {} if total is None or total.accuracy is None else {"accuracy": {"realised": total.accuracy}}
+def _performance(accuracy: float | None) -> dict[str, Any]:
+    """Accuracy over the predictions whose labels are known beside them; nothing where none is."""
+    return {} if accuracy is None else {"accuracy": {"realised": accuracy}}
 
 
 def _emit_windows(emit: Emit, judge: ModelJudge, windows: Windows, _alpha: float) -> None:

@@ -142,7 +142,7 @@ class SnapshotBuilder:
             budget_pages=budget.pages,
             budget_us=budget.per,
             predictions=0 if total is None else total.predictions,
-            labels=self._pipeline.totals.labels_of(key),
+            labels=self._pipeline.totals.labels.of(key).total,
         )
 
     def _judged_model(self, key: ModelKey, judge: ModelJudge) -> ModelView:
@@ -157,7 +157,7 @@ class SnapshotBuilder:
             judged_us=judge.at_us if is_judged(judge) else None,
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
-            performance=_performance(total),
+            performance=_performance(self._pipeline.totals.labels.of(key).accuracy),
         )
 
     def _views(self, key: ModelKey, judge: ModelJudge) -> _Evaluated:
@@ -213,8 +213,8 @@ def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
     }
 
 
-def _performance(total: Tally | None) -> tuple[tuple[str, float], ...]:
-    return () if total is None or total.accuracy is None else (("accuracy", total.accuracy),)
+def _performance(accuracy: float | None) -> tuple[tuple[str, float], ...]:
+    return () if accuracy is None else (("accuracy", accuracy),)
 
 
 def _incident_views(judge: ModelJudge) -> Iterator[IncidentView]:

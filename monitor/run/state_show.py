@@ -14,6 +14,7 @@ from monitor.reference.reference import FEATURE, Reference
 from monitor.state.model_part import ModelState
 from monitor.state.parts import State
 from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.label_tally import LabelTally
 from monitor.stats.tally import Tally
 from monitor.text import many
 
@@ -41,8 +42,12 @@ def _unit(task: TaskState) -> dict[str, Any]:
 
 def _models(state: State, admission: Admission) -> list[dict[str, Any]]:
     admission.restore(state.whole.seen)
-    models = sorted(state.models, key=lambda model: model.key)
-    return [_model(model, model.events, admission) for model in models if model.events is not None]
+    models, labels = sorted(state.models, key=lambda model: model.key), {one.key: one for one in state.model_labels}
+    return [
+        _model(model, model.events, labels[model.key].totals if model.key in labels else LabelTally(), admission)
+        for model in models
+        if model.events is not None
+    ]
 
 
 def _reference_of(model: ModelState, admission: Admission) -> Reference | None:
@@ -51,7 +56,7 @@ def _reference_of(model: ModelState, admission: Admission) -> Reference | None:
     return monitored.reference if monitored is not None and monitored.settings_hash == model.settings else None
 
 
-def _model(model: ModelState, total: Tally, admission: Admission) -> dict[str, Any]:
+def _model(model: ModelState, total: Tally, labels: LabelTally, admission: Admission) -> dict[str, Any]:
     judge, reference = model.judge, _reference_of(model, admission)
     incident = None if judge is None else judge.book.incident
     lasting = None if judge is None else judge.book.lasting_incident
@@ -60,8 +65,8 @@ def _model(model: ModelState, total: Tally, admission: Admission) -> dict[str, A
         "version": model.key.version,
         "predictions": total.predictions,
         "features_events": total.feature_events,
-        "labels": total.labels + total.labelled + model.labels,
-        "confusion": _confusion(total),
+        "labels": labels.total,
+        "confusion": _confusion(labels),
         "incident": None if incident is None else {"id": incident.id, "severity": incident.severity},
         "lasting": None if lasting is None else {"id": lasting.id, "severity": lasting.severity},
         "pages": 0 if judge is None else judge.book.pages,
@@ -71,9 +76,9 @@ def _model(model: ModelState, total: Tally, admission: Admission) -> dict[str, A
     }
 
 
-def _confusion(total: Tally) -> dict[str, dict[str, int]]:
+def _confusion(labels: LabelTally) -> dict[str, dict[str, int]]:
     table: dict[str, dict[str, int]] = {}
-    for (label, prediction), count in sorted(total.pairs.items()):
+    for (label, prediction), count in sorted(labels.pairs.items()):
         table.setdefault(label, {})[prediction] = count
     return table
 

@@ -1,4 +1,4 @@
-"""The state of a model version as a tree, and back: totals, waiting labels, and its judge."""
+"""The state of a model version as a tree, and back: its events and its judge; its labels are a part of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, Final
 import msgspec
 
 from monitor.count.exchange import ExchangeState
-from monitor.count.labels import LabelCount
 from monitor.events import ModelKey
 from monitor.findings import FindingKey
 from monitor.judge.budget import BudgetState
@@ -19,32 +18,28 @@ from monitor.state.finding_trees import book_of, book_tree
 from monitor.state.versions import Tree, require_version
 from monitor.stats.tally import Tally
 
-#: from 2 on a book has lasting findings, and the change with which a finding opened
-VERSION: Final = 2
+#: from 2 on a book has findings that last, and what changed when they opened; from 3 on labels are not in it
+VERSION: Final = 3
 PREFIX: Final = "model/"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """One model version. `settings` is the hash of its settings, "" for a version known from labels only.
+    """One model version.
 
-    `events` and `labels` are totals since the state began; inline labels count in `events`. `waiting` are labels not
-    yet handed on to the judge.
+    `settings` is the hash of those it was counted by, `events` are totals since the state began.
     """
 
     key: ModelKey
     settings: str = ""
     events: Tally | None = None
-    labels: int = 0
     exchange: ExchangeState = field(default_factory=ExchangeState)
-    waiting: list[LabelCount] = field(default_factory=list)
     judge: JudgeState | None = None
 
 
 class _Exchange(msgspec.Struct):
     judged_until: int | None
     unjudged: int
-    labels: list[tuple[int, int]]
 
 
 class _Budget(msgspec.Struct):
@@ -72,7 +67,6 @@ class _Model(msgspec.Struct):
     model_version: str
     settings: str
     events: Tree | None
-    labels: int
     exchange: _Exchange
     judge: _Judge | None
 
@@ -91,12 +85,7 @@ def encode(state: ModelState) -> Tree:
         "model_version": state.key.version,
         "settings": state.settings,
         "events": None if state.events is None else state.events.to_state(),
-        "labels": state.labels,
-        "exchange": {
-            "judged_until": exchange.judged_until_us,
-            "unjudged": exchange.unjudged,
-            "labels": [[waiting.start_us, waiting.labels] for waiting in state.waiting],
-        },
+        "exchange": {"judged_until": exchange.judged_until_us, "unjudged": exchange.unjudged},
         "judge": None if state.judge is None else _judge_tree(state.judge),
     }
 
@@ -131,9 +120,7 @@ def decode(tree: Tree) -> ModelState:
         key,
         read.settings,
         None if read.events is None else Tally.from_state(read.events),
-        read.labels,
         ExchangeState(read.exchange.judged_until, read.exchange.unjudged),
-        [LabelCount(key, start_us, count) for start_us, count in read.exchange.labels],
         None if read.judge is None else _judge_of(key, read.judge),
     )
 

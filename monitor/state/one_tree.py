@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import numpy as np
+
 from monitor.events import ModelKey
 from monitor.state import model_part, task_part
 from monitor.state.versions import Tree
+from monitor.stats.label_tally import LabelTally
 from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
 
 FORMATS: Final = (1, 2)
@@ -21,7 +24,9 @@ BESIDE_CAUSES: Final = (
     *("model", "version", "settings", "reference", "predictions", "labels", "at"),
     *("recent", "base", "ladder", "budget", "book", "info"),
 )
-#: the resulting format; its parts have version 1
+#: what a row of the `events` of packed tallies has
+COUNTED: Final = ("predictions", "feature_events", "labels")
+#: the format that comes out; its parts are of version 1
 DIVIDED: Final = 3
 PARTS_VERSION: Final = 1
 OUTBOX: Final = "outbox"
@@ -44,8 +49,11 @@ def divided(tree: Mapping[str, Any]) -> tuple[Tree, dict[str, Tree]]:
 def _task(task: Mapping[str, Any]) -> Tree:
     held = task["open"]
     if isinstance(held, list):  # format 1
-        tallies = pack_mixed([Tally.from_state(one[4]) for one in held])
-        held = {"whose": [one[:4] for one in held], "tallies": tallies}
+        tallies = [one[4] for one in held]
+        events = np.array([[one[name] for name in COUNTED] for one in tallies], np.int64).reshape(-1, len(COUNTED))
+        packed = pack_mixed([Tally.from_state(one) for one in tallies])
+        packed |= {"events": events, "pairs": [one["pairs"] for one in tallies]}
+        held = {"whose": [one[:4] for one in held], "tallies": packed}
     return {
         "version": PARTS_VERSION,
         "number": task["unit"],
@@ -83,11 +91,12 @@ def _models(tree: Mapping[str, Any]) -> dict[ModelKey, Tree]:
         of(judge["model"], judge["version"])["judge"] = _judge(judge)
     for model, version, settings in tree["met"]:
         of(model, version)["settings"] = settings
-    for model, version, tally in _events(tree):
+    for model, version, tally, labels in _events(tree):
         known = of(model, version)["events"]
         if known is not None:
             tally.merge(Tally.from_state(known))
-        of(model, version)["events"] = tally.to_state()
+            labels.merge(LabelTally.from_state(known))
+        of(model, version)["events"] = {**tally.to_state(), **labels.to_state()}
     for model, version, count in _labels(tree):
         of(model, version)["labels"] += count
     exchange = tree["exchange"]
@@ -112,13 +121,18 @@ def _judge(judge: Mapping[str, Any]) -> Tree:
     }
 
 
-def _events(tree: Mapping[str, Any]) -> Iterator[tuple[str, str, Tally]]:
+def _events(tree: Mapping[str, Any]) -> Iterator[tuple[str, str, Tally, LabelTally]]:
+    """Tallies of events, and of the labels that stood in them."""
     if "totals" in tree:
-        whose, tallies = tree["totals"]["whose"], unpack_mixed(tree["totals"]["tallies"])
-        yield from ((model, version, tally) for (model, version), tally in zip(whose, tallies, strict=True))
+        whose, packed = tree["totals"]["whose"], tree["totals"]["tallies"]
+        counted = np.array(packed["events"], np.int64).reshape(-1, len(COUNTED))[:, COUNTED.index("labels")].tolist()
+        of_each = zip(whose, unpack_mixed(packed), counted, packed["pairs"], strict=True)
+        for (model, version), tally, labels, pairs in of_each:
+            yield model, version, tally, LabelTally.from_state({"labels": labels, "pairs": pairs})
         return
     for task in tree["units"]:
-        yield from ((model, version, Tally.from_state(state)) for model, version, state in task["totals"])
+        for model, version, state in task["totals"]:
+            yield model, version, Tally.from_state(state), LabelTally.from_state(state)
 
 
 def _labels(tree: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:

@@ -1,4 +1,4 @@
-"""A state as typed parts: tasks, model versions, the outbox, and what belongs to no part.
+"""A state as typed parts: tasks, model versions, the labels of both, the outbox, and what is of the whole.
 
 The engine uses typed values and does not depend on their encoding; here each part gets a name, a version and a tree
 (`codec`), so that a store can keep parts separately: as frames of files in a folder, or as keys of a compacted topic.
@@ -12,19 +12,22 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.count.task_state import TaskState
+from monitor.count.exchange import LabelExchange
+from monitor.count.task import Task
+from monitor.count.task_state import TaskLabelsState, TaskState
+from monitor.count.totals import LabelTotals
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
-from monitor.state import codec, model_part, one_tree, task_part
+from monitor.state import codec, label_parts, labels_within, model_part, one_tree, task_part
 from monitor.state.directory import Loaded
 from monitor.state.finding_trees import transition_of, transition_tree
+from monitor.state.label_parts import ModelLabels
 from monitor.state.model_part import ModelState
 from monitor.state.part_files import Part
 from monitor.state.versions import Tree, require_version
-from monitor.stats.growing import Growing
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 OUTBOX: Final = "outbox"
 #: from 2 on findings have a level
 OUTBOX_VERSION: Final = 2
@@ -58,7 +61,9 @@ class State:
 
     whole: Whole
     tasks: list[TaskState]
+    task_labels: list[TaskLabelsState]
     models: list[ModelState]
+    model_labels: list[ModelLabels]
     outbox: OutboxState
 
 
@@ -75,14 +80,28 @@ class Cut:
         return state_of(whole_tree(self.whole), trees)
 
 
-def task(number: int, mark: Hashable, make: Callable[[], TaskState], ids: Sequence[Growing]) -> Part:
-    """The part of a task."""
-    return Part(task_part.name_of(number), mark, lambda: task_part.encode(make()), ids)
+def of_task(task: Task) -> list[Part]:
+    """The part of a task, and that of its labels."""
+    events = Part(task_part.name_of(task.number), task.mark(), lambda: task_part.encode(task.to_state()), task.ids())
+    name, labels = label_parts.task_name(task.number), task.labels
+    return [events, Part(name, labels.mark(), lambda: label_parts.encode_task(labels.to_state()))]
 
 
 def model(key: ModelKey, mark: Hashable, make: Callable[[], ModelState]) -> Part:
     """The part of a model version."""
     return Part(model_part.name_of(key), mark, lambda: model_part.encode(make()))
+
+
+def of_labels(totals: LabelTotals, exchange: LabelExchange) -> list[Part]:
+    """The parts of the labels of all model versions that anything is known of."""
+
+    def part(key: ModelKey) -> Part:
+        def tree() -> Tree:
+            return label_parts.encode_model(ModelLabels(key, totals.of(key), exchange.to_state(key)))
+
+        return Part(label_parts.model_name(key), (totals.mark(key), exchange.mark(key)), tree)
+
+    return [part(key) for key in sorted({*totals.tallies, *exchange.keys()})]
 
 
 def outbox(unsent: Sequence[Transition]) -> Part:
@@ -146,32 +165,48 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
     """
     if tree.get("format") in one_tree.FORMATS:
         tree, parts = one_tree.divided(tree)
+    if tree.get("format") == labels_within.FORMAT:
+        tree, parts = labels_within.apart(tree, parts)
     if tree.get("format") != FORMAT:
         raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {FORMAT}")
     whole = msgspec.convert(tree, _Whole)
-    tasks, models = list[TaskState](), list[ModelState]()
+    state = State(_whole_of(whole), [], [], [], [], _outbox_of(parts[OUTBOX]))
     for name, of_part in parts.items():
         try:
             if name.startswith(task_part.PREFIX):
-                tasks.append(task_part.decode(of_part))
+                state.tasks.append(task_part.decode(of_part))
+            elif name.startswith(label_parts.TASK_PREFIX):
+                state.task_labels.append(label_parts.decode_task(of_part))
             elif name.startswith(model_part.PREFIX):
-                models.append(model_part.decode(of_part))
+                state.models.append(model_part.decode(of_part))
+            elif name.startswith(label_parts.MODEL_PREFIX):
+                state.model_labels.append(label_parts.decode_model(of_part))
             elif name != OUTBOX:
                 raise msgspec.ValidationError("this version does not know this part")
         except NO_SUCH_STATE as error:
             error.add_note(name)
             raise
-    return State(
-        Whole(
-            whole.cluster,
-            whole.topics,
-            whole.saved_at,
-            [ModelKey(*key) for key in whole.seen],
-            {Partition(topic, number): count for topic, number, count in whole.gaps},
-        ),
-        tasks,
-        models,
-        _outbox_of(parts[OUTBOX]),
+    _require_labels(state)
+    return state
+
+
+def _require_labels(state: State) -> None:
+    """Every task has a part of its labels, and every model version of which something was judged."""
+    tasks, models = {one.number for one in state.task_labels}, {one.key for one in state.model_labels}
+    missing = [label_parts.task_name(one.number) for one in state.tasks if one.number not in tasks]
+    judged = [one.key for one in state.models if one.exchange.judged_until_us is not None]
+    missing += [label_parts.model_name(key) for key in judged if key not in models]
+    if missing:
+        raise msgspec.ValidationError(f"no part {missing[0]}")
+
+
+def _whole_of(read: _Whole) -> Whole:
+    return Whole(
+        read.cluster,
+        read.topics,
+        read.saved_at,
+        [ModelKey(*key) for key in read.seen],
+        {Partition(topic, number): count for topic, number, count in read.gaps},
     )
 
 

@@ -1,4 +1,4 @@
-"""The state of a task as a tree, and back."""
+"""The state of a task as a tree, and back; its labels are a part of their own."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Final
 
 import msgspec
 
-from monitor.count.task_state import OpenLabels, OpenPane, PaneKey, SavedPartition, TaskState
+from monitor.count.task_state import OpenPane, PaneKey, SavedPartition, TaskState
 from monitor.events import ModelKey
 from monitor.state.versions import Tree, require_version
 from monitor.stats.tally import pack_mixed, unpack_mixed
 
-VERSION: Final = 1
+#: from 2 on labels are not in it
+VERSION: Final = 2
 PREFIX: Final = "task/"
 
 
 class _Partition(msgspec.Struct):
     next_offset: int
-    newest_label: int
     read_clock: int
     clock: Tree
     ids: Tree
@@ -32,7 +32,6 @@ class _Task(msgspec.Struct):
     number: int
     partitions: dict[str, _Partition]
     open: _Open
-    labels: list[tuple[str, str, int, int]]
     outcomes: list[tuple[str, str, str, int]]
 
 
@@ -49,7 +48,6 @@ def encode(state: TaskState) -> Tree:
         "partitions": {
             topic: {
                 "next_offset": one.next_offset,
-                "newest_label": one.newest_label_us,
                 "read_clock": one.read_clock_us,
                 "clock": one.clock,
                 "ids": one.ids,
@@ -60,7 +58,6 @@ def encode(state: TaskState) -> Tree:
             "whose": [[*one.pane_key.key, one.pane_key.segment, one.pane] for one in state.open],
             "tallies": pack_mixed([one.tally for one in state.open]),
         },
-        "labels": [[*key, cohort, count] for key, cohort, count in state.labels],
         "outcomes": [[*outcome, count] for outcome, count in state.outcomes.items()],
     }
 
@@ -76,7 +73,7 @@ def decode(tree: Tree) -> TaskState:
     return TaskState(
         read.number,
         {
-            topic: SavedPartition(one.next_offset, one.newest_label, one.read_clock, one.clock, one.ids)
+            topic: SavedPartition(one.next_offset, one.read_clock, one.clock, one.ids)
             for topic, one in read.partitions.items()
         },
         [
@@ -85,6 +82,5 @@ def decode(tree: Tree) -> TaskState:
                 read.open.whose, unpack_mixed(read.open.tallies), strict=True
             )
         ],
-        [OpenLabels(ModelKey(model, version), cohort, count) for model, version, cohort, count in read.labels],
         {(topic, outcome, reason): count for topic, outcome, reason, count in read.outcomes},
     )

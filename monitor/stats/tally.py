@@ -57,8 +57,6 @@ class Tally:
     highs: Floats
     predictions: int = 0
     feature_events: int = 0
-    labels: int = 0
-    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     unseen: names.Names = field(default_factory=dict)
 
@@ -73,7 +71,7 @@ class Tally:
 
     @property
     def events(self) -> int:
-        """Prediction and features events; labels are no events of a window."""
+        """Prediction and features events."""
         return self.predictions + self.feature_events
 
     def merge(self, other: Tally) -> None:
@@ -84,8 +82,6 @@ class Tally:
         np.maximum(self.highs, other.highs, out=self.highs)
         self.predictions += other.predictions
         self.feature_events += other.feature_events
-        self.labels += other.labels
-        self.pairs.update(other.pairs)
         if other.unseen:
             names.add(self.unseen, other.unseen)
         for partition, span in other.records.items():
@@ -111,8 +107,6 @@ class Tally:
             self.highs.copy(),
             self.predictions,
             self.feature_events,
-            self.labels,
-            Counter(self.pairs),
             dict(self.records),
             {column: Counter(counted) for column, counted in self.unseen.items()},
         )
@@ -121,21 +115,6 @@ class Tally:
     def counted(self) -> Ints:
         """(columns, bins + facts + 1): the counts, and behind them how many of `outside` lie below the range."""
         return np.concatenate((self.counts, self.sums[:, BELOW, None]), axis=1)
-
-    @property
-    def errors(self) -> int:
-        """Inline-labelled predictions whose class was wrong."""
-        return sum(count for (label, prediction), count in self.pairs.items() if label != prediction)
-
-    @property
-    def labelled(self) -> int:
-        """Predictions that brought their own label."""
-        return self.pairs.total()
-
-    @property
-    def accuracy(self) -> float | None:
-        """Share of right classes among the predictions that brought their own label; None without any."""
-        return 1 - self.errors / self.labelled if self.labelled else None
 
     def to_state(self) -> dict[str, Any]:
         """An explicit tree of plain values and arrays, for a checkpoint."""
@@ -146,8 +125,6 @@ class Tally:
             "highs": self.highs,
             "predictions": self.predictions,
             "feature_events": self.feature_events,
-            "labels": self.labels,
-            "pairs": [[label, prediction, count] for (label, prediction), count in self.pairs.items()],
             "records": [[topic, number, *span] for (topic, number), span in self.records.items()],
             "unseen": _names_to_state(self.unseen),
         }
@@ -166,8 +143,6 @@ class Tally:
             highs,
             state["predictions"],
             state["feature_events"],
-            state["labels"],
-            Counter({(label, prediction): count for label, prediction, count in state["pairs"]}),
             {Partition(topic, number): (first, last) for topic, number, first, last in state["records"]},
             _names_from_state(state.get("unseen", [])),
         )
@@ -251,8 +226,6 @@ def unpack(state: dict[str, Any]) -> list[Tally]:
             highs[at].copy(),
             predictions=int(state["events"][at][0]),
             feature_events=int(state["events"][at][1]),
-            labels=int(state["events"][at][2]),
-            pairs=Counter({(label, prediction): n for label, prediction, n in state["pairs"][at]}),
             records={
                 Partition(topic, partition): (first, last) for topic, partition, first, last in state["records"][at]
             },
@@ -280,8 +253,7 @@ def _joined(arrays: list[Ints] | list[Floats], dtype: type[np.int64] | type[np.f
 
 def _the_rest(tallies: list[Tally]) -> dict[str, Any]:
     return {
-        "events": np.array([(t.predictions, t.feature_events, t.labels) for t in tallies], np.int64).reshape(-1, 3),
-        "pairs": [[[label, prediction, n] for (label, prediction), n in t.pairs.items()] for t in tallies],
+        "events": np.array([(t.predictions, t.feature_events) for t in tallies], np.int64).reshape(-1, 2),
         "records": [[[topic, number, *span] for (topic, number), span in t.records.items()] for t in tallies],
         "unseen": [_names_to_state(t.unseen) for t in tallies],
     }
@@ -310,12 +282,10 @@ def unpack_mixed(state: dict[str, Any]) -> list[Tally]:
             highs.copy(),
             predictions=int(events[0]),
             feature_events=int(events[1]),
-            labels=int(events[2]),
-            pairs=Counter({(label, prediction): n for label, prediction, n in pairs}),
             records={Partition(topic, number): (first, last) for topic, number, first, last in records},
             unseen=_names_from_state(unseen),
         )
-        for shape, counts, sums, lows, highs, events, pairs, records, unseen in zip(
-            shapes.tolist(), *parts, *(state[name] for name in ("events", "pairs", "records", "unseen")), strict=True
+        for shape, counts, sums, lows, highs, events, records, unseen in zip(
+            shapes.tolist(), *parts, *(state[name] for name in ("events", "records", "unseen")), strict=True
         )
     ]

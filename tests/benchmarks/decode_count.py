@@ -16,7 +16,7 @@ import numpy as np
 
 from monitor.count.admission import Admission
 from monitor.count.aggregator import Aggregator
-from monitor.count.exchange import Exchange
+from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.task import Task
 from monitor.decode.columns import Limits, Shape
 from monitor.decode.native.decoder import NativeDecoder
@@ -90,7 +90,7 @@ class Stages:
             settings.windows.max_skew,
         )
         self._unit = Task(0, self._admission, settings.windows.pane, settings.id_memory)
-        self._exchange = Exchange(settings.windows.pane)
+        self._exchange, self._labels = Exchange(settings.windows.pane), LabelExchange()
         self._fleet = Fleet(self._admission, settings)
         self.seconds = Seconds()
 
@@ -116,9 +116,15 @@ class Stages:
         decoded = clock()
         self._unit.take(batch.partition, events, batch.next_offset, 0.0)
         counted = clock()
-        until = self._unit.partition_state(batch.partition.topic).clock_us
-        self._exchange.put(self._unit.close(lambda model: until - self._admission.lateness_us(model)))
+        clock_us = self._unit.partition_state(batch.partition.topic).clock_us
+
+        def until(model: str) -> float:
+            return clock_us - self._admission.lateness_us(model)
+
+        self._exchange.put(self._unit.close(until))
+        self._labels.put(self._unit.labels.close(until))
         for pane in self._exchange.ready():
+            self._fleet.take_labels(self._labels.ready(pane.pane_key.key, pane.end_us))
             self._fleet.judge(pane)
             self.seconds.panes += 1
         self._fleet.unsent.clear()

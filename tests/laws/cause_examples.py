@@ -11,6 +11,7 @@ import numpy as np
 
 from monitor.clock import ManualClock
 from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCohort
 from monitor.findings import FindingKey
 from monitor.judge.causes.cause import Cause
 from monitor.judge.causes.constant import Constant
@@ -24,6 +25,7 @@ from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.settings.tree import Model
 from monitor.stats.block import Block
+from monitor.stats.label_tally import LabelTally
 from tests.engine import (
     EVENTS,
     NOW_US,
@@ -43,6 +45,13 @@ BEFORE: Final = 1_000
 
 #: changes an event; the two numbers are the effect's size and the event's own lot, both from 0 to 1
 Change = Callable[[Event, float, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPane(Block):
+    """A pane, and beside it the labels of its predictions."""
+
+    labels: LabelTally
 
 
 @dataclass(frozen=True)
@@ -126,13 +135,13 @@ def made(cause: type[Cause[Any]]) -> Cause[Any]:
     return cause(prepared(), Policy(Model.model_validate({"name": "credit", "reference": "r.json"})))
 
 
-def panes(example: Example, size: float) -> list[Block]:
+def panes(example: Example, size: float) -> list[LabelledPane]:
     """The panes of the reference's first events, those after `BEFORE` with an effect of this size."""
     return _counted(_with_effect(example, size))
 
 
 @cache
-def reference_panes() -> list[Block]:
+def reference_panes() -> list[LabelledPane]:
     """The panes of the whole stream the reference was made of."""
     return _counted(Credit(10_000))
 
@@ -144,7 +153,7 @@ def _with_effect(example: Example, size: float) -> Iterator[Event]:
         yield event
 
 
-def _counted(stream: Iterable[Event]) -> list[Block]:
+def _counted(stream: Iterable[Event]) -> list[LabelledPane]:
     source, counted = MemorySource({EVENTS: list(stream)}), _Panes()
     tree = settings()
     admission = admission_of(tree, credit_reference())
@@ -154,11 +163,17 @@ def _counted(stream: Iterable[Event]) -> list[Block]:
 
 
 class _Panes(StatelessStage2):
-    """Stage 2 that collects the panes."""
+    """Stage 2 that collects the panes with their labels."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks: list[Block] = []
+        self.blocks: list[LabelledPane] = []
+        self._labels = LabelTally()
 
     def judge(self, pane: Pane) -> None:
-        self.blocks.append(Block(pane.start_us, pane.end_us, pane.tally))
+        self.blocks.append(LabelledPane(pane.start_us, pane.end_us, pane.tally, self._labels))
+        self._labels = LabelTally()
+
+    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+        for cohort in cohorts:
+            self._labels.merge(cohort.tally)

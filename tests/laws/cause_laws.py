@@ -24,7 +24,7 @@ from monitor.state.codec import decode, encode
 from monitor.stats.block import Block
 from monitor.stats.ending import LEFT_AT_END
 from tests.engine import CREDIT
-from tests.laws.cause_examples import BEFORE, Example, made, panes, prepared, reference_panes
+from tests.laws.cause_examples import BEFORE, Example, LabelledPane, made, panes, prepared, reference_panes
 
 #: one false finding in so many tests: as strict as a model's budget makes it
 ALPHA: Final = 1e-7
@@ -186,7 +186,7 @@ LAWS: Final[tuple[Law, ...]] = (
 
 
 @cache
-def panes_of(example: Example, size: float) -> list[Block]:
+def panes_of(example: Example, size: float) -> list[LabelledPane]:
     """As the example's, counted once."""
     return panes(example, size)
 
@@ -194,7 +194,8 @@ def panes_of(example: Example, size: float) -> list[Block]:
 @cache
 def changed(example: Example) -> list[Block]:
     """The panes that hold nothing but the whole effect."""
-    blocks, before = [], 0
+    blocks: list[Block] = []
+    before = 0
     for block in panes_of(example, 1.0):
         if before >= BEFORE:
             blocks.append(block)
@@ -236,7 +237,7 @@ def _since(finding: Finding) -> int:
     return finding.window.start_us if finding.since_us is None else finding.since_us
 
 
-def found(judged: Cause[Any], blocks: Sequence[Block], cut_every: int = 0) -> list[Finding]:
+def found(judged: Cause[Any], blocks: Sequence[LabelledPane], cut_every: int = 0) -> list[Finding]:
     """All that is over as the panes come, at every length; `cut_every` so many panes the cause is made from scratch."""
     recent, base, pyramid = RecentPanes(), BaseWindow(), WindowPyramid(64)
     findings: list[Finding] = []
@@ -252,7 +253,7 @@ def found(judged: Cause[Any], blocks: Sequence[Block], cut_every: int = 0) -> li
             candidates = judged.candidates(Evaluation(prepared(), pyramid.add(whole), ALPHA), newest)
             findings += [candidate.finding() for candidate in candidates]
         if isinstance(judged, SequentialCause):
-            findings += judged.follow(block)
+            findings += judged.follow(block, block.labels)
         if cut_every and at % cut_every == 0:
             judged = _restored(judged)
     return findings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from monitor.clock import SECOND_US
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
+from monitor.stats.label_tally import LabelTally
 from tests.engine import (
     CREDIT,
     START_US,
@@ -77,7 +78,11 @@ def sent(draw: st.DrawFn) -> Sent:
     if kind == "label":
         return topic, made | {"id": draw(st.sampled_from("abc")), "label": 1}
     made["features"] = {"x": 1.5}
-    return topic, made | ({"id": draw(st.sampled_from("abc")), "prediction": 1} if kind == "prediction" else {})
+    if kind == "features":
+        return topic, made
+    label = draw(st.sampled_from([..., ..., None, 0, 1]))
+    brought = {} if label is Ellipsis else {"label": label}
+    return topic, made | {"id": draw(st.sampled_from("abc")), "prediction": 1} | brought
 
 
 @dataclass
@@ -87,7 +92,8 @@ class Expected:
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     accepted: Counter[tuple[ModelKey, str]] = field(default_factory=Counter)
     panes: Counter[tuple[ModelKey, int]] = field(default_factory=Counter)
-    labels: Counter[ModelKey] = field(default_factory=Counter)
+    labels: dict[ModelKey, LabelTally] = field(default_factory=lambda: defaultdict(LabelTally))
+    inline: dict[tuple[ModelKey, int], LabelTally] = field(default_factory=lambda: defaultdict(LabelTally))
     clocks: dict[str, PlainClock] = field(default_factory=lambda: {topic: PlainClock(SECOND_US) for topic in TOPICS})
     _ids: dict[str, list[tuple[str, str, str]]] = field(default_factory=lambda: {topic: [] for topic in TOPICS})
     _met: list[str] = field(default_factory=list)
@@ -105,7 +111,7 @@ class Expected:
             return refused
         key, kind, ts = ModelKey(thing["model"], thing["version"]), thing["type"], thing["ts"]
         if kind == "label":
-            self.labels[key] += 1
+            self.labels[key].labels += 1
             self.accepted[key, kind] += 1
             return "accepted", ""
         clock = self.clocks[topic].ask(ts, LATENESS_US[key.model])
@@ -115,6 +121,9 @@ class Expected:
             return "duplicate", ""
         self.accepted[key, kind] += 1
         self.panes[key, ts // PANE_US] += 1
+        if thing.get("label") is not None:
+            for tally in (self.labels[key], self.inline[key, ts // PANE_US]):
+                tally.pairs[str(thing["label"]), "1"] += 1
         return "accepted", ""
 
     def _refused(self, thing: Event) -> tuple[str, str] | None:
@@ -181,9 +190,11 @@ def check_unit(counted: Pipeline, expected: Expected) -> None:
     assert task.outcomes == expected.outcomes
     panes = {(key.key, pane): tally.events for key, by_pane in task.open.items() for pane, tally in by_pane.items()}
     assert panes == dict(expected.panes)
+    cohorts = {(cohort.key, cohort.start_us // PANE_US): cohort.tally for cohort in task.labels.inline}
+    assert cohorts == dict(expected.inline)
     for key, tally in counted.totals.events.items():
         assert tally.events == sum(n for (of, _), n in expected.panes.items() if of == key)
-        assert counted.totals.labels_of(key) == expected.labels[key]
+        assert counted.totals.labels.of(key) == expected.labels[key]
 
 
 @settings(deadline=None)
@@ -219,7 +230,7 @@ def test_a_label_takes_effect_at_the_later_of_its_own_time_and_the_clock(times: 
         else:
             clock.ask(at, 60)
     task = count(stream, 7, pipeline()).tasks[0]
-    assert {(cohort.key, cohort.start_us // PANE_US): cohort.labels for cohort in task.labels.open} == {
+    assert {(cohort.key, cohort.start_us // PANE_US): cohort.tally.total for cohort in task.labels.open} == {
         (CREDIT, number): labels for number, labels in expected.items()
     }
 

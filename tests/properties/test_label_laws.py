@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from monitor.clock import SECOND_US, ManualClock
 from monitor.count.event_clock import NO_CLOCK
 from monitor.count.exchange import LabelExchange, Pane
-from monitor.count.labels import LabelCount
+from monitor.count.labels import LabelCohort
 from monitor.events import ModelKey, Partition
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
+from monitor.stats.label_tally import LabelTally
 from tests.engine import (
     CREDIT,
     EVENTS,
@@ -29,9 +30,11 @@ from tests.engine import (
     blank,
     event,
     numeric,
+    plain,
     run_to_end,
 )
 from tests.engine import settings as settings_of
+from tests.oracles import PlainClock
 
 PANE_US = 10 * SECOND_US
 SECOND_PARTITION = Partition("events", 1)
@@ -59,16 +62,16 @@ class Judged(StatelessStage2):
     def __init__(self) -> None:
         super().__init__()
         self.panes: list[Pane] = []
-        self.labels: list[LabelCount] = []
+        self.labels: list[LabelCohort] = []
         #: labels that were taken before each pane, and since the beginning
         self.labels_at: list[int] = []
 
     def judge(self, pane: Pane) -> None:
         self.panes.append(pane)
-        self.labels_at.append(sum(taken.labels for taken in self.labels))
+        self.labels_at.append(sum(taken.tally.total for taken in self.labels))
 
-    def take_labels(self, counts: Iterable[LabelCount]) -> None:
-        self.labels.extend(counts)
+    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+        self.labels.extend(cohorts)
 
 
 def pipeline(records: dict[Partition, list[Event]], chunk: int) -> tuple[Pipeline, MemorySource, Judged]:
@@ -99,7 +102,6 @@ def seen_of_events(made: Pipeline, judged: Judged) -> object:
         {at: (one.clock_us, one.read_clock_us, one.clock.arrived_us, one.clock.skewed) for at, one in states.items()},
         {key: count for key, count in made.accepted.items() if key[1] != "label"},
         [(pane.pane_key, pane.start_us, pane.tally.events, pane.tally.counts.tolist()) for pane in judged.panes],
-        [(pane.tally.labels, pane.tally.labelled) for pane in judged.panes],
         made.exchange.unjudged,
         made.open_panes(),
     )
@@ -124,6 +126,70 @@ def test_a_label_moves_no_clock_and_reaches_no_pane(
     labels = {EVENTS: of_first, SECOND_PARTITION: of_second}
     mixed = {at: with_labels(of_it, labels[at]) for at, of_it in events.items()}
     assert seen_of_events(*run(mixed, chunk)) == seen_of_events(*run(events, chunk))
+
+
+def labelled(at: int, prediction: object, label: object, kind: str) -> Event:
+    """A prediction that brings its own label, or a features event with something called so."""
+    return event(at, type=kind, prediction=prediction, label=label, features={"x": at % 7})
+
+
+brought = st.builds(
+    labelled,
+    times,
+    st.sampled_from([..., None, 0, 1]),
+    st.sampled_from([..., None, 0, 1, "7"]),
+    st.sampled_from(["prediction", "prediction", "features"]),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(brought, max_size=20), st.lists(brought, max_size=20), st.sampled_from([1, 3, 500]))
+def test_a_label_that_comes_with_its_prediction_reaches_no_pane(
+    first: list[Event], second: list[Event], chunk: int
+) -> None:
+    labels = {EVENTS: first, SECOND_PARTITION: second}
+    bare = {at: [{name: one[name] for name in one if name != "label"} for one in of_it] for at, of_it in labels.items()}
+    (with_them, judged), (without, bare_judged) = run(labels, chunk), run(bare, chunk)
+    assert seen_of_events(with_them, judged) == seen_of_events(without, bare_judged)
+    tallies, bare_tallies = ([plain(pane.tally.to_state()) for pane in one.panes] for one in (judged, bare_judged))
+    assert tallies == bare_tallies
+
+
+def accepted(stream: Sequence[Event]) -> list[Event]:
+    """Those of one partition that are not late."""
+    clock = PlainClock()
+    found = []
+    for one in stream:
+        at = (one["ts"] - START_US) // SECOND_US
+        before = clock.ask(at, 60)
+        if before is None or at >= before - 60:
+            found.append(one)
+    return found
+
+
+@settings(deadline=None)
+@given(st.lists(brought, max_size=30), st.lists(brought, max_size=30))
+def test_a_pane_is_judged_with_the_labels_of_its_own_predictions_however_the_stream_is_cut(
+    first: list[Event], second: list[Event]
+) -> None:
+    expected: dict[int, LabelTally] = {}
+    for one in accepted(first) + accepted(second):
+        label, prediction = one.get("label"), one.get("prediction")
+        if one["type"] == "prediction" and label is not None:
+            tally = expected.setdefault(one["ts"] // PANE_US * PANE_US, LabelTally())
+            if prediction is None:
+                tally.labels += 1
+            else:
+                tally.pairs["(other)" if label == "7" else str(label), str(prediction)] += 1
+    for chunk in (1, 4, 500):
+        made, judged = run({EVENTS: first, SECOND_PARTITION: second}, chunk)
+        assert {one.start_us: one.tally for one in judged.labels} == expected
+        assert len(judged.labels) == len(expected)
+        # with its own pane, neither before nor behind it
+        by_end = {pane.end_us: taken for pane, taken in zip(judged.panes, judged.labels_at, strict=True)}
+        totals = {start_us: tally.total for start_us, tally in expected.items()}
+        assert by_end == {end: sum(n for at, n in totals.items() if at < end) for end in by_end}
+        assert made.totals.labels.of(CREDIT).total == sum(totals.values())
 
 
 def effects(stream: Sequence[Event]) -> list[int]:
@@ -155,10 +221,10 @@ def test_a_pane_is_judged_with_all_labels_that_took_effect_before_its_end_howeve
         made, judged = run({EVENTS: first, SECOND_PARTITION: second}, chunk)
         ends = [pane.end_us for pane in judged.panes]
         assert judged.labels_at == [sum(at < end_us for at in took_effect) for end_us in ends]
-        assert made.totals.labels_of(CREDIT) == len(took_effect)
+        assert made.totals.labels.of(CREDIT) == LabelTally(len(took_effect))
         # a label waits for the next pane: none is lost, none comes twice
         waiting = made.label_exchange.ready(CREDIT, 2**62)
-        assert sum(one.labels for one in judged.labels + waiting) == len(took_effect)
+        assert sum(one.tally.total for one in judged.labels + waiting) == len(took_effect)
 
 
 @settings(deadline=None)
@@ -166,7 +232,7 @@ def test_a_pane_is_judged_with_all_labels_that_took_effect_before_its_end_howeve
 def test_labels_come_to_the_same_totals_in_any_order(labels: list[Event], random: Random) -> None:
     shuffled = random.sample(labels, len(labels))
     (one, _), (other, _) = run({EVENTS: labels}, 500), run({EVENTS: shuffled}, 3)
-    assert one.totals.labels.counted == other.totals.labels.counted
+    assert one.totals.labels.tallies == other.totals.labels.tallies
     assert one.accepted == other.accepted
     assert one.outcomes == other.outcomes
 
@@ -207,34 +273,53 @@ def test_a_cohort_closes_once_and_what_comes_late_for_it_is_counted(
         closed = task.labels.close(bound(until_us))
         due = {which: labels for which, labels in expected.items() if which[1] + PANE_US <= until_us}
         assert len(closed) == len(due)
-        assert {(one.key, one.start_us): one.labels for one in closed} == due
+        assert {(one.key, one.start_us): one.tally.total for one in closed} == due
         expected = Counter({which: labels for which, labels in expected.items() if which not in due})
-    assert {(one.key, one.start_us): one.labels for one in task.labels.open} == expected
+    assert {(one.key, one.start_us): one.tally.total for one in task.labels.open} == expected
+
+
+closed_cohorts = st.builds(
+    LabelCohort,
+    st.sampled_from([CREDIT, OTHER]),
+    st.integers(0, 9),
+    st.builds(LabelTally, st.integers(1, 5), st.dictionaries(st.just(("0", "1")), st.integers(1, 5)).map(Counter)),
+    st.booleans(),
+)
+
+
+def copied(cohorts: Iterable[LabelCohort]) -> list[LabelCohort]:
+    """The same with tallies of their own: an exchange adds to those it takes."""
+    return [cohort._replace(tally=cohort.tally.copy()) for cohort in cohorts]
 
 
 @settings(deadline=None)
 @given(
-    st.lists(
-        st.builds(LabelCount, st.sampled_from([CREDIT, OTHER]), st.integers(0, 9), st.integers(1, 5)), max_size=20
-    ),
+    st.lists(closed_cohorts, max_size=20),
     st.lists(st.integers(0, 10), max_size=4).map(sorted),
     st.randoms(use_true_random=False),
     st.integers(1, 5),
 )
 def test_the_exchange_of_labels_gives_the_same_in_any_order_and_cut(
-    counts: list[LabelCount], ends: list[int], random: Random, size: int
+    cohorts: list[LabelCohort], ends: list[int], random: Random, size: int
 ) -> None:
     one, other = LabelExchange(), LabelExchange()
-    one.put(counts)
-    shuffled = random.sample(counts, len(counts))
+    one.put(copied(cohorts))
+    shuffled = random.sample(copied(cohorts), len(cohorts))
     for at in range(0, len(shuffled), size):
         other.put(shuffled[at : at + size])
     before = -1
     for end in ends:
         given_out = one.ready(CREDIT, end)
         assert given_out == other.ready(CREDIT, end)
-        of_it = [count for count in counts if count.key == CREDIT and before <= count.start_us < end]
-        assert sum(count.labels for count in given_out) == sum(count.labels for count in of_it)
+        for inline in (False, True):
+            of_it = [
+                taken
+                for taken in cohorts
+                if (taken.key, taken.inline) == (CREDIT, inline) and before <= taken.start_us < end
+            ]
+            of_kind = [taken for taken in given_out if taken.inline == inline]
+            assert sum(taken.tally.total for taken in of_kind) == sum(taken.tally.total for taken in of_it)
+            assert [taken.start_us for taken in of_kind] == sorted({taken.start_us for taken in of_it})
         before = end
     left = one.keys()
     assert other.keys() == left

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US
-from monitor.events import Partition, canonical
+from monitor.events import Partition
 from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.state.codec import decode, encode
 from monitor.stats.bins import QUALITY_COUNTS, UNSEEN
@@ -73,10 +73,7 @@ def tallies(draw: st.DrawFn) -> Tally:
     for extremes in (tally.lows, tally.highs):
         if draw(st.booleans()):
             extremes[:] = draw(st.lists(st.floats(-1e300, 1e300), min_size=COLUMNS, max_size=COLUMNS))
-    tally.predictions, tally.feature_events, tally.labels = (draw(st.integers(0, 50)) for _ in range(3))
-    tally.pairs.update(
-        draw(st.dictionaries(st.tuples(st.sampled_from("01"), st.sampled_from("01")), st.integers(1, 9)))
-    )
+    tally.predictions, tally.feature_events = (draw(st.integers(0, 50)) for _ in range(2))
     for topic, number, first, length in draw(
         st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 1), st.integers(0, 99), st.integers(0, 9)), max_size=3)
     ):
@@ -88,7 +85,7 @@ def tallies(draw: st.DrawFn) -> Tally:
 
 def content(tally: Tally) -> object:
     state = tally.to_state()
-    return plain({**state, "pairs": sorted(state["pairs"]), "records": sorted(state["records"])})
+    return plain({**state, "records": sorted(state["records"])})
 
 
 @settings(deadline=None)
@@ -157,9 +154,11 @@ def test_tallies_of_the_version_before_are_taken(many: list[Tally]) -> None:
         tally.sums[:, BELOW:] = 0  # which it did not count
     state = pack(many)
     del state["unseen"]
+    state |= {"events": np.insert(state["events"], 2, 7, axis=1), "pairs": [[["0", "1", 5]]] * len(many)}
     state["sums"] = np.stack([tally.sums[:, :BELOW] for tally in many]).reshape(len(many), -1)
     for back, tally in zip(unpack(decode(encode(state))), many, strict=True):
         assert (back.counts.tolist(), back.sums.tolist()) == (tally.counts.tolist(), tally.sums.tolist())
+        assert (back.predictions, back.feature_events) == (tally.predictions, tally.feature_events)
         # what is not known to be one value is none
         assert ((back.lows == back.highs) <= (tally.lows == tally.highs)).all()
         assert not ((back.lows > back.highs) & (back.counts[:, :BINS].sum(1) > 0)).any()
@@ -295,7 +294,6 @@ def test_every_value_is_counted_once_as_a_recount_in_plain_python_counts_it(batc
         assert tally.counts.tolist() == recount(inside)
         assert tally.predictions == sum(one["type"] == "prediction" for one in inside)
         assert tally.feature_events == sum(one["type"] == "features" for one in inside)
-        assert tally.pairs == pairs_of(inside)
         for at, values in numbers_of(inside).items():
             check_numbers(tally, at, REFERENCE.columns[at], values)
         check_categories(tally, inside)
@@ -324,19 +322,6 @@ def recount(events: Sequence[Event]) -> list[list[int]]:
         for at in (SCORE_AT, PREDICTION_AT) if one["type"] == "prediction" else ():
             counts[at][oracles.slot_of(REFERENCE.columns[at], WIDTH, one)] += 1
     return counts
-
-
-def pairs_of(events: Sequence[Event]) -> Counter[tuple[str, str]]:
-    """Classes the reference does not know share a name; two different ones stay different."""
-    pairs: Counter[tuple[str, str]] = Counter()
-    for one in events:
-        if one["type"] == "prediction" and "label" in one and "prediction" in one:
-            label, prediction = canonical(one["label"]), canonical(one["prediction"])
-            names = [name if name in "01" else "(other)" for name in (label, prediction)]
-            if names == ["(other)"] * 2 and label != prediction:
-                names[1] = "(another)"
-            pairs[names[0], names[1]] += 1
-    return pairs
 
 
 def numbers_of(events: Sequence[Event]) -> dict[int, list[float]]:

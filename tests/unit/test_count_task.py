@@ -9,12 +9,13 @@ import pytest
 from monitor.clock import SECOND_US
 from monitor.count.admission import Admission
 from monitor.count.exchange import Exchange, LabelExchange
-from monitor.count.labels import LabelCount, WaitingLabels
+from monitor.count.labels import LabelCohort, WaitingLabels
 from monitor.count.task import ClosedPane
 from monitor.count.task_state import PaneKey
 from monitor.count.totals import MAX_LABEL_VERSIONS
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
+from monitor.stats.label_tally import LabelTally
 from monitor.stats.tally import Tally
 from tests.engine import (
     CREDIT,
@@ -52,7 +53,7 @@ def test_a_label_without_version_goes_to_the_models_only_version() -> None:
     counted, _ = pipeline({"versions": ["1"]})
     counted.count([batch_of([event(0, prediction=1), event(1, type="label", id="a", label=1, version=...)])])
     assert counted.accepted == {(CREDIT, "prediction"): 1, (CREDIT, "label"): 1}
-    assert counted.totals.labels_of(CREDIT) == 1
+    assert counted.totals.labels.of(CREDIT) == LabelTally(1)
 
 
 def test_a_label_is_never_late_and_moves_no_clock() -> None:
@@ -180,12 +181,12 @@ def test_a_label_that_names_no_version_makes_none_and_counts_for_the_nameless_on
     named.count([batch_of([prediction, label])])
     assert named.fleet.judged() == []
     assert named.to_state().whole.seen == [CREDIT]
-    assert named.totals.labels_of(CREDIT) == 0
+    assert named.totals.labels.of(CREDIT) == LabelTally()
     nameless, _ = pipeline({"versions": []}, version="*")
     nameless.count([batch_of([{**prediction, "version": ""}, label])])
-    assert nameless.totals.labels_of(ModelKey("credit", "")) == 1
+    assert nameless.totals.labels.of(ModelKey("credit", "")) == LabelTally(1)
     (closed,) = nameless.task(0).labels.close(lambda _: math.inf)
-    assert (closed.key, closed.labels) == (ModelKey("credit", ""), 1)
+    assert (closed.key, closed.tally) == (ModelKey("credit", ""), LabelTally(1))
 
 
 def test_labels_of_versions_that_never_come_take_no_version_its_place() -> None:
@@ -196,9 +197,9 @@ def test_labels_of_versions_that_never_come_take_no_version_its_place() -> None:
     assert crowded.outcomes == {("events", "accepted", ""): 22}
 
 
-def cohorts(*numbered: tuple[int, int], key: ModelKey = CREDIT) -> list[LabelCount]:
+def cohorts(*numbered: tuple[int, int], key: ModelKey = CREDIT, inline: bool = False) -> list[LabelCohort]:
     """Cohorts of (number, labels)."""
-    return [LabelCount(key, number * PANE, labels) for number, labels in numbered]
+    return [LabelCohort(key, number * PANE, LabelTally(labels), inline) for number, labels in numbered]
 
 
 def test_labels_are_handed_on_to_the_first_pane_that_ends_after_they_took_effect() -> None:
@@ -207,20 +208,35 @@ def test_labels_are_handed_on_to_the_first_pane_that_ends_after_they_took_effect
     assert exchange.ready(CREDIT, 11 * PANE) == cohorts((10, 1))
     exchange.put(cohorts((0, 3)) + cohorts((0, 7), key=ModelKey("other", "")))
     again = LabelExchange()
-    again.restore(exchange.to_state(CREDIT))
+    again.restore(CREDIT, exchange.to_state(CREDIT))
     for one in (exchange, again):
         assert one.ready(CREDIT, 12 * PANE) == cohorts((0, 3))
         assert one.ready(CREDIT, 14 * PANE) == cohorts((12, 5))
 
 
+def test_labels_that_came_with_predictions_of_a_judged_pane_are_never_handed_on() -> None:
+    exchange = LabelExchange()
+    exchange.put(cohorts((10, 1), inline=True) + cohorts((10, 2)))
+    assert exchange.ready(CREDIT, 11 * PANE) == cohorts((10, 2)) + cohorts((10, 1), inline=True)
+    again = LabelExchange()
+    again.restore(CREDIT, exchange.to_state(CREDIT))
+    for one in (exchange, again):
+        one.put(cohorts((9, 4), (10, 8), (11, 16), inline=True) + cohorts((9, 32)))
+        assert one.ready(CREDIT, 12 * PANE) == cohorts((9, 32)) + cohorts((11, 16), inline=True)
+    again.forget(CREDIT)
+    assert again.keys() == []
+    again.put(cohorts((9, 4), inline=True))
+    assert again.ready(CREDIT, 11 * PANE) == cohorts((9, 4), inline=True)
+
+
 def test_labels_that_wait_are_bounded_and_none_is_given_out_too_early() -> None:
     waiting, taken = WaitingLabels(most=10), 0
-    waiting.add(LabelCount(CREDIT, at, 1) for at in range(100))
+    waiting.add(LabelCohort(CREDIT, at, LabelTally(1)) for at in range(100))
     assert len(list(waiting)) <= 10
     for at in range(0, 100, 7):
-        taken += sum(cohort.labels for cohort in waiting.take_before(CREDIT, at + 1))
+        taken += sum(cohort.tally.total for cohort in waiting.take_before(CREDIT, at + 1))
         assert taken <= at + 1
-    assert taken + sum(cohort.labels for cohort in waiting.take_before(CREDIT, 100)) == 100
+    assert taken + sum(cohort.tally.total for cohort in waiting.take_before(CREDIT, 100)) == 100
     assert list(waiting) == []
 
 
@@ -229,7 +245,7 @@ def test_versions_that_labels_alone_name_are_bounded_by_name_in_totals_and_serie
     labels = [event(n, type="label", id="a", label=1, version=f"bogus-{n}") for n in range(3 * MAX_LABEL_VERSIONS)]
     crowded.count([batch_of(labels)])
     nameless = ModelKey("credit", "")
-    counted = crowded.totals.labels.counted
+    counted = {key: tally.total for key, tally in crowded.totals.labels.tallies.items()}
     assert len(counted) == MAX_LABEL_VERSIONS + 1
     assert counted[nameless] == crowded.accepted[nameless, "label"] == 2 * MAX_LABEL_VERSIONS
     assert crowded.accepted.keys() == {(key, "label") for key in counted}
@@ -245,6 +261,6 @@ def test_a_version_that_labels_named_first_makes_room_once_its_events_come_as_af
     more = [event(n, type="label", id="a", label=1, version=version) for n, version in enumerate(("new", "late"))]
     for one in (begun, restored):
         one.count([batch_of(more, len(labels) + 1)])
-    counted = begun.totals.labels.counted
-    assert counted == restored.totals.labels.counted
-    assert counted[ModelKey("credit", "new")] == counted[ModelKey("credit", "")] == 1
+    counted = begun.totals.labels.tallies
+    assert counted == restored.totals.labels.tallies
+    assert counted[ModelKey("credit", "new")] == counted[ModelKey("credit", "")] == LabelTally(1)

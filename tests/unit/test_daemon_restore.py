@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from monitor.clock import SECOND_US
 from monitor.errors import UsageError
 from monitor.kafka.topics import ClusterDescription
 from monitor.pipeline import Pipeline
@@ -16,16 +17,30 @@ from monitor.run.daemon import restored
 from monitor.state import codec
 from monitor.state.directory import Loaded, StateDirectory
 from monitor.state.parts import whole_tree
-from tests.engine import EVENTS, Credit, MemorySource, admission_of, credit_reference, pipeline_of, run_to_end, settings
+from tests.engine import (
+    EVENTS,
+    Credit,
+    Event,
+    MemorySource,
+    admission_of,
+    credit_reference,
+    pipeline_of,
+    run_to_end,
+    settings,
+)
 from tests.golden_state import CLUSTER, GOLDEN
 
 TASK, MODEL, OUTBOX = "task/0", 'model/["credit", "1"]', "outbox"
+TASK_LABELS, MODEL_LABELS = "task_labels/0", 'model_labels/["credit", "1"]'
+LABEL: Event = {"type": "label", "model": "credit", "version": "1", "id": "1-0", "label": 1}
 WRONG = [None, 7, "text", [1, 2], [{"a": 1}], {"a": 1}]
 
 
 def pipeline() -> Pipeline:
     tree = settings()
-    made, _ = pipeline_of(tree, admission_of(tree, credit_reference()), MemorySource({EVENTS: list(Credit(600))}))
+    events = [one | {"label": one["prediction"]} for one in Credit(600)]
+    events[100:100] = [LABEL | {"ts": events[100]["ts"] + seconds * SECOND_US} for seconds in (0, 3_600)]
+    made, _ = pipeline_of(tree, admission_of(tree, credit_reference()), MemorySource({EVENTS: events}))
     return made
 
 
@@ -46,7 +61,7 @@ def refused(loaded: Loaded) -> str:
 
 def test_the_state_itself_is_taken() -> None:
     assert restored(pipeline(), saved(), ClusterDescription(CLUSTER, {})) == []
-    assert saved().parts.keys() == {TASK, MODEL, OUTBOX}
+    assert saved().parts.keys() == {TASK, TASK_LABELS, MODEL, MODEL_LABELS, OUTBOX}
 
 
 def changed(tree: dict[str, Any], field: str, wrong: object) -> dict[str, Any]:
@@ -74,13 +89,17 @@ def test_a_whole_of_another_shape_is_told_with_the_file_and_the_remedy(field: st
 
 
 FIELDS = [
-    *(f"{TASK}.{field}" for field in ("version", "number", "partitions", "open", "open.whose", "labels", "outcomes")),
+    *(f"{TASK}.{field}" for field in ("version", "number", "partitions", "open", "open.whose", "outcomes")),
     *(f"{TASK}.partitions.events.{field}" for field in ("next_offset", "clock", "ids")),
     *(f"{MODEL}.{field}" for field in ("version", "model", "model_version", "events", "events.counts", "exchange")),
     *(
         f"{MODEL}.judge.{field}"
         for field in ("predictions", "recent", "pyramid", "budget", "book", "book.open", "info")
     ),
+    *(f"{TASK_LABELS}.{field}" for field in ("version", "number", "newest", "waiting", "inline")),
+    f"{TASK_LABELS}.newest.events",
+    *(f"{MODEL_LABELS}.{field}" for field in ("version", "model", "model_version", "totals", "waiting")),
+    *(f"{MODEL_LABELS}.{field}" for field in ("handed_on_until", "totals.labels", "totals.pairs")),
     f"{OUTBOX}.version",
     f"{OUTBOX}.unsent",
 ]
@@ -90,6 +109,11 @@ FITS = [
     (f"{TASK}.partitions.events.next_offset", 7),
     (f"{MODEL}.judge.predictions", 7),
     (f"{MODEL}.model_version", "text"),
+    (f"{MODEL_LABELS}.handed_on_until", 7),
+    (f"{MODEL_LABELS}.totals.labels", 7),
+    (f"{TASK_LABELS}.newest", {"a": 1}),
+    (f"{TASK_LABELS}.newest.events", 7),
+    (f"{TASK_LABELS}.newest.events", None),
 ]
 
 
@@ -110,8 +134,8 @@ def test_what_is_wrong_is_named_and_where() -> None:
     assert f"(ValidationError: {TASK}: Expected `int`, got `str` - at `$.partitions[...].next_offset`)" in refused(
         Loaded(known.tree, parts, 3, known.path, ())
     )
-    parts = changed(known.parts, f"{MODEL}.version", 3)
-    assert f"(ValidationError: {MODEL}: version 3 of a part; this build reads versions up to 2)" in refused(
+    parts = changed(known.parts, f"{MODEL}.version", 4)
+    assert f"(ValidationError: {MODEL}: version 4 of a part; this build reads versions up to 3)" in refused(
         Loaded(known.tree, parts, 3, known.path, ())
     )
     assert "(ValidationError: strange/1: this version does not know this part)" in refused(
@@ -119,7 +143,7 @@ def test_what_is_wrong_is_named_and_where() -> None:
     )
 
 
-@pytest.mark.parametrize("name", [MODEL, OUTBOX])
+@pytest.mark.parametrize("name", [TASK_LABELS, MODEL, MODEL_LABELS, OUTBOX])
 def test_a_part_that_is_missing_is_told(name: str) -> None:
     known = saved()
     parts = {other: tree for other, tree in known.parts.items() if other != name}
@@ -131,7 +155,32 @@ def test_a_part_that_is_missing_is_told(name: str) -> None:
 def test_a_state_of_another_format_is_refused(form: object) -> None:
     known = saved()
     told = refused(Loaded(known.tree | {"format": form}, {}, 3, known.path, ()))
-    assert told == f"the state has format {form}, this version reads 1 to 3"
+    assert told == f"the state has format {form}, this version reads 1 to 4"
+
+
+#: of those that format 3 had, the fields that held labels
+WITHIN = [
+    *(f"{TASK}.{field}" for field in ("version", "number", "partitions", "open", "open.whose", "open.tallies")),
+    *(f"{TASK}.{field}" for field in ("labels", "open.tallies.events", "open.tallies.pairs")),
+    *(f"{MODEL}.{field}" for field in ("version", "model", "model_version", "events", "events.labels", "events.pairs")),
+    *(f"{MODEL}.{field}" for field in ("labels", "exchange", "exchange.judged_until", "exchange.labels")),
+]
+LABELS_OF = {TASK: TASK_LABELS, MODEL: MODEL_LABELS}
+FITS_WITHIN = [(f"{TASK}.number", 7), (f"{MODEL}.model", "text"), (f"{MODEL}.model_version", "text")]
+FITS_WITHIN += [(f"{MODEL}.{field}", 7) for field in ("labels", "events.labels", "exchange.judged_until")]
+
+
+@pytest.mark.parametrize("field", WITHIN)
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_a_part_with_its_labels_within_that_has_another_shape_is_told(field: str, wrong: object) -> None:
+    if (field, wrong) in FITS_WITHIN:
+        pytest.skip("it fits")
+    known = StateDirectory(GOLDEN / "state_format_3" / "state").load(read_only=True)
+    assert known is not None
+    told = refused(Loaded(known.tree, changed(known.parts, field, wrong), 3, Path("checkpoint-3"), ()))
+    assert "is intact, but this version does not understand it (" in told
+    assert f": {field.partition('.')[0]}" in told or f": {LABELS_OF[field.partition('.')[0]]}" in told
+    assert told.endswith("; move it away, and the previous checkpoint is used")
 
 
 @pytest.mark.parametrize("part", ["cluster", "exchange", "fleet", "format", "gaps", "met", "totals", "units"])

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from monitor.count.admission import Admission
 from monitor.pipeline import Pipeline
+from monitor.records import OffsetGap
 from monitor.run.state_show import state_json
 from monitor.settings.load import load_settings
 from monitor.state.codec import encode
 from monitor.state.directory import Loaded, StateDirectory
 from monitor.state.parts import State, state_in, whole_tree
-from tests.engine import MemorySource, plain, run_to_end, trees
-from tests.golden_state import GOLDEN, pipeline_in, references_in
+from tests.engine import EVENTS, MemorySource, plain, run_to_end, trees
+from tests.golden_state import GOLDEN, LOST, TURNS, pipeline_in, references_in
 
 #: model versions that events came of, and those that labels alone name
-VERSIONS = [("credit", "1"), ("credit", "2"), ("loan", "7"), ("loan", "0"), ("loan", "1"), ("loan", "2")]
-FOLDERS = ["state_format_1", "state_format_2", "state_format_3"]
+EVENTS_OF = [("credit", "1"), ("credit", "2"), ("loan", "7")]
+LABELS_ALONE_OF = [("loan", "0"), ("loan", "1"), ("loan", "2")]
+PARTS = {
+    "outbox",
+    *(f"{prefix}/{number}" for prefix in ("task", "task_labels") for number in (0, 1)),
+    *(f'model/["{model}", "{version}"]' for model, version in EVENTS_OF),
+    *(f'model_labels/["{model}", "{version}"]' for model, version in EVENTS_OF + LABELS_ALONE_OF),
+}
+FOLDERS = ["state_format_1", "state_format_2", "state_format_3", "state_format_3_last", "state_format_4"]
 
 
 @pytest.fixture(params=FOLDERS)
@@ -42,6 +52,46 @@ def shown(state: State, folder: Path) -> dict[str, Any]:
     return state_json(state, Admission(settings, references_in(folder)))
 
 
+@cache
+def uncut() -> dict[str, Any]:
+    """The parts of this version where the golden states were cut, without having stopped."""
+    pipeline, source, outputs = pipeline_in(GOLDEN / FOLDERS[-1])
+    outputs.failing = {"publish"}
+    source.new_changes.append(OffsetGap(EVENTS, 0, LOST))
+    for _ in range(TURNS):
+        pipeline.turn()
+    return cast("dict[str, Any]", plain(trees(pipeline.to_state())))
+
+
+def test_its_labels_are_those_that_this_version_would_have_counted(folder: Path) -> None:
+    pipeline, _ = restored(folder)
+    again, expected = plain(trees(pipeline.to_state())), uncut()
+    assert again.keys() == expected.keys() == {"", *PARTS}
+    for name in PARTS:
+        if name.startswith(("task_labels/", "model_labels/")):
+            assert again[name] | {"waiting": []} == expected[name] | {"waiting": []}
+    # where label events wait was another place once
+    assert waiting(again) == waiting(expected)
+    if folder_format(folder) >= 3:
+        assert all(again[name]["waiting"] == expected[name]["waiting"] for name in PARTS if "labels/" in name)
+    of_tasks = [expected[f"task_labels/{number}"] for number in (0, 1)]
+    assert all(one["newest"] and one["waiting"] and one["inline"] for one in of_tasks)
+
+
+def folder_format(folder: Path) -> int:
+    return int(loaded(folder).tree["format"])
+
+
+def waiting(parts: dict[str, Any]) -> Counter[tuple[str, str]]:
+    """Label events that no judge was given yet, by model version, in tasks and at the exchange."""
+    found: Counter[tuple[str, str]] = Counter()
+    for part in (part for name, part in parts.items() if "labels/" in name):
+        for one in part["waiting"]:
+            owner = one if "model" in one else part
+            found[owner["model"], owner["model_version"]] += one["labels"]
+    return found
+
+
 def restored(folder: Path) -> tuple[Pipeline, MemorySource]:
     pipeline, source, _ = pipeline_in(folder)
     assert pipeline.restore(state_in(loaded(folder))) == []
@@ -52,7 +102,8 @@ def restored(folder: Path) -> tuple[Pipeline, MemorySource]:
 def test_it_shows_what_it_showed_to_the_version_that_wrote_it(folder: Path) -> None:
     expected = json.loads((folder / "shown.json").read_text(encoding="utf-8"))
     now = shown(state_in(loaded(folder)), folder)
-    assert [model.pop("lasting") for model in now["models"]] == [None] * len(now["models"])  # nothing lasted then
+    for model in expected["models"]:
+        model.setdefault("lasting", None)  # before there was any
     assert now == expected
     assert expected["unsent"] > 0
     assert all(task["open_panes"] for task in expected["units"])
@@ -61,7 +112,10 @@ def test_it_shows_what_it_showed_to_the_version_that_wrote_it(folder: Path) -> N
 
 def test_every_transition_that_nobody_took_is_there_with_its_findings(folder: Path) -> None:
     unsent = state_in(loaded(folder)).outbox.unsent
-    assert [one.number for one in unsent] == [1] * len(unsent)
+    numbers: dict[str, list[int]] = {}
+    for one in unsent:
+        numbers.setdefault(one.incident, []).append(one.number)
+    assert all(of_it == list(range(1, len(of_it) + 1)) for of_it in numbers.values())
     assert {one.key.model for one in unsent} == {"credit", "loan"}
     assert all(one.findings for one in unsent)
 
@@ -94,7 +148,7 @@ def test_it_is_kept_in_parts_from_then_on(folder: Path) -> None:
         store.save(before.sequence + 1, whole_tree(cut.whole), cut.parts)
         after = store.load()
     assert after is not None
-    assert after.parts.keys() == {"task/0", "task/1", "outbox", *(f'model/["{m}", "{v}"]' for m, v in VERSIONS)}
+    assert after.parts.keys() == PARTS
     again, _, _ = pipeline_in(folder)
     assert again.restore(state_in(after)) == []
     assert encode(plain(trees(again.to_state()))) == encode(plain(trees(pipeline.to_state())))

@@ -37,6 +37,7 @@ from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference, Variability
 from monitor.judge.windows import Windows
 from monitor.stats.block import Block
+from monitor.stats.label_tally import LabelTally
 from monitor.text import number
 
 M = TypeVar("M")
@@ -235,8 +236,8 @@ class SequentialCause(Cause[None]):
     """
 
     @abstractmethod
-    def follow(self, pane: Block) -> Iterable[Finding]:
-        """Take the next pane; gives the findings it leads to."""
+    def follow(self, pane: Block, labels: LabelTally) -> Iterable[Finding]:
+        """Take the next pane, and the labels that are known of its predictions; gives what is found with it."""
 
     def tests(self) -> int:
         """None on windows: a detector has its own false-alarm rate."""

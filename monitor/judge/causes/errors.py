@@ -18,6 +18,7 @@ from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import window_of
 from monitor.stats.adwin import Adwin
 from monitor.stats.block import Block
+from monitor.stats.label_tally import LabelTally
 
 PERFORMANCE: Final = "performance"
 #: the detector is reset after this many values, which depends on the stream alone, so that memory stays bounded
@@ -36,11 +37,11 @@ class Errors(SequentialCause):
         self._fed: list[float] = []
         self._detector: Adwin | None = None
 
-    def follow(self, pane: Block) -> Iterator[Finding]:
-        labelled = pane.tally.labelled
-        if labelled == 0:
+    def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
+        paired = labels.paired
+        if paired == 0:
             return
-        rate = pane.tally.errors / labelled
+        rate = labels.errors / paired
         detector = self._running()
         fed = self._fed
         fed.append(rate)

@@ -1,0 +1,135 @@
+"""The labels of a state as trees, and back: those of a task, which are open, and those of a model version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from monitor.count.exchange import LabelExchangeState
+from monitor.count.labels import LabelCohort
+from monitor.count.task_state import OpenLabels, TaskLabelsState
+from monitor.events import ModelKey
+from monitor.state.versions import Tree, require_version
+from monitor.stats.label_tally import LabelTally
+
+TASK_VERSION: Final = 1
+TASK_PREFIX: Final = "task_labels/"
+MODEL_VERSION: Final = 1
+MODEL_PREFIX: Final = "model_labels/"
+
+_Pairs = list[tuple[str, str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLabels:
+    """The labels of one model version: totals since the state began, and what the exchange holds."""
+
+    key: ModelKey
+    totals: LabelTally = field(default_factory=LabelTally)
+    exchange: LabelExchangeState = field(default_factory=LabelExchangeState)
+
+
+class _Tally(msgspec.Struct):
+    labels: int
+    pairs: _Pairs
+
+
+class _OpenCohort(_Tally):
+    model: str
+    model_version: str
+    cohort: int
+
+
+class _Task(msgspec.Struct):
+    number: int
+    newest: dict[str, int]
+    waiting: list[_OpenCohort]
+    inline: list[_OpenCohort]
+
+
+class _Waiting(_Tally):
+    start: int
+
+
+class _Model(msgspec.Struct):
+    model: str
+    model_version: str
+    totals: _Tally
+    handed_on_until: int | None
+    waiting: list[_Waiting]
+
+
+def task_name(number: int) -> str:
+    """The name of the part of a task's labels."""
+    return f"{TASK_PREFIX}{number}"
+
+
+def model_name(key: ModelKey) -> str:
+    """The name of the part of a model version's labels; models and versions may hold any character."""
+    return MODEL_PREFIX + json.dumps(key, ensure_ascii=False)
+
+
+def encode_task(state: TaskLabelsState) -> Tree:
+    """The tree."""
+    return {
+        "version": TASK_VERSION,
+        "number": state.number,
+        "newest": dict(state.newest_us),
+        "waiting": _open_trees(state.waiting),
+        "inline": _open_trees(state.inline),
+    }
+
+
+def _open_trees(labels: Iterable[OpenLabels]) -> list[dict[str, Any]]:
+    return [
+        {"model": key.model, "model_version": key.version, "cohort": cohort, **tally.to_state()}
+        for key, cohort, tally in labels
+    ]
+
+
+def decode_task(tree: Tree) -> TaskLabelsState:
+    """Back from `encode_task`.
+
+    Raises:
+        msgspec.ValidationError: the tree is none that `encode_task` made.
+    """
+    require_version(tree, TASK_VERSION)
+    read = msgspec.convert(tree, _Task)
+    return TaskLabelsState(read.number, read.newest, _open_labels(read.waiting), _open_labels(read.inline))
+
+
+def _open_labels(cohorts: Iterable[_OpenCohort]) -> list[OpenLabels]:
+    return [OpenLabels(ModelKey(one.model, one.model_version), one.cohort, _tally(one)) for one in cohorts]
+
+
+def _tally(read: _Tally) -> LabelTally:
+    return LabelTally.from_state({"labels": read.labels, "pairs": read.pairs})
+
+
+def encode_model(state: ModelLabels) -> Tree:
+    """The tree."""
+    return {
+        "version": MODEL_VERSION,
+        "model": state.key.model,
+        "model_version": state.key.version,
+        "totals": state.totals.to_state(),
+        "handed_on_until": state.exchange.handed_on_until_us,
+        "waiting": [{"start": cohort.start_us, **cohort.tally.to_state()} for cohort in state.exchange.waiting],
+    }
+
+
+def decode_model(tree: Tree) -> ModelLabels:
+    """Back from `encode_model`.
+
+    Raises:
+        msgspec.ValidationError: the tree is none that `encode_model` made.
+    """
+    require_version(tree, MODEL_VERSION)
+    read = msgspec.convert(tree, _Model)
+    key = ModelKey(read.model, read.model_version)
+    waiting = [LabelCohort(key, one.start, _tally(one)) for one in read.waiting]
+    return ModelLabels(key, _tally(read.totals), LabelExchangeState(read.handed_on_until, waiting))

@@ -1,0 +1,62 @@
+"""The tally of labels: what became known of the predictions of one model version and cohort.
+
+A plain mergeable value of integers, as the tally of events is: merging is exact in any order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class LabelTally:
+    """Labels of one cohort, each in one of both.
+
+    `labels` are counted and nothing else: labels that are not joined to a prediction, those of a prediction that named
+    no class, and those of a task without classes. `pairs` counts (label, predicted class), where both are known.
+    """
+
+    labels: int = 0
+    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """All labels."""
+        return self.labels + self.paired
+
+    @property
+    def paired(self) -> int:
+        """Labels that are known beside the class that was predicted."""
+        return self.pairs.total()
+
+    @property
+    def errors(self) -> int:
+        """Pairs whose predicted class was wrong."""
+        return sum(count for (label, prediction), count in self.pairs.items() if label != prediction)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the pairs whose predicted class was right; None without any."""
+        paired = self.paired
+        return 1 - self.errors / paired if paired else None
+
+    def merge(self, other: LabelTally) -> None:
+        """Add another tally to this one."""
+        self.labels += other.labels
+        if other.pairs:
+            self.pairs.update(other.pairs)
+
+    def copy(self) -> LabelTally:
+        return LabelTally(self.labels, self.pairs.copy())
+
+    def to_state(self) -> dict[str, Any]:
+        """An explicit tree of plain values, for a checkpoint; the same whatever order the pairs came in."""
+        return {"labels": self.labels, "pairs": [[*pair, count] for pair, count in sorted(self.pairs.items())]}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> LabelTally:
+        return cls(
+            state["labels"], Counter({(label, prediction): count for label, prediction, count in state["pairs"]})
+        )
