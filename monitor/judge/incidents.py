@@ -115,7 +115,7 @@ class IncidentBook:
         if known is not None:
             known.take(finding)
             return False
-        if finding.window.start_us < self.ended_us.get(key, finding.window.start_us) or self._explained(key):
+        if finding.window.start_us < self.ended_us.get(key, finding.window.start_us) or self._explained(finding):
             return False
         if lasting is not None and not (base_window and self._has_grown(lasting, looks)):
             return False
@@ -124,10 +124,17 @@ class IncidentBook:
         self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then)
         return True
 
-    def _explained(self, key: FindingKey) -> bool:
-        """A stuck column's distribution, for one, is no news beside the fact that it is stuck."""
-        others = (key._replace(cause=cause) for cause in self._explained_by.get(key.cause, ()))
-        return any(other in self.open or other in self.lasting for other in others)
+    def _explained(self, finding: Finding) -> bool:
+        """A stuck column's distribution, for one, is no news beside the fact that it is stuck.
+
+        A page is news beside a ticket, but for what lasts: that has been a page.
+        """
+        others = [finding.key._replace(cause=cause) for cause in self._explained_by.get(finding.key.cause, ())]
+        pages = finding.severity == PAGE
+        known = (self.open[other] for other in others if other in self.open)
+        return any(other in self.lasting for other in others) or any(
+            one.finding.severity == PAGE or not pages for one in known
+        )
 
     def _end(self, book: Findings, looks: Looks, at_us: int) -> bool:
         """Take out what is over; True when something was."""

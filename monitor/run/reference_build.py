@@ -275,7 +275,7 @@ class _Collector:
             return
         self.counted += pane.tally.events
         if rows is not None:
-            self.rows.add(rows.codes, rows.hashes)
+            self.rows.add(rows.codes, rows.values)
         self.rows.add_pane(pane.tally)
         block = self.base.add(pane)
         if block is not None:

@@ -43,13 +43,14 @@ SMALLEST: Final = 1e-300
 class DirectionReference:
     """What windows are compared with.
 
-    `shares`, `variance`, `freedom`, `sizes` (C, D); `rows`, `block` (C,) values in the reference and rows of the
-    settled block; `by_rows` (C, K, D) V of 1, 2, 4, ... rows in a row, and V itself beyond. `sizes` is 0 for a
-    direction that is never compared.
+    `shares`, `variance`, `freedom`, `sizes` (C, D); `bin_shares` (C, B); `rows`, `block` (C,) values in the reference
+    and rows of the settled block; `by_rows` (C, K, D) V of 1, 2, 4, ... rows in a row, and V itself beyond. `sizes` is
+    0 for a direction that is never compared.
     """
 
     directions: Directions
     shares: Floats
+    bin_shares: Floats
     rows: Floats
     variance: Floats
     freedom: Floats
@@ -75,7 +76,8 @@ class DirectionReference:
             by_rows[c, :, here] = one.variance
             by_rows[c, : len(one.by_rows), here] = np.clip(one.by_rows, 1.0, one.variance)
         block = np.array([one.block for one in long_runs], np.int64)
-        return cls(directions, shares, rows, variance, freedom, block, sizes, by_rows)
+        bin_shares = counts / np.maximum(rows, 1)[:, None]
+        return cls(directions, shares, bin_shares, rows, variance, freedom, block, sizes, by_rows)
 
     @property
     def may_be_rare(self) -> Flags:

@@ -125,10 +125,8 @@ def _show_kinds(pool: ProcessPoolExecutor, places: Sequence[tuple[str, int]], as
 def _say_pages(cell: Cell) -> None:
     first = {page[1:]: page[0] for page in reversed(cell.judged.pages)}
     for (subject, cause, windows), pages in Counter(page[1:] for page in cell.judged.pages).most_common(5):
-        at = f"first after {first[subject, cause, windows]:,} events"
-        say(
-            f"    {cell.kind}, {cell.rows:,} rows, seed {cell.seed}: {pages} x {subject} {cause}, {windows} base windows, {at}"
-        )
+        at = f"{windows} base windows, first after {first[subject, cause, windows]:,} events"
+        say(f"    {cell.kind}, {cell.rows:,} rows, seed {cell.seed}: {pages} x {subject} {cause}, {at}")
 
 
 def _row(cells: Sequence[Cell]) -> list[object]:

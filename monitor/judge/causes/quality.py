@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
+from monitor.judge.causes.near_range import NearRange
 from monitor.judge.causes.unit_change import UnitChange, unit_change
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
-from monitor.reference.reference import NEAR_OUTSIDE, PREDICTION, SCORE, Column
+from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.stats import names
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
 from monitor.stats.block import Block
@@ -37,7 +38,6 @@ from monitor.stats.quality_dispersion import (
     spans,
     windows_tail,
 )
-from monitor.stats.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
 from monitor.text import share as share_in_words
 
 Ints = NDArray[np.int64]
@@ -101,6 +101,7 @@ class Quality(Cause[Measured]):
         self._places = HitPlaces(len(prepared.columns))
         # never-seen values are known from windows left out of the reference: the less well, the more alike they come
         self._unseen_error = prepared.reference.variability.unseen_error
+        self._near_range = NearRange(prepared)
 
     def tests(self) -> int:
         return TESTS_OF_LENGTH * self.tests_of_recent()
@@ -137,6 +138,9 @@ class Quality(Cause[Measured]):
         at = window, column, slot = np.nonzero(hits * prepared.tested_quality)  # few: most windows are well
         if len(window):
             reference, m, own = prepared.quality_counts[column, slot], prepared.events[column], overdispersion[at]
+            own = np.maximum(own, self._near_range.clump(windows, at, hits[at] / events[window, column]))
+            overdispersion = overdispersion.copy()
+            overdispersion[at] = own
             known = np.where(slot == UNSEEN, np.maximum(own, self._unseen_error[column]), own)
             p[at] = excess_tail(hits[at], events[window, column], reference, m, own, known)
             in_windows[at] = self._windows_tail(windows, at)
@@ -162,7 +166,7 @@ class Quality(Cause[Measured]):
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
             goes_on = lasts(measured.share[at], measured.hits[at], self._span(evaluation.windows, at))
-            goes_on = goes_on and self._is_no_excursion(evaluation.windows, at)
+            goes_on = goes_on and not self._near_range.is_excursion(evaluation.windows, at, float(measured.share[at]))
             severity = self._severity(measured, at, self._recent_share(recent, column, slot), lasting=goes_on)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
@@ -248,19 +252,6 @@ class Quality(Cause[Measured]):
             LEAST_QUALITY_CHANGE,
             may_page=lasting and goes_on and cause not in dict(about.ticket_only),
         )
-
-    def _is_no_excursion(self, windows: Windows, at: tuple[int, int, int]) -> bool:
-        """Not values outside the range that lie no farther than it is wide, of a column that wanders so by itself."""
-        (window, column, slot), about = at, self.prepared.columns[at[1]]
-        if slot != OUTSIDE or NEAR_OUTSIDE not in dict(about.ticket_only):
-            return True
-        sums, outside = windows.sums[window, column], int(windows.counts[window, column, self.prepared.width + OUTSIDE])
-        near = int(sums[FAR_COUNT])
-        if 2 * near < outside:
-            return True  # most lie too far out to be summed
-        mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1)
-        wide = about.bins.high - about.bins.low
-        return not about.bins.low - wide <= mean <= about.bins.high + wide
 
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
         if recent is None:
