@@ -25,9 +25,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # settings and arithmetic
         "settings": "duration version_path types later tree yaml_text shape document faults load",
         "stats": (
-            "names growing thinning distances digits evidence adwin long_run directions ending unseen bins hit_places "
-            "agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally block "
-            "smallest_change live_watch"
+            "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
+            "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
+            "block smallest_change live_watch"
         ),
     },
     {  # decoding
@@ -50,9 +50,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended incident incidents policy prepared_reference windows all_values compared look quality_tails "
-            "causes.cause causes.constant causes.errors causes.distribution causes.unit_change causes.quality "
-            "causes.features_gone causes.catalog evaluation model fleet"
+            "budget ended incident incidents policy prepared_reference windows all_values compared look near_range "
+            "quality_tails causes.cause causes.constant causes.errors causes.distribution causes.unit_change "
+            "causes.quality causes.features_gone causes.catalog evaluation model fleet"
         ),
     },
     {  # the outside

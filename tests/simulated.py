@@ -27,24 +27,24 @@ Columns = Mapping[str, Values]
 
 MONTH_EVENTS: Final = 4_320_000
 PANE_US: Final = 10 * SECOND_US
-EVENTS_PER_PANE: Final = MONTH_EVENTS * PANE_US / (30 * DAY_US)
+EVENTS_PER_US: Final = MONTH_EVENTS / (30 * DAY_US)
 PANES_AT_ONCE: Final = 360
 
 
-def reference_of(columns: Columns, rows: int) -> Reference:
+def reference_of(columns: Columns, rows: int, pane_us: int = PANE_US) -> Reference:
     """From the first `rows`, by the command's own two passes.
 
     Raises:
         UsageError: no column is worth watching.
     """
     plain = {name: [None if _is_nan(v) else v for v in values[:rows].tolist()] for name, values in columns.items()}
-    times = START_US + (np.arange(rows) * (PANE_US / EVENTS_PER_PANE)).astype(np.int64)
+    times = START_US + (np.arange(rows) / EVENTS_PER_US).astype(np.int64)
     head = {"type": "prediction", "model": CREDIT.model, "version": CREDIT.version}
     events = [
         {**head, "ts": int(times[at]), "features": {name: values[at] for name, values in plain.items()}}
         for at in range(rows)
     ]
-    return build(settings(), events)
+    return build(settings(windows={"pane": pane_us}), events)
 
 
 def _is_nan(value: object) -> bool:
@@ -70,21 +70,25 @@ class Judged:
 
 
 class Simulation:
-    """One reference; each stream has a judge of its own. `pages` a month it may spend."""
+    """One reference; each stream has a judge of its own. `pages` a month it may spend.
 
-    def __init__(self, reference: Reference, pages: float = 1.0) -> None:
+    Longer panes than the usual ones cost less, and are looked at less often.
+    """
+
+    def __init__(self, reference: Reference, pages: float = 1.0, pane_us: int = PANE_US) -> None:
         tree = settings()
         monitored = admission_of(tree, reference).monitored(CREDIT)
         assert monitored is not None, "the settings name this model"
         self.monitored: Monitored = monitored
         self._aggregator = Aggregator(reference)
         self._pages, self._per_us = pages, tree.budget.per
+        self._pane_us = pane_us
 
     def judge(self) -> ModelJudge:
         return ModelJudge(self.monitored, self._pages, self._per_us, show_values=True)
 
     def run(self, columns: Columns, seed: int, judge: ModelJudge | None = None, *, to_page: bool = False) -> Judged:
-        """All rows, in panes of a Poisson number of events; with `to_page` up to the first page."""
+        """All rows, in panes of a Poisson number of events, 100 a minute; with `to_page` up to the first page."""
         judge = judge or self.judge()
         judged, before, first = Judged(), judge.book.pages, judge.predictions
         for pane in self._panes(columns, np.random.default_rng([77, seed]), judge):
@@ -103,22 +107,22 @@ class Simulation:
         return judged
 
     def _panes(self, columns: Columns, rng: np.random.Generator, judge: ModelJudge) -> Iterator[Pane]:
-        rows, done = len(next(iter(columns.values()))), 0
+        rows, done, pane_us = len(next(iter(columns.values()))), 0, self._pane_us
         start_us = judge.at_us or START_US + DAY_US
         while done < rows:
-            sizes = rng.poisson(EVENTS_PER_PANE, PANES_AT_ONCE)
+            sizes = rng.poisson(EVENTS_PER_US * pane_us, PANES_AT_ONCE)
             sizes = np.minimum(sizes, np.maximum(rows - done - (np.cumsum(sizes) - sizes), 0))
             slots, events = np.flatnonzero(sizes), int(sizes.sum())
             starts, each = np.cumsum(sizes)[slots] - sizes[slots], np.arange(events)
             slot_of_event = np.repeat(np.arange(len(slots)), sizes[slots])
-            ts = start_us + slots[slot_of_event] * PANE_US
+            ts = start_us + slots[slot_of_event] * pane_us
             counted = Rows(Partition("events", 0), each, starts, slot_of_event, np.ones(events, np.bool_), ts, each)
             tallies = self._aggregator.count(self._group(part_of(columns, done, done + events), events), counted)
             for slot, tally in zip(slots.tolist(), tallies, strict=True):
-                begin = start_us + slot * PANE_US
-                yield Pane(PaneKey(CREDIT, ""), begin, begin + PANE_US, tally)
+                begin = start_us + slot * pane_us
+                yield Pane(PaneKey(CREDIT, ""), begin, begin + pane_us, tally)
             done += events
-            start_us += PANES_AT_ONCE * PANE_US
+            start_us += PANES_AT_ONCE * pane_us
 
     def _group(self, columns: Columns, events: int) -> Group:
         shape = self._aggregator.shape.key_features

@@ -106,6 +106,21 @@ def _missing(length: int, share: float, rng: np.random.Generator, rows: int, _re
     return traffic.gone_in_bursts(rng, rng.standard_normal(rows), length, share)
 
 
+def _missing_by_day(most: float, rng: np.random.Generator, rows: int, reference: int) -> Values:
+    """A share of missing values that goes from nothing to `most` and back in each day."""
+    share = most * (1 - np.cos(2 * np.pi * np.arange(rows) * DAYS_IN_REFERENCE / reference)) / 2
+    return np.where(rng.random(rows) < share, np.nan, rng.standard_normal(rows))
+
+
+def _rare_bursts(every: int, rng: np.random.Generator, rows: int, reference: int) -> Values:
+    """15 missing values among 60 rows, once in so many rows on average; the reference has one at least."""
+    others = rng.integers(0, rows - 60, rng.poisson(rows / every))
+    values = rng.standard_normal(rows)
+    for begin in [int(rng.integers(reference - 60)), *others.tolist()]:
+        values[begin + rng.permutation(60)[:15]] = np.nan
+    return values
+
+
 def _of(name: str, *made: Make) -> Kind:
     return Kind(name, made)
 
@@ -133,4 +148,6 @@ KINDS: Final = (
     _of("sentinel", *(partial(_mostly, -999.0, share) for share in (0.02, 0.1, 0.3))),
     _of("rising", _rising, _counter, independent),
     _of("missing in bursts", partial(_missing, 1, 0.02), partial(_missing, 10, 0.05), partial(_missing, 40, 0.1)),
+    _of("missing in rare bursts", *(partial(_rare_bursts, every) for every in (2_000, 5_000, 10_000))),
+    _of("missing by day", *(partial(_missing_by_day, most) for most in (0.04, 0.3))),
 )

@@ -238,10 +238,10 @@ class Compared:
         """What live traffic is watched by, before any of it came."""
         return Watch.empty(len(self.places), self._counts.shape[1])
 
-    def objects(self, watch: Watch) -> tuple[Flags, Flags, bool]:
+    def objects(self, watch: Watch) -> tuple[Flags, Flags, Flags]:
         """(restless, near events too alike, too new): why columns (C,) may not page."""
         alike = watch.too_alike(np.where(np.isnan(self.kappa), np.inf, self.kappa), self.reference.rows)
-        return watch.restless(), alike, watch.too_new()
+        return watch.restless(self.reference), alike, watch.too_new(self.free)
 
 
 def _at(values: Floats, index: Ints) -> Floats:

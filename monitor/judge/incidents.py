@@ -115,7 +115,7 @@ class IncidentBook:
         if known is not None:
             known.take(finding)
             return False
-        if finding.window.start_us < self.ended_us.get(key, finding.window.start_us) or self._explained(key):
+        if finding.window.start_us < self.ended_us.get(key, finding.window.start_us) or self._explained(finding):
             return False
         if lasting is not None and not (base_window and self._has_grown(lasting, measurements)):
             return False
@@ -124,10 +124,17 @@ class IncidentBook:
         self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then)
         return True
 
-    def _explained(self, key: FindingKey) -> bool:
-        """Whether another open finding explains it, as a stuck column explains its changed distribution."""
-        others = (key._replace(cause=cause) for cause in self._explained_by.get(key.cause, ()))
-        return any(other in self.open or other in self.lasting for other in others)
+    def _explained(self, finding: Finding) -> bool:
+        """Whether another open finding explains it, as a stuck column explains its changed distribution.
+
+        A ticket does not explain a page, unless it is a lasting one, which has been a page.
+        """
+        others = [finding.key._replace(cause=cause) for cause in self._explained_by.get(finding.key.cause, ())]
+        pages = finding.severity == PAGE
+        known = (self.open[other] for other in others if other in self.open)
+        return any(other in self.lasting for other in others) or any(
+            one.finding.severity == PAGE or not pages for one in known
+        )
 
     def _end(self, book: Findings, measurements: Measurements, at_us: int) -> bool:
         """Remove the findings that ended; True if there were any."""

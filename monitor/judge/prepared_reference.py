@@ -15,6 +15,7 @@ from monitor.clock import DAY_US
 from monitor.findings import Span
 from monitor.reference.reference import FEATURE, Column, Reference
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, beside_bins
+from monitor.stats.equal_runs import ExpectedRuns
 
 Floats = NDArray[np.float64]
 
@@ -120,6 +121,7 @@ class PreparedReference:
     beside: NDArray[np.int64]  # (C, Q) 1 for quality counts of events that are in no bin
     modal: Floats  # (C,) share of the most frequent value
     ordered: NDArray[np.bool_]  # (C,)
+    expected_runs: ExpectedRuns  # of equal values
     tested_quality: NDArray[np.bool_]  # (C, Q) which quality counts a column can have
     width: int  # B
 
@@ -131,6 +133,7 @@ class PreparedReference:
         pooled = np.array([column.bins.buckets > 0 for column in reference.columns], np.bool_)
         beside = beside_bins([column.bins for column in reference.columns])
         events = (bins.sum(1) + (reference.counts[:, width:] * beside).sum(1)).astype(np.float64)
+        modal = np.array([column.modal_share for column in reference.columns])
         ordered = np.array([column.bins.kind == NUMERIC for column in reference.columns], np.bool_)
         tested = np.ones((len(reference.columns), len(QUALITY_COUNTS)), np.bool_)
         tested[ordered, UNSEEN] = False
@@ -146,7 +149,8 @@ class PreparedReference:
             events=events,
             pooled=pooled,
             beside=beside,
-            modal=np.array([column.modal_share for column in reference.columns]),
+            modal=modal,
+            expected_runs=ExpectedRuns.of(reference.variability.equal_runs, modal),
             ordered=ordered,
             tested_quality=tested,
             width=width,

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.judge.near_range import NearRange
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.stats.bins import UNSEEN
@@ -37,8 +38,10 @@ class QualityTails:
     prepared: PreparedReference
     windows: Windows
     carried: Ints
-    overdispersion: Floats
+    #: (W, C, quality counts) as the reference has it
+    usual_overdispersion: Floats
     unseen_error: Floats
+    near_range: NearRange
     alpha: float
 
     @cached_property
@@ -56,6 +59,15 @@ class QualityTails:
     @cached_property
     def excess(self) -> Floats:
         return self.share - self.prepared.quality_shares
+
+    @cached_property
+    def overdispersion(self) -> Floats:
+        """The larger of the usual one and, for values just outside the range, how many of them come together."""
+        own = self.usual_overdispersion.copy()
+        if len(self._at[0]):
+            together = self.near_range.clump(self.windows, self._at, self.share[self._at])
+            own[self._at] = np.maximum(own[self._at], together)
+        return own
 
     @cached_property
     def exceedance(self) -> Floats:

@@ -17,6 +17,7 @@ from monitor.stats.bins import CATEGORICAL, NUMERIC, OUTSIDE, QUALITY_COUNTS, UN
 from monitor.stats.block import Block
 from monitor.stats.direction_test import largest_move
 from monitor.stats.directions import Directions
+from monitor.stats.equal_runs import EqualRuns, RunLengths
 from monitor.stats.evidence import dispersion
 from monitor.stats.live_watch import kappa, pairs_by_chance
 from monitor.stats.long_run import BlockSums, LongRun, settle
@@ -43,6 +44,7 @@ class RowStatistics:
         """`no_value` is the code of a row without a value."""
         self._no_value = no_value
         self._sums = [BlockSums(column.directions().sets) for column in columns]
+        self._equal = [RunLengths() for _ in columns]
         self._names = {at: NamesByWindow() for at, column in enumerate(columns) if column.bins.kind == CATEGORICAL}
         self._waiting: dict[int, list[NDArray[np.uint64]]] = {at: [] for at in self._names}
         width = width_of([column.bins for column in columns])
@@ -50,14 +52,15 @@ class RowStatistics:
         #: per base window: near pairs in the same bin, near pairs, expected share x events, events; each (C,)
         self._near: list[Floats] = []
 
-    def add(self, codes: NDArray[np.uint8], hashes: Mapping[int, NDArray[np.uint64]]) -> None:
-        """Add the next rows: `codes` (C, n), and per categorical column the hashes (n,) of values, 0 without value."""
-        for sums, row in zip(self._sums, codes, strict=True):
-            values = row[row != self._no_value]
-            if len(values):
-                sums.add(values)
-        for at, row in hashes.items():
-            self._waiting[at].append(row[row != 0])
+    def add(self, codes: NDArray[np.uint8], values: NDArray[np.uint64]) -> None:
+        """Add the next rows, both (C, n): `codes` of their bins, `values` as `CountedRows` has them."""
+        for sums, equal, row, own in zip(self._sums, self._equal, codes, values, strict=True):
+            is_value = row != self._no_value
+            if is_value.any():
+                sums.add(row[is_value])
+                equal.add(own[is_value])
+        for at, waiting in self._waiting.items():
+            waiting.append(values[at][values[at] != 0])
 
     def add_pane(self, tally: Tally) -> None:
         """Add the pane that the last rows belong to."""
@@ -77,6 +80,9 @@ class RowStatistics:
             _rounded(settle(sums.finish(), column.directions().group))
             for sums, column in zip(self._sums, columns, strict=True)
         )
+
+    def equal_runs(self) -> tuple[EqualRuns, ...]:
+        return tuple(lengths.finish() for lengths in self._equal)
 
     def kappa(self) -> Floats:
         """(C,) how much more often near events share a bin than any two of a base window; NaN: not known."""
@@ -143,7 +149,9 @@ def assemble(
         counts=counts,
         levels=_levels(len(windows), sum(window.tally.events for window in windows)),
         variability=replace(
-            measure_variability(columns, windows, total, rows.long_runs(columns), left_out), kappa=rows.kappa()
+            measure_variability(columns, windows, total, rows.long_runs(columns), left_out),
+            kappa=rows.kappa(),
+            equal_runs=rows.equal_runs(),
         ),
         events=total.events,
         predictions=total.predictions,
@@ -192,6 +200,7 @@ def measure_variability(
         unseen_expected=np.array([left_out[at].total if at in left_out else 0 for at in range(len(columns))], np.int64),
         max_reference_distance=_largest_distances(columns, values, all_values(total, columns)),
         kappa=np.full(len(columns), np.nan),
+        equal_runs=(EqualRuns(),) * len(columns),
         clump=clump,
     )
 

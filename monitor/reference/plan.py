@@ -23,6 +23,7 @@ from monitor.reference.order import (
     renewed,
     renews,
     stays_outermost,
+    steady_trend,
     time_read_as,
 )
 from monitor.reference.reference import FEATURE, NEAR_OUTSIDE, PREDICTION, SCORE, Column
@@ -179,6 +180,9 @@ def _plan_numeric(name: str, numbers: Floats, times: Ints, kind: str | None) -> 
 def _where_outside_is_usual(numbers: Floats, times: Ints) -> tuple[tuple[str, str], ...]:
     if beyond := leaves_range(numbers, times):
         return (("outside", f"{percent(beyond)} of its second half is beyond the range of its first half"),)
+    if moves := steady_trend(numbers, times):
+        way = "rises" if moves > 0 else "falls"
+        return (("outside", f"it {way} steadily, by {abs(moves):.2g} standard deviations so far"),)
     if stays_outermost(numbers, times):
         return ((NEAR_OUTSIDE, "it stays at its lowest or highest values for many events"),)
     return ()

@@ -19,6 +19,7 @@ from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS, ColumnBins, beside_bins, width_of
 from monitor.stats.directions import ColumnDirections, category_directions, numeric_directions
+from monitor.stats.equal_runs import EqualRuns
 from monitor.stats.long_run import LongRun
 from monitor.stats.name_bins import HASH
 from monitor.text import percent
@@ -104,7 +105,7 @@ class ReferenceVariability:
     never-seen values expected among as many events, `unseen_error` (C,) by how much the error of that is larger than
     from independent events. `max_reference_distance` (C, K): largest change of a direction's share in a window against
     the rest (NaN: not learned). `kappa` (C,) how much more similar near events are than far ones (NaN: not known).
-    `clump`: events per cluster, 1 for independent ones.
+    `equal_runs` (C) runs of one value; empty in older files. `clump`: events per cluster, 1 for independent ones.
     """
 
     long_runs: tuple[LongRun, ...]
@@ -115,6 +116,7 @@ class ReferenceVariability:
     unseen_error: NDArray[np.float64]
     max_reference_distance: NDArray[np.float64]
     kappa: NDArray[np.float64]
+    equal_runs: tuple[EqualRuns, ...]
     clump: float = 1.0
 
     def of(self, columns: list[int]) -> ReferenceVariability:
@@ -129,6 +131,7 @@ class ReferenceVariability:
             unseen_error=self.unseen_error[columns],
             max_reference_distance=self.max_reference_distance[columns],
             kappa=self.kappa[columns],
+            equal_runs=tuple(self.equal_runs[at] for at in columns),
         )
 
     @classmethod
@@ -144,6 +147,7 @@ class ReferenceVariability:
             unseen_error=np.ones(n),
             max_reference_distance=np.full((n, levels), np.nan),
             kappa=np.full(n, np.nan),
+            equal_runs=(EqualRuns(),) * n,
         )
 
 
@@ -275,6 +279,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "largest_distance": [_nullable(x) for x in varies.max_reference_distance[at].tolist()],
         "kappa": _nullable(float(varies.kappa[at])),
         "long_run": varies.long_runs[at].to_plain(),
+        **({"equal_runs": varies.equal_runs[at].to_plain()} if varies.equal_runs[at].number else {}),
     }
 
 
@@ -345,6 +350,9 @@ def _variability_from(rows: list[dict[str, Any]], levels: int, clump: float) -> 
         unseen_error=np.array([row["unseen_error"] for row in rows], np.float64),
         max_reference_distance=np.array(largest, np.float64).reshape(n, levels),
         kappa=np.array([_number(row["kappa"]) for row in rows], np.float64),
+        equal_runs=tuple(
+            EqualRuns.from_plain(row["equal_runs"]) if "equal_runs" in row else EqualRuns() for row in rows
+        ),
         clump=clump,
     )
 

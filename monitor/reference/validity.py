@@ -46,6 +46,13 @@ class _LongRun(msgspec.Struct, gc=False):
     by_rows: list[list[_NotNegative]]
 
 
+class _EqualRuns(msgspec.Struct, gc=False):
+    values: _Count
+    number: _Count
+    longest: _Count
+    clump: Annotated[float, msgspec.Meta(ge=1)]
+
+
 class _Column(msgspec.Struct, gc=False, kw_only=True):
     name: str
     role: Literal["feature", "score", "prediction"]
@@ -82,6 +89,7 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
     largest_distance: list[_NotNegative | None]
     kappa: float | None
     long_run: _LongRun
+    equal_runs: _EqualRuns | msgspec.UnsetType = msgspec.UNSET
 
 
 class _File(msgspec.Struct, gc=False, kw_only=True):
@@ -150,6 +158,9 @@ def _column_faults(column: _Column, levels: int) -> Iterator[str]:
         if of_each.keys() != set(QUALITY_COUNTS):
             yield f"{what} does not have {', '.join(QUALITY_COUNTS)}"
     yield from _long_run_faults(column, bins)
+    runs = column.equal_runs
+    if runs is not msgspec.UNSET and not (runs.number <= runs.values and runs.longest <= runs.values):
+        yield "equal_runs has more runs than values, or a longer one"
     lists: list[tuple[str, Sequence[float | None]]] = [
         ("dispersion", column.dispersion),
         ("largest_distance", column.largest_distance),

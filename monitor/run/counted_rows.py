@@ -23,7 +23,7 @@ from monitor.stats.name_bins import hash_of
 from monitor.stats.tally import Floats, Tally
 
 Codes = NDArray[np.uint8]
-Hashes = NDArray[np.uint64]
+Values = NDArray[np.uint64]
 
 #: code of a row without a value in the column
 NO_VALUE: Final = 255
@@ -32,11 +32,11 @@ NO_VALUE: Final = 255
 class CountedRows(NamedTuple):
     """Rows in time order. `codes` (C, n): the bin of each value, the nearest one for values outside the range.
 
-    `hashes`: {categorical column: hashes (n,) of its values, 0 without value}.
+    `values` (C, n) identify values: the hash of a category (0 without value), the bits of a number.
     """
 
     codes: Codes
-    hashes: dict[int, Hashes]
+    values: Values
 
 
 class _Chunk(NamedTuple):
@@ -61,7 +61,7 @@ class RowKeeper(Aggregators):
         ends = [*rows.starts[1:].tolist(), len(rows.picked)]
         for start, end in zip(rows.starts.tolist(), ends, strict=True):
             here = slice(start, end)
-            of_pane = CountedRows(counted.codes[:, here], {at: one[here] for at, one in counted.hashes.items()})
+            of_pane = CountedRows(counted.codes[:, here], counted.values[:, here])
             pane = int(rows.ts[start]) // self._pane_us
             self._panes[pane].append(_Chunk(rows.partition, rows.ts[here], rows.offset[here], of_pane))
 
@@ -77,10 +77,9 @@ class RowKeeper(Aggregators):
         rank = np.concatenate([np.full(len(chunk.ts), partitions[chunk.partition]) for chunk in chunks])
         offset = np.concatenate([chunk.offset for chunk in chunks])
         order = np.lexsort((offset, rank, np.concatenate([chunk.ts for chunk in chunks])))
-        columns = chunks[0].rows.hashes
         return CountedRows(
             np.concatenate([chunk.rows.codes for chunk in chunks], axis=1)[:, order],
-            {at: np.concatenate([chunk.rows.hashes[at] for chunk in chunks])[order] for at in columns},
+            np.concatenate([chunk.rows.values for chunk in chunks], axis=1)[:, order],
         )
 
 
@@ -95,36 +94,37 @@ class _KeepingAggregator(Aggregator):
 
     def _counted(self, group: Group, rows: Rows) -> CountedRows:
         codes = np.full((len(self.columns), len(rows.picked)), NO_VALUE, np.uint8)
-        hashes: dict[int, Hashes] = {}
+        told_apart = np.zeros(codes.shape, np.uint64)
         with_features = group.has_features[rows.picked]
         for (at, column), values in zip(self.numeric, group.numeric, strict=True):
-            codes[at] = _numeric_codes(column, values[rows.picked], with_features)
+            codes[at], told_apart[at] = _numbers(column, values[rows.picked], with_features)
         for (at, categories), raw in zip(self.categorical, group.categorical, strict=True):
             values = picked_of(raw, rows.picked)
-            codes[at], hashes[at] = _category_codes(self.columns[at], categories, values, with_features)
+            codes[at], told_apart[at] = _categories(self.columns[at], categories, values, with_features)
         if self.score is not None:
             at, column = self.score
-            codes[at] = _numeric_codes(column, group.score[rows.picked], rows.is_prediction)
+            codes[at], told_apart[at] = _numbers(column, group.score[rows.picked], rows.is_prediction)
         if self.prediction is not None:
             at, column = self.prediction
             values = picked_of(group.prediction, rows.picked)
             if column.bins.kind == NUMERIC:
                 numbers = [v if isinstance(v, (int, float)) and not isinstance(v, bool) else np.nan for v in values]
-                codes[at] = _numeric_codes(column, np.array(numbers, np.float64), rows.is_prediction)
+                codes[at], told_apart[at] = _numbers(column, np.array(numbers, np.float64), rows.is_prediction)
             else:
                 categories = self.prediction_categories
-                codes[at], hashes[at] = _category_codes(column, categories, values, rows.is_prediction)
-        return CountedRows(codes, hashes)
+                codes[at], told_apart[at] = _categories(column, categories, values, rows.is_prediction)
+        return CountedRows(codes, told_apart)
 
 
-def _numeric_codes(column: Column, values: Floats, counted: NDArray[np.bool_]) -> Codes:
+def _numbers(column: Column, values: Floats, counted: NDArray[np.bool_]) -> tuple[Codes, Values]:
     codes = np.searchsorted(np.array(column.bins.edges, np.float64), values).astype(np.uint8)
-    return np.where(counted & ~np.isnan(values), codes, np.uint8(NO_VALUE))
+    bits = (values + 0.0).view(np.uint64)  # the two zeros are one value
+    return np.where(counted & ~np.isnan(values), codes, np.uint8(NO_VALUE)), bits
 
 
-def _category_codes(
+def _categories(
     column: Column, categories: Categories, values: list[object], counted: NDArray[np.bool_]
-) -> tuple[Codes, Hashes]:
+) -> tuple[Codes, Values]:
     entries = categories.entries(values)
     slots = categories.slots.take(entries)
     is_value = counted & (entries >= len(QUALITY_COUNTS))

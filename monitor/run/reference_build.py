@@ -201,7 +201,7 @@ class _Collector(StatelessStage2):
         self.counted += pane.tally.events
         self.labels += labels
         if rows is not None:
-            self.rows.add(rows.codes, rows.hashes)
+            self.rows.add(rows.codes, rows.values)
         self.rows.add_pane(pane.tally)
         block = self.base.add(pane)
         if block is not None:

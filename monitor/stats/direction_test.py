@@ -43,13 +43,14 @@ SMALLEST: Final = 1e-300
 class DirectionReference:
     """The reference as windows are compared with it.
 
-    `shares`, `variance`, `freedom`, `sizes` (C, D); `rows`, `block` (C,) values in the reference and rows of the
-    settled block; `by_rows` (C, K, D) V of 1, 2, 4, ... consecutive rows, and V itself beyond. `sizes` is 0 for a
-    direction that is never compared.
+    `shares`, `variance`, `freedom`, `sizes` (C, D); `bin_shares` (C, B); `rows`, `block` (C,) values in the reference
+    and rows of the settled block; `by_rows` (C, K, D) V of 1, 2, 4, ... consecutive rows, and V itself beyond. `sizes`
+    is 0 for a direction that is never compared.
     """
 
     directions: Directions
     shares: Floats
+    bin_shares: Floats
     rows: Floats
     variance: Floats
     freedom: Floats
@@ -75,7 +76,8 @@ class DirectionReference:
             by_rows[c, :, here] = one.variance
             by_rows[c, : len(one.by_rows), here] = np.clip(one.by_rows, 1.0, one.variance)
         block = np.array([one.block for one in long_runs], np.int64)
-        return cls(directions, shares, rows, variance, freedom, block, sizes, by_rows)
+        bin_shares = counts / np.maximum(rows, 1)[:, None]
+        return cls(directions, shares, bin_shares, rows, variance, freedom, block, sizes, by_rows)
 
     def of_column(self, place: int) -> DirectionReference:
         """That of one of the columns."""
@@ -84,6 +86,7 @@ class DirectionReference:
         return DirectionReference(
             own,
             self.shares[here],
+            self.bin_shares[here],
             self.rows[here],
             self.variance[here],
             self.freedom[here],

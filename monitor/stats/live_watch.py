@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtr, chdtri
 
 from monitor.stats.direction_test import MIN_EXPECTED, DirectionReference
 from monitor.stats.directions import Floats, Ints
@@ -31,14 +32,15 @@ FEWEST: Final = 8
 LEFT_OUT: Final = 8
 #: marks an unknown difference in a state; not NaN, so that equal states compare equal
 UNKNOWN: Final = -1.0
-#: largest trimmed mean if V is right, and standard errors allowed above it
-USUAL: Final = 0.75
-ERRORS: Final = 4.0
+#: p-value of calling a column restless, at each base window: 1 in 80 independent columns once in 80,000 events
+CHANCE: Final = 1e-4
+#: neighbouring differences share a window: the correlation of 1/4 of their squares raises a mean's variance by this
+SHARED: Final = 1.5
 #: allowed excess of kappa over the reference's, and in standard errors
 MORE_ALIKE: Final = 0.05
 ALIKE_ERRORS: Final = 5.0
-#: base windows over which near pairs are counted, and least base windows before a page: a change after 1,000 events
-#: must not wait for more
+#: base windows over which near pairs are counted, and least base windows before a page of an independent column: a
+#: change after 1,000 events must not wait for more
 ALIKE_WINDOWS: Final = 8
 FEWEST_ALIKE: Final = 3
 
@@ -86,6 +88,42 @@ def variability(reference: DirectionReference, before: Ints, after: Ints) -> Flo
     return np.where(((n > 0) & (m > 0))[:, 0], mean, np.nan)
 
 
+def watched_freedom(reference: DirectionReference, events: float) -> Floats:
+    """Degrees of freedom (C,) of the mean square over the watched directions of windows of so many events.
+
+    The mean of D squares whose differences have the correlations r varies as chi-square / freedom does with
+    1 / mean(r^2) degrees: 1 where all move together, D where each moves by itself.
+    """
+    use = watched_cuts(reference, events).astype(np.float64)
+    sets = reference.directions.sets.astype(np.float64)
+    p = reference.shares
+    both = np.einsum("cb,cbd,cbe->cde", reference.bin_shares, sets, sets)
+    covariance = both - p[:, :, None] * p[:, None, :]
+    variance = np.maximum(p * (1 - p), 1e-12)
+    squares = covariance**2 / (variance[:, :, None] * variance[:, None, :])
+    mean = np.einsum("cde,cd,ce->c", squares, use, use) / np.maximum(use.sum(1), 1) ** 2
+    return np.asarray(1 / np.clip(mean, 1e-3, 1.0), np.float64)
+
+
+def most_by_chance(freedom: Floats, known: Ints) -> Floats:
+    """What the trimmed mean of so many `known` mean squares (C,) may be by chance.
+
+    Each is a chi-square over its degrees of freedom; of the largest, one in `LEFT_OUT` is left out. The mean of the
+    others is again taken as such a chi-square, with the mean and the variance of a trimmed mean (that of values that
+    are cut at the quantile).
+    """
+    k = np.maximum(known, 1)
+    out = (known // LEFT_OUT) / k
+    cut = np.where(out > 0, chdtri(freedom, np.maximum(out, 1e-12)), np.inf)
+    first, second = chdtr(freedom + 2, cut), (1 + 2 / freedom) * chdtr(freedom + 4, cut)
+    edge = np.where(out > 0, cut / freedom, 0.0)
+    mean = first / (1 - out)
+    cut_mean = first + out * edge
+    variance = SHARED * (second + out * edge**2 - cut_mean**2) / (k * (1 - out) ** 2)
+    effective = 2 * mean**2 / variance
+    return np.asarray(mean * chdtri(effective, CHANCE) / effective, np.float64)
+
+
 @dataclass(slots=True)
 class Variability:
     """Neighbouring windows of one length: the newest differences, the previous window and the current one."""
@@ -114,16 +152,16 @@ class Variability:
         self.before, self.filled = self.filling, 0
         self.filling = np.zeros_like(self.filling)
 
-    def restless(self) -> Flags:
+    def restless(self, reference: DirectionReference) -> Flags:
         """Columns (C,) whose neighbouring windows differ too much."""
+        if self.before is None or not self.differences.shape[1]:
+            return np.zeros(self.columns, np.bool_)
         ordered = np.sort(self.differences, axis=1)
         known = np.isfinite(ordered).sum(1)
-        kept = known - known // LEFT_OUT
-        sums = np.cumsum(np.nan_to_num(ordered), axis=1)
-        if not ordered.shape[1]:
-            return np.zeros(self.columns, np.bool_)
-        mean = sums[np.arange(self.columns), np.maximum(kept - 1, 0)] / np.maximum(kept, 1)
-        return np.asarray((known >= FEWEST) & (mean > USUAL * (1 + ERRORS / np.sqrt(np.maximum(known, 1)))), np.bool_)
+        kept = np.maximum(known - known // LEFT_OUT, 1)
+        mean = np.nan_to_num(ordered).cumsum(1)[np.arange(self.columns), kept - 1] / kept
+        freedom = watched_freedom(reference, float(self.before.sum() / max(self.columns, 1)))
+        return np.asarray((known >= FEWEST) & (mean > most_by_chance(freedom, known)), np.bool_)
 
     def to_state(self) -> dict[str, Any]:
         before = self.before if self.before is not None else self.filling[:, :0]
@@ -174,18 +212,17 @@ class Watch:
         self.events = np.concatenate([self.events, n[None]])[-ALIKE_WINDOWS:]
         self.windows += 1
 
-    def too_new(self) -> bool:
-        """Whether too few base windows are known to judge the similarity of near events."""
-        return self.windows < FEWEST_ALIKE
+    def too_new(self, free: Flags) -> Flags:
+        """Columns (C,) of which too few base windows are known for a page.
 
-    def objects(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
-        """Columns (C,) that may not page: too few windows known, restless, or neighbours too similar."""
-        alike = self.too_alike(reference_kappa, reference_rows)
-        return np.asarray(self.too_new() | self.restless() | alike, np.bool_)
+        `free` ones are independent as far as the reference shows; the others wait for as many differences of
+        neighbouring windows as it takes to call them restless.
+        """
+        return np.asarray(self.windows < np.where(free, FEWEST_ALIKE, FEWEST + 1), np.bool_)
 
-    def restless(self) -> Flags:
+    def restless(self, reference: DirectionReference) -> Flags:
         """Columns (C,) whose neighbouring windows of some length differ too much."""
-        return np.asarray(np.any([one.restless() for one in self.variability], axis=0), np.bool_)
+        return np.asarray(np.any([one.restless(reference) for one in self.variability], axis=0), np.bool_)
 
     def _without_the_most_alike(self) -> Floats:
         """Weights of base windows (windows, C): 0 for each column's one with the most similar neighbours, else 1.

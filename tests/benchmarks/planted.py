@@ -19,7 +19,8 @@ Draw = Callable[[np.random.Generator, int], Values]
 REFERENCE_ROWS: Final = 10_000
 MODEL_COLUMNS: Final = 25
 RUNS: Final = 6
-BEFORE: Final = 1_000
+#: events before a change; it falls anywhere into a base window
+BEFORE: Final = (1_000, 1_250)
 WAITED: Final = 30_000
 
 
@@ -67,8 +68,9 @@ def planted(seed: int) -> Delays:
 
 def _delay(reference: Reference, name: str, after: Draw, seed: tuple[int, ...]) -> int | None:
     rng = np.random.default_rng(seed)
-    live = {name: np.concatenate([USUAL[name](rng, BEFORE), after(rng, WAITED)])}
+    before = int(rng.integers(*BEFORE))
+    live = {name: np.concatenate([USUAL[name](rng, before), after(rng, WAITED)])}
     # one column has the part of the budget that it has among all
     judged = Simulation(reference, 1 / MODEL_COLUMNS).run(part_of(live, 0), int(rng.integers(1 << 30)), to_page=True)
-    found = [at - BEFORE for at, *_ in judged.pages if at > BEFORE]
+    found = [at - before for at, *_ in judged.pages if at > before]
     return found[0] if found else None

@@ -18,6 +18,7 @@ from functools import partial
 
 import numpy as np
 
+from monitor.clock import SECOND_US
 from monitor.errors import UsageError
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.model import ModelJudge
@@ -25,7 +26,7 @@ from monitor.reference.reference import Reference
 from tests.benchmarks.material import poisson_interval, say, table
 from tests.benchmarks.planted import PLANTED, Delays, planted
 from tests.simulated import MONTH_EVENTS, Judged, Simulation, part_of, reference_of
-from tests.traffic_kinds import KINDS, Kind, Values
+from tests.traffic_kinds import KINDS, Values
 
 #: events before a column vanishes, and for how long its page is waited for
 BEFORE = 1_000
@@ -38,6 +39,7 @@ class Cell:
 
     kind: str
     rows: int
+    seed: int
     judged: Judged = field(default_factory=Judged)
     #: by column, events from its vanishing to its page; None: no page
     vanished: dict[str, int | None] = field(default_factory=dict)
@@ -45,21 +47,23 @@ class Cell:
     seconds: float = 0.0
 
 
-def judge_kind(name: str, rows: int, months: float, seed: int) -> Cell:
+def judge_kind(name: str, rows: int, seed: int, months: float, pane_us: int) -> Cell:
     """One reference, and a stream of so many months."""
     began, kind = time.process_time(), next(one for one in KINDS if one.name == name)
-    cell = Cell(name, rows)
+    cell = Cell(name, rows, seed)
     columns = kind.columns((seed, rows), rows + BEFORE + WAITED + round(months * MONTH_EVENTS), rows)
     try:
-        reference = reference_of(columns, rows)
+        reference = reference_of(columns, rows, pane_us)
     except UsageError as nothing:
         cell.why = str(nothing)
         return cell
-    simulation = Simulation(reference)
+    simulation = Simulation(reference, pane_us=pane_us)
     judge = simulation.judge()
     cell.judged = simulation.run(part_of(columns, rows), seed, judge)
     cell.judged.may_page = _may_page(judge)
-    cell.vanished = dict(_vanished(simulation, reference, part_of(columns, rows, rows + BEFORE + WAITED), seed))
+    cell.vanished = dict(
+        _vanished(Simulation(reference), reference, part_of(columns, rows, rows + BEFORE + WAITED), seed)
+    )
     cell.seconds = time.process_time() - began
     return cell
 
@@ -88,6 +92,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--kinds", default="", help="parts of names, between commas; `planted` for the planted changes")
     parser.add_argument("--rows", default="2000,10000", help="of the references, between commas")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pane", type=int, default=10, help="seconds; 30 take half of the time")
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args(arguments)
     wanted = [word for word in asked.kinds.split(",") if word]
@@ -95,31 +100,33 @@ def run(arguments: Sequence[str]) -> None:
     sizes = [int(rows) for rows in asked.rows.split(",")]
     with ProcessPoolExecutor(asked.processes) as pool:
         if kinds:
-            _show_kinds(pool, kinds, sizes, asked.months, asked.seed)
+            _show_kinds(pool, [(kind.name, rows) for kind in kinds for rows in sizes], asked)
         if not wanted or "planted" in wanted:
             _show_planted(pool, asked.seed)
 
 
-def _show_kinds(
-    pool: ProcessPoolExecutor, kinds: Sequence[Kind], sizes: Sequence[int], months: float, seed: int
-) -> None:
-    places = [(kind.name, rows) for kind in kinds for rows in sizes]
+def _show_kinds(pool: ProcessPoolExecutor, places: Sequence[tuple[str, int]], asked: argparse.Namespace) -> None:
     # no cell is longer than a quarter of a month: a longer one has more references
-    number = max(1, round(months / 0.25))
-    each = months / number
-    asked = [(name, rows, each, seed + at) for name, rows in places for at in range(number)]
+    number = max(1, round(asked.months / 0.25))
+    each = partial(judge_kind, months=asked.months / number, pane_us=asked.pane * SECOND_US)
+    runs = [(name, rows, asked.seed + at) for name, rows in places for at in range(number)]
     by_place: dict[tuple[str, int], list[Cell]] = {}
-    for cell in pool.map(judge_kind, *zip(*asked, strict=True)):
+    for cell in pool.map(each, *zip(*runs, strict=True)):
         cells = by_place.setdefault((cell.kind, cell.rows), [])
         cells.append(cell)
+        _say_pages(cell)
         if len(cells) == number:
             say("  ".join(map(str, _row(cells))))
-            for one in cells:
-                for page in Counter(page[1:] for page in one.judged.pages).most_common(5):
-                    say(f"    page: {page}")
     say()
     head = ("traffic", "rows", "pages a month", "under a page", "may page", "vanished: median / worst", "CPU s")
     table(head, [_row(cells) for cells in by_place.values()])
+
+
+def _say_pages(cell: Cell) -> None:
+    first = {page[1:]: page[0] for page in reversed(cell.judged.pages)}
+    for (subject, cause, windows), pages in Counter(page[1:] for page in cell.judged.pages).most_common(5):
+        at = f"{windows} base windows, first after {first[subject, cause, windows]:,} events"
+        say(f"    {cell.kind}, {cell.rows:,} rows, seed {cell.seed}: {pages} x {subject} {cause}, {at}")
 
 
 def _row(cells: Sequence[Cell]) -> list[object]:

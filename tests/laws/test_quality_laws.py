@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from monitor.reference.reference import Reference
+from monitor.stats.bins import NUMERIC
 from tests.benchmarks.planted import PLANTED, USUAL
 from tests.simulated import Simulation, part_of, reference_of
 from tests.traffic_kinds import KINDS, Values
@@ -20,7 +21,7 @@ ROWS = 2_000
 LIVE = 12_000
 BEFORE = 1_000
 BY_NAME = {kind.name: kind for kind in KINDS}
-DEPENDENT = ("AR 0.9", "AR 0.99", "blocks of 700", "day of 0.3 sd")
+DEPENDENT = ("AR 0.9", "AR 0.99", "batches by client", "blocks of 700", "day of 0.3 sd")
 
 
 @cache
@@ -48,6 +49,32 @@ def test_a_column_that_vanishes_pages_within_a_hundred_events(name: str) -> None
         ((at, subject, cause, _),) = judged.pages
         assert (subject, cause) == (column.name, "missing")
         assert BEFORE < at <= BEFORE + 100
+
+
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_a_column_that_is_far_outside_its_range_pages_within_a_hundred_events(name: str) -> None:
+    """A hundred times as far out as it ever was; near its range it would wander by itself."""
+    live, reference = material(name)
+    numbers = [one for one in reference.columns if one.bins.kind == NUMERIC and "outside" not in dict(one.ticket_only)]
+    assert numbers
+    for column in numbers:
+        values = live[column.name][: BEFORE + 500].copy()
+        values[BEFORE:] += 100 * (column.bins.high - column.bins.low)
+        judged = Simulation(reference).run({**part_of(live, 0, BEFORE + 500), column.name: values}, 1, to_page=True)
+        ((at, subject, cause, _),) = judged.pages
+        assert (subject, cause) == (column.name, "outside")
+        assert BEFORE < at <= BEFORE + 100
+
+
+def test_a_column_of_batches_that_is_stuck_is_a_ticket_first_and_a_page_in_the_end() -> None:
+    """Any of its batches may last long; ten times the longest one does not."""
+    columns = BY_NAME["batches by client"].columns((7,), ROWS + LIVE, ROWS)
+    live, reference = part_of(columns, ROWS), reference_of(columns, ROWS)
+    live["x0"][BEFORE:] = live["x0"][BEFORE]
+    judged = Simulation(reference).run(live, 1, to_page=True)
+    ((at, subject, cause, _),) = judged.pages
+    assert (subject, cause) == ("x0", "constant")
+    assert BEFORE < at <= BEFORE + 20 * reference.variability.equal_runs[0].longest
 
 
 @pytest.mark.parametrize("change", ["N +0.5 sd", "N +1 sd", "four categories, 10 points", "half of 200 names gone"])

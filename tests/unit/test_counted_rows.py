@@ -133,6 +133,10 @@ def hash_in(column: Column, element: Event) -> int:
     return 0 if name is None else hash_of(name)
 
 
+def number_in(column: Column, element: Event) -> float:
+    return float((element if column.role in {SCORE, PREDICTION} else element["features"])[column.name])
+
+
 @settings(deadline=None, max_examples=60)
 @given(streams, st.integers(1, 9), st.permutations(PARTITIONS))
 def test_rows_are_in_order_of_time_partition_offset_and_place_however_polls_cut_the_stream(
@@ -153,9 +157,15 @@ def test_rows_are_in_order_of_time_partition_offset_and_place_however_polls_cut_
         assert counted is not None
         assert found.events[pane] == len(inside)
         assert counted.codes.tolist() == [[code_of(column, one) for one in inside] for column in REFERENCE.columns]
-        assert set(counted.hashes) == {at for at, c in enumerate(REFERENCE.columns) if c.bins.kind != NUMERIC}
-        for at, hashes in counted.hashes.items():
-            assert hashes.tolist() == [hash_in(REFERENCE.columns[at], one) for one in inside]
+        for column, codes, values in zip(REFERENCE.columns, counted.codes, counted.values, strict=True):
+            if column.bins.kind != NUMERIC:
+                assert values.tolist() == [hash_in(column, one) for one in inside]
+            else:
+                there = codes != NO_VALUE
+                numbers = [
+                    number_in(column, one) for one, is_value in zip(inside, there.tolist(), strict=True) if is_value
+                ]
+                assert values[there].view(np.float64).tolist() == numbers
 
 
 def test_rows_are_given_once_and_a_pane_without_any_has_none() -> None:

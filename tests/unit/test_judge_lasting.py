@@ -156,6 +156,16 @@ def test_what_a_lasting_finding_explains_is_no_news() -> None:
     assert step(book, 2_000, finding(start=1_990, end=2_000), recheck=never) is None
 
 
+@pytest.mark.parametrize(("stuck", "told"), [(PAGE, []), (TICKET, [PAGE])])
+def test_a_page_is_news_beside_a_ticket_that_would_explain_it(stuck: str, told: list[str]) -> None:
+    """A column stuck for as long as its batches may last is a ticket; that its shares changed far beyond is none."""
+    book = armed_book(explained=True)
+    step(book, 10, finding(cause="constant", severity=stuck))
+    found = steps(book, 20, finding(severity=PAGE, start=15, end=20), recheck=never)
+    assert [one.severity for one in found] == told
+    assert steps(book, 30, finding(severity=TICKET, start=25, end=30), recheck=never) == []
+
+
 def test_an_operator_makes_a_page_lasting_at_once() -> None:
     book = armed_book()
     opened = step(book, 10, finding())

@@ -20,10 +20,11 @@ from monitor.reference.order import (
     renewed,
     renews,
     stays_outermost,
+    steady_trend,
     time_read_as,
 )
 from tests.engine import START_US
-from tests.traffic import autoregressive, in_blocks, mostly, with_days
+from tests.traffic import autoregressive, in_batches, in_blocks, mostly, with_days
 
 N = 4_000
 RNG = np.random.default_rng(5)
@@ -140,6 +141,27 @@ def test_a_column_that_leaves_its_range_says_by_how_much() -> None:
     assert leaves_range(np.concatenate([first, np.full(N // 2, 10.9)]), TIMES) == 0.0, "within the margin"
     assert leaves_range(np.concatenate([first, np.repeat([11.1, 5.0], N // 4)]), TIMES) == 0.5
     assert all(leaves_range(january_to_july(seed), TIMES) >= LEAVES_LEAST for seed in range(5))
+
+
+@pytest.mark.parametrize("rise", [0.5, 1.0, 2.0, -1.0])
+def test_a_column_whose_level_rises_steadily_goes_on(rise: float) -> None:
+    for seed in range(5):
+        noise = np.random.default_rng(seed).standard_normal(N)
+        assert steady_trend(noise + rise * ORDER / N, TIMES) == pytest.approx(rise, rel=0.35)
+        ties = np.round(noise + rise * ORDER / N)
+        assert steady_trend(ties, TIMES) * rise > 0
+        assert steady_trend(np.exp(noise + rise * ORDER / N), TIMES) == steady_trend(noise + rise * ORDER / N, TIMES)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_moves_otherwise_is_no_steady_trend(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal(N)
+    others = [noise, 0.1 * ORDER / N + noise, in_blocks(rng, N, 700), with_days(rng, N, N / 3, 0.5), np.zeros(N)]
+    others += [autoregressive(rng, N, one) for one in (0.5, 0.9, 0.99)]
+    others += [noise + (ORDER > N / 2), np.sort(rng.integers(0, 2, N).astype(float)), in_batches(rng, N)]
+    assert [steady_trend(values, TIMES) for values in others] == [0.0] * len(others)
+    assert steady_trend(noise + ORDER / N, np.zeros(N, np.int64)) == 0.0, "no order of time"
 
 
 def test_a_column_that_wanders_stays_at_its_outermost_values() -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from monitor.state.codec import decode, encode
 from monitor.stats.direction_test import DirectionReference
-from monitor.stats.directions import Directions, category_directions, numeric_directions
+from monitor.stats.directions import ColumnDirections, Directions, category_directions, numeric_directions
 from monitor.stats.live_watch import (
     FEWEST,
     FEWEST_ALIKE,
+    LENGTHS,
     Variability,
     Watch,
     kappa,
     pairs_by_chance,
     variability,
     watched_cuts,
+    watched_freedom,
 )
 from monitor.stats.long_run import BlockSums, LongRun, settle
 from tests.traffic import Floats, Ints, autoregressive, deciles, in_runs, windows_of
@@ -37,16 +40,13 @@ def kappa_of(codes: Ints) -> Floats:
     return kappa(np.array([same]), np.array([len(codes) - 1]), np.array([chance]))
 
 
-def objections(reference: DirectionReference, known: Floats, live: Ints) -> Floats:
-    """Share of base windows behind the first ones that are (restless, too alike, either): no page is sent then."""
+def objections(reference: DirectionReference, known: Floats, live: Ints, after: int = FEWEST) -> Floats:
+    """Share of base windows behind the first `after` that are (restless, too alike, either): no page is sent then."""
     watch, flags = Watch.empty(1, 10), []
     for codes, counts in zip(live[: len(live) // 250 * 250].reshape(-1, 250), windows_of(live, 10), strict=True):
         watch.add(reference, counts[None], np.array([(codes[1:] == codes[:-1]).sum()]), np.array([249]))
-        restless = any(one.restless()[0] for one in watch.variability)
-        flags.append((restless, watch.too_alike(known, reference.rows)[0]))
-        assert watch.too_new() == (watch.windows < FEWEST_ALIKE)
-        assert watch.objects(known, reference.rows)[0] == (watch.too_new() or any(flags[-1]))
-    found = np.array(flags[FEWEST:])
+        flags.append((watch.restless(reference)[0], watch.too_alike(known, reference.rows)[0]))
+    found = np.array(flags[after:])
     return np.append(found.mean(0), found.any(1).mean())
 
 
@@ -60,13 +60,14 @@ def test_traffic_like_the_reference_is_let_be(coefficient: float) -> None:
     assert alike == 0
 
 
-@pytest.mark.parametrize("kind", ["ar 0.5", "ar 0.9", "runs of 10"])
-def test_a_shuffled_reference_is_noticed(kind: str) -> None:
-    rng = np.random.default_rng(2)
+@pytest.mark.parametrize(("kind", "after"), [("ar 0.5", 48), ("ar 0.9", FEWEST), ("runs of 10", FEWEST)])
+def test_a_shuffled_reference_is_noticed(kind: str, after: int) -> None:
+    """At once where neighbours vary several times as much; half as much again takes some 50 windows to be told."""
+    rng = np.random.default_rng(3)
     rows = autoregressive(rng, 50_000, float(kind[3:])) if kind.startswith("ar") else in_runs(rng, 50_000, 10)
     codes = deciles(rows)
     shuffled = rng.permutation(codes[:10_000])
-    restless, alike, either = objections(reference_of(shuffled), kappa_of(shuffled), codes[10_000:])
+    restless, alike, either = objections(reference_of(shuffled), kappa_of(shuffled), codes[10_000:], after)
     assert either > 0.8
     assert kind == "ar 0.5" or min(restless, alike) > 0.9
 
@@ -106,6 +107,61 @@ def test_where_no_cut_is_expected_often_enough_the_ones_in_the_middle_are_watche
     assert watched_cuts(rare, 50.0)[0].any()
 
 
+def test_more_windows_are_waited_for_where_a_column_is_not_surely_independent() -> None:
+    watch, reference = Watch.empty(2, 10), reference_of(np.arange(5_000) % 10)
+    two = DirectionReference.of(
+        Directions.of([NUMERIC] * 2, 10), np.full((2, 10), 500), [LongRun.independent(NUMERIC.count)] * 2
+    )
+    assert reference.rows.tolist() == two.rows[:1].tolist()
+    new = []
+    for _ in range(FEWEST + 1):
+        new.append(watch.too_new(np.array([True, False])).tolist())
+        watch.add(two, np.full((2, 10), 25), np.full(2, 25), np.full(2, 249))
+    assert new == [[at < FEWEST_ALIKE, True] for at in range(FEWEST + 1)]
+    assert watch.too_new(np.array([True, False])).tolist() == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("directions", "shares"),
+    [
+        (numeric_directions(10), np.full(10, 0.1)),
+        (category_directions(2), np.array([0.6, 0.4])),
+        (category_directions(4), np.array([0.4, 0.4, 0.15, 0.05])),
+    ],
+    ids=["number", "two categories", "four categories"],
+)
+def test_independent_columns_are_called_restless_as_seldom_as_is_meant(
+    directions: ColumnDirections, shares: Floats
+) -> None:
+    """Over 80,000 events one column in 80, by whatever length of window (before, one in 12 numbers)."""
+    rng, columns = np.random.default_rng(10), 320
+    reference = DirectionReference.of(
+        Directions.of([directions] * columns, len(shares)),
+        rng.multinomial(10_000, shares, columns),
+        [LongRun.independent(directions.count)] * columns,
+    )
+    watched = [Variability(length, columns, len(shares)) for length in LENGTHS]
+    ever = np.zeros(columns, np.bool_)
+    for _ in range(320):
+        counts = rng.multinomial(250, shares, columns)
+        for one in watched:
+            one.add(reference, counts)
+            if one.filled == 0:
+                ever |= one.restless(reference)
+    assert ever.sum() <= stats.binom.ppf(0.99, columns, 1 / 80)
+
+
+def test_the_freedom_of_a_mean_square_is_one_over_the_mean_squared_correlation() -> None:
+    reference = reference_of(np.random.default_rng(11).integers(0, 10, 5_000))
+    draws = np.random.default_rng(12).multinomial(250, reference.bin_shares[0], 20_000)
+    correlation = np.corrcoef((draws @ NUMERIC.sets[:, NUMERIC.group == 0]).T)
+    assert watched_freedom(reference, 250.0)[0] == pytest.approx(1 / (correlation**2).mean(), rel=0.03)
+    two = DirectionReference.of(
+        Directions.of([category_directions(2)], 2), np.array([[60, 40]]), [LongRun.independent(1)]
+    )
+    assert watched_freedom(two, 250.0)[0] == pytest.approx(1)
+
+
 def test_a_long_watch_keeps_a_fixed_number_of_differences_and_merges_base_windows() -> None:
     rng = np.random.default_rng(6)
     reference = reference_of(rng.integers(0, 10, 5_000))
@@ -130,15 +186,19 @@ def test_the_state_goes_on_where_it_was_left() -> None:
         straight.add(reference, *pair)
         stopped = Watch.from_state(decode(encode(stopped.to_state())))
         stopped.add(reference, *pair)
-        assert (straight.objects(known, reference.rows) == stopped.objects(known, reference.rows)).all()
-    assert straight.objects(known, reference.rows)[0]
+        assert (straight.restless(reference) == stopped.restless(reference)).all()
+        assert (straight.too_alike(known, reference.rows) == stopped.too_alike(known, reference.rows)).all()
+    assert straight.restless(reference)[0]
+    assert straight.too_alike(known, reference.rows)[0]
 
 
 def test_a_watch_of_no_column_comes_back_from_its_state() -> None:
     """A model may have no category at all."""
     watch = Watch.from_state(decode(encode(Watch.empty(0, 10).to_state())))
-    assert watch.too_new()
-    assert watch.objects(np.zeros(0), np.zeros(0)).shape == (0,)
+    none = DirectionReference.of(Directions.of([], 10), np.zeros((0, 10), np.int64), [])
+    assert watch.too_new(np.zeros(0, np.bool_)).shape == (0,)
+    assert watch.too_alike(np.zeros(0), np.zeros(0)).shape == (0,)
+    assert watch.restless(none).shape == (0,)
 
 
 @pytest.mark.parametrize("columns", [1, 3])
@@ -152,7 +212,8 @@ def test_a_watch_of_several_columns_comes_back_from_its_state(columns: int) -> N
     for window in counts:
         watch = Watch.from_state(decode(encode(watch.to_state())))
         watch.add(reference, window, np.full(columns, 25), np.full(columns, 249))
-        assert watch.objects(known, reference.rows).tolist() == [watch.too_new()] * columns
+        assert not watch.restless(reference).any()
+        assert not watch.too_alike(known, reference.rows).any()
     assert (watch.alike.shape, watch.variability[0].differences.shape) == ((8, columns, 3), (columns, 39))
 
 
@@ -162,7 +223,8 @@ def test_a_column_that_stays_away_is_not_watched() -> None:
     watch, nothing = Watch.empty(1, 10), np.zeros((1, 10), np.int64)
     for _ in range(20):
         watch.add(reference, nothing, np.array([0]), np.array([0]))
-    assert not watch.objects(np.array([0.0]), reference.rows)[0]
+    assert not watch.restless(reference)[0]
+    assert not watch.too_alike(np.array([0.0]), reference.rows)[0]
     unknown = np.array([np.nan])
     for _ in range(20):
         watch.add(reference, rng.multinomial(250, np.full(10, 0.1))[None], np.array([249]), np.array([249]))

@@ -1,6 +1,8 @@
 """Cause `constant`: every value of a window is the same one (a stuck sensor), in the reference's range or not.
 
-The chance that n values are all one: p_max^((n - 1) / overdispersion), as the first may be any.
+The chance that n values are all one: p_max^((n - 1) / overdispersion), as the first may be any; where the reference has
+runs of one value that independent values do not explain, it is at least that of a run as long, by the longest of them.
+Where these have a heavy tail, as batches of clients have, it is a ticket up to ten times the longest of them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, 
 from monitor.judge.policy import LEAST_QUALITY_CHANGE
 from monitor.judge.prepared_reference import Floats
 from monitor.judge.windows import Windows, window_of
-from monitor.reference.reference import Column
 from monitor.stats.block import Block
 from monitor.stats.name_bins import as_extreme, constant_log_chance, hashes_of
 from monitor.text import number, percent
@@ -61,6 +62,7 @@ class Constant(Cause[Measured]):
         if not same.any():
             return Measured(np.ones(values.shape), values, np.zeros(values.shape))
         log_p = constant_log_chance(values, self.prepared.modal, evaluation.variability.overdispersion)
+        log_p = np.maximum(log_p, self.prepared.expected_runs.log_chance(values))
         log_p = np.where(same, log_p, 0.0)
         return Measured(np.exp(np.maximum(log_p, -690.0)), values, log_p / np.log(evaluation.alpha))
 
@@ -100,7 +102,7 @@ class Constant(Cause[Measured]):
                 Figures(
                     cause=CONSTANT,
                     value=values,
-                    threshold=_threshold(about, evaluation.alpha),
+                    threshold=self._threshold(column, evaluation.alpha),
                     effect=1.0 - about.modal_share,
                     p=float(measured.p[window, column]),
                     samples=values,
@@ -171,14 +173,16 @@ class Constant(Cause[Measured]):
     def _candidate(self, evaluation: Evaluation, window: int, column: int) -> Candidate:
         return Candidate(
             FindingKey(self.prepared.subjects[column], CONSTANT),
-            self._severity(self.prepared.columns[column]),
+            self._severity(column, evaluation.of(self).values[window, column]),
             float(evaluation.of(self).exceedance[window, column]),
             partial(evaluation.windows.start_us, window),
             partial(self._finding, evaluation, window, column),
         )
 
-    def _severity(self, about: Column) -> str:
-        return self.policy.severity(CONSTANT, about.feature, 1.0 - about.modal_share, LEAST_QUALITY_CHANGE)
+    def _severity(self, column: int, values: float) -> str:
+        about, effect = self.prepared.columns[column], 1.0 - float(self.prepared.modal[column])
+        may_page = bool(values >= self.prepared.expected_runs.surely[column])
+        return self.policy.severity(CONSTANT, about.feature, effect, LEAST_QUALITY_CHANGE, may_page=may_page)
 
     def _finding(self, evaluation: Evaluation, window: int, column: int) -> Finding:
         """The finding of one window and column over the threshold."""
@@ -189,19 +193,24 @@ class Constant(Cause[Measured]):
         category = "" if ordered else self._category(windows, window, column)
         what = self.policy.quoted(category) if category else "one and the same"
         before = percent(about.modal_share)
+        detail = f"all {n:,} values are {what}; the most frequent value of the reference had {before}"
+        surely = float(self.prepared.expected_runs.surely[column])
+        if n < surely:
+            longest = self.prepared.reference.variability.equal_runs[column].longest
+            detail += f"; a ticket below {surely:,.0f}: the reference has runs of up to {longest:,} equal values"
         return Finding(
             key=FindingKey(subject, CONSTANT),
-            severity=self._severity(about),
+            severity=self._severity(column, n),
             window=windows.spans[window],
             base_windows=max(windows.lengths[window], 1),
             statistic="run",
             value=float(n),
-            threshold=_threshold(about, evaluation.alpha),
+            threshold=self._threshold(column, evaluation.alpha),
             p=float(measured.p[window, column]),
             effect=1.0 - about.modal_share,
             effect_unit="share",
             exceedance=float(measured.exceedance[window, column]),
-            detail=f"all {n:,} values are {what}; the most frequent value of the reference had {before}",
+            detail=detail,
             headline=f"{subject} is stuck: all {n:,} values are {what}",
             records=windows.records(window),
         )
@@ -218,8 +227,8 @@ class Constant(Cause[Measured]):
         lowest = windows.lows[window, column]
         return next((name for name, extreme in zip(candidates, extremes, strict=True) if extreme == lowest), "")
 
-
-def _threshold(about: Column, alpha: float) -> float:
-    """The shortest run of equal values that would be over the threshold, if values are independent."""
-    least = np.log(alpha) / np.log(min(max(about.modal_share, 1e-12), 1 - 1e-12))
-    return float(max(least, MIN_VALUES))
+    def _threshold(self, column: int, alpha: float) -> float:
+        """The shortest run of equal values over the threshold, by independent values and by the reference's runs."""
+        modal, scale = self.prepared.modal[column], float(self.prepared.expected_runs.scale[column])
+        least = np.log(alpha) / np.log(min(max(modal, 1e-12), 1 - 1e-12))
+        return float(max(least, MIN_VALUES, 0.0 if np.isnan(scale) else -scale * np.log(alpha)))

@@ -198,8 +198,7 @@ class Distribution(Cause[Measured]):
         restless, alike, too_new = side.objects(watch)
         words = np.where(restless, RESTLESS, "").astype(object)
         words[alike] = ORDER
-        if too_new:
-            words[:] = NEW
+        words[too_new] = NEW
         words[~side.settled] = UNSETTLED
         return list(words)
 

@@ -18,11 +18,12 @@ from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
 from monitor.judge.causes.unit_change import UnitChange, unit_change
+from monitor.judge.near_range import NearRange
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.quality_tails import QualityTails, base_windows_asked
 from monitor.judge.windows import Windows
-from monitor.reference.reference import NEAR_OUTSIDE, PREDICTION, SCORE, Column
+from monitor.reference.reference import PREDICTION, SCORE, Column
 from monitor.stats import names
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
 from monitor.stats.block import Block
@@ -34,7 +35,6 @@ from monitor.stats.quality_dispersion import (
     lasts,
     spans,
 )
-from monitor.stats.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
 from monitor.text import percent
 
 #: of one column, and of all features of a model together
@@ -71,6 +71,7 @@ class Quality(Cause[QualityTails]):
         tested, often = prepared.tested_quality, 2 * prepared.quality_windows > prepared.reference.base_windows
         #: (C,) tests of a column's events, and of the base windows that have any
         self._tests_of_events, self._tests_of_windows = tested.sum(1), (tested & ~often).sum(1)
+        self._near_range = NearRange(prepared)
 
     def tests(self) -> int:
         return TESTS_OF_LENGTH * self.tests_of_recent()
@@ -96,9 +97,14 @@ class Quality(Cause[QualityTails]):
 
     def measure(self, evaluation: Evaluation) -> QualityTails:
         """Tail probability of every window, column and quality count."""
-        overdispersion = evaluation.variability.quality_overdispersion
         return QualityTails(
-            self.prepared, evaluation.windows, evaluation.carried, overdispersion, self._unseen_error, evaluation.alpha
+            self.prepared,
+            evaluation.windows,
+            evaluation.carried,
+            evaluation.variability.quality_overdispersion,
+            self._unseen_error,
+            self._near_range,
+            evaluation.alpha,
         )
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
@@ -108,7 +114,7 @@ class Quality(Cause[QualityTails]):
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
             goes_on = lasts(measured.share[at], measured.hits[at], self._span(evaluation.windows, at))
-            goes_on = goes_on and self._may_page_outside(evaluation.windows, at)
+            goes_on = goes_on and not self._near_range.is_excursion(evaluation.windows, at, float(measured.share[at]))
             severity = self._severity(measured, at, self._recent_share(recent, column, slot), lasting=goes_on)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
@@ -194,19 +200,6 @@ class Quality(Cause[QualityTails]):
             LEAST_QUALITY_CHANGE,
             may_page=lasting and goes_on and cause not in dict(about.ticket_only),
         )
-
-    def _may_page_outside(self, windows: Windows, at: tuple[int, int, int]) -> bool:
-        """False for values outside by at most the range's width, if the column's level is known to wander that far."""
-        (window, column, slot), about = at, self.prepared.columns[at[1]]
-        if slot != OUTSIDE or NEAR_OUTSIDE not in dict(about.ticket_only):
-            return True
-        sums, outside = windows.sums[window, column], int(windows.counts[window, column, self.prepared.width + OUTSIDE])
-        near = int(sums[FAR_COUNT])
-        if 2 * near < outside:
-            return True  # most are too far outside to be summed
-        mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1)
-        wide = about.bins.high - about.bins.low
-        return not about.bins.low - wide <= mean <= about.bins.high + wide
 
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
         if recent is None:

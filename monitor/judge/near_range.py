@@ -1,0 +1,65 @@
+"""Values outside the reference's range, but near it: autocorrelated columns have such values without any change.
+
+The range comes from the reference's rows. If these are correlated, few of them are independent, and values leave the
+range in clusters. No such column goes farther outside than the range is wide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.judge.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows import Windows
+from monitor.reference.reference import NEAR_OUTSIDE
+from monitor.stats.bins import OUTSIDE
+from monitor.stats.quality_dispersion import HALF
+from monitor.stats.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
+
+Ints = NDArray[np.int64]
+
+
+class NearRange:
+    """Of the columns of one reference."""
+
+    def __init__(self, prepared: PreparedReference) -> None:
+        runs = prepared.reference.variability.long_runs
+        self._prepared = prepared
+        self._wanders = [NEAR_OUTSIDE in dict(column.ticket_only) for column in prepared.columns]
+        self._settled = [run.settled for run in runs]
+        self._equal = prepared.expected_runs.clump
+        self._variance = np.array([run.variance.max(initial=1.0) for run in runs])
+
+    def clump(self, windows: Windows, at: tuple[Ints, ...], share: Floats) -> Floats:
+        """How many values come together, (N,), at some (window, column, quality count)s with that share of the events.
+
+        1 of other quality counts, and of what is far from the range. Equal values in a row leave it together, and
+        values that depend on each other do, too; but these are not half of the events while nothing has changed.
+        """
+        _, column, slot = at
+        together = np.where(share < HALF, np.maximum(self._equal, self._variance)[column], self._equal[column])
+        asked = np.flatnonzero((slot == OUTSIDE) & (together > 1))
+        near = np.zeros(len(slot), np.bool_)
+        near[asked] = [self._lies_near(windows, int(at[0][one]), int(column[one])) for one in asked.tolist()]
+        return np.where(near, together, 1.0)
+
+    def is_excursion(self, windows: Windows, at: tuple[int, int, int], share: float) -> bool:
+        """Whether a column that wanders so by itself is outside, but no farther than its range is wide.
+
+        It stays at its outermost values; or the reference is too short for how slowly it varies, and so for its range,
+        and not half of the events are outside.
+        """
+        window, column, slot = at
+        if slot != OUTSIDE or not (self._wanders[column] or (not self._settled[column] and share < HALF)):
+            return False
+        return self._lies_near(windows, window, column)
+
+    def _lies_near(self, windows: Windows, window: int, column: int) -> bool:
+        about = self._prepared.columns[column]
+        sums = windows.sums[window, column]
+        outside, near = int(windows.counts[window, column, self._prepared.width + OUTSIDE]), int(sums[FAR_COUNT])
+        if 2 * near < outside:
+            return False  # most lie too far out to be summed
+        mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1)
+        wide = about.bins.high - about.bins.low
+        return bool(about.bins.low - wide <= mean <= about.bins.high + wide)
