@@ -243,8 +243,7 @@ class KafkaSource:
 
     def _skip_expired(self, lost: Mapping[TopicPartition, int]) -> None:
         """Retention removed records before they were read: report the gap and seek to the beginning."""
-        begins = self._edges(list(lost), "earliest")
-        ends = self._edges(list(lost), "latest")
+        begins, ends = (self._edges(list(lost), edge) for edge in ("earliest", "latest"))
         for target in lost:
             expected, begin = self._next[target], begins[target]
             if expected > ends[target]:

@@ -138,7 +138,7 @@ def _forms(sample: Sample, kind: str, place: PlaceText, *, table: bool) -> Itera
     """A column with values of several types, or with texts that look like another type."""
     forms = {form: sample.forms[form] for form in _WORDS if sample.forms[form]}
     total = sum(forms.values())
-    texts = Counter(value for value in sample.values if isinstance(value, str))
+    texts = Counter(value for value in sample.values if isinstance(value, str)) if forms.get(TEXT) else Counter()
     if table and set(forms) == {BOOLEAN}:
         yield "the texts True and False are read as true and false, as events have them (1 and 0 in JSON are the same)"
     elif len(forms) > 1 and not (kind == NUMERIC and set(forms) == {NUMBER, BOOLEAN}):

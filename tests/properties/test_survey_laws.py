@@ -108,12 +108,21 @@ def test_a_survey_does_not_depend_on_how_polls_cut_the_stream(arrays: list[list[
     assert found_in(values, cuts) == found_in(values, [])
 
 
+#: events of one version, some with a field that nobody reads, some with `scores`
+PLAIN = (
+    b'{"model":"none","features":{"a":1},"extra":1}',
+    b'{"model":"none","features":{"a":2,"b":"x"},"prediction":1}',
+    b'{"model":"none","features":{"b":null},"prediction":"y","scores":{"1":0.5,"0":0.5},"extra":2,"more":3}',
+    b'{"model":"none","score":0.25,"scores":{"1":1}}',
+)
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.lists(records, max_size=6), st.data())
+@given(st.lists(st.sampled_from(PLAIN), max_size=6), st.lists(records, max_size=4), st.data())
 def test_picked_events_are_those_of_a_stream_without_the_others(
-    values: list[bytes | None], data: st.DataObject
+    plain_ones: list[bytes], others: list[bytes | None], data: st.DataObject
 ) -> None:
-    events, fields = surveyed(values)
+    events, fields = surveyed([*plain_ones, *others])
     for group, raw in zip(events.groups, fields, strict=True):
         keep = np.array(
             data.draw(st.lists(st.booleans(), min_size=len(group.rows), max_size=len(group.rows))), np.bool_
@@ -128,8 +137,12 @@ def test_picked_events_are_those_of_a_stream_without_the_others(
             ]
             of_picked = picked.fields.features[name]
             assert typed(list(zip(of_picked.rows.tolist(), of_picked.values, strict=True))) == typed(expected)
-        for name, rows in whole.fields.unread.items():
-            assert picked.fields.unread[name].tolist() == [place[row] for row in rows.tolist() if keep[row]]
+        for of_whole, of_picks in (
+            (whole.fields.unread, picked.fields.unread),
+            (whole.fields.score_classes, picked.fields.score_classes),
+        ):
+            for name, rows in of_whole.items():
+                assert of_picks[name].tolist() == [place[row] for row in rows.tolist() if keep[row]]
 
 
 @settings(max_examples=150, deadline=None)
