@@ -5,7 +5,7 @@
 holds what that one held as the version before it wrote it: totals by partition and model, open panes and ids one by
 one in the tree. Each folder has the settings, the references they were counted by, the checkpoints, and `shown.json`,
 the output of `driftd state show --json` of the version that wrote them. They are never written again; a format that
-follows gets a folder of its own.
+follows gets its own folder.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CHUNK: Final = 100
 #: turns before the checkpoint that is kept, and before the one before it
 TURNS: Final = 11
 TURNS_BEFORE: Final = 6
-#: records of the first partition that are said to be gone before it is read
+#: records of the first partition that are reported to be gone before it is read
 LOST: Final = 40
 CLUSTER: Final = "golden"
 TOPICS: Final = {"events": "golden-events"}

@@ -69,7 +69,7 @@ class Judged:
 
 
 class Simulation:
-    """One reference; each stream has a judge of its own. `pages` a month it may spend."""
+    """One reference; each stream has its own judge. `pages` a month it may spend."""
 
     def __init__(self, reference: Reference, pages: float = 1.0) -> None:
         tree = settings()

@@ -26,7 +26,7 @@ from monitor.stats.ending import LEFT_AT_END
 from tests.engine import CREDIT
 from tests.laws.cause_examples import BEFORE, Example, made, panes, prepared, reference_panes
 
-#: one false finding in so many tests: as strict as a model's budget makes it
+#: one false finding in this many tests: as strict as a model's budget makes it
 ALPHA: Final = 1e-7
 #: of the threshold
 CHANCE: Final = 0.5
@@ -237,7 +237,7 @@ def _since(finding: Finding) -> int:
 
 
 def found(judged: Cause[Any], blocks: Sequence[Block], cut_every: int = 0) -> list[Finding]:
-    """All that is over as the panes come, at every length; `cut_every` so many panes the cause is made from scratch."""
+    """Findings as the panes come, at every length; the cause is recreated from its state `cut_every` panes."""
     recent, base, pyramid = RecentPanes(), BaseWindow(), WindowPyramid(64)
     findings: list[Finding] = []
     for at, block in enumerate(blocks, 1):
