@@ -58,7 +58,7 @@ class Fleet:
         return bool(transitions)
 
     def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
-        """Take the labels that took effect before the end of the pane that comes next, each once."""
+        """Take labels that took effect before the end of the next pane; each is given once."""
         for cohort in cohorts:
             judge = self._judge_of(cohort.key)
             if judge is not None:

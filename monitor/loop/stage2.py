@@ -22,7 +22,7 @@ class Stage2(Protocol):
         """Take a pane; those of one model version come in time order."""
 
     def take_labels(self, cohorts: Iterable[LabelCount]) -> None:
-        """Take the labels that took effect before the end of the pane that comes next, each once."""
+        """Take labels that took effect before the end of the next pane; each is given once."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """Note that these transitions were acknowledged, oldest first."""

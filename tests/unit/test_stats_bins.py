@@ -16,8 +16,8 @@ from monitor.stats.bins import (
     QUANTILE_BINS,
     UNSEEN,
     ColumnBins,
-    beside_bins,
     category_codes,
+    outside_bins,
     width_of,
 )
 from monitor.stats.name_bins import BUCKETS, category_bins
@@ -134,7 +134,7 @@ def test_each_value_of_a_category_has_one_label_or_was_never_seen(bins: list[int
     assert shown[-1] == quality[UNSEEN]
     inside = int(counts[: column.bins].sum())
     assert shown.sum() == inside + (0 if pooled else quality[UNSEEN])
-    beside = (quality * beside_bins([column])[0]).sum()
+    beside = (quality * outside_bins([column])[0]).sum()
     assert inside + beside == sum(bins[: column.bins]) + 50 + (0 if pooled else quality[UNSEEN])
 
 

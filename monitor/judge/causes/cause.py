@@ -217,7 +217,7 @@ class Cause(ABC, Generic[M]):
 class SequentialCause(Cause[None]):
     """A cause that is fed each pane in event-time order: a sequential detector, whose state cannot be merged.
 
-    Its findings do not depend on where checkpoints cut the stream: `restore(to_state())` continues without a trace.
+    Its findings do not depend on where checkpoints cut the stream: `restore(to_state())` changes nothing.
     """
 
     @abstractmethod
