@@ -180,7 +180,7 @@ REGISTER: Final = (
         "counter",
         (),
         "Checkpoints that failed: the state could not be kept, or dead letters and transitions not be sent.",
-        "/readyz and the log have the reason. Page and series go on, no incident is sent until it heals; then all are.",
+        "/readyz and the log have the reason. Status page and series keep working; incidents are sent once it succeeds.",
         lambda snapshot: [((), snapshot.checkpoint_failures)],
     ),
     Series(
