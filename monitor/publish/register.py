@@ -180,7 +180,7 @@ REGISTER: Final = (
         "counter",
         (),
         "Checkpoints that failed: the state could not be kept, or dead letters and transitions not be sent.",
-        "/readyz and the log have the reason. Status page and series keep working; incidents are sent once it succeeds.",
+        "/readyz and the log have the reason. Status page and series keep working; incidents are sent afterwards.",
         lambda snapshot: [((), snapshot.checkpoint_failures)],
     ),
     Series(
