@@ -50,8 +50,8 @@ def context(at: int) -> TransitionContext:
 Recheck = Callable[[OpenFinding, int], Now | None]
 
 
-class Asked:
-    """Looks whose answers are given."""
+class GivenMeasurements:
+    """Measurements with given results."""
 
     def __init__(self, recheck: Recheck) -> None:
         self._recheck = recheck
@@ -78,11 +78,11 @@ def all_but(fine: str) -> Recheck:
 
 def steps(book: IncidentBook, at: int, *found: Finding, recheck: Recheck | None = None) -> list[Transition]:
     """What one moment brings; a base window closes with it where `recheck` is given."""
-    return book.step(found, Asked(recheck or never), context(at), base_window=recheck is not None)
+    return book.step(found, GivenMeasurements(recheck or never), context(at), base_window=recheck is not None)
 
 
 def step(book: IncidentBook, at: int, *found: Finding, recheck: Recheck | None = None) -> Transition | None:
     """The one transition of one moment, if there is one."""
-    told = steps(book, at, *found, recheck=recheck)
-    assert len(told) <= 1
-    return told[0] if told else None
+    transitions = steps(book, at, *found, recheck=recheck)
+    assert len(transitions) <= 1
+    return transitions[0] if transitions else None

@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def kafka_parts() -> None:
-    """Java and Kafka's jars are installed; for tests that start brokers of their own."""
+    """Java and Kafka's jars are installed; for tests that start their own brokers."""
     if missing := missing_kafka_parts():
         reason = f"no real Kafka here: {'; '.join(missing)} (make real-parts)"
         if in_ci():
@@ -63,13 +63,13 @@ def topic(fresh_topic: Callable[[], str]) -> str:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of the recorded streams: DRIFTD_TEST_DATA, or `shared/data` beside the checkout."""
+    """The folder of the recorded streams: DRIFTD_TEST_DATA, or `shared/data` next to the checkout."""
     return _folder_beside("data", "DRIFTD_TEST_DATA")
 
 
 @pytest.fixture(scope="session")
 def quality_scripts() -> Path:
-    """The folder of the quality measurements: DRIFTD_TEST_QUALITY, or `shared/quality` beside the checkout."""
+    """The folder of the quality measurements: DRIFTD_TEST_QUALITY, or `shared/quality` next to the checkout."""
     return _folder_beside("quality", "DRIFTD_TEST_QUALITY")
 
 

@@ -1,4 +1,4 @@
-"""`driftd run` as a process of its own: start it with a settings file, observe it from outside, stop or kill it.
+"""`driftd run` as its own process: start it with a settings file, observe it from outside, stop or kill it.
 
 config = write_settings(folder, settings_tree(broker.bootstrap, "events", model))
 with DaemonProcess(config) as daemon:
@@ -77,7 +77,7 @@ def state_of(config: Path) -> Tree:
 
 
 class DaemonProcess:
-    """One process, killed at the end of its `with` block if it still runs. Its log is a file beside the settings."""
+    """One process, killed at the end of its `with` block if it still runs. Its log is a file next to the settings."""
 
     def __init__(self, config: Path, *arguments: str) -> None:
         self.log_file = config.parent / f"daemon-{next(_numbers)}.log"

@@ -58,7 +58,7 @@ def numeric(
 def categorical(
     name: str, categories: Sequence[str] = ("a", "b"), others: Sequence[str] = (), role: str = FEATURE
 ) -> Column:
-    """Each of `categories` has a bin of its own, `others` share buckets."""
+    """Each of `categories` has its own bin, `others` share buckets."""
     known = hashes_of([*categories, *others])
     bins = ColumnBins(
         CATEGORICAL,

@@ -42,7 +42,7 @@ CHUNK: Final = 100
 #: turns before the checkpoint that is kept, and before the one before it
 TURNS: Final = 11
 TURNS_BEFORE: Final = 6
-#: records of the first partition that are said to be gone before it is read
+#: records of the first partition that are reported to be gone before it is read
 LOST: Final = 40
 CLUSTER: Final = "golden"
 TOPICS: Final = {"events": "golden-events"}

@@ -30,7 +30,7 @@ from tests.recount import ModelCount, Recount
 
 MOMENTS: Final = ("start", "any", "checkpoint", "publish")
 REFERENCE_EVENTS: Final = 6_000
-#: a run is killed after so many seconds if no checkpoint or transition came
+#: seconds after which a run is killed if no checkpoint or transition came
 PATIENCE_SECONDS: Final = 2.0
 #: the second half of a piece is produced in this many parts with a pause between them
 PARTS: Final = 20

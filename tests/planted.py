@@ -66,18 +66,18 @@ def panes_of(reference: Reference, values: Floats, span_us: int) -> Iterator[Pan
 
 @dataclass
 class Life:
-    """What was told, each with the number of events that were judged by then."""
+    """What was reported, each with the number of events that were judged by then."""
 
-    told: list[tuple[int, Transition]] = field(default_factory=list)
+    sent: list[tuple[int, Transition]] = field(default_factory=list)
 
     def of(self, name: str) -> list[int]:
         """When transitions of that name came."""
-        return [at for at, one in self.told if one.transition == name]
+        return [at for at, one in self.sent if one.transition == name]
 
     def paged(self) -> list[tuple[int, str]]:
         """When an incident was a page first, and the subject of its worst finding."""
         first: dict[str, tuple[int, str]] = {}
-        for at, one in self.told:
+        for at, one in self.sent:
             if one.severity == PAGE and one.findings:
                 first.setdefault(one.incident, (at, one.findings[0].key.subject))
         return sorted(first.values())
@@ -90,8 +90,8 @@ def live(reference: Reference, values: Floats, *, span_us: int = FAST_US, lastin
     judge = ModelJudge(monitored, 1.0, 30 * DAY_US, show_values=True, lasting_after_us=lasting_after_us)
     life = Life()
     for at, pane in enumerate(panes_of(reference, values, span_us), 1):
-        _, told = judge.add(pane, 1.0)
-        life.told += [(at * EVENTS, one) for one in told]
+        _, sent = judge.add(pane, 1.0)
+        life.sent += [(at * EVENTS, one) for one in sent]
     return life
 
 

@@ -1,6 +1,6 @@
 """The quick part of the tests on other Pythons: `python -m tests.pythons 3.11 3.12 3.13`, from `make test-pythons`.
 
-Each Python that this machine has gets an environment of its own in .venv/pythons, made once for the locked libraries.
+Each Python that this machine has gets its own environment in .venv/pythons, made once for the locked libraries.
 One that is not there is named and left out; nothing is downloaded for it but libraries. The end is 1 where tests fail,
 an environment cannot be made, or no Python was found at all.
 """
@@ -52,7 +52,7 @@ def _is(python: Path, version: str) -> bool:
 
 
 def environment(python: Path, version: str) -> Path:
-    """The command of its environment, which is made anew only when the locks change.
+    """The command of its environment, which is recreated only when the locks change.
 
     Raises:
         subprocess.CalledProcessError: it cannot be made; what failed has said why.

@@ -26,7 +26,7 @@ class Served:
         self.server.start()
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, str, http.client.HTTPMessage]:
-        """A request on a connection of its own: status, body, headers."""
+        """A request on its own connection: status, body, headers."""
         with self.client() as client:
             status, body, headers = taken(client, path, method)
             return status, body.decode(), headers

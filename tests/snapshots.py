@@ -98,7 +98,7 @@ def busy_snapshot() -> Snapshot:
 
 
 def lasting_snapshot() -> Snapshot:
-    """The busy one, with a lasting ticket beside the page."""
+    """The busy one, with a lasting ticket next to the page."""
     busy = busy_snapshot()
     key, begun = busy.incidents[-1].key, NOW_US - 50 * HOUR_US
     found = FindingView(
@@ -164,7 +164,7 @@ def _finding_of_harm(key: ModelKey) -> FindingView:
 
 
 def wide_snapshot(models: int, features: int) -> Snapshot:
-    """So many judged models with so many features each; every model has an open ticket."""
+    """So many judged models with the given number of features each; every model has an open ticket."""
     views = tuple(
         model(
             f"model-{at}",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-#: columns of an acceptance stream that are no features
+#: columns of an acceptance stream that are not features
 NO_FEATURES = ("ts", "kind", "id", "score", "prediction", "label")
 CATEGORICAL = ("SEX", "EDUCATION", "MARRIAGE")
 #: the streams count seconds from 0; the events are given a date of today's magnitude

@@ -157,7 +157,7 @@ def test_a_room_nobody_enters_is_found_and_the_list_of_those_that_wait_only_shri
     assert len(list(dead_rooms(rooms, frozenset({"monitor.dead", "monitor.used", "monitor.gone"})))) == 2
 
 
-def test_places_are_told_from_names_of_documents() -> None:
+def test_places_are_distinguished_from_names_of_documents() -> None:
     harmless = (
         "https://semver.org/x http://127.0.0.1:80 http://[::1]:80 http://kafka.example.com 0.0.0.0 192.0.2.7 1.2.3"
     )

@@ -36,7 +36,7 @@ def in_batches(rng: np.random.Generator, rows: int, most: int = 200) -> Floats:
 
 
 def with_days(rng: np.random.Generator, rows: int, day: float, swing: float) -> Floats:
-    """Standard normal values whose level goes up and down by `swing` sd in each day of so many rows."""
+    """Standard normal values whose level goes up and down by `swing` sd in each day of the given number of rows."""
     level = swing * np.sin(2 * np.pi * np.arange(rows) / day)
     return np.asarray((rng.standard_normal(rows) + level) / np.sqrt(1 + swing**2 / 2), np.float64)
 
@@ -66,7 +66,7 @@ def deciles(values: Floats) -> Ints:
 
 
 def zipf(names: int, exponent: float) -> Floats:
-    """Zipf shares of so many names."""
+    """Zipf shares of the given number of names."""
     shares = 1 / np.arange(1, names + 1) ** exponent
     return np.asarray(shares / shares.sum(), np.float64)
 

@@ -1,7 +1,7 @@
 """Kinds of traffic without drift, by name: what a model's columns look like where nothing but chance moves them.
 
-A kind makes so many rows of every column. `reference` of them come first and are what the reference is built from, so
-that a season or a rise is as long as it should be beside it.
+A kind makes the given number of rows of every column. The first `reference` of them are what the reference is built
+from, so that a season or a rise has the right length relative to it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Kind:
     made: tuple[Make, ...]
 
     def columns(self, seed: tuple[int, ...], rows: int, reference: int) -> dict[str, Values]:
-        """Values (rows,) by column, each column from a seed of its own."""
+        """Values (rows,) by column, each column from its own seed."""
         return {
             f"x{at}": make(np.random.default_rng([*seed, at]), rows, reference) for at, make in enumerate(self.made)
         }

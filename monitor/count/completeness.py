@@ -61,7 +61,7 @@ class _Group:
             self.slowest, -math.inf if partition_state.reached_us == NO_CLOCK else partition_state.reached_us
         )
 
-    def beside(self, other: _Group) -> _Group:
+    def combined_with(self, other: _Group) -> _Group:
         """Both as one."""
         slowest, clock = min(self.slowest, other.slowest), max(self.clock, other.clock)
         return _Group(slowest, clock, max(self.arrived, other.arrived))
@@ -103,7 +103,7 @@ class Completeness:
             if partition in read and self._holds_back(partition, partition_state):
                 group.hold_back(partition_state)
         common = groups.pop(None)
-        own = {str(model): self._bound(group.beside(common)) for model, group in groups.items()}
+        own = {str(model): self._bound(group.combined_with(common)) for model, group in groups.items()}
         now = Until(self._bound(common), own, self._until.lateness_us)
         if now != self._until:
             self._until = now

@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 from monitor.events import ModelKey
 from monitor.stats.label_tally import LabelTally
 
-#: cohorts kept apart over all model versions; beyond, the oldest of the version that has most are handed on later, as
-#: one
+#: most cohorts over all model versions; above that, the oldest ones of the version with the most are merged, and handed
+#: on with the newest of them
 MAX_COHORTS: Final = 20_000
 
 

@@ -12,7 +12,7 @@ Counted = tuple[str, str, int]
 
 
 def outcome_totals(counts: Iterable[Counted]) -> dict[str, int]:
-    """Events by outcome, every outcome named that occurred, in the order in which they are decided."""
+    """Events by outcome, in the order in which outcomes are checked, without those that did not occur."""
     total: Counter[str] = Counter()
     for outcome, _, count in counts:
         total[outcome] += count
@@ -20,7 +20,7 @@ def outcome_totals(counts: Iterable[Counted]) -> dict[str, int]:
 
 
 def reason_totals(counts: Iterable[Counted]) -> dict[str, int]:
-    """Why events were not accepted, as outcome/reason."""
+    """Events that were not accepted, by outcome/reason."""
     total: Counter[str] = Counter()
     for outcome, reason, count in counts:
         if reason:

@@ -1,6 +1,6 @@
-"""What a checkpoint keeps of stage 1: the state of a task, as values.
+"""Checkpointed state of stage 1: the state of a task, as values.
 
-They refer to what the task holds; who keeps them encodes them before the next batch is counted.
+They share objects with the task, so they must be encoded before the next batch is counted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from monitor.stats.tally import Tally
 
 
 class PaneKey(NamedTuple):
-    """Whose tally it is: model version, segment ("" is the whole)."""
+    """Key of a tally: model version, and segment ("" for all events)."""
 
     key: ModelKey
     segment: str
@@ -52,7 +52,7 @@ class TaskLabelsState:
 
 @dataclass(frozen=True, slots=True)
 class SavedPartition:
-    """One topic-partition: position and times (microseconds); `clock` and `ids` are read by their owners alone."""
+    """One topic-partition: position and times (microseconds); `clock` and `ids` are opaque here."""
 
     next_offset: int
     read_clock_us: int

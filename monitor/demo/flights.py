@@ -93,7 +93,7 @@ class Flights:
 
 
 def delay_score(features: Row) -> float:
-    """A fixed formula instead of a model: flights are late late in the day, in wind and in fog."""
+    """A fixed formula instead of a model: delays are likely in the evening, in wind and in fog."""
     fog = 0.1 if (features["visib"] or 10) < 5 else 0.0
     late = 0.1 + 0.012 * float(features["hour"]) + fog + 0.004 * float(features["wind_speed"] or 0)
     return round(min(late, 0.99), 4)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from monitor.clock import DAY_US
 from monitor.findings import Span
 from monitor.reference.reference import FEATURE, Column, Reference
-from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, beside_bins
+from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, outside_bins
 from monitor.stats.equal_runs import ExpectedRuns
 
 Floats = NDArray[np.float64]
@@ -118,7 +118,7 @@ class PreparedReference:
     quality_windows: Floats  # (C, Q) base windows in which it is not 0
     events: Floats  # (C,) events that carried the column
     pooled: NDArray[np.bool_]  # (C,) whether categories share buckets
-    beside: NDArray[np.int64]  # (C, Q) 1 for quality counts of events that are in no bin
+    outside_bins: NDArray[np.int64]  # (C, Q) 1 for quality counts of events that are in no bin
     modal: Floats  # (C,) share of the most frequent value
     ordered: NDArray[np.bool_]  # (C,)
     expected_runs: ExpectedRuns  # of equal values
@@ -131,8 +131,8 @@ class PreparedReference:
         bins, quality_counts = reference.counts[:, :width], reference.counts[:, width:].astype(np.float64)
         quality_counts[:, UNSEEN] = reference.variability.unseen_expected
         pooled = np.array([column.bins.buckets > 0 for column in reference.columns], np.bool_)
-        beside = beside_bins([column.bins for column in reference.columns])
-        events = (bins.sum(1) + (reference.counts[:, width:] * beside).sum(1)).astype(np.float64)
+        outside = outside_bins([column.bins for column in reference.columns])
+        events = (bins.sum(1) + (reference.counts[:, width:] * outside).sum(1)).astype(np.float64)
         modal = np.array([column.modal_share for column in reference.columns])
         ordered = np.array([column.bins.kind == NUMERIC for column in reference.columns], np.bool_)
         tested = np.ones((len(reference.columns), len(QUALITY_COUNTS)), np.bool_)
@@ -148,7 +148,7 @@ class PreparedReference:
             quality_windows=reference.variability.quality_windows.astype(np.float64),
             events=events,
             pooled=pooled,
-            beside=beside,
+            outside_bins=outside,
             modal=modal,
             expected_runs=ExpectedRuns.of(reference.variability.equal_runs, modal),
             ordered=ordered,
@@ -158,33 +158,33 @@ class PreparedReference:
 
     @cached_property
     def column_of(self) -> dict[str, int]:
-        """{subject: place of its column}."""
+        """{subject: index of its column}."""
         return {subject: at for at, subject in enumerate(self.subjects)}
 
     def carried(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Events (..., C) that carried each column, with a value or without; `counts` (..., C, B + Q)."""
-        return self.inside(counts) + self.beside_of(counts)
+        return self.inside(counts) + self.events_in_no_bin(counts)
 
     def values(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Values (..., C) of each column, in a bin or in none; `counts` (..., C, B + Q)."""
-        return self.inside(counts) + self.values_beside(counts)
+        return self.inside(counts) + self.values_in_no_bin(counts)
 
     def inside(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Values (..., C) in a bin."""
         return np.asarray(counts[..., : self.width].sum(-1), np.int64)
 
-    def beside_of(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    def events_in_no_bin(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Events (..., C) that carried each column and are in no bin."""
-        return np.asarray(np.einsum("...cq,cq->...c", counts[..., self.width :], self.beside), np.int64)
+        return np.asarray(np.einsum("...cq,cq->...c", counts[..., self.width :], self.outside_bins), np.int64)
 
-    def values_beside(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    def values_in_no_bin(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Values (..., C) that are in no bin: outside the range, or never seen."""
-        never_seen = counts[..., self.width + UNSEEN] * self.beside[:, UNSEEN]
+        never_seen = counts[..., self.width + UNSEEN] * self.outside_bins[:, UNSEEN]
         return np.asarray(counts[..., self.width + OUTSIDE] + never_seen, np.int64)
 
     @cached_property
     def features(self) -> NDArray[np.int64]:
-        """Places of the columns that are features."""
+        """Indexes of the columns that are features."""
         return np.flatnonzero([column.role == FEATURE for column in self.columns])
 
     def longest(self) -> int:

@@ -1,8 +1,8 @@
-"""HTTP/1.1 connections of the server's thread: requests and their answers, one after another.
+"""HTTP/1.1 connections of the server's thread: requests are answered one after another.
 
-h11 keeps the grammar of HTTP; here are the deadlines and the limits, which servers for applications leave to a proxy in
-front of them (docs/decisions/http-server.md). Nobody is waited for: who connects and asks for nothing costs a socket
-until its time is up, or until a newer connection needs the place.
+h11 parses HTTP; this adds time-outs and limits, which application servers leave to a proxy
+(docs/decisions/http-server.md). A client that connects and sends nothing costs a socket until its time-out, or until a
+newer connection takes its place.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import h11
 
 from monitor.publish.site import PAGES, Answer, Site, in_words, path_of
 
-#: seconds in which a request has to be there, and in which some of its answer has to be taken, again and again
+#: seconds within which a request must be complete, and within which the client must read some more of its answer
 TIMEOUT_SECONDS: Final = 5.0
 #: most such periods per answer; a page of a megabyte may take a minute over a bad line
 ANSWER_STEPS: Final = 12
 #: seconds that a connection is kept for another request; longer than the usual minute between two scrapes
 IDLE_SECONDS: Final = 75.0
-#: what the kernel holds of an answer, in bytes: with megabytes there, nobody sees whether a slow client takes some
+#: socket send buffer, in bytes: with megabytes in the kernel, progress of a slow client could not be seen
 SEND_BYTES: Final = 65_536
-#: connections at a time; one more pushes out the oldest that waits for no page
+#: most connections; one more closes the oldest that is not receiving a page
 CONNECTION_LIMIT: Final = 64
-#: pages that are being taken at a time
+#: most pages being sent at the same time
 PAGE_LIMIT: Final = 32
 #: longest request line and headers, in bytes
 HEAD_LIMIT: Final = 8_192
-#: what is read, and thrown away, of a body that nobody asked for, in bytes
+#: most bytes of a request body, which is read and discarded
 BODY_LIMIT: Final = 65_536
 
 _BUSY: Final = "as many pages are being taken as may be; ask again"
@@ -44,14 +44,14 @@ _REFUSED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds for the next step of the other side, and for which a connection is kept without a request."""
+    """Seconds for the client's next step, and for which a connection is kept without a request."""
 
     step: float = TIMEOUT_SECONDS
     idle: float = IDLE_SECONDS
 
 
 class Connections:
-    """Those that are open, the oldest first, and how many may be."""
+    """The open connections, oldest first, and their limit."""
 
     def __init__(self) -> None:
         self._open: dict[Connection, None] = {}
@@ -60,9 +60,10 @@ class Connections:
         return len(self._open)
 
     def entered(self, connection: Connection) -> None:
-        """A connection was made. One that waits for no page makes room: rather one that never asked, rather an old one.
+        """Add a connection. At the limit, close one that is not receiving a page.
 
-        There is one: only pages take time to leave, and there are fewer of them than connections.
+        One that never sent a request goes first, then the oldest. There always is one, as fewer pages than connections
+        may be sent at a time.
         """
         if len(self._open) >= CONNECTION_LIMIT:
             waiting = min((one for one in self._open if not one.takes_page), key=lambda one: one.has_asked)
@@ -71,11 +72,11 @@ class Connections:
         self._open[connection] = None
 
     def left(self, connection: Connection) -> None:
-        """A connection is gone."""
+        """Remove a closed connection."""
         self._open.pop(connection, None)
 
     def is_busy(self) -> bool:
-        """True while as many pages are being taken as may be."""
+        """True while the limit of pages is reached."""
         return sum(one.takes_page for one in self._open) >= PAGE_LIMIT
 
     def abort(self) -> None:
@@ -85,7 +86,7 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """Every step has a deadline; all calls come from the server's thread."""
+    """One connection. Every step has a time-out; all calls come from the server's thread."""
 
     def __init__(self, site: Site, connections: Connections, deadlines: Deadlines) -> None:
         self._site = site
@@ -100,9 +101,9 @@ class Connection(asyncio.Protocol):
         self._untaken = 0
         self._steps = 0
         self._idle = False
-        #: a request was answered, or its answer is on the way
+        #: a request was answered, or its answer is being sent
         self.has_asked = False
-        #: the answer on the way is a page
+        #: the answer being sent is a page
         self.takes_page = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -117,7 +118,7 @@ class Connection(asyncio.Protocol):
         self._proceed()
 
     def resume_writing(self) -> None:
-        """The whole answer is taken: the next request may be there already."""
+        """The whole answer was sent: continue with the next request, which may have arrived already."""
         self._untaken = 0
         self._next_request()
         self._proceed()
@@ -134,13 +135,13 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _expect(self, seconds: float, late: Callable[[], None]) -> None:
-        """Give the other side its time for the next step; `late` is called when it is over."""
+        """Start the time-out of the client's next step; `late` is called when it expires."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_later(seconds, late)
 
     def _still_taken(self) -> None:
-        """A slow client goes on while it takes something of its answer."""
+        """Keep a slow client as long as it reads some of its answer in each period."""
         left = 0 if self._transport is None else self._transport.get_write_buffer_size()
         self._steps += 1
         if left >= self._untaken or self._steps >= ANSWER_STEPS:
@@ -150,7 +151,7 @@ class Connection(asyncio.Protocol):
             self._expect(self._deadlines.step, self._still_taken)
 
     def _proceed(self) -> None:
-        """Answer what is there. While an answer is not taken nothing more is read: no client can pile up answers."""
+        """Answer the next request. While an answer is being sent nothing is read, so answers cannot pile up."""
         try:
             while self._transport is not None and not self._transport.is_closing() and not self._untaken:
                 event = self._http.next_event()
@@ -172,7 +173,7 @@ class Connection(asyncio.Protocol):
             self._send(in_words(status, _REFUSED.get(status, status.phrase)))
 
     def _awaits_rest(self) -> None:
-        """From its first byte on a request has the time of one step, however it drips."""
+        """Time-out of an incomplete request, counted from its first byte."""
         if self._idle and self._http.trailing_data[0]:
             self._idle = False
             self._expect(self._deadlines.step, self.abort)
@@ -192,7 +193,7 @@ class Connection(asyncio.Protocol):
         self.has_asked, self._steps = True, 0
         length = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
         always = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
-        if self._http.their_state is not h11.DONE:  # a body or a line that nobody will read
+        if self._http.their_state is not h11.DONE:  # the rest of the request will not be read
             always.append(("Connection", "close"))
         is_head = self._request is not None and self._request.method == b"HEAD"
         parts = [

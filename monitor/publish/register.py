@@ -86,7 +86,7 @@ REGISTER: Final = (
         "driftd_offset_gap_records_total",
         "counter",
         ("topic", "partition"),
-        "Offsets that were gone before they were read (retention). They are in no figure.",
+        "Offsets that were gone before they were read (retention). They are in no statistic.",
         "Lengthen the topic's retention, or find out why driftd was down or behind for longer than that.",
         lambda snapshot: rows.by_partition(snapshot.retention_gaps),
     ),
@@ -94,8 +94,8 @@ REGISTER: Final = (
         "driftd_unreadable_records_total",
         "counter",
         ("topic", "partition", "reason"),
-        "Records that nobody can unpack, passed by the header of their batch: checksum, codec, structure, too_large,"
-        " torn. They are in no figure and in no outcome.",
+        "Records that cannot be decompressed or parsed, skipped batch by batch: checksum, codec, structure, too_large,"
+        " torn. They are in no statistic and in no outcome.",
         "The log has the place. Checksum or torn: check the broker's disk. Too_large: raise limits.record_bytes if such"
         " records are meant.",
         rows.unreadable,
@@ -180,7 +180,7 @@ REGISTER: Final = (
         "counter",
         (),
         "Checkpoints that failed: the state could not be kept, or dead letters and transitions not be sent.",
-        "/readyz and the log have the reason. Page and series go on, no incident is sent until it heals; then all are.",
+        "/readyz and the log have the reason. Status page and series keep working; incidents are sent afterwards.",
         lambda snapshot: [((), snapshot.checkpoint_failures)],
     ),
     Series(
@@ -230,7 +230,7 @@ REGISTER: Final = (
         "driftd_unjudged_events_total",
         "counter",
         ("model", "version"),
-        "Accepted events that came for panes already judged: in all totals, in no verdict.",
+        "Accepted events of panes that were already judged: in all totals, but in no verdict.",
         "A partition was silent for longer than windows.idle_after and then delivered old events: raise idle_after.",
         rows.unjudged,
         of_model=True,

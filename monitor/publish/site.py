@@ -1,4 +1,4 @@
-"""Which path answers what: `/metrics`, `/livez`, `/readyz`, and `/` for people. Knows nothing of sockets."""
+"""The answers of the paths `/metrics`, `/livez`, `/readyz`, and `/` for people. Independent of sockets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monitor.publish.snapshot import SnapshotHolder
 from monitor.publish.status.page import StatusPages
 from monitor.publish.status.style import HEADERS
 
-#: what is large and may wait; the other answers are a few words
+#: paths with large answers, which may wait; the other answers are short
 PAGES: Final = frozenset(("/", "/metrics"))
 #: seconds without a turn of the loop after which `/livez` fails
 LIVE_SECONDS: Final = 60.0
@@ -29,7 +29,7 @@ _log = get_log(__name__)
 
 
 class Answer(NamedTuple):
-    """What is sent back. `extra` are further header fields (name, value)."""
+    """A response. `extra` are further header fields (name, value)."""
 
     status: HTTPStatus
     body: bytes = b""
@@ -43,7 +43,7 @@ def in_words(status: HTTPStatus, text: str, *extra: tuple[str, str]) -> Answer:
 
 
 class Site:
-    """Which path answers what. Knows nothing of sockets."""
+    """Routes requests to pages. Independent of sockets."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Site:
         clock: Clock | None = None,
         series_limit: int = SERIES_LIMIT,
     ) -> None:
-        """`clock` says what now is for people; the machine's when None."""
+        """`clock` is used for times on the status page; the machine's when None."""
         self._snapshots = snapshots
         self._clock = clock or SystemClock()
         self._live_seconds = live_seconds
@@ -110,7 +110,7 @@ def path_of(target: str) -> str:
 
 
 def _compressed(page: Answer, accept_encoding: str) -> Answer:
-    """The page as whoever asked can take it; a cache in between must keep both forms apart."""
+    """The page, compressed if the client accepts it; `Vary` makes caches keep both forms."""
     vary = ("Vary", "Accept-Encoding")
     if not accepts_gzip(accept_encoding):
         return page._replace(extra=(*page.extra, vary))

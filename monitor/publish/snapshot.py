@@ -26,7 +26,7 @@ class ColumnView:
     `role` is feature, score or prediction; `bins` are readable names. `reference` and `live` are counts by bin, `total`
     counts since the process began. `quality_counts` are (name, share in the reference, share in the window).
     `distances` and `figures` are empty before the first base window was judged. `smallest_effect` is the smallest
-    lasting change that a day of today's traffic would show, as a share moved; None if not known. `unwatched` is why a
+    lasting change of a share that is detectable in a day of current traffic; None if not known. `unwatched` is why a
     change of the distribution would not be detected, "" if it would; `ticket_reason` why it would be at most a ticket,
     in one word, and `ticket_text` in a sentence.
     """

@@ -13,7 +13,7 @@ from monitor.events import ModelKey
 from monitor.reference.plan import Plan
 from monitor.reference.reference import Column, Level, Reference, ReferenceVariability, with_hash
 from monitor.stats.agreement import Agreement
-from monitor.stats.bins import CATEGORICAL, NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, beside_bins, width_of
+from monitor.stats.bins import CATEGORICAL, NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, outside_bins, width_of
 from monitor.stats.block import Block
 from monitor.stats.direction_test import largest_move
 from monitor.stats.directions import Directions
@@ -223,8 +223,8 @@ def _quality(
     """Dispersion (C, Q, K) of each quality count, and base windows with a hit (C, Q)."""
     width = stack.shape[2] - len(QUALITY_COUNTS)
     hits = stack[..., width:].copy()
-    beside = beside_bins([column.bins for column in columns])
-    events = stack[..., :width].sum(2) + (hits * beside).sum(2)
+    outside = outside_bins([column.bins for column in columns])
+    events = stack[..., :width].sum(2) + (hits * outside).sum(2)
     for at, left in left_out.items():
         hits[:, at, UNSEEN] = left.hits[: len(stack)]
     n = np.broadcast_to(events[..., None], hits.shape)

@@ -97,8 +97,8 @@ def positive_note(reference: Reference, setting: str) -> str:
             return ""
         classes = _shares(reference, predicted) or listed([quoted(name) for name in reference.score_classes], MAX_NAMED)
         unnamed = [name for name in reference.score_classes if predicted and name not in predicted.bins.categories]
-        beside = f" (`scores` also names {listed(map(quoted, unnamed), MAX_NAMED)})" if predicted and unnamed else ""
-        return f"positive is {reference.positive}, and no class is: {classes}{beside}. No score is watched; {remedy}"
+        also = f" (`scores` also names {listed(map(quoted, unnamed), MAX_NAMED)})" if predicted and unnamed else ""
+        return f"positive is {reference.positive}, and no class is: {classes}{also}. No score is watched; {remedy}"
     if predicted is None or reference.task != "binary":
         return ""
     if reference.positive in (*predicted.bins.categories, *sum(predicted.bins.bucket_names, ())):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
-from monitor.stats.bins import NUMERIC, QUALITY_COUNTS, ColumnBins, beside_bins, width_of
+from monitor.stats.bins import NUMERIC, QUALITY_COUNTS, ColumnBins, outside_bins, width_of
 from monitor.stats.directions import ColumnDirections, category_directions, numeric_directions
 from monitor.stats.equal_runs import EqualRuns
 from monitor.stats.long_run import LongRun
@@ -187,9 +187,9 @@ class Reference:
     @property
     def carried(self) -> NDArray[np.int64]:
         """Events (C,) that carried each column, with a value or without."""
-        beside = beside_bins([column.bins for column in self.columns])
+        outside = outside_bins([column.bins for column in self.columns])
         inside: NDArray[np.int64] = self.counts[:, : self.width].sum(1)
-        return np.asarray(inside + (self.counts[:, self.width :] * beside).sum(1), np.int64)
+        return np.asarray(inside + (self.counts[:, self.width :] * outside).sum(1), np.int64)
 
     def labelled(self, at: int) -> NDArray[np.int64]:
         """Counts of a column as its bins' labels order them; `unseen` is 0, as every value here was seen."""

@@ -34,7 +34,7 @@ def column_views(judge: ModelJudge, figures: BySubject) -> tuple[ColumnView, ...
     )
 
 
-def figures_beside(judge: ModelJudge, figures: BySubject) -> tuple[tuple[str, Figures], ...]:
+def other_figures(judge: ModelJudge, figures: BySubject) -> tuple[tuple[str, Figures], ...]:
     """(subject, figures) of subjects other than columns."""
     columns = judge.prepared.column_of
     return tuple((name, one) for name, of_it in figures.items() if name not in columns for one in of_it)

@@ -20,7 +20,7 @@ from monitor.kafka.stalls import Stall
 from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
-from monitor.run.column_views import column_views, figures_beside, with_totals
+from monitor.run.column_views import column_views, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outputs import KafkaOutputs
 from monitor.settings.tree import Settings
@@ -165,8 +165,8 @@ class SnapshotBuilder:
         known = self._evaluated.get(key)
         if known is None or known.evaluation is not judge.latest:
             figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
-            columns, beside = column_views(judge, figures), figures_beside(judge, figures)
-            known = self._evaluated[key] = _Evaluated(judge.latest, columns, beside)
+            columns, others = column_views(judge, figures), other_figures(judge, figures)
+            known = self._evaluated[key] = _Evaluated(judge.latest, columns, others)
         return known
 
 

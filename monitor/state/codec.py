@@ -4,7 +4,7 @@ The bytes are one version byte and one MessagePack value.
 Three extension types carry what MessagePack lacks:
 
     1  an integer beyond 64 bits      two's complement, big endian
-    2  an array of numbers            dtype code, dtype code as kept, number of axes, u64 length of each axis, then
+    2  an array of numbers            dtype code, dtype code as stored, number of axes, u64 length of each axis, then
                                       the numbers row by row, little endian
     3  a growing row kept apart       u64 first position, u64 end position (exclusive), its name in UTF-8
 

@@ -138,11 +138,11 @@ def _number_of(category: str) -> float | None:
     return number if text == category else None
 
 
-def beside_bins(columns: Sequence[ColumnBins]) -> NDArray[np.int64]:
+def outside_bins(columns: Sequence[ColumnBins]) -> NDArray[np.int64]:
     """(columns, quality counts) 1 for counts of events that are in no bin; a never-seen value may be in a bucket."""
-    beside = np.ones((len(columns), len(QUALITY_COUNTS)), np.int64)
-    beside[[column.buckets > 0 for column in columns], UNSEEN] = 0
-    return beside
+    outside = np.ones((len(columns), len(QUALITY_COUNTS)), np.int64)
+    outside[[column.buckets > 0 for column in columns], UNSEEN] = 0
+    return outside
 
 
 def width_of(columns: Sequence[ColumnBins]) -> int:

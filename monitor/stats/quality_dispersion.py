@@ -38,8 +38,8 @@ MANY_SHARE: Final = 0.2
 def stream_clump(stack: Ints) -> float:
     """Dispersion of a model's stream, from value bins (W, C, B) of the reference's base windows; 1 to `MOST_CLUMP`.
 
-    The median over columns (one restless column is not the stream's) of the dispersion of differences between
-    neighbouring windows, in which slow cycles cancel.
+    The median over columns of the dispersion of differences between neighbouring windows. Slow cycles cancel in the
+    differences, and a single restless column does not affect the median.
     """
     c = np.asarray(stack, np.float64)
     n = c.sum(2)

@@ -1,6 +1,6 @@
 """Benchmarks: `python -m tests.benchmarks [NAME ...]`, or one name with its options; without a name the usual ones.
 
-They are no tests: they give figures, print the command that made them, and are left out by name where a part of them
+They are not tests: they give figures, print the command that made them, and are left out by name where a part of them
 (Kafka, recorded data) is missing.
 """
 

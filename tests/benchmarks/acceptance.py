@@ -1,6 +1,6 @@
 """The acceptance streams, judged: pages before the change, how soon the right page comes, how many incidents.
 
-The streams are made anew from real credit rows; the reference is each one's first 10,000 predictions.
+The streams are recreated from real credit rows; the reference is each one's first 10,000 predictions.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ CHUNK = 500
 START_US = START_MS * 1000
 LATE, *AHEAD = (Partition("perf", number) for number in range(3))
 STATM = Path("/proc/self/statm")
-#: turns after which memory is first looked at: everything was used once
+#: turns after which memory is first examined: everything was used once
 FIRST_TURNS = 20
 
 Figures = dict[str, Any]

@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _child(config: Path, days: float, most: int, how: str) -> Figures:
-    """One run in a process of its own, started by a shell: a child's largest memory begins at what its parent held."""
+    """One run in its own process, started by a shell: a child's largest memory begins at what its parent held."""
     command = [sys.executable, "-m", "tests.benchmarks.backlog_child", str(config), str(days), str(most), how]
     line = shlex.join(command) + "; exit $?"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=ROOT, check=True)

@@ -68,7 +68,7 @@ class Running:
             self.take(self.models, 500)
 
     def take(self, models: Sequence[str], number: int) -> None:
-        """Count and judge so many events of each of the models."""
+        """Count and judge the given number of events of each of the models."""
         streams = [events(self._features, number, self.models.index(model), self._at) for model in models]
         records: list[Event] = [
             made | {"model": model} for model, stream in zip(models, streams, strict=True) for made in stream

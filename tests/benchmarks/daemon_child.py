@@ -3,7 +3,7 @@
 usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--stages | --profile]
 
 Wall and CPU seconds of the process from the first record to the last, as the yardsticks take them. `checkpoint_s` is
-the CPU of one more checkpoint after the last record. With --stages the CPU of every stage is told too, and with
+the CPU of one more checkpoint after the last record. With --stages the CPU of every stage is reported too, and with
 --profile the functions that took the most time; both cost something themselves.
 """
 
@@ -88,7 +88,7 @@ def timed(work: Callable[..., Any], spent: dict[str, float], name: str) -> Calla
 
 
 def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
-    """Read so many records, count and judge them, and measure."""
+    """Read the given number of records, count and judge them, and measure."""
     tune_allocator()
     settings, clock = load_settings(config, {}), SystemClock()
     admission = Admission(settings, load_references(settings))

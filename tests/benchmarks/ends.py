@@ -1,4 +1,4 @@
-"""Ends of findings: lasting changes that are called over, and how soon the end of a change is told.
+"""Ends of findings: lasting changes that are called over, and how soon the end of a change is reported.
 
 A change of one column begins at event 3,000; in 37,000 events it should not be called over, and one that ends at event
 13,000 should be soon. Each kind with `--seeds N` streams and a reference of 10,000 events each.
@@ -18,7 +18,7 @@ from tests.planted import Floats, Life, live, normal, reference_of
 REFERENCE, EVENTS, CHANGE, END = 10_000, 40_000, 3_000, 13_000
 SHARES = np.array([0.47, 0.35, 0.16, 0.02])
 
-#: (seed, event at which the change ends) -> what was told
+#: (seed, event at which the change ends) -> what was reported
 Kind = Callable[[int, int], Life]
 
 

@@ -1,7 +1,7 @@
 """Pages where nothing drifts: simulated months of 25 real columns, with the exact 95 % interval of the rate.
 
 A month is 4.32 million events, 100 a minute, each column drawn on its own with replacement; every month has a
-reference of its own. Panes are counted by the daemon's kernel and judged look by look by its judge. `--clusters K`
+its own reference. Panes are counted and judged by the daemon's own code. `--clusters K`
 sends every row K times in a row, `--columns N` takes the first N columns.
 """
 

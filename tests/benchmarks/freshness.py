@@ -47,7 +47,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Case:
-    """Models of so many features each."""
+    """Models of the given number of features each."""
 
     name: str
     models: int
@@ -154,7 +154,7 @@ class _Bench:
         table(head, rows)
 
     def _prepared(self, case: Case) -> Path:
-        """Its topic, and a folder of its own with settings."""
+        """Its topic, and its own folder with settings."""
         self._broker.create_topic(case.name, PARTITIONS)
         folder = self._folder / case.name
         folder.mkdir()

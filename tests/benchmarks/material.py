@@ -17,7 +17,7 @@ class MissingError(Exception):
 
 
 def folder(name: str, variable: str) -> Path:
-    """The folder a variable names, or `shared/<name>` beside the checkout.
+    """The folder a variable names, or `shared/<name>` next to the checkout.
 
     Raises:
         MissingError: it is not there.

@@ -1,4 +1,4 @@
-"""What lies beside the path of an event: an idle turn and a checkpoint at 64 partitions and 200 models; short panes.
+"""Costs off the path of an event: an idle turn and a checkpoint at 64 partitions and 200 models; short panes.
 
 Times are CPU. The partitions hold open panes of every model, and the memories of ids are full.
 """

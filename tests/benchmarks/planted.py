@@ -56,7 +56,7 @@ PLANTED: Final[dict[str, tuple[str, Draw]]] = {
 
 
 def planted(seed: int) -> Delays:
-    """By the change, events from it to its page in runs beside one reference; None: not within those waited for."""
+    """By the change, events from it to its page in runs with one reference; None: not within those waited for."""
     rng = np.random.default_rng([31, seed])
     columns = {name: draw(rng, REFERENCE_ROWS) for name, draw in USUAL.items()}
     references = {name: reference_of({name: values}, REFERENCE_ROWS) for name, values in columns.items()}

@@ -1,6 +1,6 @@
 """Memory of the daemon over the first minute: many models of many features, at full speed from a real Kafka.
 
-Each model has a reference of its own; a tenth of its features are names, the others numbers. RSS is read twice a second
+Each model has its own reference; a tenth of its features are names, the others numbers. RSS is read twice a second
 from the start of the process to the end of the minute, which the daemon spends working off a backlog.
 """
 

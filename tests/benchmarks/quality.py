@@ -3,7 +3,7 @@
 Without drift: pages a month of 4.32 million events with their 95 % upper bound, the share of time under a page, and of
 the columns those that may page for their distribution at the end. A column that vanishes after 1,000 events: events
 until its page. Planted changes in one column of a model of 25 independent ones: events until the page, from references
-of 10,000 rows. Each cell has a reference, a stream and seeds of its own.
+of 10,000 rows. Each cell has its own reference, stream and seeds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WAITED = 4_000
 
 @dataclass(slots=True)
 class Cell:
-    """A kind of traffic beside one reference; `why` says why there is none."""
+    """A kind of traffic with one reference; `why` says why there is none."""
 
     kind: str
     rows: int

@@ -24,7 +24,7 @@ def accept(site: Site, incident: str, *more: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def told(site: Site) -> list[Tree]:
+def sent(site: Site) -> list[Tree]:
     return [one for one in site.transitions() if one["kind"] == "transition"]
 
 
@@ -34,8 +34,8 @@ def paged(site: Site) -> tuple[Running, str]:
     site.make_topics()
     running = site.start()
     site.produce(without("AGE", 600, 0, seed=2))
-    running.wait_until(lambda: told(site), "a page")
-    (opened,) = told(site)[:1]
+    running.wait_until(lambda: sent(site), "a page")
+    (opened,) = sent(site)[:1]
     assert (opened["transition"], opened["severity"]) == ("opened", "page")
     return running, opened["incident"]
 
@@ -45,11 +45,11 @@ def wait_for_the_act_again(running: Running) -> None:
 
 
 def transitions_of(site: Site, incident: str) -> list[tuple[str, str]]:
-    return [(one["transition"], one["severity"]) for one in told(site) if one["incident"] == incident]
+    return [(one["transition"], one["severity"]) for one in sent(site) if one["incident"] == incident]
 
 
 def pages_beside(site: Site, incident: str) -> list[Tree]:
-    return [one for one in told(site) if one["incident"] != incident and one["severity"] == "page"]
+    return [one for one in sent(site) if one["incident"] != incident and one["severity"] == "page"]
 
 
 def test_an_accepted_page_is_a_ticket_at_once_and_the_next_change_pages(site: Site) -> None:
@@ -60,7 +60,7 @@ def test_an_accepted_page_is_a_ticket_at_once_and_the_next_change_pages(site: Si
         f"{incident}: accepted; the running daemon makes it a lasting ticket, and the next change pages\n",
     )
     running.wait_until(lambda: ("lasting", "ticket") in transitions_of(site, incident), "the ticket")
-    lasting = next(one for one in told(site) if one["transition"] == "lasting")
+    lasting = next(one for one in sent(site) if one["transition"] == "lasting")
     assert "accepted (AGE is gone on purpose)" in lasting["summary"]
     assert [finding["severity"] for finding in lasting["findings"]] == ["ticket"] * len(lasting["findings"])
     running.wait_until(
@@ -94,7 +94,7 @@ def test_what_was_accepted_while_the_daemon_was_down_takes_effect_once(site: Sit
     assert [name for name, _ in transitions_of(site, incident)].count("lasting") == 1
 
 
-def test_what_is_no_open_page_is_refused_with_what_is(site: Site) -> None:
+def test_what_is_not_an_open_page_is_refused_with_what_is(site: Site) -> None:
     running, incident = paged(site)
     code, said = accept(site, "credit/1/0123456789abcdef")
     assert code == USAGE

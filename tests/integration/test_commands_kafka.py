@@ -35,7 +35,7 @@ Recorded = Callable[..., list[Line]]
 
 @pytest.fixture
 def strange_topic(kafka: KafkaBroker, topic: str) -> str:
-    """Two partitions of records of all shapes: without key, value or headers, with bytes that are no text."""
+    """Two partitions of records of all shapes: without key, value or headers, with bytes that are not text."""
     kafka.create_topic(topic, partitions=2)
     for number in (0, 1):
         kafka.produce(

@@ -58,7 +58,7 @@ def aftermath(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> A
 
 @pytest.fixture
 def trial(kafka: KafkaBroker, topic: str, tmp_path: Path) -> Trial:
-    """A topic and a folder of its own; nothing is prepared."""
+    """A topic and its own folder; nothing is prepared."""
     return Trial(kafka, tmp_path, topic)
 
 

@@ -95,7 +95,7 @@ def test_a_burst_of_signals_ends_it_at_once_and_never_hangs_it(site: Site) -> No
     assert running.wait(STOP_SECONDS) in {DONE, 128 + signal.SIGTERM}
 
 
-def test_records_that_retention_took_while_the_daemon_was_away_are_counted_and_said(site: Site) -> None:
+def test_records_that_retention_took_while_the_daemon_was_away_are_counted_and_reported(site: Site) -> None:
     site.make_topics(partitions=2)
     site.produce(some_events(range(10)))
     running = site.start()
@@ -237,7 +237,7 @@ def test_a_topic_that_vanishes_ends_the_daemon_with_a_remedy(site: Site, credit_
     assert "remove the state folder" in refusals[-1]
 
 
-def test_a_checkpoint_can_be_shown_beside_the_running_daemon(site: Site) -> None:
+def test_a_checkpoint_can_be_shown_next_to_the_running_daemon(site: Site) -> None:
     site.make_topics()
     running = site.start()
     running.wait_ready()

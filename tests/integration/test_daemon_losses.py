@@ -47,7 +47,7 @@ def test_while_no_checkpoint_can_be_made_page_and_series_go_on_and_incidents_wai
     assert running.stop() == DONE
 
 
-def test_a_stop_that_cannot_save_is_no_success(site: Site) -> None:
+def test_a_stop_that_cannot_save_fails(site: Site) -> None:
     site.make_topics()
     running = site.start()
     running.wait_ready()
@@ -75,7 +75,7 @@ def test_an_output_topic_that_is_gone_is_named_until_it_is_there_again(site: Sit
     assert running.stop() == DONE
 
 
-def test_an_incident_larger_than_its_topic_takes_is_told_with_its_worst_findings(site: Site) -> None:
+def test_an_incident_larger_than_its_topic_takes_is_reported_with_its_worst_findings(site: Site) -> None:
     site.broker.create_topic(site.topic)
     site.broker.create_topic(site.rejects)
     site.broker.create_topic(site.alerts, max_message_bytes="2200")

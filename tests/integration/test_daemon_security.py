@@ -70,7 +70,7 @@ def test_a_daemon_reads_and_writes_over_tls_with_a_password_of_the_environment_o
     assert kafka.sasl_password not in "".join(capsys.readouterr())
 
 
-def test_a_wrong_password_is_said_to_be_one_and_not_repeated(site: Site, kafka: KafkaBroker) -> None:
+def test_a_wrong_password_is_reported_to_be_one_and_not_repeated(site: Site, kafka: KafkaBroker) -> None:
     """The client often misses the refusal at first: then the daemon says what it may be, and tries again."""
     wrong = "canary-" + "of-a-wrong-one"
     site.make_topics()

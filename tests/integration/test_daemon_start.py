@@ -24,7 +24,7 @@ def some_events(number: int, first: int = 0) -> list[object]:
 
 
 def run_through(site: Site, records: int, *arguments: str) -> Running:
-    """A daemon that reads so many records, is ready and ends in order."""
+    """A daemon that reads the given number of records, is ready and ends in order."""
     running = site.start(*arguments)
     running.wait_records(records)
     running.wait_ready()
@@ -127,7 +127,7 @@ def test_where_a_topic_that_was_added_begins_is_kept_before_its_first_record(
     assert site.positions() == {f"{site.topic}-0": 0, f"{added}-0": 17}
 
 
-def test_a_topic_taken_out_of_the_inputs_and_deleted_is_no_hindrance(
+def test_a_topic_taken_out_of_the_inputs_and_deleted_is_not_a_hindrance(
     site: Site, fresh_topic: Callable[[], str]
 ) -> None:
     site.make_topics()
@@ -279,7 +279,7 @@ def opened(site: Site, events: list[object]) -> None:
     assert running.stop() == DONE
 
 
-def test_a_model_whose_settings_changed_starts_afresh_alone_and_its_incident_resolves(site: Site) -> None:
+def test_a_model_whose_settings_changed_starts_from_scratch_alone_and_its_incident_resolves(site: Site) -> None:
     models = [
         {"name": "credit", "versions": ["1"], "reference": "credit.json"},
         {"name": "loan", "versions": ["1"], "reference": site.reference_for("loan")},
@@ -343,7 +343,7 @@ def test_the_incident_of_a_model_taken_out_of_the_settings_resolves(site: Site) 
 # models without a reference
 
 
-def test_what_is_not_watched_for_want_of_a_reference_is_said_once(site: Site) -> None:
+def test_what_is_not_watched_for_want_of_a_reference_is_reported_once(site: Site) -> None:
     site.make_topics()
     site.write(models=[{"name": "credit", "reference": "reference/credit-{version}.json"}])
     versions = [f"v{at:02}" for at in range(25)]
@@ -365,7 +365,7 @@ def test_what_is_not_watched_for_want_of_a_reference_is_said_once(site: Site) ->
 # wrong settings
 
 
-def test_all_faults_of_the_settings_are_said_at_once(site: Site) -> None:
+def test_all_faults_of_the_settings_are_reported_at_once(site: Site) -> None:
     site.write(
         budget={"per": "30 dayz"},
         kafka={"start": "yesterday"},

@@ -143,7 +143,7 @@ def test_every_query_has_a_result_where_its_subject_exists(scene: Scene) -> None
     _assert_shares_are_shares(scene)
 
 
-def test_a_lasting_ticket_is_an_annotation_of_its_own(prometheus_parts: None) -> None:
+def test_a_lasting_ticket_is_its_own_annotation(prometheus_parts: None) -> None:
     snapshots = SnapshotHolder(SystemClock())
     views = (model("credit", ()),)
     whole = lasting_snapshot()

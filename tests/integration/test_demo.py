@@ -35,7 +35,7 @@ def is_listened_on(port: int) -> bool:
 
 
 class Running:
-    """A demo in a process of its own; its words go to a file."""
+    """A demo in its own process; its words go to a file."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.words_file = folder / "words"
@@ -118,7 +118,7 @@ def test_a_closed_terminal_or_a_kill_leaves_no_daemon_behind(tmp_path: Path, num
     wait_until(lambda: not is_listened_on(int(address[1])), "the daemon is gone", 20)
 
 
-def test_a_port_that_is_taken_is_said() -> None:
+def test_a_port_that_is_taken_is_reported() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

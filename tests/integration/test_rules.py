@@ -121,7 +121,7 @@ def test_links_of_the_settings_are_annotations_of_every_alert() -> None:
         assert ("var-model" in annotations["dashboard_url"]) == ("on (model" in rule["expr"])
 
 
-def test_a_runbook_may_have_the_alerts_name_anywhere_and_braces_are_no_template() -> None:
+def test_a_runbook_may_have_the_alerts_name_anywhere_and_braces_are_not_a_template() -> None:
     template = "https://git.example/runbooks/{alert}.md?x={{ boom }}"
     [down] = [r for r in rules(settings(links={"runbooks": template.replace(" ", "")})) if r["alert"] == "DriftdDown"]
     assert down["annotations"]["runbook_url"] == "https://git.example/runbooks/DriftdDown.md?x=%7B%7Bboom%7D%7D"

@@ -175,7 +175,7 @@ def test_an_incident_leads_to_the_figures_of_its_model(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1200])
-def test_headings_tables_and_drawings_are_told_to_who_cannot_see(opened: Open, width: int) -> None:
+def test_headings_tables_and_drawings_are_accessible_to_screen_readers(opened: Open, width: int) -> None:
     page = opened(width)
     unfold(page)
     headings = [one.inner_text() for one in page.get_by_role("heading", level=2).all()]

@@ -26,7 +26,7 @@ from monitor.stats.ending import LEFT_AT_END
 from tests.engine import CREDIT
 from tests.laws.cause_examples import BEFORE, Example, LabelledPane, made, panes, prepared, reference_panes
 
-#: one false finding in so many tests: as strict as a model's budget makes it
+#: one false finding in this many tests: as strict as a model's budget makes it
 ALPHA: Final = 1e-7
 #: of the threshold
 CHANCE: Final = 0.5

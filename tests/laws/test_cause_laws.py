@@ -78,7 +78,7 @@ class Unforgiving(Quality):
 
 
 class Shortsighted(Quality):
-    """Looks at the last part of a window alone."""
+    """Judges only the last part of a window."""
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         if evaluation.windows.parts[0][-1].tally.events > 250:

@@ -77,20 +77,20 @@ def test_a_lasting_change_is_a_ticket_after_a_day_and_pages_no_second_time(seed:
     (at,) = life.of("lasting")
     (paged_at, _), *_ = life.paged()
     assert DAY_US <= (at - paged_at) // 250 * SLOW_US <= DAY_US + 2 * SLOW_US
-    assert [one.severity for told_at, one in life.told if told_at > at] == []  # nothing more is said of it
+    assert [one.severity for sent_at, one in life.sent if sent_at > at] == []  # nothing more is reported of it
     assert life.of("resolved") == []
 
 
 @pytest.mark.parametrize("second", [1, 0], ids=["another column", "the same, doubled"])
-def test_the_next_real_change_is_told_within_ten_thousand_events_and_pages(second: int) -> None:
+def test_the_next_real_change_is_reported_within_ten_thousand_events_and_pages(second: int) -> None:
     """It pages in three of four lives at least: chance alone calls a column restless before it moves, now and then."""
     paged = 0
     for seed in range(4):
         life = lasting(seed, second)
-        (at, opened), *_ = [(at, one) for at, one in life.told if one.transition == "opened" and at > CHANGE + 10_000]
+        (at, opened), *_ = [(at, one) for at, one in life.sent if one.transition == "opened" and at > CHANGE + 10_000]
         assert 60_000 < at <= 70_000
         assert opened.findings[0].key.subject == f"c{second}"
-        assert len({one.incident for _, one in life.told}) == 2
+        assert len({one.incident for _, one in life.sent}) == 2
         first, *again = life.paged()
         assert first[1] == "c0"
         if again:

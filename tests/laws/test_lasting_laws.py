@@ -1,4 +1,4 @@
-"""A lasting incident is told the same live, in a replay, and by runs that were cut anywhere."""
+"""A lasting incident is reported the same live, in a replay, and by runs that were cut anywhere."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def expected() -> list[dict[str, Any]]:
 
 
 def test_a_replay_tells_the_ticket_and_the_second_page() -> None:
-    told = [(one["transition"], one["severity"]) for one in expected() if one["transition"] != "updated"]
+    transitions = [(one["transition"], one["severity"]) for one in expected() if one["transition"] != "updated"]
     # three of ten values that are gone are a ticket until they have lasted
-    assert told == [("opened", "page"), ("lasting", "ticket"), ("opened", "ticket"), ("escalated", "page")]
+    assert transitions == [("opened", "page"), ("lasting", "ticket"), ("opened", "ticket"), ("escalated", "page")]
     first, ticket, _, second = (one for one in expected() if one["transition"] != "updated")
     assert first["incident"] == ticket["incident"] != second["incident"]
     assert {finding["subject"] for finding in second["findings"]} == {"BILL"}
@@ -79,19 +79,19 @@ def test_live_says_the_same() -> None:
 
 @pytest.mark.parametrize("every", [7, 31])
 def test_a_run_that_is_cut_says_the_same(every: int) -> None:
-    source, told, state = MemorySource({EVENTS: stream()}, 100), list[Transition](), None
+    source, transitions, state = MemorySource({EVENTS: stream()}, 100), list[Transition](), None
     pipeline, turn = _begun(source, state), 0
     while not source.ended():
         pipeline[0].turn()
         turn += 1
         if turn % every == 0:
             pipeline[0].checkpoint()
-            told += pipeline[1].reported
+            transitions += pipeline[1].reported
             pipeline = _begun(source, pipeline[1].saved[-1])
     run_to_end(pipeline[0], source)
     pipeline[0].checkpoint()
-    told += pipeline[1].reported
-    assert [one.to_json() for one in told] == expected()
+    transitions += pipeline[1].reported
+    assert [one.to_json() for one in transitions] == expected()
 
 
 def _begun(source: MemorySource, state: State | None) -> tuple[Pipeline, Recorded]:
@@ -113,11 +113,11 @@ def test_what_an_operator_accepted_is_in_the_state_and_takes_effect_once() -> No
     assert pipeline.fleet.accept(incident, "known")
     assert pipeline.fleet.mark(CREDIT) != mark  # the next checkpoint writes it
     assert not pipeline.fleet.accept(incident, "known")
-    again, told = _begun(source, pipeline.to_state().state())  # it was not told yet
+    again, outputs = _begun(source, pipeline.to_state().state())  # it was not sent yet
     assert isinstance(again.fleet, Fleet)
     assert plain(trees(again.to_state())) == plain(trees(pipeline.to_state()))
     assert not again.fleet.accept(incident, "known")
     again.checkpoint()
-    (lasting,) = told.reported
+    (lasting,) = outputs.reported
     assert (lasting.transition, lasting.incident, lasting.severity) == ("lasting", incident, "ticket")
     assert "accepted (known) after" in lasting.summary

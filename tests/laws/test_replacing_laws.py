@@ -89,7 +89,7 @@ def begun(reference: Reference) -> tuple[Pipeline, Admission, MemorySource, Reco
     return pipeline_of(TREE, admission, source, outputs)[0], admission, source, outputs
 
 
-def told(outputs: Recorded) -> list[dict[str, Any]]:
+def sent(outputs: Recorded) -> list[dict[str, Any]]:
     return [one.to_json() for one in outputs.reported]
 
 
@@ -102,7 +102,7 @@ def unreplaced() -> tuple[Any, list[dict[str, Any]]]:
     pipeline, _, source, outputs = begun(credit_reference())
     run_to_end(pipeline, source)
     pipeline.checkpoint()
-    return plain(trees(pipeline.to_state())), told(outputs)
+    return plain(trees(pipeline.to_state())), sent(outputs)
 
 
 @pytest.mark.parametrize("turns", [0, 3, 6, 12])
@@ -123,7 +123,7 @@ def test_to_replace_is_the_same_as_to_begin_again_with_the_other_reference(turns
     replaced.checkpoint()
     again.checkpoint()
     assert plain(trees(replaced.to_state())) == plain(trees(again.to_state()))
-    assert told(outputs)[before:] == told(later)
+    assert sent(outputs)[before:] == sent(later)
 
 
 def test_from_then_on_events_are_judged_by_the_new_reference_and_the_other_model_goes_on_as_it_would_have() -> None:
@@ -147,7 +147,7 @@ def test_from_then_on_events_are_judged_by_the_new_reference_and_the_other_model
     assert judge.monitored.reference.hash == older_reference().hash
     assert judge.book.incident is None
     assert 250 < judge.predictions <= 2_400 - events
-    of_loan = [one for one in told(outputs) if one["model"] == "loan"]
+    of_loan = [one for one in sent(outputs) if one["model"] == "loan"]
     assert of_loan == [one for one in expected if one["model"] == "loan"]
     loan = name_of(OTHER)
     assert plain(trees(pipeline.to_state()))[loan] == state[loan]
@@ -271,7 +271,7 @@ def columns_of(builder: SnapshotBuilder) -> dict[str, Sequence[int]]:
     return {column.name: column.total for column in model.columns}
 
 
-def test_what_is_shown_begins_anew_with_the_new_reference() -> None:
+def test_what_is_shown_starts_from_scratch_with_the_new_reference() -> None:
     before, _, source, _ = begun(credit_reference())
     run_to_end(before, source)
     pipeline, admission, source, _ = begun(credit_reference())

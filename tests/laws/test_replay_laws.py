@@ -132,7 +132,7 @@ TWO_MODELS = settings(
 
 
 def two_models() -> dict[Partition, list[Any]]:
-    """Each model on a topic of its own, that of `slow` an hour behind; labels of now between, and clocks far ahead."""
+    """Each model on its own topic, that of `slow` an hour behind; labels of now between, and clocks far ahead."""
     parts: dict[Partition, list[Any]] = {EVENTS: [], LATE: []}
     for number, (made, other) in enumerate(zip(credit(), credit(6), strict=True)):
         parts[EVENTS].append(made)
@@ -156,7 +156,7 @@ def by_model(transitions: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     return {name: [one for one in transitions if one["model"] == name] for name in ("credit", "slow")}
 
 
-def test_a_model_is_told_the_same_live_and_in_a_replay_whatever_comes_of_the_other_and_of_labels() -> None:
+def test_a_model_is_reported_the_same_live_and_in_a_replay_whatever_comes_of_the_other_and_of_labels() -> None:
     lines: list[dict[str, Any]] = []
     ran = replay(TWO_MODELS, admission_of_two(), MemorySource(two_models()), ManualClock(NOW_US), lines.append)
     expected = by_model(transitions_in(lines))

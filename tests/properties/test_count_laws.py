@@ -215,7 +215,7 @@ def test_counting_goes_on_from_a_state_as_if_it_had_never_stopped(first: list[Se
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 500), st.booleans()), min_size=1, max_size=30))
-def test_a_label_takes_effect_at_the_later_of_its_own_time_and_the_clock(times: list[tuple[int, bool]]) -> None:
+def test_a_label_takes_effect_at_the_later_of_its_time_and_the_clock(times: list[tuple[int, bool]]) -> None:
     stream = [
         ("events", event(at, type="label", id="a", label=1) if is_label else event(at, id=f"{at}", prediction=1))
         for at, is_label in times

@@ -12,7 +12,7 @@ TEMPLATE = (
     b'{"id":"<id>","model":"<model>","version":"<version>","features":{"AGE":1,"<feature>":2,"sex.1":"<category>"},'
     b'"tags":{"<tag>":"<text>"},"prediction":"<prediction>","scores":{"<class>":0.5},"label":"<label>","x":["<unknown>"]}'
 )
-#: bytes within a string: control characters of the Unicode category Cc; whole characters; what is no character
+#: bytes within a string: control characters of the Unicode category Cc; whole characters; what is not a character
 CONTROLS = [b"\x7f", b"\xc2\x80", b"\xc2\x85", b"\xc2\x9f"]
 CONTROLS += [
     b"\\u0000",

@@ -144,7 +144,7 @@ def test_a_record_that_is_older_than_one_before_it_or_has_no_time_comes_right_af
 
 
 @given(records=partition_states(ANY), seed=st.integers(0, 1 << 30))
-def test_slices_are_whole_batches_of_their_own(records: Readers, seed: int) -> None:
+def test_slices_are_whole_separate_batches(records: Readers, seed: int) -> None:
     batches = drained(Cut(records, seed))
     for batch in batches:
         assert len(batch) == len(batch.offsets) == len(times_in(batch)) > 0

@@ -318,7 +318,7 @@ def recount(events: Sequence[Event]) -> list[list[int]]:
         for at in (AGE, EDU) if "features" in one else ():
             counts[at][oracles.slot_of(REFERENCE.columns[at], WIDTH, one["features"])] += 1
         education = oracles.category_of(one.get("features", {}).get("EDU"))
-        counts[EDU][WIDTH + UNSEEN] += education is not None and education not in KNOWN  # beside its bucket
+        counts[EDU][WIDTH + UNSEEN] += education is not None and education not in KNOWN  # next to its bucket
         for at in (SCORE_AT, PREDICTION_AT) if one["type"] == "prediction" else ():
             counts[at][oracles.slot_of(REFERENCE.columns[at], WIDTH, one)] += 1
     return counts

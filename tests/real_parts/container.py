@@ -74,7 +74,7 @@ def make_base() -> None:
 
 
 def _debootstrap(root: Path) -> None:
-    """In mount and process namespaces of its own: whatever it mounts and starts ends with it."""
+    """In its own mount and process namespaces: whatever it mounts and starts ends with it."""
     alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     with tempfile.TemporaryFile("w+", errors="replace") as messages:
         process = subprocess.Popen(
@@ -95,7 +95,7 @@ def _debootstrap(root: Path) -> None:
 
 
 class ContainerStore(RealPart):
-    """Images and containers in a temporary store of their own, removed by `close`."""
+    """Images and containers in their own temporary store, removed by `close`."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="driftd-containers-"))

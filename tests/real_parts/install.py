@@ -115,7 +115,7 @@ def _install_packages(packages: list[str]) -> bool:
 
 @contextmanager
 def _no_services() -> Iterator[None]:
-    """What is installed now does not start its services: the tests start processes of their own."""
+    """What is installed now does not start its services: the tests start their own processes."""
     if POLICY.exists():  # somebody's decision already
         yield
         return
@@ -128,7 +128,7 @@ def _no_services() -> Iterator[None]:
 
 
 def _fetch_jars() -> bool:
-    """Into a folder beside the final one, renamed when complete: a broken fetch leaves nothing that looks whole."""
+    """Into a folder next to the final one, renamed when complete: a broken fetch leaves nothing that looks whole."""
     target = jars_folder()
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:

@@ -1,4 +1,4 @@
-"""What real parts have in common: they last as long as a `with`, and listen on loopback ports of their own."""
+"""What real parts have in common: they last as long as a `with`, and listen on their own loopback ports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def free_ports(count: int) -> list[int]:
     """Below the range the system gives to outgoing connections: while a server is down, a client that keeps trying its
     port could otherwise be given that very port, connect to itself and keep it from the server.
 
-    Each worker of a run has ports of its own: that of a server which is down for a while is not another worker's."""
+    Each worker of a run has its own ports: that of a server which is down for a while is not another worker's."""
     own = random.SystemRandom().sample(ports_of(os.environ.get("PYTEST_XDIST_WORKER")), 500)
     return list(itertools.islice(filter(_is_free, own), count))
 

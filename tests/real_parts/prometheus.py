@@ -94,7 +94,7 @@ class _Server(RealPart):
 
 
 class Prometheus(_Server):
-    """`files` lie beside its settings, by name."""
+    """`files` lie next to its settings, by name."""
 
     def __init__(self, tree: Mapping[str, object], files: Mapping[str, str] | None = None) -> None:
         super().__init__("prometheus", tree, files or {})
@@ -112,13 +112,13 @@ class Prometheus(_Server):
         return result
 
     def watches(self) -> tuple[int, int]:
-        """Targets that answer, and Alertmanagers that are told; it looks for them some seconds after its start."""
+        """Targets that answer, and known Alertmanagers; it discovers them some seconds after its start."""
         reported = json.loads(self.get("/api/v1/alertmanagers"))["data"]["activeAlertmanagers"]
         return sum(sample["value"][1] == "1" for sample in self.query("up")), len(reported)
 
 
 class Alertmanager(_Server):
-    """Alone, without gossip; `files` lie beside its settings, by name."""
+    """Alone, without gossip; `files` lie next to its settings, by name."""
 
     def __init__(self, tree: Mapping[str, object], files: Mapping[str, str] | None = None) -> None:
         super().__init__("prometheus-alertmanager", tree, files or {})

@@ -33,7 +33,7 @@ class Certificates:
 
 
 def make_certificates(folder: Path) -> Certificates:
-    """Both files anew in `folder`, which has to exist."""
+    """New files in `folder`, which has to exist."""
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)

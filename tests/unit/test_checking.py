@@ -88,7 +88,7 @@ def test_a_check_says_of_a_model_whose_reference_matches_no_file_that_it_is_not_
     assert row.endswith(remedy)
 
 
-def test_a_file_that_matches_and_is_no_reference_is_one_row_of_its_own(
+def test_a_file_that_matches_and_is_not_a_reference_has_its_own_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_settings(tmp_path / "driftd.yaml", versions=[], reference="credit-{version}.json")

@@ -48,7 +48,7 @@ def test_nothing_is_made_where_it_is_there_or_cannot_be(
     assert capsys.readouterr().out == ""
 
 
-def test_a_broker_that_does_not_start_here_is_no_hindrance(
+def test_a_broker_that_does_not_start_here_is_not_a_hindrance(
     jars: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails() -> None:

@@ -1,4 +1,4 @@
-"""The command line: what is not built is refused by name, what is wrong is said in a line, and how things end."""
+"""The command line: what is not built is refused by name, what is wrong is reported in a line, and how things end."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_what_is_logged_goes_to_standard_error(
     assert '"event": "something_happened"' in messages(capsys, "version", code=DONE)
 
 
-def test_a_reader_that_has_enough_is_no_fault() -> None:
+def test_a_reader_that_has_enough_is_not_a_fault() -> None:
     """`driftd settings | head -1`"""
     with subprocess.Popen(
         [sys.executable, "-m", "monitor", "settings"], stdout=subprocess.PIPE, stderr=subprocess.PIPE

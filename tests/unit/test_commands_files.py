@@ -1,4 +1,4 @@
-"""The commands over files: references are built and shown, streams are replayed, settings and state are looked at."""
+"""The commands over files: references are built and shown, streams are replayed, settings and state are examined."""
 
 from __future__ import annotations
 
@@ -335,7 +335,7 @@ def test_a_damaged_file_is_refused_with_its_place(folder: Path, capsys: pytest.C
         assert place in capsys.readouterr().err
 
 
-def test_records_that_the_last_poll_could_not_read_are_told(
+def test_records_that_the_last_poll_could_not_read_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Damaged(MemorySource):

@@ -101,7 +101,7 @@ def test_a_column_without_a_reference_knows_no_value() -> None:
     assert not categories.pooled
 
 
-def test_one_value_is_told_from_many_by_its_extreme() -> None:
+def test_one_value_is_distinguished_from_many_by_its_extreme() -> None:
     found = counted(Categories(POOLED.bins, WIDTH), [[f"name{n}" for n in range(2_000)]])
     assert len({extreme for _, _, extreme in found}) == 2_000
     assert np.isfinite([extreme for _, _, extreme in found]).all()

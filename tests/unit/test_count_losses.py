@@ -1,4 +1,4 @@
-"""What is lost is told: counted by reason, with its first place, and looked back at over the newest events."""
+"""Lost events are reported: counted by reason, with their first position, and as a share of the newest events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reported(losses: Losses) -> dict[tuple[str, str, ModelKey | None], tuple[int
     return {(loss.outcome, loss.reason, loss.key): (loss.count, loss.first.offset) for loss in losses.all()}
 
 
-def test_every_kind_of_loss_is_told_with_its_first_place_and_what_came() -> None:
+def test_every_kind_of_loss_is_reported_with_its_first_place_and_what_came() -> None:
     counted = pipeline()
     counted.count(
         [

@@ -103,7 +103,7 @@ def test_a_pane_closes_when_the_clock_has_passed_its_end() -> None:
     assert counted.totals.events[CREDIT].events == 3  # totals keep what was closed
 
 
-def test_what_is_forgotten_begins_anew_and_outcomes_stay() -> None:
+def test_what_is_forgotten_starts_from_scratch_and_outcomes_stay() -> None:
     counted, _ = pipeline()
     counted.count([batch_of([event(0, prediction=1)])])
     task = counted.tasks[0]
@@ -165,7 +165,7 @@ def test_the_models_own_lateness_wins() -> None:
     assert admission_of_credit({"allowed_lateness": 5 * SECOND_US}).of(CREDIT).lateness_us == 5 * SECOND_US
 
 
-def test_topics_of_one_partition_number_share_a_unit_and_keep_clocks_of_their_own() -> None:
+def test_topics_of_one_partition_number_share_a_unit_and_keep_their_own_clocks() -> None:
     counted, _ = pipeline(inputs=[{"topic": "events"}, {"topic": "more"}])
     counted.count([batch_of([event(100, id="a", prediction=1)], 0, EVENTS)])
     counted.count([batch_of([event(0, id="a", prediction=1)], 0, Partition("more", 0))])

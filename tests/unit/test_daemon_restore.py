@@ -80,12 +80,16 @@ def changed(tree: dict[str, Any], field: str, wrong: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize("field", ["cluster", "format", "gaps", "seen", "topics"])
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
-def test_a_whole_of_another_shape_is_told_with_the_file_and_the_remedy(field: str, wrong: object) -> None:
+def test_a_whole_of_another_shape_is_reported_with_the_file_and_the_remedy(field: str, wrong: object) -> None:
     known = saved()
     tree = changed(known.tree, field, wrong)
     valid = field == "cluster" and wrong == "text"
-    told = refused(Loaded(tree, known.parts, 3, known.path, ()))
-    assert "this is golden; restore" in told if valid else "move it away" in told or "the state has format" in told
+    message = refused(Loaded(tree, known.parts, 3, known.path, ()))
+    assert (
+        "this is golden; restore" in message
+        if valid
+        else "move it away" in message or "the state has format" in message
+    )
 
 
 FIELDS = [
@@ -119,13 +123,13 @@ FITS = [
 
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
-def test_a_part_of_another_shape_is_told_with_the_file_the_part_and_the_remedy(field: str, wrong: object) -> None:
+def test_a_part_of_another_shape_is_reported_with_the_file_the_part_and_the_remedy(field: str, wrong: object) -> None:
     if (field, wrong) in FITS:
         pytest.skip("it fits")
     known = saved()
-    told = refused(Loaded(known.tree, changed(known.parts, field, wrong), 3, known.path, ()))
-    assert told.startswith("state.path: checkpoint-3 is intact, but this version does not understand it (")
-    assert told.endswith("; move it away, and the previous checkpoint is used")
+    message = refused(Loaded(known.tree, changed(known.parts, field, wrong), 3, known.path, ()))
+    assert message.startswith("state.path: checkpoint-3 is intact, but this version does not understand it (")
+    assert message.endswith("; move it away, and the previous checkpoint is used")
 
 
 def test_what_is_wrong_is_named_and_where() -> None:
@@ -147,8 +151,8 @@ def test_what_is_wrong_is_named_and_where() -> None:
 def test_a_part_that_is_missing_is_told(name: str) -> None:
     known = saved()
     parts = {other: tree for other, tree in known.parts.items() if other != name}
-    told = refused(Loaded(known.tree, parts, 3, known.path, ()))
-    assert "move it away" in told
+    message = refused(Loaded(known.tree, parts, 3, known.path, ()))
+    assert "move it away" in message
 
 
 @pytest.mark.parametrize("form", [99, None])
@@ -185,9 +189,9 @@ def test_a_part_with_its_labels_within_that_has_another_shape_is_told(field: str
 
 @pytest.mark.parametrize("part", ["cluster", "exchange", "fleet", "format", "gaps", "met", "totals", "units"])
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
-def test_a_part_of_another_shape_in_a_state_of_the_version_before_is_told_too(part: str, wrong: object) -> None:
+def test_a_part_of_another_shape_in_a_state_of_the_version_before_is_reported_too(part: str, wrong: object) -> None:
     known = StateDirectory(GOLDEN / "state_format_2" / "state").load(read_only=True)
     assert known is not None
     tree = changed(known.tree, part, wrong)
-    told = refused(Loaded(tree, {}, 3, Path("checkpoint-3"), ()))
-    assert "move it away" in told or "format" in told or "the cluster text" in told
+    message = refused(Loaded(tree, {}, 3, Path("checkpoint-3"), ()))
+    assert "move it away" in message or "format" in message or "the cluster text" in message

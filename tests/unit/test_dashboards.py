@@ -81,7 +81,7 @@ def test_the_checked_in_copy_is_what_the_code_makes() -> None:
     assert {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "grafana").iterdir()} == dashboards()
 
 
-def test_the_text_is_one_dashboard_with_an_address_of_its_own() -> None:
+def test_the_text_is_one_dashboard_with_its_own_address() -> None:
     made = json.loads(dashboards()[FILE])
     assert made == dashboard()
     assert made["id"] is None, "an id of another installation would overwrite whatever has it"
@@ -89,7 +89,7 @@ def test_the_text_is_one_dashboard_with_an_address_of_its_own() -> None:
     assert made["schemaVersion"] == 39
 
 
-def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
+def test_panels_have_their_own_ids_and_do_not_overlap() -> None:
     every = dashboard()["panels"]
     assert len({panel["id"] for panel in every}) == len(every)
     assert len({panel["title"] for panel in every}) == len(every)
@@ -219,7 +219,7 @@ def test_a_dash_is_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "folder"])
-def test_a_folder_that_cannot_be_written_to_is_said_in_a_line(
+def test_a_folder_that_cannot_be_written_to_is_reported_in_a_line(
     place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")

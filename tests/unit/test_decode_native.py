@@ -259,7 +259,7 @@ def test_a_time_too_far_ahead_is_future(kind: dict[str, Any]) -> None:
     assert events.offset.tolist() == [100, 102, 104]
 
 
-def test_a_tombstone_is_counted_and_is_no_event() -> None:
+def test_a_tombstone_is_counted_and_is_not_an_event() -> None:
     events = decode(None, GOOD, None)
     assert (events.tombstones, len(events), events.rejected) == (2, 1, [])
 

@@ -1,4 +1,4 @@
-"""The budget: whatever the traffic, a month's looks together may spend no more than was promised for a month."""
+"""The budget: whatever the traffic, a month's evaluations together may spend no more than was promised for a month."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def budget(pages: float = 1.0, usual: int = USUAL) -> Budget:
 
 
 def spend(spender: Budget, kind: str, start_us: int, end_us: int, share: float, tests: int) -> float:
-    """A look in which all its tests are made; gives what each may spend."""
+    """An evaluation in which all its tests are made; gives what each may spend."""
     alpha = spender.alpha(kind, start_us, end_us, share)
     spender.spend(alpha, tests)
     return alpha
 
 
 def spend_month(spacings: list[int], lengths: list[int], share: float = 1.0) -> float:
-    """Look after look until a month is over; gives what all tests together may have spent."""
+    """Evaluation after evaluation until a month is over; gives what all tests together may have spent."""
     spender, at, spent, number = budget(2.0), 0, 0.0, 0
     while True:
         spacing, length = spacings[number % len(spacings)], lengths[number % len(lengths)]
@@ -47,13 +47,13 @@ def spend_month(spacings: list[int], lengths: list[int], share: float = 1.0) -> 
     st.lists(st.integers(3_600 * SECOND_US, 5 * DAY_US), min_size=1, max_size=20),
     st.lists(st.integers(1, LENGTHS), min_size=1, max_size=5),
 )
-def test_a_month_of_looks_at_any_spacing_spends_no_more_than_its_budget(
+def test_a_month_of_evaluations_at_any_spacing_spends_no_more_than_its_budget(
     spacings: list[int], lengths: list[int]
 ) -> None:
     assert 0 <= spend_month(spacings, lengths) <= 2.0 * (1 + 1e-9)
 
 
-def test_dense_and_irregular_looks_spend_no_more_than_the_budget_either() -> None:
+def test_dense_and_irregular_evaluations_spend_no_more_than_the_budget_either() -> None:
     rng = np.random.default_rng(4)
     spacings = (rng.exponential(400, 5_000) * SECOND_US).astype(int) + 1
     assert spend_month(spacings.tolist(), [LENGTHS]) <= 2.0
@@ -76,7 +76,7 @@ def test_silence_saves_nothing_up_beyond_four_usual_base_windows() -> None:
         assert spend(spender, BASE, last, last + windows * USUAL, 1.0, 1) == pytest.approx(first * paid)
 
 
-def test_the_first_look_pays_for_its_own_window() -> None:
+def test_the_first_evaluation_pays_for_its_own_window() -> None:
     assert spend(budget(), BASE, 5 * USUAL, 6 * USUAL, 1.0, 1) == pytest.approx(USUAL / MONTH / TESTS)
 
 
@@ -93,7 +93,7 @@ def test_versions_share_and_a_small_reference_halves() -> None:
     assert spend(small, BASE, 0, USUAL, 1.0, 1) == pytest.approx(whole / 2)
 
 
-def test_the_two_kinds_of_look_pay_for_their_own_time() -> None:
+def test_the_two_kinds_of_evaluation_pay_for_their_own_time() -> None:
     spender = budget()
     spend(spender, RECENT, 0, USUAL, 1.0, 1)
     assert spend(spender, BASE, 0, 2 * USUAL, 1.0, 1) == pytest.approx(2 * spend(spender, RECENT, 0, 2 * USUAL, 1.0, 1))
@@ -107,7 +107,7 @@ def test_spending_goes_on_from_the_state() -> None:
     assert restored.expected == spender.expected
 
 
-def test_no_test_may_be_over_more_than_once_in_a_hundred_looks() -> None:
+def test_no_test_may_be_over_more_than_once_in_a_hundred_evaluations() -> None:
     generous = Budget.of(1e9, MONTH, USUAL, TESTS, ENOUGH_REFERENCE)
     assert generous.alpha(BASE, 0, USUAL, 1.0) == MOST_ALPHA == 0.01
     generous.spend(MOST_ALPHA, 7)

@@ -104,7 +104,7 @@ def test_a_comparison_of_25_columns_is_that_of_each_column_alone(numeric_side: b
 
 
 @pytest.mark.parametrize("numeric_side", [True, False])
-def test_windows_looked_at_together_are_compared_as_each_alone(numeric_side: bool) -> None:
+def test_windows_evaluated_together_are_compared_as_each_alone(numeric_side: bool) -> None:
     """One that came fast says nothing of the others."""
     whole = reference(COLUMNS)
     side, counts = Compared.of(PreparedReference.of(whole), numeric=numeric_side), live(whole)[:, :, :]

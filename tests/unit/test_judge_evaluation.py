@@ -1,4 +1,4 @@
-"""One look at windows that end together: which facts are over, how bad, and with which figures."""
+"""One evaluation of windows that end together: which quality counts are over, how severe, and with which figures."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def judge(model: dict[str, object] | None = None, reference_quality: tuple[int, 
 
 
 def window(*parts: dict[str, int], values: int = 100) -> Windows:
-    """One window of parts in a row, each of so many values spread evenly and some facts, in both columns."""
+    """One window of consecutive parts, each with values spread evenly and some quality counts, in both columns."""
     blocks = []
     for at, quality_counts in enumerate(parts):
         tally = Tally.empty(2, WIDTH)
@@ -124,7 +124,7 @@ def test_a_finding_begins_where_the_fact_does() -> None:
     assert found["x", "missing"].window == (0, 40, 480)
 
 
-def test_of_a_key_the_worst_window_is_told_and_the_shortest_says_since_when() -> None:
+def test_of_a_key_the_worst_window_is_reported_and_the_shortest_says_since_when() -> None:
     pyramid = WindowPyramid(64)
     for at, missing in enumerate((0, 0, 40, 20)):
         (part,) = window({"missing": missing}).parts[0]
@@ -192,7 +192,7 @@ def test_a_small_proven_change_is_a_ticket() -> None:
 @pytest.mark.parametrize(
     ("mean", "words"), [(1.0, "x moved up by 1 sd"), (0.0, "x changed its shape"), (-1.0, "shape")]
 )
-def test_a_column_is_said_to_have_moved_only_where_its_mean_went_the_same_way(mean: float, words: str) -> None:
+def test_a_column_is_reported_to_have_moved_only_where_its_mean_went_the_same_way(mean: float, words: str) -> None:
     inspected = window({}, values=0)
     inspected.counts[0, 0, WIDTH - 1] = 1_000
     inspected.sums[0, 0, SUM] = round(1_000 * mean * UNIT)
@@ -209,8 +209,8 @@ def stuck(values: int, low: float = 3.5) -> Windows:
     return inspected
 
 
-def test_a_constant_column_is_over_when_a_run_of_its_commonest_value_is_too_unlikely() -> None:
-    """The commonest value of x had a tenth of the reference, that of c six tenths."""
+def test_a_constant_column_is_over_when_a_run_of_its_most_frequent_value_is_too_unlikely() -> None:
+    """The most frequent value of x had a tenth of the reference, that of c six tenths."""
     found = by_subject(stuck_found(judge(), stuck(25), ALPHA))
     assert set(found) == {("x", "constant")}
     assert found["x", "constant"].p == pytest.approx(0.1**25)
@@ -231,7 +231,7 @@ def test_a_number_is_never_shown_and_a_category_is() -> None:
     assert 'are "c";' in found["c", "constant"].detail
 
 
-def test_a_bucket_that_names_share_is_no_value() -> None:
+def test_a_bucket_that_names_share_is_not_a_value() -> None:
     """Of two hundred shops each is rare: a window of two that share a bucket fills one bin, and is not constant."""
     shops = [f"s{n}" for n in range(200)]
     buckets = bucket_of(hashes_of(shops))
@@ -253,7 +253,7 @@ def test_a_bucket_that_names_share_is_no_value() -> None:
     assert '"s7"' in one_shop.detail
 
 
-def test_never_seen_values_beside_one_category_are_not_constant() -> None:
+def test_never_seen_values_next_to_one_category_are_not_constant() -> None:
     inspected = stuck(60)
     inspected.counts[0, 1, WIDTH + QUALITY_COUNTS.index("unseen")] = 3
     assert ("c", "constant") not in by_subject(stuck_found(judge(), inspected, ALPHA))
@@ -275,7 +275,7 @@ def without_features(gone: int, events: int = 100) -> Windows:
 
 def test_predictions_without_features_are_the_models_absence() -> None:
     found = by_subject(quality(judge(), without_features(100), ALPHA, None))
-    assert set(found) == {("credit", "absent")}  # one finding, and no column is told beside it
+    assert set(found) == {("credit", "absent")}  # one finding, and none of a column
     finding = found["credit", "absent"]
     assert (finding.severity, finding.value, finding.effect) == (PAGE, 1.0, 1.0)
     assert finding.p == pytest.approx(stats.hypergeom.sf(99, 10_100, 100, 100))
@@ -283,14 +283,14 @@ def test_predictions_without_features_are_the_models_absence() -> None:
     assert "no prediction has features" in finding.headline
 
 
-def test_a_part_of_the_predictions_without_features_is_said_by_its_share() -> None:
+def test_a_part_of_the_predictions_without_features_is_reported_by_its_share() -> None:
     found = by_subject(quality(judge(), without_features(20), ALPHA, None))
     assert "20 % of the events of credit have no features" in found["credit", "absent"].headline
     assert quality(judge(), without_features(1, events=101), ALPHA, None) == []
     assert quality(judge(), without_features(0), ALPHA, None) == []
 
 
-def test_what_the_reference_lacked_too_is_no_news() -> None:
+def test_what_the_reference_lacked_too_is_not_reported() -> None:
     made = blank([numeric("x"), categorical("c", "abcd")])
     counts = np.array([[1_250] * WIDTH + [0] * 5] * 2)
     half = Judge(PreparedReference.of(replace(made, counts=counts, events=10_000)), PLAIN)
@@ -315,7 +315,7 @@ def test_never_seen_values_are_named_the_most_frequent_first() -> None:
     assert unseen({"st98": 3, "st99": 96}) == 'c has never-seen values in 49.7 %: "st99" (96), "st98" (3)'
     assert unseen({f"n{n}": 9 - n for n in range(7)}).endswith('"n4" (5) and others')
     assert "n1" not in unseen({"n1": 40}, shown=False)
-    assert unseen({f"free text {n}": 1 for n in range(16)}).endswith(" %")  # each once: that is no category
+    assert unseen({f"free text {n}": 1 for n in range(16)}).endswith(" %")  # each once: that is not a category
 
 
 def test_the_number_of_tests_is_what_the_budget_is_divided_by() -> None:
@@ -336,7 +336,7 @@ def test_a_burst_in_one_pane_is_a_ticket_and_the_same_hits_over_more_events_a_pa
     assert (burst["x", "missing"].severity, lasting["x", "missing"].severity) == (TICKET, PAGE)
 
 
-def test_base_windows_that_have_a_fact_are_tested_beside_its_events() -> None:
+def test_base_windows_that_have_a_fact_are_tested_in_addition_to_its_events() -> None:
     """A burst in each of 8 base windows: the reference had so large bursts, but in one window of a hundred."""
     made = blank([numeric("x"), categorical("c", "abcd")])
     counts = np.array([[2_500] * WIDTH + [0] * 5] * 2)
@@ -371,5 +371,5 @@ def test_only_tests_that_are_made_are_expected_to_page() -> None:
     for at in range(2):
         (part,) = window({}, values=400).parts[0]
         ending_now = pyramid.add(Block(10 * at, 10 * (at + 1), part.tally))
-    assert made(ending_now) == 14 + 14 + 2 * 4  # beside it two windows: those with a hit are counted too
+    assert made(ending_now) == 14 + 14 + 2 * 4  # plus two windows: those with a hit are counted too
     assert made(ending_now) <= evaluator.tests_of_length * len(ending_now.lengths)

@@ -49,7 +49,7 @@ def test_another_key_updates_the_incident_and_pages_no_second_time() -> None:
     assert book.pages == 1
 
 
-def test_findings_that_come_in_a_row_are_told_together_once_a_base_window() -> None:
+def test_findings_that_come_in_a_row_are_reported_together_once_a_base_window() -> None:
     book = IncidentBook(LONGEST)
     step(book, 10, finding("AGE"))
     for at in range(20, 150, 10):
@@ -60,7 +60,7 @@ def test_findings_that_come_in_a_row_are_told_together_once_a_base_window() -> N
     assert step(book, 160, recheck=never) is None  # told once
 
 
-def test_a_severity_and_an_end_are_told_at_once() -> None:
+def test_a_severity_and_an_end_are_reported_at_once() -> None:
     book = IncidentBook(LONGEST)
     step(book, 10, finding("AGE", TICKET))
     assert step(book, 20, finding("BILL", TICKET, 10, 20)) is None
@@ -115,7 +115,7 @@ def test_a_state_of_the_version_before_is_taken() -> None:
     ("seconds", "words"),
     [(0, "less than 1 s"), (59, "59 s"), (2_040, "34 min"), (7_500, "2 h 5 min"), (7_205, "2 h"), (270_000, "3 d 3 h")],
 )
-def test_durations_are_said_in_two_units(seconds: int, words: str) -> None:
+def test_durations_are_reported_in_two_units(seconds: int, words: str) -> None:
     assert lasted(seconds * 1_000_000) == words
 
 
@@ -195,7 +195,7 @@ def test_a_window_that_began_before_the_end_does_not_open_the_key_again() -> Non
     assert again.incident != first.incident
 
 
-def test_a_stuck_columns_distribution_is_no_news() -> None:
+def test_a_stuck_columns_distribution_is_not_reported() -> None:
     book = IncidentBook(LONGEST, EXPLAINED_BY)
     opened = step(book, 10, finding(cause="constant"), finding(cause="distribution"))
     assert opened is not None

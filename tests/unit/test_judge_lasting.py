@@ -1,4 +1,4 @@
-"""A page that stays becomes a ticket, and the model is armed again: what is told, and what pages then."""
+"""A page that stays becomes a ticket, and the model is armed again: what is reported, and what pages then."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def armed_book(explained: bool = False) -> IncidentBook:
 def stand(book: IncidentBook, begin: int, end: int, windows: int, recheck: Recheck = never) -> list[Transition]:
     """So many base windows, the last one at `end`, none of which says anything new of the stream."""
     at = [begin + (end - begin) * (number + 1) // windows for number in range(windows)]
-    return [told for now in at for told in steps(book, now, recheck=recheck)]
+    return [sent for now in at for sent in steps(book, now, recheck=recheck)]
 
 
 def now_at(effect: float) -> Recheck:
@@ -35,19 +35,19 @@ def lasting_book() -> tuple[IncidentBook, Transition]:
     book = armed_book()
     opened = step(book, 10, finding())
     assert opened is not None
-    (told,) = stand(book, 10, 10 + DAY, 16, now_at(0.2))
-    return book, told
+    (sent,) = stand(book, 10, 10 + DAY, 16, now_at(0.2))
+    return book, sent
 
 
 def test_a_page_that_stands_a_day_becomes_a_ticket_of_the_same_id_with_its_level() -> None:
-    book, told = lasting_book()
-    assert (told.transition, told.number, told.severity, told.at_us) == ("lasting", 2, TICKET, 10 + DAY)
-    assert [(one.key.subject, one.severity, one.level) for one in told.findings] == [("AGE", TICKET, 0.2)]
-    assert told.findings[0].to_json()["level"] == 0.2
-    assert told.summary == "credit 1: lasting after less than 1 s: AGE moved"
+    book, sent = lasting_book()
+    assert (sent.transition, sent.number, sent.severity, sent.at_us) == ("lasting", 2, TICKET, 10 + DAY)
+    assert [(one.key.subject, one.severity, one.level) for one in sent.findings] == [("AGE", TICKET, 0.2)]
+    assert sent.findings[0].to_json()["level"] == 0.2
+    assert sent.summary == "credit 1: lasting after less than 1 s: AGE moved"
     assert (book.incident, book.open, book.pages, book.tickets) == (None, {}, 1, 0)
     assert book.lasting_incident is not None
-    assert told.incident == book.lasting_incident.id
+    assert sent.incident == book.lasting_incident.id
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_a_page_that_stands_a_day_becomes_a_ticket_of_the_same_id_with_its_level
 def test_it_takes_a_day_and_enough_base_windows(opened_on: int, windows: int, end: int, lasting: bool) -> None:
     book = armed_book()
     step(book, 10, finding(base_windows=opened_on))
-    told = stand(book, 10, end, windows)
-    assert [one.transition for one in told] == (["lasting"] if lasting else [])
+    sent = stand(book, 10, end, windows)
+    assert [one.transition for one in sent] == (["lasting"] if lasting else [])
 
 
 def test_a_ticket_never_becomes_lasting_and_a_page_stands_since_it_is_one() -> None:
@@ -73,30 +73,30 @@ def test_a_ticket_never_becomes_lasting_and_a_page_stands_since_it_is_one() -> N
     assert stand(book, 10, 3 * DAY, 40) == []
     step(book, 3 * DAY, finding("BILL", PAGE, 2 * DAY, 3 * DAY))
     assert stand(book, 3 * DAY, 4 * DAY - 1, 40) == []
-    (told,) = stand(book, 4 * DAY - 1, 4 * DAY, 1)
-    assert (told.transition, len(told.findings)) == ("lasting", 2)
+    (sent,) = stand(book, 4 * DAY - 1, 4 * DAY, 1)
+    assert (sent.transition, len(sent.findings)) == ("lasting", 2)
 
 
 def test_a_ticket_of_a_long_window_does_not_hold_the_page_up() -> None:
     book = armed_book()
     step(book, 10, finding(), finding("BILL", TICKET, base_windows=64))
-    (told,) = stand(book, 10, 10 + DAY, 16)
-    assert (told.transition, len(told.findings)) == ("lasting", 2)
+    (sent,) = stand(book, 10, 10 + DAY, 16)
+    assert (sent.transition, len(sent.findings)) == ("lasting", 2)
 
 
 def test_another_key_pages_again_under_its_own_id() -> None:
-    book, told = lasting_book()
+    book, sent = lasting_book()
     again = step(book, 2_000, finding("BILL", start=1_990, end=2_000), recheck=never)
     assert again is not None
     assert (again.transition, again.number, again.severity) == ("opened", 1, PAGE)
-    assert again.incident != told.incident
+    assert again.incident != sent.incident
     assert [one.key.subject for one in again.findings] == ["BILL"]
     assert book.pages == 2
 
 
 @pytest.mark.parametrize(("effect", "pages"), [(0.2, False), (0.299, False), (0.301, True)])
 def test_the_same_key_pages_again_when_its_effect_has_grown_by_half(effect: float, pages: bool) -> None:
-    book, told = lasting_book()
+    book, sent = lasting_book()
     asked: list[int] = []
 
     def recheck(_known: OpenFinding, length: int) -> Now:
@@ -106,12 +106,12 @@ def test_the_same_key_pages_again_when_its_effect_has_grown_by_half(effect: floa
     again = steps(book, 2_000, finding(start=1_990, end=2_000, effect=0.9), recheck=recheck)
     assert [(one.transition, one.severity) for one in again] == ([("opened", PAGE)] if pages else [])
     assert max(asked) == 16  # measured over windows as long as its level was
-    assert all(one.incident != told.incident for one in again)
+    assert all(one.incident != sent.incident for one in again)
     (known,) = book.lasting.values()
     assert (known.finding.effect, known.finding.severity, known.finding.level) == (0.9, TICKET, 0.2)
 
 
-def test_between_base_windows_a_lasting_finding_is_no_news() -> None:
+def test_between_base_windows_a_lasting_finding_is_not_reported() -> None:
     """The newest panes hold 50 events: a share of them is half as large again by chance."""
     book, _ = lasting_book()
     assert step(book, 2_000, finding(start=1_990, end=2_000, effect=0.9)) is None
@@ -138,18 +138,18 @@ def test_a_second_page_that_lasts_takes_the_ticket_in() -> None:
     book, first = lasting_book()
     second = step(book, 2_000, finding("BILL", start=1_990, end=2_000), recheck=never)
     assert second is not None
-    told = stand(book, 2_000, 2_000 + DAY, 16)
-    assert [(one.transition, one.incident) for one in told] == [
+    sent = stand(book, 2_000, 2_000 + DAY, 16)
+    assert [(one.transition, one.incident) for one in sent] == [
         ("resolved", first.incident),
         ("lasting", second.incident),
     ]
-    assert told[0].summary.endswith(f"resolved (goes on in {second.incident}) after less than 1 s: AGE")
-    assert {one.key.subject for one in told[1].findings} == {"AGE", "BILL"}
-    assert told[1].since_us == first.since_us
+    assert sent[0].summary.endswith(f"resolved (goes on in {second.incident}) after less than 1 s: AGE")
+    assert {one.key.subject for one in sent[1].findings} == {"AGE", "BILL"}
+    assert sent[1].since_us == first.since_us
     assert (book.pages, book.tickets) == (2, 0)
 
 
-def test_what_a_lasting_finding_explains_is_no_news() -> None:
+def test_what_a_lasting_finding_explains_is_not_reported() -> None:
     book = armed_book(explained=True)
     step(book, 10, finding(cause="constant"))
     stand(book, 10, 10 + DAY, 16)
@@ -171,10 +171,10 @@ def test_an_operator_makes_a_page_lasting_at_once() -> None:
     opened = step(book, 10, finding())
     assert opened is not None
     assert book.accept("credit/1/another", "", context(20)) == []
-    (told,) = book.accept(opened.incident, "new customers", context(20))
-    assert (told.transition, told.incident, told.severity) == ("lasting", opened.incident, TICKET)
-    assert told.summary == "credit 1: accepted (new customers) after less than 1 s: AGE moved"
-    assert [one.level for one in told.findings] == [0.1]  # the effect of now
+    (sent,) = book.accept(opened.incident, "new customers", context(20))
+    assert (sent.transition, sent.incident, sent.severity) == ("lasting", opened.incident, TICKET)
+    assert sent.summary == "credit 1: accepted (new customers) after less than 1 s: AGE moved"
+    assert [one.level for one in sent.findings] == [0.1]  # the effect of now
     assert book.accept(opened.incident, "", context(30)) == []  # it is one already
     assert step(book, 40, finding("BILL", start=30, end=40)) is not None
 
@@ -182,9 +182,9 @@ def test_an_operator_makes_a_page_lasting_at_once() -> None:
 def test_giving_up_resolves_both() -> None:
     book, first = lasting_book()
     step(book, 2_000, finding("BILL", start=1_990, end=2_000), recheck=never)
-    told = book.give_up(context(2_100), "settings changed")
-    assert [one.transition for one in told] == ["resolved"] * 2
-    assert len({one.incident for one in told} | {first.incident}) == 2
+    sent = book.give_up(context(2_100), "settings changed")
+    assert [one.transition for one in sent] == ["resolved"] * 2
+    assert len({one.incident for one in sent} | {first.incident}) == 2
     assert (book.open, book.lasting, book.incident, book.lasting_incident) == ({}, {}, None, None)
 
 

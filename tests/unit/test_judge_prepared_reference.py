@@ -1,4 +1,4 @@
-"""What unrest to expect of a window of any size, and how far it may be from the reference before that is news."""
+"""The overdispersion to expect of a window of any size, and the distance from the reference that it may have."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_beyond_what_was_learned_dispersion_is_that_of_the_longest_level() -> No
         assert base.overdispersion(events).tolist() == [3.0] * 2
 
 
-def test_each_quality_count_has_a_dispersion_of_its_own_by_length() -> None:
+def test_each_quality_count_has_its_own_dispersion_by_length() -> None:
     base = PreparedReference.of(reference([1.0, 2.0], [0.1] * 2))
     for events, level in ((250, 1.0), (600, 2.0), (90_000, 2.0)):
         assert base.quality_overdispersion(events)[0].tolist() == [7.0 * level, 1.0, 1.0, 1.0, 1.0]
@@ -101,7 +101,7 @@ def test_never_seen_values_to_expect_are_those_that_were_left_out() -> None:
 
 
 def test_a_value_in_a_bucket_is_one_value_however_new_it_is() -> None:
-    """`unseen` is a mark beside the bucket; where there are no buckets it is all that is counted."""
+    """`unseen` is a mark next to the bucket; where there are no buckets it is all that is counted."""
     made = blank([categorical("closed", "ab"), categorical("pooled", "ab", others=("x",))])
     base = PreparedReference.of(made)
     counts = np.zeros((2, made.width + len(QUALITY_COUNTS)), np.int64)
@@ -156,8 +156,8 @@ def measured_in(base: PreparedReference, windows: Windows) -> Measured:
 
 
 @pytest.mark.parametrize(("share", "exceedance"), [(1.1, False), (1.3, True)])
-def test_a_sure_change_within_what_the_reference_itself_did_is_no_news(share: float, exceedance: bool) -> None:
-    """The window's evidence is overwhelming; what decides is its distance beside the reference's own largest."""
+def test_a_sure_change_within_what_the_reference_itself_did_is_not_reported(share: float, exceedance: bool) -> None:
+    """The window's evidence is overwhelming; what decides is its distance next to the reference's own largest."""
     moved = [3_250, 2_750, 2_250, 1_750]
     distance = (3_250 + 2_750 - 5_000) / 10_000
     base = PreparedReference.of(reference([1.0], [distance / share], events=10_000, learned=1))
@@ -167,7 +167,7 @@ def test_a_sure_change_within_what_the_reference_itself_did_is_no_news(share: fl
     assert measured.exceedance[0, 0] == pytest.approx(share / DISTANCE_FACTOR)
 
 
-def test_a_change_beyond_every_distance_without_evidence_is_no_news_either() -> None:
+def test_a_change_beyond_every_distance_without_evidence_is_not_reported_either() -> None:
     base = PreparedReference.of(reference([1.0], [0.001], learned=1))
     measured = measured_in(base, window([65, 65, 60, 60]))
     assert measured.sides[0].distance[0, 0] > 10 * 0.001

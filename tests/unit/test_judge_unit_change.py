@@ -1,4 +1,4 @@
-"""A changed unit is told from other values outside the range, and no value can make that fail."""
+"""A changed unit is distinguished from other values outside the range, and no value can make that fail."""
 
 from __future__ import annotations
 
@@ -149,19 +149,19 @@ def test_a_part_of_the_events_in_another_unit_is_enough(share: float) -> None:
 
 @pytest.mark.parametrize("shape", sorted(SHAPES))
 @pytest.mark.parametrize("sd", [-40.0, -8.5, -4.0, 4.0, 8.5, 12.0, 40.0, 300.0])
-def test_values_moved_by_a_constant_are_no_other_unit(shape: str, sd: float) -> None:
+def test_values_moved_by_a_constant_are_not_another_unit(shape: str, sd: float) -> None:
     reference = draw(shape, 1, 6_000)
     assert found(reference, draw(shape, 2, 500) + sd * float(reference.std())) is None
 
 
 @pytest.mark.parametrize("shape", sorted(SHAPES))
 @pytest.mark.parametrize("unusual", [1.2, 1.5, 3.6, 5.0, 40.0, 370.0])
-def test_a_factor_that_is_no_unit_is_not_named(shape: str, unusual: float) -> None:
+def test_a_factor_that_is_not_a_unit_is_not_named(shape: str, unusual: float) -> None:
     assert found(draw(shape, 1, 6_000), draw(shape, 2, 2_000) * unusual) is None
 
 
 @pytest.mark.parametrize("shape", sorted(SHAPES))
-def test_values_of_another_spread_are_no_changed_unit(shape: str) -> None:
+def test_values_of_another_spread_are_not_a_changed_unit(shape: str) -> None:
     reference = draw(shape, 1, 6_000)
     assert found(reference, np.full(500, 100 * reference.mean() + 1)) is None
 
@@ -183,7 +183,7 @@ def test_of_few_values_sixty_and_a_hundred_are_not_mistaken() -> None:
         (15.0, 4.0, lambda v: v + 273.15, "Celsius has become Kelvin"),
     ],
 )
-def test_another_temperature_scale_is_said_without_a_factor(
+def test_another_temperature_scale_is_reported_without_a_factor(
     mean: float, spread: float, to: Callable[[Floats], Floats], words: str
 ) -> None:
     def degrees(seed: int, count: int) -> Floats:

@@ -78,7 +78,7 @@ def test_every_length_is_the_sum_of_its_base_windows(longest: int) -> None:
     assert seen == set(pyramid.lengths)
 
 
-def test_a_look_keeps_its_windows_when_the_ladder_goes_on() -> None:
+def test_an_evaluation_keeps_its_windows_when_the_pyramid_goes_on() -> None:
     pyramid, added = WindowPyramid(64), blocks(80)
     inspected = [pyramid.add(block) for block in added]
     for end, windows in enumerate(inspected, 1):
@@ -118,7 +118,7 @@ def test_there_is_nothing_beyond_the_longest_length() -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 63, 64, 65, 199])
-def test_a_ladder_goes_on_from_its_state(cut: int) -> None:
+def test_a_pyramid_goes_on_from_its_state(cut: int) -> None:
     uncut, first = WindowPyramid(256), WindowPyramid(256)
     many = blocks(300, seed=3)
     for block in many[:cut]:

@@ -38,15 +38,15 @@ def test_an_act_comes_back_from_its_record_which_is_keyed_by_the_incident() -> N
         b'{"type": "other", "data": {"act": "accept", "incident": "io.driftd.act"}}',
     ],
 )
-def test_anything_else_is_no_act(value: bytes | None) -> None:
+def test_anything_else_is_not_an_act(value: bytes | None) -> None:
     assert act_in(value) is None
 
 
-def test_a_transition_is_no_act_whatever_its_words_are() -> None:
+def test_a_transition_is_not_an_act_whatever_its_words_are() -> None:
     words = "accepted (io.driftd.act)"
     key = ModelKey("credit", "1")
-    told = Transition(INCIDENT, 2, "lasting", key, TICKET, 0, 1, 0, "r", "s", 0, words, ())
-    assert act_in(next(alert_messages(told, "alerts", "g", 0)).value) is None
+    lasting = Transition(INCIDENT, 2, "lasting", key, TICKET, 0, 1, 0, "r", "s", 0, words, ())
+    assert act_in(next(alert_messages(lasting, "alerts", "g", 0)).value) is None
 
 
 def test_a_note_of_another_writer_is_cut() -> None:

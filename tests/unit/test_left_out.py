@@ -93,7 +93,7 @@ def test_a_reference_of_less_than_half_of_its_events_is_refused_unless_that_is_a
     assert any(line.startswith(f"credit/1: {spoiled} of {N} events were rejected") for line in lines)
 
 
-def test_ids_that_repeat_are_told_with_the_first_place_and_refused_when_they_are_most() -> None:
+def test_ids_that_repeat_are_reported_with_the_first_place_and_refused_when_they_are_most() -> None:
     some = [e | {"id": f"c{i}" if i < 300 else f"c{i - 300}"} for i, e in enumerate(good())]
     reference, lines = built(some)
     assert reference.events == 300
@@ -103,7 +103,7 @@ def test_ids_that_repeat_are_told_with_the_first_place_and_refused_when_they_are
     assert refused(customers)[0].startswith(f"credit/1: 340 of 400 {repeat}@60: ")
 
 
-def test_late_events_are_told_with_the_lateness_that_would_take_them() -> None:
+def test_late_events_are_reported_with_the_lateness_that_would_accept_them() -> None:
     stream = [*good(100), *[e | {"id": f"late{i}"} for i, e in enumerate(good(10))], *good(200, 500)]
     _, lines = built(stream)
     (late,) = [line for line in lines if "late" in line]
@@ -113,7 +113,7 @@ def test_late_events_are_told_with_the_lateness_that_would_take_them() -> None:
     assert (again.events, nothing) == (310, [])
 
 
-def test_events_cut_by_a_range_of_time_are_told_apart_from_lost_ones() -> None:
+def test_events_cut_by_a_range_of_time_are_distinguished_from_lost_ones() -> None:
     start = good()[0]["ts"] + 5 * SECOND_US
     reference, lines = built(good(), event_range=EventRange(start_us=start))
     assert reference.events == 390
@@ -121,7 +121,7 @@ def test_events_cut_by_a_range_of_time_are_told_apart_from_lost_ones() -> None:
 
 
 def test_every_event_is_in_the_reference_or_in_a_line() -> None:
-    """An oracle of its own: a stream with known numbers of each loss."""
+    """An its own oracle: a stream with known numbers of each loss."""
     bad, old = [e | {"score": 7} for e in good(9)], [e | {"id": "new"} for e in good(1)]
     stream = [*good(200), *bad, *good(6), *good(150, 900), *old]
     reference, lines = built(stream)
@@ -148,7 +148,7 @@ def test_a_place_on_kafka_is_partition_and_offset_and_a_csv_has_a_header() -> No
     assert place_text(Partition("a.csv.gz", 0), 0) == "a.csv.gz:2"
 
 
-def test_lengths_of_time_are_said_in_the_unit_a_person_would_use() -> None:
+def test_lengths_of_time_are_reported_in_the_unit_a_person_would_use() -> None:
     lengths = [3 * SECOND_US, 90 * SECOND_US, 10 * HOUR_US, 3 * DAY_US, 73 * 365.25 * DAY_US]
     assert [about(round(us)) for us in lengths] == ["3 s", "1.5 min", "10 h", "3 days", "73 years"]
 

@@ -1,4 +1,4 @@
-"""What is said of lost events: on the page while too many are lost, in the log at the first and each tenfold."""
+"""What is reported of lost events: on the page while too many are lost, in the log at the first and each tenfold."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lines() -> Iterator[io.StringIO]:
 
 
 class Reported:
-    """A pipeline that reads one batch after another, and what is said of its losses."""
+    """A pipeline that reads one batch after another, and what is reported of its losses."""
 
     def __init__(self, tree: Settings = TREE) -> None:
         admission = admission_of(tree, blank([numeric("x")]))
@@ -67,7 +67,7 @@ def logged(lines: io.StringIO) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, lines.getvalue().splitlines()) if line["event"] == "events_lost"]
 
 
-def test_nothing_is_said_while_all_is_well() -> None:
+def test_nothing_is_reported_while_all_is_well() -> None:
     assert Reported().read(*many(1_000)).not_fine == ()
 
 
@@ -100,7 +100,7 @@ def test_a_few_events_say_nothing_of_a_part() -> None:
         ({"ts": "2026-09-21T14:13:20"}, "rejected (no_offset), newest"),
     ],
 )
-def test_what_came_and_what_would_be_right_is_said(fields: dict[str, object], messages: str) -> None:
+def test_what_came_and_what_would_be_right_is_reported(fields: dict[str, object], messages: str) -> None:
     [sentence] = Reported().read(*many(3_000, **fields)).not_fine
     assert sentence.startswith(f"1,000 of the newest 1,000 events of {EVENTS.topic} are lost: 3,000 events ")
     assert f"newest {EVENTS}@2999: " in sentence
@@ -108,19 +108,19 @@ def test_what_came_and_what_would_be_right_is_said(fields: dict[str, object], me
     assert "14:13" not in sentence
 
 
-def test_late_events_are_said_with_the_lateness_that_would_take_them() -> None:
+def test_late_events_are_reported_with_the_lateness_that_would_accept_them() -> None:
     [sentence] = Reported().read(*many(100, 10_000), *many(100, 9_325)).not_fine
     assert "100 events late" in sentence
     assert "up to 12.9 min behind the newest of their partition; models[0].allowed_lateness: 30m would" in sentence
 
 
-def test_repeated_ids_are_said() -> None:
+def test_repeated_ids_are_reported() -> None:
     [sentence] = Reported().read(*many(30, id="customer-17")).not_fine
     assert "29 events with an id that came before" in sentence
     assert "customer-17" not in sentence
 
 
-def test_a_model_all_of_whose_events_are_lost_is_said_though_its_topic_is_fine() -> None:
+def test_a_model_all_of_whose_events_are_lost_is_reported_though_its_topic_is_fine() -> None:
     models = [{"name": name, "reference": f"{name}.json"} for name in ("credit", "rare")]
     reported = Reported(settings(models=models)).read(*many(990), *many(10, model="rare"))
     assert reported.lost.shares()[1] == {"credit": 0, "rare": 1}

@@ -54,7 +54,7 @@ def test_a_finding_without_figures_in_the_snapshot_is_shown_without() -> None:
     assert "Figures: in the alert, not on this page." in words
 
 
-def test_a_lasting_ticket_stands_beside_a_page_with_its_own_findings() -> None:
+def test_a_lasting_ticket_stands_next_to_a_page_with_its_own_findings() -> None:
     watched = model("m", ())
     shown = Snapshot(
         restored=True,
@@ -122,7 +122,7 @@ def test_without_an_ended_incident_there_is_no_empty_section() -> None:
     assert "Ended incidents" not in read(busy_snapshot()).words
 
 
-def test_a_threshold_that_is_exceeded_beside_a_fine_model_is_explained() -> None:
+def test_a_threshold_that_is_exceeded_next_to_a_fine_model_is_explained() -> None:
     """The long windows still hold what is over."""
     messages = (
         f"The long windows still hold events from before {plain_time(ENDED[0].ended_us)}, when its last incident ended."
@@ -138,7 +138,7 @@ def test_a_threshold_that_is_exceeded_beside_a_fine_model_is_explained() -> None
 LINKS: Final = Links(runbooks="https://wiki.example/driftd", dashboards="https://grafana.example")
 
 
-def test_links_of_the_settings_stand_beside_an_incident_and_a_models_own_runbook_wins() -> None:
+def test_links_of_the_settings_stand_next_to_an_incident_and_a_models_own_runbook_wins() -> None:
     own = model("m", ())
     for runbook, expected in (
         ("", "https://wiki.example/driftd/DriftdModelDriftPage"),

@@ -227,7 +227,7 @@ def test_metrics_are_the_text_format_whatever_is_accepted(served: Served, accept
     assert b"# EOF" not in body, "that is OpenMetrics"
 
 
-# beside a busy consumer
+# next to a busy consumer
 
 ASKER = """
     import http.client, sys, time
@@ -241,7 +241,7 @@ ASKER = """
 """
 
 
-def test_metrics_come_within_a_second_beside_a_loop_that_never_waits(served: Served) -> None:
+def test_metrics_come_within_a_second_next_to_a_loop_that_never_waits(served: Served) -> None:
     """It lets go of the interpreter's lock in short system calls alone, as a consumer with a backlog does."""
     columns = tuple(column(f"feature-{number}", 0.4) for number in range(50))
     snapshot = Snapshot(restored=True, models=tuple(model(f"model-{number}", columns) for number in range(4)))

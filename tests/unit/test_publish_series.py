@@ -212,7 +212,7 @@ def test_an_incident_is_one_in_its_severity_and_nought_in_the_other() -> None:
     assert values(samples, "driftd_incident_lasting_since_timestamp_seconds") == []
 
 
-def test_a_lasting_ticket_beside_a_page_is_one_too_and_has_its_own_beginning() -> None:
+def test_a_lasting_ticket_next_to_a_page_is_one_too_and_has_its_own_beginning() -> None:
     samples = read(render(full_snapshot()))
     assert values(samples, "driftd_incident_active", severity=PAGE) == [1]
     assert values(samples, "driftd_incident_active", severity=TICKET) == [1]

@@ -71,7 +71,7 @@ def test_livez_is_200_while_the_loop_runs_and_has_the_reason_otherwise(served: S
     assert served.ask("/livez")[0] == 200
 
 
-def test_livez_is_no_business_of_kafkas_health(served: Served) -> None:
+def test_livez_does_not_depend_on_kafka(served: Served) -> None:
     served.snapshots.beat(failure="no broker answers")
     assert served.ask("/livez")[0] == 200
 
@@ -152,7 +152,7 @@ def test_head_is_get_without_the_body(served: Served, path: str) -> None:
 
 
 @pytest.mark.parametrize("request_line", [b"GET /livez", b"\x16\x03\x01", b"GET / HTTP/2", b"", b"A B C D"])
-def test_what_is_no_request_is_a_bad_one(served: Served, request_line: bytes) -> None:
+def test_what_is_not_a_request_is_a_bad_one(served: Served, request_line: bytes) -> None:
     assert served.say(request_line + b"\r\n\r\n").startswith(b"HTTP/1.1 400 ")
 
 
@@ -341,7 +341,7 @@ def test_a_port_in_use_is_a_usage_error_with_the_remedy(served: Served) -> None:
     second.close()
 
 
-def test_a_host_that_is_no_address_is_a_usage_error() -> None:
+def test_a_host_that_is_not_an_address_is_a_usage_error() -> None:
     no_name = "x" * 64  # longer than a name's part may be, so nobody is asked for it
     with pytest.raises(UsageError, match=r"http\.host: 'x+' is not an address of this machine; write 127\.0\.0\.1"):
         Server(SnapshotHolder(ManualClock()), no_name, 0).start()

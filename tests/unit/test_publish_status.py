@@ -214,7 +214,7 @@ def test_a_stuck_loop_is_shown_by_the_limit_of_livez() -> None:
     assert "monitor stuck, 1 page, 1 ticket - driftd" in page.words, "a tab in the background says it too"
 
 
-def test_what_is_not_known_of_the_monitor_is_no_zero() -> None:
+def test_what_is_not_known_of_the_monitor_is_not_zero() -> None:
     words = read(Snapshot(), Health(0.0)).words
     for messages in ("Lag\nnot known yet", "Newest event\nnone seen yet", "Last checkpoint\nnone since it began"):
         assert messages in words
@@ -309,7 +309,7 @@ def test_changed_quality_counts_are_shown_and_others_are_not() -> None:
     assert "unseen" not in words
 
 
-def test_a_figure_that_is_no_number_counts_as_not_judged() -> None:
+def test_a_figure_that_is_not_a_number_counts_as_not_judged() -> None:
     view = replace(column("AGE", 1.0), figures=(Figures("distribution", 1, 1, 1, 1, 1, float("nan")),))
     assert "1 feature without a verdict: too few values in every window" in of_column(view).words
 

@@ -94,7 +94,7 @@ def test_a_python_that_is_missing_is_named_and_the_others_run_the_quick_part(
     assert ran == [f"{version} -m pytest -m not kafka -n 2" for version in ("3.11", "3.12")]
 
 
-def test_an_environment_is_made_once_and_anew_when_the_locks_change(
+def test_an_environment_is_made_once_and_again_when_the_locks_change(
     put: Put, environ: dict[str, str], log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = tmp_path / "lock"

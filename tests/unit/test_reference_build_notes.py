@@ -42,7 +42,7 @@ ROWS = range(N)
 def reported(
     stream: list[Any], model: dict[str, object] | None = None, *, partial: bool = False
 ) -> tuple[Reference, list[str]]:
-    """The reference of a stream, and the lines that are said with it."""
+    """The reference of a stream, and the lines that are reported with it."""
     lines: list[str] = []
     reference = build_reference(
         settings(model),
@@ -57,7 +57,7 @@ def reported(
 
 
 def of_values(values: list[Any], model: dict[str, object] | None = None) -> tuple[Reference, list[str]]:
-    """The same of a feature `x` beside a steady one; an Ellipsis is no such key."""
+    """The same of a feature `x` next to a steady one; an Ellipsis is no such key."""
     stream = [
         event(i, features={"steady": i % 7} | ({} if x is ... else {"x": x}), prediction=i % 2)
         for i, x in enumerate(values)
@@ -75,7 +75,7 @@ def kinds(reference: Reference) -> dict[str, str]:
     return {column.name: column.bins.kind for column in reference.columns if column.role == FEATURE}
 
 
-def test_features_that_are_elsewhere_are_the_first_thing_that_is_said() -> None:
+def test_features_that_are_elsewhere_are_the_first_thing_that_is_reported() -> None:
     flat = [event(i, score=i / N, prediction=i % 2, inputs={"a": 1}, other=2) for i in ROWS]
     reference, lines = reported(flat)
     assert lines[0].startswith("no event has features: only score and prediction will be watched.")
@@ -168,7 +168,7 @@ def test_a_kind_that_would_make_a_column_empty_is_refused(values: list[Any], kin
         ([{"a": 1}] * N, "nested objects are not watched"),
     ],
 )
-def test_what_follows_time_or_is_no_value_is_left_out_with_its_reason(values: list[Any], why: str) -> None:
+def test_what_follows_time_or_is_not_a_value_is_left_out_with_its_reason(values: list[Any], why: str) -> None:
     reference, _ = of_values(values)
     ignored = dict(reference.ignored)
     assert list(ignored) == ["x"]
@@ -218,11 +218,13 @@ def test_new_values_that_the_reference_expects_are_counted_as_unseen_and_no_even
     reference, lines = of_values(values)
     at = next(at for at, column in enumerate(reference.columns) if column.name == "x")
     assert reference.counts[at, reference.width + UNSEEN] == N // 20
-    assert reference.counts[at, : reference.width].sum() == reference.carried[at] == N  # unseen is a mark beside it
+    assert (
+        reference.counts[at, : reference.width].sum() == reference.carried[at] == N
+    )  # unseen counts in addition to the bins
     assert line_of(lines) == "x: 5 % of events are expected to bring a new value; unseen is judged against that"
 
 
-def test_a_column_that_changes_within_the_reference_is_said_and_a_steady_one_is_not() -> None:
+def test_a_column_that_changes_within_the_reference_is_reported_and_a_steady_one_is_not() -> None:
     values = list(np.random.default_rng(3).normal(0.0, 1.0, 4_000))
     changed = [value + (20.0 if i >= 3_000 else 0.0) for i, value in enumerate(values)]
     assert not [line for line in of_values(values)[1] if line.startswith("x: ")]
@@ -232,7 +234,7 @@ def test_a_column_that_changes_within_the_reference_is_said_and_a_steady_one_is_
     assert "build it from a time without one (--from, --to)" in restless
 
 
-def test_a_column_that_begins_or_ends_within_the_reference_is_said_with_its_place() -> None:
+def test_a_column_that_begins_or_ends_within_the_reference_is_reported_with_its_place() -> None:
     _, lines = of_values([None] * 200 + [i % 9 for i in range(400)])
     assert line_of(lines).startswith(f"x: its first value comes with event 201 of {N} (events-0@200)")
     _, lines = of_values([i % 9 for i in range(400)] + [...] * 200)
@@ -263,7 +265,7 @@ def zeros_and_ones(i: int) -> dict[str, object]:
         (lambda i: {"score": i / N}, {}, ""),
     ],
 )  # fmt: skip
-def test_a_positive_class_that_never_occurs_is_said_with_the_classes_at_build_and_check(
+def test_a_positive_class_that_never_occurs_is_reported_with_the_classes_at_build_and_check(
     fields: Any,  # noqa: ANN401 - a function of a row
     model: dict[str, object],
     messages: str,
@@ -316,7 +318,7 @@ def test_a_column_that_is_mostly_missing_sees_later_than_a_full_one() -> None:
     assert sees["x"] == pytest.approx(sees["steady"] * np.sqrt(30), rel=0.2)
 
 
-def test_a_column_that_only_has_tickets_is_said_with_the_reason() -> None:
+def test_a_column_that_only_has_tickets_is_reported_with_the_reason() -> None:
     waves = np.repeat(np.random.default_rng(5).normal(size=4), N // 4)  # a level for each quarter: nothing settles
     reference, _ = of_values([float(x) for x in waves + np.random.default_rng(6).normal(scale=0.1, size=N)])
     (x,) = (at for at, column in enumerate(reference.columns) if column.name == "x")
@@ -329,7 +331,7 @@ def test_a_column_that_only_has_tickets_is_said_with_the_reason() -> None:
     assert row.endswith(" tickets")
 
 
-def test_events_without_times_of_their_own_have_no_order_and_that_is_said_once() -> None:
+def test_events_without_their_own_times_have_no_order_and_that_is_reported_once() -> None:
     stream = [event(0, features={"x": i % 9}) for i in ROWS]
     reference, _ = reported(stream)
     assert not reference.in_order

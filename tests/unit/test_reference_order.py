@@ -79,7 +79,7 @@ def test_the_day_is_read_as_the_events_time_even_where_the_reference_has_but_one
     assert time_read_as(np.array(written, np.float64), TIMES) == "YYYYMMDD"
 
 
-def test_texts_are_the_events_dates_when_they_begin_with_its_day_or_one_beside_it() -> None:
+def test_texts_are_the_events_dates_when_they_begin_with_its_day_or_one_next_to_it() -> None:
     def texts(days: float, form: str) -> list[str]:
         return [(datetime.fromtimestamp(ts / 1e6, UTC) + timedelta(days)).strftime(form) for ts in TIMES.tolist()]
 
@@ -199,7 +199,7 @@ def test_names_that_come_for_a_while_renew_a_column_and_a_long_tail_does_not(kin
         assert (renews(texts(kind, seed), TIMES) > 0) is expected
 
 
-def test_without_an_order_of_time_nothing_is_said_of_order() -> None:
+def test_without_an_order_of_time_nothing_is_reported_of_order() -> None:
     at_once = np.full(N, TIMES[0])
     assert not has_order(at_once)
     assert has_order(np.where(np.arange(N) < N // 2, TIMES[0], TIMES))

@@ -114,7 +114,7 @@ def test_a_changed_part_is_loaded_equal_or_refused(
         (("model",), 7, "model"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(
+def test_what_is_wrong_is_reported_with_its_place(
     body: Body, load: Callable[[Body], Body], path: tuple[str | int, ...], value: object, messages: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
@@ -144,7 +144,7 @@ def test_what_is_wrong_is_said_with_its_place(
     ],
     ids=lambda text: text[:40],
 )
-def test_a_file_that_is_no_reference_is_refused(tmp_path: Path, text: str, messages: str) -> None:
+def test_a_file_that_is_not_a_reference_is_refused(tmp_path: Path, text: str, messages: str) -> None:
     file = tmp_path / "x.json"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(UsageError, match=messages):

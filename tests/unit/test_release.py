@@ -1,4 +1,4 @@
-"""`make release` on a small project of its own: what stops it, what it builds and tries, and the tag that it makes."""
+"""`make release` on its own small project: what stops it, what it builds and tries, and the tag that it makes."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def test_it_builds_tries_and_tags_and_pushes_nothing(checkout: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert git(checkout, "tag") == f"v{VERSION}"
     assert git(checkout, "cat-file", "-t", f"v{VERSION}") == "tag"
-    told = git(checkout, "tag", "--list", "--format=%(contents)", f"v{VERSION}")
-    assert told == f"driftd {VERSION}\n\n### Added\n\n- A thing."
+    message = git(checkout, "tag", "--list", "--format=%(contents)", f"v{VERSION}")
+    assert message == f"driftd {VERSION}\n\n### Added\n\n- A thing."
     assert git(checkout, "status", "--porcelain") == ""
     assert git(checkout, "ls-remote", "origin") == ""
     wheel, sdist = sorted((checkout / "dist" / "release").iterdir(), key=lambda made: made.suffix == ".gz")
@@ -129,7 +129,7 @@ def test_it_builds_tries_and_tags_and_pushes_nothing(checkout: Path) -> None:
         ("pyproject.toml", 'readme = "README.md"\n', "", "has no description in Markdown"),
     ],
 )
-def test_what_is_in_the_way_is_said_and_nothing_is_tagged(
+def test_what_is_in_the_way_is_reported_and_nothing_is_tagged(
     checkout: Path, file: str, before: str, after: str, said: str
 ) -> None:
     change(checkout, file, before, after)

@@ -107,7 +107,7 @@ def test_a_fault_pages_once_under_its_own_name_and_not_before_it_was_there(case:
     assert CHANGE < paged["predictions"] <= CHANGE + case.within
     first = paged["findings"][0]
     assert (first["subject"], first["cause"], first["severity"]) == (case.subject, case.cause, "page")
-    for one in reported[reported.index(paged) :]:  # the fault lasts, and so does what is said of it
+    for one in reported[reported.index(paged) :]:  # the fault lasts, and so does what is reported of it
         assert (case.subject, case.cause) in {(f["subject"], f["cause"]) for f in one["findings"]}
     assert first["p"] < 1e-6
     assert first["records"]["events-0"][1] >= CHANGE
@@ -117,7 +117,7 @@ def test_a_usual_stream_says_nothing() -> None:
     assert told_of(list(Credit(5_000, seed=8)), credit_reference()) == []
 
 
-def test_a_changed_unit_is_said_with_its_factor() -> None:
+def test_a_changed_unit_is_reported_with_its_factor() -> None:
     reported = told_of(list(Credit(CHANGE + 500, seed=7, change=CHANGE, fault=cents)), credit_reference())
     assert reported[0]["findings"][0]["factor"] == 1_000
     assert "by a factor of about 1,000" in reported[0]["summary"]
@@ -186,7 +186,7 @@ def test_what_is_muted_is_shown_without_an_incident_and_not_again_while_windows_
     assert ran.worst == ""
 
 
-def test_a_feature_called_score_is_told_from_the_models_score() -> None:
+def test_a_feature_called_score_is_distinguished_from_the_models_score() -> None:
     def named(made: Event, value: object) -> Event:
         return made | {"features": made["features"] | {"score": value}}
 

@@ -1,4 +1,4 @@
-"""A replay that judged nothing, or lost more than half, is no success; and each loss is told with place and remedy."""
+"""A replay that judged nothing, or lost more than half, fails; each loss is reported with position and remedy."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def replayed(folder: Path, events: Sequence[Event], *options: str, config: str =
 
 
 def changed(edit: Callable[[Event], object], share: float = 1.0) -> list[Event]:
-    """A stream, of which every so many events are edited."""
+    """A stream, of which every the given number of events are edited."""
     stream = [dict(one) for one in Credit(EVENTS, seed=7)]
     for at, one in enumerate(stream):
         if (at + 1) * share // 1 > at * share // 1:
@@ -89,7 +89,7 @@ LOSSES: dict[str, tuple[Callable[[Event], object], str]] = {
 @pytest.mark.parametrize("share", [1.0, 0.75])
 @pytest.mark.parametrize("options", [(), ("--fail-on", "page"), ("--json",)])
 @pytest.mark.parametrize("kind", LOSSES)
-def test_a_replay_that_lost_more_than_half_is_no_success(
+def test_a_replay_that_lost_more_than_half_fails(
     folder: Path, kind: str, options: tuple[str, ...], share: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     edit, messages = LOSSES[kind]
@@ -106,7 +106,9 @@ def test_a_replay_that_lost_more_than_half_is_no_success(
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_a_smaller_loss_is_told_and_is_a_success(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_smaller_loss_is_reported_and_is_a_success(
+    folder: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     edit, messages = LOSSES[kind]
     assert replayed(folder, changed(edit, 0.25)) == DONE
     messages = messages.replace("{n}", str(EVENTS // 4)).replace("{first}", r".*live\.jsonl:4")
@@ -141,7 +143,7 @@ def test_a_reference_has_predictions_and_the_events_have_none(folder: Path, caps
     assert messages in capsys.readouterr().err
 
 
-def test_a_file_of_labels_alone_is_counted_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_labels_alone_is_counted_and_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = [event(at, type="label", id=f"p-{at}", label=1) for at in range(300)]
     assert replayed(folder, labels, "--json") == DONE
     out, err = capsys.readouterr()
@@ -167,7 +169,7 @@ def test_the_lateness_that_is_named_takes_all_of_them(
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["outcomes"] == {"accepted": EVENTS}
 
 
-def test_a_file_that_is_newest_first_is_told_and_sorted_is_as_in_order(
+def test_a_file_that_is_newest_first_is_reported_and_sorted_is_as_in_order(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stream = changed(renamed, 0)
@@ -197,7 +199,7 @@ def test_sorting_is_refused_for_what_has_its_order_from_a_topic(
         assert "--sort: records of a topic have their order from it" in capsys.readouterr().err
 
 
-def test_the_output_of_a_build_is_no_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_a_build_is_not_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(build_of(folder, "ref.jsonl", "-o", str(folder))) == USAGE
     assert f"-o: {folder} is a folder; name the file, as {folder / 'credit.json'}" in capsys.readouterr().err
 

@@ -30,7 +30,7 @@ def test_other_ways_to_write_one_are_refused_with_what_was_meant(text: str, mean
 
 
 @pytest.mark.parametrize("text", ["", "30 dayz", "s", "-1s", "1.5h", "1m1h", "1s1s", "٣s", "9" * 30])
-def test_what_is_no_duration_is_refused_with_what_would_be_right(text: str) -> None:
+def test_what_is_not_a_duration_is_refused_with_what_would_be_right(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration; write 30d, 12h, 15m"):
         parse_duration(text)
 
@@ -76,5 +76,5 @@ def test_the_lateness_that_is_named_has_room_and_is_not_far_above(behind: int) -
     assert 1.2 * behind <= enough <= max(3.6 * behind, 120_000_000)
 
 
-def test_what_is_further_behind_than_a_day_is_no_lateness() -> None:
+def test_what_is_further_behind_than_a_day_is_not_a_lateness() -> None:
     assert lateness_for(86_400_000_001) == ""

@@ -253,7 +253,7 @@ def test_inputs_and_models_are_needed(load: Load) -> None:
     ]
 
 
-def test_a_name_that_stands_twice_is_a_fault_beside_the_others(load: Load) -> None:
+def test_a_name_that_stands_twice_is_a_fault_next_to_the_others(load: Load) -> None:
     faults = faults_of(load, SMALL + "http: {port: 1}\nhttp: {prot: 1}\n")
     assert len(faults) == 2
     assert faults[0].endswith("settings.yaml: line 4, column 1: 'http' occurs twice; keep one")
@@ -270,7 +270,7 @@ def test_a_name_that_stands_twice_is_a_fault_beside_the_others(load: Load) -> No
         (None, " cannot be read: No such file or directory"),
     ],
 )
-def test_an_unusable_file_is_the_only_fault_beside_unknown_variables(
+def test_an_unusable_file_is_the_only_fault_next_to_unknown_variables(
     tmp_path: Path, data: bytes | None, fault: str
 ) -> None:
     file = tmp_path / "settings.yaml"
@@ -347,7 +347,7 @@ def test_a_variable_for_what_is_not_in_this_version_is_refused_by_name(load: Loa
     ]
 
 
-def test_what_kubernetes_sets_for_a_service_named_driftd_is_no_setting(load: Load) -> None:
+def test_what_kubernetes_sets_for_a_service_named_driftd_is_not_a_setting(load: Load) -> None:
     links = {
         "DRIFTD_SERVICE_HOST": "127.0.0.1",
         "DRIFTD_SERVICE_PORT": "9747",

@@ -32,7 +32,7 @@ def test_a_secret_comes_by_environment(load: Load) -> None:
     assert loaded.kafka.security.sasl_password == SecretStr(CANARY)
 
 
-def test_a_secret_comes_from_a_file_of_its_own_without_the_line_end(load: Load, tmp_path: Path) -> None:
+def test_a_secret_comes_from_its_own_file_without_the_line_end(load: Load, tmp_path: Path) -> None:
     (tmp_path / "password").write_text(f" {CANARY} \n", encoding="utf-8")
     loaded = load(SMALL + "kafka: {security: {sasl_password_file: password}}\n", **SASL)
     assert loaded.kafka.security.sasl_password == SecretStr(f" {CANARY} ")

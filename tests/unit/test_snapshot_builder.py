@@ -155,7 +155,7 @@ class _Traffic(Cause[None]):
         yield "credit", Figures("traffic", 12.0, 30.0, 0.4, 0.5, 250, 0.4)
 
 
-def test_figures_of_what_is_no_column_are_series_too_and_stand_by_their_finding() -> None:
+def test_figures_of_what_is_not_a_column_are_series_too_and_stand_by_their_finding() -> None:
     pipeline, source, builder = begun(list(Credit(600)))
     run_to_end(pipeline, source)
     (judge,) = cast("Fleet", pipeline.fleet).judges.values()

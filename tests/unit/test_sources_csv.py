@@ -117,7 +117,7 @@ def test_every_finite_number_keeps_its_value(tmp_path_factory: pytest.TempPathFa
     assert event["features"]["x"] == number
 
 
-def test_an_empty_cell_of_a_field_is_no_field_but_takes_a_label_back_in_a_label_row(tmp_path: Path) -> None:
+def test_an_empty_cell_of_a_field_is_not_a_field_but_takes_a_label_back_in_a_label_row(tmp_path: Path) -> None:
     text = "t,kind,key,y,p,where\n1,prediction,a,,1,\n2,label,a,,,\n3,label,a,0,,\n"
     csv_map = {"t": "ts", "kind": "type", "key": "id", "y": "label", "p": "prediction", "where": "tags.region"}
     assert events(tmp_path, text, csv_map) == [

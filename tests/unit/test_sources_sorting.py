@@ -87,7 +87,7 @@ def test_lines_and_rows_are_sorted_by_the_time_that_the_engine_reads(
         ids = [json.loads(value or b"")["id"] for value in values_of(source) if value != b"no json"]
         assert ids == [f"i{second}" for second in range(12)]
         partition = source.partitions()[0]
-        behind = [order[-1], *range(12)].index(order[-1], 1)  # the line that is no event stays behind the last one
+        behind = [order[-1], *range(12)].index(order[-1], 1)  # the line that is not an event stays behind the last one
         assert source.place(partition, behind) == f"{file}:14"
     over = settings(inputs=[{"topic": "events", "model": "credit", "version": "1"}])
     rows = ReadOptions({"when": "ts"}, 100_000, EventTimes(over))

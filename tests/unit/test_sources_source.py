@@ -86,7 +86,7 @@ def test_a_file_of_lines_is_one_partition_with_line_numbers_for_offsets(
     source.close()
 
 
-def test_an_empty_line_is_no_record_and_is_counted(opened: Opened, tmp_path: Path) -> None:
+def test_an_empty_line_is_not_a_record_and_is_counted(opened: Opened, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n1\r\n\r\n   \n2\n")
     (batch,) = drained(opened(path))
@@ -215,7 +215,7 @@ def test_recordings_in_the_wrong_order_are_refused_with_the_line(opened: Opened,
         (b'{"x": ' + b"[" * 100_000, "recursion"),
     ],
 )
-def test_a_line_that_is_no_record_is_refused_on_opening_with_its_place(
+def test_a_line_that_is_not_a_record_is_refused_on_opening_with_its_place(
     opened: Opened, tmp_path: Path, line: bytes, what: str
 ) -> None:
     path = written(tmp_path / "x.records.jsonl", [record("t", 0, 0), b"", line])
@@ -239,7 +239,7 @@ def test_bad_base64_is_refused_with_its_place_and_without_the_payload(
     assert "c2Vj" not in str(refused.value)
 
 
-def test_a_record_without_a_value_field_is_no_tombstone(opened: Opened, tmp_path: Path) -> None:
+def test_a_record_without_a_value_field_is_not_a_tombstone(opened: Opened, tmp_path: Path) -> None:
     path = written(tmp_path / "x.records.jsonl", [b'{"topic": "t", "partition": 0, "offset": 1}'])
     with pytest.raises(UsageError, match="value"):
         drained(opened(path))

@@ -107,7 +107,7 @@ def test_what_would_not_come_back_the_same_is_refused_with_its_place(alien: obje
         codec.encode({"models": [0, {"x": alien}]})
 
 
-def test_a_key_that_is_no_text_is_refused() -> None:
+def test_a_key_that_is_not_text_is_refused() -> None:
     with pytest.raises(TypeError, match="key is int"):
         codec.encode({"a": {1: 2}})
 

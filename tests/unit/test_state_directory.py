@@ -125,7 +125,7 @@ def test_after_a_kill_the_last_saved_checkpoint_is_whole(tmp_path: Path) -> None
         assert found.tree["n"] == found.sequence >= messages[-1]
 
 
-def test_a_reader_beside_a_running_daemon_always_finds_a_whole_checkpoint(tmp_path: Path) -> None:
+def test_a_reader_next_to_a_running_daemon_always_finds_a_whole_checkpoint(tmp_path: Path) -> None:
     with writer(tmp_path) as process:
         assert process.stdout is not None
         drain = threading.Thread(target=process.stdout.read)
@@ -277,7 +277,7 @@ def test_a_full_disk_leaves_the_former_checkpoint_and_no_part_of_a_new_one(state
 
 @pytest.mark.parametrize("call", ["open", "fsync", "replace"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
-def test_a_call_that_fails_is_outside_trouble_and_the_same_sequence_can_be_tried_again(
+def test_a_call_that_fails_is_an_external_error_and_the_same_sequence_can_be_tried_again(
     state: StateDirectory, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
     state.save(1, {"n": 1})
@@ -314,7 +314,7 @@ def test_a_folder_that_could_not_be_made_durable_can_be_tried_again(
 
 
 @pytest.mark.parametrize("below", ["file", "file/state"])
-def test_a_path_that_is_no_folder_is_a_wrong_setting(tmp_path: Path, below: str) -> None:
+def test_a_path_that_is_not_a_folder_is_a_wrong_setting(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"state\.path: .*cannot be written.*name a folder"):
         StateDirectory(tmp_path / below).lock()

@@ -27,7 +27,7 @@ def test_it_detects_and_estimates_as_river_does(seed: int, public: bool, monkeyp
         assert ours.update(value) == river.drift_detected
         assert ours.estimation == pytest.approx(river.estimation, abs=1e-12)
         changes += river.drift_detected
-        if river.drift_detected:  # River begins anew with the next value
+        if river.drift_detected:  # River begins from scratch with the next value
             ours, river = Adwin(0.002), ADWIN(delta=0.002)  # type: ignore[no-untyped-call]  # as above
     assert changes >= 2
 

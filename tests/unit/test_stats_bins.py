@@ -16,8 +16,8 @@ from monitor.stats.bins import (
     QUANTILE_BINS,
     UNSEEN,
     ColumnBins,
-    beside_bins,
     category_codes,
+    outside_bins,
     width_of,
 )
 from monitor.stats.name_bins import BUCKETS, category_bins
@@ -68,7 +68,7 @@ def test_quantile_bins_of_many_values_hold_a_tenth_each() -> None:
 def test_a_column_of_one_value_has_one_bin_and_no_edge() -> None:
     column = numeric_bins(np.full(100, 3.5))
     assert (column.bins, column.edges) == (1, ())
-    # another way to compute the same number is no change
+    # another way to compute the same number is not a change
     assert column.low < 3.5 * (1 - 1e-15) < 3.5 * (1 + 1e-15) < column.high
     assert (column.low, column.high) == pytest.approx((3.5, 3.5), rel=2e-6)
 
@@ -102,7 +102,7 @@ def test_true_one_and_the_text_one_are_one_category_and_text_that_only_looks_lik
     assert len({codes["1"], codes["01"], codes["1.0"], codes["1e0"]}) == 4
 
 
-def test_categories_without_a_bin_of_their_own_share_buckets_that_have_one_name() -> None:
+def test_categories_without_their_own_bin_share_buckets_that_have_one_name() -> None:
     column = ColumnBins(CATEGORICAL, categories=("a", "7"), buckets=BUCKETS)
     assert category_codes(column) == {"a": 0, "7": 1, 7: 1}
     assert (column.bins, column.named) == (2 + BUCKETS, 2)
@@ -134,7 +134,7 @@ def test_each_value_of_a_category_has_one_label_or_was_never_seen(bins: list[int
     assert shown[-1] == quality[UNSEEN]
     inside = int(counts[: column.bins].sum())
     assert shown.sum() == inside + (0 if pooled else quality[UNSEEN])
-    beside = (quality * beside_bins([column])[0]).sum()
+    beside = (quality * outside_bins([column])[0]).sum()
     assert inside + beside == sum(bins[: column.bins]) + 50 + (0 if pooled else quality[UNSEEN])
 
 
@@ -145,7 +145,7 @@ def test_values_of_numbers_in_their_order_are_below_in_the_bins_and_above() -> N
     assert column.everywhere(counts, below=4).tolist() == [4, 5, 6, 7, 5]
 
 
-def test_bins_that_lie_close_together_have_names_of_their_own() -> None:
+def test_bins_that_lie_close_together_have_their_own_names() -> None:
     column = numeric_bins(np.arange(1_000, dtype=np.float64) * 1e-9 + 52.37)
     assert column.bins == 10
     assert len({*column.labels(), *column.beyond()}) == 12
@@ -161,7 +161,7 @@ def test_every_bin_has_a_name() -> None:
     assert width_of([]) == 1
 
 
-def test_integers_that_a_float_cannot_tell_apart_are_categories_of_their_own() -> None:
+def test_integers_that_a_float_cannot_tell_apart_are_their_own_categories() -> None:
     large = [2**60 + n for n in range(3)]
     codes = category_codes(category_bins([str(n) for n in large] * 50))
     assert [codes[n] for n in large] == [0, 1, 2]

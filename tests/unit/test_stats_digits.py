@@ -34,7 +34,7 @@ def test_a_number_reads_as_itself_to_its_digits(value: float, digits: int) -> No
 
 
 @given(finite, st.integers(1, 5))
-def test_neighbouring_floats_are_told_apart(value: float, steps: int) -> None:
+def test_neighbouring_floats_are_distinguished(value: float, steps: int) -> None:
     other = _next(value, steps)
     assert (before_and_after(value, other).split(" -> ")[0] == before_and_after(value, other).split(" -> ")[1]) == (
         value == other

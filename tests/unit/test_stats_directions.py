@@ -58,7 +58,7 @@ def test_buckets_are_also_compared_in_neighbouring_twos_fours_and_so_on(names: i
     assert sorted(int(run.sum()) for run in runs) == sorted(
         size for size in (1 << k for k in range(buckets.bit_length())) for _ in range(buckets // size)
     )
-    for run in runs:  # side by side, and each of a size beside the next of that size
+    for run in runs:  # side by side, and each of a size next to the next of that size
         first, size = int(run.argmax()), int(run.sum())
         assert run[first : first + size].all()
         assert first % size == 0

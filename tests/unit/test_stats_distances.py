@@ -74,7 +74,7 @@ def test_no_distance_is_negative_and_all_are_the_same_both_ways(pair: tuple[Ints
 
 @settings(deadline=None)
 @given(pairs())
-def test_the_same_shares_are_no_distance_apart(pair: tuple[Ints, Ints]) -> None:
+def test_the_distance_of_equal_shares_is_zero(pair: tuple[Ints, Ints]) -> None:
     for name, distance in DISTANCES.items():
         assert distance(pair[0], 3 * pair[0]) == pytest.approx(0, abs=1e-7), name
 

@@ -69,7 +69,7 @@ def test_an_end_needs_both() -> None:
 @pytest.mark.parametrize(
     ("opened", "longest", "windows"), [(1, 64, 3), (2, 64, 4), (8, 64, 16), (64, 64, 64), (1, 2, 2)]
 )
-def test_the_end_is_looked_for_over_twice_what_it_opened_on(opened: int, longest: int, windows: int) -> None:
+def test_the_end_is_tested_over_twice_what_it_opened_on(opened: int, longest: int, windows: int) -> None:
     assert end_windows(opened, longest) == windows
 
 
@@ -83,7 +83,7 @@ def test_lasting_needs_time_and_measurements() -> None:
     assert is_lasting(0, 0, 16, 8)
 
 
-def test_beside_a_lasting_one_another_key_is_news_and_half_as_much_again() -> None:
+def test_next_to_a_lasting_one_another_key_is_news_and_half_as_much_again() -> None:
     assert is_news(0.01, None)
     assert not is_news(0.149, 0.1)
     assert is_news(0.151, 0.1)

@@ -65,7 +65,7 @@ def test_hits_span_the_events_of_their_panes(windows: list[list[Pane]], newest: 
 
 @settings(deadline=None)
 @given(windows_of_panes)
-def test_it_is_the_span_that_panes_looked_at_together_have(windows: list[list[Pane]]) -> None:
+def test_it_is_the_span_that_panes_evaluated_together_have(windows: list[list[Pane]]) -> None:
     places = HitPlaces(COLUMNS)
     add(places, windows)
     inside = [pane for window in windows for pane in window]

@@ -72,7 +72,7 @@ def test_a_shuffled_reference_is_noticed(kind: str, after: int) -> None:
     assert kind == "ar 0.5" or min(restless, alike) > 0.9
 
 
-def test_a_shift_of_level_is_no_unrest() -> None:
+def test_a_shift_of_level_is_not_overdispersion() -> None:
     rng = np.random.default_rng(3)
     live = np.concatenate([rng.standard_normal(24_000), rng.standard_normal(25_000) + 1.5])  # between two windows of 16
     codes = deciles(rng.standard_normal(10_000))

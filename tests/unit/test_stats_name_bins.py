@@ -54,7 +54,7 @@ def binned(codes: Ints) -> tuple[NameBins, Ints]:
     return NameBins(cuts, buckets[order[: cuts[-1]]], reference), place
 
 
-def test_few_names_all_have_bins_of_their_own() -> None:
+def test_few_names_all_have_their_own_bins() -> None:
     assert allowed_cuts(np.array([6_000, 4_000]))[-1] == 2
     assert allowed_cuts(np.array([4_700, 3_500, 1_600, 150, 50]))[-1] == 5
     assert allowed_cuts(np.array([7])) == (0, 1)
@@ -114,7 +114,7 @@ def test_joined_groups_are_expected_often_enough_and_follow_the_hash(
     buckets = groups[bins.names :]
     assert (np.diff(buckets) >= 0).all()
     alone = [at for at in range(bins.names) if (groups == groups[at]).sum() == 1]
-    assert alone == list(range(len(alone)))  # the commonest, without a gap
+    assert alone == list(range(len(alone)))  # the most frequent, without a gap
     for at in range(len(alone), bins.names):
         own = groups[bins.names + bins.homes[at]]
         assert groups[at] in {own, len(alone) - 1}
@@ -194,7 +194,7 @@ def test_the_chance_of_one_value_is_exact_for_equal_names(number: int) -> None:
     assert (np.diff(more) < 0).all()
 
 
-def test_known_names_are_the_commonest_and_come_back_from_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_names_are_the_most_frequent_and_come_back_from_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = hashes_of(str(at) for at in range(3_000))
     known = KnownNames.of(hashes, np.ones(3_000, np.int64))
     assert known.holds(hashes).all()

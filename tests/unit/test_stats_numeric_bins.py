@@ -22,7 +22,7 @@ def amounts(zeros: float, rows: int = 10_000) -> Floats:
 
 
 @pytest.mark.parametrize("zeros", [0.6, 0.905, 0.95])
-def test_zeros_have_a_bin_of_their_own_and_the_rest_the_other_nine(zeros: float) -> None:
+def test_zeros_have_their_own_bin_and_the_rest_the_other_nine(zeros: float) -> None:
     values = amounts(zeros)
     counts = counted(values)
     assert len(counts) == 10
@@ -136,7 +136,7 @@ def test_the_margin_is_a_tenth_of_the_range_and_never_less_than_rounding() -> No
     assert RANGE_MARGIN == 0.1
 
 
-def test_no_values_are_no_column() -> None:
+def test_no_values_give_no_column() -> None:
     with pytest.raises(ValueError, match="without values"):
         numeric_bins(np.zeros(0))
 

@@ -105,14 +105,14 @@ def test_the_streams_clumping_is_that_of_most_columns() -> None:
     assert stream_clump(stack_of(plain[:1] + [in_blocks(rng, 10_000, 700, 5.0) for _ in range(3)])) > 3
 
 
-def test_a_slow_season_is_no_clumping() -> None:
+def test_a_slow_season_is_not_dispersion() -> None:
     rng = np.random.default_rng(4)
     swing = 0.7 * np.sin(np.arange(10_000) * 2 * np.pi / 4_300)
     columns = [(rng.standard_normal(10_000) + swing) / np.sqrt(1.25) for _ in range(5)]
     assert stream_clump(stack_of(columns)) < 1.6
 
 
-def test_nothing_to_measure_is_no_clumping() -> None:
+def test_nothing_to_measure_is_not_dispersion() -> None:
     assert stream_clump(np.zeros((0, 3, 4), np.int64)) == 1
     assert stream_clump(np.zeros((9, 3, 4), np.int64)) == 1
     assert stream_clump(np.full((9, 2, 1), 250)) == 1
@@ -189,7 +189,7 @@ def test_a_span_runs_from_the_first_pane_with_a_hit_to_the_last(panes: list[tupl
         (0.19, 20, 0, False),
     ],
 )
-def test_half_of_the_events_or_a_fifth_and_many_or_a_long_span_is_no_burst(
+def test_half_of_the_events_or_a_fifth_and_many_or_a_long_span_is_not_a_burst(
     share: float, hits: int, span: int, expected: bool
 ) -> None:
     assert lasts(share, hits, span) is expected

@@ -100,12 +100,12 @@ class Evaluation:
     @cached_property
     def carried(self) -> NDArray[np.int64]:
         """Events (W, C) that carried each column."""
-        return self._inside + self.prepared.beside_of(self.windows.counts)
+        return self._inside + self.prepared.events_in_no_bin(self.windows.counts)
 
     @cached_property
     def values(self) -> NDArray[np.int64]:
         """Values (W, C) of each column, in a bin or in none."""
-        return self._inside + self.prepared.values_beside(self.windows.counts)
+        return self._inside + self.prepared.values_in_no_bin(self.windows.counts)
 
     @cached_property
     def _inside(self) -> NDArray[np.int64]:
@@ -232,7 +232,7 @@ class Cause(ABC, Generic[M]):
 class SequentialCause(Cause[None]):
     """A cause that is fed each pane in event-time order: a sequential detector, whose state cannot be merged.
 
-    Its findings do not depend on where checkpoints cut the stream: `restore(to_state())` continues without a trace.
+    Its findings do not depend on where checkpoints cut the stream: `restore(to_state())` changes nothing.
     """
 
     @abstractmethod

@@ -89,7 +89,7 @@ def _checkpoint_age() -> Panel:
 def _gaps() -> Panel:
     return stat(
         "Lost to retention",
-        "Records that Kafka had removed before they were read, over the time range; they are in no figure. Above 0: "
+        "Records that Kafka had removed before they were read, over the time range; they are in no statistic. Above 0: "
         "lengthen the topic's retention, or find out why driftd was down or behind for longer than that.",
         at_once(f"sum(increase(driftd_offset_gap_records_total{{{JOB}}}[$__range]))"),
         unit="short",
@@ -178,7 +178,7 @@ def _lost() -> Panel:
     return lines(
         "Lost events",
         "Of the newest 1,000 events of each topic, and of each model, the share that is in no verdict. Above 5 % of a "
-        "topic, or all of a model: driftd's page and its log say which events, where, and what would be right.",
+        "topic, or all of a model: driftd's status page and log show which events, where, and the remedy.",
         [
             over_time(f"max by (topic) (driftd_lost_events_ratio{{{JOB}}})", "{{topic}}"),
             over_time(f"max by (model) (driftd_model_lost_events_ratio{{{JOB}}})", "model {{model}}"),

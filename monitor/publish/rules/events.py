@@ -14,8 +14,8 @@ def events_lost() -> Alert:
         "DriftdEventsLost", f"{of_topic}\nor\n{of_model}", WARNING, "2m", "2m",
         "{{ $value | humanizePercentage }} of the newest events of "
         "{{ with $labels.topic }}topic {{ . }}{{ else }}model {{ $labels.model }}{{ end }} are lost" + _mostly(),
-        "They are in no verdict. driftd's page and its log (events_lost) say which events, where, and what would be "
-        "right.",
+        "They are not judged. driftd's status page and its log (events_lost) show which events, where, and the "
+        "remedy.",
     )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def events_unjudged() -> Alert:
         WARNING, "5m", "5m",
         "{{ $labels.model }} {{ $labels.version }}: {{ $value | humanize }} events in 15 minutes came too late "
         "to be judged",
-        "They were accepted and are in all totals, and drift in them cannot be seen: their windows had been judged "
+        "They were accepted and are in all totals, but drift in them is not detected: their windows had been judged "
         "when they came.",
         ("model", "version"),
     )  # fmt: skip
@@ -57,14 +57,14 @@ def records_unreadable() -> Alert:
         WARNING, "1m", "5m",
         '{{ $value | printf "%.0f" }} records of {{ $labels.topic }}-{{ $labels.partition }} cannot be read '
         "({{ $labels.reason }})",
-        "driftd has passed their batches and read on: they are in no figure. The log has the place.",
+        "driftd skipped their batches and read on: they are in no statistic. The log has the position.",
     )  # fmt: skip
 
 
 def position_stalled() -> Alert:
     return Alert(
         "DriftdPositionStalled", f"{ONE_OF_ALL} (driftd_position_stalled) == 1", WARNING, "2m", "1m",
-        "driftd does not get on in {{ $labels.topic }}-{{ $labels.partition }}, though there is more in it",
-        "Its events are in no verdict, and verdicts that need them wait. driftd's page and log say what holds it up, "
-        "mostly a transaction that a producer has left open.",
+        "driftd makes no progress in {{ $labels.topic }}-{{ $labels.partition }}, though it has more records",
+        "Its events are not judged, and verdicts that need them wait. driftd's status page and log name the reason, "
+        "usually a transaction that a producer has left open.",
     )  # fmt: skip

@@ -8,7 +8,7 @@ from monitor.clock import SECOND_US
 from monitor.publish.rules.alert import CRITICAL, ONE_OF_ALL, SUM_OF_ALL, WARNING, Alert
 from monitor.settings.tree import Settings
 
-#: a checkpoint is stale at this age in seconds, or after so many checkpoint intervals if that is later
+#: a checkpoint is stale at this age in seconds, or after this many checkpoint intervals if that is later
 CHECKPOINT_LEAST_SECONDS: Final = 120
 CHECKPOINTS_MISSED: Final = 12
 #: lag in seconds from which on the alert on a growing lag fires
@@ -48,8 +48,8 @@ def checkpoint_failing() -> Alert:
     return Alert(
         "DriftdCheckpointFailing", f"{SUM_OF_ALL} (increase(driftd_checkpoint_failures_total[5m])) > 0",
         WARNING, "1m", "5m",
-        "driftd cannot save what it knows or send its messages, and holds incidents back",
-        "Page and series go on, nothing is sent to the alert topic, and reading stops after a while. "
+        "driftd cannot save its state or send its messages, and holds incidents back",
+        "Status page and series keep working, nothing is sent to the alert topic, and reading stops after a while. "
         "/readyz and the log have the reason.",
     )  # fmt: skip
 

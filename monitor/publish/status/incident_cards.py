@@ -97,8 +97,8 @@ def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | 
         return None, None
     subject, cause = view.finding.subject, view.finding.cause
     column = next((column for column in model.columns if column.name == subject), None)
-    beside = (figures for name, figures in model.figures if name == subject)
-    known = beside if column is None else iter(column.figures)
+    other_figures = (figures for name, figures in model.figures if name == subject)
+    known = other_figures if column is None else iter(column.figures)
     return column, next((figures for figures in known if figures.cause == cause), None)
 
 
