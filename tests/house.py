@@ -26,7 +26,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "settings": "duration version_path types later tree yaml_text shape document faults load",
         "stats": (
             "names growing distances digits evidence adwin long_run directions ending unseen bins hit_places "
-            "agreement name_bins quality_dispersion direction_test numeric_bins tally block smallest_change live_watch"
+            "agreement name_bins quality_dispersion direction_test numeric_bins tally block live_watch promise"
         ),
     },
     {  # references
@@ -47,9 +47,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended incident incidents policy prepared_reference windows all_values compared causes.cause "
+            "budget ended incident incidents policy prepared_reference windows all_values compared causes.cause sights "
             "causes.constant causes.errors causes.distribution causes.unit_change causes.quality "
-            "causes.features_gone causes.catalog evaluation model fleet"
+            "causes.features_gone causes.catalog evaluation model promise promise_words fleet"
         ),
     },
     {  # the outside
@@ -66,8 +66,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
-            "rules.drift rules.events rules.health rows status.model_cards dashboards.fleet rules.file register "
-            "status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series site "
+            "rules.drift rules.events rules.health rows column_series status.model_cards dashboards.fleet rules.file "
+            "register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series site "
             "connection server"
         ),
     },

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingKey
 from monitor.judge.causes.catalog import causes_of
-from monitor.judge.causes.cause import Candidate, Evaluation, SequentialCause, TicketReason
+from monitor.judge.causes.cause import Candidate, Evaluation, Looks, SequentialCause, TicketReason
 from monitor.judge.incident import NOTHING, Floats, OpenFinding
 from monitor.judge.incidents import Now
 from monitor.judge.policy import Policy
@@ -16,6 +16,7 @@ from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows
 from monitor.reference.reference import Level, Reference
 from monitor.stats.block import Block
+from monitor.stats.promise import ExcessSight, ShareSight
 
 
 class Judge:
@@ -97,10 +98,14 @@ class Judge:
         """By subject why its findings of one cause are at most tickets now."""
         return {subject: reason for cause in self.causes for subject, reason in cause.ticket_reasons().items()}
 
-    def smallest_changes(self, events: float, alpha: float) -> list[float]:
-        """By column the smallest lasting change of a share that a window of so many events shows."""
-        known = (cause.smallest_changes(events, alpha) for cause in self.causes)
-        return next((changes for changes in known if changes), [])
+    def share_sights(self, looks: Looks) -> list[ShareSight]:
+        """By column what such looks can see of its distribution."""
+        known = (cause.share_sights(looks) for cause in self.causes)
+        return next((sights for sights in known if sights), [])
+
+    def missing_sights(self, looks: Looks) -> dict[int, ExcessSight]:
+        """By the place of a column what such looks can see of its missing values; only where they may page."""
+        return {at: sight for cause in self.causes for at, sight in cause.missing_sights(looks).items()}
 
     def to_state(self) -> dict[str, Any]:
         """By the name of each cause's state."""

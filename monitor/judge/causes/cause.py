@@ -37,8 +37,10 @@ from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference, Variability
 from monitor.judge.windows import Windows
 from monitor.stats.block import Block
+from monitor.stats.promise import ExcessSight, ShareSight
 from monitor.text import number
 
+Ints = NDArray[np.int64]
 M = TypeVar("M")
 
 
@@ -75,6 +77,19 @@ class Candidate(NamedTuple):
     exceedance: float
     began_us: Callable[[], int]
     finding: Callable[[], Finding]
+
+
+class Looks(NamedTuple):
+    """Windows of L lengths that traffic of one rate will be looked at in.
+
+    `lengths` (L,) base windows, `events` (L,) in each; `rate` how many times as fast as the reference's they come, and
+    `alpha` what each test may spend.
+    """
+
+    lengths: Ints
+    events: Floats
+    rate: float
+    alpha: float
 
 
 @dataclass(frozen=True)
@@ -201,12 +216,13 @@ class Cause(ABC, Generic[M]):
         """By subject why its findings are at most tickets now; subjects that may page are not in it."""
         return {}
 
-    def smallest_changes(self, events: float, alpha: float) -> list[float]:
-        """By column the smallest lasting change of a share that a window of so many events shows; infinite: none is.
-
-        Empty where the cause is not about shares of values.
-        """
+    def share_sights(self, looks: Looks) -> list[ShareSight]:
+        """By column what such looks can see of its distribution; empty where the cause is about something else."""
         return []
+
+    def missing_sights(self, looks: Looks) -> dict[int, ExcessSight]:
+        """By the place of a column what such looks can see of its missing values; only where they may page."""
+        return {}
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import in_reference, in_window, moments
-from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, TicketReason, limit, places
+from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, Looks, TicketReason, limit, places
 from monitor.judge.compared import Compared, Comparison
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
+from monitor.judge.sights import cause_of, share_sights
 from monitor.judge.windows import Windows
-from monitor.reference.reference import FEATURE
 from monitor.stats.agreement import Agreement
 from monitor.stats.block import Block
 from monitor.stats.digits import before_and_after, told_apart
@@ -33,6 +33,7 @@ from monitor.stats.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OU
 from monitor.stats.ending import joined, left_of_cut, left_of_shares
 from monitor.stats.evidence import chi_square_tail
 from monitor.stats.live_watch import Watch
+from monitor.stats.promise import ShareSight
 from monitor.text import number
 
 #: standard deviations the mean moves at least when a finding says that the column moved
@@ -200,11 +201,13 @@ class Distribution(Cause[Measured]):
                     reasons[self.prepared.subjects[at]] = TicketReason(word, REASONS[word])
         return reasons
 
-    def smallest_changes(self, events: float, alpha: float) -> list[float]:
-        out = np.full(len(self.prepared.columns), np.inf)
-        for side in self.sides:
-            out[side.places] = side.smallest_changes(events, alpha)
-        return out.tolist()
+    def share_sights(self, looks: Looks) -> list[ShareSight]:
+        """A watch that has only begun says nothing of what is promised for later."""
+        sights: dict[int, ShareSight] = {}
+        for side, objections in zip(self.sides, self._objections, strict=True):
+            reasons = ["" if word == NEW else REASONS.get(word, "") for word in objections]
+            sights.update(share_sights(side, self.prepared, self.policy, looks, reasons))
+        return [sights[at] for at in range(len(sights))]
 
     @cached_property
     def _objections(self) -> tuple[list[str], ...]:
@@ -232,8 +235,7 @@ class Distribution(Cause[Measured]):
         return TOO_SHORT if np.isnan(measured.allowed[window, column]) else ""
 
     def _cause_of(self, column: int) -> str:
-        role = self.prepared.columns[column].role
-        return "distribution" if role == FEATURE else role
+        return cause_of(self.prepared.columns[column])
 
     def _severity(self, measured: Measured, window: int, column: int) -> str:
         """A page needs its least effect and two of the effect's own errors: the largest of many is above the truth."""

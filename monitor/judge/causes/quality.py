@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
-from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
+from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, Looks, places
 from monitor.judge.causes.unit_change import UnitChange, unit_change
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
+from monitor.judge.sights import missing_sights
 from monitor.judge.windows import Windows
 from monitor.reference.reference import NEAR_OUTSIDE, PREDICTION, SCORE, Column
 from monitor.stats import names
@@ -30,6 +31,7 @@ from monitor.stats.block import Block
 from monitor.stats.digits import before_and_after, percent, told_apart
 from monitor.stats.ending import left_of
 from monitor.stats.hit_places import HitPlaces
+from monitor.stats.promise import ExcessSight
 from monitor.stats.quality_dispersion import (
     excess_critical,
     excess_tail,
@@ -222,6 +224,9 @@ class Quality(Cause[Measured]):
                         exceedance=float(measured.exceedance[at]),
                     ),
                 )
+
+    def missing_sights(self, looks: Looks) -> dict[int, ExcessSight]:
+        return missing_sights(self.prepared, self.policy, looks)
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:

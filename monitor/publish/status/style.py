@@ -40,11 +40,12 @@ dt::first-letter{text-transform:uppercase}dd{margin:0}dd small{display:block;lin
 ol{list-style:none;margin:.75rem 0 0;padding:0}ol li{border-top:1px solid var(--rule);padding:.5rem 0}
 ol li:last-child{padding-bottom:0}ol.card{margin-top:0}ol.card li:first-child{border-top:0;padding-top:0}
 table{border-collapse:collapse;width:100%;table-layout:fixed;margin-top:.75rem}
-caption{text-align:left;font-weight:600;padding-bottom:.25rem}
+table.promise{table-layout:auto}.promise th,.promise td{width:auto;text-align:right}
+.promise th:first-child{text-align:left}caption{text-align:left;font-weight:600;padding-bottom:.25rem}
 tbody tr{border-top:1px solid var(--rule)}th,td{text-align:left;vertical-align:top;padding:.4375rem .75rem .4375rem 0}
 th{font-weight:600;width:30%}td:last-child{padding-right:0}
 thead th{color:var(--soft);font-size:.8125rem;font-weight:400;padding-bottom:.125rem}
-td div{overflow:hidden}thead th+th{width:70%}
+td div{overflow:hidden}thead th+th{width:70%}.promise thead th+th{width:auto}
 svg{width:135px;height:30px;overflow:visible;float:left;margin:3px 1rem 0 0}
 path{transform:scale(1.5);vector-effect:non-scaling-stroke;fill:var(--area)}
 path+path,.only path{fill:none;stroke:var(--line);stroke-width:2px}
