@@ -9,7 +9,7 @@ from typing import Final
 from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.settings.duration import about
 from monitor.stats.digits import number
-from monitor.stats.promise import MISSING_NAMED, SHIFT, ColumnPromise, ModelPromise, Within
+from monitor.stats.promise import MISSING_NAMED, SHARE, SHIFT, ColumnPromise, ModelPromise, Within
 from monitor.text import listed, many
 
 #: what takes longer is said to be never seen
@@ -67,7 +67,7 @@ def _seen(promise: ModelPromise) -> Iterator[str]:
     if not by_change:
         yield f"at {traffic(promise)}, no page is promised for any change"
         return
-    yield f"at {traffic(promise)}, these page with 95 % chance:"
+    yield f"at {traffic(promise)}, a change that lasts pages with 95 % chance:"
     for what, waits in by_change.items():
         name, slowest = max(waits, key=lambda one: one[1].us)
         of = name if len(waits) == 1 else f"{name} is the slowest of {len(waits)} columns"
@@ -75,7 +75,18 @@ def _seen(promise: ModelPromise) -> Iterator[str]:
 
 
 def _unseen(promise: ModelPromise) -> Iterator[str]:
-    yield "not seen: smaller changes; how columns change together; wrong predictions; what the events do not carry"
+    """What no column shows, and why."""
+    smallest = []
+    for form, words in ((SHIFT, "a mean shift"), (SHARE, "a share change")):
+        known = [column for column in promise.columns if column.form == form and math.isfinite(column.unseen)]
+        if known:
+            least = min(known, key=lambda column: column.unseen)
+            smallest.append(f"{words} below {_short(least, least.unseen)}")
+    small = f"{' or '.join(smallest)} (chance makes as much); " if smallest else ""
+    yield (
+        f"not seen: {small}how columns change together (each is compared alone); wrong predictions (labels are not "
+        "judged); what the events do not carry"
+    )
     yield f"a start is blind: in the first {about(round(promise.starting_us))} no distribution pages"
 
 

@@ -65,7 +65,7 @@ def test_the_statement_says_what_pages_by_chance_what_is_seen_what_is_not_and_wh
     promise = promise_of("AGE", "LIMIT", "SEX")
     said = statement(promise)
     assert said[0] == "by chance at most 1 page in 30 days, while traffic is like the reference"
-    assert "at 102 events a minute, as in the reference, these page with 95 % chance:" in said
+    assert "at 102 events a minute, as in the reference, a change that lasts pages with 95 % chance:" in said
     assert "- a mean shift of 0.3 sd: within 20 min (AGE is the slowest of 2 columns)" in said
     assert "- 1 % more missing values: within 3 h (AGE is the slowest of 2 columns)" in said
     assert "tickets only, SEX: the reference is too short" in said

@@ -154,7 +154,7 @@ def _promise(model: ModelView, rows: int) -> Iterator[str]:
     if (promise := model.promise) is None:
         return
     yield "<details><summary>What it promises</summary>"
-    yield "".join(f"<p class=soft>{text(sentence)}</p>" for sentence in statement(promise))
+    yield "".join(f'<p class="soft says">{text(sentence)}</p>' for sentence in statement(promise))
     yield f"<table class=promise><thead><tr>{''.join(f'<th>{text(head)}' for head in HEADS)}</thead>"
     most = max(LEAST_ROWS, rows // QUIET_TO_PROMISED)
     latest = sorted(promise.columns, key=lambda column: column.named.us, reverse=True)[:most]

@@ -40,7 +40,8 @@ dt::first-letter{text-transform:uppercase}dd{margin:0}dd small{display:block;lin
 ol{list-style:none;margin:.75rem 0 0;padding:0}ol li{border-top:1px solid var(--rule);padding:.5rem 0}
 ol li:last-child{padding-bottom:0}ol.card{margin-top:0}ol.card li:first-child{border-top:0;padding-top:0}
 table{border-collapse:collapse;width:100%;table-layout:fixed;margin-top:.75rem}
-table.promise{table-layout:auto}.promise th,.promise td{width:auto;text-align:right}
+.says::first-letter{text-transform:uppercase}table.promise{table-layout:auto}
+.promise th,.promise td{width:auto;text-align:right}
 .promise th:first-child{text-align:left}caption{text-align:left;font-weight:600;padding-bottom:.25rem}
 tbody tr{border-top:1px solid var(--rule)}th,td{text-align:left;vertical-align:top;padding:.4375rem .75rem .4375rem 0}
 th{font-weight:600;width:30%}td:last-child{padding-right:0}
@@ -55,7 +56,10 @@ summary{cursor:pointer;color:var(--link);margin-top:.625rem}
 .key path{transform:scale(.3,.6)}
 @media(max-width:36rem){main{padding:.75rem}.card{padding:.625rem .75rem}
 dl{grid-template-columns:1fr 1fr;gap:.5rem .75rem}thead{display:none}table,caption,tbody,tr,th{display:block}
-tr{padding:.375rem 0}td{display:flow-root}th,td,thead th+th{width:auto;padding:.125rem 0}}
+tr{padding:.375rem 0}td{display:flow-root}th,td,thead th+th{width:auto;padding:.125rem 0}
+table.promise{overflow-x:auto;white-space:nowrap}.promise thead{display:table-header-group}
+.promise tbody{display:table-row-group}.promise tr{display:table-row}
+.promise th,.promise td{display:table-cell;padding:.25rem .75rem .25rem 0}}
 """
 
 _ICON: Final = (
