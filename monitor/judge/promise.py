@@ -13,6 +13,7 @@ from monitor.events import ModelKey
 from monitor.findings import Span
 from monitor.judge.causes.cause import Looks
 from monitor.judge.model import ModelJudge
+from monitor.judge.windows import BASE_EVENTS
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from monitor.settings.tree import Budget, Model, Settings
@@ -32,9 +33,12 @@ class Traffic:
 
     @classmethod
     def of_reference(cls, reference: Reference) -> Traffic:
-        """As fast as the reference's own."""
-        events = reference.levels[0].events if reference.levels else 0.0
-        return cls(max(events, 1.0), float(max(reference.base_us, 1)))
+        """As fast as the reference's own; one event a second where it does not tell."""
+        if reference.base_us and reference.levels and reference.levels[0].events:
+            return cls(reference.levels[0].events, float(reference.base_us))
+        lasted = reference.end_us - reference.start_us
+        each = lasted / reference.events if reference.events and lasted > 0 else SECOND_US
+        return cls(BASE_EVENTS, BASE_EVENTS * each)
 
     @classmethod
     def today(cls, judge: ModelJudge) -> Traffic:

@@ -7,18 +7,19 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from monitor.clock import DAY_US, MINUTE_US, SECOND_US
+from monitor.judge.budget import ENOUGH_REFERENCE
 from monitor.settings.duration import about
 from monitor.stats.digits import number
 from monitor.stats.promise import MISSING_NAMED, SHARE, SHIFT, ColumnPromise, ModelPromise, Within
-from monitor.text import listed, many
+from monitor.text import listed
 
-#: what takes longer is said to be never seen
+#: for what takes longer nobody waits
 LONGEST_US: Final = 30 * DAY_US
 #: columns that are named in a sentence
 MAX_NAMED: Final = 5
 #: traffic that is so much faster or slower than the reference's is said to be
 OTHER_RATE: Final = 1.1
-NEVER: Final = "never"
+NEVER, LATER = "never", f"over {about(LONGEST_US)}"
 #: heads of the table, the first one of the columns' names
 HEADS: Final = (
     "column", "change", "pages within", "events", "smallest in a day", "hardly ever below", "+1 % missing",
@@ -35,11 +36,12 @@ def _by_chance(promise: ModelPromise) -> Iterator[str]:
     most = f"{number(promise.pages, 2)} page{'s' * (promise.pages != 1)} in {about(promise.per_us)}"
     yield f"by chance at most {most}, while traffic is like the reference"
     if promise.used < promise.pages:
-        yield f"only {number(promise.used / promise.pages, 2)} of these is used: the reference is short"
+        part = number(promise.used / promise.pages, 2)
+        yield f"only {part} of that is used, as the reference has fewer than {ENOUGH_REFERENCE:,} events"
     worth = sorted({round(column.worth) for column in promise.columns})
     if worth:
-        span = f"{worth[0]:,}" if len(worth) == 1 else f"between {worth[0]:,} and {worth[-1]:,}"
-        yield f"its {many(promise.events, 'event')} are worth {span} independent ones in a column"
+        span = f"{worth[0]:,}" if len(worth) == 1 else f"{worth[0]:,} to {worth[-1]:,}"
+        yield f"a column of the reference is worth {span} independent events, of {promise.events:,}"
 
 
 def traffic(promise: ModelPromise) -> str:
@@ -142,13 +144,13 @@ def _points(size: float) -> str:
 
 def _within(one: Within) -> str:
     time = _time(one)
-    return "not within 30 days" if time == NEVER else f"within {time}"
+    return time if time == NEVER else f"not within {about(LONGEST_US)}" if time == LATER else f"within {time}"
 
 
 def _time(one: Within) -> str:
     """Rounded up to two digits of its unit, as a promise must be."""
     if one.us > LONGEST_US:
-        return NEVER
+        return LATER if math.isfinite(one.us) else NEVER
     unit = next((unit for unit in (DAY_US, 60 * MINUTE_US, MINUTE_US, SECOND_US) if one.us >= unit), SECOND_US)
     count = one.us / unit
     rounded = math.ceil(count * 10 - 1e-6) / 10 if count < 10 else math.ceil(count - 1e-6)

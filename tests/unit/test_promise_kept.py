@@ -8,17 +8,19 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 
 from monitor.judge.model import ModelJudge
 from monitor.judge.promise import Traffic, promise_by_settings, promise_of, promise_without_settings
+from monitor.judge.promise_words import statement, text_table
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import from_json, to_json
 from monitor.stats.long_run import ROWS_WITHOUT_DISTANCE
 from monitor.stats.promise import MISSING_NAMED, SHARE, SHIFT
-from tests.engine import CREDIT, settings
+from tests.engine import CREDIT, build, event, settings
 from tests.promised import NAME, SOURCES, Promised, Source, delays, missing_delays, promised, unseen_pages
 
 REFERENCES = 3
@@ -134,3 +136,24 @@ def test_a_judge_has_the_promise_of_its_monitored_version() -> None:
     monitored: Monitored = one.simulation.monitored
     judge = ModelJudge(monitored, 1.0, settings().budget.per, show_values=True)
     assert promise_of(judge, Traffic.today(judge)) == promise_without_settings(one.reference)
+
+
+ODD: dict[str, list[dict[str, Any]]] = {
+    "a few events": [{"x": float(at % 7)} for at in range(60)],
+    "one event": [{"x": 1.0}],
+    "one value, none, and both": [{"x": 1.0, "y": None, "z": None if at % 2 else "a"} for at in range(600)],
+    "mostly missing": [{"x": None if at % 200 else float(at), "y": at % 5} for at in range(3_000)],
+    "very large and very small": [{"x": (at % 11) * 1e300, "y": (at % 7) * 1e-300} for at in range(3_000)],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("seconds", [0.0, 0.0005, 0.6, 3_600.0])
+def test_every_reference_has_a_promise_in_words(name: str, seconds: float) -> None:
+    stream = [event(at * seconds, id=f"e{at}", features=values) for at, values in enumerate(ODD[name])]
+    promise = promise_without_settings(build(settings(), stream))
+    said = [*statement(promise), *text_table(promise)]
+    assert not any(word in line for line in said for word in ("nan", "inf", "None"))
+    for column in promise.columns:
+        assert column.unseen <= column.smallest
+        assert math.isinf(column.smallest) or not column.why_not

@@ -81,7 +81,9 @@ def test_traffic_other_than_the_references_is_said() -> None:
 
 
 def test_half_of_a_budget_that_is_kept_back_is_said() -> None:
-    assert "only 0.5 of these is used: the reference is short" in statement(replace(promise_of("AGE"), used=0.5))
+    assert "only 0.5 of that is used, as the reference has fewer than 10,000 events" in statement(
+        replace(promise_of("AGE"), used=0.5)
+    )
 
 
 def test_a_time_is_never_rounded_down() -> None:
@@ -90,4 +92,4 @@ def test_a_time_is_never_rounded_down() -> None:
     waits = (59.1e6, 60e6, 61e6, 9.01 * 3600e6, 29.5 * 86400e6, 31 * 86400e6, math.inf)
     soon = [replace(column, named=replace(column.named, us=us)) for us in waits]
     said = [row[2] for row in table(replace(promise, columns=tuple(soon)))]
-    assert said == ["1 min", "1 min", "1.1 min", "9.1 h", "30 days", "never", "never"]
+    assert said == ["1 min", "1 min", "1.1 min", "9.1 h", "30 days", "over 30 days", "never"]
