@@ -9,7 +9,14 @@ import base64
 import hashlib
 from typing import Final
 
-STYLE: Final = """
+from monitor.judge.promise_words import HEADS
+
+#: on a small screen each cell of a promise has its head before it
+_HEADS: Final = "".join(
+    f"\n.promise td:nth-child({at}):before{{content:'{head}: ';color:var(--soft)}}"
+    for at, head in enumerate(HEADS[1:], start=2)
+)
+_STYLE: Final = """
 :root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--text:#16191d;--soft:#535c66;--rule:#d5dae0;--link:#0a58b5;
 --page:#b3261e;--onpage:#fff;--ticket:#ffd27a;--onticket:#3a2600;--fine:#17653a;--area:#b9c2cc;--line:#b4430a}
 @media(prefers-color-scheme:dark){:root{--ground:#0f1215;--card:#181c21;--text:#e8ebee;--soft:#a3adb8;--rule:#323a43;
@@ -57,10 +64,9 @@ summary{cursor:pointer;color:var(--link);margin-top:.625rem}
 @media(max-width:36rem){main{padding:.75rem}.card{padding:.625rem .75rem}
 dl{grid-template-columns:1fr 1fr;gap:.5rem .75rem}thead{display:none}table,caption,tbody,tr,th{display:block}
 tr{padding:.375rem 0}td{display:flow-root}th,td,thead th+th{width:auto;padding:.125rem 0}
-table.promise{overflow-x:auto;white-space:nowrap}.promise thead{display:table-header-group}
-.promise tbody{display:table-row-group}.promise tr{display:table-row}
-.promise th,.promise td{display:table-cell;padding:.25rem .75rem .25rem 0}}
+.promise td{text-align:left}HEADS}
 """
+STYLE: Final = _STYLE.replace("HEADS", _HEADS)
 
 _ICON: Final = (
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
