@@ -27,7 +27,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "stats": (
             "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
             "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
-            "block smallest_change live_watch"
+            "block live_watch promise"
         ),
     },
     {  # decoding
@@ -50,9 +50,10 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended incident incidents policy prepared_reference windows all_values compared look near_range "
-            "quality_tails causes.cause causes.constant causes.errors causes.distribution causes.unit_change "
-            "causes.quality causes.features_gone causes.catalog evaluation model fleet"
+            "budget ended incident incidents policy prepared_reference windows all_values compared lazy_comparison "
+            "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.distribution "
+            "causes.unit_change causes.quality causes.features_gone causes.catalog evaluation model promise "
+            "promise_words fleet"
         ),
     },
     {  # the outside
@@ -69,8 +70,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
-            "rules.drift rules.events rules.health rows status.model_cards dashboards.fleet rules.file register "
-            "status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series site "
+            "rules.drift rules.events rules.health rows column_series status.model_cards dashboards.fleet rules.file "
+            "register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series site "
             "connection server"
         ),
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from typing import Final
@@ -10,6 +11,7 @@ from monitor.clock import DAY_US, HOUR_US, SECOND_US
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
+from monitor.stats.promise import SHIFT, ColumnPromise, ModelPromise, Within
 
 NOW_US: Final = 1_795_000_000 * SECOND_US
 HOSTILE: Final = "<img src=x onerror=alert(1)>\"'&\u202e<script>alert(1)</script>"
@@ -41,11 +43,28 @@ def column(
         quality_counts=(("missing", 0.0, missing), ("unseen", 0.0, 0.0)),
         figures=tuple(figures),
         distances=(("psi", 0.04 * exceedance), ("jensen_shannon", 0.1 * exceedance)),
-        smallest_effect=0.031,
     )
 
 
-def model(name: str, columns: tuple[ColumnView, ...], *, judged: bool = True, pages: int = 0) -> ModelView:
+def promise_of(*names: str) -> ModelPromise:
+    """0.3 sd within 20 minutes; behind the first column every third one has only tickets."""
+    columns = tuple(_tickets_only(name) if at % 3 == 2 else _sees(name) for at, name in enumerate(names))
+    return ModelPromise(1.0, 1.0, 30 * DAY_US, 10_000, 1.7, 1.0, 450 * SECOND_US, columns)
+
+
+def _sees(name: str) -> ColumnPromise:
+    soon, later = Within(8, 2_000, 1_200 * SECOND_US), Within(70, 17_500, 10_500 * SECOND_US)
+    return ColumnPromise(name, SHIFT, 0.3, soon, 0.15, 0.06, 0.07, (later, soon), 9_000)
+
+
+def _tickets_only(name: str) -> ColumnPromise:
+    none, never = math.inf, Within(math.inf, math.inf, math.inf)
+    return ColumnPromise(name, SHIFT, none, never, none, none, none, (), 40, "the reference is too short")
+
+
+def model(
+    name: str, columns: tuple[ColumnView, ...], *, judged: bool = True, pages: int = 0, promised: bool = False
+) -> ModelView:
     return ModelView(
         ModelKey(name, "1"),
         team="risk",
@@ -61,6 +80,7 @@ def model(name: str, columns: tuple[ColumnView, ...], *, judged: bool = True, pa
         judged_us=NOW_US - 720 * SECOND_US if judged else None,
         columns=columns,
         performance=(("accuracy", 0.934),) if judged else (),
+        promise=promise_of(*(column.name for column in columns)) if promised else None,
     )
 
 
@@ -69,7 +89,7 @@ def busy_snapshot() -> Snapshot:
     loud = (column("AGE", 5.9, 1, missing=0.03), column("LIMIT_BAL", 1.4, 2), column("BILL_AMT1", 0.7, 3))
     gone = replace(column("PAY_0", None, 4), quality_counts=(("absent", 0.0, 1.0),), figures=(_absent(),))
     quiet = tuple(column(f"PAY_AMT{at}", 0.3 / at, at) for at in range(1, 22))
-    credit = model("credit-default", (*quiet[:4], *loud, gone, *quiet[4:]), pages=1)
+    credit = model("credit-default", (*quiet[:4], *loud, gone, *quiet[4:]), pages=1, promised=True)
     categories = column(f"class {HOSTILE}", 1.2, 5, (HOSTILE, "b", "(rare)"))
     harm = model(f"fraud {HOSTILE}", (categories, column("amount", 0.2, 6)))
     models = (

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from monitor.errors import ExternalError, PermanentError
-from monitor.events import Partition
+from monitor.events import ModelKey, Partition
+from monitor.judge.promise import promise_by_settings
+from monitor.judge.promise_words import statement
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
 from monitor.reference.notes import reference_notes
@@ -48,6 +50,7 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
     names = {model.name: f"models[{at}]" for at, model in enumerate(settings.models)}
     for key, reference in references:
         yield from _reference_lines(reference, names[key.model])
+        yield from _promise_lines(settings, key, reference)
     for fault in faults:
         yield Line(BAD, f"reference {fault.key.model} {fault.key.version}".rstrip(), fault.text, usage=True)
     if settings.state.store == "directory":
@@ -65,6 +68,12 @@ def _reference_lines(reference: Reference, settings_name: str) -> Iterator[Line]
     order = [note] if (note := order_note(reference)) else []
     for note in (*order, *paging_notes(reference), *reference_notes(reference, settings_name)):
         yield Line(NOTE, what, note)
+
+
+def _promise_lines(settings: Settings, key: ModelKey, reference: Reference) -> Iterator[Line]:
+    """What is promised of a model version at the reference's own traffic."""
+    for sentence in statement(promise_by_settings(settings, key, reference)):
+        yield Line(OK, f"promise {key.model} {key.version}".rstrip(), sentence)
 
 
 def _state_line(settings: Settings) -> Line:

@@ -21,11 +21,14 @@ from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey
 from monitor.exit_codes import BUG, DONE, FAILED_ON, INTERRUPTED, REFUSED, USAGE
 from monitor.findings import SEVERITY_RANK
+from monitor.judge.promise import promise_by_settings, promise_without_settings
+from monitor.judge.promise_words import statement, text_table
 from monitor.kafka.library_log import REPORTED_BY_US
 from monitor.log import configure_logging, get_log
 from monitor.publish.dashboards.dashboard import dashboards as dashboard_texts
 from monitor.publish.rules.file import FILE as RULES_FILE
 from monitor.publish.rules.file import rules_yaml
+from monitor.reference.reference import Reference
 from monitor.reference.show import reference_json, reference_text
 from monitor.run.accepting import accept as accept_incident
 from monitor.run.daemon import Daemon
@@ -45,6 +48,7 @@ from monitor.sources.recordings import ENDINGS as RECORDINGS
 from monitor.sources.writing import RecordWriter
 from monitor.state.directory import StateDirectory
 from monitor.state.parts import state_in
+from monitor.stats.promise import ModelPromise
 from monitor.text import many
 
 #: packages listed by `driftd version`
@@ -141,7 +145,7 @@ def reference_build(arguments: Namespace) -> int:
     for note in given.notes():
         to_stderr(note)
     digest = save_reference(reference, output)
-    to_stderr(reference_text(reference))
+    to_stderr(_shown(reference, promise_by_settings(configured, key, reference)))
     to_stderr(f"\nwritten to {arguments.output} ({digest})")
     return DONE
 
@@ -149,9 +153,16 @@ def reference_build(arguments: Namespace) -> int:
 def reference_show(arguments: Namespace) -> int:
     """A readable table."""
     reference = load_reference(Path(arguments.file))
-    shown = json.dumps(reference_json(reference), ensure_ascii=False) if arguments.json else reference_text(reference)
-    to_stdout(shown)
+    if arguments.json:
+        to_stdout(json.dumps(reference_json(reference), ensure_ascii=False))
+    else:
+        to_stdout(_shown(reference, promise_without_settings(reference)))
     return DONE
+
+
+def _shown(reference: Reference, promise: ModelPromise) -> str:
+    sentences = [f"  {sentence}" for sentence in statement(promise)]
+    return reference_text(reference, ["What is promised:", *sentences, "", *text_table(promise)])
 
 
 def replay_sources(arguments: Namespace) -> int:

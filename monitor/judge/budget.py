@@ -30,8 +30,9 @@ class BudgetState:
 
 @dataclass(slots=True)
 class Budget:
-    """The budget of one model version. `expected` is the number of false pages spent so far."""
+    """The budget of one model version: of the `promised` pages it uses `pages`, and spent `expected` so far."""
 
+    promised: float
     pages: float
     per_us: int
     usual_base_us: int
@@ -43,7 +44,7 @@ class Budget:
     def of(cls, pages: float, per_us: int, usual_base_us: int, tests: int, reference_events: int) -> Budget:
         """`tests` is the number of (test, length, column) that share the budget equally."""
         kept = pages if reference_events >= ENOUGH_REFERENCE else pages / 2
-        return cls(kept, per_us, usual_base_us, max(tests, 1), {})
+        return cls(pages, kept, per_us, usual_base_us, max(tests, 1), {})
 
     def alpha(self, kind: str, start_us: int, end_us: int, share: float) -> float:
         """Tail probability that each test of this evaluation may spend, at most `MOST_ALPHA`.
@@ -53,8 +54,12 @@ class Budget:
         """
         since = end_us - self.last_us.get(kind, start_us)
         self.last_us[kind] = end_us
-        longest = MAX_BASE_WINDOWS * self.usual_base_us if self.usual_base_us else since
-        return min(self.pages * share * min(since, longest) / self.per_us / self.tests, MOST_ALPHA)
+        return self.usual_alpha(since, share)
+
+    def usual_alpha(self, since_us: float, share: float) -> float:
+        """The same of a look that comes so long after the one before."""
+        longest = MAX_BASE_WINDOWS * self.usual_base_us if self.usual_base_us else since_us
+        return min(self.pages * share * min(since_us, longest) / self.per_us / self.tests, MOST_ALPHA)
 
     def spend(self, alpha: float, tests: int) -> None:
         """Add what `tests` tests that were really made have spent to `expected`."""

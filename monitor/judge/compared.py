@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.stats.bins import OUTSIDE
-from monitor.stats.direction_test import ERRORS_ABOVE_LEAST, MIN_EXPECTED, DirectionReference, evaluate
-from monitor.stats.directions import LEAST_MOVE, Directions
+from monitor.stats.direction_test import DirectionReference, evaluate
+from monitor.stats.directions import Directions
 from monitor.stats.evidence import chi_square_critical
 from monitor.stats.live_watch import Watch
 from monitor.stats.long_run import INDEPENDENT, ROWS_WITHOUT_DISTANCE
@@ -68,6 +68,8 @@ class Compared:
     kappa: Floats
     last: Ints
     numeric: bool
+    #: (C,) values in an event of the reference
+    filled: Floats
     _names: dict[int, NameBins]
     _counts: Ints
     _alone: dict[int, Compared] = field(default_factory=dict, repr=False, compare=False)
@@ -88,7 +90,8 @@ class Compared:
         }
         settled = np.array([run.settled for run in runs], np.bool_)
         last = np.array([column.bins.bins - 1 for column in columns], np.int64)
-        return cls(places, reference, independent, settled, varies.kappa[places], last, numeric, names, counts)
+        filled = reference.rows / max(prepared.reference.events, 1)
+        return cls(places, reference, independent, settled, varies.kappa[places], last, numeric, filled, names, counts)
 
     @property
     def free(self) -> Flags:
@@ -147,23 +150,10 @@ class Compared:
             found.tests + (freedom > 0),
         )
 
-    def smallest_changes(self, events: float, alpha: float) -> Floats:
-        """(C,) the smallest lasting change of a share that would page in a window of so many events at that alpha.
-
-        As likely as not: a change as large as the threshold is over it in half of the windows. Infinite where no
-        direction can be compared.
-        """
-        reference = self.reference
-        if not reference.sizes.shape[1]:
-            return np.full(len(self.places), np.inf)
-        p, v = reference.shares, reference.variance
-        error = np.sqrt(p * (1 - p) * v * (1 / max(events, 1.0) + 1 / np.maximum(reference.rows, 1)[:, None]))
-        least = LEAST_MOVE[reference.directions.kind] + ERRORS_ABOVE_LEAST * error
-        compared = (np.minimum(p, 1 - p) * events / v >= MIN_EXPECTED) & (reference.sizes > 0)
-        compared &= (events >= np.maximum(reference.block, 1))[:, None]
-        critical = np.where(compared, reference.critical(alpha), 0.0)  # infinite where nothing is compared
-        seen = np.where(compared, np.maximum(critical * error, least), np.inf)
-        return np.asarray(seen.min(1), np.float64)
+    def variance_of(self, events: Floats, rate: float) -> tuple[Floats, Floats]:
+        """(values (L, C), V (L, C, D)) of windows of so many `events` (L,) at that rate, as full as the reference."""
+        values = events[:, None] * self.filled
+        return values, self._variance(np.asarray(values, np.int64), np.full(len(events), rate))
 
     def _variance(self, n: Ints, rates: Floats) -> Floats:
         """V (W, C, D), raised where traffic is faster than the reference's."""
@@ -216,6 +206,7 @@ class Compared:
                 self.kappa[here],
                 self.last[here],
                 self.numeric,
+                self.filled[here],
                 names,
                 self._counts[here],
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingKey
 from monitor.judge.causes.catalog import causes_of
-from monitor.judge.causes.cause import Candidate, Evaluation, SequentialCause, TicketReason
+from monitor.judge.causes.cause import Candidate, Evaluation, PlannedWindows, SequentialCause, TicketReason
 from monitor.judge.incident import NOTHING, Floats, OpenFinding
 from monitor.judge.incidents import Now
 from monitor.judge.policy import Policy
@@ -17,6 +17,7 @@ from monitor.judge.windows import Windows
 from monitor.reference.reference import Level, Reference
 from monitor.stats.block import Block
 from monitor.stats.label_tally import LabelTally
+from monitor.stats.promise import ExcessDetection, ShareDetection
 
 
 class Judge:
@@ -98,10 +99,14 @@ class Judge:
         """{subject: why its findings of one cause are at most tickets now}."""
         return {subject: reason for cause in self.causes for subject, reason in cause.ticket_reasons().items()}
 
-    def smallest_changes(self, events: float, alpha: float) -> list[float]:
-        """Per column, the smallest lasting change of a share that a window of this many events detects."""
-        known = (cause.smallest_changes(events, alpha) for cause in self.causes)
-        return next((changes for changes in known if changes), [])
+    def share_detections(self, planned: PlannedWindows) -> list[ShareDetection]:
+        """By column what such windows detect of its distribution."""
+        known = (cause.share_detections(planned) for cause in self.causes)
+        return next((detections for detections in known if detections), [])
+
+    def missing_detections(self, planned: PlannedWindows) -> dict[int, ExcessDetection]:
+        """By the place of a column what such windows detect of its missing values; only where they may page."""
+        return {at: detection for cause in self.causes for at, detection in cause.missing_detections(planned).items()}
 
     def to_state(self) -> dict[str, Any]:
         """{state name of a cause: its state}."""

@@ -47,9 +47,13 @@ class Fleet:
         judge = self._judge_of(pane.pane_key.key)
         if judge is None:
             return
-        findings, transitions = judge.add(pane, 1 / self._versions[pane.pane_key.key.model], self._observer)
+        findings, transitions = judge.add(pane, self.share(pane.pane_key.key), self._observer)
         self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
         self.unsent.extend(transitions)
+
+    def share(self, key: ModelKey) -> float:
+        """The part of its model's budget that a version has: the versions share it equally."""
+        return 1 / max(self._versions[key.model], 1)
 
     def accept(self, incident: str, note: str) -> bool:
         """Make an open page lasting, on an operator's request; False if there is no such page."""

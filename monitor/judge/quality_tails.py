@@ -1,6 +1,6 @@
 """How unlikely the quality counts of windows are beside the reference's, by the two tests of cause `quality`.
 
-A quiet look is most looks: there bounds say that nothing is over, and no tail is summed.
+In most evaluations cheap bounds show that nothing is over its threshold, and no tail is summed.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ import monitor
 from monitor.clock import SECOND_US
 from monitor.events import KINDS, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Figures
+from monitor.judge.promise_words import named_changes
 from monitor.publish.snapshot import Snapshot
+from monitor.stats.promise import ColumnPromise
 
 Row = tuple[tuple[str, ...], float]
 
@@ -125,10 +127,27 @@ def distances(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def smallest_effects(snapshot: Snapshot) -> Iterator[Row]:
+    for key, column in _promised(snapshot):
+        if math.isfinite(column.moved):
+            yield (*key, column.name), min(1.0, column.moved)
+
+
+def detection_seconds(snapshot: Snapshot) -> Iterator[Row]:
+    """Of each change that pages at all."""
+    for key, column in _promised(snapshot):
+        for change, one in named_changes(column):
+            if math.isfinite(one.us):
+                yield (*key, column.name, change), one.us / SECOND_US
+
+
+def effective_events(snapshot: Snapshot) -> Iterator[Row]:
+    return (((*key, column.name), column.worth) for key, column in _promised(snapshot))
+
+
+def _promised(snapshot: Snapshot) -> Iterator[tuple[ModelKey, ColumnPromise]]:
     for model in snapshot.models:
-        for column in model.columns:
-            if column.smallest_effect is not None:
-                yield (*model.key, column.name), column.smallest_effect
+        if model.promise is not None:
+            yield from ((model.key, column) for column in model.promise.columns)
 
 
 def watched(snapshot: Snapshot) -> Iterator[Row]:

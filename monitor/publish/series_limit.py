@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from monitor.publish.register import BINS, DISTANCES, DROPPED, FIGURES, REGISTER, Series
+from monitor.publish.column_series import BINS, DISTANCES, FIGURES, Series
+from monitor.publish.register import DROPPED, REGISTER
 from monitor.publish.rows import Row, with_open_finding
 from monitor.publish.snapshot import Snapshot
 

@@ -13,6 +13,7 @@ from monitor.clock import Clock
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
 from monitor.settings.tree import Links
+from monitor.stats.promise import ModelPromise
 
 #: the main loop releases the GIL this often, and for this long; both in seconds
 YIELD_EVERY: Final = 0.01
@@ -25,8 +26,7 @@ class ColumnView:
 
     `role` is feature, score or prediction; `bins` are readable names. `reference` and `live` are counts by bin, `total`
     counts since the process began. `quality_counts` are (name, share in the reference, share in the window).
-    `distances` and `figures` are empty before the first base window was judged. `smallest_effect` is the smallest
-    lasting change of a share that is detectable in a day of current traffic; None if not known. `unwatched` is why a
+    `distances` and `figures` are empty before the first base window was judged. `unwatched` is why a
     change of the distribution would not be detected, "" if it would; `ticket_reason` why it would be at most a ticket,
     in one word, and `ticket_text` in a sentence.
     """
@@ -41,7 +41,6 @@ class ColumnView:
     quality_counts: tuple[tuple[str, float, float], ...] = ()
     distances: tuple[tuple[str, float], ...] = ()
     figures: tuple[Figures, ...] = ()
-    smallest_effect: float | None = None
     unwatched: str = ""
     ticket_reason: str = ""
     ticket_text: str = ""
@@ -53,7 +52,8 @@ class ModelView:
 
     `judged_us` is the event time up to which it was judged, None before the first verdict. `expected_before` and
     `pages_before` are the values of the restored state: series count from there. `figures` are those of subjects that
-    are not columns, such as the model itself: (subject, figures).
+    are not columns, such as the model itself: (subject, figures). `promise` is for today's traffic, None before a base
+    window was judged.
     """
 
     key: ModelKey
@@ -73,6 +73,7 @@ class ModelView:
     columns: tuple[ColumnView, ...] = ()
     figures: tuple[tuple[str, Figures], ...] = ()
     performance: tuple[tuple[str, float], ...] = ()
+    promise: ModelPromise | None = None
 
 
 @dataclass(frozen=True, slots=True)

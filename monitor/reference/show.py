@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +13,6 @@ from monitor.reference.paging import at_every_length, may_page, order_note, pagi
 from monitor.reference.reference import Column, Reference, to_json
 from monitor.settings.duration import about
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
-from monitor.stats.smallest_change import smallest_share_change, smallest_shift
 from monitor.text import many, percent, quoted
 
 _BARS: Final = " ▁▂▃▄▅▆▇█"
@@ -26,9 +25,10 @@ def reference_json(reference: Reference) -> dict[str, Any]:
     return {**to_json(reference), "hash": reference.hash}
 
 
-def reference_text(reference: Reference) -> str:
-    """A table with a small histogram a column, then what can page."""
-    return "\n".join([*_head(reference), "", *_table(reference), "", *_reach(reference)])
+def reference_text(reference: Reference, promise: Sequence[str] = ()) -> str:
+    """A table with a small histogram a column, then what can page, and lines of what is promised of it."""
+    lines = [*_head(reference), "", *_table(reference), "", *_reach(reference)]
+    return "\n".join([*lines, "", *promise] if promise else lines)
 
 
 def _head(reference: Reference) -> Iterator[str]:
@@ -46,19 +46,19 @@ def _head(reference: Reference) -> Iterator[str]:
 def _table(reference: Reference) -> Iterator[str]:
     longest = max([len(column.name) for column in reference.columns] + [6])
     quality = "".join(f"  {name:>7}" for name in QUALITY_COUNTS)
-    yield f"{'column':<{longest}}  {'kind':<11}  {'bins':>4}  {'histogram':<31}{quality}  dispersion  {'sees from':>11}"
+    yield f"{'column':<{longest}}  {'kind':<11}  {'bins':>4}  {'histogram':<31}{quality}  dispersion"
     for at, column in enumerate(reference.columns):
         counts, labelled = reference.counts[at], reference.labelled(at)
         events = max(int(reference.carried[at]), 1)
         shares = "".join(f"  {count / events:>7.1%}" for count in counts[reference.width :].tolist())
         reason = reference.unwatched_reason(column)
-        sees = "-" if reason else "tickets" if tickets_only(reference, at) else _sees_from(reference, at)
+        tickets = "tickets only" if tickets_only(reference, at) else _most_frequent(column, labelled)
         variances = reference.variability.long_runs[at].variance
         overdispersion = float(np.median(variances)) if len(variances) else 1.0
-        more = f"not watched: {reason}" if reason else _most_frequent(column, labelled)
+        more = f"not watched: {reason}" if reason else tickets
         yield (
             f"{column.name:<{longest}}  {column.bins.kind:<11}  {column.bins.bins:>4}  "
-            f"{_histogram(labelled):<31}{shares}  {overdispersion:>10.2f}  {sees:>11}  {more}"
+            f"{_histogram(labelled):<31}{shares}  {overdispersion:>10.2f}  {more}"
         ).rstrip()
 
 
@@ -78,29 +78,6 @@ def _most_frequent(column: Column, counts: Any) -> str:  # noqa: ANN401  # an ar
     named += [f"{more} more"] if more > 0 else []
     named += [f"others {percent(int(counts[-1]) / total)}"] if column.bins.buckets else []
     return ", ".join(named)
-
-
-def _longest_learned(reference: Reference) -> int:
-    """The longest window length that can page; the first where none can."""
-    return max((at for at, level in enumerate(reference.levels) if level.learned), default=0)
-
-
-def _sees_from(reference: Reference, at: int) -> str:
-    """The smallest lasting change that pages: the error of the reference and of the longest window that can page.
-
-    Only the events with a value of the column count.
-    """
-    column, counts = reference.columns[at], reference.counts[at]
-    values = int(counts[: column.bins.bins].sum())
-    if not values or not reference.levels:
-        return "-"
-    level = _longest_learned(reference)
-    live = max(reference.levels[level].events, 1.0) * values / int(reference.carried[at])
-    overdispersion = float(np.max(reference.variability.long_runs[at].variance, initial=1.0))
-    if column.bins.kind == NUMERIC:
-        return f"{smallest_shift(live, values, overdispersion):.2g} sd"
-    share = smallest_share_change(live, values, overdispersion)
-    return f"{100 * share:.2g} points" if share < 1 else "nothing"
 
 
 def _reach(reference: Reference) -> Iterator[str]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.clock import DAY_US
 from monitor.findings import Figures
 from monitor.judge.all_values import distances, in_reference, in_window
 from monitor.judge.causes.cause import Evaluation
@@ -22,11 +21,10 @@ BySubject = Mapping[str, Sequence[Figures]]
 
 def column_views(judge: ModelJudge, figures: BySubject) -> tuple[ColumnView, ...]:
     """One view for each column from the newest evaluation, with those figures; without totals."""
-    reasons, smallest = judge.judge.ticket_reasons(), smallest_changes(judge)
+    reasons = judge.judge.ticket_reasons()
     return tuple(
         replace(
             _view(judge, at, figures.get(name, ())),
-            smallest_effect=smallest[at] if math.isfinite(smallest[at]) else None,
             ticket_reason=reasons[name].word if name in reasons else "",
             ticket_text=reasons[name].text if name in reasons else "",
         )
@@ -90,14 +88,3 @@ def _distances(judge: ModelJudge, evaluation: Evaluation, at: int) -> Iterator[t
     for name, value in distances(judge.prepared, evaluation.windows, len(evaluation.windows.lengths) - 1, at).items():
         if not math.isnan(value):
             yield name, value
-
-
-def smallest_changes(judge: ModelJudge) -> list[float]:
-    """Per column, the smallest change of a share detectable in a day at the longest window's rate, or infinity."""
-    evaluation = judge.latest
-    if evaluation is None:
-        return [math.inf] * len(judge.prepared.columns)
-    span = evaluation.windows.spans[-1]
-    a_day = span.events * DAY_US / max(span.end_us - span.start_us, 1)
-    changes = judge.judge.smallest_changes(a_day, evaluation.alpha)
-    return [min(1.0, change) if math.isfinite(change) else change for change in changes]

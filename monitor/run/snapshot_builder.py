@@ -13,9 +13,10 @@ from monitor.count.admission import Admission
 from monitor.count.event_clock import NO_CLOCK
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures
-from monitor.judge.causes.cause import Evaluation
+from monitor.judge.causes.cause import Evaluation, TicketReason
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
+from monitor.judge.promise import Traffic, promise_of
 from monitor.kafka.stalls import Stall
 from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
@@ -24,6 +25,7 @@ from monitor.run.column_views import column_views, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outputs import KafkaOutputs
 from monitor.settings.tree import Settings
+from monitor.stats.promise import ModelPromise
 from monitor.stats.tally import Tally
 
 
@@ -45,6 +47,16 @@ class _Evaluated:
     figures: tuple[tuple[str, Figures], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Promised:
+    """A promise, and what it holds for."""
+
+    traffic: Traffic
+    reasons: Mapping[str, TicketReason]
+    share: float
+    promise: ModelPromise
+
+
 class SnapshotBuilder:
     """Builds snapshots of a pipeline; created after its state is restored and before it counts anything."""
 
@@ -58,6 +70,7 @@ class SnapshotBuilder:
         self._outputs = outputs
         self._lost = LostEvents(pipeline.losses, settings)
         self._evaluated: dict[ModelKey, _Evaluated] = {}
+        self._promised: dict[ModelKey, _Promised] = {}
         self._before = {key: self._held(key) for key in dict.fromkeys([*admission.seen, *fleet.judges])}
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
 
@@ -67,6 +80,7 @@ class SnapshotBuilder:
         """The model version got another reference: its counters start again."""
         self._before.pop(key, None)
         self._evaluated.pop(key, None)
+        self._promised.pop(key, None)
         self._unjudged_before.pop(key, None)
 
     def log_losses(self) -> None:
@@ -158,7 +172,18 @@ class SnapshotBuilder:
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
             performance=_performance(self._pipeline.totals.labels.of(key).accuracy),
+            promise=self._promise(key, judge) if judge.latest is not None else None,
         )
+
+    def _promise(self, key: ModelKey, judge: ModelJudge) -> ModelPromise:
+        """Made anew when traffic has become faster or slower, or other columns may page."""
+        traffic, share = Traffic.today(judge), self._fleet.share(key)
+        reasons = judge.judge.ticket_reasons()
+        known = self._promised.get(key)
+        if known is None or not traffic.is_like(known.traffic) or (known.reasons, known.share) != (reasons, share):
+            known = _Promised(traffic, reasons, share, promise_of(judge, traffic, share))
+            self._promised[key] = known
+        return known.promise
 
     def _views(self, key: ModelKey, judge: ModelJudge) -> _Evaluated:
         """The views; rebuilt when there is a new evaluation."""

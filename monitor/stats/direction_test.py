@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ ALPHA_STEPS: Final = 8
 #: standard errors by which the effect of a page must exceed the least effect: the maximum over many evaluations of a
 #: smaller change exceeds it by chance; with more, changes of twice the least effect would page late
 ERRORS_ABOVE_LEAST: Final = 2.0
+#: bisections of the range of a share when its smallest change is sought
+HALVINGS: Final = 14
 #: smallest probability that is distinguished from 0
 SMALLEST: Final = 1e-300
 
@@ -161,25 +163,84 @@ def evaluate(reference: DirectionReference, counts: Ints, alpha: float, variance
     n = np.asarray(counts).sum(2).astype(np.float64)
     x = reference.directions.shares(counts)
     p, critical = reference.shares, reference.critical(alpha)
-    v = reference.variance if variance is None else variance
-    effective, rows = n[..., None] / v, reference.rows[:, None] / reference.variance
+    sizes = _sizes(reference, n, variance)
     moved = np.where(n[..., None] > 0, x - p, 0.0)
+    z = _statistic(x, p, critical, sizes)
+    large = np.zeros(z.shape, np.bool_)
+    if (np.abs(z) > critical).any():
+        large = np.abs(moved) >= sizes.least(p, LEAST_MOVE[reference.directions.kind])
+    return _worst(z, critical, large, moved, _tests(reference.directions.group, sizes.compared))
+
+
+class _Sizes(NamedTuple):
+    """What W windows of n values are worth: independent events in a window (W, C, D) and in the reference (C, D).
+
+    `spread` (W, C, D) the variance of the difference of two shares over p (1 - p), `compared` whether anything is said
+    of a direction, `rare` where only more events on the thinner side say something.
+    """
+
+    effective: Floats
+    rows: Floats
+    spread: Floats
+    compared: Flags
+    rare: Flags
+
+    def least(self, p: Floats, least: Floats) -> Floats:
+        """The change of a share (W, C, D) that a page needs: its `least` effect and two of the change's own errors."""
+        own_error = np.sqrt(np.maximum(p * (1 - p), 0) * self.spread)
+        return np.asarray(least + ERRORS_ABOVE_LEAST * own_error, np.float64)
+
+
+def _sizes(reference: DirectionReference, n: Floats, variance: Floats | None) -> _Sizes:
+    """Of windows of n (W, C) values."""
+    p, v = reference.shares, reference.variance if variance is None else variance
+    effective, rows = n[..., None] / v, reference.rows[:, None] / reference.variance
     often = np.minimum(p, 1 - p) * effective >= MIN_EXPECTED
     compared = (
         (often | reference.may_be_rare) & (reference.sizes > 0) & (n >= np.maximum(reference.block, 1))[..., None]
     )
-    a, b = _towards_each_other(x, p, effective, rows, compared & ~often)
-    pool = (b * rows + a * effective) / np.maximum(rows + effective, 1e-12)
     spread = 1 / np.maximum(effective, 1e-12) + 1 / np.maximum(rows, 1e-12)
+    return _Sizes(effective, rows, spread, compared, compared & ~often)
+
+
+def _statistic(x: Floats, p: Floats, critical: Floats, sizes: _Sizes) -> Floats:
+    """z (W, C, D) of the shares x against p; 0 where nothing is compared."""
+    effective, rows, spread, compared, rare = sizes
+    a, b = _towards_each_other(x, p, effective, rows, rare)
+    pool = (b * rows + a * effective) / np.maximum(rows + effective, 1e-12)
     z = np.where(compared, (a - b) / np.sqrt(np.maximum(pool * (1 - pool), 1e-12) * spread), 0.0)
     near = np.abs(z) > NEARLY * critical
     if near.any():
         z[near] = np.sign(z[near]) * _likelihood_root(a, b, pool, effective, rows, near)
-    large = np.zeros(z.shape, np.bool_)
-    if (np.abs(z) > critical).any():
-        own_error = np.sqrt(np.maximum(p * (1 - p), 0) * spread)
-        large = np.abs(moved) >= LEAST_MOVE[reference.directions.kind] + ERRORS_ABOVE_LEAST * own_error
-    return _worst(z, critical, large, moved, _tests(reference.directions.group, compared))
+    return z
+
+
+def smallest_over(
+    reference: DirectionReference, n: Floats, alpha: float, variance: Floats | None = None, least: Floats | None = None
+) -> Floats:
+    """(2, W, C, D): how much each share must fall, and rise, until a window of n (W, C) values pages for it.
+
+    By what `evaluate` asks: over, and large enough; `least` (C, D) effects where they are not the usual ones. Infinite
+    where no change does.
+    """
+    p, critical = reference.shares, reference.critical(alpha)
+    sizes = _sizes(reference, n, variance)
+    enough = sizes.least(p, LEAST_MOVE[reference.directions.kind] if least is None else least)
+
+    def pages(moved: Floats) -> Flags:
+        over = np.abs(_statistic(p + moved, p, critical, sizes)) > critical
+        return np.asarray(over & (np.abs(moved) >= enough), np.bool_)
+
+    found = []
+    for sign, room in ((-1.0, p), (1.0, 1 - p)):
+        low, high = np.zeros(enough.shape), np.broadcast_to(room, enough.shape)
+        never = ~pages(sign * high)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            over = pages(sign * middle)
+            low, high = np.where(over, low, middle), np.where(over, middle, high)
+        found.append(np.where(never, np.inf, high))
+    return np.array(found)
 
 
 def _towards_each_other(x: Floats, p: Floats, effective: Floats, rows: Floats, rare: Flags) -> tuple[Floats, Floats]:

@@ -133,14 +133,19 @@ def excess_critical(
     alpha: float, n: float, reference_hits: float, m: float, overdispersion: float, reference_overdispersion: float
 ) -> int:
     """The fewest hits of n events with `excess_tail` below `alpha`; n + 1 if there is no such number."""
-    low, high = 0, int(n) + 1
-    while low < high:
-        middle = (low + high) // 2
-        each = (np.array([float(x)]) for x in (middle, n, reference_hits, m, overdispersion, reference_overdispersion))
-        if excess_tail(*each)[0] < alpha:
-            high = middle
-        else:
-            low = middle + 1
+    each = (np.array([float(x)]) for x in (n, reference_hits, m, overdispersion, reference_overdispersion))
+    return int(excess_criticals(alpha, *each)[0])
+
+
+def excess_criticals(
+    alpha: float, n: Floats, reference_hits: Floats, m: Floats, overdispersion: Floats, reference_overdispersion: Floats
+) -> Floats:
+    """The same for N windows and quality counts, all (N,)."""
+    low, high = np.zeros(len(n)), np.floor(n) + 1
+    while (low < high).any():
+        middle = np.floor((low + high) / 2)
+        found = excess_tail(middle, n, reference_hits, m, overdispersion, reference_overdispersion) < alpha
+        low, high = np.where(found | (low >= high), low, middle + 1), np.where(found & (low < high), middle, high)
     return low
 
 

@@ -1,7 +1,6 @@
-"""Which windows cannot be over, by bounds that cost little: a quiet look is most looks, and exact tests cost ten times.
+"""Cheap bounds that show which windows cannot be over their thresholds; exact tests cost ten times as much.
 
-Every bound errs on one side: what is over by the exact test is never passed as quiet. What is not quiet is compared
-exactly, by the tests themselves.
+Every bound errs on one side: a window that is over by the exact test is never ruled out. The others are tested exactly.
 
 Shapes: W windows, C columns, B bins, D directions (padded), K joined windows.
 """

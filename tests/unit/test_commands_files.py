@@ -91,8 +91,12 @@ def test_the_version_names_what_it_is_built_on(capsys: pytest.CaptureFixture[str
 
 def test_a_check_without_kafka_holds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--config", str(folder / "driftd.yaml"), "--offline"]) == DONE
-    verdicts = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert verdicts == ["ok", "ok", "ok"], "settings, reference, state folder"
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines} == {"ok"}
+    what = list(dict.fromkeys(line.split()[1] for line in lines))
+    assert what == ["settings", "reference", "promise", "state"]
+    (chance,) = (line for line in lines if "by chance at most" in line)
+    assert chance.split(" at most ")[1].startswith("1 page in 30 days")
 
 
 def test_a_check_says_what_does_not_hold(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

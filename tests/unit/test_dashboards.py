@@ -33,6 +33,8 @@ NOT_SHOWN: Final = {
     "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for where a clock is doubted",
     "driftd_feature_watched": "the page names each feature with its reason",
     "driftd_feature_may_page": "the same",
+    "driftd_feature_detection_seconds": "the page has it beside what is not seen, and why",
+    "driftd_feature_effective_events": "the same",
 }
 
 

@@ -12,7 +12,7 @@ from monitor.clock import DAY_US, SECOND_US
 from monitor.findings import Span
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import Distribution
-from monitor.judge.look import Measured
+from monitor.judge.lazy_comparison import Measured
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
 from monitor.judge.windows import Windows, window_of

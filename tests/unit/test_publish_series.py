@@ -18,10 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, TICKET, Figures, FindingKey
+from monitor.publish.column_series import DISTANCES
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
-from tests.snapshots import busy_snapshot, wide_snapshot
+from tests.snapshots import busy_snapshot, promise_of, wide_snapshot
 
 CREDIT = ModelKey("credit", "1")
 EVENTS = Partition("events", 0)
@@ -90,6 +91,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 pages_before=2,
                 columns=(AGE,),
                 performance=(("accuracy", 0.9),),
+                promise=promise_of("AGE"),
             ),
         ),
         model_events={(key, "prediction"): 100},
@@ -115,7 +117,6 @@ AGE = ColumnView(
         Figures("distribution", value=12.5, threshold=40.0, effect=0.05, p=0.02, samples=250, exceedance=0.3),
         Figures("missing", value=0.01, threshold=math.nan, effect=0.0, p=0.5, samples=250, exceedance=0.1),
     ),
-    smallest_effect=0.03,
 )
 
 
@@ -295,8 +296,8 @@ def test_a_page_shows_the_process_and_no_created_series() -> None:
 
 
 def test_the_figures_of_a_column_are_shown_and_what_is_not_known_is_absent() -> None:
-    text = render(Snapshot(restored=True, models=(ModelView(CREDIT, columns=(AGE,)),)))
-    samples = read(text)
+    model = ModelView(CREDIT, columns=(AGE,), promise=promise_of("AGE"))
+    samples = read(render(Snapshot(restored=True, models=(model,))))
     about = {"model": "credit", "version": "1", "subject": "AGE", "segment": ""}
     assert values(samples, "driftd_finding_value", cause="distribution", **about) == [12.5]
     assert values(samples, "driftd_finding_threshold", cause="distribution", **about) == [40]
@@ -304,12 +305,13 @@ def test_the_figures_of_a_column_are_shown_and_what_is_not_known_is_absent() -> 
     feature = {"model": "credit", "version": "1", "feature": "AGE"}
     assert values(samples, "driftd_reference_bin_ratio", bin="above 40", **feature) == [0.75]
     assert values(samples, "driftd_feature_bin_events_total", bin="above 40", **feature) == [700]
-    assert values(samples, "driftd_smallest_detectable_effect_ratio", **feature) == [0.03]
+    assert values(samples, SMALLEST, **feature) == [0.06]
 
 
 def test_two_columns_of_one_name_do_not_break_the_scrape() -> None:
-    text = render(Snapshot(restored=True, models=(ModelView(CREDIT, columns=(AGE, AGE)),)))
-    assert text.count(b"driftd_smallest_detectable_effect_ratio{") == 1
+    model = ModelView(CREDIT, columns=(AGE, AGE), promise=promise_of("AGE", "AGE"))
+    text = render(Snapshot(restored=True, models=(model,)))
+    assert text.count(SMALLEST.encode() + b"{") == text.count(b"driftd_feature_watched{") == 1
 
 
 class ByTheLibrary:
@@ -367,11 +369,8 @@ def test_over_the_limit_whole_groups_go_in_their_order_and_the_rest_is_untouched
     everything = read(render(snapshot))
     shown = read(render(snapshot, len(everything) - room))
     bins = {at for at in everything if "_bin_" in at[0]}
-    distances = {
-        at
-        for at in everything
-        if at[0] in ("driftd_drift_distance_ratio", "driftd_feature_watched", "driftd_feature_may_page", SMALLEST)
-    }
+    of_distances = {series.name for series in REGISTER if series.group == DISTANCES}
+    distances = {at for at in everything if at[0] in of_distances}
     figures = {at for at in everything if at[0] in FIGURES and ("subject", "PAY_0") in at[1]}
     groups = [bins, distances, figures]
     assert all(groups)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
+import pytest
+
 from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation
 from monitor.judge.fleet import Fleet
@@ -20,6 +22,7 @@ from monitor.run.snapshot_builder import SnapshotBuilder
 from tests.engine import (
     CREDIT,
     EVENTS,
+    START_US,
     Credit,
     Event,
     MemorySource,
@@ -167,3 +170,23 @@ def test_figures_of_what_is_not_a_column_are_series_too_and_stand_by_their_findi
     opened = replace(snapshot, findings=(found,), incidents=(IncidentView(CREDIT, "ticket", 0),))
     page = "".join(open_incidents(opened, 0))
     assert "effect 0.4, statistic 12 (threshold 30) in a window of 250 events; 0.4 times the threshold" in page
+
+
+def test_the_promise_is_of_todays_traffic_and_kept_while_that_is_alike() -> None:
+    pipeline, source, snapshot_builder = begun(list(Credit(1_500)))
+    assert snapshot_builder.snapshot({}).models[0].promise is None
+    run_to_end(pipeline, source)
+    (model,) = snapshot_builder.snapshot({}).models
+    promise = model.promise
+    assert promise is not None
+    assert [column.name for column in promise.columns] == [view.name for view in model.columns]
+    assert promise.of_reference == pytest.approx(1, abs=0.1)
+    assert snapshot_builder.snapshot({}).models[0].promise is promise
+
+    slower = [{**one, "ts": START_US + 4 * (one["ts"] - START_US)} for one in Credit(1_500)]
+    pipeline, source, snapshot_builder = begun(slower)
+    run_to_end(pipeline, source)
+    of_slow = snapshot_builder.snapshot({}).models[0].promise
+    assert of_slow is not None
+    assert of_slow.of_reference == pytest.approx(0.25, abs=0.03)
+    assert of_slow.columns[0].named.us > 2 * promise.columns[0].named.us

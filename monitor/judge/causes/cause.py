@@ -38,8 +38,10 @@ from monitor.judge.prepared_reference import Floats, PreparedReference, Variabil
 from monitor.judge.windows import Windows
 from monitor.stats.block import Block
 from monitor.stats.label_tally import LabelTally
+from monitor.stats.promise import ExcessDetection, ShareDetection
 from monitor.text import number
 
+Ints = NDArray[np.int64]
 M = TypeVar("M")
 
 
@@ -76,6 +78,19 @@ class Candidate(NamedTuple):
     exceedance: float
     began_us: Callable[[], int]
     finding: Callable[[], Finding]
+
+
+class PlannedWindows(NamedTuple):
+    """Windows of L lengths that traffic of one rate will be evaluated in.
+
+    `lengths` (L,) base windows, `events` (L,) in each; `rate` how many times as fast as the reference's they come, and
+    `alpha` what each test may spend.
+    """
+
+    lengths: Ints
+    events: Floats
+    rate: float
+    alpha: float
 
 
 @dataclass(frozen=True)
@@ -216,12 +231,13 @@ class Cause(ABC, Generic[M]):
         """{subject: why its findings are at most tickets now}, without the subjects that may page."""
         return {}
 
-    def smallest_changes(self, events: float, alpha: float) -> list[float]:
-        """Per column, the smallest lasting change of a share that a window of this many events detects, or infinity.
-
-        Empty where the cause is not about shares of values.
-        """
+    def share_detections(self, planned: PlannedWindows) -> list[ShareDetection]:
+        """By column what such windows detect of its distribution; empty where the cause is about something else."""
         return []
+
+    def missing_detections(self, planned: PlannedWindows) -> dict[int, ExcessDetection]:
+        """By the place of a column what such windows detect of its missing values; only where they may page."""
+        return {}
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:

@@ -18,13 +18,22 @@ from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import in_reference, in_window, moments
-from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, TicketReason, limit, places
+from monitor.judge.causes.cause import (
+    Candidate,
+    Cause,
+    CauseName,
+    Evaluation,
+    PlannedWindows,
+    TicketReason,
+    limit,
+    places,
+)
 from monitor.judge.compared import Compared
-from monitor.judge.look import Look, Measured
+from monitor.judge.detectable import cause_of, share_detections
+from monitor.judge.lazy_comparison import LazyComparison, Measured
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
-from monitor.reference.reference import FEATURE
 from monitor.stats.agreement import Agreement
 from monitor.stats.block import Block
 from monitor.stats.digits import before_and_after, told_apart
@@ -33,6 +42,7 @@ from monitor.stats.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OU
 from monitor.stats.ending import joined, left_of_cut, left_of_shares
 from monitor.stats.evidence import chi_square_tail
 from monitor.stats.live_watch import Watch
+from monitor.stats.promise import ShareDetection
 from monitor.text import number
 
 #: standard deviations the mean moves at least when a finding says that the column moved
@@ -103,8 +113,10 @@ class Distribution(Cause[Measured]):
         rates = np.array([prepared.rate(span) for span in windows.spans])
         # a window of faster traffic is as long as one of fewer events was in the reference
         sizes = [span.events / max(rate, 1.0) for span, rate in zip(windows.spans, rates.tolist(), strict=True)]
-        looks = tuple(Look(side, side.values(windows, prepared.width), rates, evaluation.alpha) for side in self.sides)
-        return Measured(looks, self._place, prepared, evaluation.known_sizes(sizes))
+        comparisons = tuple(
+            LazyComparison(side, side.values(windows, prepared.width), rates, evaluation.alpha) for side in self.sides
+        )
+        return Measured(comparisons, self._place, prepared, evaluation.known_sizes(sizes))
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         measured = evaluation.of(self)
@@ -180,11 +192,13 @@ class Distribution(Cause[Measured]):
                     reasons[self.prepared.subjects[at]] = TicketReason(word, REASONS[word])
         return reasons
 
-    def smallest_changes(self, events: float, alpha: float) -> list[float]:
-        out = np.full(len(self.prepared.columns), np.inf)
-        for side in self.sides:
-            out[side.places] = side.smallest_changes(events, alpha)
-        return out.tolist()
+    def share_detections(self, planned: PlannedWindows) -> list[ShareDetection]:
+        """A watch that has only begun says nothing of what is promised for later."""
+        detections: dict[int, ShareDetection] = {}
+        for side, objections in zip(self.sides, self._objections, strict=True):
+            reasons = ["" if word == NEW else REASONS.get(word, "") for word in objections]
+            detections.update(share_detections(side, self.prepared, self.policy, planned, reasons))
+        return [detections[at] for at in range(len(detections))]
 
     @cached_property
     def _objections(self) -> tuple[list[str], ...]:
@@ -211,8 +225,7 @@ class Distribution(Cause[Measured]):
         return TOO_SHORT if np.isnan(measured.allowed[window, column]) else ""
 
     def _cause_of(self, column: int) -> str:
-        role = self.prepared.columns[column].role
-        return "distribution" if role == FEATURE else role
+        return cause_of(self.prepared.columns[column])
 
     def _severity(self, measured: Measured, window: int, column: int) -> str:
         """A page needs its least effect and two of the effect's own errors: the largest of many is above the truth."""

@@ -16,8 +16,9 @@ import numpy as np
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
-from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
+from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, PlannedWindows, places
 from monitor.judge.causes.unit_change import UnitChange, unit_change
+from monitor.judge.detectable import missing_detections
 from monitor.judge.near_range import NearRange
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
@@ -30,6 +31,7 @@ from monitor.stats.block import Block
 from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.ending import left_of
 from monitor.stats.hit_places import HitPlaces
+from monitor.stats.promise import ExcessDetection
 from monitor.stats.quality_dispersion import (
     excess_critical,
     lasts,
@@ -174,6 +176,9 @@ class Quality(Cause[QualityTails]):
                         exceedance=float(measured.exceedance[at]),
                     ),
                 )
+
+    def missing_detections(self, planned: PlannedWindows) -> dict[int, ExcessDetection]:
+        return missing_detections(self.prepared, self.policy, planned)
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:

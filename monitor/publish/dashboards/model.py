@@ -123,8 +123,8 @@ def _smallest_effects() -> Panel:
     return panel(
         "bargauge",
         "Smallest detectable effect",
-        "The smallest lasting change of a share that a day of today's traffic would show. Too large to be of use: give "
-        "the reference more events, or wait for more traffic.",
+        "The share moved by the smallest lasting change that pages within a day of today's traffic with 95 % chance. "
+        "Too large to be of use: give the reference more events, or wait for more traffic.",
         [at_once(f"sort_desc(max by (feature) (driftd_smallest_detectable_effect_ratio{{{MODEL}}}))", "{{feature}}")],
         size=(12, 8),
         no_value="no window judged yet, or limits.series leaves it out",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Final
 
 from monitor.events import ModelKey
 from monitor.findings import PAGE, TICKET
+from monitor.judge.promise_words import HEADS, statement, table
 from monitor.publish.snapshot import ColumnView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
@@ -18,6 +20,8 @@ from monitor.text import many, number, percent
 NEAR: Final = 0.5
 #: most rows of quiet columns on the page, shared equally by its models, and the least of one model
 QUIET_ROWS, LEAST_ROWS = 1_000, 5
+#: a promise has so many times fewer rows: the columns of which a change pages latest
+QUIET_TO_PROMISED: Final = 5
 
 FINE: Final = "fine"
 UNKNOWN: Final = "unknown"
@@ -69,6 +73,7 @@ def models_section(snapshot: Snapshot, now_us: int) -> Iterator[str]:
         yield f'<section class="card {states[at]}" id="m{at}">'
         yield from _head(snapshot, model, states[at], now_us)
         yield from _columns(snapshot, model, subjects.get(model.key, frozenset()), rows)
+        yield from _promise(model, rows)
         yield "</section>"
     yield "</section>"
 
@@ -144,6 +149,23 @@ def _unwatched(columns: Sequence[ColumnView], rows: int) -> Iterator[str]:
         yield f"<p class=soft>Distribution not watched: {named}{more}</p>"
 
 
+def _promise(model: ModelView, rows: int) -> Iterator[str]:
+    """What is promised of the model, and of each column."""
+    if (promise := model.promise) is None:
+        return
+    yield "<details><summary>What it promises</summary>"
+    yield "".join(f'<p class="soft says">{text(sentence)}</p>' for sentence in statement(promise))
+    yield f"<table class=promise><thead><tr>{''.join(f'<th>{text(head)}' for head in HEADS)}</thead>"
+    most = max(LEAST_ROWS, rows // QUIET_TO_PROMISED)
+    latest = sorted(promise.columns, key=lambda column: column.named.us, reverse=True)[:most]
+    for first, *others in table(replace(promise, columns=tuple(latest))):
+        yield f"<tr><th>{name(first)}{''.join(f'<td>{text(cell)}' for cell in others)}\n"
+    yield "</table>"
+    if len(promise.columns) > most:
+        yield f"<p>and {len(promise.columns) - most:,} more that page sooner</p>"
+    yield "</details>"
+
+
 def _folded(summary: str, columns: Sequence[ColumnView], rows: int) -> Iterator[str]:
     if columns:
         yield f"<details><summary>{summary}</summary>"
@@ -171,8 +193,6 @@ def _column_text(column: ColumnView) -> str:
     parts += [*_live(column), *_changed_quality(column)]
     most = _most_moved(column) if loud else ""
     more = [f"{text(of)} {number(value)}" for of, value in column.distances if of == "psi"]
-    if column.smallest_effect is not None:
-        more.append(f"a lasting move of {percent(column.smallest_effect)} would show within a day")
     if column.ticket_text:
         more.append(f"its distribution is at most a ticket: {text(column.ticket_text)}")
     lines = ["; ".join(parts), most, f"<small>{'; '.join(more)}</small>" if loud and more else ""]

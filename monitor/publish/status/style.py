@@ -9,7 +9,14 @@ import base64
 import hashlib
 from typing import Final
 
-STYLE: Final = """
+from monitor.judge.promise_words import HEADS
+
+#: on a small screen each cell of a promise has its head before it
+_HEADS: Final = "".join(
+    f"\n.promise td:nth-child({at}):before{{content:'{head}: ';color:var(--soft)}}"
+    for at, head in enumerate(HEADS[1:], start=2)
+)
+_STYLE: Final = """
 :root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--text:#16191d;--soft:#535c66;--rule:#d5dae0;--link:#0a58b5;
 --page:#b3261e;--onpage:#fff;--ticket:#ffd27a;--onticket:#3a2600;--fine:#17653a;--area:#b9c2cc;--line:#b4430a}
 @media(prefers-color-scheme:dark){:root{--ground:#0f1215;--card:#181c21;--text:#e8ebee;--soft:#a3adb8;--rule:#323a43;
@@ -40,11 +47,13 @@ dt::first-letter{text-transform:uppercase}dd{margin:0}dd small{display:block;lin
 ol{list-style:none;margin:.75rem 0 0;padding:0}ol li{border-top:1px solid var(--rule);padding:.5rem 0}
 ol li:last-child{padding-bottom:0}ol.card{margin-top:0}ol.card li:first-child{border-top:0;padding-top:0}
 table{border-collapse:collapse;width:100%;table-layout:fixed;margin-top:.75rem}
-caption{text-align:left;font-weight:600;padding-bottom:.25rem}
+.says::first-letter{text-transform:uppercase}table.promise{table-layout:auto}
+.promise th,.promise td{width:auto;text-align:right}
+.promise th:first-child{text-align:left}caption{text-align:left;font-weight:600;padding-bottom:.25rem}
 tbody tr{border-top:1px solid var(--rule)}th,td{text-align:left;vertical-align:top;padding:.4375rem .75rem .4375rem 0}
 th{font-weight:600;width:30%}td:last-child{padding-right:0}
 thead th{color:var(--soft);font-size:.8125rem;font-weight:400;padding-bottom:.125rem}
-td div{overflow:hidden}thead th+th{width:70%}
+td div{overflow:hidden}thead th+th{width:70%}.promise thead th+th{width:auto}
 svg{width:135px;height:30px;overflow:visible;float:left;margin:3px 1rem 0 0}
 path{transform:scale(1.5);vector-effect:non-scaling-stroke;fill:var(--area)}
 path+path,.only path{fill:none;stroke:var(--line);stroke-width:2px}
@@ -54,8 +63,10 @@ summary{cursor:pointer;color:var(--link);margin-top:.625rem}
 .key path{transform:scale(.3,.6)}
 @media(max-width:36rem){main{padding:.75rem}.card{padding:.625rem .75rem}
 dl{grid-template-columns:1fr 1fr;gap:.5rem .75rem}thead{display:none}table,caption,tbody,tr,th{display:block}
-tr{padding:.375rem 0}td{display:flow-root}th,td,thead th+th{width:auto;padding:.125rem 0}}
+tr{padding:.375rem 0}td{display:flow-root}th,td,thead th+th{width:auto;padding:.125rem 0}
+.promise td{text-align:left}HEADS}
 """
+STYLE: Final = _STYLE.replace("HEADS", _HEADS)
 
 _ICON: Final = (
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"

@@ -1,6 +1,7 @@
-"""A look at windows that end at the same moment, as their distributions are compared with the reference.
+"""Compares the distributions of windows that end at the same moment with the reference, as far as it is needed.
 
-Most looks are quiet: bounds say that nothing is over, and no comparison is made. What may be over is compared alone.
+In most evaluations cheap bounds show that nothing is over its threshold, and no comparison is made. Otherwise a column
+that may be over is compared alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MOST_ALONE: Final = 4
 
 
 @dataclass(frozen=True)
-class Look:
+class LazyComparison:
     """Windows of one side in one evaluation: screened, and compared where that is asked for.
 
     `counts` (W, C, B), `rates` (W,).
@@ -55,10 +56,10 @@ class Look:
 class Measured:
     """Of numbers and of categories what is compared in W windows; arrays (W, C) are of all columns.
 
-    Most looks are quiet: `may_be_over` and the number of tests say so, and the comparisons are made on demand.
+    The comparisons are made on demand: `may_be_over` and the number of tests need none.
     """
 
-    looks: tuple[Look, ...]
+    comparisons: tuple[LazyComparison, ...]
     #: (side, place in it) of each column
     place: Mapping[int, tuple[int, int]]
     prepared: PreparedReference
@@ -67,19 +68,19 @@ class Measured:
 
     @cached_property
     def sides(self) -> tuple[Comparison, ...]:
-        return tuple(look.every for look in self.looks)
+        return tuple(one.every for one in self.comparisons)
 
     @cached_property
     def may_be_over(self) -> Flags:
         """Windows and columns; all others are not over."""
         over = np.zeros((len(self.sizes), len(self.prepared.columns)), np.bool_)
-        for look in self.looks:
-            over[:, look.side.places] = look.screened[0]
+        for one in self.comparisons:
+            over[:, one.side.places] = one.screened[0]
         return over
 
     @cached_property
     def tests(self) -> int:
-        return sum(int(look.screened[1].sum()) for look in self.looks)
+        return sum(int(one.screened[1].sum()) for one in self.comparisons)
 
     @cached_property
     def allowed(self) -> Floats:
@@ -90,20 +91,20 @@ class Measured:
     def exceedance(self) -> Floats:
         """How far over the threshold: evidence, and the distance where the column is held to it."""
         exceedance = np.zeros((len(self.sizes), len(self.prepared.columns)))
-        for look, one in zip(self.looks, self.sides, strict=True):
-            allowed = self.allowed[:, look.side.places]
-            exceedance[:, look.side.places] = _exceedance(one, EVERY, allowed, look.side.free)
+        for lazy, one in zip(self.comparisons, self.sides, strict=True):
+            places = lazy.side.places
+            exceedance[:, places] = _exceedance(one, EVERY, self.allowed[:, places], lazy.side.free)
         return exceedance
 
     def of(self, column: int) -> tuple[Comparison, int]:
         """The comparison that has a column, and the column's place in it."""
         s, place = self.place[column]
-        return self.looks[s].of(place)
+        return self.comparisons[s].of(place)
 
     def exceedance_of(self, column: int) -> Floats:
         """The exceedance (W,) of a column, compared alone where not all are compared."""
         (s, place), (one, at) = self.place[column], self.of(column)
-        free = self.looks[s].side.free[place : place + 1]
+        free = self.comparisons[s].side.free[place : place + 1]
         return _exceedance(one, slice(at, at + 1), self.allowed[:, column, None], free)[:, 0]
 
 

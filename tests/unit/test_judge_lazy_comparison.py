@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.judge.compared import FASTER, Compared
-from monitor.judge.look import MOST_ALONE, Look, Measured
+from monitor.judge.lazy_comparison import MOST_ALONE, LazyComparison, Measured
 from monitor.judge.prepared_reference import PreparedReference
 from tests.unit.test_judge_compared import ALPHA, COLUMNS, RATES, live, reference
 
@@ -18,8 +18,8 @@ PLACE = {int(at): (s, c) for s, side in enumerate(SIDES) for c, at in enumerate(
 
 def measured(seed: int, alpha: float = ALPHA) -> Measured:
     counts = live(WHOLE, seed)
-    looks = tuple(Look(side, counts[:, side.places], RATES, alpha) for side in SIDES)
-    return Measured(looks, PLACE, PREPARED, counts.sum(2).max(1).tolist())
+    comparisons = tuple(LazyComparison(side, counts[:, side.places], RATES, alpha) for side in SIDES)
+    return Measured(comparisons, PLACE, PREPARED, counts.sum(2).max(1).tolist())
 
 
 @pytest.mark.parametrize("first", [0, 7, 20])
@@ -28,7 +28,7 @@ def test_a_column_compared_alone_has_the_same_figures_to_the_last_digit(first: i
     one, together = measured(2), measured(2)
     for column in asked:
         assert one.exceedance_of(column).tolist() == together.exceedance[:, column].tolist(), column
-    assert all(("every" in look.__dict__) == (len(look._alone) >= MOST_ALONE) for look in one.looks if look._alone)
+    assert all(("every" in one.__dict__) == (len(one._alone) >= MOST_ALONE) for one in one.comparisons if one._alone)
 
 
 @pytest.mark.parametrize("seed", range(5))
