@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.count.binning import Binning
 from monitor.count.categories import Categories
-from monitor.count.pane_rows import Rows, is_all, picked_of
+from monitor.count.pane_rows import Rows
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
 from monitor.reference.monitored import Monitored
@@ -74,10 +74,10 @@ class Aggregator:
         block = _Block(len(rows.starts), len(self.columns), self._width)
         with_features = group.has_features[rows.picked]
         if len(self.numeric):
-            values = group.numeric if is_all(rows.picked, group.numeric.shape[1]) else group.numeric[:, rows.picked]
+            values = group.numeric if rows.are_all(group.numeric.shape[1]) else group.numeric[:, rows.picked]
             block.numeric(self._numeric_at, self._numeric_arrays, values, rows, with_features)
         for (at, categories), raw in zip(self.categorical, group.categorical, strict=True):
-            block.categories(at, categories, picked_of(raw, rows.picked), rows, with_features)
+            block.categories(at, categories, rows.of(raw), rows, with_features)
         if self.score is not None:
             score = group.score[rows.picked][None]
             absent_score = np.where(np.isnan(score), _ABSENT, score)
@@ -88,7 +88,7 @@ class Aggregator:
 
     def _count_prediction(self, block: _Block, group: Group, rows: Rows) -> None:
         at, column = self.prediction or (0, self.columns[0])
-        values = picked_of(group.prediction, rows.picked)
+        values = rows.of(group.prediction)
         if column.bins.kind != NUMERIC:
             if values.count(None):
                 values = [ABSENT_VALUE if value is None else value for value in values]

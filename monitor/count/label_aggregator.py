@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from monitor.count.pane_rows import Rows, picked_of
+from monitor.count.pane_rows import Rows
 from monitor.decode.columns import Group
 from monitor.events import ModelKey, canonical
 from monitor.reference.monitored import Monitored
@@ -33,20 +33,20 @@ class LabelAggregator:
 
     def count(self, group: Group, rows: Rows) -> dict[int, LabelTally]:
         """One tally for each slot of the rows that holds a label."""
-        labels = picked_of(group.label, rows.picked)
+        labels = rows.of(group.label)
         if not self._classifies:
             labelled = np.fromiter((label is not None for label in labels), np.bool_, len(labels))
             return {slot: LabelTally(count) for slot, count in Counter(rows.slots[labelled].tolist()).items()}
         tallies: defaultdict[int, LabelTally] = defaultdict(LabelTally)
         # classes are few: all that is done for each row is counting
-        combined = Counter(zip(rows.slots.tolist(), labels, picked_of(group.prediction, rows.picked), strict=True))
+        combined = Counter(zip(rows.slots.tolist(), labels, rows.of(group.prediction), strict=True))
         for (slot, label, prediction), count in combined.items():
             if label is None:
                 continue
             if prediction is None:
                 tallies[slot].labels += count
             else:
-                tallies[slot].pairs[self._pair(label, prediction)] += count
+                tallies[slot].add_pair(self._pair(label, prediction), count)
         return tallies
 
     def _pair(self, label: object, prediction: object) -> tuple[str, str]:

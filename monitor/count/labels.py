@@ -9,7 +9,7 @@ time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, KeysView
+from collections.abc import Callable, Hashable, Iterable, Iterator, KeysView
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
@@ -90,6 +90,11 @@ class WaitingLabels:
             self._cohorts.pop(key, None)
             self._order.pop(key, None)
         return taken
+
+    def take_due(self, end_us: Callable[[str], float]) -> list[LabelCohort]:
+        """The same of every model version, before `end_us(model name)`."""
+        due = [(key, end) for key, order in self._order.items() if order[0] < (end := end_us(key.model))]
+        return [cohort for key, end in due for cohort in self.take_before(key, end)]
 
     def keys(self) -> KeysView[ModelKey]:
         return self._cohorts.keys()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +25,14 @@ class Rows:
     is_prediction: NDArray[np.bool_]
     ts: NDArray[np.int64]
     offset: NDArray[np.int64]
+    _all: bool | None = field(default=None, init=False, repr=False, compare=False)
 
+    def are_all(self, rows: int) -> bool:
+        """True where every one of the group's `rows` is picked, in its own order; looked at once."""
+        if self._all is None:
+            self._all = len(self.picked) == rows and bool((self.picked[:-1] < self.picked[1:]).all())
+        return self._all
 
-def is_all(picked: NDArray[np.int64], rows: int) -> bool:
-    """True where every row is picked, in its own order."""
-    return len(picked) == rows and bool((picked[:-1] < picked[1:]).all())
-
-
-def picked_of(values: list[object], picked: NDArray[np.int64]) -> list[object]:
-    """The values at these positions."""
-    return values if is_all(picked, len(values)) else [values[i] for i in picked.tolist()]
+    def of(self, values: list[object]) -> list[object]:
+        """Those of the group's values that are picked."""
+        return values if self.are_all(len(values)) else [values[i] for i in self.picked.tolist()]

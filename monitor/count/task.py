@@ -144,11 +144,12 @@ class Task:
         tallies = self.aggregator(monitored).count(group, counted)
         first = np.minimum.reduceat(offset, starts).tolist()
         last = np.maximum.reduceat(offset, starts).tolist()
-        for slot, pane in enumerate(panes[starts].tolist()):
+        numbers = panes[starts].tolist()
+        for slot, pane in enumerate(numbers):
             tallies[slot].add_records(partition, first[slot], last[slot])
             self._totals.add(group.key, tallies[slot])
             self._add(PaneKey(group.key, ""), pane, tallies[slot])
-        self.labels.take_inline(monitored, group, counted)
+        self.labels.take_inline(monitored, group, counted, numbers)
 
     def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
         by_pane = self.open.setdefault(pane_key, {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,15 +69,17 @@ class TaskLabels:
         counted = self._count(events.keys, events.key[rows[accepted]], effect_us[accepted])
         return LabelsTaken(counted, admitted.refused)
 
-    def take_inline(self, monitored: Monitored, group: Group, rows: Rows) -> None:
-        """Count the labels that the accepted predictions of a group bring with them."""
+    def take_inline(self, monitored: Monitored, group: Group, rows: Rows, panes: Sequence[int]) -> None:
+        """Count the labels that the accepted predictions of a group bring with them.
+
+        `panes` (P,) are the numbers of the panes they fall into, and of their cohorts.
+        """
         if group.label.count(None) == len(group.label):
             return
         tallies = self._aggregators.of(monitored).count(group, rows)
-        cohorts = (rows.ts[rows.starts] // self._cohort_us * self._cohort_us).tolist()
         for slot, tally in tallies.items():
             self._totals.labels.add(group.key, tally)
-            self.inline.add((LabelCohort(group.key, cohorts[slot], tally, inline=True),))
+            self.inline.add((LabelCohort(group.key, panes[slot] * self._cohort_us, tally, inline=True),))
             self._closed_by = None
 
     def _effect_us(self, topic: str, ts: NDArray[np.int64], clock_us: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -117,8 +119,7 @@ class TaskLabels:
         return [
             cohort
             for kind in (self.open, self.inline)
-            for key in tuple(kind.keys())
-            for cohort in kind.take_before(key, until_us(key.model) - self._cohort_us + 1)
+            for cohort in kind.take_due(lambda model: until_us(model) - self._cohort_us + 1)
         ]
 
     def forget(self, key: ModelKey) -> None:

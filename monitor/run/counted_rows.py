@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.count.aggregator import Aggregator, Aggregators
 from monitor.count.categories import Categories
-from monitor.count.pane_rows import Rows, picked_of
+from monitor.count.pane_rows import Rows
 from monitor.decode.columns import Group
 from monitor.events import Partition, canonical
 from monitor.reference.reference import Column, Reference
@@ -99,14 +99,14 @@ class _KeepingAggregator(Aggregator):
         for (at, column), values in zip(self.numeric, group.numeric, strict=True):
             codes[at], told_apart[at] = _numbers(column, values[rows.picked], with_features)
         for (at, categories), raw in zip(self.categorical, group.categorical, strict=True):
-            values = picked_of(raw, rows.picked)
+            values = rows.of(raw)
             codes[at], told_apart[at] = _categories(self.columns[at], categories, values, with_features)
         if self.score is not None:
             at, column = self.score
             codes[at], told_apart[at] = _numbers(column, group.score[rows.picked], rows.is_prediction)
         if self.prediction is not None:
             at, column = self.prediction
-            values = picked_of(group.prediction, rows.picked)
+            values = rows.of(group.prediction)
             if column.bins.kind == NUMERIC:
                 numbers = [v if isinstance(v, (int, float)) and not isinstance(v, bool) else np.nan for v in values]
                 codes[at], told_apart[at] = _numbers(column, np.array(numbers, np.float64), rows.is_prediction)

@@ -5,9 +5,11 @@ A plain mergeable value of integers, as the tally of events is: merging is exact
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+
+#: a label, and the class that was predicted
+Pair = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -19,7 +21,7 @@ class LabelTally:
     """
 
     labels: int = 0
-    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    pairs: dict[Pair, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -29,7 +31,7 @@ class LabelTally:
     @property
     def paired(self) -> int:
         """Labels that are known beside the class that was predicted."""
-        return self.pairs.total()
+        return sum(self.pairs.values())
 
     @property
     def errors(self) -> int:
@@ -45,8 +47,13 @@ class LabelTally:
     def merge(self, other: LabelTally) -> None:
         """Add another tally to this one."""
         self.labels += other.labels
-        if other.pairs:
-            self.pairs.update(other.pairs)
+        pairs = self.pairs
+        for pair, count in other.pairs.items():
+            pairs[pair] = pairs.get(pair, 0) + count
+
+    def add_pair(self, pair: Pair, count: int) -> None:
+        """Count a pair so many times more."""
+        self.pairs[pair] = self.pairs.get(pair, 0) + count
 
     def copy(self) -> LabelTally:
         return LabelTally(self.labels, self.pairs.copy())
@@ -57,6 +64,4 @@ class LabelTally:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> LabelTally:
-        return cls(
-            state["labels"], Counter({(label, prediction): count for label, prediction, count in state["pairs"]})
-        )
+        return cls(state["labels"], {(label, prediction): count for label, prediction, count in state["pairs"]})

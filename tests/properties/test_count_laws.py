@@ -123,7 +123,7 @@ class Expected:
         self.panes[key, ts // PANE_US] += 1
         if thing.get("label") is not None:
             for tally in (self.labels[key], self.inline[key, ts // PANE_US]):
-                tally.pairs[str(thing["label"]), "1"] += 1
+                tally.add_pair((str(thing["label"]), "1"), 1)
         return "accepted", ""
 
     def _refused(self, thing: Event) -> tuple[str, str] | None:
