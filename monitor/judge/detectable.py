@@ -18,6 +18,7 @@ from monitor.reference.reference import FEATURE, Column
 from monitor.stats.bins import MISSING, NUMERIC, QUALITY_COUNTS
 from monitor.stats.direction_test import smallest_over
 from monitor.stats.directions import LEAST_MOVE
+from monitor.stats.live_watch import windows_before_pages
 from monitor.stats.promise import DOUBTS, FEWEST_BINS, LARGEST_ATOM, ExcessDetection, ShareDetection
 from monitor.stats.quality_dispersion import excess_criticals
 
@@ -39,7 +40,7 @@ def share_detections(
     columns = [prepared.columns[at] for at in side.places.tolist()]
     least = np.array([_least(policy, column, reference.directions.kind[c]) for c, column in enumerate(columns)])
     over = smallest_over(reference, values, planned.alpha, variance, least.reshape(reference.shares.shape))
-    allowed = _allowed(side, prepared, planned)
+    allowed, starts_after = _allowed(side, prepared, planned), windows_before_pages(side.free)
     for c, (at, column) in enumerate(zip(side.places.tolist(), columns, strict=True)):
         count, bins = column.directions().count, column.bins.bins
         usual = float(np.median(reference.variance[c, :count])) if count else 1.0
@@ -59,6 +60,7 @@ def share_detections(
                 points=_points(column),
                 rows=float(reference.rows[c]),
                 worth=float(reference.rows[c]) / usual,
+                starts_after=int(starts_after[c]),
                 why_not=why_not,
             ),
         )

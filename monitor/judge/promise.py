@@ -17,7 +17,6 @@ from monitor.judge.windows import BASE_EVENTS
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from monitor.settings.tree import Budget, Model, Settings
-from monitor.stats.live_watch import FEWEST_ALIKE
 from monitor.stats.promise import ModelPromise, column_promise
 
 #: traffic that is faster or slower by less than this part has the promise of before
@@ -71,7 +70,7 @@ def promise_of(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> Model
         rate,
         judge.budget.usual_alpha(traffic.base_us, share),
     )
-    missing = judge.judge.missing_detections(planned)
+    shares, missing = judge.judge.share_detections(planned), judge.judge.missing_detections(planned)
     columns = [
         column_promise(
             prepared.subjects[at],
@@ -82,7 +81,7 @@ def promise_of(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> Model
             traffic.base_us,
             DAY_US / traffic.base_us,
         )
-        for at, detection in enumerate(judge.judge.share_detections(planned))
+        for at, detection in enumerate(shares)
     ]
     return ModelPromise(
         pages=judge.budget.promised * share,
@@ -91,7 +90,7 @@ def promise_of(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> Model
         events=reference.events,
         events_per_second=traffic.events_per_second,
         of_reference=rate,
-        starting_us=FEWEST_ALIKE * traffic.base_us,
+        starting_us=max((one.starts_after for one in shares), default=0) * traffic.base_us,
         columns=tuple(columns),
     )
 

@@ -89,7 +89,7 @@ def _unseen(promise: ModelPromise) -> Iterator[str]:
         f"not seen: {small}how columns change together (each is compared alone); wrong predictions (labels are not "
         "judged); what the events do not carry"
     )
-    yield f"a start is blind: in the first {about(round(promise.starting_us))} no distribution pages"
+    yield f"after a start, distributions page only once {about(round(promise.starting_us))} of traffic is known"
 
 
 def tickets_only(promise: ModelPromise) -> list[str]:

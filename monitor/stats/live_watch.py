@@ -124,6 +124,11 @@ def most_by_chance(freedom: Floats, known: Ints) -> Floats:
     return np.asarray(mean * chdtri(effective, CHANCE) / effective, np.float64)
 
 
+def windows_before_pages(free: Flags) -> Ints:
+    """Base windows (C,) that are needed before a column's distribution may page; see `Watch.too_new`."""
+    return np.where(free, FEWEST_ALIKE, FEWEST + 1)
+
+
 @dataclass(slots=True)
 class Variability:
     """Neighbouring windows of one length: the newest differences, the previous window and the current one."""
@@ -218,7 +223,7 @@ class Watch:
         `free` ones are independent as far as the reference shows; the others wait for as many differences of
         neighbouring windows as it takes to call them restless.
         """
-        return np.asarray(self.windows < np.where(free, FEWEST_ALIKE, FEWEST + 1), np.bool_)
+        return np.asarray(self.windows < windows_before_pages(free), np.bool_)
 
     def restless(self, reference: DirectionReference) -> Flags:
         """Columns (C,) whose neighbouring windows of some length differ too much."""

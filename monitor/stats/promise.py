@@ -71,7 +71,8 @@ class ShareDetection:
     window of that length pages). `live` (L, D) and `reference` (D,) variance of a share over p (1 - p), `doubt` (D,)
     how much larger or smaller both may be, as a part of them. `points` (B + 1,) the ends of the bins of a number that
     moves as a whole, in its standard deviations; empty for others. `rows` values of the reference are worth `worth`
-    independent ones. `why_not`: why no change pages, "" where some does.
+    independent ones. After a start the first `starts_after` base windows do not page. `why_not`: why no change pages,
+    "" where some does.
     """
 
     bins: Floats
@@ -84,6 +85,7 @@ class ShareDetection:
     points: Floats
     rows: float
     worth: float
+    starts_after: int
     why_not: str = ""
 
     @property
@@ -296,7 +298,7 @@ class ModelPromise:
     """What is promised of a model version at so many `events_per_second`, `of_reference` times the reference's rate.
 
     `pages` in `per_us` microseconds is what it may page by chance, `used` of them are spent. The reference has so many
-    `events`. `starting_us`: so long after the first event no distribution pages.
+    `events`. For `starting_us` after a start some distribution cannot page.
     """
 
     pages: float

@@ -54,6 +54,7 @@ def detection(rows: int = 10_000, numeric: bool = True, bins: int = 10) -> Share
         points=POINTS if numeric else np.zeros(0),
         rows=float(rows),
         worth=float(rows),
+        starts_after=3,
     )
 
 

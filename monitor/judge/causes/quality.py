@@ -33,6 +33,7 @@ from monitor.stats.ending import left_of
 from monitor.stats.hit_places import HitPlaces
 from monitor.stats.promise import ExcessDetection
 from monitor.stats.quality_dispersion import (
+    LASTING_EVENTS,
     excess_critical,
     lasts,
     spans,
@@ -115,15 +116,14 @@ class Quality(Cause[QualityTails]):
             return
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
-            goes_on = lasts(measured.share[at], measured.hits[at], self._span(evaluation.windows, at))
-            goes_on = goes_on and not self._near_range.is_excursion(evaluation.windows, at, float(measured.share[at]))
-            severity = self._severity(measured, at, self._recent_share(recent, column, slot), lasting=goes_on)
+            reason = self._ticket_reason(evaluation, at, self._recent_share(recent, column, slot))
+            severity = self._severity(measured, at, may_page=not reason)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
                 severity,
                 float(measured.exceedance[at]),
                 partial(self._began, evaluation.windows, at),
-                partial(self._finding, evaluation, at, severity),
+                partial(self._finding, evaluation, at, severity, reason),
             )
 
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
@@ -193,18 +193,24 @@ class Quality(Cause[QualityTails]):
         events = np.array([[part.tally.events] for part in windows.parts[window]], np.int64)
         return int(spans(counts[:, self.prepared.width + slot, None], events)[0])
 
-    def _severity(self, measured: QualityTails, at: tuple[int, int, int], recent_share: float, *, lasting: bool) -> str:
-        """Severity of one (window, column, quality count) over the threshold; `recent_share` in the newest panes."""
-        _, column, slot = at
-        cause, about = QUALITY_COUNTS[slot], self.prepared.columns[column]
-        goes_on = slot != OUTSIDE or recent_share >= RECENT_PART * float(measured.share[at])
-        return self.policy.severity(
-            cause,
-            about.feature,
-            float(measured.excess[at]),
-            LEAST_QUALITY_CHANGE,
-            may_page=lasting and goes_on and cause not in dict(about.ticket_only),
-        )
+    def _severity(self, measured: QualityTails, at: tuple[int, int, int], *, may_page: bool) -> str:
+        """Severity of one (window, column, quality count) over the threshold."""
+        cause, feature = QUALITY_COUNTS[at[2]], self.prepared.columns[at[1]].feature
+        return self.policy.severity(cause, feature, float(measured.excess[at]), LEAST_QUALITY_CHANGE, may_page=may_page)
+
+    def _ticket_reason(self, evaluation: Evaluation, at: tuple[int, int, int], recent_share: float) -> str:
+        """Why this is at most a ticket, "" if it may page; `recent_share` in the newest panes."""
+        (_, column, slot), measured, windows = at, evaluation.of(self), evaluation.windows
+        share = float(measured.share[at])
+        if known := dict(self.prepared.columns[column].ticket_only).get(QUALITY_COUNTS[slot]):
+            return known
+        if self._near_range.is_excursion(windows, at, share):
+            return "it is just outside the range, as far as this column may wander by itself"
+        if slot == OUTSIDE and recent_share < RECENT_PART * share:
+            return "the newest events have less of it"
+        if not lasts(share, measured.hits[at], self._span(windows, at)):
+            return f"less than half of the events, and not yet over {LASTING_EVENTS} events: it pages if it goes on"
+        return ""
 
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
         if recent is None:
@@ -218,7 +224,7 @@ class Quality(Cause[QualityTails]):
         parts, place = windows.parts[window], self.prepared.width + slot
         return next((part.start_us for part in parts if part.tally.counts[column, place]), parts[0].start_us)
 
-    def _finding(self, evaluation: Evaluation, at: tuple[int, int, int], severity: str) -> Finding:
+    def _finding(self, evaluation: Evaluation, at: tuple[int, int, int], severity: str, reason: str) -> Finding:
         """The finding of one (window, column, quality count) over the threshold."""
         prepared, windows, measured = self.prepared, evaluation.windows, evaluation.of(self)
         window, column, slot = at
@@ -241,7 +247,8 @@ class Quality(Cause[QualityTails]):
             effect_unit="share",
             exceedance=float(measured.exceedance[at]),
             direction="up",
-            detail=self._detail(windows, at, before, share, came, change),
+            detail=self._detail(windows, at, before, share, came, change)
+            + (f"; at most a ticket: {reason}" if reason else ""),
             headline=headline + (change.headline if change else "") + came,
             factor=change.factor if change else None,
             since_us=self._began(windows, at),
