@@ -17,6 +17,7 @@ ALL = (
     "acceptance",
     "quality",
     "false-pages",
+    "real-series",
     "ends",
     "decode-count",
     "off-path",
