@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.clock import DAY_US, SECOND_US
 from monitor.count.aggregator import Aggregator
@@ -24,21 +25,23 @@ from tests.engine import CREDIT, START_US, admission_of, build, settings
 from tests.traffic_kinds import Values
 
 Columns = Mapping[str, Values]
+Ints = NDArray[np.int64]
 
 MONTH_EVENTS: Final = 4_320_000
 PANE_US: Final = 10 * SECOND_US
 EVENTS_PER_US: Final = MONTH_EVENTS / (30 * DAY_US)
 PANES_AT_ONCE: Final = 360
+ROWS_AT_ONCE: Final = 5_000
 
 
-def reference_of(columns: Columns, rows: int, pane_us: int = PANE_US) -> Reference:
-    """From the first `rows`, by the command's own two passes.
+def reference_of(columns: Columns, rows: int, pane_us: int = PANE_US, gap_us: float = 1 / EVENTS_PER_US) -> Reference:
+    """From the first `rows`, so far apart, by the command's own two passes.
 
     Raises:
         UsageError: no column is worth watching.
     """
     plain = {name: [None if _is_nan(v) else v for v in values[:rows].tolist()] for name, values in columns.items()}
-    times = START_US + (np.arange(rows) / EVENTS_PER_US).astype(np.int64)
+    times = START_US + (np.arange(rows) * gap_us).astype(np.int64)
     head = {"type": "prediction", "model": CREDIT.model, "version": CREDIT.version}
     events = [
         {**head, "ts": int(times[at]), "features": {name: values[at] for name, values in plain.items()}}
@@ -90,8 +93,20 @@ class Simulation:
     def run(self, columns: Columns, seed: int, judge: ModelJudge | None = None, *, to_page: bool = False) -> Judged:
         """All rows, in panes of a Poisson number of events, 100 a minute; with `to_page` up to the first page."""
         judge = judge or self.judge()
+        start_us = judge.at_us or START_US + DAY_US
+        times = _poisson_times(_rows_of(columns), np.random.default_rng([77, seed]), start_us, self._pane_us)
+        return self._judged(columns, times, judge, to_page=to_page)
+
+    def run_spaced(self, columns: Columns, gap_us: int, judge: ModelJudge) -> Judged:
+        """All rows, each so long after the one before."""
+        rows = _rows_of(columns)
+        each = range(0, rows, ROWS_AT_ONCE)
+        times = (START_US + DAY_US * 366 + gap_us * np.arange(at, min(at + ROWS_AT_ONCE, rows)) for at in each)
+        return self._judged(columns, times, judge, to_page=False)
+
+    def _judged(self, columns: Columns, times: Iterator[Ints], judge: ModelJudge, *, to_page: bool) -> Judged:
         judged, before, first = Judged(), judge.book.pages, judge.predictions
-        for pane in self._panes(columns, np.random.default_rng([77, seed]), judge):
+        for pane in self._panes(columns, times):
             _, transitions = judge.add(pane, 1.0)
             judged.events = judge.predictions - first
             paging = [one for one in transitions if _pages_now(one)]
@@ -106,23 +121,19 @@ class Simulation:
         judged.tickets, judged.expected = judge.book.tickets, judge.budget.expected
         return judged
 
-    def _panes(self, columns: Columns, rng: np.random.Generator, judge: ModelJudge) -> Iterator[Pane]:
-        rows, done, pane_us = len(next(iter(columns.values()))), 0, self._pane_us
-        start_us = judge.at_us or START_US + DAY_US
-        while done < rows:
-            sizes = rng.poisson(EVENTS_PER_US * pane_us, PANES_AT_ONCE)
-            sizes = np.minimum(sizes, np.maximum(rows - done - (np.cumsum(sizes) - sizes), 0))
-            slots, events = np.flatnonzero(sizes), int(sizes.sum())
-            starts, each = np.cumsum(sizes)[slots] - sizes[slots], np.arange(events)
-            slot_of_event = np.repeat(np.arange(len(slots)), sizes[slots])
-            ts = start_us + slots[slot_of_event] * pane_us
-            counted = Rows(Partition("events", 0), each, starts, slot_of_event, np.ones(events, np.bool_), ts, each)
+    def _panes(self, columns: Columns, times: Iterator[Ints]) -> Iterator[Pane]:
+        """The rows at these times; no pane goes over from one piece of them to the next."""
+        done = 0
+        for ts in times:
+            begins, starts, slot = np.unique(
+                ts // self._pane_us * self._pane_us, return_index=True, return_inverse=True
+            )
+            events, each = len(ts), np.arange(len(ts))
+            counted = Rows(Partition("events", 0), each, starts, slot, np.ones(events, np.bool_), ts, each)
             tallies = self._aggregator.count(self._group(part_of(columns, done, done + events), events), counted)
-            for slot, tally in zip(slots.tolist(), tallies, strict=True):
-                begin = start_us + slot * pane_us
-                yield Pane(PaneKey(CREDIT, ""), begin, begin + pane_us, tally)
+            for begin, tally in zip(begins.tolist(), tallies, strict=True):
+                yield Pane(PaneKey(CREDIT, ""), begin, begin + self._pane_us, tally)
             done += events
-            start_us += PANES_AT_ONCE * pane_us
 
     def _group(self, columns: Columns, events: int) -> Group:
         shape = self._aggregator.shape.key_features
@@ -138,6 +149,21 @@ class Simulation:
             prediction=[None] * events,
             label=[None] * events,
         )
+
+
+def _rows_of(columns: Columns) -> int:
+    return len(next(iter(columns.values())))
+
+
+def _poisson_times(rows: int, rng: np.random.Generator, start_us: int, pane_us: int) -> Iterator[Ints]:
+    """Times (n,) of the events of so many panes at once, until there are as many as rows."""
+    done = 0
+    while done < rows:
+        sizes = rng.poisson(EVENTS_PER_US * pane_us, PANES_AT_ONCE)
+        sizes = np.minimum(sizes, np.maximum(rows - done - (np.cumsum(sizes) - sizes), 0))
+        yield start_us + np.repeat(np.arange(PANES_AT_ONCE), sizes) * pane_us
+        done += int(sizes.sum())
+        start_us += PANES_AT_ONCE * pane_us
 
 
 def _number_cells(values: Values) -> Values:

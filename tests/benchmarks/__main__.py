@@ -18,6 +18,7 @@ ALL = (
     "quality",
     "promise",
     "false-pages",
+    "real-series",
     "ends",
     "decode-count",
     "off-path",

@@ -1,0 +1,124 @@
+"""Real series without a known change, judged: pages and how long they stood, at one a second and at their own pace.
+
+Rows are events in their order, the first ones the reference. What the series' notes call a change comes behind the rows
+taken here; two of them move all the same: the visibility of `noaa` over decades, and `flights` with its seasons.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import starmap
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from monitor.clock import DAY_US, SECOND_US
+from tests.benchmarks.material import data_folder, say, table
+from tests.simulated import PANE_US, Columns, Simulation, part_of, reference_of
+from tests.traffic_kinds import Values
+
+HOUR_US: Final = 3_600 * SECOND_US
+#: series whose values are codes, not amounts
+CODES: Final = frozenset({"weathersit", "SEX", "MAR", "RAC1P", "soil", "wilderness"})
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Columns of a file, some rows of it, the first `reference` of which are the reference; `pace_us` between two."""
+
+    name: str
+    file: str
+    columns: str
+    reference: int
+    pace_us: int
+    first: int = 0
+    last: int | None = None
+
+    def read(self, folder: Path) -> Columns:
+        """Values by column; rows that lack one are left out."""
+        rows = pd.read_csv(folder / f"{self.file}.csv.gz", low_memory=False)
+        if self.file == "nab_series":
+            rows = rows[rows["series"].str.startswith("machine_temperature")]
+        rows = rows[self.columns.split()].iloc[self.first : self.last].dropna()
+        return {name: _values(rows[name]) for name in rows}
+
+
+SERIES: Final = (
+    Series("vic_elec", "vic_elec_halfhourly", "demand temperature", 10_000, HOUR_US // 2),
+    Series("vic_elec, a year", "vic_elec_halfhourly", "demand temperature", 17_520, HOUR_US // 2),
+    Series("elec2", "elec2", "nswprice nswdemand", 9_062, HOUR_US // 2, last=17_424),
+    Series("powersupply", "powersupply", "supply_main supply_other", 5_985, HOUR_US),
+    Series("noaa", "noaa_weather", "temp dew_point sea_level_pressure visibility wind_mean wind_max", 3_631, DAY_US),
+    Series("bike, weather", "bike_sharing_hourly", "temp hum windspeed weathersit", 3_475, HOUR_US),
+    Series("bike, weather, a year", "bike_sharing_hourly", "temp hum windspeed weathersit", 8_645, HOUR_US),
+    Series("machine temperature", "nab_series", "value", 4_539, HOUR_US // 12, last=16_057),
+    Series(
+        "flights",
+        "flights_nyc_2013",
+        "carrier origin distance temp wind_speed visib pressure",
+        10_000,
+        97 * SECOND_US,
+        last=80_000,
+    ),
+    Series(
+        "acs, first year", "acs_employment_ma", "AGEP SCHL MAR RELP SEX RAC1P", 10_000, 459 * SECOND_US, last=68_785
+    ),
+    Series("covertype", "covertype_sample", "elevation aspect slope roadways wilderness soil", 2_000, SECOND_US),
+    Series(
+        "insects, still",
+        "insects_gradual_balanced",
+        " ".join(f"a{at}" for at in range(1, 34)),
+        2_000,
+        60 * SECOND_US,
+        3_500,
+        10_000,
+    ),
+)
+
+
+def _values(column: pd.Series[Any]) -> Values:
+    if column.name in CODES or not pd.api.types.is_numeric_dtype(column):
+        return np.array(column.map(str), object)
+    return np.array(column, np.float64)
+
+
+def run(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="real-series", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default="", help="parts of names, between commas")
+    asked = parser.parse_args(arguments)
+    wanted = [word for word in asked.only.split(",") if word]
+    folder = data_folder()
+    rows = []
+    for series in SERIES:
+        if not wanted or any(word in series.name for word in wanted):
+            rows += [_said(row) for row in _judged(series, folder)]
+    say()
+    table(("series", "pace", "events judged", "pages", "under a page", "columns", "of what"), rows)
+
+
+def _said(row: list[str]) -> list[str]:
+    say("  ".join(row))
+    return row
+
+
+def _judged(series: Series, folder: Path) -> Iterator[list[str]]:
+    if not (folder / f"{series.file}.csv.gz").is_file():
+        yield [series.name, "left out: no such file", "", "", "", "", ""]
+        return
+    columns = series.read(folder)
+    for pace, gap_us in (("one a second", SECOND_US), ("its own", series.pace_us)):
+        reference = reference_of(columns, series.reference, PANE_US, gap_us)
+        simulation = Simulation(reference)
+        found = simulation.run_spaced(part_of(columns, series.reference), gap_us, simulation.judge())
+        pages = Counter(f"{subject} {cause}" for _, subject, cause, _ in found.pages)
+        of_what = ", ".join(starmap("{1} x {0}".format, pages.most_common(4)))
+        under = f"{found.paged_events / max(found.events, 1):.1%}"
+        watched = f"{len(reference.columns)} of {len(columns)}"
+        yield [series.name, pace, f"{found.events:,}", str(len(found.pages)), under, watched, of_what]
