@@ -23,7 +23,7 @@ Plant = Callable[[np.random.Generator, Values], Values]
 
 NAME: Final = "x"
 #: events before the change: a watch that has only begun lets nothing page; and a part of a base window
-BEFORE: Final = 1_500
+BEFORE: Final = 2_500
 BASE: Final = 260
 #: events in which a change that is not seen is waited for
 UNSEEN_WAITED: Final = 40_000

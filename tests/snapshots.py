@@ -9,7 +9,7 @@ from typing import Final
 
 from monitor.clock import DAY_US, HOUR_US, SECOND_US
 from monitor.events import ModelKey, Partition
-from monitor.findings import Figures, FindingKey
+from monitor.findings import PAGE, Figures, FindingKey
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.stats.promise import SHIFT, ColumnPromise, ModelPromise, Within
 
@@ -49,7 +49,7 @@ def column(
 def promise_of(*names: str) -> ModelPromise:
     """0.3 sd within 20 minutes; behind the first column every third one has only tickets."""
     columns = tuple(_tickets_only(name) if at % 3 == 2 else _sees(name) for at, name in enumerate(names))
-    return ModelPromise(1.0, 1.0, 30 * DAY_US, 10_000, 1.7, 1.0, 450 * SECOND_US, columns)
+    return ModelPromise(1.0, 1.0, 30 * DAY_US, 10_000, 1.7, 1.0, (450.0 * SECOND_US,), PAGE, columns)
 
 
 def _sees(name: str) -> ColumnPromise:

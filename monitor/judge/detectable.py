@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.findings import PAGE
+from monitor.findings import INFO, PAGE
 from monitor.judge.causes.cause import PlannedWindows
 from monitor.judge.compared import Compared
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
@@ -22,8 +22,8 @@ from monitor.stats.live_watch import windows_before_pages
 from monitor.stats.promise import DOUBTS, FEWEST_BINS, LARGEST_ATOM, ExcessDetection, ShareDetection
 from monitor.stats.quality_dispersion import excess_criticals
 
+INFO_ONLY: Final = "an info finding, which nobody is told"
 NO_LENGTH: Final = "the reference is too short: it would take windows of which it holds fewer than three"
-BY_SETTINGS: Final = "the settings say so"
 
 
 def cause_of(column: Column) -> str:
@@ -84,8 +84,8 @@ def _why_not(prepared: PreparedReference, policy: Policy, at: int) -> str:
     column = prepared.columns[at]
     if reason := prepared.reference.unwatched_reason(column):
         return f"not watched: {reason}"
-    if policy.severity(cause_of(column), column.feature, np.inf, 0.0) != PAGE:
-        return BY_SETTINGS
+    if (most := policy.severity(cause_of(column), column.feature, np.inf, 0.0)) != PAGE:
+        return f"by the settings it is at most {INFO_ONLY if most == INFO else 'a ticket'}"
     return tickets_only(prepared.reference, at)
 
 

@@ -11,9 +11,7 @@ from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET
 from monitor.settings.tree import Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
-#: smallest changes that can page: of a cumulative share, of one share, of a quality count's share
-LEAST_CUMULATIVE: Final = 0.05
-LEAST_SHARE: Final = 0.03
+#: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`
 LEAST_QUALITY_CHANGE: Final = 0.01
 
 

@@ -90,7 +90,8 @@ def promise_of(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> Model
         events=reference.events,
         events_per_second=traffic.events_per_second,
         of_reference=rate,
-        starting_us=max((one.starts_after for one in shares), default=0) * traffic.base_us,
+        starting_us=tuple(n * traffic.base_us for n in sorted({one.starts_after for one in shares if not one.why_not})),
+        max_severity=judge.monitored.model.max_severity,
         columns=tuple(columns),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from monitor.clock import DAY_US, MINUTE_US, SECOND_US
+from monitor.findings import PAGE
 from monitor.judge.budget import ENOUGH_REFERENCE
 from monitor.settings.duration import about
 from monitor.stats.digits import number
@@ -29,11 +30,13 @@ HEADS: Final = (
 
 def statement(promise: ModelPromise) -> list[str]:
     """The promise of a model version, a fact a line."""
-    return [*_by_chance(promise), *_seen(promise), *tickets_only(promise), *_unseen(promise)]
+    return [*_by_chance(promise), *_seen(promise), *without_pages(promise), *_unseen(promise)]
 
 
 def _by_chance(promise: ModelPromise) -> Iterator[str]:
     most = f"{number(promise.pages, 2)} page{'s' * (promise.pages != 1)} in {about(promise.per_us)}"
+    if promise.max_severity != PAGE:
+        yield f"no pages: max_severity is {promise.max_severity}"
     yield f"by chance at most {most}, while traffic is like the reference"
     if promise.used < promise.pages:
         part = number(promise.used / promise.pages, 2)
@@ -63,9 +66,13 @@ def _seen(promise: ModelPromise) -> Iterator[str]:
     for column in sorted(promise.columns, key=lambda column: (column.form != SHIFT, column.size)):
         if math.isfinite(column.named.us):
             by_change.setdefault(_change(column), []).append((column.name, column.named))
+    never: dict[str, list[str]] = {}
     for at, size in enumerate(MISSING_NAMED):
-        if waits := [(column.name, column.missing[at]) for column in promise.columns if column.missing]:
-            by_change[f"{100 * size:g} % more missing values"] = waits
+        waits = [(column.name, column.missing[at]) for column in promise.columns if column.missing]
+        what = f"{100 * size:g} % more missing values"
+        if within := [one for one in waits if math.isfinite(one[1].us)]:
+            by_change[what] = within
+            never[what] = [name for name, one in waits if not math.isfinite(one.us)]
     if not by_change:
         yield f"at {traffic(promise)}, no page is promised for any change"
         return
@@ -73,7 +80,8 @@ def _seen(promise: ModelPromise) -> Iterator[str]:
     for what, waits in by_change.items():
         name, slowest = max(waits, key=lambda one: one[1].us)
         of = name if len(waits) == 1 else f"{name} is the slowest of {len(waits)} columns"
-        yield f"- {what}: {_within(slowest)} ({of})"
+        but = f"; not promised of {listed(never[what], MAX_NAMED)}" if never.get(what) else ""
+        yield f"- {what}: {_within(slowest)} ({of}{but})"
 
 
 def _unseen(promise: ModelPromise) -> Iterator[str]:
@@ -89,16 +97,19 @@ def _unseen(promise: ModelPromise) -> Iterator[str]:
         f"not seen: {small}how columns change together (each is compared alone); wrong predictions (labels are not "
         "judged); what the events do not carry"
     )
-    yield f"after a start, distributions page only once {about(round(promise.starting_us))} of traffic is known"
+    if promise.starting_us:
+        first, *later = (about(round(one)) for one in promise.starting_us)
+        slower = f" ({later[-1]} for autocorrelated columns)" if later else ""
+        yield f"after a start, distributions page only once {first} of traffic is known{slower}"
 
 
-def tickets_only(promise: ModelPromise) -> list[str]:
-    """A sentence for each reason why columns have tickets at most."""
+def without_pages(promise: ModelPromise) -> list[str]:
+    """A sentence for each reason why no change of a column's distribution pages."""
     by_reason: dict[str, list[str]] = {}
     for column in promise.columns:
         if column.why_not:
             by_reason.setdefault(column.why_not, []).append(column.name)
-    return [f"tickets only, {listed(names, MAX_NAMED)}: {why}" for why, names in by_reason.items()]
+    return [f"no page for the distribution of {listed(names, MAX_NAMED)}: {why}" for why, names in by_reason.items()]
 
 
 def _change(column: ColumnPromise) -> str:
@@ -124,7 +135,7 @@ def _row(column: ColumnPromise) -> tuple[str, ...]:
     missing = [_time(one) for one in column.missing] or ["-"] * len(MISSING_NAMED)
     worth = f"{column.worth:,.0f}"
     if column.why_not:
-        return (column.name, "tickets only", "-", "-", "-", "-", *missing, worth)
+        return (column.name, "no page", "-", "-", "-", "-", *missing, worth)
     named = (_short(column, column.size), _time(column.named), f"{column.named.events:,.0f}")
     if not math.isfinite(column.named.us):
         named = ("-", NEVER, "-")

@@ -13,10 +13,9 @@ from monitor.count.admission import Admission
 from monitor.count.event_clock import NO_CLOCK
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures
-from monitor.judge.causes.cause import Evaluation, TicketReason
+from monitor.judge.causes.cause import Evaluation
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
-from monitor.judge.promise import Traffic, promise_of
 from monitor.kafka.stalls import Stall
 from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
@@ -24,8 +23,8 @@ from monitor.publish.status.incident_cards import ENDED
 from monitor.run.column_views import column_views, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outputs import KafkaOutputs
+from monitor.run.promises import Promises
 from monitor.settings.tree import Settings
-from monitor.stats.promise import ModelPromise
 from monitor.stats.tally import Tally
 
 
@@ -47,16 +46,6 @@ class _Evaluated:
     figures: tuple[tuple[str, Figures], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Promised:
-    """A promise, and what it holds for."""
-
-    traffic: Traffic
-    reasons: Mapping[str, TicketReason]
-    share: float
-    promise: ModelPromise
-
-
 class SnapshotBuilder:
     """Builds snapshots of a pipeline; created after its state is restored and before it counts anything."""
 
@@ -70,7 +59,7 @@ class SnapshotBuilder:
         self._outputs = outputs
         self._lost = LostEvents(pipeline.losses, settings)
         self._evaluated: dict[ModelKey, _Evaluated] = {}
-        self._promised: dict[ModelKey, _Promised] = {}
+        self._promises = Promises(fleet)
         self._before = {key: self._held(key) for key in dict.fromkeys([*admission.seen, *fleet.judges])}
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
 
@@ -80,7 +69,7 @@ class SnapshotBuilder:
         """The model version got another reference: its counters start again."""
         self._before.pop(key, None)
         self._evaluated.pop(key, None)
-        self._promised.pop(key, None)
+        self._promises.forget(key)
         self._unjudged_before.pop(key, None)
 
     def log_losses(self) -> None:
@@ -92,6 +81,7 @@ class SnapshotBuilder:
         pipeline, judges = self._pipeline, self._fleet.judges
         watched = dict.fromkeys([*self._expected(), *self._admission.seen, *judges])
         lost_topics, lost_models = self._lost.shares()
+        self._promises.renew()
         return Snapshot(
             restored=True,
             references=len(self._admission.references) > 0,
@@ -172,18 +162,8 @@ class SnapshotBuilder:
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
             performance=_performance(self._pipeline.totals.labels.of(key).accuracy),
-            promise=self._promise(key, judge) if judge.latest is not None else None,
+            promise=self._promises.of(key),
         )
-
-    def _promise(self, key: ModelKey, judge: ModelJudge) -> ModelPromise:
-        """Made anew when traffic has become faster or slower, or other columns may page."""
-        traffic, share = Traffic.today(judge), self._fleet.share(key)
-        reasons = judge.judge.ticket_reasons()
-        known = self._promised.get(key)
-        if known is None or not traffic.is_like(known.traffic) or (known.reasons, known.share) != (reasons, share):
-            known = _Promised(traffic, reasons, share, promise_of(judge, traffic, share))
-            self._promised[key] = known
-        return known.promise
 
     def _views(self, key: ModelKey, judge: ModelJudge) -> _Evaluated:
         """The views; rebuilt when there is a new evaluation."""

@@ -298,7 +298,8 @@ class ModelPromise:
     """What is promised of a model version at so many `events_per_second`, `of_reference` times the reference's rate.
 
     `pages` in `per_us` microseconds is what it may page by chance, `used` of them are spent. The reference has so many
-    `events`. For `starting_us` after a start some distribution cannot page.
+    `events`. `starting_us`: for how long after a start distributions do not page, each time once, the shortest first.
+    Nothing is worse than `max_severity`.
     """
 
     pages: float
@@ -307,7 +308,8 @@ class ModelPromise:
     events: int
     events_per_second: float
     of_reference: float
-    starting_us: float
+    starting_us: tuple[float, ...]
+    max_severity: str
     columns: tuple[ColumnPromise, ...]
 
 

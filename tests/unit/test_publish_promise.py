@@ -12,6 +12,7 @@ from monitor.judge.promise_words import HEADS, statement, table
 from monitor.publish.series import render
 from monitor.publish.snapshot import Health, ModelView, Snapshot
 from monitor.publish.status.page import status_page
+from monitor.stats.promise import Within
 from tests.snapshots import NOW_US, model, promise_of
 
 CREDIT = ModelKey("credit", "1")
@@ -68,8 +69,9 @@ def test_the_statement_says_what_pages_by_chance_what_is_seen_what_is_not_and_wh
     assert "at 102 events a minute, as in the reference, a change that lasts pages with 95 % chance:" in said
     assert "- a mean shift of 0.3 sd: within 20 min (AGE is the slowest of 2 columns)" in said
     assert "- 1 % more missing values: within 3 h (AGE is the slowest of 2 columns)" in said
-    assert "tickets only, SEX: the reference is too short" in said
+    assert "no page for the distribution of SEX: the reference is too short" in said
     assert any(line.startswith("not seen: ") for line in said)
+    assert "after a start, distributions page only once 7.5 min of traffic is known" in said
 
 
 def test_traffic_other_than_the_references_is_said() -> None:
@@ -93,3 +95,26 @@ def test_a_time_is_never_rounded_down() -> None:
     soon = [replace(column, named=replace(column.named, us=us)) for us in waits]
     said = [row[2] for row in table(replace(promise, columns=tuple(soon)))]
     assert said == ["1 min", "1 min", "1.1 min", "9.1 h", "30 days", "over 30 days", "never"]
+
+
+def test_one_column_whose_missing_values_are_not_promised_does_not_hide_the_others() -> None:
+    promise = promise_of("AGE", "LIMIT")
+    never = Within(math.inf, math.inf, math.inf)
+    first, second = promise.columns
+    said = statement(replace(promise, columns=(first, replace(second, missing=(never, second.missing[1])))))
+    assert "- 1 % more missing values: within 3 h (AGE; not promised of LIMIT)" in said
+    assert "- 5 % more missing values: within 20 min (AGE is the slowest of 2 columns)" in said
+
+
+def test_settings_that_allow_no_page_come_first() -> None:
+    said = statement(replace(promise_of("AGE"), max_severity="ticket"))
+    assert said[0] == "no pages: max_severity is ticket"
+
+
+def test_each_wait_after_a_start_is_said() -> None:
+    said = statement(replace(promise_of("AGE"), starting_us=(450e6, 1_350e6)))
+    assert (
+        "after a start, distributions page only once 7.5 min of traffic is known (22.5 min for autocorrelated columns)"
+        in said
+    )
+    assert not any("after a start" in line for line in statement(replace(promise_of("AGE"), starting_us=())))

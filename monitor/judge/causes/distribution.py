@@ -9,6 +9,7 @@ traffic varies more than the reference does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import Any, Final
@@ -16,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.findings import Figures, Finding, FindingKey
+from monitor.findings import PAGE, Figures, Finding, FindingKey
 from monitor.judge.all_values import in_reference, in_window, moments
 from monitor.judge.causes.cause import (
     Candidate,
@@ -52,12 +53,14 @@ LEAST_SPREAD = 0.05
 STATISTICS: Final = {CUT: "cut_point", BIN: "bin_share", OUTER: "outer_share", CATEGORY: "share", BUCKETS: "share"}
 #: why a distribution is at most a ticket, as series and words have it
 UNSETTLED, TOO_SHORT, RESTLESS, ORDER, NEW = "unsettled", "too_short", "restless", "order", "new"
+SETTINGS: Final = "settings"
 REASONS: Final = {
     UNSETTLED: "the reference is too short for how slowly this column varies",
     TOO_SHORT: "the reference has no windows of this length",
     RESTLESS: "live windows differ from each other more than the reference's",
     ORDER: "near events are more alike than in the reference, as if its rows were shuffled",
     NEW: "too little live traffic is known yet",
+    SETTINGS: "the settings make it less than a page",
 }
 
 
@@ -188,9 +191,14 @@ class Distribution(Cause[Measured]):
         reasons: dict[str, TicketReason] = {}
         for side, objections in zip(self.sides, self._objections, strict=True):
             for at, word in zip(side.places.tolist(), objections, strict=True):
-                if word:
-                    reasons[self.prepared.subjects[at]] = TicketReason(word, REASONS[word])
+                if reason := word or (SETTINGS if self._may_never_page(at) else ""):
+                    reasons[self.prepared.subjects[at]] = TicketReason(reason, REASONS[reason])
         return reasons
+
+    def _may_never_page(self, column: int) -> bool:
+        """Whether the settings make the largest change less than a page."""
+        feature = self.prepared.columns[column].feature
+        return self.policy.severity(self._cause_of(column), feature, math.inf, 0.0) != PAGE
 
     def share_detections(self, planned: PlannedWindows) -> list[ShareDetection]:
         """A watch that has only begun says nothing of what is promised for later."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.findings import Figures, Finding, FindingKey
+from monitor.findings import PAGE, Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, PlannedWindows, places
 from monitor.judge.causes.unit_change import UnitChange, unit_change
@@ -116,8 +116,10 @@ class Quality(Cause[QualityTails]):
             return
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
-            reason = self._ticket_reason(evaluation, at, self._recent_share(recent, column, slot))
-            severity = self._severity(measured, at, may_page=not reason)
+            severity, reason = self._severity(measured, at, may_page=True), ""
+            if severity == PAGE:
+                reason = self._ticket_reason(evaluation, at, self._recent_share(recent, column, slot))
+                severity = self._severity(measured, at, may_page=not reason)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
                 severity,

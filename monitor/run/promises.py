@@ -1,0 +1,73 @@
+"""The promises of all model versions, each kept until traffic or the columns that may page change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from monitor.events import ModelKey
+from monitor.judge.causes.distribution import NEW
+from monitor.judge.fleet import Fleet
+from monitor.judge.model import ModelJudge
+from monitor.judge.promise import Traffic, promise_of
+from monitor.stats.promise import ModelPromise
+
+#: snapshots between two renewals: one takes up to a quarter of a second of the loop that reads events
+SNAPSHOTS_BETWEEN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What a promise depends on, beside the reference and the settings."""
+
+    traffic: Traffic
+    ticket_reasons: Mapping[str, str]
+    share: float
+
+    def is_like(self, other: _Basis) -> bool:
+        same = (self.ticket_reasons, self.share) == (other.ticket_reasons, other.share)
+        return same and self.traffic.is_like(other.traffic)
+
+
+class Promises:
+    """Computes at most one promise per call of `renew`, so that many model versions never hold up reading."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        #: the one computed longest ago first
+        self._known: dict[ModelKey, tuple[_Basis, ModelPromise]] = {}
+        self._waited = 0
+
+    def forget(self, key: ModelKey) -> None:
+        """The model version got another reference."""
+        self._known.pop(key, None)
+
+    def of(self, key: ModelKey) -> ModelPromise | None:
+        """None until its first base window was judged, and while others come first."""
+        known = self._known.get(key)
+        return None if known is None else known[1]
+
+    def renew(self) -> None:
+        """Compute one that is missing; else, every `SNAPSHOTS_BETWEEN` calls, the oldest one that no longer holds."""
+        judges = {key: judge for key, judge in self._fleet.judges.items() if judge.latest is not None}
+        self._waited += 1
+        missing = next((key for key in judges if key not in self._known), None)
+        if missing is not None:
+            self._compute(missing, judges[missing])
+        elif self._waited >= SNAPSHOTS_BETWEEN:
+            self._waited = 0
+            for key in [key for key in self._known if key in judges]:
+                if not self._known[key][0].is_like(self._basis(key, judges[key])):
+                    self._compute(key, judges[key])
+                    return
+
+    def _compute(self, key: ModelKey, judge: ModelJudge) -> None:
+        basis = self._basis(key, judge)
+        self._known.pop(key, None)
+        self._known[key] = basis, promise_of(judge, basis.traffic, basis.share)
+
+    def _basis(self, key: ModelKey, judge: ModelJudge) -> _Basis:
+        # a column that is new may page soon: a promise is of the time after that
+        reasons = {subject: one.word for subject, one in judge.judge.ticket_reasons().items() if one.word != NEW}
+        return _Basis(Traffic.today(judge), reasons, self._fleet.share(key))
