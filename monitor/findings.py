@@ -87,6 +87,7 @@ class Finding:
                 "end": rfc3339(self.window.end_us),
                 "events": self.window.events,
             },
+            "since": rfc3339(self.window.start_us if self.since_us is None else self.since_us),
             "records": {str(part): list(span) for part, span in sorted(self.records.items())},
             "statistic": self.statistic,
             "value": self.value,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
 from monitor.judge.ended import MAX_HEADLINES, Ended, end_summary
+from monitor.text import many
 
 Floats = NDArray[np.float64]
 
@@ -176,4 +177,4 @@ def worst_by_key(found: Iterable[Finding]) -> list[Finding]:
 
 def in_words(findings: tuple[Finding, ...]) -> str:
     """The worst finding's headline, and how many more there are."""
-    return findings[0].headline + (f" (and {len(findings) - 1} more)" if len(findings) > 1 else "")
+    return findings[0].headline + (f" (and {many(len(findings) - 1, 'other finding')})" if len(findings) > 1 else "")

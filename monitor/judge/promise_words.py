@@ -23,8 +23,8 @@ OTHER_RATE: Final = 1.1
 NEVER, LATER = "never", f"over {about(LONGEST_US)}"
 #: heads of the table, the first one of the columns' names
 HEADS: Final = (
-    "column", "change", "pages within", "events", "smallest in a day", "hardly ever below", "+1 % missing",
-    "+5 % missing", "worth events",
+    "column", "change", "pages within", "events", "smallest in a day", "smaller hardly ever", "+1 % missing",
+    "+5 % missing", "independent events",
 )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def _by_chance(promise: ModelPromise) -> Iterator[str]:
     worth = sorted({round(column.worth) for column in promise.columns})
     if worth:
         span = f"{worth[0]:,}" if len(worth) == 1 else f"{worth[0]:,} to {worth[-1]:,}"
-        yield f"a column of the reference is worth {span} independent events, of {promise.events:,}"
+        yield f"the reference's {promise.events:,} events tell as much as {span} independent ones, by column"
 
 
 def traffic(promise: ModelPromise) -> str:
@@ -89,9 +89,9 @@ def _unseen(promise: ModelPromise) -> Iterator[str]:
     smallest = []
     for form, words in ((SHIFT, "a mean shift"), (SHARE, "a share change")):
         known = [column for column in promise.columns if column.form == form and math.isfinite(column.unseen)]
-        if known:
-            least = min(known, key=lambda column: column.unseen)
-            smallest.append(f"{words} below {_short(least, least.unseen)}")
+        if by_size := sorted(known, key=lambda column: column.unseen):
+            least, most = (_short(one, one.unseen) for one in (by_size[0], by_size[-1]))
+            smallest.append(f"{words} below {least}" + (f" to {most}, by column" if most != least else ""))
     small = f"{' or '.join(smallest)} (chance makes as much); " if smallest else ""
     yield (
         f"not seen: {small}how columns change together (each is compared alone); wrong predictions (labels are not "

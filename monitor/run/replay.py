@@ -206,8 +206,8 @@ def human_line(thing: dict[str, Any]) -> str | None:
             lines.append(f"{'':24}{found['subject']}: {found['cause']} ({found['severity']}): {found['detail']}")
             window = found["window"]
             lines.append(
-                f"{'':24}  since {thing['since']}; {many(window['events'], 'event')} to {window['end']}; "
-                f"by chance {probability(found['p'])}"
+                f"{'':24}  since {found['since']}; tested on {many(window['events'], 'event')} "
+                f"from {window['start']} to {window['end']}; by chance {probability(found['p'])}"
             )
         return "\n".join(lines)
     if thing["kind"] == "finding":

@@ -45,7 +45,7 @@ def test_another_key_updates_the_incident_and_pages_no_second_time() -> None:
     assert updated is not None
     assert (updated.transition, updated.number) == ("updated", 2)
     assert [one.key.subject for one in updated.findings] == ["BILL", "AGE"]  # worst first
-    assert updated.summary == "credit 1: BILL moved (and 1 more)"
+    assert updated.summary == "credit 1: BILL moved (and 1 other finding)"
     assert book.pages == 1
 
 

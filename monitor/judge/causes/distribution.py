@@ -57,9 +57,9 @@ SETTINGS: Final = "settings"
 REASONS: Final = {
     UNSETTLED: "the reference is too short for how slowly this column varies",
     TOO_SHORT: "the reference has no windows of this length",
-    RESTLESS: "live windows differ from each other more than the reference's",
+    RESTLESS: "live windows differ from each other more than the reference's windows do",
     ORDER: "near events are more alike than in the reference, as if its rows were shuffled",
-    NEW: "too little live traffic is known yet",
+    NEW: "driftd has seen too few windows since its start",
     SETTINGS: "the settings make it less than a page",
 }
 

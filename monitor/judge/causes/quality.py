@@ -33,7 +33,6 @@ from monitor.stats.ending import left_of
 from monitor.stats.hit_places import HitPlaces
 from monitor.stats.promise import ExcessDetection
 from monitor.stats.quality_dispersion import (
-    LASTING_EVENTS,
     excess_critical,
     lasts,
     spans,
@@ -207,11 +206,11 @@ class Quality(Cause[QualityTails]):
         if known := dict(self.prepared.columns[column].ticket_only).get(QUALITY_COUNTS[slot]):
             return known
         if self._near_range.is_excursion(windows, at, share):
-            return "it is just outside the range, as far as this column may wander by itself"
+            return "no farther outside the range than this column may go by itself"
         if slot == OUTSIDE and recent_share < RECENT_PART * share:
-            return "the newest events have less of it"
+            return "it is ending: the newest events have less than half of that share"
         if not lasts(share, measured.hits[at], self._span(windows, at)):
-            return f"less than half of the events, and not yet over {LASTING_EVENTS} events: it pages if it goes on"
+            return "it may be a burst: it pages if it lasts"
         return ""
 
     def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:

@@ -15,7 +15,10 @@ def drift_page() -> Alert:
 
 def drift_ticket() -> Alert:
     """A lasting one too: what was a page is read by day, and another change pages."""
-    text = if_lasting("It was a page and it stays; another change opens a new page. ", "Too little to wake anybody. ")
+    text = if_lasting(
+        "It was a page and it stays; another change opens a new page. ",
+        "Not urgent: small, short so far, or in a column that has only tickets; the status page says which. ",
+    )
     return _drift(TICKET_ALERT, "ticket", WARNING, text, wait="1m")
 
 
