@@ -1,7 +1,7 @@
 """Values outside the reference's range, but near it: autocorrelated columns have such values without any change.
 
 The range comes from the reference's rows. If these are correlated, few of them are independent, and values leave the
-range in clusters. No such column goes farther outside than the range is wide.
+range in clusters. No such column goes farther outside than the range is wide; one that drifts goes farther in time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
-from monitor.reference.reference import NEAR_OUTSIDE
+from monitor.reference.reference import OUTSIDE_PARTS, Column
 from monitor.stats.bins import OUTSIDE
 from monitor.stats.quality_dispersion import HALF
 from monitor.stats.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
@@ -25,7 +25,7 @@ class NearRange:
     def __init__(self, prepared: PreparedReference) -> None:
         runs = prepared.reference.variability.long_runs
         self._prepared = prepared
-        self._wanders = [NEAR_OUTSIDE in dict(column.ticket_only) for column in prepared.columns]
+        self._wanders = [_widths(column) for column in prepared.columns]
         self._settled = [run.settled for run in runs]
         self._equal = prepared.expected_runs.clump
         self._variance = np.array([run.variance.max(initial=1.0) for run in runs])
@@ -44,17 +44,20 @@ class NearRange:
         return np.where(near, together, 1.0)
 
     def is_excursion(self, windows: Windows, at: tuple[int, int, int], share: float) -> bool:
-        """Whether a column that wanders so by itself is outside, but no farther than its range is wide.
+        """Whether a column that wanders so by itself is outside, but no farther than it may get.
 
-        It stays at its outermost values; or the reference is too short for how slowly it varies, and so for its range,
-        and not half of the events are outside.
+        It drifts, or stays at its outermost values; or the reference is too short for how slowly it varies, and so for
+        its range, and not half of the events are outside.
         """
         window, column, slot = at
-        if slot != OUTSIDE or not (self._wanders[column] or (not self._settled[column] and share < HALF)):
+        if slot != OUTSIDE:
             return False
-        return self._lies_near(windows, window, column)
+        if any(self._lies_near(windows, window, column, *widths) for widths in self._wanders[column]):
+            return True
+        return not self._settled[column] and share < HALF and self._lies_near(windows, window, column)
 
-    def _lies_near(self, windows: Windows, window: int, column: int) -> bool:
+    def _lies_near(self, windows: Windows, window: int, column: int, below: int = 1, above: int = 1) -> bool:
+        """Whether the values outside lie, on average, at most so many widths of the range below and above it."""
         about = self._prepared.columns[column]
         sums = windows.sums[window, column]
         outside, near = int(windows.counts[window, column, self._prepared.width + OUTSIDE]), int(sums[FAR_COUNT])
@@ -62,4 +65,9 @@ class NearRange:
             return False  # most lie too far out to be summed
         mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1)
         wide = about.bins.high - about.bins.low
-        return bool(about.bins.low - wide <= mean <= about.bins.high + wide)
+        return bool(about.bins.low - below * wide <= mean <= about.bins.high + above * wide)
+
+
+def _widths(column: Column) -> list[tuple[int, int]]:
+    """How far below and above its range a column may get by itself, in widths of the range; none if it may not."""
+    return [OUTSIDE_PARTS[part] for part, _ in column.ticket_only if part in OUTSIDE_PARTS]

@@ -10,7 +10,18 @@ import numpy as np
 
 from monitor.records import PlaceText
 from monitor.reference.plan import RENEWED_SHARE, Plan, is_code, is_written_number
-from monitor.reference.reference import FEATURE, NEAR_OUTSIDE, PREDICTION, SCORE, Column, Reference
+from monitor.reference.reference import (
+    ABOVE_OUTSIDE,
+    BELOW_OUTSIDE,
+    DRIFT_OUTSIDE,
+    DRIFT_WIDTHS,
+    FEATURE,
+    NEAR_OUTSIDE,
+    PREDICTION,
+    SCORE,
+    Column,
+    Reference,
+)
 from monitor.reference.sample import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample
 from monitor.reference.survey import Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC
@@ -28,6 +39,13 @@ MIN_UNSEEN: Final = 0.01
 MIN_RESTLESS: Final = 16
 
 _NO_VALUE: Final = frozenset(("na", "n/a", "nan", "null", "none", "nil", "-", "?", "#n/a", ""))
+#: the keys of `ticket_only` that are a part of `outside`, in words
+_AT_MOST_TICKETS: Final = {
+    NEAR_OUTSIDE: "outside, unless farther than the range is wide,",
+    DRIFT_OUTSIDE: f"outside, up to {DRIFT_WIDTHS} times as far as the range is wide,",
+    ABOVE_OUTSIDE: f"outside, up to {DRIFT_WIDTHS} times as far above as the range is wide,",
+    BELOW_OUTSIDE: f"outside, up to {DRIFT_WIDTHS} times as far below as the range is wide,",
+}
 _BITS: Final = frozenset(("0", "1"))
 _TRUTHS: Final = frozenset(("true", "false"))
 #: forms in the order in which they are listed, with their plural
@@ -58,8 +76,7 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
             yield f"{column.name}: its distribution is not watched: {reason}"
         yield from _unseen(reference, column)
         for cause, why in column.ticket_only:
-            what = "outside, unless farther than the range is wide," if cause == NEAR_OUTSIDE else cause
-            yield f"{column.name}: {why}: {what} is at most a ticket"
+            yield f"{column.name}: {why}: {_AT_MOST_TICKETS.get(cause, cause)} is at most a ticket"
         yield from _restless(reference, column)
 
 

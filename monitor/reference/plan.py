@@ -26,7 +26,16 @@ from monitor.reference.order import (
     steady_trend,
     time_read_as,
 )
-from monitor.reference.reference import FEATURE, NEAR_OUTSIDE, PREDICTION, SCORE, Column
+from monitor.reference.reference import (
+    ABOVE_OUTSIDE,
+    BELOW_OUTSIDE,
+    DRIFT_OUTSIDE,
+    FEATURE,
+    NEAR_OUTSIDE,
+    PREDICTION,
+    SCORE,
+    Column,
+)
 from monitor.reference.sample import LIST, NULL, NUMBERS, OBJECT, TEXT, Floats, Ints, Sample, Value
 from monitor.reference.survey import Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins
@@ -179,10 +188,11 @@ def _plan_numeric(name: str, numbers: Floats, times: Ints, kind: str | None) -> 
 
 def _where_outside_is_usual(numbers: Floats, times: Ints) -> tuple[tuple[str, str], ...]:
     if beyond := leaves_range(numbers, times):
-        return (("outside", f"{percent(beyond)} of its second half is beyond the range of its first half"),)
+        part = "outside" if direction(numbers) else DRIFT_OUTSIDE  # a counter goes on for ever
+        return ((part, f"{percent(beyond)} of its second half is beyond the range of its first half"),)
     if moves := steady_trend(numbers, times):
-        way = "rises" if moves > 0 else "falls"
-        return (("outside", f"it {way} steadily, by {abs(moves):.2g} standard deviations so far"),)
+        way, part = ("rises", ABOVE_OUTSIDE) if moves > 0 else ("falls", BELOW_OUTSIDE)
+        return ((part, f"it {way} steadily, by {abs(moves):.2g} standard deviations so far"),)
     if stays_outermost(numbers, times):
         return ((NEAR_OUTSIDE, "it stays at its lowest or highest values for many events"),)
     return ()

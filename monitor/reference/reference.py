@@ -30,8 +30,20 @@ FORMAT: Final = "driftd-reference/2"
 FEATURE: Final = "feature"
 SCORE: Final = "score"
 PREDICTION: Final = "prediction"
-#: in `ticket_only`: outside the range by at most its width
+#: keys of `ticket_only` that hold for a part of `outside`; the values of a window lie there on average
 NEAR_OUTSIDE: Final = "outside_near"
+DRIFT_OUTSIDE: Final = "outside_drift"
+ABOVE_OUTSIDE: Final = "outside_above"
+BELOW_OUTSIDE: Final = "outside_below"
+#: a column that rises by one standard deviation in a reference gets so far after some seventy of them
+DRIFT_WIDTHS: Final = 10
+#: how far below and above the range each of them goes, in widths of the range
+OUTSIDE_PARTS: Final = {
+    NEAR_OUTSIDE: (1, 1),
+    DRIFT_OUTSIDE: (DRIFT_WIDTHS, DRIFT_WIDTHS),
+    ABOVE_OUTSIDE: (0, DRIFT_WIDTHS),
+    BELOW_OUTSIDE: (DRIFT_WIDTHS, 0),
+}
 #: prefixes of the subjects of features named as another subject, and of named outcomes
 FEATURE_PREFIX: Final = "feature."
 OUTCOME_PREFIX: Final = "outcome."

@@ -14,7 +14,7 @@ import pytest
 from monitor.reference.reference import Reference
 from monitor.stats.bins import NUMERIC
 from tests.benchmarks.planted import PLANTED, USUAL
-from tests.simulated import Simulation, part_of, reference_of
+from tests.simulated import PANE_US, Simulation, part_of, reference_of
 from tests.traffic_kinds import KINDS, Values
 
 ROWS = 2_000
@@ -51,19 +51,40 @@ def test_a_column_that_vanishes_pages_within_a_hundred_events(name: str) -> None
         assert BEFORE < at <= BEFORE + 100
 
 
-@pytest.mark.parametrize("name", DEPENDENT)
+@pytest.mark.parametrize("name", [*DEPENDENT, "rising"])
 def test_a_column_that_is_far_outside_its_range_pages_within_a_hundred_events(name: str) -> None:
     """A hundred times as far out as it ever was; near its range it would wander by itself."""
     live, reference = material(name)
-    numbers = [one for one in reference.columns if one.bins.kind == NUMERIC and "outside" not in dict(one.ticket_only)]
+    numbers = [one for one in reference.columns if one.bins.kind == NUMERIC]
     assert numbers
     for column in numbers:
+        assert "outside" not in dict(column.ticket_only), "not at any distance"
         values = live[column.name][: BEFORE + 500].copy()
         values[BEFORE:] += 100 * (column.bins.high - column.bins.low)
         judged = Simulation(reference).run({**part_of(live, 0, BEFORE + 500), column.name: values}, 1, to_page=True)
         ((at, subject, cause, _),) = judged.pages
         assert (subject, cause) == (column.name, "outside")
         assert BEFORE < at <= BEFORE + 100
+
+
+@pytest.mark.parametrize("rise", [0.5, 1.0, -2.0])
+def test_a_column_that_goes_on_rising_as_in_its_reference_is_at_most_a_ticket_and_one_that_turns_pages(
+    rise: float,
+) -> None:
+    """Over twenty references more it gets far beyond its range, on that side only; its distribution may page."""
+    rng = np.random.default_rng(8)
+    columns: dict[str, Values] = {"x": rng.standard_normal(ROWS * 21) + rise * np.arange(ROWS * 21) / ROWS}
+    reference, live = reference_of(columns, ROWS), part_of(columns, ROWS)
+    column = reference.columns[0]
+    assert dict(column.ticket_only).keys() == {"outside_above" if rise > 0 else "outside_below"}
+    judged = Simulation(reference, pane_us=6 * PANE_US).run(live, 1)
+    assert [page for page in judged.pages if page[2] != "distribution"] == []
+    assert abs(float(live["x"][-1])) > abs(column.bins.high if rise > 0 else column.bins.low)
+    turned = live["x"][: BEFORE + 500].copy()
+    turned[BEFORE:] = column.bins.low - 0.1 if rise > 0 else column.bins.high + 0.1
+    ((at, subject, cause, _),) = Simulation(reference).run({"x": turned}, 1, to_page=True).pages
+    assert (subject, cause) == ("x", "outside")
+    assert BEFORE < at <= BEFORE + 100
 
 
 def test_a_column_of_batches_that_is_stuck_is_a_ticket_first_and_a_page_in_the_end() -> None:
