@@ -14,7 +14,7 @@ from monitor.judge.promise_words import statement
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
 from monitor.reference.notes import reference_notes
-from monitor.reference.paging import may_page, order_note, paging_notes
+from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.daemon import lost_state
@@ -61,9 +61,10 @@ def _reference_lines(reference: Reference, settings_name: str) -> Iterator[Line]
     """The size of a reference, then notes on it."""
     what = f"reference {reference.key.model} {reference.key.version}"
     learned = [level for level in reference.levels if level.learned]
-    paging, columns = len(may_page(reference)), many(len(reference.columns), "column")
+    places, columns = may_page(reference), many(len(reference.columns), "column")
+    paging, limited = len(places), sum(not at_every_length(reference, at) for at in places)
     reach = f"distributions of {paging} of {columns} may page" if paging else "distributions: tickets only"
-    longest = f", up to {learned[-1].events:,.0f} events" if paging and learned else ""
+    longest = f", {limited} of them in windows of up to {learned[-1].events:,.0f} events" if limited and learned else ""
     yield Line(OK if paging else NOTE, what, f"{many(reference.events, 'event')}; {reach}{longest}")
     order = [note] if (note := order_note(reference)) else []
     for note in (*order, *paging_notes(reference), *reference_notes(reference, settings_name)):
