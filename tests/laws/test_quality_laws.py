@@ -83,7 +83,8 @@ def test_a_column_that_goes_on_rising_as_in_its_reference_is_at_most_a_ticket_an
     assert [page for page in judged.pages if page[2] != "distribution"] == []
     assert abs(float(live["x"][-1])) > abs(column.bins.high if rise > 0 else column.bins.low)
     turned = live["x"][: BEFORE + 500].copy()
-    turned[BEFORE:] = column.bins.low - 0.1 if rise > 0 else column.bins.high + 0.1
+    beyond = rng.uniform(0.1, 0.5, 500)  # not one value, which would be stuck
+    turned[BEFORE:] = column.bins.low - beyond if rise > 0 else column.bins.high + beyond
     ((at, subject, cause, _),) = Simulation(reference).run({"x": turned}, 1, to_page=True).pages
     assert (subject, cause) == ("x", "outside")
     assert BEFORE < at <= BEFORE + 100

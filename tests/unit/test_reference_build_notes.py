@@ -242,7 +242,7 @@ def test_an_outage_in_the_reference_is_reported() -> None:
     note = line_of(of_values(values.tolist())[1])
     assert note.startswith("x: a run of equal values (60), far longer than all others: taken for an incident")
     values[2_000:2_080] = values[2_000]
-    assert "x: 2 runs of equal values (80 and 60), far longer" in line_of(of_values(values.tolist())[1])
+    assert "x: 2 runs of equal values (80, 60), far longer" in line_of(of_values(values.tolist())[1])
 
 
 def test_a_column_that_begins_or_ends_within_the_reference_is_reported_with_its_place() -> None:
