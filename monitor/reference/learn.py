@@ -21,7 +21,7 @@ from monitor.stats.equal_runs import EqualRuns, RunLengths
 from monitor.stats.evidence import dispersion
 from monitor.stats.live_watch import kappa, pairs_by_chance
 from monitor.stats.long_run import BlockSums, LongRun, settle
-from monitor.stats.name_bins import KnownNames
+from monitor.stats.name_bins import KnownNames, hash_of
 from monitor.stats.quality_dispersion import by_length, stream_clump
 from monitor.stats.tally import BELOW, Tally, merged
 from monitor.stats.unseen import LeftOut, NamesByWindow
@@ -44,7 +44,7 @@ class RowStatistics:
         """`no_value` is the code of a row without a value."""
         self._no_value = no_value
         self._sums = [BlockSums(column.directions().sets) for column in columns]
-        self._equal = [RunLengths() for _ in columns]
+        self._equal = [RunLengths(_identity_of_modal(column)) for column in columns]
         self._names = {at: NamesByWindow() for at, column in enumerate(columns) if column.bins.kind == CATEGORICAL}
         self._waiting: dict[int, list[NDArray[np.uint64]]] = {at: [] for at in self._names}
         width = width_of([column.bins for column in columns])
@@ -166,6 +166,13 @@ def assemble(
         unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
     )
     return with_hash(reference)
+
+
+def _identity_of_modal(column: Column) -> int:
+    """The most frequent value as rows have it: the hash of a category, the bits of a number."""
+    if column.bins.kind == CATEGORICAL:
+        return hash_of(column.modal)
+    return int(np.float64(float(column.modal)).view(np.uint64))
 
 
 def _levels(base_windows: int, events: int) -> tuple[Level, ...]:

@@ -77,7 +77,20 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
         yield from _unseen(reference, column)
         for cause, why in column.ticket_only:
             yield f"{column.name}: {why}: {_AT_MOST_TICKETS.get(cause, cause)} is at most a ticket"
+        yield from _incidents(reference, column)
         yield from _restless(reference, column)
+
+
+def _incidents(reference: Reference, column: Column) -> Iterator[str]:
+    """Runs of one value that are too few to be a habit: they do not count when a live run is judged."""
+    at = next(at for at, one in enumerate(reference.columns) if one is column)
+    lengths = reference.variability.equal_runs[at].incidents(column.modal_share)
+    if lengths:
+        runs, taken = ("a run", "an incident") if len(lengths) == 1 else (f"{len(lengths)} runs", "incidents")
+        yield (
+            f"{column.name}: {runs} of equal values ({listed([f'{one:,}' for one in lengths], MAX_NAMED)}), far longer "
+            f"than all others: taken for {taken}; if this is usual, build the reference from a longer time"
+        )
 
 
 def _restless(reference: Reference, column: Column) -> Iterator[str]:

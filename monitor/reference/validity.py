@@ -46,11 +46,20 @@ class _LongRun(msgspec.Struct, gc=False):
     by_rows: list[list[_NotNegative]]
 
 
+class _Runs(msgspec.Struct, gc=False):
+    values: _Count
+    number: _Count
+    longest: Annotated[list[_Count], msgspec.Meta(min_length=3, max_length=3)]
+    clump: Annotated[float, msgspec.Meta(ge=1)]
+
+
 class _EqualRuns(msgspec.Struct, gc=False):
     values: _Count
     number: _Count
     longest: _Count
     clump: Annotated[float, msgspec.Meta(ge=1)]
+    of_commonest: _Runs | msgspec.UnsetType = msgspec.UNSET
+    of_others: _Runs | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Column(msgspec.Struct, gc=False, kw_only=True):

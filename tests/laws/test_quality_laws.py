@@ -6,6 +6,7 @@ these streams of AR(1).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -15,6 +16,7 @@ from monitor.reference.reference import Reference
 from monitor.stats.bins import NUMERIC
 from tests.benchmarks.planted import PLANTED, USUAL
 from tests.simulated import PANE_US, Simulation, part_of, reference_of
+from tests.traffic import Floats
 from tests.traffic_kinds import KINDS, Values
 
 ROWS = 2_000
@@ -81,7 +83,8 @@ def test_a_column_that_goes_on_rising_as_in_its_reference_is_at_most_a_ticket_an
     assert [page for page in judged.pages if page[2] != "distribution"] == []
     assert abs(float(live["x"][-1])) > abs(column.bins.high if rise > 0 else column.bins.low)
     turned = live["x"][: BEFORE + 500].copy()
-    turned[BEFORE:] = column.bins.low - 0.1 if rise > 0 else column.bins.high + 0.1
+    beyond = rng.uniform(0.1, 0.5, 500)  # not one value, which would be stuck
+    turned[BEFORE:] = column.bins.low - beyond if rise > 0 else column.bins.high + beyond
     ((at, subject, cause, _),) = Simulation(reference).run({"x": turned}, 1, to_page=True).pages
     assert (subject, cause) == ("x", "outside")
     assert BEFORE < at <= BEFORE + 100
@@ -96,6 +99,53 @@ def test_a_column_of_batches_that_is_stuck_is_a_ticket_first_and_a_page_in_the_e
     ((at, subject, cause, _),) = judged.pages
     assert (subject, cause) == ("x0", "constant")
     assert BEFORE < at <= BEFORE + 20 * reference.variability.equal_runs[0].longest
+
+
+@pytest.mark.parametrize("zeros", [0.9, 0.95, 0.98])
+def test_a_sentinel_just_outside_the_range_of_a_mostly_zero_column_pages_within_a_hundred_events(zeros: float) -> None:
+    """Its zeros come in long runs, and independent values explain them."""
+    rng = np.random.default_rng(3)
+    values = np.where(rng.random(ROWS + BEFORE + 500) < zeros, 0.0, rng.exponential(3, ROWS + BEFORE + 500))
+    reference = reference_of({"x": values}, ROWS)
+    live, bins = values[ROWS:], reference.columns[0].bins
+    live[BEFORE:] = bins.low - 0.3 * (bins.high - bins.low)
+    ((at, subject, cause, _),) = Simulation(reference).run({"x": live}, 1, to_page=True).pages
+    assert (subject, cause) == ("x", "outside")
+    assert BEFORE < at <= BEFORE + 100
+
+
+def normal(rng: np.random.Generator, rows: int) -> Floats:
+    return rng.standard_normal(rows)
+
+
+def with_an_outage(rng: np.random.Generator, rows: int) -> Floats:
+    values = rng.standard_normal(rows)
+    values[ROWS // 2 : ROWS // 2 + 60] = values[ROWS // 2]
+    return values
+
+
+def zero_by_night(rng: np.random.Generator, rows: int) -> Floats:
+    """Three nights in a reference; it is day when the column gets stuck."""
+    return np.where(np.arange(rows) % 667 < 267, 0.0, rng.normal(5, 1, rows))
+
+
+@pytest.mark.parametrize("usual", [normal, with_an_outage, zero_by_night])
+def test_one_outage_in_the_reference_and_zeros_by_night_excuse_no_stuck_column(
+    usual: Callable[[np.random.Generator, int], Floats],
+) -> None:
+    values = usual(np.random.default_rng(4), ROWS + BEFORE + 500)
+    reference, live = reference_of({"x": values}, ROWS), values[ROWS:]
+    live[BEFORE:] = live[BEFORE]
+    assert live[BEFORE] != 0
+    ((at, subject, cause, _),) = Simulation(reference).run({"x": live}, 1, to_page=True).pages
+    assert (subject, cause) == ("x", "constant")
+    assert BEFORE < at <= BEFORE + 100
+
+
+def test_nights_of_zeros_as_long_as_those_of_the_reference_do_not_page() -> None:
+    values = zero_by_night(np.random.default_rng(4), ROWS + LIVE)
+    judged = Simulation(reference_of({"x": values}, ROWS)).run({"x": values[ROWS:]}, 1)
+    assert [page for page in judged.pages if page[2] == "constant"] == []
 
 
 @pytest.mark.parametrize("change", ["N +0.5 sd", "N +1 sd", "four categories, 10 points", "half of 200 names gone"])

@@ -236,6 +236,15 @@ def test_a_column_that_changes_within_the_reference_is_reported_and_a_steady_one
     assert "build it from a time without one (--from, --to)" in restless
 
 
+def test_an_outage_in_the_reference_is_reported() -> None:
+    values = np.random.default_rng(3).normal(0.0, 1.0, 4_000)
+    values[1_000:1_060] = values[1_000]
+    note = line_of(of_values(values.tolist())[1])
+    assert note.startswith("x: a run of equal values (60), far longer than all others: taken for an incident")
+    values[2_000:2_080] = values[2_000]
+    assert "x: 2 runs of equal values (80, 60), far longer" in line_of(of_values(values.tolist())[1])
+
+
 def test_a_column_that_begins_or_ends_within_the_reference_is_reported_with_its_place() -> None:
     _, lines = of_values([None] * 200 + [i % 9 for i in range(400)])
     assert line_of(lines).startswith(f"x: its first value comes with event 201 of {N} (events-0@200)")

@@ -2,7 +2,8 @@
 
 The chance that n values are all one: p_max^((n - 1) / overdispersion), as the first may be any; where the reference has
 runs of one value that independent values do not explain, it is at least that of a run as long, by the longest of them.
-Where these have a heavy tail, as batches of clients have, it is a ticket up to ten times the longest of them.
+Where these have a heavy tail, as batches of clients have, it is a ticket up to ten times the longest of them. Runs of
+the most frequent value say nothing of another one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, 
 from monitor.judge.policy import LEAST_QUALITY_CHANGE
 from monitor.judge.prepared_reference import Floats
 from monitor.judge.windows import Windows, window_of
+from monitor.reference.reference import Column
+from monitor.stats.bins import NUMERIC
 from monitor.stats.block import Block
+from monitor.stats.equal_runs import TIMES_LONGEST
 from monitor.stats.name_bins import as_extreme, constant_log_chance, hashes_of
 from monitor.text import number, percent
 
@@ -37,6 +41,7 @@ class Measured:
     p: Floats  # 1 where the column is not constant
     values: Floats
     exceedance: Floats  # log p / log alpha
+    is_modal: NDArray[np.bool_]  # all values are the reference's most frequent one
 
 
 class Constant(Cause[Measured]):
@@ -60,11 +65,15 @@ class Constant(Cause[Measured]):
         values = evaluation.values.astype(np.float64)
         same = self._same(windows.lows, windows.highs, windows.counts, evaluation.values) & (values >= MIN_VALUES)
         if not same.any():
-            return Measured(np.ones(values.shape), values, np.zeros(values.shape))
-        log_p = constant_log_chance(values, self.prepared.modal, evaluation.variability.overdispersion)
-        log_p = np.maximum(log_p, self.prepared.expected_runs.log_chance(values))
+            return Measured(np.ones(values.shape), values, np.zeros(values.shape), np.zeros(values.shape, np.bool_))
+        is_modal = (windows.lows == self._modal_extreme) & (windows.highs == self._modal_extreme)
+        # shares that vary with time, as by day and night, are those of the most frequent value where others come singly
+        single = self.prepared.expected_runs.single & ~is_modal
+        overdispersion = np.where(single, 1.0, evaluation.variability.overdispersion)
+        log_p = constant_log_chance(values, self.prepared.modal, overdispersion)
+        log_p = np.maximum(log_p, self.prepared.expected_runs.log_chance(values, is_modal))
         log_p = np.where(same, log_p, 0.0)
-        return Measured(np.exp(np.maximum(log_p, -690.0)), values, log_p / np.log(evaluation.alpha))
+        return Measured(np.exp(np.maximum(log_p, -690.0)), values, log_p / np.log(evaluation.alpha), is_modal)
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         for at in places(evaluation.of(self).exceedance > 1):
@@ -102,7 +111,9 @@ class Constant(Cause[Measured]):
                 Figures(
                     cause=CONSTANT,
                     value=values,
-                    threshold=self._threshold(column, evaluation.alpha),
+                    threshold=self._threshold(
+                        column, evaluation.alpha, is_modal=bool(measured.is_modal[window, column])
+                    ),
                     effect=1.0 - about.modal_share,
                     p=float(measured.p[window, column]),
                     samples=values,
@@ -131,6 +142,11 @@ class Constant(Cause[Measured]):
     @cached_property
     def _by_extremes(self) -> NDArray[np.bool_]:
         return np.asarray(self.prepared.ordered | self.prepared.pooled, np.bool_)
+
+    @cached_property
+    def _modal_extreme(self) -> Floats:
+        """(C,) both extremes of a column that is stuck at its most frequent value; NaN where that is not known."""
+        return np.array([_extreme_of_modal(column) for column in self.prepared.columns], np.float64)
 
     @cached_property
     def _by_bins(self) -> NDArray[np.int64]:
@@ -173,15 +189,20 @@ class Constant(Cause[Measured]):
     def _candidate(self, evaluation: Evaluation, window: int, column: int) -> Candidate:
         return Candidate(
             FindingKey(self.prepared.subjects[column], CONSTANT),
-            self._severity(column, evaluation.of(self).values[window, column]),
+            self._severity(evaluation, window, column),
             float(evaluation.of(self).exceedance[window, column]),
             partial(evaluation.windows.start_us, window),
             partial(self._finding, evaluation, window, column),
         )
 
-    def _severity(self, column: int, values: float) -> str:
+    def _surely(self, evaluation: Evaluation, window: int, column: int) -> float:
+        """From how many values on this is a page."""
+        is_modal = bool(evaluation.of(self).is_modal[window, column])
+        return self.prepared.expected_runs.surely(column, is_modal=is_modal)
+
+    def _severity(self, evaluation: Evaluation, window: int, column: int) -> str:
         about, effect = self.prepared.columns[column], 1.0 - float(self.prepared.modal[column])
-        may_page = bool(values >= self.prepared.expected_runs.surely[column])
+        may_page = bool(evaluation.of(self).values[window, column] >= self._surely(evaluation, window, column))
         return self.policy.severity(CONSTANT, about.feature, effect, LEAST_QUALITY_CHANGE, may_page=may_page)
 
     def _finding(self, evaluation: Evaluation, window: int, column: int) -> Finding:
@@ -194,18 +215,18 @@ class Constant(Cause[Measured]):
         what = self.policy.quoted(category) if category else "one and the same"
         before = percent(about.modal_share)
         detail = f"all {n:,} values are {what}; the most frequent value of the reference had {before}"
-        surely = float(self.prepared.expected_runs.surely[column])
+        surely = self._surely(evaluation, window, column)
         if n < surely:
-            longest = self.prepared.reference.variability.equal_runs[column].longest
+            longest = round(surely / TIMES_LONGEST)
             detail += f"; a ticket below {surely:,.0f}: the reference has runs of up to {longest:,} equal values"
         return Finding(
             key=FindingKey(subject, CONSTANT),
-            severity=self._severity(column, n),
+            severity=self._severity(evaluation, window, column),
             window=windows.spans[window],
             base_windows=max(windows.lengths[window], 1),
             statistic="run",
             value=float(n),
-            threshold=self._threshold(column, evaluation.alpha),
+            threshold=self._threshold(column, evaluation.alpha, is_modal=bool(measured.is_modal[window, column])),
             p=float(measured.p[window, column]),
             effect=1.0 - about.modal_share,
             effect_unit="share",
@@ -227,8 +248,16 @@ class Constant(Cause[Measured]):
         lowest = windows.lows[window, column]
         return next((name for name, extreme in zip(candidates, extremes, strict=True) if extreme == lowest), "")
 
-    def _threshold(self, column: int, alpha: float) -> float:
+    def _threshold(self, column: int, alpha: float, *, is_modal: bool) -> float:
         """The shortest run of equal values over the threshold, by independent values and by the reference's runs."""
-        modal, scale = self.prepared.modal[column], float(self.prepared.expected_runs.scale[column])
+        modal, scale = self.prepared.modal[column], self.prepared.expected_runs.scale(column, is_modal=is_modal)
         least = np.log(alpha) / np.log(min(max(modal, 1e-12), 1 - 1e-12))
-        return float(max(least, MIN_VALUES, 0.0 if np.isnan(scale) else -scale * np.log(alpha)))
+        return float(max(least, MIN_VALUES, -scale * np.log(alpha)))
+
+
+def _extreme_of_modal(column: Column) -> float:
+    if not column.modal:
+        return np.nan
+    if column.bins.kind == NUMERIC:
+        return float(column.modal)
+    return float(as_extreme(hashes_of([column.modal]))[0])
