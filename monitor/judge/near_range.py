@@ -6,6 +6,8 @@ range in clusters. No such column goes farther outside than the range is wide; o
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,13 @@ from monitor.stats.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
 
 Ints = NDArray[np.int64]
 
+#: share of the events outside from which on a slow column is outside as a whole
+NEARLY_ALL: Final = 0.95
+#: a variance that does not settle is a lower bound: the true one is taken as up to this multiple of it, and values as
+#: similar for up to 1 / PART of the reference
+MORE: Final = 8
+PART: Final = 4
+
 
 class NearRange:
     """Of the columns of one reference."""
@@ -29,6 +38,8 @@ class NearRange:
         self._settled = [run.settled for run in runs]
         self._equal = prepared.expected_runs.clump
         self._variance = np.array([run.variance.max(initial=1.0) for run in runs])
+        #: (C,) number of consecutive events whose values are similar, if the column's variance does not settle
+        self._alike = np.maximum(self._variance, np.minimum(prepared.events / PART, MORE * self._variance))
 
     def clump(self, windows: Windows, at: tuple[Ints, ...], share: Floats) -> Floats:
         """How many values come together, (N,), at some (window, column, quality count)s with that share of the events.
@@ -47,14 +58,16 @@ class NearRange:
         """Whether a column that wanders so by itself is outside, but no farther than it may get.
 
         It drifts, or stays at its outermost values; or the reference is too short for how slowly it varies, and so for
-        its range, and not half of the events are outside.
+        its range. Such a column is outside with all of its values only for as long as they are alike.
         """
         window, column, slot = at
         if slot != OUTSIDE:
             return False
         if any(self._lies_near(windows, window, column, *widths) for widths in self._wanders[column]):
             return True
-        return not self._settled[column] and share < HALF and self._lies_near(windows, window, column)
+        if self._settled[column] or not self._lies_near(windows, window, column):
+            return False
+        return share < NEARLY_ALL or windows.spans[window].events < self._alike[column]
 
     def _lies_near(self, windows: Windows, window: int, column: int, below: int = 1, above: int = 1) -> bool:
         """Whether the values outside lie, on average, at most so many widths of the range below and above it."""
