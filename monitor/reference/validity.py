@@ -170,6 +170,8 @@ def _column_faults(column: _Column, levels: int) -> Iterator[str]:
     runs = column.equal_runs
     if runs is not msgspec.UNSET and not (runs.number <= runs.values and runs.longest <= runs.values):
         yield "equal_runs has more runs than values, or a longer one"
+    if runs is not msgspec.UNSET and (runs.of_commonest is msgspec.UNSET) != (runs.of_others is msgspec.UNSET):
+        yield "equal_runs has only one of of_commonest and of_others"
     lists: list[tuple[str, Sequence[float | None]]] = [
         ("dispersion", column.dispersion),
         ("largest_distance", column.largest_distance),
