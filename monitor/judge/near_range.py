@@ -67,6 +67,8 @@ class NearRange:
             return True
         if self._settled[column] or not self._lies_near(windows, window, column):
             return False
+        if self._wanders[column]:  # how it moves is known, and half of the events are more than that
+            return share < HALF
         return share < NEARLY_ALL or windows.spans[window].events < self._alike[column]
 
     def _lies_near(self, windows: Windows, window: int, column: int, below: int = 1, above: int = 1) -> bool:

@@ -65,6 +65,7 @@ def change(folder: Path, file: str, before: str, after: str) -> None:
     assert before in text
     (folder / file).write_text(text.replace(before, after))
     git(folder, "commit", "--quiet", "--all", "--message", "a change")
+    (folder / ".venv" / ".installed").touch()  # else make installs this project over the one that is tested
 
 
 @pytest.fixture
