@@ -1,6 +1,6 @@
 """What carries tallies from stage 1 to stage 2: here, in one process, a merge of what all tasks closed.
 
-Panes of events and cohorts of labels have an entry each, and neither knows of the other.
+Panes of events and cohorts of labels are exchanged separately.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class LabelExchange:
         self._handed_on_until: dict[ModelKey, int] = {}
 
     def put(self, closed: Iterable[LabelCohort]) -> None:
-        """Take closed cohorts, in any order; their tallies are its own from now on."""
+        """Add closed cohorts, in any order; takes over their tallies."""
         for cohort in closed:
             if not cohort.inline:
                 self._waiting.add((cohort,))
@@ -141,11 +141,11 @@ class LabelExchange:
         return self._waiting.mark(key), self._handed_on_until.get(key)
 
     def to_state(self, key: ModelKey) -> LabelExchangeState:
-        """Of one model version. Labels that came with their predictions never wait between two turns."""
+        """State of one model version. Inline labels never wait between two turns."""
         return LabelExchangeState(self._handed_on_until.get(key), self._waiting.of(key))
 
     def restore(self, key: ModelKey, state: LabelExchangeState) -> None:
-        """Go on from it; its tallies are this one's from now on."""
+        """Restore from a state; takes over its tallies."""
         if state.handed_on_until_us is not None:
             self._handed_on_until[key] = state.handed_on_until_us
         self._waiting.add(state.waiting)

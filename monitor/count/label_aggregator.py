@@ -1,4 +1,4 @@
-"""From the labels that predictions bring with them to tallies of labels: one for each pane that the rows fall into."""
+"""Counts inline labels (those in prediction events) into tallies of labels, one for each pane."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.reference.monitored import Monitored
 from monitor.reference.reference import PREDICTION, Reference
 from monitor.stats.label_tally import LabelTally
 
-#: how classes that are none of the model's are counted; in further brackets where a class is called so
+#: counts labels of unknown classes; in more brackets if a class has this name
 OTHER_CLASS = "(other)"
 #: a label of no known class beside a prediction of no known class may still be wrong
 ANOTHER_CLASS = "(another)"
@@ -66,7 +66,7 @@ class LabelAggregators:
         self._made: dict[ModelKey, LabelAggregator] = {}
 
     def of(self, monitored: Monitored) -> LabelAggregator:
-        """Made when it is asked for first, and again for another reference."""
+        """Created on first use, and again when the reference is replaced."""
         known = self._made.get(monitored.key)
         if known is None or known.reference is not monitored.reference:
             known = self._made[monitored.key] = LabelAggregator(monitored.reference)

@@ -1,4 +1,4 @@
-"""Labels that were counted and wait to be handed on: by model version and cohort.
+"""Counted labels that wait for stage 2, by model version and cohort.
 
 The cohort of a label that came with its prediction is the prediction's pane. Until label events are joined to their
 predictions, their cohort is the stretch of time in which they take effect. Both stand beside the panes of events and
@@ -45,7 +45,7 @@ class WaitingLabels:
         self._all_changes = 0
 
     def add(self, cohorts: Iterable[LabelCohort]) -> None:
-        """Take cohorts, in any order; their tallies are its own from now on."""
+        """Add cohorts, in any order; takes over their tallies."""
         for cohort in cohorts:
             self._changed(cohort.key)
             of_key = self._cohorts.setdefault(cohort.key, {})
@@ -63,11 +63,11 @@ class WaitingLabels:
         self._all_changes += 1
 
     def mark(self, key: ModelKey | None = None) -> Hashable:
-        """The same as long as what waits of a model version is; without one, as long as all of it is."""
+        """Changes whenever the waiting labels of a model version do; without a key, of any."""
         return self._all_changes if key is None else self._changes[key]
 
     def _fold(self) -> None:
-        """Put the older half of the longest row of cohorts into its last one: never handed on too early."""
+        """Merge the older half of the longest list of cohorts into its last one: none is handed on too early."""
         key = max(self._cohorts, key=lambda one: len(self._cohorts[one]))
         self._changed(key)
         longest = self._cohorts[key]
@@ -92,7 +92,7 @@ class WaitingLabels:
         return taken
 
     def take_due(self, end_us: Callable[[str], float]) -> list[LabelCohort]:
-        """The same of every model version, before `end_us(model name)`."""
+        """The same for all model versions, before `end_us(model name)`."""
         due = [(key, end) for key, order in self._order.items() if order[0] < (end := end_us(key.model))]
         return [cohort for key, end in due for cohort in self.take_before(key, end)]
 
@@ -100,7 +100,7 @@ class WaitingLabels:
         return self._cohorts.keys()
 
     def of(self, key: ModelKey) -> list[LabelCohort]:
-        """What waits of a model version, in time order."""
+        """The waiting cohorts of a model version, in time order."""
         return [cohort for _, cohort in sorted(self._cohorts.get(key, {}).items())]
 
     def forget(self, key: ModelKey) -> None:

@@ -32,7 +32,7 @@ from monitor.stats.label_tally import LabelTally
 
 
 class LabelsTaken(NamedTuple):
-    """What became of the label events of a batch: accepted ones by the model version they count for, and the others."""
+    """Outcomes of the label events of a batch: accepted ones by the model version they count for, and refused ones."""
 
     accepted: Counter[ModelKey]
     refused: list[Refused]
@@ -46,7 +46,7 @@ class TaskLabels:
     ) -> None:
         """A cohort is as wide as a pane of events."""
         self.open = WaitingLabels()
-        #: of labels that came with their predictions; there are no more of these than open panes
+        #: cohorts of inline labels; no more of these than open panes
         self.inline = WaitingLabels(most=math.inf)
         #: {topic: largest time of a label}: a label out of order takes effect at that time
         self.newest_us: dict[str, int] = {}
@@ -70,7 +70,7 @@ class TaskLabels:
         return LabelsTaken(counted, admitted.refused)
 
     def take_inline(self, monitored: Monitored, group: Group, rows: Rows, panes: Sequence[int]) -> None:
-        """Count the labels that the accepted predictions of a group bring with them.
+        """Count the inline labels of a group's accepted predictions.
 
         `panes` (P,) are the numbers of the panes they fall into, and of their cohorts.
         """
@@ -142,7 +142,7 @@ class TaskLabels:
         return [OpenLabels(cohort.key, cohort.start_us // self._cohort_us, cohort.tally) for cohort in kind]
 
     def restore(self, state: TaskLabelsState) -> None:
-        """Go on from it; its tallies are this one's from now on."""
+        """Restore from a state; takes over its tallies."""
         self.newest_us.update(state.newest_us)
         self.open.add(self._cohorts(state.waiting, inline=False))
         self.inline.add(self._cohorts(state.inline, inline=True))

@@ -1,7 +1,7 @@
-"""Events before it is known which of their features are wanted: every field as it came, by column.
+"""Decoded events with all of their raw fields, by column, for `reference build`, which does not know the features yet.
 
-`reference build` plans a reference's columns from them. A decoder fills `RawFields`; all rules about an event's fate,
-score and prediction are in the `Events` that its `decode` gives.
+A decoder fills `RawFields`; all rules about an event's outcome, score and prediction are in the `Events` that its
+`decode` returns.
 """
 
 from __future__ import annotations

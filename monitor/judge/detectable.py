@@ -1,4 +1,4 @@
-"""What windows can see of columns, as a promise is made of it: of their distributions, and of their missing values."""
+"""Which changes of distributions and of missing values planned windows detect; the promise is computed from it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO_LENGTH: Final = "the reference is too short: it would take windows of which i
 
 
 def cause_of(column: Column) -> str:
-    """The cause that a change of its distribution is told as."""
+    """The cause of findings about the column's distribution."""
     return "distribution" if column.role == FEATURE else column.role
 
 
@@ -72,7 +72,7 @@ def _least(policy: Policy, column: Column, kinds: Floats) -> list[float]:
 
 
 def _allowed(side: Compared, prepared: PreparedReference, planned: PlannedWindows) -> Floats:
-    """(L, C): the distance that a window must be over; minus infinity where none is asked for."""
+    """(L, C): the distance that a window must exceed; minus infinity if there is no such condition."""
     sizes = planned.events / max(planned.rate, 1.0)
     largest = prepared.variability(sizes.tolist()).max_reference_distance[:, side.places]
     held = np.where(np.isnan(largest), np.inf, DISTANCE_FACTOR * largest)
@@ -80,7 +80,7 @@ def _allowed(side: Compared, prepared: PreparedReference, planned: PlannedWindow
 
 
 def _why_not(prepared: PreparedReference, policy: Policy, at: int) -> str:
-    """What reference and settings say against pages of one column."""
+    """Why the reference or the settings allow no page of a column, or ""."""
     column = prepared.columns[at]
     if reason := prepared.reference.unwatched_reason(column):
         return f"not watched: {reason}"

@@ -1,4 +1,4 @@
-"""How unlikely the quality counts of windows are beside the reference's, by the two tests of cause `quality`.
+"""p-values of the quality counts of windows, by the two tests of cause `quality`.
 
 In most evaluations cheap bounds show that nothing is over its threshold, and no tail is summed.
 """
@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 
 
 def base_windows_asked(windows: Windows) -> list[int]:
-    """Base windows of each window of which those with a hit are counted, 0 where they are not."""
+    """Per window, its number of base windows if those with a hit are tested, else 0."""
     lengths = zip(windows.lengths, windows.parts, strict=True)
     return [length if 2 <= length == len(parts) else 0 for length, parts in lengths]
 
@@ -84,7 +84,7 @@ class QualityTails:
 
     @cached_property
     def in_windows(self) -> Floats:
-        """The chance of so many base windows with a hit; 1 where that is not asked."""
+        """p-values of the numbers of base windows with a hit; 1 if not tested."""
         chance = np.ones(self.hits.shape)
         if len(self._at[0]):
             chance[self._at] = self._windows_tail()
@@ -92,7 +92,7 @@ class QualityTails:
 
     @cached_property
     def quiet(self) -> bool:
-        """Whether bounds say that no `p` is below alpha; where they do not, it may be so all the same."""
+        """True only if bounds show that no `p` is below alpha; False says nothing."""
         window, column, slot = self._at
         if self.alpha > 1:  # every chance is below that
             return False

@@ -29,7 +29,7 @@ Ints = NDArray[np.int64]
 
 
 class First(NamedTuple):
-    """Where a form of value came first."""
+    """Where a form of value occurred first."""
 
     partition: Partition
     offset: int
@@ -56,7 +56,7 @@ class Sample:
 
     @property
     def values(self) -> list[Value]:
-        """The sample; what is no number, text or boolean is None."""
+        """The sample; None for anything but numbers, text and booleans."""
         return list(chain.from_iterable(map(_listed, self._parts)))
 
     def add(self, values: Sequence[object], times: Ints) -> None:
@@ -82,7 +82,7 @@ class Sample:
             self.last = int(events[_last_value(values) if NULL in found else -1])
 
     def numbers(self) -> tuple[Floats, Ints] | None:
-        """Values and times in the order of time, where all values are numbers; else None."""
+        """Values and times in time order if all values are numbers, else None."""
         parts = [part for part in self._parts if isinstance(part, np.ndarray)]
         if not parts or len(parts) < len(self._parts):
             return None
@@ -124,7 +124,7 @@ def _form_of(value: object) -> str:
 
 
 def _finite_floats(values: Sequence[object], kinds: set[type]) -> Floats | None:
-    """The values as an array, where all of them are finite floats; else None."""
+    """The values as an array if all of them are finite floats, else None."""
     if kinds != {float}:
         return None
     numbers = np.array(values, np.float64)
@@ -132,7 +132,7 @@ def _finite_floats(values: Sequence[object], kinds: set[type]) -> Floats | None:
 
 
 def _last_value(values: Sequence[object]) -> int:
-    """Where the last value is that is not null."""
+    """Index of the last value that is not null."""
     return next(at for at in reversed(range(len(values))) if values[at] is not None and values[at] == values[at])
 
 

@@ -1,4 +1,4 @@
-"""The first pass over events: which columns there are, a sample of each one's values, and their forms.
+"""The first pass over events finds the columns, a sample of the values of each, and their forms.
 
 It takes decoded columns, so it is the same for every format.
 """
@@ -16,9 +16,9 @@ from monitor.events import Partition
 from monitor.reference.sample import Sample
 from monitor.visible import one_line
 
-#: names of fields that nobody reads, and of classes in `scores`, that are remembered
+#: most names kept of fields that driftd does not read, and of classes in `scores`
 MAX_NAMES: Final = 100
-#: characters kept of the name of a field that nobody reads
+#: characters kept of the name of a field that driftd does not read
 NAME_LENGTH: Final = 60
 
 
@@ -38,7 +38,7 @@ class Survey:
     unread: Counter[str] = field(default_factory=Counter)
 
     def add(self, found: Surveyed, partition: Partition) -> None:
-        """Take the next events."""
+        """Add the next events."""
         self._add_features(found, partition)
         has_score = ~np.isnan(found.score)
         self.scores.add(found.score[has_score].tolist(), found.ts[has_score])

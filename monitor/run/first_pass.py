@@ -22,7 +22,7 @@ from monitor.settings.tree import Settings
 class EventRange:
     """Which events become the reference: the first `rows` predictions, or those of [start, end) in microseconds.
 
-    The first are those of a topic with the earliest record times, of files those that come first.
+    In a topic these are the predictions with the earliest record times, in files the first ones.
     """
 
     rows: int | None = None
@@ -33,7 +33,7 @@ class EventRange:
         return (self.start_us is None or ts >= self.start_us) and (self.end_us is None or ts < self.end_us)
 
     def hold(self, ts: Ints) -> Flags:
-        """`holds` for each of many."""
+        """`holds`, vectorised."""
         inside = np.ones(len(ts), np.bool_)
         if self.start_us is not None:
             inside &= ts >= self.start_us
@@ -67,12 +67,12 @@ class FirstPass:
 
     @property
     def read(self) -> int:
-        """Events of the model version, and those that were rejected: whose they were is not known."""
+        """Events of the model version, plus rejected ones, whose model is not known."""
         return self.events + self.others.rejected
 
     @property
     def in_order(self) -> bool:
-        """Whether times order the events; so few that nothing is asked of their order have one."""
+        """Whether times define an order of the events; true if they are too few for their order to matter."""
         return self.events < MIN_VALUES or has_order(self.times.values)
 
     def take(self, batch: RecordBatch, decoder: Decoder, key: ModelKey, event_range: EventRange) -> bool:
@@ -140,7 +140,7 @@ def survey_events(settings: Settings, key: ModelKey, source: Source, event_range
 
 
 class UpToLastEvent:
-    """A decoder that leaves out the events behind the last one, in its record."""
+    """A decoder that drops the events after the last one within its record."""
 
     def __init__(self, decoder: Decoder, last: LastEvent | None) -> None:
         self._decoder = decoder

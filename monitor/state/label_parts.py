@@ -1,4 +1,4 @@
-"""The labels of a state as trees, and back: those of a task, which are open, and those of a model version."""
+"""Encodes and decodes the label parts of a state: a task's open labels, and those of a model version."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ def _open_trees(labels: Iterable[OpenLabels]) -> list[dict[str, Any]]:
 
 
 def decode_task(tree: Tree) -> TaskLabelsState:
-    """Back from `encode_task`.
+    """The inverse of `encode_task`.
 
     Raises:
-        msgspec.ValidationError: the tree is none that `encode_task` made.
+        msgspec.ValidationError: the tree was not made by `encode_task`.
     """
     require_version(tree, TASK_VERSION)
     read = msgspec.convert(tree, _Task)
@@ -123,10 +123,10 @@ def encode_model(state: ModelLabels) -> Tree:
 
 
 def decode_model(tree: Tree) -> ModelLabels:
-    """Back from `encode_model`.
+    """The inverse of `encode_model`.
 
     Raises:
-        msgspec.ValidationError: the tree is none that `encode_model` made.
+        msgspec.ValidationError: the tree was not made by `encode_model`.
     """
     require_version(tree, MODEL_VERSION)
     read = msgspec.convert(tree, _Model)

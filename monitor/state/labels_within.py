@@ -1,4 +1,4 @@
-"""States of format 3, whose tasks and model versions had their labels within: taken apart into parts of their own.
+"""Migrates states of format 3, whose parts of tasks and model versions contained the labels, to separate label parts.
 
 The tallies of open panes and of totals had labels and pairs of (label, prediction); tasks the newest label of each
 topic and the open cohorts; model versions the number of their label events and the cohorts that waited. Labels that
@@ -18,7 +18,7 @@ from monitor.state import label_parts, model_part, task_part
 from monitor.state.versions import Tree, require_version
 
 FORMAT: Final = 3
-#: the format that comes out, and the versions of its parts
+#: the resulting format, and the versions of its parts
 APART: Final = 4
 TASK_VERSION: Final = 2
 MODEL_VERSION: Final = 3

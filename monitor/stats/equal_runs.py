@@ -1,4 +1,4 @@
-"""Runs of one and the same value among the rows of a reference, in the order of their time.
+"""Runs of equal values in the rows of a reference, in time order.
 
 Values that come in batches are constant for as long as a batch lasts, and beyond the range for as long, too. How long a
 run is to be expected is told by the longest one that was seen: among N runs of a geometric tail one of n values or more
@@ -26,7 +26,7 @@ Identities = NDArray[np.uint64]
 
 #: digits kept of a clump: what is stored is what is judged by
 DIGITS: Final = 6
-#: rows that are worked on at once
+#: rows processed at once
 PIECE: Final = 1 << 13
 #: the longest run is not explained by independent values if so many or fewer runs as long are to be expected of them
 EXPLAINED: Final = 1e-4
@@ -63,7 +63,7 @@ class Runs:
 
     @property
     def usual(self) -> int:
-        """The longest one, but for one or two incidents."""
+        """The longest one, apart from one or two incidents."""
         return min(self.longest[0], TIMES_THIRD * self.longest[-1])
 
     @property
@@ -149,7 +149,7 @@ def by_chance(values: Floats | int, share: Floats | float, p: Floats | float, lo
 
 
 class _Sums:
-    """Of runs of one kind."""
+    """Counts of the runs of one kind."""
 
     def __init__(self) -> None:
         self.values = self.number = self.squares = 0
@@ -193,7 +193,7 @@ class RunLengths:
                 self._work()
 
     def finish(self) -> EqualRuns:
-        """Of all that was added; nothing more can be."""
+        """The result; nothing more can be added."""
         self._work()
         self._close(np.array([self._open] if self._open else [], np.int64), self._last)
         modal, others = self._of_modal.finish(), self._of_others.finish()
@@ -286,7 +286,7 @@ class ExpectedRuns:
         return np.where(is_modal, np.maximum(self.modal.log_chance(values), others), others)
 
     def surely(self, column: int, *, is_modal: bool) -> float:
-        """From how many values on a run is none of those to be expected."""
+        """The length from which on a run is not one of the expected ones."""
         others = float(self.others.surely[column])
         return max(others, float(self.modal.surely[column])) if is_modal else others
 

@@ -1,4 +1,4 @@
-"""The tally of labels: what became known of the predictions of one model version and cohort.
+"""The tally of labels of one model version and cohort.
 
 A plain mergeable value of integers, as the tally of events is: merging is exact in any order.
 """
@@ -30,7 +30,7 @@ class LabelTally:
 
     @property
     def paired(self) -> int:
-        """Labels that are known beside the class that was predicted."""
+        """Labels whose predicted class is known."""
         return sum(self.pairs.values())
 
     @property
@@ -52,14 +52,14 @@ class LabelTally:
             pairs[pair] = pairs.get(pair, 0) + count
 
     def add_pair(self, pair: Pair, count: int) -> None:
-        """Count a pair so many times more."""
+        """Add this many of one pair."""
         self.pairs[pair] = self.pairs.get(pair, 0) + count
 
     def copy(self) -> LabelTally:
         return LabelTally(self.labels, self.pairs.copy())
 
     def to_state(self) -> dict[str, Any]:
-        """An explicit tree of plain values, for a checkpoint; the same whatever order the pairs came in."""
+        """A tree of plain values for a checkpoint; does not depend on the order of the pairs."""
         return {"labels": self.labels, "pairs": [[*pair, count] for pair, count in sorted(self.pairs.items())]}
 
     @classmethod

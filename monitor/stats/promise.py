@@ -1,10 +1,9 @@
-"""What a monitor can promise: which changes page, after how many base windows, and which ones hardly ever do.
+"""Power of the tests: which lasting changes page with 95 % probability, after how many base windows, and which do not.
 
-A change that lasts is looked at in windows of L lengths. Of each length the chance that one window pages is worked out
-for R equally likely errors of the reference, which is drawn once and stays. Windows side by side are independent of
-each other, so that k of them miss a change with that chance to the power of k. Whether a window pages is what the
-judge asks (`direction_test.smallest_over`, `quality_dispersion.excess_criticals`); nothing of that is repeated here.
-Windows that overlap see somewhat more than those side by side.
+For each of L window lengths, the probability that one window pages is computed for R equally likely errors of the
+reference, which is sampled once. Adjacent windows are independent, so k of them all miss a change with (1 - p)^k;
+overlapping windows add a little to that. The thresholds are the judge's own (`direction_test.smallest_over`,
+`quality_dispersion.excess_criticals`).
 
 Shapes: S changes of one column, of which the slowest counts, B bins, D directions.
 """
@@ -22,40 +21,40 @@ from scipy.special import ndtr, ndtri, pdtrc
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: in what a change of a column is said: its mean in standard deviations, or a share of its values
+#: units of a change of a column: a shift of its mean in standard deviations, or a share of its values
 SHIFT: Final = "shift"
 SHARE: Final = "share"
 
-#: a change is seen in so many of a hundred cases, and one that is not seen in no more than so many
+#: probability with which a promised change pages, and at most which an undetectable one does
 SEEN: Final = 0.95
 UNSEEN: Final = 0.05
-#: errors of the reference that are as likely as each other, in standard errors
+#: equally likely errors of the reference, in standard errors
 ERRORS: Final[Floats] = ndtri((np.arange(10) + 0.5) / 10)
-#: a variance is doubted by so many of its standard errors, and never below this part of it
+#: standard errors by which a variance may be wrong, and the least part of it that is left
 DOUBTS: Final = 1.645
 LEAST_DOUBTED: Final = 0.1
-#: lengths of a window that are waited for
+#: waiting times that are tried, in lengths of a window
 WAITED: Final = np.array([1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64])
-#: windows that overlap are worth more than those side by side, at least by this in each doubling of their length:
-#: simulated for independent base windows, chances of a window up to one half and down to one in a hundred
+#: gain of overlapping over adjacent windows for each doubling of the length: a lower bound, simulated for independent
+#: base windows and probabilities of a window from 1/100 to 1/2
 OVERLAP: Final = (0.06, 0.04)
 MOST_OVERLAP: Final = 0.14
-#: ... and at most so many times more
+#: ... and an upper bound, as a factor
 OVERLAPPING: Final = 8
-#: windows longer than so many base windows end less often: so many times in their length
+#: windows of more base windows than this are evaluated less often: this many times per length
 BLOCKS: Final = 64
-#: ... at most so many for a change that is named: what takes more pages by chance rather than surely
+#: at most this many lengths for a named change: one that takes longer pages by luck
 NAMED_WAIT: Final = 4
-#: the changes that are named: the first of these of a mean in standard deviations, or of a share, and these of the
-#: share of missing values
+#: named changes, the first detectable one of each list is reported: shifts of the mean in standard deviations, changes
+#: of a share; and increases of the share of missing values
 NAMED: Final = {SHIFT: (0.3, 0.5, 1.0, 2.0), SHARE: (0.1, 0.2, 0.4)}
 MISSING_NAMED: Final = (0.01, 0.05)
-#: the changes of a mean that are looked through, and the least change of a share
+#: range of shifts that is searched, and the smallest change of a share
 SHIFTS: Final = (0.005, 5.0)
 LEAST_SHARE: Final = 0.001
-#: ... in so many halvings of their logarithm
+#: bisections of the logarithm in that search
 HALVINGS: Final = 12
-#: bins that gain or lose when a share changes: the most frequent ones
+#: number of bins, the most frequent ones, whose share is changed
 BINS_CHANGED: Final = 4
 #: a number moves as a whole where it has so many bins, and no single value has a larger share
 FEWEST_BINS: Final = 4
@@ -94,7 +93,7 @@ class ShareDetection:
 
     @property
     def sizes(self) -> tuple[float, float]:
-        """The changes that are looked through; of a share no more than a bin can gain or lose."""
+        """Range of changes that is searched; a share changes at most by what a bin can gain or lose."""
         if self.form == SHIFT:
             return SHIFTS
         largest = self.bins.max(initial=0.0)
@@ -207,7 +206,7 @@ def windows_until(chances: Floats, lengths: Ints, most: float = np.inf) -> float
 
 
 def seen_within(chances: Floats, lengths: Ints, windows: float) -> Floats:
-    """(S,): at least so likely each change has paged after so many base windows."""
+    """(S,): lower bound of the probability that each change has paged after this many base windows."""
     waited = np.floor(windows - _wait(lengths))
     looks = np.where(waited >= lengths, waited / lengths, 0.0)[:, None] * _overlap(chances, lengths)
     missed = ((1 - chances) ** looks).mean(2)
@@ -215,7 +214,7 @@ def seen_within(chances: Floats, lengths: Ints, windows: float) -> Floats:
 
 
 def paged_within(chances: Floats, lengths: Ints, windows: float) -> Floats:
-    """(S,): at most about so likely each change has paged after so many base windows."""
+    """(S,): approximate upper bound of the probability that each change has paged after this many base windows."""
     looks = np.where(windows >= lengths, windows / np.maximum(lengths / OVERLAPPING, 1), 0)
     return np.asarray(1 - ((1 - chances) ** looks[:, None]).prod(1).mean(1), np.float64)
 
@@ -233,7 +232,7 @@ def _wait(lengths: Ints) -> Floats:
 
 
 def smallest_seen(detection: ShareDetection, lengths: Ints, windows: float) -> float:
-    """The smallest change that pages within so many base windows with the chance `SEEN`; infinite where none does."""
+    """The smallest change that pages within this many base windows with probability `SEEN`; infinite if none does."""
 
     def seen(size: float) -> bool:
         within = seen_within(detection.chances(size), lengths, windows)
@@ -243,7 +242,7 @@ def smallest_seen(detection: ShareDetection, lengths: Ints, windows: float) -> f
 
 
 def largest_unseen(detection: ShareDetection, lengths: Ints, windows: float) -> float:
-    """The largest change that pages within so many base windows with no more than the chance `UNSEEN`."""
+    """The largest change that pages within this many base windows with probability `UNSEEN` at most."""
 
     def paged(size: float) -> bool:
         return bool(paged_within(detection.chances(size, at_most=True), lengths, windows).max(initial=0.0) > UNSEEN)
