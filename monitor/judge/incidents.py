@@ -4,7 +4,8 @@ A finding opens when a window is over its threshold. It ends when the newest max
 it opened on; at most the longest learned length), taken as one, are not over and hold at most a quarter of the change
 it opened with. Those windows must begin after the finding did: earlier ones would dilute a young finding until it
 ended. Windows that begin before an end cannot open the same key again. The incident's severity is that of its worst
-finding. Findings that open or end are reported once per base window, a changed severity and a resolution at once.
+finding. A page of another column, a changed severity and a resolution are reported at once, other findings that open or
+end once per base window.
 
 A page that has been open for long enough to have been seen becomes a ticket (`lasting`), and the model can page again:
 its findings move to the lasting ticket with the level of their effect; a finding that is not among them, or whose
@@ -92,10 +93,13 @@ class IncidentBook:
             transitions += self._follow_lasting(measurements, context)
             if self._stood_long_enough(context.at_us):
                 transitions += self._make_lasting(measurements, context)
-        opened = False
+        opened, known = False, {key.subject for key in self.open}
+        report = base_window
         for finding in worst_by_key(found):
-            opened |= self._take(finding, measurements, base_window=base_window)
-        return transitions + self._move(opened or ended, base_window, context)
+            if self._take(finding, measurements, base_window=base_window):
+                opened = True
+                report |= finding.severity == PAGE and finding.key.subject not in known
+        return transitions + self._move(opened or ended, report, context)
 
     def accept(self, incident: str, note: str, context: TransitionContext) -> list[Transition]:
         """Make a page lasting at once, on an operator's request; no effect if the open incident is not that page."""
@@ -150,8 +154,8 @@ class IncidentBook:
 
     # the incident
 
-    def _move(self, changed: bool, base_window: bool, context: TransitionContext) -> list[Transition]:
-        """The transition, if the incident changed; opened or ended findings wait for the next base window."""
+    def _move(self, changed: bool, report: bool, context: TransitionContext) -> list[Transition]:
+        """The transition, if the incident changed; opened or ended findings wait until one is to `report`."""
         findings, incident = worst_first(self.open), self.incident
         if incident is None:
             return [self._begin(findings, context)] if findings else []
@@ -161,7 +165,7 @@ class IncidentBook:
         incident.remember(findings)
         incident.unreported |= changed
         before, now = SEVERITY_RANK[incident.severity], SEVERITY_RANK[findings[0].severity]
-        if now == before and not (incident.unreported and base_window):
+        if now == before and not (incident.unreported and report):
             return []
         incident.become(findings[0].severity, context.at_us)
         incident.number += 1

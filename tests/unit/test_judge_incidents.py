@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -49,15 +50,25 @@ def test_another_key_updates_the_incident_and_pages_no_second_time() -> None:
     assert book.pages == 1
 
 
-def test_findings_that_come_in_a_row_are_reported_together_once_a_base_window() -> None:
+def test_tickets_that_come_in_a_row_are_reported_together_once_a_base_window() -> None:
     book = IncidentBook(LONGEST)
     step(book, 10, finding("AGE"))
     for at in range(20, 150, 10):
-        assert step(book, at, finding(f"BILL{at}", start=at - 10, end=at)) is None
+        assert step(book, at, finding(f"BILL{at}", TICKET, at - 10, at)) is None
     updated = step(book, 150, recheck=never)
     assert updated is not None
     assert (updated.transition, updated.number, len(updated.findings)) == ("updated", 2, 14)
     assert step(book, 160, recheck=never) is None  # told once
+
+
+def test_pages_of_other_columns_are_reported_at_once_those_of_a_pane_together() -> None:
+    book = IncidentBook(LONGEST)
+    step(book, 10, finding("AGE"))
+    updated = step(book, 20, finding("BILL", start=10, end=20), finding("LIMIT", start=10, end=20))
+    assert updated is not None
+    assert (updated.transition, updated.number, len(updated.findings)) == ("updated", 2, 3)
+    again = finding("BILL", start=20, end=30)
+    assert step(book, 30, replace(again, key=again.key._replace(cause="missing"))) is None  # the column is known
 
 
 def test_a_severity_and_an_end_are_reported_at_once() -> None:
