@@ -84,7 +84,7 @@ def _why_not(prepared: PreparedReference, policy: Policy, at: int) -> str:
     column = prepared.columns[at]
     if reason := prepared.reference.unwatched_reason(column):
         return f"not watched: {reason}"
-    if (most := policy.severity(cause_of(column), column.feature, np.inf, 0.0)) != PAGE:
+    if (most := policy.most_severe(cause_of(column), column.feature)) != PAGE:
         return f"by the settings it is at most {INFO_ONLY if most == INFO else 'a ticket'}"
     return tickets_only(prepared.reference, at)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,6 +49,10 @@ class Policy:
         if not may_page or effect < self.least_effect(cause, name, default_least):
             wanted = _milder(wanted, TICKET)
         return _milder(wanted, self.model.max_severity)
+
+    def most_severe(self, cause: str, name: str) -> str:
+        """The severity of the largest change: the settings allow no worse one."""
+        return self.severity(cause, name, math.inf, 0.0)
 
     def least_effect(self, cause: str, name: str, default: float) -> float:
         feature = self.model.features.get(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 
@@ -32,6 +32,17 @@ def numbered_files(folder: Path, name: re.Pattern[str]) -> Iterator[tuple[int, P
     for match in map(name.fullmatch, os.listdir(folder)):
         if match:
             yield int(match[1]), folder / match[0]
+
+
+def remove_all_but(kept: Container[int], files: Iterable[tuple[int, Path]], *, aside: bool) -> None:
+    """Remove the numbered files that are not kept, or rename them to `….aside`."""
+    for number, path in files:
+        if number in kept:
+            continue
+        if aside:
+            os.replace(path, path.with_name(path.name + ".aside"))
+        else:
+            path.unlink()
 
 
 def make_durable(folder: Path) -> None:

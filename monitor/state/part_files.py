@@ -26,7 +26,7 @@ import zstandard
 
 from monitor.errors import UsageError
 from monitor.state import codec
-from monitor.state.durable import numbered_files, write_durably
+from monitor.state.durable import numbered_files, remove_all_but, write_durably
 from monitor.state.packing import packed, unpacked
 from monitor.stats.growing import Growing, Numbers
 
@@ -93,13 +93,7 @@ class PartFiles:
     def remove_all_but(self, kept: Iterable[int], *, aside: bool) -> None:
         """Remove the other files, or rename them to `….aside`."""
         numbers = {reference.file for reference in self.references()} | set(kept)
-        for number, path in part_files(self._folder):
-            if number in numbers:
-                continue
-            if aside:
-                os.replace(path, path.with_name(path.name + ".aside"))
-            else:
-                path.unlink()
+        remove_all_but(numbers, part_files(self._folder), aside=aside)
 
     def _held(self, part: Part, sizes: dict[int, int]) -> PartReference | None:
         """The reference of a part that is stored already and unchanged."""

@@ -28,7 +28,7 @@ import crc32c
 import numpy as np
 
 from monitor.errors import UsageError
-from monitor.state.durable import make_durable, numbered_files, write_durably
+from monitor.state.durable import make_durable, numbered_files, remove_all_but, write_durably
 from monitor.stats.growing import Growing, Numbers
 
 #: length from which on a segment is not appended to
@@ -150,13 +150,7 @@ class Segments:
     def remove_all_but(self, kept: Iterable[int], *, aside: bool) -> None:
         """Remove the other segments, or rename them to `….aside`."""
         numbers = {segment.number for segment in self._all} | set(kept)
-        for number, path in segment_files(self._folder):
-            if number in numbers:
-                continue
-            if aside:
-                os.replace(path, path.with_name(path.name + ".aside"))
-            else:
-                path.unlink()
+        remove_all_but(numbers, segment_files(self._folder), aside=aside)
 
     def _is_there(self, segment: _Segment) -> bool:
         try:

@@ -9,7 +9,6 @@ traffic varies more than the reference does.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import Any, Final
@@ -198,7 +197,7 @@ class Distribution(Cause[Measured]):
     def _may_never_page(self, column: int) -> bool:
         """Whether the settings make the largest change less than a page."""
         feature = self.prepared.columns[column].feature
-        return self.policy.severity(self._cause_of(column), feature, math.inf, 0.0) != PAGE
+        return self.policy.most_severe(self._cause_of(column), feature) != PAGE
 
     def share_detections(self, planned: PlannedWindows) -> list[ShareDetection]:
         """A watch that has only begun says nothing of what is promised for later."""
