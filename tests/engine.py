@@ -18,8 +18,11 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
-from monitor.reference.reference import FEATURE, Column, Level, Reference, ReferenceVariability, with_hash
+from monitor.reference.column import FEATURE, Column
+from monitor.reference.encoding import with_hash
+from monitor.reference.reference import Reference
 from monitor.reference.references import References
+from monitor.reference.variability import Level, ReferenceVariability
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import blank_reference, build_reference
 from monitor.run.replay import Replay, replay

@@ -24,7 +24,8 @@ from monitor.count.admission import Admission
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
 from monitor.records import OffsetGap
-from monitor.reference.reference import Reference, from_json
+from monitor.reference.encoding import from_json
+from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.reference_file import save_reference
 from monitor.run.state_show import state_json

@@ -14,7 +14,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from monitor.events import canonical
-from monitor.reference.reference import FEATURE, Column
+from monitor.reference.column import FEATURE, Column
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
 
 Ints = NDArray[np.int64]

@@ -41,8 +41,9 @@ from monitor.run.replay import human_line, json_line, replay
 from monitor.run.state_show import state_json, state_text
 from monitor.run.terminal import Progress, to_stderr, to_stdout
 from monitor.settings.document import settings_reference
+from monitor.settings.kafka import Kafka
 from monitor.settings.load import load_kafka, load_settings
-from monitor.settings.tree import Kafka, Settings
+from monitor.settings.tree import Settings
 from monitor.sources.files import FileSource, open_source
 from monitor.sources.recordings import ENDINGS as RECORDINGS
 from monitor.sources.writing import RecordWriter

@@ -11,7 +11,8 @@ from monitor.reference.configured import as_configured
 from monitor.reference.monitored import Monitored, settings_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
-from monitor.settings.tree import Model, Settings
+from monitor.settings.model import Model
+from monitor.settings.tree import Settings
 
 #: decisions on model versions that are not let in that are remembered: events of others are decided one by one
 REMEMBERED: Final = 10_000

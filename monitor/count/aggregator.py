@@ -17,8 +17,9 @@ from monitor.count.categories import Categories
 from monitor.count.pane_rows import Rows
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
+from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
 from monitor.reference.monitored import Monitored
-from monitor.reference.reference import FEATURE, PREDICTION, SCORE, Column, Reference
+from monitor.reference.reference import Reference
 from monitor.stats import names
 from monitor.stats.bins import ABSENT, MISSING, NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
 from monitor.stats.tally import (

@@ -9,8 +9,9 @@ import numpy as np
 from monitor.count.pane_rows import Rows
 from monitor.decode.columns import Group
 from monitor.events import ModelKey, canonical
+from monitor.reference.column import PREDICTION
 from monitor.reference.monitored import Monitored
-from monitor.reference.reference import PREDICTION, Reference
+from monitor.reference.reference import Reference
 from monitor.stats.label_tally import LabelTally
 
 #: counts labels of unknown classes; in more brackets if a class has this name

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows
-from monitor.reference.reference import Column
+from monitor.reference.column import Column
 from monitor.stats.bins import OUTSIDE
 from monitor.stats.distances import DISTANCES, ORDERED_ONLY
 from monitor.stats.tally import (

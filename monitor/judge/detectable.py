@@ -13,8 +13,8 @@ from monitor.judge.causes.cause import PlannedWindows
 from monitor.judge.compared import Compared
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
+from monitor.reference.column import FEATURE, Column
 from monitor.reference.paging import tickets_only
-from monitor.reference.reference import FEATURE, Column
 from monitor.stats.bins import MISSING, NUMERIC, QUALITY_COUNTS
 from monitor.stats.direction_test import smallest_over
 from monitor.stats.directions import LEAST_MOVE

@@ -14,7 +14,8 @@ from monitor.judge.incidents import Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows
-from monitor.reference.reference import Level, Reference
+from monitor.reference.reference import Reference
+from monitor.reference.variability import Level
 from monitor.stats.block import Block
 from monitor.stats.label_tally import LabelTally
 from monitor.stats.promise import ExcessDetection, ShareDetection

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
-from monitor.reference.reference import OUTSIDE_PARTS, Column
+from monitor.reference.column import OUTSIDE_PARTS, Column
 from monitor.stats.bins import OUTSIDE
 from monitor.stats.quality_dispersion import HALF
 from monitor.stats.tally import FAR_COUNT, FAR_SUM, FAR_UNIT

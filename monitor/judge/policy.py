@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET
-from monitor.settings.tree import Model
+from monitor.settings.model import Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
 #: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
 from monitor.findings import Span
-from monitor.reference.reference import FEATURE, Column, Reference
+from monitor.reference.column import FEATURE, Column
+from monitor.reference.reference import Reference
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, outside_bins
 from monitor.stats.equal_runs import ExpectedRuns
 

@@ -16,7 +16,8 @@ from monitor.judge.model import ModelJudge
 from monitor.judge.windows import BASE_EVENTS
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
-from monitor.settings.tree import Budget, Model, Settings
+from monitor.settings.model import Budget, Model
+from monitor.settings.tree import Settings
 from monitor.stats.promise import ModelPromise, column_promise
 
 #: traffic that is faster or slower by less than this part has the promise of before

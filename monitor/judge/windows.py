@@ -45,6 +45,20 @@ class Windows:
         """Event time at which one window begins."""
         return self.spans[window].start_us
 
+    def further(self, name: str, size: int) -> NDArray[np.int64]:
+        """(W, size) the tallies' further counts of that name, added over the blocks of each window."""
+        out = np.zeros((len(self.parts), size), np.int64)
+        known: tuple[Block, ...] = ()
+        for window, blocks in enumerate(self.parts):
+            longer = 0 < len(known) < len(blocks) and blocks[-1] is known[-1] and blocks[-len(known)] is known[0]
+            for block in blocks[: -len(known)] if longer else blocks:
+                if name in block.tally.further:
+                    out[window] += block.tally.further[name]
+            if longer:
+                out[window] += out[window - 1]
+            known = blocks
+        return out
+
     def records(self, window: int) -> Records:
         """Offsets [first, last] by partition of the events in one window; its findings share them."""
         if window not in self._records:

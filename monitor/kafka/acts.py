@@ -20,7 +20,7 @@ from monitor.kafka.connect import connect, running_config, translating_errors
 from monitor.kafka.group import close_quietly
 from monitor.kafka.producer import Message
 from monitor.log import get_log
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 
 _log = get_log(__name__)
 

@@ -16,7 +16,7 @@ from monitor.clock import SECOND_US
 from monitor.errors import ExternalError, PermanentError, TransientError, UsageError
 from monitor.kafka.library_log import connection_failure
 from monitor.log import get_log
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 from monitor.tenfold import Tenfold
 
 Made = TypeVar("Made")

@@ -22,7 +22,7 @@ from monitor.kafka.stalls import Place, Stall, Stalls
 from monitor.kafka.topics import ClusterDescription
 from monitor.kafka.watch import TopicWatch
 from monitor.records import Change, OffsetGap, RecordBatch, UnreadableRecords
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 
 _MIB: Final = 1 << 20
 _POLL_MS: Final = 200

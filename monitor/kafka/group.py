@@ -16,7 +16,7 @@ from monitor.errors import DriftdError
 from monitor.events import Partition
 from monitor.kafka.connect import connect, running_config, translating_errors
 from monitor.log import get_log
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 from monitor.tenfold import Tenfold
 
 _log = get_log(__name__)

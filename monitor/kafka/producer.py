@@ -16,7 +16,7 @@ from monitor.errors import ExternalError, PermanentError, TransientError
 from monitor.kafka.connect import connect, running_config, translated_error, translating_errors
 from monitor.kafka.group import close_quietly
 from monitor.log import get_log
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 
 _log = get_log(__name__)
 

@@ -12,7 +12,7 @@ from kafka import errors as kafka_errors
 
 from monitor.errors import ExternalError, PermanentError
 from monitor.kafka.connect import client_config, connect, translated_error, translating_errors
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 
 _NO_ERROR: Final = 0
 _UNKNOWN_TOPIC: Final = kafka_errors.UnknownTopicOrPartitionError.errno

@@ -16,7 +16,7 @@ from monitor.kafka.connect import connect, running_config, translating_errors
 from monitor.kafka.topics import ClusterDescription, TopicDescription, describe_topics
 from monitor.log import get_log
 from monitor.records import NewPartition
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 
 _log = get_log(__name__)
 #: pause before a topic that seems gone or recreated is checked again, in seconds

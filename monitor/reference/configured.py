@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events import canonical
-from monitor.reference.reference import FEATURE, Reference
-from monitor.settings.tree import Model
+from monitor.reference.column import FEATURE
+from monitor.reference.reference import Reference
+from monitor.settings.model import Model
 from monitor.stats.bins import CATEGORICAL, NUMERIC, width_of
 
 IGNORE: Final = "ignore"

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events import ModelKey
+from monitor.reference.column import Column
+from monitor.reference.encoding import with_hash
 from monitor.reference.plan import Plan
-from monitor.reference.reference import Column, Level, Reference, ReferenceVariability, with_hash
+from monitor.reference.reference import Reference
+from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.agreement import Agreement
 from monitor.stats.bins import CATEGORICAL, NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, outside_bins, width_of
 from monitor.stats.block import Block

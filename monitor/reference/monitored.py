@@ -9,7 +9,8 @@ from typing import Any
 
 from monitor.events import ModelKey
 from monitor.reference.reference import Reference
-from monitor.settings.tree import Model, Settings, model_fingerprint
+from monitor.settings.model import Model
+from monitor.settings.tree import Settings, model_fingerprint
 
 
 @dataclass(frozen=True)

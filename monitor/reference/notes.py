@@ -9,8 +9,7 @@ from typing import Final
 import numpy as np
 
 from monitor.records import PlaceText
-from monitor.reference.plan import RENEWED_SHARE, Plan, is_code, is_written_number
-from monitor.reference.reference import (
+from monitor.reference.column import (
     ABOVE_OUTSIDE,
     BELOW_OUTSIDE,
     DRIFT_OUTSIDE,
@@ -20,8 +19,9 @@ from monitor.reference.reference import (
     PREDICTION,
     SCORE,
     Column,
-    Reference,
 )
+from monitor.reference.plan import RENEWED_SHARE, Plan, is_code, is_written_number
+from monitor.reference.reference import Reference
 from monitor.reference.sample import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample
 from monitor.reference.survey import Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC

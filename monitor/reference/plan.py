@@ -13,6 +13,16 @@ import numpy as np
 
 from monitor.events import canonical
 from monitor.records import PlaceText
+from monitor.reference.column import (
+    ABOVE_OUTSIDE,
+    BELOW_OUTSIDE,
+    DRIFT_OUTSIDE,
+    FEATURE,
+    NEAR_OUTSIDE,
+    PREDICTION,
+    SCORE,
+    Column,
+)
 from monitor.reference.order import MIN_VALUES as MIN_VALUES_IN_ORDER
 from monitor.reference.order import (
     are_dates,
@@ -25,16 +35,6 @@ from monitor.reference.order import (
     stays_outermost,
     steady_trend,
     time_read_as,
-)
-from monitor.reference.reference import (
-    ABOVE_OUTSIDE,
-    BELOW_OUTSIDE,
-    DRIFT_OUTSIDE,
-    FEATURE,
-    NEAR_OUTSIDE,
-    PREDICTION,
-    SCORE,
-    Column,
 )
 from monitor.reference.sample import LIST, NULL, NUMBERS, OBJECT, TEXT, Floats, Ints, Sample, Value
 from monitor.reference.survey import Survey

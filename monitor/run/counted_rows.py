@@ -17,7 +17,8 @@ from monitor.count.categories import Categories
 from monitor.count.pane_rows import Rows
 from monitor.decode.columns import Group
 from monitor.events import Partition, canonical
-from monitor.reference.reference import Column, Reference
+from monitor.reference.column import Column
+from monitor.reference.reference import Reference
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
 from monitor.stats.name_bins import hash_of
 from monitor.stats.tally import Floats, Tally

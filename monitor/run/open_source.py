@@ -14,7 +14,8 @@ from monitor.events import Partition
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster, require_topics
 from monitor.records import Change, RecordBatch, Source
-from monitor.settings.tree import Kafka, Settings
+from monitor.settings.kafka import Kafka
+from monitor.settings.tree import Settings
 from monitor.sources.event_times import EventTimes
 from monitor.sources.files import Files, ReadOptions
 from monitor.sources.recordings import ENDINGS as RECORDINGS

@@ -20,11 +20,13 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
+from monitor.reference.column import Column
 from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
-from monitor.reference.reference import Column, Reference, ReferenceVariability
+from monitor.reference.reference import Reference
 from monitor.reference.references import References
+from monitor.reference.variability import ReferenceVariability
 from monitor.run.counted_rows import NO_VALUE, RowKeeper
 from monitor.run.first_pass import EventRange, FirstPass, UpToLastEvent, survey_events
 from monitor.run.left_out import (

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from monitor.errors import UsageError
-from monitor.reference.reference import FORMAT, Reference, digest, from_json, to_json
+from monitor.reference.encoding import FORMAT, digest, from_json, to_json
+from monitor.reference.reference import Reference
 from monitor.reference.validity import LARGEST_BYTES, fault_of
 
 

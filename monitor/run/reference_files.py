@@ -12,7 +12,8 @@ from monitor.reference.configured import as_configured, contradictions
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.reference_file import load_reference
-from monitor.settings.tree import Model, Settings
+from monitor.settings.model import Model
+from monitor.settings.tree import Settings
 from monitor.settings.version_path import PLACEHOLDER, filled, version_in
 
 

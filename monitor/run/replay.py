@@ -22,7 +22,7 @@ from monitor.judge.windows import BASE_EVENTS, Windows
 from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
-from monitor.reference.reference import FEATURE
+from monitor.reference.column import FEATURE
 from monitor.run.loss_lines import loss_lines
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS

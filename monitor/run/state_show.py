@@ -10,7 +10,8 @@ from monitor.count.admission import Admission
 from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.count.task_state import TaskState
 from monitor.events import Partition
-from monitor.reference.reference import FEATURE, Reference
+from monitor.reference.column import FEATURE
+from monitor.reference.reference import Reference
 from monitor.state.model_part import ModelState
 from monitor.state.parts import State
 from monitor.stats.bins import QUALITY_COUNTS

@@ -19,9 +19,10 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from monitor.errors import UsageError
 from monitor.settings.faults import faults_of, nearest, place
+from monitor.settings.kafka import Kafka
 from monitor.settings.later import unsupported
 from monitor.settings.shape import PREFIX, secrets, variable, variables
-from monitor.settings.tree import Kafka, Settings
+from monitor.settings.tree import Settings
 from monitor.settings.types import Fault, FileContext, Loc, Plain
 from monitor.settings.yaml_text import DEEPEST, LARGEST_BYTES, parse_yaml, written_at
 

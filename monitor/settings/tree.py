@@ -11,108 +11,35 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr
 
 from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.events import canonical
+from monitor.settings.kafka import Kafka
+from monitor.settings.model import Budget, Model
 from monitor.settings.types import (
-    ApiVersion,
-    Class,
     Count,
     CountOrNone,
     Duration,
-    Effect,
     Fault,
     File,
     FileContext,
     Name,
-    Pages,
     Part,
     Port,
     PositiveDuration,
-    ReferencePath,
-    Servers,
-    Severity,
     Share,
-    Start,
     Switch,
     Text,
     Timezone,
     Topic,
     Url,
     Version,
-    Versions,
     shown,
 )
-from monitor.settings.version_path import ALLOWED, PLACEHOLDER, filled, may_stand_in_path
+from monitor.settings.version_path import PLACEHOLDER, filled, may_stand_in_path
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-Cause: TypeAlias = Literal[
-    "distribution", "missing", "absent", "unseen", "outside", "constant", "type", "score", "prediction"
-]
-
-
-class Security(Part):
-    """How to connect to the brokers. Secrets come by environment or from a separate file, never from this one."""
-
-    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="the protocol of the brokers' listener"
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        default=None, description="needed with SASL_PLAINTEXT and SASL_SSL"
-    )
-    sasl_username: Text | None = Field(default=None, description="needed with SASL")
-    sasl_password: SecretStr | None = Field(
-        default=None, description="only by environment: DRIFTD_KAFKA__SECURITY__SASL_PASSWORD"
-    )
-    sasl_password_file: File | None = Field(default=None, description="a file that holds the password and nothing else")
-    ssl_cafile: File | None = Field(
-        default=None, description="PEM file of the authorities to trust; the system's when null"
-    )
-    ssl_certfile: File | None = Field(default=None, description="PEM file of the client's own certificate")
-    ssl_keyfile: File | None = Field(default=None, description="PEM file of the certificate's key")
-    ssl_key_password: SecretStr | None = Field(
-        default=None, description="only by environment: DRIFTD_KAFKA__SECURITY__SSL_KEY_PASSWORD"
-    )
-    ssl_key_password_file: File | None = Field(
-        default=None, description="a file that holds the key's password and nothing else"
-    )
-    ssl_check_hostname: Switch = Field(
-        default=True, description="whether a broker's certificate has to match its host name"
-    )
-
-    def cross_checks(self) -> Iterator[Fault]:
-        sasl, tls = self.protocol.startswith("SASL"), self.protocol.endswith("SSL")
-        needs = {"sasl_mechanism": "PLAIN", "sasl_username": "a name"}
-        for name in ("sasl_mechanism", "sasl_username", "sasl_password", "sasl_password_file"):
-            if not sasl and getattr(self, name) is not None:
-                yield (name,), f"means nothing with {self.protocol}; write protocol: SASL_SSL or leave it out"
-            if sasl and name in needs and getattr(self, name) is None:
-                yield (name,), f"missing, and {self.protocol} needs it; write {needs[name]}"
-        if sasl and self.sasl_password is None and self.sasl_password_file is None:
-            yield ("sasl_password",), f"missing, and {self.protocol} needs it; write sasl_password_file: a path"
-        for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_key_password", "ssl_key_password_file"):
-            if not tls and getattr(self, name) is not None:
-                yield (name,), f"means nothing with {self.protocol}; write protocol: SSL or leave it out"
-        if self.ssl_keyfile is not None and self.ssl_certfile is None:
-            yield ("ssl_certfile",), "missing, and ssl_keyfile needs it; write the path of a PEM file"
-
-
-class Kafka(Part):
-    """The cluster that is read and written."""
-
-    bootstrap_servers: Servers = Field(default=("localhost:9092",), description="brokers to ask first")
-    group_id: Text = Field(default="driftd", description="the consumer group whose offsets mirror the positions")
-    start: Start = Field(
-        default="latest",
-        description="where to begin when no state exists; its offsets are checkpointed before the first poll",
-    )
-    client_id: Text = Field(default="driftd", description="what the brokers' logs and quotas call this client")
-    request_timeout: PositiveDuration = Field(default=30 * SECOND_US, description="how long one request may take")
-    api_version: ApiVersion | None = Field(
-        default=None, description="the brokers' version, if they do not report it; detected when null"
-    )
-    security: Security = Field(default=Security(), description=Security.__doc__)
 
 
 class Input(Part):
@@ -193,13 +120,6 @@ class Links(Part):
     )
 
 
-class Budget(Part):
-    """How many false pages a model may cost, shared equally by its live versions."""
-
-    pages: Pages = Field(default=1.0, description="false pages ...")
-    per: PositiveDuration = Field(default=30 * DAY_US, description="... in this time")
-
-
 class Windows(Part):
     """Event time: panes are aligned to Unix time; windows are made of whole panes."""
 
@@ -231,54 +151,6 @@ class Limits(Part):
         default=10_000,
         description="series on /metrics; above it bins are left out, then distances, then figures without finding",
     )
-
-
-class Feature(Part):
-    """A feature of a model."""
-
-    kind: Literal["numeric", "categorical", "ignore"] | None = Field(
-        default=None, description="the reference's when null"
-    )
-    severity: Severity | None = Field(default=None, description="of all its findings; null: by cause")
-    least_effect: Effect | None = Field(
-        default=None, description="a smaller change of it does not page; null: by cause"
-    )
-    mute: Switch = Field(default=False, description="its findings are shown and open no incident")
-
-
-class Model(Part):
-    """A model that is watched."""
-
-    name: Name = Field(description="as in the events", examples=["credit"])
-    versions: Versions = Field(default=(), description="the versions that are watched; [] is any")
-    task: Literal["binary", "multiclass", "regression", "none"] | None = Field(
-        default=None, description="inferred from the reference when null"
-    )
-    reference: ReferencePath = Field(
-        description="the file to compare with, relative to the folder of this file",
-        examples=["reference/credit-{version}.json"],
-    )
-    features: dict[Name, Feature] = Field(default={}, description="by name; other features are as in the reference")
-    positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
-    allowed_lateness: Duration | None = Field(default=None, description="windows.allowed_lateness when null")
-    budget: Budget | None = Field(default=None, description="the budget of all models when null")
-    max_severity: Literal["page", "ticket"] = Field(default="page", description="ticket is a trial without pages")
-    severity: dict[Cause, Severity] = Field(default={}, description="by cause; built-in defaults for the others")
-    least_effect: dict[Cause, Effect] = Field(
-        default={}, description="by cause; a smaller change does not page; built-in defaults for the others"
-    )
-    team: Text | None = Field(default=None, description="a label of driftd_model_info, for routing")
-    runbook: Url | None = Field(default=None, description="a label of driftd_model_info, for whoever is paged")
-
-    def cross_checks(self) -> Iterator[Fault]:
-        yield from _twice("versions", self.versions)
-        if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
-            yield ("positive",), f"means nothing for task: {self.task}; leave it out"
-        if PLACEHOLDER in self.reference:
-            for index, version in enumerate(self.versions):
-                if not may_stand_in_path(version):
-                    text = f"{shown(version)} cannot fill {PLACEHOLDER} in reference; write {ALLOWED}"
-                    yield ("versions", index), text
 
 
 class Settings(Part):
@@ -372,9 +244,3 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
 def _input_fingerprint(entry: Input) -> dict[str, Json]:
     zone: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
     return {"topic": entry.topic, "model": entry.model or "", "version": entry.version, **zone}
-
-
-def _twice(name: str, values: tuple[str, ...]) -> Iterator[Fault]:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            yield (name, index), f"{shown(value)} occurs twice; keep one"

@@ -47,8 +47,9 @@ class Tally:
 
     Shapes: `counts` (columns, bins + facts), `sums` (columns, SUMS), `lows` and `highs` (columns,), the extremes of
     the numbers seen (+inf and -inf where none); of a category with a bin for the rare ones, of the places of the known
-    categories. `unseen` has names of never-seen values, by column. A `narrowed` tally has smaller types of integers:
-    it can be added to others, and nothing to it.
+    categories. `unseen` has names of never-seen values, by column. `further` are other counts by name, each (any,): what
+    they mean is known to who counts and who reads them; a name that is not there is all zeros. A `narrowed` tally has
+    smaller types of integers: it can be added to others, and nothing to it.
     """
 
     counts: Ints
@@ -59,6 +60,7 @@ class Tally:
     feature_events: int = 0
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     unseen: names.Names = field(default_factory=dict)
+    further: dict[str, Ints] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, columns: int, bins: int) -> Tally:
@@ -86,6 +88,9 @@ class Tally:
             names.add(self.unseen, other.unseen)
         for partition, span in other.records.items():
             self.add_records(partition, *span)
+        for name, counts in other.further.items():
+            known = self.further.get(name)
+            self.further[name] = counts.astype(np.int64) if known is None else known + counts
 
     def add_records(self, partition: Partition, first: int, last: int) -> None:
         """Widen the span of offsets whose events are in here."""
@@ -97,7 +102,12 @@ class Tally:
 
         What is no array is shared.
         """
-        return replace(self, counts=_narrow(self.counts, _UNSIGNED), sums=_narrow(self.sums, _SIGNED))
+        return replace(
+            self,
+            counts=_narrow(self.counts, _UNSIGNED),
+            sums=_narrow(self.sums, _SIGNED),
+            further={name: _narrow(counts, _SIGNED) for name, counts in self.further.items()},
+        )
 
     def copy(self) -> Tally:
         return Tally(
@@ -109,6 +119,7 @@ class Tally:
             self.feature_events,
             dict(self.records),
             {column: Counter(counted) for column, counted in self.unseen.items()},
+            {name: counts.astype(np.int64) for name, counts in self.further.items()},
         )
 
     @property
@@ -127,6 +138,7 @@ class Tally:
             "feature_events": self.feature_events,
             "records": [[topic, number, *span] for (topic, number), span in self.records.items()],
             "unseen": _names_to_state(self.unseen),
+            **({"further": dict(sorted(self.further.items()))} if self.further else {}),
         }
 
     @classmethod
@@ -145,6 +157,7 @@ class Tally:
             state["feature_events"],
             {Partition(topic, number): (first, last) for topic, number, first, last in state["records"]},
             _names_from_state(state.get("unseen", [])),
+            _further_from_state(state.get("further", {})),
         )
 
 
@@ -157,6 +170,10 @@ def _names_from_state(state: list[list[Any]]) -> names.Names:
     for at, name, count in state:
         unseen.setdefault(at, Counter())[name] = count
     return unseen
+
+
+def _further_from_state(state: dict[str, Any]) -> dict[str, Ints]:
+    return {name: np.array(counts, np.int64) for name, counts in state.items()}
 
 
 def _widened(sums: Ints) -> Ints:
@@ -218,6 +235,7 @@ def unpack(state: dict[str, Any]) -> list[Tally]:
     sums = _widened(np.array(state["sums"], np.int64).reshape(number, columns, -1))
     lows, highs = _extremes(state, counts)
     unseen = state.get("unseen", [[]] * number)
+    further = _further_by_tally(state.get("further", {}), number)
     return [
         Tally(
             counts[at].copy(),
@@ -230,6 +248,7 @@ def unpack(state: dict[str, Any]) -> list[Tally]:
                 Partition(topic, partition): (first, last) for topic, partition, first, last in state["records"][at]
             },
             unseen=_names_from_state(unseen[at]),
+            further=further[at],
         )
         for at in range(number)
     ]
@@ -256,7 +275,28 @@ def _the_rest(tallies: list[Tally]) -> dict[str, Any]:
         "events": np.array([(t.predictions, t.feature_events) for t in tallies], np.int64).reshape(-1, 2),
         "records": [[[topic, number, *span] for (topic, number), span in t.records.items()] for t in tallies],
         "unseen": [_names_to_state(t.unseen) for t in tallies],
+        **({"further": _further_of(tallies)} if any(t.further for t in tallies) else {}),
     }
+
+
+def _further_of(tallies: list[Tally]) -> dict[str, list[Any]]:
+    """{name: [(n, 2) place and length of the counts of each tally that has them, all these counts joined]}."""
+    out: dict[str, list[Any]] = {}
+    for name in sorted({name for tally in tallies for name in tally.further}):
+        there = [(at, tally.further[name]) for at, tally in enumerate(tallies) if name in tally.further]
+        lengths = np.array([(at, len(counts)) for at, counts in there], np.int64)
+        out[name] = [lengths, np.concatenate([counts.astype(np.int64) for _, counts in there])]
+    return out
+
+
+def _further_by_tally(state: dict[str, list[Any]], number: int) -> list[dict[str, Ints]]:
+    """Back from `_further_of`, for so many tallies."""
+    out: list[dict[str, Ints]] = [{} for _ in range(number)]
+    for name, (lengths, joined) in state.items():
+        places, ends = np.array(lengths, np.int64)[:, 0], np.cumsum(np.array(lengths, np.int64)[:, 1])
+        for at, counts in zip(places.tolist(), np.split(np.array(joined, np.int64), ends[:-1]), strict=True):
+            out[at][name] = counts.copy()
+    return out
 
 
 def unpack_mixed(state: dict[str, Any]) -> list[Tally]:
@@ -284,8 +324,13 @@ def unpack_mixed(state: dict[str, Any]) -> list[Tally]:
             feature_events=int(events[1]),
             records={Partition(topic, number): (first, last) for topic, number, first, last in records},
             unseen=_names_from_state(unseen),
+            further=further,
         )
-        for shape, counts, sums, lows, highs, events, records, unseen in zip(
-            shapes.tolist(), *parts, *(state[name] for name in ("events", "records", "unseen")), strict=True
+        for shape, counts, sums, lows, highs, events, records, unseen, further in zip(
+            shapes.tolist(),
+            *parts,
+            *(state[name] for name in ("events", "records", "unseen")),
+            _further_by_tally(state.get("further", {}), len(shapes)),
+            strict=True,
         )
     ]

@@ -19,7 +19,7 @@ from monitor.clock import ManualClock
 from monitor.count.admission import Admission
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
-from monitor.reference.reference import with_hash
+from monitor.reference.encoding import with_hash
 from monitor.reference.references import References
 from monitor.settings.tree import Settings
 from monitor.state.directory import StateDirectory

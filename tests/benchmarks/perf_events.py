@@ -13,7 +13,8 @@ import yaml
 
 from monitor.count.admission import Admission
 from monitor.events import ModelKey
-from monitor.reference.reference import Reference, with_hash
+from monitor.reference.encoding import with_hash
+from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.reference_file import save_reference
 from monitor.settings.tree import Settings

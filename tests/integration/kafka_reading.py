@@ -14,7 +14,7 @@ from monitor.events import Partition
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
 from monitor.records import RecordBatch, Source
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 from tests.real_parts.waiting import wait_until
 
 #: The library leaves sockets of connections that failed to the garbage collector. With `sockets_collected` in its

@@ -10,7 +10,7 @@ from monitor.errors import ExternalError, PermanentError
 from monitor.kafka.connect import until_connected
 from monitor.kafka.producer import Message, Outbox
 from monitor.kafka.topics import create_topics, describe_cluster, require_topics
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 from tests.integration import kafka_reading
 from tests.integration.kafka_reading import (
     read_to_end,

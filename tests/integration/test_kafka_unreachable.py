@@ -14,7 +14,7 @@ from kafka import KafkaAdminClient
 from monitor.cli.parser import main
 from monitor.errors import ExternalError
 from monitor.kafka.connect import client_config, connect
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 from tests.integration import kafka_reading
 
 pytestmark = kafka_reading.LEAVES_SOCKETS

@@ -23,7 +23,7 @@ from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
-from monitor.settings.tree import Model
+from monitor.settings.model import Model
 from monitor.stats.block import Block
 from monitor.stats.label_tally import LabelTally
 from tests.engine import (

@@ -19,7 +19,7 @@ from monitor.judge.causes.catalog import CAUSES, NAMES
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, SequentialCause
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, window_of
 from monitor.settings.later import LATER_CAUSES
-from monitor.settings.tree import Cause as InSettings
+from monitor.settings.model import Cause as InSettings
 from monitor.state.codec import decode, encode
 from monitor.stats.block import Block
 from monitor.stats.ending import LEFT_AT_END

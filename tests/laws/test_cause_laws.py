@@ -19,7 +19,7 @@ from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.quality import Quality
 from monitor.judge.prepared_reference import Floats
 from monitor.judge.windows import Windows
-from monitor.settings.tree import Cause as InSettings
+from monitor.settings.model import Cause as InSettings
 from monitor.stats.bins import QUALITY_COUNTS
 from tests.house import ROOT
 from tests.laws import cause_laws

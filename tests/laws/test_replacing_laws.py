@@ -18,7 +18,9 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge.fleet import Fleet
 from monitor.pipeline import Pipeline
-from monitor.reference.reference import FEATURE, Reference, with_hash
+from monitor.reference.column import FEATURE
+from monitor.reference.encoding import with_hash
+from monitor.reference.reference import Reference
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.state.model_part import name_of

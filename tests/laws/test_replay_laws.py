@@ -15,7 +15,7 @@ from monitor.clock import ManualClock
 from monitor.count.admission import Admission
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
-from monitor.reference.reference import with_hash
+from monitor.reference.encoding import with_hash
 from monitor.run.replay import replay
 from monitor.sources.files import open_source
 from tests.engine import (

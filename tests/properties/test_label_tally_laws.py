@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US
 from monitor.events import canonical
-from monitor.reference.reference import PREDICTION
+from monitor.reference.column import PREDICTION
 from monitor.state.codec import decode, encode
 from monitor.stats.label_tally import LabelTally
 from tests.engine import (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US
 from monitor.events import Partition
-from monitor.reference.reference import PREDICTION, SCORE, Column
+from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.state.codec import decode, encode
 from monitor.stats.bins import QUALITY_COUNTS, UNSEEN
 from monitor.stats.name_bins import as_extreme, hashes_of
@@ -80,6 +80,8 @@ def tallies(draw: st.DrawFn) -> Tally:
         tally.add_records(Partition(topic, number), first, first + length)
     for column, counted in draw(st.dictionaries(st.integers(0, COLUMNS - 1), never_seen, max_size=COLUMNS)).items():
         tally.unseen[column] = kept(Counter(counted))
+    for name, size in draw(st.sets(st.sampled_from([("pairs", 4), ("clients", 2)]))):
+        tally.further[name] = np.array(draw(st.lists(st.integers(-99, 99), min_size=size, max_size=size)), np.int64)
     return tally
 
 

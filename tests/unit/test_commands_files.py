@@ -19,7 +19,7 @@ from monitor.cli.parser import main
 from monitor.clock import rfc3339
 from monitor.events import Partition
 from monitor.records import RecordBatch, UnreadableRecords
-from monitor.reference.reference import FEATURE
+from monitor.reference.column import FEATURE
 from monitor.run.reference_file import load_reference
 from monitor.settings.load import load_settings
 from tests.engine import EVENTS, NAMES, START_US, Credit, Event, MemorySource

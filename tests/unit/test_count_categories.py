@@ -13,7 +13,7 @@ from monitor.count import categories as module
 from monitor.count.categories import Categories
 from monitor.decode.columns import ABSENT_VALUE, TYPE_VALUE
 from monitor.events import canonical
-from monitor.reference.reference import Column
+from monitor.reference.column import Column
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.name_bins import as_extreme, hashes_of
 from tests.engine import categorical

@@ -14,7 +14,7 @@ from monitor.count.exchange import Pane
 from monitor.events import Partition
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
-from monitor.reference.reference import PREDICTION, SCORE, Column
+from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.run.counted_rows import NO_VALUE, CountedRows, RowKeeper
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference

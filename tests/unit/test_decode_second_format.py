@@ -16,7 +16,8 @@ from monitor.decode.surveyed import Ints, RawColumn, RawFields
 from monitor.decode.values import category_value, numeric_value
 from monitor.events import PREDICTION, ModelKey
 from monitor.records import RecordBatch
-from monitor.reference.reference import Reference, to_json
+from monitor.reference.encoding import to_json
+from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
 from monitor.settings.tree import Settings

@@ -12,7 +12,8 @@ from scipy import stats
 from monitor.judge.compared import FASTER, Compared, Comparison
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows, window_of
-from monitor.reference.reference import Column, Reference
+from monitor.reference.column import Column
+from monitor.reference.reference import Reference
 from monitor.stats.bins import OUTSIDE, QUALITY_COUNTS
 from monitor.stats.block import Block
 from monitor.stats.direction_test import MIN_EXPECTED

@@ -16,7 +16,7 @@ from monitor.judge.evaluation import Judge
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import WindowPyramid, Windows, window_of
-from monitor.settings.tree import Model
+from monitor.settings.model import Model
 from monitor.stats.bins import OUTSIDE, QUALITY_COUNTS
 from monitor.stats.block import Block
 from monitor.stats.name_bins import BUCKETS, as_extreme, bucket_of, hashes_of

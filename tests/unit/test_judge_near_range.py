@@ -10,7 +10,7 @@ import pytest
 from monitor.judge.near_range import NearRange
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows, window_of
-from monitor.reference.reference import DRIFT_WIDTHS, OUTSIDE_PARTS
+from monitor.reference.column import DRIFT_WIDTHS, OUTSIDE_PARTS
 from monitor.stats.bins import OUTSIDE
 from monitor.stats.block import Block
 from monitor.stats.tally import FAR_COUNT, FAR_SUM, FAR_UNIT, Tally

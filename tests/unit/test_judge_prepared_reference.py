@@ -16,9 +16,11 @@ from monitor.judge.lazy_comparison import Measured
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
 from monitor.judge.windows import Windows, window_of
+from monitor.reference.column import Column
 from monitor.reference.learn import MIN_WINDOWS, measure_variability
-from monitor.reference.reference import Column, Level, Reference, ReferenceVariability
-from monitor.settings.tree import Model
+from monitor.reference.reference import Reference
+from monitor.reference.variability import Level, ReferenceVariability
+from monitor.settings.model import Model
 from monitor.stats.bins import QUALITY_COUNTS, UNSEEN
 from monitor.stats.block import Block
 from monitor.stats.long_run import DEPENDENT, LongRun

@@ -12,7 +12,7 @@ from monitor.judge.causes.quality import Quality
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import BLOCKS, WindowPyramid
-from monitor.settings.tree import Model
+from monitor.settings.model import Model
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.block import Block
 from monitor.stats.quality_dispersion import windows_tail

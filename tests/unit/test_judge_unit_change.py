@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monitor.judge.causes.unit_change import FACTORS, UnitChange, unit_change
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import window_of
-from monitor.reference.reference import FEATURE, Column
+from monitor.reference.column import FEATURE, Column
 from monitor.stats.bins import OUTSIDE, QUALITY_COUNTS
 from monitor.stats.block import Block
 from monitor.stats.numeric_bins import numeric_bins

@@ -38,6 +38,8 @@ def tally_of(rng: np.random.Generator, events: int | None = None) -> Tally:
     tally.predictions = int(rng.integers(250, 300)) if events is None else events
     first = int(rng.integers(0, 10_000))
     tally.add_records(Partition("events", int(rng.integers(0, 2))), first, first + 9)
+    if rng.integers(0, 4):  # a tally without them has zeros
+        tally.further["pairs"] = rng.integers(0, 200, 3)
     return tally
 
 
@@ -60,6 +62,7 @@ def check(windows: Windows, at: int, parts: Sequence[Block]) -> None:
     assert windows.lows[at].tolist() == whole.lows.tolist()
     assert windows.highs[at].tolist() == whole.highs.tolist()
     assert windows.records(at) == whole.records
+    assert windows.further("pairs", 3)[at].tolist() == whole.further.get("pairs", np.zeros(3, np.int64)).tolist()
 
 
 @pytest.mark.parametrize("longest", [64, 256])

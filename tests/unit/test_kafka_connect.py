@@ -15,7 +15,7 @@ from monitor.errors import ExternalError, PermanentError, TransientError, UsageE
 from monitor.kafka.allocator import TRIM_INTERVAL_SECONDS, FreeMemory, tune_allocator
 from monitor.kafka.connect import client_config, running_config, translated_error, translating_errors, until_connected
 from monitor.kafka.library_log import connection_failure, meaning_of
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 
 
 def kafka_settings(**changed: object) -> Kafka:

@@ -11,7 +11,7 @@ import pytest
 from monitor.errors import TransientError
 from monitor.events import Partition
 from monitor.kafka.group import GroupMirror, GroupOffsets
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 
 A = Partition("events", 0)
 

@@ -19,7 +19,7 @@ from monitor.kafka.alerts import Alerts, alert_messages
 from monitor.kafka.producer import MOST_BYTES, Outbox
 from monitor.kafka.rejects import dead_letter_messages
 from monitor.records import DeadLetter
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=700)  # half surrogates too
 

@@ -9,7 +9,7 @@ from monitor.events import Partition
 from monitor.kafka.topics import ClusterDescription, TopicDescription
 from monitor.kafka.watch import TopicWatch
 from monitor.records import NewPartition
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 
 BEFORE = TopicDescription("id-1", 2)
 

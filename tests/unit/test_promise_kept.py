@@ -16,8 +16,8 @@ import pytest
 from monitor.judge.model import ModelJudge
 from monitor.judge.promise import Traffic, promise_by_settings, promise_of, promise_without_settings
 from monitor.judge.promise_words import statement, text_table
+from monitor.reference.encoding import from_json, to_json
 from monitor.reference.monitored import Monitored
-from monitor.reference.reference import from_json, to_json
 from monitor.stats.long_run import ROWS_WITHOUT_DISTANCE
 from monitor.stats.promise import MISSING_NAMED, SHARE, SHIFT
 from tests.engine import CREDIT, build, event, settings

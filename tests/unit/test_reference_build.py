@@ -13,7 +13,8 @@ import pytest
 from monitor.clock import SECOND_US, ManualClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
-from monitor.reference.reference import Reference, digest, to_json
+from monitor.reference.encoding import digest, to_json
+from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import load_reference, save_reference

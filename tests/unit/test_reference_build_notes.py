@@ -13,9 +13,11 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.judge.promise import promise_without_settings
+from monitor.reference.column import FEATURE
+from monitor.reference.encoding import from_json, to_json
 from monitor.reference.notes import reference_notes
 from monitor.reference.paging import may_page, order_note, paging_notes
-from monitor.reference.reference import FEATURE, Reference, from_json, to_json
+from monitor.reference.reference import Reference
 from monitor.reference.show import reference_text
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference

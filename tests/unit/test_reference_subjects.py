@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.reference.reference import PREDICTION, SCORE
+from monitor.reference.column import PREDICTION, SCORE
 from tests.engine import blank, numeric
 
 MODEL = "credit"

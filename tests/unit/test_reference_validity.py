@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import UsageError
 from monitor.judge.prepared_reference import PreparedReference
-from monitor.reference.reference import digest, to_json
+from monitor.reference.encoding import digest, to_json
 from monitor.reference.show import reference_json, reference_text
 from monitor.run.reference_file import load_reference
 from tests.engine import Credit, build, settings

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor.settings.tree import Budget, Feature, Input, Kafka, Model, Security, Settings, Windows, model_fingerprint
+from monitor.settings.kafka import Kafka, Security
+from monitor.settings.model import Budget, Feature, Model
+from monitor.settings.tree import Input, Settings, Windows, model_fingerprint
 from monitor.settings.types import FileContext
 
 SECOND = 1_000_000

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import UsageError
+from monitor.settings.kafka import Security
 from monitor.settings.later import NOT_IN_THIS_VERSION
 from monitor.settings.load import load_settings
+from monitor.settings.model import Model
 from monitor.settings.shape import variables
-from monitor.settings.tree import Model, Security, Settings
+from monitor.settings.tree import Settings
 
 _NAMES = st.sampled_from([*Settings.model_fields, *Model.model_fields, *Security.model_fields, "warmup", "AGE", "pain"])
 _SCALARS = st.one_of(

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from monitor.errors import UsageError
-from monitor.settings.tree import Kafka
+from monitor.settings.kafka import Kafka
 from tests.settings_texts import CANARY, SASL, SMALL, Load, faults_of
 
 

@@ -10,7 +10,7 @@ To add a cause:
    `change`, `left` and `effect`: a finding ends when little of its change is left, and can page again if it grows.
 2. `causes/catalog.py`: one line in `CAUSES`. Of two causes that find the same thing the more severe one comes first.
 3. `tests/house.py`: the file's name, before `causes.catalog`.
-4. `monitor/settings/tree.py`: its names in `Cause`, so that `severity` and `least_effect` can be set by them (remove
+4. `monitor/settings/model.py`: its names in `Cause`, so that `severity` and `least_effect` can be set by them (remove
    them from `LATER_CAUSES` in `later.py` if they are there); then `python -m tests.documents`, and `driftd rules
    --config docs/example/driftd.yaml > deploy/prometheus/driftd.rules.yml`, as alert texts contain them.
 5. `docs/deciding.md`: a row in the table of tests.

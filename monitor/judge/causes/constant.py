@@ -20,7 +20,7 @@ from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, 
 from monitor.judge.policy import LEAST_QUALITY_CHANGE
 from monitor.judge.prepared_reference import Floats
 from monitor.judge.windows import Windows, window_of
-from monitor.reference.reference import Column
+from monitor.reference.column import Column
 from monitor.stats.bins import NUMERIC
 from monitor.stats.block import Block
 from monitor.stats.equal_runs import TIMES_LONGEST

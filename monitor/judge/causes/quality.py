@@ -24,7 +24,7 @@ from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.quality_tails import QualityTails, base_windows_asked
 from monitor.judge.windows import Windows
-from monitor.reference.reference import PREDICTION, SCORE, Column
+from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.stats import names
 from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
 from monitor.stats.block import Block

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from monitor.judge.all_values import Moments, in_reference, in_window, moments
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import Windows
-from monitor.reference.reference import Column
+from monitor.reference.column import Column
 from monitor.stats.bins import RANGE_MARGIN
 from monitor.stats.tally import (
     BELOW,
