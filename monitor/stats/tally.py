@@ -47,8 +47,8 @@ class Tally:
 
     Shapes: `counts` (columns, bins + facts), `sums` (columns, SUMS), `lows` and `highs` (columns,), the extremes of
     the numbers seen (+inf and -inf where none); of a category with a bin for the rare ones, of the places of the known
-    categories. `unseen` has names of never-seen values, by column. `further` are other counts by name, each (any,): what
-    they mean is known to who counts and who reads them; a name that is not there is all zeros. A `narrowed` tally has
+    categories. `unseen` has names of never-seen values, by column. `further` are other counts by name, each (any,): who
+    counts and who reads them know what they mean; a name that is not there is all zeros. A `narrowed` tally has
     smaller types of integers: it can be added to others, and nothing to it.
     """
 
