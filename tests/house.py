@@ -27,7 +27,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "stats": (
             "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
             "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
-            "block live_watch promise"
+            "block live_watch additive series_variance promise"
         ),
     },
     {  # decoding
@@ -38,21 +38,22 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # references
         "reference": (
-            "sample survey order validity column variability reference encoding references configured monitored plan "
-            "learn paging notes show"
+            "sample survey order validity column variability score_effects reference encoding references score_split "
+            "configured monitored plan learn_effects learn paging notes show"
         ),
     },
     {  # counting (stage 1)
         "count": (
             "outcomes versions_seen admission label_keys binning labels task_state event_clock event_ids "
             "losses admitted partition_state rejected_share categories totals pane_rows label_aggregator task_labels "
-            "completeness aggregator task exchange"
+            "completeness new_slots aggregator task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
             "budget ended incident incidents policy prepared_reference windows all_values compared lazy_comparison "
-            "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.distribution "
+            "near_range quality_tails score_parts causes.cause detectable causes.constant causes.errors causes.distribution "
+            "causes.residual "
             "causes.unit_change causes.quality causes.features_gone causes.catalog evaluation model promise "
             "promise_words fleet"
         ),

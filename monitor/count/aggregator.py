@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.binning import Binning
 from monitor.count.categories import Categories
+from monitor.count.new_slots import NewSlotCounts, NewSlots
 from monitor.count.pane_rows import Rows
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
@@ -65,6 +67,7 @@ class Aggregator:
         self.prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
         self._prediction_arrays = _NumericArrays.of([] if self.prediction is None else [self.prediction[1]])
         self.prediction_categories = Categories(self.prediction[1].bins if self.prediction else None, self._width)
+        self._new_slots = NewSlots(reference)
         self.shape = Shape(tuple((c.name, c.bins.kind) for _, c in features), reference.positive)
 
     def empty(self) -> Tally:
@@ -72,7 +75,8 @@ class Aggregator:
 
     def count(self, group: Group, rows: Rows) -> list[Tally]:
         """One tally for each pane."""
-        block = _Block(len(rows.starts), len(self.columns), self._width)
+        new = self._new_slots.begin(len(rows.starts), partial(self._explained, group, rows), rows)
+        block = _Block(len(rows.starts), len(self.columns), self._width, new)
         with_features = group.has_features[rows.picked]
         if len(self.numeric):
             values = group.numeric if rows.are_all(group.numeric.shape[1]) else group.numeric[:, rows.picked]
@@ -86,6 +90,10 @@ class Aggregator:
         if self.prediction is not None:
             self._count_prediction(block, group, rows)
         return block.tallies(rows)
+
+    def _explained(self, group: Group, rows: Rows) -> Floats:
+        """The values (n,) of the score, else of a numeric prediction: what the regression explains."""
+        return group.score[rows.picked] if self.score is not None else _numbers(rows.of(group.prediction))
 
     def _count_prediction(self, block: _Block, group: Group, rows: Rows) -> None:
         at, column = self.prediction or (0, self.columns[0])
@@ -164,8 +172,9 @@ class _NumericArrays:
 class _Block:
     """Counts, sums and extremes of P panes."""
 
-    def __init__(self, panes: int, columns: int, width: int) -> None:
+    def __init__(self, panes: int, columns: int, width: int, new: NewSlotCounts | None = None) -> None:
         self._panes, self._columns, self._width = panes, columns, width
+        self._new = new
         self._slots = width + len(QUALITY_COUNTS)
         self.counts = np.zeros(panes * columns * self._slots, np.int64)
         self.sums = np.zeros((panes, columns, SUMS), np.int64)
@@ -182,6 +191,8 @@ class _Block:
         flat += (rows.slots * self._columns + at) * self._slots
         self._add_flat(flat if counted.all() else flat[counted])
         never_seen = counted & categories.unseen.take(entries)
+        if self._new is not None:
+            self._new.categories(at, counted & (entries < len(QUALITY_COUNTS)), never_seen)
         if categories.pooled:
             is_value, extremes = counted & (entries >= len(QUALITY_COUNTS)), categories.extremes.take(entries)
             self.lows[:, at] = np.minimum.reduceat(np.where(is_value, extremes, np.inf), rows.starts)
@@ -237,6 +248,8 @@ class _Block:
         counted: NDArray[np.bool_],
     ) -> None:
         """Count quality counts instead of bins, for values that are missing, of a wrong type or outside."""
+        if self._new is not None:
+            self._new.numeric(at, values, arrays.low, absent & counted, outside & counted)
         if absent.any():
             bits = values[absent].view(np.uint64)
             quality_counts = np.where(bits == ABSENT_BITS, ABSENT, np.where(bits == TYPE_BITS, TYPE, MISSING))
@@ -294,6 +307,7 @@ class _Block:
                 predictions=int(predictions[pane]),
                 feature_events=int(sizes[pane] - predictions[pane]),
                 unseen=self.unseen[pane],
+                further={} if self._new is None else self._new.of(pane),
             )
             for pane in range(self._panes)
         ]

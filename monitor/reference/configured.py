@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from monitor.events import canonical
 from monitor.reference.column import FEATURE
 from monitor.reference.reference import Reference
+from monitor.reference.score_effects import ScoreEffects
+from monitor.reference.score_split import ScoreSplit
 from monitor.settings.model import Model
 from monitor.stats.bins import CATEGORICAL, NUMERIC, width_of
 
@@ -45,7 +47,16 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         columns=tuple(reference.columns[at] for at in kept),
         counts=_narrowed(reference, kept),
         variability=reference.variability.of(kept),
+        effects=_effects(reference, kept),
     )
+
+
+def _effects(reference: Reference, kept: list[int]) -> ScoreEffects | None:
+    effects = reference.effects
+    if effects is None:
+        return None
+    shares = ScoreSplit(reference.columns, reference.counts, effects).shares
+    return effects.of(kept, width_of([reference.columns[at].bins for at in kept]), shares)
 
 
 def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.reference import Reference
+from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import QUALITY_COUNTS, ColumnBins, width_of
 from monitor.stats.equal_runs import EqualRuns
@@ -60,6 +61,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         "in_order": reference.in_order,
         **({"score_classes": list(reference.score_classes)} if reference.score_classes else {}),
         **({"unread": dict(reference.unread)} if reference.unread else {}),
+        **({} if reference.effects is None else {"score_effects": reference.effects.to_plain(reference.columns)}),
     }
 
 
@@ -147,6 +149,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         hash=body.get("hash", ""),
         score_classes=tuple(body.get("score_classes", ())),
         unread=tuple(body.get("unread", {}).items()),
+        effects=ScoreEffects.from_plain(body["score_effects"], columns, width) if "score_effects" in body else None,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.encoding import with_hash
+from monitor.reference.learn_effects import ScoredRows
 from monitor.reference.plan import Plan
 from monitor.reference.reference import Reference
 from monitor.reference.variability import Level, ReferenceVariability
@@ -50,6 +51,8 @@ class RowStatistics:
         self._equal = [RunLengths(_identity_of_modal(column)) for column in columns]
         self._names = {at: NamesByWindow() for at, column in enumerate(columns) if column.bins.kind == CATEGORICAL}
         self._waiting: dict[int, list[NDArray[np.uint64]]] = {at: [] for at in self._names}
+        #: what the regression of the score is learned from
+        self.scored = ScoredRows(columns, no_value)
         width = width_of([column.bins for column in columns])
         self._agreement = Agreement(len(columns), width)
         #: per base window: near pairs in the same bin, near pairs, expected share x events, events; each (C,)
@@ -64,6 +67,7 @@ class RowStatistics:
                 equal.add(own[is_value])
         for at, waiting in self._waiting.items():
             waiting.append(values[at][values[at] != 0])
+        self.scored.add(codes, values)
 
     def add_pane(self, tally: Tally) -> None:
         """Add the pane that the last rows belong to."""
@@ -167,6 +171,7 @@ def assemble(
         in_order=origin.in_order,
         score_classes=tuple(sorted(origin.score_classes)),
         unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
+        effects=rows.scored.finish(columns, total, windows),
     )
     return with_hash(reference)
 

@@ -136,14 +136,14 @@ class Distribution(Cause[Measured]):
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         column = self.prepared.column_of.get(key.subject)
-        if column is None or self._cause_of(column) != key.cause:
+        if column is None or key != FindingKey(key.subject, self._cause_of(column)):
             return None
         return float(evaluation.of(self).exceedance_of(column)[0])
 
     def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
         """Of the shares of the bins as they are compared, in order."""
         column = self.prepared.column_of.get(key.subject)
-        if column is None or self._cause_of(column) != key.cause:
+        if column is None or key != FindingKey(key.subject, self._cause_of(column)):
             return None
         s, place = self._place[column]
         change, values = self.sides[s].share_change(windows, window, place)
