@@ -46,6 +46,25 @@ class Figures:
     exceedance: float
 
 
+class ExplainedBy(NamedTuple):
+    """A part of a change of the mean score: what it falls on, and how much.
+
+    `share` of the change by the effect of its bins on the score, `in_moved_bins` by the mean scores of its bins, which
+    counts twice what correlated columns share. The `subject` is a column, or `tag=value` or a partition.
+    """
+
+    subject: str
+    share: float
+    in_moved_bins: float
+
+
+class Explanation(NamedTuple):
+    """What moved with the score, the likely first cause first, and in words; no `parts`: nothing that is watched."""
+
+    parts: tuple[ExplainedBy, ...]
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A change over its threshold in one window.
@@ -54,6 +73,8 @@ class Finding:
     `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
     unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
     `level` is the effect a lasting finding had when its incident became lasting, None for other findings.
+    `explanation` is of a finding of the score, None where nothing can be said. `score_shift` is by how much the column
+    alone moves the mean score, in its standard deviations; None where it is not known, or could be chance.
     """
 
     key: FindingKey
@@ -74,6 +95,8 @@ class Finding:
     since_us: int | None = None
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     level: float | None = None
+    explanation: Explanation | None = None
+    score_shift: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The finding as in `replay --json` and on the alert topic."""
@@ -104,6 +127,10 @@ class Finding:
             out["factor"] = self.factor
         if self.level is not None:
             out["level"] = self.level
+        if self.explanation is not None:
+            out["explained_by"] = [part._asdict() for part in self.explanation.parts]
+        if self.score_shift is not None:
+            out["score_shift"] = self.score_shift
         return out
 
 
@@ -114,6 +141,7 @@ class Transition:
     `number` counts from 1 within the incident. `at_us` is the event time up to which the model was complete, `since_us`
     the start of the earliest window that showed the change. `predictions` and `labels` count the accepted events
     before `at_us`. `reference` and `settings` are hashes. `links` are URLs by name (status, runbook, dashboard).
+    `likely_cause` is the subject that probably changed first; "" where nothing that is watched explains the change.
     """
 
     incident: str
@@ -130,6 +158,7 @@ class Transition:
     summary: str
     findings: tuple[Finding, ...]
     links: Mapping[str, str] = field(default_factory=dict)
+    likely_cause: str = ""
 
     @property
     def id(self) -> str:
@@ -154,4 +183,6 @@ class Transition:
             "summary": self.summary,
             "findings": [finding.to_json() for finding in self.findings],
         }
+        if self.likely_cause:
+            out["likely_cause"] = self.likely_cause
         return out | {"links": dict(self.links)} if self.links else out

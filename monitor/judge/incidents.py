@@ -30,11 +30,11 @@ from monitor.judge.incident import (
     Incident,
     OpenFinding,
     TransitionContext,
-    in_words,
     incident_id,
     worst_by_key,
     worst_first,
 )
+from monitor.judge.likely import in_words
 from monitor.stats.ending import MIN_LASTING_WINDOWS, end_windows, has_ended, is_lasting, is_news
 
 
@@ -109,6 +109,10 @@ class IncidentBook:
         return self._make_lasting(None, context, reason)
 
     # findings
+
+    def findings(self) -> list[Finding]:
+        """All that are open, those of the lasting ticket too."""
+        return [known.finding for book in (self.open, self.lasting) for known in book.values()]
 
     def _take(self, finding: Finding, measurements: Measurements, *, base_window: bool) -> bool:
         """True when the finding is new."""

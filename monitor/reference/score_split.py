@@ -30,10 +30,13 @@ LEAST_OTHERS: Final = 0.2
 @dataclass(frozen=True)
 class Split:
     """Of W windows and C columns, in standard deviations of the score: `change` (W,) of the mean, `parts` (W, C) of it
-    that fall on each column with their standard errors `errors`, `in_moved_bins` (W, C) by the bins' mean scores (it
-    counts twice what columns share), `rest` (W,) with its standard error. `events` (W,) with a score."""
+    that fall on each column, with their standard errors `errors`; `in_moved_bins` (W, C) by the bins' mean scores (it
+    counts twice what columns share); `rest` (W,). Change and rest have a standard error too. `events` (W,) have a
+    score.
+    """
 
     change: Floats
+    change_error: Floats
     parts: Floats
     errors: Floats
     in_moved_bins: Floats
@@ -89,6 +92,7 @@ class ScoreSplit:
         errors = np.sqrt(effects.score.ratio * per_event[:, None] * np.maximum(spread, 0))
         return Split(
             change,
+            np.sqrt(effects.score.ratio * per_event * effects.variance),
             parts,
             errors,
             np.einsum("wcs,wcs->wc", moved, means),

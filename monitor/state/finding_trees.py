@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.events import ModelKey, Partition
-from monitor.findings import PAGE, Finding, FindingKey, Span, Transition
+from monitor.findings import PAGE, ExplainedBy, Explanation, Finding, FindingKey, Span, Transition
 from monitor.judge.ended import Ended
 from monitor.judge.incident import NOTHING, BookState, Incident, OpenFinding
 
@@ -36,6 +36,7 @@ def finding_tree(finding: Finding) -> dict[str, Any]:
         "records": [[topic, number, *span] for (topic, number), span in finding.records.items()],
         "over": finding.exceedance,
         "level": finding.level,
+        **_explanation_tree(finding),
         **{name: getattr(finding, name) for name in _PLAIN},
     }
 
@@ -48,8 +49,24 @@ def finding_of(state: dict[str, Any]) -> Finding:
         records={Partition(topic, number): (first, last) for topic, number, first, last in state["records"]},
         exceedance=state["over"],
         level=state.get("level"),
+        explanation=_explanation_of(state.get("explanation")),
+        score_shift=state.get("score_shift"),
         **{name: state[name] for name in _PLAIN},
     )
+
+
+def _explanation_tree(finding: Finding) -> dict[str, Any]:
+    """What is known of a finding and the score; nothing where nothing is."""
+    out: dict[str, Any] = {}
+    if finding.explanation is not None:
+        out["explanation"] = [finding.explanation.text, [list(part) for part in finding.explanation.parts]]
+    if finding.score_shift is not None:
+        out["score_shift"] = finding.score_shift
+    return out
+
+
+def _explanation_of(tree: list[Any] | None) -> Explanation | None:
+    return None if tree is None else Explanation(tuple(ExplainedBy(*part) for part in tree[1]), tree[0])
 
 
 def transition_tree(transition: Transition) -> dict[str, Any]:
@@ -68,6 +85,7 @@ def transition_tree(transition: Transition) -> dict[str, Any]:
         "since_us": transition.since_us,
         "summary": transition.summary,
         "findings": [finding_tree(finding) for finding in transition.findings],
+        **({"likely_cause": transition.likely_cause} if transition.likely_cause else {}),
     }
 
 
