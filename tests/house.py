@@ -51,11 +51,10 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended likely incident incidents policy prepared_reference windows all_values compared lazy_comparison "
-            "near_range quality_tails score_parts causes.cause detectable causes.constant causes.errors causes.distribution "
-            "causes.residual "
-            "causes.unit_change causes.quality causes.features_gone causes.catalog evaluation attribution model promise "
-            "promise_words fleet"
+            "budget ended likely incident incidents policy prepared_reference windows all_values compared "
+            "lazy_comparison near_range quality_tails score_parts causes.cause detectable causes.constant "
+            "causes.errors causes.distribution causes.residual causes.unit_change causes.quality causes.features_gone "
+            "causes.catalog evaluation attribution model promise promise_words fleet"
         ),
     },
     {  # the outside

@@ -72,7 +72,9 @@ class ScoreEffects:
 
     @property
     def may_be_judged(self) -> bool:
-        """Whether the effects are known well enough for the residual to be judged."""
+        """Whether the residual says more than the score itself, and the effects are known well enough for it."""
+        if not self.offers_shares:
+            return False
         enough = self.rows >= ROWS_A_BIN * self.bins * max(self.score.ratio, self.residual.ratio)
         return enough and self.residual.settled and self.residual_variance > 0
 

@@ -155,6 +155,8 @@ class Cause(ABC, Generic[M]):
     names: ClassVar[tuple[CauseName, ...]]
     #: causes that are not reported for a subject while this one is open on it
     explains: ClassVar[tuple[str, ...]] = ()
+    #: its findings are no pages, and its tests spend a budget of false tickets of its own
+    own_budget: ClassVar[bool] = False
     #: key of its state in checkpoints, "" if it has none; never change it
     state_name: ClassVar[str] = ""
 

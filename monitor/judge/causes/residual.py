@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Final
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
@@ -21,14 +22,15 @@ from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
 from monitor.judge.score_parts import ScoreParts
 from monitor.judge.windows import Windows
+from monitor.reference.column import SCORE
 from monitor.reference.score_split import Split
 from monitor.stats.ending import left_of
 from monitor.text import number, percent
 
 #: the figure of its finding's key
-RESIDUAL: str = "residual"
+RESIDUAL: Final = "residual"
 #: a smaller mean residual, in standard deviations of the score, is nothing that somebody would look into
-LEAST_REST: float = 0.02
+LEAST_REST: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Measured:
 class Residual(Cause[Measured]):
     """The mean residual of the score."""
 
-    names = tuple(name for name in Distribution.names if name.name != "distribution")
+    #: of a numeric prediction its findings have the name `prediction`, which is `Distribution`'s
+    names = tuple(name for name in Distribution.names if name.name == SCORE)
+    own_budget = True
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)
