@@ -15,6 +15,10 @@ INFO: Final = "info"
 #: the worse, the larger
 SEVERITY_RANK: Final = {INFO: 0, TICKET: 1, PAGE: 2}
 
+#: directions in which numbers move
+UP: Final = "up"
+DOWN: Final = "down"
+
 
 class FindingKey(NamedTuple):
     """The identity of a finding. `figure` is the name of a performance figure, else ""."""

@@ -128,6 +128,7 @@ class Fleet:
                 judge = self._judge_of(key)
                 if judge is not None:
                     judge.restore(state)
+                    self.unsent.extend(judge.under_settings(SETTINGS_CHANGED))
                 continue
             reset.append(key)
             self._give_up(state, SETTINGS_CHANGED if monitored is not None else "no longer in the settings")

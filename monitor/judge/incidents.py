@@ -15,13 +15,13 @@ effect has grown by half, opens another incident. Lasting findings end as others
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from monitor.clock import DAY_US
-from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
+from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
 from monitor.judge.ended import KEPT, Ended, lasted
 from monitor.judge.incident import (
     BookState,
@@ -107,6 +107,21 @@ class IncidentBook:
             return []
         reason = f"accepted ({note})" if note else "accepted"
         return self._make_lasting(None, context, reason)
+
+    def under_settings(
+        self, most_severe: Callable[[Finding], str], context: TransitionContext, reason: str
+    ) -> list[Transition]:
+        """Lower the open findings to what changed settings allow; one that is `info` now is open no more."""
+        changed, left = _lowered(self.open, most_severe), _lowered(self.lasting, most_severe)
+        transitions: list[Transition] = []
+        if left and self.lasting_incident is not None:
+            transitions += self._lasting_now(self.lasting_incident, context, reason)
+        if not changed or self.incident is None:
+            return transitions
+        if self.open:
+            return transitions + self._move(changed=True, report=True, context=context)
+        incident, self.incident = self.incident, None
+        return [*transitions, self._finish(incident, context, reason)]
 
     # findings
 
@@ -245,10 +260,14 @@ class IncidentBook:
         incident = self.lasting_incident
         if incident is None or not self._end(self.lasting, measurements, context.at_us):
             return []
+        return self._lasting_now(incident, context)
+
+    def _lasting_now(self, incident: Incident, context: TransitionContext, reason: str = "") -> list[Transition]:
+        """The transition of the lasting ticket after it lost findings; `reason` if they did not end."""
         findings = worst_first(self.lasting)
         if not findings:
             self.lasting_incident = None
-            return [self._finish(incident, context)]
+            return [self._finish(incident, context, reason)]
         incident.number += 1
         return [incident.step("updated", findings, context, f"{context.name}: lasting: {in_words(findings)}")]
 
@@ -282,6 +301,20 @@ class IncidentBook:
         if self.incident is not None:
             self.incident.remember(worst_first(self.open))
         self.pages, self.tickets = state.pages, state.tickets
+
+
+def _lowered(book: Findings, most_severe: Callable[[Finding], str]) -> bool:
+    """Lower each finding to the severity it may have, and remove those that are `info`; True if any changed."""
+    changed = False
+    for key, known in list(book.items()):
+        allowed = most_severe(known.finding)
+        if SEVERITY_RANK[allowed] < SEVERITY_RANK[known.finding.severity]:
+            changed = True
+            if allowed == INFO:
+                del book[key]
+            else:
+                known.finding = replace(known.finding, severity=allowed)
+    return changed
 
 
 def _level_windows(known: OpenFinding) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
+from monitor.judge.causes.distribution import DISTRIBUTION
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, TransitionContext
 from monitor.judge.incidents import IncidentBook, Now
@@ -115,6 +117,19 @@ class ModelJudge:
         transitions = self.book.accept(incident, note, self.context())
         self._changes += bool(transitions)
         return transitions
+
+    def under_settings(self, reason: str) -> list[Transition]:
+        """Apply settings that changed since the state was saved to the open findings."""
+        transitions = self.book.under_settings(self._most_severe, self.context(), reason)
+        self._changes += bool(transitions)
+        return transitions
+
+    def _most_severe(self, finding: Finding) -> str:
+        """The worst severity that the settings allow a finding."""
+        key, column = finding.key, self.prepared.column_of.get(finding.key.subject)
+        feature = "" if column is None else self.prepared.columns[column].feature
+        direction = finding.direction if key.cause == DISTRIBUTION else ""  # a quality count's share always rises
+        return self.policy.severity(key.cause, feature, math.inf, 0.0, direction=direction)
 
     def take_labels(self, cohort: LabelCohort) -> None:
         """Take labels that took effect before the end of the next pane, or came with its predictions."""

@@ -49,7 +49,14 @@ class Feature(Part):
     least_effect: Effect | None = Field(
         default=None, description="a smaller change of it does not page; null: by cause"
     )
+    direction: Literal["up", "down", "both"] = Field(
+        default="both", description="which way a number has to move to open an incident; the other way is info"
+    )
     mute: Switch = Field(default=False, description="its findings are shown and open no incident")
+
+    def cross_checks(self) -> Iterator[Fault]:
+        if self.direction != "both" and self.kind in {"categorical", "ignore"}:
+            yield ("direction",), f"means nothing for kind: {self.kind}; leave it out"
 
 
 class Model(Part):

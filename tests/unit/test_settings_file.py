@@ -201,7 +201,9 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
         *((f"{name}: x", f"{name}: not in this version") for name in (
             "segments", "labels", "costs", "timezone", "silence", "exclude", "detectors", "tolerance", "fairness")),
         ("reference: {warmup: 10000}", "reference.warmup: not in this version"),
-        ("features: {A: {direction: up}}", "features.A.direction: not in this version"),
+        ("features: {A: {direction: sideways}}", "features.A.direction: 'sideways' is none of 'up', 'down' or 'both'"),
+        ("features: {A: {direction: up, kind: categorical}}",
+            "features.A.direction: means nothing for kind: categorical; leave it out"),
         ("features: {A: {kind: vector}}", "features.A.kind: vector: not in this version"),
         ("features: {A.b: {kind: text}}", "features['A.b'].kind: text: not in this version"),
         ("severity: {performance: page}", "severity.performance: not in this version"),
@@ -209,7 +211,7 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
         ("least_effect: {missing: -1}", "least_effect.missing: -1 is below 0"),
         ("features: {A: {knid: numeric}}", "features.A.knid: no such setting; did you mean models[0].features.A.kind?"),
         *((f"features: {{A: {written}}}", "features.A: not a mapping; write name: value lines under it; "
-            "known here: kind, severity, least_effect, mute") for written in ("null", "ignore", "[kind]")),
+            "known here: kind, severity, least_effect, direction, mute") for written in ("null", "ignore", "[kind]")),
         ("features: [A]", "features: not a mapping; write name: value lines under it"),
         ("versions: '1'", "versions: not a list; write ['1']"),
         ("versions: 1.10", 'versions: not a list; write ["1.1"]'),
