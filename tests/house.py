@@ -86,14 +86,14 @@ HOUSE: tuple[dict[str, str], ...] = (
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
             "outputs open_source accepting column_views counted_rows first_pass reference_build replay "
-            "promises snapshot_builder daemon"
+            "comparing promises snapshot_builder daemon"
         ),
     },
     {  # the demo
         "demo": "flights child broker traffic words show",
     },
     {  # the command line
-        "cli": "check commands completion usage parser",
+        "cli": "check compare commands completion usage parser",
     },
     {
         "": "__main__",

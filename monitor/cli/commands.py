@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from monitor import __version__
 from monitor.cli.check import BAD, check_lines
+from monitor.cli.compare import compare_settings
 from monitor.clock import SystemClock, parse_rfc3339
 from monitor.count.admission import Admission
 from monitor.demo.show import Demo, stop_on_signals
@@ -168,12 +169,18 @@ def _shown(reference: Reference, promise: ModelPromise) -> str:
 
 def replay_sources(arguments: Namespace) -> int:
     """Run the engine over a recorded stream."""
-    for option in ("report", "compare"):
-        if getattr(arguments, option) is not None:
-            raise UsageError(f"--{option}: not in this version")
+    if arguments.report is not None:
+        raise UsageError("--report: not in this version")
     if arguments.windows and not arguments.json:
         raise UsageError("--windows: goes with --json")
     _refuse_format(arguments.format)
+    if arguments.compare is not None:
+        if arguments.windows:
+            raise UsageError("--windows: does not go with --compare, which is about incidents")
+        csv_map, sort = _csv_map(arguments.map), arguments.sort
+        return compare_settings(
+            arguments, lambda used: Given(arguments.source, used, SystemClock(), csv_map, sort=sort, again=True)
+        )
     configured, admission = _configured(arguments)
     clock = SystemClock()
     given = Given(arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort)
