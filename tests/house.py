@@ -23,7 +23,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "": "events errors exit_codes clock visible tenfold records findings log_lines text log",
     },
     {  # settings and arithmetic
-        "settings": "duration version_path types later kafka model tree yaml_text shape document faults load",
+        "settings": "duration calendar version_path types later kafka model tree yaml_text shape document faults load",
         "stats": (
             "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
             "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
