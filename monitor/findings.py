@@ -57,7 +57,8 @@ class Finding:
     `exceedance` is the statistic as a multiple of its threshold (1: at it). `effect` is the size of the change in
     `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
     unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
-    `level` is the effect a lasting finding had when its incident became lasting, None for other findings.
+    `level` is the effect a lasting finding had when its incident became lasting, None for other findings. `silenced`:
+    it would be a page but for a silence.
     """
 
     key: FindingKey
@@ -78,6 +79,7 @@ class Finding:
     since_us: int | None = None
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     level: float | None = None
+    silenced: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The finding as in `replay --json` and on the alert topic."""
@@ -108,6 +110,8 @@ class Finding:
             out["factor"] = self.factor
         if self.level is not None:
             out["level"] = self.level
+        if self.silenced:
+            out["silenced"] = True
         return out
 
 
@@ -118,6 +122,7 @@ class Transition:
     `number` counts from 1 within the incident. `at_us` is the event time up to which the model was complete, `since_us`
     the start of the earliest window that showed the change. `predictions` and `labels` count the accepted events
     before `at_us`. `reference` and `settings` are hashes. `links` are URLs by name (status, runbook, dashboard).
+    `silenced` is until when (microseconds) and why findings are held back from paging, None if none is.
     """
 
     incident: str
@@ -134,6 +139,7 @@ class Transition:
     summary: str
     findings: tuple[Finding, ...]
     links: Mapping[str, str] = field(default_factory=dict)
+    silenced: tuple[int, str] | None = None
 
     @property
     def id(self) -> str:
@@ -158,4 +164,7 @@ class Transition:
             "summary": self.summary,
             "findings": [finding.to_json() for finding in self.findings],
         }
+        if self.silenced is not None:
+            until_us, reason = self.silenced
+            out["silenced"] = {"until": rfc3339(until_us), "reason": reason}
         return out | {"links": dict(self.links)} if self.links else out

@@ -35,6 +35,7 @@ from monitor.judge.incident import (
     worst_by_key,
     worst_first,
 )
+from monitor.judge.silence import Silence
 from monitor.stats.ending import MIN_LASTING_WINDOWS, end_windows, has_ended, is_lasting, is_news
 
 
@@ -95,7 +96,8 @@ class IncidentBook:
                 transitions += self._make_lasting(measurements, context)
         opened, known = False, {key.subject for key in self.open}
         report = base_window
-        for finding in worst_by_key(found):
+        self._count_held(context.silence, base_window=base_window)
+        for finding in (self._held(one, context.silence) for one in worst_by_key(found)):
             if self._take(finding, measurements, base_window=base_window):
                 opened = True
                 report |= finding.severity == PAGE and finding.key.subject not in known
@@ -125,6 +127,21 @@ class IncidentBook:
 
     # findings
 
+    def _count_held(self, silence: Silence | None, *, base_window: bool) -> None:
+        """Count a base window that closed outside of silences."""
+        for known in self.open.values() if base_window and silence is not None and not silence.now else ():
+            known.held = None if known.held is None else known.held + 1
+
+    def _held(self, finding: Finding, silence: Silence | None) -> Finding:
+        """The finding, as a ticket while a silence holds it back; one that has paged already is not held."""
+        known = self.open.get(finding.key)
+        if silence is None or finding.severity != PAGE or (known is not None and known.finding.severity == PAGE):
+            return finding
+        since = finding.window.start_us if finding.since_us is None else finding.since_us
+        opened_on, passed = (finding.base_windows, 0) if known is None else (known.base_windows, known.held or 0)
+        held = silence.holds(since, opened_on, passed)
+        return replace(finding, severity=TICKET, silenced=True) if held else finding
+
     def _take(self, finding: Finding, measurements: Measurements, *, base_window: bool) -> bool:
         """True when the finding is new."""
         key, known = finding.key, self.open.get(finding.key)
@@ -140,7 +157,8 @@ class IncidentBook:
             return False
         since = finding.since_us if finding.since_us is not None else finding.window.start_us
         then = measurements.opening(finding)
-        self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then)
+        held = 0 if finding.silenced else None
+        self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then, held=held)
         return True
 
     def _explained(self, finding: Finding) -> bool:

@@ -20,6 +20,7 @@ from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, Tran
 from monitor.judge.incidents import IncidentBook, Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
+from monitor.judge.silence import Silence, silence_at
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.reference.monitored import Monitored
 from monitor.stats.block import Block
@@ -44,6 +45,7 @@ class JudgeState:
     causes: Tree
     book: BookState
     shown_info: dict[FindingKey, int]
+    excluded: int = 0
 
 
 class ModelJudge:
@@ -67,8 +69,12 @@ class ModelJudge:
         learned = longest_learned(monitored.reference)
         longest = self.pyramid.longest if learned is None else max(learned.base_windows, MIN_END_WINDOWS)
         self.book = IncidentBook(longest, EXPLAINED_BY, lasting_after_us=lasting_after_us)
+        self._silences = monitored.model.silences()
+        self._exclusions = monitored.model.exclusions()
         self.predictions = 0
         self.labels = 0
+        #: events of excluded times: in all totals, in no window
+        self.excluded = 0
         #: of the predictions in the pane that comes next
         self._inline = LabelTally()
         self.at_us = 0
@@ -94,6 +100,10 @@ class ModelJudge:
         self._changes += 1
         self.predictions += pane.tally.events
         self.at_us = pane.end_us
+        if self._exclusions and self._exclusions.overlapping(pane.start_us, pane.end_us):
+            self.excluded += pane.tally.events
+            self._inline = LabelTally()
+            return [], []
         recent = self._recent.add(pane)
         block = self._base.add(pane)
         this = Block(pane.start_us, pane.end_us, pane.tally)
@@ -200,7 +210,12 @@ class ModelJudge:
             self.labels,
             self.monitored.reference.hash,
             self.monitored.settings_hash,
+            self.silence(),
         )
+
+    def silence(self) -> Silence | None:
+        """The silence at the event time up to which it was judged, or the last one before."""
+        return silence_at(self._silences, self.at_us) if self._silences else None
 
     def mark(self) -> Hashable:
         """Changes whenever `to_state` would."""
@@ -217,6 +232,7 @@ class ModelJudge:
             causes=self.judge.to_state(),
             book=self.book.to_state(),
             shown_info=dict(self._shown_info),
+            excluded=self.excluded,
         )
 
     def restore(self, state: JudgeState) -> None:
@@ -231,6 +247,7 @@ class ModelJudge:
         self.judge.restore(state.causes)
         self.book.restore(state.book)
         self._shown_info = dict(state.shown_info)
+        self.excluded = state.excluded
 
 
 def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:
