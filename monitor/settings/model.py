@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from monitor.clock import DAY_US
+from monitor.clock import DAY_US, rfc3339
 from monitor.settings.calendar import Calendar, Recurring, parse_daily, parse_weekly
 from monitor.settings.types import (
     Class,
@@ -82,6 +82,12 @@ class CalendarWindow(Part):
             yield (), f"{'from' if self.start is None else 'to'} is missing"
         elif self.start is not None and self.end is not None and self.start >= self.end:
             yield ("to",), "is not after from"
+
+    def when(self, zone: str) -> str:
+        """The window in words; `zone` is the name of the model's time zone."""
+        if self.start is not None and self.end is not None:
+            return f"{rfc3339(self.start)} to {rfc3339(self.end)}"
+        return f"every week {self.weekly} ({zone})" if self.weekly else f"every day {self.daily} ({zone})"
 
     def span_us(self) -> tuple[int, int] | None:
         return None if self.start is None or self.end is None else (self.start, self.end)

@@ -128,6 +128,7 @@ def test_a_fingerprint_changes_with_what_all_models_share(over: dict[str, object
         {"budget": {"pages": 3}},
         {"team": "risk", "runbook": "https://example.org/r"},
         {"max_severity": "ticket", "severity": {"missing": "info"}, "least_effect": {"missing": 0.5}},
+        {"silence": [{"weekly": "Sat 22:00-Sun 04:00"}], "exclude": [{"daily": "22:00-04:00"}]},
         {"features": {"AGE": {"severity": "info", "least_effect": 0.5, "mute": True, "direction": "up"}}},
         {"allowed_lateness": "1m"},
         {"positive": "1"},
