@@ -116,6 +116,38 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebase:
+    """A model version that was judged up to `at_us` is compared with another reference from then on: an operator's act.
+
+    `reference` and `settings` are the hashes before and after, `note` is that of the new reference.
+    """
+
+    key: ModelKey
+    at_us: int
+    reference: tuple[str, str]
+    settings: tuple[str, str]
+    note: str = ""
+
+    @property
+    def id(self) -> str:
+        """The CloudEvent's id: the same after a crash."""
+        return f"{self.key}/rebase/{self.at_us}/{self.reference[1].removeprefix('sha256:')[:16]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The act as on the alert topic."""
+        return {
+            "kind": "act",
+            "act": "rebase",
+            "model": self.key.model,
+            "version": self.key.version,
+            "at": rfc3339(self.at_us),
+            "reference": dict(zip(("before", "after"), self.reference, strict=True)),
+            "settings": dict(zip(("before", "after"), self.settings, strict=True)),
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """One step in the life cycle of an incident.
 

@@ -8,6 +8,7 @@ import os
 import platform
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ from monitor.publish.rules.file import rules_yaml
 from monitor.reference.reference import Reference
 from monitor.reference.show import reference_json, reference_text
 from monitor.run.accepting import accept as accept_incident
+from monitor.run.accepting import require_note
 from monitor.run.daemon import Daemon
 from monitor.run.first_pass import EventRange
 from monitor.run.open_source import SCHEME, Given, OffsetRange
@@ -136,6 +138,7 @@ def reference_build(arguments: Namespace) -> int:
     output = Path(arguments.output)
     if output.is_dir():
         raise UsageError(f"-o: {output} is a folder; name the file, as {output / f'{arguments.model}.json'}")
+    require_note(arguments.note)
     clock = SystemClock()
     given = Given(
         arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort, again=True
@@ -146,7 +149,7 @@ def reference_build(arguments: Namespace) -> int:
         )
     for note in given.notes():
         to_stderr(note)
-    digest = save_reference(reference, output)
+    digest = save_reference(replace(reference, note=arguments.note), output)
     to_stderr(_shown(reference, promise_by_settings(configured, key, reference)))
     to_stderr(f"\nwritten to {arguments.output} ({digest})")
     return DONE

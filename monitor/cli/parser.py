@@ -178,6 +178,9 @@ def _reference(subparsers: _Subparsers) -> None:
     )
     build.add_argument("--from", dest="begin", metavar="TIME", help="or: every event from this time on")
     build.add_argument("--to", dest="end", metavar="TIME", help="... and before this one")
+    build.add_argument(
+        "--note", default="", metavar="TEXT", help="why; in the file, and on the alert topic when the daemon takes it"
+    )
     build.add_argument("-o", "--output", required=True, metavar="OUT", help="the reference file")
     _with_sources(build)
     build.set_defaults(command="reference_build")

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.events import ModelKey, Partition
-from monitor.findings import PAGE, Finding, FindingKey, Span, Transition
+from monitor.findings import PAGE, Finding, FindingKey, Rebase, Span, Transition
 from monitor.judge.ended import Ended
 from monitor.judge.incident import NOTHING, BookState, Incident, OpenFinding
 
@@ -84,6 +84,24 @@ def transition_of(state: dict[str, Any]) -> Transition:
         findings=tuple(finding_of(finding) for finding in state["findings"]),
         **plain,
     )
+
+
+def rebase_tree(rebase: Rebase) -> dict[str, Any]:
+    """A changed reference."""
+    return {
+        "key": list(rebase.key),
+        "at": rebase.at_us,
+        "reference": list(rebase.reference),
+        "settings": list(rebase.settings),
+        "note": rebase.note,
+    }
+
+
+def rebase_of(state: dict[str, Any]) -> Rebase:
+    """Back from `rebase_tree`."""
+    (before, after), (settings_before, settings_after) = state["reference"], state["settings"]
+    settings = (settings_before, settings_after)
+    return Rebase(ModelKey(*state["key"]), state["at"], (before, after), settings, state["note"])
 
 
 def book_tree(book: BookState) -> dict[str, Any]:

@@ -92,9 +92,6 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 columns=(AGE,),
                 performance=(("accuracy", 0.9),),
                 promise=promise_of("AGE"),
-                excluded=12,
-                excluded_before=2,
-                silence=(1_800_000_060_000_000, "a release"),
             ),
         ),
         model_events={(key, "prediction"): 100},
@@ -182,8 +179,6 @@ def test_figures_come_out_as_they_went_in() -> None:
     assert values(samples, "driftd_position_stalled", partition="0") == [0]
     assert values(samples, "driftd_model_events_total", type="prediction") == [100]
     assert values(samples, "driftd_unjudged_events_total", model="credit") == [2]
-    assert values(samples, "driftd_excluded_events_total", model="credit") == [10]
-    assert values(samples, "driftd_silenced", model="credit") == [1]
     assert values(samples, "driftd_incident_since_timestamp_seconds", version="1") == [1_799_999_000.5]
     assert values(samples, "driftd_expected_false_pages_total", model="credit") == [0.25]
     assert values(samples, "driftd_pages_total", model="credit") == [1]
