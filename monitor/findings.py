@@ -15,6 +15,10 @@ INFO: Final = "info"
 #: the worse, the larger
 SEVERITY_RANK: Final = {INFO: 0, TICKET: 1, PAGE: 2}
 
+#: directions in which numbers move
+UP: Final = "up"
+DOWN: Final = "down"
+
 
 class FindingKey(NamedTuple):
     """The identity of a finding. `figure` is the name of a performance figure, else ""."""
@@ -53,7 +57,8 @@ class Finding:
     `exceedance` is the statistic as a multiple of its threshold (1: at it). `effect` is the size of the change in
     `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
     unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
-    `level` is the effect a lasting finding had when its incident became lasting, None for other findings.
+    `level` is the effect a lasting finding had when its incident became lasting, None for other findings. `silenced`:
+    it would be a page but for a silence.
     """
 
     key: FindingKey
@@ -74,6 +79,7 @@ class Finding:
     since_us: int | None = None
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     level: float | None = None
+    silenced: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The finding as in `replay --json` and on the alert topic."""
@@ -104,7 +110,41 @@ class Finding:
             out["factor"] = self.factor
         if self.level is not None:
             out["level"] = self.level
+        if self.silenced:
+            out["silenced"] = True
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class Rebase:
+    """A model version that was judged up to `at_us` is compared with another reference from then on: an operator's act.
+
+    `reference` and `settings` are the hashes before and after, `note` is that of the new reference.
+    """
+
+    key: ModelKey
+    at_us: int
+    reference: tuple[str, str]
+    settings: tuple[str, str]
+    note: str = ""
+
+    @property
+    def id(self) -> str:
+        """The CloudEvent's id: the same after a crash."""
+        return f"{self.key}/rebase/{self.at_us}/{self.reference[1].removeprefix('sha256:')[:16]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The act as on the alert topic."""
+        return {
+            "kind": "act",
+            "act": "rebase",
+            "model": self.key.model,
+            "version": self.key.version,
+            "at": rfc3339(self.at_us),
+            "reference": dict(zip(("before", "after"), self.reference, strict=True)),
+            "settings": dict(zip(("before", "after"), self.settings, strict=True)),
+            "note": self.note,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +154,7 @@ class Transition:
     `number` counts from 1 within the incident. `at_us` is the event time up to which the model was complete, `since_us`
     the start of the earliest window that showed the change. `predictions` and `labels` count the accepted events
     before `at_us`. `reference` and `settings` are hashes. `links` are URLs by name (status, runbook, dashboard).
+    `silenced` is until when (microseconds) and why findings are held back from paging, None if none is.
     """
 
     incident: str
@@ -130,6 +171,7 @@ class Transition:
     summary: str
     findings: tuple[Finding, ...]
     links: Mapping[str, str] = field(default_factory=dict)
+    silenced: tuple[int, str] | None = None
 
     @property
     def id(self) -> str:
@@ -154,4 +196,7 @@ class Transition:
             "summary": self.summary,
             "findings": [finding.to_json() for finding in self.findings],
         }
+        if self.silenced is not None:
+            until_us, reason = self.silenced
+            out["silenced"] = {"until": rfc3339(until_us), "reason": reason}
         return out | {"links": dict(self.links)} if self.links else out

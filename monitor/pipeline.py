@@ -108,7 +108,7 @@ class Pipeline:
             self._apply(change)
         self.judge()
         self.time.passed(JUDGE)
-        if self.saving.due(urgent=bool(self.fleet.unsent)):
+        if self.saving.due(urgent=bool(self.fleet.unsent or self.fleet.rebases)):
             self.saving.attempt(self.checkpoint)
             self.time.passed(CHECKPOINT)
         if failed is not None:
@@ -177,6 +177,9 @@ class Pipeline:
         if unsent:
             self._outputs.publish(unsent)  # 3
             self.fleet.sent(unsent)
+        if rebases := list(self.fleet.rebases):
+            self._outputs.record(rebases)
+            self.fleet.recorded(rebases)
         self._outputs.commit(self.positions())  # 4
 
     # tasks and partitions
@@ -302,7 +305,7 @@ class Pipeline:
         ]
         labels = parts.of_labels(self.totals.labels, self.label_exchange)
         whole = Whole(seen=list(hashes), gaps=dict(self.gaps))
-        return Cut(whole, [*tasks, *models, *labels, parts.outbox(self.fleet.unsent)])
+        return Cut(whole, [*tasks, *models, *labels, parts.outbox(self.fleet.unsent, self.fleet.rebases)])
 
     def _known(self) -> list[ModelKey]:
         """Every model version that events came of: those with a judge first, in the order in which they came."""
@@ -334,7 +337,7 @@ class Pipeline:
             self.label_exchange.restore(of_model.key, of_model.exchange)
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
-        reset = self.fleet.restore(judges, state.outbox.unsent)
+        reset = self.fleet.restore(judges, state.outbox.unsent, state.outbox.rebases)
         # the counts of a model depend on its settings even before its first pane is judged
         before = {model.key: model.settings for model in state.models}
         reset += [key for key in state.whole.seen if key not in reset and before[key] != self._settings_hash(key)]

@@ -15,7 +15,7 @@ from monitor.clock import ManualClock
 from monitor.count.admission import Admission
 from monitor.errors import TransientError
 from monitor.events import ModelKey, Partition
-from monitor.findings import Transition
+from monitor.findings import Rebase, Transition
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
 from monitor.reference.column import FEATURE, Column
@@ -182,6 +182,7 @@ class Recorded:
         self.saved: list[State] = []
         self._parts: dict[str, tuple[Hashable, bytes]] = {}
         self.reported: list[Transition] = []
+        self.rebased: list[Rebase] = []
         self.committed: list[dict[Partition, int]] = []
         self.failing: set[str] = set()
 
@@ -209,6 +210,10 @@ class Recorded:
     def publish(self, transitions: Sequence[Transition]) -> None:
         self._called("publish")
         self.reported.extend(transitions)
+
+    def record(self, rebases: Sequence[Rebase]) -> None:
+        self._called("record")
+        self.rebased.extend(rebases)
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
         self._called("commit")

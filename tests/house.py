@@ -23,7 +23,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "": "events errors exit_codes clock visible tenfold records findings log_lines text log",
     },
     {  # settings and arithmetic
-        "settings": "duration version_path types later kafka model tree yaml_text shape document faults load",
+        "settings": "duration calendar version_path types later kafka model tree yaml_text shape document faults load",
         "stats": (
             "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
             "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
@@ -51,10 +51,10 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended incident incidents policy prepared_reference windows all_values compared lazy_comparison "
-            "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.distribution "
-            "causes.unit_change causes.quality causes.features_gone causes.catalog evaluation model promise "
-            "promise_words fleet"
+            "budget ended silence incident incidents policy prepared_reference windows all_values compared "
+            "lazy_comparison near_range quality_tails causes.cause detectable causes.constant causes.errors "
+            "causes.distribution causes.unit_change causes.quality causes.features_gone causes.catalog "
+            "evaluation model promise promise_words fleet"
         ),
     },
     {  # the outside
@@ -86,14 +86,14 @@ HOUSE: tuple[dict[str, str], ...] = (
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
             "outputs open_source accepting column_views counted_rows first_pass reference_build replay "
-            "promises snapshot_builder daemon"
+            "comparing promises snapshot_builder daemon"
         ),
     },
     {  # the demo
         "demo": "flights child broker traffic words show",
     },
     {  # the command line
-        "cli": "check commands completion usage parser",
+        "cli": "check compare commands completion usage parser",
     },
     {
         "": "__main__",

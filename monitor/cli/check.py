@@ -19,6 +19,7 @@ from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.daemon import lost_state
 from monitor.run.reference_files import ReferenceFault
+from monitor.settings.model import Model
 from monitor.settings.tree import Settings
 from monitor.state.directory import has_checkpoint
 from monitor.text import many
@@ -47,6 +48,8 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
     `references` are the valid ones.
     """
     yield Line(OK, "settings", f"{many(len(settings.models), 'model')}, {many(len(settings.inputs), 'input')}")
+    for model in settings.models:
+        yield from _calendar_lines(model)
     names = {model.name: f"models[{at}]" for at, model in enumerate(settings.models)}
     for key, reference in references:
         yield from _reference_lines(reference, names[key.model])
@@ -55,6 +58,14 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
         yield Line(BAD, f"reference {fault.key.model} {fault.key.version}".rstrip(), fault.text, usage=True)
     if settings.state.store == "directory":
         yield _state_line(settings)
+
+
+def _calendar_lines(model: Model) -> Iterator[Line]:
+    """The times in which a model does not page, and those that are not judged."""
+    for what, windows in (("silent", model.silence), ("excluded", model.exclude)):
+        times = [f"{one.when(model.timezone or 'UTC')}{f': {one.reason}' if one.reason else ''}" for one in windows]
+        if times:
+            yield Line(OK, f"{what} {model.name}", "; ".join(times))
 
 
 def _reference_lines(reference: Reference, settings_name: str) -> Iterator[Line]:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.findings import INFO, PAGE
+from monitor.findings import INFO, PAGE, UP
 from monitor.judge.causes.cause import PlannedWindows
 from monitor.judge.compared import Compared
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
@@ -62,6 +62,7 @@ def share_detections(
                 worth=float(reference.rows[c]) / usual,
                 starts_after=int(starts_after[c]),
                 why_not=why_not,
+                signs=tuple(1.0 if way == UP else -1.0 for way in policy.directions(column.feature)),
             ),
         )
 

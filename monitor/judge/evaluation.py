@@ -127,7 +127,7 @@ def longest_learned(reference: Reference) -> Level | None:
 
 
 def _one_a_key(candidates: Iterable[Candidate]) -> Iterator[Finding]:
-    """The worst finding of each key; its start, and whether it is `info`, come from the shortest window over.
+    """The worst finding of each key; its start comes from the shortest window over that is more than `info`.
 
     `candidates` of a key come with the shortest window first.
     """
@@ -135,9 +135,11 @@ def _one_a_key(candidates: Iterable[Candidate]) -> Iterator[Finding]:
     for candidate in candidates:
         by_key.setdefault(candidate.key, []).append(candidate)
     for of_key in by_key.values():
-        shortest = of_key[0]
-        if shortest.severity == INFO:
-            yield shortest.finding()
+        # a change in the direction that is not wanted is `info`, whatever other windows show
+        serious = [candidate for candidate in of_key if candidate.severity != INFO]
+        if not serious:
+            yield of_key[0].finding()
             continue
-        worst = max(of_key, key=lambda candidate: (SEVERITY_RANK[candidate.severity], candidate.exceedance))
+        shortest = serious[0]
+        worst = max(serious, key=lambda candidate: (SEVERITY_RANK[candidate.severity], candidate.exceedance))
         yield replace(worst.finding(), since_us=shortest.began_us())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,13 @@ from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
+from monitor.judge.causes.distribution import DISTRIBUTION
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, TransitionContext
 from monitor.judge.incidents import IncidentBook, Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
+from monitor.judge.silence import Silence, silence_at
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.reference.monitored import Monitored
 from monitor.stats.block import Block
@@ -42,6 +45,7 @@ class JudgeState:
     causes: Tree
     book: BookState
     shown_info: dict[FindingKey, int]
+    excluded: int = 0
 
 
 class ModelJudge:
@@ -65,8 +69,12 @@ class ModelJudge:
         learned = longest_learned(monitored.reference)
         longest = self.pyramid.longest if learned is None else max(learned.base_windows, MIN_END_WINDOWS)
         self.book = IncidentBook(longest, EXPLAINED_BY, lasting_after_us=lasting_after_us)
+        self._silences = monitored.model.silences()
+        self._exclusions = monitored.model.exclusions()
         self.predictions = 0
         self.labels = 0
+        #: events of excluded times: in all totals, in no window
+        self.excluded = 0
         #: of the predictions in the pane that comes next
         self._inline = LabelTally()
         self.at_us = 0
@@ -92,6 +100,10 @@ class ModelJudge:
         self._changes += 1
         self.predictions += pane.tally.events
         self.at_us = pane.end_us
+        if self._exclusions and self._exclusions.overlapping(pane.start_us, pane.end_us):
+            self.excluded += pane.tally.events
+            self._inline = LabelTally()
+            return [], []
         recent = self._recent.add(pane)
         block = self._base.add(pane)
         this = Block(pane.start_us, pane.end_us, pane.tally)
@@ -115,6 +127,19 @@ class ModelJudge:
         transitions = self.book.accept(incident, note, self.context())
         self._changes += bool(transitions)
         return transitions
+
+    def under_settings(self, reason: str) -> list[Transition]:
+        """Apply settings that changed since the state was saved to the open findings."""
+        transitions = self.book.under_settings(self._most_severe, self.context(), reason)
+        self._changes += bool(transitions)
+        return transitions
+
+    def _most_severe(self, finding: Finding) -> str:
+        """The worst severity that the settings allow a finding."""
+        key, column = finding.key, self.prepared.column_of.get(finding.key.subject)
+        feature = "" if column is None else self.prepared.columns[column].feature
+        direction = finding.direction if key.cause == DISTRIBUTION else ""  # a quality count's share always rises
+        return self.policy.severity(key.cause, feature, math.inf, 0.0, direction=direction)
 
     def take_labels(self, cohort: LabelCohort) -> None:
         """Take labels that took effect before the end of the next pane, or came with its predictions."""
@@ -185,7 +210,12 @@ class ModelJudge:
             self.labels,
             self.monitored.reference.hash,
             self.monitored.settings_hash,
+            self.silence(),
         )
+
+    def silence(self) -> Silence | None:
+        """The silence at the event time up to which it was judged, or the last one before."""
+        return silence_at(self._silences, self.at_us) if self._silences else None
 
     def mark(self) -> Hashable:
         """Changes whenever `to_state` would."""
@@ -202,6 +232,7 @@ class ModelJudge:
             causes=self.judge.to_state(),
             book=self.book.to_state(),
             shown_info=dict(self._shown_info),
+            excluded=self.excluded,
         )
 
     def restore(self, state: JudgeState) -> None:
@@ -216,6 +247,7 @@ class ModelJudge:
         self.judge.restore(state.causes)
         self.book.restore(state.book)
         self._shown_info = dict(state.shown_info)
+        self.excluded = state.excluded
 
 
 def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:

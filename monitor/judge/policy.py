@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET
+from monitor.findings import DOWN, INFO, PAGE, SEVERITY_RANK, TICKET, UP
 from monitor.settings.model import Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
@@ -38,10 +38,24 @@ class Policy:
             return labels
         return [self.category(name) if at < bins.named else name for at, name in enumerate(labels)]
 
-    def severity(self, cause: str, name: str, effect: float, default_least: float, *, may_page: bool = True) -> str:
-        """`page`, `ticket` or `info` of a proven change of that size; `name` of the feature, "" for other subjects."""
+    def severity(
+        self,
+        cause: str,
+        name: str,
+        effect: float,
+        default_least: float,
+        *,
+        may_page: bool = True,
+        direction: str = "",
+    ) -> str:
+        """`page`, `ticket` or `info` of a proven change of that size; `name` of the feature, "" for other subjects.
+
+        `direction`: the way in which the values moved, "" if they have none.
+        """
         feature = self.model.features.get(name)
         if feature is not None and feature.mute:
+            return INFO
+        if direction and not self.wants(name, direction):
             return INFO
         wanted: str | None = feature.severity if feature is not None else None
         if wanted is None:
@@ -53,6 +67,15 @@ class Policy:
     def most_severe(self, cause: str, name: str) -> str:
         """The severity of the largest change: the settings allow no worse one."""
         return self.severity(cause, name, math.inf, 0.0)
+
+    def wants(self, name: str, direction: str) -> bool:
+        """Whether a feature's values that moved in that direction may open an incident."""
+        feature = self.model.features.get(name)
+        return feature is None or feature.direction in {"both", direction}
+
+    def directions(self, name: str) -> tuple[str, ...]:
+        """The directions that a feature is watched for."""
+        return tuple(direction for direction in (UP, DOWN) if self.wants(name, direction))
 
     def least_effect(self, cause: str, name: str, default: float) -> float:
         feature = self.model.features.get(name)

@@ -9,7 +9,7 @@ from typing import Protocol
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.events import ModelKey
-from monitor.findings import Transition
+from monitor.findings import Rebase, Transition
 from monitor.judge.model import JudgeState
 
 
@@ -17,6 +17,7 @@ class Stage2(Protocol):
     """Receives the complete panes: the fleet, or a collector that builds a reference."""
 
     unsent: deque[Transition]
+    rebases: deque[Rebase]
 
     def judge(self, pane: Pane) -> None:
         """Take a pane; those of one model version come in time order."""
@@ -26,6 +27,9 @@ class Stage2(Protocol):
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """Note that these transitions were acknowledged, oldest first."""
+
+    def recorded(self, rebases: Iterable[Rebase]) -> None:
+        """Note that these changes of references were acknowledged, oldest first."""
 
     def forget(self, key: ModelKey) -> None:
         """The model version got another reference: drop its windows and incidents."""
@@ -39,7 +43,9 @@ class Stage2(Protocol):
     def to_state(self, key: ModelKey) -> JudgeState | None:
         """What a checkpoint keeps of a model version."""
 
-    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
+    def restore(
+        self, judges: Iterable[JudgeState], unsent: Iterable[Transition], rebases: Iterable[Rebase] = ()
+    ) -> list[ModelKey]:
         """Continue from a saved state; returns the model versions that start from scratch."""
 
 
@@ -48,11 +54,15 @@ class StatelessStage2:
 
     def __init__(self) -> None:
         self.unsent: deque[Transition] = deque()
+        self.rebases: deque[Rebase] = deque()
 
     def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
         """Ignored."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:
+        """There are none."""
+
+    def recorded(self, rebases: Iterable[Rebase]) -> None:
         """There are none."""
 
     def forget(self, key: ModelKey) -> None:
@@ -67,5 +77,7 @@ class StatelessStage2:
     def to_state(self, key: ModelKey) -> JudgeState | None:
         return None
 
-    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
+    def restore(
+        self, judges: Iterable[JudgeState], unsent: Iterable[Transition], rebases: Iterable[Rebase] = ()
+    ) -> list[ModelKey]:
         return []

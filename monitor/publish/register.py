@@ -217,6 +217,25 @@ REGISTER: Final = (
         of_model=True,
     ),
     Series(
+        "driftd_excluded_events_total",
+        "counter",
+        ("model", "version"),
+        "Accepted events of times that the settings exclude (models[].exclude): in all totals, but in no verdict.",
+        "Rising outside of the planned times: check the calendar and its time zone.",
+        rows.excluded,
+        of_model=True,
+    ),
+    Series(
+        "driftd_silenced",
+        "gauge",
+        ("model", "version"),
+        "1 while a silence of the settings (models[].silence) lasts at the event time up to which the model is judged:"
+        " what would page is a ticket until it is over.",
+        "1 outside of the planned times: check the calendar and its time zone.",
+        rows.silenced,
+        of_model=True,
+    ),
+    Series(
         "driftd_incident_active",
         "gauge",
         ("model", "version", "severity"),

@@ -74,6 +74,11 @@ class ModelView:
     figures: tuple[tuple[str, Figures], ...] = ()
     performance: tuple[tuple[str, float], ...] = ()
     promise: ModelPromise | None = None
+    #: events of excluded times, and those of the restored state
+    excluded: int = 0
+    excluded_before: int = 0
+    #: until when (microseconds of event time) and why nothing pages; None while no silence lasts
+    silence: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class IncidentView:
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding that is over its threshold now; `lasting`: of the lasting ticket.
+    """A finding that is over its threshold now; `lasting`: of the lasting ticket, `silenced`: no page for a silence.
 
     `records` are the first and last offset by partition of the window that it was found in.
     """
@@ -105,6 +110,7 @@ class FindingView:
     detail: str = ""
     lasting: bool = False
     records: tuple[tuple[Partition, tuple[int, int]], ...] = ()
+    silenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
         elif feature.kind in {NUMERIC, CATEGORICAL} and kinds.get(name) != feature.kind:
             was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.kind: {feature.kind}, but the reference has it as {was}; build the reference again"
+        elif feature.direction != "both" and kinds.get(name) != NUMERIC and feature.kind != IGNORE:
+            was = kinds.get(name) or f"ignored ({ignored[name]})"
+            yield f"features.{name}.direction: {feature.direction}, but only numbers have one, and it is {was}"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
 

@@ -25,7 +25,7 @@ FORMAT: Final = "driftd-reference/2"
 
 def digest(body: dict[str, Any]) -> str:
     """`sha256:…` of a reference's JSON, independent of its layout in the file."""
-    content = {name: value for name, value in body.items() if name != "hash"}
+    content = {name: value for name, value in body.items() if name not in {"hash", "note"}}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -60,6 +60,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         "in_order": reference.in_order,
         **({"score_classes": list(reference.score_classes)} if reference.score_classes else {}),
         **({"unread": dict(reference.unread)} if reference.unread else {}),
+        **({"note": reference.note} if reference.note else {}),
     }
 
 
@@ -147,6 +148,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         hash=body.get("hash", ""),
         score_classes=tuple(body.get("score_classes", ())),
         unread=tuple(body.get("unread", {}).items()),
+        note=body.get("note", ""),
     )
 
 

@@ -24,6 +24,7 @@ class Reference:
 
     `counts` (C, B + Q): bins, then the Q quality counts; `variability` see there.
     `in_order`: the events' times define their order.
+    `note` is what its maker wrote, and no part of the hash.
     `score_classes` are the classes named in `scores`, `unread` the fields of events that are not used, with counts.
     """
 
@@ -46,6 +47,7 @@ class Reference:
     hash: str = ""
     score_classes: tuple[str, ...] = ()
     unread: tuple[tuple[str, int], ...] = ()
+    note: str = ""
 
     @property
     def width(self) -> int:

@@ -41,6 +41,8 @@ def _head(reference: Reference) -> Iterator[str]:
         f"{many(reference.base_windows, 'base window')} of about "
         f"{about(reference.base_us)}"
     )
+    if reference.note:
+        yield f"note: {reference.note}"
     for name, why in reference.ignored:
         yield f"ignored: {name}: {why}"
 

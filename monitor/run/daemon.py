@@ -16,7 +16,7 @@ from monitor.count.admission import Admission
 from monitor.errors import ExternalError, PermanentError, PositionsLost, UsageError
 from monitor.events import ModelKey, Partition
 from monitor.exit_codes import BUG, DONE, INTERRUPTED, REFUSED, SIGNALLED
-from monitor.judge.fleet import Fleet
+from monitor.judge.fleet import REFERENCE_CHANGED, SETTINGS_CHANGED, Fleet
 from monitor.kafka.allocator import FreeMemory, tune_allocator
 from monitor.kafka.connect import until_connected
 from monitor.kafka.consumer import KafkaSource
@@ -190,8 +190,10 @@ class Daemon:
     ) -> bool:
         """Restore, or resolve the start positions; these are saved before the first record is read."""
         if loaded is not None:
-            for key in restored(pipeline, loaded, described):
-                _log.warning("model_state_reset", model=key.model, version=key.version, why="settings changed")
+            reset, rebased = restored(pipeline, loaded, described), {rebase.key for rebase in self._fleet.rebases}
+            for key in reset:
+                why = REFERENCE_CHANGED if key in rebased else SETTINGS_CHANGED
+                _log.warning("model_state_reset", model=key.model, version=key.version, why=why)
         positions = self._connected(lambda: self._positions(pipeline, source, described, loaded))
         if positions is None:
             return False

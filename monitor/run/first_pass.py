@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from monitor.records import RecordBatch, Source
 from monitor.reference.order import MIN_VALUES, has_order
 from monitor.reference.survey import Survey
 from monitor.run.left_out import Others, Times
+from monitor.settings.calendar import Calendar
 from monitor.settings.tree import Settings
 
 
@@ -28,9 +29,27 @@ class EventRange:
     rows: int | None = None
     start_us: int | None = None
     end_us: int | None = None
+    #: times that are not judged either, and the panes that they exclude as a whole
+    excluded: Calendar | None = None
+    pane_us: int = 1
+
+    def without(self, excluded: Calendar, pane_us: int) -> EventRange:
+        """The same range without excluded times."""
+        return replace(self, excluded=excluded if excluded else None, pane_us=pane_us)
 
     def holds(self, ts: int) -> bool:
         return (self.start_us is None or ts >= self.start_us) and (self.end_us is None or ts < self.end_us)
+
+    def excludes(self, start_us: int) -> bool:
+        """Whether the pane that begins then is excluded."""
+        return self.excluded is not None and self.excluded.overlapping(start_us, start_us + self.pane_us) is not None
+
+    def exclude(self, ts: Ints) -> Flags:
+        """Which events (n,) lie in an excluded pane."""
+        if self.excluded is None:
+            return np.zeros(len(ts), np.bool_)
+        panes, which = np.unique(ts // self.pane_us, return_inverse=True)
+        return np.array([self.excludes(pane * self.pane_us) for pane in panes.tolist()], np.bool_)[which]
 
     def hold(self, ts: Ints) -> Flags:
         """`holds`, vectorised."""
@@ -60,6 +79,7 @@ class FirstPass:
     times: Times = field(default_factory=Times)
     ends: dict[Partition, int] = field(default_factory=dict)
     last: LastEvent | None = None
+    excluded: int = 0
 
     @property
     def events(self) -> int:
@@ -84,8 +104,11 @@ class FirstPass:
             return False
         rows = events.groups[at].rows
         found = Surveyed.of(events, events.groups[at], fields[at])
-        inside = event_range.hold(found.ts)
+        inside, excluded = event_range.hold(found.ts), event_range.exclude(found.ts)
+        left_out = inside & excluded
+        inside &= ~excluded
         wanted = self._wanted(found.is_prediction & inside, event_range)
+        self.excluded += int(left_out[:wanted].sum())
         is_last = wanted <= len(rows)
         if is_last:
             inside[wanted:] = False

@@ -83,6 +83,7 @@ def build_reference(
         known = ", ".join(repr(one.name) for one in settings.models)
         raise UsageError(f"--model: {key.model!r} is not in the settings; they name {known}")
     model, source = settings.models[at], open_source()
+    event_range = event_range.without(model.exclusions(), settings.windows.pane)
     place = source.place if isinstance(source, Placed) else place_text
     try:
         by_time = event_range.rows is not None and isinstance(source, OffsetRange)  # partitions are polled in any order
@@ -129,6 +130,8 @@ def _no_columns(key: ModelKey, plan: Plan, found: FirstPass) -> list[str]:
 def _require_events(
     found: FirstPass, key: ModelKey, event_range: EventRange, place: PlaceText, *, accept_partial: bool
 ) -> None:
+    if found.events == 0 and found.excluded:
+        raise UsageError(f"{key}: all of its {many(found.excluded, 'event')} lie in times that the settings exclude")
     if found.events == 0:
         raise UsageError(nothing_found(found.others, found.times, key, place))
     lines = list(rejected_lines(found.others, key, found.read, place))
@@ -165,7 +168,9 @@ def _losses(
         raise UsageError([*lines, "more than half of the events were lost; --accept-partial takes the others"])
     if far := far_line(collector.far, found.times, place):
         lines.append(far)
-    if edge := found.events - collector.counted - collector.far - sum(loss.count for loss in losses):
+    if found.excluded:
+        lines.append(f"{many(found.excluded, 'event')} in times of {settings_name}.exclude: not in the reference")
+    if (edge := found.events - collector.counted - collector.far - sum(loss.count for loss in losses)) > 0:
         lines.append(f"{many(edge, 'event')} in panes that --from or --to cuts: not in the reference")
     return lines
 
@@ -194,7 +199,7 @@ class _Collector(StatelessStage2):
         rows = self._keeper.take(pane.start_us)
         labels, self._labels = self._labels, 0
         inside = self._event_range.holds(pane.start_us) and self._event_range.holds(pane.end_us - 1)
-        if not inside or pane.tally.events == 0:
+        if not inside or pane.tally.events == 0 or self._event_range.excludes(pane.start_us):
             return
         low, high = self._usual
         if not low <= pane.start_us <= high:

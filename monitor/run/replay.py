@@ -156,6 +156,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "open": judge.book.incident is not None,
         "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
+        "excluded": judge.excluded,
         "performance": _performance(labels.accuracy),
     }
 

@@ -35,6 +35,7 @@ class _Before:
     pages: int = 0
     expected: float = 0.0
     counts: NDArray[np.int64] | None = None
+    excluded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,9 @@ class SnapshotBuilder:
 
     def _held(self, key: ModelKey) -> _Before:
         counts, judge = _counts(self._pipeline.totals.events.get(key)), self._fleet.judges.get(key)
-        return _Before(counts=counts) if judge is None else _Before(judge.book.pages, judge.budget.expected, counts)
+        if judge is None:
+            return _Before(counts=counts)
+        return _Before(judge.book.pages, judge.budget.expected, counts, judge.excluded)
 
     def _model(self, key: ModelKey, total: Tally | None) -> ModelView:
         """The view of a model version without a judge."""
@@ -163,6 +166,9 @@ class SnapshotBuilder:
             figures=evaluated.figures,
             performance=_performance(self._pipeline.totals.labels.of(key).accuracy),
             promise=self._promises.of(key),
+            excluded=judge.excluded,
+            excluded_before=before.excluded,
+            silence=_silence(judge),
         )
 
     def _views(self, key: ModelKey, judge: ModelJudge) -> _Evaluated:
@@ -178,6 +184,12 @@ class SnapshotBuilder:
 def is_judged(judge: ModelJudge) -> bool:
     """Whether the model version has a verdict: a base window was judged, or an evaluation found something."""
     return judge.pyramid.closed > 0 or judge.book.incident is not None or judge.book.lasting_incident is not None
+
+
+def _silence(judge: ModelJudge) -> tuple[int, str] | None:
+    """Until when and why nothing pages now."""
+    silence = judge.silence()
+    return None if silence is None or not silence.now else (silence.until_us, silence.reason)
 
 
 def _counts(total: Tally | None) -> NDArray[np.int64] | None:
@@ -196,7 +208,9 @@ def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
                 found, lasting = known.finding, known.level is not None
                 of, words = judge.monitored.key, (found.headline, found.detail)
                 records = tuple(sorted(found.records.items()))
-                yield FindingView(of, key, found.severity, known.since_us, *words, lasting, records)
+                yield FindingView(
+                    of, key, found.severity, known.since_us, *words, lasting, records, silenced=found.silenced
+                )
 
 
 def _ended(judges: Iterable[ModelJudge]) -> tuple[EndedView, ...]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from monitor.clock import DAY_US
+from monitor.clock import DAY_US, rfc3339
+from monitor.settings.calendar import Calendar, Recurring, parse_daily, parse_weekly
 from monitor.settings.types import (
     Class,
+    Daily,
     Duration,
     Effect,
     Fault,
+    Moment,
     Name,
     Pages,
     Part,
@@ -21,8 +25,10 @@ from monitor.settings.types import (
     Severity,
     Switch,
     Text,
+    Timezone,
     Url,
     Versions,
+    Weekly,
     shown,
 )
 from monitor.settings.version_path import ALLOWED, PLACEHOLDER, may_stand_in_path
@@ -49,7 +55,47 @@ class Feature(Part):
     least_effect: Effect | None = Field(
         default=None, description="a smaller change of it does not page; null: by cause"
     )
+    direction: Literal["up", "down", "both"] = Field(
+        default="both", description="which way a number has to move to open an incident; the other way is info"
+    )
     mute: Switch = Field(default=False, description="its findings are shown and open no incident")
+
+    def cross_checks(self) -> Iterator[Fault]:
+        if self.direction != "both" and self.kind in {"categorical", "ignore"}:
+            yield ("direction",), f"means nothing for kind: {self.kind}; leave it out"
+
+
+class CalendarWindow(Part):
+    """Event times: from one time to another, or every week or day in the model's time zone."""
+
+    start: Moment | None = Field(default=None, alias="from", description="the first moment ...")
+    end: Moment | None = Field(default=None, alias="to", description="... and the first one after it")
+    weekly: Weekly | None = Field(default=None, description="or: every week, from a day's time to another's")
+    daily: Daily | None = Field(default=None, description="or: every day")
+    reason: Text | None = Field(default=None, description="why, for people")
+
+    def cross_checks(self) -> Iterator[Fault]:
+        forms = [(self.start, self.end) != (None, None), self.weekly is not None, self.daily is not None]
+        if sum(forms) != 1:
+            yield (), "write either from and to, or weekly, or daily"
+        elif forms[0] and (self.start is None or self.end is None):
+            yield (), f"{'from' if self.start is None else 'to'} is missing"
+        elif self.start is not None and self.end is not None and self.start >= self.end:
+            yield ("to",), "is not after from"
+
+    def when(self, zone: str) -> str:
+        """The window in words; `zone` is the name of the model's time zone."""
+        if self.start is not None and self.end is not None:
+            return f"{rfc3339(self.start)} to {rfc3339(self.end)}"
+        return f"every week {self.weekly} ({zone})" if self.weekly else f"every day {self.daily} ({zone})"
+
+    def span_us(self) -> tuple[int, int] | None:
+        return None if self.start is None or self.end is None else (self.start, self.end)
+
+    def recurring(self) -> tuple[Recurring, ...]:
+        if self.weekly is not None:
+            return parse_weekly(self.weekly)
+        return () if self.daily is None else parse_daily(self.daily)
 
 
 class Model(Part):
@@ -68,6 +114,13 @@ class Model(Part):
     positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
     allowed_lateness: Duration | None = Field(default=None, description="windows.allowed_lateness when null")
     budget: Budget | None = Field(default=None, description="the budget of all models when null")
+    timezone: Timezone | None = Field(default=None, description="where its calendar is read; UTC when null")
+    silence: tuple[CalendarWindow, ...] = Field(
+        default=(), description="times in which nothing pages: what is found is a ticket until they are over"
+    )
+    exclude: tuple[CalendarWindow, ...] = Field(
+        default=(), description="times whose events are counted, but neither judged nor part of a reference"
+    )
     max_severity: Literal["page", "ticket"] = Field(default="page", description="ticket is a trial without pages")
     severity: dict[Cause, Severity] = Field(default={}, description="by cause; built-in defaults for the others")
     least_effect: dict[Cause, Effect] = Field(
@@ -75,6 +128,17 @@ class Model(Part):
     )
     team: Text | None = Field(default=None, description="a label of driftd_model_info, for routing")
     runbook: Url | None = Field(default=None, description="a label of driftd_model_info, for whoever is paged")
+
+    def silences(self) -> Calendar:
+        """The calendar of `silence`."""
+        return Calendar(self.silence, self._zone())
+
+    def exclusions(self) -> Calendar:
+        """The calendar of `exclude`."""
+        return Calendar(self.exclude, self._zone())
+
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone or "UTC")
 
     def cross_checks(self) -> Iterator[Fault]:
         yield from _twice("versions", self.versions)

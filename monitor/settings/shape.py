@@ -40,13 +40,18 @@ def items_of(annotation: object) -> object:
     return get_args(kind)[0 if origin is tuple else 1]
 
 
+def fields_of(part: type[Part]) -> dict[str, FieldInfo]:
+    """The fields of a part by the name that a file has."""
+    return {field.alias or name: field for name, field in part.model_fields.items()}
+
+
 def names_at(loc: Loc) -> list[str]:
     """The names of the settings under a place; empty if it takes any name or none."""
     annotation: object = Settings
     for step in loc:
         annotation = _field_type(annotation, step)
     part = part_of(annotation)
-    return list(part.model_fields) if part else []
+    return list(fields_of(part)) if part else []
 
 
 def is_secret(field: FieldInfo) -> bool:
@@ -87,4 +92,5 @@ def _field_type(annotation: object, step: str | int) -> object:
     part = part_of(annotation)
     if part is None:
         return items_of(annotation)
-    return part.model_fields[str(step)].annotation if step in part.model_fields else None
+    fields = fields_of(part)
+    return fields[str(step)].annotation if step in fields else None

@@ -18,10 +18,10 @@ from monitor.count.task_state import TaskLabelsState, TaskState
 from monitor.count.totals import LabelTotals
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
-from monitor.findings import Transition
+from monitor.findings import Rebase, Transition
 from monitor.state import codec, label_parts, labels_within, model_part, one_tree, task_part
 from monitor.state.directory import Loaded
-from monitor.state.finding_trees import transition_of, transition_tree
+from monitor.state.finding_trees import rebase_of, rebase_tree, transition_of, transition_tree
 from monitor.state.label_parts import ModelLabels
 from monitor.state.model_part import ModelState
 from monitor.state.part_files import Part
@@ -38,9 +38,10 @@ NO_SUCH_STATE: Final = (msgspec.ValidationError, LookupError, TypeError, ValueEr
 
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """Transitions that are not acknowledged yet, oldest first."""
+    """Transitions and changes of references that are not acknowledged yet, oldest first."""
 
     unsent: tuple[Transition, ...] = ()
+    rebases: tuple[Rebase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +105,18 @@ def of_labels(totals: LabelTotals, exchange: LabelExchange) -> list[Part]:
     return [part(key) for key in sorted({*totals.tallies, *exchange.keys()})]
 
 
-def outbox(unsent: Sequence[Transition]) -> Part:
-    """The part of unsent transitions; its mark is their ids."""
-    ids = tuple(transition.id for transition in unsent)
-    return Part(OUTBOX, ids, lambda: {"version": OUTBOX_VERSION, "unsent": [transition_tree(one) for one in unsent]})
+def outbox(unsent: Sequence[Transition], rebases: Sequence[Rebase] = ()) -> Part:
+    """The part of unsent transitions and changes of references; its mark is their ids."""
+    ids = (*(transition.id for transition in unsent), *(rebase.id for rebase in rebases))
+
+    def tree() -> Tree:
+        return {
+            "version": OUTBOX_VERSION,
+            "unsent": [transition_tree(one) for one in unsent],
+            "rebases": [rebase_tree(one) for one in rebases],
+        }
+
+    return Part(OUTBOX, ids, tree)
 
 
 def whole_tree(whole: Whole) -> Tree:
@@ -132,6 +141,7 @@ class _Whole(msgspec.Struct):
 
 class _Outbox(msgspec.Struct):
     unsent: list[Tree]
+    rebases: list[Tree] = []
 
 
 def state_in(loaded: Loaded) -> State:
@@ -212,4 +222,5 @@ def _whole_of(read: _Whole) -> Whole:
 
 def _outbox_of(tree: Tree) -> OutboxState:
     require_version(tree, OUTBOX_VERSION)
-    return OutboxState(tuple(transition_of(one) for one in msgspec.convert(tree, _Outbox).unsent))
+    read = msgspec.convert(tree, _Outbox)
+    return OutboxState(tuple(map(transition_of, read.unsent)), tuple(map(rebase_of, read.rebases)))

@@ -144,7 +144,7 @@ def test_from_then_on_events_are_judged_by_the_new_reference_and_the_other_model
     pipeline.checkpoint()
     last = of_credit(outputs)[-1]
     assert (last.transition, last.incident) == ("resolved", opened.incident)
-    assert last.summary.startswith("credit 1: resolved (settings changed) after ")
+    assert last.summary.startswith("credit 1: resolved (reference changed) after ")
     judge = cast("Fleet", pipeline.fleet).judges[CREDIT]
     assert judge.monitored.reference.hash == older_reference().hash
     assert judge.book.incident is None

@@ -31,6 +31,8 @@ NOT_SHOWN: Final = {
     "driftd_unreadable_records_total": "the same; the log has the place",
     "driftd_loop_seconds_total": "for whoever sizes the process",
     "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for where a clock is doubted",
+    "driftd_excluded_events_total": "planned by whoever wrote the settings; the page has the number",
+    "driftd_silenced": "the same; the page says until when, and why",
     "driftd_feature_watched": "the page names each feature with its reason",
     "driftd_feature_may_page": "the same",
     "driftd_feature_detection_seconds": "the page has it beside what is not seen, and why",

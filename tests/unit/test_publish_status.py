@@ -279,6 +279,20 @@ def test_after_a_restart_a_model_has_its_restored_state_and_its_features_wait_fo
     assert "1 feature in no window yet since driftd was started" in words
 
 
+def test_a_silence_is_shown_with_its_end_and_what_it_holds_back_and_excluded_events_with_their_number() -> None:
+    watched = replace(model("m", ()), silence=(NOW_US, "a <release>"), excluded=70)
+    held = FindingView(watched.key, FindingKey("AGE", "distribution"), "ticket", NOW_US, "AGE moved", silenced=True)
+    incident = IncidentView(watched.key, "ticket", NOW_US)
+    page = read(Snapshot(restored=True, models=(watched,), incidents=(incident,), findings=(held,)))
+    assert "Silent until\n2026-11-18" in page.words
+    assert "a <release>" in page.words
+    assert "In excluded times, never to be judged\n70 events" in page.words
+    assert "ticket, no page during a silence" in page.words
+    quiet = read(Snapshot(restored=True, models=(model("m", ()),))).words
+    assert "Silent" not in quiet
+    assert "excluded" not in quiet
+
+
 def test_unjudged_events_are_shown() -> None:
     watched = model("m", ())
     words = read(Snapshot(restored=True, models=(watched,), unjudged={watched.key: 7})).words

@@ -127,6 +127,26 @@ def test_a_range_of_time_takes_every_event_in_it() -> None:
     assert reference.start_us == start
 
 
+def test_excluded_times_are_no_part_of_a_reference_and_do_not_count_as_rows() -> None:
+    stream = list(Credit(3_000))
+    start, end = START_US + 300 * SECOND_US, START_US + 900 * SECOND_US
+    rest = [made for made in stream if not start <= made["ts"] < end]
+    tree = settings({"exclude": [{"from": start + 1, "to": end - 1}]})  # panes are excluded as a whole
+    notes: list[str] = []
+    for by in (EventRange(rows=1_500), EventRange(start_us=START_US, end_us=START_US + 1_500 * SECOND_US)):
+        made = build_reference(
+            tree, CREDIT, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), by, notes.append
+        )
+        assert to_json(made) == to_json(built({EVENTS: rest}, by))
+    assert f"{len(stream) - len(rest):,} events in times of models[0].exclude: not in the reference" in notes
+
+
+def test_a_stream_that_is_excluded_as_a_whole_is_refused() -> None:
+    tree = settings({"exclude": [{"from": START_US, "to": START_US + 10**12}]})
+    with pytest.raises(UsageError, match=r"all of its 500 events lie in times that the settings exclude"):
+        build(tree, list(Credit(500)))
+
+
 def test_too_few_predictions_and_an_unknown_model_are_refused_with_a_remedy() -> None:
     with pytest.raises(UsageError, match=r"holds 100 predictions of credit/1, not 101 "):
         built({EVENTS: list(Credit(100))}, EventRange(rows=101))

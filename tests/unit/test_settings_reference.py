@@ -12,7 +12,7 @@ import pytest
 from monitor.settings.document import settings_reference
 from monitor.settings.later import NOT_IN_THIS_VERSION
 from monitor.settings.load import load_settings
-from monitor.settings.shape import items_of, part_of
+from monitor.settings.shape import fields_of, items_of, part_of
 from monitor.settings.tree import Settings
 from monitor.settings.types import Part
 from tests.house import read_modules
@@ -30,7 +30,7 @@ def test_every_setting_stands_in_it_with_its_help() -> None:
     text = settings_reference()
     words = " ".join(re.sub(r"[#\s]+", " ", text).split())
     for part in _parts(Settings):
-        for name, field in part.model_fields.items():
+        for name, field in fields_of(part).items():
             assert re.search(rf"^[# -]*{name}:", text, re.MULTILINE), (part, name)
             assert field.description, (part, name)
             assert " ".join(field.description.split()) in words, (part, name)

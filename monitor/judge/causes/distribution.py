@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.findings import PAGE, Figures, Finding, FindingKey
+from monitor.findings import DOWN, PAGE, UP, Figures, Finding, FindingKey
 from monitor.judge.all_values import in_reference, in_window, moments
 from monitor.judge.causes.cause import (
     Candidate,
@@ -45,6 +45,7 @@ from monitor.stats.live_watch import Watch
 from monitor.stats.promise import ShareDetection
 from monitor.text import number
 
+DISTRIBUTION: Final = "distribution"
 #: standard deviations the mean moves at least when a finding says that the column moved
 LEAST_SHIFT = 0.05
 #: total variation of categories that somebody is woken for
@@ -68,7 +69,7 @@ class Distribution(Cause[Measured]):
 
     names = tuple(
         CauseName(name, in_alert="distribution changed", on_page="distribution changed", share="effect")
-        for name in ("distribution", "score", "prediction")
+        for name in (DISTRIBUTION, "score", "prediction")
     )
     state_name = "watch"
 
@@ -128,7 +129,7 @@ class Distribution(Cause[Measured]):
         for window, column in places(exceedance > 1):
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], self._cause_of(column)),
-                self._severity(measured, window, column),
+                self._severity(evaluation.windows, measured, window, column),
                 float(exceedance[window, column]),
                 partial(evaluation.windows.start_us, window),
                 partial(self._finding, evaluation, window, column),
@@ -138,6 +139,8 @@ class Distribution(Cause[Measured]):
         column = self.prepared.column_of.get(key.subject)
         if column is None or self._cause_of(column) != key.cause:
             return None
+        if not self.policy.wants(self.prepared.columns[column].feature, self._moved(evaluation.windows, 0, column)):
+            return 0.0
         return float(evaluation.of(self).exceedance_of(column)[0])
 
     def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
@@ -234,16 +237,16 @@ class Distribution(Cause[Measured]):
     def _cause_of(self, column: int) -> str:
         return cause_of(self.prepared.columns[column])
 
-    def _severity(self, measured: Measured, window: int, column: int) -> str:
+    def _severity(self, windows: Windows, measured: Measured, window: int, column: int) -> str:
         """A page needs its least effect and two of the effect's own errors: the largest of many is above the truth."""
         (one, place), about = measured.of(column), self.prepared.columns[column]
-        kind = self._kind(measured, window, column)
-        effect = self._effect(measured, window, column)
+        kind, effect = self._kind(measured, window, column), self._effect(measured, window, column)
         surely, least = effect - ERRORS_ABOVE_LEAST * float(one.error[window, place]), float(LEAST_MOVE[kind])
         if one.spread[window, place] > effect - 1e-12:
             surely, least = float(one.spread[window, place]), LEAST_SPREAD
         may_page = not self._ticket_reason(measured, window, column)
-        return self.policy.severity(self._cause_of(column), about.feature, surely, least, may_page=may_page)
+        cause, way = self._cause_of(column), self._moved(windows, window, column)
+        return self.policy.severity(cause, about.feature, surely, least, may_page=may_page, direction=way)
 
     def _kind(self, measured: Measured, window: int, column: int) -> int:
         """What the worst direction is: a cut, a bin, the outer bins, a category or some buckets."""
@@ -273,7 +276,7 @@ class Distribution(Cause[Measured]):
         reason = self._ticket_reason(measured, window, column)
         return Finding(
             key=FindingKey(self.prepared.subjects[column], self._cause_of(column)),
-            severity=self._severity(measured, window, column),
+            severity=self._severity(windows, measured, window, column),
             window=windows.spans[window],
             base_windows=max(windows.lengths[window], 1),
             statistic=statistic,
@@ -283,7 +286,7 @@ class Distribution(Cause[Measured]):
             effect=self._effect(measured, window, column),
             effect_unit="share moved",
             exceedance=float(measured.exceedance_of(column)[window]),
-            direction=("up" if self._is_up(windows, window, column) else "down") if numeric else "",
+            direction=self._moved(windows, window, column),
             detail=detail + (f"; at most a ticket: {REASONS[reason]}" if reason else ""),
             headline=headline,
             records=windows.records(window),
@@ -301,6 +304,11 @@ class Distribution(Cause[Measured]):
             return "share", 0.0, np.inf, 1.0
         kind = self._kind(measured, window, column)
         return STATISTICS[kind], z, critical, self.sides[s].reference.chance(z, place, int(one.at[at]))
+
+    def _moved(self, windows: Windows, window: int, column: int) -> str:
+        """The direction in which a number moved; "" for categories."""
+        ordered = self.prepared.ordered[column]
+        return (UP if self._is_up(windows, window, column) else DOWN) if ordered else ""
 
     def _is_up(self, windows: Windows, window: int, column: int) -> bool:
         """Whether most of the moved values went to higher bins."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.findings import PAGE, Figures, Finding, FindingKey
+from monitor.findings import DOWN, PAGE, UP, Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, PlannedWindows, places
 from monitor.judge.causes.unit_change import UnitChange, unit_change
@@ -37,6 +37,7 @@ from monitor.stats.quality_dispersion import (
     lasts,
     spans,
 )
+from monitor.stats.tally import BELOW
 from monitor.text import percent
 
 #: of one column, and of all features of a model together
@@ -115,10 +116,10 @@ class Quality(Cause[QualityTails]):
             return
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
-            severity, reason = self._severity(measured, at, may_page=True), ""
+            severity, reason = self._severity(evaluation, at, may_page=True), ""
             if severity == PAGE:
                 reason = self._ticket_reason(evaluation, at, self._recent_share(recent, column, slot))
-                severity = self._severity(measured, at, may_page=not reason)
+                severity = self._severity(evaluation, at, may_page=not reason)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
                 severity,
@@ -194,10 +195,19 @@ class Quality(Cause[QualityTails]):
         events = np.array([[part.tally.events] for part in windows.parts[window]], np.int64)
         return int(spans(counts[:, self.prepared.width + slot, None], events)[0])
 
-    def _severity(self, measured: QualityTails, at: tuple[int, int, int], *, may_page: bool) -> str:
+    def _severity(self, evaluation: Evaluation, at: tuple[int, int, int], *, may_page: bool) -> str:
         """Severity of one (window, column, quality count) over the threshold."""
         cause, feature = QUALITY_COUNTS[at[2]], self.prepared.columns[at[1]].feature
-        return self.policy.severity(cause, feature, float(measured.excess[at]), LEAST_QUALITY_CHANGE, may_page=may_page)
+        effect, way = float(evaluation.of(self).excess[at]), self._side(evaluation.windows, at)
+        return self.policy.severity(cause, feature, effect, LEAST_QUALITY_CHANGE, may_page=may_page, direction=way)
+
+    def _side(self, windows: Windows, at: tuple[int, int, int]) -> str:
+        """On which side of the range most values outside lie; "" for other quality counts, which only rise."""
+        window, column, slot = at
+        if slot != OUTSIDE:
+            return ""
+        outside = int(windows.counts[window, column, self.prepared.width + OUTSIDE])
+        return DOWN if 2 * int(windows.sums[window, column, BELOW]) > outside else UP
 
     def _ticket_reason(self, evaluation: Evaluation, at: tuple[int, int, int], recent_share: float) -> str:
         """Why this is at most a ticket, "" if it may page; `recent_share` in the newest panes."""

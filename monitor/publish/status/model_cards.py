@@ -110,6 +110,11 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     for figure, value in model.performance:
         yield text(figure, 80), percent(value)
+    if model.silence is not None:
+        until_us, reason = model.silence
+        yield "Silent until", moment(until_us) + (f" <small>{text(reason)}</small>" if reason else "")
+    if model.excluded:
+        yield "In excluded times, never to be judged", many(model.excluded, "event")
     if unjudged := snapshot.unjudged.get(model.key):
         yield "Accepted, never to be judged", many(unjudged, "event")
 
