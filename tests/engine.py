@@ -18,13 +18,14 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
+from monitor.reference.blank import blank_reference
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.run.first_pass import EventRange
-from monitor.run.reference_build import blank_reference, build_reference
+from monitor.run.reference_build import build_reference
 from monitor.run.replay import Replay, replay
 from monitor.settings.tree import Settings
 from monitor.state.codec import encode

@@ -51,6 +51,12 @@ class Fleet:
         self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
         self.unsent.extend(transitions)
 
+    def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
+        """Judge a model version from its next pane on; so many events and labels came before, in its warm-up."""
+        judge = self._judge_of(key)
+        if judge is not None:
+            judge.begin(events, labels, at_us)
+
     def share(self, key: ModelKey) -> float:
         """The part of its model's budget that a version has: the versions share it equally."""
         return 1 / max(self._versions[key.model], 1)

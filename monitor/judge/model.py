@@ -110,6 +110,11 @@ class ModelJudge:
         self._seen = ()
         return self._news(reported), transitions
 
+    def begin(self, events: int, labels: int, at_us: int) -> None:
+        """Go on from so many events and labels before `at_us`, which are not judged."""
+        self._changes += 1
+        self.predictions, self.labels, self.at_us = events, labels, at_us
+
     def accept(self, incident: str, note: str) -> list[Transition]:
         """Make a page lasting, on an operator's request; no effect if it is not open here."""
         transitions = self.book.accept(incident, note, self.context())

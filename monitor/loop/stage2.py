@@ -27,6 +27,9 @@ class Stage2(Protocol):
     def sent(self, transitions: Iterable[Transition]) -> None:
         """Note that these transitions were acknowledged, oldest first."""
 
+    def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
+        """A model version is judged from its next pane on; so many events and labels came before, in its warm-up."""
+
     def forget(self, key: ModelKey) -> None:
         """The model version got another reference: drop its windows and incidents."""
 
@@ -54,6 +57,9 @@ class StatelessStage2:
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """There are none."""
+
+    def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
+        """There is no state."""
 
     def forget(self, key: ModelKey) -> None:
         """There is no state."""

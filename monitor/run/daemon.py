@@ -32,6 +32,7 @@ from monitor.run.garbage import GarbageSchedule
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.reference_files import file_of, unwatched
 from monitor.run.snapshot_builder import SnapshotBuilder
+from monitor.run.warmup_learning import learn
 from monitor.settings.tree import Settings
 from monitor.state.directory import Loaded, MemoryState, StateDirectory, StateStore
 from monitor.state.parts import NO_SUCH_STATE, Whole, no_such_state, state_in
@@ -98,7 +99,9 @@ class Daemon:
                 self._settings, described, source, store, self._clock, sequence=loaded.sequence if loaded else 0
             )
             stack.callback(outputs.close)
-            pipeline = Pipeline(self._settings, self._admission, source, self._clock, outputs, stage2=self._fleet)
+            pipeline = Pipeline(
+                self._settings, self._admission, source, self._clock, outputs, stage2=self._fleet, learn=learn
+            )
             begun = self._begin(pipeline, source, described, loaded)
             saved_us = None if loaded is None else loaded.tree["saved_at"]
             loaded = None  # it is as large as the state
@@ -146,7 +149,7 @@ class Daemon:
     def _log_unwatched(self) -> None:
         for fault in unwatched(self._settings, self._admission.references, str(self._config_file)):
             model = self._settings.model(fault.key.model)
-            reference = model.reference if model is not None else ""
+            reference = model.file if model is not None else ""
             _log.warning("model_not_watched", model=fault.key.model, reference=reference, why=fault.text)
 
     def _connected(self, make: Callable[[], _T]) -> _T | None:

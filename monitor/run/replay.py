@@ -24,6 +24,7 @@ from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
 from monitor.run.loss_lines import loss_lines
+from monitor.run.warmup_learning import learn
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.text import many, probability
@@ -77,7 +78,9 @@ def replay(
         emit(transition.to_json())
 
     fleet = Fleet(admission, settings, (lambda *evaluation: _emit_windows(emit, *evaluation)) if windows else None)
-    pipeline = Pipeline(settings, admission, source, clock, ReplayOutputs(reported), stage2=fleet, live=False)
+    pipeline = Pipeline(
+        settings, admission, source, clock, ReplayOutputs(reported), stage2=fleet, learn=learn, live=False
+    )
     ended = False
     while not ended:
         ended = source.ended()

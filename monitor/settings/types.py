@@ -214,9 +214,7 @@ Servers = Annotated[
     Description("list of host:port"),
 ]
 File = Annotated[Path, AfterValidator(_in_folder), Description("path")]
-ReferencePath = Annotated[
-    str, AfterValidator(_clean), AfterValidator(_reference), Description("path, {version} is filled in")
-]
+ReferencePath = Annotated[str, AfterValidator(_clean), AfterValidator(_reference)]
 Timezone = Annotated[str, AfterValidator(_timezone), AfterValidator(_clean), Description("IANA time zone")]
 Url = Annotated[str, AfterValidator(_url), Description("URL")]
 Class = Annotated[bool | int | float | str, PlainValidator(_class), Description("number, text or boolean")]
