@@ -16,6 +16,7 @@ from monitor.count.admission import Admission
 from monitor.errors import TransientError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
+from monitor.loop.warming import Learn
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
 from monitor.reference.blank import blank_reference
@@ -217,10 +218,16 @@ class Recorded:
 
 
 def pipeline_of(
-    tree: Settings, admission: Admission, source: MemorySource, outputs: Recorded | None = None, *, live: bool = False
+    tree: Settings,
+    admission: Admission,
+    source: MemorySource,
+    outputs: Recorded | None = None,
+    *,
+    live: bool = False,
+    learn: Learn | None = None,
 ) -> tuple[Pipeline, ManualClock]:
     clock = ManualClock(NOW_US)
-    return Pipeline(tree, admission, source, clock, outputs or Recorded(), live=live), clock
+    return Pipeline(tree, admission, source, clock, outputs or Recorded(), live=live, learn=learn), clock
 
 
 def run_to_end(pipeline: Pipeline, source: MemorySource) -> None:
