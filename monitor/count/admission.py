@@ -32,7 +32,7 @@ class Admission:
 
     def __init__(self, settings: Settings, references: References, *, warms_up: bool = False) -> None:
         """`warms_up`: model versions without a reference may learn one, where the settings want that."""
-        self._settings = settings
+        self.settings = self._settings = settings
         self._warms_up = warms_up
         #: models that are not in the settings
         self._made = 0
@@ -95,6 +95,10 @@ class Admission:
     def learns(self, model: Model) -> bool:
         """Whether versions of this model without a reference learn one."""
         return self._warms_up and (isinstance(model.reference, WarmUp) or self._settings.unknown_models == WARMUP)
+
+    def learns_any(self) -> bool:
+        """Whether a reference may be learned of any model, in the settings or not."""
+        return self._settings.unknown_models == WARMUP or any(map(self.learns, self._models.values()))
 
     def warmup_meaning(self, key: ModelKey) -> str:
         """The hash of the settings that a warm-up of this model version depends on; "" if it would have none."""

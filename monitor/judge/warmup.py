@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+from monitor.clock import MINUTE_US, rfc3339
 from monitor.count.exchange import Pane
 from monitor.count.warmup_rows import packed_lines, unpacked_lines
 from monitor.events import ModelKey
 from monitor.judge.windows import BASE_EVENTS
 from monitor.reference.reference import Reference
+from monitor.text import many
 
 #: least base windows: with fewer, no window length is learned well
 BASE_WINDOWS: Final = 40
@@ -45,6 +47,45 @@ class WarmupState:
     tail: list[bytes] = field(default_factory=list)
     reference: Reference | None = None
     failure: str = ""
+
+
+class Progress(NamedTuple):
+    """How far a warm-up has come, of how many predictions and base windows.
+
+    `verdict_us` is about when the first verdict will be, microseconds of event time, None if that cannot be said;
+    `failure` is why there will be none, or "".
+    """
+
+    predictions: int
+    wanted_predictions: int
+    base_windows: int
+    wanted_base_windows: int
+    verdict_us: int | None
+    failure: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "predictions": self.predictions,
+            "of_predictions": self.wanted_predictions,
+            "base_windows": self.base_windows,
+            "of_base_windows": self.wanted_base_windows,
+            "first_verdict": None if self.verdict_us is None else to_the_minute(self.verdict_us),
+            "failure": self.failure,
+            "text": str(self),
+        }
+
+    def __str__(self) -> str:
+        if self.failure:
+            return f"no reference could be learned from its warm-up: {self.failure}"
+        predictions = f"{self.predictions:,} of {many(self.wanted_predictions, 'prediction')}"
+        windows = f"{self.base_windows} of {many(self.wanted_base_windows, 'base window')}"
+        about = "" if self.verdict_us is None else f"; first verdict about {to_the_minute(self.verdict_us)}"
+        return f"in its warm-up: {predictions}, {windows}{about}"
+
+
+def to_the_minute(us: int) -> str:
+    """The next full minute: `2026-11-30T14:05Z`."""
+    return rfc3339(-(-us // MINUTE_US) * MINUTE_US).replace(":00Z", "Z")
 
 
 class Warmup:
@@ -78,6 +119,11 @@ class Warmup:
             state.tail = []
 
     @property
+    def in_warmup(self) -> bool:
+        """Whether it goes on: there is neither a reference nor the reason why there will be none."""
+        return self.state.reference is None and not self.state.failure
+
+    @property
     def counted(self) -> int:
         """What counts towards its end: predictions; events of a model that makes no predictions."""
         return self.state.predictions or self.state.events
@@ -107,15 +153,14 @@ class Warmup:
         self.state.reference, self.state.failure = reference, failure
         self.state.blocks, self.state.tail = [], []
 
-    def expected_end_us(self) -> int | None:
-        """About when it will end, at its own rate so far, microseconds of event time; None if that cannot be said."""
-        state = self.state
+    def progress(self) -> Progress:
+        """How far it has come, and about when there will be a verdict at its own rate so far."""
+        state, verdict_us = self.state, None
         windows = state.base_windows + min(state.base_events / BASE_EVENTS, 1.0)
-        span = state.at_us - state.start_us
-        if not state.events or state.failure:
-            return None
-        missing = max((self.wanted - self.counted) / self.counted, (BASE_WINDOWS - windows) / windows, 0.0)
-        return state.at_us + round(missing * span)
+        if self.in_warmup and windows:
+            missing = max((self.wanted - self.counted) / self.counted, (BASE_WINDOWS - windows) / windows, 0.0)
+            verdict_us = state.at_us + round((missing + 1 / windows) * (state.at_us - state.start_us))
+        return Progress(self.counted, self.wanted, state.base_windows, BASE_WINDOWS, verdict_us, state.failure)
 
     def mark(self) -> Hashable:
         """Changes whenever the state does."""

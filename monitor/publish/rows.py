@@ -48,6 +48,19 @@ def unjudged(snapshot: Snapshot) -> Iterator[Row]:
     return iter((zeros | dict(snapshot.unjudged)).items())
 
 
+def warmup(snapshot: Snapshot) -> Iterator[Row]:
+    for model in snapshot.models:
+        if (one := model.warmup) is not None:
+            shares = (one.predictions / one.wanted_predictions, one.base_windows / one.wanted_base_windows)
+            yield model.key, min(*shares, 1.0)
+
+
+def first_verdict(snapshot: Snapshot) -> Iterator[Row]:
+    for model in snapshot.models:
+        if model.warmup is not None and model.warmup.verdict_us is not None:
+            yield model.key, model.warmup.verdict_us / SECOND_US
+
+
 def incidents(snapshot: Snapshot) -> Iterator[Row]:
     active: dict[ModelKey, set[str]] = {}
     for incident in snapshot.incidents:

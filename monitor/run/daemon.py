@@ -33,6 +33,7 @@ from monitor.run.outputs import KafkaOutputs
 from monitor.run.reference_files import file_of, unwatched
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.run.warmup_learning import learn
+from monitor.run.warmup_lines import WarmupLog
 from monitor.settings.tree import Settings
 from monitor.state.directory import Loaded, MemoryState, StateDirectory, StateStore
 from monitor.state.parts import NO_SUCH_STATE, Whole, no_such_state, state_in
@@ -240,6 +241,7 @@ class Daemon:
         acts: TakenActs,
         stack: ExitStack,
     ) -> None:
+        warmups = WarmupLog(pipeline.warming, self._settings)
         pause, shown_at, caught_up, failure = FIRST_PAUSE, float("-inf"), False, ""
         garbage = GarbageSchedule(self._clock)
         garbage.start()
@@ -267,6 +269,7 @@ class Daemon:
             self.snapshots.beat(caught_up_once=caught_up, failure="; ".join(filter(None, reasons)))
             while self._fleet.reported:
                 self._log_reported()
+            warmups.log()
             self._log_missed()
             snapshot_builder.log_losses()
             if self._clock.monotonic() - shown_at >= SNAPSHOT_SECONDS:

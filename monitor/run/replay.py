@@ -18,6 +18,7 @@ from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.all_values import distances
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge, finding_line
+from monitor.judge.warmup import Warmup
 from monitor.judge.windows import BASE_EVENTS, Windows
 from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
@@ -25,6 +26,7 @@ from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
 from monitor.run.loss_lines import loss_lines
 from monitor.run.warmup_learning import learn
+from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.text import many, probability
@@ -88,6 +90,8 @@ def replay(
         while fleet.reported:
             news = fleet.reported.popleft()
             emit(finding_line(news.monitored, news.finding, news.at_us))
+        while pipeline.warming.ended:
+            emit(ended_line(pipeline.warming.ended.popleft()))
         progress()
     summary = _summary(pipeline, fleet, clock.monotonic() - began)
     emit(summary)
@@ -103,6 +107,7 @@ def replay(
     if labels_alone := 0 < accepted == labels and not gone:
         lost.append(f"{many(labels, 'label')} and nothing else: they are counted, and there was nothing to judge")
     lost += _columns_without_values(fleet, pipeline)
+    lost += [not_judged(warmup) for warmup in _without_reference(pipeline)]
     failed = "" if labels_alone else _failure(fleet, events.total(), gone, accepted)
     return Replay(pipeline, summary, worst, lost, failed)
 
@@ -141,7 +146,36 @@ def _summary(pipeline: Pipeline, fleet: Fleet, seconds: float) -> dict[str, Any]
         "outcomes": outcome_totals(counts),
         "reasons": reason_totals(counts),
         "seconds": round(seconds, 3),
-        "models": [_model_summary(key, judge, pipeline) for key, judge in sorted(fleet.judges.items())],
+        "models": [
+            *(_model_summary(key, judge, pipeline) for key, judge in sorted(fleet.judges.items())),
+            *(_warmup_summary(warmup, pipeline) for warmup in _without_reference(pipeline)),
+        ],
+    }
+
+
+def _without_reference(pipeline: Pipeline) -> list[Warmup]:
+    """The warm-ups that did not end with a reference."""
+    warmups = pipeline.warming.warmups
+    return [warmup for _, warmup in sorted(warmups.items()) if warmup.state.reference is None]
+
+
+def _warmup_summary(warmup: Warmup, pipeline: Pipeline) -> dict[str, Any]:
+    """The same of a model version that was not judged."""
+    total, key = pipeline.totals.events.get(warmup.state.key), warmup.state.key
+    return {
+        "model": key.model,
+        "version": key.version,
+        "predictions": 0 if total is None else total.predictions,
+        "features": 0 if total is None else total.feature_events,
+        "labels": pipeline.totals.labels.of(key).total,
+        "pages": 0,
+        "tickets": 0,
+        "expected_false_pages": 0.0,
+        "open": False,
+        "lasting": False,
+        "unjudged": pipeline.exchange.unjudged[key],
+        "performance": {},
+        "warmup": warmup.progress().to_json(),
     }
 
 
@@ -213,6 +247,8 @@ def human_line(thing: dict[str, Any]) -> str | None:
                 f"from {window['start']} to {window['end']}; by chance {probability(found['p'])}"
             )
         return "\n".join(lines)
+    if thing["kind"] == "warmup":
+        return f"{thing['at']}  {'reference':<12} {'info':<7} {thing['text']}"
     if thing["kind"] == "finding":
         return f"{thing['at']}  {'finding':<12} {'info':<7} {thing['subject']}: {thing['detail']}"
     if thing["kind"] == "summary":
@@ -235,6 +271,10 @@ def _human_summary(thing: dict[str, Any]) -> str:
         lines.append(
             f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
             f"{many(model['pages'], 'page')}, {many(model['tickets'], 'ticket')}{_still(model)}; "
-            f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
+            + (
+                model["warmup"]["text"]
+                if "warmup" in model
+                else f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
+            )
         )
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from monitor.clock import ManualClock
 from monitor.events import ModelKey, Partition
 from monitor.records import Change, RecordBatch
+from monitor.reference.encoding import from_json, to_json
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
@@ -66,4 +68,5 @@ def learn(settings: Settings, model: Model, key: ModelKey, lines: Callable[[], I
             "limits": settings.limits.model_copy(update={"record_bytes": _RECORD_BYTES}),
         }
     )
-    return build_reference(given, key, lambda: LineSource(lines()), ManualClock(), EventRange(), accept_partial=True)
+    learned = build_reference(given, key, lambda: LineSource(lines()), ManualClock(), EventRange(), accept_partial=True)
+    return from_json(json.loads(json.dumps({**to_json(learned), "hash": learned.hash})))  # as a restart reads it
