@@ -63,6 +63,11 @@ class Progress(NamedTuple):
     verdict_us: int | None
     failure: str
 
+    @property
+    def share(self) -> float:
+        """The smaller of its shares of predictions and base windows, at most 1."""
+        return min(self.predictions / self.wanted_predictions, self.base_windows / self.wanted_base_windows, 1.0)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "predictions": self.predictions,

@@ -49,10 +49,7 @@ def unjudged(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def warmup(snapshot: Snapshot) -> Iterator[Row]:
-    for model in snapshot.models:
-        if (one := model.warmup) is not None:
-            shares = (one.predictions / one.wanted_predictions, one.base_windows / one.wanted_base_windows)
-            yield model.key, min(*shares, 1.0)
+    return ((model.key, model.warmup.share) for model in snapshot.models if model.warmup is not None)
 
 
 def first_verdict(snapshot: Snapshot) -> Iterator[Row]:

@@ -108,7 +108,11 @@ def replay(
         lost.append(f"{many(labels, 'label')} and nothing else: they are counted, and there was nothing to judge")
     lost += _columns_without_values(fleet, pipeline)
     lost += [not_judged(warmup) for warmup in _without_reference(pipeline)]
-    failed = "" if labels_alone else _failure(fleet, events.total(), gone, accepted)
+    failed = (
+        ""
+        if labels_alone
+        else _failure(fleet, events.total(), gone, accepted, learning=bool(_without_reference(pipeline)))
+    )
     return Replay(pipeline, summary, worst, lost, failed)
 
 
@@ -127,11 +131,13 @@ def _labels(pipeline: Pipeline) -> int:
     return sum(count for (_, kind), count in pipeline.accepted.items() if kind == KINDS[LABEL])
 
 
-def _failure(fleet: Fleet, events: int, lost: int, accepted: int) -> str:
+def _failure(fleet: Fleet, events: int, lost: int, accepted: int, *, learning: bool) -> str:
     """Why a replay failed; "" for one that judged something and lost at most half of the events."""
     if not any(judge.pyramid.closed for judge in fleet.judges.values()):
         if not events:
             return "nothing was judged: the source holds no events"
+        if learning:
+            return "nothing was judged: no model has a reference yet"
         few = f", and a window holds {BASE_EVENTS}" if accepted else ""
         return f"nothing was judged: {accepted:,} of {many(events, 'event')} were accepted{few}"
     return f"more than half was lost: {lost:,} of {many(events, 'event')}" if 2 * lost > events else ""

@@ -83,11 +83,7 @@ class WarmupLog:
             self._log_ended(self._warming.ended.popleft())
 
     def _log_progress(self, key: ModelKey, progress: Progress) -> None:
-        shares = (
-            progress.predictions / progress.wanted_predictions,
-            progress.base_windows / progress.wanted_base_windows,
-        )
-        step = 1 + int(STEPS * min(*shares, 1.0))
+        step = 1 + int(STEPS * progress.share)
         if step > self._logged.get(key, 0):
             self._logged[key] = step
             _log.info("warmup", model=key.model, version=key.version, why=str(progress))

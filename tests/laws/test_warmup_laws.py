@@ -23,6 +23,7 @@ from monitor.reference.references import References
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
 from monitor.run.warmup_learning import learn
+from monitor.settings.tree import Settings
 from tests.engine import (
     CREDIT,
     EVENTS,
@@ -84,7 +85,7 @@ def stream() -> dict[Partition, list[Any]]:
     return parts
 
 
-def start(chunk: int = CHUNK, tree: Any = TREE) -> tuple[Pipeline, MemorySource, Recorded]:
+def start(chunk: int = CHUNK, tree: Settings = TREE) -> tuple[Pipeline, MemorySource, Recorded]:
     outputs, source = Recorded(), MemorySource(stream(), chunk)
     pipeline, _ = pipeline_of(tree, Admission(tree, References({}), warms_up=True), source, outputs, learn=learn)
     return pipeline, source, outputs
