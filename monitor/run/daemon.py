@@ -301,7 +301,9 @@ class Daemon:
     def _log_reported(self) -> None:
         reported = self._fleet.reported.popleft()
         key = reported.monitored.key
-        _log.info("finding", model=key.model, version=key.version, severity="info", detail=reported.finding.detail)
+        found = reported.finding
+        named = {"model": key.model, "version": key.version, "subject": found.key.subject, "cause": found.key.cause}
+        _log.info("finding", **named, severity="info", detail=found.detail)
 
     def _log_missed(self) -> None:
         """Log versions with events but no reference: each once, only the first ones."""

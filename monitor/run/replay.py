@@ -256,7 +256,8 @@ def human_line(thing: dict[str, Any]) -> str | None:
     if thing["kind"] == "warmup":
         return f"{thing['at']}  {'reference':<12} {'info':<7} {thing['text']}"
     if thing["kind"] == "finding":
-        return f"{thing['at']}  {'finding':<12} {'info':<7} {thing['subject']}: {thing['detail']}"
+        whose = f"{thing['model']} {thing['version']}: {thing['subject']}"
+        return f"{thing['at']}  {'finding':<12} {'info':<7} {whose}: {thing['detail']}"
     if thing["kind"] == "summary":
         return _human_summary(thing)
     return None

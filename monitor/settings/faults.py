@@ -50,6 +50,7 @@ _EXAMPLES: Final = {
     "topic": "topic: NAME",
     "name": "name: NAME",
     "reference": "reference: FILE",
+    "warmup": "warmup: 10000",
 }
 
 
