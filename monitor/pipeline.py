@@ -21,16 +21,19 @@ from monitor.count.losses import Losses
 from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
 from monitor.count.task import Shared, Taken, Task
+from monitor.count.warmup_rows import WarmupAggregators
 from monitor.decode.columns import Events, Shape
 from monitor.decode.decoder import Decoder, Shapes, decoder_for
 from monitor.errors import ExternalError, PositionsLost
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.judge.fleet import Fleet
+from monitor.judge.warmup import Warmup
 from monitor.log import get_log
 from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
 from monitor.loop.stage2 import Stage2
 from monitor.loop.time import CHECKPOINT, COUNT, DECODE, IDLE, JUDGE, POLL, LoopTime
+from monitor.loop.warming import Learn, Warming
 from monitor.records import Change, DeadLetter, OffsetGap, RecordBatch, Source, UnreadableRecords
 from monitor.settings.tree import Settings
 from monitor.state import parts
@@ -55,15 +58,20 @@ class Pipeline:
         stage2: Stage2 | None = None,
         aggregators: Aggregators | None = None,
         decoders: Callable[[Settings, str, Shapes], Decoder] = decoder_for,
+        learn: Learn | None = None,
         live: bool = True,
     ) -> None:
-        """`live`: a partition at its end may still grow, so it holds others back until it has been idle for a while."""
+        """`live`: a partition at its end may still grow, so it holds others back until it has been idle for a while.
+
+        `learn` gives model versions without a reference one at the end of their warm-up; without it there are none.
+        """
         self._settings = settings
         self._admission = admission
         self._source = source
         self._clock = clock
         self._outputs = outputs
-        self._shared = Shared() if aggregators is None else Shared(aggregators)
+        self.warming = Warming(settings, admission, learn, clock)
+        self._shared = Shared(WarmupAggregators(self.warming.rows) if aggregators is None else aggregators)
         self.tasks: dict[int, Task] = {}
         self.totals = self._shared.totals
         self.exchange = Exchange(settings.windows.pane)
@@ -158,8 +166,13 @@ class Pipeline:
             self.exchange.put(task.close(until))
             self.label_exchange.put(task.labels.close(until))
         for pane in self.exchange.ready():
-            self.fleet.take_labels(self.label_exchange.ready(pane.pane_key.key, pane.end_us))
-            self.fleet.judge(pane)
+            key = pane.pane_key.key
+            labels = self.label_exchange.ready(key, pane.end_us)
+            if not self.warming.holds(key):
+                self.fleet.take_labels(labels)
+                self.fleet.judge(pane)
+            elif (learned := self.warming.take(pane, labels)) is not None:
+                self._begin_judging(learned)
 
     def checkpoint(self) -> None:
         """Save the state, then publish.
@@ -181,6 +194,13 @@ class Pipeline:
             self._outputs.record(rebases)
             self.fleet.recorded(rebases)
         self._outputs.commit(self.positions())  # 4
+
+    def _begin_judging(self, warmup: Warmup) -> None:
+        """A model version has learned its reference: panes from the next one on are counted by it and judged."""
+        known = warmup.state
+        self.warming.recount(warmup, self._shared, self.tasks.values(), self.exchange, self.label_exchange)
+        self._drop_shape(known.key)
+        self.fleet.begin(known.key, known.events, known.labels, known.at_us)
 
     # tasks and partitions
 
@@ -304,8 +324,9 @@ class Pipeline:
             for key, settings in {**dict.fromkeys(self._known(), ""), **hashes}.items()
         ]
         labels = parts.of_labels(self.totals.labels, self.label_exchange)
+        warmups = parts.of_warmups(self.warming.warmups.values(), self.warming.rows)
         whole = Whole(seen=list(hashes), gaps=dict(self.gaps))
-        return Cut(whole, [*tasks, *models, *labels, parts.outbox(self.fleet.unsent, self.fleet.rebases)])
+        return Cut(whole, [*tasks, *models, *labels, *warmups, parts.outbox(self.fleet.unsent, self.fleet.rebases)])
 
     def _known(self) -> list[ModelKey]:
         """Every model version that events came of: those with a judge first, in the order in which they came."""
@@ -324,6 +345,7 @@ class Pipeline:
 
         Returns the model versions that start from scratch because their settings changed.
         """
+        self.warming.restore(state.warmups, state.warmup_rows)
         self._admission.restore(state.whole.seen)
         for task in state.tasks:
             self.task(task.number).restore(task)
@@ -351,11 +373,16 @@ class Pipeline:
 
     def _forget(self, key: ModelKey) -> None:
         """Drop the counts made with a reference that the model version no longer has."""
+        self.warming.forget(key)
         self.exchange.forget(key)
         self.label_exchange.forget(key)
         self.totals.forget(key)
         for task in self.tasks.values():
             task.forget(key)
+        self._drop_shape(key)
+
+    def _drop_shape(self, key: ModelKey) -> None:
+        """Ask again which features of a model version are wanted."""
         self._shapes.pop(key, None)
         for decoder in self._decoders.values():
             decoder.forget(key)

@@ -16,15 +16,17 @@ from monitor.count.admission import Admission
 from monitor.errors import TransientError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Rebase, Transition
+from monitor.loop.warming import Learn
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
+from monitor.reference.blank import blank_reference
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.run.first_pass import EventRange
-from monitor.run.reference_build import blank_reference, build_reference
+from monitor.run.reference_build import build_reference
 from monitor.run.replay import Replay, replay
 from monitor.settings.tree import Settings
 from monitor.state.codec import encode
@@ -221,10 +223,16 @@ class Recorded:
 
 
 def pipeline_of(
-    tree: Settings, admission: Admission, source: MemorySource, outputs: Recorded | None = None, *, live: bool = False
+    tree: Settings,
+    admission: Admission,
+    source: MemorySource,
+    outputs: Recorded | None = None,
+    *,
+    live: bool = False,
+    learn: Learn | None = None,
 ) -> tuple[Pipeline, ManualClock]:
     clock = ManualClock(NOW_US)
-    return Pipeline(tree, admission, source, clock, outputs or Recorded(), live=live), clock
+    return Pipeline(tree, admission, source, clock, outputs or Recorded(), live=live, learn=learn), clock
 
 
 def run_to_end(pipeline: Pipeline, source: MemorySource) -> None:

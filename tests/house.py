@@ -32,29 +32,29 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # decoding
         "decode": (
-            "columns surveyed values native.rows native.wrong native.gather native.wrapping native.reference_decoder "
-            "native.fast_decoder native.versions native.raw_fields native.decoder decoder"
+            "raw columns surveyed values native.rows native.wrong native.gather native.wrapping "
+            "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder decoder"
         ),
     },
     {  # references
         "reference": (
-            "sample survey order validity column variability reference encoding references configured monitored plan "
-            "learn paging notes show"
+            "sample survey order validity column variability reference blank encoding references configured monitored "
+            "plan learn paging notes show"
         ),
     },
     {  # counting (stage 1)
         "count": (
             "outcomes versions_seen admission label_keys binning labels task_state event_clock event_ids "
             "losses admitted partition_state rejected_share categories totals pane_rows label_aggregator task_labels "
-            "completeness aggregator task exchange"
+            "completeness aggregator warmup_lines warmup_rows task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended silence incident incidents policy prepared_reference windows all_values compared "
+            "budget ended silence incident incidents policy prepared_reference windows warmup all_values compared "
             "lazy_comparison near_range quality_tails causes.cause detectable causes.constant causes.errors "
             "causes.distribution causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation model promise promise_words fleet"
+            "evaluation version_comparison model promise promise_words fleet"
         ),
     },
     {  # the outside
@@ -67,7 +67,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "state": (
             "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
-            "model_part label_parts one_tree labels_within parts"
+            "model_part warmup_part label_parts one_tree labels_within parts"
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
@@ -77,7 +77,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
     },
     {  # what the path asks of the outside
-        "loop": "time sinks saving stage2",
+        "loop": "time sinks saving stage2 warming",
     },
     {  # the path
         "": "pipeline",
@@ -85,8 +85,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs open_source accepting column_views counted_rows first_pass reference_build replay "
-            "comparing promises snapshot_builder daemon"
+            "outputs open_source accepting column_views counted_rows first_pass reference_build "
+            "warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # the demo

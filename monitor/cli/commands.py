@@ -307,7 +307,7 @@ def _write(texts: Mapping[str, str], output: str, then: str) -> None:
 
 def _configured(arguments: Namespace) -> tuple[Settings, Admission]:
     configured = load_settings(Path(arguments.config), os.environ)
-    return configured, Admission(configured, load_references(configured, arguments.config))
+    return configured, Admission(configured, load_references(configured, arguments.config), warms_up=True)
 
 
 def _kafka_of(arguments: Namespace) -> Kafka:

@@ -6,7 +6,7 @@ Labels are handled apart: `labels` takes them out of each batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
@@ -162,6 +162,13 @@ class Task:
         heappush(due, ((pane + 1) * self._pane_us, pane_key, pane))
         self._open_panes += 1
         self._closed_by = None
+
+    def recount(self, key: ModelKey, tallies: Mapping[int, Tally]) -> None:
+        """Replace the tallies of a model version's open panes, by the start of each: it has another reference."""
+        self._changes += 1
+        panes = self.open.get(PaneKey(key, ""), {})
+        for pane in panes:
+            panes[pane] = tallies[pane * self._pane_us]
 
     def close(self, until_us: Callable[[str], float]) -> list[ClosedPane]:
         """Give out the panes that end at or before `until_us(model name)`."""

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
 
 #: bit patterns (of a column viewed as uint64) of the three kinds of a numeric cell without a number
@@ -59,11 +60,13 @@ class Shape:
     """What a decoder needs to know about a model version.
 
     `key_features` are (name, kind) of the wanted features in the order of the columns, without ignored ones.
-    `positive` is the canonical text of the positive class, whose entry in `scores` is the score.
+    `positive` is the canonical text of the positive class, whose entry in `scores` is the score. With `raw` all fields
+    of its events are wanted as they came.
     """
 
     key_features: tuple[tuple[str, str], ...]
     positive: str
+    raw: bool = False
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ class Group:
     the bits MISSING_BITS, ABSENT_BITS or TYPE_BITS. `categorical` has one list of n raw values for each feature: str,
     float, int, bool, None (missing), ABSENT_VALUE or TYPE_VALUE. For an event without `features`, `has_features` is
     False and every feature is absent. `score` is MISSING if there is none. `prediction` and `label` (the inline one)
-    are str, int, float, bool, or None if there is none.
+    are str, int, float, bool, or None if there is none. `raw` are all fields as they came, where the shape asks for it.
     """
 
     key: ModelKey
@@ -85,9 +88,10 @@ class Group:
     score: NDArray[np.float64]
     prediction: list[object]
     label: list[object]
+    raw: RawFields | None = None
 
     def first(self, count: int) -> Group:
-        """The first `count` rows."""
+        """The first `count` rows, without raw fields."""
         return replace(
             self,
             rows=self.rows[:count],
@@ -97,6 +101,7 @@ class Group:
             score=self.score[:count],
             prediction=self.prediction[:count],
             label=self.label[:count],
+            raw=None,
         )
 
 

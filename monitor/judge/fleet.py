@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from monitor.count.admission import Admission
@@ -52,9 +52,26 @@ class Fleet:
         judge = self._judge_of(pane.pane_key.key)
         if judge is None:
             return
+        closed = judge.pyramid.closed
         findings, transitions = judge.add(pane, self.share(pane.pane_key.key), self._observer)
+        if judge.pyramid.closed > closed:
+            findings += judge.differences(self._before(judge))
         self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
         self.unsent.extend(transitions)
+
+    def _before(self, judge: ModelJudge) -> Iterator[ModelJudge]:
+        """The versions of the same model that were judged before this one: it is compared with one of these."""
+        for key, other in self.judges.items():
+            if other is judge:
+                return
+            if key.model == judge.monitored.key.model:
+                yield other
+
+    def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
+        """Judge a model version from its next pane on; so many events and labels came before, in its warm-up."""
+        judge = self._judge_of(key)
+        if judge is not None:
+            judge.begin(events, labels, at_us)
 
     def share(self, key: ModelKey) -> float:
         """The part of its model's budget that a version has: the versions share it equally."""

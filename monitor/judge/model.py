@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from monitor.clock import DAY_US, rfc3339
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
-from monitor.judge.budget import BASE, RECENT, Budget, BudgetState
+from monitor.judge.budget import BASE, RECENT, VERSIONS, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
@@ -21,6 +21,7 @@ from monitor.judge.incidents import IncidentBook, Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.silence import Silence, silence_at
+from monitor.judge.version_comparison import Side, differences, trailing, within
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.reference.monitored import Monitored
 from monitor.stats.block import Block
@@ -121,6 +122,27 @@ class ModelJudge:
         transitions = self.book.step(serious, self, self.context(), base_window=block is not None)
         self._seen = ()
         return self._news(reported), transitions
+
+    def differences(self, others: Iterable[ModelJudge]) -> list[Finding]:
+        """New differences from the version that has the most events in the time of this one's newest base windows."""
+        own = trailing(self.pyramid)
+        if own is None:
+            return []
+        sides = [
+            Side(judge.monitored.key, judge.prepared, windows)
+            for judge in others
+            if (windows := within(judge.pyramid, own.spans[0])) is not None
+        ]
+        since_us = self.budget.since(VERSIONS, own.spans[0].start_us, own.spans[0].end_us)
+        if not sides:
+            return []
+        other = max(sides, key=lambda side: side.events)
+        return self._news(list(differences(Side(self.monitored.key, self.prepared, own), other, since_us)))
+
+    def begin(self, events: int, labels: int, at_us: int) -> None:
+        """Go on from so many events and labels before `at_us`, which are not judged."""
+        self._changes += 1
+        self.predictions, self.labels, self.at_us = events, labels, at_us
 
     def accept(self, incident: str, note: str) -> list[Transition]:
         """Make a page lasting, on an operator's request; no effect if it is not open here."""

@@ -31,6 +31,9 @@ class Stage2(Protocol):
     def recorded(self, rebases: Iterable[Rebase]) -> None:
         """Note that these changes of references were acknowledged, oldest first."""
 
+    def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
+        """A model version is judged from its next pane on; so many events and labels came before, in its warm-up."""
+
     def forget(self, key: ModelKey) -> None:
         """The model version got another reference: drop its windows and incidents."""
 
@@ -64,6 +67,9 @@ class StatelessStage2:
 
     def recorded(self, rebases: Iterable[Rebase]) -> None:
         """There are none."""
+
+    def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
+        """There is no state."""
 
     def forget(self, key: ModelKey) -> None:
         """There is no state."""

@@ -208,6 +208,26 @@ REGISTER: Final = (
         of_model=True,
     ),
     Series(
+        "driftd_warmup_ratio",
+        "gauge",
+        ("model", "version"),
+        "How far the warm-up of a model version without a reference file has come: the smaller of its shares of"
+        " predictions and base windows; absent behind it.",
+        "It stands still: the model has no traffic. At 1 and not judged: page and log say why no reference could be"
+        " learned.",
+        rows.warmup,
+        of_model=True,
+    ),
+    Series(
+        "driftd_first_verdict_timestamp_seconds",
+        "gauge",
+        ("model", "version"),
+        "About when a model version in its warm-up will be judged first, in event time, at its traffic so far.",
+        "Too far away: write a smaller reference.warmup, or build a reference from recorded events.",
+        rows.first_verdict,
+        of_model=True,
+    ),
+    Series(
         "driftd_unjudged_events_total",
         "counter",
         ("model", "version"),

@@ -12,6 +12,7 @@ from typing import Final
 from monitor.clock import Clock
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
+from monitor.judge.warmup import Progress
 from monitor.settings.tree import Links
 from monitor.stats.promise import ModelPromise
 
@@ -53,7 +54,7 @@ class ModelView:
     `judged_us` is the event time up to which it was judged, None before the first verdict. `expected_before` and
     `pages_before` are the values of the restored state: series count from there. `figures` are those of subjects that
     are not columns, such as the model itself: (subject, figures). `promise` is for today's traffic, None before a base
-    window was judged.
+    window was judged. `warmup` is how far its warm-up has come, None behind it or without one.
     """
 
     key: ModelKey
@@ -79,6 +80,7 @@ class ModelView:
     excluded_before: int = 0
     #: until when (microseconds of event time) and why nothing pages; None while no silence lasts
     silence: tuple[int, str] | None = None
+    warmup: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)

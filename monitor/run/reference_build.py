@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
 from monitor.clock import Clock
 from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
@@ -20,13 +18,13 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
+from monitor.reference.blank import blank_reference
 from monitor.reference.column import Column
 from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
-from monitor.reference.variability import ReferenceVariability
 from monitor.run.counted_rows import NO_VALUE, RowKeeper
 from monitor.run.first_pass import EventRange, FirstPass, UpToLastEvent, survey_events
 from monitor.run.left_out import (
@@ -42,7 +40,6 @@ from monitor.run.open_source import OffsetRange
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.sources.until_offsets import UntilOffsets
-from monitor.stats.bins import QUALITY_COUNTS, width_of
 from monitor.stats.block import Block
 from monitor.text import many
 from monitor.visible import one_line
@@ -253,23 +250,3 @@ def _count(
     if collector.base.open is not None:
         collector.rows.close_window(collector.base.open.tally)
     return collector
-
-
-def blank_reference(key: ModelKey, columns: list[Column], task: str, positive: str) -> Reference:
-    """A reference with these columns and no counts."""
-    return Reference(
-        key=key,
-        task=task,
-        positive=positive,
-        columns=tuple(columns),
-        counts=np.zeros((len(columns), width_of([c.bins for c in columns]) + len(QUALITY_COUNTS)), np.int64),
-        levels=(),
-        variability=ReferenceVariability.unknown(tuple(columns)),
-        events=0,
-        predictions=0,
-        labels=0,
-        start_us=0,
-        end_us=0,
-        base_windows=0,
-        base_us=0,
-    )

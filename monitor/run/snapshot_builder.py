@@ -20,6 +20,7 @@ from monitor.kafka.stalls import Stall
 from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
+from monitor.reference.blank import WARMUP
 from monitor.run.column_views import column_views, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outputs import KafkaOutputs
@@ -65,6 +66,12 @@ class SnapshotBuilder:
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
 
         admission.when_replaced(self._forget)
+        admission.when_learned(self._learned)
+
+    def _learned(self, key: ModelKey) -> None:
+        """The model version has columns from now on, which counted nothing before."""
+        self._before.pop(key, None)
+        self._evaluated.pop(key, None)
 
     def _forget(self, key: ModelKey) -> None:
         """The model version got another reference: its counters start again."""
@@ -85,7 +92,7 @@ class SnapshotBuilder:
         self._promises.renew()
         return Snapshot(
             restored=True,
-            references=len(self._admission.references) > 0,
+            references=len(self._admission.references) > 0 or self._admission.learns_any(),
             records=pipeline.records,
             events=pipeline.outcomes,
             lost_topics=lost_topics,
@@ -136,20 +143,22 @@ class SnapshotBuilder:
     def _model(self, key: ModelKey, total: Tally | None) -> ModelView:
         """The view of a model version without a judge."""
         model, reference = self._admission.model(key.model), self._admission.references.of(key)
-        if model is None or reference is None:
-            message = f"{key} has no reference"
+        warmup = None if reference is not None else self._pipeline.warming.warmups.get(key)
+        if model is None:
+            message = f"{key} is not watched"
             raise KeyError(message)
         budget = self._settings.budget_of(model)
         return ModelView(
             key,
             team=model.team or "",
             runbook=str(model.runbook or ""),
-            reference=reference.hash,
-            task=reference.task,
+            reference=WARMUP if reference is None else reference.hash,
+            task="" if reference is None else reference.task,
             budget_pages=budget.pages,
             budget_us=budget.per,
             predictions=0 if total is None else total.predictions,
             labels=self._pipeline.totals.labels.of(key).total,
+            warmup=None if warmup is None else warmup.progress(),
         )
 
     def _judged_model(self, key: ModelKey, judge: ModelJudge) -> ModelView:

@@ -25,7 +25,6 @@ LATER_CAUSES: Final = (
 #: unsupported settings, or unsupported values of a setting; `[]` is any index, `*` any name
 NOT_IN_THIS_VERSION: Final = (
     "retire_after",
-    "unknown_models: warmup",
     "state.store: kafka",
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
     "inputs[].format: auto | kserve | oip | seldon | tfserving | mlflow | databricks | sagemaker | vertex | azure",
@@ -36,7 +35,6 @@ NOT_IN_THIS_VERSION: Final = (
     "models[].detectors",
     "models[].tolerance",
     "models[].fairness",
-    "models[].reference.warmup",
     "models[].features.*.kind: vector | text",
     *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),
 )

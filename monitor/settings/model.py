@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from monitor.clock import DAY_US, rfc3339
 from monitor.settings.calendar import Calendar, Recurring, parse_daily, parse_weekly
 from monitor.settings.types import (
     Class,
+    Count,
     Daily,
+    Description,
     Duration,
     Effect,
     Fault,
@@ -98,6 +100,29 @@ class CalendarWindow(Part):
         return () if self.daily is None else parse_daily(self.daily)
 
 
+#: predictions of a warm-up, unless the settings say another number
+WARMUP_PREDICTIONS: Final = 10_000
+#: as a step of a place, each of them is left out
+FILE_TAG, WARMUP_TAG = TAGS = ("[file]", "[warmup]")
+
+
+class WarmUp(Part):
+    """A reference that is learned from the first predictions of each version."""
+
+    warmup: Count = Field(description="predictions that it is learned from; at least 40 base windows are")
+
+
+def _form_of(value: object) -> str:
+    return WARMUP_TAG if isinstance(value, dict | WarmUp) else FILE_TAG
+
+
+ReferenceOrWarmUp: TypeAlias = Annotated[
+    Annotated[ReferencePath, Tag(FILE_TAG)] | Annotated[WarmUp, Tag(WARMUP_TAG)],
+    Discriminator(_form_of),
+    Description("path, {version} is filled in, or {warmup: 10000}"),
+]
+
+
 class Model(Part):
     """A model that is watched."""
 
@@ -106,8 +131,9 @@ class Model(Part):
     task: Literal["binary", "multiclass", "regression", "none"] | None = Field(
         default=None, description="inferred from the reference when null"
     )
-    reference: ReferencePath = Field(
-        description="the file to compare with, relative to the folder of this file",
+    reference: ReferenceOrWarmUp = Field(
+        description="the file to compare with, relative to the folder of this file; or how many predictions of each"
+        " version it is learned from",
         examples=["reference/credit-{version}.json"],
     )
     features: dict[Name, Feature] = Field(default={}, description="by name; other features are as in the reference")
@@ -140,11 +166,21 @@ class Model(Part):
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone or "UTC")
 
+    @property
+    def file(self) -> str:
+        """The path of the reference; "" if it is learned in a warm-up."""
+        return "" if isinstance(self.reference, WarmUp) else self.reference
+
+    @property
+    def warmup_predictions(self) -> int:
+        """Predictions of the warm-up of a version without a file."""
+        return self.reference.warmup if isinstance(self.reference, WarmUp) else WARMUP_PREDICTIONS
+
     def cross_checks(self) -> Iterator[Fault]:
         yield from _twice("versions", self.versions)
         if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"
-        if PLACEHOLDER in self.reference:
+        if PLACEHOLDER in self.file:
             for index, version in enumerate(self.versions):
                 if not may_stand_in_path(version):
                     text = f"{shown(version)} cannot fill {PLACEHOLDER} in reference; write {ALLOWED}"

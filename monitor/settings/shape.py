@@ -50,8 +50,13 @@ def names_at(loc: Loc) -> list[str]:
     annotation: object = Settings
     for step in loc:
         annotation = _field_type(annotation, step)
-    part = part_of(annotation)
+    part = part_of(annotation) or _option_of(annotation)
     return list(fields_of(part)) if part else []
+
+
+def _option_of(annotation: object) -> type[Part] | None:
+    """The one `Part` among the types that a setting may have, or None."""
+    return next(filter(None, map(part_of, get_args(bare(annotation)))), None)
 
 
 def is_secret(field: FieldInfo) -> bool:

@@ -147,6 +147,14 @@ class Limits(Part):
         description="above this share of rejected among a topic's newest 1,000 events it is not read until a restart;"
         " 1: never",
     )
+    models: Count = Field(
+        default=20,
+        description="models that are watched though they are not in the settings (unknown_models: warmup)",
+    )
+    warmup_bytes: Count = Field(
+        default=268_435_456,
+        description="compressed bytes of the rows of one warm-up; it ends there, with fewer windows",
+    )
     series: Count = Field(
         default=10_000,
         description="series on /metrics; above it bins are left out, then distances, then figures without finding",
@@ -179,10 +187,12 @@ class Settings(Part):
     )
     limits: Limits = Field(default=Limits(), description=Limits.__doc__)
     models: tuple[Model, ...] = Field(
-        min_length=1, description=Model.__doc__, examples=[[{"name": "credit", "reference": "reference/credit.json"}]]
+        default=(), description=Model.__doc__, examples=[[{"name": "credit", "reference": "reference/credit.json"}]]
     )
-    unknown_models: Literal["ignore", "reject"] = Field(
-        default="ignore", description="how events of other models are counted; reject also dead-letters them"
+    unknown_models: Literal["warmup", "ignore", "reject"] = Field(
+        default="warmup",
+        description="events of other models, and of versions without a reference file: warmup learns a reference from"
+        " them; else they are counted as unknown_model; reject also dead-letters them",
     )
 
     _folder: Path = PrivateAttr(default=Path())
@@ -214,10 +224,10 @@ class Settings(Part):
         return self.budget if model.budget is None else model.budget
 
     def reference_path(self, model: Model, version: str) -> Path | None:
-        """The reference file of a model version; None if the version is not safe as part of a file name."""
-        if PLACEHOLDER in model.reference and not may_stand_in_path(version):
+        """The reference file of a model version; None if it has none or the version is not safe in a file name."""
+        if not model.file or (PLACEHOLDER in model.file and not may_stand_in_path(version)):
             return None
-        return self.folder / filled(model.reference, version)
+        return self.folder / filled(model.file, version)
 
 
 def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:

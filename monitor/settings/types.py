@@ -241,9 +241,7 @@ Servers = Annotated[
     Description("list of host:port"),
 ]
 File = Annotated[Path, AfterValidator(_in_folder), Description("path")]
-ReferencePath = Annotated[
-    str, AfterValidator(_clean), AfterValidator(_reference), Description("path, {version} is filled in")
-]
+ReferencePath = Annotated[str, AfterValidator(_clean), AfterValidator(_reference)]
 Timezone = Annotated[str, AfterValidator(_timezone), AfterValidator(_clean), Description("IANA time zone")]
 Moment = Annotated[int, BeforeValidator(_moment), Description("RFC 3339 time")]
 Weekly = Annotated[str, AfterValidator(_weekly), Description("days and times, Sat 22:00-Sun 04:00")]

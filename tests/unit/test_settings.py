@@ -39,12 +39,14 @@ def test_the_defaults_are_those_of_the_interface() -> None:
     assert tree.windows == Windows(
         pane=10 * SECOND, allowed_lateness=60 * SECOND, max_skew=60 * SECOND, idle_after=60 * SECOND
     )
-    assert (tree.id_memory, tree.show_values, tree.unknown_models) == (100_000, True, "ignore")
+    assert (tree.id_memory, tree.show_values, tree.unknown_models) == (100_000, True, "warmup")
     assert tree.limits.model_dump() == {
         "record_bytes": 1_048_576,
         "events_per_record": 10_000,
         "features": 1_000,
         "versions": 20,
+        "models": 20,
+        "warmup_bytes": 268_435_456,
         "series": 10_000,
         "rejected_share": 0.5,
     }

@@ -21,7 +21,7 @@ from monitor.decode.native.raw_fields import raw_fields
 from monitor.decode.native.reference_decoder import ReferenceDecoder
 from monitor.decode.native.rows import AnyRow, Columns
 from monitor.decode.native.versions import Versions
-from monitor.decode.surveyed import RawFields
+from monitor.decode.raw import RawFields
 from monitor.decode.values import NO_TIME
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
@@ -61,7 +61,12 @@ class NativeDecoder:
         builder = ColumnsBuilder(self._versions.decoder_of)
         for first in range(0, len(batch), CHUNK):
             self._decode_chunk(batch, first, builder)
-        return builder.finish()
+        events = builder.finish()
+        for group in events.groups:
+            shape = self._versions.decoder_of(group.key).shape
+            if shape is not None and shape.raw:
+                group.raw = raw_fields(batch, events, group, self._limits)
+        return events
 
     def survey(self, batch: RecordBatch) -> tuple[Events, list[RawFields]]:
         """The same events, and for each of their groups all fields as they came. Never raises either."""

@@ -104,6 +104,8 @@ def _head(snapshot: Snapshot, model: ModelView, state: str, now_us: int) -> Iter
 def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[tuple[str, str]]:
     yield "Predictions", f"{model.predictions:,} <small>{many(model.labels, 'label')}</small>"
     yield "Judged up to", "not yet" if model.judged_us is None else aged(model.judged_us, now_us)
+    if model.warmup is not None:
+        yield "Reference", text(str(model.warmup), 1_000)
     if model.budget_us:
         budget = f"budget: {number(model.budget_pages)} in {in_words(model.budget_us)}"
         promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
