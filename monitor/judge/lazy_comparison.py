@@ -15,6 +15,7 @@ import numpy as np
 
 from monitor.judge.compared import EVERY, Compared, Comparison, Flags, Ints
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
+from monitor.stats.direction_test import Expected
 
 #: of more columns it costs less to compare all of them at once
 MOST_ALONE: Final = 4
@@ -24,23 +25,24 @@ MOST_ALONE: Final = 4
 class LazyComparison:
     """Windows of one side in one evaluation: screened, and compared where that is asked for.
 
-    `counts` (W, C, B), `rates` (W,).
+    `counts` (W, C, B), `rates` (W,); `expected` of the windows where that depends on their time.
     """
 
     side: Compared
     counts: Ints
     rates: Floats
     alpha: float
+    expected: Expected | None = None
     _alone: dict[int, Comparison] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def screened(self) -> tuple[Flags, Ints]:
-        return self.side.screened(self.counts, self.rates, self.alpha)
+        return self.side.screened(self.counts, self.rates, self.alpha, self.expected)
 
     @cached_property
     def every(self) -> Comparison:
         """Of all columns."""
-        return self.side.compare(self.counts, self.rates, self.alpha)
+        return self.side.compare(self.counts, self.rates, self.alpha, self.expected)
 
     def of(self, place: int) -> tuple[Comparison, int]:
         """One column's comparison, and its place in that."""
@@ -48,7 +50,8 @@ class LazyComparison:
             return self.every, place
         if place not in self._alone:
             own = self.counts[:, place : place + 1]
-            self._alone[place] = self.side.alone(place).compare(own, self.rates, self.alpha)
+            expected = self.expected and self.expected.of_column(place)
+            self._alone[place] = self.side.alone(place).compare(own, self.rates, self.alpha, expected)
         return self._alone[place], 0
 
 

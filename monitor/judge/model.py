@@ -18,6 +18,7 @@ from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, Tran
 from monitor.judge.incidents import IncidentBook, Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
+from monitor.judge.season import SeasonClock
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.reference.monitored import Monitored
 from monitor.stats.block import Block
@@ -70,6 +71,7 @@ class ModelJudge:
         #: of the predictions in the pane that comes next
         self._inline = LabelTally()
         self.at_us = 0
+        self._season_clock = None if monitored.reference.seasons is None else SeasonClock(monitored.reference.seasons)
         self._recent = RecentPanes()
         self._base = BaseWindow()
         self._shown_info: dict[FindingKey, int] = {}
@@ -92,6 +94,7 @@ class ModelJudge:
         self._changes += 1
         self.predictions += pane.tally.events
         self.at_us = pane.end_us
+        pane = pane if self._season_clock is None else self._season_clock.timed(pane)
         recent = self._recent.add(pane)
         block = self._base.add(pane)
         this = Block(pane.start_us, pane.end_us, pane.tally)

@@ -45,6 +45,7 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         columns=tuple(reference.columns[at] for at in kept),
         counts=_narrowed(reference, kept),
         variability=reference.variability.of(kept),
+        seasons=reference.seasons.of(kept) if reference.seasons else None,
     )
 
 

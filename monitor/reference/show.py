@@ -10,7 +10,8 @@ import numpy as np
 from monitor.clock import rfc3339
 from monitor.reference.column import Column
 from monitor.reference.encoding import to_json
-from monitor.reference.learn import MIN_WINDOWS, MIN_WINDOWS_LEARNED
+from monitor.reference.learn import MIN_WINDOWS
+from monitor.reference.learn_season import MIN_WINDOWS_LEARNED
 from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, tickets_only
 from monitor.reference.reference import Reference
 from monitor.settings.duration import about

@@ -33,7 +33,6 @@ NOT_IN_THIS_VERSION: Final = (
     "models[].segments",
     "models[].labels",
     "models[].costs",
-    "models[].timezone",
     "models[].silence",
     "models[].exclude",
     "models[].detectors",

@@ -21,6 +21,7 @@ from monitor.settings.types import (
     Severity,
     Switch,
     Text,
+    Timezone,
     Url,
     Versions,
     shown,
@@ -66,6 +67,10 @@ class Model(Part):
     )
     features: dict[Name, Feature] = Field(default={}, description="by name; other features are as in the reference")
     positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
+    timezone: Timezone = Field(
+        default="UTC",
+        description="local time of daily and weekly waves, such as Europe/Berlin; taken when the reference is built",
+    )
     allowed_lateness: Duration | None = Field(default=None, description="windows.allowed_lateness when null")
     budget: Budget | None = Field(default=None, description="the budget of all models when null")
     max_severity: Literal["page", "ticket"] = Field(default="page", description="ticket is a trial without pages")

@@ -100,7 +100,9 @@ class Distribution(Cause[Measured]):
         same, pairs = self._agreement.close()
         for side, watch in zip(self.sides, self._watches, strict=True):
             if len(side.places):
-                watch.add(side.reference, base.tally.counts[side.places, :width], same[side.places], pairs[side.places])
+                counts = base.tally.counts[side.places, :width]
+                waves = side.waves(base.tally, counts)
+                watch.add(side.reference, counts, same[side.places], pairs[side.places], waves)
 
     def to_state(self) -> dict[str, Any]:
         return {"sides": [watch.to_state() for watch in self._watches], "agreement": self._agreement.to_state()}
@@ -116,7 +118,10 @@ class Distribution(Cause[Measured]):
         # a window of faster traffic is as long as one of fewer events was in the reference
         sizes = [span.events / max(rate, 1.0) for span, rate in zip(windows.spans, rates.tolist(), strict=True)]
         comparisons = tuple(
-            LazyComparison(side, side.values(windows, prepared.width), rates, evaluation.alpha) for side in self.sides
+            LazyComparison(
+                side, side.values(windows, prepared.width), rates, evaluation.alpha, side.expected(windows)
+            )
+            for side in self.sides
         )
         return Measured(comparisons, self._place, prepared, evaluation.known_sizes(sizes))
 
