@@ -153,7 +153,7 @@ class Variability:
         self.differences = np.zeros((self.columns, 0))
         self.filling = np.zeros((self.columns, self.bins), np.int64)
 
-    def add(self, reference: DirectionReference, counts: Ints, waves: Floats | None) -> None:
+    def add(self, reference: DirectionReference, counts: Ints, waves: Floats | None = None) -> None:
         """Take a base window (C, B), and the events (C, D) in it that waves explain."""
         self.filling = self.filling + counts
         if waves is not None:
