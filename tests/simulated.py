@@ -110,9 +110,7 @@ class Simulation:
         times = (START_US + DAY_US * 366 + gap_us * np.arange(at, min(at + ROWS_AT_ONCE, rows)) for at in each)
         return self._judged(columns, times, judge, to_page=False)
 
-    def run_at(
-        self, columns: Columns, times: Iterator[Ints], judge: ModelJudge, stop_at: int | None = None
-    ) -> Judged:
+    def run_at(self, columns: Columns, times: Iterator[Ints], judge: ModelJudge, stop_at: int | None = None) -> Judged:
         """All rows at these times, which come in pieces; `stop_at`: up to the first page behind so many events."""
         return self._judged(columns, times, judge, to_page=stop_at is not None, stop_at=stop_at or 0)
 

@@ -135,6 +135,12 @@ class Compared:
         """What is expected of windows at their time; None where no column depends on it."""
         return None if self.season is None else self.season.expected(self.reference, times_of(windows, self.clocked))
 
+    def expected_mean(self, windows: Windows, window: int, place: int) -> float | None:
+        """The standardised mean of one column of numbers that is expected at a window's time; None as above."""
+        if self.season is None:
+            return None
+        return self.season.mean(place, times_of(windows, self.clocked)[window])
+
     def waves(self, base: Tally, counts: Ints) -> Floats | None:
         """(C, D) events of a base window, with these counts (C, B), that waves explain; 0 of columns without one."""
         if self.season is None:
@@ -158,7 +164,9 @@ class Compared:
         """How much larger each of these shares is in one window than expected of it, and the values in it."""
         counts = self.values(windows, self._counts.shape[1], slice(place, place + 1))[window, 0, : self.last[place] + 1]
         values, usual = int(counts.sum()), self.expected_shares(windows, window, place)
-        return np.asarray(counts / max(values, 1) - (self.shares(place) if usual is None else usual), np.float64), values
+        return np.asarray(
+            counts / max(values, 1) - (self.shares(place) if usual is None else usual), np.float64
+        ), values
 
     def compare(self, counts: Ints, rates: Floats, alpha: float, expected: Expected | None = None) -> Comparison:
         """Windows of `counts` (W, C, B), whose events came `rates` (W,) times as fast as the reference's.

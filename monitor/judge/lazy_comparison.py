@@ -16,6 +16,7 @@ import numpy as np
 from monitor.judge.compared import EVERY, Compared, Comparison, Flags, Ints
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
 from monitor.stats.direction_test import Expected
+from monitor.stats.directions import CUT
 
 #: of more columns it costs less to compare all of them at once
 MOST_ALONE: Final = 4
@@ -103,6 +104,25 @@ class Measured:
         """The comparison that has a column, and the column's place in it."""
         s, place = self.place[column]
         return self.comparisons[s].of(place)
+
+    def direction_of(self, window: int, column: int) -> int:
+        """The worst direction of a column in one window."""
+        one, at = self.of(column)
+        return int(one.at[window, at])
+
+    def kind_of(self, window: int, column: int) -> int:
+        """What the worst direction is: a cut, a bin, the outer bins, a category or some buckets."""
+        (s, place), direction = self.place[column], self.direction_of(window, column)
+        kinds = self.comparisons[s].side.reference.directions.kind[place]
+        return int(kinds[direction]) if len(kinds) else CUT
+
+    def effect_of(self, window: int, column: int) -> float:
+        """The share that moved: in the worst direction, or of categories in all of them together."""
+        one, place = self.of(column)
+        if not one.moved.shape[2]:
+            return 0.0
+        moved = abs(float(one.moved[window, place, one.at[window, place]]))
+        return max(moved, float(one.spread[window, place]))
 
     def exceedance_of(self, column: int) -> Floats:
         """The exceedance (W,) of a column, compared alone where not all are compared."""

@@ -59,13 +59,15 @@ def mean_times(sums: Ints) -> Floats:
 class SideSeason:
     """The waves of some of C columns of one kind that are compared together: of the S columns `at`.
 
-    `bins` (K, S, B), `directions` (K, S, D) by which shares follow the time's vector; `error` (S, K, K). `least` (S, 1)
-    the smallest share that is expected of a direction, `real` (S, D) directions that are no padding.
+    `bins` (K, S, B), `directions` (K, S, D), `means` (K, S) by which shares and the standardised mean follow the time's
+    vector; `error` (S, K, K). `least` (S, 1) the smallest share that is expected of a direction, `real` (S, D)
+    directions that are no padding.
     """
 
     at: Ints
     bins: Floats
     directions: Floats
+    means: Floats
     error: Floats
     least: Floats
     real: Flags
@@ -77,17 +79,19 @@ class SideSeason:
         if seasons is None or not at:
             return None
         size, width = len(seasons.entries), reference.bin_shares.shape[1]
-        bins, error = np.zeros((len(at), size, width)), np.zeros((len(at), size, size))
+        bins, error, means = (np.zeros((len(at), size, *more)) for more in ((width,), (size,), ()))
         for s, c in enumerate(at):
             place = int(places[c])
             wave, here = seasons.columns[place].wave, seasons.places(place)
             bins[s, here, : wave.shares.shape[1]] = wave.shares
             error[s][np.ix_(here, here)] = wave.error
+            means[s, here] = seasons.columns[place].means
         directions = np.matmul(bins, reference.directions.sets[at])
         return cls(
             np.array(at, np.int64),
             np.moveaxis(bins, 1, 0),
             np.ascontiguousarray(np.moveaxis(directions, 1, 0)),
+            means.T,
             error,
             (0.5 / np.maximum(reference.rows[at], 1))[:, None],
             reference.directions.group[at] >= 0,
@@ -109,7 +113,14 @@ class SideSeason:
 
     def shares(self, place: int, time: Floats) -> Floats | None:
         """(B,) the shares of the bins of a column, expected at a time (K,); None for a column without a wave."""
-        here = np.flatnonzero(self.at == place)
-        if not len(here) or not time[0]:
-            return None
-        return np.clip(time @ self.bins[:, here[0]], 0.0, 1.0)
+        here = self._of(place, time)
+        return None if here is None else np.clip(time @ self.bins[:, here], 0.0, 1.0)
+
+    def mean(self, place: int, time: Floats) -> float | None:
+        """The standardised mean that is expected of a column of numbers at a time; None as above."""
+        here = self._of(place, time)
+        return None if here is None else float(time @ self.means[:, here])
+
+    def _of(self, place: int, time: Floats) -> int | None:
+        here = np.flatnonzero(self.at == place).tolist()
+        return here[0] if here and time[0] else None

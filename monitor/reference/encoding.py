@@ -156,9 +156,7 @@ def from_json(body: dict[str, Any]) -> Reference:
 
 
 def _seasons_from(body: dict[str, Any]) -> Seasons | None:
-    columns = {
-        at: ColumnSeason.from_plain(row["season"]) for at, row in enumerate(body["columns"]) if "season" in row
-    }
+    columns = {at: ColumnSeason.from_plain(row["season"]) for at, row in enumerate(body["columns"]) if "season" in row}
     return Seasons.from_plain(body["season"], columns) if columns else None
 
 

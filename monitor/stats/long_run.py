@@ -189,8 +189,8 @@ def residual_blocks(sets: Flags, codes: Ints, times: Ints, expected: Floats, lef
         here = slice(begin, begin + PIECE)
         own = hits[:, codes[here]]
         shares += own.sum(1)
-        sums._take_parts(own - fitted[:, times[here]])  # noqa: SLF001  # of this file
-    return sums._variances(shares / max(len(codes), 1), np.zeros(len(shares)), of_time @ spread, left)  # noqa: SLF001
+        sums._take_parts(own - fitted[:, times[here]])
+    return sums._variances(shares / max(len(codes), 1), np.zeros(len(shares)), of_time @ spread, left)
 
 
 def _pairs(parts: Floats) -> Floats:

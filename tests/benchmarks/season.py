@@ -21,8 +21,8 @@ from monitor.reference.reference import Reference
 from tests.benchmarks.material import poisson_interval, say, table
 from tests.benchmarks.quality import may_page
 from tests.engine import START_US
-from tests.seasonal_kinds import HOUR, KINDS, SHAPES, Floats, Seasonal
-from tests.simulated import Columns, Ints, Judged, Simulation, part_of, reference_of
+from tests.seasonal_kinds import HOUR, KINDS, Floats, Seasonal
+from tests.simulated import Ints, Judged, Simulation, part_of, reference_of
 
 COLUMNS: Final = 3
 MODEL_COLUMNS: Final = 25
@@ -151,7 +151,9 @@ def run(arguments: Sequence[str]) -> None:
     seeds = range(asked.seed, asked.seed + asked.references)
     with ProcessPoolExecutor(asked.processes) as pool:
         if "months" in asked.part:
-            _show_months(pool, [(name, int(days)) for name in names for days in asked.days.split(",")], seeds, asked.rate)
+            _show_months(
+                pool, [(name, int(days)) for name in names for days in asked.days.split(",")], seeds, asked.rate
+            )
         if "delays" in asked.part:
             _show_delays(pool, [name for name in names if name in CHANGED], seeds, asked)
 
@@ -168,7 +170,9 @@ def _show_months(
         if len(of_cell) == len(seeds):
             say("  ".join(map(str, _row(of_cell))))
     say()
-    table(("traffic", "days", "pages a month", "under a page", "may page", "terms"), [_row(c) for c in by_cell.values()])
+    table(
+        ("traffic", "days", "pages a month", "under a page", "may page", "terms"), [_row(c) for c in by_cell.values()]
+    )
     total = sum(len(cell.judged.pages) for cells_ in by_cell.values() for cell in cells_)
     say(f"{total} pages in {sum(map(len, by_cell.values()))} months")
 
