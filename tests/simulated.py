@@ -40,20 +40,23 @@ def reference_of(
     pane_us: int = PANE_US,
     gap_us: float = 1 / EVENTS_PER_US,
     start_us: int = START_US,
+    times: Ints | None = None,
+    timezone: str = "UTC",
 ) -> Reference:
-    """From the first `rows`, so far apart from `start_us` on, by the command's own two passes.
+    """From the first `rows`, so far apart from `start_us` on or at these times, by the command's own two passes.
 
     Raises:
         UsageError: no column is worth watching.
     """
     plain = {name: [None if _is_nan(v) else v for v in values[:rows].tolist()] for name, values in columns.items()}
-    times = start_us + (np.arange(rows) * gap_us).astype(np.int64)
+    if times is None:
+        times = start_us + (np.arange(rows) * gap_us).astype(np.int64)
     head = {"type": "prediction", "model": CREDIT.model, "version": CREDIT.version}
     events = [
         {**head, "ts": int(times[at]), "features": {name: values[at] for name, values in plain.items()}}
         for at in range(rows)
     ]
-    return build(settings(windows={"pane": pane_us}), events)
+    return build(settings({"timezone": timezone}, windows={"pane": pane_us}), events)
 
 
 def _is_nan(value: object) -> bool:

@@ -131,6 +131,20 @@ class Compared:
             counts[:, np.arange(len(places)), last] += windows.counts[:, places, width + OUTSIDE] - below
         return counts
 
+    def usually_expected(self, windows: int) -> Expected | None:
+        """What is expected of so many windows on average over all times; None where no column depends on time.
+
+        Over all times a fit with k entries is worth a k-th of the rows.
+        """
+        if self.season is None:
+            return None
+        rows, shape = self.reference.rows.copy(), self.reference.shares.shape
+        rows[self.season.at] /= self.season.sizes
+        seasonal = np.zeros(len(rows), np.bool_)
+        seasonal[self.season.at] = True
+        every = np.broadcast_to(self.reference.shares, (windows, *shape))
+        return Expected(every, np.broadcast_to(rows, (windows, len(rows))), seasonal)
+
     def expected(self, windows: Windows) -> Expected | None:
         """What is expected of windows at their time; None where no column depends on it."""
         return None if self.season is None else self.season.expected(self.reference, times_of(windows, self.clocked))

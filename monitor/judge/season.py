@@ -61,7 +61,7 @@ class SideSeason:
 
     `bins` (K, S, B), `directions` (K, S, D), `means` (K, S) by which shares and the standardised mean follow the time's
     vector; `error` (S, K, K). `least` (S, 1) the smallest share that is expected of a direction, `real` (S, D)
-    directions that are no padding.
+    directions that are no padding, `sizes` (S,) the entries of each column's own terms.
     """
 
     at: Ints
@@ -71,6 +71,7 @@ class SideSeason:
     error: Floats
     least: Floats
     real: Flags
+    sizes: Ints
 
     @classmethod
     def of(cls, seasons: Seasons | None, places: Ints, reference: DirectionReference) -> SideSeason | None:
@@ -95,6 +96,7 @@ class SideSeason:
             error,
             (0.5 / np.maximum(reference.rows[at], 1))[:, None],
             reference.directions.group[at] >= 0,
+            np.array([len(seasons.places(int(places[c]))) for c in at], np.int64),
         )
 
     def expected(self, reference: DirectionReference, times: Floats) -> Expected:

@@ -28,6 +28,9 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
         elif feature.kind in {NUMERIC, CATEGORICAL} and kinds.get(name) != feature.kind:
             was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.kind: {feature.kind}, but the reference has it as {was}; build the reference again"
+    zone = reference.seasons.calendar.timezone if reference.seasons else model.timezone
+    if model.timezone != zone:
+        yield f"timezone: {model.timezone}, but the reference has its daily waves in {zone}; build the reference again"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
 

@@ -28,8 +28,8 @@ _T = TypeVar("_T", bound=np.generic)
 #: least effective events expected on the smaller side of a direction of dependent events; independent events are
 #: compared with fewer too, but then only an excess counts
 MIN_EXPECTED: Final = 20.0
-#: a window has at most so many times the rows that the reference knows of its time: beyond, the reference's error is 4.5
-#: times the window's own
+#: a window has at most so many times the rows that the reference knows of its time: beyond it, its error is 4.5
+#: times as large as the window's
 KNOWN_PART: Final = 20.0
 #: below this part of the critical value the plain difference suffices: the likelihood root is at most sqrt(2) times it
 NEARLY: Final = 0.7
