@@ -53,7 +53,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # judging (stage 2)
         "judge": (
             "budget ended incident incidents policy prepared_reference windows season all_values compared "
-            "lazy_comparison "
+            "moved_day lazy_comparison "
             "near_range quality_tails causes.cause detectable causes.constant causes.errors "
             "causes.distribution_words causes.distribution "
             "causes.unit_change causes.quality causes.features_gone causes.catalog evaluation model promise "

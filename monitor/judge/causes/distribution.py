@@ -30,6 +30,7 @@ from monitor.judge.causes.distribution_words import DistributionWords
 from monitor.judge.compared import Compared
 from monitor.judge.detectable import cause_of, share_detections
 from monitor.judge.lazy_comparison import LazyComparison, Measured
+from monitor.judge.moved_day import MovedDay
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
@@ -76,6 +77,8 @@ class Distribution(Cause[Measured]):
             int(at): (s, c) for s, side in enumerate(self.sides) for c, at in enumerate(side.places.tolist())
         }
         self._words = DistributionWords(prepared, policy, self.sides, self._place)
+        seasons = prepared.reference.seasons
+        self._moved_day = None if seasons is None else MovedDay(seasons, self.sides)
         self._watches = [side.watch() for side in self.sides]
         self._agreement = Agreement(len(prepared.columns), prepared.width)
 
@@ -91,6 +94,8 @@ class Distribution(Cause[Measured]):
         """Live traffic is watched: whether it varies as the reference says."""
         width = self.prepared.width
         self._agreement.add(pane.tally.counts[:, :width], pane.tally.events)
+        if self._moved_day is not None:
+            self._moved_day.observe(pane, base, width)
         if base is None:
             return
         self._forget_objections()
@@ -102,12 +107,18 @@ class Distribution(Cause[Measured]):
                 watch.add(side.reference, counts, same[side.places], pairs[side.places], waves)
 
     def to_state(self) -> dict[str, Any]:
-        return {"sides": [watch.to_state() for watch in self._watches], "agreement": self._agreement.to_state()}
+        return {
+            "sides": [watch.to_state() for watch in self._watches],
+            "agreement": self._agreement.to_state(),
+            **({} if self._moved_day is None else {"moved_day": self._moved_day.to_state()}),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._forget_objections()
         self._watches = [Watch.from_state(one) for one in state["sides"]]
         self._agreement = Agreement.from_state(state["agreement"])
+        if self._moved_day is not None and "moved_day" in state:
+            self._moved_day.restore(state["moved_day"])
 
     def measure(self, evaluation: Evaluation) -> Measured:
         windows, prepared = evaluation.windows, self.prepared
@@ -252,6 +263,7 @@ class Distribution(Cause[Measured]):
         statistic, value, threshold, p = self._evidence(measured, window, column)
         headline, detail = self._words.of(windows, measured, window, column)
         reason = self._ticket_reason(measured, window, column)
+        ticket = f"at most a ticket: {REASONS[reason]}" if reason else ""
         return Finding(
             key=FindingKey(self.prepared.subjects[column], self._cause_of(column)),
             severity=self._severity(measured, window, column),
@@ -265,10 +277,14 @@ class Distribution(Cause[Measured]):
             effect_unit="share moved",
             exceedance=float(measured.exceedance_of(column)[window]),
             direction=("up" if self._words.is_up(windows, window, column) else "down") if numeric else "",
-            detail=detail + (f"; at most a ticket: {REASONS[reason]}" if reason else ""),
+            detail="; ".join(part for part in (detail, self._moved(column), ticket) if part),
             headline=headline,
             records=windows.records(window),
         )
+
+    def _moved(self, column: int) -> str:
+        """By how much a column's day has moved; "" where it has not, or has none."""
+        return "" if self._moved_day is None else self._moved_day.words(*self._place[column])
 
     def _evidence(self, measured: Measured, window: int, column: int) -> tuple[str, float, float, float]:
         """Statistic, value, threshold and p of the strongest test."""
