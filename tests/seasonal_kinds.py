@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tests import traffic
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 DAY: Final = 86_400.0
 HOUR: Final = 3_600.0
