@@ -25,7 +25,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # settings and arithmetic
         "settings": "duration calendar version_path types later kafka model tree yaml_text shape document faults load",
         "stats": (
-            "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
+            "names growing thinning distances digits evidence adwin equal_runs long_run season_terms season_fit "
+            "directions ending unseen bins "
             "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
             "block live_watch promise"
         ),
@@ -38,8 +39,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # references
         "reference": (
-            "sample survey order validity column variability reference blank encoding references configured monitored "
-            "plan learn paging notes show"
+            "sample survey order season validity column variability reference blank encoding references configured "
+            "monitored plan learn_season learn paging notes show"
         ),
     },
     {  # counting (stage 1)
@@ -51,10 +52,10 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended silence incident incidents policy prepared_reference windows warmup all_values compared "
-            "lazy_comparison near_range quality_tails causes.cause detectable causes.constant causes.errors "
-            "causes.distribution causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation version_comparison model promise promise_words fleet"
+            "budget ended silence incident incidents policy prepared_reference windows warmup season all_values "
+            "compared moved_day lazy_comparison near_range quality_tails causes.cause detectable causes.constant "
+            "causes.errors causes.distribution_words causes.distribution causes.unit_change causes.quality causes.features_gone "
+            "causes.catalog evaluation version_comparison model promise promise_words fleet"
         ),
     },
     {  # the outside

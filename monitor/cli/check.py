@@ -14,7 +14,7 @@ from monitor.judge.promise_words import statement
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
 from monitor.reference.notes import reference_notes
-from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes
+from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, season_notes
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.daemon import lost_state
@@ -78,7 +78,8 @@ def _reference_lines(reference: Reference, settings_name: str) -> Iterator[Line]
     longest = f", {limited} of them in windows of up to {learned[-1].events:,.0f} events" if limited and learned else ""
     yield Line(OK if paging else NOTE, what, f"{many(reference.events, 'event')}; {reach}{longest}")
     order = [note] if (note := order_note(reference)) else []
-    for note in (*order, *paging_notes(reference), *reference_notes(reference, settings_name)):
+    season = season_notes(reference, f"{settings_name}.timezone")
+    for note in (*order, *season, *paging_notes(reference), *reference_notes(reference, settings_name)):
         yield Line(NOTE, what, note)
 
 

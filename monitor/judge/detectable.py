@@ -39,7 +39,9 @@ def share_detections(
     values, variance = side.variance_of(planned.events, planned.rate)
     columns = [prepared.columns[at] for at in side.places.tolist()]
     least = np.array([_least(policy, column, reference.directions.kind[c]) for c, column in enumerate(columns)])
-    over = smallest_over(reference, values, planned.alpha, variance, least.reshape(reference.shares.shape))
+    expected = side.usually_expected(len(planned.events))
+    over = smallest_over(reference, values, planned.alpha, variance, least.reshape(reference.shares.shape), expected)
+    known = reference.rows if expected is None else expected.rows[0]
     allowed, starts_after = _allowed(side, prepared, planned), windows_before_pages(side.free)
     for c, (at, column) in enumerate(zip(side.places.tolist(), columns, strict=True)):
         count, bins = column.directions().count, column.bins.bins
@@ -55,7 +57,7 @@ def share_detections(
                 over=over[:, :, c, :count],
                 allowed=allowed[:, c],
                 live=variance[:, c, :count] / np.maximum(values[:, c, None], 1e-9),
-                reference=reference.variance[c, :count] / max(float(reference.rows[c]), 1.0),
+                reference=reference.variance[c, :count] / max(float(known[c]), 1.0),
                 doubt=DOUBTS * np.sqrt(2 / reference.freedom[c, :count]),
                 points=_points(column),
                 rows=float(reference.rows[c]),

@@ -20,6 +20,7 @@ from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, Tran
 from monitor.judge.incidents import IncidentBook, Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
+from monitor.judge.season import SeasonClock
 from monitor.judge.silence import Silence, silence_at
 from monitor.judge.version_comparison import Side, differences, trailing, within
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
@@ -79,6 +80,7 @@ class ModelJudge:
         #: of the predictions in the pane that comes next
         self._inline = LabelTally()
         self.at_us = 0
+        self._season_clock = None if monitored.reference.seasons is None else SeasonClock(monitored.reference.seasons)
         self._recent = RecentPanes()
         self._base = BaseWindow()
         self._shown_info: dict[FindingKey, int] = {}
@@ -105,6 +107,7 @@ class ModelJudge:
             self.excluded += pane.tally.events
             self._inline = LabelTally()
             return [], []
+        pane = pane if self._season_clock is None else self._season_clock.timed(pane)
         recent = self._recent.add(pane)
         block = self._base.add(pane)
         this = Block(pane.start_us, pane.end_us, pane.tally)

@@ -31,6 +31,9 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
         elif feature.direction != "both" and kinds.get(name) != NUMERIC and feature.kind != IGNORE:
             was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.direction: {feature.direction}, but only numbers have one, and it is {was}"
+    zone = reference.seasons.calendar.timezone if reference.seasons else model.timezone
+    if model.timezone != zone:
+        yield f"timezone: {model.timezone}, but the reference has its daily waves in {zone}; build the reference again"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
 
@@ -48,6 +51,7 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         columns=tuple(reference.columns[at] for at in kept),
         counts=_narrowed(reference, kept),
         variability=reference.variability.of(kept),
+        seasons=reference.seasons.of(kept) if reference.seasons else None,
     )
 
 

@@ -14,6 +14,7 @@ from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.reference import Reference
+from monitor.reference.season import ColumnSeason, Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import QUALITY_COUNTS, ColumnBins, width_of
 from monitor.stats.equal_runs import EqualRuns
@@ -61,6 +62,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({"score_classes": list(reference.score_classes)} if reference.score_classes else {}),
         **({"unread": dict(reference.unread)} if reference.unread else {}),
         **({"note": reference.note} if reference.note else {}),
+        **({"season": reference.seasons.to_plain()} if reference.seasons else {}),
     }
 
 
@@ -72,6 +74,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         else {"categories": list(column.bins.categories), **_buckets_json(column.bins)}
     )
     varies = reference.variability
+    season = reference.seasons.columns.get(at) if reference.seasons else None
     return {
         "name": column.name,
         "role": column.role,
@@ -95,6 +98,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "kappa": _nullable(float(varies.kappa[at])),
         "long_run": varies.long_runs[at].to_plain(),
         **({"equal_runs": varies.equal_runs[at].to_plain()} if varies.equal_runs[at].number else {}),
+        **({"season": season.to_plain()} if season else {}),
     }
 
 
@@ -149,7 +153,13 @@ def from_json(body: dict[str, Any]) -> Reference:
         score_classes=tuple(body.get("score_classes", ())),
         unread=tuple(body.get("unread", {}).items()),
         note=body.get("note", ""),
+        seasons=_seasons_from(body),
     )
+
+
+def _seasons_from(body: dict[str, Any]) -> Seasons | None:
+    columns = {at: ColumnSeason.from_plain(row["season"]) for at, row in enumerate(body["columns"]) if "season" in row}
+    return Seasons.from_plain(body["season"], columns) if columns else None
 
 
 def _variability_from(rows: list[dict[str, Any]], levels: int, clump: float) -> ReferenceVariability:

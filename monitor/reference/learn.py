@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.encoding import with_hash
+from monitor.reference.learn_season import MIN_WINDOWS_LEARNED, Learned, RowsInTime
 from monitor.reference.plan import Plan
 from monitor.reference.reference import Reference
 from monitor.reference.variability import Level, ReferenceVariability
@@ -34,8 +35,6 @@ Floats = NDArray[np.float64]
 
 #: least windows of a length to measure its dispersion
 MIN_WINDOWS: Final = 8
-#: least windows side by side to learn a largest distance
-MIN_WINDOWS_LEARNED: Final = 3
 #: significant digits of a variance, rounded before use so that the file and the memory agree
 DIGITS: Final = 6
 
@@ -46,6 +45,7 @@ class RowStatistics:
     def __init__(self, columns: Sequence[Column], no_value: int) -> None:
         """`no_value` is the code of a row without a value."""
         self._no_value = no_value
+        self._in_time = RowsInTime(no_value)
         self._sums = [BlockSums(column.directions().sets) for column in columns]
         self._equal = [RunLengths(_identity_of_modal(column)) for column in columns]
         self._names = {at: NamesByWindow() for at, column in enumerate(columns) if column.bins.kind == CATEGORICAL}
@@ -57,6 +57,7 @@ class RowStatistics:
 
     def add(self, codes: NDArray[np.uint8], values: NDArray[np.uint64]) -> None:
         """Add the next rows, both (C, n): `codes` of their bins, `values` as `CountedRows` has them."""
+        self._in_time.add(codes)
         for sums, equal, row, own in zip(self._sums, self._equal, codes, values, strict=True):
             is_value = row != self._no_value
             if is_value.any():
@@ -65,12 +66,14 @@ class RowStatistics:
         for at, waiting in self._waiting.items():
             waiting.append(values[at][values[at] != 0])
 
-    def add_pane(self, tally: Tally) -> None:
-        """Add the pane that the last rows belong to."""
+    def add_pane(self, tally: Tally, middle_us: int) -> None:
+        """Add the pane that the last rows belong to, and the time of its middle."""
+        self._in_time.add_pane(tally, middle_us, self._agreement.bins)
         self._agreement.add(tally.counts[:, : self._agreement.bins], tally.events)
 
     def close_window(self, tally: Tally) -> None:
         """End a base window with this tally: it consists of the rows added since the last call."""
+        self._in_time.close_window()
         same, pairs = self._agreement.close()
         chance, events = pairs_by_chance(tally.counts[:, : self._agreement.bins])
         self._near.append(np.array([same, pairs, chance * events, events], np.float64))
@@ -83,6 +86,11 @@ class RowStatistics:
             _rounded(settle(sums.finish(), column.directions().group))
             for sums, column in zip(self._sums, columns, strict=True)
         )
+
+    def seasons(self, columns: Sequence[Column], windows: Sequence[Block], timezone: str) -> Learned:
+        """The columns' waves, and what varies beside them."""
+        learned = self._in_time.learn(columns, lambda: _values_of(windows, columns), timezone)
+        return replace(learned, long_runs={at: _rounded(run) for at, run in learned.long_runs.items()})
 
     def equal_runs(self) -> tuple[EqualRuns, ...]:
         return tuple(lengths.finish() for lengths in self._equal)
@@ -117,6 +125,7 @@ class Origin:
     unread: Mapping[str, int] = field(default_factory=dict)
     in_order: bool = True
     labels: int = 0
+    timezone: str = "UTC"
 
 
 def assemble(
@@ -144,6 +153,7 @@ def assemble(
         if columns[at].bins.buckets:
             counts[at, UNSEEN - len(QUALITY_COUNTS)] = left.total
     spans = [window.end_us - window.start_us for window in windows]
+    learned = rows.seasons(columns, windows, origin.timezone) if origin.in_order else Learned()
     reference = Reference(
         key=key,
         task=plan.task,
@@ -152,7 +162,7 @@ def assemble(
         counts=counts,
         levels=_levels(len(windows), sum(window.tally.events for window in windows)),
         variability=replace(
-            measure_variability(columns, windows, total, rows.long_runs(columns), left_out),
+            _beside(learned, measure_variability(columns, windows, total, rows.long_runs(columns), left_out)),
             kappa=rows.kappa(),
             equal_runs=rows.equal_runs(),
         ),
@@ -167,8 +177,18 @@ def assemble(
         in_order=origin.in_order,
         score_classes=tuple(sorted(origin.score_classes)),
         unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
+        seasons=learned.seasons,
     )
     return with_hash(reference)
+
+
+def _beside(learned: Learned, plain: ReferenceVariability) -> ReferenceVariability:
+    """The variability of columns without a wave, and that beside the waves of the others."""
+    largest = plain.max_reference_distance.copy()
+    for at, distances in learned.largest_distances.items():
+        largest[at] = distances
+    runs = (learned.long_runs.get(at, run) for at, run in enumerate(plain.long_runs))
+    return replace(plain, long_runs=tuple(runs), max_reference_distance=largest)
 
 
 def _identity_of_modal(column: Column) -> int:
@@ -198,7 +218,7 @@ def measure_variability(
     """Variability of the reference's windows; `total` of the whole, `left_out` by categorical column."""
     width = total.counts.shape[1] - len(QUALITY_COUNTS)
     stack = np.array([window.tally.counts for window in windows], np.int64).reshape(-1, *total.counts.shape)
-    values = np.array([all_values(w.tally, columns) for w in windows], np.int64).reshape(-1, len(columns), width)
+    values = _values_of(windows, columns).reshape(-1, len(columns), width)
     clump = float(f"{stream_clump(stack[..., :width]):.{DIGITS}g}")
     quality, with_hit = _quality(columns, stack, left_out, clump)
     return ReferenceVariability(
@@ -213,6 +233,11 @@ def measure_variability(
         equal_runs=(EqualRuns(),) * len(columns),
         clump=clump,
     )
+
+
+def _values_of(windows: Sequence[Block], columns: Sequence[Column]) -> Ints:
+    """Counts (W, C, B) of all values of windows."""
+    return np.array([all_values(window.tally, columns) for window in windows], np.int64)
 
 
 def all_values(tally: Tally, columns: Sequence[Column]) -> Ints:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.events import ModelKey
 from monitor.reference.column import Column
+from monitor.reference.season import Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import NUMERIC, outside_bins, width_of
 from monitor.text import percent
@@ -26,6 +27,7 @@ class Reference:
     `in_order`: the events' times define their order.
     `note` is what its maker wrote, and no part of the hash.
     `score_classes` are the classes named in `scores`, `unread` the fields of events that are not used, with counts.
+    `seasons`: the columns' daily, weekly or yearly waves; None where no column has one.
     """
 
     key: ModelKey
@@ -48,6 +50,7 @@ class Reference:
     score_classes: tuple[str, ...] = ()
     unread: tuple[tuple[str, int], ...] = ()
     note: str = ""
+    seasons: Seasons | None = None
 
     @property
     def width(self) -> int:

@@ -10,8 +10,9 @@ import numpy as np
 from monitor.clock import rfc3339
 from monitor.reference.column import Column
 from monitor.reference.encoding import to_json
-from monitor.reference.learn import MIN_WINDOWS, MIN_WINDOWS_LEARNED
-from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, tickets_only
+from monitor.reference.learn import MIN_WINDOWS
+from monitor.reference.learn_season import MIN_WINDOWS_LEARNED
+from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, season_notes, tickets_only
 from monitor.reference.reference import Reference
 from monitor.settings.duration import about
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
@@ -103,7 +104,7 @@ def _reach(reference: Reference) -> Iterator[str]:
             f"  to change that give it at least {MIN_WINDOWS_LEARNED} base windows (better {5 * MIN_WINDOWS}): more "
             "rows, or a range of time (--from, --to) that covers the traffic's usual ups and downs"
         )
-    yield from (f"  {note}" for note in paging_notes(reference))
+    yield from (f"  {note}" for note in (*season_notes(reference), *paging_notes(reference)))
     if note := order_note(reference):
         yield f"  {note}"
     if not any(level.windows >= MIN_WINDOWS for level in reference.levels):

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Generator, Iterator, Sequence
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import available_timezones
 
 import msgspec
 
@@ -13,6 +14,7 @@ from monitor.clock import parse_rfc3339
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
 from monitor.stats.name_bins import BUCKETS, HASH
+from monitor.stats.season_terms import entries
 
 #: largest size of a reference file, bytes
 LARGEST_BYTES: Final = 512 * 1024 * 1024
@@ -62,6 +64,19 @@ class _EqualRuns(msgspec.Struct, gc=False):
     of_others: _Runs | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Season(msgspec.Struct, gc=False):
+    terms: Annotated[list[str], msgspec.Meta(min_length=1)]
+    shares: list[list[float]]
+    error: list[float]
+    means: list[float]
+    falls_to: _NotNegative
+
+
+class _Calendar(msgspec.Struct, gc=False):
+    timezone: str
+    slot_us: Annotated[int, msgspec.Meta(ge=1, le=_LARGEST)]
+
+
 class _Column(msgspec.Struct, gc=False, kw_only=True):
     name: str
     role: Literal["feature", "score", "prediction"]
@@ -99,6 +114,7 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
     kappa: float | None
     long_run: _LongRun
     equal_runs: _EqualRuns | msgspec.UnsetType = msgspec.UNSET
+    season: _Season | msgspec.UnsetType = msgspec.UNSET
 
 
 class _File(msgspec.Struct, gc=False, kw_only=True):
@@ -120,6 +136,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     in_order: bool
     score_classes: Annotated[list[str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     unread: Annotated[dict[str, _Count], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    season: _Calendar | msgspec.UnsetType = msgspec.UNSET
 
 
 def fault_of(body: dict[str, Any]) -> str:
@@ -145,6 +162,7 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
             yield f"levels[{at}].base_windows is not {1 << at}: lengths double"
         if level.learned and not level.events:
             yield f"levels[{at}] is learned but has no events"
+    yield from _calendar_faults(file)
     seen: set[tuple[str, str]] = set()
     for at, column in enumerate(file.columns):
         if (column.role, column.name) in seen:
@@ -167,6 +185,8 @@ def _column_faults(column: _Column, levels: int) -> Iterator[str]:
         if of_each.keys() != set(QUALITY_COUNTS):
             yield f"{what} does not have {', '.join(QUALITY_COUNTS)}"
     yield from _long_run_faults(column, bins)
+    if column.season is not msgspec.UNSET:
+        yield from _season_faults(column.season, bins)
     runs = column.equal_runs
     if runs is not msgspec.UNSET and not (runs.number <= runs.values and runs.longest <= runs.values):
         yield "equal_runs has more runs than values, or a longer one"
@@ -232,6 +252,31 @@ def _long_run_faults(column: _Column, bins: int) -> Iterator[str]:
         count = category_directions(bins - column.buckets, column.buckets).count
     if not len(run.variance) == len(run.freedom) == count or any(len(row) != count for row in run.by_rows):
         yield f"long_run does not have {count} directions"
+
+
+def _season_faults(season: _Season, bins: int) -> Iterator[str]:
+    """A fit must have the entries of its terms, and the bins of the column."""
+    try:
+        size = len(entries(season.terms))
+    except ValueError as error:
+        yield f"season: {error}"
+        return
+    if len(season.shares) != size or any(len(row) != bins for row in season.shares):
+        yield f"season.shares is not {size} lists of {bins} numbers"
+    if len(season.means) != size:
+        yield f"season.means does not have {size} numbers"
+    if len(season.error) != size * (size + 1) // 2:
+        yield f"season.error does not have {size * (size + 1) // 2} numbers"
+
+
+def _calendar_faults(file: _File) -> Iterator[str]:
+    """Waves need a calendar, whose time zone is known here."""
+    if all(column.season is msgspec.UNSET for column in file.columns):
+        return
+    if file.season is msgspec.UNSET:
+        yield "columns have a season, and the file has none"
+    elif file.season.timezone not in available_timezones():
+        yield f"season.timezone {file.season.timezone[:40]!r} is not known here"
 
 
 def _plain_faults(body: dict[str, Any]) -> Iterator[str]:

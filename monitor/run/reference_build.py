@@ -105,7 +105,12 @@ def build_reference(
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
     survey = found.survey
     origin = Origin(
-        canonical(model.positive), list(survey.score_names), survey.unread, found.in_order, collector.labels
+        canonical(model.positive),
+        list(survey.score_names),
+        survey.unread,
+        found.in_order,
+        collector.labels,
+        model.timezone,
     )
     reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
@@ -206,7 +211,7 @@ class _Collector(StatelessStage2):
         self.labels += labels
         if rows is not None:
             self.rows.add(rows.codes, rows.values)
-        self.rows.add_pane(pane.tally)
+        self.rows.add_pane(pane.tally, (pane.start_us + pane.end_us) // 2)
         block = self.base.add(pane)
         if block is not None:
             self.windows.append(block)

@@ -138,9 +138,12 @@ class Model(Part):
     )
     features: dict[Name, Feature] = Field(default={}, description="by name; other features are as in the reference")
     positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
+    timezone: Timezone = Field(
+        default="UTC",
+        description="local time of daily and weekly waves, such as Europe/Berlin; taken when the reference is built",
+    )
     allowed_lateness: Duration | None = Field(default=None, description="windows.allowed_lateness when null")
     budget: Budget | None = Field(default=None, description="the budget of all models when null")
-    timezone: Timezone | None = Field(default=None, description="where its calendar is read; UTC when null")
     silence: tuple[CalendarWindow, ...] = Field(
         default=(), description="times in which nothing pages: what is found is a ticket until they are over"
     )
@@ -164,7 +167,7 @@ class Model(Part):
         return Calendar(self.exclude, self._zone())
 
     def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone or "UTC")
+        return ZoneInfo(self.timezone)
 
     @property
     def file(self) -> str:

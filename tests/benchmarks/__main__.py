@@ -16,6 +16,7 @@ from tests.benchmarks.material import MissingError, say
 ALL = (
     "acceptance",
     "quality",
+    "season",
     "promise",
     "false-pages",
     "real-series",

@@ -39,6 +39,8 @@ WANTED: dict[str, tuple[str, str] | None] = {
     "missing_rise": ("PAY_AMT1", "missing"),
     "unit_change": ("LIMIT_BAL", "outside"),
     "stuck_sensor": ("BILL_AMT2", "constant"),
+    "seasonality": None,
+    "seasonality_plus_drift": ("AGE", "distribution"),
 }
 HEAD = ("stream", "seed", "pages before", "page after", "within", "subject", "cause", "page incidents", "tickets", "ok")
 
@@ -87,35 +89,38 @@ def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="acceptance", description=__doc__)
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--only", default=",".join(WANTED), help="names of streams")
+    parser.add_argument("--events", type=int, default=40_000, help="of a stream; the change comes behind 5/8 of them")
+    parser.add_argument("--rows", type=int, default=REFERENCE_ROWS, help="of the references")
     asked = parser.parse_args(arguments)
     rows = []
     for seed in map(int, asked.seeds.split(",")):
         for name in asked.only.split(","):
             with tempfile.TemporaryDirectory(prefix="driftd-acceptance-") as folder:
-                rows.append(judged(name, seed, Path(folder)).row())
+                rows.append(judged(name, seed, Path(folder), asked.events, asked.rows).row())
     table(HEAD, rows)
     say(f"{sum(row[-1] == 'ok' for row in rows)} of {len(rows)} ok")
 
 
-def judged(name: str, seed: int, folder: Path) -> Judged:
+def judged(name: str, seed: int, folder: Path, number: int = 40_000, reference_rows: int = REFERENCE_ROWS) -> Judged:
     """Make one stream, build its reference, replay it."""
     script = quality_folder() / "scenarios.py"
     command = [sys.executable, str(script), str(data_folder()), str(folder), "--only", name, "--seed", str(seed)]
+    command += ["--events", str(number)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     events = folder / "events.jsonl"
     write_events(scenario_events(folder / f"{name}.csv.gz"), events)
     truth = json.loads((folder / "truth.json").read_text())[name]
-    return Judged(name, seed, truth, transitions_of(events))
+    return Judged(name, seed, truth, transitions_of(events, reference_rows))
 
 
-def transitions_of(events: Path) -> list[dict[str, Any]]:
+def transitions_of(events: Path, reference_rows: int = REFERENCE_ROWS) -> list[dict[str, Any]]:
     """What a replay says of the stream, with a reference of its first rows."""
     settings, clock = _settings(), SystemClock()
 
     def opened() -> FileSource:
         return open_source([events], clock)
 
-    reference = build_reference(settings, CREDIT, opened, clock, EventRange(rows=REFERENCE_ROWS))
+    reference = build_reference(settings, CREDIT, opened, clock, EventRange(rows=reference_rows))
     lines: list[dict[str, Any]] = []
     admission = Admission(settings, References({CREDIT.model: {CREDIT.version: reference}}))
     replay(settings, admission, opened(), clock, lines.append)
