@@ -25,7 +25,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # settings and arithmetic
         "settings": "duration version_path types later kafka model tree yaml_text shape document faults load",
         "stats": (
-            "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
+            "pair_levels pair_tables names growing thinning distances digits evidence adwin equal_runs long_run "
+            "directions ending unseen bins "
             "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
             "block live_watch promise"
         ),
@@ -38,22 +39,23 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # references
         "reference": (
-            "sample survey order validity column variability reference encoding references configured monitored plan "
-            "learn paging notes show"
+            "sample survey order relations validity column variability reference encoding references configured "
+            "monitored plan learn_relations learn paging notes show"
         ),
     },
     {  # counting (stage 1)
         "count": (
             "outcomes versions_seen admission label_keys binning labels task_state event_clock event_ids "
             "losses admitted partition_state rejected_share categories totals pane_rows label_aggregator task_labels "
-            "completeness aggregator task exchange"
+            "completeness pair_counter aggregator task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended incident incidents policy prepared_reference windows all_values compared lazy_comparison "
-            "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.distribution "
-            "causes.unit_change causes.quality causes.features_gone causes.catalog evaluation model promise "
+            "budget ended incident incidents policy prepared_reference windows all_values own_moves related "
+            "relation_words compared lazy_comparison near_range quality_tails causes.cause detectable causes.constant "
+            "causes.errors causes.distribution causes.relation causes.unit_change causes.quality causes.features_gone causes.catalog "
+            "evaluation model promise "
             "promise_words fleet"
         ),
     },

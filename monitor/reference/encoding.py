@@ -14,6 +14,7 @@ from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.reference import Reference
+from monitor.reference.relations import relations_from, relations_json
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import QUALITY_COUNTS, ColumnBins, width_of
 from monitor.stats.equal_runs import EqualRuns
@@ -60,6 +61,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         "in_order": reference.in_order,
         **({"score_classes": list(reference.score_classes)} if reference.score_classes else {}),
         **({"unread": dict(reference.unread)} if reference.unread else {}),
+        **({"relations": relations_json(reference.relations)} if reference.relations is not None else {}),
     }
 
 
@@ -147,6 +149,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         hash=body.get("hash", ""),
         score_classes=tuple(body.get("score_classes", ())),
         unread=tuple(body.get("unread", {}).items()),
+        relations=relations_from(body["relations"], len(levels)) if "relations" in body else None,
     )
 
 

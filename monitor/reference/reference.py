@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.events import ModelKey
 from monitor.reference.column import Column
+from monitor.reference.relations import Relations
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import NUMERIC, outside_bins, width_of
 from monitor.text import percent
@@ -25,6 +26,7 @@ class Reference:
     `counts` (C, B + Q): bins, then the Q quality counts; `variability` see there.
     `in_order`: the events' times define their order.
     `score_classes` are the classes named in `scores`, `unread` the fields of events that are not used, with counts.
+    `relations` of columns; None in files of older versions, and where there are fewer than two columns.
     """
 
     key: ModelKey
@@ -46,6 +48,7 @@ class Reference:
     hash: str = ""
     score_classes: tuple[str, ...] = ()
     unread: tuple[tuple[str, int], ...] = ()
+    relations: Relations | None = None
 
     @property
     def width(self) -> int:
