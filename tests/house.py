@@ -54,8 +54,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "judge": (
             "budget ended incident incidents policy prepared_reference windows all_values own_moves related "
             "relation_words compared lazy_comparison near_range quality_tails causes.cause detectable causes.constant "
-            "causes.errors causes.distribution causes.relation causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation model promise "
+            "causes.errors causes.distribution causes.relation causes.unit_change causes.quality causes.features_gone "
+            "causes.catalog evaluation model promise "
             "promise_words fleet"
         ),
     },

@@ -7,6 +7,8 @@ count of such bytes holds the tables of all their pairs. So an event costs a few
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,8 @@ Levels = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
 #: columns in a group, and values of a byte that holds their levels
-GROUP = 4
-BYTES = 256
+GROUP: Final = 4
+BYTES: Final = 256
 
 
 class PairCounter:
@@ -62,8 +64,10 @@ class PairCounter:
         keys += np.arange(0, size, BYTES)[:, None]
         if panes > 1:
             keys += rows.slots * size
-        counts = np.bincount(keys.ravel(), minlength=panes * size).reshape(panes, size)
-        return np.asarray(counts[:, self._cells].sum(2), np.int64)
+        counts = np.bincount(keys.ravel(), minlength=panes * size)
+        # a product of floats adds these integers exactly, and faster than a sum of integers
+        tables = counts.reshape(-1, BYTES).astype(np.float64) @ _TABLES
+        return tables.reshape(panes, -1)[:, self._cells].astype(np.int64)
 
 
 def grouped(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
@@ -87,14 +91,26 @@ def grouped(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
 
 
 def _cells(pairs: Ints, groups: Sequence[tuple[int, ...]]) -> Ints:
-    """(pairs x 9, 16) the counted bytes that add up to each cell of each pair's table."""
-    byte = np.arange(BYTES)
-    of_level = [byte >> (2 * at) & NO_LEVEL for at in range(GROUP)]
+    """(pairs x 9,) where the cells of each pair's table are among the tables of all groups."""
     found = []
     for a, b in pairs.tolist():
         number = next(number for number, group in enumerate(groups) if a in group and b in group)
-        first, second = (of_level[groups[number].index(column)] for column in (a, b))
+        first, second = groups[number].index(a), groups[number].index(b)
         for cell in range(CELLS):
-            here = np.flatnonzero((first == cell // LEVELS) & (second == cell % LEVELS))
-            found.append(here + number * BYTES)
-    return np.array(found, np.int64).reshape(len(found), BYTES // (LEVELS + 1) ** 2)
+            own = cell if first < second else cell % LEVELS * LEVELS + cell // LEVELS
+            table = _WITHIN.index((min(first, second), max(first, second)))
+            found.append((number * len(_WITHIN) + table) * CELLS + own)
+    return np.array(found, np.int64)
+
+
+def _tables() -> NDArray[np.float64]:
+    """(256, 6 x 9) 1 where a byte counts in a cell of the table of two of its four columns."""
+    byte = np.arange(BYTES)
+    level = [byte >> (2 * at) & NO_LEVEL for at in range(GROUP)]
+    cells = [(level[a] == i) & (level[b] == j) for a, b in _WITHIN for i in range(LEVELS) for j in range(LEVELS)]
+    return np.stack(cells, 1).astype(np.float64)
+
+
+#: the pairs of the places in a group, and how bytes add up to their tables
+_WITHIN: Final = list(combinations(range(GROUP), 2))
+_TABLES: Final = _tables()

@@ -106,7 +106,7 @@ class PairTest:
         critical = np.abs(stdtrit(self.relations.freedom, alpha / 2))
         moved = np.abs((shares * self.inner).sum((2, 3)) - self.center)
         error = np.sqrt(self.spread * variance * (1 / np.maximum(events, 1) + 1 / self.events))
-        enough = (events >= LEAST_EVENTS * variance) & (events >= self.relations.block)
+        enough = self.relations.settled & (events >= LEAST_EVENTS * variance) & (events >= self.relations.block)
         asked = enough & (moved > SCREENED * critical * np.maximum(error, 1e-12))
         over, z, now, before = (np.zeros(asked.shape) for _ in range(4))
         out = Related(over, z, np.broadcast_to(critical, asked.shape), now, before)
@@ -158,13 +158,19 @@ class PairTest:
         scores = self.first[at], self.second[at]
         return float(correlation(live, *scores)[0]), float(correlation(fitted, *scores)[0])
 
-    def exchanged(self, counts: Ints, columns: Sequence[int]) -> tuple[int, int] | None:
-        """The two of these columns whose tables `counts` (P, 3, 3) fit best when they change places, if any."""
+    def exchanged(self, counts: Ints, over: Sequence[int]) -> tuple[int, int] | None:
+        """Two columns whose tables in `counts` (P, 3, 3) fit when they change places, if any; `over` are pairs.
+
+        Each of the two lost a relation with a third column, else it is only the other one that changed.
+        """
+        pairs = [tuple(pair) for pair in self.relations.pairs[list(over)].tolist()]
         best, gain = None, 0.0
-        for a, b in combinations(columns, 2):
-            own, swapped = self._misfits(counts, a, b)
-            if swapped < EXCHANGED * own and own - swapped > gain:
-                best, gain = (a, b), own - swapped
+        for a, b in combinations(sorted({column for pair in pairs for column in pair}), 2):
+            apart = [pair for pair in pairs if set(pair) != {a, b}]
+            if any(a in pair for pair in apart) and any(b in pair for pair in apart):
+                own, swapped = self._misfits(counts, a, b)
+                if swapped < EXCHANGED * own and own - swapped > gain:
+                    best, gain = (a, b), own - swapped
         return best
 
     def _misfits(self, counts: Ints, a: int, b: int) -> tuple[float, float]:

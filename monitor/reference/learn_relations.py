@@ -164,6 +164,7 @@ def learn_relations(
         variance=_cut(variance),
         freedom=_cut(freedom),
         block=np.array([one.run.block for one in learned], np.int64),
+        settled=np.array([one.run.settled for one in learned], np.bool_),
         dependent=bound,
         largest=_cut(np.where(bound, largest, np.nan)),
         all_tables={(int(places[a]), int(places[b])): every[a, b] for a, b in kept},

@@ -25,9 +25,10 @@ class Relations:
     `levels` (C) the level of each bin, empty for a column that takes no part; `strongest` (C,) its strongest tie with
     another column, 0 to 1 (NaN where it takes no part). `pairs` (P, 2) places of columns, `tables` (P, 3, 3) their
     counts, `tie` (P,). `variance`, `freedom` (P,): long-run variance of a pair's statistic relative to independent
-    rows and its degrees of freedom (infinite: independent), `block` (P,) the rows it needs. `dependent` (P,): the rows
-    of the pair, or of one of its columns, depend on each other; then `largest` (K, P) is the largest mean of the
-    statistic in a window inside the reference (NaN: not learned).
+    rows and its degrees of freedom (infinite: independent), `block` (P,) the rows it needs; a pair that is not
+    `settled` (P,) is not judged, as its variance is not known. `dependent` (P,): the rows of the pair, or of one of its
+    columns, depend on each other; then `largest` (K, P) is the largest mean of the statistic in a window inside the
+    reference (NaN: not learned).
     `all_tables` {(a, b): (3, 3)} with a < b of every two columns; empty where there are too many columns.
     """
 
@@ -39,6 +40,7 @@ class Relations:
     variance: Floats
     freedom: Floats
     block: Ints
+    settled: Flags
     dependent: Flags
     largest: Floats
     all_tables: dict[tuple[int, int], Ints]
@@ -70,6 +72,7 @@ def relations_json(relations: Relations) -> dict[str, Any]:
                 "variance": float(relations.variance[at]),
                 "freedom": _nullable(relations.freedom[at : at + 1])[0],
                 "block": int(relations.block[at]),
+                "settled": bool(relations.settled[at]),
                 "dependent": bool(relations.dependent[at]),
                 "largest": _nullable(relations.largest[:, at]),
             }
@@ -92,6 +95,7 @@ def relations_from(plain: dict[str, Any], levels: int) -> Relations:
         variance=np.array([pair["variance"] for pair in pairs], np.float64),
         freedom=np.array([np.inf if pair["freedom"] is None else pair["freedom"] for pair in pairs], np.float64),
         block=np.array([pair["block"] for pair in pairs], np.int64),
+        settled=np.array([pair["settled"] for pair in pairs], np.bool_),
         dependent=np.array([pair["dependent"] for pair in pairs], np.bool_),
         largest=np.array(largest, np.float64).reshape(len(pairs), levels).T,
         all_tables={

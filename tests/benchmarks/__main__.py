@@ -16,6 +16,7 @@ from tests.benchmarks.material import MissingError, say
 ALL = (
     "acceptance",
     "quality",
+    "relations",
     "promise",
     "false-pages",
     "real-series",

@@ -232,6 +232,5 @@ class Relation(Cause[Measured]):
         """Two columns, among those whose relations changed, whose tables fit when they change places."""
         if self._test is None:
             return None
-        over = np.flatnonzero(measured.alone.any(0))
-        columns = sorted({column for pair in over.tolist() for column in self._pairs[pair]})
-        return self._test.exchanged(self._counts(windows)[window], columns)
+        over = np.flatnonzero(measured.alone.any(0)).tolist()
+        return self._test.exchanged(self._counts(windows)[window], over)
