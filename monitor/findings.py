@@ -53,7 +53,9 @@ class Finding:
     `exceedance` is the statistic as a multiple of its threshold (1: at it). `effect` is the size of the change in
     `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
     unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
-    `level` is the effect a lasting finding had when its incident became lasting, None for other findings.
+    `level` is the effect a lasting finding had when its incident became lasting, None for other findings. An open
+    finding of another cause on one of the subjects `part_of` explains this one; that is asked when it opens, and not
+    kept.
     """
 
     key: FindingKey
@@ -74,6 +76,7 @@ class Finding:
     since_us: int | None = None
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     level: float | None = None
+    part_of: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The finding as in `replay --json` and on the alert topic."""

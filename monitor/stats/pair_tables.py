@@ -19,7 +19,7 @@ FIT_ROUNDS: Final = 80
 FIT_CHECKED: Final = 8
 CONVERGED: Final = 1e-13
 #: Newton steps of the likelihood ratio, and the largest of them
-ROOT_STEPS: Final = 15
+ROOT_STEPS: Final = 20
 ROOT_STEP: Final = 1.5
 #: smallest variance that a Newton step assumes, as a part of the plain one
 LEAST_CURVATURE: Final = 0.02
@@ -116,11 +116,16 @@ def likelihood_root(mean: Floats, shares: Floats, weight: Floats, events: Floats
     weight = weight - (shares * weight).sum((-1, -2))[:, None, None]
     plain = np.maximum((shares * weight**2).sum((-1, -2)), _TINY)
     theta, best = np.zeros(len(mean)), np.zeros(len(mean))
+    low, high = np.full(len(mean), -np.inf), np.full(len(mean), np.inf)  # the mean rises with theta
     for _ in range(ROOT_STEPS):
         tilted = shares * np.exp(np.clip(theta[:, None, None] * weight, -50, 50))
         total = tilted.sum((-1, -2))
         at = (tilted * weight).sum((-1, -2)) / total
         curvature = np.maximum((tilted * weight**2).sum((-1, -2)) / total - at**2, LEAST_CURVATURE * plain)
         best = np.maximum(best, theta * mean - np.log(total))
-        theta = theta + np.clip((mean - at) / curvature, -ROOT_STEP, ROOT_STEP)
+        low, high = np.where(at < mean, theta, low), np.where(at < mean, high, theta)
+        step = theta + np.clip((mean - at) / curvature, -ROOT_STEP, ROOT_STEP)
+        inside = (step > low) & (step < high)
+        with np.errstate(invalid="ignore"):  # not between two infinite ends, where every step is inside
+            theta = np.where(inside, step, (low + high) / 2)
     return np.asarray(np.sqrt(2 * events * best), np.float64)

@@ -39,6 +39,7 @@ from tests.engine import (
     build,
     run_to_end,
     settings,
+    tied,
 )
 
 #: events of the reference's stream that an example replays, and how many of them come before its effect
@@ -94,13 +95,6 @@ def older(made: Event, size: float, lot: float) -> None:
 def surer(made: Event, size: float, lot: float) -> None:
     if lot < size:
         made["score"] = (1 + made["score"]) / 2
-
-
-def tied(stream: Iterable[Event]) -> Iterator[Event]:
-    """The same events, whose BILL goes with their LIMIT."""
-    for event in stream:
-        features = event["features"]
-        yield event | {"features": features | {"BILL": round(features["BILL"] + features["LIMIT"] / 2, 2)}}
 
 
 @cache

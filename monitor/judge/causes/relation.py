@@ -109,12 +109,12 @@ class Relation(Cause[Measured]):
                 )
 
     def remarks(self, evaluation: Evaluation) -> Mapping[str, str]:
-        """Relations that changed with a column that moved itself are said with that column."""
+        """Relations that changed are said with the findings of their columns, which have moved themselves."""
         measured = evaluation.of(self)
         said: dict[str, list[str]] = {}
-        with_column = (measured.related.over > 1) & measured.attached
-        for (pair,) in places(np.atleast_1d(with_column.any(0))):
-            window = int(np.flatnonzero(with_column[:, pair])[0])
+        over = measured.related.over > 1
+        for (pair,) in places(np.atleast_1d(over.any(0))):
+            window = int(measured.related.over[:, pair].argmax())
             change = float(measured.related.before[window, pair]), float(measured.related.now[window, pair])
             first, second = (self.prepared.subjects[at] for at in self._pairs[pair])
             said.setdefault(first, []).append(remark(second, *change))
@@ -226,7 +226,12 @@ class Relation(Cause[Measured]):
             detail=detail(self.prepared, self._pairs, changes),
             headline=headline(self.prepared, self._pairs, group, changes, exchanged),
             records=windows.records(window),
+            part_of=tuple(self.prepared.subjects[column] for column in self._columns(group)),
         )
+
+    def _columns(self, group: Group) -> set[int]:
+        """The columns whose own findings explain the group: its column, or its only partner."""
+        return {group.column} if len(group.pairs) > 1 else set(self._pairs[group.key])
 
     def _exchanged(self, windows: Windows, window: int, measured: Measured) -> tuple[int, int] | None:
         """Two columns, among those whose relations changed, whose tables fit when they change places."""
