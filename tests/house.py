@@ -40,7 +40,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # references
         "reference": (
             "sample survey order relations validity column variability reference encoding references configured "
-            "monitored plan learn_relations learn paging notes show"
+            "monitored plan learn_relations learn paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)
