@@ -58,7 +58,8 @@ class Finding:
     `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
     unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
     `level` is the effect a lasting finding had when its incident became lasting, None for other findings. `silenced`:
-    it would be a page but for a silence.
+    it would be a page but for a silence. An open finding of another cause on one of the subjects `part_of` explains this
+    one; that is asked when it opens, and not kept.
     """
 
     key: FindingKey
@@ -80,6 +81,7 @@ class Finding:
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     level: float | None = None
     silenced: bool = False
+    part_of: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The finding as in `replay --json` and on the alert topic."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
@@ -24,6 +24,7 @@ from monitor.reference.column import FEATURE, Column
 from monitor.reference.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
+from monitor.reference.relations import Relations
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
@@ -292,6 +293,33 @@ class Credit:
             if i >= self.change:
                 self.fault(made, rng)
             yield made
+
+
+def tied(stream: Iterable[Event]) -> Iterator[Event]:
+    """The same events, whose BILL goes with their LIMIT."""
+    for made in stream:
+        features = made["features"]
+        yield made | {"features": features | {"BILL": round(features["BILL"] + features["LIMIT"] / 2, 2)}}
+
+
+def with_pairs(reference: Reference, pairs: Sequence[tuple[int, int]], levels: Sequence[Sequence[int]]) -> Reference:
+    """The same reference, in which pairs of columns are watched that are not tied."""
+    count, known = len(pairs), len(reference.levels)
+    relations = Relations(
+        levels=tuple(map(tuple, levels)),
+        strongest=np.zeros(len(reference.columns)),
+        pairs=np.array(pairs, np.int64).reshape(-1, 2),
+        tables=np.full((count, 3, 3), 100, np.int64),
+        tie=np.zeros(count),
+        variance=np.ones(count),
+        freedom=np.full(count, np.inf),
+        block=np.zeros(count, np.int64),
+        settled=np.ones(count, np.bool_),
+        dependent=np.zeros(count, np.bool_),
+        largest=np.full((known, count), np.nan),
+        all_tables={},
+    )
+    return with_hash(replace(reference, relations=relations))
 
 
 def build(tree: Settings, stream: Sequence[Event], key: ModelKey = CREDIT) -> Reference:

@@ -25,10 +25,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # settings and arithmetic
         "settings": "duration calendar version_path types later kafka model tree yaml_text shape document faults load",
         "stats": (
-            "names growing thinning distances digits evidence adwin equal_runs long_run season_terms season_fit "
-            "directions ending unseen bins "
-            "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
-            "block live_watch promise"
+            "pair_levels pair_tables names growing thinning distances digits evidence adwin equal_runs long_run "
+            "season_terms season_fit directions ending unseen bins hit_places agreement name_bins quality_dispersion "
+            "direction_test screening numeric_bins tally label_tally block live_watch promise"
         ),
     },
     {  # decoding
@@ -39,29 +38,30 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # references
         "reference": (
-            "sample survey order season validity column variability reference blank encoding references configured "
-            "monitored plan learn_season learn paging notes show"
+            "sample survey order relations season validity column variability reference blank encoding references "
+            "configured monitored plan learn_season learn_relations learn paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)
         "count": (
-            "outcomes versions_seen admission label_keys binning labels task_state event_clock event_ids "
-            "losses admitted partition_state rejected_share categories totals pane_rows label_aggregator task_labels "
-            "completeness aggregator warmup_lines warmup_rows task exchange"
+            "outcomes versions_seen admission label_keys binning labels task_state event_clock event_ids losses "
+            "admitted partition_state rejected_share categories totals pane_rows label_aggregator task_labels "
+            "completeness pair_counter aggregator warmup_lines warmup_rows task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
             "budget ended silence incident incidents policy prepared_reference windows warmup season all_values "
-            "compared moved_day lazy_comparison near_range quality_tails causes.cause detectable causes.constant "
-            "causes.errors causes.distribution_words causes.distribution causes.unit_change causes.quality causes.features_gone "
-            "causes.catalog evaluation version_comparison model promise promise_words fleet"
+            "own_moves related relation_words compared moved_day lazy_comparison near_range quality_tails "
+            "causes.cause detectable causes.constant causes.errors causes.distribution_words causes.distribution "
+            "causes.relation causes.unit_change causes.quality causes.features_gone causes.catalog evaluation "
+            "version_comparison model promise promise_words fleet"
         ),
     },
     {  # the outside
         "kafka": (
-            "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer "
-            "watch alerts acts rejects record_batch consumer"
+            "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer watch "
+            "alerts acts rejects record_batch consumer"
         ),
         "sources": (
             "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times"
@@ -73,8 +73,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
             "rules.drift rules.events rules.health rows column_series status.model_cards dashboards.fleet rules.file "
-            "register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series site "
-            "connection server"
+            "register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series "
+            "site connection server"
         ),
     },
     {  # what the path asks of the outside
@@ -86,8 +86,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs open_source accepting column_views counted_rows first_pass reference_build "
-            "warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
+            "outputs open_source accepting column_views counted_rows first_pass reference_build warmup_learning "
+            "warmup_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # the demo

@@ -17,6 +17,7 @@ from monitor.reference.notes import reference_notes
 from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, season_notes
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
+from monitor.reference.relation_notes import relation_notes
 from monitor.run.daemon import lost_state
 from monitor.run.reference_files import ReferenceFault
 from monitor.settings.model import Model
@@ -54,6 +55,7 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
     for key, reference in references:
         yield from _reference_lines(reference, names[key.model])
         yield from _promise_lines(settings, key, reference)
+        yield from _relation_lines(key, reference)
     for fault in faults:
         yield Line(BAD, f"reference {fault.key.model} {fault.key.version}".rstrip(), fault.text, usage=True)
     if settings.state.store == "directory":
@@ -87,6 +89,14 @@ def _promise_lines(settings: Settings, key: ModelKey, reference: Reference) -> I
     """What is promised of a model version at the reference's own traffic."""
     for sentence in statement(promise_by_settings(settings, key, reference)):
         yield Line(OK, f"promise {key.model} {key.version}".rstrip(), sentence)
+
+
+def _relation_lines(key: ModelKey, reference: Reference) -> Iterator[Line]:
+    """The pairs of columns that are watched, and what is not."""
+    watched = reference.relations is not None and len(reference.relations.pairs)
+    notes = relation_notes([column.name for column in reference.columns], reference.relations)
+    for at, note in enumerate(notes):
+        yield Line(OK if watched and not at else NOTE, f"relations {key.model} {key.version}".rstrip(), note)
 
 
 def _state_line(settings: Settings) -> Line:

@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 
 from monitor.count.binning import Binning
 from monitor.count.categories import Categories
+from monitor.count.pair_counter import PairCounter
 from monitor.count.pane_rows import Rows
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
 from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
+from monitor.reference.relations import PAIR_COUNTS
 from monitor.stats import names
 from monitor.stats.bins import ABSENT, MISSING, NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
+from monitor.stats.pair_levels import NO_LEVEL
 from monitor.stats.tally import (
     BELOW,
     CLIP_SD,
@@ -65,6 +68,12 @@ class Aggregator:
         self.prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
         self._prediction_arrays = _NumericArrays.of([] if self.prediction is None else [self.prediction[1]])
         self.prediction_categories = Categories(self.prediction[1].bins if self.prediction else None, self._width)
+        relations = reference.relations
+        self._pairs = (
+            PairCounter(relations, reference.columns, self._width)
+            if relations is not None and len(relations.pairs)
+            else None
+        )
         self.shape = Shape(tuple((c.name, c.bins.kind) for _, c in features), reference.positive)
 
     def empty(self) -> Tally:
@@ -72,7 +81,7 @@ class Aggregator:
 
     def count(self, group: Group, rows: Rows) -> list[Tally]:
         """One tally for each pane."""
-        block = _Block(len(rows.starts), len(self.columns), self._width)
+        block = _Block(rows, len(self.columns), self._width, self._pairs)
         with_features = group.has_features[rows.picked]
         if len(self.numeric):
             values = group.numeric if rows.are_all(group.numeric.shape[1]) else group.numeric[:, rows.picked]
@@ -164,9 +173,13 @@ class _NumericArrays:
 class _Block:
     """Counts, sums and extremes of P panes."""
 
-    def __init__(self, panes: int, columns: int, width: int) -> None:
+    def __init__(self, rows: Rows, columns: int, width: int, pairs: PairCounter | None) -> None:
+        panes = len(rows.starts)
         self._panes, self._columns, self._width = panes, columns, width
         self._slots = width + len(QUALITY_COUNTS)
+        self._pairs = pairs
+        #: (columns, rows) coarse levels of the values, for the tables of pairs
+        self._levels = np.full((columns, len(rows.picked) if pairs is not None else 0), NO_LEVEL, np.uint8)
         self.counts = np.zeros(panes * columns * self._slots, np.int64)
         self.sums = np.zeros((panes, columns, SUMS), np.int64)
         self.lows = np.full((panes, columns), np.inf)
@@ -179,7 +192,10 @@ class _Block:
         """Count one column's `values` (n,) where `counted`."""
         entries = categories.entries(values)
         flat = categories.slots.take(entries)
-        flat += (rows.slots * self._columns + at) * self._slots
+        flat += at * self._slots
+        if self._pairs is not None:
+            self._levels[at] = np.where(counted, self._pairs.levels(flat), np.uint8(NO_LEVEL))
+        flat += rows.slots * (self._columns * self._slots)
         self._add_flat(flat if counted.all() else flat[counted])
         never_seen = counted & categories.unseen.take(entries)
         if categories.pooled:
@@ -212,12 +228,15 @@ class _Block:
         if not usual:
             usable = np.where(inside & counted, values, arrays.center)
         codes = arrays.binning.codes(usable)
+        below = None
         if not usual:
             absent = np.isnan(values)
-            self._count_odd(at, arrays, codes, values, absent, ~(inside | absent), rows, counted)
+            below = self._count_odd(at, arrays, codes, values, absent, ~(inside | absent), rows, counted)
             hidden = absent | ~counted
             lowest, highest = np.where(hidden, np.inf, values), np.where(hidden, -np.inf, values)
         codes += at[:, None] * self._slots
+        if self._pairs is not None:
+            self._note_levels(self._pairs, at, codes, below, None if usual else counted)
         codes += rows.slots * (self._columns * self._slots)
         self._add_flat(codes if usual else codes[:, counted])
         self._sum(at, arrays, usable, rows)
@@ -235,15 +254,36 @@ class _Block:
         outside: NDArray[np.bool_],
         rows: Rows,
         counted: NDArray[np.bool_],
-    ) -> None:
-        """Count quality counts instead of bins, for values that are missing, of a wrong type or outside."""
+    ) -> NDArray[np.bool_] | None:
+        """Count quality counts instead of bins, for values that are missing, of a wrong type or outside.
+
+        Returns which values are below the range; None where nothing is outside.
+        """
         if absent.any():
             bits = values[absent].view(np.uint64)
             quality_counts = np.where(bits == ABSENT_BITS, ABSENT, np.where(bits == TYPE_BITS, TYPE, MISSING))
             codes[absent] = self._width + quality_counts
-        if outside.any():
-            codes[outside] = self._width + OUTSIDE
-            self._sum_outside(at, arrays, np.where(outside & counted, values, np.nan), rows)
+        if not outside.any():
+            return None
+        codes[outside] = self._width + OUTSIDE
+        self._sum_outside(at, arrays, np.where(outside & counted, values, np.nan), rows)
+        return np.asarray(values < arrays.low, np.bool_)
+
+    def _note_levels(
+        self,
+        pairs: PairCounter,
+        at: Ints,
+        slots: Ints,
+        below: NDArray[np.bool_] | None,
+        counted: NDArray[np.bool_] | None,
+    ) -> None:
+        """Keep the levels of numeric columns; `counted` None is all rows, `below` the range None is no value."""
+        levels = pairs.levels(slots)
+        if below is not None:
+            levels = np.where(below, pairs.lowest[at], levels)
+        if counted is not None:
+            levels[:, ~counted] = NO_LEVEL
+        self._levels[at] = levels
 
     def _add_flat(self, flat: Ints) -> None:
         self.counts += np.bincount(flat.ravel(), minlength=len(self.counts))
@@ -285,6 +325,7 @@ class _Block:
         counts = self.counts.reshape(self._panes, self._columns, self._slots)
         sizes = np.diff(np.append(rows.starts, len(rows.picked)))
         predictions = np.add.reduceat(rows.is_prediction.astype(np.int64), rows.starts)
+        tables = None if self._pairs is None else self._pairs.tables(self._levels, rows)
         return [
             Tally(
                 counts[pane],
@@ -294,6 +335,7 @@ class _Block:
                 predictions=int(predictions[pane]),
                 feature_events=int(sizes[pane] - predictions[pane]),
                 unseen=self.unseen[pane],
+                further={} if tables is None else {PAIR_COUNTS: tables[pane]},
             )
             for pane in range(self._panes)
         ]

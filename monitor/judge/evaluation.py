@@ -47,7 +47,19 @@ class Judge:
 
     def findings(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Finding]:
         """Findings in base windows, one per key; `recent` are the newest panes."""
-        return _one_a_key(found for cause in self.causes for found in cause.candidates(evaluation, recent))
+        found = list(_one_a_key(found for cause in self.causes for found in cause.candidates(evaluation, recent)))
+        remarks = self._remarks(evaluation) if found else {}
+        for finding in found:
+            said = remarks.get(finding.key.subject)
+            yield replace(finding, detail=f"{finding.detail}; {said}") if said else finding
+
+    def _remarks(self, evaluation: Evaluation) -> dict[str, str]:
+        """{subject: what other causes have to say of it}."""
+        said: dict[str, str] = {}
+        for cause in self.causes:
+            for subject, text in cause.remarks(evaluation).items():
+                said[subject] = f"{said[subject]}; {text}" if subject in said else text
+        return said
 
     def tests_made(self, evaluation: Evaluation) -> int:
         """The number of tests made in these windows."""

@@ -162,11 +162,13 @@ class IncidentBook:
         return True
 
     def _explained(self, finding: Finding) -> bool:
-        """Whether another open finding explains it, as a stuck column explains its changed distribution.
+        """Whether another open finding explains it, as a stuck column explains its changed distribution and relations.
 
         A ticket does not explain a page, unless it is a lasting one, which has been a page.
         """
         others = [finding.key._replace(cause=cause) for cause in self._explained_by.get(finding.key.cause, ())]
+        if finding.part_of:
+            others += [key for key in (*self.open, *self.lasting) if key.subject in finding.part_of]
         pages = finding.severity == PAGE
         known = (self.open[other] for other in others if other in self.open)
         return any(other in self.lasting for other in others) or any(

@@ -12,6 +12,8 @@ from monitor.findings import DOWN, INFO, PAGE, SEVERITY_RANK, TICKET, UP
 from monitor.settings.model import Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
+#: severity of causes that do not page unless the settings say so
+BY_DEFAULT: Final = {"relation": TICKET}
 #: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`
 LEAST_QUALITY_CHANGE: Final = 0.01
 
@@ -59,7 +61,7 @@ class Policy:
             return INFO
         wanted: str | None = feature.severity if feature is not None else None
         if wanted is None:
-            wanted = self.model.severity.get(cause, PAGE)  # type: ignore[call-overload]  # a cause outside the table pages
+            wanted = self.model.severity.get(cause, BY_DEFAULT.get(cause, PAGE))  # type: ignore[call-overload]  # a cause outside the table is none of the settings
         if not may_page or effect < self.least_effect(cause, name, default_least):
             wanted = _milder(wanted, TICKET)
         return _milder(wanted, self.model.max_severity)

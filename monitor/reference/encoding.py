@@ -14,6 +14,7 @@ from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.reference import Reference
+from monitor.reference.relations import relations_from, relations_json
 from monitor.reference.season import ColumnSeason, Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import QUALITY_COUNTS, ColumnBins, width_of
@@ -63,6 +64,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({"unread": dict(reference.unread)} if reference.unread else {}),
         **({"note": reference.note} if reference.note else {}),
         **({"season": reference.seasons.to_plain()} if reference.seasons else {}),
+        **({"relations": relations_json(reference.relations)} if reference.relations is not None else {}),
     }
 
 
@@ -154,6 +156,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         unread=tuple(body.get("unread", {}).items()),
         note=body.get("note", ""),
         seasons=_seasons_from(body),
+        relations=relations_from(body["relations"], len(levels)) if "relations" in body else None,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.encoding import with_hash
+from monitor.reference.learn_relations import PairRows, learn_relations
 from monitor.reference.learn_season import MIN_WINDOWS_LEARNED, Learned, RowsInTime
 from monitor.reference.plan import Plan
 from monitor.reference.reference import Reference
@@ -54,6 +55,7 @@ class RowStatistics:
         self._agreement = Agreement(len(columns), width)
         #: per base window: near pairs in the same bin, near pairs, expected share x events, events; each (C,)
         self._near: list[Floats] = []
+        self.pairs = PairRows(columns)
 
     def add(self, codes: NDArray[np.uint8], values: NDArray[np.uint64]) -> None:
         """Add the next rows, both (C, n): `codes` of their bins, `values` as `CountedRows` has them."""
@@ -65,6 +67,7 @@ class RowStatistics:
                 equal.add(own[is_value])
         for at, waiting in self._waiting.items():
             waiting.append(values[at][values[at] != 0])
+        self.pairs.add(codes)
 
     def add_pane(self, tally: Tally, middle_us: int) -> None:
         """Add the pane that the last rows belong to, and the time of its middle."""
@@ -74,6 +77,7 @@ class RowStatistics:
     def close_window(self, tally: Tally) -> None:
         """End a base window with this tally: it consists of the rows added since the last call."""
         self._in_time.close_window()
+        self.pairs.close_window()
         same, pairs = self._agreement.close()
         chance, events = pairs_by_chance(tally.counts[:, : self._agreement.bins])
         self._near.append(np.array([same, pairs, chance * events, events], np.float64))
@@ -154,15 +158,17 @@ def assemble(
             counts[at, UNSEEN - len(QUALITY_COUNTS)] = left.total
     spans = [window.end_us - window.start_us for window in windows]
     learned = rows.seasons(columns, windows, origin.timezone) if origin.in_order else Learned()
+    long_runs = rows.long_runs(columns)
+    levels = _levels(len(windows), sum(window.tally.events for window in windows))
     reference = Reference(
         key=key,
         task=plan.task,
         positive=origin.positive,
         columns=columns,
         counts=counts,
-        levels=_levels(len(windows), sum(window.tally.events for window in windows)),
+        levels=levels,
         variability=replace(
-            _beside(learned, measure_variability(columns, windows, total, rows.long_runs(columns), left_out)),
+            _beside(learned, measure_variability(columns, windows, total, long_runs, left_out)),
             kappa=rows.kappa(),
             equal_runs=rows.equal_runs(),
         ),
@@ -178,6 +184,7 @@ def assemble(
         score_classes=tuple(sorted(origin.score_classes)),
         unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
         seasons=learned.seasons,
+        relations=learn_relations(rows.pairs, [run.block > 0 for run in long_runs], levels, len(windows)),
     )
     return with_hash(reference)
 

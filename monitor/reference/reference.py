@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.events import ModelKey
 from monitor.reference.column import Column
+from monitor.reference.relations import Relations
 from monitor.reference.season import Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import NUMERIC, outside_bins, width_of
@@ -28,6 +29,7 @@ class Reference:
     `note` is what its maker wrote, and no part of the hash.
     `score_classes` are the classes named in `scores`, `unread` the fields of events that are not used, with counts.
     `seasons`: the columns' daily, weekly or yearly waves; None where no column has one.
+    `relations` of columns; None in files of older versions, and where there are fewer than two columns.
     """
 
     key: ModelKey
@@ -51,6 +53,7 @@ class Reference:
     unread: tuple[tuple[str, int], ...] = ()
     note: str = ""
     seasons: Seasons | None = None
+    relations: Relations | None = None
 
     @property
     def width(self) -> int:

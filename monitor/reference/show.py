@@ -14,6 +14,7 @@ from monitor.reference.learn import MIN_WINDOWS
 from monitor.reference.learn_season import MIN_WINDOWS_LEARNED
 from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, season_notes, tickets_only
 from monitor.reference.reference import Reference
+from monitor.reference.relation_notes import relation_notes
 from monitor.settings.duration import about
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
 from monitor.text import many, percent, quoted
@@ -30,7 +31,7 @@ def reference_json(reference: Reference) -> dict[str, Any]:
 
 def reference_text(reference: Reference, promise: Sequence[str] = ()) -> str:
     """A table with a small histogram a column, then what can page, and lines of what is promised of it."""
-    lines = [*_head(reference), "", *_table(reference), "", *_reach(reference)]
+    lines = [*_head(reference), "", *_table(reference), "", *_reach(reference), "", *_relations(reference)]
     return "\n".join([*lines, "", *promise] if promise else lines)
 
 
@@ -83,6 +84,12 @@ def _most_frequent(column: Column, counts: Any) -> str:  # noqa: ANN401  # an ar
     named += [f"{more} more"] if more > 0 else []
     named += [f"others {percent(int(counts[-1]) / total)}"] if column.bins.buckets else []
     return ", ".join(named)
+
+
+def _relations(reference: Reference) -> Iterator[str]:
+    yield "Relations (tickets, where two columns no longer go together though each is unchanged):"
+    notes = relation_notes([column.name for column in reference.columns], reference.relations)
+    yield from (f"  {note}" for note in notes)
 
 
 def _reach(reference: Reference) -> Iterator[str]:

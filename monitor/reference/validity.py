@@ -14,6 +14,7 @@ from monitor.clock import parse_rfc3339
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
 from monitor.stats.name_bins import BUCKETS, HASH
+from monitor.stats.pair_levels import CELLS, LEVELS
 from monitor.stats.season_terms import entries
 
 #: largest size of a reference file, bytes
@@ -117,6 +118,25 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
     season: _Season | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Pair(msgspec.Struct, gc=False, kw_only=True):
+    columns: Annotated[list[_Count], msgspec.Meta(min_length=2, max_length=2)]
+    counts: Annotated[list[_Count], msgspec.Meta(min_length=CELLS, max_length=CELLS)]
+    tie: _Share
+    variance: _NotNegative
+    freedom: _NotNegative | None
+    block: _Count
+    settled: bool
+    dependent: bool
+    largest: list[_NotNegative | None]
+
+
+class _Relations(msgspec.Struct, gc=False, kw_only=True):
+    levels: list[list[Annotated[int, msgspec.Meta(ge=0, lt=LEVELS)]]]
+    strongest: list[_Share | None]
+    pairs: list[_Pair]
+    tables: list[Annotated[list[_Count], msgspec.Meta(min_length=2 + CELLS, max_length=2 + CELLS)]] = []
+
+
 class _File(msgspec.Struct, gc=False, kw_only=True):
     model: str
     version: str
@@ -137,6 +157,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     score_classes: Annotated[list[str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     unread: Annotated[dict[str, _Count], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     season: _Calendar | msgspec.UnsetType = msgspec.UNSET
+    relations: _Relations | msgspec.UnsetType = msgspec.UNSET
 
 
 def fault_of(body: dict[str, Any]) -> str:
@@ -170,6 +191,28 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
         seen.add((column.role, column.name))
         for fault in _column_faults(column, len(file.levels)):
             yield f"columns[{at}]: {fault}"
+    if file.relations is not msgspec.UNSET:
+        yield from (f"relations.{fault}" for fault in _relation_faults(file.relations, file))
+
+
+def _relation_faults(relations: _Relations, file: _File) -> Iterator[str]:
+    """Pairs of columns that have levels, in rising order; lists as long as there are columns and lengths."""
+    columns = len(file.columns)
+    if len(relations.levels) != columns or len(relations.strongest) != columns:
+        yield f"levels and strongest do not have one entry for each of the {columns} columns"
+        return
+    for at, (levels, column) in enumerate(zip(relations.levels, file.columns, strict=True)):
+        if levels and len(levels) != len(column.counts):
+            yield f"levels[{at}] has {len(levels)} numbers, and there are {len(column.counts)} bins"
+    places = [("pairs", pair.columns) for pair in relations.pairs] + [("tables", row[:2]) for row in relations.tables]
+    for name, (first, second) in places:
+        if not first < second < columns or not relations.levels[first] or not relations.levels[second]:
+            yield f"{name}: {first} and {second} are not two columns with levels, in their order"
+    for at, pair in enumerate(relations.pairs):
+        if len(pair.largest) != len(file.levels):
+            yield f"pairs[{at}].largest has {len(pair.largest)} numbers, and there are {len(file.levels)} levels"
+        if pair.variance < 1 or not sum(pair.counts):
+            yield f"pairs[{at}] has a variance below 1, or no events"
 
 
 def _column_faults(column: _Column, levels: int) -> Iterator[str]:

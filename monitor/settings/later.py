@@ -10,7 +10,6 @@ from monitor.settings.types import Fault, Loc, Plain
 LATER_CAUSES: Final = (
     "performance",
     "calibration",
-    "relation",
     "traffic",
     "label_delay",
     "label_coverage",

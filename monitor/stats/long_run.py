@@ -29,8 +29,10 @@ PIECE: Final = 1 << 13
 #: sub-blocks of a block
 PARTS: Final = 8
 
-#: p-values below which a longer block contradicts: of the mean over directions, and of a single direction
+#: p-values below which a longer block contradicts: of the mean over directions, of a single direction, and of a column
+#: or pair that has only one direction, which has less power to show dependence
 MEAN_CHANCE: Final = 2e-3
+ALONE_CHANCE: Final = 0.05
 ONE_CHANCE: Final = 1e-5
 #: once dependence is proven, one standard error is enough to require longer blocks
 SOFT_CHANCE: Final = 0.16
@@ -71,10 +73,14 @@ class BlockVariances:
 
 
 class BlockSums:
-    """Collects the rows of one column in order; `sets` (B, D) are its directions."""
+    """Collects the rows of one column in order; `sets` (B, D) are its directions.
 
-    def __init__(self, sets: Flags) -> None:
+    A direction may also be a number for each bin; `spread` (D,) is then its variance over the rows.
+    """
+
+    def __init__(self, sets: Flags | Floats, spread: Floats | None = None) -> None:
         self._sets = np.ascontiguousarray(sets.T, np.float64)
+        self._spread = spread
         directions = sets.shape[1]
         self._waiting: list[Ints] = []
         self._held = 0
@@ -105,7 +111,8 @@ class BlockSums:
             self._waiting, self._held = [], 0
         shares = self._total / max(self.rows, 1)
         left = 1 - 2.0 ** np.arange(block_sizes(self.rows)) / max(self.rows, 1)
-        return self._variances(shares, shares, shares * (1 - shares), left)
+        spread = shares * (1 - shares) if self._spread is None else self._spread
+        return self._variances(shares, shares, spread, left)
 
     def _variances(self, shares: Floats, means: Floats, spread: Floats, left: Floats) -> BlockVariances:
         """Of the rows taken: `means` and `spread` (D,) of a row, `left` (K,) the part of a block's own noise in it."""
@@ -253,10 +260,22 @@ def settle(blocks: BlockVariances, group: Ints) -> LongRun:
     """V and its degrees of freedom from block variances; `group` (D,) is each direction's group."""
     count = len(blocks.shares)
     use = np.minimum(blocks.shares, 1 - blocks.shares) * blocks.rows >= LEAST_ROWS
-    independent = LongRun.independent(count)
     if not use.any():
-        return independent
-    scales = _Scales(blocks, use)
+        return LongRun.independent(count)
+    return _settled(blocks, group, use, MEAN_CHANCE)
+
+
+def settle_alone(blocks: BlockVariances) -> LongRun:
+    """The same of a single direction that is a number for each bin."""
+    only = np.zeros(1, np.int64)
+    if blocks.rows < LEAST_ROWS:
+        return LongRun.independent(1)
+    return _settled(blocks, only, only == 0, ALONE_CHANCE)
+
+
+def _settled(blocks: BlockVariances, group: Ints, use: Flags, chance: float) -> LongRun:
+    independent = LongRun.independent(len(blocks.shares))
+    scales = _Scales(blocks, use, chance)
     if scales.agrees(-1):
         return independent
     top = scales.top()
@@ -280,13 +299,11 @@ def settle(blocks: BlockVariances, group: Ints) -> LongRun:
 class _Scales:
     """Compares the variances of block sizes; `use` (D,) directions with enough rows."""
 
-    def __init__(self, blocks: BlockVariances, use: Flags) -> None:
+    def __init__(self, blocks: BlockVariances, use: Flags, chance: float) -> None:
         self._ratios, self._use, self._rows = blocks.ratios, use, blocks.rows
         self._sizes = len(blocks.ratios)
         freedom = BLOCK_FREEDOM * blocks.rows / 2.0 ** np.arange(self._sizes)
-        self._mean, self._one, self._soft = (
-            chdtri(freedom, p) / freedom for p in (MEAN_CHANCE, ONE_CHANCE, SOFT_CHANCE)
-        )
+        self._mean, self._one, self._soft = (chdtri(freedom, p) / freedom for p in (chance, ONE_CHANCE, SOFT_CHANCE))
 
     def flat(self, k: int) -> Floats:
         """Flat-top estimate (D,) from blocks of 2^k rows: full weight to lag 2^k, tapered to twice that; k -1: 1."""

@@ -17,6 +17,7 @@ ALL = (
     "acceptance",
     "quality",
     "season",
+    "relations",
     "promise",
     "false-pages",
     "real-series",

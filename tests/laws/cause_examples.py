@@ -19,10 +19,12 @@ from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
+from monitor.judge.causes.relation import Relation
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
+from monitor.reference.reference import Reference
 from monitor.settings.model import Model
 from monitor.stats.block import Block
 from monitor.stats.label_tally import LabelTally
@@ -34,9 +36,10 @@ from tests.engine import (
     MemorySource,
     Recorded,
     admission_of,
-    credit_reference,
+    build,
     run_to_end,
     settings,
+    tied,
 )
 
 #: events of the reference's stream that an example replays, and how many of them come before its effect
@@ -94,6 +97,18 @@ def surer(made: Event, size: float, lot: float) -> None:
         made["score"] = (1 + made["score"]) / 2
 
 
+@cache
+def bills() -> list[float]:
+    return [event["features"]["BILL"] for event in tied(Credit(10_000))]
+
+
+def of_another(made: Event, size: float, lot: float) -> None:
+    """So large a share of the events has the bill of another event."""
+    if lot < size:
+        number = int(made["id"].partition("-")[2])
+        made["features"] = made["features"] | {"BILL": bills()[number * 7_919 % len(bills())]}
+
+
 def worse(made: Event, size: float, lot: float) -> None:
     """One label in ten is not as predicted, and with the effect nearly all."""
     wrong = lot < 0.1 + 0.8 * size
@@ -120,14 +135,20 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("score", "score"), surer),
         Example(FindingKey("prediction", "prediction"), field("prediction", 1)),
     ),
+    Relation: (Example(FindingKey("BILL~LIMIT", "relation"), of_another),),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
 }
 
 
 @cache
+def reference() -> Reference:
+    return build(settings(), list(tied(Credit(10_000))))
+
+
+@cache
 def prepared() -> PreparedReference:
     """The reference of all examples."""
-    return PreparedReference.of(credit_reference())
+    return PreparedReference.of(reference())
 
 
 def made(cause: type[Cause[Any]]) -> Cause[Any]:
@@ -143,12 +164,12 @@ def panes(example: Example, size: float) -> list[LabelledPane]:
 @cache
 def reference_panes() -> list[LabelledPane]:
     """The panes of the whole stream the reference was made of."""
-    return _counted(Credit(10_000))
+    return _counted(tied(Credit(10_000)))
 
 
 def _with_effect(example: Example, size: float) -> Iterator[Event]:
     lots = np.random.default_rng(11).random(EVENTS_USED).tolist()
-    for at, (event, lot) in enumerate(zip(Credit(10_000), lots, strict=False)):
+    for at, (event, lot) in enumerate(zip(tied(Credit(10_000)), lots, strict=False)):
         example.change(event, size if at >= BEFORE else 0.0, lot)
         yield event
 
@@ -156,7 +177,7 @@ def _with_effect(example: Example, size: float) -> Iterator[Event]:
 def _counted(stream: Iterable[Event]) -> list[LabelledPane]:
     source, counted = MemorySource({EVENTS: list(stream)}), _Panes()
     tree = settings()
-    admission = admission_of(tree, credit_reference())
+    admission = admission_of(tree, reference())
     pipeline = Pipeline(tree, admission, source, ManualClock(NOW_US), Recorded(), stage2=counted, live=False)
     run_to_end(pipeline, source)
     return counted.blocks

@@ -24,7 +24,7 @@ the `Windows` of an evaluation, or the tallies of `windows.parts`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
@@ -148,6 +148,8 @@ class Cause(ABC, Generic[M]):
     names: ClassVar[tuple[CauseName, ...]]
     #: causes that are not reported for a subject while this one is open on it
     explains: ClassVar[tuple[str, ...]] = ()
+    #: its findings are no pages, and its tests spend a budget of false tickets of its own
+    own_budget: ClassVar[bool] = False
     #: key of its state in checkpoints, "" if it has none; never change it
     state_name: ClassVar[str] = ""
 
@@ -216,6 +218,10 @@ class Cause(ABC, Generic[M]):
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
         """(subject, figures of its worst window) of every subject that was measured, over its threshold or not."""
         return iter(())
+
+    def remarks(self, evaluation: Evaluation) -> Mapping[str, str]:
+        """{subject: a sentence for the findings that other causes have on it, as this cause has none of its own}."""
+        return {}
 
     def observe(self, pane: Block, base: Block | None) -> None:  # most causes remember nothing
         """Take the next pane, before it is judged; `base` is the base window that it completes."""

@@ -263,7 +263,6 @@ class Distribution(Cause[Measured]):
     def _finding(self, evaluation: Evaluation, window: int, column: int) -> Finding:
         """Of one window and column that is over."""
         windows, measured = evaluation.windows, evaluation.of(self)
-        numeric = bool(self.prepared.ordered[column])
         statistic, value, threshold, p = self._evidence(measured, window, column)
         headline, detail = self._words.of(windows, measured, window, column)
         reason = self._ticket_reason(measured, window, column)
