@@ -58,8 +58,8 @@ class Finding:
     `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
     unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
     `level` is the effect a lasting finding had when its incident became lasting, None for other findings. `silenced`:
-    it would be a page but for a silence. An open finding of another cause on one of the subjects `part_of` explains this
-    one; that is asked when it opens, and not kept.
+    it would be a page but for a silence. An open finding of another cause on one of the subjects `part_of` explains
+    this one; that is asked when it opens, and not kept.
     """
 
     key: FindingKey
