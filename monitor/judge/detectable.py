@@ -105,7 +105,8 @@ def missing_detections(
     A few missing values in a hundred are spread wide enough to last longer than a burst does.
     """
     cause = QUALITY_COUNTS[MISSING]
-    features = [(at, prepared.columns[at].feature) for at in prepared.features.tolist()]
+    tested = np.flatnonzero(prepared.tested_quality[:, MISSING])
+    features = [(at, prepared.columns[at].feature) for at in np.intersect1d(prepared.features, tested).tolist()]
     paging = [one for one in features if policy.severity(cause, one[1], np.inf, 0.0) == PAGE]
     places = np.array([at for at, _ in paging], np.int64)
     least = np.array([policy.least_effect(cause, name, LEAST_QUALITY_CHANGE) for _, name in paging])

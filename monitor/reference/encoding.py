@@ -13,6 +13,7 @@ import numpy as np
 from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
 from monitor.reference.column import Column
+from monitor.reference.derived_part import derived_from_json, derived_json
 from monitor.reference.reference import Reference
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import QUALITY_COUNTS, ColumnBins, width_of
@@ -60,6 +61,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         "in_order": reference.in_order,
         **({"score_classes": list(reference.score_classes)} if reference.score_classes else {}),
         **({"unread": dict(reference.unread)} if reference.unread else {}),
+        **({"derived": derived_json(reference.derived)} if reference.derived else {}),
     }
 
 
@@ -85,6 +87,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "commonest_share": column.modal_share,
         **({"commonest": column.modal} if column.modal else {}),
         **({"ticket_only": dict(column.ticket_only)} if column.ticket_only else {}),
+        **({"of": column.parent, "of_kind": column.parent_kind} if column.parent else {}),
         "dispersion": varies.overdispersion[at].tolist(),
         "quality_dispersion": dict(zip(QUALITY_COUNTS, varies.quality_overdispersion[at].tolist(), strict=True)),
         "quality_windows": dict(zip(QUALITY_COUNTS, varies.quality_windows[at].tolist(), strict=True)),
@@ -147,6 +150,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         hash=body.get("hash", ""),
         score_classes=tuple(body.get("score_classes", ())),
         unread=tuple(body.get("unread", {}).items()),
+        derived=derived_from_json(body.get("derived", {}), [column.name for column in columns]),
     )
 
 
@@ -194,4 +198,6 @@ def _column_from(row: dict[str, Any]) -> Column:
         modal_share=row["commonest_share"],
         modal=row.get("commonest", ""),
         ticket_only=tuple(sorted(row.get("ticket_only", {}).items())),
+        parent=row.get("of", ""),
+        parent_kind=row.get("of_kind", ""),
     )

@@ -167,6 +167,7 @@ def assemble(
         in_order=origin.in_order,
         score_classes=tuple(sorted(origin.score_classes)),
         unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
+        derived=tuple(plan.derived),
     )
     return with_hash(reference)
 

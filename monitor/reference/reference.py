@@ -15,6 +15,7 @@ from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import NUMERIC, outside_bins, width_of
+from monitor.stats.derived import Derived
 from monitor.text import percent
 
 
@@ -23,7 +24,7 @@ class Reference:
     """Shapes: C columns, B value bins (the widest column's).
 
     `counts` (C, B + Q): bins, then the Q quality counts; `variability` see there.
-    `in_order`: the events' times define their order.
+    `in_order`: the events' times define their order. `derived`: what vectors and texts become.
     `score_classes` are the classes named in `scores`, `unread` the fields of events that are not used, with counts.
     """
 
@@ -46,6 +47,7 @@ class Reference:
     hash: str = ""
     score_classes: tuple[str, ...] = ()
     unread: tuple[tuple[str, int], ...] = ()
+    derived: tuple[Derived, ...] = ()
 
     @property
     def width(self) -> int:
@@ -66,6 +68,8 @@ class Reference:
 
     def unwatched_reason(self, column: Column) -> str:
         """Why a change of this column's distribution would not be detected; "" if it would."""
+        if column.is_presence:
+            return f"a {column.kind} is watched by the columns derived from it"
         at = next(at for at, one in enumerate(self.columns) if one is column)
         bins, share = column.bins, column.modal_share
         if not self.counts[at, : bins.bins].any():

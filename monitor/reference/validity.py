@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from monitor.clock import parse_rfc3339
+from monitor.reference.derived_part import DerivedRow, derived_faults
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
 from monitor.stats.name_bins import BUCKETS, HASH
@@ -90,6 +91,8 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
         default=msgspec.UNSET, name="commonest"
     )
     ticket_only: Annotated[dict[str, str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    of: str = ""
+    of_kind: Literal["", "vector", "text"] = ""
     dispersion: list[_NotNegative]
     quality_dispersion: dict[str, list[_NotNegative]]
     quality_windows: dict[str, _Count]
@@ -120,6 +123,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     in_order: bool
     score_classes: Annotated[list[str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     unread: Annotated[dict[str, _Count], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    derived: dict[str, DerivedRow] = {}
 
 
 def fault_of(body: dict[str, Any]) -> str:
@@ -145,6 +149,7 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
             yield f"levels[{at}].base_windows is not {1 << at}: lengths double"
         if level.learned and not level.events:
             yield f"levels[{at}] is learned but has no events"
+    yield from derived_faults(file.derived, [(column.name, column.of) for column in file.columns if column.of])
     seen: set[tuple[str, str]] = set()
     for at, column in enumerate(file.columns):
         if (column.role, column.name) in seen:

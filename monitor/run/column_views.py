@@ -63,7 +63,7 @@ def _view(judge: ModelJudge, at: int, figures: Sequence[Figures]) -> ColumnView:
     return ColumnView(
         name=prepared.subjects[at],
         role=column.role,
-        kind=column.bins.kind,
+        kind=column.kind,
         bins=(*first, *labels, *last),
         reference=tuple(in_reference(prepared, at).tolist()),
         live=tuple(0 for _ in (*labels, *beyond))

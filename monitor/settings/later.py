@@ -41,7 +41,6 @@ NOT_IN_THIS_VERSION: Final = (
     "models[].fairness",
     "models[].reference.warmup",
     "models[].features.*.direction",
-    "models[].features.*.kind: vector | text",
     *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),
 )
 
