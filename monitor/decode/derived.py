@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import chain
+from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,8 @@ def _of_vectors(columns: VectorColumns, valid: str, values: Sequence[object]) ->
     count, length = len(values), columns.length
     presence = [_presence(value, length, valid) for value in values]
     vectors = [value for value, name in zip(values, presence, strict=True) if name is valid]
-    flat = np.fromiter(chain.from_iterable(vectors), np.float64, len(vectors) * length)  # type: ignore[arg-type]  # lists
+    pack = Struct(f"={length}d").pack  # of a list of floats twice as fast as NumPy's own ways
+    flat = np.frombuffer(b"".join([pack(*vector) for vector in vectors]), np.float64)  # type: ignore[misc]  # lists
     numbers = columns.of(flat.reshape(len(vectors), length))
     return (numbers, presence) if len(vectors) == count else (_spread(numbers, presence, valid), presence)
 

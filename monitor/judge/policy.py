@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET
-from monitor.settings.model import Model
+from monitor.reference.column import Column
+from monitor.settings.model import Feature, Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
 #: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`
@@ -22,6 +24,15 @@ class Policy:
 
     model: Model
     show_values: bool = True
+    #: {derived column: its feature}, whose settings hold where the column has none of its own
+    parents: Mapping[str, str] = field(default_factory=dict)
+
+    def of_column(self, column: Column) -> Policy:
+        """The policy for the values of a column: what is derived (a script, a length) is always shown."""
+        return replace(self, show_values=True) if column.parent and not self.show_values else self
+
+    def _feature(self, name: str) -> Feature | None:
+        return self.model.features.get(name) or self.model.features.get(self.parents.get(name, name))
 
     def category(self, name: str) -> str:
         """A category as it may be shown: by name, or by a hash where values must not be shown."""
@@ -40,7 +51,7 @@ class Policy:
 
     def severity(self, cause: str, name: str, effect: float, default_least: float, *, may_page: bool = True) -> str:
         """`page`, `ticket` or `info` of a proven change of that size; `name` of the feature, "" for other subjects."""
-        feature = self.model.features.get(name)
+        feature = self._feature(name)
         if feature is not None and feature.mute:
             return INFO
         wanted: str | None = feature.severity if feature is not None else None
@@ -55,7 +66,7 @@ class Policy:
         return self.severity(cause, name, math.inf, 0.0)
 
     def least_effect(self, cause: str, name: str, default: float) -> float:
-        feature = self.model.features.get(name)
+        feature = self._feature(name)
         if feature is not None and feature.least_effect is not None:
             return float(feature.least_effect)
         return float(self.model.least_effect.get(cause, default))  # type: ignore[call-overload]  # as above

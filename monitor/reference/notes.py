@@ -74,7 +74,7 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
     yield from field_notes(reference.events, features, reference.unread)
     if note := positive_note(reference, f"{settings_name}.positive"):
         yield note
-    for column in reference.columns:
+    for column in (column for column in reference.columns if not column.is_presence):
         if reason := reference.unwatched_reason(column):
             yield f"{column.name}: its distribution is not watched: {reason}"
         yield from _unseen(reference, column)

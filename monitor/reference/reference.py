@@ -69,7 +69,7 @@ class Reference:
     def unwatched_reason(self, column: Column) -> str:
         """Why a change of this column's distribution would not be detected; "" if it would."""
         if column.is_presence:
-            return f"a {column.kind} is watched by the columns derived from it"
+            return f"a {column.kind}: its derived columns are watched"
         at = next(at for at, one in enumerate(self.columns) if one is column)
         bins, share = column.bins, column.modal_share
         if not self.counts[at, : bins.bins].any():

@@ -20,6 +20,8 @@ from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey
 
 #: rows turned into columns at a time, so that their objects fit the processor's cache
 CHUNK: Final = 600
+#: ... and so many bytes of their values, where vectors or texts are among them
+CHUNK_BYTES: Final = 1 << 20
 
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
 #: types of the cells of a column that needs no conversion, by kind of the feature

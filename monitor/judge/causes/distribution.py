@@ -356,7 +356,7 @@ class Distribution(Cause[Measured]):
         about, subject = self.prepared.columns[column], self.prepared.subjects[column]
         counts, reference = in_window(self.prepared, windows, window, column), in_reference(self.prepared, column)
         now, before = counts / max(counts.sum(), 1), reference / max(reference.sum(), 1)
-        names = [*self.policy.labels(about.bins), *about.bins.beyond()]
+        names = [*self.policy.of_column(about).labels(about.bins), *about.bins.beyond()]
         most = np.argsort(-np.abs(now - before), kind="stable")[:3].tolist()
         changed = [f"{names[i]}: {_share(before[i], now[i])}" for i in most if now[i] != before[i]]
         effect = f"{self._effect(measured, window, column):.2g}"
