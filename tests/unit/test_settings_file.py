@@ -202,8 +202,6 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
             "segments", "labels", "costs", "timezone", "silence", "exclude", "detectors", "tolerance", "fairness")),
         ("reference: {warmup: 10000}", "reference.warmup: not in this version"),
         ("features: {A: {direction: up}}", "features.A.direction: not in this version"),
-        ("features: {A: {kind: vector}}", "features.A.kind: vector: not in this version"),
-        ("features: {A.b: {kind: text}}", "features['A.b'].kind: text: not in this version"),
         ("severity: {performance: page}", "severity.performance: not in this version"),
         ("least_effect: {cost: 1}", "least_effect.cost: not in this version"),
         ("least_effect: {missing: -1}", "least_effect.missing: -1 is below 0"),
