@@ -26,20 +26,20 @@ HOUSE: tuple[dict[str, str], ...] = (
         "settings": "duration version_path types later kafka model tree yaml_text shape document faults load",
         "stats": (
             "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
-            "hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion direction_test screening numeric_bins tally label_tally "
-            "block live_watch promise"
+            "hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
+            "direction_test screening numeric_bins tally label_tally block live_watch promise"
         ),
     },
     {  # decoding
         "decode": (
-            "columns surveyed values derived native.rows native.wrong native.gather native.wrapping native.reference_decoder "
-            "native.fast_decoder native.versions native.raw_fields native.decoder decoder"
+            "columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
+            "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder decoder"
         ),
     },
     {  # references
         "reference": (
-            "sample vector_sample survey order derived_part validity column variability reference encoding references configured monitored plan_values plan_derived plan "
-            "learn paging notes show"
+            "sample vector_sample survey order derived_part validity column variability reference encoding references "
+            "configured monitored plan_values plan_derived plan learn paging notes show"
         ),
     },
     {  # counting (stage 1)

