@@ -82,6 +82,8 @@ def _allowed(side: Compared, prepared: PreparedReference, planned: PlannedWindow
 def _why_not(prepared: PreparedReference, policy: Policy, at: int) -> str:
     """Why the reference or the settings allow no page of a column, or ""."""
     column = prepared.columns[at]
+    if column.is_presence:
+        return f"it is a {column.kind}, and judged by its derived columns"
     if reason := prepared.reference.unwatched_reason(column):
         return f"not watched: {reason}"
     if (most := policy.most_severe(cause_of(column), column.feature)) != PAGE:
