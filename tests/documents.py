@@ -26,7 +26,7 @@ FIELDS = {
     " duplicates are detected",
     "ts": "RFC 3339 with offset (without one: in the zone of `inputs[].timezone`, the earlier time if it is ambiguous),"
     " or a Unix time in s, ms or µs, distinguished by magnitude; absent: the record's timestamp",
-    "features": "an object {name: value} with numbers, strings, booleans or null",
+    "features": "an object {name: value} with numbers, strings, booleans, null, or a list of numbers for a vector",
     "prediction": "the model's output: number, string or boolean",
     "score": "probability of the positive class, 0 to 1",
     "scores": "or an object {class: probability}; that of `positive` is the score",
@@ -48,7 +48,8 @@ QUALITY_MEANINGS = {
     "absent": "the key is not there",
     "unseen": "a category that is not in the reference",
     "outside": "a number beyond the reference's range and a margin",
-    "type": "text for a number, infinity, a list, an object. In a numeric column `true` and `false` are 1 and 0",
+    "type": "text for a number, infinity, a list, an object. In a numeric column `true` and `false` are 1 and 0. For a "
+    "vector: another length, or something in it that is no finite number",
 }
 
 

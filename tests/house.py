@@ -26,20 +26,22 @@ HOUSE: tuple[dict[str, str], ...] = (
         "settings": "duration calendar version_path types later kafka model tree yaml_text shape document faults load",
         "stats": (
             "pair_levels pair_tables names growing thinning distances digits evidence adwin equal_runs long_run "
-            "season_terms season_fit directions ending unseen bins hit_places agreement name_bins quality_dispersion "
-            "direction_test screening numeric_bins tally label_tally block live_watch promise"
+            "season_terms season_fit directions ending unseen bins hit_places agreement name_bins vector_columns "
+            "scripts text_columns derived quality_dispersion direction_test screening numeric_bins tally label_tally "
+            "block live_watch promise"
         ),
     },
     {  # decoding
         "decode": (
-            "raw columns surveyed values native.rows native.wrong native.gather native.wrapping "
+            "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
             "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder decoder"
         ),
     },
     {  # references
         "reference": (
-            "sample survey order relations season validity column variability reference blank encoding references "
-            "configured monitored plan learn_season learn_relations learn paging relation_notes notes show"
+            "sample vector_sample survey order relations season derived_part validity column variability reference "
+            "blank encoding references configured monitored plan_values plan_derived plan learn_season "
+            "learn_relations learn paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)

@@ -58,9 +58,13 @@ class Aggregator:
         self._width = reference.width
         self._slots = reference.width + len(QUALITY_COUNTS)
         self.columns = reference.columns
-        features = [(at, c) for at, c in enumerate(reference.columns) if c.role == FEATURE]
+        features = _in_order_of_cells(reference)
         self.numeric = [(at, c) for at, c in features if c.bins.kind == NUMERIC]
-        self.categorical = [(at, Categories(c.bins, self._width)) for at, c in features if c.bins.kind != NUMERIC]
+        self.categorical = [
+            (at, Categories(c.bins, self._width, unseen_as=TYPE if c.is_presence else UNSEEN))
+            for at, c in features
+            if c.bins.kind != NUMERIC
+        ]
         self._numeric_at = np.array([at for at, _ in self.numeric], np.int64)
         self._numeric_arrays = _NumericArrays.of([c for _, c in self.numeric])
         self.score = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == SCORE])
@@ -74,7 +78,9 @@ class Aggregator:
             if relations is not None and len(relations.pairs)
             else None
         )
-        self.shape = Shape(tuple((c.name, c.bins.kind) for _, c in features), reference.positive)
+        wanted = [(c.name, c.bins.kind) for _, c in features if not c.parent]
+        wanted += [(derived.parent, derived.kind) for derived in reference.derived]
+        self.shape = Shape(tuple(wanted), reference.positive, derived=reference.derived)
 
     def empty(self) -> Tally:
         return Tally.empty(len(self.columns), self._width)
@@ -122,6 +128,14 @@ class Aggregators:
 
     def make(self, reference: Reference) -> Aggregator:
         return Aggregator(reference)
+
+
+def _in_order_of_cells(reference: Reference) -> list[tuple[int, Column]]:
+    """The features in the order in which a `Group` has them: those that are not derived first."""
+    places = {column.name: at for at, column in enumerate(reference.columns) if column.role == FEATURE}
+    names = [name for name, at in places.items() if not reference.columns[at].parent]
+    names += [name for derived in reference.derived for name in (*derived.numeric, *derived.categorical)]
+    return [(places[name], reference.columns[places[name]]) for name in names]
 
 
 def _one(found: list[tuple[int, Column]]) -> tuple[int, Column] | None:

@@ -85,6 +85,8 @@ def _allowed(side: Compared, prepared: PreparedReference, planned: PlannedWindow
 def _why_not(prepared: PreparedReference, policy: Policy, at: int) -> str:
     """Why the reference or the settings allow no page of a column, or ""."""
     column = prepared.columns[at]
+    if column.is_presence:
+        return f"it is a {column.kind}, and judged by its derived columns"
     if reason := prepared.reference.unwatched_reason(column):
         return f"not watched: {reason}"
     if (most := policy.most_severe(cause_of(column), column.feature)) != PAGE:
@@ -108,7 +110,8 @@ def missing_detections(
     A few missing values in a hundred are spread wide enough to last longer than a burst does.
     """
     cause = QUALITY_COUNTS[MISSING]
-    features = [(at, prepared.columns[at].feature) for at in prepared.features.tolist()]
+    tested = np.flatnonzero(prepared.tested_quality[:, MISSING])
+    features = [(at, prepared.columns[at].feature) for at in np.intersect1d(prepared.features, tested).tolist()]
     paging = [one for one in features if policy.severity(cause, one[1], np.inf, 0.0) == PAGE]
     places = np.array([at for at, _ in paging], np.int64)
     least = np.array([policy.least_effect(cause, name, LEAST_QUALITY_CHANGE) for _, name in paging])

@@ -25,6 +25,7 @@ from monitor.judge.silence import Silence, silence_at
 from monitor.judge.version_comparison import Side, differences, trailing, within
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.reference.monitored import Monitored
+from monitor.reference.reference import Reference
 from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
 from monitor.stats.label_tally import LabelTally
@@ -59,7 +60,7 @@ class ModelJudge:
         self.monitored = monitored
         self.prepared = PreparedReference.of(monitored.reference)
         self.pyramid = WindowPyramid(self.prepared.longest())
-        self.policy = Policy(monitored.model, show_values)
+        self.policy = Policy(monitored.model, show_values, _parents(monitored.reference))
         self.judge = Judge(self.prepared, self.policy)
         self.budget = Budget.of(
             pages,
@@ -286,3 +287,8 @@ def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str
         "settings": monitored.settings_hash,
         **finding.to_json(),
     }
+
+
+def _parents(reference: Reference) -> dict[str, str]:
+    """{derived column: its feature}."""
+    return {column.name: column.parent for column in reference.columns if column.parent}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from monitor.findings import DOWN, INFO, PAGE, SEVERITY_RANK, TICKET, UP
-from monitor.settings.model import Model
+from monitor.reference.column import Column
+from monitor.settings.model import Feature, Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
 #: severity of causes that do not page unless the settings say so
@@ -24,6 +26,15 @@ class Policy:
 
     model: Model
     show_values: bool = True
+    #: {derived column: its feature}, whose settings hold where the column has none of its own
+    parents: Mapping[str, str] = field(default_factory=dict)
+
+    def of_column(self, column: Column) -> Policy:
+        """The policy for the values of a column: what is derived (a script, a length) is always shown."""
+        return replace(self, show_values=True) if column.parent and not self.show_values else self
+
+    def _feature(self, name: str) -> Feature | None:
+        return self.model.features.get(name) or self.model.features.get(self.parents.get(name, name))
 
     def category(self, name: str) -> str:
         """A category as it may be shown: by name, or by a hash where values must not be shown."""
@@ -54,7 +65,7 @@ class Policy:
 
         `direction`: the way in which the values moved, "" if they have none.
         """
-        feature = self.model.features.get(name)
+        feature = self._feature(name)
         if feature is not None and feature.mute:
             return INFO
         if direction and not self.wants(name, direction):
@@ -72,7 +83,7 @@ class Policy:
 
     def wants(self, name: str, direction: str) -> bool:
         """Whether a feature's values that moved in that direction may open an incident."""
-        feature = self.model.features.get(name)
+        feature = self._feature(name)
         return feature is None or feature.direction in {"both", direction}
 
     def directions(self, name: str) -> tuple[str, ...]:
@@ -80,7 +91,7 @@ class Policy:
         return tuple(direction for direction in (UP, DOWN) if self.wants(name, direction))
 
     def least_effect(self, cause: str, name: str, default: float) -> float:
-        feature = self.model.features.get(name)
+        feature = self._feature(name)
         if feature is not None and feature.least_effect is not None:
             return float(feature.least_effect)
         return float(self.model.least_effect.get(cause, default))  # type: ignore[call-overload]  # as above

@@ -15,7 +15,7 @@ from monitor.clock import DAY_US
 from monitor.findings import Span
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.reference import Reference
-from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, outside_bins
+from monitor.stats.bins import ABSENT, MISSING, NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN, outside_bins
 from monitor.stats.equal_runs import ExpectedRuns
 
 Floats = NDArray[np.float64]
@@ -139,6 +139,11 @@ class PreparedReference:
         tested = np.ones((len(reference.columns), len(QUALITY_COUNTS)), np.bool_)
         tested[ordered, UNSEEN] = False
         tested[~ordered, OUTSIDE] = False
+        for at, column in enumerate(reference.columns):
+            if column.is_presence:  # what is missing is said once, of the vector or text itself
+                tested[at, UNSEEN] = False
+            elif column.parent:
+                tested[at, [MISSING, ABSENT, TYPE]] = False
         return cls(
             reference=reference,
             columns=reference.columns,

@@ -13,19 +13,19 @@ from monitor.events import canonical
 from monitor.reference.column import FEATURE
 from monitor.reference.reference import Reference
 from monitor.settings.model import Model
-from monitor.stats.bins import CATEGORICAL, NUMERIC, width_of
+from monitor.stats.bins import NUMERIC, width_of
 
 IGNORE: Final = "ignore"
 
 
 def contradictions(reference: Reference, model: Model) -> Iterator[str]:
     """Settings of the model that its reference was not built for."""
-    kinds = {column.name: column.bins.kind for column in reference.columns if column.role == FEATURE}
+    kinds = {column.name: column.kind for column in reference.columns if column.role == FEATURE}
     ignored = dict(reference.ignored)
     for name, feature in model.features.items():
         if name not in kinds and name not in ignored:
             yield f"features.{name}: no event of the reference has it; build the reference again or leave it out"
-        elif feature.kind in {NUMERIC, CATEGORICAL} and kinds.get(name) != feature.kind:
+        elif feature.kind not in {None, IGNORE} and kinds.get(name) != feature.kind:
             was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.kind: {feature.kind}, but the reference has it as {was}; build the reference again"
         elif feature.direction != "both" and kinds.get(name) != NUMERIC and feature.kind != IGNORE:
@@ -40,10 +40,11 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
 
 def as_configured(reference: Reference, model: Model) -> Reference:
     """The reference without the features that the settings ignore, and with the settings' positive class."""
+    ignored = {name for name, feature in model.features.items() if feature.kind == IGNORE}
     kept = [
         at
         for at, column in enumerate(reference.columns)
-        if column.role != FEATURE or column.name not in model.features or model.features[column.name].kind != IGNORE
+        if column.role != FEATURE or not ignored & {column.name, column.parent}
     ]
     return replace(
         reference,
@@ -52,6 +53,9 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         counts=_narrowed(reference, kept),
         variability=reference.variability.of(kept),
         seasons=reference.seasons.of(kept) if reference.seasons else None,
+        derived=tuple(
+            replace(one, left_out=one.left_out | ignored) for one in reference.derived if one.parent not in ignored
+        ),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
 from monitor.reference.column import Column
+from monitor.reference.derived_part import derived_from_json, derived_json
 from monitor.reference.reference import Reference
 from monitor.reference.relations import relations_from, relations_json
 from monitor.reference.season import ColumnSeason, Seasons
@@ -65,6 +66,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({"note": reference.note} if reference.note else {}),
         **({"season": reference.seasons.to_plain()} if reference.seasons else {}),
         **({"relations": relations_json(reference.relations)} if reference.relations is not None else {}),
+        **({"derived": derived_json(reference.derived)} if reference.derived else {}),
     }
 
 
@@ -91,6 +93,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "commonest_share": column.modal_share,
         **({"commonest": column.modal} if column.modal else {}),
         **({"ticket_only": dict(column.ticket_only)} if column.ticket_only else {}),
+        **({"of": column.parent, "of_kind": column.parent_kind} if column.parent else {}),
         "dispersion": varies.overdispersion[at].tolist(),
         "quality_dispersion": dict(zip(QUALITY_COUNTS, varies.quality_overdispersion[at].tolist(), strict=True)),
         "quality_windows": dict(zip(QUALITY_COUNTS, varies.quality_windows[at].tolist(), strict=True)),
@@ -157,6 +160,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         note=body.get("note", ""),
         seasons=_seasons_from(body),
         relations=relations_from(body["relations"], len(levels)) if "relations" in body else None,
+        derived=derived_from_json(body.get("derived", {}), [column.name for column in columns]),
     )
 
 
@@ -209,4 +213,6 @@ def _column_from(row: dict[str, Any]) -> Column:
         modal_share=row["commonest_share"],
         modal=row.get("commonest", ""),
         ticket_only=tuple(sorted(row.get("ticket_only", {}).items())),
+        parent=row.get("of", ""),
+        parent_kind=row.get("of_kind", ""),
     )

@@ -185,6 +185,7 @@ def assemble(
         unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
         seasons=learned.seasons,
         relations=learn_relations(rows.pairs, [run.block > 0 for run in long_runs], levels, len(windows)),
+        derived=tuple(plan.derived),
     )
     return with_hash(reference)
 

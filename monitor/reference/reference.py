@@ -17,6 +17,7 @@ from monitor.reference.relations import Relations
 from monitor.reference.season import Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import NUMERIC, outside_bins, width_of
+from monitor.stats.derived import Derived
 from monitor.text import percent
 
 
@@ -25,7 +26,7 @@ class Reference:
     """Shapes: C columns, B value bins (the widest column's).
 
     `counts` (C, B + Q): bins, then the Q quality counts; `variability` see there.
-    `in_order`: the events' times define their order.
+    `in_order`: the events' times define their order. `derived`: what vectors and texts become.
     `note` is what its maker wrote, and no part of the hash.
     `score_classes` are the classes named in `scores`, `unread` the fields of events that are not used, with counts.
     `seasons`: the columns' daily, weekly or yearly waves; None where no column has one.
@@ -54,6 +55,7 @@ class Reference:
     note: str = ""
     seasons: Seasons | None = None
     relations: Relations | None = None
+    derived: tuple[Derived, ...] = ()
 
     @property
     def width(self) -> int:
@@ -74,6 +76,8 @@ class Reference:
 
     def unwatched_reason(self, column: Column) -> str:
         """Why a change of this column's distribution would not be detected; "" if it would."""
+        if column.is_presence:
+            return f"a {column.kind}: its derived columns are watched"
         at = next(at for at, one in enumerate(self.columns) if one is column)
         bins, share = column.bins, column.modal_share
         if not self.counts[at, : bins.bins].any():

@@ -63,7 +63,7 @@ def _table(reference: Reference) -> Iterator[str]:
         overdispersion = float(np.median(variances)) if len(variances) else 1.0
         more = f"not watched: {reason}" if reason else tickets
         yield (
-            f"{column.name:<{longest}}  {column.bins.kind:<11}  {column.bins.bins:>4}  "
+            f"{column.name:<{longest}}  {column.kind:<11}  {column.bins.bins:>4}  "
             f"{_histogram(labelled):<31}{shares}  {overdispersion:>10.2f}  {more}"
         ).rstrip()
 

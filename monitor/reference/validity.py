@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 import msgspec
 
 from monitor.clock import parse_rfc3339
+from monitor.reference.derived_part import DerivedRow, derived_faults
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
 from monitor.stats.name_bins import BUCKETS, HASH
@@ -106,6 +107,8 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
         default=msgspec.UNSET, name="commonest"
     )
     ticket_only: Annotated[dict[str, str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    of: str = ""
+    of_kind: Literal["", "vector", "text"] = ""
     dispersion: list[_NotNegative]
     quality_dispersion: dict[str, list[_NotNegative]]
     quality_windows: dict[str, _Count]
@@ -158,6 +161,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     unread: Annotated[dict[str, _Count], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     season: _Calendar | msgspec.UnsetType = msgspec.UNSET
     relations: _Relations | msgspec.UnsetType = msgspec.UNSET
+    derived: dict[str, DerivedRow] = {}
 
 
 def fault_of(body: dict[str, Any]) -> str:
@@ -184,6 +188,7 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
         if level.learned and not level.events:
             yield f"levels[{at}] is learned but has no events"
     yield from _calendar_faults(file)
+    yield from derived_faults(file.derived, [(column.name, column.of) for column in file.columns if column.of])
     seen: set[tuple[str, str]] = set()
     for at, column in enumerate(file.columns):
         if (column.role, column.name) in seen:

@@ -17,6 +17,8 @@ from monitor.reference.survey import Survey
 from monitor.run.left_out import Others, Times
 from monitor.settings.calendar import Calendar
 from monitor.settings.tree import Settings
+from monitor.stats.derived import TEXT
+from monitor.stats.text_columns import WordCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +146,9 @@ class FirstPass:
 
 def survey_events(settings: Settings, key: ModelKey, source: Source, event_range: EventRange) -> FirstPass:
     """Read a source up to its end, or to the last event that is wanted."""
-    found = FirstPass()
-    positive = canonical(next(model.positive for model in settings.models if model.name == key.model))
+    model = next(model for model in settings.models if model.name == key.model)
+    texts = {name: WordCounts() for name, feature in model.features.items() if feature.kind == TEXT}
+    found, positive = FirstPass(Survey(words=texts)), canonical(model.positive)
     shapes = {key: Shape((), positive)}
     decoders: dict[str, Decoder] = {}
     done = False

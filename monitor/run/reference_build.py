@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from monitor.clock import Clock
@@ -89,7 +90,7 @@ def build_reference(
         source.close()
     _require_events(found, key, event_range, place, accept_partial=accept_partial)
     kinds = {name: feature.kind for name, feature in model.features.items() if feature.kind is not None}
-    plan = plan_columns(found.survey, kinds, model.task, place)
+    plan = plan_columns(found.survey, kinds, model.task, place, settings.limits.vector)
     if plan.faults:
         raise UsageError(f"models[{at}].{fault}" for fault in plan.faults)
     if not plan.columns:
@@ -232,7 +233,7 @@ def _count(
     found: FirstPass,
 ) -> _Collector:
     positive = canonical(next(model.positive for model in settings.models if model.name == key.model))
-    blank = blank_reference(key, plan.columns, plan.task, positive)
+    blank = replace(blank_reference(key, plan.columns, plan.task, positive), derived=tuple(plan.counted))
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     keeper = RowKeeper(settings.windows.pane)
     collector = _Collector(event_range, found.times, plan.columns, keeper)

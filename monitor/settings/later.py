@@ -34,7 +34,6 @@ NOT_IN_THIS_VERSION: Final = (
     "models[].detectors",
     "models[].tolerance",
     "models[].fairness",
-    "models[].features.*.kind: vector | text",
     *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),
 )
 

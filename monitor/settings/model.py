@@ -50,7 +50,7 @@ class Budget(Part):
 class Feature(Part):
     """A feature of a model."""
 
-    kind: Literal["numeric", "categorical", "ignore"] | None = Field(
+    kind: Literal["numeric", "categorical", "vector", "text", "ignore"] | None = Field(
         default=None, description="the reference's when null"
     )
     severity: Severity | None = Field(default=None, description="of all its findings; null: by cause")

@@ -141,6 +141,7 @@ class Limits(Part):
     record_bytes: Count = Field(default=1_048_576, description="bytes of a record's value")
     events_per_record: Count = Field(default=10_000, description="events in one record's array")
     features: Count = Field(default=1_000, description="features of one event, and of one model")
+    vector: Count = Field(default=4_096, description="numbers of a vector; longer ones are not watched")
     versions: Count = Field(default=20, description="live versions of one model")
     rejected_share: Share = Field(
         default=0.5,

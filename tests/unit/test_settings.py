@@ -44,6 +44,7 @@ def test_the_defaults_are_those_of_the_interface() -> None:
         "record_bytes": 1_048_576,
         "events_per_record": 10_000,
         "features": 1_000,
+        "vector": 4_096,
         "versions": 20,
         "models": 20,
         "warmup_bytes": 268_435_456,

@@ -216,8 +216,6 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
         ("reference: {warmup: 0}", "reference.warmup: 0 is below 1"),
         ("reference: {warmup: soon}", "reference.warmup: 'soon' is not a whole number"),
         ("reference: {warmup: 9, rows: 8}", "reference.rows: no such setting; known here: warmup"),
-        ("features: {A: {kind: vector}}", "features.A.kind: vector: not in this version"),
-        ("features: {A.b: {kind: text}}", "features['A.b'].kind: text: not in this version"),
         ("severity: {performance: page}", "severity.performance: not in this version"),
         ("least_effect: {cost: 1}", "least_effect.cost: not in this version"),
         ("least_effect: {missing: -1}", "least_effect.missing: -1 is below 0"),

@@ -126,7 +126,7 @@ class DistributionWords:
         about, subject = self.prepared.columns[column], self.prepared.subjects[column]
         counts, usual = in_window(self.prepared, windows, window, column), self._usual(windows, window, column)
         now, before = counts / max(counts.sum(), 1), usual / max(usual.sum(), 1)
-        names = [*self.policy.labels(about.bins), *about.bins.beyond()]
+        names = [*self.policy.of_column(about).labels(about.bins), *about.bins.beyond()]
         most = np.argsort(-np.abs(now - before), kind="stable")[:3].tolist()
         changed = [f"{names[i]}: {self._share(column, before[i], now[i])}" for i in most if now[i] != before[i]]
         effect = f"{measured.effect_of(window, column):.2g}"

@@ -26,8 +26,9 @@ from monitor.judge.quality_tails import QualityTails, base_windows_asked
 from monitor.judge.windows import Windows
 from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.stats import names
-from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
+from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
 from monitor.stats.block import Block
+from monitor.stats.derived import VECTOR
 from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.ending import left_of
 from monitor.stats.hit_places import HitPlaces
@@ -242,7 +243,8 @@ class Quality(Cause[QualityTails]):
         cause, subject = QUALITY_COUNTS[slot], prepared.subjects[column]
         share, effect = float(measured.share[at]), float(measured.excess[at])
         change = unit_change(prepared, windows, window, column) if slot == OUTSIDE else None
-        came = self._came(windows, window, column) if slot == UNSEEN else ""
+        named = slot == UNSEEN or (slot == TYPE and prepared.columns[column].is_presence)
+        came = self._came(windows, window, column) if named else ""
         before = share - effect
         headline = _headline(prepared.columns[column], subject, cause, before, share)
         return Finding(
@@ -286,7 +288,9 @@ class Quality(Cause[QualityTails]):
         if not known or (len(known) >= names.KEPT and max(known.values()) == 1):
             return ""
         most = names.most_frequent(known, MAX_NAMED)
-        messages = ", ".join(f"{self.policy.quoted(name)} ({n:,})" for name, n in most)
+        about = self.prepared.columns[column]
+        quoted = str if about.is_presence else self.policy.of_column(about).quoted
+        messages = ", ".join(f"{quoted(name)} ({n:,})" for name, n in most)
         return f": {messages}" + (" and others" if len(known) > MAX_NAMED else "")
 
     def _detail(
@@ -319,11 +323,17 @@ def _headline(about: Column, subject: str, cause: str, before: float, share: flo
         if own:
             return f"{subject} is null or left out in {how_many}{instead}"
         return f"{subject} is gone" if share == 1 else f"{subject} is gone from {how_many}{instead}"
-    wrong = "not a number" if about.bins.kind == NUMERIC else "neither text nor a number"
     words = {
         "missing": f"{subject} is missing (null) in {how_many}",
         "unseen": f"{subject} has never-seen {'classes' if own else 'values'} in {how_many}",
         "outside": f"{subject} is outside the reference's range in {how_many}",
-        "type": f"{subject} is {wrong} in {how_many}",
+        "type": f"{subject} is {_wrong(about)} in {how_many}",
     }
     return words[cause] + instead
+
+
+def _wrong(about: Column) -> str:
+    """What a value of the wrong type is."""
+    if about.is_presence:
+        return f"no vector of {about.bins.categories[0]}" if about.kind == VECTOR else "no text"
+    return "not a number" if about.bins.kind == NUMERIC else "neither text nor a number"

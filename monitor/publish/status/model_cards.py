@@ -14,6 +14,7 @@ from monitor.publish.snapshot import ColumnView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.settings.duration import in_words
+from monitor.stats.derived import DERIVED_KINDS
 from monitor.text import many, number, percent
 
 #: a column with this exceedance or more is shown unfolded
@@ -184,7 +185,8 @@ def _table(caption: str, columns: Sequence[ColumnView], rows: int) -> Iterator[s
     parts = f"<caption>{caption}</caption>" if caption else ""
     yield f"<table>{parts}<thead><tr><th>Feature<th>Reference and live</thead>"
     for column in columns[:rows]:
-        role = f" <small>{text(column.role)}</small>" if column.role != "feature" else ""
+        what = column.kind if column.kind in DERIVED_KINDS else column.role
+        role = f" <small>{text(what)}</small>" if what != "feature" else ""
         yield f"<tr><th>{text(column.name, 80)}{role}<td>{drawing(column.reference, column.live)}"
         yield f"<div>{_column_text(column)}</div>\n"
     yield "</table>"
