@@ -87,9 +87,11 @@ class RowStatistics:
             for sums, column in zip(self._sums, columns, strict=True)
         )
 
-    def seasons(self, columns: Sequence[Column], windows: Sequence[Block], timezone: str) -> Learned:
-        """The columns' waves, and what varies beside them."""
-        learned = self._in_time.learn(columns, lambda: _values_of(windows, columns), timezone)
+    def seasons(
+        self, columns: Sequence[Column], runs: Sequence[LongRun], windows: Sequence[Block], timezone: str
+    ) -> Learned:
+        """The columns' waves, and what varies beside them; `runs` without a wave."""
+        learned = self._in_time.learn(columns, runs, lambda: _values_of(windows, columns), timezone)
         return replace(learned, long_runs={at: _rounded(run) for at, run in learned.long_runs.items()})
 
     def equal_runs(self) -> tuple[EqualRuns, ...]:
@@ -153,7 +155,8 @@ def assemble(
         if columns[at].bins.buckets:
             counts[at, UNSEEN - len(QUALITY_COUNTS)] = left.total
     spans = [window.end_us - window.start_us for window in windows]
-    learned = rows.seasons(columns, windows, origin.timezone) if origin.in_order else Learned()
+    runs = rows.long_runs(columns)
+    learned = rows.seasons(columns, runs, windows, origin.timezone) if origin.in_order else Learned()
     reference = Reference(
         key=key,
         task=plan.task,
@@ -162,7 +165,7 @@ def assemble(
         counts=counts,
         levels=_levels(len(windows), sum(window.tally.events for window in windows)),
         variability=replace(
-            _beside(learned, measure_variability(columns, windows, total, rows.long_runs(columns), left_out)),
+            _beside(learned, measure_variability(columns, windows, total, runs, left_out)),
             kappa=rows.kappa(),
             equal_runs=rows.equal_runs(),
         ),

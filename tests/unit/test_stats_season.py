@@ -112,6 +112,11 @@ def test_the_terms_that_pay_are_taken(kind: str, days: int, terms: tuple[str, ..
     assert found == [terms] * 3
 
 
+def test_a_column_of_tickets_gets_its_wave_from_two_days() -> None:
+    found = choose(slots_of("sine 0.6", 2, 1), numeric_directions(BINS).sets, settled=False)
+    assert found[0] == ("day4",)
+
+
 def test_chance_is_hardly_ever_taken_for_a_wave() -> None:
     taken = [choose(slots_of("no wave", 3, seed, 5), numeric_directions(BINS).sets)[0] for seed in range(60)]
     assert sum(bool(terms) for terms in taken) <= 2
