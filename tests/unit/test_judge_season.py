@@ -25,7 +25,7 @@ from monitor.reference.paging import paging_notes, season_notes, tickets_only
 from monitor.reference.reference import Reference
 from monitor.reference.season import COUNTS, Calendar, Seasons
 from monitor.reference.validity import fault_of
-from monitor.settings.model import Model
+from monitor.settings.model import Feature, Model
 from monitor.stats.block import Block
 from monitor.stats.direction_test import Expected, evaluate
 from monitor.stats.season_terms import DAY, Floats
@@ -133,11 +133,12 @@ def test_an_unknown_time_zone_is_a_fault() -> None:
 
 
 def test_ignored_columns_take_their_waves_with_them() -> None:
-    model = Model(name="credit", reference="credit.json", features={"amount": {"kind": "ignore"}})
+    ignored = Feature(kind="ignore")
+    model = Model(name="credit", reference="credit.json", features={"amount": ignored})
     left = as_configured(usual(), model)
     assert left.seasons is not None
     assert [left.columns[at].name for at in left.seasons.columns] == ["kind"]
-    both = {"amount": {"kind": "ignore"}, "kind": {"kind": "ignore"}}
+    both = {"amount": ignored, "kind": ignored}
     assert as_configured(usual(), Model(name="credit", reference="credit.json", features=both)).seasons is None
 
 
