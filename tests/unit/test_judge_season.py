@@ -26,6 +26,7 @@ from monitor.reference.reference import Reference
 from monitor.reference.season import COUNTS, Calendar, Seasons
 from monitor.reference.validity import fault_of
 from monitor.settings.model import Feature, Model
+from monitor.state.codec import decode, encode
 from monitor.stats.block import Block
 from monitor.stats.direction_test import Expected, evaluate
 from monitor.stats.season_terms import DAY, Floats
@@ -330,7 +331,8 @@ def test_a_state_restored_anywhere_gives_the_same_transitions() -> None:
     for at, pane in enumerate(panes):
         if at % 37 == 0:
             state, cut = cut.to_state(), new_judge()
-            cut.restore(state)
+            trees = {name: decode(encode(getattr(state, name))) for name in ("causes", "base", "pyramid", "recent")}
+            cut.restore(replace(state, **trees))
         again += cut.add(pane, 1.0)[1]
     assert found
     assert again == found
