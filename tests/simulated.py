@@ -121,7 +121,7 @@ class Simulation:
         self, columns: Columns, times: Iterator[Ints], judge: ModelJudge, *, to_page: bool, stop_at: int = 0
     ) -> Judged:
         judged, before, first = Judged(), judge.book.pages, judge.predictions
-        for pane in self._panes(columns, times):
+        for pane in self.panes(columns, times):
             _, transitions = judge.add(pane, 1.0)
             judged.events = judge.predictions - first
             paging = [one for one in transitions if _pages_now(one)]
@@ -136,7 +136,7 @@ class Simulation:
         judged.tickets, judged.expected = judge.book.tickets, judge.budget.expected
         return judged
 
-    def _panes(self, columns: Columns, times: Iterator[Ints]) -> Iterator[Pane]:
+    def panes(self, columns: Columns, times: Iterator[Ints]) -> Iterator[Pane]:
         """The rows at these times; no pane goes over from one piece of them to the next."""
         done = 0
         for ts in times:

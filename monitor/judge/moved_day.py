@@ -115,7 +115,7 @@ class MovedDay:
             "since": self._since,
             "hours": list(self._hours),
             "windows": list(self._windows),
-            "sums": np.array(self._sums, np.float64).reshape(len(self._hours), -1),
+            "sums": np.array(self._sums, np.float64).reshape(len(self._hours), len(SHIFTS) * len(self._columns)),
         }
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -91,9 +91,11 @@ class RowStatistics:
             for sums, column in zip(self._sums, columns, strict=True)
         )
 
-    def seasons(self, columns: Sequence[Column], windows: Sequence[Block], timezone: str) -> Learned:
-        """The columns' waves, and what varies beside them."""
-        learned = self._in_time.learn(columns, lambda: _values_of(windows, columns), timezone)
+    def seasons(
+        self, columns: Sequence[Column], runs: Sequence[LongRun], windows: Sequence[Block], timezone: str
+    ) -> Learned:
+        """The columns' waves, and what varies beside them; `runs` without a wave."""
+        learned = self._in_time.learn(columns, runs, lambda: _values_of(windows, columns), timezone)
         return replace(learned, long_runs={at: _rounded(run) for at, run in learned.long_runs.items()})
 
     def equal_runs(self) -> tuple[EqualRuns, ...]:
@@ -157,8 +159,8 @@ def assemble(
         if columns[at].bins.buckets:
             counts[at, UNSEEN - len(QUALITY_COUNTS)] = left.total
     spans = [window.end_us - window.start_us for window in windows]
-    learned = rows.seasons(columns, windows, origin.timezone) if origin.in_order else Learned()
     long_runs = rows.long_runs(columns)
+    learned = rows.seasons(columns, long_runs, windows, origin.timezone) if origin.in_order else Learned()
     levels = _levels(len(windows), sum(window.tally.events for window in windows))
     reference = Reference(
         key=key,

@@ -125,8 +125,13 @@ class RowsInTime:
         """End a base window with the panes added so far."""
         self._ends.append(len(self._stretches))
 
-    def learn(self, columns: Sequence[Column], values: Callable[[], Ints], timezone: str) -> Learned:
-        """The waves of the columns; `values` gives the counts (W, C, B) of the complete base windows."""
+    def learn(
+        self, columns: Sequence[Column], runs: Sequence[LongRun], values: Callable[[], Ints], timezone: str
+    ) -> Learned:
+        """The waves of the columns; `values` gives the counts (W, C, B) of the complete base windows.
+
+        `runs` are the columns' variances without a wave.
+        """
         if self._kept > MOST_KEPT or not self._stretches:
             return Learned()
         known = np.array([one.slot for one in self._stretches], np.int64) * SLOT_US
@@ -139,7 +144,7 @@ class RowsInTime:
         found = {
             at: season
             for at, column in enumerate(columns)
-            if (season := _season(self._of_column(at, row_slot, local), column, means[:, :, at])) is not None
+            if (season := _season(self._of_column(at, row_slot, local), column, means[:, :, at], runs[at])) is not None
         }
         if not found:
             return Learned()
@@ -158,13 +163,13 @@ class RowsInTime:
         return _Rows(codes[is_value].astype(np.int64), row_slot[is_value], local)
 
 
-def _season(rows: _Rows, column: Column, means: Floats) -> ColumnSeason | None:
+def _season(rows: _Rows, column: Column, means: Floats, run: LongRun) -> ColumnSeason | None:
     """The wave of a column, None where none pays; `means` (S, 2) as `_Stretch` has them."""
     bins = column.bins.bins
     if not len(rows.codes) or not column.directions().count:
         return None
     slots = rows.counts(bins)
-    terms, falls_to = choose(slots, column.directions().sets)
+    terms, falls_to = choose(slots, column.directions().sets, settled=run.settled)
     if not terms:
         return None
     wave = fit(slots, terms)

@@ -41,7 +41,7 @@ def _more_days(reference: Reference, at: int) -> str:
     seen = f"{_number(days)} days seen"
     if reference.variability.long_runs[at].reason == FEW_DAYS:
         return f": {seen}, {ENOUGH_DAYS} needed"
-    if days < NEARLY * LEAST_DAYS:
+    if season is None and days < NEARLY * LEAST_DAYS:
         return f"; {seen}, and a daily wave can be judged from {ENOUGH_DAYS} on"
     if season is not None and season.has_day and days < NEARLY * 7 * LEAST_WEEKS:
         return f"; days differ more than the reference can tell (weekends?): {seen}, {7 * LEAST_WEEKS} needed"

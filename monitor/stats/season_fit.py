@@ -60,6 +60,8 @@ _PERIODS: Final = (
     _Period(WEEK, 2, 7, 7 * 24, WEEK_FORMS),
 )
 LEAST_DAYS: Final = _PERIODS[0].least
+#: ... of a column that has tickets only without a wave: there chance that is taken for one costs no page
+LEAST_DAYS_OF_TICKETS: Final = 2
 LEAST_WEEKS: Final = _PERIODS[2].least
 LEAST_YEARS: Final = _PERIODS[1].least
 
@@ -135,14 +137,18 @@ class _Search:
         return float((self.error(with_it, period, parts) / np.maximum(before, 1e-9)).mean())
 
 
-def choose(slots: SlotCounts, sets: Flags) -> tuple[tuple[str, ...], float]:
-    """The terms that pay, `()` if none does; and to what part the squared residuals fall with the first one."""
+def choose(slots: SlotCounts, sets: Flags, *, settled: bool = True) -> tuple[tuple[str, ...], float]:
+    """The terms that pay, `()` if none does; and to what part the squared residuals fall with the first one.
+
+    `settled`: whether the column may page without a wave.
+    """
     terms: tuple[str, ...] = ()
     fell_to = 1.0
     search = _Search(slots, sets)
     if not search.hits.shape[1]:
         return terms, fell_to
-    for length, least, parts, fine, forms in _PERIODS:
+    for length, usual, parts, fine, forms in _PERIODS:
+        least = LEAST_DAYS_OF_TICKETS if length == DAY and not settled else usual
         if slots.usual_step > length / parts or slots.lasted < least * length * NEARLY:
             continue
         # a weekend has a day of its own only where days have a form

@@ -15,11 +15,15 @@ SLOT = 600.0
 BINS = 10
 
 
+def _slots(days: int) -> Floats:
+    return np.asarray((np.arange(int(days * DAY / SLOT)) + 0.5) * SLOT, np.float64)
+
+
 def slots_of(kind: str, days: int, seed: int, events: int = 60) -> SlotCounts:
     """Slots of ten minutes with so many events each, in the bins of their own deciles; they begin on a Monday."""
     known = next(one for one in KINDS if one.name == kind)
     rng = np.random.default_rng([seed, days])
-    local = (np.arange(int(days * DAY / SLOT)) + 0.5) * SLOT
+    local = _slots(days)
     values = known.values(rng, np.repeat(local + MONDAY, events))
     codes = np.searchsorted(np.quantile(values, np.arange(1, BINS) / BINS), values).reshape(len(local), events)
     counts = np.array([np.bincount(row, minlength=BINS) for row in codes])
@@ -82,13 +86,13 @@ def test_a_planted_wave_is_fitted_within_its_error() -> None:
     shares = truth.counts / truth.counts.sum(1, keepdims=True)
     over, tried = 0, 0
     for seed in range(20):
-        local = (np.arange(7 * len(truth.local)) + 0.5) * SLOT
+        local = _slots(7)
         rng = np.random.default_rng([seed, 3])
         counts = np.array([rng.multinomial(20, shares[at % len(shares)]) for at in range(len(local))])
         found = fit(SlotCounts(local, counts), ("day4",))
         x = vectors(entries(("day4",)), truth.local)
         error = np.sqrt(np.einsum("ij,jk,ik->i", x, found.error, x)[:, None] * shares * (1 - shares))
-        away = np.abs(expected_shares(entries(("day4",)), found, truth.local, np.eye(BINS)) - shares)
+        away = np.abs(expected_shares(entries(("day4",)), found, truth.local, np.eye(BINS, dtype=np.bool_)) - shares)
         over += int((away > 2.5 * error).sum())
         tried += away.size
     # 1.2 % of a normal's values lie beyond; the true shares have an error of their own
@@ -110,6 +114,11 @@ def test_a_planted_wave_is_fitted_within_its_error() -> None:
 def test_the_terms_that_pay_are_taken(kind: str, days: int, terms: tuple[str, ...]) -> None:
     found = [choose(slots_of(kind, days, seed), numeric_directions(BINS).sets)[0] for seed in range(3)]
     assert found == [terms] * 3
+
+
+def test_a_column_of_tickets_gets_its_wave_from_two_days() -> None:
+    found = choose(slots_of("sine 0.6", 2, 1), numeric_directions(BINS).sets, settled=False)
+    assert found[0] == ("day4",)
 
 
 def test_chance_is_hardly_ever_taken_for_a_wave() -> None:
@@ -156,7 +165,7 @@ def test_beside_its_wave_a_column_is_independent() -> None:
     wave = fit(slots, ("day4",))
     x: Floats = vectors(entries(("day4",)), slots.local)
     left = left_in_blocks(x, wave.error, times, block_sizes(len(codes)))
-    expected = expected_shares(entries(("day4",)), wave, slots.local, directions.sets.astype(np.float64))
+    expected = expected_shares(entries(("day4",)), wave, slots.local, directions.sets)
     beside = settle(residual_blocks(directions.sets, codes, times, expected, left), directions.group)
     plain = BlockSums(directions.sets)
     plain.add(codes)
