@@ -14,6 +14,7 @@ from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.findings import FindingKey
 from monitor.judge.causes.cause import Cause
+from monitor.judge.causes.consecutive import Consecutive
 from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
@@ -121,6 +122,7 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("prediction", "prediction"), field("prediction", 1)),
     ),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
+    Consecutive: (),  # it compares days: tests/unit/test_judge_consecutive.py
 }
 
 
