@@ -97,7 +97,10 @@ class IncidentView:
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding that is over its threshold now; `lasting`: of the lasting ticket, `silenced`: no page for a silence."""
+    """A finding that is over its threshold now; `lasting`: of the lasting ticket, `silenced`: no page for a silence.
+
+    `records` are the first and last offset by partition of the window that it was found in.
+    """
 
     key: ModelKey
     finding: FindingKey
@@ -106,6 +109,7 @@ class FindingView:
     headline: str = ""
     detail: str = ""
     lasting: bool = False
+    records: tuple[tuple[Partition, tuple[int, int]], ...] = ()
     silenced: bool = False
 
 
