@@ -122,6 +122,9 @@ transition: after a crash one may come twice, with the same id and content.
 
 `driftd accept` writes to the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data`
 is `{{"kind": "act", "act": "accept", "incident": …, "note": …}}`. Consumers distinguish them by the type.
+Another reference is written as `{{"kind": "act", "act": "rebase", "model": …, "version": …, "at": …, "reference":
+{{"before": …, "after": …}}, "settings": {{"before": …, "after": …}}, "note": …}}`, keyed by the model version
+([tuning](tuning.md)). `silenced: {{"until": …, "reason": …}}` in a transition: a silence holds back its page.
 """
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -297,6 +297,13 @@ class Compared:
         """(restless, near events too alike, too new): why columns (C,) may not page."""
         alike = watch.too_alike(np.where(np.isnan(self.kappa), np.inf, self.kappa), self.reference.rows)
         return watch.restless(self.reference), alike, watch.too_new(self.free)
+
+
+def sides_of(prepared: PreparedReference) -> tuple[Compared, Compared]:
+    """The numeric columns and the categorical ones, made once of a prepared reference."""
+    if "sides" not in prepared.kept:
+        prepared.kept["sides"] = Compared.of(prepared, numeric=True), Compared.of(prepared, numeric=False)
+    return cast("tuple[Compared, Compared]", prepared.kept["sides"])
 
 
 def _at(values: Floats, index: Ints) -> Floats:

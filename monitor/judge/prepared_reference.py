@@ -91,6 +91,11 @@ class LevelTable:
         fitting = [at for at in self._learned if self.reference.levels[at].events <= LENGTH_TOLERANCE * events]
         return fitting[-1] if fitting else self._learned[0]
 
+    @property
+    def longest_learned(self) -> int:
+        """The longest learned level, one beyond the last level where none is."""
+        return self._learned[-1] if self._learned else len(self.reference.levels)
+
     @cached_property
     def _learned(self) -> list[int]:
         return [at for at, level in enumerate(self.reference.levels) if level.learned]
@@ -228,6 +233,11 @@ class PreparedReference:
     @cached_property
     def in_other_units(self) -> dict[int, object]:
         """By column what it would be in other units, kept for who works it out."""
+        return {}
+
+    @cached_property
+    def kept(self) -> dict[str, object]:
+        """What others work out of the whole reference, by a name."""
         return {}
 
     @cached_property

@@ -100,6 +100,22 @@ class DirectionReference:
             self.by_rows[here],
         )
 
+    def against(self, counts: Ints, variance: Floats) -> DirectionReference:
+        """Other counts (C, B) to compare windows with, which vary by V (C, D) as the windows do."""
+        rows, shares = counts.sum(1).astype(np.float64), self.directions.shares(counts[None])[0]
+        distinguishable = (shares > 0) & (shares < 1) & (self.directions.group != NO_GROUP)
+        return DirectionReference(
+            self.directions,
+            shares,
+            counts / np.maximum(rows, 1)[:, None],
+            rows,
+            variance,
+            self.freedom,
+            self.block,
+            group_sizes(self.directions.group, distinguishable) * distinguishable,
+            self.by_rows,
+        )
+
     @property
     def may_be_rare(self) -> Flags:
         """Directions (C, D) that are compared however few events are expected: those of independent rows."""

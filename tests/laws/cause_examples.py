@@ -14,6 +14,7 @@ from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.findings import FindingKey
 from monitor.judge.causes.cause import Cause
+from monitor.judge.causes.consecutive import Consecutive
 from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
@@ -137,6 +138,7 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     ),
     Relation: (Example(FindingKey("BILL~LIMIT", "relation"), of_another),),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
+    Consecutive: (),  # it compares days: tests/unit/test_judge_consecutive.py
 }
 
 

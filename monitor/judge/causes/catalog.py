@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from monitor.judge.causes.cause import Cause, CauseName
+from monitor.judge.causes.consecutive import Consecutive
 from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
@@ -16,7 +17,15 @@ from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 
 #: in the order in which findings are taken: a cause comes before those it explains
-CAUSES: Final[tuple[type[Cause[Any]], ...]] = (FeaturesGone, Quality, Constant, Distribution, Relation, Errors)
+CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
+    FeaturesGone,
+    Quality,
+    Constant,
+    Distribution,
+    Relation,
+    Errors,
+    Consecutive,
+)
 
 
 def causes_of(prepared: PreparedReference, policy: Policy) -> tuple[Cause[Any], ...]:

@@ -27,7 +27,7 @@ from monitor.judge.causes.cause import (
     places,
 )
 from monitor.judge.causes.distribution_words import DistributionWords
-from monitor.judge.compared import Compared
+from monitor.judge.compared import Compared, sides_of
 from monitor.judge.detectable import cause_of, share_detections
 from monitor.judge.lazy_comparison import LazyComparison, Measured
 from monitor.judge.moved_day import MovedDay
@@ -72,7 +72,7 @@ class Distribution(Cause[Measured]):
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)
-        self.sides = (Compared.of(prepared, numeric=True), Compared.of(prepared, numeric=False))
+        self.sides = sides_of(prepared)
         #: (side, place in it) of each column
         self._place = {
             int(at): (s, c) for s, side in enumerate(self.sides) for c, at in enumerate(side.places.tolist())
