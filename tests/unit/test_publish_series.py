@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, TICKET, Figures, FindingKey
+from monitor.judge.warmup import Progress
 from monitor.publish.column_series import DISTANCES
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
@@ -92,6 +93,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 columns=(AGE,),
                 performance=(("accuracy", 0.9),),
                 promise=promise_of("AGE"),
+                warmup=Progress(2_500, 10_000, 9, 40, 1_800_100_000_000_000, ""),
             ),
         ),
         model_events={(key, "prediction"): 100},
@@ -179,6 +181,8 @@ def test_figures_come_out_as_they_went_in() -> None:
     assert values(samples, "driftd_position_stalled", partition="0") == [0]
     assert values(samples, "driftd_model_events_total", type="prediction") == [100]
     assert values(samples, "driftd_unjudged_events_total", model="credit") == [2]
+    assert values(samples, "driftd_warmup_ratio", model="credit") == [0.225]
+    assert values(samples, "driftd_first_verdict_timestamp_seconds", model="credit") == [1_800_100_000]
     assert values(samples, "driftd_incident_since_timestamp_seconds", version="1") == [1_799_999_000.5]
     assert values(samples, "driftd_expected_false_pages_total", model="credit") == [0.25]
     assert values(samples, "driftd_pages_total", model="credit") == [1]
