@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from monitor.count.admission import Admission
 from monitor.events import ModelKey
 from monitor.judge import warmup
 from monitor.judge.warmup import Progress
+from monitor.publish.series import render
 from monitor.publish.snapshot import Health, ModelView, Snapshot
 from monitor.publish.status.page import monitor_state, status_page
 from monitor.reference.references import References
@@ -20,6 +21,7 @@ from monitor.run.replay import Replay, human_line, replay
 from monitor.run.warmup_lines import learned_file
 from monitor.settings.tree import Settings
 from tests.engine import CREDIT, EVENTS, NOW_US, SECOND, Credit, Event, MemorySource, event, settings
+from tests.snapshots import IN_WARMUP
 
 WINDOWS = 4
 UNNAMED = Settings.model_validate({"inputs": [{"topic": "events"}]})
@@ -30,7 +32,7 @@ def few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "BASE_WINDOWS", WINDOWS)
 
 
-def run(tree: Settings, events: Iterator[Event] | list[Event]) -> tuple[list[dict[str, Any]], Replay]:
+def run(tree: Settings, events: Iterable[Event]) -> tuple[list[dict[str, Any]], Replay]:
     lines: list[dict[str, Any]] = []
     admission = Admission(tree, References({}), warms_up=True)
     source = MemorySource({EVENTS: list(events)})
@@ -141,6 +143,16 @@ def test_the_page_says_how_far_it_is_and_when_it_is_judged() -> None:
     words = "in its warm-up: 3,412 of 10,000 predictions, 13 of 40 base windows; first verdict about 2026-11-30T14:05Z"
     assert str(progress) == words
     assert words in status_page(snapshot, health, "", NOW_US).decode()
+
+
+def test_the_series_have_the_share_and_the_time_of_the_first_verdict() -> None:
+    shown = render(Snapshot(restored=True, models=(ModelView(CREDIT, warmup=IN_WARMUP),))).decode()
+    labels = '{model="credit",version="1"}'
+    assert f"driftd_warmup_ratio{labels} 0.225\n" in shown
+    assert f"driftd_first_verdict_timestamp_seconds{labels} 1.8001e+09\n" in shown
+    judged = render(Snapshot(restored=True, models=(ModelView(CREDIT),))).decode()
+    assert "driftd_warmup_ratio{" not in judged
+    assert "driftd_first_verdict_timestamp_seconds{" not in judged
 
 
 def test_the_name_of_a_learned_file_is_safe_whatever_a_model_is_called() -> None:
