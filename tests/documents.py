@@ -36,9 +36,11 @@ FIELDS = {
 }
 OUTCOME_MEANINGS = {
     "rejected": "it is invalid; there is a reason (below), and the record is a dead letter",
-    "unknown_model": "no model of that name is in the settings, or its version has no reference; see `unknown_models`",
+    "unknown_model": "no model of that name is in the settings, or its version has no reference, and none is learned"
+    " (`unknown_models`)",
     "ignored": "a tombstone (a record without a value), or a version that the settings do not list",
-    "over_limit": "more versions of a model than `limits.versions`",
+    "over_limit": "more versions of a model than `limits.versions`, or models that are not in the settings than"
+    " `limits.models`",
     "late": "its time is more than `allowed_lateness` behind the clock of its partition ([deciding.md](deciding.md))",
     "duplicate": "a prediction whose id is among the last `id_memory` of its partition",
     "accepted": "it is counted and judged",

@@ -78,6 +78,8 @@ class Warming:
         self._clock = clock
         self.rows = WarmupRows(settings.windows.pane)
         self.warmups: dict[ModelKey, Warmup] = {}
+        #: called now and then while a reference is learned, which may take seconds
+        self.tick: Callable[[], object] = lambda: None
         #: those that ended, until they are reported
         self.ended: deque[Ended] = deque()
 
@@ -95,11 +97,16 @@ class Warming:
             return None
         began, too_large = self._clock.monotonic(), warmup.is_too_large
         try:
-            warmup.end(self._learn(self._settings, self._model(key), key, warmup.rows))
+            warmup.end(self._learn(self._settings, self._model(key), key, lambda: self._rows(warmup)))
         except UsageError as fault:
             warmup.end(None, "; ".join(fault.faults))
         self.ended.append(Ended(warmup.state, self._clock.monotonic() - began, too_large))
         return None if warmup.state.reference is None else warmup
+
+    def _rows(self, warmup: Warmup) -> Iterator[list[bytes]]:
+        for lines in warmup.rows():
+            self.tick()
+            yield lines
 
     def _warmup(self, key: ModelKey) -> Warmup:
         known = self.warmups.get(key)

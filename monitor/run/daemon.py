@@ -244,6 +244,7 @@ class Daemon:
         stack: ExitStack,
     ) -> None:
         warmups = WarmupLog(pipeline.warming, self._settings)
+        pipeline.warming.tick = self.snapshots.beat
         pause, shown_at, caught_up, failure = FIRST_PAUSE, float("-inf"), False, ""
         garbage = GarbageSchedule(self._clock)
         garbage.start()

@@ -153,8 +153,8 @@ class Limits(Part):
         description="models that are watched though they are not in the settings (unknown_models: warmup)",
     )
     warmup_bytes: Count = Field(
-        default=268_435_456,
-        description="compressed bytes of the rows of one warm-up; it ends there, with fewer windows",
+        default=67_108_864,
+        description="compressed bytes of the rows of one warm-up; it ends there, with fewer windows than wanted",
     )
     series: Count = Field(
         default=10_000,

@@ -81,6 +81,7 @@ def test_a_check_says_of_a_model_whose_reference_matches_no_file_that_it_is_not_
     reference: str, remedy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DRIFTD_UNKNOWN_MODELS", "ignore")  # else they would learn one
     write_settings(tmp_path / "driftd.yaml", versions=[], reference=reference)
     assert main(["check", "--config", "driftd.yaml", "--offline"]) == USAGE
     (row,) = rows_of(capsys.readouterr().out, "BAD")

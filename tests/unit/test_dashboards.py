@@ -24,6 +24,8 @@ LABELS: Final = {series.name: set(series.labels) for series in REGISTER}
 OTHER_LABELS: Final = {"job", "instance", "order"}
 #: series that no panel shows, and why
 NOT_SHOWN: Final = {
+    "driftd_warmup_ratio": "the status page says it in words, with the forecast",
+    "driftd_first_verdict_timestamp_seconds": "the same",
     "driftd_checkpoint_bytes": "of use to whoever plans a disk, not to whoever is on call",
     "driftd_checkpoint_seconds": "for whoever sizes the process, beside driftd_loop_seconds_total",
     "driftd_checkpoint_failures_total": "an alert of its own and the status page say it, with the reason",

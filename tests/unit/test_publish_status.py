@@ -166,7 +166,7 @@ def test_the_monitors_own_state_has_a_sentence(health: Health, silence: str, mes
     [
         (False, WELL, "? idle It reads, and no model of the settings has a reference: see `driftd check`."),
         (False, replace(WELL, caught_up_once=False), "? idle It reads, and no model of the settings has a reference"),
-        (True, WELL, "? idle It reads, and no event of a model that has a reference has come yet."),
+        (True, WELL, "? idle It reads, and no event of a model that is watched has come yet."),
         (True, replace(WELL, caught_up_once=False), "? not caught up It reads, and has not reached the end"),
         (False, replace(WELL, failure="no broker"), "▲ failing It cannot go on: no broker."),
         (False, replace(WELL, restored=False), "? restoring It is starting"),
@@ -253,7 +253,7 @@ def test_a_model_shows_its_counts_its_budget_and_its_figures() -> None:
 
 
 @pytest.mark.parametrize(("predictions", "messages"), [
-    (0, "? idle It reads, and no event of a model that has a reference has come yet."),
+    (0, "? idle It reads, and no event of a model that is watched has come yet."),
     (7, "? nothing judged yet It reads, and no model has had a whole window of events yet."),
 ])  # fmt: skip
 def test_a_monitor_that_has_judged_nothing_yet_is_not_called_fine(predictions: int, messages: str) -> None:

@@ -47,7 +47,7 @@ def test_the_defaults_are_those_of_the_interface() -> None:
         "vector": 4_096,
         "versions": 20,
         "models": 20,
-        "warmup_bytes": 268_435_456,
+        "warmup_bytes": 67_108_864,
         "series": 10_000,
         "rejected_share": 0.5,
     }
