@@ -23,11 +23,11 @@ HOUSE: tuple[dict[str, str], ...] = (
         "": "events errors exit_codes clock visible tenfold records findings log_lines text log",
     },
     {  # settings and arithmetic
-        "settings": "duration version_path types later kafka model tree yaml_text shape document faults load",
+        "settings": "duration version_path types later kafka detector model tree yaml_text shape document faults load",
         "stats": (
-            "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
-            "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
-            "block live_watch promise"
+            "names growing thinning distances digits evidence detector adwin error_detectors value_detectors "
+            "equal_runs long_run directions ending unseen bins hit_places agreement name_bins quality_dispersion "
+            "direction_test screening numeric_bins tally label_tally block live_watch promise"
         ),
     },
     {  # decoding
@@ -53,8 +53,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "judge": (
             "budget ended incident incidents policy prepared_reference windows all_values compared lazy_comparison "
             "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.distribution "
-            "causes.unit_change causes.quality causes.features_gone causes.catalog evaluation model promise "
-            "promise_words fleet"
+            "causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog evaluation model "
+            "promise promise_words fleet"
         ),
     },
     {  # the outside

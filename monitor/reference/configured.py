@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.events import canonical
 from monitor.reference.column import FEATURE
 from monitor.reference.reference import Reference
+from monitor.settings.detector import ERROR
 from monitor.settings.model import Model
 from monitor.stats.bins import CATEGORICAL, NUMERIC, width_of
 
@@ -28,6 +29,11 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
         elif feature.kind in {NUMERIC, CATEGORICAL} and kinds.get(name) != feature.kind:
             was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.kind: {feature.kind}, but the reference has it as {was}; build the reference again"
+    numeric = [column.subject(model.name) for column in reference.columns if column.bins.kind == NUMERIC]
+    for at, detector in enumerate(model.detectors):
+        if detector.on != ERROR and detector.on not in numeric:
+            known = ", ".join([ERROR, *numeric])
+            yield f"detectors[{at}].on: {detector.on!r} is no numeric column of the reference; write one of {known}"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
 

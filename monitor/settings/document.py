@@ -54,7 +54,8 @@ def _field(name: str, field: FieldInfo) -> Iterator[str]:
             yield from block if field.default is not None else _commented(block)
     elif items is not None and get_origin(bare(field.annotation)) is tuple:
         first, *rest = _part(items)
-        yield from (f"{name}:", f"  - {first}", *_indented(_indented(rest)))
+        block = [f"{name}:", f"  - {first}", *_indented(_indented(rest))]
+        yield from block if field.default else _commented(block)
     elif items is not None:
         yield from _commented([f"{name}:", "  <name>:", *_indented(_indented(_part(items)))])
     elif is_secret(field):

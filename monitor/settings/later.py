@@ -36,7 +36,6 @@ NOT_IN_THIS_VERSION: Final = (
     "models[].timezone",
     "models[].silence",
     "models[].exclude",
-    "models[].detectors",
     "models[].tolerance",
     "models[].fairness",
     "models[].reference.warmup",

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from monitor.clock import DAY_US
+from monitor.settings.detector import DetectorSettings
 from monitor.settings.types import (
     Class,
     Duration,
@@ -73,11 +74,15 @@ class Model(Part):
     least_effect: dict[Cause, Effect] = Field(
         default={}, description="by cause; a smaller change does not page; built-in defaults for the others"
     )
+    detectors: tuple[DetectorSettings, ...] = Field(
+        default=(), description="sequential detectors beside the tests (docs/detectors.md)"
+    )
     team: Text | None = Field(default=None, description="a label of driftd_model_info, for routing")
     runbook: Url | None = Field(default=None, description="a label of driftd_model_info, for whoever is paged")
 
     def cross_checks(self) -> Iterator[Fault]:
         yield from _twice("versions", self.versions)
+        yield from _same_detector_twice(self.detectors)
         if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"
         if PLACEHOLDER in self.reference:
@@ -91,3 +96,11 @@ def _twice(name: str, values: tuple[str, ...]) -> Iterator[Fault]:
     for index, value in enumerate(values):
         if value in values[:index]:
             yield (name, index), f"{shown(value)} occurs twice; keep one"
+
+
+def _same_detector_twice(detectors: tuple[DetectorSettings, ...]) -> Iterator[Fault]:
+    """Findings are known by the kind and what it is on."""
+    names = [(detector.kind, detector.on) for detector in detectors]
+    for index, (kind, on) in enumerate(names):
+        if (kind, on) in names[:index]:
+            yield ("detectors", index), f"{kind} on {on} occurs twice; keep one"

@@ -199,7 +199,7 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
     ("setting", "fault"),
     [
         *((f"{name}: x", f"{name}: not in this version") for name in (
-            "segments", "labels", "costs", "timezone", "silence", "exclude", "detectors", "tolerance", "fairness")),
+            "segments", "labels", "costs", "timezone", "silence", "exclude", "tolerance", "fairness")),
         ("reference: {warmup: 10000}", "reference.warmup: not in this version"),
         ("features: {A: {direction: up}}", "features.A.direction: not in this version"),
         ("features: {A: {kind: vector}}", "features.A.kind: vector: not in this version"),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from monitor.judge.causes.cause import Cause, CauseName
 from monitor.judge.causes.constant import Constant
+from monitor.judge.causes.detectors import Detectors
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.features_gone import FeaturesGone
@@ -15,7 +16,7 @@ from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 
 #: in the order in which findings are taken: a cause comes before those it explains
-CAUSES: Final[tuple[type[Cause[Any]], ...]] = (FeaturesGone, Quality, Constant, Distribution, Errors)
+CAUSES: Final[tuple[type[Cause[Any]], ...]] = (FeaturesGone, Quality, Constant, Distribution, Errors, Detectors)
 
 
 def causes_of(prepared: PreparedReference, policy: Policy) -> tuple[Cause[Any], ...]:
