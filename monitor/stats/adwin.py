@@ -104,6 +104,8 @@ class Adwin(Detector):
     def _has_cut(self) -> bool:
         """Whether the window falls into two parts whose means differ."""
         spread = self.variance / self.width
+        if spread < 0:  # by rounding, of values that are all alike; River finds no change then either
+            return False
         confidence = log(2.0 * log(self.width) / self._delta)
         old_n, new_n, old_total, new_total = 0.0, self.width, 0.0, self.total
         for size, (total, _) in self._oldest_first():

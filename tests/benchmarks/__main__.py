@@ -20,6 +20,8 @@ ALL = (
     "false-pages",
     "real-series",
     "ends",
+    "detector-alarms",
+    "rivals",
     "decode-count",
     "off-path",
     "checkpoint",

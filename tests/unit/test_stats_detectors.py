@@ -150,3 +150,11 @@ def test_every_place_of_a_pane_is_as_often_wrong_and_pairs_are_too() -> None:
     both = (drawn[:, :-1] & drawn[:, 1:]).mean(0)
     expected = 5 / 20 * 4 / 19
     assert np.abs(both - expected).max() < 5 * np.sqrt(expected / 20_000)
+
+
+def test_rounding_below_no_variance_is_no_change() -> None:
+    ours = Adwin(clock=1)
+    for _ in range(40):
+        ours.update(0.0)
+    ours.restore(ours.to_state() | {"variance": -1e-18})
+    assert not ours.update(0.0)
