@@ -54,7 +54,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "budget ended incident incidents policy prepared_reference windows all_values compared lazy_comparison "
             "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.distribution "
             "causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog evaluation model "
-            "promise promise_words fleet"
+            "detector_notes promise promise_words fleet"
         ),
     },
     {  # the outside

@@ -89,9 +89,15 @@ def _measure(told: Told, streams: Sequence[str], seed: int, folder: Path, python
         columns.astype({column: "float" if column not in CATEGORICAL else "str" for column in columns}).to_csv(
             files[-1], index=False
         )
-        say(f"{name}, seed {seed}: measured")
+        say(f"{name}, seed {seed}: live events at the alarms: {_shown(told, name)}")
     if python is not None and rows is not None:
         _installed(told, python, files, rows)
+
+
+def _shown(told: Told, stream: str) -> str:
+    """The newest alarms of each monitor, the first five of many."""
+    newest = ((monitor, of[stream][-1]) for monitor, of in told.items() if stream in of)
+    return "; ".join(f"{monitor}: {len(alarms)} {alarms[:5]}" for monitor, alarms in newest)
 
 
 def _add(told: Told, monitor: str, stream: str, alarms: list[int]) -> None:
@@ -118,7 +124,8 @@ def _driftd(made: Path, folder: Path) -> list[int]:
     features = {name: {"kind": "categorical"} for name in CATEGORICAL}
     model = {"name": "credit", "versions": ["1"], "reference": "credit.json", "features": features}
     config.write_text(json.dumps({"inputs": [{"topic": "events"}], "models": [model]}))
-    command = partial(subprocess.run, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("DRIFTD_")}  # they are settings
+    command = partial(subprocess.run, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=bare)
     driftd = [sys.executable, "-m", "monitor"]
     of_model = ["--config", str(config), "--model", "credit", "--rows", str(REFERENCE_ROWS)]
     command([*driftd, "reference", "build", *of_model, str(events), "-o", str(folder / "credit.json")])

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monitor.cli.check import check_offline
 from monitor.events import Partition
+from monitor.judge.detector_notes import ON_ERRORS, ON_MEANS
+from monitor.reference.references import References
+from monitor.settings.detector import OF_ERRORS, OPTIONS
 from monitor.stats.adwin import Adwin
 from monitor.stats.detector import error_sequence
 from tests.engine import (
@@ -22,6 +26,7 @@ from tests.engine import (
     settings,
     transitions_in,
 )
+from tests.house import ROOT
 
 CHANGE = 2_000
 ERRORS = [{"kind": kind, "on": "error"} for kind in ("adwin", "hddm_a", "page_hinkley")]
@@ -107,7 +112,7 @@ def test_a_detector_that_may_page_opens_an_incident_that_ends(severity: str, ope
 
 def test_the_settings_of_model_and_feature_hold_for_its_findings() -> None:
     on_age = [{"kind": "page_hinkley", "on": "AGE", "severity": "page"}]
-    quiet = {"severity": {"distribution": "info"}}
+    quiet: dict[str, Any] = {"severity": {"distribution": "info"}}
     muted = lines(on_age, features={"AGE": {"mute": True}}, **quiet)
     assert [line["severity"] for line in findings(muted)][:1] == ["info"]
     assert transitions_in(muted) == []
@@ -128,3 +133,25 @@ def test_without_labels_a_detector_of_errors_is_silent() -> None:
     events = list(Credit(3_000, seed=4))
     told, _ = replayed(tree, build(tree, list(Credit(2_000))), MemorySource({EVENTS: events}))
     assert findings(told) == []
+
+
+def test_check_says_what_a_detector_that_may_page_costs() -> None:
+    on_age = {"kind": "kswin", "on": "AGE", "severity": "ticket"}
+    tree = settings({"detectors": [ERRORS[0], ERRORS[1] | {"severity": "page"}, on_age]})
+    references = References({"credit": {"1": credit_reference()}})
+    notes = [line for line in check_offline(tree, references, ()) if line.what.startswith("models[0].detectors")]
+    assert [(line.verdict, line.what) for line in notes] == [
+        ("note", "models[0].detectors[1]"),
+        ("note", "models[0].detectors[2]"),
+    ]
+    assert "hddm_a on error may open a page outside the page budget" in notes[0].more
+    assert "3,810 in blocks of ten" in notes[0].more
+
+
+def test_every_detector_has_its_measured_alarms_as_the_page_has_them() -> None:
+    page = (ROOT / "docs" / "detectors.md").read_text(encoding="utf-8")
+    for measured, of_kinds in ((ON_ERRORS, OPTIONS), (ON_MEANS, [kind for kind in OPTIONS if kind not in OF_ERRORS])):
+        assert set(measured) == set(of_kinds)
+        for kind, (independent, blocks) in measured.items():
+            rows = [line for line in page.splitlines() if line.startswith(f"| `{kind}` |")]
+            assert any(f"| {independent:,} (" in row and f"| {blocks:,} (" in row for row in rows), kind
