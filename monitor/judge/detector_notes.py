@@ -9,8 +9,8 @@ from monitor.findings import INFO
 from monitor.settings.detector import ERROR, DetectorSettings
 from monitor.settings.model import Model
 
-#: alarms per million events with River's defaults (docs/detectors.md): of errors that are independent, the worst of 2, 10
-#: and 30 %, and of errors in blocks of ten
+#: alarms per million events with River's defaults (docs/detectors.md): of errors that are independent, the worst of 2,
+#: 10 and 30 %, and of errors in blocks of ten
 ON_ERRORS: Final = {
     "adwin": (0, 1_464),
     "page_hinkley": (96, 456),
@@ -34,9 +34,9 @@ def detector_notes(model: Model) -> Iterator[tuple[int, str]]:
 def _note(detector: DetectorSettings) -> str:
     on_errors = detector.on == ERROR
     independent, blocks = (ON_ERRORS if on_errors else ON_MEANS)[detector.kind]
-    defaults = "its defaults" if detector.options() else "these settings"
+    what, length = ("errors", "ten") if on_errors else ("values", "700")
     return (
-        f"{detector.kind} on {detector.on} may open a {detector.severity} outside the page budget: with {defaults} it "
-        f"raised {independent:,} alarms in a million independent {'errors' if on_errors else 'values'}, and {blocks:,} in "
-        f"blocks of {'ten' if on_errors else '700'}, where nothing changed; a page a month is 0.2 at 100 events a minute"
+        f"{detector.kind} on {detector.on} may open a {detector.severity} outside the page budget: where nothing changed, "
+        f"it raised, with River's defaults, {independent:,} alarms in a million independent {what} and {blocks:,} in "
+        f"blocks of {length}; a page a month is 0.2 in a million at 100 events a minute"
     )
