@@ -36,7 +36,7 @@ def _note(detector: DetectorSettings) -> str:
     independent, blocks = (ON_ERRORS if on_errors else ON_MEANS)[detector.kind]
     what, length = ("errors", "ten") if on_errors else ("values", "700")
     return (
-        f"{detector.kind} on {detector.on} may open a {detector.severity} outside the page budget: where nothing changed, "
-        f"it raised, with River's defaults, {independent:,} alarms in a million independent {what} and {blocks:,} in "
-        f"blocks of {length}; a page a month is 0.2 in a million at 100 events a minute"
+        f"{detector.kind} on {detector.on} may open a {detector.severity} outside the page budget: where nothing "
+        f"changed it raised, with River's defaults, {independent:,} alarms in a million independent {what} and "
+        f"{blocks:,} in blocks of {length}; a page a month is 0.2 in a million at 100 events a minute"
     )
