@@ -73,7 +73,7 @@ def evidently_value(reference: Floats, now: Floats, *, category: bool) -> float:
     """For references of more than 1,000 rows: Wasserstein distance in standard deviations, or Jensen-Shannon's."""
     reference, now = reference[~np.isnan(reference)], now[~np.isnan(now)]
     if category or len(np.unique(reference)) <= FEW_VALUES:
-        return float(jensenshannon(*_shares(reference, now), base=2))
+        return float(jensenshannon(*_shares(reference, now)))
     return float(wasserstein_distance(reference, now) / max(float(np.std(reference)), 0.001))
 
 
