@@ -23,12 +23,14 @@ HOUSE: tuple[dict[str, str], ...] = (
         "": "events errors exit_codes clock visible tenfold records findings log_lines text log",
     },
     {  # settings and arithmetic
-        "settings": "duration calendar version_path types later kafka model tree yaml_text shape document faults load",
+        "settings": (
+            "duration calendar version_path types later kafka detector model tree yaml_text shape document faults load"
+        ),
         "stats": (
-            "pair_levels pair_tables names growing thinning distances digits evidence slots adwin equal_runs long_run "
-            "season_terms season_fit directions ending unseen bins hit_places agreement name_bins vector_columns "
-            "scripts text_columns derived quality_dispersion direction_test screening numeric_bins tally label_tally "
-            "block live_watch promise"
+            "pair_levels pair_tables names growing thinning distances digits evidence slots detector adwin "
+            "error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending unseen "
+            "bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
+            "direction_test screening numeric_bins tally label_tally block live_watch promise"
         ),
     },
     {  # decoding
@@ -56,8 +58,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "budget ended silence incident incidents policy prepared_reference windows warmup season all_values "
             "own_moves related relation_words compared moved_day lazy_comparison near_range quality_tails "
             "causes.cause detectable causes.constant causes.errors causes.distribution_words causes.distribution "
-            "causes.consecutive causes.relation causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation version_comparison model promise promise_words fleet"
+            "causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
+            "causes.features_gone causes.catalog evaluation version_comparison model detector_notes promise "
+            "promise_words fleet"
         ),
     },
     {  # the outside

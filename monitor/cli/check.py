@@ -9,6 +9,7 @@ from typing import Final
 
 from monitor.errors import ExternalError, PermanentError
 from monitor.events import ModelKey, Partition
+from monitor.judge.detector_notes import detector_notes
 from monitor.judge.promise import promise_by_settings
 from monitor.judge.promise_words import statement
 from monitor.kafka.group import GroupOffsets
@@ -56,6 +57,9 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
         yield from _reference_lines(reference, names[key.model])
         yield from _promise_lines(settings, key, reference)
         yield from _relation_lines(key, reference)
+    for model in settings.models:
+        for at, note in detector_notes(model):
+            yield Line(NOTE, f"{names[model.name]}.detectors[{at}]", note)
     for fault in faults:
         yield Line(BAD, f"reference {fault.key.model} {fault.key.version}".rstrip(), fault.text, usage=True)
     if settings.state.store == "directory":

@@ -77,6 +77,11 @@ class Policy:
             wanted = _milder(wanted, TICKET)
         return _milder(wanted, self.model.max_severity)
 
+    def at_most(self, wanted: str, name: str) -> str:
+        """A severity under the settings of the model and of the feature `name` ("" for other subjects)."""
+        feature = self.model.features.get(name)
+        return INFO if feature is not None and feature.mute else _milder(wanted, self.model.max_severity)
+
     def most_severe(self, cause: str, name: str) -> str:
         """The severity of the largest change: the settings allow no worse one."""
         return self.severity(cause, name, math.inf, 0.0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.events import canonical
 from monitor.reference.column import FEATURE
 from monitor.reference.reference import Reference
+from monitor.settings.detector import ERROR
 from monitor.settings.model import Model
 from monitor.stats.bins import NUMERIC, width_of
 
@@ -34,6 +35,11 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
     zone = reference.seasons.calendar.timezone if reference.seasons else model.timezone
     if model.timezone != zone:
         yield f"timezone: {model.timezone}, but the reference has its daily waves in {zone}; build the reference again"
+    numeric = [column.subject(model.name) for column in reference.columns if column.bins.kind == NUMERIC]
+    for at, detector in enumerate(model.detectors):
+        if detector.on != ERROR and detector.on not in numeric:
+            known = ", ".join([ERROR, *numeric])
+            yield f"detectors[{at}].on: {detector.on!r} is no numeric column of the reference; write one of {known}"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
 

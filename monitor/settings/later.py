@@ -31,7 +31,6 @@ NOT_IN_THIS_VERSION: Final = (
     "models[].segments",
     "models[].labels",
     "models[].costs",
-    "models[].detectors",
     "models[].tolerance",
     "models[].fairness",
     *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),

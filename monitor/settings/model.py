@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag
 
 from monitor.clock import DAY_US, rfc3339
 from monitor.settings.calendar import Calendar, Recurring, parse_daily, parse_weekly
+from monitor.settings.detector import DetectorSettings
 from monitor.settings.types import (
     Class,
     Count,
@@ -155,6 +156,9 @@ class Model(Part):
     least_effect: dict[Cause, Effect] = Field(
         default={}, description="by cause; a smaller change does not page; built-in defaults for the others"
     )
+    detectors: tuple[DetectorSettings, ...] = Field(
+        default=(), description="sequential detectors beside the tests (docs/detectors.md)"
+    )
     team: Text | None = Field(default=None, description="a label of driftd_model_info, for routing")
     runbook: Url | None = Field(default=None, description="a label of driftd_model_info, for whoever is paged")
 
@@ -181,6 +185,7 @@ class Model(Part):
 
     def cross_checks(self) -> Iterator[Fault]:
         yield from _twice("versions", self.versions)
+        yield from _same_detector_twice(self.detectors)
         if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"
         if PLACEHOLDER in self.file:
@@ -194,3 +199,11 @@ def _twice(name: str, values: tuple[str, ...]) -> Iterator[Fault]:
     for index, value in enumerate(values):
         if value in values[:index]:
             yield (name, index), f"{shown(value)} occurs twice; keep one"
+
+
+def _same_detector_twice(detectors: tuple[DetectorSettings, ...]) -> Iterator[Fault]:
+    """Findings are known by the kind and what it is on."""
+    names = [(detector.kind, detector.on) for detector in detectors]
+    for index, (kind, on) in enumerate(names):
+        if (kind, on) in names[:index]:
+            yield ("detectors", index), f"{kind} on {on} occurs twice; keep one"

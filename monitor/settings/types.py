@@ -101,7 +101,7 @@ def _positive(value: int) -> int:
     return value
 
 
-def _number(value: object) -> object:
+def number_only(value: object) -> object:
     """Refuse booleans, which pydantic would take for 0 and 1."""
     if isinstance(value, bool):
         raise wrong(f"{shown(value)} is not a number")
@@ -223,12 +223,12 @@ Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0), Description("
 PositiveDuration = Annotated[
     int, AfterValidator(_positive), BeforeValidator(_duration), Description("duration above 0", time=True)
 ]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=_LARGEST), Description("whole number from 1")]
-CountOrNone = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST), Description("whole number from 0")]
-Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535), Description("port")]
-Effect = Annotated[float, BeforeValidator(_number), Field(ge=0), Description("number from 0")]
-Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1), Description("share from 0 to 1")]
-Pages = Annotated[float, BeforeValidator(_number), Field(gt=0), Description("number above 0")]
+Count = Annotated[int, BeforeValidator(number_only), Field(ge=1, le=_LARGEST), Description("whole number from 1")]
+CountOrNone = Annotated[int, BeforeValidator(number_only), Field(ge=0, le=_LARGEST), Description("whole number from 0")]
+Port = Annotated[int, BeforeValidator(number_only), Field(ge=0, le=65535), Description("port")]
+Effect = Annotated[float, BeforeValidator(number_only), Field(ge=0), Description("number from 0")]
+Share = Annotated[float, BeforeValidator(number_only), Field(ge=0, le=1), Description("share from 0 to 1")]
+Pages = Annotated[float, BeforeValidator(number_only), Field(gt=0), Description("number above 0")]
 Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean), Description("text")]
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean), Description("text up to 256")]
 Version = Annotated[str, Field(max_length=256), AfterValidator(_clean), Description("text up to 256, may be empty")]

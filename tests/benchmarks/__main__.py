@@ -22,6 +22,8 @@ ALL = (
     "false-pages",
     "real-series",
     "ends",
+    "detector-alarms",
+    "rivals",
     "decode-count",
     "off-path",
     "checkpoint",

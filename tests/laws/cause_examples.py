@@ -16,6 +16,7 @@ from monitor.findings import FindingKey
 from monitor.judge.causes.cause import Cause
 from monitor.judge.causes.consecutive import Consecutive
 from monitor.judge.causes.constant import Constant
+from monitor.judge.causes.detectors import Detectors
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.features_gone import FeaturesGone
@@ -137,6 +138,12 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("prediction", "prediction"), field("prediction", 1)),
     ),
     Relation: (Example(FindingKey("BILL~LIMIT", "relation"), of_another),),
+    Detectors: (
+        Example(FindingKey("credit", "performance", figure="adwin"), worse),
+        Example(FindingKey("credit", "performance", figure="hddm_a"), worse),
+        Example(FindingKey("AGE", "distribution", figure="page_hinkley"), older),
+        Example(FindingKey("score", "score", figure="kswin"), surer),
+    ),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
     Consecutive: (),  # it compares days: tests/unit/test_judge_consecutive.py
 }
@@ -154,8 +161,15 @@ def prepared() -> PreparedReference:
 
 
 def made(cause: type[Cause[Any]]) -> Cause[Any]:
-    """The cause for the model of the examples, as its settings are without saying anything."""
-    return cause(prepared(), Policy(Model.model_validate({"name": "credit", "reference": "r.json"})))
+    """The cause for the model of the examples, as its settings are without saying anything, but for its detectors."""
+    detectors = [
+        {"kind": "adwin", "on": "error"},
+        {"kind": "hddm_a", "on": "error"},
+        {"kind": "page_hinkley", "on": "AGE"},
+        {"kind": "kswin", "on": "score", "alpha": 1e-4},
+    ]
+    model = {"name": "credit", "reference": "r.json", "detectors": detectors}
+    return cause(prepared(), Policy(Model.model_validate(model)))
 
 
 def panes(example: Example, size: float) -> list[LabelledPane]:

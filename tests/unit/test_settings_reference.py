@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.settings.detector import OPTIONS
 from monitor.settings.document import settings_reference
 from monitor.settings.later import NOT_IN_THIS_VERSION
 from monitor.settings.load import load_settings
@@ -40,6 +41,7 @@ def test_every_setting_is_read_somewhere() -> None:
     """Coarse: a name of several settings counts for all of them."""
     nodes = (node for module in read_modules("monitor") for node in ast.walk(module.tree))
     read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    read |= {name for names in OPTIONS.values() for name in names}  # read by these names
     for part in _parts(Settings):
         for name in part.model_fields:
             assert name.removesuffix("_file") in read, f"nothing reads {name} of {part.__name__}"

@@ -8,6 +8,7 @@ from typing import Any, Final
 from monitor.judge.causes.cause import Cause, CauseName
 from monitor.judge.causes.consecutive import Consecutive
 from monitor.judge.causes.constant import Constant
+from monitor.judge.causes.detectors import Detectors
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.features_gone import FeaturesGone
@@ -24,6 +25,7 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
     Distribution,
     Relation,
     Errors,
+    Detectors,
     Consecutive,
 )
 

@@ -146,9 +146,14 @@ class Distribution(Cause[Measured]):
                 partial(self._finding, evaluation, window, column),
             )
 
-    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+    def _column_of(self, key: FindingKey) -> int | None:
+        """The column of a finding of this cause; a figure is another cause's."""
         column = self.prepared.column_of.get(key.subject)
-        if column is None or self._cause_of(column) != key.cause:
+        return None if column is None or key.figure or self._cause_of(column) != key.cause else column
+
+    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        column = self._column_of(key)
+        if column is None:
             return None
         if not self.policy.wants(self.prepared.columns[column].feature, self._way(evaluation.windows, 0, column)):
             return 0.0
@@ -156,8 +161,8 @@ class Distribution(Cause[Measured]):
 
     def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
         """Of the shares of the bins as they are compared, in order."""
-        column = self.prepared.column_of.get(key.subject)
-        if column is None or self._cause_of(column) != key.cause:
+        column = self._column_of(key)
+        if column is None:
             return None
         s, place = self._place[column]
         change, values = self.sides[s].share_change(windows, window, place)
