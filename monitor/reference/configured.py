@@ -59,6 +59,7 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         counts=_narrowed(reference, kept),
         variability=reference.variability.of(kept),
         seasons=reference.seasons.of(kept) if reference.seasons else None,
+        relations=reference.relations.of(kept) if reference.relations else None,
         derived=tuple(
             replace(one, left_out=one.left_out | ignored) for one in reference.derived if one.parent not in ignored
         ),

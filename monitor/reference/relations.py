@@ -52,6 +52,27 @@ class Relations:
         known = self.all_tables.get((second, first))
         return None if known is None else known.T
 
+    def of(self, columns: list[int]) -> Relations:
+        """The relations among some columns, by their places, in their order."""
+        place = {at: new for new, at in enumerate(columns)}
+        kept = [at for at, (a, b) in enumerate(self.pairs.tolist()) if a in place and b in place]
+        return Relations(
+            levels=tuple(self.levels[at] for at in columns),
+            strongest=self.strongest[columns],
+            pairs=np.array([[place[a], place[b]] for a, b in self.pairs[kept].tolist()], np.int64).reshape(-1, 2),
+            tables=self.tables[kept],
+            tie=self.tie[kept],
+            variance=self.variance[kept],
+            freedom=self.freedom[kept],
+            block=self.block[kept],
+            settled=self.settled[kept],
+            dependent=self.dependent[kept],
+            largest=self.largest[:, kept],
+            all_tables={
+                (place[a], place[b]): table for (a, b), table in self.all_tables.items() if a in place and b in place
+            },
+        )
+
     def without_partner(self) -> list[int]:
         """Places of columns that take part, and are in no watched pair."""
         watched = set(self.pairs.ravel().tolist())

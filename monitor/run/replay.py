@@ -285,6 +285,6 @@ def _human_summary(thing: dict[str, Any]) -> str:
                 else f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
             )
         )
-        if model["excluded"]:
+        if model.get("excluded"):
             lines.append(f"  {many(model['excluded'], 'event')} in excluded times: counted, not judged")
     return "\n".join(lines)

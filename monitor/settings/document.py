@@ -55,7 +55,7 @@ def _field(name: str, field: FieldInfo) -> Iterator[str]:
     elif items is not None and get_origin(bare(field.annotation)) is tuple:
         first, *rest = _part(items)
         block = [f"{name}:", f"  - {first}", *_indented(_indented(rest))]
-        yield from block if field.is_required() else _commented(block)
+        yield from block if field.is_required() or field.examples else _commented(block)
     elif items is not None:
         yield from _commented([f"{name}:", "  <name>:", *_indented(_indented(_part(items)))])
     elif is_secret(field):

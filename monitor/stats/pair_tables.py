@@ -126,6 +126,7 @@ def likelihood_root(mean: Floats, shares: Floats, weight: Floats, events: Floats
         low, high = np.where(at < mean, theta, low), np.where(at < mean, high, theta)
         step = theta + np.clip((mean - at) / curvature, -ROOT_STEP, ROOT_STEP)
         inside = (step > low) & (step < high)
-        with np.errstate(invalid="ignore"):  # not between two infinite ends, where every step is inside
-            theta = np.where(inside, step, (low + high) / 2)
+        both = np.isfinite(low) & np.isfinite(high)  # beside an infinite end a step outside is one of no length
+        middle = (np.where(both, low, 0.0) + np.where(both, high, 0.0)) / 2
+        theta = np.where(inside, step, np.where(both, middle, theta))
     return np.asarray(np.sqrt(2 * events * best), np.float64)

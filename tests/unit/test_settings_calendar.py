@@ -18,7 +18,7 @@ from monitor.settings.model import CalendarWindow, Model
 BERLIN = "Europe/Berlin"
 
 
-def calendar(*windows: dict[str, Any], zone: str | None = None) -> Calendar:
+def calendar(*windows: dict[str, Any], zone: str = "UTC") -> Calendar:
     model = Model.model_validate({"name": "m", "reference": "r", "timezone": zone, "silence": windows})
     return model.silences()
 
