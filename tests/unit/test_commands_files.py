@@ -94,7 +94,7 @@ def test_a_check_without_kafka_holds(folder: Path, capsys: pytest.CaptureFixture
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[0] for line in lines} <= {"ok", "note"}
     what = list(dict.fromkeys(line.split()[1] for line in lines))
-    assert what == ["settings", "reference", "promise", "state"]
+    assert what == ["settings", "reference", "promise", "relations", "state"]
     (chance,) = (line for line in lines if "by chance at most" in line)
     assert chance.split(" at most ")[1].startswith("1 page in 30 days")
 

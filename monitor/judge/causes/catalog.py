@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from monitor.judge.causes.cause import Cause, CauseName
@@ -35,12 +35,16 @@ def causes_of(prepared: PreparedReference, policy: Policy) -> tuple[Cause[Any], 
     return tuple(cause(prepared, policy) for cause in CAUSES)
 
 
-def _named() -> Iterator[tuple[str, tuple[type[Cause[Any]], CauseName]]]:
-    """Causes that find the same thing of different subjects share a name."""
-    return ((named.name, (cause, named)) for cause in CAUSES for named in cause.names)
+def _by_name() -> dict[str, tuple[type[Cause[Any]], CauseName]]:
+    """Causes that find the same thing, of other subjects or by other means, share a name: the first one's texts hold."""
+    found: dict[str, tuple[type[Cause[Any]], CauseName]] = {}
+    for cause in CAUSES:
+        for named in cause.names:
+            found.setdefault(named.name, (cause, named))
+    return found
 
 
-_BY_NAME: Final = dict(_named())
+_BY_NAME: Final = _by_name()
 #: {name: its texts}
 NAMES: Final[Mapping[str, CauseName]] = {name: named for name, (_, named) in _BY_NAME.items()}
 #: {name: names of the causes that hide it for the same subject}
