@@ -9,8 +9,9 @@ checkpoint:  rejects acknowledged → state saved, with the transitions not sent
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Sequence
 from functools import partial
+from typing import Final
 
 from monitor.clock import SECOND_US, Clock
 from monitor.count.admission import Admission
@@ -39,6 +40,9 @@ from monitor.state.parts import Cut, State, Whole
 from monitor.tenfold import Tenfold
 
 _log = get_log(__name__)
+
+#: seconds between two looks at what is due because no event comes
+PASS_TIME_SECONDS: Final = 1.0
 
 
 class Pipeline:
@@ -80,6 +84,10 @@ class Pipeline:
         self.rejected_share = RejectedShare(self.losses, settings.limits.rejected_share if live else 1)
         self._passed = Tenfold()
         self.dead_letters = 0
+        self._live = live
+        #: monotonic seconds: the beginning, the last event by model version, and the last look at what is due
+        self._began = self._passed_at = clock.monotonic()
+        self._arrived: dict[ModelKey, float] = {}
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
@@ -107,6 +115,8 @@ class Pipeline:
         for change in self._source.changes():  # after the records that came before them
             self._apply(change)
         self.judge()
+        if failed is None:
+            self._pass_time()
         self.time.passed(JUDGE)
         if self.saving.due(urgent=bool(self.fleet.unsent)):
             self.saving.attempt(self.checkpoint)
@@ -160,6 +170,21 @@ class Pipeline:
         for pane in self.exchange.ready():
             self.fleet.take_labels(self.label_exchange.ready(pane.pane_key.key, pane.end_us))
             self.fleet.judge(pane)
+
+    def _pass_time(self) -> None:
+        """Live, once all that came was judged: find what is due because no event comes."""
+        now = self._clock.monotonic()
+        if not self._live or now - self._passed_at < PASS_TIME_SECONDS:
+            return
+        self._passed_at = now
+        if self.caught_up():
+            unjudged = {pane_key.key for task in self.tasks.values() for pane_key, panes in task.open.items() if panes}
+            self.fleet.pass_time(self._clock.now_us(), partial(self._waited_us, unjudged))
+
+    def _waited_us(self, unjudged: Container[ModelKey], key: ModelKey) -> int:
+        """How long no event of a model version was accepted, in microseconds; at most since the process began."""
+        waited = 0 if key in unjudged else self._clock.monotonic() - self._arrived.get(key, self._began)
+        return round(waited * SECOND_US)
 
     def checkpoint(self) -> None:
         """Save the state, then publish.
@@ -284,6 +309,7 @@ class Pipeline:
     def _note(self, batch: RecordBatch, taken: Taken) -> None:
         self.records[batch.partition] += len(batch)
         self.accepted.update(taken.accepted)
+        self._arrived.update(dict.fromkeys((key for key, _ in taken.accepted), self._clock.monotonic()))
         for (outcome, reason), count in taken.outcomes.items():
             if outcome == OVER_LIMIT and not self._over_limit:
                 self._over_limit = True

@@ -27,7 +27,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "stats": (
             "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
             "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
-            "block live_watch promise"
+            "block live_watch promise traffic"
         ),
     },
     {  # decoding
@@ -52,9 +52,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # judging (stage 2)
         "judge": (
             "budget ended incident incidents policy prepared_reference windows all_values compared lazy_comparison "
-            "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.distribution "
-            "causes.unit_change causes.quality causes.features_gone causes.catalog evaluation model promise "
-            "promise_words fleet"
+            "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.traffic "
+            "causes.distribution causes.unit_change causes.quality causes.features_gone causes.catalog evaluation "
+            "model promise promise_words fleet"
         ),
     },
     {  # the outside

@@ -284,6 +284,8 @@ class _Block:
     def tallies(self, rows: Rows) -> list[Tally]:
         counts = self.counts.reshape(self._panes, self._columns, self._slots)
         sizes = np.diff(np.append(rows.starts, len(rows.picked)))
+        first = np.minimum.reduceat(rows.ts, rows.starts).tolist()
+        last = np.maximum.reduceat(rows.ts, rows.starts).tolist()
         predictions = np.add.reduceat(rows.is_prediction.astype(np.int64), rows.starts)
         return [
             Tally(
@@ -294,6 +296,8 @@ class _Block:
                 predictions=int(predictions[pane]),
                 feature_events=int(sizes[pane] - predictions[pane]),
                 unseen=self.unseen[pane],
+                first_us=first[pane],
+                last_us=last[pane],
             )
             for pane in range(self._panes)
         ]

@@ -69,6 +69,19 @@ class Judge:
         for cause in self._sequential:
             yield from cause.follow(pane, labels)
 
+    def due_us(self) -> int | None:
+        """Event time at which a sequential cause finds something if no event comes until then; None if none does."""
+        return min((due for cause in self._sequential if (due := cause.due_us()) is not None), default=None)
+
+    def silent_since_us(self) -> int | None:
+        """Time of the last event, while it is known that events have stopped."""
+        known = (since for cause in self._sequential if (since := cause.silent_since_us()) is not None)
+        return next(known, None)
+
+    def passed(self, until_us: int) -> list[Finding]:
+        """What is found because no event came until then."""
+        return [finding for cause in self._sequential for finding in cause.passed(until_us)]
+
     def opening(self, finding: Finding, windows: Windows, window: int) -> Floats:
         """The change in the finding's window, as its cause measures it."""
         known = (cause.change(finding.key, windows, window) for cause in self.causes)

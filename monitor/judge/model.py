@@ -89,6 +89,7 @@ class ModelJudge:
 
         `share` is this version's part of the model's budget.
         """
+        before, silence = self.pass_time(pane.tally.first_us) if pane.tally.events else ([], [])
         self._changes += 1
         self.predictions += pane.tally.events
         self.at_us = pane.end_us
@@ -108,7 +109,19 @@ class ModelJudge:
         serious = [finding for finding in found if finding.severity != INFO]
         transitions = self.book.step(serious, self, self.context(), base_window=block is not None)
         self._seen = ()
-        return self._news(reported), transitions
+        return before + self._news(reported), silence + transitions
+
+    def pass_time(self, until_us: int) -> tuple[list[Finding], list[Transition]]:
+        """Event time has come to `until_us`, and no event has come since the last pane; gives what `add` gives."""
+        due = self.judge.due_us()
+        if due is None or due > until_us:
+            return [], []
+        self._changes += 1
+        self.at_us = max(self.at_us, due)
+        found = self.judge.passed(due)
+        serious = [finding for finding in found if finding.severity != INFO]
+        transitions = self.book.step(serious, self, self.context(), base_window=False, at_once=True)
+        return self._news([finding for finding in found if finding.severity == INFO]), transitions
 
     def accept(self, incident: str, note: str) -> list[Transition]:
         """Make a page lasting, on an operator's request; no effect if it is not open here."""

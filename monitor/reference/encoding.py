@@ -19,6 +19,7 @@ from monitor.stats.bins import QUALITY_COUNTS, ColumnBins, width_of
 from monitor.stats.equal_runs import EqualRuns
 from monitor.stats.long_run import LongRun
 from monitor.stats.name_bins import HASH
+from monitor.stats.traffic import Traffic
 
 FORMAT: Final = "driftd-reference/2"
 
@@ -60,6 +61,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         "in_order": reference.in_order,
         **({"score_classes": list(reference.score_classes)} if reference.score_classes else {}),
         **({"unread": dict(reference.unread)} if reference.unread else {}),
+        **({"traffic": reference.traffic.to_plain()} if reference.traffic else {}),
     }
 
 
@@ -147,6 +149,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         hash=body.get("hash", ""),
         score_classes=tuple(body.get("score_classes", ())),
         unread=tuple(body.get("unread", {}).items()),
+        traffic=Traffic.from_plain(body["traffic"]) if "traffic" in body else None,
     )
 
 

@@ -27,6 +27,7 @@ from monitor.stats.long_run import BlockSums, LongRun, settle
 from monitor.stats.name_bins import KnownNames, hash_of
 from monitor.stats.quality_dispersion import by_length, stream_clump
 from monitor.stats.tally import BELOW, Tally, merged
+from monitor.stats.traffic import TrafficLearner
 from monitor.stats.unseen import LeftOut, NamesByWindow
 
 Ints = NDArray[np.int64]
@@ -54,6 +55,7 @@ class RowStatistics:
         self._agreement = Agreement(len(columns), width)
         #: per base window: near pairs in the same bin, near pairs, expected share x events, events; each (C,)
         self._near: list[Floats] = []
+        self.traffic = TrafficLearner()
 
     def add(self, codes: NDArray[np.uint8], values: NDArray[np.uint64]) -> None:
         """Add the next rows, both (C, n): `codes` of their bins, `values` as `CountedRows` has them."""
@@ -144,6 +146,7 @@ def assemble(
         if columns[at].bins.buckets:
             counts[at, UNSEEN - len(QUALITY_COUNTS)] = left.total
     spans = [window.end_us - window.start_us for window in windows]
+    base_us = int(np.median(spans)) if spans else 0
     reference = Reference(
         key=key,
         task=plan.task,
@@ -162,11 +165,12 @@ def assemble(
         start_us=parts[0].start_us,
         end_us=parts[-1].end_us,
         base_windows=len(windows),
-        base_us=int(np.median(spans)) if spans else 0,
+        base_us=base_us,
         ignored=tuple(sorted(plan.ignored.items())),
         in_order=origin.in_order,
         score_classes=tuple(sorted(origin.score_classes)),
         unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
+        traffic=rows.traffic.finish(base_us) if origin.in_order else None,
     )
     return with_hash(reference)
 

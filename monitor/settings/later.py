@@ -11,7 +11,6 @@ LATER_CAUSES: Final = (
     "performance",
     "calibration",
     "relation",
-    "traffic",
     "label_delay",
     "label_coverage",
     "duplicates",

@@ -28,7 +28,16 @@ from monitor.settings.types import (
 from monitor.settings.version_path import ALLOWED, PLACEHOLDER, may_stand_in_path
 
 Cause: TypeAlias = Literal[
-    "distribution", "missing", "absent", "unseen", "outside", "constant", "type", "score", "prediction"
+    "distribution",
+    "missing",
+    "absent",
+    "unseen",
+    "outside",
+    "constant",
+    "type",
+    "score",
+    "prediction",
+    "traffic",
 ]
 
 

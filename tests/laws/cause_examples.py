@@ -19,6 +19,7 @@ from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
+from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.loop.stage2 import StatelessStage2
@@ -100,6 +101,15 @@ def worse(made: Event, size: float, lot: float) -> None:
     made["label"] = 1 - made["prediction"] if wrong else made["prediction"]
 
 
+#: when the effects begin
+_CHANGE_US: Final = [made["ts"] for made, _ in zip(Credit(10_000), range(BEFORE + 1), strict=False)][-1]
+
+
+def slower(made: Event, size: float, lot: float) -> None:
+    """The time between two events is up to twenty times as long."""
+    made["ts"] = round(_CHANGE_US + (made["ts"] - _CHANGE_US) * (1 + 19 * size))
+
+
 EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     FeaturesGone: (Example(FindingKey("credit", "absent"), field("features", ...)),),
     Quality: (
@@ -121,6 +131,7 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("prediction", "prediction"), field("prediction", 1)),
     ),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
+    TrafficRate: (Example(FindingKey("credit", "traffic"), slower),),
 }
 
 

@@ -11,11 +11,12 @@ from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
+from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 
 #: in the order in which findings are taken: a cause comes before those it explains
-CAUSES: Final[tuple[type[Cause[Any]], ...]] = (FeaturesGone, Quality, Constant, Distribution, Errors)
+CAUSES: Final[tuple[type[Cause[Any]], ...]] = (FeaturesGone, Quality, Constant, Distribution, Errors, TrafficRate)
 
 
 def causes_of(prepared: PreparedReference, policy: Policy) -> tuple[Cause[Any], ...]:
