@@ -27,7 +27,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "stats": (
             "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
             "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
-            "block live_watch promise traffic"
+            "block live_watch promise traffic fact_share"
         ),
     },
     {  # decoding
@@ -44,7 +44,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # counting (stage 1)
         "count": (
-            "outcomes versions_seen admission label_keys binning labels task_state event_clock event_ids "
+            "outcomes facts versions_seen admission label_keys binning labels task_state event_clock event_ids "
             "losses admitted partition_state rejected_share categories totals pane_rows label_aggregator task_labels "
             "completeness aggregator task exchange"
         ),
@@ -53,8 +53,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "judge": (
             "budget ended incident incidents policy prepared_reference windows all_values compared lazy_comparison "
             "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.traffic "
-            "causes.distribution causes.unit_change causes.quality causes.features_gone causes.catalog evaluation "
-            "model promise promise_words fleet"
+            "causes.fact_share causes.distribution causes.unit_change causes.quality causes.features_gone "
+            "causes.catalog evaluation model promise promise_words fleet"
         ),
     },
     {  # the outside

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from monitor.count.admission import Admission
 from monitor.count.admitted import admit
 from monitor.count.aggregator import Aggregator, Aggregators
+from monitor.count.facts import AHEAD, AHEAD_HERE, DUPLICATES, facts_of
 from monitor.count.label_aggregator import LabelAggregators
 from monitor.count.losses import Lost, Refused, lost_of
 from monitor.count.pane_rows import Rows
-from monitor.count.partition_state import PartitionState
+from monitor.count.partition_state import PartitionState, Verdicts
 from monitor.count.task_labels import TaskLabels
 from monitor.count.task_state import OpenPane, PaneKey, TaskState
 from monitor.count.totals import Totals
@@ -112,6 +113,7 @@ class Task:
         accepted = admitted.rows & ~verdicts.late & ~verdicts.duplicate
         for group in events.groups:
             self._count_group(partition, group, events, accepted)
+        self._count_facts(events, verdicts)
         labels = self.labels.take(partition.topic, events, verdicts.clock_us)
         partition_state.next_offset = next_offset
         refused = sorted(admitted.refused + labels.refused, key=lambda one: events.keys.index(one.key))
@@ -150,6 +152,20 @@ class Task:
             self._totals.add(group.key, tallies[slot])
             self._add(PaneKey(group.key, ""), pane, tallies[slot])
         self.labels.take_inline(monitored, group, counted, numbers)
+
+    def _count_facts(self, events: Events, verdicts: Verdicts) -> None:
+        """Count what is known of events beside their columns; most batches have nothing of it."""
+        ahead = verdicts.ahead & ~verdicts.duplicate
+        masks = {DUPLICATES: verdicts.duplicate, AHEAD: ahead, AHEAD_HERE: ahead}
+        masks = {name: mask for name, mask in masks.items() if mask.any()}
+        for group in events.groups if masks else ():
+            monitored = self._admission.monitored(group.key)
+            if monitored is None:
+                continue
+            for name, pane, count in facts_of(group, masks, verdicts.clock_us, events.ts, self._pane_us):
+                noted = self.aggregator(monitored).empty()
+                noted.further[name] = np.array([count], np.int64)
+                self._add(PaneKey(group.key, ""), pane, noted)
 
     def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
         by_pane = self.open.setdefault(pane_key, {})

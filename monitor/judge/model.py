@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.clock import DAY_US, rfc3339
 from monitor.count.exchange import Pane
+from monitor.count.facts import in_time
 from monitor.count.labels import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget, BudgetState
@@ -89,14 +90,16 @@ class ModelJudge:
 
         `share` is this version's part of the model's budget.
         """
-        before, silence = self.pass_time(pane.tally.first_us) if pane.tally.events else ([], [])
+        before, silence = self.pass_time(pane.tally.first_us) if in_time(pane.tally) else ([], [])
         self._changes += 1
         self.predictions += pane.tally.events
         self.at_us = pane.end_us
-        recent = self._recent.add(pane)
-        block = self._base.add(pane)
+        has_events = pane.tally.events > 0  # a pane may hold nothing but facts, such as repeated ids
+        recent = self._recent.add(pane) if has_events else None
+        block = self._base.add(pane) if has_events else None
         this = Block(pane.start_us, pane.end_us, pane.tally)
-        self.judge.observe(this, block)
+        if has_events:
+            self.judge.observe(this, block)
         found = self._evaluate_recent(recent, share) if recent is not None else []
         self._seen = () if recent is None else (recent,)
         if block is not None:

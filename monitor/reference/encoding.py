@@ -17,6 +17,7 @@ from monitor.reference.reference import Reference
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import QUALITY_COUNTS, ColumnBins, width_of
 from monitor.stats.equal_runs import EqualRuns
+from monitor.stats.fact_share import FactShare
 from monitor.stats.long_run import LongRun
 from monitor.stats.name_bins import HASH
 from monitor.stats.traffic import Traffic
@@ -61,6 +62,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         "in_order": reference.in_order,
         **({"score_classes": list(reference.score_classes)} if reference.score_classes else {}),
         **({"unread": dict(reference.unread)} if reference.unread else {}),
+        **({"facts": {name: fact.to_plain() for name, fact in reference.facts}} if reference.facts else {}),
         **({"traffic": reference.traffic.to_plain()} if reference.traffic else {}),
     }
 
@@ -149,6 +151,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         hash=body.get("hash", ""),
         score_classes=tuple(body.get("score_classes", ())),
         unread=tuple(body.get("unread", {}).items()),
+        facts=tuple((name, FactShare.from_plain(fact)) for name, fact in body.get("facts", {}).items()),
         traffic=Traffic.from_plain(body["traffic"]) if "traffic" in body else None,
     )
 

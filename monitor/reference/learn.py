@@ -22,6 +22,7 @@ from monitor.stats.direction_test import largest_move
 from monitor.stats.directions import Directions
 from monitor.stats.equal_runs import EqualRuns, RunLengths
 from monitor.stats.evidence import dispersion
+from monitor.stats.fact_share import FactShare, learned
 from monitor.stats.live_watch import kappa, pairs_by_chance
 from monitor.stats.long_run import BlockSums, LongRun, settle
 from monitor.stats.name_bins import KnownNames, hash_of
@@ -29,6 +30,9 @@ from monitor.stats.quality_dispersion import by_length, stream_clump
 from monitor.stats.tally import BELOW, Tally, merged
 from monitor.stats.traffic import TrafficLearner
 from monitor.stats.unseen import LeftOut, NamesByWindow
+
+#: names of the further counts of a tally that are shares of events: see `count/facts.py`
+COUNTED_FACTS: Final = ("ahead", "duplicates")
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -170,9 +174,20 @@ def assemble(
         in_order=origin.in_order,
         score_classes=tuple(sorted(origin.score_classes)),
         unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
+        facts=_facts(windows),
         traffic=rows.traffic.finish(base_us) if origin.in_order else None,
     )
     return with_hash(reference)
+
+
+def _facts(windows: Sequence[Block]) -> tuple[tuple[str, FactShare], ...]:
+    """Shares of events with a fact, which are not among the tallies' events."""
+
+    def share(name: str) -> FactShare:
+        hits = [int(window.tally.further[name][0]) if name in window.tally.further else 0 for window in windows]
+        return learned(hits, [window.tally.events + hit for window, hit in zip(windows, hits, strict=True)])
+
+    return tuple((name, share(name)) for name in COUNTED_FACTS) if windows else ()
 
 
 def _identity_of_modal(column: Column) -> int:

@@ -15,6 +15,7 @@ from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import NUMERIC, outside_bins, width_of
+from monitor.stats.fact_share import FactShare
 from monitor.stats.traffic import Traffic
 from monitor.text import percent
 
@@ -26,7 +27,8 @@ class Reference:
     `counts` (C, B + Q): bins, then the Q quality counts; `variability` see there.
     `in_order`: the events' times define their order.
     `score_classes` are the classes named in `scores`, `unread` the fields of events that are not used, with counts.
-    `traffic` is how fast they came; None in older files, and where times do not define an order.
+    `traffic` is how fast they came; None in older files, and where times do not define an order. `facts` are
+    shares of events with a fact about them, by its name; empty in older files.
     """
 
     key: ModelKey
@@ -49,6 +51,7 @@ class Reference:
     score_classes: tuple[str, ...] = ()
     unread: tuple[tuple[str, int], ...] = ()
     traffic: Traffic | None = None
+    facts: tuple[tuple[str, FactShare], ...] = ()
 
     @property
     def width(self) -> int:

@@ -13,8 +13,6 @@ LATER_CAUSES: Final = (
     "relation",
     "label_delay",
     "label_coverage",
-    "duplicates",
-    "clock",
     "schema",
     "version",
     "fairness",

@@ -38,6 +38,8 @@ Cause: TypeAlias = Literal[
     "score",
     "prediction",
     "traffic",
+    "duplicates",
+    "clock",
 ]
 
 

@@ -18,6 +18,7 @@ ALL = (
     "quality",
     "promise",
     "false-pages",
+    "false-tickets",
     "real-series",
     "ends",
     "decode-count",

@@ -17,6 +17,7 @@ from monitor.judge.causes.cause import Cause
 from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
+from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.traffic import TrafficRate
@@ -30,6 +31,7 @@ from monitor.stats.label_tally import LabelTally
 from tests.engine import (
     EVENTS,
     NOW_US,
+    SECOND,
     Credit,
     Event,
     MemorySource,
@@ -110,6 +112,18 @@ def slower(made: Event, size: float, lot: float) -> None:
     made["ts"] = round(_CHANGE_US + (made["ts"] - _CHANGE_US) * (1 + 19 * size))
 
 
+def again(made: Event, size: float, lot: float) -> None:
+    """Up to eight in ten events repeat one id."""
+    if lot < 0.8 * size:
+        made["id"] = "again"
+
+
+def ahead(made: Event, size: float, lot: float) -> None:
+    """Up to one event in five is an hour ahead."""
+    if lot < 0.2 * size:
+        made["ts"] += 3_600 * SECOND
+
+
 EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     FeaturesGone: (Example(FindingKey("credit", "absent"), field("features", ...)),),
     Quality: (
@@ -131,6 +145,8 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("prediction", "prediction"), field("prediction", 1)),
     ),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
+    Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
+    ClockSkew: (Example(FindingKey("credit", "clock"), ahead),),
     TrafficRate: (Example(FindingKey("credit", "traffic"), slower),),
 }
 

@@ -9,6 +9,7 @@ from monitor.judge.causes.cause import Cause, CauseName
 from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
+from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.traffic import TrafficRate
@@ -16,7 +17,16 @@ from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 
 #: in the order in which findings are taken: a cause comes before those it explains
-CAUSES: Final[tuple[type[Cause[Any]], ...]] = (FeaturesGone, Quality, Constant, Distribution, Errors, TrafficRate)
+CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
+    FeaturesGone,
+    Quality,
+    Constant,
+    Distribution,
+    Errors,
+    TrafficRate,
+    Duplicates,
+    ClockSkew,
+)
 
 
 def causes_of(prepared: PreparedReference, policy: Policy) -> tuple[Cause[Any], ...]:

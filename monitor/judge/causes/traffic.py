@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import DAY_US, rfc3339
+from monitor.count.facts import in_time
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import Policy
@@ -73,7 +74,7 @@ class TrafficRate(SequentialCause):
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """Take the next pane: judge the rate at the end of each step, and say that a silence is over."""
         tally = pane.tally
-        if self._traffic is None or not tally.events:
+        if self._traffic is None or not in_time(tally):
             return
         if self._is_silent:
             yield self._silence(self._traffic, self._last_us + self._traffic.silence_us, tally.first_us)
@@ -94,7 +95,7 @@ class TrafficRate(SequentialCause):
             if rate is not None and rate.exceedance > 1:
                 yield self._changed(traffic, rate, (self._newest + passed) * traffic.step_us)
             self._steps, self._newest = [*self._steps, *[0] * passed][-_KEPT:], step
-        self._steps[-1] += pane.tally.events
+        self._steps[-1] += in_time(pane.tally)
 
     def _alpha(self, traffic: Traffic) -> float:
         return min(traffic.step_us / PER_US / tests_of(traffic), 0.01)
