@@ -21,6 +21,7 @@ from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.losses import Losses
 from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
+from monitor.count.sample import sample_of
 from monitor.count.task import Shared, Taken, Task
 from monitor.decode.columns import Events, Shape
 from monitor.decode.decoder import Decoder, Shapes, decoder_for
@@ -152,7 +153,8 @@ class Pipeline:
             task = self.task(batch.partition.number)
             events = self._decoder(batch.partition.topic).decode(batch)
             self.time.passed(DECODE)
-            taken = task.take(batch.partition, events, batch.next_offset, self._clock.monotonic())
+            again = sample_of(batch, self._decoder(batch.partition.topic))
+            taken = task.take(batch.partition, events, batch.next_offset, self._clock.monotonic(), again)
             self._reject(batch, events, taken)
             self.losses.add(batch.partition, events, taken.lost)
             if self.rejected_share.stops(batch.partition.topic):

@@ -44,17 +44,17 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # counting (stage 1)
         "count": (
-            "outcomes facts versions_seen admission label_keys binning labels task_state event_clock event_ids "
-            "losses admitted partition_state rejected_share categories totals pane_rows label_aggregator task_labels "
-            "completeness aggregator task exchange"
+            "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
+            "event_clock event_ids losses admitted partition_state rejected_share totals pane_rows label_aggregator "
+            "task_labels completeness aggregator task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
             "budget ended incident incidents policy prepared_reference windows all_values compared lazy_comparison "
             "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.traffic "
-            "causes.fact_share causes.distribution causes.unit_change causes.quality causes.features_gone "
-            "causes.catalog evaluation model promise promise_words fleet"
+            "causes.fact_share causes.schema causes.distribution causes.unit_change causes.quality "
+            "causes.features_gone causes.catalog evaluation model promise promise_words fleet"
         ),
     },
     {  # the outside

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from monitor.count.binning import Binning
 from monitor.count.categories import Categories
 from monitor.count.pane_rows import Rows
+from monitor.count.schema import SchemaCounter
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
 from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
@@ -65,6 +66,7 @@ class Aggregator:
         self.prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
         self._prediction_arrays = _NumericArrays.of([] if self.prediction is None else [self.prediction[1]])
         self.prediction_categories = Categories(self.prediction[1].bins if self.prediction else None, self._width)
+        self.schema = SchemaCounter(reference)
         self.shape = Shape(tuple((c.name, c.bins.kind) for _, c in features), reference.positive)
 
     def empty(self) -> Tally:

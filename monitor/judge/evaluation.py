@@ -69,6 +69,13 @@ class Judge:
         for cause in self._sequential:
             yield from cause.follow(pane, labels)
 
+    def remarked(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings, with what sequential causes know about them in their details."""
+        remarks = {key: text for cause in self._sequential for key, text in cause.remarks().items()}
+        return [
+            replace(one, detail=f"{one.detail}; {remarks[one.key]}") if one.key in remarks else one for one in findings
+        ]
+
     def due_us(self) -> int | None:
         """Event time at which a sequential cause finds something if no event comes until then; None if none does."""
         return min((due for cause in self._sequential if (due := cause.due_us()) is not None), default=None)

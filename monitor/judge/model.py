@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monitor.clock import DAY_US, rfc3339
@@ -14,6 +14,7 @@ from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
+from monitor.judge.causes.schema import is_of_sample
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, TransitionContext
 from monitor.judge.incidents import IncidentBook, Now
@@ -24,6 +25,7 @@ from monitor.reference.monitored import Monitored
 from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
 from monitor.stats.label_tally import LabelTally
+from monitor.stats.tally import Tally
 
 #: an explicit tree of plain values and arrays
 Tree = dict[str, Any]
@@ -95,8 +97,9 @@ class ModelJudge:
         self.predictions += pane.tally.events
         self.at_us = pane.end_us
         has_events = pane.tally.events > 0  # a pane may hold nothing but facts, such as repeated ids
-        recent = self._recent.add(pane) if has_events else None
-        block = self._base.add(pane) if has_events else None
+        of_windows = pane._replace(tally=_for_windows(pane.tally))
+        recent = self._recent.add(of_windows) if has_events else None
+        block = self._base.add(of_windows) if has_events else None
         this = Block(pane.start_us, pane.end_us, pane.tally)
         if has_events:
             self.judge.observe(this, block)
@@ -108,6 +111,7 @@ class ModelJudge:
             found += self._evaluate_base(windows, recent, share, observer)
         found += self.judge.follow(this, self._inline)
         self._inline = LabelTally()
+        found = self.judge.remarked(found)
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
         transitions = self.book.step(serious, self, self.context(), base_window=block is not None)
@@ -232,6 +236,13 @@ class ModelJudge:
         self.judge.restore(state.causes)
         self.book.restore(state.book)
         self._shown_info = dict(state.shown_info)
+
+
+def _for_windows(tally: Tally) -> Tally:
+    """The tally without the counts of the sample, which only sequential causes use: they are many."""
+    if not any(map(is_of_sample, tally.further)):
+        return tally
+    return replace(tally, further={name: of for name, of in tally.further.items() if not is_of_sample(name)})
 
 
 def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:

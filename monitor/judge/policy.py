@@ -15,7 +15,7 @@ from monitor.stats.bins import CATEGORICAL, ColumnBins
 #: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`
 LEAST_QUALITY_CHANGE: Final = 0.01
 #: causes that are tickets where the settings say nothing; all others page
-TICKET_CAUSES: Final = frozenset({"traffic", "duplicates", "clock"})
+TICKET_CAUSES: Final = frozenset({"traffic", "duplicates", "clock", "schema"})
 
 
 @dataclass(frozen=True)

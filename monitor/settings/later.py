@@ -13,7 +13,6 @@ LATER_CAUSES: Final = (
     "relation",
     "label_delay",
     "label_coverage",
-    "schema",
     "version",
     "fairness",
     "cost",

@@ -40,6 +40,7 @@ Cause: TypeAlias = Literal[
     "traffic",
     "duplicates",
     "clock",
+    "schema",
 ]
 
 

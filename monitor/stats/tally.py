@@ -7,6 +7,7 @@ a tally of a batch equals the sum of the tallies of its rows, however polls cut 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -99,7 +100,11 @@ class Tally:
             names.add(self.unseen, other.unseen)
         for partition, span in other.records.items():
             self.add_records(partition, *span)
-        for name, counts in other.further.items():
+        self.add_further(other.further)
+
+    def add_further(self, further: Mapping[str, Ints]) -> None:
+        """Add further counts."""
+        for name, counts in further.items():
             known = self.further.get(name)
             self.further[name] = counts.astype(np.int64) if known is None else known + counts
 

@@ -20,6 +20,7 @@ from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
+from monitor.judge.causes.schema import Schema
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
@@ -147,6 +148,7 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
     Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
     ClockSkew: (Example(FindingKey("credit", "clock"), ahead),),
+    Schema: (Example(FindingKey("CITY", "schema"), feature("CITY", "Graz")),),
     TrafficRate: (Example(FindingKey("credit", "traffic"), slower),),
 }
 

@@ -12,6 +12,7 @@ from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
+from monitor.judge.causes.schema import Schema
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
@@ -26,6 +27,7 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
     TrafficRate,
     Duplicates,
     ClockSkew,
+    Schema,
 )
 
 

@@ -24,7 +24,7 @@ the `Windows` of an evaluation, or the tallies of `windows.parts`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
@@ -254,6 +254,10 @@ class SequentialCause(Cause[None]):
     @abstractmethod
     def follow(self, pane: Block, labels: LabelTally) -> Iterable[Finding]:
         """Take the next pane, and the labels that are known of its predictions; gives what is found with it."""
+
+    def remarks(self) -> Mapping[FindingKey, str]:
+        """Sentences for the details of other causes' findings, by their keys."""
+        return {}
 
     def due_us(self) -> int | None:
         """Event time at which something is found if no event comes until then; None if nothing is."""
