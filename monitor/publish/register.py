@@ -256,6 +256,15 @@ REGISTER: Final = (
         of_model=True,
     ),
     Series(
+        "driftd_finding_since_timestamp_seconds",
+        "gauge",
+        ("model", "version", "subject", "cause", "segment"),
+        "Since when the change of an open finding shows, in event time.",
+        "The earliest one of an incident is where to begin to look.",
+        rows.finding_since,
+        of_model=True,
+    ),
+    Series(
         "driftd_expected_false_pages_total",
         "counter",
         ("model", "version"),
@@ -302,6 +311,12 @@ REGISTER: Final = (
         "Events in the worst window.",
         "Few: a large change, detected at once. Many: a small and lasting one.",
         lambda figures: figures.samples,
+    ),
+    _figure(
+        "driftd_finding_exceedance_ratio",
+        "How far the worst window is over its threshold: 1 is at it, whatever the test.",
+        "Orders the findings of an incident, as the status page does; effects of different causes are no common scale.",
+        lambda figures: figures.exceedance,
     ),
     *COLUMN_SERIES,
     Series(

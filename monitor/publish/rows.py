@@ -82,6 +82,16 @@ def findings(snapshot: Snapshot) -> Iterator[Row]:
     return (((*labels, severity), 1) for labels, severity in worst.items())
 
 
+def finding_since(snapshot: Snapshot) -> Iterator[Row]:
+    """By subject, cause and segment, the earliest start of all figures."""
+    found: dict[tuple[str, ...], int] = {}
+    for view in snapshot.findings:
+        if view.since_us is not None:
+            labels = (*view.key, view.finding.subject, view.finding.cause, view.finding.segment)
+            found[labels] = min(view.since_us, found.get(labels, view.since_us))
+    return ((labels, since_us / SECOND_US) for labels, since_us in found.items())
+
+
 def checkpoint_time(snapshot: Snapshot) -> Iterator[Row]:
     if snapshot.checkpoint_us is not None:
         yield (), snapshot.checkpoint_us / SECOND_US

@@ -94,7 +94,10 @@ class IncidentView:
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding that is over its threshold now; `lasting`: of the lasting ticket."""
+    """A finding that is over its threshold now; `lasting`: of the lasting ticket.
+
+    `records` are the first and last offset by partition of the window that it was found in.
+    """
 
     key: ModelKey
     finding: FindingKey
@@ -103,6 +106,7 @@ class FindingView:
     headline: str = ""
     detail: str = ""
     lasting: bool = False
+    records: tuple[tuple[Partition, tuple[int, int]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,8 @@ def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
             for key, known in book.items():
                 found, lasting = known.finding, known.level is not None
                 of, words = judge.monitored.key, (found.headline, found.detail)
-                yield FindingView(of, key, found.severity, known.since_us, *words, lasting=lasting)
+                records = tuple(sorted(found.records.items()))
+                yield FindingView(of, key, found.severity, known.since_us, *words, lasting, records)
 
 
 def _ended(judges: Iterable[ModelJudge]) -> tuple[EndedView, ...]:

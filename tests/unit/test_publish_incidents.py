@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from typing import Final
 
+from monitor.cli.parser import parser
 from monitor.clock import SECOND_US
-from monitor.events import ModelKey
+from monitor.events import ModelKey, Partition
 from monitor.findings import FindingKey
 from monitor.publish.snapshot import EndedView, FindingView, IncidentView, Snapshot
 from monitor.publish.status.html import ago, moment
@@ -158,3 +160,21 @@ def test_without_links_in_the_settings_there_is_none() -> None:
     page = read(Snapshot(restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page", NOW_US),)))
     targets = {value for attribute, value in page.attributes if attribute == "href" and not value.startswith("data:")}
     assert targets == {"metrics", "livez", "readyz", "#m0"}
+
+
+def test_a_page_offers_the_commands_that_fetch_its_records_and_accept_it() -> None:
+    watched = model("a b", ())
+    records = ((Partition("model-events", 0), (120, 371)), (Partition("model-events", 2), (88, 340)))
+    found = FindingView(watched.key, FindingKey("AGE", "distribution"), "page", NOW_US, "h", "d", records=records)
+    page = IncidentView(watched.key, "page", NOW_US, f"{watched.key}/0d3f")
+    shown = Snapshot(restored=True, models=(watched,), incidents=(page,), findings=(found,))
+    commands = [line for line in read(shown).words.splitlines() if line.startswith("driftd ")]
+    assert [shlex.split(line)[1:] for line in commands] == [
+        ["record", "kafka://model-events/0?offsets=120-371", "-o", "model-events-0.records.jsonl", "--config", "F"],
+        ["record", "kafka://model-events/2?offsets=88-340", "-o", "model-events-2.records.jsonl", "--config", "F"],
+        ["accept", f"{watched.key}/0d3f", "--note", "why it stays", "--config", "F"],
+    ]
+    for words in commands:
+        parser().parse_args(shlex.split(words)[1:])
+    ticket = replace(shown, incidents=(replace(page, severity="ticket"),))
+    assert "driftd accept" not in read(ticket).words

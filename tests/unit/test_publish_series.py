@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, TICKET, Figures, FindingKey
-from monitor.publish.column_series import DISTANCES
+from monitor.publish.column_series import DISTANCES, FIGURES
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
@@ -30,7 +30,7 @@ Sample = tuple[str, frozenset[tuple[str, str]]]
 Samples = dict[Sample, float]
 GOLDEN = Path(__file__).with_name("metrics.golden.txt")
 SMALLEST = "driftd_smallest_detectable_effect_ratio"
-FIGURES = {f"driftd_finding_{of}" for of in ("value", "threshold", "effect_ratio", "p_value", "samples")}
+GROUPS = {series.name: series.group for series in REGISTER}
 
 #: the names others rely on, with their labels
 PROMISED = {
@@ -100,7 +100,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
             IncidentView(key, PAGE, 1_799_999_000_500_000),
             IncidentView(key, TICKET, 1_799_900_000_500_000, lasting=True),
         ),
-        findings=(FindingView(key, FindingKey("AGE", "distribution"), PAGE),),
+        findings=(FindingView(key, FindingKey("AGE", "distribution"), PAGE, 1_799_999_100_500_000),),
     )
 
 
@@ -180,6 +180,8 @@ def test_figures_come_out_as_they_went_in() -> None:
     assert values(samples, "driftd_model_events_total", type="prediction") == [100]
     assert values(samples, "driftd_unjudged_events_total", model="credit") == [2]
     assert values(samples, "driftd_incident_since_timestamp_seconds", version="1") == [1_799_999_000.5]
+    assert values(samples, "driftd_finding_since_timestamp_seconds", subject="AGE") == [1_799_999_100.5]
+    assert values(samples, "driftd_finding_exceedance_ratio", subject="AGE", cause="distribution") == [0.3]
     assert values(samples, "driftd_expected_false_pages_total", model="credit") == [0.25]
     assert values(samples, "driftd_pages_total", model="credit") == [1]
     assert values(samples, "driftd_model_info", team="risk", reference="sha256:ab") == [1]
@@ -369,9 +371,8 @@ def test_over_the_limit_whole_groups_go_in_their_order_and_the_rest_is_untouched
     everything = read(render(snapshot))
     shown = read(render(snapshot, len(everything) - room))
     bins = {at for at in everything if "_bin_" in at[0]}
-    of_distances = {series.name for series in REGISTER if series.group == DISTANCES}
-    distances = {at for at in everything if at[0] in of_distances}
-    figures = {at for at in everything if at[0] in FIGURES and ("subject", "PAY_0") in at[1]}
+    distances = {at for at in everything if GROUPS[at[0]] == DISTANCES}
+    figures = {at for at in everything if GROUPS[at[0]] == FIGURES and ("subject", "PAY_0") in at[1]}
     groups = [bins, distances, figures]
     assert all(groups)
     gone = set[Sample]()

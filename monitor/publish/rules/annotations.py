@@ -13,8 +13,9 @@ from monitor.findings import TICKET
 from monitor.judge.causes.catalog import NAMES as CAUSES
 from monitor.judge.causes.catalog import with_share
 
-#: most columns in a description, which is read on a phone
+#: most columns in a description, which is read on a phone; in a summary, beside the one that changed most
 NAMED: Final = 5
+ALSO: Final = 2
 LASTING_SINCE: Final = "driftd_incident_lasting_since_timestamp_seconds"
 #: a start that is longer ago is written with its date
 SAME_DAY_SECONDS: Final = 43_200
@@ -24,16 +25,28 @@ CAUSE_TEXTS: Final[Mapping[str, str]] = {name: cause.in_alert for name, cause in
 
 
 def drift_summary(incident: str) -> str:
-    """`loans 1: amount outside its range in 100% since 15:17 UTC, and 1 more`."""
-    active = _active(incident)
-    effect = "max by (subject, cause, segment) (driftd_finding_effect_ratio{model=%[1]q,version=%[2]q})"
-    worst = _query(f"topk(1, {active} * on (subject, cause, segment) {effect} or {active} * 0)")
-    more = _query(f"count({active}) - 1 > 0")
+    """`loans 1: amount outside its range in 100% since 15:17 UTC; also city, income and 3 more`.
+
+    The finding that is furthest over its threshold, as on the status page, and its own start.
+    """
+    worst = _query(f"topk(1, {_how_far_over(_active(incident))})")
     return (
         f"{{{{ $labels.model }}}} {{{{ $labels.version }}}}: "
-        f"{{{{ with {worst} }}}}{{{{ with first . }}}}{_finding()}{{{{ end }}}}"
+        f"{{{{ with {worst} }}}}{{{{ with first . }}}}{_finding()}{_since(incident)}{_others(incident)}{{{{ end }}}}"
         f"{{{{ else }}}}differs from its reference{{{{ end }}}}"
-        f"{_since(incident)}{{{{ with {more} }}}}, and {{{{ . | first | value }}}} more{{{{ end }}}}"
+    )
+
+
+def _others(incident: str) -> str:
+    """`; also city, income and 3 more`: the other subjects, those first that are furthest over."""
+    subjects = f"max by (subject) ({_how_far_over(_active(incident, ',subject!=%[3]q'))})"
+    values = "$labels.model $labels.version .Labels.subject"
+    named = f"query (printf `topk({ALSO}, {subjects})` {values}) | sortByLabel `subject`"
+    more = f"query (printf `count({subjects}) - {ALSO} > 0` {values})"
+    return (
+        f"{{{{ range $index, $other := {named} }}}}{{{{ if $index }}}}, {{{{ else }}}}; also {{{{ end }}}}"
+        f"{{{{ $other.Labels.subject }}}}{{{{ end }}}}"
+        f"{{{{ with {more} }}}} and {{{{ . | first | value }}}} more{{{{ end }}}}"
     )
 
 
@@ -63,9 +76,15 @@ def since_when(incident: str) -> str:
     return f"{{{{ with {since} }}}} Since {{{{ . | first | value | humanizeTimestamp }}}}, event time.{{{{ end }}}}"
 
 
-def _active(incident: str) -> str:
-    chosen = f'model=%[1]q,version=%[2]q,severity="{incident}"'
+def _active(incident: str, also: str = "") -> str:
+    chosen = f'model=%[1]q,version=%[2]q,severity="{incident}"{also}'
     return f"max by (subject, cause, segment) (driftd_finding_active{{{chosen}}})"
+
+
+def _how_far_over(active: str) -> str:
+    """Each of these findings with how many times its threshold it is; 0 where that is not known."""
+    over = "max by (subject, cause, segment) (driftd_finding_exceedance_ratio{model=%[1]q,version=%[2]q})"
+    return f"({active} * on (subject, cause, segment) {over} or {active} * 0)"
 
 
 def _query(text: str) -> str:
@@ -113,12 +132,17 @@ def _begun(incident: str) -> str:
 
 
 def _since(incident: str) -> str:
-    """` since 15:17 UTC`, with the date if that is more than SAME_DAY_SECONDS ago."""
-    begun = _begun(incident)
-    lately, before = _query(f"{begun} > {_now()}"), _query(f"{begun} <= {_now()}")
+    """` since 15:17 UTC`, of the finding in `.Labels`; with the date if that is more than SAME_DAY_SECONDS ago.
+
+    Of the incident where the finding's own start is not known.
+    """
+    chosen = "model=%[1]q,version=%[2]q,subject=%[3]q,cause=%[4]q,segment=%[5]q"
+    begun = f"(max(driftd_finding_since_timestamp_seconds{{{chosen}}}) or {_begun(incident)})"
+    values = "$labels.model $labels.version .Labels.subject .Labels.cause .Labels.segment"
     return "".join(
-        f'{{{{ with {start} }}}} since {{{{ (. | first | value | toTime).Format "{form}" }}}} UTC{{{{ end }}}}'
-        for start, form in ((lately, "15:04"), (before, "Jan 2 15:04"))
+        f"{{{{ with query (printf `{begun} {when} {_now()}` {values}) }}}} since "
+        f'{{{{ (. | first | value | toTime).Format "{form}" }}}} UTC{{{{ end }}}}'
+        for when, form in ((">", "15:04"), ("<=", "Jan 2 15:04"))
     )
 
 

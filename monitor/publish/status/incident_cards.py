@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from monitor.findings import SEVERITY_RANK, Figures
+from monitor.findings import PAGE, SEVERITY_RANK, Figures
 from monitor.judge.causes.catalog import NAMES as CAUSES
 from monitor.judge.causes.catalog import cause_named
 from monitor.judge.causes.cause import Cause
@@ -16,6 +17,8 @@ from monitor.publish.status.model_cards import FINE, badge, states_of
 from monitor.stats.bins import NUMERIC
 from monitor.text import many, number, probability
 
+#: partitions whose records are offered for fetching
+FETCHED: Final = 3
 #: ended incidents that are shown
 ENDED: Final = 10
 LASTING: Final = "Lasting: was a page and is still open. A different change, or 1.5 times this one, opens a new page."
@@ -54,7 +57,21 @@ def _incident(
         yield f" <small>{_tags(view)}, {since(view.since_us, now_us)}</small></p>"
         yield f"<p>{text(view.headline)}</p>" if at else ""
         yield f"<p>{text(view.detail)}</p><p class=soft>{_figures_text(column, figures)}</p>"
-    yield "</ol></section>"
+    yield "</ol>"
+    if lines := "\n".join(text(line, 1_000) for line in _commands(incident, views)):
+        yield f"<details><summary>Commands</summary><pre>{lines}</pre>"
+        yield "</details>"
+    yield "</section>"
+
+
+def _commands(incident: IncidentView, views: Sequence[FindingView]) -> Iterator[str]:
+    """What an operator types next: fetch the records behind the first finding, accept a page that is to stay."""
+    for (topic, partition), (first, last) in views[0].records[:FETCHED] if views else ():
+        source = shlex.quote(f"kafka://{topic}/{partition}?offsets={first}-{last}")
+        out = shlex.quote(f"{topic}-{partition}.records.jsonl")
+        yield f"driftd record {source} -o {out} --config F"
+    if incident.id and incident.severity == PAGE and not incident.lasting:
+        yield f"driftd accept {shlex.quote(incident.id)} --note 'why it stays' --config F"
 
 
 def _cause(name: str) -> str:

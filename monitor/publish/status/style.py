@@ -57,6 +57,7 @@ td div{overflow:hidden}thead th+th{width:70%}.promise thead th+th{width:auto}
 svg{width:135px;height:30px;overflow:visible;float:left;margin:3px 1rem 0 0}
 path{transform:scale(1.5);vector-effect:non-scaling-stroke;fill:var(--area)}
 path+path,.only path{fill:none;stroke:var(--line);stroke-width:2px}
+pre{white-space:pre-wrap;font-size:.8125rem;margin:.25rem 0}
 summary{cursor:pointer;color:var(--link);margin-top:.625rem}
 .key{margin-bottom:.625rem}
 .key svg{float:none;width:27px;height:12px;vertical-align:-1px;margin:0 .375rem 0 0}.key svg+svg{margin-left:.75rem}
