@@ -6,6 +6,7 @@ offsets alone: a replay has the same sample however it is polled.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -73,7 +74,7 @@ class SchemaCounter:
 
     def _numeric(self, column: Column, value: object) -> int:
         cell = numeric_value(value)
-        if cell is None or cell != cell:
+        if cell is None or math.isnan(cell):
             return self._width + (MISSING if value is None else TYPE)
         if not column.bins.low <= cell <= column.bins.high:
             return self._width + OUTSIDE

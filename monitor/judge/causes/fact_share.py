@@ -135,7 +135,7 @@ class _Share(SequentialCause):
 class Duplicates(_Share):
     """Events that repeat the id of one before: a producer that sends again, or a topic that is read twice."""
 
-    names = (CauseName("duplicates", in_alert="with repeated ids", share="value", of_model="events"),)
+    names = (CauseName("duplicates", in_alert="with repeated ids", of_model="events"),)
     state_name = "duplicates"
     counted = DUPLICATES
 
@@ -152,7 +152,7 @@ class Duplicates(_Share):
 class ClockSkew(_Share):
     """Events whose time is far ahead of the others of their partition: a producer's clock is wrong."""
 
-    names = (CauseName("clock", in_alert="with a time far ahead", share="value", of_model="events"),)
+    names = (CauseName("clock", in_alert="with a time far ahead", of_model="events"),)
     state_name = "clock"
     counted = AHEAD
 

@@ -66,7 +66,7 @@ def is_of_sample(name: str) -> bool:
 class Schema(SequentialCause):
     """New and renamed columns. The subject is the new column."""
 
-    names = (CauseName(SCHEMA, in_alert="is new", on_page="new column", share="value"),)
+    names = (CauseName(SCHEMA, in_alert="is new", on_page="new column"),)
     state_name = "schema"
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
