@@ -7,13 +7,13 @@ size. They have a budget of their own and take nothing from the tests that page.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from monitor.clock import DAY_US
-from monitor.count.facts import AHEAD, DUPLICATES
+from monitor.count.facts import AHEAD, AHEAD_HERE, DUPLICATES
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
@@ -27,8 +27,14 @@ from monitor.text import many, percent
 
 #: false tickets in this time
 PER_US: Final = 30 * DAY_US
+#: panes after which it is certain that a clock has not followed events that were ahead of it
+HELD: Final = 6
 #: the largest alpha of a test
 MOST_ALPHA: Final = 1e-4
+
+
+#: start, end, hits and events (with the hits) of some panes
+_Part = tuple[int, int, int, int]
 
 
 class _Share(SequentialCause):
@@ -42,24 +48,32 @@ class _Share(SequentialCause):
         self._reference = dict(prepared.reference.facts).get(self.counted)
         self._model = prepared.reference.key.model
         self._key = FindingKey(self._model, self.names[0].name)
-        #: start, end, hits and events (with the hits) of each block, the newest last
-        self._blocks: list[tuple[int, int, int, int]] = []
-        self._open: tuple[int, int, int, int] | None = None
+        #: the newest last
+        self._blocks: list[_Part] = []
+        self._open: _Part | None = None
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """Take the next pane; judge what ends with it once it is as large as a base window."""
-        if self._reference is None:
-            return
-        hits = int(pane.tally.further[self.counted][0]) if self.counted in pane.tally.further else 0
-        start, _, before, events = self._open or (pane.start_us, 0, 0, 0)
-        self._open = (start, pane.end_us, before + hits, events + pane.tally.events + hits)
+        if self._reference is not None:
+            hits = int(pane.tally.further[self.counted][0]) if self.counted in pane.tally.further else 0
+            part = (pane.start_us, pane.end_us, hits, pane.tally.events + hits)
+            for settled in self._settled(part, pane):
+                yield from self._take(self._reference, settled)
+
+    def _settled(self, part: _Part, pane: Block) -> Iterable[_Part]:
+        """The parts whose hits are certain, now that this one came."""
+        return (part,)
+
+    def _take(self, reference: FactShare, part: _Part) -> Iterator[Finding]:
+        start, _, hits, events = self._open or (part[0], 0, 0, 0)
+        self._open = (start, part[1], hits + part[2], events + part[3])
         if self._open[3] < BASE_EVENTS:
             return
         self._blocks, self._open = [*self._blocks, self._open][-LONGEST:], None
         hits_of, events_of = [block[2] for block in self._blocks], [block[3] for block in self._blocks]
-        excess = judged(self._reference, hits_of, events_of, self._alpha(self._reference), self._least())
+        excess = judged(reference, hits_of, events_of, self._alpha(reference), self._least())
         if excess is not None and excess.exceedance > 1:
-            yield self._finding(self._reference, excess)
+            yield self._finding(reference, excess)
 
     def _alpha(self, reference: FactShare) -> float:
         """The budget of the time since the block before, for each length."""
@@ -127,9 +141,13 @@ class _Share(SequentialCause):
         return {"blocks": np.array(blocks, np.int64).reshape(-1, 4), "open": self._open is not None}
 
     def restore(self, state: dict[str, Any]) -> None:
-        blocks = [(a, b, c, d) for a, b, c, d in np.array(state["blocks"], np.int64).tolist()]
+        blocks = _parts_of(state["blocks"])
         self._open = blocks.pop() if state["open"] else None
         self._blocks = blocks
+
+
+def _parts_of(state: object) -> list[_Part]:
+    return [(a, b, c, d) for a, b, c, d in np.array(state, np.int64).tolist()]
 
 
 class Duplicates(_Share):
@@ -155,6 +173,29 @@ class ClockSkew(_Share):
     names = (CauseName("clock", in_alert="with a time far ahead", of_model="events"),)
     state_name = "clock"
     counted = AHEAD
+
+    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+        super().__init__(prepared, policy)
+        #: the newest panes, which are not certain yet
+        self._held: list[_Part] = []
+
+    def _settled(self, part: _Part, pane: Block) -> Iterable[_Part]:
+        """After a pause the first events are ahead of a clock that follows them: their own pane comes at once."""
+        followed = int(pane.tally.further[AHEAD_HERE][0]) if AHEAD_HERE in pane.tally.further else 0
+        for at in reversed(range(len(self._held))):
+            start, end, hits, events = self._held[at]
+            taken = min(hits, followed)
+            self._held[at] = (start, end, hits - taken, events - taken)
+            followed -= taken
+        self._held.append(part)
+        return [self._held.pop(0) for _ in range(len(self._held) - HELD)]
+
+    def to_state(self) -> dict[str, Any]:
+        return super().to_state() | {"held": np.array(self._held, np.int64).reshape(-1, 4)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._held = _parts_of(state["held"])
 
     def _headline(self, excess: Excess) -> str:
         return f"{percent(excess.share)} of the events of {self._model} have a time far ahead of the others"
