@@ -13,6 +13,7 @@ from monitor.clock import parse_rfc3339
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
 from monitor.stats.name_bins import BUCKETS, HASH
+from monitor.stats.traffic import STEPS
 
 #: largest size of a reference file, bytes
 LARGEST_BYTES: Final = 512 * 1024 * 1024
@@ -101,6 +102,29 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
     equal_runs: _EqualRuns | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Fact(msgspec.Struct, gc=False):
+    hits: _Count
+    events: _Count
+    largest: list[_Share]
+
+
+class _RateLevel(msgspec.Struct, gc=False):
+    steps: _Count
+    windows: _Count
+    dispersion: Annotated[float, msgspec.Meta(ge=1)]
+    least: _NotNegative
+    most: _NotNegative
+
+
+class _Traffic(msgspec.Struct, gc=False):
+    gap_us: _Count
+    step_us: Annotated[int, msgspec.Meta(ge=1, le=_LARGEST)]
+    steps: _Count
+    per_step: _NotNegative
+    most: _Count
+    levels: list[_RateLevel]
+
+
 class _File(msgspec.Struct, gc=False, kw_only=True):
     model: str
     version: str
@@ -120,6 +144,8 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     in_order: bool
     score_classes: Annotated[list[str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     unread: Annotated[dict[str, _Count], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    facts: Annotated[dict[str, _Fact], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    traffic: _Traffic | msgspec.UnsetType = msgspec.UNSET
 
 
 def fault_of(body: dict[str, Any]) -> str:
@@ -145,6 +171,7 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
             yield f"levels[{at}].base_windows is not {1 << at}: lengths double"
         if level.learned and not level.events:
             yield f"levels[{at}] is learned but has no events"
+    yield from _fact_faults(file)
     seen: set[tuple[str, str]] = set()
     for at, column in enumerate(file.columns):
         if (column.role, column.name) in seen:
@@ -152,6 +179,19 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
         seen.add((column.role, column.name))
         for fault in _column_faults(column, len(file.levels)):
             yield f"columns[{at}]: {fault}"
+
+
+def _fact_faults(file: _File) -> Iterator[str]:
+    for name, fact in file.facts.items() if file.facts is not msgspec.UNSET else ():
+        if fact.hits > fact.events:
+            yield f"facts.{name} has more hits than events"
+    if file.traffic is msgspec.UNSET:
+        return
+    for at, level in enumerate(file.traffic.levels):
+        if level.steps != STEPS << at:
+            yield f"traffic.levels[{at}].steps is not {STEPS << at}: lengths double"
+        if not file.traffic.per_step:
+            yield "traffic.per_step is 0, but there are levels"
 
 
 def _column_faults(column: _Column, levels: int) -> Iterator[str]:
