@@ -20,6 +20,7 @@ from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.losses import Losses
 from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
+from monitor.count.sample import sample_of
 from monitor.count.task import Shared, Taken, Task
 from monitor.count.warmup_rows import WarmupAggregators
 from monitor.decode.columns import Events, Shape
@@ -29,6 +30,7 @@ from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.judge.fleet import Fleet
 from monitor.judge.warmup import Warmup
 from monitor.log import get_log
+from monitor.loop.arrivals import Arrivals
 from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
 from monitor.loop.stage2 import Stage2
@@ -88,6 +90,7 @@ class Pipeline:
         self.rejected_share = RejectedShare(self.losses, settings.limits.rejected_share if live else 1)
         self._passed = Tenfold()
         self.dead_letters = 0
+        self._arrivals = Arrivals(clock, live=live)
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
@@ -115,6 +118,8 @@ class Pipeline:
         for change in self._source.changes():  # after the records that came before them
             self._apply(change)
         self.judge()
+        if failed is None and self._arrivals.due() and self.caught_up():
+            self._arrivals.pass_time(self.fleet, self.tasks.values())
         self.time.passed(JUDGE)
         if self.saving.due(urgent=bool(self.fleet.unsent or self.fleet.rebases)):
             self.saving.attempt(self.checkpoint)
@@ -150,7 +155,8 @@ class Pipeline:
             task = self.task(batch.partition.number)
             events = self._decoder(batch.partition.topic).decode(batch)
             self.time.passed(DECODE)
-            taken = task.take(batch.partition, events, batch.next_offset, self._clock.monotonic())
+            again = sample_of(batch, self._decoder(batch.partition.topic))
+            taken = task.take(batch.partition, events, batch.next_offset, self._clock.monotonic(), again)
             self._reject(batch, events, taken)
             self.losses.add(batch.partition, events, taken.lost)
             if self.rejected_share.stops(batch.partition.topic):
@@ -307,6 +313,7 @@ class Pipeline:
     def _note(self, batch: RecordBatch, taken: Taken) -> None:
         self.records[batch.partition] += len(batch)
         self.accepted.update(taken.accepted)
+        self._arrivals.note(key for key, _ in taken.accepted)
         for (outcome, reason), count in taken.outcomes.items():
             if outcome == OVER_LIMIT and not self._over_limit:
                 self._over_limit = True

@@ -30,7 +30,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "pair_levels pair_tables names growing thinning distances digits evidence slots detector adwin "
             "error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending unseen "
             "bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
-            "direction_test screening numeric_bins tally label_tally block live_watch promise"
+            "direction_test screening numeric_bins tally label_tally block live_watch promise traffic fact_share"
         ),
     },
     {  # decoding
@@ -48,19 +48,19 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # counting (stage 1)
         "count": (
-            "outcomes versions_seen admission label_keys binning labels task_state event_clock event_ids losses "
-            "admitted partition_state rejected_share categories totals pane_rows label_aggregator task_labels "
-            "completeness pair_counter aggregator warmup_lines warmup_rows task exchange"
+            "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
+            "event_clock event_ids losses admitted partition_state rejected_share totals pane_rows label_aggregator "
+            "task_labels completeness pair_counter aggregator warmup_lines warmup_rows task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
             "budget ended silence incident incidents policy prepared_reference windows warmup season all_values "
             "own_moves related relation_words compared moved_day lazy_comparison near_range quality_tails "
-            "causes.cause detectable causes.constant causes.errors causes.distribution_words causes.distribution "
-            "causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
-            "causes.features_gone causes.catalog evaluation version_comparison model detector_notes promise "
-            "promise_words fleet"
+            "causes.cause detectable causes.constant causes.errors causes.traffic causes.fact_share causes.schema "
+            "causes.distribution_words causes.distribution causes.consecutive causes.relation causes.detectors "
+            "causes.unit_change causes.quality causes.features_gone causes.catalog evaluation version_comparison "
+            "model detector_notes promise promise_words fleet"
         ),
     },
     {  # the outside
@@ -83,7 +83,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
     },
     {  # what the path asks of the outside
-        "loop": "time sinks saving stage2 warming",
+        "loop": "time sinks saving stage2 arrivals warming",
     },
     {  # the path
         "": "pipeline",

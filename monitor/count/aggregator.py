@@ -16,6 +16,7 @@ from monitor.count.binning import Binning
 from monitor.count.categories import Categories
 from monitor.count.pair_counter import PairCounter
 from monitor.count.pane_rows import Rows
+from monitor.count.schema import SchemaCounter
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
 from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
@@ -78,6 +79,7 @@ class Aggregator:
             if relations is not None and len(relations.pairs)
             else None
         )
+        self.schema = SchemaCounter(reference)
         wanted = [(c.name, c.bins.kind) for _, c in features if not c.parent]
         wanted += [(derived.parent, derived.kind) for derived in reference.derived]
         self.shape = Shape(tuple(wanted), reference.positive, derived=reference.derived)
@@ -338,6 +340,8 @@ class _Block:
     def tallies(self, rows: Rows) -> list[Tally]:
         counts = self.counts.reshape(self._panes, self._columns, self._slots)
         sizes = np.diff(np.append(rows.starts, len(rows.picked)))
+        first = np.minimum.reduceat(rows.ts, rows.starts).tolist()
+        last = np.maximum.reduceat(rows.ts, rows.starts).tolist()
         predictions = np.add.reduceat(rows.is_prediction.astype(np.int64), rows.starts)
         tables = None if self._pairs is None else self._pairs.tables(self._levels, rows)
         return [
@@ -350,6 +354,8 @@ class _Block:
                 feature_events=int(sizes[pane] - predictions[pane]),
                 unseen=self.unseen[pane],
                 further={} if tables is None else {PAIR_COUNTS: tables[pane]},
+                first_us=first[pane],
+                last_us=last[pane],
             )
             for pane in range(self._panes)
         ]

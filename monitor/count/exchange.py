@@ -49,7 +49,8 @@ class Exchange:
         """Take closed panes; events of panes that were judged already are counted but never judged."""
         for pane_key, start_us, tally in closed:
             if start_us < self._judged_until.get(pane_key.key, start_us):
-                self.unjudged[pane_key.key] += tally.events
+                if tally.events:  # there may be facts only
+                    self.unjudged[pane_key.key] += tally.events
                 continue
             known = self._waiting.get((start_us, pane_key))
             if known is None:

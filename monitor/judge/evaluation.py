@@ -81,6 +81,31 @@ class Judge:
         for cause in self._sequential:
             yield from cause.follow(pane, labels)
 
+    def skip(self, pane: Block) -> None:
+        """Pass over a pane of an excluded time."""
+        for cause in self._sequential:
+            cause.skip(pane)
+
+    def remarked(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings, with what sequential causes know about them in their details."""
+        remarks = {key: text for cause in self._sequential for key, text in cause.key_remarks().items()}
+        return [
+            replace(one, detail=f"{one.detail}; {remarks[one.key]}") if one.key in remarks else one for one in findings
+        ]
+
+    def due_us(self) -> int | None:
+        """Event time at which a sequential cause finds something if no event comes until then; None if none does."""
+        return min((due for cause in self._sequential if (due := cause.due_us()) is not None), default=None)
+
+    def silent_since_us(self) -> int | None:
+        """Time of the last event, while it is known that events have stopped."""
+        known = (since for cause in self._sequential if (since := cause.silent_since_us()) is not None)
+        return next(known, None)
+
+    def passed(self, until_us: int) -> list[Finding]:
+        """What is found because no event came until then."""
+        return [finding for cause in self._sequential for finding in cause.passed(until_us)]
+
     def opening(self, finding: Finding, windows: Windows, window: int) -> Floats:
         """The change in the finding's window, as its cause measures it."""
         known = (cause.change(finding.key, windows, window) for cause in self.causes)

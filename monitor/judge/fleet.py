@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from monitor.count.admission import Admission
@@ -56,8 +56,7 @@ class Fleet:
         findings, transitions = judge.add(pane, self.share(pane.pane_key.key), self._observer)
         if judge.pyramid.closed > closed:
             findings += judge.differences(self._before(judge))
-        self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
-        self.unsent.extend(transitions)
+        self._take(judge, findings, transitions)
 
     def _before(self, judge: ModelJudge) -> Iterator[ModelJudge]:
         """The versions of the same model that were judged before this one: it is compared with one of these."""
@@ -72,6 +71,19 @@ class Fleet:
         judge = self._judge_of(key)
         if judge is not None:
             judge.begin(events, labels, at_us)
+
+    def _take(self, judge: ModelJudge, findings: Iterable[Finding], transitions: Iterable[Transition]) -> None:
+        self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
+        self.unsent.extend(transitions)
+
+    def pass_time(self, now_us: int, waited_us: Callable[[ModelKey], int]) -> None:
+        """Find what is due because no event comes; the wall clock is at `now_us`.
+
+        `waited_us`: how long no event of a model version has arrived, all that came being judged. Both clocks count, so
+        that events of an old time that come one after the other are no silence.
+        """
+        for key, judge in self.judges.items():
+            self._take(judge, *judge.pass_time(min(now_us, judge.at_us + waited_us(key))))
 
     def share(self, key: ModelKey) -> float:
         """The part of its model's budget that a version has: the versions share it equally."""

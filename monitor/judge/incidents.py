@@ -84,9 +84,18 @@ class IncidentBook:
         self.tickets = 0
 
     def step(
-        self, found: Iterable[Finding], measurements: Measurements, context: TransitionContext, *, base_window: bool
+        self,
+        found: Iterable[Finding],
+        measurements: Measurements,
+        context: TransitionContext,
+        *,
+        base_window: bool,
+        at_once: bool = False,
     ) -> list[Transition]:
-        """Take the findings of one moment; `base_window`: one closed, so findings may end."""
+        """Take the findings of one moment; `base_window`: one closed, so findings may end.
+
+        `at_once`: what opens is reported now, because no base window may close for long.
+        """
         transitions: list[Transition] = []
         ended = False
         if base_window:
@@ -95,7 +104,7 @@ class IncidentBook:
             if self._stood_long_enough(context.at_us):
                 transitions += self._make_lasting(measurements, context)
         opened, known = False, {key.subject for key in self.open}
-        report = base_window
+        report = base_window or at_once
         self._count_held(context.silence, base_window=base_window)
         for finding in (self._held(one, context.silence) for one in worst_by_key(found)):
             if self._take(finding, measurements, base_window=base_window):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monitor.clock import DAY_US, rfc3339
 from monitor.count.exchange import Pane
+from monitor.count.facts import in_time
 from monitor.count.labels import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.budget import BASE, RECENT, VERSIONS, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
+from monitor.judge.causes.schema import is_of_sample
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, TransitionContext
 from monitor.judge.incidents import IncidentBook, Now
@@ -29,6 +31,7 @@ from monitor.reference.reference import Reference
 from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
 from monitor.stats.label_tally import LabelTally
+from monitor.stats.tally import Tally
 
 #: an explicit tree of plain values and arrays
 Tree = dict[str, Any]
@@ -101,18 +104,23 @@ class ModelJudge:
 
         `share` is this version's part of the model's budget.
         """
+        before, silence = self.pass_time(pane.tally.first_us) if in_time(pane.tally) else ([], [])
         self._changes += 1
         self.predictions += pane.tally.events
         self.at_us = pane.end_us
         if self._exclusions and self._exclusions.overlapping(pane.start_us, pane.end_us):
             self.excluded += pane.tally.events
+            self.judge.skip(Block(pane.start_us, pane.end_us, pane.tally))
             self._inline = LabelTally()
-            return [], []
+            return before, silence
         pane = pane if self._season_clock is None else self._season_clock.timed(pane)
-        recent = self._recent.add(pane)
-        block = self._base.add(pane)
+        has_events = pane.tally.events > 0  # a pane may hold nothing but facts, such as repeated ids
+        of_windows = pane._replace(tally=_for_windows(pane.tally))
+        recent = self._recent.add(of_windows) if has_events else None
+        block = self._base.add(of_windows) if has_events else None
         this = Block(pane.start_us, pane.end_us, pane.tally)
-        self.judge.observe(this, block)
+        if has_events:
+            self.judge.observe(this, block)
         found = self._evaluate_recent(recent, share) if recent is not None else []
         self._seen = () if recent is None else (recent,)
         if block is not None:
@@ -121,11 +129,24 @@ class ModelJudge:
             found += self._evaluate_base(windows, recent, share, observer)
         found += self.judge.follow(this, self._inline)
         self._inline = LabelTally()
+        found = self.judge.remarked(found)
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
         transitions = self.book.step(serious, self, self.context(), base_window=block is not None)
         self._seen = ()
-        return self._news(reported), transitions
+        return before + self._news(reported), silence + transitions
+
+    def pass_time(self, until_us: int) -> tuple[list[Finding], list[Transition]]:
+        """Event time has come to `until_us`, and no event has come since the last pane; gives what `add` gives."""
+        due = self.judge.due_us()
+        if due is None or due > until_us:
+            return [], []
+        self._changes += 1
+        self.at_us = max(self.at_us, due)
+        found = self.judge.passed(due)
+        serious = [finding for finding in found if finding.severity != INFO]
+        transitions = self.book.step(serious, self, self.context(), base_window=False, at_once=True)
+        return self._news([finding for finding in found if finding.severity == INFO]), transitions
 
     def differences(self, others: Iterable[ModelJudge]) -> list[Finding]:
         """New differences from the version that has the most events in the time of this one's newest base windows."""
@@ -274,6 +295,13 @@ class ModelJudge:
         self.book.restore(state.book)
         self._shown_info = dict(state.shown_info)
         self.excluded = state.excluded
+
+
+def _for_windows(tally: Tally) -> Tally:
+    """The tally without the counts of the sample, which only sequential causes use: they are many."""
+    if not any(map(is_of_sample, tally.further)):
+        return tally
+    return replace(tally, further={name: of for name, of in tally.further.items() if not is_of_sample(name)})
 
 
 def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from monitor.reference.column import Column
 from monitor.settings.model import Feature, Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
-#: severity of causes that do not page unless the settings say so
-BY_DEFAULT: Final = {"relation": TICKET}
 #: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`
 LEAST_QUALITY_CHANGE: Final = 0.01
+#: causes that are tickets where the settings say nothing; all others page
+TICKET_CAUSES: Final = frozenset({"relation", "traffic", "duplicates", "clock", "schema"})
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class Policy:
             return INFO
         wanted: str | None = feature.severity if feature is not None else None
         if wanted is None:
-            wanted = self.model.severity.get(cause, BY_DEFAULT.get(cause, PAGE))  # type: ignore[call-overload]  # a cause outside the table is none of the settings
+            default = TICKET if cause in TICKET_CAUSES else PAGE
+            wanted = self.model.severity.get(cause, default)  # type: ignore[call-overload]  # a cause outside the table is none of the settings
         if not may_page or effect < self.least_effect(cause, name, default_least):
             wanted = _milder(wanted, TICKET)
         return _milder(wanted, self.model.max_severity)

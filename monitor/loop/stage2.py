@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
 from monitor.count.exchange import Pane
@@ -21,6 +21,12 @@ class Stage2(Protocol):
 
     def judge(self, pane: Pane) -> None:
         """Take a pane; those of one model version come in time order."""
+
+    def pass_time(self, now_us: int, waited_us: Callable[[ModelKey], int]) -> None:
+        """The wall clock is at `now_us`: find what is due because no event comes.
+
+        `waited_us`: for how many microseconds no event of a model version has arrived, all that came being judged.
+        """
 
     def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
         """Take the labels up to the end of the pane that comes next, each once; inline ones are of its predictions."""
@@ -58,6 +64,9 @@ class StatelessStage2:
     def __init__(self) -> None:
         self.unsent: deque[Transition] = deque()
         self.rebases: deque[Rebase] = deque()
+
+    def pass_time(self, now_us: int, waited_us: Callable[[ModelKey], int]) -> None:
+        """Ignored."""
 
     def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
         """Ignored."""

@@ -51,8 +51,9 @@ class ColumnView:
 class ModelView:
     """A model version with its page budget and columns. All counts are the state's.
 
-    `judged_us` is the event time up to which it was judged, None before the first verdict. `expected_before` and
-    `pages_before` are the values of the restored state: series count from there. `figures` are those of subjects that
+    `judged_us` is the event time up to which it was judged, None before the first verdict; `silent_since_us` the time
+    of the last event while events have stopped, else None. `expected_before` and `pages_before` are the values of the
+    restored state: series count from there. `figures` are those of subjects that
     are not columns, such as the model itself: (subject, figures). `promise` is for today's traffic, None before a base
     window was judged. `warmup` is how far its warm-up has come, None behind it or without one.
     """
@@ -71,6 +72,7 @@ class ModelView:
     predictions: int = 0
     labels: int = 0
     judged_us: int | None = None
+    silent_since_us: int | None = None
     columns: tuple[ColumnView, ...] = ()
     figures: tuple[tuple[str, Figures], ...] = ()
     performance: tuple[tuple[str, float], ...] = ()

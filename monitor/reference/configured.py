@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events import canonical
-from monitor.reference.column import FEATURE
+from monitor.reference.column import FEATURE, Column
 from monitor.reference.reference import Reference
 from monitor.settings.detector import ERROR
 from monitor.settings.model import Model
@@ -56,6 +56,7 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         reference,
         positive=canonical(model.positive),
         columns=tuple(reference.columns[at] for at in kept),
+        ignored=(*reference.ignored, *((column.name, "by the settings") for column in _others(reference, kept))),
         counts=_narrowed(reference, kept),
         variability=reference.variability.of(kept),
         seasons=reference.seasons.of(kept) if reference.seasons else None,
@@ -64,6 +65,10 @@ def as_configured(reference: Reference, model: Model) -> Reference:
             replace(one, left_out=one.left_out | ignored) for one in reference.derived if one.parent not in ignored
         ),
     )
+
+
+def _others(reference: Reference, kept: list[int]) -> list[Column]:
+    return [column for at, column in enumerate(reference.columns) if at not in kept]
 
 
 def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:

@@ -20,8 +20,10 @@ from monitor.reference.season import ColumnSeason, Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import QUALITY_COUNTS, ColumnBins, width_of
 from monitor.stats.equal_runs import EqualRuns
+from monitor.stats.fact_share import FactShare
 from monitor.stats.long_run import LongRun
 from monitor.stats.name_bins import HASH
+from monitor.stats.traffic import Traffic
 
 FORMAT: Final = "driftd-reference/2"
 
@@ -67,6 +69,8 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({"season": reference.seasons.to_plain()} if reference.seasons else {}),
         **({"relations": relations_json(reference.relations)} if reference.relations is not None else {}),
         **({"derived": derived_json(reference.derived)} if reference.derived else {}),
+        **({"facts": {name: fact.to_plain() for name, fact in reference.facts}} if reference.facts else {}),
+        **({"traffic": reference.traffic.to_plain()} if reference.traffic else {}),
     }
 
 
@@ -161,6 +165,8 @@ def from_json(body: dict[str, Any]) -> Reference:
         seasons=_seasons_from(body),
         relations=relations_from(body["relations"], len(levels)) if "relations" in body else None,
         derived=derived_from_json(body.get("derived", {}), [column.name for column in columns]),
+        facts=tuple((name, FactShare.from_plain(fact)) for name, fact in body.get("facts", {}).items()),
+        traffic=Traffic.from_plain(body["traffic"]) if "traffic" in body else None,
     )
 
 

@@ -24,12 +24,18 @@ from monitor.stats.direction_test import largest_move
 from monitor.stats.directions import Directions
 from monitor.stats.equal_runs import EqualRuns, RunLengths
 from monitor.stats.evidence import dispersion
+from monitor.stats.fact_share import FactShare
+from monitor.stats.fact_share import learned as fact_share
 from monitor.stats.live_watch import kappa, pairs_by_chance
 from monitor.stats.long_run import BlockSums, LongRun, settle
 from monitor.stats.name_bins import KnownNames, hash_of
 from monitor.stats.quality_dispersion import by_length, stream_clump
 from monitor.stats.tally import BELOW, Tally, merged
+from monitor.stats.traffic import TrafficLearner
 from monitor.stats.unseen import LeftOut, NamesByWindow
+
+#: names of the further counts of a tally that are shares of events: see `count/facts.py`
+COUNTED_FACTS: Final = ("ahead", "duplicates")
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -56,6 +62,7 @@ class RowStatistics:
         #: per base window: near pairs in the same bin, near pairs, expected share x events, events; each (C,)
         self._near: list[Floats] = []
         self.pairs = PairRows(columns)
+        self.traffic = TrafficLearner()
 
     def add(self, codes: NDArray[np.uint8], values: NDArray[np.uint64]) -> None:
         """Add the next rows, both (C, n): `codes` of their bins, `values` as `CountedRows` has them."""
@@ -162,6 +169,7 @@ def assemble(
     long_runs = rows.long_runs(columns)
     learned = rows.seasons(columns, long_runs, windows, origin.timezone) if origin.in_order else Learned()
     levels = _levels(len(windows), sum(window.tally.events for window in windows))
+    base_us = int(np.median(spans)) if spans else 0
     reference = Reference(
         key=key,
         task=plan.task,
@@ -180,7 +188,7 @@ def assemble(
         start_us=parts[0].start_us,
         end_us=parts[-1].end_us,
         base_windows=len(windows),
-        base_us=int(np.median(spans)) if spans else 0,
+        base_us=base_us,
         ignored=tuple(sorted(plan.ignored.items())),
         in_order=origin.in_order,
         score_classes=tuple(sorted(origin.score_classes)),
@@ -188,6 +196,8 @@ def assemble(
         seasons=learned.seasons,
         relations=learn_relations(rows.pairs, [run.block > 0 for run in long_runs], levels, len(windows)),
         derived=tuple(plan.derived),
+        facts=_facts(windows),
+        traffic=rows.traffic.finish(base_us) if origin.in_order else None,
     )
     return with_hash(reference)
 
@@ -199,6 +209,16 @@ def _beside(learned: Learned, plain: ReferenceVariability) -> ReferenceVariabili
         largest[at] = distances
     runs = (learned.long_runs.get(at, run) for at, run in enumerate(plain.long_runs))
     return replace(plain, long_runs=tuple(runs), max_reference_distance=largest)
+
+
+def _facts(windows: Sequence[Block]) -> tuple[tuple[str, FactShare], ...]:
+    """Shares of events with a fact, which are not among the tallies' events."""
+
+    def share(name: str) -> FactShare:
+        hits = [int(window.tally.further[name][0]) if name in window.tally.further else 0 for window in windows]
+        return fact_share(hits, [window.tally.events + hit for window, hit in zip(windows, hits, strict=True)])
+
+    return tuple((name, share(name)) for name in COUNTED_FACTS) if windows else ()
 
 
 def _identity_of_modal(column: Column) -> int:

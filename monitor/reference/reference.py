@@ -18,6 +18,8 @@ from monitor.reference.season import Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import NUMERIC, outside_bins, width_of
 from monitor.stats.derived import Derived
+from monitor.stats.fact_share import FactShare
+from monitor.stats.traffic import Traffic
 from monitor.text import percent
 
 
@@ -31,6 +33,8 @@ class Reference:
     `score_classes` are the classes named in `scores`, `unread` the fields of events that are not used, with counts.
     `seasons`: the columns' daily, weekly or yearly waves; None where no column has one.
     `relations` of columns; None in files of older versions, and where there are fewer than two columns.
+    `traffic` is how fast they came; None in older files, and where times do not define an order. `facts` are
+    shares of events with a fact about them, by its name; empty in older files.
     """
 
     key: ModelKey
@@ -56,6 +60,8 @@ class Reference:
     seasons: Seasons | None = None
     relations: Relations | None = None
     derived: tuple[Derived, ...] = ()
+    traffic: Traffic | None = None
+    facts: tuple[tuple[str, FactShare], ...] = ()
 
     @property
     def width(self) -> int:

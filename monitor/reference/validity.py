@@ -17,6 +17,7 @@ from monitor.stats.directions import category_directions, numeric_directions
 from monitor.stats.name_bins import BUCKETS, HASH
 from monitor.stats.pair_levels import CELLS, LEVELS
 from monitor.stats.season_terms import entries
+from monitor.stats.traffic import STEPS
 
 #: largest size of a reference file, bytes
 LARGEST_BYTES: Final = 512 * 1024 * 1024
@@ -140,6 +141,29 @@ class _Relations(msgspec.Struct, gc=False, kw_only=True):
     tables: list[Annotated[list[_Count], msgspec.Meta(min_length=2 + CELLS, max_length=2 + CELLS)]] = []
 
 
+class _Fact(msgspec.Struct, gc=False):
+    hits: _Count
+    events: _Count
+    largest: list[_Share]
+
+
+class _RateLevel(msgspec.Struct, gc=False):
+    steps: _Count
+    windows: _Count
+    dispersion: Annotated[float, msgspec.Meta(ge=1)]
+    least: _NotNegative
+    most: _NotNegative
+
+
+class _Traffic(msgspec.Struct, gc=False):
+    gap_us: _Count
+    step_us: Annotated[int, msgspec.Meta(ge=1, le=_LARGEST)]
+    steps: _Count
+    per_step: _NotNegative
+    most: _Count
+    levels: list[_RateLevel]
+
+
 class _File(msgspec.Struct, gc=False, kw_only=True):
     model: str
     version: str
@@ -162,6 +186,8 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     season: _Calendar | msgspec.UnsetType = msgspec.UNSET
     relations: _Relations | msgspec.UnsetType = msgspec.UNSET
     derived: dict[str, DerivedRow] = {}
+    facts: Annotated[dict[str, _Fact], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    traffic: _Traffic | msgspec.UnsetType = msgspec.UNSET
 
 
 def fault_of(body: dict[str, Any]) -> str:
@@ -189,6 +215,7 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
             yield f"levels[{at}] is learned but has no events"
     yield from _calendar_faults(file)
     yield from derived_faults(file.derived, [(column.name, column.of) for column in file.columns if column.of])
+    yield from _fact_faults(file)
     seen: set[tuple[str, str]] = set()
     for at, column in enumerate(file.columns):
         if (column.role, column.name) in seen:
@@ -218,6 +245,19 @@ def _relation_faults(relations: _Relations, file: _File) -> Iterator[str]:
             yield f"pairs[{at}].largest has {len(pair.largest)} numbers, and there are {len(file.levels)} levels"
         if pair.variance < 1 or not sum(pair.counts):
             yield f"pairs[{at}] has a variance below 1, or no events"
+
+
+def _fact_faults(file: _File) -> Iterator[str]:
+    for name, fact in file.facts.items() if file.facts is not msgspec.UNSET else ():
+        if fact.hits > fact.events:
+            yield f"facts.{name} has more hits than events"
+    if file.traffic is msgspec.UNSET:
+        return
+    for at, level in enumerate(file.traffic.levels):
+        if level.steps != STEPS << at:
+            yield f"traffic.levels[{at}].steps is not {STEPS << at}: lengths double"
+        if not file.traffic.per_step:
+            yield "traffic.per_step is 0, but there are levels"
 
 
 def _column_faults(column: _Column, levels: int) -> Iterator[str]:

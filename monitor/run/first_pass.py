@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -173,6 +174,10 @@ class UpToLastEvent:
         self._last = last
         self.survey = decoder.survey
         self.forget = decoder.forget
+
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
+        """Of none: a reference has no new columns."""
+        return [None for _ in places]
 
     def decode(self, batch: RecordBatch) -> Events:
         events, last = self._decoder.decode(batch), self._last

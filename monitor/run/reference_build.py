@@ -212,6 +212,7 @@ class _Collector(StatelessStage2):
         self.labels += labels
         if rows is not None:
             self.rows.add(rows.codes, rows.values)
+            self.rows.traffic.add(pane.start_us, pane.end_us, rows.ts)
         self.rows.add_pane(pane.tally, (pane.start_us + pane.end_us) // 2)
         block = self.base.add(pane)
         if block is not None:

@@ -171,6 +171,7 @@ class SnapshotBuilder:
             pages=judge.book.pages,
             pages_before=before.pages,
             judged_us=judge.at_us if is_judged(judge) else None,
+            silent_since_us=judge.judge.silent_since_us(),
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
             performance=_performance(self._pipeline.totals.labels.of(key).accuracy),

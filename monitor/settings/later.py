@@ -10,12 +10,8 @@ from monitor.settings.types import Fault, Loc, Plain
 LATER_CAUSES: Final = (
     "performance",
     "calibration",
-    "traffic",
     "label_delay",
     "label_coverage",
-    "duplicates",
-    "clock",
-    "schema",
     "version",
     "fairness",
     "cost",

@@ -37,7 +37,20 @@ from monitor.settings.types import (
 from monitor.settings.version_path import ALLOWED, PLACEHOLDER, may_stand_in_path
 
 Cause: TypeAlias = Literal[
-    "distribution", "missing", "absent", "unseen", "outside", "constant", "type", "score", "prediction", "relation"
+    "distribution",
+    "missing",
+    "absent",
+    "unseen",
+    "outside",
+    "constant",
+    "type",
+    "score",
+    "prediction",
+    "relation",
+    "traffic",
+    "duplicates",
+    "clock",
+    "schema",
 ]
 
 

@@ -20,6 +20,7 @@ ALL = (
     "relations",
     "promise",
     "false-pages",
+    "false-tickets",
     "real-series",
     "ends",
     "detector-alarms",

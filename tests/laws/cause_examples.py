@@ -19,9 +19,12 @@ from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.detectors import Detectors
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
+from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
+from monitor.judge.causes.schema import Schema
+from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.loop.stage2 import StatelessStage2
@@ -33,6 +36,7 @@ from monitor.stats.label_tally import LabelTally
 from tests.engine import (
     EVENTS,
     NOW_US,
+    SECOND,
     Credit,
     Event,
     MemorySource,
@@ -117,6 +121,27 @@ def worse(made: Event, size: float, lot: float) -> None:
     made["label"] = 1 - made["prediction"] if wrong else made["prediction"]
 
 
+#: when the effects begin
+_CHANGE_US: Final = [made["ts"] for made, _ in zip(Credit(10_000), range(BEFORE + 1), strict=False)][-1]
+
+
+def slower(made: Event, size: float, lot: float) -> None:
+    """The time between two events is up to twenty times as long."""
+    made["ts"] = round(_CHANGE_US + (made["ts"] - _CHANGE_US) * (1 + 19 * size))
+
+
+def again(made: Event, size: float, lot: float) -> None:
+    """Up to eight in ten events repeat one id."""
+    if lot < 0.8 * size:
+        made["id"] = "again"
+
+
+def ahead(made: Event, size: float, lot: float) -> None:
+    """Up to one event in five is an hour ahead."""
+    if lot < 0.2 * size:
+        made["ts"] += 3_600 * SECOND
+
+
 EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     FeaturesGone: (Example(FindingKey("credit", "absent"), field("features", ...)),),
     Quality: (
@@ -146,6 +171,10 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     ),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
     Consecutive: (),  # it compares days: tests/unit/test_judge_consecutive.py
+    Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
+    ClockSkew: (Example(FindingKey("credit", "clock"), ahead),),
+    Schema: (Example(FindingKey("CITY", "schema"), feature("CITY", "Graz")),),
+    TrafficRate: (Example(FindingKey("credit", "traffic"), slower),),
 }
 
 

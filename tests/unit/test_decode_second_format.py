@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import NamedTuple
 
@@ -74,6 +74,11 @@ class TabLines:
     def survey(self, batch: RecordBatch) -> tuple[Events, list[RawFields]]:
         events, (lines, _) = self.decode(batch), self._lines(batch)
         return events, [self._fields([lines[row].features for row in group.rows]) for group in events.groups]
+
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
+        lines, _ = self._lines(batch)
+        first = {line.record: line.features for line in reversed(lines)}
+        return [first.get(place) for place in places]
 
     def _lines(self, batch: RecordBatch) -> tuple[list[Line], list[Rejected]]:
         lines: list[Line] = []

@@ -109,6 +109,8 @@ def test_a_changed_part_is_loaded_equal_or_refused(
         (("columns", 1, "name"), "AGE", "same name and role"),
         (("columns",), [], "columns"),
         (("levels", 1, "base_windows"), 3, "levels[1].base_windows is not 2"),
+        (("traffic", "step_us"), 0, "traffic.step_us"),
+        (("facts", "ahead", "hits"), 10**9, "facts.ahead has more hits than events"),
         (("start",), "yesterday", "start is not a valid time"),
         (("task",), "guess", "task"),
         (("model",), 7, "model"),

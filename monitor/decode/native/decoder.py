@@ -6,7 +6,7 @@ through the reference decoder, which defines the format.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import cast
 
@@ -17,7 +17,7 @@ from monitor.clock import LAST_US, MS_US
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native.fast_decoder import future, incomplete, times
 from monitor.decode.native.gather import CHUNK, CHUNK_BYTES, ColumnsBuilder
-from monitor.decode.native.raw_fields import raw_fields
+from monitor.decode.native.raw_fields import first_features, raw_fields
 from monitor.decode.native.reference_decoder import ReferenceDecoder
 from monitor.decode.native.rows import AnyRow, Columns
 from monitor.decode.native.versions import Versions
@@ -82,6 +82,10 @@ class NativeDecoder:
         """The same events, and for each of their groups all fields as they came. Never raises either."""
         events = self.decode(batch)
         return events, [raw_fields(batch, events, group, self._limits) for group in events.groups]
+
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
+        """The features of the first event of these records, wanted or not; None where there are none."""
+        return [first_features(batch.values[place], self._limits) for place in places]
 
     def _decode_chunk(self, batch: RecordBatch, first: int, count: int, builder: ColumnsBuilder) -> None:
         record_us = record_times(batch, first, count)

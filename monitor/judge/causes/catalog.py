@@ -11,9 +11,12 @@ from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.detectors import Detectors
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
+from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
+from monitor.judge.causes.schema import Schema
+from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 
@@ -27,6 +30,10 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
     Errors,
     Detectors,
     Consecutive,
+    TrafficRate,
+    Duplicates,
+    ClockSkew,
+    Schema,
 )
 
 
@@ -36,7 +43,7 @@ def causes_of(prepared: PreparedReference, policy: Policy) -> tuple[Cause[Any], 
 
 
 def _by_name() -> dict[str, tuple[type[Cause[Any]], CauseName]]:
-    """Causes that find the same thing, of other subjects or in another way, share a name: the first one gives the texts."""
+    """Causes that find the same thing of other subjects, or otherwise, share a name: the first one gives the texts."""
     found: dict[str, tuple[type[Cause[Any]], CauseName]] = {}
     for cause in CAUSES:
         for named in cause.names:

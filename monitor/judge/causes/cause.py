@@ -261,6 +261,25 @@ class SequentialCause(Cause[None]):
     def follow(self, pane: Block, labels: LabelTally) -> Iterable[Finding]:
         """Take the next pane, and the labels that are known of its predictions; gives what is found with it."""
 
+    def key_remarks(self) -> Mapping[FindingKey, str]:
+        """Sentences for the details of other causes' findings, by their keys."""
+        return {}
+
+    def due_us(self) -> int | None:
+        """Event time at which something is found if no event comes until then; None if nothing is."""
+        return None
+
+    def skip(self, pane: Block) -> None:
+        """The next pane lies in a time that the settings exclude: it is not judged."""
+
+    def silent_since_us(self) -> int | None:
+        """Time of the last event, while it is known that events have stopped; None if that is not known."""
+        return None
+
+    def passed(self, until_us: int) -> Iterable[Finding]:
+        """What is found because event time has come to `until_us` and no event has come since the last pane."""
+        return ()
+
     def tests(self) -> int:
         """None on windows: a detector has its own false-alarm rate."""
         return 0

@@ -49,7 +49,7 @@ def _state(model: ModelView, severities: Set[str]) -> str:
     for severity in (PAGE, TICKET):
         if severity in severities:
             return severity
-    return UNKNOWN if model.judged_us is None else FINE
+    return UNKNOWN if model.judged_us is None or model.silent_since_us is not None else FINE
 
 
 def exceedance_of(column: ColumnView) -> float | None:
@@ -107,6 +107,8 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
     yield "Judged up to", "not yet" if model.judged_us is None else aged(model.judged_us, now_us)
     if model.warmup is not None:
         yield "Reference", text(str(model.warmup), 1_000)
+    if model.silent_since_us is not None:
+        yield "No events since", aged(model.silent_since_us, now_us)
     if model.budget_us:
         budget = f"budget: {number(model.budget_pages)} in {in_words(model.budget_us)}"
         promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
