@@ -180,11 +180,8 @@ class Attribution:
             together = sum(part.share for part in parts)
             text = f"the events are other ones (mix): {listed(names, MOST_NAMED)} together {_about(together)}"
             return Explanation(parts, f"{text} of {self._whose} change")
-        text = ", ".join(
-            f"{part.subject} {'moved and explains ' if not at else ''}{_about(part.share)}"
-            + ("" if at else f" of {self._whose} change")
-            for at, part in enumerate(parts[:MOST_NAMED])
-        )
+        others = "".join(f", {part.subject} {_about(part.share)}" for part in parts[1:MOST_NAMED])
+        text = f"{parts[0].subject} explains {_about(parts[0].share)} of {self._whose} change{others}"
         whose = "its" if len(parts) == 1 else "their"
         usual = f"; {whose} values changed without their usual company (a unit, imputed or corrupted?)"
         return Explanation(parts, text + (usual if broken else ""))

@@ -65,3 +65,12 @@ def in_words(findings: Sequence[Finding]) -> str:
         words += f"; {explained.explanation.text}"
     others = sum(one.key not in told for one in findings)
     return words + (f" (and {many(others, 'other finding')})" if others else "")
+
+
+def lead(findings: Sequence[Finding]) -> str:
+    """Where to look first, as a sentence: the likely first cause and what it explains; "" where that is plain."""
+    explanation = next((one.explanation for one in findings if one.explanation is not None), None)
+    first = likely_first(findings)
+    if first is None or (len(findings) == 1 and explanation is None):
+        return "" if explanation is None else explanation.text
+    return f"likely first cause: {first.key.subject}" + ("" if explanation is None else f"; {explanation.text}")

@@ -41,7 +41,8 @@ HEAD = (
 def yardstick() -> ModuleType:
     """The script with the rows, the model and the planted causes."""
     spec = importlib.util.spec_from_file_location("relations", quality_folder() / "relations.py")
-    assert spec is not None and spec.loader is not None, "a path of a file"
+    assert spec is not None, "a path of a file"
+    assert spec.loader is not None, "of Python"
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -84,15 +85,16 @@ class World:
         """(kind, the true columns, rows, scores) of every planted cause."""
         deviations = np.nanstd(self.rows, 0)
         script, important = self.script, self.order[:8]
-        for kind, true, go in script.plantings(
+        for kind, moved, go in script.plantings(
             self.names, self.rows, self.categorical, deviations, important, self.order, rng
         ):
+            true = moved
             tag, rows = rng.integers(0, 8, LIVE), self.rows[rng.integers(0, len(self.rows), LIVE)]
             if isinstance(go, tuple):  # the true one of two is the one that moves the score more by itself
                 alone = [abs((self.model.score(one(rows, rng, tag)) - self.model.score(rows)).mean()) for one in go]
                 if max(alone) < 2 * min(alone):
                     continue
-                true = (true[int(alone[1] > alone[0])],)
+                true = (moved[int(alone[1] > alone[0])],)
                 rows = go[1](go[0](rows, rng, tag), rng, tag)
             else:
                 rows = go(rows, rng, tag)

@@ -97,12 +97,27 @@ def surer(made: Event, size: float, lot: float) -> None:
         made["score"] = (1 + made["score"]) / 2
 
 
-def stream() -> Iterator[Event]:
-    """The events of all examples: their score depends on the features, and on little else."""
-    for event in Credit(10_000):
-        features = event["features"]
-        logit = 0.06 * (features["AGE"] - 35) - 0.5 * math.log(features["LIMIT"] / 60_000) + 0.5 * event["score"]
-        yield event | {"score": round(1 / (1 + math.exp(1 - logit)), 4)}
+def stream(fault: Callable[[Event, float], None] = lambda _made, _lot: None, after: int = 1 << 30) -> Iterator[Event]:
+    """The events of all examples: their score is a model's of the features, with little else in it.
+
+    `fault` changes events from number `after` on, with their own lot: the model sees the changed features.
+    """
+    lots = np.random.default_rng(7).random(10_000).tolist()
+    for at, (event, lot) in enumerate(zip(Credit(10_000), lots, strict=True)):
+        noise = event["score"]
+        event["score"] = _scored(event, noise)
+        if at >= after:
+            before = event["features"]
+            fault(event, lot)
+            if event["features"] != before:
+                event["score"] = _scored(event, noise)
+        yield event
+
+
+def _scored(event: Event, noise: float) -> float:
+    features = event["features"]
+    logit = 0.06 * (features["AGE"] - 35) - 0.5 * math.log(features["LIMIT"] / 60_000) + 0.5 * noise
+    return round(1 / (1 + math.exp(1 - logit)), 4)
 
 
 def worse(made: Event, size: float, lot: float) -> None:
