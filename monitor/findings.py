@@ -50,6 +50,25 @@ class Figures:
     exceedance: float
 
 
+class ExplainedBy(NamedTuple):
+    """A part of a change of the mean score: what it falls on, and how much.
+
+    `share` of the change by the effect of its bins on the score, `in_moved_bins` by the mean scores of its bins, which
+    counts twice what correlated columns share. The `subject` is a column, or `tag=value` or a partition.
+    """
+
+    subject: str
+    share: float
+    in_moved_bins: float
+
+
+class Explanation(NamedTuple):
+    """What moved with the score, the likely first cause first, and in words; no `parts`: nothing that is watched."""
+
+    parts: tuple[ExplainedBy, ...]
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A change over its threshold in one window.
@@ -60,6 +79,8 @@ class Finding:
     `level` is the effect a lasting finding had when its incident became lasting, None for other findings. `silenced`:
     it would be a page but for a silence. An open finding of another cause on one of the subjects `part_of` explains
     this one; that is asked when it opens, and not kept.
+    `explanation` is of a finding of the score, None where nothing can be said. `score_shift` is by how much the column
+    alone moves the mean score, in its standard deviations; None where it is not known, or could be chance.
     """
 
     key: FindingKey
@@ -82,6 +103,8 @@ class Finding:
     level: float | None = None
     silenced: bool = False
     part_of: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    explanation: Explanation | None = None
+    score_shift: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The finding as in `replay --json` and on the alert topic."""
@@ -114,6 +137,10 @@ class Finding:
             out["level"] = self.level
         if self.silenced:
             out["silenced"] = True
+        if self.explanation is not None:
+            out["explained_by"] = [part._asdict() for part in self.explanation.parts]
+        if self.score_shift is not None:
+            out["score_shift"] = self.score_shift
         return out
 
 
@@ -157,6 +184,7 @@ class Transition:
     the start of the earliest window that showed the change. `predictions` and `labels` count the accepted events
     before `at_us`. `reference` and `settings` are hashes. `links` are URLs by name (status, runbook, dashboard).
     `silenced` is until when (microseconds) and why findings are held back from paging, None if none is.
+    `likely_cause` is the subject that probably changed first; "" where nothing that is watched explains the change.
     """
 
     incident: str
@@ -174,6 +202,7 @@ class Transition:
     findings: tuple[Finding, ...]
     links: Mapping[str, str] = field(default_factory=dict)
     silenced: tuple[int, str] | None = None
+    likely_cause: str = ""
 
     @property
     def id(self) -> str:
@@ -201,4 +230,6 @@ class Transition:
         if self.silenced is not None:
             until_us, reason = self.silenced
             out["silenced"] = {"until": rfc3339(until_us), "reason": reason}
+        if self.likely_cause:
+            out["likely_cause"] = self.likely_cause
         return out | {"links": dict(self.links)} if self.links else out

@@ -30,7 +30,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "pair_levels pair_tables names growing thinning distances digits evidence slots detector adwin "
             "error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending unseen "
             "bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
-            "direction_test screening numeric_bins tally label_tally block live_watch promise traffic fact_share"
+            "direction_test screening numeric_bins tally label_tally block live_watch additive series_variance "
+            "promise traffic fact_share"
         ),
     },
     {  # decoding
@@ -41,26 +42,26 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # references
         "reference": (
-            "sample vector_sample survey order relations season derived_part validity column variability reference "
-            "blank encoding references configured monitored plan_values plan_derived plan learn_season "
-            "learn_relations learn paging relation_notes notes show"
+            "sample vector_sample survey order relations season derived_part validity column variability "
+            "score_effects reference blank encoding references score_split configured monitored plan_values "
+            "plan_derived plan learn_season learn_relations learn_effects learn paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
             "event_clock event_ids losses admitted partition_state rejected_share totals pane_rows label_aggregator "
-            "task_labels completeness pair_counter aggregator warmup_lines warmup_rows task exchange"
+            "task_labels completeness pair_counter new_slots aggregator warmup_lines warmup_rows task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended silence incident incidents policy prepared_reference windows warmup season all_values "
-            "own_moves related relation_words compared moved_day lazy_comparison near_range quality_tails "
-            "causes.cause detectable causes.constant causes.errors causes.traffic causes.fact_share causes.schema "
-            "causes.distribution_words causes.distribution causes.consecutive causes.relation causes.detectors "
-            "causes.unit_change causes.quality causes.features_gone causes.catalog evaluation version_comparison "
-            "model detector_notes promise promise_words fleet"
+            "budget ended silence likely incident incidents policy prepared_reference windows warmup season "
+            "all_values own_moves related relation_words compared moved_day lazy_comparison near_range quality_tails "
+            "score_parts causes.cause detectable causes.constant causes.errors causes.traffic causes.fact_share "
+            "causes.schema causes.distribution_words causes.distribution causes.residual causes.consecutive "
+            "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
+            "evaluation version_comparison attribution model detector_notes promise promise_words fleet"
         ),
     },
     {  # the outside

@@ -19,6 +19,7 @@ from monitor.decode.columns import MISSING, Group
 from monitor.events import Partition
 from monitor.findings import PAGE, Transition
 from monitor.judge.model import ModelJudge
+from monitor.reference.column import SCORE
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from tests.engine import CREDIT, START_US, admission_of, build, settings
@@ -45,6 +46,8 @@ def reference_of(
 ) -> Reference:
     """From the first `rows`, so far apart from `start_us` on or at these times, by the command's own two passes.
 
+    A column `SCORE` is the events' score.
+
     Raises:
         UsageError: no column is worth watching.
     """
@@ -52,8 +55,10 @@ def reference_of(
     if times is None:
         times = start_us + (np.arange(rows) * gap_us).astype(np.int64)
     head = {"type": "prediction", "model": CREDIT.model, "version": CREDIT.version}
+    score = plain.pop(SCORE, [None] * rows)
     events = [
         {**head, "ts": int(times[at]), "features": {name: values[at] for name, values in plain.items()}}
+        | ({} if score[at] is None else {"score": score[at]})
         for at in range(rows)
     ]
     return build(settings({"timezone": timezone}, windows={"pane": pane_us}), events)
@@ -160,7 +165,7 @@ class Simulation:
             has_features=np.ones(events, np.bool_),
             numeric=np.stack(numbers) if numbers else np.zeros((0, events)),
             categorical=texts,
-            score=np.full(events, np.nan),
+            score=columns[SCORE].astype(np.float64) if SCORE in columns else np.full(events, np.nan),
             prediction=[None] * events,
             label=[None] * events,
         )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.binning import Binning
 from monitor.count.categories import Categories
+from monitor.count.new_slots import NewSlotCounts, NewSlots
 from monitor.count.pair_counter import PairCounter
 from monitor.count.pane_rows import Rows
 from monitor.count.schema import SchemaCounter
@@ -79,6 +81,7 @@ class Aggregator:
             if relations is not None and len(relations.pairs)
             else None
         )
+        self._new_slots = NewSlots(reference)
         self.schema = SchemaCounter(reference)
         wanted = [(c.name, c.bins.kind) for _, c in features if not c.parent]
         wanted += [(derived.parent, derived.kind) for derived in reference.derived]
@@ -89,7 +92,8 @@ class Aggregator:
 
     def count(self, group: Group, rows: Rows) -> list[Tally]:
         """One tally for each pane."""
-        block = _Block(rows, len(self.columns), self._width, self._pairs)
+        new = self._new_slots.begin(len(rows.starts), partial(self._explained, group, rows), rows)
+        block = _Block(rows, len(self.columns), self._width, self._pairs, new)
         with_features = group.has_features[rows.picked]
         if len(self.numeric):
             values = group.numeric if rows.are_all(group.numeric.shape[1]) else group.numeric[:, rows.picked]
@@ -103,6 +107,10 @@ class Aggregator:
         if self.prediction is not None:
             self._count_prediction(block, group, rows)
         return block.tallies(rows)
+
+    def _explained(self, group: Group, rows: Rows) -> Floats:
+        """The values (n,) of the score, else of a numeric prediction: what the regression explains."""
+        return group.score[rows.picked] if self.score is not None else _numbers(rows.of(group.prediction))
 
     def _count_prediction(self, block: _Block, group: Group, rows: Rows) -> None:
         at, column = self.prediction or (0, self.columns[0])
@@ -189,9 +197,12 @@ class _NumericArrays:
 class _Block:
     """Counts, sums and extremes of P panes."""
 
-    def __init__(self, rows: Rows, columns: int, width: int, pairs: PairCounter | None) -> None:
+    def __init__(
+        self, rows: Rows, columns: int, width: int, pairs: PairCounter | None, new: NewSlotCounts | None = None
+    ) -> None:
         panes = len(rows.starts)
         self._panes, self._columns, self._width = panes, columns, width
+        self._new = new
         self._slots = width + len(QUALITY_COUNTS)
         self._pairs = pairs
         #: (columns, rows) coarse levels of the values, for the tables of pairs
@@ -214,6 +225,8 @@ class _Block:
         flat += rows.slots * (self._columns * self._slots)
         self._add_flat(flat if counted.all() else flat[counted])
         never_seen = counted & categories.unseen.take(entries)
+        if self._new is not None:
+            self._new.categories(at, counted & (entries < len(QUALITY_COUNTS)), never_seen)
         if categories.pooled:
             is_value, extremes = counted & (entries >= len(QUALITY_COUNTS)), categories.extremes.take(entries)
             self.lows[:, at] = np.minimum.reduceat(np.where(is_value, extremes, np.inf), rows.starts)
@@ -275,6 +288,8 @@ class _Block:
 
         Returns which values are below the range; None where nothing is outside.
         """
+        if self._new is not None:
+            self._new.numeric(at, values, arrays.low, absent & counted, outside & counted)
         if absent.any():
             bits = values[absent].view(np.uint64)
             quality_counts = np.where(bits == ABSENT_BITS, ABSENT, np.where(bits == TYPE_BITS, TYPE, MISSING))
@@ -353,7 +368,8 @@ class _Block:
                 predictions=int(predictions[pane]),
                 feature_events=int(sizes[pane] - predictions[pane]),
                 unseen=self.unseen[pane],
-                further={} if tables is None else {PAIR_COUNTS: tables[pane]},
+                further=({} if tables is None else {PAIR_COUNTS: tables[pane]})
+                | ({} if self._new is None else self._new.of(pane)),
                 first_us=first[pane],
                 last_us=last[pane],
             )

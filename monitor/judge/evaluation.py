@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingKey
+from monitor.judge.budget import MOST_ALPHA
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Evaluation, PlannedWindows, SequentialCause, TicketReason
 from monitor.judge.incident import NOTHING, Floats, OpenFinding
@@ -31,6 +32,9 @@ class Judge:
         self._with_state = [cause for cause in self.causes if cause.state_name]
         self.tests_of_length = sum(cause.tests() for cause in self.causes)
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)
+        lengths = prepared.longest().bit_length()
+        #: the tests that share the page budget, for each of those that share the budget of tickets
+        self._tests_a_ticket = self.total_tests(lengths) / max(lengths * sum(one.tickets() for one in self.causes), 1)
 
     def total_tests(self, lengths: int) -> int:
         """The number of (test, length, column), over every window length and the newest panes."""
@@ -38,12 +42,20 @@ class Judge:
 
     def evaluate(self, windows: Windows, alpha: float) -> Evaluation:
         """Evaluate windows that end at the same moment, shortest first."""
-        return Evaluation(self._prepared, windows, alpha)
+        return Evaluation(self._prepared, windows, alpha, of_tickets=self._ticket_alpha(alpha))
 
     def evaluate_again(self, window: Windows, alpha: float) -> Evaluation:
         """Evaluate one window, for the end of findings; its variability is at most that of the longest learned one."""
         longest = longest_learned(self._prepared.reference)
-        return Evaluation(self._prepared, window, alpha, None if longest is None else int(longest.events))
+        most = None if longest is None else int(longest.events)
+        return Evaluation(self._prepared, window, alpha, most, self._ticket_alpha(alpha))
+
+    def _ticket_alpha(self, alpha: float) -> float:
+        """What each test of the budget of tickets may spend where each test of the page budget may spend `alpha`.
+
+        The budgets are equal: as many false tickets as false pages.
+        """
+        return min(alpha * self._tests_a_ticket, MOST_ALPHA)
 
     def findings(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Finding]:
         """Findings in base windows, one per key; `recent` are the newest panes."""

@@ -14,8 +14,8 @@ from monitor.clock import rfc3339
 from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
 from monitor.judge.ended import MAX_HEADLINES, Ended, end_summary
+from monitor.judge.likely import likely_cause
 from monitor.judge.silence import Silence
-from monitor.text import many
 
 Floats = NDArray[np.float64]
 
@@ -40,11 +40,22 @@ class OpenFinding:
     held: int | None = None
 
     def take(self, finding: Finding) -> None:
-        """Update the figures. The severity never falls; a lasting finding stays a ticket."""
+        """Update the figures. The severity never falls; a lasting finding stays a ticket.
+
+        What it does to the score is measured in whole base windows alone: the newest panes say nothing of that.
+        """
         worse = max(self.finding.severity, finding.severity, key=SEVERITY_RANK.__getitem__)
         severity, silenced = (worse, finding.silenced) if self.level is None else (TICKET, False)
         self.held = (self.held or 0) if silenced else None
-        self.finding = replace(finding, severity=severity, since_us=self.since_us, level=self.level, silenced=silenced)
+        shift = self.finding.score_shift if finding.score_shift is None else finding.score_shift
+        self.finding = replace(
+            finding,
+            severity=severity,
+            since_us=self.since_us,
+            level=self.level,
+            silenced=silenced,
+            score_shift=shift,
+        )
 
     def lasting(self, level: float) -> OpenFinding:
         """The finding as a lasting ticket with that level."""
@@ -127,6 +138,7 @@ class Incident:
             summary=summary + _held_words(findings, context.silence),
             findings=findings,
             silenced=_silenced(findings, context.silence),
+            likely_cause=likely_cause(findings),
         )
 
     def finish(self, context: TransitionContext, reason: str = "") -> tuple[Transition, Ended]:
@@ -193,8 +205,3 @@ def worst_by_key(found: Iterable[Finding]) -> list[Finding]:
         since = shortest.window.start_us if shortest.since_us is None else shortest.since_us
         worst.append(replace(best, since_us=since))
     return worst
-
-
-def in_words(findings: tuple[Finding, ...]) -> str:
-    """The worst finding's headline, and how many more there are."""
-    return findings[0].headline + (f" (and {many(len(findings) - 1, 'other finding')})" if len(findings) > 1 else "")

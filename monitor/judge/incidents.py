@@ -30,11 +30,11 @@ from monitor.judge.incident import (
     Incident,
     OpenFinding,
     TransitionContext,
-    in_words,
     incident_id,
     worst_by_key,
     worst_first,
 )
+from monitor.judge.likely import in_words
 from monitor.judge.silence import Silence
 from monitor.stats.ending import MIN_LASTING_WINDOWS, end_windows, has_ended, is_lasting, is_news
 
@@ -150,6 +150,10 @@ class IncidentBook:
         opened_on, passed = (finding.base_windows, 0) if known is None else (known.base_windows, known.held or 0)
         held = silence.holds(since, opened_on, passed)
         return replace(finding, severity=TICKET, silenced=True) if held else finding
+
+    def findings(self) -> list[Finding]:
+        """All that are open, those of the lasting ticket too."""
+        return [known.finding for book in (self.open, self.lasting) for known in book.values()]
 
     def _take(self, finding: Finding, measurements: Measurements, *, base_window: bool) -> bool:
         """True when the finding is new."""

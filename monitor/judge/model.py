@@ -12,6 +12,7 @@ from monitor.count.exchange import Pane
 from monitor.count.facts import in_time
 from monitor.count.labels import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
+from monitor.judge.attribution import Attribution
 from monitor.judge.budget import BASE, RECENT, VERSIONS, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
@@ -65,6 +66,7 @@ class ModelJudge:
         self.pyramid = WindowPyramid(self.prepared.longest())
         self.policy = Policy(monitored.model, show_values, _parents(monitored.reference))
         self.judge = Judge(self.prepared, self.policy)
+        self._attribution = Attribution(self.prepared, self.judge.causes)
         self.budget = Budget.of(
             pages,
             per_us,
@@ -216,7 +218,8 @@ class ModelJudge:
             return []
         self.latest = self.judge.evaluate(windows, alpha)
         self.budget.spend(alpha, self.judge.tests_made(self.latest))
-        return list(self.judge.findings(self.latest, recent))
+        found = list(self.judge.findings(self.latest, recent))
+        return self._attribution.explained(found, self.latest, self.book.findings())
 
     # measurements for the incident book
 

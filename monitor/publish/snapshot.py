@@ -89,7 +89,8 @@ class ModelView:
 class IncidentView:
     """An incident of a judged model version: `severity` is "" and `since_us` None while none is open.
 
-    `lasting`: a page that has become a ticket; the model version may have another open incident.
+    `lasting`: a page that has become a ticket; the model version may have another open incident. `lead` says where to
+    look first, "" where that is plain.
     """
 
     key: ModelKey
@@ -97,6 +98,7 @@ class IncidentView:
     since_us: int | None = None
     id: str = ""
     lasting: bool = False
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)

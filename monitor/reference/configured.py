@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from monitor.events import canonical
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.reference import Reference
+from monitor.reference.score_effects import ScoreEffects
+from monitor.reference.score_split import ScoreSplit
 from monitor.settings.detector import ERROR
 from monitor.settings.model import Model
 from monitor.stats.bins import NUMERIC, width_of
@@ -64,11 +66,20 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         derived=tuple(
             replace(one, left_out=one.left_out | ignored) for one in reference.derived if one.parent not in ignored
         ),
+        effects=_effects(reference, kept),
     )
 
 
 def _others(reference: Reference, kept: list[int]) -> list[Column]:
     return [column for at, column in enumerate(reference.columns) if at not in kept]
+
+
+def _effects(reference: Reference, kept: list[int]) -> ScoreEffects | None:
+    effects = reference.effects
+    if effects is None:
+        return None
+    shares = ScoreSplit(reference.columns, reference.counts, effects).shares
+    return effects.of(kept, width_of([reference.columns[at].bins for at in kept]), shares)
 
 
 def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:

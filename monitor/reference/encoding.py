@@ -16,6 +16,7 @@ from monitor.reference.column import Column
 from monitor.reference.derived_part import derived_from_json, derived_json
 from monitor.reference.reference import Reference
 from monitor.reference.relations import relations_from, relations_json
+from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import ColumnSeason, Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import QUALITY_COUNTS, ColumnBins, width_of
@@ -71,6 +72,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({"derived": derived_json(reference.derived)} if reference.derived else {}),
         **({"facts": {name: fact.to_plain() for name, fact in reference.facts}} if reference.facts else {}),
         **({"traffic": reference.traffic.to_plain()} if reference.traffic else {}),
+        **({} if reference.effects is None else {"score_effects": reference.effects.to_plain(reference.columns)}),
     }
 
 
@@ -167,6 +169,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         derived=derived_from_json(body.get("derived", {}), [column.name for column in columns]),
         facts=tuple((name, FactShare.from_plain(fact)) for name, fact in body.get("facts", {}).items()),
         traffic=Traffic.from_plain(body["traffic"]) if "traffic" in body else None,
+        effects=ScoreEffects.from_plain(body["score_effects"], columns, width) if "score_effects" in body else None,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.encoding import with_hash
+from monitor.reference.learn_effects import ScoredRows
 from monitor.reference.learn_relations import PairRows, learn_relations
 from monitor.reference.learn_season import MIN_WINDOWS_LEARNED, Learned, RowsInTime
 from monitor.reference.plan import Plan
@@ -57,6 +58,8 @@ class RowStatistics:
         self._equal = [RunLengths(_identity_of_modal(column)) for column in columns]
         self._names = {at: NamesByWindow() for at, column in enumerate(columns) if column.bins.kind == CATEGORICAL}
         self._waiting: dict[int, list[NDArray[np.uint64]]] = {at: [] for at in self._names}
+        #: what the regression of the score is learned from
+        self.scored = ScoredRows(columns, no_value)
         width = width_of([column.bins for column in columns])
         self._agreement = Agreement(len(columns), width)
         #: per base window: near pairs in the same bin, near pairs, expected share x events, events; each (C,)
@@ -75,6 +78,7 @@ class RowStatistics:
         for at, waiting in self._waiting.items():
             waiting.append(values[at][values[at] != 0])
         self.pairs.add(codes)
+        self.scored.add(codes, values)
 
     def add_pane(self, tally: Tally, middle_us: int) -> None:
         """Add the pane that the last rows belong to, and the time of its middle."""
@@ -198,6 +202,7 @@ def assemble(
         derived=tuple(plan.derived),
         facts=_facts(windows),
         traffic=rows.traffic.finish(base_us) if origin.in_order else None,
+        effects=rows.scored.finish(columns, total, windows),
     )
     return with_hash(reference)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.relations import Relations
+from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import NUMERIC, outside_bins, width_of
@@ -35,6 +36,7 @@ class Reference:
     `relations` of columns; None in files of older versions, and where there are fewer than two columns.
     `traffic` is how fast they came; None in older files, and where times do not define an order. `facts` are
     shares of events with a fact about them, by its name; empty in older files.
+    `effects` of the bins on the score; None in older files, and where there is no score.
     """
 
     key: ModelKey
@@ -62,6 +64,7 @@ class Reference:
     derived: tuple[Derived, ...] = ()
     traffic: Traffic | None = None
     facts: tuple[tuple[str, FactShare], ...] = ()
+    effects: ScoreEffects | None = None
 
     @property
     def width(self) -> int:

@@ -247,7 +247,8 @@ def human_line(thing: dict[str, Any]) -> str | None:
     if thing["kind"] == "transition":
         lines = [f"{thing['at']}  {thing['transition']:<12} {thing['severity']:<7} {thing['summary']}"]
         for found in thing["findings"]:
-            lines.append(f"{'':24}{found['subject']}: {found['cause']} ({found['severity']}): {found['detail']}")
+            what = " ".join([found["cause"], *([found["figure"]] if "figure" in found else [])])
+            lines.append(f"{'':24}{found['subject']}: {what} ({found['severity']}): {found['detail']}")
             window = found["window"]
             lines.append(
                 f"{'':24}  since {found['since']}; tested on {many(window['events'], 'event')} "

@@ -15,6 +15,8 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import Figures
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.fleet import Fleet
+from monitor.judge.incident import worst_first
+from monitor.judge.likely import lead
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
 from monitor.pipeline import Pipeline
@@ -255,4 +257,5 @@ def _incident_views(judge: ModelJudge) -> Iterator[IncidentView]:
     for incident in (book.incident, book.lasting_incident):
         if incident is not None:
             lasting = incident is book.lasting_incident
-            yield IncidentView(key, incident.severity, incident.since_us, incident.id, lasting)
+            words = lead(worst_first(book.lasting if lasting else book.open))
+            yield IncidentView(key, incident.severity, incident.since_us, incident.id, lasting, words)

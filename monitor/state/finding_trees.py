@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.events import ModelKey, Partition
-from monitor.findings import PAGE, Finding, FindingKey, Rebase, Span, Transition
+from monitor.findings import PAGE, ExplainedBy, Explanation, Finding, FindingKey, Rebase, Span, Transition
 from monitor.judge.ended import Ended
 from monitor.judge.incident import NOTHING, BookState, Incident, OpenFinding
 
@@ -37,6 +37,7 @@ def finding_tree(finding: Finding) -> dict[str, Any]:
         "over": finding.exceedance,
         "level": finding.level,
         "silenced": finding.silenced,
+        **_explanation_tree(finding),
         **{name: getattr(finding, name) for name in _PLAIN},
     }
 
@@ -50,8 +51,24 @@ def finding_of(state: dict[str, Any]) -> Finding:
         exceedance=state["over"],
         level=state.get("level"),
         silenced=state.get("silenced", False),
+        explanation=_explanation_of(state.get("explanation")),
+        score_shift=state.get("score_shift"),
         **{name: state[name] for name in _PLAIN},
     )
+
+
+def _explanation_tree(finding: Finding) -> dict[str, Any]:
+    """What is known of a finding and the score; nothing where nothing is."""
+    out: dict[str, Any] = {}
+    if finding.explanation is not None:
+        out["explanation"] = [finding.explanation.text, [list(part) for part in finding.explanation.parts]]
+    if finding.score_shift is not None:
+        out["score_shift"] = finding.score_shift
+    return out
+
+
+def _explanation_of(tree: list[Any] | None) -> Explanation | None:
+    return None if tree is None else Explanation(tuple(ExplainedBy(*part) for part in tree[1]), tree[0])
 
 
 def transition_tree(transition: Transition) -> dict[str, Any]:
@@ -71,6 +88,7 @@ def transition_tree(transition: Transition) -> dict[str, Any]:
         "summary": transition.summary,
         "silenced": None if transition.silenced is None else list(transition.silenced),
         "findings": [finding_tree(finding) for finding in transition.findings],
+        **({"likely_cause": transition.likely_cause} if transition.likely_cause else {}),
     }
 
 

@@ -18,6 +18,7 @@ ALL = (
     "quality",
     "season",
     "relations",
+    "attribution",
     "promise",
     "false-pages",
     "false-tickets",

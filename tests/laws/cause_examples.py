@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,7 @@ from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
+from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
@@ -115,6 +117,29 @@ def of_another(made: Event, size: float, lot: float) -> None:
         made["features"] = made["features"] | {"BILL": bills()[number * 7_919 % len(bills())]}
 
 
+def stream(fault: Callable[[Event, float], None] = lambda _made, _lot: None, after: int = 1 << 30) -> Iterator[Event]:
+    """The events of all examples: their score is a model's of the features, with little else in it.
+
+    `fault` changes events from number `after` on, with their own lot: the model sees the changed features.
+    """
+    lots = np.random.default_rng(7).random(10_000).tolist()
+    for at, (event, lot) in enumerate(zip(tied(Credit(10_000)), lots, strict=True)):
+        noise = event["score"]
+        event["score"] = _scored(event, noise)
+        if at >= after:
+            before = event["features"]
+            fault(event, lot)
+            if event["features"] != before:
+                event["score"] = _scored(event, noise)
+        yield event
+
+
+def _scored(event: Event, noise: float) -> float:
+    features = event["features"]
+    logit = 0.06 * (features["AGE"] - 35) - 0.5 * math.log(features["LIMIT"] / 60_000) + 0.5 * noise
+    return round(1 / (1 + math.exp(1 - logit)), 4)
+
+
 def worse(made: Event, size: float, lot: float) -> None:
     """One label in ten is not as predicted, and with the effect nearly all."""
     wrong = lot < 0.1 + 0.8 * size
@@ -169,6 +194,7 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("AGE", "distribution", figure="page_hinkley"), older),
         Example(FindingKey("score", "score", figure="kswin"), surer),
     ),
+    Residual: (Example(FindingKey("score", "score", figure="residual"), surer),),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
     Consecutive: (),  # it compares days: tests/unit/test_judge_consecutive.py
     Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
@@ -180,7 +206,7 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
 
 @cache
 def reference() -> Reference:
-    return build(settings(), list(tied(Credit(10_000))))
+    return build(settings(), list(stream()))
 
 
 @cache
@@ -209,12 +235,12 @@ def panes(example: Example, size: float) -> list[LabelledPane]:
 @cache
 def reference_panes() -> list[LabelledPane]:
     """The panes of the whole stream the reference was made of."""
-    return _counted(tied(Credit(10_000)))
+    return _counted(stream())
 
 
 def _with_effect(example: Example, size: float) -> Iterator[Event]:
     lots = np.random.default_rng(11).random(EVENTS_USED).tolist()
-    for at, (event, lot) in enumerate(zip(tied(Credit(10_000)), lots, strict=False)):
+    for at, (event, lot) in enumerate(zip(stream(), lots, strict=False)):
         example.change(event, size if at >= BEFORE else 0.0, lot)
         yield event
 

@@ -15,6 +15,7 @@ from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
+from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
@@ -25,6 +26,7 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
     FeaturesGone,
     Quality,
     Constant,
+    Residual,
     Distribution,
     Relation,
     Errors,

@@ -105,7 +105,14 @@ class Evaluation:
     alpha: float
     #: windows of more events get the variability of this many: it is not extrapolated; None: no limit
     most_events: int | None = None
+    #: tail probability that each test of `Cause.tickets` may spend; 0: as each other test
+    of_tickets: float = 0.0
     _measured: dict[Hashable, object] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def ticket_alpha(self) -> float:
+        """The tail probability that each test outside the page budget may spend."""
+        return self.of_tickets or self.alpha
 
     @cached_property
     def variability(self) -> Variability:
@@ -160,6 +167,13 @@ class Cause(ABC, Generic[M]):
     @abstractmethod
     def tests(self) -> int:
         """Number of tests per window length, over all columns: its part of the page budget."""
+
+    def tickets(self) -> int:
+        """Number of tests per window length outside the page budget: they share a budget of tickets of the same size.
+
+        Their findings are at most tickets.
+        """
+        return 0
 
     def tests_of_recent(self) -> int:
         """Number of tests on the newest panes; 0 if `recent_candidates` gives none."""
