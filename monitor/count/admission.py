@@ -36,6 +36,7 @@ class Admission:
         self._warms_up = warms_up
         #: models that are not in the settings
         self._made = 0
+        self._learned: set[ModelKey] = set()
         self._when_learned: list[Callable[[ModelKey], None]] = []
         self._models = {model.name: model for model in settings.models}
         self._decisions: dict[ModelKey, Decision] = {}
@@ -68,12 +69,12 @@ class Admission:
             return Decision(UNKNOWN_MODEL, "no_reference", 0)
         if self.seen.of_model(key.model) >= self._settings.limits.versions:
             return Decision(OVER_LIMIT, "versions", 0)
-        self._see(key, model, reference)
+        self._see(key, model, reference, warmed_up=key in self._learned or reference.hash == WARMUP)
         return Decision(ACCEPTED, "", self._settings.lateness_us(model))
 
-    def _see(self, key: ModelKey, model: Model, reference: Reference) -> None:
+    def _see(self, key: ModelKey, model: Model, reference: Reference, *, warmed_up: bool) -> None:
         meaning = settings_hash(self._settings, model, reference)
-        self.seen.add(Monitored(key, model, reference, self._settings.lateness_us(model), meaning))
+        self.seen.add(Monitored(key, model, reference, self._settings.lateness_us(model), meaning, warmed_up))
 
     def monitored(self, key: ModelKey) -> Monitored | None:
         """The model version, if its events are judged."""
@@ -112,8 +113,9 @@ class Admission:
         model = self._models[key.model]
         configured = as_configured(reference, model)
         self.references.put(key, configured)
+        self._learned.add(key)
         if self.seen.monitored(key) is not None:
-            self._see(key, model, configured)
+            self._see(key, model, configured, warmed_up=True)
         for call in self._when_learned:
             call(key)
 

@@ -167,7 +167,7 @@ class Task:
         masks = {name: mask for name, mask in masks.items() if mask.any()}
         for group in events.groups if masks else ():
             monitored = self._admission.monitored(group.key)
-            if monitored is None:
+            if monitored is None or monitored.warmed_up:
                 continue
             for name, pane, count in facts_of(group, masks, verdicts.clock_us, events.ts, self._pane_us):
                 self._note(monitored, pane, {name: np.array([count], np.int64)})
@@ -180,7 +180,7 @@ class Task:
                 continue
             key = events.keys[events.key[row]]
             monitored = self._admission.monitored(key)
-            if monitored is not None:
+            if monitored is not None and not monitored.warmed_up:
                 pane = int(events.ts[row]) // self._pane_us
                 self._note(monitored, pane, self.aggregator(monitored).schema.of(one.features))
 
