@@ -17,8 +17,8 @@ from monitor.settings.tree import Settings, model_fingerprint
 class Monitored:
     """A model version with its settings and reference; its saved state is valid only for this `settings_hash`.
 
-    `warmed_up`: the reference was, or will be, learned in a warm-up. Its rows hold accepted events and their columns, so
-    that nothing is known of repeated ids, wrong clocks and other columns.
+    `warmed_up`: the reference was, or will be, learned in a warm-up. Its rows hold accepted events and their columns,
+    so that nothing is known of repeated ids, wrong clocks and other columns.
     """
 
     key: ModelKey
