@@ -18,6 +18,7 @@ ALL = (
     "quality",
     "season",
     "relations",
+    "relations-alone",
     "promise",
     "false-pages",
     "real-series",

@@ -36,7 +36,7 @@ def causes_of(prepared: PreparedReference, policy: Policy) -> tuple[Cause[Any], 
 
 
 def _by_name() -> dict[str, tuple[type[Cause[Any]], CauseName]]:
-    """Causes that find the same thing, of other subjects or by other means, share a name: the first one's texts hold."""
+    """Causes that find the same thing, of other subjects or otherwise, share a name: the first one's texts hold."""
     found: dict[str, tuple[type[Cause[Any]], CauseName]] = {}
     for cause in CAUSES:
         for named in cause.names:
