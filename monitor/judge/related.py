@@ -164,34 +164,41 @@ class PairTest:
         Each of the two lost a relation with a third column, else it is only the other one that changed.
         """
         pairs = [tuple(pair) for pair in self.relations.pairs[list(over)].tolist()]
-        best, gain = None, 0.0
+        asked = []
         for a, b in combinations(sorted({column for pair in pairs for column in pair}), 2):
             apart = [pair for pair in pairs if set(pair) != {a, b}]
             if any(a in pair for pair in apart) and any(b in pair for pair in apart):
-                own, swapped = self._misfits(counts, a, b)
-                if swapped < EXCHANGED * own and own - swapped > gain:
-                    best, gain = (a, b), own - swapped
+                asked.append((a, b, self._exchanged_tables(a, b)))
+        known = [one for one in asked if one[2]]  # the tables of every two columns may be too many to keep
+        if not known:
+            return None
+        places = [at for _, _, tables in known for at in tables]
+        tables = [table for _, _, tables in known for table in tables.values()]
+        own, swapped = self._misfits(counts[places].astype(np.float64), places, np.array(tables, np.float64))
+        best, gain, first = None, 0.0, 0
+        for a, b, touched in known:
+            here = slice(first, first + len(touched))
+            before, after = float(own[here].sum()), float(swapped[here].sum())
+            if after < EXCHANGED * before and before - after > gain:
+                best, gain = (a, b), before - after
+            first += len(touched)
         return best
 
-    def _misfits(self, counts: Ints, a: int, b: int) -> tuple[float, float]:
-        """Divergence of the pairs that touch `a` or `b` from their own tables, and from those of the other one.
-
-        Infinite where such a table was not kept.
-        """
+    def _exchanged_tables(self, a: int, b: int) -> dict[int, Ints]:
+        """{pair that touches one of two columns: its table in the reference if these are exchanged}; {}: not kept."""
         other = {a: b, b: a}
         touched = [(at, p, q) for at, (p, q) in enumerate(self.relations.pairs.tolist()) if {p, q} & {a, b}]
-        tables = [self.relations.table(other.get(p, p), other.get(q, q)) for _, p, q in touched]
-        known = [table for table in tables if table is not None]
-        at = [place for place, _, _ in touched]
-        live = counts[at].astype(np.float64)
-        live /= np.maximum(live.sum((1, 2), keepdims=True), 1)
-        if len(known) < len(tables):
-            return 0.0, float("inf")
-        own, after = (
-            float(divergence(live, raked(shares, live.sum(-1), live.sum(-2))).sum())
-            for shares in (self.shares[at], smoothed(np.array(known, np.float64)))
-        )
-        return own, after
+        tables = {at: self.relations.table(other.get(p, p), other.get(q, q)) for at, p, q in touched}
+        known = {at: table for at, table in tables.items() if table is not None}
+        return known if len(known) == len(tables) else {}
+
+    def _misfits(self, counts: Floats, pairs: Sequence[int], tables: Floats) -> tuple[Floats, Floats]:
+        """(N,) divergence of live tables from those of their pairs, and from other `tables`, all (N, 3, 3)."""
+        live = counts / np.maximum(counts.sum((1, 2), keepdims=True), 1)
+        both = np.concatenate((self.shares[pairs], smoothed(tables)))
+        twice = np.concatenate((live, live))
+        misfit = divergence(twice, raked(both, twice.sum(-1), twice.sum(-2)))
+        return misfit[: len(live)], misfit[len(live) :]
 
     def chance(self, z: float, pair: int) -> float:
         """The two-sided tail probability of a statistic."""

@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 
 #: rounds of iterative fitting at most, and the change of a cell below which it has converged
 FIT_ROUNDS: Final = 80
-FIT_CHECKED: Final = 8
-CONVERGED: Final = 1e-13
+FIT_CHECKED: Final = 4
+CONVERGED: Final = 1e-10
 #: Newton steps of the likelihood ratio, and the largest of them
 ROOT_STEPS: Final = 20
 ROOT_STEP: Final = 1.5

@@ -19,6 +19,7 @@ ALL = (
     "season",
     "relations",
     "attribution",
+    "relations-alone",
     "promise",
     "false-pages",
     "false-tickets",
