@@ -150,8 +150,9 @@ class Admission:
         configured = as_configured(reference, model)
         self.references.put(key, configured)
         self._decisions.pop(key, None)
+        self._learned.discard(key)
         if self.seen.monitored(key) is not None:
-            self._see(key, model, configured)
+            self._see(key, model, configured, warmed_up=False)
             self._decisions[key] = Decision(ACCEPTED, "", self._settings.lateness_us(model))
         for call in self._when_replaced:
             call(key)
