@@ -25,13 +25,15 @@ Mask = NDArray[np.bool_]
 class Verdicts:
     """Outcomes of the checked events of a batch; masks over all its events.
 
-    `behind_us` (n,) is how far a late event is behind the clock, 0 if it is not late.
+    `ahead` are far ahead of the clock, which did not follow. `behind_us` (n,) is how far a late event is behind the
+    clock, 0 if it is not late.
     `clock_us` (n,) is the clock just before each event of the batch, in microseconds.
     """
 
     late: Mask
     behind_us: NDArray[np.int64]
     duplicate: Mask
+    ahead: Mask
     clock_us: NDArray[np.int64]
 
 
@@ -65,7 +67,9 @@ class PartitionState:
         duplicate = np.zeros(len(ts), np.bool_)
         remembered = asked & ~late & (events.kind == PREDICTION) & (events.id_key != 0)
         duplicate[remembered] = self.ids.ask(events.id_key[remembered])
-        return Verdicts(late, np.where(late, before - ts, 0), duplicate, clocks[np.cumsum(asked) - asked])
+        ahead = np.zeros(len(ts), np.bool_)
+        ahead[asked] = clocks[1:] < ts[asked]
+        return Verdicts(late, np.where(late, before - ts, 0), duplicate, ahead, clocks[np.cumsum(asked) - asked])
 
     @property
     def reached_us(self) -> int:

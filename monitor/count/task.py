@@ -6,7 +6,7 @@ Labels are handled apart: `labels` takes them out of each batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from monitor.count.admission import Admission
 from monitor.count.admitted import admit
 from monitor.count.aggregator import Aggregator, Aggregators
+from monitor.count.facts import AHEAD, AHEAD_HERE, DUPLICATES, facts_of
 from monitor.count.label_aggregator import LabelAggregators
 from monitor.count.losses import Lost, Refused, lost_of
 from monitor.count.pane_rows import Rows
-from monitor.count.partition_state import PartitionState
+from monitor.count.partition_state import PartitionState, Verdicts
+from monitor.count.sample import Sampled
 from monitor.count.task_labels import TaskLabels
 from monitor.count.task_state import OpenPane, PaneKey, TaskState
 from monitor.count.totals import Totals
@@ -103,8 +105,13 @@ class Task:
     def aggregator(self, monitored: Monitored) -> Aggregator:
         return self._aggregators.of(monitored)
 
-    def take(self, partition: Partition, events: Events, next_offset: int, now: float) -> Taken:
-        """Count a decoded batch of one topic-partition; each event ends in exactly one outcome."""
+    def take(
+        self, partition: Partition, events: Events, next_offset: int, now: float, sample: Sequence[Sampled] = ()
+    ) -> Taken:
+        """Count a decoded batch of one topic-partition; each event ends in exactly one outcome.
+
+        `sample` are some of its records, read once more.
+        """
         self._changes += 1
         partition_state = self.partition_state(partition.topic)
         admitted = admit(events, events.kind != LABEL, self._admission.of)
@@ -112,6 +119,8 @@ class Task:
         accepted = admitted.rows & ~verdicts.late & ~verdicts.duplicate
         for group in events.groups:
             self._count_group(partition, group, events, accepted)
+        self._count_facts(events, verdicts)
+        self._count_sample(events, accepted, sample)
         labels = self.labels.take(partition.topic, events, verdicts.clock_us)
         partition_state.next_offset = next_offset
         refused = sorted(admitted.refused + labels.refused, key=lambda one: events.keys.index(one.key))
@@ -151,6 +160,37 @@ class Task:
             self._add(PaneKey(group.key, ""), pane, tallies[slot])
         self.labels.take_inline(monitored, group, counted, numbers)
 
+    def _count_facts(self, events: Events, verdicts: Verdicts) -> None:
+        """Count what is known of events beside their columns; most batches have nothing of it."""
+        ahead = verdicts.ahead & ~verdicts.duplicate
+        masks = {DUPLICATES: verdicts.duplicate, AHEAD: ahead, AHEAD_HERE: ahead}
+        masks = {name: mask for name, mask in masks.items() if mask.any()}
+        for group in events.groups if masks else ():
+            monitored = self._admission.monitored(group.key)
+            if monitored is None or monitored.warmed_up:
+                continue
+            for name, pane, count in facts_of(group, masks, verdicts.clock_us, events.ts, self._pane_us):
+                self._note(monitored, pane, {name: np.array([count], np.int64)})
+
+    def _count_sample(self, events: Events, accepted: NDArray[np.bool_], sample: Sequence[Sampled]) -> None:
+        """Count the columns of the sample's events that were accepted, in the panes of their times."""
+        rows = np.searchsorted(events.offset, [one.offset for one in sample]) if sample else ()
+        for one, row in zip(sample, rows, strict=True):
+            if row == len(events.offset) or events.offset[row] != one.offset or not accepted[row]:
+                continue
+            key = events.keys[events.key[row]]
+            monitored = self._admission.monitored(key)
+            if monitored is not None and not monitored.warmed_up:
+                pane = int(events.ts[row]) // self._pane_us
+                self._note(monitored, pane, self.aggregator(monitored).schema.of(one.features))
+
+    def _note(self, monitored: Monitored, pane: int, further: Mapping[str, NDArray[np.int64]]) -> None:
+        """Add further counts to a pane, which may hold nothing else."""
+        pane_key = PaneKey(monitored.key, "")
+        if pane not in self.open.get(pane_key, ()):
+            self._add(pane_key, pane, self.aggregator(monitored).empty())
+        self.open[pane_key][pane].add_further(further)
+
     def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
         by_pane = self.open.setdefault(pane_key, {})
         known = by_pane.get(pane)
@@ -162,6 +202,13 @@ class Task:
         heappush(due, ((pane + 1) * self._pane_us, pane_key, pane))
         self._open_panes += 1
         self._closed_by = None
+
+    def recount(self, key: ModelKey, tallies: Mapping[int, Tally]) -> None:
+        """Replace the tallies of a model version's open panes, by the start of each: it has another reference."""
+        self._changes += 1
+        panes = self.open.get(PaneKey(key, ""), {})
+        for pane in panes:
+            panes[pane] = tallies[pane * self._pane_us]
 
     def close(self, until_us: Callable[[str], float]) -> list[ClosedPane]:
         """Give out the panes that end at or before `until_us(model name)`."""

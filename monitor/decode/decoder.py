@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 from typing import Final, Protocol
 
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native.decoder import NativeDecoder
-from monitor.decode.surveyed import RawFields
+from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
 from monitor.settings.tree import Settings
@@ -30,6 +30,12 @@ class Decoder(Protocol):
         """What `decode` gives, and for each of its groups every field of its events, wanted or not.
 
         For `reference build`, which asks for no feature by name yet. Never raises for the content of a record.
+        """
+
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
+        """All features of the first event of the records at these places, as they came; None where there are none.
+
+        Of records that `decode` accepted. For a sample of them, to notice new columns.
         """
 
     def forget(self, key: ModelKey) -> None:

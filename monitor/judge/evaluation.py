@@ -59,7 +59,19 @@ class Judge:
 
     def findings(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Finding]:
         """Findings in base windows, one per key; `recent` are the newest panes."""
-        return _one_a_key(found for cause in self.causes for found in cause.candidates(evaluation, recent))
+        found = list(_one_a_key(found for cause in self.causes for found in cause.candidates(evaluation, recent)))
+        remarks = self._remarks(evaluation) if found else {}
+        for finding in found:
+            said = remarks.get(finding.key.subject)
+            yield replace(finding, detail=f"{finding.detail}; {said}") if said else finding
+
+    def _remarks(self, evaluation: Evaluation) -> dict[str, str]:
+        """{subject: what other causes have to say of it}."""
+        said: dict[str, str] = {}
+        for cause in self.causes:
+            for subject, text in cause.remarks(evaluation).items():
+                said[subject] = f"{said[subject]}; {text}" if subject in said else text
+        return said
 
     def tests_made(self, evaluation: Evaluation) -> int:
         """The number of tests made in these windows."""
@@ -80,6 +92,31 @@ class Judge:
         """What the sequential causes find with the next pane and the labels of its predictions."""
         for cause in self._sequential:
             yield from cause.follow(pane, labels)
+
+    def skip(self, pane: Block) -> None:
+        """Pass over a pane of an excluded time."""
+        for cause in self._sequential:
+            cause.skip(pane)
+
+    def remarked(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings, with what sequential causes know about them in their details."""
+        remarks = {key: text for cause in self._sequential for key, text in cause.key_remarks().items()}
+        return [
+            replace(one, detail=f"{one.detail}; {remarks[one.key]}") if one.key in remarks else one for one in findings
+        ]
+
+    def due_us(self) -> int | None:
+        """Event time at which a sequential cause finds something if no event comes until then; None if none does."""
+        return min((due for cause in self._sequential if (due := cause.due_us()) is not None), default=None)
+
+    def silent_since_us(self) -> int | None:
+        """Time of the last event, while it is known that events have stopped."""
+        known = (since for cause in self._sequential if (since := cause.silent_since_us()) is not None)
+        return next(known, None)
+
+    def passed(self, until_us: int) -> list[Finding]:
+        """What is found because no event came until then."""
+        return [finding for cause in self._sequential for finding in cause.passed(until_us)]
 
     def opening(self, finding: Finding, windows: Windows, window: int) -> Floats:
         """The change in the finding's window, as its cause measures it."""
@@ -139,7 +176,7 @@ def longest_learned(reference: Reference) -> Level | None:
 
 
 def _one_a_key(candidates: Iterable[Candidate]) -> Iterator[Finding]:
-    """The worst finding of each key; its start, and whether it is `info`, come from the shortest window over.
+    """The worst finding of each key; its start comes from the shortest window over that is more than `info`.
 
     `candidates` of a key come with the shortest window first.
     """
@@ -147,9 +184,11 @@ def _one_a_key(candidates: Iterable[Candidate]) -> Iterator[Finding]:
     for candidate in candidates:
         by_key.setdefault(candidate.key, []).append(candidate)
     for of_key in by_key.values():
-        shortest = of_key[0]
-        if shortest.severity == INFO:
-            yield shortest.finding()
+        # a change in the direction that is not wanted is `info`, whatever other windows show
+        serious = [candidate for candidate in of_key if candidate.severity != INFO]
+        if not serious:
+            yield of_key[0].finding()
             continue
-        worst = max(of_key, key=lambda candidate: (SEVERITY_RANK[candidate.severity], candidate.exceedance))
+        shortest = serious[0]
+        worst = max(serious, key=lambda candidate: (SEVERITY_RANK[candidate.severity], candidate.exceedance))
         yield replace(worst.finding(), since_us=shortest.began_us())

@@ -12,6 +12,7 @@ from typing import Final
 from monitor.clock import Clock
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
+from monitor.judge.warmup import Progress
 from monitor.settings.tree import Links
 from monitor.stats.promise import ModelPromise
 
@@ -50,10 +51,11 @@ class ColumnView:
 class ModelView:
     """A model version with its page budget and columns. All counts are the state's.
 
-    `judged_us` is the event time up to which it was judged, None before the first verdict. `expected_before` and
-    `pages_before` are the values of the restored state: series count from there. `figures` are those of subjects that
+    `judged_us` is the event time up to which it was judged, None before the first verdict; `silent_since_us` the time
+    of the last event while events have stopped, else None. `expected_before` and `pages_before` are the values of the
+    restored state: series count from there. `figures` are those of subjects that
     are not columns, such as the model itself: (subject, figures). `promise` is for today's traffic, None before a base
-    window was judged.
+    window was judged. `warmup` is how far its warm-up has come, None behind it or without one.
     """
 
     key: ModelKey
@@ -70,10 +72,17 @@ class ModelView:
     predictions: int = 0
     labels: int = 0
     judged_us: int | None = None
+    silent_since_us: int | None = None
     columns: tuple[ColumnView, ...] = ()
     figures: tuple[tuple[str, Figures], ...] = ()
     performance: tuple[tuple[str, float], ...] = ()
     promise: ModelPromise | None = None
+    #: events of excluded times, and those of the restored state
+    excluded: int = 0
+    excluded_before: int = 0
+    #: until when (microseconds of event time) and why nothing pages; None while no silence lasts
+    silence: tuple[int, str] | None = None
+    warmup: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ class IncidentView:
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding that is over its threshold now; `lasting`: of the lasting ticket.
+    """A finding that is over its threshold now; `lasting`: of the lasting ticket, `silenced`: no page for a silence.
 
     `records` are the first and last offset by partition of the window that it was found in.
     """
@@ -107,6 +116,7 @@ class FindingView:
     detail: str = ""
     lasting: bool = False
     records: tuple[tuple[Partition, tuple[int, int]], ...] = ()
+    silenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,14 @@ class CountedRows(NamedTuple):
     values: Values
 
 
+class RowsOfPane(NamedTuple):
+    """The rows of a pane in time order: as in `CountedRows`, and `ts` (n,) in microseconds."""
+
+    codes: Codes
+    values: Values
+    ts: NDArray[np.int64]
+
+
 class _Chunk(NamedTuple):
     partition: Partition
     ts: NDArray[np.int64]
@@ -66,7 +74,7 @@ class RowKeeper(Aggregators):
             pane = int(rows.ts[start]) // self._pane_us
             self._panes[pane].append(_Chunk(rows.partition, rows.ts[here], rows.offset[here], of_pane))
 
-    def take(self, start_us: int) -> CountedRows | None:
+    def take(self, start_us: int) -> RowsOfPane | None:
         """Remove and return the rows of the pane that begins then; None if it has none.
 
         Sorted by (time, topic, partition, offset, index in the record): a total order, however polls cut the stream.
@@ -77,10 +85,12 @@ class RowKeeper(Aggregators):
         partitions = {one: rank for rank, one in enumerate(sorted({chunk.partition for chunk in chunks}))}
         rank = np.concatenate([np.full(len(chunk.ts), partitions[chunk.partition]) for chunk in chunks])
         offset = np.concatenate([chunk.offset for chunk in chunks])
-        order = np.lexsort((offset, rank, np.concatenate([chunk.ts for chunk in chunks])))
-        return CountedRows(
+        ts = np.concatenate([chunk.ts for chunk in chunks])
+        order = np.lexsort((offset, rank, ts))
+        return RowsOfPane(
             np.concatenate([chunk.rows.codes for chunk in chunks], axis=1)[:, order],
             np.concatenate([chunk.rows.values for chunk in chunks], axis=1)[:, order],
+            ts[order],
         )
 
 

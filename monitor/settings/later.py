@@ -10,13 +10,8 @@ from monitor.settings.types import Fault, Loc, Plain
 LATER_CAUSES: Final = (
     "performance",
     "calibration",
-    "relation",
-    "traffic",
     "label_delay",
     "label_coverage",
-    "duplicates",
-    "clock",
-    "schema",
     "version",
     "fairness",
     "cost",
@@ -25,7 +20,6 @@ LATER_CAUSES: Final = (
 #: unsupported settings, or unsupported values of a setting; `[]` is any index, `*` any name
 NOT_IN_THIS_VERSION: Final = (
     "retire_after",
-    "unknown_models: warmup",
     "state.store: kafka",
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
     "inputs[].format: auto | kserve | oip | seldon | tfserving | mlflow | databricks | sagemaker | vertex | azure",
@@ -33,15 +27,8 @@ NOT_IN_THIS_VERSION: Final = (
     "models[].segments",
     "models[].labels",
     "models[].costs",
-    "models[].timezone",
-    "models[].silence",
-    "models[].exclude",
-    "models[].detectors",
     "models[].tolerance",
     "models[].fairness",
-    "models[].reference.warmup",
-    "models[].features.*.direction",
-    "models[].features.*.kind: vector | text",
     *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),
 )
 

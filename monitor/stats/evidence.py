@@ -143,3 +143,18 @@ def dispersion(windows: Ints, shares: Floats, part: float) -> float:
     statistic = ((windows[:, usable] - expected[:, usable]) ** 2 / safe).sum(1).mean()
     freedom = (1 - shares[usable]).sum() * max(1 - part, 0.1)
     return float(statistic / freedom)
+
+
+def same_shares(few: Ints, many: Ints) -> float:
+    """Chance that a few counts (B,) are as far from the shares of many (B,), by a chi-square test of two samples.
+
+    Bins that are empty in both say nothing. A small sample makes the test cautious, not wrong: it only refuses.
+    """
+    some = (few + many) > 0
+    a, b = few[some].astype(np.float64), many[some].astype(np.float64)
+    total = a.sum() + b.sum()
+    if len(a) < 2 or not a.sum() or not b.sum():
+        return 1.0
+    expected = (a + b) * a.sum() / total
+    statistic = ((a - expected) ** 2 / expected).sum() * total / b.sum()
+    return float(chdtrc(len(a) - 1, statistic))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -31,11 +31,16 @@ def shortened(name: str) -> str:
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
+def smallest(names: Iterable[str], most: int) -> list[str]:
+    """At most so many of the names: those with the smallest hashes."""
+    return sorted(names, key=lambda name: (_rank(name), name))[:most]
+
+
 def kept(names: Counter[str]) -> Counter[str]:
     """At most `KEPT` of the names, with their counts."""
     if len(names) <= KEPT:
         return names
-    return Counter({name: names[name] for name in sorted(names, key=lambda name: (_rank(name), name))[:KEPT]})
+    return Counter({name: names[name] for name in smallest(names, KEPT)})
 
 
 def add(names: Names, more: Mapping[int, Counter[str]]) -> None:

@@ -7,6 +7,7 @@ a tally of a batch equals the sum of the tallies of its rows, however polls cut 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -28,6 +29,10 @@ FAR_UNIT: Final = 1 << 10
 FAR_SQUARE_UNIT: Final = 1
 FAR_SD: Final = 46_340.0
 
+#: the first and last time of no event: neither changes a minimum or maximum
+NO_FIRST: Final = 1 << 62
+NO_LAST: Final = -NO_FIRST
+
 #: columns of `sums`: of the values inside the range; of those outside that are not 0; how many lie below the range;
 #: of those outside that lie within `FAR_SD`
 SUM, SQUARES, OUTSIDE_COUNT, OUTSIDE_LOG, OUTSIDE_LOG_SQUARES, BELOW, FAR_COUNT, FAR_SUM, FAR_SQUARES = range(9)
@@ -36,6 +41,8 @@ SUMS: Final = 9
 #: what numbers that are only kept are kept in, where they fit; a sum of two such types is exact in 64 bits
 _UNSIGNED: Final = (np.uint8, np.uint16, np.uint32)
 _SIGNED: Final = (np.int8, np.int16, np.int32)
+
+_NO_TIMES: Final = (NO_FIRST, NO_LAST)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -47,9 +54,10 @@ class Tally:
 
     Shapes: `counts` (columns, bins + facts), `sums` (columns, SUMS), `lows` and `highs` (columns,), the extremes of
     the numbers seen (+inf and -inf where none); of a category with a bin for the rare ones, of the places of the known
-    categories. `unseen` has names of never-seen values, by column. `further` are other counts by name, each (any,): who
-    counts and who reads them know what they mean; a name that is not there is all zeros. A `narrowed` tally has
-    smaller types of integers: it can be added to others, and nothing to it.
+    categories. `first_us` and `last_us` are the earliest and latest event time in microseconds. `unseen` has names of
+    never-seen values, by column. `further` are other counts by name, each (any,): who counts and who reads them know
+    what they mean; a name that is not there is all zeros. A `narrowed` tally has smaller types of integers: it can be
+    added to others, and nothing to it.
     """
 
     counts: Ints
@@ -61,6 +69,8 @@ class Tally:
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     unseen: names.Names = field(default_factory=dict)
     further: dict[str, Ints] = field(default_factory=dict)
+    first_us: int = NO_FIRST
+    last_us: int = NO_LAST
 
     @classmethod
     def empty(cls, columns: int, bins: int) -> Tally:
@@ -84,11 +94,17 @@ class Tally:
         np.maximum(self.highs, other.highs, out=self.highs)
         self.predictions += other.predictions
         self.feature_events += other.feature_events
+        self.first_us = min(self.first_us, other.first_us)
+        self.last_us = max(self.last_us, other.last_us)
         if other.unseen:
             names.add(self.unseen, other.unseen)
         for partition, span in other.records.items():
             self.add_records(partition, *span)
-        for name, counts in other.further.items():
+        self.add_further(other.further)
+
+    def add_further(self, further: Mapping[str, Ints]) -> None:
+        """Add further counts."""
+        for name, counts in further.items():
             known = self.further.get(name)
             self.further[name] = counts.astype(np.int64) if known is None else known + counts
 
@@ -120,6 +136,8 @@ class Tally:
             dict(self.records),
             {column: Counter(counted) for column, counted in self.unseen.items()},
             {name: counts.astype(np.int64) for name, counts in self.further.items()},
+            self.first_us,
+            self.last_us,
         )
 
     @property
@@ -138,6 +156,7 @@ class Tally:
             "feature_events": self.feature_events,
             "records": [[topic, number, *span] for (topic, number), span in self.records.items()],
             "unseen": _names_to_state(self.unseen),
+            "times": [self.first_us, self.last_us],
             **({"further": dict(sorted(self.further.items()))} if self.further else {}),
         }
 
@@ -158,6 +177,7 @@ class Tally:
             {Partition(topic, number): (first, last) for topic, number, first, last in state["records"]},
             _names_from_state(state.get("unseen", [])),
             _further_from_state(state.get("further", {})),
+            *state.get("times", _NO_TIMES),
         )
 
 
@@ -235,7 +255,7 @@ def unpack(state: dict[str, Any]) -> list[Tally]:
     sums = _widened(np.array(state["sums"], np.int64).reshape(number, columns, -1))
     lows, highs = _extremes(state, counts)
     unseen = state.get("unseen", [[]] * number)
-    further = _further_by_tally(state.get("further", {}), number)
+    further, times = _further_by_tally(state.get("further", {}), number), _times_of(state, number)
     return [
         Tally(
             counts[at].copy(),
@@ -249,6 +269,8 @@ def unpack(state: dict[str, Any]) -> list[Tally]:
             },
             unseen=_names_from_state(unseen[at]),
             further=further[at],
+            first_us=times[at][0],
+            last_us=times[at][1],
         )
         for at in range(number)
     ]
@@ -275,8 +297,15 @@ def _the_rest(tallies: list[Tally]) -> dict[str, Any]:
         "events": np.array([(t.predictions, t.feature_events) for t in tallies], np.int64).reshape(-1, 2),
         "records": [[[topic, number, *span] for (topic, number), span in t.records.items()] for t in tallies],
         "unseen": [_names_to_state(t.unseen) for t in tallies],
+        "times": np.array([(t.first_us, t.last_us) for t in tallies], np.int64).reshape(-1, 2),
         **({"further": _further_of(tallies)} if any(t.further for t in tallies) else {}),
     }
+
+
+def _times_of(state: dict[str, Any], number: int) -> list[list[int]]:
+    """First and last time of so many tallies; the version before had none."""
+    times: list[list[int]] = np.array(state.get("times", [_NO_TIMES] * number), np.int64).tolist()
+    return times
 
 
 def _further_of(tallies: list[Tally]) -> dict[str, list[Any]]:
@@ -325,12 +354,15 @@ def unpack_mixed(state: dict[str, Any]) -> list[Tally]:
             records={Partition(topic, number): (first, last) for topic, number, first, last in records},
             unseen=_names_from_state(unseen),
             further=further,
+            first_us=first_us,
+            last_us=last_us,
         )
-        for shape, counts, sums, lows, highs, events, records, unseen, further in zip(
+        for shape, counts, sums, lows, highs, events, records, unseen, further, (first_us, last_us) in zip(
             shapes.tolist(),
             *parts,
             *(state[name] for name in ("events", "records", "unseen")),
             _further_by_tally(state.get("further", {}), len(shapes)),
+            _times_of(state, len(shapes)),
             strict=True,
         )
     ]

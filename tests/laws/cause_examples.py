@@ -15,12 +15,18 @@ from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.findings import FindingKey
 from monitor.judge.causes.cause import Cause
+from monitor.judge.causes.consecutive import Consecutive
 from monitor.judge.causes.constant import Constant
+from monitor.judge.causes.detectors import Detectors
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
+from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
+from monitor.judge.causes.relation import Relation
 from monitor.judge.causes.residual import Residual
+from monitor.judge.causes.schema import Schema
+from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.loop.stage2 import StatelessStage2
@@ -32,6 +38,7 @@ from monitor.stats.label_tally import LabelTally
 from tests.engine import (
     EVENTS,
     NOW_US,
+    SECOND,
     Credit,
     Event,
     MemorySource,
@@ -40,6 +47,7 @@ from tests.engine import (
     build,
     run_to_end,
     settings,
+    tied,
 )
 
 #: events of the reference's stream that an example replays, and how many of them come before its effect
@@ -97,13 +105,25 @@ def surer(made: Event, size: float, lot: float) -> None:
         made["score"] = (1 + made["score"]) / 2
 
 
+@cache
+def bills() -> list[float]:
+    return [event["features"]["BILL"] for event in tied(Credit(10_000))]
+
+
+def of_another(made: Event, size: float, lot: float) -> None:
+    """So large a share of the events has the bill of another event."""
+    if lot < size:
+        number = int(made["id"].partition("-")[2])
+        made["features"] = made["features"] | {"BILL": bills()[number * 7_919 % len(bills())]}
+
+
 def stream(fault: Callable[[Event, float], None] = lambda _made, _lot: None, after: int = 1 << 30) -> Iterator[Event]:
     """The events of all examples: their score is a model's of the features, with little else in it.
 
     `fault` changes events from number `after` on, with their own lot: the model sees the changed features.
     """
     lots = np.random.default_rng(7).random(10_000).tolist()
-    for at, (event, lot) in enumerate(zip(Credit(10_000), lots, strict=True)):
+    for at, (event, lot) in enumerate(zip(tied(Credit(10_000)), lots, strict=True)):
         noise = event["score"]
         event["score"] = _scored(event, noise)
         if at >= after:
@@ -126,6 +146,27 @@ def worse(made: Event, size: float, lot: float) -> None:
     made["label"] = 1 - made["prediction"] if wrong else made["prediction"]
 
 
+#: when the effects begin
+_CHANGE_US: Final = [made["ts"] for made, _ in zip(Credit(10_000), range(BEFORE + 1), strict=False)][-1]
+
+
+def slower(made: Event, size: float, lot: float) -> None:
+    """The time between two events is up to twenty times as long."""
+    made["ts"] = round(_CHANGE_US + (made["ts"] - _CHANGE_US) * (1 + 19 * size))
+
+
+def again(made: Event, size: float, lot: float) -> None:
+    """Up to eight in ten events repeat one id."""
+    if lot < 0.8 * size:
+        made["id"] = "again"
+
+
+def ahead(made: Event, size: float, lot: float) -> None:
+    """Up to one event in five is an hour ahead."""
+    if lot < 0.2 * size:
+        made["ts"] += 3_600 * SECOND
+
+
 EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     FeaturesGone: (Example(FindingKey("credit", "absent"), field("features", ...)),),
     Quality: (
@@ -146,8 +187,20 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("score", "score"), surer),
         Example(FindingKey("prediction", "prediction"), field("prediction", 1)),
     ),
+    Relation: (Example(FindingKey("BILL~LIMIT", "relation"), of_another),),
+    Detectors: (
+        Example(FindingKey("credit", "performance", figure="adwin"), worse),
+        Example(FindingKey("credit", "performance", figure="hddm_a"), worse),
+        Example(FindingKey("AGE", "distribution", figure="page_hinkley"), older),
+        Example(FindingKey("score", "score", figure="kswin"), surer),
+    ),
     Residual: (Example(FindingKey("score", "score", figure="residual"), surer),),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
+    Consecutive: (),  # it compares days: tests/unit/test_judge_consecutive.py
+    Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
+    ClockSkew: (Example(FindingKey("credit", "clock"), ahead),),
+    Schema: (Example(FindingKey("CITY", "schema"), feature("CITY", "Graz")),),
+    TrafficRate: (Example(FindingKey("credit", "traffic"), slower),),
 }
 
 
@@ -163,8 +216,15 @@ def prepared() -> PreparedReference:
 
 
 def made(cause: type[Cause[Any]]) -> Cause[Any]:
-    """The cause for the model of the examples, as its settings are without saying anything."""
-    return cause(prepared(), Policy(Model.model_validate({"name": "credit", "reference": "r.json"})))
+    """The cause for the model of the examples, as its settings are without saying anything, but for its detectors."""
+    detectors = [
+        {"kind": "adwin", "on": "error"},
+        {"kind": "hddm_a", "on": "error"},
+        {"kind": "page_hinkley", "on": "AGE"},
+        {"kind": "kswin", "on": "score", "alpha": 1e-4},
+    ]
+    model = {"name": "credit", "reference": "r.json", "detectors": detectors}
+    return cause(prepared(), Policy(Model.model_validate(model)))
 
 
 def panes(example: Example, size: float) -> list[LabelledPane]:

@@ -15,7 +15,7 @@ from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
 from monitor.count.task_state import PaneKey
 from monitor.events import ModelKey, Partition
-from monitor.findings import Transition
+from monitor.findings import FindingKey, Transition
 from monitor.judge.fleet import Fleet
 from monitor.pipeline import Pipeline
 from monitor.reference.column import FEATURE
@@ -142,12 +142,13 @@ def test_from_then_on_events_are_judged_by_the_new_reference_and_the_other_model
     assert CREDIT not in pipeline.totals.events
     run_to_end(pipeline, source)
     pipeline.checkpoint()
-    last = of_credit(outputs)[-1]
-    assert (last.transition, last.incident) == ("resolved", opened.incident)
-    assert last.summary.startswith("credit 1: resolved (settings changed) after ")
+    resolved, new = of_credit(outputs)[-2:]
+    assert (resolved.transition, resolved.incident) == ("resolved", opened.incident)
+    assert resolved.summary.startswith("credit 1: resolved (reference changed) after ")
+    assert (new.severity, new.summary) == ("ticket", "credit 1: BILL is a new column")  # to the other reference
     judge = cast("Fleet", pipeline.fleet).judges[CREDIT]
     assert judge.monitored.reference.hash == older_reference().hash
-    assert judge.book.incident is None
+    assert list(judge.book.open) == [FindingKey("BILL", "schema")]
     assert 250 < judge.predictions <= 2_400 - events
     of_loan = [one for one in sent(outputs) if one["model"] == "loan"]
     assert of_loan == [one for one in expected if one["model"] == "loan"]

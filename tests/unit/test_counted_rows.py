@@ -15,7 +15,7 @@ from monitor.events import Partition
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.reference.column import PREDICTION, SCORE, Column
-from monitor.run.counted_rows import NO_VALUE, CountedRows, RowKeeper
+from monitor.run.counted_rows import NO_VALUE, RowKeeper, RowsOfPane
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
 from monitor.stats.bins import NUMERIC, OUTSIDE
@@ -82,7 +82,7 @@ class Collected(StatelessStage2):
     def __init__(self, keeper: RowKeeper) -> None:
         super().__init__()
         self.keeper = keeper
-        self.rows: dict[int, CountedRows | None] = {}
+        self.rows: dict[int, RowsOfPane | None] = {}
         self.events: dict[int, int] = {}
 
     def judge(self, pane: Pane) -> None:

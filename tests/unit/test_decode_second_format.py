@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.decode import decoder
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, MISSING, Events, Group, Limits, Rejected
-from monitor.decode.surveyed import Ints, RawColumn, RawFields
+from monitor.decode.raw import RawColumn, RawFields
+from monitor.decode.surveyed import Ints
 from monitor.decode.values import category_value, numeric_value
 from monitor.events import PREDICTION, ModelKey
 from monitor.records import RecordBatch
@@ -73,6 +74,11 @@ class TabLines:
     def survey(self, batch: RecordBatch) -> tuple[Events, list[RawFields]]:
         events, (lines, _) = self.decode(batch), self._lines(batch)
         return events, [self._fields([lines[row].features for row in group.rows]) for group in events.groups]
+
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
+        lines, _ = self._lines(batch)
+        first = {line.record: line.features for line in reversed(lines)}
+        return [first.get(place) for place in places]
 
     def _lines(self, batch: RecordBatch) -> tuple[list[Line], list[Rejected]]:
         lines: list[Line] = []

@@ -83,7 +83,7 @@ def test_a_change_of_the_model_alone_is_a_ticket_that_no_column_explains() -> No
         made["score"] = round(min(made["score"] * 1.08, 1.0), 4)
 
     transitions = judged(served)
-    assert transitions[0]["severity"] == "ticket"
+    assert next(transition["severity"] for transition in transitions) == "ticket"
     residual = about_score(transitions, RESIDUAL)
     assert (residual["severity"], residual["direction"], residual["explained_by"]) == ("ticket", "up", [])
     assert UNEXPLAINED in residual["detail"]
@@ -170,7 +170,7 @@ def _hit_events() -> list[Event]:
 
 
 def test_usual_events_count_nothing_more() -> None:
-    assert all(not block.tally.further for block in panes_of(example(lambda *_: None), 0.0))
+    assert all(NEW_SLOTS not in block.tally.further for block in panes_of(example(lambda *_: None), 0.0))
 
 
 # the reference

@@ -18,7 +18,7 @@ from monitor.judge.prepared_reference import PreparedReference
 from monitor.reference.encoding import digest, to_json
 from monitor.reference.show import reference_json, reference_text
 from monitor.run.reference_file import load_reference
-from tests.engine import Credit, build, settings
+from tests.engine import Credit, build, settings, tied
 
 Body = dict[str, Any]
 
@@ -36,7 +36,7 @@ _anything = st.recursive(_scalars, lambda below: st.lists(below, max_size=3) | s
 @pytest.fixture(scope="module")
 def body() -> Body:
     """A small sound reference's content."""
-    return to_json(build(settings(), list(Credit(1_200))))
+    return to_json(build(settings(), list(tied(Credit(1_200)))))
 
 
 @pytest.fixture
@@ -109,6 +109,8 @@ def test_a_changed_part_is_loaded_equal_or_refused(
         (("columns", 1, "name"), "AGE", "same name and role"),
         (("columns",), [], "columns"),
         (("levels", 1, "base_windows"), 3, "levels[1].base_windows is not 2"),
+        (("traffic", "step_us"), 0, "traffic.step_us"),
+        (("facts", "ahead", "hits"), 10**9, "facts.ahead has more hits than events"),
         (("start",), "yesterday", "start is not a valid time"),
         (("task",), "guess", "task"),
         (("model",), 7, "model"),

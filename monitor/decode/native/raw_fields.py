@@ -10,7 +10,9 @@ import numpy as np
 
 from monitor.decode.columns import Events, Group, Limits
 from monitor.decode.native.reference_decoder import parse_fast
-from monitor.decode.surveyed import Ints, RawColumn, RawFields
+from monitor.decode.raw import RawColumn, RawFields
+from monitor.decode.surveyed import Ints
+from monitor.errors import RejectedRecord
 from monitor.events import PREDICTION
 from monitor.records import RecordBatch
 
@@ -34,6 +36,18 @@ def raw_fields(batch: RecordBatch, events: Events, group: Group, limits: Limits)
         score_classes=_rows_by_name(scores),
         unread=_rows_by_name(objects, FIELDS),
     )
+
+
+def first_features(value: bytes | None, limits: Limits) -> Mapping[str, object] | None:
+    """The features of a record's first event, as they came; None without any, and for what is no event."""
+    try:
+        content = None if value is None else _parsed(value, limits)
+    except RejectedRecord:
+        return None
+    if type(content) is list:
+        content = content[0] if content else None
+    features = content.get("features") if type(content) is dict else None
+    return features if type(features) is dict else None
 
 
 def _objects(batch: RecordBatch, events: Events, group: Group, limits: Limits) -> Iterator[Object]:

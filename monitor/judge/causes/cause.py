@@ -24,7 +24,7 @@ the `Windows` of an evaluation, or the tallies of `windows.parts`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
@@ -233,6 +233,10 @@ class Cause(ABC, Generic[M]):
         """(subject, figures of its worst window) of every subject that was measured, over its threshold or not."""
         return iter(())
 
+    def remarks(self, evaluation: Evaluation) -> Mapping[str, str]:
+        """{subject: a sentence for the findings that other causes have on it, as this cause has none of its own}."""
+        return {}
+
     def observe(self, pane: Block, base: Block | None) -> None:  # most causes remember nothing
         """Take the next pane, before it is judged; `base` is the base window that it completes."""
 
@@ -270,6 +274,25 @@ class SequentialCause(Cause[None]):
     @abstractmethod
     def follow(self, pane: Block, labels: LabelTally) -> Iterable[Finding]:
         """Take the next pane, and the labels that are known of its predictions; gives what is found with it."""
+
+    def key_remarks(self) -> Mapping[FindingKey, str]:
+        """Sentences for the details of other causes' findings, by their keys."""
+        return {}
+
+    def due_us(self) -> int | None:
+        """Event time at which something is found if no event comes until then; None if nothing is."""
+        return None
+
+    def skip(self, pane: Block) -> None:
+        """The next pane lies in a time that the settings exclude: it is not judged."""
+
+    def silent_since_us(self) -> int | None:
+        """Time of the last event, while it is known that events have stopped; None if that is not known."""
+        return None
+
+    def passed(self, until_us: int) -> Iterable[Finding]:
+        """What is found because event time has come to `until_us` and no event has come since the last pane."""
+        return ()
 
     def tests(self) -> int:
         """None on windows: a detector has its own false-alarm rate."""

@@ -89,7 +89,8 @@ def _summary(views: Sequence[FindingView]) -> str:
 
 
 def _tags(view: FindingView) -> str:
-    rest = [view.severity, view.finding.figure, view.finding.segment]
+    silenced = "no page during a silence" if view.silenced else ""
+    rest = [view.severity, silenced, view.finding.figure, view.finding.segment]
     return ", ".join(name(word) for word in rest if word)
 
 

@@ -1,0 +1,208 @@
+"""Causes `duplicates` and `clock`: a share of the events repeats an id, or has a time far ahead of the others.
+
+Such events are counted where they are read, by the clock of their partition, and judged in blocks of base windows'
+size. They have a budget of their own and take nothing from the tests that page.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from monitor.clock import DAY_US
+from monitor.count.facts import AHEAD, AHEAD_HERE, DUPLICATES
+from monitor.findings import Figures, Finding, FindingKey, Span
+from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
+from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
+from monitor.judge.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows import BASE_EVENTS, Windows
+from monitor.stats.block import Block
+from monitor.stats.ending import left_of
+from monitor.stats.fact_share import LONGEST, Excess, FactShare, judged
+from monitor.stats.label_tally import LabelTally
+from monitor.text import many, percent
+
+#: false tickets in this time
+PER_US: Final = 30 * DAY_US
+#: panes after which it is certain that a clock has not followed events that were ahead of it
+HELD: Final = 6
+#: the largest alpha of a test
+MOST_ALPHA: Final = 1e-4
+
+
+#: start, end, hits and events (with the hits) of some panes
+_Part = tuple[int, int, int, int]
+
+
+class _Share(SequentialCause):
+    """The share of one fact. The subject is the model."""
+
+    #: the name of its counts in tallies and references
+    counted: ClassVar[str]
+
+    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+        super().__init__(prepared, policy)
+        self._reference = dict(prepared.reference.facts).get(self.counted)
+        self._model = prepared.reference.key.model
+        self._key = FindingKey(self._model, self.names[0].name)
+        #: the newest last
+        self._blocks: list[_Part] = []
+        self._open: _Part | None = None
+
+    def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
+        """Take the next pane; judge what ends with it once it is as large as a base window."""
+        if self._reference is not None:
+            hits = int(pane.tally.further[self.counted][0]) if self.counted in pane.tally.further else 0
+            part = (pane.start_us, pane.end_us, hits, pane.tally.events + hits)
+            for settled in self._settled(part, pane):
+                yield from self._take(self._reference, settled)
+
+    def _settled(self, part: _Part, pane: Block) -> Iterable[_Part]:
+        """The parts whose hits are certain, now that this one came."""
+        return (part,)
+
+    def _take(self, reference: FactShare, part: _Part) -> Iterator[Finding]:
+        start, _, hits, events = self._open or (part[0], 0, 0, 0)
+        self._open = (start, part[1], hits + part[2], events + part[3])
+        if self._open[3] < BASE_EVENTS:
+            return
+        self._blocks, self._open = [*self._blocks, self._open][-LONGEST:], None
+        hits_of, events_of = [block[2] for block in self._blocks], [block[3] for block in self._blocks]
+        excess = judged(reference, hits_of, events_of, self._alpha(reference), self._least())
+        if excess is not None and excess.exceedance > 1:
+            yield self._finding(reference, excess)
+
+    def _alpha(self, reference: FactShare) -> float:
+        """The budget of the time since the block before, for each length."""
+        since = self._blocks[-1][1] - self._blocks[-1][0]
+        return min(since / PER_US / max(len(reference.largest), 1), MOST_ALPHA)
+
+    def _least(self) -> float:
+        return self.policy.least_effect(self._key.cause, "", LEAST_QUALITY_CHANGE)
+
+    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        """By the size of the change alone."""
+        if key != self._key or self._reference is None:
+            return None
+        return self._excess(evaluation.windows, 0) / max(self._least(), 1e-9)
+
+    def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
+        if key != self._key or self._reference is None:
+            return None
+        return np.array([self._excess(windows, window)])
+
+    def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
+        return left_of(self._excess(evaluation.windows, 0), float(then[0])) if then[0] > 0 else 0.0
+
+    def _excess(self, windows: Windows, window: int) -> float:
+        hits, events = int(windows.further(self.counted, 1)[window, 0]), windows.spans[window].events
+        before = 0.0 if self._reference is None else self._reference.share
+        return hits / max(hits + events, 1) - before
+
+    @classmethod
+    def size(cls, figures: Figures, *, numeric: bool) -> str:
+        return percent(figures.value)
+
+    def _finding(self, reference: FactShare, excess: Excess) -> Finding:
+        blocks = self._blocks[-excess.blocks :]
+        since = next((block[0] for block in blocks if block[2] / block[3] > reference.share), blocks[0][0])
+        effect = excess.share - reference.share
+        return Finding(
+            key=self._key,
+            severity=self.policy.severity(self._key.cause, "", effect, 0.0),
+            window=Span(blocks[0][0], blocks[-1][1], excess.events - excess.hits),
+            base_windows=excess.blocks,
+            statistic="exact",
+            value=excess.share,
+            threshold=reference.share + self._least(),
+            p=excess.p,
+            effect=effect,
+            effect_unit="share",
+            exceedance=excess.exceedance,
+            direction="up",
+            detail=self._detail(excess, percent(reference.share)),
+            headline=self._headline(excess),
+            since_us=since,
+        )
+
+    @abstractmethod
+    def _headline(self, excess: Excess) -> str:
+        """What happened, in a few words."""
+
+    @abstractmethod
+    def _detail(self, excess: Excess, before: str) -> str:
+        """The figures, with the share `before` in the reference."""
+
+    def to_state(self) -> dict[str, Any]:
+        blocks = [*self._blocks, *([self._open] if self._open is not None else [])]
+        return {"blocks": np.array(blocks, np.int64).reshape(-1, 4), "open": self._open is not None}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        blocks = _parts_of(state["blocks"])
+        self._open = blocks.pop() if state["open"] else None
+        self._blocks = blocks
+
+
+def _parts_of(state: object) -> list[_Part]:
+    return [(a, b, c, d) for a, b, c, d in np.array(state, np.int64).tolist()]
+
+
+class Duplicates(_Share):
+    """Events that repeat the id of one before: a producer that sends again, or a topic that is read twice."""
+
+    names = (CauseName("duplicates", in_alert="with repeated ids", of_model="events"),)
+    state_name = "duplicates"
+    counted = DUPLICATES
+
+    def _headline(self, excess: Excess) -> str:
+        return f"{percent(excess.share)} of the events of {self._model} repeat an id"
+
+    def _detail(self, excess: Excess, before: str) -> str:
+        return (
+            f"{excess.hits:,} of {many(excess.events, 'event')} repeat the id of one before in their partition, "
+            f"{before} in the reference; they are counted as duplicate and not judged again"
+        )
+
+
+class ClockSkew(_Share):
+    """Events whose time is far ahead of the others of their partition: a producer's clock is wrong."""
+
+    names = (CauseName("clock", in_alert="with a time far ahead", of_model="events"),)
+    state_name = "clock"
+    counted = AHEAD
+
+    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+        super().__init__(prepared, policy)
+        #: the newest panes, which are not certain yet
+        self._held: list[_Part] = []
+
+    def _settled(self, part: _Part, pane: Block) -> Iterable[_Part]:
+        """After a pause the first events are ahead of a clock that follows them: their own pane comes at once."""
+        followed = int(pane.tally.further[AHEAD_HERE][0]) if AHEAD_HERE in pane.tally.further else 0
+        for at in reversed(range(len(self._held))):
+            start, end, hits, events = self._held[at]
+            taken = min(hits, followed)
+            self._held[at] = (start, end, hits - taken, events - taken)
+            followed -= taken
+        self._held.append(part)
+        return [self._held.pop(0) for _ in range(len(self._held) - HELD)]
+
+    def to_state(self) -> dict[str, Any]:
+        return super().to_state() | {"held": np.array(self._held, np.int64).reshape(-1, 4)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._held = _parts_of(state["held"])
+
+    def _headline(self, excess: Excess) -> str:
+        return f"{percent(excess.share)} of the events of {self._model} have a time far ahead of the others"
+
+    def _detail(self, excess: Excess, before: str) -> str:
+        return (
+            f"{excess.hits:,} of {many(excess.events, 'event')} are minutes or more ahead of the events around them in "
+            f"their partition, {before} in the reference: is the clock of a producer wrong? They are judged at their "
+            "own time, when the others have come there"
+        )

@@ -1,0 +1,191 @@
+"""Cause `schema`: a column that the reference does not have comes steadily; often another one went at the same time.
+
+What is known of it is a sample of the records (`count/schema.py`). If the values of the new column fit the bins of one
+that is gone, it was renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.count.schema import NEW, SAMPLED, VALUES
+from monitor.findings import Figures, Finding, FindingKey, Span
+from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
+from monitor.judge.policy import Policy
+from monitor.judge.prepared_reference import PreparedReference
+from monitor.reference.column import FEATURE, Column
+from monitor.stats import names
+from monitor.stats.bins import ColumnBins
+from monitor.stats.block import Block
+from monitor.stats.evidence import same_shares
+from monitor.stats.label_tally import LabelTally
+from monitor.text import percent
+
+SCHEMA: Final = "schema"
+#: events of the sample in a block; a column is new if at least this share of a block has it
+BLOCK: Final = 12
+STEADY: Final = 0.5
+#: most new columns that are told
+MOST_TOLD: Final = 8
+#: chance of values as far from a column's as the new ones: below it they are not that column's
+LEAST_CHANCE: Final = 0.01
+
+Ints = NDArray[np.int64]
+
+
+class _Sample(NamedTuple):
+    """Counts of some panes, by their names in `Tally.further`."""
+
+    start_us: int
+    end_us: int
+    counts: dict[str, Ints]
+
+    @property
+    def events(self) -> int:
+        return int(self.counts[SAMPLED][0]) if SAMPLED in self.counts else 0
+
+    def share(self, name: str) -> float:
+        """The share of events with a new column."""
+        return float(self.counts[NEW + name][0]) / self.events if NEW + name in self.counts else 0.0
+
+    def new(self) -> list[str]:
+        """The new columns, those that most events have first."""
+        found = [name.removeprefix(NEW) for name in self.counts if name.startswith(NEW)]
+        return sorted(found, key=lambda name: (-self.share(name), name))
+
+
+def is_of_sample(name: str) -> bool:
+    """Whether a further count of a tally is of the sample."""
+    return name == SAMPLED or name.startswith((NEW, VALUES))
+
+
+class Schema(SequentialCause):
+    """New and renamed columns. The subject is the new column."""
+
+    names = (CauseName(SCHEMA, in_alert="is new", on_page="new column"),)
+    state_name = "schema"
+
+    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+        super().__init__(prepared, policy)
+        self._model = prepared.reference.key.model
+        self._open = _Sample(0, 0, {})
+        #: by subject, of the newest block: the share of events that have the new column
+        self._shares: dict[str, float] = {}
+        #: by the subject of a column that is gone: the new column with its values
+        self._renamed: dict[str, str] = {}
+
+    def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
+        """Take the next pane; judge the sample once it is large enough."""
+        counts = {name: counted for name, counted in pane.tally.further.items() if is_of_sample(name)}
+        if not counts:
+            return
+        start = self._open.start_us if self._open.events else pane.start_us
+        merged = dict(self._open.counts)
+        for name, counted in counts.items():
+            merged[name] = merged[name] + counted if name in merged else counted.astype(np.int64)
+        self._open = _Sample(start, pane.end_us, _bounded(merged))
+        if self._open.events >= BLOCK:
+            block, self._open = self._open, _Sample(0, 0, {})
+            yield from self._judge(block)
+
+    def _judge(self, block: _Sample) -> Iterator[Finding]:
+        steady = [name for name in block.new() if block.share(name) >= STEADY][:MOST_TOLD]
+        self._shares = {self._subject(name): block.share(name) for name in block.new()}
+        self._renamed = {}
+        for name in steady:
+            gone = self._same_values(block, name)
+            if gone is not None:
+                self._renamed[gone.subject(self._model)] = name
+            yield self._finding(block, name, gone)
+
+    def _subject(self, name: str) -> str:
+        return Column(name, FEATURE, ColumnBins("categorical")).subject(self._model)
+
+    def _same_values(self, block: _Sample, name: str) -> Column | None:
+        """The column that is gone whose values a new one has; of several the most probable."""
+        reference, fitting = self.prepared.reference, []
+        for counted, values in block.counts.items():
+            at, _, of = counted.removeprefix(VALUES).partition(":")
+            if not counted.startswith(VALUES) or of != name or values.sum() < STEADY * block.events:
+                continue
+            chance = same_shares(values, reference.counts[int(at)])
+            if chance >= LEAST_CHANCE:
+                fitting.append((chance, -int(at)))
+        return reference.columns[-max(fitting)[1]] if fitting else None
+
+    def key_remarks(self) -> Mapping[FindingKey, str]:
+        """What is to be said beside another cause's finding: under which name a column that is gone comes now."""
+        return {
+            FindingKey(subject, "absent"): f"the new column {self._shown(name)} has its values: was it renamed?"
+            for subject, name in self._renamed.items()
+        }
+
+    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        """By the newest block of the sample."""
+        if key.cause != SCHEMA or key.subject not in self._shares:
+            return None
+        return self._shares[key.subject] / STEADY
+
+    @classmethod
+    def size(cls, figures: Figures, *, numeric: bool) -> str:
+        return percent(figures.value)
+
+    def _shown(self, name: str) -> str:
+        return names.shortened(name)
+
+    def _finding(self, block: _Sample, name: str, gone: Column | None) -> Finding:
+        share, shown = block.share(name), self._shown(name)
+        headline = f"{shown} is a new column"
+        detail = f"in {percent(share)} of {block.events} events of a sample"
+        detail += "; the reference does not have it: it is not judged"
+        if gone is not None:
+            headline = f"{gone.name} went, {shown} came, with the same values"
+            detail += f"; its values are like those that {gone.name} had. If it was renamed, build a new reference"
+        return Finding(
+            key=FindingKey(self._subject(name), SCHEMA),
+            severity=self.policy.severity(SCHEMA, name, share, 0.0),
+            window=Span(block.start_us, block.end_us, block.events),
+            base_windows=1,
+            statistic="share",
+            value=share,
+            threshold=STEADY,
+            p=0.0,
+            effect=share,
+            effect_unit="share",
+            exceedance=max(share / STEADY, 1.0),
+            direction="up",
+            detail=detail,
+            headline=headline,
+            since_us=block.start_us,
+        )
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "start": self._open.start_us,
+            "end": self._open.end_us,
+            "counts": dict(sorted(self._open.counts.items())),
+            "shares": dict(sorted(self._shares.items())),
+            "renamed": dict(sorted(self._renamed.items())),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        counts = {name: np.array(counted, np.int64) for name, counted in state["counts"].items()}
+        self._open = _Sample(state["start"], state["end"], counts)
+        self._shares, self._renamed = dict(state["shares"]), dict(state["renamed"])
+
+
+def _bounded(counts: dict[str, Ints]) -> dict[str, Ints]:
+    """Without the counts of new columns beyond the kept ones: names may be as many as there are events."""
+    new = [name.removeprefix(NEW) for name in counts if name.startswith(NEW)]
+    if len(new) <= names.KEPT:
+        return counts
+    kept = set(names.smallest(new, names.KEPT))
+    return {
+        name: counted
+        for name, counted in counts.items()
+        if name == SAMPLED or (name[len(NEW) :] if name.startswith(NEW) else name.split(":", 2)[2]) in kept
+    }

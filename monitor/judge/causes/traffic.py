@@ -1,0 +1,231 @@
+"""Cause `traffic`: events come much faster or slower than in the reference, or not at all.
+
+The rate is judged at the end of each step of event time. Silence is judged by time that has passed without events: in
+a recording by the next event, live by the clock. It has a budget of its own and takes nothing from the tests that page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from monitor.clock import DAY_US, rfc3339
+from monitor.count.facts import in_time
+from monitor.findings import Figures, Finding, FindingKey, Span
+from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
+from monitor.judge.policy import Policy
+from monitor.judge.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows import Windows
+from monitor.settings.duration import in_words
+from monitor.stats.block import Block
+from monitor.stats.ending import left_of
+from monitor.stats.label_tally import LabelTally
+from monitor.stats.tally import NO_LAST
+from monitor.stats.traffic import LONGEST, TIMES_GAP, Rate, Traffic, effect_of, judged, tests_of
+from monitor.text import many, number, percent
+
+TRAFFIC: Final = "traffic"
+#: false tickets in this time, if events go on to come as in the reference
+PER_US: Final = 30 * DAY_US
+#: a rate has to fall to half, or to rise to twice the reference's
+LEAST_RATE_CHANGE: Final = 0.5
+#: steps that are kept: two of the longest windows
+_KEPT: Final = 2 * LONGEST
+
+
+class TrafficRate(SequentialCause):
+    """The rate of events, and silence. The subject is the model."""
+
+    names = (CauseName(TRAFFIC, in_alert="changed", of_model="traffic"),)
+    state_name = "traffic"
+
+    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+        super().__init__(prepared, policy)
+        self._traffic = prepared.reference.traffic
+        self._model = prepared.reference.key.model
+        self._key = FindingKey(self._model, TRAFFIC)
+        self._last_us = NO_LAST
+        #: a silence that was found and has not ended
+        self._is_silent = False
+        #: events by step, the newest last, which is still open; the first one is not whole
+        self._steps: list[int] = []
+        self._newest = 0
+
+    def due_us(self) -> int | None:
+        """When it is silence if no event comes; None if that is not known, or already found."""
+        if self._traffic is None or self._last_us == NO_LAST or self._is_silent:
+            return None
+        return self._last_us + self._traffic.silence_us
+
+    def silent_since_us(self) -> int | None:
+        return self._last_us if self._is_silent else None
+
+    def passed(self, until_us: int) -> Iterator[Finding]:
+        """Event time has come to `until_us`, and there was no event since the last pane."""
+        due = self.due_us()
+        if due is not None and due <= until_us and self._traffic is not None:
+            self._is_silent = True
+            self._steps = []
+            yield self._silence(self._traffic, due, None)
+
+    def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
+        """Take the next pane: judge the rate at the end of each step, and say that a silence is over."""
+        tally = pane.tally
+        if self._traffic is None or not in_time(tally):
+            return
+        if self._is_silent:
+            yield self._silence(self._traffic, self._last_us + self._traffic.silence_us, tally.first_us)
+            self._is_silent = False
+        self._last_us = max(self._last_us, tally.last_us)
+        yield from self._rate(self._traffic, pane)
+
+    def skip(self, pane: Block) -> None:
+        """Events in an excluded time end a silence, and no window of the rate reaches over it."""
+        if in_time(pane.tally):
+            self._last_us, self._is_silent = max(self._last_us, pane.tally.last_us), False
+        self._steps = []
+
+    def _rate(self, traffic: Traffic, pane: Block) -> Iterator[Finding]:
+        if not traffic.levels or traffic.step_us % (pane.end_us - pane.start_us):
+            return
+        step = pane.start_us // traffic.step_us
+        if not self._steps:
+            self._steps, self._newest = [0], step
+        elif step > self._newest:
+            passed = min(step - self._newest, _KEPT)
+            whole = self._steps[1:] + [0] * (passed - 1)
+            rate = judged(traffic, whole, self._alpha(traffic), self._least())
+            if rate is not None and rate.exceedance > 1:
+                yield self._changed(traffic, rate, (self._newest + passed) * traffic.step_us)
+            self._steps, self._newest = [*self._steps, *[0] * passed][-_KEPT:], step
+        self._steps[-1] += in_time(pane.tally)
+
+    def _alpha(self, traffic: Traffic) -> float:
+        return min(traffic.step_us / PER_US / tests_of(traffic), 0.01)
+
+    def _least(self) -> float:
+        return self.policy.least_effect(TRAFFIC, "", LEAST_RATE_CHANGE)
+
+    # how a finding goes on
+
+    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        """By the size of the change alone: what was proven is over when the rate is near again."""
+        if key != self._key or self._traffic is None:
+            return None
+        change = self._log_ratio(evaluation.windows, 0)
+        direction = "up" if change > 0 else "down"
+        return effect_of(math.exp(change), direction) / max(self._least(), 1e-9)
+
+    def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
+        """The logarithm of the ratio of the rates, one number."""
+        if key != self._key or self._traffic is None:
+            return None
+        return np.array([self._log_ratio(windows, window)])
+
+    def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
+        return left_of(self._log_ratio(evaluation.windows, 0), float(then[0]))
+
+    def _log_ratio(self, windows: Windows, window: int) -> float:
+        """0 where the reference's rate is not known."""
+        span, traffic = windows.spans[window], self._traffic
+        if traffic is None or traffic.per_step == 0 or not span.events:
+            return 0.0
+        return math.log(span.events / traffic.expected(span.end_us - span.start_us))
+
+    # words
+
+    @classmethod
+    def size(cls, figures: Figures, *, numeric: bool) -> str:
+        return f"{number(figures.value)} times the reference's rate"
+
+    def _changed(self, traffic: Traffic, rate: Rate, end_us: int) -> Finding:
+        start_us = end_us - rate.steps * traffic.step_us
+        word = "fell" if rate.direction == "down" else "rose"
+        ratio = percent(rate.ratio) if rate.ratio < 1 else f"{number(rate.ratio)} times"
+        per, unit = _unit(traffic.per_step / traffic.step_us * min(rate.ratio, 1.0))
+        before = per * traffic.per_step / traffic.step_us
+        effect = effect_of(rate.ratio, rate.direction)
+        detail = (
+            f"{many(rate.events, 'event')} in {in_words(end_us - start_us)}, {number(rate.expected)} expected by the "
+            f"reference ({number(before)} {unit}); columns are judged as soon as there are enough events"
+        )
+        if traffic.span_us < DAY_US:
+            detail += f"; the reference covers {in_words(traffic.span_us)}: no daily pattern is known"
+        return Finding(
+            key=self._key,
+            severity=self.policy.severity(TRAFFIC, "", effect, 0.0),
+            window=Span(start_us, end_us, rate.events),
+            base_windows=1,
+            statistic="count",
+            value=rate.ratio,
+            threshold=_asked(rate, self._least()),
+            p=rate.p,
+            effect=effect,
+            effect_unit="share of the rate",
+            exceedance=rate.exceedance,
+            direction=rate.direction,
+            detail=detail,
+            headline=f"traffic {word} to {ratio + ' of' * (rate.ratio < 1)} the reference's: "
+            f"{number(before * rate.ratio)} events {unit}, {number(before)} before",
+        )
+
+    def _silence(self, traffic: Traffic, due_us: int, until_us: int | None) -> Finding:
+        """The finding of a silence since the last event; `until_us` if it is over."""
+        since, limit = rfc3339(self._last_us), in_words(traffic.silence_us)
+        end_us = due_us if until_us is None else max(until_us, self._last_us)
+        lasted = end_us - self._last_us
+        headline = f"no events since {since}"
+        detail = f"none for {limit}; nothing is known of the model since then"
+        if until_us is not None:
+            headline = f"no events from {since} to {rfc3339(end_us)}"
+            detail = f"none for {in_words(lasted)}; they come again"
+        gap = f"{number(traffic.gap_us / 1e6)} s"
+        detail += f". In the reference 99.9 % of the gaps between events are at most {gap}; "
+        detail += f"the limit is {TIMES_GAP} times that, and at least 2 min"
+        return Finding(
+            key=self._key,
+            severity=self.policy.severity(TRAFFIC, "", 1.0, 0.0),
+            window=Span(self._last_us, end_us, 0),
+            base_windows=1,
+            statistic="gap",
+            value=lasted / 1e6,
+            threshold=traffic.silence_us / 1e6,
+            p=0.0,
+            effect=1.0,
+            effect_unit="share of the rate",
+            exceedance=max(lasted / traffic.silence_us, 1.0),
+            direction="down",
+            detail=detail,
+            headline=headline,
+            since_us=self._last_us,
+        )
+
+    # state
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "last": self._last_us,
+            "silent": self._is_silent,
+            "newest": self._newest,
+            "steps": np.array(self._steps, np.int64),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._last_us, self._is_silent, self._newest = state["last"], state["silent"], state["newest"]
+        self._steps = np.array(state["steps"], np.int64).tolist()
+
+
+def _asked(rate: Rate, least_effect: float) -> float:
+    """The ratio of the rates from which on the change is large enough."""
+    return 1 - least_effect if rate.direction == "down" else 1 / max(1 - least_effect, 1e-9)
+
+
+def _unit(per_us: float) -> tuple[int, str]:
+    """Microseconds and words of the shortest unit of time in which at least one event comes at this rate."""
+    for us, unit in ((1_000_000, "a second"), (60_000_000, "a minute"), (3_600_000_000, "an hour")):
+        if per_us * us >= 1:
+            return us, unit
+    return DAY_US, "a day"
