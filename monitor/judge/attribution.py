@@ -7,7 +7,7 @@ whether it is the cause is for people to say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import numpy as np
 from monitor.findings import ExplainedBy, Explanation, Finding
 from monitor.judge.causes.cause import Cause, Evaluation
 from monitor.judge.causes.distribution import Distribution
+from monitor.judge.causes.relation import RELATION
 from monitor.judge.causes.residual import Residual
 from monitor.judge.likely import ABOUT_EQUAL, began
 from monitor.judge.prepared_reference import PreparedReference
@@ -100,14 +101,16 @@ class Attribution:
         effects = self._prepared.reference.effects
         if effects is None or not found:
             return found
-        opened = {one.key for one in known}
-        moved = self._moved([*known, *found])
+        followed = list(known)
+        opened = {one.key for one in followed}
+        moved = self._moved([*followed, *found])
+        lost = sorted({one.key.subject for one in (*followed, *found) if one.key.cause == RELATION.name})
         out: list[Finding] = []
         for finding in found:
             held_back = finding.key == self._residual.key and finding.key not in opened
             if held_back and (moved or self._may_have_moved(evaluation)):
                 continue
-            out.append(self._with_part(finding, evaluation, moved) if effects.offers_shares else finding)
+            out.append(self._with_part(finding, evaluation, moved, lost) if effects.offers_shares else finding)
         return out
 
     def _moved(self, findings: Iterable[Finding]) -> dict[int, Finding]:
@@ -115,7 +118,8 @@ class Attribution:
         moved: dict[int, Finding] = {}
         for finding in findings:
             column = self._prepared.column_of.get(finding.key.subject)
-            if column in self._features and column is not None:
+            # one with a figure compares with something else than the reference
+            if column in self._features and column is not None and not finding.key.figure:
                 other = moved.get(column)
                 if other is None or finding.exceedance > other.exceedance:
                     moved[column] = finding
@@ -134,7 +138,10 @@ class Attribution:
                 return True
         return False
 
-    def _with_part(self, finding: Finding, evaluation: Evaluation, moved: Mapping[int, Finding]) -> Finding:
+    def _with_part(
+        self, finding: Finding, evaluation: Evaluation, moved: Mapping[int, Finding], lost: Sequence[str]
+    ) -> Finding:
+        """`moved` are the findings of features, `lost` the relations that have one."""
         spans = evaluation.windows.spans
         if finding.window not in spans or finding.key.segment:  # found in the newest panes
             return finding
@@ -144,12 +151,12 @@ class Attribution:
             return replace(finding, score_shift=_rounded(window.part(column)) if window.is_proven(column) else None)
         if finding.key not in {self._residual.key, self._residual.key._replace(figure="")}:
             return finding
-        explanation = self._explanation(window, moved)
+        explanation = self._explanation(window, moved, lost)
         if explanation is None:
             return finding
         return replace(finding, detail=f"{finding.detail}; {explanation.text}", explanation=explanation)
 
-    def _explanation(self, window: _Window, moved: Mapping[int, Finding]) -> Explanation | None:
+    def _explanation(self, window: _Window, moved: Mapping[int, Finding], lost: Sequence[str]) -> Explanation | None:
         """None where nothing can be said."""
         named = [at for at in moved if window.has_changed and window.is_named(at)]
         broken = abs(window.z_rest) > Z_REST
@@ -158,7 +165,10 @@ class Attribution:
         if not broken or abs(window.rest) <= LEAST_REST * abs(window.change):
             return None
         if not moved:
-            return Explanation((), UNEXPLAINED)
+            names = listed(lost, MOST_NAMED)
+            return Explanation(
+                (), f"no column alone explains it, but {names} changed together" if lost else UNEXPLAINED
+            )
         most = max(moved, key=lambda at: abs(window.part(at)))
         part = window.explained_by(most, self._subject(most))
         return Explanation((part,), f"{part.subject} moved but accounts for less than a fifth of {self._whose} change")

@@ -16,6 +16,8 @@ from monitor.text import many
 
 #: causes that are about what the model says, not about what it is given
 _OUTPUTS: Final = (SCORE, PREDICTION)
+#: columns that changed together, each of which may look as ever: it moves the score like no column alone
+_RELATION: Final = "relation"
 #: two sizes that differ by less than this part of the larger one are equal
 ABOUT_EQUAL: Final = 0.2
 
@@ -26,7 +28,7 @@ def likely_first(findings: Sequence[Finding]) -> Finding | None:
     inputs = [one for one in findings if one.key.cause not in _OUTPUTS]
     explained = next((one.explanation for one in outputs if one.explanation is not None), None)
     if explained is not None and not explained.parts:
-        return None
+        return next((one for one in inputs if one.key.cause == _RELATION), None)
     named = [] if explained is None else [part.subject for part in explained.parts]
     by_name = (one for subject in named for one in inputs if one.key.subject == subject)
     return next(by_name, None) or _largest(inputs) or (outputs[0] if outputs else None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -100,6 +101,51 @@ class ScoreSplit:
             np.sqrt(effects.residual.ratio * per_event * effects.residual_variance),
             events,
         )
+
+    def rest_of_known(self, counts: Ints, sums: Ints, carried: Ints) -> tuple[Floats, Floats]:
+        """The rest (W,) and its standard error, as `split` has them, if no slot is new; a fraction of the cost.
+
+        `carried` (W, C) events of each column. NaN where a slot that the reference never had holds enough events to
+        count.
+        """
+        by_count, by_below = self._weights
+        events, total = self.target_sums(counts, sums)
+        summed = np.einsum("wck,ck->wc", counts, by_count) + sums[..., BELOW] * by_below
+        parts = np.where(carried > 0, summed / np.maximum(carried, 1) - self._usual, 0.0).sum(1)
+        change = np.where(events > 0, total / np.maximum(events, 1) - self.effects.mean, 0.0)
+        rest = change - parts
+        new = (counts[..., self._width :] * self._unknown).max(initial=0, axis=(1, 2)) >= LEAST_NEW
+        per_event = 1 / np.maximum(events, 1) + 1 / max(self.events, 1)
+        error = np.sqrt(self.effects.residual.ratio * per_event * self.effects.residual_variance)
+        return np.where(new, np.nan, rest), error
+
+    @cached_property
+    def _usual(self) -> Floats:
+        """(C,) the mean effect of each column in the reference; 0 but for rounding."""
+        return np.asarray((self.shares * self.effects.effects).sum(1), np.float64)
+
+    @cached_property
+    def _weights(self) -> tuple[Floats, Floats]:
+        """The effect (C, B + Q) of each count, and (C,) how much less an event below the range has than one above."""
+        effects, width = self.effects.effects, self._width
+        beyond = effects[:, width:]
+        quality = np.zeros((len(effects), len(QUALITY_COUNTS)))
+        for count in (MISSING, ABSENT, TYPE):
+            quality[:, count] = beyond[:, NO_VALUE]
+        quality[:, OUTSIDE] = beyond[:, ABOVE_RANGE]
+        quality[:, UNSEEN] = np.where(self._pooled, 0.0, beyond[:, NEVER_SEEN])
+        return np.concatenate([effects[:, :width], quality], axis=1), beyond[:, BELOW_RANGE] - beyond[:, ABOVE_RANGE]
+
+    @cached_property
+    def _unknown(self) -> Ints:
+        """(C, Q) 1 for quality counts of features whose events may be in a slot that the reference never had."""
+        known = self.effects.known
+        unknown = np.zeros((len(known), len(QUALITY_COUNTS)), np.int64)
+        for count in (MISSING, ABSENT, TYPE):
+            unknown[:, count] = ~known[:, NO_VALUE]
+        unknown[:, OUTSIDE] = ~(known[:, BELOW_RANGE] & known[:, ABOVE_RANGE])
+        unknown[:, UNSEEN] = ~known[:, NEVER_SEEN] & ~self._pooled
+        return unknown * self._features[:, None]
 
     def _shares(self, counts: Ints, below: Ints) -> tuple[Floats, Floats]:
         """The share (W, C, S) of a column's events in each slot, and its events (W, C); 0 of what is no feature."""

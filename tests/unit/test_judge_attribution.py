@@ -91,6 +91,21 @@ def test_a_change_of_the_model_alone_is_a_ticket_that_no_column_explains() -> No
     assert "likely_cause" not in transitions[0]
 
 
+def test_a_shuffled_column_is_named_by_its_relations() -> None:
+    bills = {event["id"]: event["features"]["BILL"] for event in stream()}
+    others = dict(zip(bills, [*list(bills.values())[977:], *list(bills.values())[:977]], strict=True))
+
+    def shuffled(made: Event, _lot: float) -> None:
+        made["features"] = made["features"] | {"BILL": others[made["id"]]}
+        made["score"] = round(min(made["score"] * 1.08, 1.0), 4)
+
+    transitions = judged(shuffled)
+    assert transitions[-1]["likely_cause"] == "BILL~LIMIT"
+    assert (
+        "no column alone explains it, but BILL~LIMIT changed together" in about_score(transitions, RESIDUAL)["detail"]
+    )
+
+
 def test_while_a_column_has_moved_the_residual_is_no_finding_of_its_own() -> None:
     findings = [one for transition in lower_limit() for one in transition["findings"]]
     assert all(one.get("figure") != RESIDUAL for one in findings)
@@ -138,6 +153,22 @@ def test_the_parts_and_the_rest_add_up_to_the_change() -> None:
     split = parts().split(window_of(1, (block,)))
     assert split.parts.sum() + split.rest[0] == pytest.approx(split.change[0], abs=1e-9)
     assert NEW_SLOTS in block.tally.further
+
+
+@pytest.mark.parametrize("size", [0.0, 0.02])
+def test_the_quick_rest_is_the_one_of_the_split(size: float) -> None:
+    windows = window_of(1, (merge(panes_of(example(far), size)),))
+    found, carried = parts(), PreparedReference.of(reference()).carried(windows.counts)
+    rest, error = found.prepared_split.rest_of_known(windows.counts, windows.sums, carried)
+    split = found.prepared_split.split(windows.counts, windows.sums)
+    assert rest == pytest.approx(split.rest, abs=1e-12)
+    assert error == pytest.approx(split.rest_error, rel=1e-12)
+
+
+def test_the_quick_rest_is_not_known_where_new_values_count() -> None:
+    windows = window_of(1, (merge(panes_of(example(far), 1.0)),))
+    carried = PreparedReference.of(reference()).carried(windows.counts)
+    assert np.isnan(parts().prepared_split.rest_of_known(windows.counts, windows.sums, carried)[0]).all()
 
 
 def test_of_the_reference_itself_nothing_is_left() -> None:

@@ -42,6 +42,11 @@ def test_what_no_column_explains_has_no_likely_cause() -> None:
     assert lead(findings[:1]) == "no watched column explains it"
 
 
+def test_a_lost_relation_is_the_likely_cause_of_what_no_column_explains() -> None:
+    findings = (replace(score(), explanation=NOTHING), finding("AGE"), finding("BILL~LIMIT", TICKET, cause="relation"))
+    assert likely_cause(findings) == "BILL~LIMIT"
+
+
 @pytest.mark.parametrize(("larger", "expected"), [(2.3, "BILL"), (2.6, "AGE")])
 def test_of_two_about_equal_columns_the_earlier_one_is_named(larger: float, expected: str) -> None:
     findings = (finding("AGE", exceedance=larger, since=20), finding("BILL", exceedance=2.0, since=10))

@@ -31,6 +31,8 @@ from monitor.text import number, percent
 RESIDUAL: Final = "residual"
 #: a smaller mean residual, in standard deviations of the score, is nothing that somebody would look into
 LEAST_REST: Final = 0.02
+#: a rest below this part of what would be over is not measured in full
+NEARLY: Final = 0.99
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Residual(Cause[Measured]):
         return Measured(split, critical, np.where(split.events > 0, exceedance, 0.0))
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
-        if not self._judged or not any(evaluation.windows.lengths):
+        if not self._judged or not any(evaluation.windows.lengths) or not self._may_be_over(evaluation):
             return
         measured = evaluation.of(self)
         for (window,) in places(measured.exceedance > 1):
@@ -97,6 +99,15 @@ class Residual(Cause[Measured]):
                 partial(evaluation.windows.start_us, window),
                 partial(self._finding, evaluation, window),
             )
+
+    def _may_be_over(self, evaluation: Evaluation) -> bool:
+        """Whether any window may be over: most evaluations need no more than this."""
+        if self.parts is None:
+            return False
+        windows = evaluation.windows
+        rest, error = self.parts.prepared_split.rest_of_known(windows.counts, windows.sums, evaluation.carried)
+        quiet = np.abs(rest) < NEARLY * np.maximum(LEAST_REST, error * self._critical(evaluation.ticket_alpha))
+        return not bool(quiet.all())  # NaN is not quiet
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         return float(evaluation.of(self).exceedance[0]) if self._judged and key == self.key else None
