@@ -60,6 +60,15 @@ def settings_document() -> str:
     return f"# Settings\n\nWhat `driftd settings` prints. {_MADE}\n\n```yaml\n{settings_reference().rstrip()}\n```\n"
 
 
+_EXPLAINED = """\
+`likely_cause` is the subject that probably changed first; absent where nothing that is watched explains the change. A
+finding of the score has `explained_by`, what moved with it: `[{"subject": "PAY_0", "share": 0.8, "in_moved_bins":
+1.3}]`, shares of the change by the effect of the column's bins, and of the change that falls on events in its moved
+bins (which counts twice what columns share); `[]` if no column explains it. A feature's `score_shift` is how far it
+moves the mean score alone, in the score's standard deviations ([deciding](deciding.md#what-moved-the-score)). `figure`
+is `residual` for what no column explains."""
+
+
 def events_document() -> str:
     """docs/events.md"""
     assert tuple(FIELDS) == Row.__struct_fields__
@@ -118,6 +127,7 @@ keyed by the incident; `driftd replay --json` writes the same objects. This is t
 each model version, as severe as its worst finding, and at most one lasting ticket: a page that was open for
 `lasting_after` or was accepted. Findings of a lasting ticket have a `level`, their effect when it became lasting
 ([deciding](deciding.md)). `at` is the event time of the verdict, `since` when the change began.
+{_EXPLAINED}
 `records` are the first and last offset of the window by partition, for `driftd record`. `links` are the URLs in the
 settings, if any: `status`, `runbook`, `dashboard`. The CloudEvent's `id` is the incident and the number of the
 transition: after a crash one may come twice, with the same id and content.

@@ -42,8 +42,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # references
         "reference": (
-            "sample vector_sample survey order relations season derived_part validity column variability "
-            "score_effects reference blank encoding references score_split configured monitored plan_values "
+            "sample vector_sample survey order relations season column score_effects effects_part derived_part "
+            "validity variability reference blank encoding references score_split configured monitored plan_values "
             "plan_derived plan learn_season learn_relations learn_effects learn paging relation_notes notes show"
         ),
     },

@@ -45,6 +45,10 @@ def _head(reference: Reference) -> Iterator[str]:
     )
     if reference.note:
         yield f"note: {reference.note}"
+    if reference.effects is not None:
+        of, effects = reference.columns[reference.effects.target].name, reference.effects
+        judged = "; what they leave is judged" if effects.may_be_judged else "; what they leave is not judged"
+        yield f"the bins of the features explain {percent(effects.explained)} of the variance of the {of}{judged}"
     for name, why in reference.ignored:
         yield f"ignored: {name}: {why}"
 

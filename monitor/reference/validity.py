@@ -11,7 +11,9 @@ from zoneinfo import available_timezones
 import msgspec
 
 from monitor.clock import parse_rfc3339
+from monitor.reference.column import FEATURE
 from monitor.reference.derived_part import DerivedRow, derived_faults
+from monitor.reference.effects_part import EffectsRow, effects_faults
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
 from monitor.stats.name_bins import BUCKETS, HASH
@@ -185,6 +187,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     unread: Annotated[dict[str, _Count], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     season: _Calendar | msgspec.UnsetType = msgspec.UNSET
     relations: _Relations | msgspec.UnsetType = msgspec.UNSET
+    score_effects: EffectsRow | msgspec.UnsetType = msgspec.UNSET
     derived: dict[str, DerivedRow] = {}
     facts: Annotated[dict[str, _Fact], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     traffic: _Traffic | msgspec.UnsetType = msgspec.UNSET
@@ -225,6 +228,11 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
             yield f"columns[{at}]: {fault}"
     if file.relations is not msgspec.UNSET:
         yield from (f"relations.{fault}" for fault in _relation_faults(file.relations, file))
+    if file.score_effects is not msgspec.UNSET:
+        targets = [column.role for column in file.columns if column.kind == NUMERIC]
+        bins = {column.name: len(column.counts) for column in file.columns if column.role == FEATURE}
+        faults = effects_faults(file.score_effects, targets, bins, len(file.levels))
+        yield from (f"score_effects.{fault}" for fault in faults)
 
 
 def _relation_faults(relations: _Relations, file: _File) -> Iterator[str]:

@@ -136,13 +136,18 @@ def told(judge: ModelJudge, true: Sequence[str]) -> Told:
     return Told(
         bool(findings),
         bool(about),
-        first is not None and first.key.subject in true,
-        any(subject in true for subject in ranked[:3]),
+        first is not None and _is_one_of(first.key.subject, true),
+        any(_is_one_of(subject, true) for subject in ranked[:3]),
         sum(part.share for part in parts if part.subject in true) if parts else float("nan"),
         sum(part.subject not in true for part in parts),
         any(one.explanation is not None and one.explanation.text == UNEXPLAINED for one in about),
         any(one.key.figure == RESIDUAL for one in about),
     )
+
+
+def _is_one_of(subject: str, true: Sequence[str]) -> bool:
+    """A pair of columns names both."""
+    return any(name in true for name in subject.split("~"))
 
 
 def _by_size(findings: Sequence[Finding]) -> list[Finding]:
