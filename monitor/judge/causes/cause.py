@@ -263,6 +263,10 @@ class SequentialCause(Cause[None]):
         """Event time at which something is found if no event comes until then; None if nothing is."""
         return None
 
+    def events_ahead(self) -> int:
+        """Events in panes behind the time that `due_us` counts from: they were ahead of the others."""
+        return 0
+
     def silent_since_us(self) -> int | None:
         """Time of the last event, while it is known that events have stopped; None if that is not known."""
         return None
