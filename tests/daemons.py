@@ -48,6 +48,7 @@ def settings_tree(bootstrap: str, topic: str, model: Mapping[str, object], **ove
         "state": {"path": "state", "every": "1s"},
         "http": {"port": 0},
         "models": [dict(model)],
+        "unknown_models": "ignore",
     }
     return tree | over
 

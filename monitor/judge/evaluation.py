@@ -109,6 +109,10 @@ class Judge:
         """Event time at which a sequential cause finds something if no event comes until then; None if none does."""
         return min((due for cause in self._sequential if (due := cause.due_us()) is not None), default=None)
 
+    def events_ahead(self) -> int:
+        """Events in panes behind the time that `due_us` counts from."""
+        return sum(cause.events_ahead() for cause in self._sequential)
+
     def silent_since_us(self) -> int | None:
         """Time of the last event, while it is known that events have stopped."""
         known = (since for cause in self._sequential if (since := cause.silent_since_us()) is not None)

@@ -144,10 +144,15 @@ class ModelJudge:
         if due is None or due > until_us:
             return [], []
         self._changes += 1
-        self.at_us = max(self.at_us, due)
+        context, ahead = self.context(), self.judge.events_ahead()
+        if ahead:  # they and their panes were taken before it was known that time had passed
+            context = replace(context, at_us=due, predictions=context.predictions - ahead)
+        else:
+            self.at_us = max(self.at_us, due)
+            context = self.context()
         found = self.judge.passed(due)
         serious = [finding for finding in found if finding.severity != INFO]
-        transitions = self.book.step(serious, self, self.context(), base_window=False, at_once=True)
+        transitions = self.book.step(serious, self, context, base_window=False, at_once=True)
         return self._news([finding for finding in found if finding.severity == INFO]), transitions
 
     def differences(self, others: Iterable[ModelJudge]) -> list[Finding]:

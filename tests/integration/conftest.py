@@ -131,6 +131,7 @@ class Site:
             "state": {"path": "state", "every": "1s"},
             "http": {"port": 0},
             "models": [{"name": "credit", "versions": ["1"], "reference": "credit.json"}],
+            "unknown_models": "ignore",
         }
 
     def write(self, **exceedance: object) -> None:

@@ -54,7 +54,7 @@ def test_there_are_pages_for_probes_and_people_and_nothing_else(site: Site) -> N
         assert status_of(running, "POST", path)[0] == 405
     assert status_of(running, "GET", "/config")[0] == 404
     page = status_of(running, "GET", "/")[1]
-    assert b"no event of a model that has a reference has come yet." in page, "nothing was judged: that is not fine"
+    assert b"no event of a model that is watched has come yet." in page, "nothing was judged: that is not fine"
     assert running.stop() == DONE
 
 

@@ -95,6 +95,15 @@ def test_silence_is_said_at_the_last_event_and_two_minutes_by_the_next_event(str
     assert [finding["cause"] for one in transitions for finding in one["findings"]] == ["traffic"]
 
 
+def test_it_is_said_so_if_the_first_pane_afterwards_holds_few_events(stream: list[Event]) -> None:
+    """Fewer than it takes until the partition's clock has followed them."""
+    for events in (1, 4, 8):
+        quiet = [*paused(stream, 3_000, 1_800)[: 3_000 + events], *paused(stream, 3_000, 1_830)[3_000 + events :]]
+        first = told(quiet)[0]
+        assert parse_rfc3339(first["at"]) == stream[2_999]["ts"] + LIMIT * SECOND
+        assert first["predictions"] == 3_000
+
+
 def test_a_short_pause_is_not_said(stream: list[Event]) -> None:
     assert told(paused(stream, 3_000, LIMIT / 2)) == []
 

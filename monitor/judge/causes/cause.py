@@ -286,6 +286,10 @@ class SequentialCause(Cause[None]):
     def skip(self, pane: Block) -> None:
         """The next pane lies in a time that the settings exclude: it is not judged."""
 
+    def events_ahead(self) -> int:
+        """Events in panes behind the time that `due_us` counts from: they were ahead of the others."""
+        return 0
+
     def silent_since_us(self) -> int | None:
         """Time of the last event, while it is known that events have stopped; None if that is not known."""
         return None
