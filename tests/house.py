@@ -51,7 +51,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
             "event_clock event_ids losses admitted partition_state rejected_share totals pane_rows label_aggregator "
-            "task_labels completeness pair_counter new_slots aggregator warmup_lines warmup_rows task exchange"
+            "task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines warmup_rows task "
+            "exchange"
         ),
     },
     {  # judging (stage 2)
@@ -61,7 +62,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "score_parts causes.cause detectable causes.constant causes.errors causes.traffic causes.fact_share "
             "causes.schema causes.distribution_words causes.distribution causes.residual causes.consecutive "
             "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation version_comparison attribution model detector_notes promise promise_words fleet"
+            "evaluation version_comparison one_partition attribution model detector_notes promise promise_words fleet"
         ),
     },
     {  # the outside

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.binning import Binning
+from monitor.count.by_partition import scores_of
 from monitor.count.categories import Categories
 from monitor.count.new_slots import NewSlotCounts, NewSlots
 from monitor.count.pair_counter import PairCounter
@@ -106,7 +107,7 @@ class Aggregator:
             block.numeric(np.array([self.score[0]]), self._score_arrays, absent_score, rows, rows.is_prediction)
         if self.prediction is not None:
             self._count_prediction(block, group, rows)
-        return block.tallies(rows)
+        return block.tallies(rows, self.reference)
 
     def _explained(self, group: Group, rows: Rows) -> Floats:
         """The values (n,) of the score, else of a numeric prediction: what the regression explains."""
@@ -352,7 +353,7 @@ class _Block:
         add(FAR_SUM, z * FAR_UNIT)
         add(FAR_SQUARES, z * z * FAR_SQUARE_UNIT)
 
-    def tallies(self, rows: Rows) -> list[Tally]:
+    def tallies(self, rows: Rows, reference: Reference) -> list[Tally]:
         counts = self.counts.reshape(self._panes, self._columns, self._slots)
         sizes = np.diff(np.append(rows.starts, len(rows.picked)))
         first = np.minimum.reduceat(rows.ts, rows.starts).tolist()
@@ -369,7 +370,8 @@ class _Block:
                 feature_events=int(sizes[pane] - predictions[pane]),
                 unseen=self.unseen[pane],
                 further=({} if tables is None else {PAIR_COUNTS: tables[pane]})
-                | ({} if self._new is None else self._new.of(pane)),
+                | ({} if self._new is None else self._new.of(pane))
+                | scores_of(rows.partition, reference, counts[pane], self.sums[pane]),
                 first_us=first[pane],
                 last_us=last[pane],
             )

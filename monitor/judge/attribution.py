@@ -19,7 +19,9 @@ from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.relation import RELATION
 from monitor.judge.causes.residual import Residual
 from monitor.judge.likely import ABOUT_EQUAL, began
+from monitor.judge.one_partition import one_partition
 from monitor.judge.prepared_reference import PreparedReference
+from monitor.judge.windows import Windows
 from monitor.reference.column import FEATURE
 from monitor.reference.score_split import Split
 from monitor.text import listed
@@ -145,13 +147,16 @@ class Attribution:
         spans = evaluation.windows.spans
         if finding.window not in spans or finding.key.segment:  # found in the newest panes
             return finding
-        window = _Window(evaluation.of(self._residual).split, spans.index(finding.window))
+        at = spans.index(finding.window)
+        window = _Window(evaluation.of(self._residual).split, at)
         column = self._prepared.column_of.get(finding.key.subject)
         if column in self._features and column is not None:
             return replace(finding, score_shift=_rounded(window.part(column)) if window.is_proven(column) else None)
         if finding.key not in {self._residual.key, self._residual.key._replace(figure="")}:
             return finding
         explanation = self._explanation(window, moved, lost)
+        if window.has_changed and (part := self._partition(evaluation.windows, at, window.change)) is not None:
+            explanation = _through(part, explanation)
         if explanation is None:
             return finding
         return replace(finding, detail=f"{finding.detail}; {explanation.text}", explanation=explanation)
@@ -196,12 +201,24 @@ class Attribution:
         usual = f"; {whose} values changed without their usual company (a unit, imputed or corrupted?)"
         return Explanation(parts, text + (usual if broken else ""))
 
+    def _partition(self, windows: Windows, window: int, change: float) -> ExplainedBy | None:
+        effects = self._prepared.reference.effects
+        return None if effects is None else one_partition(windows, window, change, effects)
+
     def _subject(self, column: int) -> str:
         return self._prepared.subjects[column]
 
     @property
     def _whose(self) -> str:
         return f"the {self._residual.key.subject}'s"
+
+
+def _through(partition: ExplainedBy, explanation: Explanation | None) -> Explanation:
+    """The explanation, and the partition through which the change comes."""
+    text = f"partition {partition.subject} alone accounts for it"
+    if explanation is None or explanation.text == UNEXPLAINED:
+        return Explanation((partition,), f"no watched column explains it, but {text}")
+    return Explanation((*explanation.parts, partition), f"{explanation.text}; {text}")
 
 
 def _earlier_first(ordered: list[int], sizes: list[float], moved: Mapping[int, Finding]) -> list[int]:

@@ -27,11 +27,12 @@ def likely_first(findings: Sequence[Finding]) -> Finding | None:
     outputs = [one for one in findings if one.key.cause in _OUTPUTS]
     inputs = [one for one in findings if one.key.cause not in _OUTPUTS]
     explained = next((one.explanation for one in outputs if one.explanation is not None), None)
-    if explained is not None and not explained.parts:
-        return next((one for one in inputs if one.key.cause == _RELATION), None)
-    named = [] if explained is None else [part.subject for part in explained.parts]
-    by_name = (one for subject in named for one in inputs if one.key.subject == subject)
-    return next(by_name, None) or _largest(inputs) or (outputs[0] if outputs else None)
+    if explained is not None:
+        named = [part.subject for part in explained.parts]
+        by_name = (one for subject in named for one in inputs if one.key.subject == subject)
+        related = (one for one in inputs if one.key.cause == _RELATION)
+        return next(by_name, None) or next(related, None)
+    return _largest(inputs) or (outputs[0] if outputs else None)
 
 
 def _largest(findings: Sequence[Finding]) -> Finding | None:

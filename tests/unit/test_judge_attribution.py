@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from monitor.count.aggregator import Aggregator
+from monitor.count.by_partition import BY_PARTITION, SLOTS, slot_of
 from monitor.count.new_slots import NEW_SLOTS
+from monitor.events import Partition
 from monitor.findings import FindingKey
 from monitor.judge.attribution import UNEXPLAINED
 from monitor.judge.causes.residual import RESIDUAL
@@ -25,7 +27,7 @@ from monitor.reference.learn_effects import MOST_PIECES, PIECE, ScoredRows
 from monitor.reference.reference import Reference
 from monitor.reference.score_effects import ABOVE_RANGE, BEYOND, NEVER_SEEN, NO_VALUE, ScoreEffects
 from monitor.settings.model import Model
-from monitor.stats.tally import UNIT
+from monitor.stats.tally import SUM, UNIT
 from tests.engine import EVENTS, Event, MemorySource, numeric, replayed, settings, transitions_in
 from tests.laws.cause_examples import Example, reference, stream
 from tests.laws.cause_laws import merge, panes_of
@@ -128,6 +130,45 @@ def test_an_older_reference_explains_nothing() -> None:
     findings = [one for transition in transitions_in(lines) for one in transition["findings"]]
     assert {one["subject"] for one in findings} >= {"LIMIT", "score"}
     assert not any("explained_by" in one or "score_shift" in one for one in findings)
+
+
+# partitions
+
+
+def over_partitions(wrong: int | None, count: int = 4) -> list[dict[str, Any]]:
+    """Transitions of a stream over so many partitions; from `QUIET` on the scores of one of them are wrong, or all."""
+    events: dict[Partition, list[Event]] = {Partition("events", at): [] for at in range(count)}
+    for at, event in enumerate(list(stream())[: QUIET + FAULTY]):
+        if at >= QUIET and wrong in {None, at % count}:
+            event["score"] = round(min(event["score"] * (1.3 if wrong is None else 2.2), 1.0), 4)
+        events[Partition("events", at % count)].append(event)
+    lines, _ = replayed(settings(), reference(), MemorySource(events))
+    return transitions_in(lines)
+
+
+def test_one_partition_that_accounts_for_the_change_is_named() -> None:
+    last = over_partitions(2)[-1]["findings"]
+    score = next(one for one in last if one["subject"] == "score")
+    assert [part["subject"] for part in score["explained_by"]] == ["events-2"]
+    assert "but partition events-2 alone accounts for it" in score["detail"]
+
+
+def test_no_partition_is_named_if_all_changed() -> None:
+    transitions = over_partitions(None)
+    details = [one["detail"] for transition in transitions for one in transition["findings"]]
+    assert details
+    assert not any("partition" in detail for detail in details)
+
+
+def test_partitions_of_a_topic_are_counted_apart() -> None:
+    assert len({slot_of(Partition("events", number)) for number in range(SLOTS)}) == SLOTS
+
+
+def test_the_scores_of_all_partitions_are_those_of_the_score_column() -> None:
+    block = merge(panes_of(example(far), 1.0))
+    at, width = effects_of(reference()).target, reference().width
+    counted = block.tally.further[BY_PARTITION].reshape(SLOTS, 2).sum(0)
+    assert counted.tolist() == [block.tally.counts[at, :width].sum(), block.tally.sums[at, SUM]]
 
 
 # the split
