@@ -6,7 +6,7 @@ UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv dev check lint unit test test-pythons real-parts bench quality wheels image release lock clean
+.PHONY: help demo venv dev check lint unit test test-pythons real-parts bench quality rivals wheels image release lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: dev ## measures events per second and memory
 
 quality: dev ## false pages by kind of traffic, and how soon changes page (QUALITY="--months 1 --kinds AR,Zipf")
 	$(BIN)/python -m tests.benchmarks quality $(QUALITY)
+
+rivals: dev ## what other drift monitors do on the same streams (RIVALS="--seeds 1 --without-install")
+	$(BIN)/python -m tests.benchmarks rivals $(RIVALS)
 
 # The image: its wheels are for its own Python and this machine's kind, whatever Python runs here.
 IMAGE ?= driftd
@@ -116,4 +119,4 @@ lock: dev ## writes requirements*.txt anew from pyproject.toml (UPGRADE=1: with 
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --constraints requirements-dev.txt --output-file requirements.txt
 
 clean: ## removes what make has made
-	rm -rf .venv .real-parts dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .real-parts .rivals dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

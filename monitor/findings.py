@@ -15,6 +15,10 @@ INFO: Final = "info"
 #: the worse, the larger
 SEVERITY_RANK: Final = {INFO: 0, TICKET: 1, PAGE: 2}
 
+#: directions in which numbers move
+UP: Final = "up"
+DOWN: Final = "down"
+
 
 class FindingKey(NamedTuple):
     """The identity of a finding. `figure` is the name of a performance figure, else ""."""
@@ -46,6 +50,25 @@ class Figures:
     exceedance: float
 
 
+class ExplainedBy(NamedTuple):
+    """A part of a change of the mean score: what it falls on, and how much.
+
+    `share` of the change by the effect of its bins on the score, `in_moved_bins` by the mean scores of its bins, which
+    counts twice what correlated columns share. The `subject` is a column, or `tag=value` or a partition.
+    """
+
+    subject: str
+    share: float
+    in_moved_bins: float
+
+
+class Explanation(NamedTuple):
+    """What moved with the score, the likely first cause first, and in words; no `parts`: nothing that is watched."""
+
+    parts: tuple[ExplainedBy, ...]
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A change over its threshold in one window.
@@ -53,7 +76,11 @@ class Finding:
     `exceedance` is the statistic as a multiple of its threshold (1: at it). `effect` is the size of the change in
     `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
     unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
-    `level` is the effect a lasting finding had when its incident became lasting, None for other findings.
+    `level` is the effect a lasting finding had when its incident became lasting, None for other findings. `silenced`:
+    it would be a page but for a silence. An open finding of another cause on one of the subjects `part_of` explains
+    this one; that is asked when it opens, and not kept.
+    `explanation` is of a finding of the score, None where nothing can be said. `score_shift` is by how much the column
+    alone moves the mean score, in its standard deviations; None where it is not known, or could be chance.
     """
 
     key: FindingKey
@@ -74,6 +101,10 @@ class Finding:
     since_us: int | None = None
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     level: float | None = None
+    silenced: bool = False
+    part_of: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    explanation: Explanation | None = None
+    score_shift: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The finding as in `replay --json` and on the alert topic."""
@@ -104,7 +135,45 @@ class Finding:
             out["factor"] = self.factor
         if self.level is not None:
             out["level"] = self.level
+        if self.silenced:
+            out["silenced"] = True
+        if self.explanation is not None:
+            out["explained_by"] = [part._asdict() for part in self.explanation.parts]
+        if self.score_shift is not None:
+            out["score_shift"] = self.score_shift
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class Rebase:
+    """A model version that was judged up to `at_us` is compared with another reference from then on: an operator's act.
+
+    `reference` and `settings` are the hashes before and after, `note` is that of the new reference.
+    """
+
+    key: ModelKey
+    at_us: int
+    reference: tuple[str, str]
+    settings: tuple[str, str]
+    note: str = ""
+
+    @property
+    def id(self) -> str:
+        """The CloudEvent's id: the same after a crash."""
+        return f"{self.key}/rebase/{self.at_us}/{self.reference[1].removeprefix('sha256:')[:16]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The act as on the alert topic."""
+        return {
+            "kind": "act",
+            "act": "rebase",
+            "model": self.key.model,
+            "version": self.key.version,
+            "at": rfc3339(self.at_us),
+            "reference": dict(zip(("before", "after"), self.reference, strict=True)),
+            "settings": dict(zip(("before", "after"), self.settings, strict=True)),
+            "note": self.note,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +183,8 @@ class Transition:
     `number` counts from 1 within the incident. `at_us` is the event time up to which the model was complete, `since_us`
     the start of the earliest window that showed the change. `predictions` and `labels` count the accepted events
     before `at_us`. `reference` and `settings` are hashes. `links` are URLs by name (status, runbook, dashboard).
+    `silenced` is until when (microseconds) and why findings are held back from paging, None if none is.
+    `likely_cause` is the subject that probably changed first; "" where nothing that is watched explains the change.
     """
 
     incident: str
@@ -130,6 +201,8 @@ class Transition:
     summary: str
     findings: tuple[Finding, ...]
     links: Mapping[str, str] = field(default_factory=dict)
+    silenced: tuple[int, str] | None = None
+    likely_cause: str = ""
 
     @property
     def id(self) -> str:
@@ -154,4 +227,9 @@ class Transition:
             "summary": self.summary,
             "findings": [finding.to_json() for finding in self.findings],
         }
+        if self.silenced is not None:
+            until_us, reason = self.silenced
+            out["silenced"] = {"until": rfc3339(until_us), "reason": reason}
+        if self.likely_cause:
+            out["likely_cause"] = self.likely_cause
         return out | {"links": dict(self.links)} if self.links else out

@@ -9,9 +9,8 @@ checkpoint:  rejects acknowledged → state saved, with the transitions not sent
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Container, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import Final
 
 from monitor.clock import SECOND_US, Clock
 from monitor.count.admission import Admission
@@ -23,16 +22,20 @@ from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
 from monitor.count.sample import sample_of
 from monitor.count.task import Shared, Taken, Task
+from monitor.count.warmup_rows import WarmupAggregators
 from monitor.decode.columns import Events, Shape
 from monitor.decode.decoder import Decoder, Shapes, decoder_for
 from monitor.errors import ExternalError, PositionsLost
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.judge.fleet import Fleet
+from monitor.judge.warmup import Warmup
 from monitor.log import get_log
+from monitor.loop.arrivals import Arrivals
 from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
 from monitor.loop.stage2 import Stage2
 from monitor.loop.time import CHECKPOINT, COUNT, DECODE, IDLE, JUDGE, POLL, LoopTime
+from monitor.loop.warming import Learn, Warming
 from monitor.records import Change, DeadLetter, OffsetGap, RecordBatch, Source, UnreadableRecords
 from monitor.settings.tree import Settings
 from monitor.state import parts
@@ -41,9 +44,6 @@ from monitor.state.parts import Cut, State, Whole
 from monitor.tenfold import Tenfold
 
 _log = get_log(__name__)
-
-#: seconds between two looks at what is due because no event comes
-PASS_TIME_SECONDS: Final = 1.0
 
 
 class Pipeline:
@@ -60,15 +60,20 @@ class Pipeline:
         stage2: Stage2 | None = None,
         aggregators: Aggregators | None = None,
         decoders: Callable[[Settings, str, Shapes], Decoder] = decoder_for,
+        learn: Learn | None = None,
         live: bool = True,
     ) -> None:
-        """`live`: a partition at its end may still grow, so it holds others back until it has been idle for a while."""
+        """`live`: a partition at its end may still grow, so it holds others back until it has been idle for a while.
+
+        `learn` gives model versions without a reference one at the end of their warm-up; without it there are none.
+        """
         self._settings = settings
         self._admission = admission
         self._source = source
         self._clock = clock
         self._outputs = outputs
-        self._shared = Shared() if aggregators is None else Shared(aggregators)
+        self.warming = Warming(settings, admission, learn, clock)
+        self._shared = Shared(WarmupAggregators(self.warming.rows) if aggregators is None else aggregators)
         self.tasks: dict[int, Task] = {}
         self.totals = self._shared.totals
         self.exchange = Exchange(settings.windows.pane)
@@ -85,10 +90,7 @@ class Pipeline:
         self.rejected_share = RejectedShare(self.losses, settings.limits.rejected_share if live else 1)
         self._passed = Tenfold()
         self.dead_letters = 0
-        self._live = live
-        #: monotonic seconds: the beginning, the last event by model version, and the last look at what is due
-        self._began = self._passed_at = clock.monotonic()
-        self._arrived: dict[ModelKey, float] = {}
+        self._arrivals = Arrivals(clock, live=live)
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
@@ -116,10 +118,10 @@ class Pipeline:
         for change in self._source.changes():  # after the records that came before them
             self._apply(change)
         self.judge()
-        if failed is None:
-            self._pass_time()
+        if failed is None and self._arrivals.due() and self.caught_up():
+            self._arrivals.pass_time(self.fleet, self.tasks.values())
         self.time.passed(JUDGE)
-        if self.saving.due(urgent=bool(self.fleet.unsent)):
+        if self.saving.due(urgent=bool(self.fleet.unsent or self.fleet.rebases)):
             self.saving.attempt(self.checkpoint)
             self.time.passed(CHECKPOINT)
         if failed is not None:
@@ -170,23 +172,13 @@ class Pipeline:
             self.exchange.put(task.close(until))
             self.label_exchange.put(task.labels.close(until))
         for pane in self.exchange.ready():
-            self.fleet.take_labels(self.label_exchange.ready(pane.pane_key.key, pane.end_us))
-            self.fleet.judge(pane)
-
-    def _pass_time(self) -> None:
-        """Live, once all that came was judged: find what is due because no event comes."""
-        now = self._clock.monotonic()
-        if not self._live or now - self._passed_at < PASS_TIME_SECONDS:
-            return
-        self._passed_at = now
-        if self.caught_up():
-            unjudged = {pane_key.key for task in self.tasks.values() for pane_key, panes in task.open.items() if panes}
-            self.fleet.pass_time(self._clock.now_us(), partial(self._waited_us, unjudged))
-
-    def _waited_us(self, unjudged: Container[ModelKey], key: ModelKey) -> int:
-        """How long no event of a model version was accepted, in microseconds; at most since the process began."""
-        waited = 0 if key in unjudged else self._clock.monotonic() - self._arrived.get(key, self._began)
-        return round(waited * SECOND_US)
+            key = pane.pane_key.key
+            labels = self.label_exchange.ready(key, pane.end_us)
+            if not self.warming.holds(key):
+                self.fleet.take_labels(labels)
+                self.fleet.judge(pane)
+            elif (learned := self.warming.take(pane, labels)) is not None:
+                self._begin_judging(learned)
 
     def checkpoint(self) -> None:
         """Save the state, then publish.
@@ -204,7 +196,17 @@ class Pipeline:
         if unsent:
             self._outputs.publish(unsent)  # 3
             self.fleet.sent(unsent)
+        if rebases := list(self.fleet.rebases):
+            self._outputs.record(rebases)
+            self.fleet.recorded(rebases)
         self._outputs.commit(self.positions())  # 4
+
+    def _begin_judging(self, warmup: Warmup) -> None:
+        """A model version has learned its reference: panes from the next one on are counted by it and judged."""
+        known = warmup.state
+        self.warming.recount(warmup, self._shared, self.tasks.values(), self.exchange, self.label_exchange)
+        self._drop_shape(known.key)
+        self.fleet.begin(known.key, known.events, known.labels, known.at_us)
 
     # tasks and partitions
 
@@ -311,7 +313,7 @@ class Pipeline:
     def _note(self, batch: RecordBatch, taken: Taken) -> None:
         self.records[batch.partition] += len(batch)
         self.accepted.update(taken.accepted)
-        self._arrived.update(dict.fromkeys((key for key, _ in taken.accepted), self._clock.monotonic()))
+        self._arrivals.note(key for key, _ in taken.accepted)
         for (outcome, reason), count in taken.outcomes.items():
             if outcome == OVER_LIMIT and not self._over_limit:
                 self._over_limit = True
@@ -329,8 +331,9 @@ class Pipeline:
             for key, settings in {**dict.fromkeys(self._known(), ""), **hashes}.items()
         ]
         labels = parts.of_labels(self.totals.labels, self.label_exchange)
+        warmups = parts.of_warmups(self.warming.warmups.values(), self.warming.rows)
         whole = Whole(seen=list(hashes), gaps=dict(self.gaps))
-        return Cut(whole, [*tasks, *models, *labels, parts.outbox(self.fleet.unsent)])
+        return Cut(whole, [*tasks, *models, *labels, *warmups, parts.outbox(self.fleet.unsent, self.fleet.rebases)])
 
     def _known(self) -> list[ModelKey]:
         """Every model version that events came of: those with a judge first, in the order in which they came."""
@@ -349,6 +352,7 @@ class Pipeline:
 
         Returns the model versions that start from scratch because their settings changed.
         """
+        self.warming.restore(state.warmups, state.warmup_rows)
         self._admission.restore(state.whole.seen)
         for task in state.tasks:
             self.task(task.number).restore(task)
@@ -362,7 +366,7 @@ class Pipeline:
             self.label_exchange.restore(of_model.key, of_model.exchange)
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
-        reset = self.fleet.restore(judges, state.outbox.unsent)
+        reset = self.fleet.restore(judges, state.outbox.unsent, state.outbox.rebases)
         # the counts of a model depend on its settings even before its first pane is judged
         before = {model.key: model.settings for model in state.models}
         reset += [key for key in state.whole.seen if key not in reset and before[key] != self._settings_hash(key)]
@@ -376,11 +380,16 @@ class Pipeline:
 
     def _forget(self, key: ModelKey) -> None:
         """Drop the counts made with a reference that the model version no longer has."""
+        self.warming.forget(key)
         self.exchange.forget(key)
         self.label_exchange.forget(key)
         self.totals.forget(key)
         for task in self.tasks.values():
             task.forget(key)
+        self._drop_shape(key)
+
+    def _drop_shape(self, key: ModelKey) -> None:
+        """Ask again which features of a model version are wanted."""
         self._shapes.pop(key, None)
         for decoder in self._decoders.values():
             decoder.forget(key)

@@ -26,7 +26,7 @@ FIELDS = {
     " duplicates are detected",
     "ts": "RFC 3339 with offset (without one: in the zone of `inputs[].timezone`, the earlier time if it is ambiguous),"
     " or a Unix time in s, ms or µs, distinguished by magnitude; absent: the record's timestamp",
-    "features": "an object {name: value} with numbers, strings, booleans or null",
+    "features": "an object {name: value} with numbers, strings, booleans, null, or a list of numbers for a vector",
     "prediction": "the model's output: number, string or boolean",
     "score": "probability of the positive class, 0 to 1",
     "scores": "or an object {class: probability}; that of `positive` is the score",
@@ -36,9 +36,11 @@ FIELDS = {
 }
 OUTCOME_MEANINGS = {
     "rejected": "it is invalid; there is a reason (below), and the record is a dead letter",
-    "unknown_model": "no model of that name is in the settings, or its version has no reference; see `unknown_models`",
+    "unknown_model": "no model of that name is in the settings, or its version has no reference, and none is learned"
+    " (`unknown_models`)",
     "ignored": "a tombstone (a record without a value), or a version that the settings do not list",
-    "over_limit": "more versions of a model than `limits.versions`",
+    "over_limit": "more versions of a model than `limits.versions`, or models that are not in the settings than"
+    " `limits.models`",
     "late": "its time is more than `allowed_lateness` behind the clock of its partition ([deciding.md](deciding.md))",
     "duplicate": "a prediction whose id is among the last `id_memory` of its partition",
     "accepted": "it is counted and judged",
@@ -48,7 +50,8 @@ QUALITY_MEANINGS = {
     "absent": "the key is not there",
     "unseen": "a category that is not in the reference",
     "outside": "a number beyond the reference's range and a margin",
-    "type": "text for a number, infinity, a list, an object. In a numeric column `true` and `false` are 1 and 0",
+    "type": "text for a number, infinity, a list, an object. In a numeric column `true` and `false` are 1 and 0. For a "
+    "vector: another length, or something in it that is no finite number",
 }
 
 
@@ -121,6 +124,9 @@ transition: after a crash one may come twice, with the same id and content.
 
 `driftd accept` writes to the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data`
 is `{{"kind": "act", "act": "accept", "incident": …, "note": …}}`. Consumers distinguish them by the type.
+Another reference is written as `{{"kind": "act", "act": "rebase", "model": …, "version": …, "at": …, "reference":
+{{"before": …, "after": …}}, "settings": {{"before": …, "after": …}}, "note": …}}`, keyed by the model version
+([tuning](tuning.md)). `silenced: {{"until": …, "reason": …}}` in a transition: a silence holds back its page.
 """
 
 

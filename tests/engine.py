@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
@@ -15,16 +15,19 @@ from monitor.clock import ManualClock
 from monitor.count.admission import Admission
 from monitor.errors import TransientError
 from monitor.events import ModelKey, Partition
-from monitor.findings import Transition
+from monitor.findings import Rebase, Transition
+from monitor.loop.warming import Learn
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
+from monitor.reference.blank import blank_reference
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
+from monitor.reference.relations import Relations
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.run.first_pass import EventRange
-from monitor.run.reference_build import blank_reference, build_reference
+from monitor.run.reference_build import build_reference
 from monitor.run.replay import Replay, replay
 from monitor.settings.tree import Settings
 from monitor.state.codec import encode
@@ -182,6 +185,7 @@ class Recorded:
         self.saved: list[State] = []
         self._parts: dict[str, tuple[Hashable, bytes]] = {}
         self.reported: list[Transition] = []
+        self.rebased: list[Rebase] = []
         self.committed: list[dict[Partition, int]] = []
         self.failing: set[str] = set()
 
@@ -210,16 +214,26 @@ class Recorded:
         self._called("publish")
         self.reported.extend(transitions)
 
+    def record(self, rebases: Sequence[Rebase]) -> None:
+        self._called("record")
+        self.rebased.extend(rebases)
+
     def commit(self, positions: Mapping[Partition, int]) -> None:
         self._called("commit")
         self.committed.append(dict(positions))
 
 
 def pipeline_of(
-    tree: Settings, admission: Admission, source: MemorySource, outputs: Recorded | None = None, *, live: bool = False
+    tree: Settings,
+    admission: Admission,
+    source: MemorySource,
+    outputs: Recorded | None = None,
+    *,
+    live: bool = False,
+    learn: Learn | None = None,
 ) -> tuple[Pipeline, ManualClock]:
     clock = ManualClock(NOW_US)
-    return Pipeline(tree, admission, source, clock, outputs or Recorded(), live=live), clock
+    return Pipeline(tree, admission, source, clock, outputs or Recorded(), live=live, learn=learn), clock
 
 
 def run_to_end(pipeline: Pipeline, source: MemorySource) -> None:
@@ -279,6 +293,33 @@ class Credit:
             if i >= self.change:
                 self.fault(made, rng)
             yield made
+
+
+def tied(stream: Iterable[Event]) -> Iterator[Event]:
+    """The same events, whose BILL goes with their LIMIT."""
+    for made in stream:
+        features = made["features"]
+        yield made | {"features": features | {"BILL": round(features["BILL"] + features["LIMIT"] / 2, 2)}}
+
+
+def with_pairs(reference: Reference, pairs: Sequence[tuple[int, int]], levels: Sequence[Sequence[int]]) -> Reference:
+    """The same reference, in which pairs of columns are watched that are not tied."""
+    count, known = len(pairs), len(reference.levels)
+    relations = Relations(
+        levels=tuple(map(tuple, levels)),
+        strongest=np.zeros(len(reference.columns)),
+        pairs=np.array(pairs, np.int64).reshape(-1, 2),
+        tables=np.full((count, 3, 3), 100, np.int64),
+        tie=np.zeros(count),
+        variance=np.ones(count),
+        freedom=np.full(count, np.inf),
+        block=np.zeros(count, np.int64),
+        settled=np.ones(count, np.bool_),
+        dependent=np.zeros(count, np.bool_),
+        largest=np.full((known, count), np.nan),
+        all_tables={},
+    )
+    return with_hash(replace(reference, relations=relations))
 
 
 def build(tree: Settings, stream: Sequence[Event], key: ModelKey = CREDIT) -> Reference:

@@ -23,61 +23,68 @@ HOUSE: tuple[dict[str, str], ...] = (
         "": "events errors exit_codes clock visible tenfold records findings log_lines text log",
     },
     {  # settings and arithmetic
-        "settings": "duration version_path types later kafka model tree yaml_text shape document faults load",
+        "settings": (
+            "duration calendar version_path types later kafka detector model tree yaml_text shape document faults load"
+        ),
         "stats": (
-            "names growing thinning distances digits evidence adwin equal_runs long_run directions ending unseen bins "
-            "hit_places agreement name_bins quality_dispersion direction_test screening numeric_bins tally label_tally "
-            "block live_watch promise traffic fact_share"
+            "pair_levels pair_tables names growing thinning distances digits evidence slots detector adwin "
+            "error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending unseen "
+            "bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
+            "direction_test screening numeric_bins tally label_tally block live_watch additive series_variance "
+            "promise traffic fact_share"
         ),
     },
     {  # decoding
         "decode": (
-            "columns surveyed values native.rows native.wrong native.gather native.wrapping native.reference_decoder "
-            "native.fast_decoder native.versions native.raw_fields native.decoder decoder"
+            "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
+            "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder decoder"
         ),
     },
     {  # references
         "reference": (
-            "sample survey order validity column variability reference encoding references configured monitored plan "
-            "learn paging notes show"
+            "sample vector_sample survey order relations season derived_part validity column variability "
+            "score_effects reference blank encoding references score_split configured monitored plan_values "
+            "plan_derived plan learn_season learn_relations learn_effects learn paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
             "event_clock event_ids losses admitted partition_state rejected_share totals pane_rows label_aggregator "
-            "task_labels completeness aggregator task exchange"
+            "task_labels completeness pair_counter new_slots aggregator warmup_lines warmup_rows task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
-            "budget ended incident incidents policy prepared_reference windows all_values compared lazy_comparison "
-            "near_range quality_tails causes.cause detectable causes.constant causes.errors causes.traffic "
-            "causes.fact_share causes.schema causes.distribution causes.unit_change causes.quality "
-            "causes.features_gone causes.catalog evaluation model promise promise_words fleet"
+            "budget ended silence likely incident incidents policy prepared_reference windows warmup season "
+            "all_values own_moves related relation_words compared moved_day lazy_comparison near_range quality_tails "
+            "score_parts causes.cause detectable causes.constant causes.errors causes.traffic causes.fact_share "
+            "causes.schema causes.distribution_words causes.distribution causes.residual causes.consecutive "
+            "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
+            "evaluation version_comparison attribution model detector_notes promise promise_words fleet"
         ),
     },
     {  # the outside
         "kafka": (
-            "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer "
-            "watch alerts acts rejects record_batch consumer"
+            "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer watch "
+            "alerts acts rejects record_batch consumer"
         ),
         "sources": (
             "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times"
         ),
         "state": (
             "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
-            "model_part label_parts one_tree labels_within parts"
+            "model_part warmup_part label_parts one_tree labels_within parts"
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
             "rules.drift rules.events rules.health rows column_series status.model_cards dashboards.fleet rules.file "
-            "register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series site "
-            "connection server"
+            "register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series "
+            "site connection server"
         ),
     },
     {  # what the path asks of the outside
-        "loop": "time sinks saving stage2",
+        "loop": "time sinks saving stage2 arrivals warming",
     },
     {  # the path
         "": "pipeline",
@@ -85,15 +92,15 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs open_source accepting column_views counted_rows first_pass reference_build replay "
-            "promises snapshot_builder daemon"
+            "outputs open_source accepting column_views counted_rows first_pass reference_build warmup_learning "
+            "warmup_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # the demo
         "demo": "flights child broker traffic words show",
     },
     {  # the command line
-        "cli": "check commands completion usage parser",
+        "cli": "check compare commands completion usage parser",
     },
     {
         "": "__main__",

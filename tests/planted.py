@@ -44,6 +44,7 @@ def reference_of(values: Floats, categories: bool = False, span_us: int = FAST_U
 def panes_of(reference: Reference, values: Floats, span_us: int) -> Iterator[Pane]:
     """Each holds the next 250 events of (C, n) values, counted by the daemon's kernel."""
     aggregator, events = Aggregator(reference), values.shape[1]
+    values = values[[int(column.name.removeprefix("c")) for column in reference.columns]]  # in their order by name
     categories = reference.columns[0].bins.kind != "numeric"
     group = Group(
         key=CREDIT,

@@ -19,6 +19,7 @@ from monitor.decode.columns import MISSING, Group
 from monitor.events import Partition
 from monitor.findings import PAGE, Transition
 from monitor.judge.model import ModelJudge
+from monitor.reference.column import SCORE
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from tests.engine import CREDIT, START_US, admission_of, build, settings
@@ -34,20 +35,33 @@ PANES_AT_ONCE: Final = 360
 ROWS_AT_ONCE: Final = 5_000
 
 
-def reference_of(columns: Columns, rows: int, pane_us: int = PANE_US, gap_us: float = 1 / EVENTS_PER_US) -> Reference:
-    """From the first `rows`, so far apart, by the command's own two passes.
+def reference_of(
+    columns: Columns,
+    rows: int,
+    pane_us: int = PANE_US,
+    gap_us: float = 1 / EVENTS_PER_US,
+    start_us: int = START_US,
+    times: Ints | None = None,
+    timezone: str = "UTC",
+) -> Reference:
+    """From the first `rows`, so far apart from `start_us` on or at these times, by the command's own two passes.
+
+    A column `SCORE` is the events' score.
 
     Raises:
         UsageError: no column is worth watching.
     """
     plain = {name: [None if _is_nan(v) else v for v in values[:rows].tolist()] for name, values in columns.items()}
-    times = START_US + (np.arange(rows) * gap_us).astype(np.int64)
+    if times is None:
+        times = start_us + (np.arange(rows) * gap_us).astype(np.int64)
     head = {"type": "prediction", "model": CREDIT.model, "version": CREDIT.version}
+    score = plain.pop(SCORE, [None] * rows)
     events = [
         {**head, "ts": int(times[at]), "features": {name: values[at] for name, values in plain.items()}}
+        | ({} if score[at] is None else {"score": score[at]})
         for at in range(rows)
     ]
-    return build(settings(windows={"pane": pane_us}), events)
+    return build(settings({"timezone": timezone}, windows={"pane": pane_us}), events)
 
 
 def _is_nan(value: object) -> bool:
@@ -104,16 +118,22 @@ class Simulation:
         times = (START_US + DAY_US * 366 + gap_us * np.arange(at, min(at + ROWS_AT_ONCE, rows)) for at in each)
         return self._judged(columns, times, judge, to_page=False)
 
-    def _judged(self, columns: Columns, times: Iterator[Ints], judge: ModelJudge, *, to_page: bool) -> Judged:
+    def run_at(self, columns: Columns, times: Iterator[Ints], judge: ModelJudge, stop_at: int | None = None) -> Judged:
+        """All rows at these times, which come in pieces; `stop_at`: up to the first page behind so many events."""
+        return self._judged(columns, times, judge, to_page=stop_at is not None, stop_at=stop_at or 0)
+
+    def _judged(
+        self, columns: Columns, times: Iterator[Ints], judge: ModelJudge, *, to_page: bool, stop_at: int = 0
+    ) -> Judged:
         judged, before, first = Judged(), judge.book.pages, judge.predictions
-        for pane in self._panes(columns, times):
+        for pane in self.panes(columns, times):
             _, transitions = judge.add(pane, 1.0)
             judged.events = judge.predictions - first
             paging = [one for one in transitions if _pages_now(one)]
             if paging and judge.book.pages > before + len(judged.pages):
                 worst = paging[0].findings[0]
                 judged.pages.append((judged.events, worst.key.subject, worst.key.cause, worst.base_windows))
-                if to_page:
+                if to_page and judged.events > stop_at:
                     break
             incident = judge.book.incident
             if incident is not None and incident.severity == PAGE:
@@ -121,7 +141,7 @@ class Simulation:
         judged.tickets, judged.expected = judge.book.tickets, judge.budget.expected
         return judged
 
-    def _panes(self, columns: Columns, times: Iterator[Ints]) -> Iterator[Pane]:
+    def panes(self, columns: Columns, times: Iterator[Ints]) -> Iterator[Pane]:
         """The rows at these times; no pane goes over from one piece of them to the next."""
         done = 0
         for ts in times:
@@ -145,7 +165,7 @@ class Simulation:
             has_features=np.ones(events, np.bool_),
             numeric=np.stack(numbers) if numbers else np.zeros((0, events)),
             categorical=texts,
-            score=np.full(events, np.nan),
+            score=columns[SCORE].astype(np.float64) if SCORE in columns else np.full(events, np.nan),
             prediction=[None] * events,
             label=[None] * events,
         )

@@ -10,12 +10,15 @@ from typing import Final
 from monitor.clock import DAY_US, HOUR_US, SECOND_US
 from monitor.events import ModelKey, Partition
 from monitor.findings import PAGE, Figures, FindingKey
+from monitor.judge.warmup import Progress
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.stats.promise import SHIFT, ColumnPromise, ModelPromise, Within
 
 NOW_US: Final = 1_795_000_000 * SECOND_US
 HOSTILE: Final = "<img src=x onerror=alert(1)>\"'&\u202e<script>alert(1)</script>"
 BINS: Final = ("to 3", *(f"{at} to {at + 2}" for at in range(3, 19, 2)), "above 19")
+
+IN_WARMUP = Progress(2_500, 10_000, 9, 40, 1_800_100_000_000_000, "")
 
 
 def column(

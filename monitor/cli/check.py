@@ -9,16 +9,19 @@ from typing import Final
 
 from monitor.errors import ExternalError, PermanentError
 from monitor.events import ModelKey, Partition
+from monitor.judge.detector_notes import detector_notes
 from monitor.judge.promise import promise_by_settings
 from monitor.judge.promise_words import statement
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
 from monitor.reference.notes import reference_notes
-from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes
+from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, season_notes
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
+from monitor.reference.relation_notes import relation_notes
 from monitor.run.daemon import lost_state
 from monitor.run.reference_files import ReferenceFault
+from monitor.settings.model import Model
 from monitor.settings.tree import Settings
 from monitor.state.directory import has_checkpoint
 from monitor.text import many
@@ -47,14 +50,28 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
     `references` are the valid ones.
     """
     yield Line(OK, "settings", f"{many(len(settings.models), 'model')}, {many(len(settings.inputs), 'input')}")
+    for model in settings.models:
+        yield from _calendar_lines(model)
     names = {model.name: f"models[{at}]" for at, model in enumerate(settings.models)}
     for key, reference in references:
         yield from _reference_lines(reference, names[key.model])
         yield from _promise_lines(settings, key, reference)
+        yield from _relation_lines(key, reference)
+    for model in settings.models:
+        for at, note in detector_notes(model):
+            yield Line(NOTE, f"{names[model.name]}.detectors[{at}]", note)
     for fault in faults:
         yield Line(BAD, f"reference {fault.key.model} {fault.key.version}".rstrip(), fault.text, usage=True)
     if settings.state.store == "directory":
         yield _state_line(settings)
+
+
+def _calendar_lines(model: Model) -> Iterator[Line]:
+    """The times in which a model does not page, and those that are not judged."""
+    for what, windows in (("silent", model.silence), ("excluded", model.exclude)):
+        times = [f"{one.when(model.timezone or 'UTC')}{f': {one.reason}' if one.reason else ''}" for one in windows]
+        if times:
+            yield Line(OK, f"{what} {model.name}", "; ".join(times))
 
 
 def _reference_lines(reference: Reference, settings_name: str) -> Iterator[Line]:
@@ -67,7 +84,8 @@ def _reference_lines(reference: Reference, settings_name: str) -> Iterator[Line]
     longest = f", {limited} of them in windows of up to {learned[-1].events:,.0f} events" if limited and learned else ""
     yield Line(OK if paging else NOTE, what, f"{many(reference.events, 'event')}; {reach}{longest}")
     order = [note] if (note := order_note(reference)) else []
-    for note in (*order, *paging_notes(reference), *reference_notes(reference, settings_name)):
+    season = season_notes(reference, f"{settings_name}.timezone")
+    for note in (*order, *season, *paging_notes(reference), *reference_notes(reference, settings_name)):
         yield Line(NOTE, what, note)
 
 
@@ -75,6 +93,14 @@ def _promise_lines(settings: Settings, key: ModelKey, reference: Reference) -> I
     """What is promised of a model version at the reference's own traffic."""
     for sentence in statement(promise_by_settings(settings, key, reference)):
         yield Line(OK, f"promise {key.model} {key.version}".rstrip(), sentence)
+
+
+def _relation_lines(key: ModelKey, reference: Reference) -> Iterator[Line]:
+    """The pairs of columns that are watched, and what is not."""
+    watched = reference.relations is not None and len(reference.relations.pairs)
+    notes = relation_notes([column.name for column in reference.columns], reference.relations)
+    for at, note in enumerate(notes):
+        yield Line(OK if watched and not at else NOTE, f"relations {key.model} {key.version}".rstrip(), note)
 
 
 def _state_line(settings: Settings) -> Line:

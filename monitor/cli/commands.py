@@ -8,12 +8,14 @@ import os
 import platform
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from monitor import __version__
 from monitor.cli.check import BAD, check_lines
+from monitor.cli.compare import compare_settings
 from monitor.clock import SystemClock, parse_rfc3339
 from monitor.count.admission import Admission
 from monitor.demo.show import Demo, stop_on_signals
@@ -31,6 +33,7 @@ from monitor.publish.rules.file import rules_yaml
 from monitor.reference.reference import Reference
 from monitor.reference.show import reference_json, reference_text
 from monitor.run.accepting import accept as accept_incident
+from monitor.run.accepting import require_note
 from monitor.run.daemon import Daemon
 from monitor.run.first_pass import EventRange
 from monitor.run.open_source import SCHEME, Given, OffsetRange
@@ -135,6 +138,7 @@ def reference_build(arguments: Namespace) -> int:
     output = Path(arguments.output)
     if output.is_dir():
         raise UsageError(f"-o: {output} is a folder; name the file, as {output / f'{arguments.model}.json'}")
+    require_note(arguments.note)
     clock = SystemClock()
     given = Given(
         arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort, again=True
@@ -145,7 +149,7 @@ def reference_build(arguments: Namespace) -> int:
         )
     for note in given.notes():
         to_stderr(note)
-    digest = save_reference(reference, output)
+    digest = save_reference(replace(reference, note=arguments.note), output)
     to_stderr(_shown(reference, promise_by_settings(configured, key, reference)))
     to_stderr(f"\nwritten to {arguments.output} ({digest})")
     return DONE
@@ -168,12 +172,18 @@ def _shown(reference: Reference, promise: ModelPromise) -> str:
 
 def replay_sources(arguments: Namespace) -> int:
     """Run the engine over a recorded stream."""
-    for option in ("report", "compare"):
-        if getattr(arguments, option) is not None:
-            raise UsageError(f"--{option}: not in this version")
+    if arguments.report is not None:
+        raise UsageError("--report: not in this version")
     if arguments.windows and not arguments.json:
         raise UsageError("--windows: goes with --json")
     _refuse_format(arguments.format)
+    if arguments.compare is not None:
+        if arguments.windows:
+            raise UsageError("--windows: does not go with --compare, which is about incidents")
+        csv_map, sort = _csv_map(arguments.map), arguments.sort
+        return compare_settings(
+            arguments, lambda used: Given(arguments.source, used, SystemClock(), csv_map, sort=sort, again=True)
+        )
     configured, admission = _configured(arguments)
     clock = SystemClock()
     given = Given(arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort)
@@ -297,7 +307,7 @@ def _write(texts: Mapping[str, str], output: str, then: str) -> None:
 
 def _configured(arguments: Namespace) -> tuple[Settings, Admission]:
     configured = load_settings(Path(arguments.config), os.environ)
-    return configured, Admission(configured, load_references(configured, arguments.config))
+    return configured, Admission(configured, load_references(configured, arguments.config), warms_up=True)
 
 
 def _kafka_of(arguments: Namespace) -> Kafka:

@@ -178,6 +178,9 @@ def _reference(subparsers: _Subparsers) -> None:
     )
     build.add_argument("--from", dest="begin", metavar="TIME", help="or: every event from this time on")
     build.add_argument("--to", dest="end", metavar="TIME", help="... and before this one")
+    build.add_argument(
+        "--note", default="", metavar="TEXT", help="why; in the file, and on the alert topic when the daemon takes it"
+    )
     build.add_argument("-o", "--output", required=True, metavar="OUT", help="the reference file")
     _with_sources(build)
     build.set_defaults(command="reference_build")
@@ -197,13 +200,16 @@ def _replay(subparsers: _Subparsers) -> None:
         "the same engine over a recorded stream",
         "driftd replay --config driftd.yaml events.jsonl",
         "driftd replay --config driftd.yaml --fail-on page 'kafka://model-events?from=2026-09-20T00:00:00Z'",
+        "driftd replay --config driftd.yaml --compare proposed.yaml events.jsonl",
     )
     _with_config(replay)
     replay.add_argument("--json", action="store_true", help="JSON lines: transitions, findings, a summary")
     replay.add_argument("--windows", action="store_true", help="with --json: every judged window too")
     replay.add_argument("--fail-on", choices=("ticket", "page"), help="exit 3 if an incident was that severe or worse")
     replay.add_argument("--report", metavar="OUT", help="not in this version")
-    replay.add_argument("--compare", metavar="OTHER", help="not in this version")
+    replay.add_argument(
+        "--compare", metavar="OTHER", help="another settings file: which incidents it would have had, old against new"
+    )
     _with_sources(replay)
     replay.set_defaults(command="replay_sources")
 

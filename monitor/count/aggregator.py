@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.binning import Binning
 from monitor.count.categories import Categories
+from monitor.count.new_slots import NewSlotCounts, NewSlots
+from monitor.count.pair_counter import PairCounter
 from monitor.count.pane_rows import Rows
 from monitor.count.schema import SchemaCounter
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
@@ -21,8 +24,10 @@ from monitor.events import ModelKey, canonical
 from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
+from monitor.reference.relations import PAIR_COUNTS
 from monitor.stats import names
 from monitor.stats.bins import ABSENT, MISSING, NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
+from monitor.stats.pair_levels import NO_LEVEL
 from monitor.stats.tally import (
     BELOW,
     CLIP_SD,
@@ -56,9 +61,13 @@ class Aggregator:
         self._width = reference.width
         self._slots = reference.width + len(QUALITY_COUNTS)
         self.columns = reference.columns
-        features = [(at, c) for at, c in enumerate(reference.columns) if c.role == FEATURE]
+        features = _in_order_of_cells(reference)
         self.numeric = [(at, c) for at, c in features if c.bins.kind == NUMERIC]
-        self.categorical = [(at, Categories(c.bins, self._width)) for at, c in features if c.bins.kind != NUMERIC]
+        self.categorical = [
+            (at, Categories(c.bins, self._width, unseen_as=TYPE if c.is_presence else UNSEEN))
+            for at, c in features
+            if c.bins.kind != NUMERIC
+        ]
         self._numeric_at = np.array([at for at, _ in self.numeric], np.int64)
         self._numeric_arrays = _NumericArrays.of([c for _, c in self.numeric])
         self.score = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == SCORE])
@@ -66,15 +75,25 @@ class Aggregator:
         self.prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
         self._prediction_arrays = _NumericArrays.of([] if self.prediction is None else [self.prediction[1]])
         self.prediction_categories = Categories(self.prediction[1].bins if self.prediction else None, self._width)
+        relations = reference.relations
+        self._pairs = (
+            PairCounter(relations, reference.columns, self._width)
+            if relations is not None and len(relations.pairs)
+            else None
+        )
+        self._new_slots = NewSlots(reference)
         self.schema = SchemaCounter(reference)
-        self.shape = Shape(tuple((c.name, c.bins.kind) for _, c in features), reference.positive)
+        wanted = [(c.name, c.bins.kind) for _, c in features if not c.parent]
+        wanted += [(derived.parent, derived.kind) for derived in reference.derived]
+        self.shape = Shape(tuple(wanted), reference.positive, derived=reference.derived)
 
     def empty(self) -> Tally:
         return Tally.empty(len(self.columns), self._width)
 
     def count(self, group: Group, rows: Rows) -> list[Tally]:
         """One tally for each pane."""
-        block = _Block(len(rows.starts), len(self.columns), self._width)
+        new = self._new_slots.begin(len(rows.starts), partial(self._explained, group, rows), rows)
+        block = _Block(rows, len(self.columns), self._width, self._pairs, new)
         with_features = group.has_features[rows.picked]
         if len(self.numeric):
             values = group.numeric if rows.are_all(group.numeric.shape[1]) else group.numeric[:, rows.picked]
@@ -88,6 +107,10 @@ class Aggregator:
         if self.prediction is not None:
             self._count_prediction(block, group, rows)
         return block.tallies(rows)
+
+    def _explained(self, group: Group, rows: Rows) -> Floats:
+        """The values (n,) of the score, else of a numeric prediction: what the regression explains."""
+        return group.score[rows.picked] if self.score is not None else _numbers(rows.of(group.prediction))
 
     def _count_prediction(self, block: _Block, group: Group, rows: Rows) -> None:
         at, column = self.prediction or (0, self.columns[0])
@@ -115,6 +138,14 @@ class Aggregators:
 
     def make(self, reference: Reference) -> Aggregator:
         return Aggregator(reference)
+
+
+def _in_order_of_cells(reference: Reference) -> list[tuple[int, Column]]:
+    """The features in the order in which a `Group` has them: those that are not derived first."""
+    places = {column.name: at for at, column in enumerate(reference.columns) if column.role == FEATURE}
+    names = [name for name, at in places.items() if not reference.columns[at].parent]
+    names += [name for derived in reference.derived for name in (*derived.numeric, *derived.categorical)]
+    return [(places[name], reference.columns[places[name]]) for name in names]
 
 
 def _one(found: list[tuple[int, Column]]) -> tuple[int, Column] | None:
@@ -166,9 +197,16 @@ class _NumericArrays:
 class _Block:
     """Counts, sums and extremes of P panes."""
 
-    def __init__(self, panes: int, columns: int, width: int) -> None:
+    def __init__(
+        self, rows: Rows, columns: int, width: int, pairs: PairCounter | None, new: NewSlotCounts | None = None
+    ) -> None:
+        panes = len(rows.starts)
         self._panes, self._columns, self._width = panes, columns, width
+        self._new = new
         self._slots = width + len(QUALITY_COUNTS)
+        self._pairs = pairs
+        #: (columns, rows) coarse levels of the values, for the tables of pairs
+        self._levels = np.full((columns, len(rows.picked) if pairs is not None else 0), NO_LEVEL, np.uint8)
         self.counts = np.zeros(panes * columns * self._slots, np.int64)
         self.sums = np.zeros((panes, columns, SUMS), np.int64)
         self.lows = np.full((panes, columns), np.inf)
@@ -181,9 +219,14 @@ class _Block:
         """Count one column's `values` (n,) where `counted`."""
         entries = categories.entries(values)
         flat = categories.slots.take(entries)
-        flat += (rows.slots * self._columns + at) * self._slots
+        flat += at * self._slots
+        if self._pairs is not None:
+            self._levels[at] = np.where(counted, self._pairs.levels(flat), np.uint8(NO_LEVEL))
+        flat += rows.slots * (self._columns * self._slots)
         self._add_flat(flat if counted.all() else flat[counted])
         never_seen = counted & categories.unseen.take(entries)
+        if self._new is not None:
+            self._new.categories(at, counted & (entries < len(QUALITY_COUNTS)), never_seen)
         if categories.pooled:
             is_value, extremes = counted & (entries >= len(QUALITY_COUNTS)), categories.extremes.take(entries)
             self.lows[:, at] = np.minimum.reduceat(np.where(is_value, extremes, np.inf), rows.starts)
@@ -214,12 +257,15 @@ class _Block:
         if not usual:
             usable = np.where(inside & counted, values, arrays.center)
         codes = arrays.binning.codes(usable)
+        below = None
         if not usual:
             absent = np.isnan(values)
-            self._count_odd(at, arrays, codes, values, absent, ~(inside | absent), rows, counted)
+            below = self._count_odd(at, arrays, codes, values, absent, ~(inside | absent), rows, counted)
             hidden = absent | ~counted
             lowest, highest = np.where(hidden, np.inf, values), np.where(hidden, -np.inf, values)
         codes += at[:, None] * self._slots
+        if self._pairs is not None:
+            self._note_levels(self._pairs, at, codes, below, None if usual else counted)
         codes += rows.slots * (self._columns * self._slots)
         self._add_flat(codes if usual else codes[:, counted])
         self._sum(at, arrays, usable, rows)
@@ -237,15 +283,38 @@ class _Block:
         outside: NDArray[np.bool_],
         rows: Rows,
         counted: NDArray[np.bool_],
-    ) -> None:
-        """Count quality counts instead of bins, for values that are missing, of a wrong type or outside."""
+    ) -> NDArray[np.bool_] | None:
+        """Count quality counts instead of bins, for values that are missing, of a wrong type or outside.
+
+        Returns which values are below the range; None where nothing is outside.
+        """
+        if self._new is not None:
+            self._new.numeric(at, values, arrays.low, absent & counted, outside & counted)
         if absent.any():
             bits = values[absent].view(np.uint64)
             quality_counts = np.where(bits == ABSENT_BITS, ABSENT, np.where(bits == TYPE_BITS, TYPE, MISSING))
             codes[absent] = self._width + quality_counts
-        if outside.any():
-            codes[outside] = self._width + OUTSIDE
-            self._sum_outside(at, arrays, np.where(outside & counted, values, np.nan), rows)
+        if not outside.any():
+            return None
+        codes[outside] = self._width + OUTSIDE
+        self._sum_outside(at, arrays, np.where(outside & counted, values, np.nan), rows)
+        return np.asarray(values < arrays.low, np.bool_)
+
+    def _note_levels(
+        self,
+        pairs: PairCounter,
+        at: Ints,
+        slots: Ints,
+        below: NDArray[np.bool_] | None,
+        counted: NDArray[np.bool_] | None,
+    ) -> None:
+        """Keep the levels of numeric columns; `counted` None is all rows, `below` the range None is no value."""
+        levels = pairs.levels(slots)
+        if below is not None:
+            levels = np.where(below, pairs.lowest[at], levels)
+        if counted is not None:
+            levels[:, ~counted] = NO_LEVEL
+        self._levels[at] = levels
 
     def _add_flat(self, flat: Ints) -> None:
         self.counts += np.bincount(flat.ravel(), minlength=len(self.counts))
@@ -289,6 +358,7 @@ class _Block:
         first = np.minimum.reduceat(rows.ts, rows.starts).tolist()
         last = np.maximum.reduceat(rows.ts, rows.starts).tolist()
         predictions = np.add.reduceat(rows.is_prediction.astype(np.int64), rows.starts)
+        tables = None if self._pairs is None else self._pairs.tables(self._levels, rows)
         return [
             Tally(
                 counts[pane],
@@ -298,6 +368,8 @@ class _Block:
                 predictions=int(predictions[pane]),
                 feature_events=int(sizes[pane] - predictions[pane]),
                 unseen=self.unseen[pane],
+                further=({} if tables is None else {PAIR_COUNTS: tables[pane]})
+                | ({} if self._new is None else self._new.of(pane)),
                 first_us=first[pane],
                 last_us=last[pane],
             )

@@ -6,7 +6,7 @@ import numpy as np
 
 from monitor.decode.columns import ABSENT_VALUE, TYPE_VALUE
 from monitor.events import canonical
-from monitor.stats.bins import ABSENT, CATEGORICAL, MISSING, QUALITY_COUNTS, TYPE, ColumnBins, category_codes
+from monitor.stats.bins import ABSENT, CATEGORICAL, MISSING, QUALITY_COUNTS, TYPE, UNSEEN, ColumnBins, category_codes
 from monitor.stats.name_bins import KnownNames, as_extreme, bucket_of, hashes_of
 from monitor.stats.tally import Floats, Ints
 
@@ -22,7 +22,8 @@ class Categories:
     `extremes` its hash as a number, to detect a column with one single value.
     """
 
-    def __init__(self, bins: ColumnBins | None, width: int) -> None:
+    def __init__(self, bins: ColumnBins | None, width: int, *, unseen_as: int = UNSEEN) -> None:
+        """`unseen_as` is the quality count of a value that the reference lacks."""
         bins = ColumnBins(CATEGORICAL) if bins is None else bins
         marks = len(QUALITY_COUNTS)
         self._named = {value: marks + code for value, code in category_codes(bins).items()}
@@ -34,7 +35,7 @@ class Categories:
         self.slots: Ints = np.concatenate((width + np.arange(marks), np.arange(bins.named))).astype(np.int64)
         self.extremes: Floats = np.concatenate((np.zeros(marks), as_extreme(hashes_of(bins.categories))))
         self.unseen = np.zeros(len(self.slots), np.bool_)
-        self._unseen_slot = width + QUALITY_COUNTS.index("unseen")
+        self._unseen_slot = width + unseen_as
         self._own = len(self.slots)
 
     def entries(self, values: list[object]) -> Ints:

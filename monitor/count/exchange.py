@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from monitor.count.labels import LabelCohort, WaitingLabels
 from monitor.count.task import ClosedPane
 from monitor.count.task_state import PaneKey
 from monitor.events import ModelKey
+from monitor.stats.label_tally import LabelTally
 from monitor.stats.tally import Tally
 
 
@@ -66,6 +67,12 @@ class Exchange:
             end_us = start_us + self._pane_us
             self._judged_until[pane_key.key] = end_us
             yield Pane(pane_key, start_us, end_us, tally)
+
+    def recount(self, key: ModelKey, tallies: Mapping[int, Tally]) -> None:
+        """Replace the tallies of a model version that wait, by the start of each pane: it has another reference."""
+        for start_us, pane_key in self._waiting:
+            if pane_key.key == key:
+                self._waiting[start_us, pane_key] = tallies[start_us]
 
     def forget(self, key: ModelKey) -> None:
         """Drop everything of a model version."""
@@ -127,6 +134,10 @@ class LabelExchange:
         those that took effect before it, and those that came with a prediction from before it."""
         self._handed_on_until[key] = end_us
         return [*self._waiting.take_before(key, end_us), *self._inline.take_before(key, end_us)]
+
+    def recount(self, key: ModelKey, tallies: Mapping[int, LabelTally]) -> None:
+        """Replace the tallies of inline labels that wait, by the start of their cohort."""
+        self._inline.recount(key, tallies)
 
     def forget(self, key: ModelKey) -> None:
         self._waiting.forget(key)

@@ -21,11 +21,11 @@ class LabelKeys:
 
     def decision(self, key: ModelKey) -> Decision:
         """Whether labels of this key are admitted, or why not."""
-        model = self._admission.model(key.model)
+        model = self._admission.model_of_event(key.model)
         if model is None:
             return self._admission.of(key)
         if key.version and model.versions and key.version not in model.versions:
             return Decision(IGNORED, "version", 0)
-        if key.version and self._admission.references.of(key) is None:
+        if key.version and self._admission.references.of(key) is None and not self._admission.learns(model):
             return Decision(UNKNOWN_MODEL, "no_reference", 0)
         return Decision(ACCEPTED, "", self._admission.lateness_us(key.model))

@@ -9,7 +9,7 @@ time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, KeysView
+from collections.abc import Callable, Hashable, Iterable, Iterator, KeysView, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
@@ -102,6 +102,14 @@ class WaitingLabels:
     def of(self, key: ModelKey) -> list[LabelCohort]:
         """The waiting cohorts of a model version, in time order."""
         return [cohort for _, cohort in sorted(self._cohorts.get(key, {}).items())]
+
+    def recount(self, key: ModelKey, tallies: Mapping[int, LabelTally]) -> None:
+        """Replace the tallies of a model version's waiting cohorts, by the start of each."""
+        self._changed(key)
+        cohorts = self._cohorts.get(key, {})
+        for start_us, cohort in cohorts.items():
+            if start_us in tallies:
+                cohorts[start_us] = cohort._replace(tally=tallies[start_us])
 
     def forget(self, key: ModelKey) -> None:
         self._changed(key)

@@ -167,7 +167,7 @@ class Task:
         masks = {name: mask for name, mask in masks.items() if mask.any()}
         for group in events.groups if masks else ():
             monitored = self._admission.monitored(group.key)
-            if monitored is None:
+            if monitored is None or monitored.warmed_up:
                 continue
             for name, pane, count in facts_of(group, masks, verdicts.clock_us, events.ts, self._pane_us):
                 self._note(monitored, pane, {name: np.array([count], np.int64)})
@@ -180,7 +180,7 @@ class Task:
                 continue
             key = events.keys[events.key[row]]
             monitored = self._admission.monitored(key)
-            if monitored is not None:
+            if monitored is not None and not monitored.warmed_up:
                 pane = int(events.ts[row]) // self._pane_us
                 self._note(monitored, pane, self.aggregator(monitored).schema.of(one.features))
 
@@ -202,6 +202,13 @@ class Task:
         heappush(due, ((pane + 1) * self._pane_us, pane_key, pane))
         self._open_panes += 1
         self._closed_by = None
+
+    def recount(self, key: ModelKey, tallies: Mapping[int, Tally]) -> None:
+        """Replace the tallies of a model version's open panes, by the start of each: it has another reference."""
+        self._changes += 1
+        panes = self.open.get(PaneKey(key, ""), {})
+        for pane in panes:
+            panes[pane] = tallies[pane * self._pane_us]
 
     def close(self, until_us: Callable[[str], float]) -> list[ClosedPane]:
         """Give out the panes that end at or before `until_us(model name)`."""

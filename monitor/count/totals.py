@@ -49,6 +49,13 @@ class LabelTotals:
         self._named.add(key)
         return key
 
+    def recount(self, key: ModelKey, counted: LabelTally) -> None:
+        """Some of a model version's labels, of which none was in a pair, are counted again."""
+        if counted.total:
+            self._changes[key] += 1
+            self.tallies[key].labels -= counted.total
+            self.tallies[key].merge(counted)
+
     def forget(self, key: ModelKey) -> None:
         self._changes[key] += 1
         self.tallies.pop(key, None)
@@ -83,6 +90,17 @@ class Totals:
             self.events[key] = tally.copy()
         else:
             known.merge(tally)
+
+    def recount(self, key: ModelKey, columns: Tally, labels: LabelTally) -> None:
+        """Give the total of a model version columns: those of `columns`, with its counts and not its events.
+
+        `labels` are some of its labels, counted again: by class.
+        """
+        self._changes[key] += 1
+        known, total = self.events[key], columns.copy()
+        total.predictions, total.feature_events, total.records = known.predictions, known.feature_events, known.records
+        self.events[key] = total
+        self.labels.recount(key, labels)
 
     def label_key(self, key: ModelKey) -> ModelKey:
         """The key that labels of `key` count under."""

@@ -9,7 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
+from monitor.stats.derived import Derived
 
 #: bit patterns (of a column viewed as uint64) of the three kinds of a numeric cell without a number
 MISSING_BITS: Final = 0x7FF8000000000000
@@ -59,11 +61,15 @@ class Shape:
     """What a decoder needs to know about a model version.
 
     `key_features` are (name, kind) of the wanted features in the order of the columns, without ignored ones.
-    `positive` is the canonical text of the positive class, whose entry in `scores` is the score.
+    `positive` is the canonical text of the positive class, whose entry in `scores` is the score. With `raw` all fields
+    of its events are wanted as they came. `derived` are what the features of kind `vector` and `text` become, in their
+    order.
     """
 
     key_features: tuple[tuple[str, str], ...]
     positive: str
+    raw: bool = False
+    derived: tuple[Derived, ...] = ()
 
 
 @dataclass(slots=True)
@@ -72,9 +78,11 @@ class Group:
 
     `rows` (n,) are positions within `Events`, rising. `numeric` (numeric features, n): finite numbers, or a NaN with
     the bits MISSING_BITS, ABSENT_BITS or TYPE_BITS. `categorical` has one list of n raw values for each feature: str,
-    float, int, bool, None (missing), ABSENT_VALUE or TYPE_VALUE. For an event without `features`, `has_features` is
-    False and every feature is absent. `score` is MISSING if there is none. `prediction` and `label` (the inline one)
-    are str, int, float, bool, or None if there is none.
+    float, int, bool, None (missing), ABSENT_VALUE or TYPE_VALUE. Behind the features' own columns both have those that
+    `decode/derived.py` makes of vectors and texts, in the order of `Shape.derived`. For an event without `features`,
+    `has_features` is False and every feature is absent. `score` is MISSING if there is none. `prediction` and `label`
+    (the inline one) are str, int, float, bool, or None if there is none. `raw` are all fields as they came, where the
+    shape asks for it.
     """
 
     key: ModelKey
@@ -85,9 +93,10 @@ class Group:
     score: NDArray[np.float64]
     prediction: list[object]
     label: list[object]
+    raw: RawFields | None = None
 
     def first(self, count: int) -> Group:
-        """The first `count` rows."""
+        """The first `count` rows, without raw fields."""
         return replace(
             self,
             rows=self.rows[:count],
@@ -97,6 +106,7 @@ class Group:
             score=self.score[:count],
             prediction=self.prediction[:count],
             label=self.label[:count],
+            raw=None,
         )
 
 

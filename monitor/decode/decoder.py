@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native.decoder import NativeDecoder
-from monitor.decode.surveyed import RawFields
+from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
 from monitor.settings.tree import Settings

@@ -6,44 +6,19 @@ A decoder fills `RawFields`; all rules about an event's outcome, score and predi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.decode.columns import Events, Group
+from monitor.decode.raw import RawColumn, RawFields
 from monitor.events import PREDICTION
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
-
-class RawColumn(NamedTuple):
-    """The values of one feature, and which rows have it.
-
-    `rows` (n,) are positions within the rows of the group, rising; `values` has n of str, int, float (also one that is
-    not finite), bool, None, list or dict, as the payload has them.
-    """
-
-    rows: Ints
-    values: Sequence[object]
-
-
-@dataclass(frozen=True, slots=True)
-class RawFields:
-    """What the rows of a `Group` hold, by name, in the order in which names first came.
-
-    `score_classes` has the rows of predictions whose `scores` name a class, `unread` those with a field that nobody
-    reads. Rows are positions within the rows of the group, rising.
-    """
-
-    features: dict[str, RawColumn]
-    score_classes: dict[str, Ints]
-    unread: dict[str, Ints]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ ENOUGH_REFERENCE: Final = 10_000
 
 BASE: Final = "base"
 RECENT: Final = "recent"
+VERSIONS: Final = "versions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,19 @@ class Budget:
         kept = pages if reference_events >= ENOUGH_REFERENCE else pages / 2
         return cls(pages, kept, per_us, usual_base_us, max(tests, 1), {})
 
+    def since(self, kind: str, start_us: int, end_us: int) -> int:
+        """Time since the evaluation of that kind before, whose budget one may spend; at most of a few base windows."""
+        since = end_us - self.last_us.get(kind, start_us)
+        self.last_us[kind] = end_us
+        return min(since, MAX_BASE_WINDOWS * self.usual_base_us) if self.usual_base_us else since
+
     def alpha(self, kind: str, start_us: int, end_us: int, share: float) -> float:
         """Tail probability that each test of this evaluation may spend, at most `MOST_ALPHA`.
 
         `kind` BASE or RECENT: each has its own last evaluation. `start_us`, `end_us` of the shortest window,
         `share`: this version's part of the model's budget.
         """
-        since = end_us - self.last_us.get(kind, start_us)
-        self.last_us[kind] = end_us
-        return self.usual_alpha(since, share)
+        return self.usual_alpha(self.since(kind, start_us, end_us), share)
 
     def usual_alpha(self, since_us: float, share: float) -> float:
         """The same of a look that comes so long after the one before."""

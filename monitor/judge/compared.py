@@ -7,22 +7,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.judge.prepared_reference import Floats, PreparedReference
+from monitor.judge.season import SideSeason, time_of, times_of
 from monitor.judge.windows import Windows
 from monitor.stats.bins import OUTSIDE
-from monitor.stats.direction_test import DirectionReference, evaluate
+from monitor.stats.direction_test import DirectionReference, Expected, evaluate
 from monitor.stats.directions import Directions
 from monitor.stats.evidence import chi_square_critical
 from monitor.stats.live_watch import Watch
 from monitor.stats.long_run import INDEPENDENT, ROWS_WITHOUT_DISTANCE
 from monitor.stats.name_bins import NameBins, buckets_of, joined_chi_square, regroup, total_variation
 from monitor.stats.screening import DirectionScreen, NameScreen, size_steps
-from monitor.stats.tally import BELOW
+from monitor.stats.tally import BELOW, Tally
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -72,13 +73,16 @@ class Compared:
     filled: Floats
     _names: dict[int, NameBins]
     _counts: Ints
+    season: SideSeason | None = None
+    #: numbers in the time's vector
+    clocked: int = 0
     _alone: dict[int, Compared] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, prepared: PreparedReference, *, numeric: bool) -> Compared:
         places = np.flatnonzero(prepared.ordered == numeric)
         columns = [prepared.columns[at] for at in places.tolist()]
-        varies = prepared.reference.variability
+        varies, seasons = prepared.reference.variability, prepared.reference.seasons
         runs = [varies.long_runs[at] for at in places.tolist()]
         counts, width = prepared.bins[places], prepared.width
         reference = DirectionReference.of(Directions.of([c.directions() for c in columns], width), counts, runs)
@@ -86,12 +90,26 @@ class Compared:
         names = {
             at: NameBins(column.bins.cuts, buckets_of(column.bins.categories), counts[at, : column.bins.bins])
             for at, column in enumerate(columns)
-            if column.bins.buckets and independent[at]
+            if column.bins.buckets and independent[at] and not (seasons and places[at] in seasons.columns)
         }
         settled = np.array([run.settled for run in runs], np.bool_)
         last = np.array([column.bins.bins - 1 for column in columns], np.int64)
         filled = reference.rows / max(prepared.reference.events, 1)
-        return cls(places, reference, independent, settled, varies.kappa[places], last, numeric, filled, names, counts)
+        season = SideSeason.of(seasons, places, reference)
+        return cls(
+            places,
+            reference,
+            independent,
+            settled,
+            varies.kappa[places],
+            last,
+            numeric,
+            filled,
+            names,
+            counts,
+            season,
+            len(seasons.entries) if seasons and season else 0,
+        )
 
     @property
     def free(self) -> Flags:
@@ -113,27 +131,71 @@ class Compared:
             counts[:, np.arange(len(places)), last] += windows.counts[:, places, width + OUTSIDE] - below
         return counts
 
+    def usually_expected(self, windows: int) -> Expected | None:
+        """What is expected of so many windows on average over all times; None where no column depends on time.
+
+        Over all times a fit with k entries is worth a k-th of the rows.
+        """
+        if self.season is None:
+            return None
+        rows, shape = self.reference.rows.copy(), self.reference.shares.shape
+        rows[self.season.at] /= self.season.sizes
+        seasonal = np.zeros(len(rows), np.bool_)
+        seasonal[self.season.at] = True
+        every = np.broadcast_to(self.reference.shares, (windows, *shape))
+        return Expected(every, np.broadcast_to(rows, (windows, len(rows))), seasonal)
+
+    def expected(self, windows: Windows) -> Expected | None:
+        """What is expected of windows at their time; None where no column depends on it."""
+        return None if self.season is None else self.season.expected(self.reference, times_of(windows, self.clocked))
+
+    def expected_mean(self, windows: Windows, window: int, place: int) -> float | None:
+        """The standardised mean of one column of numbers that is expected at a window's time; None as above."""
+        if self.season is None:
+            return None
+        return self.season.mean(place, times_of(windows, self.clocked)[window])
+
+    def waves(self, base: Tally, counts: Ints) -> Floats | None:
+        """(C, D) events of a base window, with these counts (C, B), that waves explain; 0 of columns without one."""
+        if self.season is None:
+            return None
+        expected = self.season.expected(self.reference, time_of(base, self.clocked)[None])
+        return np.where(expected.seasonal[:, None], expected.shares[0] * counts.sum(1)[:, None], 0.0)
+
+    def expected_shares(self, windows: Windows, window: int, place: int) -> Floats | None:
+        """The share of each bin of one column that is expected at a window's time; None where that does not matter."""
+        if self.season is None:
+            return None
+        found = self.season.shares(place, times_of(windows, self.clocked)[window])
+        return None if found is None else found[: self.last[place] + 1]
+
     def shares(self, place: int) -> Floats:
         """The reference's share of each bin of one column."""
         counts = self._counts[place, : self.last[place] + 1]
         return np.asarray(counts / max(int(counts.sum()), 1), np.float64)
 
     def share_change(self, windows: Windows, window: int, place: int) -> tuple[Floats, int]:
-        """How much larger each of these shares is in one window, and the values in it."""
+        """How much larger each of these shares is in one window than expected of it, and the values in it."""
         counts = self.values(windows, self._counts.shape[1], slice(place, place + 1))[window, 0, : self.last[place] + 1]
-        values = int(counts.sum())
-        return np.asarray(counts / max(values, 1) - self.shares(place), np.float64), values
+        values, usual = int(counts.sum()), self.expected_shares(windows, window, place)
+        return np.asarray(
+            counts / max(values, 1) - (self.shares(place) if usual is None else usual), np.float64
+        ), values
 
-    def compare(self, counts: Ints, rates: Floats, alpha: float) -> Comparison:
-        """Windows of `counts` (W, C, B), whose events came `rates` (W,) times as fast as the reference's."""
+    def compare(self, counts: Ints, rates: Floats, alpha: float, expected: Expected | None = None) -> Comparison:
+        """Windows of `counts` (W, C, B), whose events came `rates` (W,) times as fast as the reference's.
+
+        `expected` at their time, where columns depend on it.
+        """
         variance = self._variance(counts.sum(2), rates)
-        found = evaluate(self.reference, counts, alpha, variance)
+        found = evaluate(self.reference, counts, alpha, variance, expected)
         chi, chi_critical, freedom, spread = self._joined(counts, alpha)
         evidence = np.maximum(found.exceedance, chi / chi_critical)
         n, at = np.maximum(counts.sum(2), 1), found.at
         own, reference = _at(variance, at), _at(np.broadcast_to(self.reference.variance, variance.shape), at)
-        share = _at(np.broadcast_to(self.reference.shares, variance.shape), at)
-        error = np.sqrt(share * (1 - share) * (own / n + reference / np.maximum(self.reference.rows, 1)))
+        usual, rows = (self.reference.shares, self.reference.rows) if expected is None else expected[:2]
+        share = _at(np.broadcast_to(usual, variance.shape), at)
+        error = np.sqrt(share * (1 - share) * (own / n + reference / np.maximum(rows, 1)))
         distance = np.abs(found.moved).max(2, initial=0.0)
         return Comparison(
             at,
@@ -180,14 +242,16 @@ class Compared:
                     spread[window, at] = float(total_variation(reference, live))
         return chi, chi_square_critical(alpha, freedom), freedom, spread
 
-    def screened(self, counts: Ints, rates: Floats, alpha: float) -> tuple[Flags, Ints]:
+    def screened(
+        self, counts: Ints, rates: Floats, alpha: float, expected: Expected | None = None
+    ) -> tuple[Flags, Ints]:
         """(windows and columns whose evidence may be above 1, as of all others it is not; `tests`), both (W, C)."""
         n = counts.sum(2)
         if not n.size:
             return np.zeros(n.shape, np.bool_), n
-        over = self._direction_screen.may_be_over(counts, n, alpha)
+        over = self._direction_screen.may_be_over(counts, n, alpha, expected)
         fast = self._depend_on_time and bool((rates > FASTER).any())
-        tests = self._direction_screen.tests(n, self._variance(n, rates) if fast else None)
+        tests = self._direction_screen.tests(n, self._variance(n, rates) if fast else None, expected)
         if self._names:
             joined_over, joined = self._name_screen.of(counts, n, alpha)
             over, tests = over | joined_over, tests + joined
@@ -233,6 +297,13 @@ class Compared:
         """(restless, near events too alike, too new): why columns (C,) may not page."""
         alike = watch.too_alike(np.where(np.isnan(self.kappa), np.inf, self.kappa), self.reference.rows)
         return watch.restless(self.reference), alike, watch.too_new(self.free)
+
+
+def sides_of(prepared: PreparedReference) -> tuple[Compared, Compared]:
+    """The numeric columns and the categorical ones, made once of a prepared reference."""
+    if "sides" not in prepared.kept:
+        prepared.kept["sides"] = Compared.of(prepared, numeric=True), Compared.of(prepared, numeric=False)
+    return cast("tuple[Compared, Compared]", prepared.kept["sides"])
 
 
 def _at(values: Floats, index: Ints) -> Floats:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.findings import INFO, PAGE
+from monitor.findings import INFO, PAGE, UP
 from monitor.judge.causes.cause import PlannedWindows
 from monitor.judge.compared import Compared
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
@@ -39,7 +39,9 @@ def share_detections(
     values, variance = side.variance_of(planned.events, planned.rate)
     columns = [prepared.columns[at] for at in side.places.tolist()]
     least = np.array([_least(policy, column, reference.directions.kind[c]) for c, column in enumerate(columns)])
-    over = smallest_over(reference, values, planned.alpha, variance, least.reshape(reference.shares.shape))
+    expected = side.usually_expected(len(planned.events))
+    over = smallest_over(reference, values, planned.alpha, variance, least.reshape(reference.shares.shape), expected)
+    known = reference.rows if expected is None else expected.rows[0]
     allowed, starts_after = _allowed(side, prepared, planned), windows_before_pages(side.free)
     for c, (at, column) in enumerate(zip(side.places.tolist(), columns, strict=True)):
         count, bins = column.directions().count, column.bins.bins
@@ -55,13 +57,14 @@ def share_detections(
                 over=over[:, :, c, :count],
                 allowed=allowed[:, c],
                 live=variance[:, c, :count] / np.maximum(values[:, c, None], 1e-9),
-                reference=reference.variance[c, :count] / max(float(reference.rows[c]), 1.0),
+                reference=reference.variance[c, :count] / max(float(known[c]), 1.0),
                 doubt=DOUBTS * np.sqrt(2 / reference.freedom[c, :count]),
                 points=_points(column),
                 rows=float(reference.rows[c]),
                 worth=float(reference.rows[c]) / usual,
                 starts_after=int(starts_after[c]),
                 why_not=why_not,
+                signs=tuple(1.0 if way == UP else -1.0 for way in policy.directions(column.feature)),
             ),
         )
 
@@ -82,6 +85,8 @@ def _allowed(side: Compared, prepared: PreparedReference, planned: PlannedWindow
 def _why_not(prepared: PreparedReference, policy: Policy, at: int) -> str:
     """Why the reference or the settings allow no page of a column, or ""."""
     column = prepared.columns[at]
+    if column.is_presence:
+        return f"it is a {column.kind}, and judged by its derived columns"
     if reason := prepared.reference.unwatched_reason(column):
         return f"not watched: {reason}"
     if (most := policy.most_severe(cause_of(column), column.feature)) != PAGE:
@@ -105,7 +110,8 @@ def missing_detections(
     A few missing values in a hundred are spread wide enough to last longer than a burst does.
     """
     cause = QUALITY_COUNTS[MISSING]
-    features = [(at, prepared.columns[at].feature) for at in prepared.features.tolist()]
+    tested = np.flatnonzero(prepared.tested_quality[:, MISSING])
+    features = [(at, prepared.columns[at].feature) for at in np.intersect1d(prepared.features, tested).tolist()]
     paging = [one for one in features if policy.severity(cause, one[1], np.inf, 0.0) == PAGE]
     places = np.array([at for at, _ in paging], np.int64)
     least = np.array([policy.least_effect(cause, name, LEAST_QUALITY_CHANGE) for _, name in paging])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingKey
+from monitor.judge.budget import MOST_ALPHA
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Evaluation, PlannedWindows, SequentialCause, TicketReason
 from monitor.judge.incident import NOTHING, Floats, OpenFinding
@@ -31,6 +32,9 @@ class Judge:
         self._with_state = [cause for cause in self.causes if cause.state_name]
         self.tests_of_length = sum(cause.tests() for cause in self.causes)
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)
+        lengths = prepared.longest().bit_length()
+        #: the tests that share the page budget, for each of those that share the budget of tickets
+        self._tests_a_ticket = self.total_tests(lengths) / max(lengths * sum(one.tickets() for one in self.causes), 1)
 
     def total_tests(self, lengths: int) -> int:
         """The number of (test, length, column), over every window length and the newest panes."""
@@ -38,16 +42,36 @@ class Judge:
 
     def evaluate(self, windows: Windows, alpha: float) -> Evaluation:
         """Evaluate windows that end at the same moment, shortest first."""
-        return Evaluation(self._prepared, windows, alpha)
+        return Evaluation(self._prepared, windows, alpha, of_tickets=self._ticket_alpha(alpha))
 
     def evaluate_again(self, window: Windows, alpha: float) -> Evaluation:
         """Evaluate one window, for the end of findings; its variability is at most that of the longest learned one."""
         longest = longest_learned(self._prepared.reference)
-        return Evaluation(self._prepared, window, alpha, None if longest is None else int(longest.events))
+        most = None if longest is None else int(longest.events)
+        return Evaluation(self._prepared, window, alpha, most, self._ticket_alpha(alpha))
+
+    def _ticket_alpha(self, alpha: float) -> float:
+        """What each test of the budget of tickets may spend where each test of the page budget may spend `alpha`.
+
+        The budgets are equal: as many false tickets as false pages.
+        """
+        return min(alpha * self._tests_a_ticket, MOST_ALPHA)
 
     def findings(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Finding]:
         """Findings in base windows, one per key; `recent` are the newest panes."""
-        return _one_a_key(found for cause in self.causes for found in cause.candidates(evaluation, recent))
+        found = list(_one_a_key(found for cause in self.causes for found in cause.candidates(evaluation, recent)))
+        remarks = self._remarks(evaluation) if found else {}
+        for finding in found:
+            said = remarks.get(finding.key.subject)
+            yield replace(finding, detail=f"{finding.detail}; {said}") if said else finding
+
+    def _remarks(self, evaluation: Evaluation) -> dict[str, str]:
+        """{subject: what other causes have to say of it}."""
+        said: dict[str, str] = {}
+        for cause in self.causes:
+            for subject, text in cause.remarks(evaluation).items():
+                said[subject] = f"{said[subject]}; {text}" if subject in said else text
+        return said
 
     def tests_made(self, evaluation: Evaluation) -> int:
         """The number of tests made in these windows."""
@@ -69,9 +93,14 @@ class Judge:
         for cause in self._sequential:
             yield from cause.follow(pane, labels)
 
+    def skip(self, pane: Block) -> None:
+        """Pass over a pane of an excluded time."""
+        for cause in self._sequential:
+            cause.skip(pane)
+
     def remarked(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings, with what sequential causes know about them in their details."""
-        remarks = {key: text for cause in self._sequential for key, text in cause.remarks().items()}
+        remarks = {key: text for cause in self._sequential for key, text in cause.key_remarks().items()}
         return [
             replace(one, detail=f"{one.detail}; {remarks[one.key]}") if one.key in remarks else one for one in findings
         ]
@@ -151,7 +180,7 @@ def longest_learned(reference: Reference) -> Level | None:
 
 
 def _one_a_key(candidates: Iterable[Candidate]) -> Iterator[Finding]:
-    """The worst finding of each key; its start, and whether it is `info`, come from the shortest window over.
+    """The worst finding of each key; its start comes from the shortest window over that is more than `info`.
 
     `candidates` of a key come with the shortest window first.
     """
@@ -159,9 +188,11 @@ def _one_a_key(candidates: Iterable[Candidate]) -> Iterator[Finding]:
     for candidate in candidates:
         by_key.setdefault(candidate.key, []).append(candidate)
     for of_key in by_key.values():
-        shortest = of_key[0]
-        if shortest.severity == INFO:
-            yield shortest.finding()
+        # a change in the direction that is not wanted is `info`, whatever other windows show
+        serious = [candidate for candidate in of_key if candidate.severity != INFO]
+        if not serious:
+            yield of_key[0].finding()
             continue
-        worst = max(of_key, key=lambda candidate: (SEVERITY_RANK[candidate.severity], candidate.exceedance))
+        shortest = serious[0]
+        worst = max(serious, key=lambda candidate: (SEVERITY_RANK[candidate.severity], candidate.exceedance))
         yield replace(worst.finding(), since_us=shortest.began_us())

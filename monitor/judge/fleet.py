@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.events import ModelKey
-from monitor.findings import Finding, Transition
+from monitor.findings import Finding, Rebase, Transition
+from monitor.judge.incident import TransitionContext
 from monitor.judge.incidents import IncidentBook
 from monitor.judge.model import JudgeState, ModelJudge, Observer
 from monitor.reference.monitored import Monitored
@@ -18,6 +19,8 @@ from monitor.settings.tree import Settings
 
 #: reason of resolved incidents when the settings that the model's state depends on changed
 SETTINGS_CHANGED: Final = "settings changed"
+#: ... when it is compared with another reference
+REFERENCE_CHANGED: Final = "reference changed"
 
 
 class Reported(NamedTuple):
@@ -40,6 +43,8 @@ class Fleet:
         #: how often each model version was reset, as part of its mark: the marks of a new judge begin at 0 again
         self._forgotten: Counter[ModelKey] = Counter()
         self.unsent: deque[Transition] = deque()
+        #: changes of references that are not on the alert topic yet
+        self.rebases: deque[Rebase] = deque()
         self.reported: deque[Reported] = deque()
 
     def judge(self, pane: Pane) -> None:
@@ -47,7 +52,25 @@ class Fleet:
         judge = self._judge_of(pane.pane_key.key)
         if judge is None:
             return
-        self._take(judge, *judge.add(pane, self.share(pane.pane_key.key), self._observer))
+        closed = judge.pyramid.closed
+        findings, transitions = judge.add(pane, self.share(pane.pane_key.key), self._observer)
+        if judge.pyramid.closed > closed:
+            findings += judge.differences(self._before(judge))
+        self._take(judge, findings, transitions)
+
+    def _before(self, judge: ModelJudge) -> Iterator[ModelJudge]:
+        """The versions of the same model that were judged before this one: it is compared with one of these."""
+        for key, other in self.judges.items():
+            if other is judge:
+                return
+            if key.model == judge.monitored.key.model:
+                yield other
+
+    def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
+        """Judge a model version from its next pane on; so many events and labels came before, in its warm-up."""
+        judge = self._judge_of(key)
+        if judge is not None:
+            judge.begin(events, labels, at_us)
 
     def _take(self, judge: ModelJudge, findings: Iterable[Finding], transitions: Iterable[Transition]) -> None:
         self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
@@ -105,13 +128,19 @@ class Fleet:
             return
         self._versions[key.model] -= 1
         self._forgotten[key] += 1
-        self.unsent.extend(judge.book.give_up(judge.context(), SETTINGS_CHANGED))
+        self.unsent.extend(judge.book.give_up(judge.context(), self._changed(judge.context())))
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """Drop these from `unsent`, oldest first: they were acknowledged."""
         for transition in transitions:
             if self.unsent and self.unsent[0].id == transition.id:
                 self.unsent.popleft()
+
+    def recorded(self, rebases: Iterable[Rebase]) -> None:
+        """Drop these from `rebases`, oldest first: they were acknowledged."""
+        for rebase in rebases:
+            if self.rebases and self.rebases[0] == rebase:
+                self.rebases.popleft()
 
     def judged(self) -> list[ModelKey]:
         """The model versions that have a judge, in order of first event."""
@@ -125,12 +154,26 @@ class Fleet:
         """What a checkpoint keeps of a model version."""
         return self.judges[key].to_state() if key in self.judges else None
 
-    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
+    def _changed(self, before: TransitionContext) -> str:
+        """Why a model version is judged from scratch; another reference is recorded as an act."""
+        now = self._admission.monitored(before.key)
+        if now is None:
+            return "no longer in the settings"
+        if now.reference.hash == before.reference:
+            return SETTINGS_CHANGED
+        references, hashes = (before.reference, now.reference.hash), (before.settings, now.settings_hash)
+        self.rebases.append(Rebase(before.key, before.at_us, references, hashes, now.reference.note))
+        return REFERENCE_CHANGED
+
+    def restore(
+        self, judges: Iterable[JudgeState], unsent: Iterable[Transition], rebases: Iterable[Rebase] = ()
+    ) -> list[ModelKey]:
         """Restore; returns the model versions that start from scratch: their settings changed or they are gone.
 
         Their open incidents are resolved with the reason.
         """
         self.unsent.extend(unsent)
+        self.rebases.extend(rebases)
         reset = []
         for state in judges:
             key = state.context.key
@@ -139,9 +182,10 @@ class Fleet:
                 judge = self._judge_of(key)
                 if judge is not None:
                     judge.restore(state)
+                    self.unsent.extend(judge.under_settings(SETTINGS_CHANGED))
                 continue
             reset.append(key)
-            self._give_up(state, SETTINGS_CHANGED if monitored is not None else "no longer in the settings")
+            self._give_up(state, self._changed(state.context))
         return reset
 
     def _give_up(self, state: JudgeState, reason: str) -> None:

@@ -10,10 +10,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.clock import rfc3339
 from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
 from monitor.judge.ended import MAX_HEADLINES, Ended, end_summary
-from monitor.text import many
+from monitor.judge.likely import likely_cause
+from monitor.judge.silence import Silence
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +28,8 @@ class OpenFinding:
     """A finding that has not ended: its latest figures, and how it began.
 
     `base_windows` is the window length it opened on, `then` the change in that window as its cause measured it;
-    `level` is the reported effect of a lasting finding, None while it is not lasting.
+    `level` is the reported effect of a lasting finding, None while it is not lasting. `held` is how many base windows
+    closed outside of silences while a silence held it back from paging, None where none does.
     """
 
     finding: Finding
@@ -34,16 +37,29 @@ class OpenFinding:
     since_us: int
     then: Floats = field(default_factory=NOTHING.copy)
     level: float | None = None
+    held: int | None = None
 
     def take(self, finding: Finding) -> None:
-        """Update the figures. The severity never falls; a lasting finding stays a ticket."""
+        """Update the figures. The severity never falls; a lasting finding stays a ticket.
+
+        What it does to the score is measured in whole base windows alone: the newest panes say nothing of that.
+        """
         worse = max(self.finding.severity, finding.severity, key=SEVERITY_RANK.__getitem__)
-        severity = TICKET if self.level is not None else worse
-        self.finding = replace(finding, severity=severity, since_us=self.since_us, level=self.level)
+        severity, silenced = (worse, finding.silenced) if self.level is None else (TICKET, False)
+        self.held = (self.held or 0) if silenced else None
+        shift = self.finding.score_shift if finding.score_shift is None else finding.score_shift
+        self.finding = replace(
+            finding,
+            severity=severity,
+            since_us=self.since_us,
+            level=self.level,
+            silenced=silenced,
+            score_shift=shift,
+        )
 
     def lasting(self, level: float) -> OpenFinding:
         """The finding as a lasting ticket with that level."""
-        finding = replace(self.finding, severity=TICKET, level=level)
+        finding = replace(self.finding, severity=TICKET, level=level, silenced=False)
         return OpenFinding(finding, self.base_windows, self.since_us, self.then, level)
 
     def copy(self) -> OpenFinding:
@@ -64,6 +80,7 @@ class TransitionContext:
     labels: int
     reference: str
     settings: str
+    silence: Silence | None = None
 
     @property
     def name(self) -> str:
@@ -118,8 +135,10 @@ class Incident:
             reference=context.reference,
             settings=context.settings,
             since_us=self.since_us,
-            summary=summary,
+            summary=summary + _held_words(findings, context.silence),
             findings=findings,
+            silenced=_silenced(findings, context.silence),
+            likely_cause=likely_cause(findings),
         )
 
     def finish(self, context: TransitionContext, reason: str = "") -> tuple[Transition, Ended]:
@@ -155,6 +174,19 @@ def incident_id(key: ModelKey, first_window_end_us: int) -> str:
     return f"{key.model}/{key.version}/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
+def _silenced(findings: Iterable[Finding], silence: Silence | None) -> tuple[int, str] | None:
+    """Until when and why some of these are held back; None if none is."""
+    held = silence is not None and any(finding.silenced for finding in findings)
+    return (silence.until_us, silence.reason) if silence is not None and held else None
+
+
+def _held_words(findings: Iterable[Finding], silence: Silence | None) -> str:
+    """The same at the end of a summary, while the silence lasts."""
+    if silence is None or not silence.now or not any(finding.silenced for finding in findings):
+        return ""
+    return f"; silenced until {rfc3339(silence.until_us)}" + (f" ({silence.reason})" if silence.reason else "")
+
+
 def worst_first(known: Mapping[FindingKey, OpenFinding]) -> tuple[Finding, ...]:
     """By severity, then by how far over the threshold."""
     findings = [one.finding for one in known.values()]
@@ -173,8 +205,3 @@ def worst_by_key(found: Iterable[Finding]) -> list[Finding]:
         since = shortest.window.start_us if shortest.since_us is None else shortest.since_us
         worst.append(replace(best, since_us=since))
     return worst
-
-
-def in_words(findings: tuple[Finding, ...]) -> str:
-    """The worst finding's headline, and how many more there are."""
-    return findings[0].headline + (f" (and {many(len(findings) - 1, 'other finding')})" if len(findings) > 1 else "")

@@ -15,13 +15,13 @@ effect has grown by half, opens another incident. Lasting findings end as others
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from monitor.clock import DAY_US
-from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
+from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
 from monitor.judge.ended import KEPT, Ended, lasted
 from monitor.judge.incident import (
     BookState,
@@ -30,11 +30,12 @@ from monitor.judge.incident import (
     Incident,
     OpenFinding,
     TransitionContext,
-    in_words,
     incident_id,
     worst_by_key,
     worst_first,
 )
+from monitor.judge.likely import in_words
+from monitor.judge.silence import Silence
 from monitor.stats.ending import MIN_LASTING_WINDOWS, end_windows, has_ended, is_lasting, is_news
 
 
@@ -104,7 +105,8 @@ class IncidentBook:
                 transitions += self._make_lasting(measurements, context)
         opened, known = False, {key.subject for key in self.open}
         report = base_window or at_once
-        for finding in worst_by_key(found):
+        self._count_held(context.silence, base_window=base_window)
+        for finding in (self._held(one, context.silence) for one in worst_by_key(found)):
             if self._take(finding, measurements, base_window=base_window):
                 opened = True
                 report |= finding.severity == PAGE and finding.key.subject not in known
@@ -117,7 +119,41 @@ class IncidentBook:
         reason = f"accepted ({note})" if note else "accepted"
         return self._make_lasting(None, context, reason)
 
+    def under_settings(
+        self, most_severe: Callable[[Finding], str], context: TransitionContext, reason: str
+    ) -> list[Transition]:
+        """Lower the open findings to what changed settings allow; one that is `info` now is open no more."""
+        changed, left = _lowered(self.open, most_severe), _lowered(self.lasting, most_severe)
+        transitions: list[Transition] = []
+        if left and self.lasting_incident is not None:
+            transitions += self._lasting_now(self.lasting_incident, context, reason)
+        if not changed or self.incident is None:
+            return transitions
+        if self.open:
+            return transitions + self._move(changed=True, report=True, context=context)
+        incident, self.incident = self.incident, None
+        return [*transitions, self._finish(incident, context, reason)]
+
     # findings
+
+    def _count_held(self, silence: Silence | None, *, base_window: bool) -> None:
+        """Count a base window that closed outside of silences."""
+        for known in self.open.values() if base_window and silence is not None and not silence.now else ():
+            known.held = None if known.held is None else known.held + 1
+
+    def _held(self, finding: Finding, silence: Silence | None) -> Finding:
+        """The finding, as a ticket while a silence holds it back; one that has paged already is not held."""
+        known = self.open.get(finding.key)
+        if silence is None or finding.severity != PAGE or (known is not None and known.finding.severity == PAGE):
+            return finding
+        since = finding.window.start_us if finding.since_us is None else finding.since_us
+        opened_on, passed = (finding.base_windows, 0) if known is None else (known.base_windows, known.held or 0)
+        held = silence.holds(since, opened_on, passed)
+        return replace(finding, severity=TICKET, silenced=True) if held else finding
+
+    def findings(self) -> list[Finding]:
+        """All that are open, those of the lasting ticket too."""
+        return [known.finding for book in (self.open, self.lasting) for known in book.values()]
 
     def _take(self, finding: Finding, measurements: Measurements, *, base_window: bool) -> bool:
         """True when the finding is new."""
@@ -134,15 +170,18 @@ class IncidentBook:
             return False
         since = finding.since_us if finding.since_us is not None else finding.window.start_us
         then = measurements.opening(finding)
-        self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then)
+        held = 0 if finding.silenced else None
+        self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then, held=held)
         return True
 
     def _explained(self, finding: Finding) -> bool:
-        """Whether another open finding explains it, as a stuck column explains its changed distribution.
+        """Whether another open finding explains it, as a stuck column explains its changed distribution and relations.
 
         A ticket does not explain a page, unless it is a lasting one, which has been a page.
         """
         others = [finding.key._replace(cause=cause) for cause in self._explained_by.get(finding.key.cause, ())]
+        if finding.part_of:
+            others += [key for key in (*self.open, *self.lasting) if key.subject in finding.part_of]
         pages = finding.severity == PAGE
         known = (self.open[other] for other in others if other in self.open)
         return any(other in self.lasting for other in others) or any(
@@ -254,10 +293,14 @@ class IncidentBook:
         incident = self.lasting_incident
         if incident is None or not self._end(self.lasting, measurements, context.at_us):
             return []
+        return self._lasting_now(incident, context)
+
+    def _lasting_now(self, incident: Incident, context: TransitionContext, reason: str = "") -> list[Transition]:
+        """The transition of the lasting ticket after it lost findings; `reason` if they did not end."""
         findings = worst_first(self.lasting)
         if not findings:
             self.lasting_incident = None
-            return [self._finish(incident, context)]
+            return [self._finish(incident, context, reason)]
         incident.number += 1
         return [incident.step("updated", findings, context, f"{context.name}: lasting: {in_words(findings)}")]
 
@@ -291,6 +334,20 @@ class IncidentBook:
         if self.incident is not None:
             self.incident.remember(worst_first(self.open))
         self.pages, self.tickets = state.pages, state.tickets
+
+
+def _lowered(book: Findings, most_severe: Callable[[Finding], str]) -> bool:
+    """Lower each finding to the severity it may have, and remove those that are `info`; True if any changed."""
+    changed = False
+    for key, known in list(book.items()):
+        allowed = most_severe(known.finding)
+        if SEVERITY_RANK[allowed] < SEVERITY_RANK[known.finding.severity]:
+            changed = True
+            if allowed == INFO:
+                del book[key]
+            else:
+                known.finding = replace(known.finding, severity=allowed)
+    return changed
 
 
 def _level_windows(known: OpenFinding) -> int:

@@ -15,6 +15,8 @@ import numpy as np
 
 from monitor.judge.compared import EVERY, Compared, Comparison, Flags, Ints
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
+from monitor.stats.direction_test import Expected
+from monitor.stats.directions import CUT
 
 #: of more columns it costs less to compare all of them at once
 MOST_ALONE: Final = 4
@@ -24,23 +26,24 @@ MOST_ALONE: Final = 4
 class LazyComparison:
     """Windows of one side in one evaluation: screened, and compared where that is asked for.
 
-    `counts` (W, C, B), `rates` (W,).
+    `counts` (W, C, B), `rates` (W,); `expected` of the windows where that depends on their time.
     """
 
     side: Compared
     counts: Ints
     rates: Floats
     alpha: float
+    expected: Expected | None = None
     _alone: dict[int, Comparison] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def screened(self) -> tuple[Flags, Ints]:
-        return self.side.screened(self.counts, self.rates, self.alpha)
+        return self.side.screened(self.counts, self.rates, self.alpha, self.expected)
 
     @cached_property
     def every(self) -> Comparison:
         """Of all columns."""
-        return self.side.compare(self.counts, self.rates, self.alpha)
+        return self.side.compare(self.counts, self.rates, self.alpha, self.expected)
 
     def of(self, place: int) -> tuple[Comparison, int]:
         """One column's comparison, and its place in that."""
@@ -48,7 +51,8 @@ class LazyComparison:
             return self.every, place
         if place not in self._alone:
             own = self.counts[:, place : place + 1]
-            self._alone[place] = self.side.alone(place).compare(own, self.rates, self.alpha)
+            expected = self.expected and self.expected.of_column(place)
+            self._alone[place] = self.side.alone(place).compare(own, self.rates, self.alpha, expected)
         return self._alone[place], 0
 
 
@@ -100,6 +104,25 @@ class Measured:
         """The comparison that has a column, and the column's place in it."""
         s, place = self.place[column]
         return self.comparisons[s].of(place)
+
+    def direction_of(self, window: int, column: int) -> int:
+        """The worst direction of a column in one window."""
+        one, at = self.of(column)
+        return int(one.at[window, at])
+
+    def kind_of(self, window: int, column: int) -> int:
+        """What the worst direction is: a cut, a bin, the outer bins, a category or some buckets."""
+        (s, place), direction = self.place[column], self.direction_of(window, column)
+        kinds = self.comparisons[s].side.reference.directions.kind[place]
+        return int(kinds[direction]) if len(kinds) else CUT
+
+    def effect_of(self, window: int, column: int) -> float:
+        """The share that moved: in the worst direction, or of categories in all of them together."""
+        one, place = self.of(column)
+        if not one.moved.shape[2]:
+            return 0.0
+        moved = abs(float(one.moved[window, place, one.at[window, place]]))
+        return max(moved, float(one.spread[window, place]))
 
     def exceedance_of(self, column: int) -> Floats:
         """The exceedance (W,) of a column, compared alone where not all are compared."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import math
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,17 +12,23 @@ from monitor.count.exchange import Pane
 from monitor.count.facts import in_time
 from monitor.count.labels import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
-from monitor.judge.budget import BASE, RECENT, Budget, BudgetState
+from monitor.judge.attribution import Attribution
+from monitor.judge.budget import BASE, RECENT, VERSIONS, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
+from monitor.judge.causes.distribution import DISTRIBUTION
 from monitor.judge.causes.schema import is_of_sample
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, TransitionContext
 from monitor.judge.incidents import IncidentBook, Now
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
+from monitor.judge.season import SeasonClock
+from monitor.judge.silence import Silence, silence_at
+from monitor.judge.version_comparison import Side, differences, trailing, within
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.reference.monitored import Monitored
+from monitor.reference.reference import Reference
 from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
 from monitor.stats.label_tally import LabelTally
@@ -45,6 +52,7 @@ class JudgeState:
     causes: Tree
     book: BookState
     shown_info: dict[FindingKey, int]
+    excluded: int = 0
 
 
 class ModelJudge:
@@ -56,8 +64,9 @@ class ModelJudge:
         self.monitored = monitored
         self.prepared = PreparedReference.of(monitored.reference)
         self.pyramid = WindowPyramid(self.prepared.longest())
-        self.policy = Policy(monitored.model, show_values)
+        self.policy = Policy(monitored.model, show_values, _parents(monitored.reference))
         self.judge = Judge(self.prepared, self.policy)
+        self._attribution = Attribution(self.prepared, self.judge.causes)
         self.budget = Budget.of(
             pages,
             per_us,
@@ -68,11 +77,16 @@ class ModelJudge:
         learned = longest_learned(monitored.reference)
         longest = self.pyramid.longest if learned is None else max(learned.base_windows, MIN_END_WINDOWS)
         self.book = IncidentBook(longest, EXPLAINED_BY, lasting_after_us=lasting_after_us)
+        self._silences = monitored.model.silences()
+        self._exclusions = monitored.model.exclusions()
         self.predictions = 0
         self.labels = 0
+        #: events of excluded times: in all totals, in no window
+        self.excluded = 0
         #: of the predictions in the pane that comes next
         self._inline = LabelTally()
         self.at_us = 0
+        self._season_clock = None if monitored.reference.seasons is None else SeasonClock(monitored.reference.seasons)
         self._recent = RecentPanes()
         self._base = BaseWindow()
         self._shown_info: dict[FindingKey, int] = {}
@@ -96,6 +110,12 @@ class ModelJudge:
         self._changes += 1
         self.predictions += pane.tally.events
         self.at_us = pane.end_us
+        if self._exclusions and self._exclusions.overlapping(pane.start_us, pane.end_us):
+            self.excluded += pane.tally.events
+            self.judge.skip(Block(pane.start_us, pane.end_us, pane.tally))
+            self._inline = LabelTally()
+            return before, silence
+        pane = pane if self._season_clock is None else self._season_clock.timed(pane)
         has_events = pane.tally.events > 0  # a pane may hold nothing but facts, such as repeated ids
         of_windows = pane._replace(tally=_for_windows(pane.tally))
         recent = self._recent.add(of_windows) if has_events else None
@@ -121,7 +141,7 @@ class ModelJudge:
     def pass_time(self, until_us: int) -> tuple[list[Finding], list[Transition]]:
         """Event time has come to `until_us`, and no event has come since the last pane; gives what `add` gives."""
         due = self.judge.due_us()
-        if due is None or due > until_us:
+        if due is None or due > until_us or self._is_excluded(due):
             return [], []
         self._changes += 1
         context, ahead = self.context(), self.judge.events_ahead()
@@ -135,11 +155,49 @@ class ModelJudge:
         transitions = self.book.step(serious, self, context, base_window=False, at_once=True)
         return self._news([finding for finding in found if finding.severity == INFO]), transitions
 
+    def _is_excluded(self, due_us: int) -> bool:
+        """Whether a part of the time since the last pane is excluded: no event may have been wanted then."""
+        return bool(self._exclusions) and bool(self._exclusions.overlapping(min(self.at_us, due_us - 1), due_us))
+
+    def differences(self, others: Iterable[ModelJudge]) -> list[Finding]:
+        """New differences from the version that has the most events in the time of this one's newest base windows."""
+        own = trailing(self.pyramid)
+        if own is None:
+            return []
+        sides = [
+            Side(judge.monitored.key, judge.prepared, windows)
+            for judge in others
+            if (windows := within(judge.pyramid, own.spans[0])) is not None
+        ]
+        since_us = self.budget.since(VERSIONS, own.spans[0].start_us, own.spans[0].end_us)
+        if not sides:
+            return []
+        other = max(sides, key=lambda side: side.events)
+        return self._news(list(differences(Side(self.monitored.key, self.prepared, own), other, since_us)))
+
+    def begin(self, events: int, labels: int, at_us: int) -> None:
+        """Go on from so many events and labels before `at_us`, which are not judged."""
+        self._changes += 1
+        self.predictions, self.labels, self.at_us = events, labels, at_us
+
     def accept(self, incident: str, note: str) -> list[Transition]:
         """Make a page lasting, on an operator's request; no effect if it is not open here."""
         transitions = self.book.accept(incident, note, self.context())
         self._changes += bool(transitions)
         return transitions
+
+    def under_settings(self, reason: str) -> list[Transition]:
+        """Apply settings that changed since the state was saved to the open findings."""
+        transitions = self.book.under_settings(self._most_severe, self.context(), reason)
+        self._changes += bool(transitions)
+        return transitions
+
+    def _most_severe(self, finding: Finding) -> str:
+        """The worst severity that the settings allow a finding."""
+        key, column = finding.key, self.prepared.column_of.get(finding.key.subject)
+        feature = "" if column is None else self.prepared.columns[column].feature
+        direction = finding.direction if key.cause == DISTRIBUTION else ""  # a quality count's share always rises
+        return self.policy.severity(key.cause, feature, math.inf, 0.0, direction=direction)
 
     def take_labels(self, cohort: LabelCohort) -> None:
         """Take labels that took effect before the end of the next pane, or came with its predictions."""
@@ -169,7 +227,8 @@ class ModelJudge:
             return []
         self.latest = self.judge.evaluate(windows, alpha)
         self.budget.spend(alpha, self.judge.tests_made(self.latest))
-        return list(self.judge.findings(self.latest, recent))
+        found = list(self.judge.findings(self.latest, recent))
+        return self._attribution.explained(found, self.latest, self.book.findings())
 
     # measurements for the incident book
 
@@ -210,7 +269,12 @@ class ModelJudge:
             self.labels,
             self.monitored.reference.hash,
             self.monitored.settings_hash,
+            self.silence(),
         )
+
+    def silence(self) -> Silence | None:
+        """The silence at the event time up to which it was judged, or the last one before."""
+        return silence_at(self._silences, self.at_us) if self._silences else None
 
     def mark(self) -> Hashable:
         """Changes whenever `to_state` would."""
@@ -227,6 +291,7 @@ class ModelJudge:
             causes=self.judge.to_state(),
             book=self.book.to_state(),
             shown_info=dict(self._shown_info),
+            excluded=self.excluded,
         )
 
     def restore(self, state: JudgeState) -> None:
@@ -241,6 +306,7 @@ class ModelJudge:
         self.judge.restore(state.causes)
         self.book.restore(state.book)
         self._shown_info = dict(state.shown_info)
+        self.excluded = state.excluded
 
 
 def _for_windows(tally: Tally) -> Tally:
@@ -261,3 +327,8 @@ def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str
         "settings": monitored.settings_hash,
         **finding.to_json(),
     }
+
+
+def _parents(reference: Reference) -> dict[str, str]:
+    """{derived column: its feature}."""
+    return {column.name: column.parent for column in reference.columns if column.parent}

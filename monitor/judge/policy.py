@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET
-from monitor.settings.model import Model
+from monitor.findings import DOWN, INFO, PAGE, SEVERITY_RANK, TICKET, UP
+from monitor.reference.column import Column
+from monitor.settings.model import Feature, Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
 #: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`
 LEAST_QUALITY_CHANGE: Final = 0.01
 #: causes that are tickets where the settings say nothing; all others page
-TICKET_CAUSES: Final = frozenset({"traffic", "duplicates", "clock", "schema"})
+TICKET_CAUSES: Final = frozenset({"relation", "traffic", "duplicates", "clock", "schema"})
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,15 @@ class Policy:
 
     model: Model
     show_values: bool = True
+    #: {derived column: its feature}, whose settings hold where the column has none of its own
+    parents: Mapping[str, str] = field(default_factory=dict)
+
+    def of_column(self, column: Column) -> Policy:
+        """The policy for the values of a column: what is derived (a script, a length) is always shown."""
+        return replace(self, show_values=True) if column.parent and not self.show_values else self
+
+    def _feature(self, name: str) -> Feature | None:
+        return self.model.features.get(name) or self.model.features.get(self.parents.get(name, name))
 
     def category(self, name: str) -> str:
         """A category as it may be shown: by name, or by a hash where values must not be shown."""
@@ -40,25 +51,53 @@ class Policy:
             return labels
         return [self.category(name) if at < bins.named else name for at, name in enumerate(labels)]
 
-    def severity(self, cause: str, name: str, effect: float, default_least: float, *, may_page: bool = True) -> str:
-        """`page`, `ticket` or `info` of a proven change of that size; `name` of the feature, "" for other subjects."""
-        feature = self.model.features.get(name)
+    def severity(
+        self,
+        cause: str,
+        name: str,
+        effect: float,
+        default_least: float,
+        *,
+        may_page: bool = True,
+        direction: str = "",
+    ) -> str:
+        """`page`, `ticket` or `info` of a proven change of that size; `name` of the feature, "" for other subjects.
+
+        `direction`: the way in which the values moved, "" if they have none.
+        """
+        feature = self._feature(name)
         if feature is not None and feature.mute:
+            return INFO
+        if direction and not self.wants(name, direction):
             return INFO
         wanted: str | None = feature.severity if feature is not None else None
         if wanted is None:
             default = TICKET if cause in TICKET_CAUSES else PAGE
-            wanted = self.model.severity.get(cause, default)  # type: ignore[call-overload]  # a cause outside the table pages
+            wanted = self.model.severity.get(cause, default)  # type: ignore[call-overload]  # a cause outside the table is none of the settings
         if not may_page or effect < self.least_effect(cause, name, default_least):
             wanted = _milder(wanted, TICKET)
         return _milder(wanted, self.model.max_severity)
+
+    def at_most(self, wanted: str, name: str) -> str:
+        """A severity under the settings of the model and of the feature `name` ("" for other subjects)."""
+        feature = self.model.features.get(name)
+        return INFO if feature is not None and feature.mute else _milder(wanted, self.model.max_severity)
 
     def most_severe(self, cause: str, name: str) -> str:
         """The severity of the largest change: the settings allow no worse one."""
         return self.severity(cause, name, math.inf, 0.0)
 
+    def wants(self, name: str, direction: str) -> bool:
+        """Whether a feature's values that moved in that direction may open an incident."""
+        feature = self._feature(name)
+        return feature is None or feature.direction in {"both", direction}
+
+    def directions(self, name: str) -> tuple[str, ...]:
+        """The directions that a feature is watched for."""
+        return tuple(direction for direction in (UP, DOWN) if self.wants(name, direction))
+
     def least_effect(self, cause: str, name: str, default: float) -> float:
-        feature = self.model.features.get(name)
+        feature = self._feature(name)
         if feature is not None and feature.least_effect is not None:
             return float(feature.least_effect)
         return float(self.model.least_effect.get(cause, default))  # type: ignore[call-overload]  # as above

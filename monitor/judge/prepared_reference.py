@@ -15,7 +15,7 @@ from monitor.clock import DAY_US
 from monitor.findings import Span
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.reference import Reference
-from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN, outside_bins
+from monitor.stats.bins import ABSENT, MISSING, NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN, outside_bins
 from monitor.stats.equal_runs import ExpectedRuns
 
 Floats = NDArray[np.float64]
@@ -91,6 +91,11 @@ class LevelTable:
         fitting = [at for at in self._learned if self.reference.levels[at].events <= LENGTH_TOLERANCE * events]
         return fitting[-1] if fitting else self._learned[0]
 
+    @property
+    def longest_learned(self) -> int:
+        """The longest learned level, one beyond the last level where none is."""
+        return self._learned[-1] if self._learned else len(self.reference.levels)
+
     @cached_property
     def _learned(self) -> list[int]:
         return [at for at, level in enumerate(self.reference.levels) if level.learned]
@@ -139,6 +144,11 @@ class PreparedReference:
         tested = np.ones((len(reference.columns), len(QUALITY_COUNTS)), np.bool_)
         tested[ordered, UNSEEN] = False
         tested[~ordered, OUTSIDE] = False
+        for at, column in enumerate(reference.columns):
+            if column.is_presence:  # what is missing is said once, of the vector or text itself
+                tested[at, UNSEEN] = False
+            elif column.parent:
+                tested[at, [MISSING, ABSENT, TYPE]] = False
         return cls(
             reference=reference,
             columns=reference.columns,
@@ -223,6 +233,11 @@ class PreparedReference:
     @cached_property
     def in_other_units(self) -> dict[int, object]:
         """By column what it would be in other units, kept for who works it out."""
+        return {}
+
+    @cached_property
+    def kept(self) -> dict[str, object]:
+        """What others work out of the whole reference, by a name."""
         return {}
 
     @cached_property

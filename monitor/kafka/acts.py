@@ -16,6 +16,7 @@ from kafka.structs import TopicPartition
 
 from monitor.clock import HOUR_US, rfc3339
 from monitor.errors import ExternalError
+from monitor.kafka.alerts import ACT_TYPE
 from monitor.kafka.connect import connect, running_config, translating_errors
 from monitor.kafka.group import close_quietly
 from monitor.kafka.producer import Message
@@ -24,7 +25,6 @@ from monitor.settings.kafka import Kafka
 
 _log = get_log(__name__)
 
-ACT_TYPE: Final = "io.driftd.act"
 ACCEPT: Final = "accept"
 #: characters of a note that are kept
 MOST_NOTE: Final = 500

@@ -8,10 +8,12 @@ from itertools import islice
 from typing import Any, Final
 
 from monitor.clock import Clock, rfc3339
-from monitor.findings import Transition
+from monitor.findings import Rebase, Transition
 from monitor.kafka.producer import Message, Outbox
 
 EVENT_TYPE: Final = "io.driftd.incident"
+#: what an operator did
+ACT_TYPE: Final = "io.driftd.act"
 CONTENT_TYPE: Final = "application/cloudevents+json"
 
 
@@ -23,6 +25,14 @@ class Alerts:
         self._topic = topic
         self._group_id = group_id
         self._clock = clock
+
+    def record(self, rebase: Rebase) -> None:
+        """Hand the record of a changed reference to the outbox.
+
+        Raises:
+            ExternalError: as of `send`.
+        """
+        self._outbox.send(rebase_message(rebase, self._topic, self._group_id, self._clock.now_us()))
 
     def send(self, transition: Transition) -> None:
         """Hand the transition to the outbox.
@@ -66,6 +76,22 @@ def alert_messages(transition: Transition, topic: str, group_id: str, sent_us: i
         if not kept:
             return
         kept //= 2
+
+
+def rebase_message(rebase: Rebase, topic: str, group_id: str, sent_us: int) -> Message:
+    """The record of a changed reference, a CloudEvent keyed by the model version."""
+    event = {
+        "specversion": "1.0",
+        "id": rebase.id,
+        "source": f"driftd/{group_id}",
+        "type": ACT_TYPE,
+        "subject": str(rebase.key),
+        "time": rfc3339(sent_us),
+        "datacontenttype": "application/json",
+        "data": rebase.to_json(),
+    }
+    key = str(rebase.key).encode("utf-8", "backslashreplace")
+    return Message(topic, key, _encoded(event), [("content-type", CONTENT_TYPE.encode())])
 
 
 def _encoded(event: dict[str, Any]) -> bytes:

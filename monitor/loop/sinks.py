@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from monitor.events import Partition
-from monitor.findings import Transition
+from monitor.findings import Rebase, Transition
 from monitor.records import DeadLetter
 from monitor.state.parts import Cut
 
@@ -25,6 +25,9 @@ class Outputs(Protocol):
 
     def publish(self, transitions: Sequence[Transition]) -> None:
         """Send transitions, in order, and wait until they are acknowledged."""
+
+    def record(self, rebases: Sequence[Rebase]) -> None:
+        """Send changes of references, in order, and wait until they are acknowledged."""
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
         """Mirror the positions to the consumer group's offsets."""
@@ -48,6 +51,9 @@ class ReplayOutputs:
     def publish(self, transitions: Sequence[Transition]) -> None:
         for transition in transitions:
             self._on_transition(transition)
+
+    def record(self, rebases: Sequence[Rebase]) -> None:
+        """A replay has one reference from its beginning to its end."""
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
         """A replay has no consumer group."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.events import ModelKey
-from monitor.findings import Transition
+from monitor.findings import Rebase, Transition
 from monitor.judge.model import JudgeState
 
 
@@ -17,6 +17,7 @@ class Stage2(Protocol):
     """Receives the complete panes: the fleet, or a collector that builds a reference."""
 
     unsent: deque[Transition]
+    rebases: deque[Rebase]
 
     def judge(self, pane: Pane) -> None:
         """Take a pane; those of one model version come in time order."""
@@ -33,6 +34,12 @@ class Stage2(Protocol):
     def sent(self, transitions: Iterable[Transition]) -> None:
         """Note that these transitions were acknowledged, oldest first."""
 
+    def recorded(self, rebases: Iterable[Rebase]) -> None:
+        """Note that these changes of references were acknowledged, oldest first."""
+
+    def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
+        """A model version is judged from its next pane on; so many events and labels came before, in its warm-up."""
+
     def forget(self, key: ModelKey) -> None:
         """The model version got another reference: drop its windows and incidents."""
 
@@ -45,7 +52,9 @@ class Stage2(Protocol):
     def to_state(self, key: ModelKey) -> JudgeState | None:
         """What a checkpoint keeps of a model version."""
 
-    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
+    def restore(
+        self, judges: Iterable[JudgeState], unsent: Iterable[Transition], rebases: Iterable[Rebase] = ()
+    ) -> list[ModelKey]:
         """Continue from a saved state; returns the model versions that start from scratch."""
 
 
@@ -54,6 +63,7 @@ class StatelessStage2:
 
     def __init__(self) -> None:
         self.unsent: deque[Transition] = deque()
+        self.rebases: deque[Rebase] = deque()
 
     def pass_time(self, now_us: int, waited_us: Callable[[ModelKey], int]) -> None:
         """Ignored."""
@@ -63,6 +73,12 @@ class StatelessStage2:
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """There are none."""
+
+    def recorded(self, rebases: Iterable[Rebase]) -> None:
+        """There are none."""
+
+    def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
+        """There is no state."""
 
     def forget(self, key: ModelKey) -> None:
         """There is no state."""
@@ -76,5 +92,7 @@ class StatelessStage2:
     def to_state(self, key: ModelKey) -> JudgeState | None:
         return None
 
-    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Transition]) -> list[ModelKey]:
+    def restore(
+        self, judges: Iterable[JudgeState], unsent: Iterable[Transition], rebases: Iterable[Rebase] = ()
+    ) -> list[ModelKey]:
         return []

@@ -208,12 +208,51 @@ REGISTER: Final = (
         of_model=True,
     ),
     Series(
+        "driftd_warmup_ratio",
+        "gauge",
+        ("model", "version"),
+        "How far the warm-up of a model version without a reference file has come: the smaller of its shares of"
+        " predictions and base windows; absent behind it.",
+        "It stands still: the model has no traffic. At 1 and not judged: page and log say why no reference could be"
+        " learned.",
+        rows.warmup,
+        of_model=True,
+    ),
+    Series(
+        "driftd_first_verdict_timestamp_seconds",
+        "gauge",
+        ("model", "version"),
+        "About when a model version in its warm-up will be judged first, in event time, at its traffic so far.",
+        "Too far away: write a smaller reference.warmup, or build a reference from recorded events.",
+        rows.first_verdict,
+        of_model=True,
+    ),
+    Series(
         "driftd_unjudged_events_total",
         "counter",
         ("model", "version"),
         "Accepted events of panes that were already judged: in all totals, but in no verdict.",
         "A partition was silent for longer than windows.idle_after and then delivered old events: raise idle_after.",
         rows.unjudged,
+        of_model=True,
+    ),
+    Series(
+        "driftd_excluded_events_total",
+        "counter",
+        ("model", "version"),
+        "Accepted events of times that the settings exclude (models[].exclude): in all totals, but in no verdict.",
+        "Rising outside of the planned times: check the calendar and its time zone.",
+        rows.excluded,
+        of_model=True,
+    ),
+    Series(
+        "driftd_silenced",
+        "gauge",
+        ("model", "version"),
+        "1 while a silence of the settings (models[].silence) lasts at the event time up to which the model is judged:"
+        " what would page is a ticket until it is over.",
+        "1 outside of the planned times: check the calendar and its time zone.",
+        rows.silenced,
         of_model=True,
     ),
     Series(

@@ -48,6 +48,24 @@ def unjudged(snapshot: Snapshot) -> Iterator[Row]:
     return iter((zeros | dict(snapshot.unjudged)).items())
 
 
+def excluded(snapshot: Snapshot) -> Iterator[Row]:
+    return ((model.key, model.excluded - model.excluded_before) for model in snapshot.models)
+
+
+def silenced(snapshot: Snapshot) -> Iterator[Row]:
+    return ((model.key, float(model.silence is not None)) for model in snapshot.models)
+
+
+def warmup(snapshot: Snapshot) -> Iterator[Row]:
+    return ((model.key, model.warmup.share) for model in snapshot.models if model.warmup is not None)
+
+
+def first_verdict(snapshot: Snapshot) -> Iterator[Row]:
+    for model in snapshot.models:
+        if model.warmup is not None and model.warmup.verdict_us is not None:
+            yield model.key, model.warmup.verdict_us / SECOND_US
+
+
 def incidents(snapshot: Snapshot) -> Iterator[Row]:
     active: dict[ModelKey, set[str]] = {}
     for incident in snapshot.incidents:

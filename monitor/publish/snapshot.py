@@ -12,6 +12,7 @@ from typing import Final
 from monitor.clock import Clock
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
+from monitor.judge.warmup import Progress
 from monitor.settings.tree import Links
 from monitor.stats.promise import ModelPromise
 
@@ -54,7 +55,7 @@ class ModelView:
     of the last event while events have stopped, else None. `expected_before` and `pages_before` are the values of the
     restored state: series count from there. `figures` are those of subjects that
     are not columns, such as the model itself: (subject, figures). `promise` is for today's traffic, None before a base
-    window was judged.
+    window was judged. `warmup` is how far its warm-up has come, None behind it or without one.
     """
 
     key: ModelKey
@@ -76,13 +77,20 @@ class ModelView:
     figures: tuple[tuple[str, Figures], ...] = ()
     performance: tuple[tuple[str, float], ...] = ()
     promise: ModelPromise | None = None
+    #: events of excluded times, and those of the restored state
+    excluded: int = 0
+    excluded_before: int = 0
+    #: until when (microseconds of event time) and why nothing pages; None while no silence lasts
+    silence: tuple[int, str] | None = None
+    warmup: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
     """An incident of a judged model version: `severity` is "" and `since_us` None while none is open.
 
-    `lasting`: a page that has become a ticket; the model version may have another open incident.
+    `lasting`: a page that has become a ticket; the model version may have another open incident. `lead` says where to
+    look first, "" where that is plain.
     """
 
     key: ModelKey
@@ -90,11 +98,12 @@ class IncidentView:
     since_us: int | None = None
     id: str = ""
     lasting: bool = False
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding that is over its threshold now; `lasting`: of the lasting ticket.
+    """A finding that is over its threshold now; `lasting`: of the lasting ticket, `silenced`: no page for a silence.
 
     `records` are the first and last offset by partition of the window that it was found in.
     """
@@ -107,6 +116,7 @@ class FindingView:
     detail: str = ""
     lasting: bool = False
     records: tuple[tuple[Partition, tuple[int, int]], ...] = ()
+    silenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class Column:
     `log_center` and `log_spread` are mean and standard deviation of log10 |x| (NaN for categories), to detect a changed
     unit. `modal` is the canonical text of the most frequent single value ("" in files of older versions), `modal_share`
     its share. `ticket_only` are the causes that never page for this column, with the reason: the reference itself
-    changes that way.
+    changes that way. A column that is derived from a vector or text has the feature in `parent` and its kind in
+    `parent_kind`; the one with the feature's own name is its *presence*, see `stats/derived.py`.
     """
 
     name: str
@@ -52,6 +53,18 @@ class Column:
     modal_share: float = 0.0
     modal: str = ""
     ticket_only: tuple[tuple[str, str], ...] = ()
+    parent: str = ""
+    parent_kind: str = ""
+
+    @property
+    def is_presence(self) -> bool:
+        """Whether it counts only how often a vector or text is missing, absent or of the wrong type."""
+        return bool(self.parent) and self.name == self.parent
+
+    @property
+    def kind(self) -> str:
+        """Its kind in the words of the settings."""
+        return self.parent_kind if self.is_presence else self.bins.kind
 
     def directions(self) -> ColumnDirections:
         """The sets of bins whose shares are compared."""

@@ -12,32 +12,47 @@ from numpy.typing import NDArray
 from monitor.events import canonical
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.reference import Reference
+from monitor.reference.score_effects import ScoreEffects
+from monitor.reference.score_split import ScoreSplit
+from monitor.settings.detector import ERROR
 from monitor.settings.model import Model
-from monitor.stats.bins import CATEGORICAL, NUMERIC, width_of
+from monitor.stats.bins import NUMERIC, width_of
 
 IGNORE: Final = "ignore"
 
 
 def contradictions(reference: Reference, model: Model) -> Iterator[str]:
     """Settings of the model that its reference was not built for."""
-    kinds = {column.name: column.bins.kind for column in reference.columns if column.role == FEATURE}
+    kinds = {column.name: column.kind for column in reference.columns if column.role == FEATURE}
     ignored = dict(reference.ignored)
     for name, feature in model.features.items():
         if name not in kinds and name not in ignored:
             yield f"features.{name}: no event of the reference has it; build the reference again or leave it out"
-        elif feature.kind in {NUMERIC, CATEGORICAL} and kinds.get(name) != feature.kind:
+        elif feature.kind not in {None, IGNORE} and kinds.get(name) != feature.kind:
             was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.kind: {feature.kind}, but the reference has it as {was}; build the reference again"
+        elif feature.direction != "both" and kinds.get(name) != NUMERIC and feature.kind != IGNORE:
+            was = kinds.get(name) or f"ignored ({ignored[name]})"
+            yield f"features.{name}.direction: {feature.direction}, but only numbers have one, and it is {was}"
+    zone = reference.seasons.calendar.timezone if reference.seasons else model.timezone
+    if model.timezone != zone:
+        yield f"timezone: {model.timezone}, but the reference has its daily waves in {zone}; build the reference again"
+    numeric = [column.subject(model.name) for column in reference.columns if column.bins.kind == NUMERIC]
+    for at, detector in enumerate(model.detectors):
+        if detector.on != ERROR and detector.on not in numeric:
+            known = ", ".join([ERROR, *numeric])
+            yield f"detectors[{at}].on: {detector.on!r} is no numeric column of the reference; write one of {known}"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
 
 
 def as_configured(reference: Reference, model: Model) -> Reference:
     """The reference without the features that the settings ignore, and with the settings' positive class."""
+    ignored = {name for name, feature in model.features.items() if feature.kind == IGNORE}
     kept = [
         at
         for at, column in enumerate(reference.columns)
-        if column.role != FEATURE or column.name not in model.features or model.features[column.name].kind != IGNORE
+        if column.role != FEATURE or not ignored & {column.name, column.parent}
     ]
     return replace(
         reference,
@@ -46,11 +61,25 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         ignored=(*reference.ignored, *((column.name, "by the settings") for column in _others(reference, kept))),
         counts=_narrowed(reference, kept),
         variability=reference.variability.of(kept),
+        seasons=reference.seasons.of(kept) if reference.seasons else None,
+        relations=reference.relations.of(kept) if reference.relations else None,
+        derived=tuple(
+            replace(one, left_out=one.left_out | ignored) for one in reference.derived if one.parent not in ignored
+        ),
+        effects=_effects(reference, kept),
     )
 
 
 def _others(reference: Reference, kept: list[int]) -> list[Column]:
     return [column for at, column in enumerate(reference.columns) if at not in kept]
+
+
+def _effects(reference: Reference, kept: list[int]) -> ScoreEffects | None:
+    effects = reference.effects
+    if effects is None:
+        return None
+    shares = ScoreSplit(reference.columns, reference.counts, effects).shares
+    return effects.of(kept, width_of([reference.columns[at].bins for at in kept]), shares)
 
 
 def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:

@@ -13,7 +13,11 @@ import numpy as np
 from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
 from monitor.reference.column import Column
+from monitor.reference.derived_part import derived_from_json, derived_json
 from monitor.reference.reference import Reference
+from monitor.reference.relations import relations_from, relations_json
+from monitor.reference.score_effects import ScoreEffects
+from monitor.reference.season import ColumnSeason, Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import QUALITY_COUNTS, ColumnBins, width_of
 from monitor.stats.equal_runs import EqualRuns
@@ -27,7 +31,7 @@ FORMAT: Final = "driftd-reference/2"
 
 def digest(body: dict[str, Any]) -> str:
     """`sha256:…` of a reference's JSON, independent of its layout in the file."""
-    content = {name: value for name, value in body.items() if name != "hash"}
+    content = {name: value for name, value in body.items() if name not in {"hash", "note"}}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -62,8 +66,13 @@ def to_json(reference: Reference) -> dict[str, Any]:
         "in_order": reference.in_order,
         **({"score_classes": list(reference.score_classes)} if reference.score_classes else {}),
         **({"unread": dict(reference.unread)} if reference.unread else {}),
+        **({"note": reference.note} if reference.note else {}),
+        **({"season": reference.seasons.to_plain()} if reference.seasons else {}),
+        **({"relations": relations_json(reference.relations)} if reference.relations is not None else {}),
+        **({"derived": derived_json(reference.derived)} if reference.derived else {}),
         **({"facts": {name: fact.to_plain() for name, fact in reference.facts}} if reference.facts else {}),
         **({"traffic": reference.traffic.to_plain()} if reference.traffic else {}),
+        **({} if reference.effects is None else {"score_effects": reference.effects.to_plain(reference.columns)}),
     }
 
 
@@ -75,6 +84,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         else {"categories": list(column.bins.categories), **_buckets_json(column.bins)}
     )
     varies = reference.variability
+    season = reference.seasons.columns.get(at) if reference.seasons else None
     return {
         "name": column.name,
         "role": column.role,
@@ -89,6 +99,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "commonest_share": column.modal_share,
         **({"commonest": column.modal} if column.modal else {}),
         **({"ticket_only": dict(column.ticket_only)} if column.ticket_only else {}),
+        **({"of": column.parent, "of_kind": column.parent_kind} if column.parent else {}),
         "dispersion": varies.overdispersion[at].tolist(),
         "quality_dispersion": dict(zip(QUALITY_COUNTS, varies.quality_overdispersion[at].tolist(), strict=True)),
         "quality_windows": dict(zip(QUALITY_COUNTS, varies.quality_windows[at].tolist(), strict=True)),
@@ -98,6 +109,7 @@ def _column_json(reference: Reference, at: int) -> dict[str, Any]:
         "kappa": _nullable(float(varies.kappa[at])),
         "long_run": varies.long_runs[at].to_plain(),
         **({"equal_runs": varies.equal_runs[at].to_plain()} if varies.equal_runs[at].number else {}),
+        **({"season": season.to_plain()} if season else {}),
     }
 
 
@@ -151,9 +163,19 @@ def from_json(body: dict[str, Any]) -> Reference:
         hash=body.get("hash", ""),
         score_classes=tuple(body.get("score_classes", ())),
         unread=tuple(body.get("unread", {}).items()),
+        note=body.get("note", ""),
+        seasons=_seasons_from(body),
+        relations=relations_from(body["relations"], len(levels)) if "relations" in body else None,
+        derived=derived_from_json(body.get("derived", {}), [column.name for column in columns]),
         facts=tuple((name, FactShare.from_plain(fact)) for name, fact in body.get("facts", {}).items()),
         traffic=Traffic.from_plain(body["traffic"]) if "traffic" in body else None,
+        effects=ScoreEffects.from_plain(body["score_effects"], columns, width) if "score_effects" in body else None,
     )
+
+
+def _seasons_from(body: dict[str, Any]) -> Seasons | None:
+    columns = {at: ColumnSeason.from_plain(row["season"]) for at, row in enumerate(body["columns"]) if "season" in row}
+    return Seasons.from_plain(body["season"], columns) if columns else None
 
 
 def _variability_from(rows: list[dict[str, Any]], levels: int, clump: float) -> ReferenceVariability:
@@ -200,4 +222,6 @@ def _column_from(row: dict[str, Any]) -> Column:
         modal_share=row["commonest_share"],
         modal=row.get("commonest", ""),
         ticket_only=tuple(sorted(row.get("ticket_only", {}).items())),
+        parent=row.get("of", ""),
+        parent_kind=row.get("of_kind", ""),
     )

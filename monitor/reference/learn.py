@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.encoding import with_hash
+from monitor.reference.learn_effects import ScoredRows
+from monitor.reference.learn_relations import PairRows, learn_relations
+from monitor.reference.learn_season import MIN_WINDOWS_LEARNED, Learned, RowsInTime
 from monitor.reference.plan import Plan
 from monitor.reference.reference import Reference
 from monitor.reference.variability import Level, ReferenceVariability
@@ -22,7 +25,8 @@ from monitor.stats.direction_test import largest_move
 from monitor.stats.directions import Directions
 from monitor.stats.equal_runs import EqualRuns, RunLengths
 from monitor.stats.evidence import dispersion
-from monitor.stats.fact_share import FactShare, learned
+from monitor.stats.fact_share import FactShare
+from monitor.stats.fact_share import learned as fact_share
 from monitor.stats.live_watch import kappa, pairs_by_chance
 from monitor.stats.long_run import BlockSums, LongRun, settle
 from monitor.stats.name_bins import KnownNames, hash_of
@@ -39,8 +43,6 @@ Floats = NDArray[np.float64]
 
 #: least windows of a length to measure its dispersion
 MIN_WINDOWS: Final = 8
-#: least windows side by side to learn a largest distance
-MIN_WINDOWS_LEARNED: Final = 3
 #: significant digits of a variance, rounded before use so that the file and the memory agree
 DIGITS: Final = 6
 
@@ -51,18 +53,23 @@ class RowStatistics:
     def __init__(self, columns: Sequence[Column], no_value: int) -> None:
         """`no_value` is the code of a row without a value."""
         self._no_value = no_value
+        self._in_time = RowsInTime(no_value)
         self._sums = [BlockSums(column.directions().sets) for column in columns]
         self._equal = [RunLengths(_identity_of_modal(column)) for column in columns]
         self._names = {at: NamesByWindow() for at, column in enumerate(columns) if column.bins.kind == CATEGORICAL}
         self._waiting: dict[int, list[NDArray[np.uint64]]] = {at: [] for at in self._names}
+        #: what the regression of the score is learned from
+        self.scored = ScoredRows(columns, no_value)
         width = width_of([column.bins for column in columns])
         self._agreement = Agreement(len(columns), width)
         #: per base window: near pairs in the same bin, near pairs, expected share x events, events; each (C,)
         self._near: list[Floats] = []
+        self.pairs = PairRows(columns)
         self.traffic = TrafficLearner()
 
     def add(self, codes: NDArray[np.uint8], values: NDArray[np.uint64]) -> None:
         """Add the next rows, both (C, n): `codes` of their bins, `values` as `CountedRows` has them."""
+        self._in_time.add(codes)
         for sums, equal, row, own in zip(self._sums, self._equal, codes, values, strict=True):
             is_value = row != self._no_value
             if is_value.any():
@@ -70,13 +77,18 @@ class RowStatistics:
                 equal.add(own[is_value])
         for at, waiting in self._waiting.items():
             waiting.append(values[at][values[at] != 0])
+        self.pairs.add(codes)
+        self.scored.add(codes, values)
 
-    def add_pane(self, tally: Tally) -> None:
-        """Add the pane that the last rows belong to."""
+    def add_pane(self, tally: Tally, middle_us: int) -> None:
+        """Add the pane that the last rows belong to, and the time of its middle."""
+        self._in_time.add_pane(tally, middle_us, self._agreement.bins)
         self._agreement.add(tally.counts[:, : self._agreement.bins], tally.events)
 
     def close_window(self, tally: Tally) -> None:
         """End a base window with this tally: it consists of the rows added since the last call."""
+        self._in_time.close_window()
+        self.pairs.close_window()
         same, pairs = self._agreement.close()
         chance, events = pairs_by_chance(tally.counts[:, : self._agreement.bins])
         self._near.append(np.array([same, pairs, chance * events, events], np.float64))
@@ -89,6 +101,13 @@ class RowStatistics:
             _rounded(settle(sums.finish(), column.directions().group))
             for sums, column in zip(self._sums, columns, strict=True)
         )
+
+    def seasons(
+        self, columns: Sequence[Column], runs: Sequence[LongRun], windows: Sequence[Block], timezone: str
+    ) -> Learned:
+        """The columns' waves, and what varies beside them; `runs` without a wave."""
+        learned = self._in_time.learn(columns, runs, lambda: _values_of(windows, columns), timezone)
+        return replace(learned, long_runs={at: _rounded(run) for at, run in learned.long_runs.items()})
 
     def equal_runs(self) -> tuple[EqualRuns, ...]:
         return tuple(lengths.finish() for lengths in self._equal)
@@ -123,6 +142,7 @@ class Origin:
     unread: Mapping[str, int] = field(default_factory=dict)
     in_order: bool = True
     labels: int = 0
+    timezone: str = "UTC"
 
 
 def assemble(
@@ -150,6 +170,9 @@ def assemble(
         if columns[at].bins.buckets:
             counts[at, UNSEEN - len(QUALITY_COUNTS)] = left.total
     spans = [window.end_us - window.start_us for window in windows]
+    long_runs = rows.long_runs(columns)
+    learned = rows.seasons(columns, long_runs, windows, origin.timezone) if origin.in_order else Learned()
+    levels = _levels(len(windows), sum(window.tally.events for window in windows))
     base_us = int(np.median(spans)) if spans else 0
     reference = Reference(
         key=key,
@@ -157,9 +180,9 @@ def assemble(
         positive=origin.positive,
         columns=columns,
         counts=counts,
-        levels=_levels(len(windows), sum(window.tally.events for window in windows)),
+        levels=levels,
         variability=replace(
-            measure_variability(columns, windows, total, rows.long_runs(columns), left_out),
+            _beside(learned, measure_variability(columns, windows, total, long_runs, left_out)),
             kappa=rows.kappa(),
             equal_runs=rows.equal_runs(),
         ),
@@ -174,10 +197,23 @@ def assemble(
         in_order=origin.in_order,
         score_classes=tuple(sorted(origin.score_classes)),
         unread=tuple(sorted(origin.unread.items(), key=lambda one: (-one[1], one[0]))),
+        seasons=learned.seasons,
+        relations=learn_relations(rows.pairs, [run.block > 0 for run in long_runs], levels, len(windows)),
+        derived=tuple(plan.derived),
         facts=_facts(windows),
         traffic=rows.traffic.finish(base_us) if origin.in_order else None,
+        effects=rows.scored.finish(columns, total, windows),
     )
     return with_hash(reference)
+
+
+def _beside(learned: Learned, plain: ReferenceVariability) -> ReferenceVariability:
+    """The variability of columns without a wave, and that beside the waves of the others."""
+    largest = plain.max_reference_distance.copy()
+    for at, distances in learned.largest_distances.items():
+        largest[at] = distances
+    runs = (learned.long_runs.get(at, run) for at, run in enumerate(plain.long_runs))
+    return replace(plain, long_runs=tuple(runs), max_reference_distance=largest)
 
 
 def _facts(windows: Sequence[Block]) -> tuple[tuple[str, FactShare], ...]:
@@ -185,7 +221,7 @@ def _facts(windows: Sequence[Block]) -> tuple[tuple[str, FactShare], ...]:
 
     def share(name: str) -> FactShare:
         hits = [int(window.tally.further[name][0]) if name in window.tally.further else 0 for window in windows]
-        return learned(hits, [window.tally.events + hit for window, hit in zip(windows, hits, strict=True)])
+        return fact_share(hits, [window.tally.events + hit for window, hit in zip(windows, hits, strict=True)])
 
     return tuple((name, share(name)) for name in COUNTED_FACTS) if windows else ()
 
@@ -217,7 +253,7 @@ def measure_variability(
     """Variability of the reference's windows; `total` of the whole, `left_out` by categorical column."""
     width = total.counts.shape[1] - len(QUALITY_COUNTS)
     stack = np.array([window.tally.counts for window in windows], np.int64).reshape(-1, *total.counts.shape)
-    values = np.array([all_values(w.tally, columns) for w in windows], np.int64).reshape(-1, len(columns), width)
+    values = _values_of(windows, columns).reshape(-1, len(columns), width)
     clump = float(f"{stream_clump(stack[..., :width]):.{DIGITS}g}")
     quality, with_hit = _quality(columns, stack, left_out, clump)
     return ReferenceVariability(
@@ -232,6 +268,11 @@ def measure_variability(
         equal_runs=(EqualRuns(),) * len(columns),
         clump=clump,
     )
+
+
+def _values_of(windows: Sequence[Block], columns: Sequence[Column]) -> Ints:
+    """Counts (W, C, B) of all values of windows."""
+    return np.array([all_values(window.tally, columns) for window in windows], np.int64)
 
 
 def all_values(tally: Tally, columns: Sequence[Column]) -> Ints:

@@ -15,13 +15,18 @@ from monitor.settings.tree import Settings, model_fingerprint
 
 @dataclass(frozen=True)
 class Monitored:
-    """A model version with its settings and reference; its saved state is valid only for this `settings_hash`."""
+    """A model version with its settings and reference; its saved state is valid only for this `settings_hash`.
+
+    `warmed_up`: the reference was, or will be, learned in a warm-up. Its rows hold accepted events and their columns,
+    so that nothing is known of repeated ids, wrong clocks and other columns.
+    """
 
     key: ModelKey
     model: Model
     reference: Reference
     lateness_us: int
     settings_hash: str
+    warmed_up: bool = False
 
 
 def settings_hash(settings: Settings, model: Model, reference: Reference) -> str:

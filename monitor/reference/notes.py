@@ -20,11 +20,14 @@ from monitor.reference.column import (
     SCORE,
     Column,
 )
-from monitor.reference.plan import RENEWED_SHARE, Plan, is_code, is_written_number
+from monitor.reference.plan import Plan
+from monitor.reference.plan_values import RENEWED_SHARE, is_code, is_written_number
 from monitor.reference.reference import Reference
 from monitor.reference.sample import BOOLEAN, INFINITE, LIST, NULL, NUMBER, NUMBERS, OBJECT, TEXT, Sample
 from monitor.reference.survey import Survey
 from monitor.stats.bins import CATEGORICAL, NUMERIC
+from monitor.stats.derived import TEXT as TEXT_KIND
+from monitor.stats.derived import VECTOR, Derived
 from monitor.text import listed, many, percent, quoted
 
 #: names in one line, and classes listed with their shares
@@ -71,7 +74,7 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
     yield from field_notes(reference.events, features, reference.unread)
     if note := positive_note(reference, f"{settings_name}.positive"):
         yield note
-    for column in reference.columns:
+    for column in (column for column in reference.columns if not column.is_presence):
         if reason := reference.unwatched_reason(column):
             yield f"{column.name}: its distribution is not watched: {reason}"
         yield from _unseen(reference, column)
@@ -150,18 +153,35 @@ def _shares(reference: Reference, column: Column | None) -> str:
 
 def column_notes(survey: Survey, plan: Plan, place: PlaceText, *, table: bool) -> Iterator[str]:
     """Notes on single columns; `table`: the events come from a .csv, which has no types."""
-    kinds = {column.name: column.bins.kind for column in plan.columns if column.role == FEATURE}
+    kinds = {column.name: column.kind for column in plan.columns if column.role == FEATURE}
+    derived = {one.parent: one for one in plan.derived}
     for name, sample in sorted(survey.features.items()):
-        if name in kinds:
+        if name in derived:
+            yield f"{name}: {_derived(derived[name], sample, place)}"
+        elif name in kinds:
             yield from (f"{name}: {note}" for note in _forms(sample, kinds[name], place, table=table))
         if note := _late(survey.events, sample, place):
             yield f"{name}: {note}"
-    numbers = [name for name, kind in kinds.items() if kind == NUMERIC and not survey.features[name].forms[TEXT]]
+    numbers = [name for name in survey.features if kinds.get(name) == NUMERIC and not survey.features[name].forms[TEXT]]
     if table and numbers:
         yield (
             f"read as numbers, as a .csv has no types: {listed(numbers, MAX_COLUMNS)}; in events, text such as "
             f'"12" would count as type: set kind: {CATEGORICAL} where they have text'
         )
+
+
+def _derived(derived: Derived, sample: Sample, place: PlaceText) -> str:
+    """What is watched of a vector or text, and how many values are none."""
+    names = [*derived.numeric, *([derived.script] if derived.script else [])]
+    what = f"a vector of {derived.valid}" if derived.kind == VECTOR else "a text"
+    usual = {VECTOR: NUMBERS, TEXT_KIND: TEXT}[derived.kind]
+    note = f"{what}, watched by {listed(names, MAX_NAMED)}"
+    others = {form: n for form, n in sample.forms.items() if form not in {usual, NULL}}
+    if not others:
+        return note
+    share = sum(others.values()) / max(sum(n for form, n in sample.forms.items() if form != NULL), 1)
+    first = min((sample.firsts[form] for form in others), key=lambda one: (one.partition, one.offset))
+    return f"{note}; {percent(share)} are none (first {place(first.partition, first.offset)}) and count as type"
 
 
 def _forms(sample: Sample, kind: str, place: PlaceText, *, table: bool) -> Iterator[str]:

@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 from monitor.events import ModelKey
 from monitor.reference.column import Column
+from monitor.reference.relations import Relations
+from monitor.reference.score_effects import ScoreEffects
+from monitor.reference.season import Seasons
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import NUMERIC, outside_bins, width_of
+from monitor.stats.derived import Derived
 from monitor.stats.fact_share import FactShare
 from monitor.stats.traffic import Traffic
 from monitor.text import percent
@@ -25,10 +29,14 @@ class Reference:
     """Shapes: C columns, B value bins (the widest column's).
 
     `counts` (C, B + Q): bins, then the Q quality counts; `variability` see there.
-    `in_order`: the events' times define their order.
+    `in_order`: the events' times define their order. `derived`: what vectors and texts become.
+    `note` is what its maker wrote, and no part of the hash.
     `score_classes` are the classes named in `scores`, `unread` the fields of events that are not used, with counts.
+    `seasons`: the columns' daily, weekly or yearly waves; None where no column has one.
+    `relations` of columns; None in files of older versions, and where there are fewer than two columns.
     `traffic` is how fast they came; None in older files, and where times do not define an order. `facts` are
     shares of events with a fact about them, by its name; empty in older files.
+    `effects` of the bins on the score; None in older files, and where there is no score.
     """
 
     key: ModelKey
@@ -50,8 +58,13 @@ class Reference:
     hash: str = ""
     score_classes: tuple[str, ...] = ()
     unread: tuple[tuple[str, int], ...] = ()
+    note: str = ""
+    seasons: Seasons | None = None
+    relations: Relations | None = None
+    derived: tuple[Derived, ...] = ()
     traffic: Traffic | None = None
     facts: tuple[tuple[str, FactShare], ...] = ()
+    effects: ScoreEffects | None = None
 
     @property
     def width(self) -> int:
@@ -72,6 +85,8 @@ class Reference:
 
     def unwatched_reason(self, column: Column) -> str:
         """Why a change of this column's distribution would not be detected; "" if it would."""
+        if column.is_presence:
+            return f"a {column.kind}: its derived columns are watched"
         at = next(at for at, one in enumerate(self.columns) if one is column)
         bins, share = column.bins, column.modal_share
         if not self.counts[at, : bins.bins].any():

@@ -10,9 +10,11 @@ import numpy as np
 from monitor.clock import rfc3339
 from monitor.reference.column import Column
 from monitor.reference.encoding import to_json
-from monitor.reference.learn import MIN_WINDOWS, MIN_WINDOWS_LEARNED
-from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, tickets_only
+from monitor.reference.learn import MIN_WINDOWS
+from monitor.reference.learn_season import MIN_WINDOWS_LEARNED
+from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, season_notes, tickets_only
 from monitor.reference.reference import Reference
+from monitor.reference.relation_notes import relation_notes
 from monitor.settings.duration import about
 from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
 from monitor.text import many, percent, quoted
@@ -29,7 +31,7 @@ def reference_json(reference: Reference) -> dict[str, Any]:
 
 def reference_text(reference: Reference, promise: Sequence[str] = ()) -> str:
     """A table with a small histogram a column, then what can page, and lines of what is promised of it."""
-    lines = [*_head(reference), "", *_table(reference), "", *_reach(reference)]
+    lines = [*_head(reference), "", *_table(reference), "", *_reach(reference), "", *_relations(reference)]
     return "\n".join([*lines, "", *promise] if promise else lines)
 
 
@@ -41,6 +43,8 @@ def _head(reference: Reference) -> Iterator[str]:
         f"{many(reference.base_windows, 'base window')} of about "
         f"{about(reference.base_us)}"
     )
+    if reference.note:
+        yield f"note: {reference.note}"
     for name, why in reference.ignored:
         yield f"ignored: {name}: {why}"
 
@@ -59,7 +63,7 @@ def _table(reference: Reference) -> Iterator[str]:
         overdispersion = float(np.median(variances)) if len(variances) else 1.0
         more = f"not watched: {reason}" if reason else tickets
         yield (
-            f"{column.name:<{longest}}  {column.bins.kind:<11}  {column.bins.bins:>4}  "
+            f"{column.name:<{longest}}  {column.kind:<11}  {column.bins.bins:>4}  "
             f"{_histogram(labelled):<31}{shares}  {overdispersion:>10.2f}  {more}"
         ).rstrip()
 
@@ -82,6 +86,12 @@ def _most_frequent(column: Column, counts: Any) -> str:  # noqa: ANN401  # an ar
     return ", ".join(named)
 
 
+def _relations(reference: Reference) -> Iterator[str]:
+    yield "Relations (tickets, where two columns no longer go together though each is unchanged):"
+    notes = relation_notes([column.name for column in reference.columns], reference.relations)
+    yield from (f"  {note}" for note in notes)
+
+
 def _reach(reference: Reference) -> Iterator[str]:
     learned = [level for level in reference.levels if level.learned]
     free = sum(at_every_length(reference, at) for at in may_page(reference))
@@ -101,7 +111,7 @@ def _reach(reference: Reference) -> Iterator[str]:
             f"  to change that give it at least {MIN_WINDOWS_LEARNED} base windows (better {5 * MIN_WINDOWS}): more "
             "rows, or a range of time (--from, --to) that covers the traffic's usual ups and downs"
         )
-    yield from (f"  {note}" for note in paging_notes(reference))
+    yield from (f"  {note}" for note in (*season_notes(reference), *paging_notes(reference)))
     if note := order_note(reference):
         yield f"  {note}"
     if not any(level.windows >= MIN_WINDOWS for level in reference.levels):

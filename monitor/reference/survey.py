@@ -13,7 +13,9 @@ import numpy as np
 
 from monitor.decode.surveyed import Ints, Surveyed
 from monitor.events import Partition
-from monitor.reference.sample import Sample
+from monitor.reference.sample import NUMBERS, Sample
+from monitor.reference.vector_sample import VectorSample
+from monitor.stats.text_columns import WordCounts
 from monitor.visible import one_line
 
 #: most names kept of fields that driftd does not read, and of classes in `scores`
@@ -27,6 +29,9 @@ class Survey:
     """What was found in the events of one model version."""
 
     features: dict[str, Sample] = field(default_factory=dict)
+    #: of features with lists of numbers, and the words of features that the settings call texts
+    vectors: dict[str, VectorSample] = field(default_factory=dict)
+    words: dict[str, WordCounts] = field(default_factory=dict)
     scores: Sample = field(default_factory=Sample)
     predictions: Sample = field(default_factory=Sample)
     #: most classes that the `scores` of a prediction name
@@ -60,6 +65,10 @@ class Survey:
             ts, offset = (found.ts, found.offset) if in_all else (found.ts[rows], found.offset[rows])
             sample.note(column.values, self.events + 1 + rows, offset, partition)
             sample.add(column.values, ts)
+            if sample.forms[NUMBERS]:
+                self.vectors.setdefault(name, VectorSample()).add(column.values, ts)
+            if name in self.words:
+                self.words[name].add([value for value in column.values if isinstance(value, str)])
 
     def _add_names(self, found: Surveyed) -> None:
         for name, rows in found.fields.unread.items():

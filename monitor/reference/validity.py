@@ -6,13 +6,17 @@ import itertools
 import math
 from collections.abc import Generator, Iterator, Sequence
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import available_timezones
 
 import msgspec
 
 from monitor.clock import parse_rfc3339
+from monitor.reference.derived_part import DerivedRow, derived_faults
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
 from monitor.stats.name_bins import BUCKETS, HASH
+from monitor.stats.pair_levels import CELLS, LEVELS
+from monitor.stats.season_terms import entries
 from monitor.stats.traffic import STEPS
 
 #: largest size of a reference file, bytes
@@ -63,6 +67,19 @@ class _EqualRuns(msgspec.Struct, gc=False):
     of_others: _Runs | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Season(msgspec.Struct, gc=False):
+    terms: Annotated[list[str], msgspec.Meta(min_length=1)]
+    shares: list[list[float]]
+    error: list[float]
+    means: list[float]
+    falls_to: _NotNegative
+
+
+class _Calendar(msgspec.Struct, gc=False):
+    timezone: str
+    slot_us: Annotated[int, msgspec.Meta(ge=1, le=_LARGEST)]
+
+
 class _Column(msgspec.Struct, gc=False, kw_only=True):
     name: str
     role: Literal["feature", "score", "prediction"]
@@ -91,6 +108,8 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
         default=msgspec.UNSET, name="commonest"
     )
     ticket_only: Annotated[dict[str, str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    of: str = ""
+    of_kind: Literal["", "vector", "text"] = ""
     dispersion: list[_NotNegative]
     quality_dispersion: dict[str, list[_NotNegative]]
     quality_windows: dict[str, _Count]
@@ -100,6 +119,26 @@ class _Column(msgspec.Struct, gc=False, kw_only=True):
     kappa: float | None
     long_run: _LongRun
     equal_runs: _EqualRuns | msgspec.UnsetType = msgspec.UNSET
+    season: _Season | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Pair(msgspec.Struct, gc=False, kw_only=True):
+    columns: Annotated[list[_Count], msgspec.Meta(min_length=2, max_length=2)]
+    counts: Annotated[list[_Count], msgspec.Meta(min_length=CELLS, max_length=CELLS)]
+    tie: _Share
+    variance: _NotNegative
+    freedom: _NotNegative | None
+    block: _Count
+    settled: bool
+    dependent: bool
+    largest: list[_NotNegative | None]
+
+
+class _Relations(msgspec.Struct, gc=False, kw_only=True):
+    levels: list[list[Annotated[int, msgspec.Meta(ge=0, lt=LEVELS)]]]
+    strongest: list[_Share | None]
+    pairs: list[_Pair]
+    tables: list[Annotated[list[_Count], msgspec.Meta(min_length=2 + CELLS, max_length=2 + CELLS)]] = []
 
 
 class _Fact(msgspec.Struct, gc=False):
@@ -144,6 +183,9 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     in_order: bool
     score_classes: Annotated[list[str], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     unread: Annotated[dict[str, _Count], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    season: _Calendar | msgspec.UnsetType = msgspec.UNSET
+    relations: _Relations | msgspec.UnsetType = msgspec.UNSET
+    derived: dict[str, DerivedRow] = {}
     facts: Annotated[dict[str, _Fact], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     traffic: _Traffic | msgspec.UnsetType = msgspec.UNSET
 
@@ -171,6 +213,8 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
             yield f"levels[{at}].base_windows is not {1 << at}: lengths double"
         if level.learned and not level.events:
             yield f"levels[{at}] is learned but has no events"
+    yield from _calendar_faults(file)
+    yield from derived_faults(file.derived, [(column.name, column.of) for column in file.columns if column.of])
     yield from _fact_faults(file)
     seen: set[tuple[str, str]] = set()
     for at, column in enumerate(file.columns):
@@ -179,6 +223,28 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
         seen.add((column.role, column.name))
         for fault in _column_faults(column, len(file.levels)):
             yield f"columns[{at}]: {fault}"
+    if file.relations is not msgspec.UNSET:
+        yield from (f"relations.{fault}" for fault in _relation_faults(file.relations, file))
+
+
+def _relation_faults(relations: _Relations, file: _File) -> Iterator[str]:
+    """Pairs of columns that have levels, in rising order; lists as long as there are columns and lengths."""
+    columns = len(file.columns)
+    if len(relations.levels) != columns or len(relations.strongest) != columns:
+        yield f"levels and strongest do not have one entry for each of the {columns} columns"
+        return
+    for at, (levels, column) in enumerate(zip(relations.levels, file.columns, strict=True)):
+        if levels and len(levels) != len(column.counts):
+            yield f"levels[{at}] has {len(levels)} numbers, and there are {len(column.counts)} bins"
+    places = [("pairs", pair.columns) for pair in relations.pairs] + [("tables", row[:2]) for row in relations.tables]
+    for name, (first, second) in places:
+        if not first < second < columns or not relations.levels[first] or not relations.levels[second]:
+            yield f"{name}: {first} and {second} are not two columns with levels, in their order"
+    for at, pair in enumerate(relations.pairs):
+        if len(pair.largest) != len(file.levels):
+            yield f"pairs[{at}].largest has {len(pair.largest)} numbers, and there are {len(file.levels)} levels"
+        if pair.variance < 1 or not sum(pair.counts):
+            yield f"pairs[{at}] has a variance below 1, or no events"
 
 
 def _fact_faults(file: _File) -> Iterator[str]:
@@ -207,6 +273,8 @@ def _column_faults(column: _Column, levels: int) -> Iterator[str]:
         if of_each.keys() != set(QUALITY_COUNTS):
             yield f"{what} does not have {', '.join(QUALITY_COUNTS)}"
     yield from _long_run_faults(column, bins)
+    if column.season is not msgspec.UNSET:
+        yield from _season_faults(column.season, bins)
     runs = column.equal_runs
     if runs is not msgspec.UNSET and not (runs.number <= runs.values and runs.longest <= runs.values):
         yield "equal_runs has more runs than values, or a longer one"
@@ -272,6 +340,31 @@ def _long_run_faults(column: _Column, bins: int) -> Iterator[str]:
         count = category_directions(bins - column.buckets, column.buckets).count
     if not len(run.variance) == len(run.freedom) == count or any(len(row) != count for row in run.by_rows):
         yield f"long_run does not have {count} directions"
+
+
+def _season_faults(season: _Season, bins: int) -> Iterator[str]:
+    """A fit must have the entries of its terms, and the bins of the column."""
+    try:
+        size = len(entries(season.terms))
+    except ValueError as error:
+        yield f"season: {error}"
+        return
+    if len(season.shares) != size or any(len(row) != bins for row in season.shares):
+        yield f"season.shares is not {size} lists of {bins} numbers"
+    if len(season.means) != size:
+        yield f"season.means does not have {size} numbers"
+    if len(season.error) != size * (size + 1) // 2:
+        yield f"season.error does not have {size * (size + 1) // 2} numbers"
+
+
+def _calendar_faults(file: _File) -> Iterator[str]:
+    """Waves need a calendar, whose time zone is known here."""
+    if all(column.season is msgspec.UNSET for column in file.columns):
+        return
+    if file.season is msgspec.UNSET:
+        yield "columns have a season, and the file has none"
+    elif file.season.timezone not in available_timezones():
+        yield f"season.timezone {file.season.timezone[:40]!r} is not known here"
 
 
 def _plain_faults(body: dict[str, Any]) -> Iterator[str]:

@@ -39,8 +39,7 @@ def accept(settings: Settings, incident: str, note: str, clock: Clock) -> str:
     topic = settings.outputs.alerts_topic
     if topic is None:
         raise UsageError("outputs.alerts_topic: is null, and driftd accept writes to it; name a topic")
-    if len(note) > MOST_NOTE or not note.isprintable():
-        raise UsageError(f"--note: write one line of at most {MOST_NOTE} characters")
+    require_note(note)
     newest = _newest_transitions(settings, topic, clock)
     _require_open_page(newest, incident, topic)
     found = newest[incident]
@@ -76,6 +75,16 @@ class TakenActs:
     def close(self) -> None:
         if self._reader is not None:
             self._reader.close()
+
+
+def require_note(note: str) -> None:
+    """Check that a note is one line, and not too long.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if len(note) > MOST_NOTE or not note.isprintable():
+        raise UsageError(f"--note: write one line of at most {MOST_NOTE} characters")
 
 
 def _require_open_page(newest: dict[str, Tree], incident: str, topic: str) -> None:

@@ -53,7 +53,7 @@ def with_totals(
 def _view(judge: ModelJudge, at: int, figures: Sequence[Figures]) -> ColumnView:
     prepared, evaluation = judge.prepared, judge.latest
     column, width = prepared.columns[at], prepared.width
-    labels, beyond = judge.policy.labels(column.bins), column.bins.beyond()
+    labels, beyond = judge.policy.of_column(column).labels(column.bins), column.bins.beyond()
     first, last = (beyond[:1], beyond[1:]) if prepared.ordered[at] else ((), beyond)
     live = (
         evaluation.windows.counts[-1, at] if evaluation is not None else np.zeros(width + len(QUALITY_COUNTS), np.int64)
@@ -63,7 +63,7 @@ def _view(judge: ModelJudge, at: int, figures: Sequence[Figures]) -> ColumnView:
     return ColumnView(
         name=prepared.subjects[at],
         role=column.role,
-        kind=column.bins.kind,
+        kind=column.kind,
         bins=(*first, *labels, *last),
         reference=tuple(in_reference(prepared, at).tolist()),
         live=tuple(0 for _ in (*labels, *beyond))

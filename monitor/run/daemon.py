@@ -16,7 +16,7 @@ from monitor.count.admission import Admission
 from monitor.errors import ExternalError, PermanentError, PositionsLost, UsageError
 from monitor.events import ModelKey, Partition
 from monitor.exit_codes import BUG, DONE, INTERRUPTED, REFUSED, SIGNALLED
-from monitor.judge.fleet import Fleet
+from monitor.judge.fleet import REFERENCE_CHANGED, SETTINGS_CHANGED, Fleet
 from monitor.kafka.allocator import FreeMemory, tune_allocator
 from monitor.kafka.connect import until_connected
 from monitor.kafka.consumer import KafkaSource
@@ -32,6 +32,8 @@ from monitor.run.garbage import GarbageSchedule
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.reference_files import file_of, unwatched
 from monitor.run.snapshot_builder import SnapshotBuilder
+from monitor.run.warmup_learning import learn
+from monitor.run.warmup_lines import WarmupLog
 from monitor.settings.tree import Settings
 from monitor.state.directory import Loaded, MemoryState, StateDirectory, StateStore
 from monitor.state.parts import NO_SUCH_STATE, Whole, no_such_state, state_in
@@ -98,7 +100,9 @@ class Daemon:
                 self._settings, described, source, store, self._clock, sequence=loaded.sequence if loaded else 0
             )
             stack.callback(outputs.close)
-            pipeline = Pipeline(self._settings, self._admission, source, self._clock, outputs, stage2=self._fleet)
+            pipeline = Pipeline(
+                self._settings, self._admission, source, self._clock, outputs, stage2=self._fleet, learn=learn
+            )
             begun = self._begin(pipeline, source, described, loaded)
             saved_us = None if loaded is None else loaded.tree["saved_at"]
             loaded = None  # it is as large as the state
@@ -146,7 +150,7 @@ class Daemon:
     def _log_unwatched(self) -> None:
         for fault in unwatched(self._settings, self._admission.references, str(self._config_file)):
             model = self._settings.model(fault.key.model)
-            reference = model.reference if model is not None else ""
+            reference = model.file if model is not None else ""
             _log.warning("model_not_watched", model=fault.key.model, reference=reference, why=fault.text)
 
     def _connected(self, make: Callable[[], _T]) -> _T | None:
@@ -190,8 +194,10 @@ class Daemon:
     ) -> bool:
         """Restore, or resolve the start positions; these are saved before the first record is read."""
         if loaded is not None:
-            for key in restored(pipeline, loaded, described):
-                _log.warning("model_state_reset", model=key.model, version=key.version, why="settings changed")
+            reset, rebased = restored(pipeline, loaded, described), {rebase.key for rebase in self._fleet.rebases}
+            for key in reset:
+                why = REFERENCE_CHANGED if key in rebased else SETTINGS_CHANGED
+                _log.warning("model_state_reset", model=key.model, version=key.version, why=why)
         positions = self._connected(lambda: self._positions(pipeline, source, described, loaded))
         if positions is None:
             return False
@@ -237,6 +243,8 @@ class Daemon:
         acts: TakenActs,
         stack: ExitStack,
     ) -> None:
+        warmups = WarmupLog(pipeline.warming, self._settings)
+        pipeline.warming.tick = self.snapshots.beat
         pause, shown_at, caught_up, failure = FIRST_PAUSE, float("-inf"), False, ""
         garbage = GarbageSchedule(self._clock)
         garbage.start()
@@ -264,6 +272,7 @@ class Daemon:
             self.snapshots.beat(caught_up_once=caught_up, failure="; ".join(filter(None, reasons)))
             while self._fleet.reported:
                 self._log_reported()
+            warmups.log()
             self._log_missed()
             snapshot_builder.log_losses()
             if self._clock.monotonic() - shown_at >= SNAPSHOT_SECONDS:
@@ -295,7 +304,9 @@ class Daemon:
     def _log_reported(self) -> None:
         reported = self._fleet.reported.popleft()
         key = reported.monitored.key
-        _log.info("finding", model=key.model, version=key.version, severity="info", detail=reported.finding.detail)
+        found = reported.finding
+        named = {"model": key.model, "version": key.version, "subject": found.key.subject, "cause": found.key.cause}
+        _log.info("finding", **named, severity="info", detail=found.detail)
 
     def _log_missed(self) -> None:
         """Log versions with events but no reference: each once, only the first ones."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,10 @@ from monitor.records import RecordBatch, Source
 from monitor.reference.order import MIN_VALUES, has_order
 from monitor.reference.survey import Survey
 from monitor.run.left_out import Others, Times
+from monitor.settings.calendar import Calendar
 from monitor.settings.tree import Settings
+from monitor.stats.derived import TEXT
+from monitor.stats.text_columns import WordCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,27 @@ class EventRange:
     rows: int | None = None
     start_us: int | None = None
     end_us: int | None = None
+    #: times that are not judged either, and the panes that they exclude as a whole
+    excluded: Calendar | None = None
+    pane_us: int = 1
+
+    def without(self, excluded: Calendar, pane_us: int) -> EventRange:
+        """The same range without excluded times."""
+        return replace(self, excluded=excluded if excluded else None, pane_us=pane_us)
 
     def holds(self, ts: int) -> bool:
         return (self.start_us is None or ts >= self.start_us) and (self.end_us is None or ts < self.end_us)
+
+    def excludes(self, start_us: int) -> bool:
+        """Whether the pane that begins then is excluded."""
+        return self.excluded is not None and self.excluded.overlapping(start_us, start_us + self.pane_us) is not None
+
+    def exclude(self, ts: Ints) -> Flags:
+        """Which events (n,) lie in an excluded pane."""
+        if self.excluded is None:
+            return np.zeros(len(ts), np.bool_)
+        panes, which = np.unique(ts // self.pane_us, return_inverse=True)
+        return np.array([self.excludes(pane * self.pane_us) for pane in panes.tolist()], np.bool_)[which]
 
     def hold(self, ts: Ints) -> Flags:
         """`holds`, vectorised."""
@@ -61,6 +82,7 @@ class FirstPass:
     times: Times = field(default_factory=Times)
     ends: dict[Partition, int] = field(default_factory=dict)
     last: LastEvent | None = None
+    excluded: int = 0
 
     @property
     def events(self) -> int:
@@ -85,8 +107,11 @@ class FirstPass:
             return False
         rows = events.groups[at].rows
         found = Surveyed.of(events, events.groups[at], fields[at])
-        inside = event_range.hold(found.ts)
+        inside, excluded = event_range.hold(found.ts), event_range.exclude(found.ts)
+        left_out = inside & excluded
+        inside &= ~excluded
         wanted = self._wanted(found.is_prediction & inside, event_range)
+        self.excluded += int(left_out[:wanted].sum())
         is_last = wanted <= len(rows)
         if is_last:
             inside[wanted:] = False
@@ -122,8 +147,9 @@ class FirstPass:
 
 def survey_events(settings: Settings, key: ModelKey, source: Source, event_range: EventRange) -> FirstPass:
     """Read a source up to its end, or to the last event that is wanted."""
-    found = FirstPass()
-    positive = canonical(next(model.positive for model in settings.models if model.name == key.model))
+    model = next(model for model in settings.models if model.name == key.model)
+    texts = {name: WordCounts() for name, feature in model.features.items() if feature.kind == TEXT}
+    found, positive = FirstPass(Survey(words=texts)), canonical(model.positive)
     shapes = {key: Shape((), positive)}
     decoders: dict[str, Decoder] = {}
     done = False

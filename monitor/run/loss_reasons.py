@@ -26,7 +26,7 @@ def not_watched(settings: Settings, key: ModelKey, outcome: str, where: str = ""
     at = f"models[{settings.models.index(model)}]"
     version = f'version "{key.version}" of {model.name}'
     if outcome == UNKNOWN_MODEL:
-        return f"{version} has no reference{where}: {at}.reference is {model.reference}"
+        return f"{version} has no reference{where}: {at}.reference is {model.file}"
     versions = listed((f'"{one}"' for one in model.versions), NAMED)
     return f"{version} is not watched{where}: {at}.versions lists {versions}"
 

@@ -25,6 +25,8 @@ from monitor.text import many
 SCHEME = "kafka://"
 #: at most 18 digits, which fit into the protocol's 64 bits
 _NUMBER = re.compile("[0-9]{1,18}")
+#: by partition the first offset that is read, and the one after the last
+Range = Mapping[Partition, tuple[int, int]]
 #: most partitions in a list
 _NAMED: Final = 10
 
@@ -65,12 +67,13 @@ class Given:
         if sort and (topics or any(Path(source).name.lower().endswith(RECORDINGS) for source in sources)):
             raise UsageError("--sort: records of a topic have their order from it; it is for .jsonl files")
         self._topic = topics[0] if topics else ""
+        self._range: Range | None = None
         self._settings, self._clock = settings, clock
         reading = ReadOptions(csv_map, settings.limits.record_bytes, EventTimes(settings), sort=sort, again=again)
         self._files = None if topics else Files([Path(source) for source in sources], clock, reading)
 
     def open(self) -> OpenSource:
-        """The source from its beginning.
+        """The source from its beginning; each time the same records.
 
         Raises:
             UsageError: a file is damaged, or not of the type its name says.
@@ -78,7 +81,11 @@ class Given:
         """
         if self._files is None:
             limit = self._settings.limits.record_bytes
-            return OffsetRange(self._topic, self._settings.kafka, self._clock, record_bytes=limit)
+            source = OffsetRange(
+                self._topic, self._settings.kafka, self._clock, record_bytes=limit, same_as=self._range
+            )
+            self._range = source.range()
+            return source
         return self._files.open()
 
     def notes(self) -> list[str]:
@@ -94,12 +101,14 @@ class Given:
 class OffsetRange:
     """The records of a topic between two places, each a time, an offset, `earliest` or `latest`."""
 
-    def __init__(self, url: str, kafka: Kafka, clock: Clock, *, record_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self, url: str, kafka: Kafka, clock: Clock, *, record_bytes: int = 1 << 20, same_as: Range | None = None
+    ) -> None:
         """`kafka://TOPIC[/PARTITION]?from=PLACE&to=PLACE`; default from `earliest` to the current `latest`.
 
         A place is RFC 3339 with offset, Unix milliseconds, `offset:N`, `earliest` or `latest`; `to` is exclusive.
         `kafka://TOPIC/PARTITION?offsets=FIRST-LAST` includes both ends, as in a finding's `records`.
-        `record_bytes` limits decompressed batches as in the daemon.
+        `record_bytes` limits decompressed batches as in the daemon; `same_as`: the range of an earlier pass.
         """
         topic, only, begin, end = _parsed(url)
         quality_counts = describe_cluster(kafka, [topic])
@@ -108,12 +117,14 @@ class OffsetRange:
         require_topics(quality_counts, kafka, inputs=[topic], outputs=[], config_file="F")
         self._source = KafkaSource(kafka, quality_counts, clock, record_bytes=record_bytes)
         try:
-            self._begin(url, topic, only, begin, end)
+            self._begin(url, topic, only, begin, end, same_as)
         except Exception:
             self._source.close()
             raise
 
-    def _begin(self, url: str, topic: str, only: int | None, begin: str | int, end: str | int) -> None:
+    def _begin(
+        self, url: str, topic: str, only: int | None, begin: str | int, end: str | int, same_as: Range | None
+    ) -> None:
         partitions = self._source.partitions()
         if only is not None and Partition(topic, only) not in partitions:
             raise UsageError(f"{url}: the topic {topic} has the partitions 0 to {len(partitions) - 1}, not {only}")
@@ -122,6 +133,11 @@ class OffsetRange:
         wanted = [p for p in partitions if only is None or p.number == only]
         self._begins = {p: min(max(begins[p], first[p]), last[p]) for p in wanted}
         self._ends = {p: min(ends[p], last[p]) for p in wanted}
+        if same_as is not None:
+            if gone := [str(p) for p, (begins_at, ends_at) in same_as.items() if begins_at < min(first[p], ends_at)]:
+                text = f"the topic deleted records of {', '.join(gone)} since the first pass; driftd record keeps them"
+                raise UsageError(f"{url}: {text}")
+            self._begins, self._ends = ({p: of[at] for p, of in same_as.items()} for at in (0, 1))
         self._held = {p: (first[p], last[p]) for p in wanted}
         self._source.begin({p: self._begins.get(p, last[p]) for p in partitions})
         self._upto = UntilOffsets(self._source, self._ends, self._begins)
@@ -154,6 +170,10 @@ class OffsetRange:
         """Offsets passed, of all."""
         passed = sum(min(self._source.position(p), end) - self._begins[p] for p, end in self._ends.items())
         return passed, sum(max(end - self._begins[p], 0) for p, end in self._ends.items())
+
+    def range(self) -> Range:
+        """The offsets of each partition that are read: the first one, and the one after the last."""
+        return {partition: (begin, self._ends[partition]) for partition, begin in self._begins.items()}
 
     def contents(self) -> str:
         """Offsets of its partitions, inside the range or not: `events-0 holds the offsets 0 to 9,999`."""

@@ -9,7 +9,7 @@ from typing import Final
 from monitor.clock import Clock
 from monitor.errors import ExternalError
 from monitor.events import Partition
-from monitor.findings import Transition
+from monitor.findings import Rebase, Transition
 from monitor.kafka.alerts import Alerts
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.producer import Outbox
@@ -104,6 +104,20 @@ class KafkaOutputs:
                 version=transition.key.version,
                 severity=transition.severity,
                 summary=transition.summary,
+            )
+
+    def record(self, rebases: Sequence[Rebase]) -> None:
+        if self._alerts is not None:
+            for rebase in rebases:
+                if rebase.id not in self._handed:
+                    self._alerts.record(rebase)
+                    self._handed.add(rebase.id)
+            self._flush()
+        self._handed.clear()
+        for rebase in rebases:
+            of, (before, after) = rebase.key, rebase.reference
+            _log.info(
+                "reference_changed", model=of.model, version=of.version, before=before, after=after, note=rebase.note
             )
 
     def commit(self, positions: Mapping[Partition, int]) -> None:

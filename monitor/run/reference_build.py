@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
-
-import numpy as np
 
 from monitor.clock import Clock
 from monitor.count.admission import Admission
@@ -20,13 +19,13 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
+from monitor.reference.blank import blank_reference
 from monitor.reference.column import Column
 from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
-from monitor.reference.variability import ReferenceVariability
 from monitor.run.counted_rows import NO_VALUE, RowKeeper
 from monitor.run.first_pass import EventRange, FirstPass, UpToLastEvent, survey_events
 from monitor.run.left_out import (
@@ -42,7 +41,6 @@ from monitor.run.open_source import OffsetRange
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.sources.until_offsets import UntilOffsets
-from monitor.stats.bins import QUALITY_COUNTS, width_of
 from monitor.stats.block import Block
 from monitor.text import many
 from monitor.visible import one_line
@@ -83,6 +81,7 @@ def build_reference(
         known = ", ".join(repr(one.name) for one in settings.models)
         raise UsageError(f"--model: {key.model!r} is not in the settings; they name {known}")
     model, source = settings.models[at], open_source()
+    event_range = event_range.without(model.exclusions(), settings.windows.pane)
     place = source.place if isinstance(source, Placed) else place_text
     try:
         by_time = event_range.rows is not None and isinstance(source, OffsetRange)  # partitions are polled in any order
@@ -91,7 +90,7 @@ def build_reference(
         source.close()
     _require_events(found, key, event_range, place, accept_partial=accept_partial)
     kinds = {name: feature.kind for name, feature in model.features.items() if feature.kind is not None}
-    plan = plan_columns(found.survey, kinds, model.task, place)
+    plan = plan_columns(found.survey, kinds, model.task, place, settings.limits.vector)
     if plan.faults:
         raise UsageError(f"models[{at}].{fault}" for fault in plan.faults)
     if not plan.columns:
@@ -107,7 +106,12 @@ def build_reference(
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
     survey = found.survey
     origin = Origin(
-        canonical(model.positive), list(survey.score_names), survey.unread, found.in_order, collector.labels
+        canonical(model.positive),
+        list(survey.score_names),
+        survey.unread,
+        found.in_order,
+        collector.labels,
+        model.timezone,
     )
     reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
@@ -129,6 +133,8 @@ def _no_columns(key: ModelKey, plan: Plan, found: FirstPass) -> list[str]:
 def _require_events(
     found: FirstPass, key: ModelKey, event_range: EventRange, place: PlaceText, *, accept_partial: bool
 ) -> None:
+    if found.events == 0 and found.excluded:
+        raise UsageError(f"{key}: all of its {many(found.excluded, 'event')} lie in times that the settings exclude")
     if found.events == 0:
         raise UsageError(nothing_found(found.others, found.times, key, place))
     lines = list(rejected_lines(found.others, key, found.read, place))
@@ -165,7 +171,9 @@ def _losses(
         raise UsageError([*lines, "more than half of the events were lost; --accept-partial takes the others"])
     if far := far_line(collector.far, found.times, place):
         lines.append(far)
-    if edge := found.events - collector.counted - collector.far - sum(loss.count for loss in losses):
+    if found.excluded:
+        lines.append(f"{many(found.excluded, 'event')} in times of {settings_name}.exclude: not in the reference")
+    if (edge := found.events - collector.counted - collector.far - sum(loss.count for loss in losses)) > 0:
         lines.append(f"{many(edge, 'event')} in panes that --from or --to cuts: not in the reference")
     return lines
 
@@ -194,7 +202,7 @@ class _Collector(StatelessStage2):
         rows = self._keeper.take(pane.start_us)
         labels, self._labels = self._labels, 0
         inside = self._event_range.holds(pane.start_us) and self._event_range.holds(pane.end_us - 1)
-        if not inside or pane.tally.events == 0:
+        if not inside or pane.tally.events == 0 or self._event_range.excludes(pane.start_us):
             return
         low, high = self._usual
         if not low <= pane.start_us <= high:
@@ -205,7 +213,7 @@ class _Collector(StatelessStage2):
         if rows is not None:
             self.rows.add(rows.codes, rows.values)
             self.rows.traffic.add(pane.start_us, pane.end_us, rows.ts)
-        self.rows.add_pane(pane.tally)
+        self.rows.add_pane(pane.tally, (pane.start_us + pane.end_us) // 2)
         block = self.base.add(pane)
         if block is not None:
             self.windows.append(block)
@@ -226,7 +234,7 @@ def _count(
     found: FirstPass,
 ) -> _Collector:
     positive = canonical(next(model.positive for model in settings.models if model.name == key.model))
-    blank = blank_reference(key, plan.columns, plan.task, positive)
+    blank = replace(blank_reference(key, plan.columns, plan.task, positive), derived=tuple(plan.counted))
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     keeper = RowKeeper(settings.windows.pane)
     collector = _Collector(event_range, found.times, plan.columns, keeper)
@@ -249,23 +257,3 @@ def _count(
     if collector.base.open is not None:
         collector.rows.close_window(collector.base.open.tally)
     return collector
-
-
-def blank_reference(key: ModelKey, columns: list[Column], task: str, positive: str) -> Reference:
-    """A reference with these columns and no counts."""
-    return Reference(
-        key=key,
-        task=task,
-        positive=positive,
-        columns=tuple(columns),
-        counts=np.zeros((len(columns), width_of([c.bins for c in columns]) + len(QUALITY_COUNTS)), np.int64),
-        levels=(),
-        variability=ReferenceVariability.unknown(tuple(columns)),
-        events=0,
-        predictions=0,
-        labels=0,
-        start_us=0,
-        end_us=0,
-        base_windows=0,
-        base_us=0,
-    )

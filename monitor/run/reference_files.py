@@ -51,12 +51,14 @@ def load_sound_references(settings: Settings, config: str = "FILE") -> tuple[Ref
 
 
 def unwatched(settings: Settings, references: References, config: str = "FILE") -> list[ReferenceFault]:
-    """Models without any watched version, because no file matches their `{version}`."""
+    """Models without any watched version, because no file matches their `{version}` and none is learned."""
+    if settings.unknown_models == "warmup":
+        return []
     readings = [_Reading(settings, model, at, config, []) for at, model in enumerate(settings.models)]
     return [
         ReferenceFault(ModelKey(one.model.name, ""), _no_file_matches(one))
         for one in readings
-        if PLACEHOLDER in one.model.reference
+        if PLACEHOLDER in one.model.file
         and not (one.model.versions or references.has_any_of(one.model.name) or _wanted_files(one))
     ]
 
@@ -88,9 +90,8 @@ class _Reading:
 
 def _references_of(reading: _Reading) -> dict[str, Reference]:
     model, where = reading.model, reading.where
-    if not model.reference:
-        reading.add("*", f"{where}: is missing; name a file that `driftd reference build` made")
-        return {}
+    if not model.file:
+        return {}  # learned in a warm-up
     found: dict[str, Reference] = {}
     for version, path in _wanted_files(reading).items():
         try:
@@ -124,7 +125,7 @@ def _near(path: Path) -> str:
 
 
 def _no_file_matches(reading: _Reading) -> str:
-    model, pattern = reading.model, reading.model.reference
+    model, pattern = reading.model, reading.model.file
     text = f"models[{reading.at}] {model.name}: no file matches {pattern}, so no version of it is watched"
     if PLACEHOLDER not in Path(pattern).name:
         return f"{text}; {PLACEHOLDER} has to stand in the file's own name, or models[{reading.at}].versions be named"
@@ -135,10 +136,10 @@ def _no_file_matches(reading: _Reading) -> str:
 def _wanted_files(reading: _Reading) -> dict[str, Path]:
     """{version: file} (`*`: all versions) of the listed versions, or of all that have a file if none is listed."""
     model, settings = reading.model, reading.settings
-    if PLACEHOLDER not in model.reference:
-        return {"*": settings.folder / model.reference}
+    if PLACEHOLDER not in model.file:
+        return {"*": settings.folder / model.file}
     if not model.versions:
-        return _files_on_disk(settings.folder / model.reference)
+        return _files_on_disk(settings.folder / model.file)
     paths = {version: settings.reference_path(model, version) for version in model.versions}
     return {version: path for version, path in paths.items() if path is not None}
 

@@ -18,12 +18,15 @@ from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.all_values import distances
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge, finding_line
+from monitor.judge.warmup import Warmup
 from monitor.judge.windows import BASE_EVENTS, Windows
 from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
 from monitor.run.loss_lines import loss_lines
+from monitor.run.warmup_learning import learn
+from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.text import many, probability
@@ -77,7 +80,9 @@ def replay(
         emit(transition.to_json())
 
     fleet = Fleet(admission, settings, (lambda *evaluation: _emit_windows(emit, *evaluation)) if windows else None)
-    pipeline = Pipeline(settings, admission, source, clock, ReplayOutputs(reported), stage2=fleet, live=False)
+    pipeline = Pipeline(
+        settings, admission, source, clock, ReplayOutputs(reported), stage2=fleet, learn=learn, live=False
+    )
     ended = False
     while not ended:
         ended = source.ended()
@@ -85,6 +90,8 @@ def replay(
         while fleet.reported:
             news = fleet.reported.popleft()
             emit(finding_line(news.monitored, news.finding, news.at_us))
+        while pipeline.warming.ended:
+            emit(ended_line(pipeline.warming.ended.popleft()))
         progress()
     summary = _summary(pipeline, fleet, clock.monotonic() - began)
     emit(summary)
@@ -100,7 +107,12 @@ def replay(
     if labels_alone := 0 < accepted == labels and not gone:
         lost.append(f"{many(labels, 'label')} and nothing else: they are counted, and there was nothing to judge")
     lost += _columns_without_values(fleet, pipeline)
-    failed = "" if labels_alone else _failure(fleet, events.total(), gone, accepted)
+    lost += [not_judged(warmup) for warmup in _without_reference(pipeline)]
+    failed = (
+        ""
+        if labels_alone
+        else _failure(fleet, events.total(), gone, accepted, learning=bool(_without_reference(pipeline)))
+    )
     return Replay(pipeline, summary, worst, lost, failed)
 
 
@@ -119,11 +131,13 @@ def _labels(pipeline: Pipeline) -> int:
     return sum(count for (_, kind), count in pipeline.accepted.items() if kind == KINDS[LABEL])
 
 
-def _failure(fleet: Fleet, events: int, lost: int, accepted: int) -> str:
+def _failure(fleet: Fleet, events: int, lost: int, accepted: int, *, learning: bool) -> str:
     """Why a replay failed; "" for one that judged something and lost at most half of the events."""
     if not any(judge.pyramid.closed for judge in fleet.judges.values()):
         if not events:
             return "nothing was judged: the source holds no events"
+        if learning:
+            return "nothing was judged: no model has a reference yet"
         few = f", and a window holds {BASE_EVENTS}" if accepted else ""
         return f"nothing was judged: {accepted:,} of {many(events, 'event')} were accepted{few}"
     return f"more than half was lost: {lost:,} of {many(events, 'event')}" if 2 * lost > events else ""
@@ -138,7 +152,36 @@ def _summary(pipeline: Pipeline, fleet: Fleet, seconds: float) -> dict[str, Any]
         "outcomes": outcome_totals(counts),
         "reasons": reason_totals(counts),
         "seconds": round(seconds, 3),
-        "models": [_model_summary(key, judge, pipeline) for key, judge in sorted(fleet.judges.items())],
+        "models": [
+            *(_model_summary(key, judge, pipeline) for key, judge in sorted(fleet.judges.items())),
+            *(_warmup_summary(warmup, pipeline) for warmup in _without_reference(pipeline)),
+        ],
+    }
+
+
+def _without_reference(pipeline: Pipeline) -> list[Warmup]:
+    """The warm-ups that did not end with a reference."""
+    warmups = pipeline.warming.warmups
+    return [warmup for _, warmup in sorted(warmups.items()) if warmup.state.reference is None]
+
+
+def _warmup_summary(warmup: Warmup, pipeline: Pipeline) -> dict[str, Any]:
+    """The same of a model version that was not judged."""
+    total, key = pipeline.totals.events.get(warmup.state.key), warmup.state.key
+    return {
+        "model": key.model,
+        "version": key.version,
+        "predictions": 0 if total is None else total.predictions,
+        "features": 0 if total is None else total.feature_events,
+        "labels": pipeline.totals.labels.of(key).total,
+        "pages": 0,
+        "tickets": 0,
+        "expected_false_pages": 0.0,
+        "open": False,
+        "lasting": False,
+        "unjudged": pipeline.exchange.unjudged[key],
+        "performance": {},
+        "warmup": warmup.progress().to_json(),
     }
 
 
@@ -156,6 +199,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "open": judge.book.incident is not None,
         "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
+        "excluded": judge.excluded,
         "performance": _performance(labels.accuracy),
     }
 
@@ -203,15 +247,19 @@ def human_line(thing: dict[str, Any]) -> str | None:
     if thing["kind"] == "transition":
         lines = [f"{thing['at']}  {thing['transition']:<12} {thing['severity']:<7} {thing['summary']}"]
         for found in thing["findings"]:
-            lines.append(f"{'':24}{found['subject']}: {found['cause']} ({found['severity']}): {found['detail']}")
+            what = " ".join([found["cause"], *([found["figure"]] if "figure" in found else [])])
+            lines.append(f"{'':24}{found['subject']}: {what} ({found['severity']}): {found['detail']}")
             window = found["window"]
             lines.append(
                 f"{'':24}  since {found['since']}; tested on {many(window['events'], 'event')} "
                 f"from {window['start']} to {window['end']}; by chance {probability(found['p'])}"
             )
         return "\n".join(lines)
+    if thing["kind"] == "warmup":
+        return f"{thing['at']}  {'reference':<12} {'info':<7} {thing['text']}"
     if thing["kind"] == "finding":
-        return f"{thing['at']}  {'finding':<12} {'info':<7} {thing['subject']}: {thing['detail']}"
+        whose = f"{thing['model']} {thing['version']}: {thing['subject']}"
+        return f"{thing['at']}  {'finding':<12} {'info':<7} {whose}: {thing['detail']}"
     if thing["kind"] == "summary":
         return _human_summary(thing)
     return None
@@ -232,6 +280,12 @@ def _human_summary(thing: dict[str, Any]) -> str:
         lines.append(
             f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
             f"{many(model['pages'], 'page')}, {many(model['tickets'], 'ticket')}{_still(model)}; "
-            f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
+            + (
+                model["warmup"]["text"]
+                if "warmup" in model
+                else f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
+            )
         )
+        if model.get("excluded"):
+            lines.append(f"  {many(model['excluded'], 'event')} in excluded times: counted, not judged")
     return "\n".join(lines)

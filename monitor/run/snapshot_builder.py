@@ -15,11 +15,14 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import Figures
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.fleet import Fleet
+from monitor.judge.incident import worst_first
+from monitor.judge.likely import lead
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
 from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
+from monitor.reference.blank import WARMUP
 from monitor.run.column_views import column_views, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outputs import KafkaOutputs
@@ -35,6 +38,7 @@ class _Before:
     pages: int = 0
     expected: float = 0.0
     counts: NDArray[np.int64] | None = None
+    excluded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,12 @@ class SnapshotBuilder:
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
 
         admission.when_replaced(self._forget)
+        admission.when_learned(self._learned)
+
+    def _learned(self, key: ModelKey) -> None:
+        """The model version has columns from now on, which counted nothing before."""
+        self._before.pop(key, None)
+        self._evaluated.pop(key, None)
 
     def _forget(self, key: ModelKey) -> None:
         """The model version got another reference: its counters start again."""
@@ -84,7 +94,7 @@ class SnapshotBuilder:
         self._promises.renew()
         return Snapshot(
             restored=True,
-            references=len(self._admission.references) > 0,
+            references=len(self._admission.references) > 0 or self._admission.learns_any(),
             records=pipeline.records,
             events=pipeline.outcomes,
             lost_topics=lost_topics,
@@ -128,25 +138,29 @@ class SnapshotBuilder:
 
     def _held(self, key: ModelKey) -> _Before:
         counts, judge = _counts(self._pipeline.totals.events.get(key)), self._fleet.judges.get(key)
-        return _Before(counts=counts) if judge is None else _Before(judge.book.pages, judge.budget.expected, counts)
+        if judge is None:
+            return _Before(counts=counts)
+        return _Before(judge.book.pages, judge.budget.expected, counts, judge.excluded)
 
     def _model(self, key: ModelKey, total: Tally | None) -> ModelView:
         """The view of a model version without a judge."""
         model, reference = self._admission.model(key.model), self._admission.references.of(key)
-        if model is None or reference is None:
-            message = f"{key} has no reference"
+        warmup = None if reference is not None else self._pipeline.warming.warmups.get(key)
+        if model is None:
+            message = f"{key} is not watched"
             raise KeyError(message)
         budget = self._settings.budget_of(model)
         return ModelView(
             key,
             team=model.team or "",
             runbook=str(model.runbook or ""),
-            reference=reference.hash,
-            task=reference.task,
+            reference=WARMUP if reference is None else reference.hash,
+            task="" if reference is None else reference.task,
             budget_pages=budget.pages,
             budget_us=budget.per,
             predictions=0 if total is None else total.predictions,
             labels=self._pipeline.totals.labels.of(key).total,
+            warmup=None if warmup is None else warmup.progress(),
         )
 
     def _judged_model(self, key: ModelKey, judge: ModelJudge) -> ModelView:
@@ -164,6 +178,9 @@ class SnapshotBuilder:
             figures=evaluated.figures,
             performance=_performance(self._pipeline.totals.labels.of(key).accuracy),
             promise=self._promises.of(key),
+            excluded=judge.excluded,
+            excluded_before=before.excluded,
+            silence=_silence(judge),
         )
 
     def _views(self, key: ModelKey, judge: ModelJudge) -> _Evaluated:
@@ -179,6 +196,12 @@ class SnapshotBuilder:
 def is_judged(judge: ModelJudge) -> bool:
     """Whether the model version has a verdict: a base window was judged, or an evaluation found something."""
     return judge.pyramid.closed > 0 or judge.book.incident is not None or judge.book.lasting_incident is not None
+
+
+def _silence(judge: ModelJudge) -> tuple[int, str] | None:
+    """Until when and why nothing pages now."""
+    silence = judge.silence()
+    return None if silence is None or not silence.now else (silence.until_us, silence.reason)
 
 
 def _counts(total: Tally | None) -> NDArray[np.int64] | None:
@@ -197,7 +220,9 @@ def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
                 found, lasting = known.finding, known.level is not None
                 of, words = judge.monitored.key, (found.headline, found.detail)
                 records = tuple(sorted(found.records.items()))
-                yield FindingView(of, key, found.severity, known.since_us, *words, lasting, records)
+                yield FindingView(
+                    of, key, found.severity, known.since_us, *words, lasting, records, silenced=found.silenced
+                )
 
 
 def _ended(judges: Iterable[ModelJudge]) -> tuple[EndedView, ...]:
@@ -232,4 +257,5 @@ def _incident_views(judge: ModelJudge) -> Iterator[IncidentView]:
     for incident in (book.incident, book.lasting_incident):
         if incident is not None:
             lasting = incident is book.lasting_incident
-            yield IncidentView(key, incident.severity, incident.since_us, incident.id, lasting)
+            words = lead(worst_first(book.lasting if lasting else book.open))
+            yield IncidentView(key, incident.severity, incident.since_us, incident.id, lasting, words)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.clock import rfc3339
+from monitor.clock import ManualClock, rfc3339
 from monitor.count.admission import Admission
 from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.count.task_state import TaskState
 from monitor.events import Partition
+from monitor.judge.warmup import Warmup
+from monitor.loop.warming import Warming
 from monitor.reference.column import FEATURE
 from monitor.reference.reference import Reference
 from monitor.state.model_part import ModelState
@@ -42,13 +44,21 @@ def _unit(task: TaskState) -> dict[str, Any]:
 
 
 def _models(state: State, admission: Admission) -> list[dict[str, Any]]:
+    warming = Warming(admission.settings, admission, None, ManualClock())
+    warming.restore(state.warmups, ())
     admission.restore(state.whole.seen)
     models, labels = sorted(state.models, key=lambda model: model.key), {one.key: one for one in state.model_labels}
     return [
         _model(model, model.events, labels[model.key].totals if model.key in labels else LabelTally(), admission)
+        | _warmup(warming.warmups.get(model.key))
         for model in models
         if model.events is not None
     ]
+
+
+def _warmup(warmup: Warmup | None) -> dict[str, Any]:
+    """How far the warm-up of a model version has come; nothing behind it or without one."""
+    return {"warmup": warmup.progress().to_json()} if warmup is not None and warmup.state.reference is None else {}
 
 
 def _reference_of(model: ModelState, admission: Admission) -> Reference | None:
@@ -114,6 +124,10 @@ def state_text(shown: Mapping[str, Any]) -> str:
         lines.append(
             f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
             f"{many(model['labels'], 'label')}, {many(len(model['features']), 'feature')}, "
-            f"{many(model['pages'], 'page')}, {state}"
+            f"{many(model['pages'], 'page')}, {state}{_of_warmup(model)}"
         )
     return "\n".join(lines)
+
+
+def _of_warmup(model: Mapping[str, Any]) -> str:
+    return f"; {model['warmup']['text']}" if "warmup" in model else ""

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from monitor.settings.duration import format_duration
 from monitor.settings.later import NOT_IN_THIS_VERSION
-from monitor.settings.shape import bare, is_secret, items_of, part_of
+from monitor.settings.shape import bare, fields_of, is_secret, items_of, part_of
 from monitor.settings.tree import Settings
 from monitor.settings.types import Description, Part, Plain
 
@@ -39,7 +39,7 @@ def settings_reference() -> str:
 
 
 def _part(part: type[Part]) -> list[str]:
-    return [line for name, field in part.model_fields.items() for line in _field(name, field)]
+    return [line for name, field in fields_of(part).items() for line in _field(name, field)]
 
 
 def _field(name: str, field: FieldInfo) -> Iterator[str]:
@@ -54,7 +54,8 @@ def _field(name: str, field: FieldInfo) -> Iterator[str]:
             yield from block if field.default is not None else _commented(block)
     elif items is not None and get_origin(bare(field.annotation)) is tuple:
         first, *rest = _part(items)
-        yield from (f"{name}:", f"  - {first}", *_indented(_indented(rest)))
+        block = [f"{name}:", f"  - {first}", *_indented(_indented(rest))]
+        yield from block if field.is_required() or field.examples else _commented(block)
     elif items is not None:
         yield from _commented([f"{name}:", "  <name>:", *_indented(_indented(_part(items)))])
     elif is_secret(field):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from monitor.settings.later import unsupported
+from monitor.settings.model import TAGS
 from monitor.settings.shape import names_at
 from monitor.settings.tree import Outputs
 from monitor.settings.types import Fault, Loc, Plain, shown
@@ -49,6 +50,7 @@ _EXAMPLES: Final = {
     "topic": "topic: NAME",
     "name": "name: NAME",
     "reference": "reference: FILE",
+    "warmup": "warmup: 10000",
 }
 
 
@@ -78,8 +80,7 @@ def faults_of(
     faults = list(unsupported(tree))
     places = [loc for loc, _ in faults]
     for detail in error.errors(include_url=False) if error else []:
-        loc = tuple(step for step in detail["loc"] if step != "[key]")
-        # `reference: {warmup: 9}` is unsupported at `warmup`; pydantic's error there is about `reference`
+        loc = tuple(step for step in detail["loc"] if step not in {"[key]", *TAGS})
         if detail["type"] == "cross_checks" or not any(other[: len(loc)] == loc for other in places):
             faults += [(loc + below, text) for below, text in _texts(detail, loc, written)]
     return faults + list(_between_parts(tree))

@@ -10,7 +10,6 @@ from monitor.settings.types import Fault, Loc, Plain
 LATER_CAUSES: Final = (
     "performance",
     "calibration",
-    "relation",
     "label_delay",
     "label_coverage",
     "version",
@@ -21,7 +20,6 @@ LATER_CAUSES: Final = (
 #: unsupported settings, or unsupported values of a setting; `[]` is any index, `*` any name
 NOT_IN_THIS_VERSION: Final = (
     "retire_after",
-    "unknown_models: warmup",
     "state.store: kafka",
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
     "inputs[].format: auto | kserve | oip | seldon | tfserving | mlflow | databricks | sagemaker | vertex | azure",
@@ -29,15 +27,8 @@ NOT_IN_THIS_VERSION: Final = (
     "models[].segments",
     "models[].labels",
     "models[].costs",
-    "models[].timezone",
-    "models[].silence",
-    "models[].exclude",
-    "models[].detectors",
     "models[].tolerance",
     "models[].fairness",
-    "models[].reference.warmup",
-    "models[].features.*.direction",
-    "models[].features.*.kind: vector | text",
     *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),
 )
 

@@ -54,7 +54,7 @@ def load_kafka(environ: Mapping[str, str]) -> Kafka:
     Raises:
         UsageError: as `load_settings`.
     """
-    rest: dict[str, Plain] = {"inputs": [{"topic": "none"}], "models": [{"name": "none", "reference": "none"}]}
+    rest: dict[str, Plain] = {"inputs": [{"topic": "none"}]}
     return _validated(rest, Path.cwd(), [], environ).kafka
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from monitor.clock import DAY_US
+from monitor.clock import DAY_US, rfc3339
+from monitor.settings.calendar import Calendar, Recurring, parse_daily, parse_weekly
+from monitor.settings.detector import DetectorSettings
 from monitor.settings.types import (
     Class,
+    Count,
+    Daily,
+    Description,
     Duration,
     Effect,
     Fault,
+    Moment,
     Name,
     Pages,
     Part,
@@ -21,8 +28,10 @@ from monitor.settings.types import (
     Severity,
     Switch,
     Text,
+    Timezone,
     Url,
     Versions,
+    Weekly,
     shown,
 )
 from monitor.settings.version_path import ALLOWED, PLACEHOLDER, may_stand_in_path
@@ -37,6 +46,7 @@ Cause: TypeAlias = Literal[
     "type",
     "score",
     "prediction",
+    "relation",
     "traffic",
     "duplicates",
     "clock",
@@ -54,14 +64,77 @@ class Budget(Part):
 class Feature(Part):
     """A feature of a model."""
 
-    kind: Literal["numeric", "categorical", "ignore"] | None = Field(
+    kind: Literal["numeric", "categorical", "vector", "text", "ignore"] | None = Field(
         default=None, description="the reference's when null"
     )
     severity: Severity | None = Field(default=None, description="of all its findings; null: by cause")
     least_effect: Effect | None = Field(
         default=None, description="a smaller change of it does not page; null: by cause"
     )
+    direction: Literal["up", "down", "both"] = Field(
+        default="both", description="which way a number has to move to open an incident; the other way is info"
+    )
     mute: Switch = Field(default=False, description="its findings are shown and open no incident")
+
+    def cross_checks(self) -> Iterator[Fault]:
+        if self.direction != "both" and self.kind in {"categorical", "ignore"}:
+            yield ("direction",), f"means nothing for kind: {self.kind}; leave it out"
+
+
+class CalendarWindow(Part):
+    """Event times: from one time to another, or every week or day in the model's time zone."""
+
+    start: Moment | None = Field(default=None, alias="from", description="the first moment ...")
+    end: Moment | None = Field(default=None, alias="to", description="... and the first one after it")
+    weekly: Weekly | None = Field(default=None, description="or: every week, from a day's time to another's")
+    daily: Daily | None = Field(default=None, description="or: every day")
+    reason: Text | None = Field(default=None, description="why, for people")
+
+    def cross_checks(self) -> Iterator[Fault]:
+        forms = [(self.start, self.end) != (None, None), self.weekly is not None, self.daily is not None]
+        if sum(forms) != 1:
+            yield (), "write either from and to, or weekly, or daily"
+        elif forms[0] and (self.start is None or self.end is None):
+            yield (), f"{'from' if self.start is None else 'to'} is missing"
+        elif self.start is not None and self.end is not None and self.start >= self.end:
+            yield ("to",), "is not after from"
+
+    def when(self, zone: str) -> str:
+        """The window in words; `zone` is the name of the model's time zone."""
+        if self.start is not None and self.end is not None:
+            return f"{rfc3339(self.start)} to {rfc3339(self.end)}"
+        return f"every week {self.weekly} ({zone})" if self.weekly else f"every day {self.daily} ({zone})"
+
+    def span_us(self) -> tuple[int, int] | None:
+        return None if self.start is None or self.end is None else (self.start, self.end)
+
+    def recurring(self) -> tuple[Recurring, ...]:
+        if self.weekly is not None:
+            return parse_weekly(self.weekly)
+        return () if self.daily is None else parse_daily(self.daily)
+
+
+#: predictions of a warm-up, unless the settings say another number
+WARMUP_PREDICTIONS: Final = 10_000
+#: as a step of a place, each of them is left out
+FILE_TAG, WARMUP_TAG = TAGS = ("[file]", "[warmup]")
+
+
+class WarmUp(Part):
+    """A reference that is learned from the first predictions of each version."""
+
+    warmup: Count = Field(description="predictions that it is learned from; at least 40 base windows are")
+
+
+def _form_of(value: object) -> str:
+    return WARMUP_TAG if isinstance(value, dict | WarmUp) else FILE_TAG
+
+
+ReferenceOrWarmUp: TypeAlias = Annotated[
+    Annotated[ReferencePath, Tag(FILE_TAG)] | Annotated[WarmUp, Tag(WARMUP_TAG)],
+    Discriminator(_form_of),
+    Description("path, {version} is filled in, or {warmup: 10000}"),
+]
 
 
 class Model(Part):
@@ -72,27 +145,63 @@ class Model(Part):
     task: Literal["binary", "multiclass", "regression", "none"] | None = Field(
         default=None, description="inferred from the reference when null"
     )
-    reference: ReferencePath = Field(
-        description="the file to compare with, relative to the folder of this file",
+    reference: ReferenceOrWarmUp = Field(
+        description="the file to compare with, relative to the folder of this file; or how many predictions of each"
+        " version it is learned from",
         examples=["reference/credit-{version}.json"],
     )
     features: dict[Name, Feature] = Field(default={}, description="by name; other features are as in the reference")
     positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
+    timezone: Timezone = Field(
+        default="UTC",
+        description="local time of daily and weekly waves, such as Europe/Berlin; taken when the reference is built",
+    )
     allowed_lateness: Duration | None = Field(default=None, description="windows.allowed_lateness when null")
     budget: Budget | None = Field(default=None, description="the budget of all models when null")
+    silence: tuple[CalendarWindow, ...] = Field(
+        default=(), description="times in which nothing pages: what is found is a ticket until they are over"
+    )
+    exclude: tuple[CalendarWindow, ...] = Field(
+        default=(), description="times whose events are counted, but neither judged nor part of a reference"
+    )
     max_severity: Literal["page", "ticket"] = Field(default="page", description="ticket is a trial without pages")
     severity: dict[Cause, Severity] = Field(default={}, description="by cause; built-in defaults for the others")
     least_effect: dict[Cause, Effect] = Field(
         default={}, description="by cause; a smaller change does not page; built-in defaults for the others"
     )
+    detectors: tuple[DetectorSettings, ...] = Field(
+        default=(), description="sequential detectors beside the tests (docs/detectors.md)"
+    )
     team: Text | None = Field(default=None, description="a label of driftd_model_info, for routing")
     runbook: Url | None = Field(default=None, description="a label of driftd_model_info, for whoever is paged")
 
+    def silences(self) -> Calendar:
+        """The calendar of `silence`."""
+        return Calendar(self.silence, self._zone())
+
+    def exclusions(self) -> Calendar:
+        """The calendar of `exclude`."""
+        return Calendar(self.exclude, self._zone())
+
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def file(self) -> str:
+        """The path of the reference; "" if it is learned in a warm-up."""
+        return "" if isinstance(self.reference, WarmUp) else self.reference
+
+    @property
+    def warmup_predictions(self) -> int:
+        """Predictions of the warm-up of a version without a file."""
+        return self.reference.warmup if isinstance(self.reference, WarmUp) else WARMUP_PREDICTIONS
+
     def cross_checks(self) -> Iterator[Fault]:
         yield from _twice("versions", self.versions)
+        yield from _same_detector_twice(self.detectors)
         if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"
-        if PLACEHOLDER in self.reference:
+        if PLACEHOLDER in self.file:
             for index, version in enumerate(self.versions):
                 if not may_stand_in_path(version):
                     text = f"{shown(version)} cannot fill {PLACEHOLDER} in reference; write {ALLOWED}"
@@ -103,3 +212,11 @@ def _twice(name: str, values: tuple[str, ...]) -> Iterator[Fault]:
     for index, value in enumerate(values):
         if value in values[:index]:
             yield (name, index), f"{shown(value)} occurs twice; keep one"
+
+
+def _same_detector_twice(detectors: tuple[DetectorSettings, ...]) -> Iterator[Fault]:
+    """Findings are known by the kind and what it is on."""
+    names = [(detector.kind, detector.on) for detector in detectors]
+    for index, (kind, on) in enumerate(names):
+        if (kind, on) in names[:index]:
+            yield ("detectors", index), f"{kind} on {on} occurs twice; keep one"

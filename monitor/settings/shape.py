@@ -40,13 +40,23 @@ def items_of(annotation: object) -> object:
     return get_args(kind)[0 if origin is tuple else 1]
 
 
+def fields_of(part: type[Part]) -> dict[str, FieldInfo]:
+    """The fields of a part by the name that a file has."""
+    return {field.alias or name: field for name, field in part.model_fields.items()}
+
+
 def names_at(loc: Loc) -> list[str]:
     """The names of the settings under a place; empty if it takes any name or none."""
     annotation: object = Settings
     for step in loc:
         annotation = _field_type(annotation, step)
-    part = part_of(annotation)
-    return list(part.model_fields) if part else []
+    part = part_of(annotation) or _option_of(annotation)
+    return list(fields_of(part)) if part else []
+
+
+def _option_of(annotation: object) -> type[Part] | None:
+    """The one `Part` among the types that a setting may have, or None."""
+    return next(filter(None, map(part_of, get_args(bare(annotation)))), None)
 
 
 def is_secret(field: FieldInfo) -> bool:
@@ -87,4 +97,5 @@ def _field_type(annotation: object, step: str | int) -> object:
     part = part_of(annotation)
     if part is None:
         return items_of(annotation)
-    return part.model_fields[str(step)].annotation if step in part.model_fields else None
+    fields = fields_of(part)
+    return fields[str(step)].annotation if step in fields else None

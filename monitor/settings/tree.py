@@ -141,11 +141,20 @@ class Limits(Part):
     record_bytes: Count = Field(default=1_048_576, description="bytes of a record's value")
     events_per_record: Count = Field(default=10_000, description="events in one record's array")
     features: Count = Field(default=1_000, description="features of one event, and of one model")
+    vector: Count = Field(default=4_096, description="numbers of a vector; longer ones are not watched")
     versions: Count = Field(default=20, description="live versions of one model")
     rejected_share: Share = Field(
         default=0.5,
         description="above this share of rejected among a topic's newest 1,000 events it is not read until a restart;"
         " 1: never",
+    )
+    models: Count = Field(
+        default=20,
+        description="models that are watched though they are not in the settings (unknown_models: warmup)",
+    )
+    warmup_bytes: Count = Field(
+        default=67_108_864,
+        description="compressed bytes of the rows of one warm-up; it ends there, with fewer windows than wanted",
     )
     series: Count = Field(
         default=10_000,
@@ -179,10 +188,12 @@ class Settings(Part):
     )
     limits: Limits = Field(default=Limits(), description=Limits.__doc__)
     models: tuple[Model, ...] = Field(
-        min_length=1, description=Model.__doc__, examples=[[{"name": "credit", "reference": "reference/credit.json"}]]
+        default=(), description=Model.__doc__, examples=[[{"name": "credit", "reference": "reference/credit.json"}]]
     )
-    unknown_models: Literal["ignore", "reject"] = Field(
-        default="ignore", description="how events of other models are counted; reject also dead-letters them"
+    unknown_models: Literal["warmup", "ignore", "reject"] = Field(
+        default="warmup",
+        description="events of other models, and of versions without a reference file: warmup learns a reference from"
+        " them; else they are counted as unknown_model; reject also dead-letters them",
     )
 
     _folder: Path = PrivateAttr(default=Path())
@@ -214,10 +225,10 @@ class Settings(Part):
         return self.budget if model.budget is None else model.budget
 
     def reference_path(self, model: Model, version: str) -> Path | None:
-        """The reference file of a model version; None if the version is not safe as part of a file name."""
-        if PLACEHOLDER in model.reference and not may_stand_in_path(version):
+        """The reference file of a model version; None if it has none or the version is not safe in a file name."""
+        if not model.file or (PLACEHOLDER in model.file and not may_stand_in_path(version)):
             return None
-        return self.folder / filled(model.reference, version)
+        return self.folder / filled(model.file, version)
 
 
 def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
@@ -19,6 +19,7 @@ from pydantic import ValidationInfo as Info
 from pydantic_core import PydanticCustomError
 
 from monitor.clock import parse_rfc3339
+from monitor.settings.calendar import parse_daily, parse_weekly
 from monitor.settings.duration import format_duration, parse_duration
 from monitor.settings.version_path import filled
 
@@ -100,7 +101,7 @@ def _positive(value: int) -> int:
     return value
 
 
-def _number(value: object) -> object:
+def number_only(value: object) -> object:
     """Refuse booleans, which pydantic would take for 0 and 1."""
     if isinstance(value, bool):
         raise wrong(f"{shown(value)} is not a number")
@@ -184,6 +185,32 @@ def _timezone(value: str) -> str:
     return value
 
 
+def _moment(value: object, info: Info) -> int:
+    """Microseconds of Unix time. From Python an integer is that; in a file a time is RFC 3339 with an offset."""
+    if isinstance(value, int) and not isinstance(value, bool) and info.context is None:
+        return value
+    try:
+        return parse_rfc3339(value if isinstance(value, str) else "")
+    except (ValueError, OverflowError):
+        raise wrong(f"{shown(value)} is not a time with offset; write 2026-12-24T00:00:00+01:00") from None
+
+
+def _weekly(value: str) -> str:
+    return _recurring(value, parse_weekly)
+
+
+def _daily(value: str) -> str:
+    return _recurring(value, parse_daily)
+
+
+def _recurring(value: str, parse: Callable[[str], object]) -> str:
+    try:
+        parse(value)
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    return value
+
+
 def _api_version(value: object) -> tuple[int, ...]:
     if isinstance(value, tuple):
         return value
@@ -196,12 +223,12 @@ Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0), Description("
 PositiveDuration = Annotated[
     int, AfterValidator(_positive), BeforeValidator(_duration), Description("duration above 0", time=True)
 ]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=_LARGEST), Description("whole number from 1")]
-CountOrNone = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST), Description("whole number from 0")]
-Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535), Description("port")]
-Effect = Annotated[float, BeforeValidator(_number), Field(ge=0), Description("number from 0")]
-Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1), Description("share from 0 to 1")]
-Pages = Annotated[float, BeforeValidator(_number), Field(gt=0), Description("number above 0")]
+Count = Annotated[int, BeforeValidator(number_only), Field(ge=1, le=_LARGEST), Description("whole number from 1")]
+CountOrNone = Annotated[int, BeforeValidator(number_only), Field(ge=0, le=_LARGEST), Description("whole number from 0")]
+Port = Annotated[int, BeforeValidator(number_only), Field(ge=0, le=65535), Description("port")]
+Effect = Annotated[float, BeforeValidator(number_only), Field(ge=0), Description("number from 0")]
+Share = Annotated[float, BeforeValidator(number_only), Field(ge=0, le=1), Description("share from 0 to 1")]
+Pages = Annotated[float, BeforeValidator(number_only), Field(gt=0), Description("number above 0")]
 Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean), Description("text")]
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean), Description("text up to 256")]
 Version = Annotated[str, Field(max_length=256), AfterValidator(_clean), Description("text up to 256, may be empty")]
@@ -214,10 +241,11 @@ Servers = Annotated[
     Description("list of host:port"),
 ]
 File = Annotated[Path, AfterValidator(_in_folder), Description("path")]
-ReferencePath = Annotated[
-    str, AfterValidator(_clean), AfterValidator(_reference), Description("path, {version} is filled in")
-]
+ReferencePath = Annotated[str, AfterValidator(_clean), AfterValidator(_reference)]
 Timezone = Annotated[str, AfterValidator(_timezone), AfterValidator(_clean), Description("IANA time zone")]
+Moment = Annotated[int, BeforeValidator(_moment), Description("RFC 3339 time")]
+Weekly = Annotated[str, AfterValidator(_weekly), Description("days and times, Sat 22:00-Sun 04:00")]
+Daily = Annotated[str, AfterValidator(_daily), Description("times, 22:00-04:00")]
 Url = Annotated[str, AfterValidator(_url), Description("URL")]
 Class = Annotated[bool | int | float | str, PlainValidator(_class), Description("number, text or boolean")]
 Start = Annotated[

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.events import ModelKey, Partition
-from monitor.findings import PAGE, Finding, FindingKey, Span, Transition
+from monitor.findings import PAGE, ExplainedBy, Explanation, Finding, FindingKey, Rebase, Span, Transition
 from monitor.judge.ended import Ended
 from monitor.judge.incident import NOTHING, BookState, Incident, OpenFinding
 
@@ -36,6 +36,8 @@ def finding_tree(finding: Finding) -> dict[str, Any]:
         "records": [[topic, number, *span] for (topic, number), span in finding.records.items()],
         "over": finding.exceedance,
         "level": finding.level,
+        "silenced": finding.silenced,
+        **_explanation_tree(finding),
         **{name: getattr(finding, name) for name in _PLAIN},
     }
 
@@ -48,8 +50,25 @@ def finding_of(state: dict[str, Any]) -> Finding:
         records={Partition(topic, number): (first, last) for topic, number, first, last in state["records"]},
         exceedance=state["over"],
         level=state.get("level"),
+        silenced=state.get("silenced", False),
+        explanation=_explanation_of(state.get("explanation")),
+        score_shift=state.get("score_shift"),
         **{name: state[name] for name in _PLAIN},
     )
+
+
+def _explanation_tree(finding: Finding) -> dict[str, Any]:
+    """What is known of a finding and the score; nothing where nothing is."""
+    out: dict[str, Any] = {}
+    if finding.explanation is not None:
+        out["explanation"] = [finding.explanation.text, [list(part) for part in finding.explanation.parts]]
+    if finding.score_shift is not None:
+        out["score_shift"] = finding.score_shift
+    return out
+
+
+def _explanation_of(tree: list[Any] | None) -> Explanation | None:
+    return None if tree is None else Explanation(tuple(ExplainedBy(*part) for part in tree[1]), tree[0])
 
 
 def transition_tree(transition: Transition) -> dict[str, Any]:
@@ -67,18 +86,40 @@ def transition_tree(transition: Transition) -> dict[str, Any]:
         "settings": transition.settings,
         "since_us": transition.since_us,
         "summary": transition.summary,
+        "silenced": None if transition.silenced is None else list(transition.silenced),
         "findings": [finding_tree(finding) for finding in transition.findings],
+        **({"likely_cause": transition.likely_cause} if transition.likely_cause else {}),
     }
 
 
 def transition_of(state: dict[str, Any]) -> Transition:
     """Back from `transition_tree`."""
-    plain = {name: value for name, value in state.items() if name not in {"key", "findings"}}
+    plain = {name: value for name, value in state.items() if name not in {"key", "findings", "silenced"}}
+    silenced = state.get("silenced")
     return Transition(
+        silenced=None if silenced is None else (silenced[0], silenced[1]),
         key=ModelKey(*state["key"]),
         findings=tuple(finding_of(finding) for finding in state["findings"]),
         **plain,
     )
+
+
+def rebase_tree(rebase: Rebase) -> dict[str, Any]:
+    """A changed reference."""
+    return {
+        "key": list(rebase.key),
+        "at": rebase.at_us,
+        "reference": list(rebase.reference),
+        "settings": list(rebase.settings),
+        "note": rebase.note,
+    }
+
+
+def rebase_of(state: dict[str, Any]) -> Rebase:
+    """Back from `rebase_tree`."""
+    (before, after), (settings_before, settings_after) = state["reference"], state["settings"]
+    settings = (settings_before, settings_after)
+    return Rebase(ModelKey(*state["key"]), state["at"], (before, after), settings, state["note"])
 
 
 def book_tree(book: BookState) -> dict[str, Any]:
@@ -111,14 +152,14 @@ def book_of(tree: dict[str, Any]) -> BookState:
 
 
 def _open_tree(known: OpenFinding) -> list[Any]:
-    return [finding_tree(known.finding), known.base_windows, known.since_us, known.then, known.level]
+    return [finding_tree(known.finding), known.base_windows, known.since_us, known.then, known.level, known.held]
 
 
 def _open_of(tree: list[Any]) -> OpenFinding:
-    """The inverse of `_open_tree`; earlier versions held the first three values: evidence alone ends such a finding."""
+    """The inverse of `_open_tree`; earlier versions held five values, or three: evidence alone ends such a finding."""
     finding, base_windows, since_us, *later = tree
-    then, level = later or (NOTHING, None)
-    return OpenFinding(finding_of(finding), base_windows, since_us, np.array(then, np.float64), level)
+    then, level, *held = later or (NOTHING, None)
+    return OpenFinding(finding_of(finding), base_windows, since_us, np.array(then, np.float64), level, *held)
 
 
 def _incident_tree(incident: Incident) -> list[Any]:

@@ -60,6 +60,7 @@ class _Judge(msgspec.Struct):
     causes: Tree
     book: Tree
     info: list[list[Any]]
+    excluded: int = 0
 
 
 class _Model(msgspec.Struct):
@@ -104,6 +105,7 @@ def _judge_tree(state: JudgeState) -> Tree:
         "causes": state.causes,
         "book": book_tree(state.book),
         "info": [[*key, at] for key, at in state.shown_info.items()],
+        "excluded": state.excluded,
     }
 
 
@@ -135,4 +137,5 @@ def _judge_of(key: ModelKey, read: _Judge) -> JudgeState:
         read.causes,
         book_of(read.book),
         {FindingKey(*key): at for *key, at in read.info},
+        read.excluded,
     )

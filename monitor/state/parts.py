@@ -6,7 +6,7 @@ The engine uses typed values and does not depend on their encoding; here each pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,12 +16,14 @@ from monitor.count.exchange import LabelExchange
 from monitor.count.task import Task
 from monitor.count.task_state import TaskLabelsState, TaskState
 from monitor.count.totals import LabelTotals
+from monitor.count.warmup_rows import OpenRows, WarmupRows
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
-from monitor.findings import Transition
-from monitor.state import codec, label_parts, labels_within, model_part, one_tree, task_part
+from monitor.findings import Rebase, Transition
+from monitor.judge.warmup import Warmup, WarmupState
+from monitor.state import codec, label_parts, labels_within, model_part, one_tree, task_part, warmup_part
 from monitor.state.directory import Loaded
-from monitor.state.finding_trees import transition_of, transition_tree
+from monitor.state.finding_trees import rebase_of, rebase_tree, transition_of, transition_tree
 from monitor.state.label_parts import ModelLabels
 from monitor.state.model_part import ModelState
 from monitor.state.part_files import Part
@@ -38,9 +40,10 @@ NO_SUCH_STATE: Final = (msgspec.ValidationError, LookupError, TypeError, ValueEr
 
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """Transitions that are not acknowledged yet, oldest first."""
+    """Transitions and changes of references that are not acknowledged yet, oldest first."""
 
     unsent: tuple[Transition, ...] = ()
+    rebases: tuple[Rebase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class State:
     models: list[ModelState]
     model_labels: list[ModelLabels]
     outbox: OutboxState
+    warmups: list[WarmupState] = field(default_factory=list)
+    warmup_rows: list[OpenRows] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +109,23 @@ def of_labels(totals: LabelTotals, exchange: LabelExchange) -> list[Part]:
     return [part(key) for key in sorted({*totals.tallies, *exchange.keys()})]
 
 
-def outbox(unsent: Sequence[Transition]) -> Part:
-    """The part of unsent transitions; its mark is their ids."""
-    ids = tuple(transition.id for transition in unsent)
-    return Part(OUTBOX, ids, lambda: {"version": OUTBOX_VERSION, "unsent": [transition_tree(one) for one in unsent]})
+def of_warmups(warmups: Iterable[Warmup], rows: WarmupRows) -> list[Part]:
+    """The parts of all warm-ups, and of the references that were learned."""
+    return [part for warmup in warmups for part in warmup_part.parts_of(warmup, rows)]
+
+
+def outbox(unsent: Sequence[Transition], rebases: Sequence[Rebase] = ()) -> Part:
+    """The part of unsent transitions and changes of references; its mark is their ids."""
+    ids = (*(transition.id for transition in unsent), *(rebase.id for rebase in rebases))
+
+    def tree() -> Tree:
+        return {
+            "version": OUTBOX_VERSION,
+            "unsent": [transition_tree(one) for one in unsent],
+            "rebases": [rebase_tree(one) for one in rebases],
+        }
+
+    return Part(OUTBOX, ids, tree)
 
 
 def whole_tree(whole: Whole) -> Tree:
@@ -132,6 +150,7 @@ class _Whole(msgspec.Struct):
 
 class _Outbox(msgspec.Struct):
     unsent: list[Tree]
+    rebases: list[Tree] = []
 
 
 def state_in(loaded: Loaded) -> State:
@@ -171,6 +190,11 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
         raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {FORMAT}")
     whole = msgspec.convert(tree, _Whole)
     state = State(_whole_of(whole), [], [], [], [], _outbox_of(parts[OUTBOX]))
+    blocks = dict(
+        warmup_part.block_of(name, of_part)
+        for name, of_part in parts.items()
+        if name.startswith(warmup_part.BLOCK_PREFIX)
+    )
     for name, of_part in parts.items():
         try:
             if name.startswith(task_part.PREFIX):
@@ -181,7 +205,11 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
                 state.models.append(model_part.decode(of_part))
             elif name.startswith(label_parts.MODEL_PREFIX):
                 state.model_labels.append(label_parts.decode_model(of_part))
-            elif name != OUTBOX:
+            elif name.startswith(warmup_part.PREFIX):
+                state.warmups.append(warmup_part.decode(of_part, blocks))
+            elif name.startswith(warmup_part.OPEN_PREFIX):
+                state.warmup_rows.append(warmup_part.decode_open(of_part))
+            elif name != OUTBOX and not name.startswith(warmup_part.BLOCK_PREFIX):
                 raise msgspec.ValidationError("this version does not know this part")
         except NO_SUCH_STATE as error:
             error.add_note(name)
@@ -212,4 +240,5 @@ def _whole_of(read: _Whole) -> Whole:
 
 def _outbox_of(tree: Tree) -> OutboxState:
     require_version(tree, OUTBOX_VERSION)
-    return OutboxState(tuple(transition_of(one) for one in msgspec.convert(tree, _Outbox).unsent))
+    read = msgspec.convert(tree, _Outbox)
+    return OutboxState(tuple(map(transition_of, read.unsent)), tuple(map(rebase_of, read.rebases)))

@@ -28,6 +28,9 @@ _T = TypeVar("_T", bound=np.generic)
 #: least effective events expected on the smaller side of a direction of dependent events; independent events are
 #: compared with fewer too, but then only an excess counts
 MIN_EXPECTED: Final = 20.0
+#: a window has at most so many times the rows that the reference knows of its time: beyond it, its error is 4.5
+#: times as large as the window's
+KNOWN_PART: Final = 20.0
 #: below this part of the critical value the plain difference suffices: the likelihood root is at most sqrt(2) times it
 NEARLY: Final = 0.7
 #: critical values are cached for eight alphas per factor of two; an alpha in between uses the stricter one
@@ -97,6 +100,22 @@ class DirectionReference:
             self.by_rows[here],
         )
 
+    def against(self, counts: Ints, variance: Floats) -> DirectionReference:
+        """Other counts (C, B) to compare windows with, which vary by V (C, D) as the windows do."""
+        rows, shares = counts.sum(1).astype(np.float64), self.directions.shares(counts[None])[0]
+        distinguishable = (shares > 0) & (shares < 1) & (self.directions.group != NO_GROUP)
+        return DirectionReference(
+            self.directions,
+            shares,
+            counts / np.maximum(rows, 1)[:, None],
+            rows,
+            variance,
+            self.freedom,
+            self.block,
+            group_sizes(self.directions.group, distinguishable) * distinguishable,
+            self.by_rows,
+        )
+
     @property
     def may_be_rare(self) -> Flags:
         """Directions (C, D) that are compared however few events are expected: those of independent rows."""
@@ -139,6 +158,23 @@ class DirectionReference:
         return float(min(1.0, 2 * one_side * max(int(self.sizes[column, direction]), 1)))
 
 
+class Expected(NamedTuple):
+    """What is expected of W windows where it depends on their time.
+
+    `shares` (W, C, D) of the directions; `rows` (W, C) values of the reference that tell of each window's time, which
+    are all of them for a column without a wave. `seasonal` (C,) whether a column has one.
+    """
+
+    shares: Floats
+    rows: Floats
+    seasonal: Flags
+
+    def of_column(self, place: int) -> Expected:
+        """That of one of the columns."""
+        here = slice(place, place + 1)
+        return Expected(self.shares[:, here], self.rows[:, here], self.seasonal[here])
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Of W windows and C columns, all (W, C) but `moved`.
@@ -158,12 +194,21 @@ class Evaluation:
     tests: Ints
 
 
-def evaluate(reference: DirectionReference, counts: Ints, alpha: float, variance: Floats | None = None) -> Evaluation:
-    """Compare windows `counts` (W, C, B) with the reference; `variance` (W, C, D) where V is not the learned one."""
+def evaluate(
+    reference: DirectionReference,
+    counts: Ints,
+    alpha: float,
+    variance: Floats | None = None,
+    expected: Expected | None = None,
+) -> Evaluation:
+    """Compare windows `counts` (W, C, B) with the reference; `variance` (W, C, D) where V is not the learned one.
+
+    `expected` where the shares that are expected depend on the windows' time.
+    """
     n = np.asarray(counts).sum(2).astype(np.float64)
     x = reference.directions.shares(counts)
-    p, critical = reference.shares, reference.critical(alpha)
-    sizes = _sizes(reference, n, variance)
+    p, critical = reference.shares if expected is None else expected.shares, reference.critical(alpha)
+    sizes = _sizes(reference, n, variance, expected)
     moved = np.where(n[..., None] > 0, x - p, 0.0)
     z = _statistic(x, p, critical, sizes)
     large = np.zeros(z.shape, np.bool_)
@@ -191,14 +236,33 @@ class _Sizes(NamedTuple):
         return np.asarray(least + ERRORS_ABOVE_LEAST * own_error, np.float64)
 
 
-def _sizes(reference: DirectionReference, n: Floats, variance: Floats | None) -> _Sizes:
+def compared_often(
+    reference: DirectionReference, n: Floats | Ints, variance: Floats, expected: Expected | None = None
+) -> tuple[Flags, Flags]:
+    """(whether windows of n (W, C) values say something of each direction, whether enough events are expected in it).
+
+    Both (W, C, D). Of a column with a wave nothing is said where few events are expected at that time, as a small share
+    is where a fit is least sure; nor where the reference knows too little of it.
+    """
+    p = reference.shares if expected is None else expected.shares
+    often = np.minimum(p, 1 - p) * (n[..., None] / variance) >= MIN_EXPECTED
+    enough = n >= np.maximum(reference.block, 1)
+    may = often | reference.may_be_rare
+    if expected is not None:
+        enough &= ~expected.seasonal | (KNOWN_PART * expected.rows >= n)
+        may = often | (reference.may_be_rare & ~expected.seasonal[:, None])
+    return np.asarray(may & (reference.sizes > 0) & enough[..., None], np.bool_), often
+
+
+def _sizes(
+    reference: DirectionReference, n: Floats, variance: Floats | None, expected: Expected | None = None
+) -> _Sizes:
     """Of windows of n (W, C) values."""
-    p, v = reference.shares, reference.variance if variance is None else variance
+    v = reference.variance if variance is None else variance
     effective, rows = n[..., None] / v, reference.rows[:, None] / reference.variance
-    often = np.minimum(p, 1 - p) * effective >= MIN_EXPECTED
-    compared = (
-        (often | reference.may_be_rare) & (reference.sizes > 0) & (n >= np.maximum(reference.block, 1))[..., None]
-    )
+    if expected is not None:
+        rows = expected.rows[..., None] / reference.variance
+    compared, often = compared_often(reference, n, v, expected)
     spread = 1 / np.maximum(effective, 1e-12) + 1 / np.maximum(rows, 1e-12)
     return _Sizes(effective, rows, spread, compared, compared & ~often)
 
@@ -216,15 +280,20 @@ def _statistic(x: Floats, p: Floats, critical: Floats, sizes: _Sizes) -> Floats:
 
 
 def smallest_over(
-    reference: DirectionReference, n: Floats, alpha: float, variance: Floats | None = None, least: Floats | None = None
+    reference: DirectionReference,
+    n: Floats,
+    alpha: float,
+    variance: Floats | None = None,
+    least: Floats | None = None,
+    expected: Expected | None = None,
 ) -> Floats:
     """(2, W, C, D): how much each share must fall, and rise, until a window of n (W, C) values pages for it.
 
     By what `evaluate` asks: over, and large enough; `least` (C, D) effects where they are not the usual ones. Infinite
     where no change does.
     """
-    p, critical = reference.shares, reference.critical(alpha)
-    sizes = _sizes(reference, n, variance)
+    p, critical = reference.shares if expected is None else expected.shares, reference.critical(alpha)
+    sizes = _sizes(reference, n, variance, expected)
     enough = sizes.least(p, LEAST_MOVE[reference.directions.kind] if least is None else least)
 
     def pages(moved: Floats) -> Flags:

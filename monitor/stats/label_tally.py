@@ -5,6 +5,7 @@ A plain mergeable value of integers, as the tally of events is: merging is exact
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,3 +66,11 @@ class LabelTally:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> LabelTally:
         return cls(state["labels"], {(label, prediction): count for label, prediction, count in state["pairs"]})
+
+
+def merged_labels(tallies: Iterable[LabelTally]) -> LabelTally:
+    """One tally of all the given ones; none of them is changed."""
+    total = LabelTally()
+    for tally in tallies:
+        total.merge(tally)
+    return total

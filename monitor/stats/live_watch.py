@@ -73,14 +73,19 @@ def watched_cuts(reference: DirectionReference, events: float) -> Flags:
     return np.asarray(np.where(usable.any(1, keepdims=True), usable, middle), np.bool_)
 
 
-def variability(reference: DirectionReference, before: Ints, after: Ints) -> Floats:
+def variability(
+    reference: DirectionReference, before: Ints, after: Ints, waves: tuple[Floats, Floats] | None = None
+) -> Floats:
     """Mean over directions of the squared difference of two neighbouring windows relative to V, (C,).
 
-    `before`, `after` (C, B) counts; NaN where a column has no value in one of them.
+    `before`, `after` (C, B) counts; NaN where a column has no value in one of them. `waves` (C, D) are the events of
+    each that a wave explains, which are taken away.
     """
     n, m = (np.asarray(x).sum(1).astype(np.float64)[:, None] for x in (before, after))
     x, y = reference.directions.shares(np.stack([before, after]))
     middle = (x + y) / 2
+    if waves is not None:
+        x, y = x - waves[0] / np.maximum(n, 1), y - waves[1] / np.maximum(m, 1)
     expected = middle * (1 - middle) * reference.variance * (1 / np.maximum(n, 1) + 1 / np.maximum(m, 1))
     use = watched_cuts(reference, float((n + m).mean() / 2))
     squares = np.where(use, (x - y) ** 2 / np.maximum(expected, 1e-9), 0.0)
@@ -140,21 +145,29 @@ class Variability:
     before: Ints | None = None
     filling: Ints = field(init=False)
     filled: int = 0
+    #: of the two windows the events (C, D) that waves explain; None where no column has a wave
+    waves_before: Floats | None = None
+    waves_filling: Floats | None = None
 
     def __post_init__(self) -> None:
         self.differences = np.zeros((self.columns, 0))
         self.filling = np.zeros((self.columns, self.bins), np.int64)
 
-    def add(self, reference: DirectionReference, counts: Ints) -> None:
-        """Take a base window (C, B)."""
+    def add(self, reference: DirectionReference, counts: Ints, waves: Floats | None = None) -> None:
+        """Take a base window (C, B), and the events (C, D) in it that waves explain."""
         self.filling = self.filling + counts
+        if waves is not None:
+            self.waves_filling = waves if self.waves_filling is None else self.waves_filling + waves
         self.filled += 1
         if self.filled < self.length:
             return
         if self.before is not None:
-            new = variability(reference, self.before, self.filling)[:, None]
+            both = (self.waves_before, self.waves_filling)
+            known = None if both[0] is None or both[1] is None else (both[0], both[1])
+            new = variability(reference, self.before, self.filling, known)[:, None]
             self.differences = np.concatenate([self.differences, new], axis=1)[:, -KEPT:]
         self.before, self.filled = self.filling, 0
+        self.waves_before, self.waves_filling = self.waves_filling, None
         self.filling = np.zeros_like(self.filling)
 
     def restless(self, reference: DirectionReference) -> Flags:
@@ -176,6 +189,8 @@ class Variability:
             "before": before,
             "filling": self.filling,
             "filled": self.filled,
+            **({} if self.waves_before is None else {"waves_before": self.waves_before}),
+            **({} if self.waves_filling is None else {"waves_filling": self.waves_filling}),
         }
 
     @classmethod
@@ -189,6 +204,8 @@ class Variability:
         one.differences[one.differences == UNKNOWN] = np.nan
         before = np.array(state["before"], np.int64)
         one.before = before.reshape(filling.shape) if before.size else None
+        known = {name: np.array(state[name], np.float64) for name in ("waves_before", "waves_filling") if name in state}
+        one.waves_before, one.waves_filling = known.get("waves_before"), known.get("waves_filling")
         return one
 
 
@@ -207,10 +224,15 @@ class Watch:
         lengths = tuple(Variability(length, columns, bins) for length in LENGTHS)
         return cls(lengths, 0, np.zeros((0, columns, 3)), np.zeros((0, columns)))
 
-    def add(self, reference: DirectionReference, counts: Ints, same: Ints, pairs: Ints) -> None:
-        """Add a base window: counts (C, B) of value bins; `same` (C,) of `pairs` (C,) near pairs share a bin."""
+    def add(
+        self, reference: DirectionReference, counts: Ints, same: Ints, pairs: Ints, waves: Floats | None = None
+    ) -> None:
+        """Add a base window: counts (C, B) of value bins; `same` (C,) of `pairs` (C,) near pairs share a bin.
+
+        `waves` (C, D) the events in it that columns' daily, weekly or yearly waves explain, 0 of columns without one.
+        """
         for one in self.variability:
-            one.add(reference, counts)
+            one.add(reference, counts, waves)
         chance, n = pairs_by_chance(counts)
         new = np.stack([np.asarray(same, np.float64), np.asarray(pairs, np.float64), chance * n], axis=1)
         self.alike = np.concatenate([self.alike, new[None]])[-ALIKE_WINDOWS:]

@@ -29,8 +29,10 @@ PIECE: Final = 1 << 13
 #: sub-blocks of a block
 PARTS: Final = 8
 
-#: p-values below which a longer block contradicts: of the mean over directions, and of a single direction
+#: p-values below which a longer block contradicts: of the mean over directions, of a single direction, and of a column
+#: or pair that has only one direction, which has less power to show dependence
 MEAN_CHANCE: Final = 2e-3
+ALONE_CHANCE: Final = 0.05
 ONE_CHANCE: Final = 1e-5
 #: once dependence is proven, one standard error is enough to require longer blocks
 SOFT_CHANCE: Final = 0.16
@@ -43,6 +45,8 @@ LEAST_FREEDOM: Final = 12.0
 #: degrees of freedom of overlapping blocks, times g / m; and of their flat-top estimate
 BLOCK_FREEDOM: Final = 1.5
 FLAT_FREEDOM: Final = 0.375
+#: least part of a block's own noise that the reference's mean, or a fitted wave, is taken to have left
+LEAST_LEFT: Final = 0.1
 #: least rows inside and outside a direction for its variance to be used
 LEAST_ROWS: Final = 40
 #: rows from which on an independent column needs no largest distance: fewer cannot exclude slow cycles
@@ -53,6 +57,8 @@ INDEPENDENT: Final = "independent"
 DEPENDENT: Final = "dependent"
 TOO_SHORT: Final = "too_short"
 GROWS: Final = "grows"
+#: a daily wave was taken away, and too few days are known to tell how much days differ
+FEW_DAYS: Final = "few_days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +73,14 @@ class BlockVariances:
 
 
 class BlockSums:
-    """Collects the rows of one column in order; `sets` (B, D) are its directions."""
+    """Collects the rows of one column in order; `sets` (B, D) are its directions.
 
-    def __init__(self, sets: Flags) -> None:
+    A direction may also be a number for each bin; `spread` (D,) is then its variance over the rows.
+    """
+
+    def __init__(self, sets: Flags | Floats, spread: Floats | None = None) -> None:
         self._sets = np.ascontiguousarray(sets.T, np.float64)
+        self._spread = spread
         directions = sets.shape[1]
         self._waiting: list[Ints] = []
         self._held = 0
@@ -99,24 +109,33 @@ class BlockSums:
         if self._held:
             self._take(np.concatenate(self._waiting))
             self._waiting, self._held = [], 0
-        self._long_blocks()
         shares = self._total / max(self.rows, 1)
-        sizes = max(2, int(np.log2(max(self.rows / 8, 4)))) + 1
-        tables = [self._of(size, shares) for size in range(sizes)]
+        left = 1 - 2.0 ** np.arange(block_sizes(self.rows)) / max(self.rows, 1)
+        spread = shares * (1 - shares) if self._spread is None else self._spread
+        return self._variances(shares, shares, spread, left)
+
+    def _variances(self, shares: Floats, means: Floats, spread: Floats, left: Floats) -> BlockVariances:
+        """Of the rows taken: `means` and `spread` (D,) of a row, `left` (K,) the part of a block's own noise in it."""
+        self._long_blocks()
+        tables = [self._of(size, means, spread, float(part)) for size, part in enumerate(left)]
         return BlockVariances(self.rows, shares, np.array([t[0] for t in tables]), np.array([t[1] for t in tables]))
 
     def _take(self, codes: Ints) -> None:
-        parts = self._sets[:, codes]
+        self._take_parts(self._sets[:, codes])
+
+    def _take_parts(self, parts: Floats) -> None:
+        """Take what the next rows, a piece of them or the last ones, add to each direction (D, n)."""
+        rows = parts.shape[1]
         if self.rows == 0:
             self._center = parts.mean(1)
-        self.rows += len(codes)
+        self.rows += rows
         self._total += parts.sum(1)
         for level, last in enumerate(self._last):
             sliding = np.concatenate([last, parts], axis=1)
             self._last[level] = sliding[:, -(PARTS - 1) :]
             self._slide(level, sliding, parts.shape[1])
             parts = _pairs(parts)
-        if len(codes) == PIECE:
+        if rows == PIECE:
             self._pieces.append(parts[:, 0])
 
     def _long_blocks(self) -> None:
@@ -143,20 +162,42 @@ class BlockSums:
         self._blocks[size] = self._blocks.get(size, 0) + sums.shape[1]
         self._powers[size] = self._powers[size] + powers if size in self._powers else powers
 
-    def _of(self, size: int, shares: Floats) -> tuple[Floats, Floats]:
+    def _of(self, size: int, means: Floats, spread: Floats, left: float) -> tuple[Floats, Floats]:
         """(ratio, excess kurtosis) of blocks of 2^size rows, each (D,)."""
         n, block = self._blocks.get(size, 0), float(1 << size)
-        spread = shares * (1 - shares)
         if size == 0 or n == 0:
-            return np.ones(len(shares)), np.zeros(len(shares))
-        d = block * (self._center - shares)
+            return np.ones(len(means)), np.zeros(len(means))
+        d = block * (self._center - means)
         first, second, third, fourth = self._powers[size]
         square = np.maximum(second + 2 * d * first + n * d**2, 0) / n
         quartic = (fourth + 4 * d * third + 6 * d**2 * second + 4 * d**3 * first + n * d**4) / n
         some = (spread > 0) & (square > 1e-12)
-        ratio = square / np.where(some, block * spread, 1.0) / max(1 - block / self.rows, 0.1)
+        ratio = square / np.where(some, block * spread, 1.0) / max(left, LEAST_LEFT)
         kurtosis = quartic / np.where(some, square, 1.0) ** 2 - 3
         return np.where(some, ratio, 0.0), np.where(some, kurtosis, 0.0)
+
+
+def block_sizes(rows: int) -> int:
+    """Number of block sizes 1, 2, 4, ... that are looked at: up to an eighth of the rows."""
+    return max(2, int(np.log2(max(rows / 8, 4)))) + 1
+
+
+def residual_blocks(sets: Flags, codes: Ints, times: Ints, expected: Floats, left: Floats) -> BlockVariances:
+    """Block variances of what is left of rows in order when a part that was fitted to them is taken away.
+
+    `sets` (B, D), `codes` (n,) the bin of each row, `times` (n,) which row of `expected` (T, D), the fitted shares,
+    holds for it; `left` (K,) the part of a block's own noise that the fit did not take up, by block size.
+    """
+    hits, sums = np.ascontiguousarray(sets.T, np.float64), BlockSums(sets)
+    spread, shares = expected * (1 - expected), np.zeros(sets.shape[1])
+    of_time = np.bincount(times, minlength=len(expected)) / max(len(codes), 1)
+    fitted = np.ascontiguousarray(expected.T)
+    for begin in range(0, len(codes), PIECE):
+        here = slice(begin, begin + PIECE)
+        own = hits[:, codes[here]]
+        shares += own.sum(1)
+        sums._take_parts(own - fitted[:, times[here]])
+    return sums._variances(shares / max(len(codes), 1), np.zeros(len(shares)), of_time @ spread, left)
 
 
 def _pairs(parts: Floats) -> Floats:
@@ -219,10 +260,22 @@ def settle(blocks: BlockVariances, group: Ints) -> LongRun:
     """V and its degrees of freedom from block variances; `group` (D,) is each direction's group."""
     count = len(blocks.shares)
     use = np.minimum(blocks.shares, 1 - blocks.shares) * blocks.rows >= LEAST_ROWS
-    independent = LongRun.independent(count)
     if not use.any():
-        return independent
-    scales = _Scales(blocks, use)
+        return LongRun.independent(count)
+    return _settled(blocks, group, use, MEAN_CHANCE)
+
+
+def settle_alone(blocks: BlockVariances) -> LongRun:
+    """The same of a single direction that is a number for each bin."""
+    only = np.zeros(1, np.int64)
+    if blocks.rows < LEAST_ROWS:
+        return LongRun.independent(1)
+    return _settled(blocks, only, only == 0, ALONE_CHANCE)
+
+
+def _settled(blocks: BlockVariances, group: Ints, use: Flags, chance: float) -> LongRun:
+    independent = LongRun.independent(len(blocks.shares))
+    scales = _Scales(blocks, use, chance)
     if scales.agrees(-1):
         return independent
     top = scales.top()
@@ -246,13 +299,11 @@ def settle(blocks: BlockVariances, group: Ints) -> LongRun:
 class _Scales:
     """Compares the variances of block sizes; `use` (D,) directions with enough rows."""
 
-    def __init__(self, blocks: BlockVariances, use: Flags) -> None:
+    def __init__(self, blocks: BlockVariances, use: Flags, chance: float) -> None:
         self._ratios, self._use, self._rows = blocks.ratios, use, blocks.rows
         self._sizes = len(blocks.ratios)
         freedom = BLOCK_FREEDOM * blocks.rows / 2.0 ** np.arange(self._sizes)
-        self._mean, self._one, self._soft = (
-            chdtri(freedom, p) / freedom for p in (MEAN_CHANCE, ONE_CHANCE, SOFT_CHANCE)
-        )
+        self._mean, self._one, self._soft = (chdtri(freedom, p) / freedom for p in (chance, ONE_CHANCE, SOFT_CHANCE))
 
     def flat(self, k: int) -> Floats:
         """Flat-top estimate (D,) from blocks of 2^k rows: full weight to lag 2^k, tapered to twice that; k -1: 1."""

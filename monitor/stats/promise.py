@@ -86,6 +86,8 @@ class ShareDetection:
     worth: float
     starts_after: int
     why_not: str = ""
+    #: the shifts that page: 1 up, -1 down
+    signs: tuple[float, ...] = (1.0, -1.0)
 
     @property
     def form(self) -> str:
@@ -106,7 +108,7 @@ class ShareDetection:
         """
         if self.form == SHARE:
             return (share_changed(self.bins, size) - self.bins) @ self.sets
-        ways = [moved_by(self.points, self.bins, size * sign, self.rows) for sign in (1.0, -1.0)]
+        ways = [moved_by(self.points, self.bins, size * sign, self.rows) for sign in self.signs]
         moves = (np.array(ways) - self.bins) @ self.sets  # (S, ways, D)
         first, second = moves[:, 0], moves[:, 1]
         if at_most:

@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
-from monitor.stats.direction_test import ALPHA_STEPS, MIN_EXPECTED, NEARLY, SMALLEST, DirectionReference
+from monitor.stats.direction_test import (
+    ALPHA_STEPS,
+    KNOWN_PART,
+    MIN_EXPECTED,
+    NEARLY,
+    SMALLEST,
+    DirectionReference,
+    Expected,
+    compared_often,
+)
 from monitor.stats.directions import NO_GROUP
 from monitor.stats.evidence import chi_square_critical
 from monitor.stats.name_bins import NameBins, regroup
@@ -54,23 +63,48 @@ class DirectionScreen:
         self._critical: Floats | None = None
         self._allowed: Floats = np.zeros(0)
 
-    def tests(self, n: Ints, variance: Floats | None = None) -> Ints:
+    def tests(self, n: Ints, variance: Floats | None = None, expected: Expected | None = None) -> Ints:
         """Groups of directions (W, C) in which something is compared in windows of n (W, C) values.
 
-        `variance` (W, C, D) where V is not the learned one.
+        `variance` (W, C, D) where V is not the learned one; `expected` where shares depend on the windows' time.
         """
         tests = np.zeros(n.shape, np.int64)
-        if variance is None:
+        if variance is None and expected is None:
             for first in self._first:
                 tests += n >= first
             return tests
-        compared = _compared(self.reference, n[..., None], variance)
+        learned = self.reference.variance if variance is None else variance
+        compared, _ = compared_often(self.reference, n, learned, expected)
         for group in self._groups:
             tests += (compared & group).any(2)
         return tests
 
-    def may_be_over(self, counts: Ints, n: Ints, alpha: float) -> Flags:
+    def may_be_over(self, counts: Ints, n: Ints, alpha: float, expected: Expected | None = None) -> Flags:
         """Windows and columns (W, C) in which a direction may be over; n (W, C) values of `counts` (W, C, B)."""
+        out = self._over_at_any_time(counts, n, alpha)
+        if expected is not None and (at := np.flatnonzero(expected.seasonal)).size and n.size:
+            own = Expected(expected.shares[:, at], expected.rows[:, at], expected.seasonal[at])
+            out[:, at] = self._over_at_its_time(at, counts[:, at], n[:, at], alpha, own)
+        return out
+
+    def _over_at_its_time(self, at: Ints, counts: Ints, n: Ints, alpha: float, expected: Expected) -> Flags:
+        """(W, S): the same of the columns `at` (S,), with the shares that are expected of each window."""
+        hits = np.moveaxis(
+            np.matmul(np.moveaxis(counts.astype(np.float64), 1, 0), self.reference.directions.sets[at]), 1, 0
+        )
+        e, m = expected.shares, np.maximum(expected.rows, 1e-12)[..., None]
+        events = np.maximum(n, 1).astype(np.float64)[..., None]
+        pool, x = (hits + e * m) / (events + m), hits / events
+        allowed = self._allowed_squares(alpha)[at, 0]
+        near = (x - e) ** 2 > pool * (1 - pool) * (1 / events + 1 / m) * allowed
+        if not near.any():
+            return np.zeros(n.shape, np.bool_)
+        squares = 2 * (events * _divergence(x, pool) + m * _divergence(e, pool)) / self.reference.variance[at]
+        over = near & (squares > (1 - SLACK) * self.reference.critical(alpha)[at] ** 2)
+        return np.asarray((over & (KNOWN_PART * expected.rows >= n)[..., None]).any(2), np.bool_)
+
+    def _over_at_any_time(self, counts: Ints, n: Ints, alpha: float) -> Flags:
+        """The same with the reference's shares."""
         by_column = np.array(np.moveaxis(counts, 1, 0), np.float64, order="C")
         hits, live = np.matmul(by_column, self.reference.directions.sets), np.ascontiguousarray(n.T)[..., None]
         out = np.zeros(n.shape, np.bool_)

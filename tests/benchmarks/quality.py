@@ -60,7 +60,7 @@ def judge_kind(name: str, rows: int, seed: int, months: float, pane_us: int) -> 
     simulation = Simulation(reference, pane_us=pane_us)
     judge = simulation.judge()
     cell.judged = simulation.run(part_of(columns, rows), seed, judge)
-    cell.judged.may_page = _may_page(judge)
+    cell.judged.may_page = may_page(judge)
     cell.vanished = dict(
         _vanished(Simulation(reference), reference, part_of(columns, rows, rows + BEFORE + WAITED), seed)
     )
@@ -68,7 +68,8 @@ def judge_kind(name: str, rows: int, seed: int, months: float, pane_us: int) -> 
     return cell
 
 
-def _may_page(judge: ModelJudge) -> float:
+def may_page(judge: ModelJudge) -> float:
+    """The share of columns whose distribution may page now."""
     distribution = next(cause for cause in judge.judge.causes if isinstance(cause, Distribution))
     return 1 - len(distribution.ticket_reasons()) / len(judge.prepared.columns)
 

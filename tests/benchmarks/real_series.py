@@ -1,6 +1,7 @@
 """Real series without a known change, judged: pages and how long they stood, at one a second and at their own pace.
 
-Rows are events in their order, the first ones the reference. What the series' notes call a change comes behind the rows
+Rows are events in their order, the first ones the reference. Where a file says when each row was, that is its own pace,
+so that daily, weekly and yearly waves are what they were. What the series' notes call a change comes behind the rows
 taken here; two of them move all the same: the visibility of `noaa` over decades, and `flights` with its seasons.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import starmap
 from pathlib import Path
@@ -19,10 +20,20 @@ import pandas as pd
 
 from monitor.clock import DAY_US, SECOND_US
 from tests.benchmarks.material import data_folder, say, table
-from tests.simulated import PANE_US, Columns, Simulation, part_of, reference_of
+from tests.benchmarks.quality import may_page
+from tests.simulated import PANE_US, Columns, Ints, Simulation, part_of, reference_of
 from tests.traffic_kinds import Values
 
 HOUR_US: Final = 3_600 * SECOND_US
+#: how a file says when its rows were; local times that are not said to be in a zone are read as UTC
+TIMES: Final[dict[str, Callable[[pd.DataFrame], Any]]] = {
+    "vic_elec_halfhourly": lambda rows: pd.to_datetime(rows["time_utc"], utc=True),
+    "bike_sharing_hourly": lambda rows: (
+        pd.to_datetime(rows["dteday"], utc=True) + pd.to_timedelta(rows["hr"], unit="h")
+    ),
+    "powersupply": lambda rows: _from("1995-01-01", rows, "h"),
+    "elec2": lambda rows: _from("1996-05-07", rows, "30min"),
+}
 #: series whose values are codes, not amounts
 CODES: Final = frozenset({"weathersit", "SEX", "MAR", "RAC1P", "soil", "wilderness"})
 
@@ -38,21 +49,30 @@ class Series:
     pace_us: int
     first: int = 0
     last: int | None = None
+    timezone: str = "UTC"
 
-    def read(self, folder: Path) -> Columns:
-        """Values by column; rows that lack one are left out."""
+    def read(self, folder: Path) -> tuple[Columns, Ints | None]:
+        """Values by column, and the rows' times where they are known; rows that lack a value are left out."""
         rows = pd.read_csv(folder / f"{self.file}.csv.gz", low_memory=False)
         if self.file == "nab_series":
             rows = rows[rows["series"].str.startswith("machine_temperature")]
+        when = TIMES[self.file](rows) if self.file in TIMES else None
         rows = rows[self.columns.split()].iloc[self.first : self.last].dropna()
-        return {name: _values(rows[name]) for name in rows}
+        columns = {name: _values(rows[name]) for name in rows}
+        if when is None:
+            return columns, None
+        return columns, np.array(when[rows.index].astype("datetime64[us, UTC]").astype("int64"), np.int64)
 
 
+MELBOURNE: Final = "Australia/Melbourne"
 SERIES: Final = (
-    Series("vic_elec", "vic_elec_halfhourly", "demand temperature", 10_000, HOUR_US // 2),
-    Series("vic_elec, a year", "vic_elec_halfhourly", "demand temperature", 17_520, HOUR_US // 2),
+    *(
+        Series(name, "vic_elec_halfhourly", "demand temperature", rows, HOUR_US // 2, timezone=MELBOURNE)
+        for name, rows in (("vic_elec", 10_000), ("vic_elec, a year", 17_520), ("vic_elec, two years", 35_088))
+    ),
     Series("elec2", "elec2", "nswprice nswdemand", 9_062, HOUR_US // 2, last=17_424),
     Series("powersupply", "powersupply", "supply_main supply_other", 5_985, HOUR_US),
+    Series("powersupply, two years", "powersupply", "supply_main supply_other", 17_520, HOUR_US),
     Series("noaa", "noaa_weather", "temp dew_point sea_level_pressure visibility wind_mean wind_max", 3_631, DAY_US),
     Series("bike, weather", "bike_sharing_hourly", "temp hum windspeed weathersit", 3_475, HOUR_US),
     Series("bike, weather, a year", "bike_sharing_hourly", "temp hum windspeed weathersit", 8_645, HOUR_US),
@@ -81,6 +101,10 @@ SERIES: Final = (
 )
 
 
+def _from(first: str, rows: pd.DataFrame, step: str) -> pd.Series[Any]:
+    return pd.Series(pd.date_range(first, periods=len(rows), freq=step, tz="UTC"), index=rows.index)
+
+
 def _values(column: pd.Series[Any]) -> Values:
     if column.name in CODES or not pd.api.types.is_numeric_dtype(column):
         return np.array(column.map(str), object)
@@ -100,7 +124,7 @@ def run(arguments: Sequence[str]) -> None:
         if not wanted or any(word in series.name for word in wanted):
             rows += [_said(row) for row in _judged(series, folder)]
     say()
-    table(("series", "pace", "events judged", "pages", "under a page", "columns", "of what"), rows)
+    table(("series", "pace", "events judged", "pages", "under a page", "columns", "may page", "of what", "waves"), rows)
 
 
 def _said(row: list[str]) -> list[str]:
@@ -110,15 +134,25 @@ def _said(row: list[str]) -> list[str]:
 
 def _judged(series: Series, folder: Path) -> Iterator[list[str]]:
     if not (folder / f"{series.file}.csv.gz").is_file():
-        yield [series.name, "left out: no such file", "", "", "", "", ""]
+        yield [series.name, "left out: no such file", *[""] * 7]
         return
-    columns = series.read(folder)
+    columns, times = series.read(folder)
     for pace, gap_us in (("one a second", SECOND_US), ("its own", series.pace_us)):
-        reference = reference_of(columns, series.reference, PANE_US, gap_us)
+        own, live = times if gap_us == series.pace_us else None, part_of(columns, series.reference)
+        reference = reference_of(columns, series.reference, PANE_US, gap_us, times=own, timezone=series.timezone)
         simulation = Simulation(reference)
-        found = simulation.run_spaced(part_of(columns, series.reference), gap_us, simulation.judge())
+        judge = simulation.judge()
+        if own is None:
+            found = simulation.run_spaced(live, gap_us, judge)
+        else:
+            found = simulation.run_at(live, iter(np.array_split(own[series.reference :], 20)), judge)
         pages = Counter(f"{subject} {cause}" for _, subject, cause, _ in found.pages)
         of_what = ", ".join(starmap("{1} x {0}".format, pages.most_common(4)))
         under = f"{found.paged_events / max(found.events, 1):.1%}"
         watched = f"{len(reference.columns)} of {len(columns)}"
-        yield [series.name, pace, f"{found.events:,}", str(len(found.pages)), under, watched, of_what]
+        waves = ", ".join(
+            f"{reference.columns[at].name} {'+'.join(one.terms)}"
+            for at, one in (reference.seasons.columns.items() if reference.seasons else ())
+        )
+        may = f"{may_page(judge):.0%}"
+        yield [series.name, pace, f"{found.events:,}", str(len(found.pages)), under, watched, may, of_what, waves]

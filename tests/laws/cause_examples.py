@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,18 +15,23 @@ from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.findings import FindingKey
 from monitor.judge.causes.cause import Cause
+from monitor.judge.causes.consecutive import Consecutive
 from monitor.judge.causes.constant import Constant
+from monitor.judge.causes.detectors import Detectors
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
+from monitor.judge.causes.relation import Relation
+from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
+from monitor.reference.reference import Reference
 from monitor.settings.model import Model
 from monitor.stats.block import Block
 from monitor.stats.label_tally import LabelTally
@@ -38,9 +44,10 @@ from tests.engine import (
     MemorySource,
     Recorded,
     admission_of,
-    credit_reference,
+    build,
     run_to_end,
     settings,
+    tied,
 )
 
 #: events of the reference's stream that an example replays, and how many of them come before its effect
@@ -98,6 +105,41 @@ def surer(made: Event, size: float, lot: float) -> None:
         made["score"] = (1 + made["score"]) / 2
 
 
+@cache
+def bills() -> list[float]:
+    return [event["features"]["BILL"] for event in tied(Credit(10_000))]
+
+
+def of_another(made: Event, size: float, lot: float) -> None:
+    """So large a share of the events has the bill of another event."""
+    if lot < size:
+        number = int(made["id"].partition("-")[2])
+        made["features"] = made["features"] | {"BILL": bills()[number * 7_919 % len(bills())]}
+
+
+def stream(fault: Callable[[Event, float], None] = lambda _made, _lot: None, after: int = 1 << 30) -> Iterator[Event]:
+    """The events of all examples: their score is a model's of the features, with little else in it.
+
+    `fault` changes events from number `after` on, with their own lot: the model sees the changed features.
+    """
+    lots = np.random.default_rng(7).random(10_000).tolist()
+    for at, (event, lot) in enumerate(zip(tied(Credit(10_000)), lots, strict=True)):
+        noise = event["score"]
+        event["score"] = _scored(event, noise)
+        if at >= after:
+            before = event["features"]
+            fault(event, lot)
+            if event["features"] != before:
+                event["score"] = _scored(event, noise)
+        yield event
+
+
+def _scored(event: Event, noise: float) -> float:
+    features = event["features"]
+    logit = 0.06 * (features["AGE"] - 35) - 0.5 * math.log(features["LIMIT"] / 60_000) + 0.5 * noise
+    return round(1 / (1 + math.exp(1 - logit)), 4)
+
+
 def worse(made: Event, size: float, lot: float) -> None:
     """One label in ten is not as predicted, and with the effect nearly all."""
     wrong = lot < 0.1 + 0.8 * size
@@ -145,7 +187,16 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("score", "score"), surer),
         Example(FindingKey("prediction", "prediction"), field("prediction", 1)),
     ),
+    Relation: (Example(FindingKey("BILL~LIMIT", "relation"), of_another),),
+    Detectors: (
+        Example(FindingKey("credit", "performance", figure="adwin"), worse),
+        Example(FindingKey("credit", "performance", figure="hddm_a"), worse),
+        Example(FindingKey("AGE", "distribution", figure="page_hinkley"), older),
+        Example(FindingKey("score", "score", figure="kswin"), surer),
+    ),
+    Residual: (Example(FindingKey("score", "score", figure="residual"), surer),),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
+    Consecutive: (),  # it compares days: tests/unit/test_judge_consecutive.py
     Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
     ClockSkew: (Example(FindingKey("credit", "clock"), ahead),),
     Schema: (Example(FindingKey("CITY", "schema"), feature("CITY", "Graz")),),
@@ -154,14 +205,26 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
 
 
 @cache
+def reference() -> Reference:
+    return build(settings(), list(stream()))
+
+
+@cache
 def prepared() -> PreparedReference:
     """The reference of all examples."""
-    return PreparedReference.of(credit_reference())
+    return PreparedReference.of(reference())
 
 
 def made(cause: type[Cause[Any]]) -> Cause[Any]:
-    """The cause for the model of the examples, as its settings are without saying anything."""
-    return cause(prepared(), Policy(Model.model_validate({"name": "credit", "reference": "r.json"})))
+    """The cause for the model of the examples, as its settings are without saying anything, but for its detectors."""
+    detectors = [
+        {"kind": "adwin", "on": "error"},
+        {"kind": "hddm_a", "on": "error"},
+        {"kind": "page_hinkley", "on": "AGE"},
+        {"kind": "kswin", "on": "score", "alpha": 1e-4},
+    ]
+    model = {"name": "credit", "reference": "r.json", "detectors": detectors}
+    return cause(prepared(), Policy(Model.model_validate(model)))
 
 
 def panes(example: Example, size: float) -> list[LabelledPane]:
@@ -172,12 +235,12 @@ def panes(example: Example, size: float) -> list[LabelledPane]:
 @cache
 def reference_panes() -> list[LabelledPane]:
     """The panes of the whole stream the reference was made of."""
-    return _counted(Credit(10_000))
+    return _counted(stream())
 
 
 def _with_effect(example: Example, size: float) -> Iterator[Event]:
     lots = np.random.default_rng(11).random(EVENTS_USED).tolist()
-    for at, (event, lot) in enumerate(zip(Credit(10_000), lots, strict=False)):
+    for at, (event, lot) in enumerate(zip(stream(), lots, strict=False)):
         example.change(event, size if at >= BEFORE else 0.0, lot)
         yield event
 
@@ -185,7 +248,7 @@ def _with_effect(example: Example, size: float) -> Iterator[Event]:
 def _counted(stream: Iterable[Event]) -> list[LabelledPane]:
     source, counted = MemorySource({EVENTS: list(stream)}), _Panes()
     tree = settings()
-    admission = admission_of(tree, credit_reference())
+    admission = admission_of(tree, reference())
     pipeline = Pipeline(tree, admission, source, ManualClock(NOW_US), Recorded(), stage2=counted, live=False)
     run_to_end(pipeline, source)
     return counted.blocks

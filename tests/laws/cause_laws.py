@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 
 from monitor.count.exchange import Pane
 from monitor.count.task_state import PaneKey
-from monitor.findings import INFO, Finding, FindingKey
+from monitor.findings import INFO, TICKET, Finding, FindingKey
 from monitor.judge.causes.catalog import CAUSES, NAMES
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, SequentialCause
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, window_of
@@ -150,7 +150,7 @@ def _disagreements(judged: Cause[Any], candidate: Candidate, evaluation: Evaluat
 
 
 def pays(cause: type[Cause[Any]], examples: Sequence[Example]) -> Iterator[str]:
-    """What can open an incident is a test the page budget counts."""
+    """What can open an incident is a test the page budget counts; or a ticket, of a cause with a budget of its own."""
     judged = made(cause)
     for example in examples:
         evaluation = evaluated(changed(example))
@@ -158,7 +158,8 @@ def pays(cause: type[Cause[Any]], examples: Sequence[Example]) -> Iterator[str]:
             (judged.tests(), judged.candidates(evaluation, None)),
             (judged.tests_of_recent(), judged.recent_candidates(evaluation)),
         ):
-            if tests == 0 and any(candidate.severity != INFO for candidate in candidates):
+            free = {INFO, TICKET} if cause.own_budget else {INFO}
+            if tests == 0 and any(candidate.severity not in free for candidate in candidates):
                 yield f"{example.key}: found by no test"
 
 

@@ -10,13 +10,14 @@ from typing import Any, get_args
 
 import pytest
 
-from monitor.findings import FindingKey
+from monitor.findings import PAGE, FindingKey
 from monitor.judge.causes.catalog import CAUSES, EXPLAINED_BY, NAMES, cause_named, with_share
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation
 from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.quality import Quality
+from monitor.judge.causes.residual import Residual
 from monitor.judge.prepared_reference import Floats
 from monitor.judge.windows import Windows
 from monitor.settings.model import Cause as InSettings
@@ -146,6 +147,13 @@ class Free(Quality):
         return 0
 
 
+class Loud(Residual):
+    """Pages, and spends nothing of the page budget."""
+
+    def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
+        return (one._replace(severity=PAGE) for one in super().candidates(evaluation, recent))
+
+
 class Renamed(Quality):
     names = (CauseName("missing", in_alert="not there"), *Quality.names[1:])
 
@@ -167,11 +175,12 @@ class Renamed(Quality):
         (cause_laws.consistent, Greedy),
         (cause_laws.ending, Unforgiving),
         (cause_laws.pays, Free),
+        (cause_laws.pays, Loud),
         (cause_laws.named, Renamed),
     ],
 )
 def test_each_law_catches_a_cause_that_breaks_it(law: Law, cause: type[Cause[Any]]) -> None:
-    examples = next((EXAMPLES[one] for one in (Errors, Distribution) if issubclass(cause, one)), MISSING)
+    examples = next((EXAMPLES[one] for one in (Errors, Distribution, Residual) if issubclass(cause, one)), MISSING)
     assert list(law(cause, examples))
 
 

@@ -142,9 +142,9 @@ def test_from_then_on_events_are_judged_by_the_new_reference_and_the_other_model
     assert CREDIT not in pipeline.totals.events
     run_to_end(pipeline, source)
     pipeline.checkpoint()
-    _, resolved, new = of_credit(outputs)
+    resolved, new = of_credit(outputs)[-2:]
     assert (resolved.transition, resolved.incident) == ("resolved", opened.incident)
-    assert resolved.summary.startswith("credit 1: resolved (settings changed) after ")
+    assert resolved.summary.startswith("credit 1: resolved (reference changed) after ")
     assert (new.severity, new.summary) == ("ticket", "credit 1: BILL is a new column")  # to the other reference
     judge = cast("Fleet", pipeline.fleet).judges[CREDIT]
     assert judge.monitored.reference.hash == older_reference().hash

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, MISSING, Events, Group
 from monitor.decode.native.decoder import NativeDecoder
-from monitor.decode.surveyed import RawFields, Surveyed
+from monitor.decode.raw import RawFields
+from monitor.decode.surveyed import Surveyed
 from monitor.decode.values import category_value, numeric_value
 from monitor.events import PREDICTION, Partition
 from monitor.reference.sample import Sample

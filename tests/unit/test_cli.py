@@ -55,7 +55,7 @@ def test_a_command_that_is_not_built_is_refused_by_name(
     ("arguments", "expected"),
     [
         (["replay", "--report", "O"], "--report: not in this version"),
-        (["replay", "--compare", "O"], "--compare: not in this version"),
+        (["replay", "--compare", "O", "--json", "--windows"], "--windows: does not go with --compare"),
         (["replay", "--format", "kserve"], "--format: kserve: not in this version"),
         (["replay", "--windows"], "--windows: goes with --json"),
         (["reference", "build", "--model", "m", "--rows", "5", "-o", "O", "--format", "oip"], "--format: oip: not in"),

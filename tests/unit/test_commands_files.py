@@ -92,11 +92,43 @@ def test_the_version_names_what_it_is_built_on(capsys: pytest.CaptureFixture[str
 def test_a_check_without_kafka_holds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--config", str(folder / "driftd.yaml"), "--offline"]) == DONE
     lines = capsys.readouterr().out.splitlines()
-    assert {line.split()[0] for line in lines} == {"ok"}
+    assert {line.split()[0] for line in lines} <= {"ok", "note"}
     what = list(dict.fromkeys(line.split()[1] for line in lines))
-    assert what == ["settings", "reference", "promise", "state"]
+    assert what == ["settings", "reference", "promise", "relations", "state"]
     (chance,) = (line for line in lines if "by chance at most" in line)
     assert chance.split(" at most ")[1].startswith("1 page in 30 days")
+
+
+def test_the_note_of_a_reference_is_in_the_file_and_not_in_its_hash(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, note in (("noted.json", ["--note", "new customers since Monday"]), ("bare.json", [])):
+        assert main(build_of(folder, "--rows", "1000", *note, "normal.jsonl", out=name)) == DONE
+    noted, bare = load_reference(folder / "noted.json"), load_reference(folder / "bare.json")
+    assert (noted.note, bare.note) == ("new customers since Monday", "")
+    assert noted.hash == bare.hash
+    capsys.readouterr()
+    assert main(["reference", "show", str(folder / "noted.json")]) == DONE
+    assert "\nnote: new customers since Monday\n" in capsys.readouterr().out
+    assert main(build_of(folder, "--rows", "1000", "--note", "a\nb", "normal.jsonl")) == USAGE
+    assert "--note: write one line" in capsys.readouterr().err
+
+
+def test_a_check_tells_when_a_model_is_silent_and_what_is_excluded(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calendar = {
+        "timezone": "Europe/Berlin",
+        "silence": [{"weekly": "Sat 22:00-Sun 04:00", "reason": "backup"}, {"daily": "01:00-02:00"}],
+        "exclude": [{"from": "2026-12-24T00:00:00+01:00", "to": "2026-12-26T00:00:00+01:00", "reason": "holidays"}],
+    }
+    write_settings(folder / "calendar.yaml", **calendar)
+    assert main(["check", "--config", str(folder / "calendar.yaml"), "--offline"]) == DONE
+    silent, excluded = capsys.readouterr().out.splitlines()[1:3]
+    assert silent.split("credit", 1)[1].strip() == (
+        "every week Sat 22:00-Sun 04:00 (Europe/Berlin): backup; every day 01:00-02:00 (Europe/Berlin)"
+    )
+    assert excluded.split("credit", 1)[1].strip() == "2026-12-23T23:00:00Z to 2026-12-25T23:00:00Z: holidays"
 
 
 def test_a_check_says_what_does_not_hold(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,8 @@ LABELS: Final = {series.name: set(series.labels) for series in REGISTER}
 OTHER_LABELS: Final = {"job", "instance", "order"}
 #: series that no panel shows, and why
 NOT_SHOWN: Final = {
+    "driftd_warmup_ratio": "the status page says it in words, with the forecast",
+    "driftd_first_verdict_timestamp_seconds": "the same",
     "driftd_checkpoint_bytes": "of use to whoever plans a disk, not to whoever is on call",
     "driftd_checkpoint_seconds": "for whoever sizes the process, beside driftd_loop_seconds_total",
     "driftd_checkpoint_failures_total": "an alert of its own and the status page say it, with the reason",
@@ -31,6 +33,10 @@ NOT_SHOWN: Final = {
     "driftd_unreadable_records_total": "the same; the log has the place",
     "driftd_loop_seconds_total": "for whoever sizes the process",
     "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for where a clock is doubted",
+    "driftd_excluded_events_total": "planned by whoever wrote the settings; the page has the number",
+    "driftd_silenced": "the same; the page says until when, and why",
+    "driftd_finding_since_timestamp_seconds": "the alert and the page say it in words",
+    "driftd_finding_exceedance_ratio": "orders the alert's findings; the panel of findings has figures with units",
     "driftd_feature_watched": "the page names each feature with its reason",
     "driftd_feature_may_page": "the same",
     "driftd_feature_detection_seconds": "the page has it beside what is not seen, and why",

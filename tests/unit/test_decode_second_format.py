@@ -12,7 +12,8 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.decode import decoder
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, MISSING, Events, Group, Limits, Rejected
-from monitor.decode.surveyed import Ints, RawColumn, RawFields
+from monitor.decode.raw import RawColumn, RawFields
+from monitor.decode.surveyed import Ints
 from monitor.decode.values import category_value, numeric_value
 from monitor.events import PREDICTION, ModelKey
 from monitor.records import RecordBatch

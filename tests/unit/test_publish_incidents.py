@@ -33,7 +33,8 @@ def test_every_open_finding_stands_with_its_own_beginning_its_words_and_its_evid
         assert shown in words
         assert view.since_us is not None
         assert f", since {plain_time(view.since_us)}, {ago(view.since_us, NOW_US)}" in words
-    events = sum(snapshot.models[3].columns[4].live)
+    credit = next(model for model in snapshot.models if model.key.model == "credit-default")
+    events = sum(credit.columns[4].live)
     assert (
         f"share moved 0.472, statistic 188 (threshold 31.9) in a window of {events:,} events; "
         "5.9 times the threshold, p = 2.5e-24."

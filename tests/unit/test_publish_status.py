@@ -166,7 +166,7 @@ def test_the_monitors_own_state_has_a_sentence(health: Health, silence: str, mes
     [
         (False, WELL, "? idle It reads, and no model of the settings has a reference: see `driftd check`."),
         (False, replace(WELL, caught_up_once=False), "? idle It reads, and no model of the settings has a reference"),
-        (True, WELL, "? idle It reads, and no event of a model that has a reference has come yet."),
+        (True, WELL, "? idle It reads, and no event of a model that is watched has come yet."),
         (True, replace(WELL, caught_up_once=False), "? not caught up It reads, and has not reached the end"),
         (False, replace(WELL, failure="no broker"), "▲ failing It cannot go on: no broker."),
         (False, replace(WELL, restored=False), "? restoring It is starting"),
@@ -253,7 +253,7 @@ def test_a_model_shows_its_counts_its_budget_and_its_figures() -> None:
 
 
 @pytest.mark.parametrize(("predictions", "messages"), [
-    (0, "? idle It reads, and no event of a model that has a reference has come yet."),
+    (0, "? idle It reads, and no event of a model that is watched has come yet."),
     (7, "? nothing judged yet It reads, and no model has had a whole window of events yet."),
 ])  # fmt: skip
 def test_a_monitor_that_has_judged_nothing_yet_is_not_called_fine(predictions: int, messages: str) -> None:
@@ -277,6 +277,20 @@ def test_after_a_restart_a_model_has_its_restored_state_and_its_features_wait_fo
     assert "✓ fine m/1" in words
     assert "Judged up to\n12 min ago" in words
     assert "1 feature in no window yet since driftd was started" in words
+
+
+def test_a_silence_is_shown_with_its_end_and_what_it_holds_back_and_excluded_events_with_their_number() -> None:
+    watched = replace(model("m", ()), silence=(NOW_US, "a <release>"), excluded=70)
+    held = FindingView(watched.key, FindingKey("AGE", "distribution"), "ticket", NOW_US, "AGE moved", silenced=True)
+    incident = IncidentView(watched.key, "ticket", NOW_US)
+    page = read(Snapshot(restored=True, models=(watched,), incidents=(incident,), findings=(held,)))
+    assert "Silent until\n2026-11-18" in page.words
+    assert "a <release>" in page.words
+    assert "In excluded times, never to be judged\n70 events" in page.words
+    assert "ticket, no page during a silence" in page.words
+    quiet = read(Snapshot(restored=True, models=(model("m", ()),))).words
+    assert "Silent" not in quiet
+    assert "excluded" not in quiet
 
 
 def test_unjudged_events_are_shown() -> None:

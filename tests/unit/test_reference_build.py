@@ -127,6 +127,28 @@ def test_a_range_of_time_takes_every_event_in_it() -> None:
     assert reference.start_us == start
 
 
+def test_excluded_times_are_no_part_of_a_reference_and_do_not_count_as_rows() -> None:
+    stream = list(Credit(3_000))
+    start, end = START_US + 300 * SECOND_US, START_US + 900 * SECOND_US
+    rest = [made for made in stream if not start <= made["ts"] < end]
+    tree = settings({"exclude": [{"from": start + 1, "to": end - 1}]})  # panes are excluded as a whole
+    notes: list[str] = []
+    for by in (EventRange(rows=1_500), EventRange(start_us=START_US, end_us=START_US + 1_500 * SECOND_US)):
+        made = build_reference(
+            tree, CREDIT, lambda: MemorySource({EVENTS: stream}), ManualClock(NOW_US), by, notes.append
+        )
+        without = to_json(built({EVENTS: rest}, by))
+        without["facts"]["ahead"] = to_json(made)["facts"]["ahead"]  # the time jumps where the events are missing
+        assert to_json(made) == without
+    assert f"{len(stream) - len(rest):,} events in times of models[0].exclude: not in the reference" in notes
+
+
+def test_a_stream_that_is_excluded_as_a_whole_is_refused() -> None:
+    tree = settings({"exclude": [{"from": START_US, "to": START_US + 10**12}]})
+    with pytest.raises(UsageError, match=r"all of its 500 events lie in times that the settings exclude"):
+        build(tree, list(Credit(500)))
+
+
 def test_too_few_predictions_and_an_unknown_model_are_refused_with_a_remedy() -> None:
     with pytest.raises(UsageError, match=r"holds 100 predictions of credit/1, not 101 "):
         built({EVENTS: list(Credit(100))}, EventRange(rows=101))
@@ -182,11 +204,11 @@ def test_kinds_are_inferred_as_documented_and_the_settings_win() -> None:
     stream = [event(i, features=one, prediction=i % 2) for i, one in enumerate(features)]
     tree = settings({"features": {"code": {"kind": "categorical"}, "skipped": {"kind": "ignore"}}})
     reference = built({EVENTS: stream}, EventRange(rows=400), tree)
-    kinds = {c.name: c.bins.kind for c in reference.columns if c.role == "feature"}
-    assert kinds == {"number": "numeric", "word": "categorical", "flag": "categorical", "code": "categorical"}
-    assert set(dict(reference.ignored)) == {"identifier", "vector", "none", "skipped"}
+    kinds = {c.name: c.kind for c in reference.columns if c.role == "feature"}
+    values = {"number": "numeric", "word": "categorical", "flag": "categorical", "code": "categorical"}
+    assert kinds == {**values, "vector": "vector", "vector.norm": "numeric", "vector.distance": "numeric"}
+    assert set(dict(reference.ignored)) == {"identifier", "none", "skipped"}
     assert dict(reference.ignored)["identifier"].startswith("100 % of its values are never seen before")
-    assert "lists of numbers (kind vector)" in dict(reference.ignored)["vector"]
     assert column_counts(reference, "flag") == {"1": 200, "0": 200}
 
 

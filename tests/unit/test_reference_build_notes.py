@@ -167,7 +167,10 @@ def test_a_kind_that_would_make_a_column_empty_is_refused(values: list[Any], kin
         ([f"session {i // 3}" for i in ROWS], "never seen before"),
         ([f"{i},{i % 90 + 10}" for i in ROWS], "text that reads as numbers"),
         ([f"{i * 150:05}" for i in ROWS], "codes; group them, such as by their first digits"),
-        ([[1.5, 2]] * N, "lists of numbers (kind vector) are not watched in this version"),
+        ([[1.5, 2], [1]] * (N // 2), "its lists of numbers have several lengths (2 (50 %), 1 (50 %))"),
+        ([[1.5]] * 40 + [None] * (N - 40), "it has 40 vectors of finite numbers, and a centre is learned from 50"),
+        ([[0.5] * 4_097] * N, "its vectors have 4,097 numbers, and limits.vector is 4,096"),
+        ([["a"]] * N, "lists are not watched"),
         ([{"a": 1}] * N, "nested objects are not watched"),
     ],
 )

@@ -18,7 +18,7 @@ from monitor.judge.prepared_reference import PreparedReference
 from monitor.reference.encoding import digest, to_json
 from monitor.reference.show import reference_json, reference_text
 from monitor.run.reference_file import load_reference
-from tests.engine import Credit, build, settings
+from tests.engine import Credit, build, settings, tied
 
 Body = dict[str, Any]
 
@@ -36,7 +36,7 @@ _anything = st.recursive(_scalars, lambda below: st.lists(below, max_size=3) | s
 @pytest.fixture(scope="module")
 def body() -> Body:
     """A small sound reference's content."""
-    return to_json(build(settings(), list(Credit(1_200))))
+    return to_json(build(settings(), list(tied(Credit(1_200)))))
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ def configure(folder: Path, name: str = "driftd.yaml", **model: object) -> None:
     tree = {
         "inputs": [{"topic": "events"}],
         "models": [{"name": "credit", "versions": ["1"], "reference": "credit.json"} | model],
+        "unknown_models": "ignore",
     }
     (folder / name).write_text(yaml.safe_dump(tree))
 

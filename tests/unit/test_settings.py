@@ -39,12 +39,15 @@ def test_the_defaults_are_those_of_the_interface() -> None:
     assert tree.windows == Windows(
         pane=10 * SECOND, allowed_lateness=60 * SECOND, max_skew=60 * SECOND, idle_after=60 * SECOND
     )
-    assert (tree.id_memory, tree.show_values, tree.unknown_models) == (100_000, True, "ignore")
+    assert (tree.id_memory, tree.show_values, tree.unknown_models) == (100_000, True, "warmup")
     assert tree.limits.model_dump() == {
         "record_bytes": 1_048_576,
         "events_per_record": 10_000,
         "features": 1_000,
+        "vector": 4_096,
         "versions": 20,
+        "models": 20,
+        "warmup_bytes": 67_108_864,
         "series": 10_000,
         "rejected_share": 0.5,
     }
@@ -128,7 +131,8 @@ def test_a_fingerprint_changes_with_what_all_models_share(over: dict[str, object
         {"budget": {"pages": 3}},
         {"team": "risk", "runbook": "https://example.org/r"},
         {"max_severity": "ticket", "severity": {"missing": "info"}, "least_effect": {"missing": 0.5}},
-        {"features": {"AGE": {"severity": "info", "least_effect": 0.5, "mute": True}}},
+        {"silence": [{"weekly": "Sat 22:00-Sun 04:00"}], "exclude": [{"daily": "22:00-04:00"}]},
+        {"features": {"AGE": {"severity": "info", "least_effect": 0.5, "mute": True, "direction": "up"}}},
         {"allowed_lateness": "1m"},
         {"positive": "1"},
         {"positive": True},

@@ -156,9 +156,8 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
         ("retire_after: 24h", "retire_after: not in this version"),
         ("limits: {rejected_share: 1.5}", "limits.rejected_share: 1.5 is above 1"),
         ("limits: {rejected_share: false}", "limits.rejected_share: false is not a number"),
-        ("unknown_models: warmup", "unknown_models: warmup: not in this version"),
         ("state: {store: kafka}", "state.store: kafka: not in this version"),
-        ("unknown_models: maybe", "unknown_models: 'maybe' is none of 'ignore' or 'reject'"),
+        ("unknown_models: maybe", "unknown_models: 'maybe' is none of 'warmup', 'ignore' or 'reject'"),
         ("http: {port: true}", "http.port: true is not a number"),
         ("http: {port: 70000}", "http.port: 70000 is above 65535"),
         ("http: 80", "http: not a mapping; write name: value lines under it; known here: host, port"),
@@ -199,17 +198,30 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
     ("setting", "fault"),
     [
         *((f"{name}: x", f"{name}: not in this version") for name in (
-            "segments", "labels", "costs", "timezone", "silence", "exclude", "detectors", "tolerance", "fairness")),
-        ("reference: {warmup: 10000}", "reference.warmup: not in this version"),
-        ("features: {A: {direction: up}}", "features.A.direction: not in this version"),
-        ("features: {A: {kind: vector}}", "features.A.kind: vector: not in this version"),
-        ("features: {A.b: {kind: text}}", "features['A.b'].kind: text: not in this version"),
+            "segments", "labels", "costs", "tolerance", "fairness")),
+        ("timezone: Berlin", "timezone: 'Berlin' is not a time zone; write Europe/Berlin, Asia/Tokyo or UTC"),
+        ("silence: {weekly: x}", "silence: not a list; write [..., ...]"),
+        ("silence: [{}]", "silence[0]: write either from and to, or weekly, or daily"),
+        ("silence: [{weekly: Sat 22-Sun 4}]",
+            "silence[0].weekly: 'Sat 22-Sun 4' is not a weekly window; write \"Sat 22:00-Sun 04:00\""),
+        ("exclude: [{daily: 4-5}]", "exclude[0].daily: '4-5' is not a daily window; write \"22:00-04:00\""),
+        ("exclude: [{from: 2026-12-24}]",
+            "exclude[0].from: '2026-12-24' is not a time with offset; write 2026-12-24T00:00:00+01:00"),
+        ("exclude: [{from: '2026-12-24T00:00Z', to: '2026-12-23T00:00Z'}]", "exclude[0].to: is not after from"),
+        ("silence: [{from: '2026-12-24T00:00Z', until: '2026-12-25T00:00Z'}]",
+            "silence[0].until: no such setting; known here: from, to, weekly, daily, reason"),
+        ("features: {A: {direction: sideways}}", "features.A.direction: 'sideways' is none of 'up', 'down' or 'both'"),
+        ("features: {A: {direction: up, kind: categorical}}",
+            "features.A.direction: means nothing for kind: categorical; leave it out"),
+        ("reference: {warmup: 0}", "reference.warmup: 0 is below 1"),
+        ("reference: {warmup: soon}", "reference.warmup: 'soon' is not a whole number"),
+        ("reference: {warmup: 9, rows: 8}", "reference.rows: no such setting; known here: warmup"),
         ("severity: {performance: page}", "severity.performance: not in this version"),
         ("least_effect: {cost: 1}", "least_effect.cost: not in this version"),
         ("least_effect: {missing: -1}", "least_effect.missing: -1 is below 0"),
         ("features: {A: {knid: numeric}}", "features.A.knid: no such setting; did you mean models[0].features.A.kind?"),
         *((f"features: {{A: {written}}}", "features.A: not a mapping; write name: value lines under it; "
-            "known here: kind, severity, least_effect, mute") for written in ("null", "ignore", "[kind]")),
+            "known here: kind, severity, least_effect, direction, mute") for written in ("null", "ignore", "[kind]")),
         ("features: [A]", "features: not a mapping; write name: value lines under it"),
         ("versions: '1'", "versions: not a list; write ['1']"),
         ("versions: 1.10", 'versions: not a list; write ["1.1"]'),
@@ -242,15 +254,16 @@ def test_a_models_settings_have_to_go_together(load: Load) -> None:
     ]
 
 
-def test_inputs_and_models_are_needed(load: Load) -> None:
-    assert faults_of(load, "") == [
-        "inputs: missing; it is needed: write inputs: [{topic: NAME}]",
-        "models: missing; it is needed: write models: [{name: NAME, reference: FILE}]",
-    ]
-    assert faults_of(load, "inputs: []\nmodels: []\n") == [
-        "inputs: is empty; one is needed",
-        "models: is empty; one is needed",
-    ]
+def test_inputs_are_needed_and_models_are_not(load: Load) -> None:
+    assert faults_of(load, "") == ["inputs: missing; it is needed: write inputs: [{topic: NAME}]"]
+    assert faults_of(load, "inputs: []\nmodels: []\n") == ["inputs: is empty; one is needed"]
+
+
+def test_a_reference_is_a_file_or_a_warm_up(load: Load) -> None:
+    models = "models: [{name: a, reference: a.json}, {name: b, reference: {warmup: 9}}]"
+    one, other = load(f"inputs: [{{topic: t}}]\n{models}\n").models
+    assert (one.file, one.warmup_predictions) == ("a.json", 10_000)
+    assert (other.file, other.warmup_predictions) == ("", 9)
 
 
 def test_a_name_that_stands_twice_is_a_fault_next_to_the_others(load: Load) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from monitor.settings.detector import OPTIONS
 from monitor.settings.document import settings_reference
 from monitor.settings.later import NOT_IN_THIS_VERSION
 from monitor.settings.load import load_settings
-from monitor.settings.shape import items_of, part_of
+from monitor.settings.shape import fields_of, items_of, part_of
 from monitor.settings.tree import Settings
 from monitor.settings.types import Part
 from tests.house import read_modules
@@ -30,7 +31,7 @@ def test_every_setting_stands_in_it_with_its_help() -> None:
     text = settings_reference()
     words = " ".join(re.sub(r"[#\s]+", " ", text).split())
     for part in _parts(Settings):
-        for name, field in part.model_fields.items():
+        for name, field in fields_of(part).items():
             assert re.search(rf"^[# -]*{name}:", text, re.MULTILINE), (part, name)
             assert field.description, (part, name)
             assert " ".join(field.description.split()) in words, (part, name)
@@ -40,6 +41,7 @@ def test_every_setting_is_read_somewhere() -> None:
     """Coarse: a name of several settings counts for all of them."""
     nodes = (node for module in read_modules("monitor") for node in ast.walk(module.tree))
     read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    read |= {name for names in OPTIONS.values() for name in names}  # read by these names
     for part in _parts(Settings):
         for name in part.model_fields:
             assert name.removesuffix("_file") in read, f"nothing reads {name} of {part.__name__}"

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from monitor.clock import LAST_US, MS_US
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.native.fast_decoder import future, incomplete, times
-from monitor.decode.native.gather import CHUNK, ColumnsBuilder
+from monitor.decode.native.gather import CHUNK, CHUNK_BYTES, ColumnsBuilder
 from monitor.decode.native.raw_fields import first_features, raw_fields
 from monitor.decode.native.reference_decoder import ReferenceDecoder
 from monitor.decode.native.rows import AnyRow, Columns
 from monitor.decode.native.versions import Versions
-from monitor.decode.surveyed import RawFields
+from monitor.decode.raw import RawFields
 from monitor.decode.values import NO_TIME
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
@@ -59,9 +59,24 @@ class NativeDecoder:
         """Every event of the batch, in columns or in `rejected`. Never raises for the content of a record."""
         self._versions.limit_cache()
         builder = ColumnsBuilder(self._versions.decoder_of)
-        for first in range(0, len(batch), CHUNK):
-            self._decode_chunk(batch, first, builder)
-        return builder.finish()
+        first = 0
+        while first < len(batch):
+            rows = self._rows_at_once(batch.values, first)
+            self._decode_chunk(batch, first, rows, builder)
+            first += rows
+        events = builder.finish()
+        for group in events.groups:
+            shape = self._versions.decoder_of(group.key).shape
+            if shape is not None and shape.raw:
+                group.raw = raw_fields(batch, events, group, self._limits)
+        return events
+
+    def _rows_at_once(self, values: Sequence[bytes | None], first: int) -> int:
+        """Rows of the chunk that begins there: fewer than CHUNK where vectors or texts make them large."""
+        if not self._versions.has_derived:
+            return CHUNK
+        held = np.cumsum([len(value or b"") for value in values[first : first + CHUNK]])
+        return max(1, int(np.searchsorted(held, CHUNK_BYTES)))
 
     def survey(self, batch: RecordBatch) -> tuple[Events, list[RawFields]]:
         """The same events, and for each of their groups all fields as they came. Never raises either."""
@@ -72,10 +87,10 @@ class NativeDecoder:
         """The features of the first event of these records, wanted or not; None where there are none."""
         return [first_features(batch.values[place], self._limits) for place in places]
 
-    def _decode_chunk(self, batch: RecordBatch, first: int, builder: ColumnsBuilder) -> None:
-        record_us = record_times(batch, first, CHUNK)
-        offsets = batch.offsets[first : first + CHUNK]
-        decoded, columns = self._decode_fast(batch.values[first : first + CHUNK])
+    def _decode_chunk(self, batch: RecordBatch, first: int, count: int, builder: ColumnsBuilder) -> None:
+        record_us = record_times(batch, first, count)
+        offsets = batch.offsets[first : first + count]
+        decoded, columns = self._decode_fast(batch.values[first : first + count])
         rows, where = _decoded_rows(decoded)
         bad: list[int] = []
         if columns is not None:

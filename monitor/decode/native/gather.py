@@ -13,12 +13,15 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from monitor.decode.columns import MISSING, TYPE_VALUE, Events, Group, Rejected
+from monitor.decode.derived import derived_cells, value_of
 from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, is_given, kind_of
 from monitor.decode.values import category_value, numeric_value
 from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey
 
 #: rows turned into columns at a time, so that their objects fit the processor's cache
 CHUNK: Final = 600
+#: ... and so many bytes of their values, where vectors or texts are among them
+CHUNK_BYTES: Final = 1 << 20
 
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
 #: types of the cells of a column that needs no conversion, by kind of the feature
@@ -134,7 +137,10 @@ class _GroupBuilder:
         self._rows: list[NDArray[np.int64]] = []
         self._has_features: list[NDArray[np.bool_]] = []
         self._numeric: list[NDArray[np.float64]] = []
-        self._categorical: list[list[object]] = [[] for _ in decoder.categorical]
+        self._derived = () if decoder.shape is None else decoder.shape.derived
+        self._categorical: list[list[object]] = [
+            [] for _ in range(len(decoder.categorical) + sum(len(one.categorical) for one in self._derived))
+        ]
         self._score: list[NDArray[np.float64]] = []
         self._prediction: list[object] = []
         self._label: list[object] = []
@@ -186,16 +192,33 @@ class _GroupBuilder:
             if widened[field] and not _NUMBERS.issuperset(map(type, column)):
                 column = list(map(numeric_value, column))
             block[place] = _floats(column)
-        self._numeric.append(block)
         for place, field in enumerate(self._decoder.categorical):
             column = columns[field]
             if widened[field] and not _CATEGORIES.issuperset(map(type, column)):
                 column = list(map(category_value, column))
             self._categorical[place] += column
+        self._numeric.append(self._with_derived(block, columns))
+
+    def _with_derived(self, block: NDArray[np.float64], columns: Sequence[Sequence[object]]) -> NDArray[np.float64]:
+        """The numeric columns with those derived of vectors and texts; their categories are added."""
+        if not self._derived:
+            return block
+        blocks, place = [block], len(self._decoder.categorical)
+        for derived, field in zip(self._derived, self._decoder.derived, strict=True):
+            column = columns[field]
+            if self._decoder.widened[field]:
+                column = list(map(value_of(derived.kind), column))
+            numbers, categories = derived_cells(derived, column)
+            blocks.append(numbers)
+            for own in categories:
+                self._categorical[place] += own
+                place += 1
+        return np.concatenate(blocks)
 
     def finish(self) -> Group:
         self._flush()
-        empty = np.empty((len(self._decoder.numeric), 0), np.float64)
+        wanted = len(self._decoder.numeric) + sum(len(one.numeric) for one in self._derived)
+        empty = np.empty((wanted, 0), np.float64)
         return Group(
             key=self._key,
             rows=_joined(self._rows, np.int64),

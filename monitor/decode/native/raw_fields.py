@@ -10,7 +10,8 @@ import numpy as np
 
 from monitor.decode.columns import Events, Group, Limits
 from monitor.decode.native.reference_decoder import parse_fast
-from monitor.decode.surveyed import Ints, RawColumn, RawFields
+from monitor.decode.raw import RawColumn, RawFields
+from monitor.decode.surveyed import Ints
 from monitor.errors import RejectedRecord
 from monitor.events import PREDICTION
 from monitor.records import RecordBatch

@@ -9,8 +9,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE, Shape
+from monitor.decode.derived import value_of
 from monitor.decode.values import NAME_LENGTH, category_value, numeric_value
 from monitor.stats.bins import CATEGORICAL, NUMERIC
+from monitor.stats.derived import DERIVED_KINDS, TEXT, VECTOR
 
 #: failures of a feature after which it is decoded without a type, and its column is checked afterwards: each failure
 #: costs a slow decode of the whole event
@@ -21,6 +23,13 @@ _Word = Annotated[int, msgspec.Meta(ge=-_WORD_MAX, le=_WORD_MAX)]
 _Class = str | float | _Word | bool | None
 _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Number = float | bool | None
+#: types of the fields of a features struct, by kind
+_TYPES: Final[dict[str, Any]] = {
+    NUMERIC: _Number,
+    CATEGORICAL: _Class,
+    VECTOR: list[float] | None,
+    TEXT: str | None,
+}
 _Name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH)]
 _FullName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH)]
 
@@ -107,7 +116,8 @@ class RowDecoder:
     `decode` is None if msgspec cannot compile a decoder (the name of a feature holds a quote or a backslash). The
     fields of the features struct have the order of a first event (`seen`): msgspec finds a field at once if it is the
     next one, and searches otherwise. `numeric` and `categorical` are the field numbers of the wanted features of that
-    kind, in the order of `shape.key_features`. `widened` fields hold values of any type.
+    kind, in the order of `shape.key_features`; `derived` those of vectors and texts. `widened` fields hold values of
+    any type.
     """
 
     def __init__(self, shape: Shape | None, seen: Iterable[str] = (), *, any_model: bool, any_version: bool) -> None:
@@ -120,6 +130,7 @@ class RowDecoder:
         field_of = {place: i for i, place in enumerate(order)}
         self.numeric = [field_of[place] for place, (_, kind) in enumerate(wanted) if kind == NUMERIC]
         self.categorical = [field_of[place] for place, (_, kind) in enumerate(wanted) if kind == CATEGORICAL]
+        self.derived = [field_of[place] for place, (_, kind) in enumerate(wanted) if kind in DERIVED_KINDS]
         self.widened = [False] * len(self._fields)
         self._failures = [0] * len(self._fields)
         self.features_type: type[msgspec.Struct]
@@ -128,7 +139,7 @@ class RowDecoder:
 
     def _build(self) -> None:
         fields = [
-            (f"f{i}", _field_type(kind, wide), ABSENT if kind == NUMERIC else ABSENT_VALUE)
+            (f"f{i}", Any if wide else _TYPES[kind], ABSENT if kind == NUMERIC else ABSENT_VALUE)
             for i, ((_, kind), wide) in enumerate(zip(self._fields, self.widened, strict=True))
         ]
         names = {f"f{i}": name for i, (name, _) in enumerate(self._fields)}
@@ -149,12 +160,8 @@ class RowDecoder:
         cells: list[object] = []
         widen = False
         for i, (name, kind) in enumerate(self._fields):
-            if kind == CATEGORICAL:
-                value = raw.get(name, ABSENT_VALUE)
-                cell = category_value(value)
-            else:
-                value = raw.get(name, ABSENT)
-                cell = numeric_value(value)
+            value = raw.get(name, ABSENT if kind == NUMERIC else ABSENT_VALUE)
+            cell = _CELL_OF[kind](value)
             cells.append(cell)
             refused = cell is TYPE_NAN or cell is TYPE_VALUE or (cell is None and value is not None)
             if refused and not self.widened[i]:
@@ -166,7 +173,8 @@ class RowDecoder:
         return self.features_type(*cells)
 
 
-def _field_type(kind: str, wide: bool) -> object:
-    if wide:
-        return Any
-    return _Class if kind == CATEGORICAL else _Number
+_CELL_OF: Final[dict[str, Callable[[object], object]]] = {
+    NUMERIC: numeric_value,
+    CATEGORICAL: category_value,
+    **{kind: value_of(kind) for kind in DERIVED_KINDS},
+}

@@ -38,6 +38,8 @@ class Versions:
         self._spellings: dict[bytes, RowDecoder] = {}
         self._current = self._unwanted
         self._mixed = False
+        #: whether a version has vectors or texts
+        self.has_derived = False
 
     def _compile(self, shape: Shape | None, names: Sequence[str]) -> RowDecoder:
         return RowDecoder(shape, names, any_model=self._model is not None, any_version=self._version is not None)
@@ -49,6 +51,7 @@ class Versions:
             shape = self._shapes(key)
             decoder = self._unwanted if shape is None else self._compile(shape, names)
             self._decoders[key] = decoder
+            self.has_derived = self.has_derived or bool(decoder.derived)
         return decoder
 
     def forget(self, key: ModelKey) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from monitor.judge.causes.cause import Cause, CauseName
+from monitor.judge.causes.consecutive import Consecutive
 from monitor.judge.causes.constant import Constant
+from monitor.judge.causes.detectors import Detectors
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.quality import Quality
+from monitor.judge.causes.relation import Relation
+from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
@@ -22,8 +26,12 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
     FeaturesGone,
     Quality,
     Constant,
+    Residual,
     Distribution,
+    Relation,
     Errors,
+    Detectors,
+    Consecutive,
     TrafficRate,
     Duplicates,
     ClockSkew,
@@ -36,12 +44,16 @@ def causes_of(prepared: PreparedReference, policy: Policy) -> tuple[Cause[Any], 
     return tuple(cause(prepared, policy) for cause in CAUSES)
 
 
-def _named() -> Iterator[tuple[str, tuple[type[Cause[Any]], CauseName]]]:
-    """Causes that find the same thing of different subjects share a name."""
-    return ((named.name, (cause, named)) for cause in CAUSES for named in cause.names)
+def _by_name() -> dict[str, tuple[type[Cause[Any]], CauseName]]:
+    """Causes that find the same thing of other subjects, or otherwise, share a name: the first one gives the texts."""
+    found: dict[str, tuple[type[Cause[Any]], CauseName]] = {}
+    for cause in CAUSES:
+        for named in cause.names:
+            found.setdefault(named.name, (cause, named))
+    return found
 
 
-_BY_NAME: Final = dict(_named())
+_BY_NAME: Final = _by_name()
 #: {name: its texts}
 NAMES: Final[Mapping[str, CauseName]] = {name: named for name, (_, named) in _BY_NAME.items()}
 #: {name: names of the causes that hide it for the same subject}

@@ -105,7 +105,14 @@ class Evaluation:
     alpha: float
     #: windows of more events get the variability of this many: it is not extrapolated; None: no limit
     most_events: int | None = None
+    #: tail probability that each test of `Cause.tickets` may spend; 0: as each other test
+    of_tickets: float = 0.0
     _measured: dict[Hashable, object] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def ticket_alpha(self) -> float:
+        """The tail probability that each test outside the page budget may spend."""
+        return self.of_tickets or self.alpha
 
     @cached_property
     def variability(self) -> Variability:
@@ -148,6 +155,8 @@ class Cause(ABC, Generic[M]):
     names: ClassVar[tuple[CauseName, ...]]
     #: causes that are not reported for a subject while this one is open on it
     explains: ClassVar[tuple[str, ...]] = ()
+    #: its findings are no pages, and its tests spend a budget of false tickets of its own
+    own_budget: ClassVar[bool] = False
     #: key of its state in checkpoints, "" if it has none; never change it
     state_name: ClassVar[str] = ""
 
@@ -158,6 +167,13 @@ class Cause(ABC, Generic[M]):
     @abstractmethod
     def tests(self) -> int:
         """Number of tests per window length, over all columns: its part of the page budget."""
+
+    def tickets(self) -> int:
+        """Number of tests per window length outside the page budget: they share a budget of tickets of the same size.
+
+        Their findings are at most tickets.
+        """
+        return 0
 
     def tests_of_recent(self) -> int:
         """Number of tests on the newest panes; 0 if `recent_candidates` gives none."""
@@ -217,6 +233,10 @@ class Cause(ABC, Generic[M]):
         """(subject, figures of its worst window) of every subject that was measured, over its threshold or not."""
         return iter(())
 
+    def remarks(self, evaluation: Evaluation) -> Mapping[str, str]:
+        """{subject: a sentence for the findings that other causes have on it, as this cause has none of its own}."""
+        return {}
+
     def observe(self, pane: Block, base: Block | None) -> None:  # most causes remember nothing
         """Take the next pane, before it is judged; `base` is the base window that it completes."""
 
@@ -255,7 +275,7 @@ class SequentialCause(Cause[None]):
     def follow(self, pane: Block, labels: LabelTally) -> Iterable[Finding]:
         """Take the next pane, and the labels that are known of its predictions; gives what is found with it."""
 
-    def remarks(self) -> Mapping[FindingKey, str]:
+    def key_remarks(self) -> Mapping[FindingKey, str]:
         """Sentences for the details of other causes' findings, by their keys."""
         return {}
 
@@ -266,6 +286,9 @@ class SequentialCause(Cause[None]):
     def events_ahead(self) -> int:
         """Events in panes behind the time that `due_us` counts from: they were ahead of the others."""
         return 0
+
+    def skip(self, pane: Block) -> None:
+        """The next pane lies in a time that the settings exclude: it is not judged."""
 
     def silent_since_us(self) -> int | None:
         """Time of the last event, while it is known that events have stopped; None if that is not known."""

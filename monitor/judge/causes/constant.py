@@ -212,7 +212,7 @@ class Constant(Cause[Measured]):
         # numeric values are never shown
         ordered = self.prepared.ordered[column]
         category = "" if ordered else self._category(windows, window, column)
-        what = self.policy.quoted(category) if category else "one and the same"
+        what = self.policy.of_column(about).quoted(category) if category else "one and the same"
         before = percent(about.modal_share)
         detail = f"all {n:,} values are {what}; the most frequent value of the reference had {before}"
         surely = self._surely(evaluation, window, column)

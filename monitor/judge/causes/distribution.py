@@ -14,10 +14,8 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monitor.findings import PAGE, Figures, Finding, FindingKey
-from monitor.judge.all_values import in_reference, in_window, moments
+from monitor.findings import DOWN, PAGE, UP, Figures, Finding, FindingKey
 from monitor.judge.causes.cause import (
     Candidate,
     Cause,
@@ -28,15 +26,16 @@ from monitor.judge.causes.cause import (
     limit,
     places,
 )
-from monitor.judge.compared import Compared
+from monitor.judge.causes.distribution_words import DistributionWords
+from monitor.judge.compared import Compared, sides_of
 from monitor.judge.detectable import cause_of, share_detections
 from monitor.judge.lazy_comparison import LazyComparison, Measured
+from monitor.judge.moved_day import MovedDay
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows import Windows
 from monitor.stats.agreement import Agreement
 from monitor.stats.block import Block
-from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.direction_test import ERRORS_ABOVE_LEAST
 from monitor.stats.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OUTER
 from monitor.stats.ending import joined, left_of_cut, left_of_shares
@@ -45,8 +44,7 @@ from monitor.stats.live_watch import Watch
 from monitor.stats.promise import ShareDetection
 from monitor.text import number
 
-#: standard deviations the mean moves at least when a finding says that the column moved
-LEAST_SHIFT = 0.05
+DISTRIBUTION: Final = "distribution"
 #: total variation of categories that somebody is woken for
 LEAST_SPREAD = 0.05
 STATISTICS: Final = {CUT: "cut_point", BIN: "bin_share", OUTER: "outer_share", CATEGORY: "share", BUCKETS: "share"}
@@ -68,17 +66,20 @@ class Distribution(Cause[Measured]):
 
     names = tuple(
         CauseName(name, in_alert="distribution changed", on_page="distribution changed", share="effect")
-        for name in ("distribution", "score", "prediction")
+        for name in (DISTRIBUTION, "score", "prediction")
     )
     state_name = "watch"
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)
-        self.sides = (Compared.of(prepared, numeric=True), Compared.of(prepared, numeric=False))
+        self.sides = sides_of(prepared)
         #: (side, place in it) of each column
         self._place = {
             int(at): (s, c) for s, side in enumerate(self.sides) for c, at in enumerate(side.places.tolist())
         }
+        self._words = DistributionWords(prepared, policy, self.sides, self._place)
+        seasons = prepared.reference.seasons
+        self._moved_day = None if seasons is None else MovedDay(seasons, self.sides)
         self._watches = [side.watch() for side in self.sides]
         self._agreement = Agreement(len(prepared.columns), prepared.width)
 
@@ -94,21 +95,31 @@ class Distribution(Cause[Measured]):
         """Live traffic is watched: whether it varies as the reference says."""
         width = self.prepared.width
         self._agreement.add(pane.tally.counts[:, :width], pane.tally.events)
+        if self._moved_day is not None:
+            self._moved_day.observe(pane, base, width)
         if base is None:
             return
         self._forget_objections()
         same, pairs = self._agreement.close()
         for side, watch in zip(self.sides, self._watches, strict=True):
             if len(side.places):
-                watch.add(side.reference, base.tally.counts[side.places, :width], same[side.places], pairs[side.places])
+                counts = base.tally.counts[side.places, :width]
+                waves = side.waves(base.tally, counts)
+                watch.add(side.reference, counts, same[side.places], pairs[side.places], waves)
 
     def to_state(self) -> dict[str, Any]:
-        return {"sides": [watch.to_state() for watch in self._watches], "agreement": self._agreement.to_state()}
+        return {
+            "sides": [watch.to_state() for watch in self._watches],
+            "agreement": self._agreement.to_state(),
+            **({} if self._moved_day is None else {"moved_day": self._moved_day.to_state()}),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._forget_objections()
         self._watches = [Watch.from_state(one) for one in state["sides"]]
         self._agreement = Agreement.from_state(state["agreement"])
+        if self._moved_day is not None and "moved_day" in state:
+            self._moved_day.restore(state["moved_day"])
 
     def measure(self, evaluation: Evaluation) -> Measured:
         windows, prepared = evaluation.windows, self.prepared
@@ -116,7 +127,8 @@ class Distribution(Cause[Measured]):
         # a window of faster traffic is as long as one of fewer events was in the reference
         sizes = [span.events / max(rate, 1.0) for span, rate in zip(windows.spans, rates.tolist(), strict=True)]
         comparisons = tuple(
-            LazyComparison(side, side.values(windows, prepared.width), rates, evaluation.alpha) for side in self.sides
+            LazyComparison(side, side.values(windows, prepared.width), rates, evaluation.alpha, side.expected(windows))
+            for side in self.sides
         )
         return Measured(comparisons, self._place, prepared, evaluation.known_sizes(sizes))
 
@@ -128,22 +140,29 @@ class Distribution(Cause[Measured]):
         for window, column in places(exceedance > 1):
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], self._cause_of(column)),
-                self._severity(measured, window, column),
+                self._severity(evaluation.windows, measured, window, column),
                 float(exceedance[window, column]),
                 partial(evaluation.windows.start_us, window),
                 partial(self._finding, evaluation, window, column),
             )
 
-    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+    def _column_of(self, key: FindingKey) -> int | None:
+        """The column of a finding of this cause; a figure is another cause's."""
         column = self.prepared.column_of.get(key.subject)
-        if column is None or self._cause_of(column) != key.cause:
+        return None if column is None or key.figure or self._cause_of(column) != key.cause else column
+
+    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
+        column = self._column_of(key)
+        if column is None:
             return None
+        if not self.policy.wants(self.prepared.columns[column].feature, self._way(evaluation.windows, 0, column)):
+            return 0.0
         return float(evaluation.of(self).exceedance_of(column)[0])
 
     def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
         """Of the shares of the bins as they are compared, in order."""
-        column = self.prepared.column_of.get(key.subject)
-        if column is None or self._cause_of(column) != key.cause:
+        column = self._column_of(key)
+        if column is None:
             return None
         s, place = self._place[column]
         change, values = self.sides[s].share_change(windows, window, place)
@@ -160,7 +179,7 @@ class Distribution(Cause[Measured]):
         return left_of_shares(now, then, self.sides[s].shares(place))
 
     def effect(self, key: FindingKey, evaluation: Evaluation) -> float | None:
-        return self._effect(evaluation.of(self), 0, self.prepared.column_of[key.subject])
+        return evaluation.of(self).effect_of(0, self.prepared.column_of[key.subject])
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
         """Of columns in which something was compared."""
@@ -174,7 +193,7 @@ class Distribution(Cause[Measured]):
                         cause=self._cause_of(column),
                         value=value,
                         threshold=threshold,
-                        effect=self._effect(measured, worst, column),
+                        effect=measured.effect_of(worst, column),
                         p=p,
                         samples=int(self.prepared.values(evaluation.windows.counts[worst])[column]),
                         exceedance=float(measured.exceedance[worst, column]),
@@ -234,60 +253,46 @@ class Distribution(Cause[Measured]):
     def _cause_of(self, column: int) -> str:
         return cause_of(self.prepared.columns[column])
 
-    def _severity(self, measured: Measured, window: int, column: int) -> str:
+    def _severity(self, windows: Windows, measured: Measured, window: int, column: int) -> str:
         """A page needs its least effect and two of the effect's own errors: the largest of many is above the truth."""
         (one, place), about = measured.of(column), self.prepared.columns[column]
-        kind = self._kind(measured, window, column)
-        effect = self._effect(measured, window, column)
+        kind = measured.kind_of(window, column)
+        effect = measured.effect_of(window, column)
         surely, least = effect - ERRORS_ABOVE_LEAST * float(one.error[window, place]), float(LEAST_MOVE[kind])
         if one.spread[window, place] > effect - 1e-12:
             surely, least = float(one.spread[window, place]), LEAST_SPREAD
         may_page = not self._ticket_reason(measured, window, column)
-        return self.policy.severity(self._cause_of(column), about.feature, surely, least, may_page=may_page)
-
-    def _kind(self, measured: Measured, window: int, column: int) -> int:
-        """What the worst direction is: a cut, a bin, the outer bins, a category or some buckets."""
-        (s, place), direction = self._place[column], self._direction(measured, window, column)
-        kinds = self.sides[s].reference.directions.kind[place]
-        return int(kinds[direction]) if len(kinds) else CUT
-
-    def _direction(self, measured: Measured, window: int, column: int) -> int:
-        one, at = measured.of(column)
-        return int(one.at[window, at])
-
-    def _effect(self, measured: Measured, window: int, column: int) -> float:
-        """The share that moved: in the worst direction, or of categories in all of them together."""
-        one, place = measured.of(column)
-        if not one.moved.shape[2]:
-            return 0.0
-        moved = abs(float(one.moved[window, place, one.at[window, place]]))
-        return max(moved, float(one.spread[window, place]))
+        cause, way = self._cause_of(column), self._way(windows, window, column)
+        return self.policy.severity(cause, about.feature, surely, least, may_page=may_page, direction=way)
 
     def _finding(self, evaluation: Evaluation, window: int, column: int) -> Finding:
         """Of one window and column that is over."""
         windows, measured = evaluation.windows, evaluation.of(self)
-        numeric = bool(self.prepared.ordered[column])
         statistic, value, threshold, p = self._evidence(measured, window, column)
-        words = self._numeric_words if numeric else self._category_words
-        headline, detail = words(windows, measured, window, column)
+        headline, detail = self._words.of(windows, measured, window, column)
         reason = self._ticket_reason(measured, window, column)
+        ticket = f"at most a ticket: {REASONS[reason]}" if reason else ""
         return Finding(
             key=FindingKey(self.prepared.subjects[column], self._cause_of(column)),
-            severity=self._severity(measured, window, column),
+            severity=self._severity(windows, measured, window, column),
             window=windows.spans[window],
             base_windows=max(windows.lengths[window], 1),
             statistic=statistic,
             value=value,
             threshold=threshold,
             p=p,
-            effect=self._effect(measured, window, column),
+            effect=measured.effect_of(window, column),
             effect_unit="share moved",
             exceedance=float(measured.exceedance_of(column)[window]),
-            direction=("up" if self._is_up(windows, window, column) else "down") if numeric else "",
-            detail=detail + (f"; at most a ticket: {REASONS[reason]}" if reason else ""),
+            direction=self._way(windows, window, column),
+            detail="; ".join(part for part in (detail, self._moved(column), ticket) if part),
             headline=headline,
             records=windows.records(window),
         )
+
+    def _moved(self, column: int) -> str:
+        """By how much a column's day has moved; "" where it has not, or has none."""
+        return "" if self._moved_day is None else self._moved_day.words(*self._place[column])
 
     def _evidence(self, measured: Measured, window: int, column: int) -> tuple[str, float, float, float]:
         """Statistic, value, threshold and p of the strongest test."""
@@ -299,92 +304,10 @@ class Distribution(Cause[Measured]):
             return "chi2", chi, chi_critical, float(chi_square_tail(chi, float(one.freedom[at])))
         if not one.moved.shape[2]:
             return "share", 0.0, np.inf, 1.0
-        kind = self._kind(measured, window, column)
+        kind = measured.kind_of(window, column)
         return STATISTICS[kind], z, critical, self.sides[s].reference.chance(z, place, int(one.at[at]))
 
-    def _is_up(self, windows: Windows, window: int, column: int) -> bool:
-        """Whether most of the moved values went to higher bins."""
-        shift = self._cumulative(windows, window, column)
-        return bool(len(shift) and shift[np.abs(shift).argmax()] > 0)
-
-    def _cumulative(self, windows: Windows, window: int, column: int) -> NDArray[np.float64]:
-        """Change of the share above each edge, outside values included."""
-        live, reference = in_window(self.prepared, windows, window, column), in_reference(self.prepared, column)
-        above = np.cumsum(live[::-1])[::-1] / max(live.sum(), 1)
-        before = np.cumsum(reference[::-1])[::-1] / max(reference.sum(), 1)
-        return np.asarray((above - before)[2 : len(self.prepared.columns[column].bins.edges) + 2], np.float64)
-
-    def _numeric_words(self, windows: Windows, measured: Measured, window: int, column: int) -> tuple[str, str]:
-        """Headline and detail."""
-        about, subject = self.prepared.columns[column], self.prepared.subjects[column]
-        seen = moments(about, windows.counts[window, column], windows.sums[window, column], self.prepared.width)
-        moved = (seen.mean - about.center) / about.scale
-        up = self._is_up(windows, window, column)
-        if abs(moved) >= LEAST_SHIFT and (moved > 0) == up:
-            words = f"moved {'up' if up else 'down'} by {abs(moved):.2g} sd"
-        else:
-            words = "changed its shape"  # the mean stays, or goes the other way
-        what = {BIN: "one bin's share", OUTER: "outer bins' share"}.get(
-            self._kind(measured, window, column), "cut-point distance"
-        )
-        distance = f"{what} {self._effect(measured, window, column):.2g}"
-        headline = f"{subject} {words} ({distance}{self._allowed(measured, window, column)})"
-        name = "mean" if seen.whole else "mean of the values inside the range"
-        details = [f"{name} {before_and_after(about.center, seen.mean)}"]
-        if about.bins.edges:
-            details.append(self._largest_shift(windows, measured, window, column))
-        return headline, "; ".join(details)
-
-    def _largest_shift(self, windows: Windows, measured: Measured, window: int, column: int) -> str:
-        """The direction that moved, or the edge above which the share of all values changed most."""
-        about, (s, place) = self.prepared.columns[column], self._place[column]
-        points = told_apart([about.bins.low, *about.bins.edges, about.bins.high], 4)
-        live, reference = in_window(self.prepared, windows, window, column), in_reference(self.prepared, column)
-        now, before = live / max(live.sum(), 1), reference / max(reference.sum(), 1)
-        kind, direction = self._kind(measured, window, column), self._direction(measured, window, column)
-        at = int(self.sides[s].reference.directions.at[place, direction])
-        if kind == BIN:  # the places are: below the range, the bins, above it
-            return f"share from {points[at]} to {points[at + 1]}: {_share(before[at + 1], now[at + 1])}"
-        if kind == OUTER:
-            inner = slice(at + 2, len(about.bins.edges) + 1 - at)
-            return f"share from {points[at + 1]} to {points[-2 - at]}: {_share(before[inner].sum(), now[inner].sum())}"
-        cut = int(np.abs(self._cumulative(windows, window, column)).argmax())
-        return f"share above {points[cut + 1]}: {_share(before[cut + 2 :].sum(), now[cut + 2 :].sum())}"
-
-    def _category_words(self, windows: Windows, measured: Measured, window: int, column: int) -> tuple[str, str]:
-        """Headline and detail."""
-        about, subject = self.prepared.columns[column], self.prepared.subjects[column]
-        counts, reference = in_window(self.prepared, windows, window, column), in_reference(self.prepared, column)
-        now, before = counts / max(counts.sum(), 1), reference / max(reference.sum(), 1)
-        names = [*self.policy.labels(about.bins), *about.bins.beyond()]
-        most = np.argsort(-np.abs(now - before), kind="stable")[:3].tolist()
-        changed = [f"{names[i]}: {_share(before[i], now[i])}" for i in most if now[i] != before[i]]
-        effect = f"{self._effect(measured, window, column):.2g}"
-        return (
-            f"{subject}: shares changed by up to {effect}{self._allowed(measured, window, column)}",
-            "; ".join(["share of " + ", ".join(changed), *self._groups(measured, windows, window, column)]),
-        )
-
-    def _groups(self, measured: Measured, windows: Windows, window: int, column: int) -> Iterator[str]:
-        """The buckets of other names that moved, by the names the reference has in them."""
-        bins, (s, place) = self.prepared.columns[column].bins, self._place[column]
-        if self._kind(measured, window, column) != BUCKETS:
-            return
-        side, direction = self.sides[s], self._direction(measured, window, column)
-        held = np.flatnonzero(side.reference.directions.sets[place, :, direction]) - bins.named
-        known = [self.policy.category(name) for at in held.tolist() for name in bins.bucket_names[at][:1]][:3]
-        counts, reference = windows.counts[window, column], self.prepared.bins[column]
-        share = counts[held + bins.named].sum() / max(counts[: bins.bins].sum(), 1)
-        before = reference[held + bins.named].sum() / max(reference.sum(), 1)
-        examples = f" ({', '.join(known)} ...)" if known else ""
-        yield f"{len(held)} of {bins.buckets} groups of other names{examples}: {_share(before, share)}"
-
-    def _allowed(self, measured: Measured, window: int, column: int) -> str:
-        """The distance that windows of the reference had, with its margin; nothing where it is not asked for."""
-        s, place = self._place[column]
-        allowed = measured.allowed[window, column]
-        return "" if self.sides[s].free[place] or np.isnan(allowed) else f", allowed {allowed:.2g}"
-
-
-def _share(before: float, now: float) -> str:
-    return before_and_after(float(before), float(now), 3)
+    def _way(self, windows: Windows, window: int, column: int) -> str:
+        """The direction in which a number moved; "" for categories."""
+        ordered = self.prepared.ordered[column]
+        return (UP if self._words.is_up(windows, window, column) else DOWN) if ordered else ""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.findings import PAGE, Figures, Finding, FindingKey
+from monitor.findings import DOWN, PAGE, UP, Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, PlannedWindows, places
 from monitor.judge.causes.unit_change import UnitChange, unit_change
@@ -26,8 +26,9 @@ from monitor.judge.quality_tails import QualityTails, base_windows_asked
 from monitor.judge.windows import Windows
 from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.stats import names
-from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, UNSEEN
+from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
 from monitor.stats.block import Block
+from monitor.stats.derived import VECTOR
 from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.ending import left_of
 from monitor.stats.hit_places import HitPlaces
@@ -37,6 +38,7 @@ from monitor.stats.quality_dispersion import (
     lasts,
     spans,
 )
+from monitor.stats.tally import BELOW
 from monitor.text import percent
 
 #: of one column, and of all features of a model together
@@ -115,10 +117,10 @@ class Quality(Cause[QualityTails]):
             return
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
-            severity, reason = self._severity(measured, at, may_page=True), ""
+            severity, reason = self._severity(evaluation, at, may_page=True), ""
             if severity == PAGE:
                 reason = self._ticket_reason(evaluation, at, self._recent_share(recent, column, slot))
-                severity = self._severity(measured, at, may_page=not reason)
+                severity = self._severity(evaluation, at, may_page=not reason)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
                 severity,
@@ -194,10 +196,19 @@ class Quality(Cause[QualityTails]):
         events = np.array([[part.tally.events] for part in windows.parts[window]], np.int64)
         return int(spans(counts[:, self.prepared.width + slot, None], events)[0])
 
-    def _severity(self, measured: QualityTails, at: tuple[int, int, int], *, may_page: bool) -> str:
+    def _severity(self, evaluation: Evaluation, at: tuple[int, int, int], *, may_page: bool) -> str:
         """Severity of one (window, column, quality count) over the threshold."""
         cause, feature = QUALITY_COUNTS[at[2]], self.prepared.columns[at[1]].feature
-        return self.policy.severity(cause, feature, float(measured.excess[at]), LEAST_QUALITY_CHANGE, may_page=may_page)
+        effect, way = float(evaluation.of(self).excess[at]), self._side(evaluation.windows, at)
+        return self.policy.severity(cause, feature, effect, LEAST_QUALITY_CHANGE, may_page=may_page, direction=way)
+
+    def _side(self, windows: Windows, at: tuple[int, int, int]) -> str:
+        """On which side of the range most values outside lie; "" for other quality counts, which only rise."""
+        window, column, slot = at
+        if slot != OUTSIDE:
+            return ""
+        outside = int(windows.counts[window, column, self.prepared.width + OUTSIDE])
+        return DOWN if 2 * int(windows.sums[window, column, BELOW]) > outside else UP
 
     def _ticket_reason(self, evaluation: Evaluation, at: tuple[int, int, int], recent_share: float) -> str:
         """Why this is at most a ticket, "" if it may page; `recent_share` in the newest panes."""
@@ -232,7 +243,8 @@ class Quality(Cause[QualityTails]):
         cause, subject = QUALITY_COUNTS[slot], prepared.subjects[column]
         share, effect = float(measured.share[at]), float(measured.excess[at])
         change = unit_change(prepared, windows, window, column) if slot == OUTSIDE else None
-        came = self._came(windows, window, column) if slot == UNSEEN else ""
+        named = slot == UNSEEN or (slot == TYPE and prepared.columns[column].is_presence)
+        came = self._came(windows, window, column) if named else ""
         before = share - effect
         headline = _headline(prepared.columns[column], subject, cause, before, share)
         return Finding(
@@ -276,7 +288,9 @@ class Quality(Cause[QualityTails]):
         if not known or (len(known) >= names.KEPT and max(known.values()) == 1):
             return ""
         most = names.most_frequent(known, MAX_NAMED)
-        messages = ", ".join(f"{self.policy.quoted(name)} ({n:,})" for name, n in most)
+        about = self.prepared.columns[column]
+        quoted = str if about.is_presence else self.policy.of_column(about).quoted
+        messages = ", ".join(f"{quoted(name)} ({n:,})" for name, n in most)
         return f": {messages}" + (" and others" if len(known) > MAX_NAMED else "")
 
     def _detail(
@@ -309,11 +323,17 @@ def _headline(about: Column, subject: str, cause: str, before: float, share: flo
         if own:
             return f"{subject} is null or left out in {how_many}{instead}"
         return f"{subject} is gone" if share == 1 else f"{subject} is gone from {how_many}{instead}"
-    wrong = "not a number" if about.bins.kind == NUMERIC else "neither text nor a number"
     words = {
         "missing": f"{subject} is missing (null) in {how_many}",
         "unseen": f"{subject} has never-seen {'classes' if own else 'values'} in {how_many}",
         "outside": f"{subject} is outside the reference's range in {how_many}",
-        "type": f"{subject} is {wrong} in {how_many}",
+        "type": f"{subject} is {_wrong(about)} in {how_many}",
     }
     return words[cause] + instead
+
+
+def _wrong(about: Column) -> str:
+    """What a value of the wrong type is."""
+    if about.is_presence:
+        return f"no vector of {about.bins.categories[0]}" if about.kind == VECTOR else "no text"
+    return "not a number" if about.bins.kind == NUMERIC else "neither text nor a number"

@@ -117,7 +117,7 @@ class Schema(SequentialCause):
                 fitting.append((chance, -int(at)))
         return reference.columns[-max(fitting)[1]] if fitting else None
 
-    def remarks(self) -> Mapping[FindingKey, str]:
+    def key_remarks(self) -> Mapping[FindingKey, str]:
         """What is to be said beside another cause's finding: under which name a column that is gone comes now."""
         return {
             FindingKey(subject, "absent"): f"the new column {self._shown(name)} has its values: was it renamed?"

@@ -93,6 +93,12 @@ class TrafficRate(SequentialCause):
         self._last_us = max(self._last_us, tally.last_us)
         yield from self._rate(self._traffic, pane)
 
+    def skip(self, pane: Block) -> None:
+        """Events in an excluded time end a silence, and no window of the rate reaches over it."""
+        if in_time(pane.tally):
+            self._last_us, self._is_silent = max(self._last_us, pane.tally.last_us), False
+        self._steps, self._ahead, self._first_ahead_us = [], 0, NO_FIRST
+
     def _rate(self, traffic: Traffic, pane: Block) -> Iterator[Finding]:
         if not traffic.levels or traffic.step_us % (pane.end_us - pane.start_us):
             return

@@ -50,6 +50,8 @@ def _incident(
     yield f"{name(str(incident.key))}{': ' + _summary(views) if views else ''}</h3>"
     where = "" if place is None else f' · <a href="#m{place[0]}">its figures</a>'
     yield f"<p>{since(incident.since_us, now_us)}{_more(snapshot, incident, model)}{where}</p>"
+    if incident.lead:
+        yield f"<p>{text(incident.lead[:1].upper() + incident.lead[1:])}.</p>"
     yield f"<p class=soft>{LASTING}</p><ol>" if incident.lasting else "<ol>"
     for at, view in enumerate(views):
         column, figures = _measured(model, view)
@@ -87,7 +89,8 @@ def _summary(views: Sequence[FindingView]) -> str:
 
 
 def _tags(view: FindingView) -> str:
-    rest = [view.severity, view.finding.figure, view.finding.segment]
+    silenced = "no page during a silence" if view.silenced else ""
+    rest = [view.severity, silenced, view.finding.figure, view.finding.segment]
     return ", ".join(name(word) for word in rest if word)
 
 
@@ -109,8 +112,11 @@ def web_link(address: str, words: str) -> str:
 
 
 def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | None, Figures | None]:
-    """The finding's column, None if its subject is not one, and its newest figures, if the snapshot has them."""
-    if model is None:
+    """The finding's column, None if its subject is not one, and its newest figures, if the snapshot has them.
+
+    Figures are by subject and cause: a finding of one of several figures has its own in its detail.
+    """
+    if model is None or view.finding.figure:
         return None, None
     subject, cause = view.finding.subject, view.finding.cause
     column = next((column for column in model.columns if column.name == subject), None)

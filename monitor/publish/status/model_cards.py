@@ -14,6 +14,7 @@ from monitor.publish.snapshot import ColumnView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.settings.duration import in_words
+from monitor.stats.derived import DERIVED_KINDS
 from monitor.text import many, number, percent
 
 #: a column with this exceedance or more is shown unfolded
@@ -104,6 +105,8 @@ def _head(snapshot: Snapshot, model: ModelView, state: str, now_us: int) -> Iter
 def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[tuple[str, str]]:
     yield "Predictions", f"{model.predictions:,} <small>{many(model.labels, 'label')}</small>"
     yield "Judged up to", "not yet" if model.judged_us is None else aged(model.judged_us, now_us)
+    if model.warmup is not None:
+        yield "Reference", text(str(model.warmup), 1_000)
     if model.silent_since_us is not None:
         yield "No events since", aged(model.silent_since_us, now_us)
     if model.budget_us:
@@ -112,6 +115,11 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     for figure, value in model.performance:
         yield text(figure, 80), percent(value)
+    if model.silence is not None:
+        until_us, reason = model.silence
+        yield "Silent until", moment(until_us) + (f" <small>{text(reason)}</small>" if reason else "")
+    if model.excluded:
+        yield "In excluded times, never to be judged", many(model.excluded, "event")
     if unjudged := snapshot.unjudged.get(model.key):
         yield "Accepted, never to be judged", many(unjudged, "event")
 
@@ -179,7 +187,8 @@ def _table(caption: str, columns: Sequence[ColumnView], rows: int) -> Iterator[s
     parts = f"<caption>{caption}</caption>" if caption else ""
     yield f"<table>{parts}<thead><tr><th>Feature<th>Reference and live</thead>"
     for column in columns[:rows]:
-        role = f" <small>{text(column.role)}</small>" if column.role != "feature" else ""
+        what = column.kind if column.kind in DERIVED_KINDS else column.role
+        role = f" <small>{text(what)}</small>" if what != "feature" else ""
         yield f"<tr><th>{text(column.name, 80)}{role}<td>{drawing(column.reference, column.live)}"
         yield f"<div>{_column_text(column)}</div>\n"
     yield "</table>"

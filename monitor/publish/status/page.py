@@ -82,7 +82,13 @@ def monitor_state(snapshot: Snapshot, health: Health, silence: str) -> tuple[str
     if not health.caught_up_once:
         return UNKNOWN, "not caught up", "It reads, and has not reached the end of the topics since it began."
     if idle:
-        return UNKNOWN, "idle", "It reads, and no event of a model that has a reference has come yet."
+        return UNKNOWN, "idle", "It reads, and no event of a model that is watched has come yet."
+    if snapshot.models and not judged and all(model.warmup is not None for model in snapshot.models):
+        return (
+            UNKNOWN,
+            "warming up",
+            "It reads, and every model is in its warm-up: below is when each is judged first.",
+        )
     if snapshot.models and not judged:
         return UNKNOWN, "nothing judged yet", "It reads, and no model has had a whole window of events yet."
     return FINE, "fine", "It reads and judges."

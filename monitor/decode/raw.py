@@ -1,0 +1,36 @@
+"""The fields of decoded events as they came, wanted or not, by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+class RawColumn(NamedTuple):
+    """The values of one feature, and which rows have it.
+
+    `rows` (n,) are positions within the rows of the group, rising; `values` has n of str, int, float (also one that is
+    not finite), bool, None, list or dict, as the payload has them.
+    """
+
+    rows: Ints
+    values: Sequence[object]
+
+
+@dataclass(frozen=True, slots=True)
+class RawFields:
+    """What the rows of a `Group` hold, by name, in the order in which names first came.
+
+    `score_classes` has the rows of predictions whose `scores` name a class, `unread` those with a field that nobody
+    reads. Rows are positions within the rows of the group, rising.
+    """
+
+    features: dict[str, RawColumn]
+    score_classes: dict[str, Ints]
+    unread: dict[str, Ints]

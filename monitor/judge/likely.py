@@ -1,0 +1,76 @@
+"""Which finding of an incident is probably the first cause of the others, and the incident in words.
+
+Several columns that move together are one incident. A column comes before the score that moved with it; among columns
+the one that moves the score most, else the one that is furthest over its threshold; of two that are about equal the
+earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from monitor.findings import SEVERITY_RANK, Finding
+from monitor.reference.column import PREDICTION, SCORE
+from monitor.text import many
+
+#: causes that are about what the model says, not about what it is given
+_OUTPUTS: Final = (SCORE, PREDICTION)
+#: two sizes that differ by less than this part of the larger one are equal
+ABOUT_EQUAL: Final = 0.2
+
+
+def likely_first(findings: Sequence[Finding]) -> Finding | None:
+    """The likely first cause among findings, worst first; None where nothing that is watched explains the change."""
+    outputs = [one for one in findings if one.key.cause in _OUTPUTS]
+    inputs = [one for one in findings if one.key.cause not in _OUTPUTS]
+    explained = next((one.explanation for one in outputs if one.explanation is not None), None)
+    if explained is not None and not explained.parts:
+        return None
+    named = [] if explained is None else [part.subject for part in explained.parts]
+    by_name = (one for subject in named for one in inputs if one.key.subject == subject)
+    return next(by_name, None) or _largest(inputs) or (outputs[0] if outputs else None)
+
+
+def _largest(findings: Sequence[Finding]) -> Finding | None:
+    """Of the worst severity the largest, or an earlier one that is about as large."""
+    if not findings:
+        return None
+    worst = max(SEVERITY_RANK[one.severity] for one in findings)
+    serious = [one for one in findings if SEVERITY_RANK[one.severity] == worst]
+    moving = [one for one in serious if one.score_shift]
+    sizes = [abs(one.score_shift or 0.0) for one in moving] or [one.exceedance for one in serious]
+    equal = [one for one, size in zip(moving or serious, sizes, strict=True) if size >= (1 - ABOUT_EQUAL) * max(sizes)]
+    return min(equal, key=began)
+
+
+def began(finding: Finding) -> int:
+    """Since when the finding's change shows, in microseconds."""
+    return finding.window.start_us if finding.since_us is None else finding.since_us
+
+
+def likely_cause(findings: Sequence[Finding]) -> str:
+    """The subject of the likely first cause, "" where there is none."""
+    first = likely_first(findings)
+    return "" if first is None else first.key.subject
+
+
+def in_words(findings: Sequence[Finding]) -> str:
+    """The likely first cause, what it explains of the score, and how many other findings there are; at least one."""
+    first = likely_first(findings)
+    explained = next((one for one in findings if one.explanation is not None), None)
+    told = list(dict.fromkeys(one.key for one in (first or explained or findings[0], explained) if one is not None))
+    words = (first or explained or findings[0]).headline
+    if explained is not None and explained.explanation is not None:
+        words += f"; {explained.explanation.text}"
+    others = sum(one.key not in told for one in findings)
+    return words + (f" (and {many(others, 'other finding')})" if others else "")
+
+
+def lead(findings: Sequence[Finding]) -> str:
+    """Where to look first, as a sentence: the likely first cause and what it explains; "" where that is plain."""
+    explanation = next((one.explanation for one in findings if one.explanation is not None), None)
+    first = likely_first(findings)
+    if first is None or (len(findings) == 1 and explanation is None):
+        return "" if explanation is None else explanation.text
+    return f"likely first cause: {first.key.subject}" + ("" if explanation is None else f"; {explanation.text}")

@@ -1,0 +1,199 @@
+"""Model versions in their warm-up: rows are kept until a reference is learned, then open panes are counted by it."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from monitor.clock import Clock
+from monitor.count.admission import Admission
+from monitor.count.exchange import Exchange, LabelExchange, Pane
+from monitor.count.labels import LabelCohort
+from monitor.count.pane_rows import Rows
+from monitor.count.task import Shared, Task
+from monitor.count.warmup_rows import Chunk, OpenRows, WarmupRows
+from monitor.decode.columns import Limits
+from monitor.decode.native.decoder import NativeDecoder
+from monitor.errors import UsageError
+from monitor.events import PREDICTION, ModelKey
+from monitor.judge.warmup import Warmup, WarmupState
+from monitor.records import RecordBatch
+from monitor.reference.blank import WARMUP
+from monitor.reference.monitored import Monitored
+from monitor.reference.reference import Reference
+from monitor.settings.model import Model
+from monitor.settings.tree import Settings
+from monitor.stats.label_tally import LabelTally, merged_labels
+from monitor.stats.tally import Tally, merged
+
+#: learns the reference of a model version from its lines; raises UsageError where none can be learned
+_T = TypeVar("_T", Tally, LabelTally)
+Learn = Callable[[Settings, Model, ModelKey, Callable[[], Iterator[list[bytes]]]], Reference]
+
+
+class Recounted(NamedTuple):
+    """Open panes counted by a new reference: events and inline labels, by partition number and start of the pane."""
+
+    events: dict[int, dict[int, Tally]]
+    labels: dict[int, dict[int, LabelTally]]
+
+    def all_events(self) -> dict[int, Tally]:
+        """By start of the pane, over all partitions."""
+        merged: dict[int, Tally] = {}
+        for tallies in self.events.values():
+            for start_us, tally in tallies.items():
+                if start_us in merged:
+                    merged[start_us].merge(tally)
+                else:
+                    merged[start_us] = tally.copy()
+        return merged
+
+    def all_labels(self) -> dict[int, LabelTally]:
+        """The same of inline labels."""
+        merged: defaultdict[int, LabelTally] = defaultdict(LabelTally)
+        for tallies in self.labels.values():
+            for start_us, tally in tallies.items():
+                merged[start_us].merge(tally)
+        return dict(merged)
+
+
+class Ended(NamedTuple):
+    """A warm-up that has ended: how many seconds the learning took, and whether it ended for the size of its rows."""
+
+    state: WarmupState
+    seconds: float
+    too_large: bool
+
+
+class Warming:
+    """The warm-ups of a process. Without `learn` there are none."""
+
+    def __init__(self, settings: Settings, admission: Admission, learn: Learn | None, clock: Clock) -> None:
+        self._settings = settings
+        self._admission = admission
+        self._learn = learn
+        self._clock = clock
+        self.rows = WarmupRows(settings.windows.pane)
+        self.warmups: dict[ModelKey, Warmup] = {}
+        #: called now and then while a reference is learned, which may take seconds
+        self.tick: Callable[[], object] = lambda: None
+        #: those that ended, until they are reported
+        self.ended: deque[Ended] = deque()
+
+    def holds(self, key: ModelKey) -> bool:
+        """Whether the panes of this model version are taken here: it has no reference yet."""
+        monitored = self._admission.seen.monitored(key)
+        return monitored is not None and monitored.reference.hash == WARMUP
+
+    def take(self, pane: Pane, cohorts: Iterable[LabelCohort]) -> Warmup | None:
+        """Take a complete pane, and the labels up to its end; returns the warm-up if it has learned a reference."""
+        key = pane.pane_key.key
+        warmup = self._warmup(key)
+        warmup.add(pane, self.rows.take(key, pane.start_us), sum(cohort.tally.total for cohort in cohorts))
+        if not warmup.is_full or self._learn is None:
+            return None
+        began, too_large = self._clock.monotonic(), warmup.is_too_large
+        try:
+            warmup.end(self._learn(self._settings, self._model(key), key, lambda: self._rows(warmup)))
+        except UsageError as fault:
+            warmup.end(None, "; ".join(fault.faults))
+        self.ended.append(Ended(warmup.state, self._clock.monotonic() - began, too_large))
+        return None if warmup.state.reference is None else warmup
+
+    def _rows(self, warmup: Warmup) -> Iterator[list[bytes]]:
+        for lines in warmup.rows():
+            self.tick()
+            yield lines
+
+    def _warmup(self, key: ModelKey) -> Warmup:
+        known = self.warmups.get(key)
+        if known is None:
+            known = self._begun(WarmupState(key, self._admission.warmup_meaning(key)))
+        return known
+
+    def _begun(self, state: WarmupState) -> Warmup:
+        wanted = self._model(state.key).warmup_predictions
+        warmup = self.warmups[state.key] = Warmup(state, wanted, self._settings.limits.warmup_bytes)
+        return warmup
+
+    def _model(self, key: ModelKey) -> Model:
+        model = self._admission.model_of_event(key.model)
+        assert model is not None, key  # noqa: S101  # its events were let in
+        return model
+
+    def recount(
+        self, warmup: Warmup, shared: Shared, tasks: Iterable[Task], exchange: Exchange, label_exchange: LabelExchange
+    ) -> None:
+        """Put a learned reference in use: panes of which none was taken are counted by it, and so are their labels."""
+        key, reference = warmup.state.key, warmup.state.reference
+        assert reference is not None, key  # noqa: S101  # that is when it is called
+        self._admission.learned(key, reference)
+        monitored = self._admission.monitored(key)
+        assert monitored is not None, key  # noqa: S101  # its events are let in
+        again = self._recounted(monitored, shared)
+        for task in tasks:
+            task.recount(key, again.events.get(task.number, {}))
+            task.labels.inline.recount(key, again.labels.get(task.number, {}))
+        events, labels = again.all_events(), again.all_labels()
+        exchange.recount(key, events)
+        label_exchange.recount(key, labels)
+        empty = shared.aggregators.of(monitored).empty()
+        shared.totals.recount(key, merged([empty, *events.values()]), merged_labels(labels.values()))
+
+    def _recounted(self, monitored: Monitored, shared: Shared) -> Recounted:
+        """The rows that no pane was taken of; they are dropped here."""
+        found = Recounted(defaultdict(dict), defaultdict(dict))
+        aggregator, key = shared.aggregators.of(monitored), monitored.key
+        labels, limits = shared.label_aggregators.of(monitored), self._settings.limits
+        most = Limits(1 << 62, limits.events_per_record, limits.features)
+        decoder = NativeDecoder(lambda _: aggregator.shape, most, 0, key.model, key.version)
+        for start_us, chunk in self.rows.open(key):
+            events, zeros = decoder.decode(_batch(chunk)), np.zeros(len(chunk.ts), np.int64)
+            (group,) = events.groups
+            is_prediction, number = events.kind == PREDICTION, chunk.partition.number
+            rows = Rows(chunk.partition, group.rows, zeros[:1], zeros, is_prediction, chunk.ts, chunk.offset)
+            (tally,) = aggregator.count(group, rows)
+            tally.add_records(chunk.partition, int(chunk.offset.min()), int(chunk.offset.max()))
+            _add(found.events[number], start_us, tally)
+            for counted in labels.count(group, rows).values():
+                _add(found.labels[number], start_us, counted)
+        self.rows.forget(key)
+        return found
+
+    def forget(self, key: ModelKey) -> None:
+        """The model version starts from scratch."""
+        self.rows.forget(key)
+        self.warmups.pop(key, None)
+
+    # state
+
+    def restore(self, warmups: Iterable[WarmupState], rows: Iterable[OpenRows]) -> None:
+        """Continue from a saved state; references that were learned are in use again.
+
+        A warm-up whose settings changed, or that is not wanted any more, is left out: the model version starts afresh.
+        """
+        for state in warmups:
+            if state.meaning != self._admission.warmup_meaning(state.key):
+                continue
+            self._begun(state)
+            if state.reference is not None:
+                self._admission.learned(state.key, state.reference)
+        for of_key in rows:
+            if of_key.key in self.warmups:
+                self.rows.restore(of_key)
+
+
+def _batch(chunk: Chunk) -> RecordBatch:
+    lines = chunk.lines
+    return RecordBatch(chunk.partition, list(lines), np.arange(len(lines)), None, len(lines), 0)
+
+
+def _add(into: dict[int, _T], start_us: int, tally: _T) -> None:
+    known = into.get(start_us)
+    if known is None:
+        into[start_us] = tally
+    else:
+        known.merge(tally)

@@ -1,0 +1,162 @@
+"""A warm-up from outside: what it says of itself, what it lets in, and how it ends without a reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from monitor.clock import ManualClock, parse_rfc3339
+from monitor.count.admission import Admission
+from monitor.events import ModelKey
+from monitor.judge import warmup
+from monitor.judge.warmup import Progress
+from monitor.publish.series import render
+from monitor.publish.snapshot import Health, ModelView, Snapshot
+from monitor.publish.status.page import monitor_state, status_page
+from monitor.reference.references import References
+from monitor.run.replay import Replay, human_line, replay
+from monitor.run.warmup_lines import learned_file
+from monitor.settings.tree import Settings
+from tests.engine import CREDIT, EVENTS, NOW_US, SECOND, Credit, Event, MemorySource, event, settings
+from tests.snapshots import IN_WARMUP
+
+WINDOWS = 4
+UNNAMED = Settings.model_validate({"inputs": [{"topic": "events"}]})
+
+
+@pytest.fixture(autouse=True)
+def few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warmup, "BASE_WINDOWS", WINDOWS)
+
+
+def run(tree: Settings, events: Iterable[Event]) -> tuple[list[dict[str, Any]], Replay]:
+    lines: list[dict[str, Any]] = []
+    admission = Admission(tree, References({}), warms_up=True)
+    source = MemorySource({EVENTS: list(events)})
+    return lines, replay(tree, admission, source, ManualClock(NOW_US), lines.append)
+
+
+def learning(predictions: int, **model: object) -> Settings:
+    return settings({"reference": {"warmup": predictions}, **model})
+
+
+def test_the_forecast_of_a_steady_stream_is_when_the_first_verdict_comes() -> None:
+    tree, events = learning(3_000), list(Credit(4_000))
+    _, half = run(tree, events[:1_500])
+    (model,) = half.summary["models"]
+    lines, _ = run(tree, events)
+    (ended,) = [line for line in lines if line["kind"] == "warmup"]
+    first_verdict = parse_rfc3339(ended["at"]) + 250 * 600_000
+    assert parse_rfc3339(model["warmup"]["first_verdict"].replace("Z", ":00Z")) == pytest.approx(
+        first_verdict, abs=200 * SECOND
+    )
+    assert model["warmup"]["text"].startswith("in its warm-up: 1,")
+    assert " of 3,000 predictions, " in model["warmup"]["text"]
+
+
+def test_a_replay_that_ends_in_the_warm_up_fails_and_says_what_is_missing() -> None:
+    _, done = run(learning(3_000), Credit(1_500))
+    assert done.failed == "nothing was judged: no model has a reference yet"
+    (line,) = done.lost
+    assert "credit 1: not judged, still in its warm-up: 1,5" in line
+    assert "smaller reference.warmup" in line
+
+
+def test_a_replay_that_judged_something_says_which_model_it_did_not_judge() -> None:
+    events = [*Credit(3_000), *(event(1_900 + at, model="loan", score=0.5) for at in range(20))]
+    lines, done = run(UNNAMED.model_copy(update={"models": learning(1_000).models}), events)
+    assert not done.failed
+    assert [line["model"] for line in lines if line["kind"] == "warmup"] == ["credit"]
+    assert any("loan 1: not judged, still in its warm-up: 20 of 10,000 predictions" in line for line in done.lost)
+    assert "loan 1: 20 predictions, 0 pages, 0 tickets; in its warm-up" in str(human_line(done.summary))
+
+
+def test_nothing_but_a_topic_gives_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.count.admission.WARMUP_PREDICTIONS", 1_500)
+
+    def older(made: Event, _rng: object) -> None:
+        made["features"]["AGE"] += 20
+
+    lines, done = run(UNNAMED, Credit(3_500, change=2_500, fault=older))
+    assert not done.failed
+    opened = [line for line in lines if line["kind"] == "transition"]
+    assert {finding["subject"] for line in opened for finding in line["findings"]} == {"AGE"}
+    assert done.summary["models"][0]["pages"] == 1
+
+
+def test_more_models_than_the_limit_are_counted_and_not_watched() -> None:
+    tree = Settings.model_validate({"inputs": [{"topic": "events"}], "limits": {"models": 2}})
+    events = [event(at, model=f"m{at % 4}", score=0.5) for at in range(40)]
+    _, done = run(tree, events)
+    assert done.summary["outcomes"] == {"accepted": 20, "over_limit": 20}
+    assert done.summary["reasons"] == {"over_limit/models": 20}
+    assert [model["model"] for model in done.summary["models"]] == ["m0", "m1"]
+
+
+@pytest.mark.parametrize("unknown", ["ignore", "reject"])
+def test_other_models_are_unknown_where_the_settings_say_so(unknown: str) -> None:
+    tree = settings({"reference": "c-{version}.json"}, unknown_models=unknown)
+    _, done = run(tree, [event(1, score=0.5), event(2, model="loan", score=0.5)])
+    assert done.summary["reasons"] == {"unknown_model/no_reference": 1, "unknown_model/not_configured": 1}
+
+
+def test_a_version_that_has_no_file_is_in_its_warm_up() -> None:
+    _, done = run(settings({"reference": "c-{version}.json"}), [event(1, score=0.5)])
+    assert [model["warmup"]["of_predictions"] for model in done.summary["models"]] == [10_000]
+
+
+def test_settings_that_the_events_contradict_end_it_without_a_reference() -> None:
+    tree = learning(1_000, features={"EDU": {"kind": "numeric"}})
+    lines, done = run(tree, Credit(2_000))
+    (ended,) = [line for line in lines if line["kind"] == "warmup"]
+    assert "no reference could be learned" in ended["text"]
+    assert "features.EDU.kind: numeric, but all" in ended["failure"]
+    assert ended["reference"] == ""
+    (model,) = done.summary["models"]
+    assert model["predictions"] == 2_000
+    assert "no reference could be learned from its warm-up" in model["warmup"]["text"]
+
+
+def test_rows_that_take_too_many_bytes_end_it_early_and_it_says_so() -> None:
+    tree = settings({"reference": {"warmup": 50_000}}, limits={"warmup_bytes": 60_000})
+    lines, done = run(tree, Credit(4_000))
+    (ended,) = [line for line in lines if line["kind"] == "warmup"]
+    assert ended["predictions"] < 4_000
+    assert done.summary["models"][0]["predictions"] == 4_000
+    assert "warmup" not in done.summary["models"][0]
+
+
+def test_a_model_without_predictions_ends_it_by_its_features_events() -> None:
+    events = [{name: one[name] for name in ("model", "version", "ts", "features")} for one in Credit(2_000)]
+    lines, _ = run(learning(1_000), [one | {"type": "features"} for one in events])
+    assert [line["reference"][:7] for line in lines if line["kind"] == "warmup"] == ["sha256:"]
+
+
+def test_the_page_says_how_far_it_is_and_when_it_is_judged() -> None:
+    progress = Progress(3_412, 10_000, 13, 40, parse_rfc3339("2026-11-30T14:04:10Z"), "")
+    snapshot = Snapshot(restored=True, references=True, models=(ModelView(CREDIT, predictions=3_412, warmup=progress),))
+    health = Health(0.0, assigned=True, restored=True, caught_up_once=True)
+    assert monitor_state(snapshot, health, "")[1] == "warming up"
+    words = "in its warm-up: 3,412 of 10,000 predictions, 13 of 40 base windows; first verdict about 2026-11-30T14:05Z"
+    assert str(progress) == words
+    assert words in status_page(snapshot, health, "", NOW_US).decode()
+
+
+def test_the_series_have_the_share_and_the_time_of_the_first_verdict() -> None:
+    shown = render(Snapshot(restored=True, models=(ModelView(CREDIT, warmup=IN_WARMUP),))).decode()
+    labels = '{model="credit",version="1"}'
+    assert f"driftd_warmup_ratio{labels} 0.225\n" in shown
+    assert f"driftd_first_verdict_timestamp_seconds{labels} 1.8001e+09\n" in shown
+    judged = render(Snapshot(restored=True, models=(ModelView(CREDIT),))).decode()
+    assert "driftd_warmup_ratio{" not in judged
+    assert "driftd_first_verdict_timestamp_seconds{" not in judged
+
+
+def test_the_name_of_a_learned_file_is_safe_whatever_a_model_is_called() -> None:
+    path = learned_file(UNNAMED.state.path, ModelKey("../../etc/passwd", "a b"))
+    assert path.parent == UNNAMED.state.path
+    assert path.name == "warmup-..%2F..%2Fetc%2Fpasswd-a%20b.json"
+    assert json.dumps(path.name)
