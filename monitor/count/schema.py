@@ -48,8 +48,11 @@ class SchemaCounter:
 
     def __init__(self, reference: Reference) -> None:
         self._width = reference.width
-        self._features = [(at, column) for at, column in enumerate(reference.columns) if column.role == FEATURE]
-        self._known = {column.name for _, column in self._features} | {name for name, _ in reference.ignored}
+        features = [(at, column) for at, column in enumerate(reference.columns) if column.role == FEATURE]
+        #: those that are fields of an event; others are derived from one
+        self._features = [(at, column) for at, column in features if not column.parent]
+        self._known = {column.parent or column.name for _, column in features}
+        self._known |= {name for name, _ in reference.ignored} | {derived.parent for derived in reference.derived}
         self._categories = {
             at: Categories(column.bins, self._width) for at, column in self._features if column.bins.kind != NUMERIC
         }

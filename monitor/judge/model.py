@@ -141,7 +141,7 @@ class ModelJudge:
     def pass_time(self, until_us: int) -> tuple[list[Finding], list[Transition]]:
         """Event time has come to `until_us`, and no event has come since the last pane; gives what `add` gives."""
         due = self.judge.due_us()
-        if due is None or due > until_us:
+        if due is None or due > until_us or self._is_excluded(due):
             return [], []
         self._changes += 1
         context, ahead = self.context(), self.judge.events_ahead()
@@ -154,6 +154,10 @@ class ModelJudge:
         serious = [finding for finding in found if finding.severity != INFO]
         transitions = self.book.step(serious, self, context, base_window=False, at_once=True)
         return self._news([finding for finding in found if finding.severity == INFO]), transitions
+
+    def _is_excluded(self, due_us: int) -> bool:
+        """Whether a part of the time since the last pane is excluded: no event may have been wanted then."""
+        return bool(self._exclusions) and bool(self._exclusions.overlapping(min(self.at_us, due_us - 1), due_us))
 
     def differences(self, others: Iterable[ModelJudge]) -> list[Finding]:
         """New differences from the version that has the most events in the time of this one's newest base windows."""

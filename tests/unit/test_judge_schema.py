@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -166,3 +167,15 @@ def test_the_first_event_of_an_array_is_looked_at() -> None:
 def test_settings_name_the_cause() -> None:
     model = Model.model_validate({"name": "m", "reference": "r.json", "severity": {"schema": "info"}})
     assert model.severity == {"schema": "info"}
+
+
+def test_a_column_that_is_derived_from_a_feature_is_no_field_that_can_be_gone() -> None:
+    reference = credit_reference()
+    columns = tuple(
+        replace(column, name="text.words", parent="text", parent_kind="text") if column.name == "LIMIT" else column
+        for column in reference.columns
+    )
+    counts = SchemaCounter(replace(reference, columns=columns)).of({"AGE": 1.0, "text": "a", "BILL": 1.0, "edu": "low"})
+    assert [name for name in counts if name.startswith(NEW)] == [NEW + "edu"]
+    gone = next(at for at, column in enumerate(reference.columns) if column.name == "EDU")
+    assert [name for name in counts if name.startswith(VALUES)] == [f"{VALUES}{gone}:edu"]

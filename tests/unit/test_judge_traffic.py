@@ -104,6 +104,12 @@ def test_it_is_said_so_if_the_first_pane_afterwards_holds_few_events(stream: lis
         assert first["predictions"] == 3_000
 
 
+def test_a_pause_in_an_excluded_time_is_not_said(stream: list[Event]) -> None:
+    last_us = stream[2_999]["ts"]
+    exclude = [{"from": last_us, "to": last_us + 1_700 * SECOND}]
+    assert told(paused(stream, 3_000, 1_800), {"exclude": exclude}) == []
+
+
 def test_a_short_pause_is_not_said(stream: list[Event]) -> None:
     assert told(paused(stream, 3_000, LIMIT / 2)) == []
 
