@@ -31,6 +31,8 @@ NOT_SHOWN: Final = {
     "driftd_unreadable_records_total": "the same; the log has the place",
     "driftd_loop_seconds_total": "for whoever sizes the process",
     "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for where a clock is doubted",
+    "driftd_finding_since_timestamp_seconds": "the alert and the page say it in words",
+    "driftd_finding_exceedance_ratio": "orders the alert's findings; the panel of findings has figures with units",
     "driftd_feature_watched": "the page names each feature with its reason",
     "driftd_feature_may_page": "the same",
     "driftd_feature_detection_seconds": "the page has it beside what is not seen, and why",
