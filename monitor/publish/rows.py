@@ -92,22 +92,27 @@ def lasting_since(snapshot: Snapshot) -> Iterator[Row]:
 
 def findings(snapshot: Snapshot) -> Iterator[Row]:
     """One row by subject, cause and segment. `figure` is not a label: the worst severity of all figures counts."""
-    worst: dict[tuple[str, ...], str] = {}
-    for view in snapshot.findings:
-        labels = (*view.key, view.finding.subject, view.finding.cause, view.finding.segment)
-        if SEVERITY_RANK[view.severity] >= SEVERITY_RANK[worst.get(labels, view.severity)]:
-            worst[labels] = view.severity
-    return (((*labels, severity), 1) for labels, severity in worst.items())
+    return (((*labels, severity), 1) for labels, (severity, _) in _worst(snapshot).items())
 
 
 def finding_since(snapshot: Snapshot) -> Iterator[Row]:
-    """By subject, cause and segment, the earliest start of all figures."""
-    found: dict[tuple[str, ...], int] = {}
+    """The starts of these findings, where they are known."""
+    return ((labels, us / SECOND_US) for labels, (_, us) in _worst(snapshot).items() if us is not None)
+
+
+def _worst(snapshot: Snapshot) -> dict[tuple[str, ...], tuple[str, int | None]]:
+    """By model version, subject, cause and segment the worst severity, and the earliest start of that severity."""
+    found: dict[tuple[str, ...], tuple[str, int | None]] = {}
     for view in snapshot.findings:
-        if view.since_us is not None:
-            labels = (*view.key, view.finding.subject, view.finding.cause, view.finding.segment)
-            found[labels] = min(view.since_us, found.get(labels, view.since_us))
-    return ((labels, since_us / SECOND_US) for labels, since_us in found.items())
+        labels = (*view.key, view.finding.subject, view.finding.cause, view.finding.segment)
+        severity, since_us = found.get(labels, (view.severity, None))
+        rank = SEVERITY_RANK[view.severity] - SEVERITY_RANK[severity]
+        if rank > 0:
+            severity, since_us = view.severity, None
+        if rank >= 0 and view.since_us is not None:
+            since_us = view.since_us if since_us is None else min(view.since_us, since_us)
+        found[labels] = severity, since_us
+    return found
 
 
 def checkpoint_time(snapshot: Snapshot) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from monitor.cli.parser import parser
 from monitor.clock import SECOND_US
 from monitor.events import ModelKey, Partition
 from monitor.findings import FindingKey
+from monitor.publish import rows
 from monitor.publish.snapshot import EndedView, FindingView, IncidentView, Snapshot
 from monitor.publish.status.html import ago, moment
 from monitor.settings.tree import Links
@@ -179,3 +180,14 @@ def test_a_page_offers_the_commands_that_fetch_its_records_and_accept_it() -> No
         parser().parse_args(shlex.split(words)[1:])
     ticket = replace(shown, incidents=(replace(page, severity="ticket"),))
     assert "driftd accept" not in read(ticket).words
+
+
+def test_the_start_of_a_page_is_its_own_where_a_lasting_ticket_has_the_same_finding() -> None:
+    watched, key = model("m", ()), FindingKey("AGE", "distribution")
+    page = FindingView(watched.key, key, "page", NOW_US)
+    lasting = FindingView(watched.key, key, "ticket", NOW_US - 2_000 * MINUTE_US, lasting=True)
+    earlier = replace(page, finding=key._replace(figure="previous"), since_us=NOW_US - MINUTE_US)
+    for views, since_us in (((page, lasting), NOW_US), ((lasting, page, earlier), NOW_US - MINUTE_US)):
+        shown = Snapshot(restored=True, models=(watched,), findings=views)
+        assert list(rows.finding_since(shown)) == [((*watched.key, "AGE", "distribution", ""), since_us / SECOND_US)]
+        assert list(rows.findings(shown)) == [((*watched.key, "AGE", "distribution", "", "page"), 1)]

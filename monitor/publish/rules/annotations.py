@@ -20,6 +20,8 @@ LASTING_SINCE: Final = "driftd_incident_lasting_since_timestamp_seconds"
 #: a start that is longer ago is written with its date
 SAME_DAY_SECONDS: Final = 43_200
 
+#: selects the series of one finding in a query
+OF_FINDING: Final = "model=%[1]q,version=%[2]q,subject=%[3]q,cause=%[4]q,segment=%[5]q"
 #: texts for causes; others are shown by their name
 CAUSE_TEXTS: Final[Mapping[str, str]] = {name: cause.in_alert for name, cause in CAUSES.items() if cause.in_alert}
 
@@ -92,6 +94,11 @@ def _query(text: str) -> str:
     return f"query (printf `{text}` $labels.model $labels.version)"
 
 
+def _query_of_finding(text: str) -> str:
+    """A template query about the finding in `.Labels`, which `OF_FINDING` selects."""
+    return f"query (printf `{text}` $labels.model $labels.version .Labels.subject .Labels.cause .Labels.segment)"
+
+
 def _finding() -> str:
     """`amount in SEX=2 outside its range in 12%`, for a finding in `.Labels`."""
     own = {name: cause.of_model for name, cause in CAUSES.items() if cause.of_model}
@@ -113,11 +120,9 @@ def _by_cause(words: Mapping[str, str], otherwise: str) -> str:
 
 def _figure() -> str:
     """` in 12%`: the share of events with the fault, or the share that moved."""
-    chosen = "model=%[1]q,version=%[2]q,subject=%[3]q,cause=%[4]q,segment=%[5]q"
-    values = "$labels.model $labels.version .Labels.subject .Labels.cause .Labels.segment"
-    value = f'max(driftd_finding_value{{{chosen},cause=~"{"|".join(with_share("value"))}"}})'
-    effect = f'max(driftd_finding_effect_ratio{{{chosen},cause=~"{"|".join(with_share("effect"))}"}})'
-    share = f"query (printf `{value} or {effect}` {values})"
+    value = f'max(driftd_finding_value{{{OF_FINDING},cause=~"{"|".join(with_share("value"))}"}})'
+    effect = f'max(driftd_finding_effect_ratio{{{OF_FINDING},cause=~"{"|".join(with_share("effect"))}"}})'
+    share = _query_of_finding(f"{value} or {effect}")
     return f"{{{{ with {share} }}}} in {{{{ . | first | value | humanizePercentage }}}}{{{{ end }}}}"
 
 
@@ -136,11 +141,9 @@ def _since(incident: str) -> str:
 
     Of the incident where the finding's own start is not known.
     """
-    chosen = "model=%[1]q,version=%[2]q,subject=%[3]q,cause=%[4]q,segment=%[5]q"
-    begun = f"(max(driftd_finding_since_timestamp_seconds{{{chosen}}}) or {_begun(incident)})"
-    values = "$labels.model $labels.version .Labels.subject .Labels.cause .Labels.segment"
+    begun = f"(max(driftd_finding_since_timestamp_seconds{{{OF_FINDING}}}) or {_begun(incident)})"
     return "".join(
-        f"{{{{ with query (printf `{begun} {when} {_now()}` {values}) }}}} since "
+        f"{{{{ with {_query_of_finding(f'{begun} {when} {_now()}')} }}}} since "
         f'{{{{ (. | first | value | toTime).Format "{form}" }}}} UTC{{{{ end }}}}'
         for when, form in ((">", "15:04"), ("<=", "Jan 2 15:04"))
     )
