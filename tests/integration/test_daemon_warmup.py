@@ -36,7 +36,7 @@ class WarmupTrial(Trial):
             state={"path": "state", "every": every},
             windows={"idle_after": idle_after},
         )
-        del tree["models"]
+        del tree["models"], tree["unknown_models"]
         write_settings(self.folder, tree)
 
 
