@@ -74,6 +74,7 @@ def lead(findings: Sequence[Finding]) -> str:
     """Where to look first, as a sentence: the likely first cause and what it explains; "" where that is plain."""
     explanation = next((one.explanation for one in findings if one.explanation is not None), None)
     first = likely_first(findings)
-    if first is None or (len(findings) == 1 and explanation is None):
+    alone = len({one.key.subject for one in findings}) == 1
+    if first is None or (alone and explanation is None):
         return "" if explanation is None else explanation.text
     return f"likely first cause: {first.key.subject}" + ("" if explanation is None else f"; {explanation.text}")

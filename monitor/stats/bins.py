@@ -34,6 +34,8 @@ LARGEST: Final = float(np.finfo(np.float64).max)
 _LONG_INTEGER: Final = re.compile(r"-?[1-9][0-9]{0,308}")
 #: names kept of each bucket, for people
 NAMES_SHOWN: Final = 3
+#: significant digits of a bin's label, or more where neighbours are closer
+LABEL_DIGITS: Final = 4
 #: label of all categories without their own bin
 OTHERS: Final = "(other)"
 
@@ -101,7 +103,7 @@ class ColumnBins:
         return np.concatenate(([below], counts[: self.bins], [quality_counts[OUTSIDE] - below]))
 
     def _points(self) -> list[str]:
-        return told_apart([self.low, *self.edges, self.high])
+        return told_apart([self.low, *self.edges, self.high], LABEL_DIGITS)
 
     def _unlike(self, label: str) -> str:
         """The label of a bin, with more brackets while a category has that name."""

@@ -61,6 +61,7 @@ def test_a_column_that_moves_the_score_comes_before_one_that_does_not() -> None:
 
 def test_a_plain_incident_needs_no_lead() -> None:
     assert lead((finding(),)) == lead(()) == ""
+    assert lead((finding(), finding(cause="outside"))) == "", "both are of one column"
 
 
 def told() -> tuple[IncidentBook, Transition]:
