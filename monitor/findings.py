@@ -73,7 +73,8 @@ class Explanation(NamedTuple):
 class Finding:
     """A change over its threshold in one window.
 
-    `exceedance` is the statistic as a multiple of its threshold (1: at it). `effect` is the size of the change in
+    `exceedance` is the statistic as a multiple of its threshold (1: at it). `p` is how likely that is by chance; None
+    where a rule and no test decides, as for a column that is new. `effect` is the size of the change in
     `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
     unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
     `level` is the effect a lasting finding had when its incident became lasting, None for other findings. `silenced`:
@@ -90,7 +91,7 @@ class Finding:
     statistic: str
     value: float
     threshold: float
-    p: float
+    p: float | None
     effect: float
     effect_unit: str
     exceedance: float

@@ -103,11 +103,11 @@ def ending(summary: dict[str, Any]) -> str:
 
 
 def _finding(found: dict[str, Any]) -> str:
-    window = found["window"]
+    window, p = found["window"], found["p"]
+    chance = "it is a rule, not a test" if p is None else f"chance alone would do that with {probability(p)}"
     return (
         f"  what      {found['subject']}: {found['detail']}\n"
-        f"  how sure  chance alone would do that with {probability(found['p'])} "
-        f"(over {window['events']:,} requests up to {window['end']})"
+        f"  how sure  {chance} (over {window['events']:,} requests up to {window['end']})"
     )
 
 

@@ -242,6 +242,16 @@ def json_line(thing: dict[str, Any]) -> str:
     return json.dumps(thing, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
+def _evidence(found: dict[str, Any]) -> str:
+    """What a finding was seen in and how likely that is by chance; nothing of a rule about no events."""
+    window, p = found["window"], found["p"]
+    if not window["events"]:
+        return ""
+    seen = "seen in" if p is None else "tested on"
+    words = f"; {seen} {many(window['events'], 'event')} from {window['start']} to {window['end']}"
+    return words if p is None else f"{words}; by chance {probability(p)}"
+
+
 def human_line(thing: dict[str, Any]) -> str | None:
     """A transition, finding or summary as text for a terminal; None for other lines."""
     if thing["kind"] == "transition":
@@ -249,11 +259,7 @@ def human_line(thing: dict[str, Any]) -> str | None:
         for found in thing["findings"]:
             what = " ".join([found["cause"], *([found["figure"]] if "figure" in found else [])])
             lines.append(f"{'':24}{found['subject']}: {what} ({found['severity']}): {found['detail']}")
-            window = found["window"]
-            lines.append(
-                f"{'':24}  since {found['since']}; tested on {many(window['events'], 'event')} "
-                f"from {window['start']} to {window['end']}; by chance {probability(found['p'])}"
-            )
+            lines.append(f"{'':24}  since {found['since']}{_evidence(found)}")
         return "\n".join(lines)
     if thing["kind"] == "warmup":
         return f"{thing['at']}  {'reference':<12} {'info':<7} {thing['text']}"

@@ -12,6 +12,7 @@ from monitor.count.admission import Admission
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.publish.status.model_cards import FINE, UNKNOWN, states_of
+from monitor.run.replay import human_line
 from monitor.run.snapshot_builder import SnapshotBuilder
 from tests.engine import (
     EVENTS,
@@ -92,6 +93,10 @@ def test_silence_is_said_at_the_last_event_and_two_minutes_by_the_next_event(str
     assert parse_rfc3339(first["since"]) == last_us
     assert first["predictions"] == 3_000
     assert "no events since" in first["summary"]
+    assert first["findings"][0]["p"] is None, "it is a rule, not a test"
+    text = str(human_line(first))
+    assert "by chance" not in text
+    assert "0 events" not in text
     assert [finding["cause"] for one in transitions for finding in one["findings"]] == ["traffic"]
 
 

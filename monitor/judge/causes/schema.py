@@ -153,7 +153,7 @@ class Schema(SequentialCause):
             statistic="share",
             value=share,
             threshold=STEADY,
-            p=0.0,
+            p=None,
             effect=share,
             effect_unit="share",
             exceedance=max(share / STEADY, 1.0),

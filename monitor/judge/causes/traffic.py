@@ -204,7 +204,7 @@ class TrafficRate(SequentialCause):
             statistic="gap",
             value=lasted / 1e6,
             threshold=traffic.silence_us / 1e6,
-            p=0.0,
+            p=None,
             effect=1.0,
             effect_unit="share of the rate",
             exceedance=max(lasted / traffic.silence_us, 1.0),
