@@ -128,7 +128,8 @@ each model version, as severe as its worst finding, and at most one lasting tick
 `lasting_after` or was accepted. Findings of a lasting ticket have a `level`, their effect when it became lasting
 ([deciding](deciding.md)). `at` is the event time of the verdict, `since` when the change began.
 {_EXPLAINED}
-`p` is null where a rule decides and no test: events that stopped, a new column. `records` are the first and last offset of the window by partition, for `driftd record`. `links` are the URLs in the
+`p` is null where a rule decides and no test: events that stopped, a new column.
+`records` are the first and last offset of the window by partition, for `driftd record`. `links` are the URLs in the
 settings, if any: `status`, `runbook`, `dashboard`. The CloudEvent's `id` is the incident and the number of the
 transition: after a crash one may come twice, with the same id and content.
 
