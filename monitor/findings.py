@@ -82,6 +82,7 @@ class Finding:
     this one; that is asked when it opens, and not kept.
     `explanation` is of a finding of the score, None where nothing can be said. `score_shift` is by how much the column
     alone moves the mean score, in its standard deviations; None where it is not known, or could be chance.
+    `ticket_reason` is why the newest window alone could not page.
     """
 
     key: FindingKey
@@ -106,6 +107,13 @@ class Finding:
     part_of: tuple[str, ...] = field(default=(), repr=False, compare=False)
     explanation: Explanation | None = None
     score_shift: float | None = None
+    ticket_reason: str = ""
+
+    @property
+    def full_detail(self) -> str:
+        """The figures, and why it is no page where that alone makes it a ticket."""
+        held = self.ticket_reason and self.severity == TICKET and self.level is None
+        return f"{self.detail}; at most a ticket: {self.ticket_reason}" if held else self.detail
 
     def to_json(self) -> dict[str, Any]:
         """The finding as in `replay --json` and on the alert topic."""
@@ -128,7 +136,7 @@ class Finding:
             "effect": self.effect,
             "effect_unit": self.effect_unit,
             "direction": self.direction,
-            "detail": self.detail,
+            "detail": self.full_detail,
         }
         if self.key.figure:
             out["figure"] = self.key.figure

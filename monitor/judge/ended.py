@@ -46,8 +46,8 @@ def named(key: FindingKey) -> str:
 
 
 def end_summary(model: str, opened_at: int, ended_at: int, keys: list[FindingKey], reason: str) -> str:
-    """`bank-yes 3: resolved after 34 min: euribor3m (outside), score`; with `reason` instead if no finding ended it."""
+    """`bank 3: resolved after 34 min; it was euribor3m (outside), score`; with `reason` if no finding ended it."""
     names = list(dict.fromkeys(named(key) for key in keys))
     what = listed(names, MAX_NAMED)
     why = f" ({reason})" if reason else ""
-    return f"{model}: resolved{why} after {lasted(ended_at - opened_at)}" + (f": {what}" if what else "")
+    return f"{model}: resolved{why} after {lasted(ended_at - opened_at)}" + (f"; it was {what}" if what else "")

@@ -59,11 +59,12 @@ def likely_cause(findings: Sequence[Finding]) -> str:
 
 
 def in_words(findings: Sequence[Finding]) -> str:
-    """The likely first cause, what it explains of the score, and how many other findings there are; at least one."""
-    first = likely_first(findings)
+    """The likely first cause, the worst finding if that is graver, what explains the score, and how many others."""
     explained = next((one for one in findings if one.explanation is not None), None)
-    told = list(dict.fromkeys(one.key for one in (first or explained or findings[0], explained) if one is not None))
-    words = (first or explained or findings[0]).headline
+    first = likely_first(findings) or explained or findings[0]
+    graver = [one for one in findings[:1] if SEVERITY_RANK[one.severity] > SEVERITY_RANK[first.severity]]
+    told = {one.key for one in (first, explained, *graver) if one is not None}
+    words = "; ".join(one.headline for one in (first, *graver))
     if explained is not None and explained.explanation is not None:
         words += f"; {explained.explanation.text}"
     others = sum(one.key not in told for one in findings)

@@ -94,8 +94,8 @@ def _unseen(promise: ModelPromise) -> Iterator[str]:
             smallest.append(f"{words} below {least}" + (f" to {most}, by column" if most != least else ""))
     small = f"{' or '.join(smallest)} (chance makes as much); " if smallest else ""
     yield (
-        f"not seen: {small}how columns change together (each is compared alone); wrong predictions (labels are not "
-        "judged); what the events do not carry"
+        f"not seen: {small}how columns change together, but for the pairs that are compared; wrong predictions (labels "
+        "are not judged); what the events do not carry"
     )
     if promise.starting_us:
         first, *later = (about(round(one)) for one in promise.starting_us)

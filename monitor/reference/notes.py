@@ -86,6 +86,8 @@ def reference_notes(reference: Reference, settings_name: str) -> Iterator[str]:
 
 def _incidents(reference: Reference, column: Column) -> Iterator[str]:
     """Runs of one value that are too few to be a habit: they do not count when a live run is judged."""
+    if column.modal_share == 1:
+        return
     at = next(at for at, one in enumerate(reference.columns) if one is column)
     lengths = reference.variability.equal_runs[at].incidents(column.modal_share)
     if lengths:

@@ -218,7 +218,7 @@ def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
         for book in (judge.book.open, judge.book.lasting):
             for key, known in book.items():
                 found, lasting = known.finding, known.level is not None
-                of, words = judge.monitored.key, (found.headline, found.detail)
+                of, words = judge.monitored.key, (found.headline, found.full_detail)
                 records = tuple(sorted(found.records.items()))
                 yield FindingView(
                     of, key, found.severity, known.since_us, *words, lasting, records, silenced=found.silenced

@@ -37,6 +37,7 @@ def finding_tree(finding: Finding) -> dict[str, Any]:
         "over": finding.exceedance,
         "level": finding.level,
         "silenced": finding.silenced,
+        "ticket_reason": finding.ticket_reason,
         **_explanation_tree(finding),
         **{name: getattr(finding, name) for name in _PLAIN},
     }
@@ -53,6 +54,7 @@ def finding_of(state: dict[str, Any]) -> Finding:
         silenced=state.get("silenced", False),
         explanation=_explanation_of(state.get("explanation")),
         score_shift=state.get("score_shift"),
+        ticket_reason=state.get("ticket_reason", ""),
         **{name: state[name] for name in _PLAIN},
     )
 

@@ -89,7 +89,7 @@ def test_the_end_says_how_long_it_lasted_and_what_it_was() -> None:
     step(book, minute, finding("euribor3m", cause="outside"), finding("score", cause="score"))
     resolved = step(book, 35 * minute, recheck=always)
     assert resolved is not None
-    assert resolved.summary == "credit 1: resolved after 34 min: euribor3m (outside), score"
+    assert resolved.summary == "credit 1: resolved after 34 min; it was euribor3m (outside), score"
 
 
 def test_the_last_ten_incidents_are_kept_with_their_words() -> None:
@@ -118,7 +118,7 @@ def test_a_state_of_the_version_before_is_taken() -> None:
     again.restore(book_of(decode(encode(state))))
     resolved = step(again, 50, recheck=always)
     assert resolved is not None
-    assert resolved.summary.endswith(": AGE")
+    assert resolved.summary.endswith("; it was AGE")
     assert [(one.opened_at, one.findings) for one in again.ended] == [(4, ("AGE moved",))]
 
 
@@ -237,7 +237,7 @@ def test_giving_up_resolves_with_the_reason_and_a_quiet_book_has_nothing_to_say(
     step(book, 10, finding())
     (last,) = book.give_up(context(20), "settings changed")
     assert (last.transition, last.number) == ("resolved", 2)
-    assert last.summary == "credit 1: resolved (settings changed) after less than 1 s: AGE"
+    assert last.summary == "credit 1: resolved (settings changed) after less than 1 s; it was AGE"
     assert (book.open, book.incident) == ({}, None)
 
 

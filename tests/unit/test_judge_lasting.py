@@ -143,7 +143,7 @@ def test_a_second_page_that_lasts_takes_the_ticket_in() -> None:
         ("resolved", first.incident),
         ("lasting", second.incident),
     ]
-    assert sent[0].summary.endswith(f"resolved (goes on in {second.incident}) after less than 1 s: AGE")
+    assert sent[0].summary.endswith(f"resolved (goes on in {second.incident}) after less than 1 s; it was AGE")
     assert {one.key.subject for one in sent[1].findings} == {"AGE", "BILL"}
     assert sent[1].since_us == first.since_us
     assert (book.pages, book.tickets) == (2, 0)

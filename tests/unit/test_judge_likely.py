@@ -59,6 +59,11 @@ def test_a_column_that_moves_the_score_comes_before_one_that_does_not() -> None:
     assert likely_cause((finding("AGE", exceedance=90.0), replace(moving, severity=TICKET))) == "AGE"
 
 
+def test_a_finding_that_is_graver_than_the_likely_cause_is_named_too() -> None:
+    findings = (finding("score", cause="score"), finding("AGE", TICKET), finding("SEX", TICKET))
+    assert in_words(findings) == "AGE moved; score moved (and 1 other finding)"
+
+
 def test_a_plain_incident_needs_no_lead() -> None:
     assert lead((finding(),)) == lead(()) == ""
     assert lead((finding(), finding(cause="outside"))) == "", "both are of one column"

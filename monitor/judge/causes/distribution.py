@@ -271,7 +271,6 @@ class Distribution(Cause[Measured]):
         statistic, value, threshold, p = self._evidence(measured, window, column)
         headline, detail = self._words.of(windows, measured, window, column)
         reason = self._ticket_reason(measured, window, column)
-        ticket = f"at most a ticket: {REASONS[reason]}" if reason else ""
         return Finding(
             key=FindingKey(self.prepared.subjects[column], self._cause_of(column)),
             severity=self._severity(windows, measured, window, column),
@@ -285,7 +284,8 @@ class Distribution(Cause[Measured]):
             effect_unit="share moved",
             exceedance=float(measured.exceedance_of(column)[window]),
             direction=self._way(windows, window, column),
-            detail="; ".join(part for part in (detail, self._moved(column), ticket) if part),
+            detail="; ".join(part for part in (detail, self._moved(column)) if part),
+            ticket_reason=REASONS[reason] if reason else "",
             headline=headline,
             records=windows.records(window),
         )

@@ -260,8 +260,8 @@ class Quality(Cause[QualityTails]):
             effect_unit="share",
             exceedance=float(measured.exceedance[at]),
             direction="up",
-            detail=self._detail(windows, at, before, share, came, change)
-            + (f"; at most a ticket: {reason}" if reason else ""),
+            detail=self._detail(windows, at, before, share, came, change),
+            ticket_reason=reason,
             headline=headline + (change.headline if change else "") + came,
             factor=change.factor if change else None,
             since_us=self._began(windows, at),
@@ -322,7 +322,7 @@ def _headline(about: Column, subject: str, cause: str, before: float, share: flo
     if cause == "absent":
         if own:
             return f"{subject} is null or left out in {how_many}{instead}"
-        return f"{subject} is gone" if share == 1 else f"{subject} is gone from {how_many}{instead}"
+        return f"{subject} is gone" if share == 1 else f"{subject} is absent in {how_many}{instead}"
     words = {
         "missing": f"{subject} is missing (null) in {how_many}",
         "unseen": f"{subject} has never-seen {'classes' if own else 'values'} in {how_many}",
