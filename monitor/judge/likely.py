@@ -52,6 +52,12 @@ def began(finding: Finding) -> int:
     return finding.window.start_us if finding.since_us is None else finding.since_us
 
 
+def likely_order(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings, worst first, with the likely first cause before all others."""
+    first = likely_first(findings)
+    return sorted(findings, key=lambda one: one is not first)
+
+
 def likely_cause(findings: Sequence[Finding]) -> str:
     """The subject of the likely first cause, "" where there is none."""
     first = likely_first(findings)

@@ -304,6 +304,15 @@ REGISTER: Final = (
         of_model=True,
     ),
     Series(
+        "driftd_finding_rank",
+        "gauge",
+        ("model", "version", "subject", "cause", "segment"),
+        "Place of an open finding among those of its incident, from 1: the likely first cause, then the worst.",
+        "The alert's summary names 1, as the status page and the alert topic do.",
+        rows.finding_rank,
+        of_model=True,
+    ),
+    Series(
         "driftd_expected_false_pages_total",
         "counter",
         ("model", "version"),
@@ -350,12 +359,6 @@ REGISTER: Final = (
         "Events in the worst window.",
         "Few: a large change, detected at once. Many: a small and lasting one.",
         lambda figures: figures.samples,
-    ),
-    _figure(
-        "driftd_finding_exceedance_ratio",
-        "How far the worst window is over its threshold: 1 is at it, whatever the test.",
-        "Orders the findings of an incident, as the status page does; effects of different causes are no common scale.",
-        lambda figures: figures.exceedance,
     ),
     *COLUMN_SERIES,
     Series(

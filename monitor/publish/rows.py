@@ -100,6 +100,16 @@ def finding_since(snapshot: Snapshot) -> Iterator[Row]:
     return ((labels, us / SECOND_US) for labels, (_, us) in _worst(snapshot).items() if us is not None)
 
 
+def finding_rank(snapshot: Snapshot) -> Iterator[Row]:
+    """The first place of these findings in an open incident, and in a lasting one where there is no other."""
+    found: dict[tuple[str, ...], tuple[bool, int]] = {}
+    for view in snapshot.findings:
+        labels = (*view.key, view.finding.subject, view.finding.cause, view.finding.segment)
+        place = view.lasting, view.rank
+        found[labels] = min(found.get(labels, place), place)
+    return ((labels, rank) for labels, (_, rank) in found.items())
+
+
 def _worst(snapshot: Snapshot) -> dict[tuple[str, ...], tuple[str, int | None]]:
     """By model version, subject, cause and segment the worst severity, and the earliest start of that severity."""
     found: dict[tuple[str, ...], tuple[str, int | None]] = {}

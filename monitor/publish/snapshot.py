@@ -89,8 +89,8 @@ class ModelView:
 class IncidentView:
     """An incident of a judged model version: `severity` is "" and `since_us` None while none is open.
 
-    `lasting`: a page that has become a ticket; the model version may have another open incident. `lead` says where to
-    look first, "" where that is plain.
+    `lasting`: a page that has become a ticket; the model version may have another open incident. `summary` is the same
+    as in its transitions; `lead` says what changed first, "" where that is plain.
     """
 
     key: ModelKey
@@ -98,6 +98,7 @@ class IncidentView:
     since_us: int | None = None
     id: str = ""
     lasting: bool = False
+    summary: str = ""
     lead: str = ""
 
 
@@ -105,7 +106,8 @@ class IncidentView:
 class FindingView:
     """A finding that is over its threshold now; `lasting`: of the lasting ticket, `silenced`: no page for a silence.
 
-    `records` are the first and last offset by partition of the window that it was found in.
+    `records` are the first and last offset by partition of the window that it was found in. `rank` is its place among
+    the findings of its incident, from 1: the likely first cause, then the worst.
     """
 
     key: ModelKey
@@ -117,6 +119,7 @@ class FindingView:
     lasting: bool = False
     records: tuple[tuple[Partition, tuple[int, int]], ...] = ()
     silenced: bool = False
+    rank: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from monitor.findings import Figures
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.fleet import Fleet
 from monitor.judge.incident import worst_first
-from monitor.judge.likely import lead
+from monitor.judge.likely import in_words, lead, likely_order
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
 from monitor.pipeline import Pipeline
@@ -216,12 +216,18 @@ def _since(now: NDArray[np.int64] | None, before: NDArray[np.int64] | None) -> N
 def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
     for judge in judges:
         for book in (judge.book.open, judge.book.lasting):
-            for key, known in book.items():
-                found, lasting = known.finding, known.level is not None
-                of, words = judge.monitored.key, (found.headline, found.full_detail)
-                records = tuple(sorted(found.records.items()))
+            for rank, found in enumerate(likely_order(worst_first(book)), start=1):
                 yield FindingView(
-                    of, key, found.severity, known.since_us, *words, lasting, records, silenced=found.silenced
+                    judge.monitored.key,
+                    found.key,
+                    found.severity,
+                    found.since_us,
+                    found.headline,
+                    found.full_detail,
+                    lasting=book is judge.book.lasting,
+                    records=tuple(sorted(found.records.items())),
+                    silenced=found.silenced,
+                    rank=rank,
                 )
 
 
@@ -257,5 +263,6 @@ def _incident_views(judge: ModelJudge) -> Iterator[IncidentView]:
     for incident in (book.incident, book.lasting_incident):
         if incident is not None:
             lasting = incident is book.lasting_incident
-            words = lead(worst_first(book.lasting if lasting else book.open))
-            yield IncidentView(key, incident.severity, incident.since_us, incident.id, lasting, words)
+            findings = worst_first(book.lasting if lasting else book.open)
+            words = (in_words(findings) if findings else "", lead(findings))
+            yield IncidentView(key, incident.severity, incident.since_us, incident.id, lasting, *words)

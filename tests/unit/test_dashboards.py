@@ -36,7 +36,7 @@ NOT_SHOWN: Final = {
     "driftd_excluded_events_total": "planned by whoever wrote the settings; the page has the number",
     "driftd_silenced": "the same; the page says until when, and why",
     "driftd_finding_since_timestamp_seconds": "the alert and the page say it in words",
-    "driftd_finding_exceedance_ratio": "orders the alert's findings; the panel of findings has figures with units",
+    "driftd_finding_rank": "orders the alert's findings; the panel of findings has figures with units",
     "driftd_feature_watched": "the page names each feature with its reason",
     "driftd_feature_may_page": "the same",
     "driftd_feature_detection_seconds": "the page has it beside what is not seen, and why",

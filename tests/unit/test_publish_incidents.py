@@ -23,7 +23,7 @@ MINUTE_US: Final = 60 * SECOND_US
 
 def test_pages_come_before_tickets_and_the_worst_finding_gives_the_summary() -> None:
     words = read(busy_snapshot()).words
-    assert ordered(words, ["■ page credit-default/1: PAY_0 is gone (and 3 more)", "▲ ticket fraud", "\nModels"])
+    assert ordered(words, ["■ page credit-default/1: PAY_0 is gone (and 3 other findings)", "▲ ticket fraud", "\nModels"])
 
 
 def test_every_open_finding_stands_with_its_own_beginning_its_words_and_its_evidence() -> None:
@@ -64,8 +64,8 @@ def test_a_lasting_ticket_stands_next_to_a_page_with_its_own_findings() -> None:
         restored=True,
         models=(watched,),
         incidents=(
-            IncidentView(watched.key, "page", NOW_US - MINUTE_US),
-            IncidentView(watched.key, "ticket", NOW_US - 2_000 * MINUTE_US, lasting=True),
+            IncidentView(watched.key, "page", NOW_US - MINUTE_US, summary="BILL moved"),
+            IncidentView(watched.key, "ticket", NOW_US - 2_000 * MINUTE_US, lasting=True, summary="AGE moved"),
         ),
         findings=(
             FindingView(

@@ -181,7 +181,7 @@ def test_figures_come_out_as_they_went_in() -> None:
     assert values(samples, "driftd_unjudged_events_total", model="credit") == [2]
     assert values(samples, "driftd_incident_since_timestamp_seconds", version="1") == [1_799_999_000.5]
     assert values(samples, "driftd_finding_since_timestamp_seconds", subject="AGE") == [1_799_999_100.5]
-    assert values(samples, "driftd_finding_exceedance_ratio", subject="AGE", cause="distribution") == [0.3]
+    assert values(samples, "driftd_finding_rank", subject="AGE", cause="distribution") == [1]
     assert values(samples, "driftd_expected_false_pages_total", model="credit") == [0.25]
     assert values(samples, "driftd_pages_total", model="credit") == [1]
     assert values(samples, "driftd_model_info", team="risk", reference="sha256:ab") == [1]

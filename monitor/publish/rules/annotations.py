@@ -13,12 +13,15 @@ from monitor.findings import TICKET
 from monitor.judge.causes.catalog import NAMES as CAUSES
 from monitor.judge.causes.catalog import with_share
 
-#: most columns in a description, which is read on a phone; in a summary, beside the one that changed most
+#: most columns in a description, which is read on a phone; in a summary, beside the likely first cause
 NAMED: Final = 5
 ALSO: Final = 2
 LASTING_SINCE: Final = "driftd_incident_lasting_since_timestamp_seconds"
 #: a start that is longer ago is written with its date
 SAME_DAY_SECONDS: Final = 43_200
+
+#: in place of a rank that is not known: behind all others
+UNRANKED: Final = 1_000_000
 
 #: selects the series of one finding in a query
 OF_FINDING: Final = "model=%[1]q,version=%[2]q,subject=%[3]q,cause=%[4]q,segment=%[5]q"
@@ -29,9 +32,9 @@ CAUSE_TEXTS: Final[Mapping[str, str]] = {name: cause.in_alert for name, cause in
 def drift_summary(incident: str) -> str:
     """`loans 1: amount outside its range in 100% since 15:17 UTC; also city, income and 3 more`.
 
-    The finding that is furthest over its threshold, as on the status page, and its own start.
+    The likely first cause, as on the status page, and its own start.
     """
-    worst = _query(f"topk(1, {_how_far_over(_active(incident))})")
+    worst = _query(f"topk(1, {_likely_first(_active(incident))})")
     return (
         f"{{{{ $labels.model }}}} {{{{ $labels.version }}}}: "
         f"{{{{ with {worst} }}}}{{{{ with first . }}}}{_finding()}{_since(incident)}{_others(incident)}{{{{ end }}}}"
@@ -40,8 +43,8 @@ def drift_summary(incident: str) -> str:
 
 
 def _others(incident: str) -> str:
-    """`; also city, income and 3 more`: the other subjects, those first that are furthest over."""
-    subjects = f"max by (subject) ({_how_far_over(_active(incident, ',subject!=%[3]q'))})"
+    """`; also city, income and 3 more`: the other subjects, the worst first."""
+    subjects = f"max by (subject) ({_likely_first(_active(incident, ',subject!=%[3]q'))})"
     values = "$labels.model $labels.version .Labels.subject"
     named = f"query (printf `topk({ALSO}, {subjects})` {values}) | sortByLabel `subject`"
     more = f"query (printf `count({subjects}) - {ALSO} > 0` {values})"
@@ -83,10 +86,10 @@ def _active(incident: str, also: str = "") -> str:
     return f"max by (subject, cause, segment) (driftd_finding_active{{{chosen}}})"
 
 
-def _how_far_over(active: str) -> str:
-    """Each of these findings with how many times its threshold it is; 0 where that is not known."""
-    over = "max by (subject, cause, segment) (driftd_finding_exceedance_ratio{model=%[1]q,version=%[2]q})"
-    return f"({active} * on (subject, cause, segment) {over} or {active} * 0)"
+def _likely_first(active: str) -> str:
+    """Each of these findings with minus its rank, so that the largest is the first; far below where it has none."""
+    rank = "max by (subject, cause, segment) (driftd_finding_rank{model=%[1]q,version=%[2]q})"
+    return f"({active} * on (subject, cause, segment) -{rank} or {active} * -{UNRANKED})"
 
 
 def _query(text: str) -> str:

@@ -44,10 +44,10 @@ def _incident(
 ) -> Iterator[str]:
     model = None if place is None else place[1]
     views = [view for view in snapshot.findings if view.key == incident.key and view.lasting == incident.lasting]
-    views.sort(key=lambda view: (-SEVERITY_RANK.get(view.severity, 0), -_exceedance(_measured(model, view)[1])))
+    views.sort(key=lambda view: view.rank)
     words = f"lasting {incident.severity}" if incident.lasting else ""
     yield f'<section class="card {text(incident.severity)}"><h3>{badge(incident.severity, words)} '
-    yield f"{name(str(incident.key))}{': ' + _summary(views) if views else ''}</h3>"
+    yield f"{name(str(incident.key))}{': ' + text(incident.summary) if incident.summary else ''}</h3>"
     where = "" if place is None else f' · <a href="#m{place[0]}">its figures</a>'
     yield f"<p>{since(incident.since_us, now_us)}{_more(snapshot, incident, model)}{where}</p>"
     if incident.lead:
@@ -57,7 +57,7 @@ def _incident(
         column, figures = _measured(model, view)
         yield f"<li><p><b>{name(view.finding.subject)}</b> {text(_cause(view.finding.cause))}"
         yield f" <small>{_tags(view)}, {since(view.since_us, now_us)}</small></p>"
-        yield f"<p>{text(view.headline)}</p>" if at else ""
+        yield f"<p>{text(view.headline)}</p>" if at or not incident.summary.startswith(view.headline) else ""
         yield f"<p>{text(view.detail)}</p><p class=soft>{_figures_text(column, figures)}</p>"
     yield "</ol>"
     if lines := "\n".join(text(line, 1_000) for line in _commands(incident, views)):
@@ -80,12 +80,6 @@ def _cause(name: str) -> str:
     """The text for a cause, shown after the column's name; by default the cause's name."""
     known = CAUSES.get(name)
     return name if known is None else known.on_page or name
-
-
-def _summary(views: Sequence[FindingView]) -> str:
-    """The headline of the worst finding, as in the alert, and the number of others."""
-    more = f" (and {len(views) - 1} more)" if len(views) > 1 else ""
-    return text(views[0].headline) + more
 
 
 def _tags(view: FindingView) -> str:
@@ -123,10 +117,6 @@ def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | 
     other_figures = (figures for name, figures in model.figures if name == subject)
     known = other_figures if column is None else iter(column.figures)
     return column, next((figures for figures in known if figures.cause == cause), None)
-
-
-def _exceedance(figures: Figures | None) -> float:
-    return 0.0 if figures is None or figures.exceedance != figures.exceedance else figures.exceedance
 
 
 def _figures_text(column: ColumnView | None, figures: Figures | None) -> str:
