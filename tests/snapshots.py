@@ -114,7 +114,9 @@ def busy_snapshot() -> Snapshot:
             IncidentView(models[0].key),
             IncidentView(models[1].key),
             IncidentView(harm.key, "ticket", NOW_US - 26 * HOUR_US, "i1", summary=_finding_of_harm(harm.key).headline),
-            IncidentView(credit.key, "page", NOW_US - 3 * HOUR_US, "i2", summary="PAY_0 is gone (and 3 other findings)"),
+            IncidentView(
+                credit.key, "page", NOW_US - 3 * HOUR_US, "i2", summary="PAY_0 is gone (and 3 other findings)"
+            ),
         ),
         findings=(*_findings(credit.key), _finding_of_harm(harm.key)),
     )

@@ -23,7 +23,9 @@ MINUTE_US: Final = 60 * SECOND_US
 
 def test_pages_come_before_tickets_and_the_worst_finding_gives_the_summary() -> None:
     words = read(busy_snapshot()).words
-    assert ordered(words, ["■ page credit-default/1: PAY_0 is gone (and 3 other findings)", "▲ ticket fraud", "\nModels"])
+    assert ordered(
+        words, ["■ page credit-default/1: PAY_0 is gone (and 3 other findings)", "▲ ticket fraud", "\nModels"]
+    )
 
 
 def test_every_open_finding_stands_with_its_own_beginning_its_words_and_its_evidence() -> None:
