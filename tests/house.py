@@ -37,7 +37,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # decoding
         "decode": (
             "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
-            "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder decoder"
+            "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
+            "encodings.encoding encodings.json layout layout_decoder decoder"
         ),
     },
     {  # references

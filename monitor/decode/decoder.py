@@ -7,11 +7,15 @@ from datetime import tzinfo
 from typing import Final, Protocol
 
 from monitor.decode.columns import Events, Limits, Shape
+from monitor.decode.encodings.encoding import Encoding
+from monitor.decode.encodings.json import JsonEncoding
+from monitor.decode.layout import Layout, NativeLayout
+from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
-from monitor.settings.tree import Settings
+from monitor.settings.tree import Input, Settings
 
 #: the wanted features of a model version, None if it is not watched
 Shapes = Callable[[ModelKey], Shape | None]
@@ -45,8 +49,16 @@ class Decoder(Protocol):
 #: creates a decoder: shapes, limits, `windows.max_skew` in microseconds; of the input, if set there, the model, the
 #: version, and the zone of times without an offset
 Format = Callable[[Shapes, Limits, int, str | None, str | None, tzinfo | None], Decoder]
-#: by the name in `inputs[].format`
+#: decoders of their own for JSON, by the name in `inputs[].format`; every other one is made of an encoding and a layout
 FORMATS: Final[dict[str, Format]] = {"native": NativeDecoder}
+#: record trees to native events, by the name in `inputs[].format`
+LAYOUTS: Final[dict[str, Callable[[Input], Layout]]] = {
+    "native": lambda _: NativeLayout(),
+}
+#: bytes to record trees, by the name in `inputs[].encoding`
+ENCODINGS: Final[dict[str, Callable[[Limits], Encoding]]] = {
+    "json": JsonEncoding,
+}
 
 
 def decoder_for(settings: Settings, topic: str, shapes: Shapes) -> Decoder:
@@ -56,4 +68,7 @@ def decoder_for(settings: Settings, topic: str, shapes: Shapes) -> Decoder:
     entry, skew_us = settings.input_of(topic), settings.windows.max_skew
     if entry is None:
         return FORMATS["native"](shapes, made, skew_us, None, None, None)
-    return FORMATS[entry.format](shapes, made, skew_us, entry.model, entry.version, entry.zone())
+    if entry.format in FORMATS and entry.encoding == "json":
+        return FORMATS[entry.format](shapes, made, skew_us, entry.model, entry.version, entry.zone())
+    encoding, layout = ENCODINGS[entry.encoding](made), LAYOUTS[entry.format](entry)
+    return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone())

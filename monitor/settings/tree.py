@@ -47,6 +47,7 @@ class Input(Part):
 
     topic: Topic = Field(description="the topic", examples=["model-events"])
     format: Literal["native"] = Field(default="native", description="how its records are written")
+    encoding: Literal["json"] = Field(default="json", description="what the bytes of its records are")
     model: Name | None = Field(default=None, description="the model of all its events; the payload's when null")
     version: Version | None = Field(default=None, description="the version of all its events; the payload's when null")
     timezone: Timezone | None = Field(
