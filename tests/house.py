@@ -24,7 +24,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # settings and arithmetic
         "settings": (
-            "duration calendar version_path types later kafka detector model tree yaml_text shape document faults load"
+            "duration calendar version_path types places fields later kafka detector model tree yaml_text shape "
+            "document faults load"
         ),
         "stats": (
             "pair_levels pair_tables names growing thinning distances digits evidence slots detector adwin "
@@ -38,7 +39,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "decode": (
             "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
             "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
-            "encodings.encoding encodings.json layout layout_decoder decoder"
+            "encodings.encoding encodings.json layout fields.paths fields.layout fields.compiled layout_decoder decoder"
         ),
     },
     {  # references

@@ -9,12 +9,15 @@ from typing import Final, Protocol
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.encodings.encoding import Encoding
 from monitor.decode.encodings.json import JsonEncoding
+from monitor.decode.fields.compiled import CompiledFields
+from monitor.decode.fields.layout import FieldsLayout
 from monitor.decode.layout import Layout, NativeLayout
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
+from monitor.settings.fields import Fields
 from monitor.settings.tree import Input, Settings
 
 #: the wanted features of a model version, None if it is not watched
@@ -54,6 +57,7 @@ FORMATS: Final[dict[str, Format]] = {"native": NativeDecoder}
 #: record trees to native events, by the name in `inputs[].format`
 LAYOUTS: Final[dict[str, Callable[[Input], Layout]]] = {
     "native": lambda _: NativeLayout(),
+    "fields": lambda entry: FieldsLayout(entry.fields or Fields(), entry.rows, entry.ignore),
 }
 #: bytes to record trees, by the name in `inputs[].encoding`
 ENCODINGS: Final[dict[str, Callable[[Limits], Encoding]]] = {
@@ -71,4 +75,5 @@ def decoder_for(settings: Settings, topic: str, shapes: Shapes) -> Decoder:
     if entry.format in FORMATS and entry.encoding == "json":
         return FORMATS[entry.format](shapes, made, skew_us, entry.model, entry.version, entry.zone())
     encoding, layout = ENCODINGS[entry.encoding](made), LAYOUTS[entry.format](entry)
-    return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone())
+    compiler = CompiledFields(layout) if isinstance(layout, FieldsLayout) and entry.encoding == "json" else None
+    return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone(), compiler)
