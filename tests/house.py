@@ -95,8 +95,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs open_source accepting column_views counted_rows first_pass reference_build warmup_learning "
-            "warmup_lines replay comparing promises snapshot_builder daemon"
+            "outputs open_source understood accepting column_views counted_rows first_pass reference_build "
+            "warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # the demo

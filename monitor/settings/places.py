@@ -79,7 +79,7 @@ class Rest:
     """Every top-level field that is not mapped and not in `ignore`."""
 
     def __str__(self) -> str:
-        return "rest"
+        return "every other field"
 
 
 def parse_path(text: str) -> FieldPath:

@@ -41,7 +41,8 @@ def nested(event: Event) -> Event:
 
 def flat(event: Event) -> Event:
     """Features beside the other fields."""
-    return {name: value for name, value in event.items() if name not in {"features", "type"}} | event["features"]
+    beside: Event = {name: value for name, value in event.items() if name not in {"features", "type"}}
+    return beside | event["features"]
 
 
 NESTED: Event = {

@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from monitor.decode.fields.layout import FieldsLayout
 from monitor.decode.fields.paths import at_path
-from monitor.decode.native.rows import Decode, FeatureField, Row
+from monitor.decode.native.rows import Decode, FeatureField, InSteps, Row
 from monitor.settings.places import Constant, FieldPath, Place, Rest, Step
 
 #: fields of an event that may be constants here
@@ -143,7 +143,7 @@ class _Plan:
         row_of = attrgetter(*(attributes[name] for name in self._types))
         decode = msgspec.json.Decoder(top).decode
         if self._cells is None:
-            return lambda value: Row(*row_of(decode(value)))
+            return InSteps(decode, row_of)
         cells_of = _tuple_getter([attributes[number] for number in range(len(self._cells))])
         return _with_cells(decode, row_of, cells_of, features)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, get_type_hints
 
 import msgspec
@@ -62,6 +63,24 @@ class Row(msgspec.Struct, Generic[_F, _M, _V], gc=False):
 AnyRow = Row[Any, Any, Any]
 #: the compiled decoder of a record's value
 Decode = Callable[[bytes], AnyRow]
+
+
+class InSteps:
+    """A compiled decoder of records of another shape: a record is decoded, then flattened to the fields of a row.
+
+    `many` is the same for many values, without Python code for each.
+    """
+
+    def __init__(self, decode: Callable[[bytes], Any], fields_of: Callable[[Any], Sequence[Any]]) -> None:
+        self._decode = decode
+        self._fields_of = fields_of
+
+    def __call__(self, value: bytes) -> AnyRow:
+        return Row(*self._fields_of(self._decode(value)))
+
+    def many(self, values: Iterable[bytes]) -> Iterator[AnyRow]:
+        """The row of each value, one after the other; raises where `decode` does, and goes on when asked again."""
+        return starmap(Row, map(self._fields_of, map(self._decode, values)))
 
 
 class FeatureField(NamedTuple):
