@@ -11,11 +11,11 @@ import numpy as np
 
 from monitor.clock import rfc3339
 from monitor.decode.columns import Events, Group, Shape
-from monitor.decode.decoder import decoder_for
 from monitor.decode.native.wrong import kind_of
 from monitor.decode.raw import RawColumn
 from monitor.events import KINDS, LABEL, ModelKey, Partition, canonical
 from monitor.records import RecordBatch
+from monitor.run.decoders import decoder_of
 from monitor.settings.tree import Settings
 from monitor.text import listed, many, quoted
 from monitor.visible import one_line
@@ -61,7 +61,7 @@ def understand(settings: Settings, topic: str, batches: Iterable[RecordBatch]) -
         return Shape((), canonical(1 if model is None else model.positive), raw=True)
 
     found = Understood()
-    decoder = decoder_for(settings, topic, shape)
+    decoder = decoder_of(settings, topic, shape)
     for batch in batches:
         events = decoder.decode(batch)
         found.records += len(batch)
