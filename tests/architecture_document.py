@@ -53,7 +53,8 @@ ROOMS = {
     "stats": "pure arithmetic: bins, tallies, tests, distances. No I/O, no clock, no log",
     "reference": "the reference of a model version: its type, the survey that plans bins, what is learned from its"
     " windows",
-    "decode": "bytes to columns; bad records to reasons. A format is an encoding (bytes to a tree) and a layout (a tree to events)",
+    "decode": "bytes to columns; bad records to reasons. A format is an encoding (bytes to a tree) and a layout (a tree"
+    " to events)",
     "count": "stage 1, by partition: admission, clocks, event ids, open panes of tallies, open"
     " cohorts of labels; the exchange to stage 2",
     "judge": "stage 2, by model version: windows, budget, causes, incidents",

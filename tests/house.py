@@ -39,8 +39,9 @@ HOUSE: tuple[dict[str, str], ...] = (
         "decode": (
             "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
             "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
-            "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro layout fields.paths "
-            "fields.layout fields.compiled layout_decoder decoder"
+            "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
+            "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.compiled "
+            "layout_decoder decoder"
         ),
     },
     {  # references

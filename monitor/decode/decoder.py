@@ -59,6 +59,14 @@ def _avro(limits: Limits, schemas: Schemas) -> Encoding:
     return AvroEncoding(limits, schemas)
 
 
+def _protobuf(limits: Limits, schemas: Schemas) -> Encoding:
+    try:
+        from monitor.decode.encodings.protobuf import ProtobufEncoding  # noqa: PLC0415  # its library is an extra
+    except ModuleNotFoundError as error:
+        raise _missing("protobuf", error) from None
+    return ProtobufEncoding(limits, schemas)
+
+
 def _missing(encoding: str, error: ModuleNotFoundError) -> UsageError:
     return UsageError(f"inputs[].encoding: {encoding} needs {error.name}; run: pip install 'driftd[registry]'")
 
@@ -82,6 +90,7 @@ LAYOUTS: Final[dict[str, Callable[[Input], Layout]]] = {
 ENCODINGS: Final[dict[str, Callable[[Limits, Schemas], Encoding]]] = {
     "json": lambda limits, _: JsonEncoding(limits),
     "avro": _avro,
+    "protobuf": _protobuf,
     "json_schema": FramedJson,
 }
 

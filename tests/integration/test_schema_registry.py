@@ -10,9 +10,14 @@ from typing import Any, Final
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.timestamp_pb2 import DESCRIPTOR as TIMESTAMP
 
 from monitor.cli.parser import main
+from monitor.decode.encodings.proto_text import parse_proto
 from tests.engine import Credit, Event
 from tests.integration.conftest import Running, Site
 from tests.integration.test_own_layout import lines_of, without_hashes
@@ -93,12 +98,16 @@ def written(site: Site, values: Sequence[bytes], events: Iterable[Event]) -> Non
     site.broker.produce(site.topic, list(values), 0, timestamps_ms=[event["ts"] // 1000 for event in events])
 
 
-def configure(site: Site, url: str, encoding: str) -> None:
+def configure(site: Site, url: str, encoding: str, **fields: object) -> None:
     site.write(
-        inputs=[{"topic": site.topic, "format": "fields", "encoding": encoding, "fields": FIELDS}],
+        inputs=[{"topic": site.topic, "format": "fields", "encoding": encoding, "fields": FIELDS | fields}],
         schema_registry={"url": url, "timeout": "2s"},
         models=[{"name": "credit", "versions": ["1"], "reference": "credit.json", "positive": "YES"}],
     )
+
+
+def configure_native(site: Site) -> None:
+    site.write(models=[{"name": "credit", "versions": ["1"], "reference": "credit.json", "positive": "YES"}])
 
 
 def test_avro_of_two_versions_is_the_same_native_events(
@@ -130,12 +139,75 @@ def test_avro_of_two_versions_is_the_same_native_events(
     of_avro = lines_of(capsys)
     native = site.folder / "native.jsonl"
     native.write_text("\n".join(json.dumps(native_of(event)) for event in events))
-    site.write(models=[{"name": "credit", "versions": ["1"], "reference": "credit.json", "positive": "YES"}])
+    configure_native(site)
     assert main([*build, str(native)]) == DONE
     capsys.readouterr()
     assert main(["replay", *config, "--json", str(native)]) == DONE
     assert list(map(without_hashes, lines_of(capsys))) == list(map(without_hashes, of_avro))
     assert of_avro[-1]["outcomes"] == {"accepted": EVENTS}
+
+
+PROTO: Final = """syntax = "proto3"; package own; import "google/protobuf/timestamp.proto"; import "own/model.proto";
+message Scored {
+  message Value { oneof kind { double number = 1; string text = 2; } }
+  string id = 1; google.protobuf.Timestamp at = 2; Model model = 3; optional double score = 4; Class class = 5;
+  double AGE = 6; optional double LIMIT = 7; double BILL = 8; string EDU = 9;
+}
+enum Class { NO = 0; YES = 1; }"""
+PROTO_MODEL: Final = 'syntax = "proto3"; package own; message Model { string name = 1; string version = 2; }'
+
+
+def scored_messages() -> tuple[Any, Any]:
+    """The library's messages of the texts."""
+    pool = DescriptorPool()
+    pool.AddSerializedFile(TIMESTAMP.serialized_pb)
+    pool.AddSerializedFile(parse_proto(PROTO_MODEL, "own/model.proto").SerializeToString())
+    pool.AddSerializedFile(parse_proto(PROTO, "own/scored.proto").SerializeToString())
+    return tuple(GetMessageClass(pool.FindMessageTypeByName(f"own.{name}")) for name in ("Scored", "Model"))
+
+
+def filled(scored: Any, model: Any, event: Event) -> Any:  # noqa: ANN401  # messages have no other type
+    row = row_of(event)
+    message = scored(id=row["id"], model=model(**row["model"]), score=row["score"], **event["features"])
+    setattr(message, "class", row["class"])
+    message.at.FromDatetime(row["at"])
+    return message
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_protobuf_is_the_same_native_events(
+    site: Site,
+    registry: SchemaRegistry,
+    client: SchemaRegistryClient,
+    capsys: pytest.CaptureFixture[str],
+    as_text: bool,
+) -> None:
+    """Registered as text, as most clients do, and by confluent-kafka's serializer."""
+    site.make_topics()
+    scored, model = scored_messages()
+    events = list(Credit(300))
+    messages = [filled(scored, model, event) for event in events]
+    if as_text:
+        client.register_schema(f"{site.topic}-model", Schema(PROTO_MODEL, "PROTOBUF"))
+        reference = SchemaReference("own/model.proto", f"{site.topic}-model", 1)
+        number = client.register_schema(f"{site.topic}-value", Schema(PROTO, "PROTOBUF", [reference]))
+        values = [b"\0" + number.to_bytes(4, "big") + b"\0" + message.SerializeToString() for message in messages]
+    else:
+        context = SerializationContext(site.topic, MessageField.VALUE)
+        serializer = ProtobufSerializer(scored, client, {"use.deprecated.format": False})
+        values = [bytes(serializer(message, context) or b"") for message in messages]
+    written(site, values, events)
+    names = ("AGE", "LIMIT", "BILL", "EDU")
+    configure(site, registry.url, "protobuf", features={name: name for name in names})
+    config = ["--config", str(site.config)]
+    assert main(["replay", *config, "--json", f"kafka://{site.topic}"]) == DONE
+    of_protobuf = lines_of(capsys)
+    native = site.folder / "native.jsonl"
+    native.write_text("\n".join(json.dumps(native_of(event)) for event in events))
+    configure_native(site)
+    assert main(["replay", *config, "--json", str(native)]) == DONE
+    assert list(map(without_hashes, lines_of(capsys))) == list(map(without_hashes, of_protobuf))
+    assert of_protobuf[-1]["outcomes"] == {"accepted": len(events)}
 
 
 def test_a_partition_waits_while_its_schema_is_not_known_and_the_others_are_read(
