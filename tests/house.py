@@ -41,7 +41,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
             "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
             "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.compiled "
-            "layout_decoder decoder"
+            "fields.observed fields.suggest layout_decoder decoder"
         ),
     },
     {  # references
@@ -98,8 +98,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs decoders kafka_source open_source understood accepting column_views counted_rows first_pass "
-            "reference_build warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
+            "outputs decoders kafka_source open_source understood suggesting accepting column_views counted_rows "
+            "first_pass reference_build warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # the demo

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from monitor.clock import SystemClock
-from monitor.decode.decoder import Decoder, Shapes, decoder_for
+from monitor.decode.columns import Limits
+from monitor.decode.decoder import ENCODINGS, Decoder, Shapes, decoder_for
+from monitor.decode.encodings.encoding import Encoding
 from monitor.decode.encodings.framing import require_schemas
 from monitor.records import RecordBatch
 from monitor.registry.client import RegistryClient
@@ -23,6 +25,14 @@ def decoder_of(settings: Settings, topic: str, shapes: Shapes) -> Decoder:
     A decoder of it raises TransientError when a schema cannot be had.
     """
     return decoder_for(settings, topic, shapes, lambda schema: _client(settings.schema_registry).schema(schema))
+
+
+def encoding_of(settings: Settings, topic: str) -> Encoding:
+    """What reads the bytes of a topic's records."""
+    entry, limits = settings.input_of(topic), settings.limits
+    made = Limits(limits.record_bytes, limits.events_per_record, limits.features)
+    name = entry.encoding if entry is not None and entry.topic == topic else "json"
+    return ENCODINGS[name](made, lambda schema: _client(settings.schema_registry).schema(schema))
 
 
 def require_schemas_of(settings: Settings, batch: RecordBatch) -> None:
