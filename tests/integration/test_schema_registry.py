@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
+import yaml
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
@@ -130,6 +131,10 @@ def test_avro_of_two_versions_is_the_same_native_events(
         str(EVENTS),
         "-o",
         str(site.folder / "credit.json"),
+    ]
+    assert main(["fields", "suggest", *config, source]) == DONE
+    assert yaml.safe_load(capsys.readouterr().out)["inputs"] == [
+        {"topic": site.topic, "format": "fields", "encoding": "avro", "fields": FIELDS}
     ]
     assert main([*build, source]) == DONE
     assert f"fields that nobody reads: host ({half:,} events)" in capsys.readouterr().err
