@@ -24,7 +24,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # settings and arithmetic
         "settings": (
-            "duration calendar version_path types later kafka detector model tree yaml_text shape document faults load"
+            "duration calendar version_path types places fields later kafka detector model tree yaml_text shape "
+            "document faults load"
         ),
         "stats": (
             "pair_levels pair_tables names growing thinning distances digits evidence slots detector adwin "
@@ -37,7 +38,10 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # decoding
         "decode": (
             "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
-            "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder decoder"
+            "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
+            "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
+            "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.compiled "
+            "fields.observed fields.suggest layout_decoder decoder"
         ),
     },
     {  # references
@@ -68,8 +72,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # the outside
         "kafka": (
             "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer watch "
-            "alerts acts rejects record_batch consumer"
+            "alerts acts rejects record_batch withheld consumer"
         ),
+        "registry": "client",
         "sources": (
             "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times"
         ),
@@ -93,8 +98,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs open_source accepting column_views counted_rows first_pass reference_build warmup_learning "
-            "warmup_lines replay comparing promises snapshot_builder daemon"
+            "outputs decoders kafka_source open_source understood suggesting accepting column_views counted_rows "
+            "first_pass reference_build warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # the demo
@@ -107,7 +112,10 @@ HOUSE: tuple[dict[str, str], ...] = (
         "": "__main__",
     },
 )
-ONLY_WORDS = {"kafka"}  # folders that know the vocabulary (floor 0) and the settings, and nothing else of the house
+ONLY_WORDS = {
+    "kafka",
+    "registry",
+}  # they know the vocabulary (floor 0) and the settings, and nothing else
 FENCES = {"kafka": "kafka", "prometheus_client": "publish"}  # library -> the only folder that imports it
 ENGINE = {"stats", "decode", "reference", "count", "judge"}  # runs without Kafka, files or a clock
 OUTSIDE = {

@@ -42,6 +42,7 @@ from monitor.run.reference_file import load_reference, save_reference
 from monitor.run.reference_files import load_references, load_sound_references, unwatched
 from monitor.run.replay import human_line, json_line, replay
 from monitor.run.state_show import state_json, state_text
+from monitor.run.suggesting import suggested_settings
 from monitor.run.terminal import Progress, to_stderr, to_stdout
 from monitor.settings.document import settings_reference
 from monitor.settings.kafka import Kafka
@@ -248,6 +249,17 @@ def record(arguments: Namespace) -> int:
     return DONE
 
 
+def fields_suggest(arguments: Namespace) -> int:
+    """The settings of one's own layout for a topic or file."""
+    if arguments.config is not None:
+        configured = load_settings(Path(arguments.config), os.environ)
+    else:
+        alone = Settings.model_validate({"inputs": [{"topic": "none"}]})
+        configured = alone.model_copy(update={"kafka": load_kafka(os.environ)})
+    to_stdout(suggested_settings(arguments.source, configured, SystemClock()))
+    return DONE
+
+
 def accept(arguments: Namespace) -> int:
     """Acknowledge a page: it becomes a ticket."""
     to_stderr(
@@ -319,8 +331,8 @@ def _kafka_of(arguments: Namespace) -> Kafka:
 def _refuse_format(name: str) -> None:
     if name in LATER_FORMATS:
         raise UsageError(f"--format: {name}: not in this version; native events are understood")
-    if name not in {"auto", "native"}:
-        raise UsageError(f"--format: {name!r} is not a format; write native")
+    if name not in {"auto", "native", "fields"}:
+        raise UsageError(f"--format: {name!r} is not a format; write auto: the one of inputs[] in the settings")
 
 
 def _version_of(configured: Settings, arguments: Namespace) -> str:

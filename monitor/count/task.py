@@ -288,6 +288,7 @@ def _outcomes(
     for rejected in events.rejected:
         found[REJECTED, rejected.reason] += rejected.count
     found[IGNORED, "tombstone"] += events.tombstones
+    found[IGNORED, "kind"] += events.left_aside
     for one in refused:
         found[one.outcome, one.reason] += len(one.rows)
     found[LATE, ""] += int(late.sum())

@@ -136,7 +136,8 @@ class Events:
     `kind` holds the codes of `monitor.events`, `key` indices into `keys`, `ts` microseconds of Unix time, `id_key` a
     64-bit hash of (model, version, id), 0 without an id. `groups` are the model versions that have a shape. For the
     label events, `label_rows` are their positions, `label_values` their labels (None takes an earlier one back) and
-    `label_amounts` their `value` (MISSING if there is none).
+    `label_amounts` their `value` (MISSING if there is none). `left_aside` are records of a kind that their format does
+    not read.
     """
 
     kind: NDArray[np.int8]
@@ -151,6 +152,7 @@ class Events:
     label_amounts: NDArray[np.float64]
     rejected: list[Rejected]
     tombstones: int
+    left_aside: int = 0
 
     def __len__(self) -> int:
         return len(self.kind)

@@ -7,11 +7,20 @@ from datetime import tzinfo
 from typing import Final, Protocol
 
 from monitor.decode.columns import Events, Limits, Shape
+from monitor.decode.encodings.encoding import Encoding
+from monitor.decode.encodings.framing import FramedJson
+from monitor.decode.encodings.json import JsonEncoding
+from monitor.decode.fields.compiled import CompiledFields
+from monitor.decode.fields.layout import FieldsLayout
+from monitor.decode.layout import Layout, NativeLayout
+from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.raw import RawFields
+from monitor.errors import TransientError, UsageError
 from monitor.events import ModelKey
-from monitor.records import RecordBatch
-from monitor.settings.tree import Settings
+from monitor.records import RecordBatch, RegisteredSchema, SchemaId, Schemas
+from monitor.settings.fields import Fields
+from monitor.settings.tree import Input, Settings
 
 #: the wanted features of a model version, None if it is not watched
 Shapes = Callable[[ModelKey], Shape | None]
@@ -42,18 +51,66 @@ class Decoder(Protocol):
         """Drop the cached shape of a model version, so that it is asked for again."""
 
 
+def _avro(limits: Limits, schemas: Schemas) -> Encoding:
+    try:
+        from monitor.decode.encodings.avro import AvroEncoding  # noqa: PLC0415  # its library is an extra
+    except ModuleNotFoundError as error:
+        raise _missing("avro", error) from None
+    return AvroEncoding(limits, schemas)
+
+
+def _protobuf(limits: Limits, schemas: Schemas) -> Encoding:
+    try:
+        from monitor.decode.encodings.protobuf import ProtobufEncoding  # noqa: PLC0415  # its library is an extra
+    except ModuleNotFoundError as error:
+        raise _missing("protobuf", error) from None
+    return ProtobufEncoding(limits, schemas)
+
+
+def _missing(encoding: str, error: ModuleNotFoundError) -> UsageError:
+    return UsageError(f"inputs[].encoding: {encoding} needs {error.name}; run: pip install 'driftd[registry]'")
+
+
+def no_registry(schema: SchemaId) -> RegisteredSchema:
+    """Raises TransientError: there is no registry."""
+    raise TransientError(f"schema {schema} is asked for, and there is no schema registry")
+
+
 #: creates a decoder: shapes, limits, `windows.max_skew` in microseconds; of the input, if set there, the model, the
 #: version, and the zone of times without an offset
 Format = Callable[[Shapes, Limits, int, str | None, str | None, tzinfo | None], Decoder]
-#: by the name in `inputs[].format`
+#: decoders of their own for JSON, by the name in `inputs[].format`; every other one is made of an encoding and a layout
 FORMATS: Final[dict[str, Format]] = {"native": NativeDecoder}
+#: record trees to native events, by the name in `inputs[].format`
+LAYOUTS: Final[dict[str, Callable[[Input], Layout]]] = {
+    "native": lambda _: NativeLayout(),
+    "fields": lambda entry: FieldsLayout(entry.fields or Fields(), entry.rows, entry.ignore),
+}
+#: bytes to record trees, by the name in `inputs[].encoding`
+ENCODINGS: Final[dict[str, Callable[[Limits, Schemas], Encoding]]] = {
+    "json": lambda limits, _: JsonEncoding(limits),
+    "avro": _avro,
+    "protobuf": _protobuf,
+    "json_schema": FramedJson,
+}
 
 
-def decoder_for(settings: Settings, topic: str, shapes: Shapes) -> Decoder:
-    """A decoder of batches; `shapes` returns the wanted features of a model version, None if it is not watched."""
+def decoder_for(settings: Settings, topic: str, shapes: Shapes, schemas: Schemas = no_registry) -> Decoder:
+    """A decoder of batches; `shapes` returns the wanted features of a model version, None if it is not watched.
+
+    `schemas` are those of the schema registry, for inputs whose encoding needs one. While it raises TransientError, so
+    does `decode`.
+
+    Raises:
+        UsageError: the encoding's library is not installed.
+    """
     limits = settings.limits
     made = Limits(limits.record_bytes, limits.events_per_record, limits.features)
     entry, skew_us = settings.input_of(topic), settings.windows.max_skew
     if entry is None:
         return FORMATS["native"](shapes, made, skew_us, None, None, None)
-    return FORMATS[entry.format](shapes, made, skew_us, entry.model, entry.version, entry.zone())
+    if entry.format in FORMATS and entry.encoding == "json":
+        return FORMATS[entry.format](shapes, made, skew_us, entry.model, entry.version, entry.zone())
+    encoding, layout = ENCODINGS[entry.encoding](made, schemas), LAYOUTS[entry.format](entry)
+    compiler = CompiledFields(layout) if isinstance(layout, FieldsLayout) and entry.encoding == "json" else None
+    return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone(), compiler)

@@ -14,7 +14,9 @@ from monitor.events import Partition
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster, require_topics
 from monitor.records import Change, RecordBatch, Source
+from monitor.run.decoders import decoder_of
 from monitor.settings.kafka import Kafka
+from monitor.settings.places import FieldPath
 from monitor.settings.tree import Settings
 from monitor.sources.event_times import EventTimes
 from monitor.sources.files import Files, ReadOptions
@@ -27,6 +29,8 @@ SCHEME = "kafka://"
 _NUMBER = re.compile("[0-9]{1,18}")
 #: by partition the first offset that is read, and the one after the last
 Range = Mapping[Partition, tuple[int, int]]
+#: how long the newest records of a topic are waited for
+_SAMPLE_SECONDS: Final = 10
 #: most partitions in a list
 _NAMED: Final = 10
 
@@ -69,7 +73,11 @@ class Given:
         self._topic = topics[0] if topics else ""
         self._range: Range | None = None
         self._settings, self._clock = settings, clock
-        reading = ReadOptions(csv_map, settings.limits.record_bytes, EventTimes(settings), sort=sort, again=again)
+        texts = _csv_texts(settings)
+        if texts is not None and csv_map is not None:
+            raise UsageError("--map: inputs[0].fields says where each field is; leave --map out")
+        limit, times_of = settings.limits.record_bytes, EventTimes(settings, decoder_of)
+        reading = ReadOptions(csv_map, limit, times_of, sort=sort, again=again, csv_texts=texts)
         self._files = None if topics else Files([Path(source) for source in sources], clock, reading)
 
     def open(self) -> OpenSource:
@@ -98,17 +106,34 @@ class Given:
             self._files.close()
 
 
+def _csv_texts(settings: Settings) -> set[str] | None:
+    """The columns that stay text, where the only input has a layout of its own; None elsewhere."""
+    only = settings.inputs[0]
+    if len(settings.inputs) > 1 or only.fields is None:
+        return None
+    places = [only.fields.single().get(name) for name in ("type", "id", "model", "version")]
+    return {str(place.steps[0]) for place in places if isinstance(place, FieldPath) and len(place.steps) == 1}
+
+
 class OffsetRange:
     """The records of a topic between two places, each a time, an offset, `earliest` or `latest`."""
 
     def __init__(
-        self, url: str, kafka: Kafka, clock: Clock, *, record_bytes: int = 1 << 20, same_as: Range | None = None
+        self,
+        url: str,
+        kafka: Kafka,
+        clock: Clock,
+        *,
+        record_bytes: int = 1 << 20,
+        same_as: Range | None = None,
+        newest: int | None = None,
     ) -> None:
         """`kafka://TOPIC[/PARTITION]?from=PLACE&to=PLACE`; default from `earliest` to the current `latest`.
 
         A place is RFC 3339 with offset, Unix milliseconds, `offset:N`, `earliest` or `latest`; `to` is exclusive.
         `kafka://TOPIC/PARTITION?offsets=FIRST-LAST` includes both ends, as in a finding's `records`.
-        `record_bytes` limits decompressed batches as in the daemon; `same_as`: the range of an earlier pass.
+        `record_bytes` limits decompressed batches as in the daemon; `same_as`: the range of an earlier pass; `newest`:
+        only so many offsets before the end of each partition.
         """
         topic, only, begin, end = _parsed(url)
         quality_counts = describe_cluster(kafka, [topic])
@@ -117,13 +142,20 @@ class OffsetRange:
         require_topics(quality_counts, kafka, inputs=[topic], outputs=[], config_file="F")
         self._source = KafkaSource(kafka, quality_counts, clock, record_bytes=record_bytes)
         try:
-            self._begin(url, topic, only, begin, end, same_as)
+            self._begin(url, topic, only, begin, end, same_as, newest)
         except Exception:
             self._source.close()
             raise
 
     def _begin(
-        self, url: str, topic: str, only: int | None, begin: str | int, end: str | int, same_as: Range | None
+        self,
+        url: str,
+        topic: str,
+        only: int | None,
+        begin: str | int,
+        end: str | int,
+        same_as: Range | None,
+        newest: int | None,
     ) -> None:
         partitions = self._source.partitions()
         if only is not None and Partition(topic, only) not in partitions:
@@ -133,6 +165,8 @@ class OffsetRange:
         wanted = [p for p in partitions if only is None or p.number == only]
         self._begins = {p: min(max(begins[p], first[p]), last[p]) for p in wanted}
         self._ends = {p: min(ends[p], last[p]) for p in wanted}
+        if newest is not None:
+            self._begins = {p: max(begin, self._ends[p] - newest) for p, begin in self._begins.items()}
         if same_as is not None:
             if gone := [str(p) for p, (begins_at, ends_at) in same_as.items() if begins_at < min(first[p], ends_at)]:
                 text = f"the topic deleted records of {', '.join(gone)} since the first pass; driftd record keeps them"
@@ -231,3 +265,20 @@ def _place(url: str, text: str) -> str | int:
         raise UsageError(
             f"{url}: {text!r} is not a PLACE; write 2026-11-22T10:00Z, Unix milliseconds, offset:N, earliest or latest"
         ) from None
+
+
+def newest_records(kafka: Kafka, clock: Clock, topic: str, record_bytes: int, most: int) -> list[RecordBatch]:
+    """The newest records of a topic: at most `most` of each partition, and what comes of them within ten seconds.
+
+    Raises:
+        ExternalError: Kafka does not answer, or refuses.
+    """
+    source = OffsetRange(f"{SCHEME}{topic}", kafka, clock, record_bytes=record_bytes, newest=most)
+    batches: list[RecordBatch] = []
+    until = clock.monotonic() + _SAMPLE_SECONDS
+    try:
+        while not source.ended() and clock.monotonic() < until:
+            batches += source.poll(())
+    finally:
+        source.close()
+    return batches

@@ -11,7 +11,6 @@ from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.count.losses import Loss
-from monitor.decode.decoder import decoder_for
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.judge.windows import BaseWindow
@@ -27,6 +26,7 @@ from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.counted_rows import NO_VALUE, RowKeeper
+from monitor.run.decoders import decoder_of
 from monitor.run.first_pass import EventRange, FirstPass, UpToLastEvent, survey_events
 from monitor.run.left_out import (
     Times,
@@ -246,7 +246,7 @@ def _count(
         ReplayOutputs(lambda _: None),
         stage2=collector,
         aggregators=keeper,
-        decoders=lambda *of: UpToLastEvent(decoder_for(*of), found.last if event_range.rows is not None else None),
+        decoders=lambda *of: UpToLastEvent(decoder_of(*of), found.last if event_range.rows is not None else None),
         live=False,
     )
     ended = False

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, SecretStr
 
 from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.events import canonical
+from monitor.settings.fields import Fields, layout_faults
 from monitor.settings.kafka import Kafka
 from monitor.settings.model import Budget, Model
+from monitor.settings.places import FieldPath, PathType, Place, Rest
 from monitor.settings.types import (
     Count,
     CountOrNone,
@@ -31,6 +33,7 @@ from monitor.settings.types import (
     Share,
     Switch,
     Text,
+    Texts,
     Timezone,
     Topic,
     Url,
@@ -42,11 +45,20 @@ from monitor.settings.version_path import PLACEHOLDER, filled, may_stand_in_path
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
+#: format and encoding of native events as JSON
+PLAIN: Final = ("native", "json")
+
+
 class Input(Part):
     """A topic that is read. `model` and `version`, where set, win over the payload."""
 
     topic: Topic = Field(description="the topic", examples=["model-events"])
-    format: Literal["native"] = Field(default="native", description="how its records are written")
+    format: Literal["native", "fields"] = Field(
+        default="native", description="how its records are written; fields: one's own layout, as `fields` says"
+    )
+    encoding: Literal["json", "avro", "protobuf", "json_schema"] = Field(
+        default="json", description="what the bytes of its records are; the last three by the schema registry"
+    )
     model: Name | None = Field(default=None, description="the model of all its events; the payload's when null")
     version: Version | None = Field(default=None, description="the version of all its events; the payload's when null")
     timezone: Timezone | None = Field(
@@ -54,9 +66,60 @@ class Input(Part):
         description="where times without an offset are read, such as Europe/Berlin; null: they are rejected",
     )
 
+    fields: Fields | None = Field(default=None, description=Fields.__doc__)
+    rows: PathType | None = Field(
+        default=None,
+        description="with fields: a list whose items are an event each; paths then begin there, ^. at the record",
+    )
+    ignore: Texts = Field(default=(), description="with fields: top-level fields that are neither features nor named")
+
+    def cross_checks(self) -> Iterator[Fault]:
+        if self.format == "fields":
+            if self.fields is None:
+                yield ("fields",), "missing; write where each field is, such as {model: {value: NAME}, score: p}"
+            else:
+                faults = layout_faults(self.fields, rows=self.rows, has_model=self.model is not None)
+                yield from ((("fields", *loc), text) for loc, text in faults)
+            return
+        for name, given in (("fields", self.fields), ("rows", self.rows), ("ignore", self.ignore)):
+            if given:
+                yield (name,), "goes with format: fields"
+
     def zone(self) -> ZoneInfo | None:
         """The time zone of times without an offset."""
         return None if self.timezone is None else ZoneInfo(self.timezone)
+
+
+class Registry(Part):
+    """The schema registry, with Confluent's API (also Apicurio, Karapace, Redpanda). Secrets as for Kafka."""
+
+    url: Url | None = Field(
+        default=None,
+        description="needed for encodings other than json; Apicurio's ends in /apis/ccompat/v7",
+        examples=["https://registry:8081"],
+    )
+    user: Text | None = Field(default=None, description="the user of basic authentication")
+    password: SecretStr | None = Field(
+        default=None, description="only by environment: DRIFTD_SCHEMA_REGISTRY__PASSWORD"
+    )
+    password_file: File | None = Field(default=None, description="a file that holds the password and nothing else")
+    token: SecretStr | None = Field(
+        default=None, description="a bearer token, only by environment: DRIFTD_SCHEMA_REGISTRY__TOKEN"
+    )
+    token_file: File | None = Field(default=None, description="a file that holds the token and nothing else")
+    cafile: File | None = Field(
+        default=None, description="PEM file of the authorities to trust; the system's when null"
+    )
+    timeout: PositiveDuration = Field(default=5 * SECOND_US, description="how long one request may take")
+
+    def cross_checks(self) -> Iterator[Fault]:
+        if self.url is not None and "@" in self.url:
+            yield ("url",), "a user or password must not be in it; write user, and password_file: a path"
+        if (self.user is None) != (self.password is None and self.password_file is None):
+            missing = "user" if self.user is None else "password"
+            yield (missing,), "missing; user and password go together"
+        if self.user is not None and (self.token is not None or self.token_file is not None):
+            yield ("token",), "goes without user and password; keep one of both"
 
 
 class Outputs(Part):
@@ -169,6 +232,7 @@ class Settings(Part):
     inputs: tuple[Input, ...] = Field(
         min_length=1, description=Input.__doc__, examples=[[{"topic": "model-events", "format": "native"}]]
     )
+    schema_registry: Registry = Field(default=Registry(), description=Registry.__doc__)
     outputs: Outputs = Field(default=Outputs(), description=Outputs.__doc__)
     state: State = Field(default=State(), description=State.__doc__)
     http: Http = Field(default=Http(), description=Http.__doc__)
@@ -195,6 +259,12 @@ class Settings(Part):
         description="events of other models, and of versions without a reference file: warmup learns a reference from"
         " them; else they are counted as unknown_model; reject also dead-letters them",
     )
+
+    def cross_checks(self) -> Iterator[Fault]:
+        for at, entry in enumerate(self.inputs):
+            if entry.encoding != "json" and self.schema_registry.url is None:
+                text = f"{entry.encoding} needs a schema registry; write schema_registry: {{url: https://HOST:8081}}"
+                yield ("inputs", at, "encoding"), text
 
     _folder: Path = PrivateAttr(default=Path())
 
@@ -247,11 +317,25 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
         "pane_us": settings.windows.pane,
         "allowed_lateness_us": settings.lateness_us(model),
         "inputs": [
-            _input_fingerprint(entry) for entry in own if (entry.model, entry.version, entry.timezone) != (None,) * 3
+            _input_fingerprint(entry)
+            for entry in own
+            if (entry.model, entry.version, entry.timezone) != (None,) * 3 or (entry.format, entry.encoding) != PLAIN
         ],
     }
 
 
 def _input_fingerprint(entry: Input) -> dict[str, Json]:
-    zone: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
-    return {"topic": entry.topic, "model": entry.model or "", "version": entry.version, **zone}
+    more: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
+    if (entry.format, entry.encoding) != PLAIN:
+        more |= {"format": entry.format, "encoding": entry.encoding}
+    if entry.fields is not None:
+        places: dict[str, Json] = {name: str(place) for name, place in entry.fields.single().items()}
+        places |= {name: _object_text(place) for name, place in entry.fields.objects().items()}
+        more |= {"fields": places, "rows": str(entry.rows or ""), "ignore": [*sorted(entry.ignore)]}
+    return {"topic": entry.topic, "model": entry.model or "", "version": entry.version, **more}
+
+
+def _object_text(place: FieldPath | Rest | dict[str, Place]) -> Json:
+    if isinstance(place, dict):
+        return {name: str(one) for name, one in sorted(place.items())}
+    return str(place)

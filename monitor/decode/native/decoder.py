@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import LAST_US, MS_US
-from monitor.decode.columns import Events, Limits, Shape
+from monitor.decode.columns import Events, Group, Limits, Shape
 from monitor.decode.native.fast_decoder import future, incomplete, times
 from monitor.decode.native.gather import CHUNK, CHUNK_BYTES, ColumnsBuilder
-from monitor.decode.native.raw_fields import first_features, raw_fields
-from monitor.decode.native.reference_decoder import ReferenceDecoder
-from monitor.decode.native.rows import AnyRow, Columns
+from monitor.decode.native.raw_fields import features_of, parsed, raw_fields
+from monitor.decode.native.reference_decoder import DecodedRecord, ReferenceDecoder
+from monitor.decode.native.rows import AnyRow, Columns, NativeRows, RowCompiler
 from monitor.decode.native.versions import Versions
 from monitor.decode.raw import RawFields
 from monitor.decode.values import NO_TIME
+from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
 
@@ -32,8 +33,8 @@ class NativeDecoder:
 
     `shapes` is called once for a new model version (None: its features are not wanted) and again after `forget`.
     `model` and `version` are the input's settings and win over the payload. Events more than `max_skew_us` ahead of
-    their record's timestamp are rejected. Times without an offset are in `zone`, or rejected without one. Not
-    thread-safe.
+    their record's timestamp are rejected. Times without an offset are in `zone`, or rejected without one. With
+    `compiler` records have another shape than native events. Not thread-safe.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class NativeDecoder:
         model: str | None = None,
         version: str | None = None,
         zone: tzinfo | None = None,
+        compiler: RowCompiler | None = None,
     ) -> None:
         self._limits = limits
         self._max_skew_us = max_skew_us
         self._zone = zone
-        self._versions = Versions(shapes, limits, model, version)
+        self._versions = Versions(shapes, limits, model, version, NativeRows() if compiler is None else compiler)
         self._reader = ReferenceDecoder(limits, max_skew_us, self._versions.decoder_of, model, version, zone)
 
     def forget(self, key: ModelKey) -> None:
@@ -68,7 +70,7 @@ class NativeDecoder:
         for group in events.groups:
             shape = self._versions.decoder_of(group.key).shape
             if shape is not None and shape.raw:
-                group.raw = raw_fields(batch, events, group, self._limits)
+                group.raw = self._raw_fields(batch, events, group)
         return events
 
     def _rows_at_once(self, values: Sequence[bytes | None], first: int) -> int:
@@ -81,11 +83,22 @@ class NativeDecoder:
     def survey(self, batch: RecordBatch) -> tuple[Events, list[RawFields]]:
         """The same events, and for each of their groups all fields as they came. Never raises either."""
         events = self.decode(batch)
-        return events, [raw_fields(batch, events, group, self._limits) for group in events.groups]
+        return events, [self._raw_fields(batch, events, group) for group in events.groups]
 
     def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
         """The features of the first event of these records, wanted or not; None where there are none."""
-        return [first_features(batch.values[place], self._limits) for place in places]
+        return [features_of(self._content(batch, place)) for place in places]
+
+    def _raw_fields(self, batch: RecordBatch, events: Events, group: Group) -> RawFields:
+        return raw_fields(batch, events, group, lambda place: self._content(batch, place))
+
+    def _content(self, batch: RecordBatch, place: int) -> object:
+        """The event, or the list of events, of a record; None if it has none."""
+        value = batch.values[place]
+        try:
+            return None if value is None else parsed(value, self._limits)
+        except RejectedRecord:
+            return None
 
     def _decode_chunk(self, batch: RecordBatch, first: int, count: int, builder: ColumnsBuilder) -> None:
         record_us = record_times(batch, first, count)
@@ -130,15 +143,24 @@ class NativeDecoder:
             if value is None:
                 builder.tombstones += 1
                 continue
-            record = self._reader.record(value, int(record_us[i]), batch.now_us)
+            record = self._record(batch, first + i, int(record_us[i]))
+            builder.left_aside += record.left_aside
             rows += record.rows
             where += [i] * len(record.rows)
             if len(record.rows) == 1:
-                self._versions.learn(value, record.rows[0])
+                self._learn(value, record.rows[0])
             rejected = record.rejected(first + i, int(batch.offsets[first + i]))
             if rejected is not None:
                 builder.rejected.append(rejected)
         return rows, where
+
+    def _record(self, batch: RecordBatch, place: int, record_us: int) -> DecodedRecord:
+        """All events of a record that has a value, by the definition of the format."""
+        return self._reader.record(cast("bytes", batch.values[place]), record_us, batch.now_us)
+
+    def _learn(self, value: bytes, row: AnyRow) -> None:
+        """Remember which decoder fits a value that the reference decoder has read."""
+        self._versions.learn(value, row)
 
 
 def _decoded_rows(decoded: list[AnyRow | None]) -> tuple[Sequence[AnyRow], slice | list[int]]:

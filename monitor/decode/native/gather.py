@@ -51,6 +51,7 @@ class ColumnsBuilder:
         self._label_amounts: list[float] = []
         self.rejected: list[Rejected] = []
         self.tombstones = 0
+        self.left_aside = 0
 
     def add(self, rows: Sequence[AnyRow], columns: Columns, ts: NDArray[np.int64], offset: NDArray[np.int64]) -> None:
         """Add valid rows, with their columns, times in microseconds and offsets, all of the same length."""
@@ -121,6 +122,7 @@ class ColumnsBuilder:
             label_amounts=np.array(self._label_amounts, np.float64),
             rejected=self.rejected,
             tombstones=self.tombstones,
+            left_aside=self.left_aside,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -26,9 +26,12 @@ Object = dict[str, Any]
 _DECODE: Final = msgspec.json.Decoder().decode
 
 
-def raw_fields(batch: RecordBatch, events: Events, group: Group, limits: Limits) -> RawFields:
-    """The fields of a group's events; `events` are those of the batch."""
-    objects = list(_objects(batch, events, group, limits))
+def raw_fields(batch: RecordBatch, events: Events, group: Group, content_of: Callable[[int], object]) -> RawFields:
+    """The fields of a group's events; `events` are those of the batch.
+
+    `content_of` returns the event, or the list of events, of the record at a place in the batch.
+    """
+    objects = list(_objects(batch, events, group, content_of))
     is_prediction = events.kind[group.rows] == PREDICTION
     scores = [one.get("scores") if given else None for one, given in zip(objects, is_prediction.tolist(), strict=True)]
     return RawFields(
@@ -41,32 +44,41 @@ def raw_fields(batch: RecordBatch, events: Events, group: Group, limits: Limits)
 def first_features(value: bytes | None, limits: Limits) -> Mapping[str, object] | None:
     """The features of a record's first event, as they came; None without any, and for what is no event."""
     try:
-        content = None if value is None else _parsed(value, limits)
+        return None if value is None else features_of(parsed(value, limits))
     except RejectedRecord:
         return None
+
+
+def features_of(content: object) -> Mapping[str, object] | None:
+    """The features of an event, or of the first one of a list; None without any, and for what is no event."""
     if type(content) is list:
         content = content[0] if content else None
     features = content.get("features") if type(content) is dict else None
     return features if type(features) is dict else None
 
 
-def _objects(batch: RecordBatch, events: Events, group: Group, limits: Limits) -> Iterator[Object]:
+def _objects(batch: RecordBatch, events: Events, group: Group, content_of: Callable[[int], object]) -> Iterator[Object]:
     """The JSON object of each row; a record is parsed once, however many events it holds."""
     offsets = events.offset[group.rows]
     records = np.searchsorted(batch.offsets, offsets).tolist()
     first_of_record = np.searchsorted(events.offset, offsets).tolist()
     bad = {rejected.index: set(rejected.indices) for rejected in events.rejected}
-    parsed, content = -1, cast("object", None)
+    known, content = -1, cast("object", None)
     for row, record, first in zip(group.rows.tolist(), records, first_of_record, strict=True):
-        if record != parsed:
-            parsed, content = record, _parsed(cast("bytes", batch.values[record]), limits)
+        if record != known:
+            known, content = record, content_of(record)
             if type(content) is list:
                 faults = bad.get(record, ())
                 content = [element for at, element in enumerate(content) if at not in faults]
         yield cast("Object", content[row - first] if type(content) is list else content)
 
 
-def _parsed(value: bytes, limits: Limits) -> object:
+def parsed(value: bytes, limits: Limits) -> object:
+    """The JSON value of a record.
+
+    Raises:
+        RejectedRecord: as `parse_fast`.
+    """
     try:
         return _DECODE(value)
     except (msgspec.DecodeError, RecursionError):  # NaN, a byte order mark, ...

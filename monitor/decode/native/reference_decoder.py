@@ -74,13 +74,15 @@ class Fault(NamedTuple):
 class DecodedRecord:
     """The content of a record: the rows of its valid events, and the number of bad ones. `fault` is that of the first.
 
-    `indices` are the positions of the bad events, if the record is an array whose elements were read.
+    `indices` are the positions of the bad events, if the record is an array whose elements were read. `left_aside`: the
+    record is of a kind that its format does not read.
     """
 
     rows: list[AnyRow]
     bad: int = 0
     fault: Fault | None = None
     indices: tuple[int, ...] = ()
+    left_aside: bool = False
 
     def rejected(self, index: int, offset: int) -> Rejected | None:
         """What is wrong with the record, the `index`-th of its batch; None if every event is valid."""
@@ -112,6 +114,10 @@ class ReferenceDecoder:
             content = self.parse(value, self.limits)
         except RejectedRecord as error:
             return DecodedRecord([], 1, Fault.of(error))
+        return self.content(content, record_us, now_us)
+
+    def content(self, content: object, record_us: int, now_us: int) -> DecodedRecord:
+        """All events of an event, or of a list of events and faults; the other arguments are those of `record`."""
         if type(content) is list and content:
             return self._array(content, record_us, now_us)
         row = self._row_or_fault(content, record_us, now_us)
@@ -134,6 +140,8 @@ class ReferenceDecoder:
         return DecodedRecord(rows, len(faults), next(iter(faults.values()), None), tuple(faults))
 
     def _row_or_fault(self, event: object, record_us: int, now_us: int) -> AnyRow | Fault:
+        if isinstance(event, RejectedRecord):
+            return Fault.of(event)
         try:
             return self.row(event, record_us, now_us)
         except RejectedRecord as error:
