@@ -38,7 +38,11 @@ HOUSE: tuple[dict[str, str], ...] = (
         "decode": (
             "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
             "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
-            "encodings.encoding encodings.json layout layout_decoder decoder"
+            "encodings.encoding encodings.json layout layout_decoder formats.call formats.unwrap formats.tensors "
+            "formats.bodies formats.answers formats.events formats.cloudevents formats.labels formats.wire "
+            "formats.protobuf formats.prediction_log formats.wrapped formats.kserve formats.oip formats.seldon "
+            "formats.mlflow formats.tfserving formats.databricks formats.sagemaker formats.vertex formats.azure "
+            "formats.auto platform decoder"
         ),
     },
     {  # references

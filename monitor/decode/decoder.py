@@ -12,6 +12,7 @@ from monitor.decode.encodings.json import JsonEncoding
 from monitor.decode.layout import Layout, NativeLayout
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.platform import READERS, AsCaptured, PlatformLayout
 from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
@@ -70,5 +71,16 @@ def decoder_for(settings: Settings, topic: str, shapes: Shapes) -> Decoder:
         return FORMATS["native"](shapes, made, skew_us, None, None, None)
     if entry.format in FORMATS and entry.encoding == "json":
         return FORMATS[entry.format](shapes, made, skew_us, entry.model, entry.version, entry.zone())
+    if entry.format in READERS:
+        return _of_platform(settings, entry, shapes, made)
     encoding, layout = ENCODINGS[entry.encoding](made), LAYOUTS[entry.format](entry)
     return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone())
+
+
+def _of_platform(settings: Settings, entry: Input, shapes: Shapes, limits: Limits) -> Decoder:
+    two_classes = {model.name for model in settings.models if model.task == "binary"}
+    layout = PlatformLayout(entry.format, limits, entry.feature_names, entry.model, two_classes.__contains__)
+    encoding: Encoding = AsCaptured(limits) if entry.encoding == "json" else ENCODINGS[entry.encoding](limits)
+    return LayoutDecoder(
+        encoding, layout, shapes, limits, settings.windows.max_skew, entry.model, entry.version, entry.zone()
+    )

@@ -22,6 +22,7 @@ from monitor.settings.types import (
     CountOrNone,
     Duration,
     Fault,
+    FeatureNames,
     File,
     FileContext,
     Name,
@@ -46,10 +47,17 @@ class Input(Part):
     """A topic that is read. `model` and `version`, where set, win over the payload."""
 
     topic: Topic = Field(description="the topic", examples=["model-events"])
-    format: Literal["native"] = Field(default="native", description="how its records are written")
+    format: Literal[
+        "native", "kserve", "oip", "seldon", "tfserving", "mlflow", "databricks", "sagemaker", "vertex", "azure"
+    ] = Field(default="native", description="how its records are written")
     encoding: Literal["json"] = Field(default="json", description="what the bytes of its records are")
     model: Name | None = Field(default=None, description="the model of all its events; the payload's when null")
     version: Version | None = Field(default=None, description="the version of all its events; the payload's when null")
+    feature_names: FeatureNames | None = Field(
+        default=None,
+        description="the features of rows that have no names, in the order of their values",
+        examples=[["age", "income"]],
+    )
     timezone: Timezone | None = Field(
         default=None,
         description="where times without an offset are read, such as Europe/Berlin; null: they are rejected",
