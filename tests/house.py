@@ -42,7 +42,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "formats.bodies formats.answers formats.events formats.cloudevents formats.labels formats.wire "
             "formats.protobuf formats.prediction_log formats.wrapped formats.kserve formats.oip formats.seldon "
             "formats.mlflow formats.tfserving formats.databricks formats.sagemaker formats.vertex formats.azure "
-            "formats.auto platform decoder"
+            "formats.auto platform half pairing_decoder decoder"
         ),
     },
     {  # references
@@ -55,7 +55,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # counting (stage 1)
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
-            "event_clock event_ids losses admitted partition_state rejected_share totals pane_rows label_aggregator "
+            "event_clock event_ids losses admitted pairs_waiting partition_state rejected_share totals pane_rows label_aggregator "
             "task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines warmup_rows task "
             "exchange"
         ),
@@ -80,7 +80,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "state": (
             "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
-            "model_part warmup_part label_parts one_tree labels_within parts"
+            "model_part warmup_part label_parts pairs_part one_tree labels_within parts"
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
@@ -90,7 +90,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
     },
     {  # what the path asks of the outside
-        "loop": "time sinks saving stage2 arrivals warming",
+        "loop": "time sinks saving stage2 arrivals letters pairing warming",
     },
     {  # the path
         "": "pipeline",

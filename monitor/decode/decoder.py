@@ -12,7 +12,8 @@ from monitor.decode.encodings.json import JsonEncoding
 from monitor.decode.layout import Layout, NativeLayout
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
-from monitor.decode.platform import READERS, AsCaptured, PlatformLayout
+from monitor.decode.pairing_decoder import PairingDecoder
+from monitor.decode.platform import READERS, WHOLE_CALLS, AsCaptured, PlatformLayout
 from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
@@ -81,6 +82,5 @@ def _of_platform(settings: Settings, entry: Input, shapes: Shapes, limits: Limit
     two_classes = {model.name for model in settings.models if model.task == "binary"}
     layout = PlatformLayout(entry.format, limits, entry.feature_names, entry.model, two_classes.__contains__)
     encoding: Encoding = AsCaptured(limits) if entry.encoding == "json" else ENCODINGS[entry.encoding](limits)
-    return LayoutDecoder(
-        encoding, layout, shapes, limits, settings.windows.max_skew, entry.model, entry.version, entry.zone()
-    )
+    make = LayoutDecoder if entry.format in WHOLE_CALLS else PairingDecoder
+    return make(encoding, layout, shapes, limits, settings.windows.max_skew, entry.model, entry.version, entry.zone())

@@ -37,6 +37,8 @@ READERS: Final[dict[str, Callable[[Received, Limits], Read]]] = {
     "vertex": vertex.read,
     "azure": azure.read,
 }
+#: formats whose records hold request and response of a call
+WHOLE_CALLS: Final = frozenset(("databricks", "sagemaker", "vertex"))
 _NOT_PARSED: Final = ("text/csv", "application/octet-stream", "application/x-protobuf", "application/protobuf")
 _NO_JSON: Final = ("json", "encoding", "wrapped")
 

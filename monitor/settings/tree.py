@@ -142,6 +142,10 @@ class Windows(Part):
     idle_after: PositiveDuration = Field(
         default=MINUTE_US, description="after so long without records, a partition at its end no longer delays windows"
     )
+    pair_within: Duration = Field(
+        default=MINUTE_US,
+        description="how far apart in time request and response of a call may be, where they are records of their own",
+    )
 
 
 class Limits(Part):
@@ -156,6 +160,9 @@ class Limits(Part):
         default=0.5,
         description="above this share of rejected among a topic's newest 1,000 events it is not read until a restart;"
         " 1: never",
+    )
+    pairs_waiting: Count = Field(
+        default=100_000, description="requests and responses that wait for each other; of more, the oldest are given up"
     )
     models: Count = Field(
         default=20,

@@ -17,11 +17,12 @@ from monitor.count.task import Task
 from monitor.count.task_state import TaskLabelsState, TaskState
 from monitor.count.totals import LabelTotals
 from monitor.count.warmup_rows import OpenRows, WarmupRows
+from monitor.decode.half import Half
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Rebase, Transition
 from monitor.judge.warmup import Warmup, WarmupState
-from monitor.state import codec, label_parts, labels_within, model_part, one_tree, task_part, warmup_part
+from monitor.state import codec, label_parts, labels_within, model_part, one_tree, pairs_part, task_part, warmup_part
 from monitor.state.directory import Loaded
 from monitor.state.finding_trees import rebase_of, rebase_tree, transition_of, transition_tree
 from monitor.state.label_parts import ModelLabels
@@ -70,6 +71,7 @@ class State:
     outbox: OutboxState
     warmups: list[WarmupState] = field(default_factory=list)
     warmup_rows: list[OpenRows] = field(default_factory=list)
+    halves: list[Half] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,8 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
     if tree.get("format") != FORMAT:
         raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {FORMAT}")
     whole = msgspec.convert(tree, _Whole)
-    state = State(_whole_of(whole), [], [], [], [], _outbox_of(parts[OUTBOX]))
+    halves = pairs_part.decode(parts.get(pairs_part.NAME))
+    state = State(_whole_of(whole), [], [], [], [], _outbox_of(parts[OUTBOX]), halves=halves)
     blocks = dict(
         warmup_part.block_of(name, of_part)
         for name, of_part in parts.items()
@@ -209,7 +212,7 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
                 state.warmups.append(warmup_part.decode(of_part, blocks))
             elif name.startswith(warmup_part.OPEN_PREFIX):
                 state.warmup_rows.append(warmup_part.decode_open(of_part))
-            elif name != OUTBOX and not name.startswith(warmup_part.BLOCK_PREFIX):
+            elif name not in {OUTBOX, pairs_part.NAME} and not name.startswith(warmup_part.BLOCK_PREFIX):
                 raise msgspec.ValidationError("this version does not know this part")
         except NO_SUCH_STATE as error:
             error.add_note(name)

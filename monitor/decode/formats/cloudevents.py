@@ -10,7 +10,6 @@ import binascii
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
-from urllib.parse import unquote
 
 from monitor.decode.formats.call import Received
 from monitor.errors import RejectedRecord
@@ -18,7 +17,7 @@ from monitor.errors import RejectedRecord
 _PREFIX: Final = "ce_"
 #: bridges that copy HTTP headers as they are
 _HTTP_PREFIX: Final = "ce-"
-_PERCENT: Final = re.compile("%[0-9A-Fa-f]{2}")
+_PERCENT: Final = re.compile("(?:%[0-9A-Fa-f]{2})+")
 STRUCTURED: Final = "application/cloudevents"
 
 
@@ -36,6 +35,13 @@ class CloudEvent(NamedTuple):
     def content_type(self) -> str:
         """The data's content type without parameters, in lower case."""
         return media_type(self.attributes.get("datacontenttype", ""))
+
+
+def _unquoted(text: str) -> str:
+    """A header's value; one that was copied from HTTP may be percent-encoded."""
+    if _PERCENT.search(text) is None:
+        return text
+    return _PERCENT.sub(lambda match: bytes.fromhex(match[0].replace("%", "")).decode(errors="replace"), text)
 
 
 def media_type(text: str) -> str:
@@ -59,7 +65,7 @@ def cloud_event(received: Received) -> CloudEvent | None:
     headers = received.headers
     if "ce_specversion" in headers or "ce-specversion" in headers:
         attributes = {
-            name[len(_PREFIX) :]: unquote(text) if _PERCENT.search(text) else text
+            name[len(_PREFIX) :]: _unquoted(text)
             for name, text in headers.items()
             if name.startswith((_PREFIX, _HTTP_PREFIX))
         }

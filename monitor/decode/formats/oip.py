@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from monitor.decode.columns import Limits
-from monitor.decode.formats.call import REQUEST, RESPONSE, Call, Read, Received
+from monitor.decode.formats.call import REQUEST, RESPONSE, Call, Read, Received, Side
 from monitor.decode.formats.cloudevents import from_base64
 from monitor.decode.formats.labels import label_event
 from monitor.decode.formats.unwrap import text_of, wrong_format
@@ -55,6 +55,6 @@ def _call(received: Received, tree: dict[str, object], *, is_request: bool) -> C
 def _modelmesh(tree: dict[str, object]) -> Call:
     """A payload: the protobuf in base64, `modelid` with a hash behind the model's name."""
     identity, model = text_of(tree.get("id")) or "", text_of(tree.get("modelid"))
-    side = REQUEST if tree["kind"] == REQUEST else RESPONSE
+    side: Side = REQUEST if tree["kind"] == REQUEST else RESPONSE
     named = Call(side, identity, identity, None if model is None else model.partition("__isvc-")[0])
     return with_protobuf(named, from_base64(tree["data"]))

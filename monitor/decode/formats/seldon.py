@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from monitor.decode.columns import Limits
-from monitor.decode.formats.call import REQUEST, RESPONSE, Call, Ignored, Read, Received
+from monitor.decode.formats.call import REQUEST, RESPONSE, Call, Ignored, Read, Received, Side
 from monitor.decode.formats.labels import label_event
 from monitor.decode.formats.unwrap import wrong_format
 from monitor.decode.formats.wrapped import with_protobuf, with_tree
@@ -37,7 +37,7 @@ def read(received: Received, _limits: Limits) -> Read:
         raise wrong_format("seldon", "its topic is not PREFIX.NAMESPACE.model.NAME.inputs, or .outputs")
     key = (received.key or b"").decode(errors="replace")
     identity = received.headers.get(_ID_HEADER) or key.rpartition(".")[2]
-    side = REQUEST if topic["side"] == "inputs" else RESPONSE
+    side: Side = REQUEST if topic["side"] == "inputs" else RESPONSE
     call = Call(side, identity, f"{topic['what']}.{topic['name']}/{identity}" if identity else "", topic["name"])
     if received.headers.get("seldon-pipeline-errors"):
         return Call(RESPONSE, call.id, call.pair, call.model)
