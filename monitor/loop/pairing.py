@@ -111,7 +111,7 @@ class Pairing:
 
         The same object as before if nothing changed.
         """
-        if not len(self.waiting):
+        if not self.waiting:
             return until
         self._count(self.waiting.due(lambda model: self._past_us(until, model)))
         marker = until, self.waiting.mark()
@@ -152,9 +152,9 @@ class Pairing:
             self._counted(batch, events, taken)
 
     def parts(self) -> list[Part]:
-        """The part of a state; none before a side has waited."""
-        mark = self.waiting.mark()
-        return [Part(pairs_part.NAME, mark, lambda: pairs_part.encode(self.waiting.halves()))] if mark else []
+        """The part of a state; none if no side waits."""
+        waiting = self.waiting
+        return [Part(pairs_part.NAME, waiting.mark(), lambda: pairs_part.encode(waiting.halves()))] if waiting else []
 
 
 def _lost(outcome: str, half: Half, behind_us: int = 0) -> Lost:
