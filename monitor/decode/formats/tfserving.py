@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from monitor.decode.columns import Limits
 from monitor.decode.formats.call import Read, Received
+from monitor.decode.formats.cloudevents import cloud_event, media_type
 from monitor.decode.formats.mlflow import read_bodies
 from monitor.decode.formats.prediction_log import prediction_log
-from monitor.decode.formats.unwrap import looks_like_json
 
 
 def read(received: Received, limits: Limits) -> Read:
@@ -18,6 +18,10 @@ def read(received: Received, limits: Limits) -> Read:
     Raises:
         RejectedRecord: it is neither.
     """
-    if received.tree is None and not looks_like_json(received.value):
+    if (
+        received.tree is None
+        and media_type(received.headers.get("content-type", "")) != "text/csv"
+        and cloud_event(received) is None
+    ):
         return prediction_log(received.value)
     return read_bodies(received, limits, "tfserving")

@@ -20,6 +20,7 @@ from monitor.decode.formats.unwrap import inner, looks_like_json, text_of, tree_
 from monitor.errors import RejectedRecord
 
 TYPE_PREFIX: Final = "org.kubeflow.serving.inference."
+_BINARY: Final = "application/octet-stream"
 _HEADER_LENGTH: Final = "inference-header-content-length"
 _VERSION_NAMES: Final = ("modelversion", "model_version", "model-version", "version")
 _PROTOBUF: Final = ("application/x-protobuf", "application/protobuf", "application/grpc")
@@ -103,8 +104,9 @@ def with_body(call: Call, data: object, content_type: str, header_length: str | 
     if isinstance(data, bytes) and content_type in _PROTOBUF:
         return with_protobuf(call, data)
     rest = b""
-    if isinstance(data, bytes) and header_length is not None and header_length.isdecimal() and data:
-        data, rest = data[: int(header_length)], data[int(header_length) :]
+    if isinstance(data, bytes) and content_type == _BINARY:
+        length = int(header_length) if header_length is not None and header_length.isdecimal() else _json_length(data)
+        data, rest = data[:length], data[length:]
     if content_type == "text/csv":
         text = data.decode(errors="replace") if isinstance(data, bytes) else data
         if isinstance(text, str):
@@ -118,10 +120,15 @@ def with_body(call: Call, data: object, content_type: str, header_length: str | 
     return with_tree(call, tree, rest)
 
 
-_NO_JSON: Final = (
-    "the captured body is not JSON; of the binary tensor extension, put Inference-Header-Content-Length into the "
-    "logger's metadataHeaders"
-)
+def _json_length(data: bytes) -> int:
+    """The bytes of the JSON that a body with binary tensors begins with, where no header says so."""
+    try:
+        return json.JSONDecoder().raw_decode(data.decode("latin-1"))[1]
+    except (ValueError, RecursionError):
+        raise RejectedRecord("body", _NO_JSON) from None
+
+
+_NO_JSON: Final = "the captured body is not JSON, nor JSON with binary tensors behind it"
 
 
 def with_tree(call: Call, tree: object, rest: bytes = b"", *, plain: bool = False) -> Read:
