@@ -24,7 +24,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # settings and arithmetic
         "settings": (
-            "duration calendar version_path types later kafka detector model tree yaml_text shape document faults load"
+            "duration calendar version_path types places fields later kafka detector model tree yaml_text shape "
+            "document faults load"
         ),
         "stats": (
             "pair_levels pair_tables names growing thinning distances digits evidence slots detector adwin "
@@ -38,7 +39,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "decode": (
             "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
             "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
-            "encodings.encoding encodings.json layout layout_decoder formats.call formats.unwrap formats.tensors "
+            "encodings.encoding encodings.json layout fields.paths fields.layout fields.compiled layout_decoder "
+            "formats.call formats.unwrap formats.tensors "
             "formats.bodies formats.answers formats.events formats.cloudevents formats.labels formats.wire "
             "formats.protobuf formats.prediction_log formats.wrapped formats.kserve formats.oip formats.seldon "
             "formats.mlflow formats.tfserving formats.databricks formats.sagemaker formats.vertex formats.azure "
@@ -98,8 +100,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs open_source accepting column_views counted_rows first_pass reference_build warmup_learning "
-            "warmup_lines replay comparing promises snapshot_builder daemon"
+            "outputs open_source understood accepting column_views counted_rows first_pass reference_build "
+            "warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # the demo

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from monitor.clock import SystemClock
 from monitor.errors import ExternalError, PermanentError
 from monitor.events import ModelKey, Partition
 from monitor.judge.detector_notes import detector_notes
@@ -20,7 +21,9 @@ from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.reference.relation_notes import relation_notes
 from monitor.run.daemon import lost_state
+from monitor.run.open_source import newest_records
 from monitor.run.reference_files import ReferenceFault
+from monitor.run.understood import understand
 from monitor.settings.model import Model
 from monitor.settings.tree import Settings
 from monitor.state.directory import has_checkpoint
@@ -29,6 +32,8 @@ from monitor.text import many
 OK, BAD, NOTE, MADE = "ok", "BAD", "note", "made"
 #: seconds a check waits for the brokers
 ANSWER_SECONDS: Final = 10
+#: records of a partition that are read to show how they are understood
+SAMPLE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +134,24 @@ def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
         yield _topic_line("input", name, described, settings, "READ")
     if not any(name in described.missing for name in inputs):
         yield _group_line(settings, described, inputs)
+    for entry in settings.inputs:
+        if entry.topic not in described.missing:
+            yield from _understood_lines(settings, entry.topic)
     for name in outputs:
         line = _topic_line("output", name, described, settings, "WRITE")
         yield Line(MADE, line.what, line.more) if name in made and line.verdict == OK else line
     yield from _acts_line(settings, described)
+
+
+def _understood_lines(settings: Settings, topic: str) -> Iterator[Line]:
+    """Some of the newest records as they are understood; bad if none of them is."""
+    what = f"input topic {topic}"
+    batches = newest_records(settings.kafka, SystemClock(), topic, settings.limits.record_bytes, SAMPLE)
+    found = understand(settings, topic, batches)
+    if found.rejected and not found.events:
+        yield Line(BAD, what, f"none of its newest {many(found.records, 'record')} is understood")
+    for text in found.lines():
+        yield Line(NOTE, what, text)
 
 
 def _acts_line(settings: Settings, described: ClusterDescription) -> Iterator[Line]:

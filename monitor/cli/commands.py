@@ -319,8 +319,8 @@ def _kafka_of(arguments: Namespace) -> Kafka:
 def _refuse_format(name: str) -> None:
     if name in LATER_FORMATS:
         raise UsageError(f"--format: {name}: not in this version; native events are understood")
-    if name not in {"auto", "native"}:
-        raise UsageError(f"--format: {name!r} is not a format; write native")
+    if name not in {"auto", "native", "fields"}:
+        raise UsageError(f"--format: {name!r} is not a format; write auto: the one of inputs[] in the settings")
 
 
 def _version_of(configured: Settings, arguments: Namespace) -> str:

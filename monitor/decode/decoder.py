@@ -9,6 +9,8 @@ from typing import Final, Protocol
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.encodings.encoding import Encoding
 from monitor.decode.encodings.json import JsonEncoding
+from monitor.decode.fields.compiled import CompiledFields
+from monitor.decode.fields.layout import FieldsLayout
 from monitor.decode.layout import Layout, NativeLayout
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
@@ -17,6 +19,7 @@ from monitor.decode.platform import READERS, WHOLE_CALLS, AsCaptured, PlatformLa
 from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
+from monitor.settings.fields import Fields
 from monitor.settings.tree import Input, Settings
 
 #: the wanted features of a model version, None if it is not watched
@@ -56,6 +59,7 @@ FORMATS: Final[dict[str, Format]] = {"native": NativeDecoder}
 #: record trees to native events, by the name in `inputs[].format`
 LAYOUTS: Final[dict[str, Callable[[Input], Layout]]] = {
     "native": lambda _: NativeLayout(),
+    "fields": lambda entry: FieldsLayout(entry.fields or Fields(), entry.rows, entry.ignore),
 }
 #: bytes to record trees, by the name in `inputs[].encoding`
 ENCODINGS: Final[dict[str, Callable[[Limits], Encoding]]] = {
@@ -75,7 +79,8 @@ def decoder_for(settings: Settings, topic: str, shapes: Shapes) -> Decoder:
     if entry.format in READERS:
         return _of_platform(settings, entry, shapes, made)
     encoding, layout = ENCODINGS[entry.encoding](made), LAYOUTS[entry.format](entry)
-    return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone())
+    compiler = CompiledFields(layout) if isinstance(layout, FieldsLayout) and entry.encoding == "json" else None
+    return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone(), compiler)
 
 
 def _of_platform(settings: Settings, entry: Input, shapes: Shapes, limits: Limits) -> Decoder:

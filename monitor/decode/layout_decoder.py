@@ -14,7 +14,7 @@ from monitor.decode.layout import Layout, LeftAside
 from monitor.decode.native.decoder import NativeDecoder, record_times
 from monitor.decode.native.raw_fields import features_of
 from monitor.decode.native.reference_decoder import DecodedRecord, Fault
-from monitor.decode.native.rows import AnyRow, Columns
+from monitor.decode.native.rows import AnyRow, Columns, RowCompiler
 from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
@@ -35,8 +35,11 @@ class LayoutDecoder(NativeDecoder):
         model: str | None = None,
         version: str | None = None,
         zone: tzinfo | None = None,
+        compiler: RowCompiler | None = None,
     ) -> None:
-        super().__init__(shapes, limits, max_skew_us, model, version, zone)
+        """`compiler`: most records, of the encoding JSON, are decoded by what it compiles."""
+        super().__init__(shapes, limits, max_skew_us, model, version, zone, compiler)
+        self._compiled = compiler is not None
         self._encoding = encoding
         self._layout = layout
         self._batch: RecordBatch | None = None
@@ -51,10 +54,11 @@ class LayoutDecoder(NativeDecoder):
         return [features_of(self._content(batch, place)) for place in places]
 
     def _decode_fast(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
-        return [None] * len(values), None
+        return super()._decode_fast(values) if self._compiled else ([None] * len(values), None)
 
     def _learn(self, value: bytes, row: AnyRow) -> None:
-        """Nothing: which compiled decoder fits the bytes does not matter."""
+        if self._compiled:
+            super()._learn(value, row)
 
     def _record(self, batch: RecordBatch, place: int, record_us: int) -> DecodedRecord:
         try:

@@ -27,6 +27,8 @@ SCHEME = "kafka://"
 _NUMBER = re.compile("[0-9]{1,18}")
 #: by partition the first offset that is read, and the one after the last
 Range = Mapping[Partition, tuple[int, int]]
+#: how long the newest records of a topic are waited for
+_SAMPLE_SECONDS: Final = 10
 #: most partitions in a list
 _NAMED: Final = 10
 
@@ -102,13 +104,21 @@ class OffsetRange:
     """The records of a topic between two places, each a time, an offset, `earliest` or `latest`."""
 
     def __init__(
-        self, url: str, kafka: Kafka, clock: Clock, *, record_bytes: int = 1 << 20, same_as: Range | None = None
+        self,
+        url: str,
+        kafka: Kafka,
+        clock: Clock,
+        *,
+        record_bytes: int = 1 << 20,
+        same_as: Range | None = None,
+        newest: int | None = None,
     ) -> None:
         """`kafka://TOPIC[/PARTITION]?from=PLACE&to=PLACE`; default from `earliest` to the current `latest`.
 
         A place is RFC 3339 with offset, Unix milliseconds, `offset:N`, `earliest` or `latest`; `to` is exclusive.
         `kafka://TOPIC/PARTITION?offsets=FIRST-LAST` includes both ends, as in a finding's `records`.
-        `record_bytes` limits decompressed batches as in the daemon; `same_as`: the range of an earlier pass.
+        `record_bytes` limits decompressed batches as in the daemon; `same_as`: the range of an earlier pass; `newest`:
+        only so many offsets before the end of each partition.
         """
         topic, only, begin, end = _parsed(url)
         quality_counts = describe_cluster(kafka, [topic])
@@ -117,13 +127,20 @@ class OffsetRange:
         require_topics(quality_counts, kafka, inputs=[topic], outputs=[], config_file="F")
         self._source = KafkaSource(kafka, quality_counts, clock, record_bytes=record_bytes)
         try:
-            self._begin(url, topic, only, begin, end, same_as)
+            self._begin(url, topic, only, begin, end, same_as, newest)
         except Exception:
             self._source.close()
             raise
 
     def _begin(
-        self, url: str, topic: str, only: int | None, begin: str | int, end: str | int, same_as: Range | None
+        self,
+        url: str,
+        topic: str,
+        only: int | None,
+        begin: str | int,
+        end: str | int,
+        same_as: Range | None,
+        newest: int | None,
     ) -> None:
         partitions = self._source.partitions()
         if only is not None and Partition(topic, only) not in partitions:
@@ -133,6 +150,8 @@ class OffsetRange:
         wanted = [p for p in partitions if only is None or p.number == only]
         self._begins = {p: min(max(begins[p], first[p]), last[p]) for p in wanted}
         self._ends = {p: min(ends[p], last[p]) for p in wanted}
+        if newest is not None:
+            self._begins = {p: max(begin, self._ends[p] - newest) for p, begin in self._begins.items()}
         if same_as is not None:
             if gone := [str(p) for p, (begins_at, ends_at) in same_as.items() if begins_at < min(first[p], ends_at)]:
                 text = f"the topic deleted records of {', '.join(gone)} since the first pass; driftd record keeps them"
@@ -231,3 +250,20 @@ def _place(url: str, text: str) -> str | int:
         raise UsageError(
             f"{url}: {text!r} is not a PLACE; write 2026-11-22T10:00Z, Unix milliseconds, offset:N, earliest or latest"
         ) from None
+
+
+def newest_records(kafka: Kafka, clock: Clock, topic: str, record_bytes: int, most: int) -> list[RecordBatch]:
+    """The newest records of a topic: at most `most` of each partition, and what comes of them within ten seconds.
+
+    Raises:
+        ExternalError: Kafka does not answer, or refuses.
+    """
+    source = OffsetRange(f"{SCHEME}{topic}", kafka, clock, record_bytes=record_bytes, newest=most)
+    batches: list[RecordBatch] = []
+    until = clock.monotonic() + _SAMPLE_SECONDS
+    try:
+        while not source.ended() and clock.monotonic() < until:
+            batches += source.poll(())
+    finally:
+        source.close()
+    return batches

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from monitor.settings.later import unsupported
 from monitor.settings.model import TAGS
+from monitor.settings.places import PLACE_TAGS
 from monitor.settings.shape import names_at
 from monitor.settings.tree import Outputs
 from monitor.settings.types import Fault, Loc, Plain, shown
@@ -80,7 +81,7 @@ def faults_of(
     faults = list(unsupported(tree))
     places = [loc for loc, _ in faults]
     for detail in error.errors(include_url=False) if error else []:
-        loc = tuple(step for step in detail["loc"] if step not in {"[key]", *TAGS})
+        loc = tuple(step for step in detail["loc"] if step not in {"[key]", *TAGS, *PLACE_TAGS})
         if detail["type"] == "cross_checks" or not any(other[: len(loc)] == loc for other in places):
             faults += [(loc + below, text) for below, text in _texts(detail, loc, written)]
     return faults + list(_between_parts(tree))

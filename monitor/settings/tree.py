@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr
 
 from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.events import canonical
+from monitor.settings.fields import Fields, layout_faults
 from monitor.settings.kafka import Kafka
 from monitor.settings.model import Budget, Model
+from monitor.settings.places import FieldPath, PathType, Place, Rest
 from monitor.settings.types import (
     Count,
     CountOrNone,
@@ -32,6 +34,7 @@ from monitor.settings.types import (
     Share,
     Switch,
     Text,
+    Texts,
     Timezone,
     Topic,
     Url,
@@ -43,13 +46,27 @@ from monitor.settings.version_path import PLACEHOLDER, filled, may_stand_in_path
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
+#: format and encoding of native events as JSON
+PLAIN: Final = ("native", "json")
+
+
 class Input(Part):
     """A topic that is read. `model` and `version`, where set, win over the payload."""
 
     topic: Topic = Field(description="the topic", examples=["model-events"])
     format: Literal[
-        "native", "kserve", "oip", "seldon", "tfserving", "mlflow", "databricks", "sagemaker", "vertex", "azure"
-    ] = Field(default="native", description="how its records are written")
+        "native",
+        "fields",
+        "kserve",
+        "oip",
+        "seldon",
+        "tfserving",
+        "mlflow",
+        "databricks",
+        "sagemaker",
+        "vertex",
+        "azure",
+    ] = Field(default="native", description="how its records are written; fields: one's own layout, as `fields` says")
     encoding: Literal["json"] = Field(default="json", description="what the bytes of its records are")
     model: Name | None = Field(default=None, description="the model of all its events; the payload's when null")
     version: Version | None = Field(default=None, description="the version of all its events; the payload's when null")
@@ -62,6 +79,25 @@ class Input(Part):
         default=None,
         description="where times without an offset are read, such as Europe/Berlin; null: they are rejected",
     )
+
+    fields: Fields | None = Field(default=None, description=Fields.__doc__)
+    rows: PathType | None = Field(
+        default=None,
+        description="with fields: a list whose items are an event each; paths then begin there, ^. at the record",
+    )
+    ignore: Texts = Field(default=(), description="with fields: top-level fields that are neither features nor named")
+
+    def cross_checks(self) -> Iterator[Fault]:
+        if self.format == "fields":
+            if self.fields is None:
+                yield ("fields",), "missing; write where each field is, such as {model: {value: NAME}, score: p}"
+            else:
+                faults = layout_faults(self.fields, rows=self.rows, has_model=self.model is not None)
+                yield from ((("fields", *loc), text) for loc, text in faults)
+            return
+        for name, given in (("fields", self.fields), ("rows", self.rows), ("ignore", self.ignore)):
+            if given:
+                yield (name,), "goes with format: fields"
 
     def zone(self) -> ZoneInfo | None:
         """The time zone of times without an offset."""
@@ -263,11 +299,25 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
         "pane_us": settings.windows.pane,
         "allowed_lateness_us": settings.lateness_us(model),
         "inputs": [
-            _input_fingerprint(entry) for entry in own if (entry.model, entry.version, entry.timezone) != (None,) * 3
+            _input_fingerprint(entry)
+            for entry in own
+            if (entry.model, entry.version, entry.timezone) != (None,) * 3 or (entry.format, entry.encoding) != PLAIN
         ],
     }
 
 
 def _input_fingerprint(entry: Input) -> dict[str, Json]:
-    zone: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
-    return {"topic": entry.topic, "model": entry.model or "", "version": entry.version, **zone}
+    more: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
+    if (entry.format, entry.encoding) != PLAIN:
+        more |= {"format": entry.format, "encoding": entry.encoding}
+    if entry.fields is not None:
+        places: dict[str, Json] = {name: str(place) for name, place in entry.fields.single().items()}
+        places |= {name: _object_text(place) for name, place in entry.fields.objects().items()}
+        more |= {"fields": places, "rows": str(entry.rows or ""), "ignore": [*sorted(entry.ignore)]}
+    return {"topic": entry.topic, "model": entry.model or "", "version": entry.version, **more}
+
+
+def _object_text(place: FieldPath | Rest | dict[str, Place]) -> Json:
+    if isinstance(place, dict):
+        return {name: str(one) for name, one in sorted(place.items())}
+    return str(place)

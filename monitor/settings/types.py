@@ -238,6 +238,7 @@ Pages = Annotated[float, BeforeValidator(number_only), Field(gt=0), Description(
 Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean), Description("text")]
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean), Description("text up to 256")]
 Version = Annotated[str, Field(max_length=256), AfterValidator(_clean), Description("text up to 256, may be empty")]
+Texts = Annotated[tuple[Text, ...], Description("list of texts")]
 Versions = Annotated[tuple[Version, ...], Description("list of texts")]
 FeatureNames = Annotated[
     tuple[Name, ...], Field(min_length=1), AfterValidator(_each_once), Description("list of texts, each once")

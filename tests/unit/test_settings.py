@@ -118,6 +118,7 @@ def test_a_fingerprint_changes_with_what_changes_the_meaning_of_the_state(model:
         {"windows": {"allowed_lateness": "2m"}},
         {"inputs": [{"topic": "events", "model": "credit"}]},
         {"inputs": [{"topic": "events", "version": "7"}]},
+        {"inputs": [{"topic": "events", "format": "fields", "fields": {"model": "m", "score": "p"}}]},
     ],
 )
 def test_a_fingerprint_changes_with_what_all_models_share(over: dict[str, object]) -> None:
@@ -156,6 +157,20 @@ def test_a_fingerprint_keeps_through_what_does_not(model: dict[str, object]) -> 
 )
 def test_a_fingerprint_keeps_through_what_is_not_the_models(over: dict[str, object]) -> None:
     assert fingerprint(None, **over) == fingerprint()
+
+
+def test_a_fingerprint_changes_with_the_layout_of_its_input() -> None:
+    def of(fields: dict[str, object], **more: object) -> str:
+        entry = {"topic": "events", "format": "fields", "fields": {"model": "m", "score": "p"} | fields, **more}
+        return fingerprint(None, inputs=[entry])
+
+    first: dict[str, object] = {"features": {"A": "a", "B": "b"}}
+    changed = [
+        of({}), of(first), of({"features": {"A": "a"}}), of({"features": "rest"}), of({"features": "'rest'"}),
+        of({"score": "q"}), of({}, rows="r"), of({}, ignore=["x"]), of({"score": {"header": "p"}}),
+    ]  # fmt: skip
+    assert len(set(changed)) == len(changed)
+    assert of({"features": {"B": "b", "A": "a"}}) == of(first)
 
 
 def test_a_fingerprint_does_not_depend_on_the_order_things_are_written_in() -> None:

@@ -66,7 +66,11 @@ def test_it_is_a_settings_file_of_defaults(tmp_path: Path) -> None:
 
 def test_its_commented_settings_are_taken_too(tmp_path: Path) -> None:
     text = settings_reference()
-    for old, new in (("# features:", "features:"), ("#   <name>:", "  AGE:"), ("#     mute: false", "    mute: true")):
+    for old, new in (
+        ("\n    # features:", "\n    features:"),
+        ("#   <name>:", "  AGE:"),
+        ("#     mute: false", "    mute: true"),
+    ):
         assert text.count(old) == 1
         text = text.replace(old, new)
     file = tmp_path / "settings.yaml"

@@ -16,7 +16,7 @@ from monitor.decode.formats.unwrap import inner, text_of, wrong_format
 
 _IDS: Final = ("client_request_id", "databricks_request_id", "invocation_id")
 _TIMES: Final = ("timestamp_ms", "request_time", "event_time")
-_FINE: Final = 200
+_FINE: Final = (None, 200, "200")
 
 
 def read(received: Received, _limits: Limits) -> Read:
@@ -37,7 +37,7 @@ def read(received: Received, _limits: Limits) -> Read:
     rows = None if request is None else request_rows(request)
     if isinstance(rows, Ignored):
         return rows
-    fine = row.get("status_code") in {None, _FINE, str(_FINE)}
+    fine = row.get("status_code") in _FINE
     response = inner(row.get("response"), _limits) if fine else None
     return Call(
         WHOLE,

@@ -15,6 +15,7 @@ from monitor.decode.formats.unwrap import text_of, wrong_format
 from monitor.decode.formats.wrapped import with_protobuf, with_tree, wrapped_call
 
 MODEL_HEADER: Final = "mlserver-model"
+_SIDES: Final = (REQUEST, RESPONSE)
 _VERSION_HEADER: Final = "mlserver-version"
 
 
@@ -28,7 +29,7 @@ def read(received: Received, limits: Limits) -> Read:
     if found is not None:
         return found
     tree = received.tree
-    if isinstance(tree, dict) and tree.get("kind") in {REQUEST, RESPONSE} and "data" in tree:
+    if isinstance(tree, dict) and tree.get("kind") in _SIDES and "data" in tree:
         return _modelmesh(tree)
     label = label_event(tree)
     if label is not None:

@@ -19,7 +19,7 @@ from monitor.decode.native.fast_decoder import future, incomplete, times
 from monitor.decode.native.gather import CHUNK, CHUNK_BYTES, ColumnsBuilder
 from monitor.decode.native.raw_fields import features_of, parsed, raw_fields
 from monitor.decode.native.reference_decoder import DecodedRecord, ReferenceDecoder
-from monitor.decode.native.rows import AnyRow, Columns
+from monitor.decode.native.rows import AnyRow, Columns, NativeRows, RowCompiler
 from monitor.decode.native.versions import Versions
 from monitor.decode.raw import RawFields
 from monitor.decode.values import NO_TIME
@@ -33,8 +33,8 @@ class NativeDecoder:
 
     `shapes` is called once for a new model version (None: its features are not wanted) and again after `forget`.
     `model` and `version` are the input's settings and win over the payload. Events more than `max_skew_us` ahead of
-    their record's timestamp are rejected. Times without an offset are in `zone`, or rejected without one. Not
-    thread-safe.
+    their record's timestamp are rejected. Times without an offset are in `zone`, or rejected without one. With
+    `compiler` records have another shape than native events. Not thread-safe.
     """
 
     def __init__(
@@ -45,11 +45,12 @@ class NativeDecoder:
         model: str | None = None,
         version: str | None = None,
         zone: tzinfo | None = None,
+        compiler: RowCompiler | None = None,
     ) -> None:
         self._limits = limits
         self._max_skew_us = max_skew_us
         self._zone = zone
-        self._versions = Versions(shapes, limits, model, version)
+        self._versions = Versions(shapes, limits, model, version, NativeRows() if compiler is None else compiler)
         self._reader = ReferenceDecoder(limits, max_skew_us, self._versions.decoder_of, model, version, zone)
 
     def forget(self, key: ModelKey) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
+from functools import partial
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from monitor.clock import FIRST_US, HOUR_US, LAST_US
 from monitor.decode.columns import Limits
 from monitor.decode.native.reference_decoder import MAX_DEPTH
-from monitor.decode.native.rows import AnyRow, Columns, is_given, kind_of
+from monitor.decode.native.rows import AnyRow, Columns, Decode, InSteps, is_given, kind_of
 from monitor.decode.native.wrapping import UTF8_MARK
 from monitor.decode.values import NO_TIME, bad_name, time_of, times_of_integers
 
@@ -42,8 +43,6 @@ _NAN_STAND_IN: Final = b'["-nan-"]'
 _NAN_DECODED: Final = ["-nan-"]
 
 _REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-Decode = Callable[[bytes], AnyRow]
 
 
 class Unsafe(NamedTuple):
@@ -126,11 +125,12 @@ def _holds_bad(names: Iterable[object]) -> bool:
 
 def decode_all(decode: Decode, values: Sequence[bytes]) -> list[AnyRow | None]:
     """The row of each value, None if the decoder refused it."""
+    many = decode.many if isinstance(decode, InSteps) else partial(map, decode)
     rows: list[AnyRow | None] = []
     rest = iter(values)
     while len(rows) < len(values):
         try:
-            rows.extend(map(decode, rest))  # the rows before an error are kept
+            rows.extend(many(rest))  # the rows before an error are kept
         except _REFUSED:
             rows.append(_decode_repaired(decode, values[len(rows)]))
     return rows

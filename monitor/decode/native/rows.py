@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
+from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -60,6 +61,82 @@ class Row(msgspec.Struct, Generic[_F, _M, _V], gc=False):
 
 
 AnyRow = Row[Any, Any, Any]
+#: the compiled decoder of a record's value
+Decode = Callable[[bytes], AnyRow]
+
+
+class InSteps:
+    """A compiled decoder of records of another shape: a record is decoded, then flattened to the fields of a row.
+
+    `many` is the same for many values, without Python code for each.
+    """
+
+    def __init__(self, decode: Callable[[bytes], Any], fields_of: Callable[[Any], Sequence[Any]]) -> None:
+        self._decode = decode
+        self._fields_of = fields_of
+
+    def __call__(self, value: bytes) -> AnyRow:
+        return Row(*self._fields_of(self._decode(value)))
+
+    def many(self, values: Iterable[bytes]) -> Iterator[AnyRow]:
+        """The row of each value, one after the other; raises where `decode` does, and goes on when asked again."""
+        return starmap(Row, map(self._fields_of, map(self._decode, values)))
+
+
+class FeatureField(NamedTuple):
+    """A field of a features struct: the feature's name, its type, and the cell of an absent one."""
+
+    name: str
+    type: Any
+    default: object
+
+
+class RowCompiler(Protocol):
+    """Where the fields of a row are in the bytes of a record."""
+
+    #: what stands before the model and the version in a record: a hint which version a record is of
+    spellings: Sequence[bytes]
+
+    def names(self, content: object) -> Sequence[str]:
+        """The features of a record's first event in their order, from the record as JSON."""
+
+    def compile(
+        self, features: type[msgspec.Struct], cells: Sequence[FeatureField], types: Mapping[str, Any]
+    ) -> Decode | None:
+        """What decodes a record of one event to its row; None if it cannot be compiled.
+
+        `features` is the struct of the wanted features, `cells` are its fields, `types` the types of a row's fields.
+
+        Raises:
+            ValueError: msgspec refuses a name.
+        """
+
+
+class NativeRows:
+    """A record is a native event."""
+
+    spellings: Sequence[bytes] = (b'"model"', b'"version"')
+
+    def names(self, content: object) -> Sequence[str]:
+        features = content.get("features") if isinstance(content, dict) else None
+        return tuple(features) if isinstance(features, dict) else ()
+
+    def compile(
+        self, features: type[msgspec.Struct], _cells: Sequence[FeatureField], types: Mapping[str, Any]
+    ) -> Decode | None:
+        generic: Any = Row
+        decode: Decode = msgspec.json.Decoder(generic[features, types["model"], types["version"]]).decode
+        return decode
+
+
+def row_types(features: type[msgspec.Struct], model: Any, version: Any) -> dict[str, Any]:  # noqa: ANN401  # types
+    """The types of a row's fields, in their order, with those that a version decides."""
+    own = {"features": features | UnsetType | None, "model": model, "version": version}
+    return _ROW_TYPES | own
+
+
+#: by field
+_ROW_TYPES: Final[dict[str, Any]] = get_type_hints(Row, include_extras=True)
 
 
 class Columns(NamedTuple):
@@ -120,8 +197,17 @@ class RowDecoder:
     any type.
     """
 
-    def __init__(self, shape: Shape | None, seen: Iterable[str] = (), *, any_model: bool, any_version: bool) -> None:
+    def __init__(
+        self,
+        shape: Shape | None,
+        seen: Iterable[str] = (),
+        *,
+        any_model: bool,
+        any_version: bool,
+        compiler: RowCompiler,
+    ) -> None:
         self.shape = shape
+        self._compiler = compiler
         self._any = (any_model, any_version)
         wanted = shape.key_features if shape is not None else ()
         places = {name: place for place, name in enumerate(seen)}
@@ -138,11 +224,12 @@ class RowDecoder:
         self._build()
 
     def _build(self) -> None:
-        fields = [
-            (f"f{i}", Any if wide else _TYPES[kind], ABSENT if kind == NUMERIC else ABSENT_VALUE)
-            for i, ((_, kind), wide) in enumerate(zip(self._fields, self.widened, strict=True))
+        cells = [
+            FeatureField(name, Any if wide else _TYPES[kind], ABSENT if kind == NUMERIC else ABSENT_VALUE)
+            for (name, kind), wide in zip(self._fields, self.widened, strict=True)
         ]
-        names = {f"f{i}": name for i, (name, _) in enumerate(self._fields)}
+        fields = [(f"f{i}", cell.type, cell.default) for i, cell in enumerate(cells)]
+        names = {f"f{i}": cell.name for i, cell in enumerate(cells)}
         try:
             self.features_type = msgspec.defstruct("Features", fields, rename=names, gc=False)
         except ValueError:  # msgspec rejects names that have to be escaped, and lone surrogates
@@ -151,7 +238,7 @@ class RowDecoder:
             self.absent = self.features_type()
             return
         model, version = (Any if self._any[0] else _FullName), (Any if self._any[1] else _Name | _Word | None)
-        self.decode = msgspec.json.Decoder(Row[self.features_type, model, version]).decode  # type: ignore[name-defined,valid-type]  # made at run time
+        self.decode = self._compiler.compile(self.features_type, cells, row_types(self.features_type, model, version))
         self.absent = self.features_type()
 
     def features(self, raw: dict[str, object]) -> msgspec.Struct:

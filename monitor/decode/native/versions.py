@@ -10,7 +10,7 @@ from msgspec import UNSET
 from monitor.decode.columns import Limits, Shape
 from monitor.decode.native.fast_decoder import badly_named, decode_all, decode_one, unsafe_values
 from monitor.decode.native.reference_decoder import parse_fast
-from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, kind_of
+from monitor.decode.native.rows import AnyRow, Columns, RowCompiler, RowDecoder, kind_of
 from monitor.events import ModelKey
 
 #: most decoders, and most spellings (the raw text of a record's fields `model` and `version`), in the cache
@@ -27,8 +27,14 @@ class Versions:
     """
 
     def __init__(
-        self, shapes: Callable[[ModelKey], Shape | None], limits: Limits, model: str | None, version: str | None
+        self,
+        shapes: Callable[[ModelKey], Shape | None],
+        limits: Limits,
+        model: str | None,
+        version: str | None,
+        compiler: RowCompiler,
     ) -> None:
+        self._compiler = compiler
         self._shapes = shapes
         self._limits = limits
         self._model = model
@@ -42,7 +48,8 @@ class Versions:
         self.has_derived = False
 
     def _compile(self, shape: Shape | None, names: Sequence[str]) -> RowDecoder:
-        return RowDecoder(shape, names, any_model=self._model is not None, any_version=self._version is not None)
+        any_model, any_version = self._model is not None, self._version is not None
+        return RowDecoder(shape, names, any_model=any_model, any_version=any_version, compiler=self._compiler)
 
     def decoder_of(self, key: ModelKey, names: Sequence[str] = ()) -> RowDecoder:
         """The decoder of a model version; `names` are the features of an event of it, in their order."""
@@ -104,7 +111,7 @@ class Versions:
         used = [self._current] * len(values)
         rows: list[AnyRow | None]
         if self._mixed:
-            used = [self._spellings.get(_spelling(value), self._current) for value in values]
+            used = [self._spellings.get(self._spelling(value), self._current) for value in values]
             rows = [decode_one(decoder.decode, value) for decoder, value in zip(used, values, strict=True)]
         elif self._current.decode is not None:
             rows = decode_all(self._current.decode, values)
@@ -143,15 +150,13 @@ class Versions:
             if right.shape is None or right is used[i]:
                 continue
             rows[i] = decode_one(right.decode, values[i])
-            self._spellings[_spelling(values[i])] = right
+            self._spellings[self._spelling(values[i])] = right
             self._mixed = self._mixed or used[i].shape is not None
             self._current = right
 
     def _decoder_of_new(self, key: ModelKey, value: bytes) -> RowDecoder:
         """The decoder of a new model version, with the fields in the order of this first event."""
-        event = parse_fast(value, self._limits)
-        features = event.get("features") if isinstance(event, dict) else None
-        return self.decoder_of(key, tuple(features) if isinstance(features, dict) else ())
+        return self.decoder_of(key, self._compiler.names(parse_fast(value, self._limits)))
 
     def learn(self, value: bytes, row: AnyRow) -> None:
         """Remember the decoder for the spelling of a value that the reference decoder has read."""
@@ -162,12 +167,11 @@ class Versions:
             self._current = right
         elif right is not self._current:
             self._mixed = True
-        self._spellings[_spelling(value)] = right
+        self._spellings[self._spelling(value)] = right
 
-
-def _spelling(value: bytes) -> bytes:
-    """The raw bytes of the fields `model` and `version`."""
-    return _text_after(value, b'"model"') + _text_after(value, b'"version"')
+    def _spelling(self, value: bytes) -> bytes:
+        """The raw bytes of the fields that hold model and version."""
+        return b"".join([_text_after(value, field) for field in self._compiler.spellings])
 
 
 def _text_after(value: bytes, field: bytes) -> bytes:

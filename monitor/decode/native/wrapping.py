@@ -163,7 +163,7 @@ def envelope(event: dict[str, Any]) -> RejectedRecord | None:
 
 def _inside(what: str, place: str, how: str = "") -> RejectedRecord:
     message = (
-        f"the value is {what}: the event is in `{one_line(place[:_NAME])}`{how}; format: fields, which reads it "
-        "there, is not in this version, so send the event alone"
+        f"the value is {what}: the event is in `{one_line(place[:_NAME])}`{how}; set inputs[].format: fields, which "
+        "reads it there, or send the event alone"
     )
     return rejected("wrapped", message)

@@ -1,0 +1,126 @@
+"""How the records of a topic are understood: a few of them in words, and the fields that nobody reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from monitor.clock import rfc3339
+from monitor.decode.columns import Events, Group, Shape
+from monitor.decode.decoder import decoder_for
+from monitor.decode.native.wrong import kind_of
+from monitor.decode.raw import RawColumn
+from monitor.events import KINDS, LABEL, ModelKey, Partition, canonical
+from monitor.records import RecordBatch
+from monitor.settings.tree import Settings
+from monitor.text import listed, many, quoted
+from monitor.visible import one_line
+
+#: records that are described, fields and features that a line names
+_DESCRIBED: Final = 3
+_NAMED: Final = 6
+#: characters of a value
+_VALUE: Final = 24
+
+
+@dataclass(slots=True)
+class Understood:
+    """What was made of some records of a topic.
+
+    `records` are their number, `described` lines on the first ones, `rejected` the reasons with a message of each,
+    `unread` the events that have a field which nobody reads, by its name.
+    """
+
+    records: int = 0
+    events: int = 0
+    described: list[str] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
+    messages: dict[str, str] = field(default_factory=dict)
+    unread: Counter[str] = field(default_factory=Counter)
+
+    def lines(self) -> Iterator[str]:
+        """The lines on it, the described records first."""
+        yield from self.described
+        for reason, count in self.rejected.most_common(_NAMED):
+            of = f"{many(count, 'event')} of {many(self.records, 'record')}"
+            yield f"{of} rejected ({reason}): {self.messages[reason]}"
+        if self.unread:
+            named = listed([f"{one_line(name)} ({count:,})" for name, count in self.unread.most_common()], _NAMED)
+            yield f"fields that nobody reads: {named}"
+
+
+def understand(settings: Settings, topic: str, batches: Iterable[RecordBatch]) -> Understood:
+    """Decode records of one topic, the newest ones described."""
+
+    def shape(key: ModelKey) -> Shape:
+        model = settings.model(key.model)
+        return Shape((), canonical(1 if model is None else model.positive), raw=True)
+
+    found = Understood()
+    decoder = decoder_for(settings, topic, shape)
+    for batch in batches:
+        events = decoder.decode(batch)
+        found.records += len(batch)
+        found.events += len(events)
+        for rejected in events.rejected:
+            found.rejected[rejected.reason] += rejected.count
+            place = _place(batch.partition, rejected.offset)
+            found.messages.setdefault(rejected.reason, f"{place}: {rejected.message}")
+        for group in events.groups:
+            for name, rows in group.raw.unread.items() if group.raw is not None else ():
+                found.unread[name] += len(rows)
+        newest = np.unique(events.offset)[: -_DESCRIBED - 1 : -1] if len(events) else np.empty(0, np.int64)
+        for offset in newest.tolist()[: _DESCRIBED - len(found.described)]:
+            found.described.append(_described(settings, batch.partition, events, offset))
+    return found
+
+
+def _place(partition: Partition, offset: int) -> str:
+    return f"{partition}@{offset}"
+
+
+def _described(settings: Settings, partition: Partition, events: Events, offset: int) -> str:
+    """The first event of a record in words."""
+    first, end = np.searchsorted(events.offset, [offset, offset + 1]).tolist()
+    key = events.keys[events.key[first]]
+    kind = KINDS[events.kind[first]]
+    parts = [f"at {rfc3339(int(events.ts[first]))}", "with an id" if events.id_key[first] else "without id"]
+    if events.kind[first] == LABEL:
+        label = events.label_values[int(np.searchsorted(events.label_rows, first))]
+        parts.append(f"label {_value(settings, label)}")
+    else:
+        group = next(group for group in events.groups if group.key == key)
+        parts += _content(settings, group, int(np.searchsorted(group.rows, first)))
+    version = f"/{key.version}" if key.version else ""
+    more = f"; and {many(end - first - 1, 'more event')}" if end - first > 1 else ""
+    return f"{_place(partition, offset)}: {kind} of {one_line(key.model + version)}: {', '.join(parts)}{more}"
+
+
+def _content(settings: Settings, group: Group, row: int) -> Iterator[str]:
+    if not np.isnan(group.score[row]):
+        yield f"score {_value(settings, float(group.score[row]))}"
+    if group.prediction[row] is not None:
+        yield f"prediction {_value(settings, group.prediction[row])}"
+    if group.label[row] is not None:
+        yield f"label {_value(settings, group.label[row])}"
+    if not group.has_features[row]:
+        yield "no features"
+    elif group.raw is not None:
+        there = group.raw.features.items()
+        values = {name: column.values[at] for name, column in there if (at := _position(column, row)) is not None}
+        named = listed([f"{one_line(name)} {_value(settings, value)}" for name, value in values.items()], _NAMED)
+        yield f"{many(len(values), 'feature')}{': ' if values else ''}{named}"
+
+
+def _position(column: RawColumn, row: int) -> int | None:
+    at = int(np.searchsorted(column.rows, row))
+    return at if at < len(column.rows) and column.rows[at] == row else None
+
+
+def _value(settings: Settings, value: object) -> str:
+    """A value as JSON, or its type where values may not be shown."""
+    return quoted(value, _VALUE) if settings.show_values else kind_of(value)

@@ -1,0 +1,129 @@
+"""CPU of decoding 25-feature events by format and encoding, as a ratio to native events in JSON.
+
+The same events in every form; the best of several rounds, which take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from monitor.decode.columns import Shape
+from monitor.decode.decoder import Decoder, decoder_for
+from monitor.events import Partition
+from monitor.records import RecordBatch
+from monitor.settings.tree import Settings
+from monitor.stats.bins import CATEGORICAL, NUMERIC
+from tests.benchmarks.material import say, table
+from tests.benchmarks.perf_events import NAMES, NUMBERS, START_MS, PerfEvents, perf_tree
+
+Event = dict[str, Any]
+SHAPE = Shape(tuple((name, NUMERIC if at < NUMBERS else CATEGORICAL) for at, name in enumerate(NAMES)), "1")
+CHUNK = 500
+ROWS = 10
+
+
+def nested(event: Event) -> Event:
+    """Fields of one's own, under keys of their own."""
+    return {
+        "request": {"id": event["id"], "inputs": event["features"]},
+        "scored_at": event["ts"],
+        "model": {"name": event["model"], "version": event["version"]},
+        "result": {"class": event["prediction"], "proba": event["score"]},
+    }
+
+
+def flat(event: Event) -> Event:
+    """Features beside the other fields."""
+    beside: Event = {name: value for name, value in event.items() if name not in {"features", "type"}}
+    return beside | event["features"]
+
+
+NESTED: Event = {
+    "id": "request.id",
+    "ts": "scored_at",
+    "model": "model.name",
+    "version": "model.version",
+    "features": "request.inputs",
+    "prediction": "result.class",
+    "score": "result.proba",
+}
+FLAT: Event = {name: name for name in ("id", "ts", "model", "version", "prediction", "score")}
+
+
+def in_rows(form: Callable[[Event], Event]) -> Callable[[Sequence[Event]], list[bytes]]:
+    """Records of several events."""
+    return lambda events: [
+        json.dumps({"rows": [form(event) for event in events[at : at + ROWS]]}, separators=(",", ":")).encode()
+        for at in range(0, len(events), ROWS)
+    ]
+
+
+def each(form: Callable[[Event], Event]) -> Callable[[Sequence[Event]], list[bytes]]:
+    return lambda events: [json.dumps(form(event), separators=(",", ":")).encode() for event in events]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the events are written, and the input that reads them."""
+
+    name: str
+    written: Callable[[Sequence[Event]], list[bytes]]
+    entry: Event = field(default_factory=dict)
+
+
+FORMS = (
+    Form("native", each(lambda event: event)),
+    Form("fields: nested", each(nested), {"format": "fields", "fields": NESTED}),
+    Form("fields: rest", each(flat), {"format": "fields", "fields": FLAT | {"features": "rest"}}),
+    Form("fields: map", each(flat), {"format": "fields", "fields": FLAT | {"features": {n: n for n in NAMES}}}),
+    Form(f"fields: {ROWS} rows", in_rows(nested), {"format": "fields", "fields": NESTED, "rows": "rows"}),
+)
+
+
+def decoder_of(form: Form) -> Decoder:
+    tree = perf_tree(1) | {"inputs": [{"topic": "perf", **form.entry}]}
+    return decoder_for(Settings.model_validate(tree), "perf", lambda _: SHAPE)
+
+
+def seconds(decoder: Decoder, values: Sequence[bytes], events: int) -> float:
+    """CPU seconds of one pass."""
+    began, decoded = time.process_time(), 0
+    for first in range(0, len(values), CHUNK):
+        part: list[bytes | None] = [*values[first : first + CHUNK]]
+        offsets = np.arange(first, first + len(part))
+        batch = RecordBatch(
+            Partition("perf", 0), part, offsets, START_MS + offsets * 100, first + len(part), (START_MS << 1) * 1000
+        )
+        decoded += len(decoder.decode(batch))
+    spent = time.process_time() - began
+    if decoded != events:
+        message = f"{decoded:,} of {events:,} events were decoded"
+        raise AssertionError(message)
+    return spent
+
+
+def run(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="formats", description=__doc__)
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args(arguments)
+    events = list(PerfEvents(asked.events))
+    written = [form.written(events) for form in FORMS]
+    decoders = [decoder_of(form) for form in FORMS]
+    best = [float("inf")] * len(FORMS)
+    for _ in range(asked.rounds):
+        for at, (decoder, values) in enumerate(zip(decoders, written, strict=True)):
+            best[at] = min(best[at], seconds(decoder, values, len(events)))
+    rows = [
+        [form.name, f"{spent / len(events) * 1e6:.2f}", f"{len(events) / spent:,.0f}", f"{spent / best[0]:.2f}"]
+        for form, spent in zip(FORMS, best, strict=True)
+    ]
+    table(("format", "µs of CPU per event", "events/s", "ratio to native"), rows)
+    say("decoding alone; counting and judging are the same for all of them")

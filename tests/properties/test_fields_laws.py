@@ -1,0 +1,194 @@
+"""One's own layout gives the events that the same rows give as native events, by both of its paths, for any bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from monitor.decode.columns import Events
+from monitor.decode.encodings.json import JsonEncoding
+from monitor.decode.fields.compiled import CompiledFields
+from monitor.decode.fields.layout import FieldsLayout
+from monitor.decode.layout_decoder import LayoutDecoder
+from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.native.versions import Versions
+from monitor.settings.tree import Input
+from tests.properties.test_decode_laws import (
+    FIELDS,
+    LIMITS,
+    MODELS,
+    SHAPES,
+    SKEW_US,
+    T0_MS,
+    batch_of,
+    features,
+    numbers,
+    object_text,
+    quality_counts,
+    records,
+    strings,
+)
+
+#: fields of one's own for every field of an event, as nested keys
+NESTED: Mapping[str, tuple[str, ...]] = {
+    "type": ("kind",),
+    "id": ("request", "id"),
+    "features": ("request", "inputs"),
+    "ts": ("scored_at",),
+    "model": ("model", "name"),
+    "version": ("model", "version"),
+    "prediction": ("result", "class"),
+    "score": ("result", "p"),
+    "scores": ("result", "by class"),
+    "label": ("truth",),
+    "value": ("amount",),
+    "tags": ("request", "tags"),
+}
+SAME: Mapping[str, tuple[str, ...]] = {name: (name,) for name in NESTED}
+
+
+def layout_of(fields: Mapping[str, object], **more: object) -> FieldsLayout:
+    entry = Input.model_validate({"topic": "t", "format": "fields", "fields": fields} | more)
+    assert entry.fields is not None
+    return FieldsLayout(entry.fields, entry.rows, entry.ignore)
+
+
+def mapped(places: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
+    return {name: ".".join(f"'{step}'" for step in steps) for name, steps in places.items()}
+
+
+def decoder_of(layout: FieldsLayout, *, compiled: bool) -> LayoutDecoder:
+    compiler = CompiledFields(layout) if compiled else None
+    return LayoutDecoder(JsonEncoding(LIMITS), layout, SHAPES.get, LIMITS, SKEW_US, compiler=compiler)
+
+
+def counts(events: Events) -> dict[str, object]:
+    """Everything that was decoded, without the messages, which name other places."""
+    return quality_counts(replace(events, rejected=[replace(one, message="", shown="") for one in events.rejected]))
+
+
+def assert_same(layout: FieldsLayout, own: Sequence[bytes | None], native: Sequence[bytes | None] | None) -> None:
+    """By definition, compiled (what was learned from the first time must change nothing), and as native events."""
+    batch = batch_of(own, [T0_MS] * len(own))
+    by_definition = decoder_of(layout, compiled=False).decode(batch)
+    fast = decoder_of(layout, compiled=True)
+    for _ in range(3):
+        assert quality_counts(fast.decode(batch)) == quality_counts(by_definition)
+    if native is not None:
+        expected = NativeDecoder(SHAPES.get, LIMITS, SKEW_US).decode(batch_of(native, [T0_MS] * len(native)))
+        assert counts(by_definition) == counts(expected)
+
+
+def nested_text(items: Mapping[str, str], places: Mapping[str, tuple[str, ...]]) -> str:
+    """The JSON of an object with the values of native fields (by their quoted names) at other places."""
+    above: dict[str, list[tuple[str, str]]] = {}
+    top: list[tuple[str, str]] = []
+    for name, value in items.items():
+        *keys, last = places.get(json.loads(name), (f"other {json.loads(name)}",))
+        (above.setdefault(keys[0], []) if keys else top).append((json.dumps(last), value))
+    return object_text([*top, *((json.dumps(key), object_text(below)) for key, below in above.items())])
+
+
+@st.composite
+def fields_of_events(draw: st.DrawFn) -> dict[str, str]:
+    """The fields of an event that is mostly right, by their quoted names."""
+    items = dict(draw(MODELS)) | {'"id"': '"p-1"'}
+    usual = draw(st.sampled_from(["prediction", "features", "label"]))
+    if usual == "prediction":
+        items |= {'"features"': draw(features), '"prediction"': "1", '"score"': "0.5"}
+    elif usual == "features":
+        items |= {'"features"': draw(features)}
+    else:
+        items |= {'"label"': draw(st.sampled_from(["1", "null", '"x"', "true"]))}
+    for name in draw(st.lists(st.sampled_from(sorted(FIELDS)), max_size=2)):
+        items[name] = draw(FIELDS[name])
+    return items
+
+
+def encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(fields_of_events(), min_size=1, max_size=6))
+def test_nested_fields_are_the_same_native_events(events: list[dict[str, str]]) -> None:
+    native = [encoded(object_text(list(items.items()))) for items in events]
+    assert_same(layout_of(mapped(NESTED)), [encoded(nested_text(items, NESTED)) for items in events], native)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(records, max_size=9))
+@example([b'{"model":"credit","version":"1","features":{"AGE":1},"score":2}'])
+@example([b'{"model":"quoted","features":{"1st":1}}', b'{"model":"credit","version":"2","features":{}}'] * 5)
+@example([b'{"model":"credit","version":null,"features":null}', b'{"model":null}'])
+def test_any_bytes_in_the_layout_of_native_events_are_native_events(values: list[bytes | None]) -> None:
+    assert_same(layout_of(mapped(SAME)), values, values)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(records | fields_of_events().map(lambda items: encoded(nested_text(items, NESTED))), max_size=9))
+@example([b'{"model":null,"request":{}}', b'{"model":{"name":"credit"},"request":7}', b'{"request":{"inputs":{}}}'])
+def test_both_paths_agree_for_any_bytes(values: list[bytes | None]) -> None:
+    for more in ({}, {"model": {"value": "credit"}, "version": {"value": 1}}):
+        for objects in ({}, {"features": "rest"}, {"features": {"AGE": "request.inputs.AGE", "sex.1": "kind"}}):
+            assert_same(layout_of(mapped(NESTED) | more | objects), values, None)
+    assert_same(layout_of({"id": "id", "model": {"value": "m"}, "label": "truth"}), values, None)
+    assert_same(layout_of({"score": "x", "model": "x"}, rows="request.inputs"), values, None)
+
+
+GATHERED = st.fixed_dictionaries({}, optional={'"AGE"': numbers, '"sex.1"': strings, '"年齢 x"': numbers})
+ENVELOPE: Mapping[str, str] = {'"model"': '"credit"', '"version"': '"1"', '"id"': '"p"', '"score"': "0.5"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(GATHERED, min_size=1, max_size=6), st.booleans())
+def test_features_beside_the_other_fields_are_the_same_native_events(rows: list[dict[str, str]], rest: bool) -> None:
+    native = [encoded(object_text([*ENVELOPE.items(), ('"features"', object_text(list(row.items())))])) for row in rows]
+    own = [encoded(object_text([*row.items(), *ENVELOPE.items()])) for row in rows]
+    names = {name: name for name in map(json.loads, ENVELOPE)}
+    each: object = {"AGE": "AGE", "sex.1": "'sex.1'", "年齢 x": "年齢 x", "absent": "not.there"}
+    assert_same(layout_of(names | {"features": "rest" if rest else each}), own, native)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(GATHERED | st.sampled_from([{}]), min_size=1, max_size=6), st.sampled_from(["p", "", None]))
+def test_rows_of_a_record_are_native_events_with_an_index(rows: list[dict[str, str]], name: str | None) -> None:
+    def event(row: dict[str, str], index: int) -> str:
+        identity = [] if name is None else [('"id"', json.dumps(f"{name}#{index}"))]
+        return object_text([*head, *identity, ('"features"', object_text(list(row.items())))])
+
+    head = [item for item in ENVELOPE.items() if item[0] != '"id"']
+    native = [encoded(f"[{','.join(map(event, rows, range(len(rows))))}]")]
+    own = [f'"rows":[{",".join(object_text(list(row.items())) for row in rows)}]', f'"id":{json.dumps(name)}']
+    fields = {key: f"^.{key}" for key in ("model", "version", "id", "score")} | {"features": "rest"}
+    record = [*(f"{key}:{value}" for key, value in head), *own]
+    assert_same(layout_of(fields, rows="rows"), [encoded("{" + ",".join(record) + "}")], native)
+
+
+def _never(*_: object) -> None:
+    pytest.fail("not the compiled path")
+
+
+def test_usual_records_take_the_compiled_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the laws above would compare the definition with itself."""
+    rows = [{'"AGE"': "41", '"sex.1"': '"2"'}] * 3
+    own = [encoded(object_text([*row.items(), *ENVELOPE.items()])) for row in rows]
+    nested = [encoded(nested_text({**ENVELOPE, '"features"': object_text(list(row.items()))}, NESTED)) for row in rows]
+    names: dict[str, Any] = {name: name for name in map(json.loads, ENVELOPE)}
+    for fields, values in ((mapped(NESTED), nested), (names | {"features": "rest"}, own)):
+        decoder = decoder_of(layout_of(fields), compiled=True)
+        assert len(decoder.decode(batch_of(values, [T0_MS] * 3))) == 3
+        with monkeypatch.context() as patched:
+            patched.setattr(FieldsLayout, "events", _never)
+            (group,) = decoder.decode(batch_of(values, [T0_MS] * 3)).groups
+            assert group.numeric[0].tolist() == [41, 41, 41]
+        with monkeypatch.context() as patched:
+            patched.setattr(Versions, "decode", partial(_never))
+            assert len(decoder_of(layout_of(fields), compiled=False).decode(batch_of(values, [T0_MS] * 3))) == 3
