@@ -31,6 +31,7 @@ from monitor.judge.fleet import Fleet
 from monitor.judge.warmup import Warmup
 from monitor.log import get_log
 from monitor.loop.arrivals import Arrivals
+from monitor.loop.decoders import Decoders
 from monitor.loop.letters import letter_of_unreadable, letters_of
 from monitor.loop.pairing import Pairing
 from monitor.loop.saving import Saving
@@ -96,14 +97,13 @@ class Pipeline:
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
-        self._new_decoder = decoders
-        self._decoders: dict[str, Decoder] = {}
+        self.decoders = Decoders(lambda topic: decoders(settings, topic, self._shape))
         self.completeness = Completeness(
             settings, source, clock, self.partition_states, admission.lateness_us, live=live
         )
         self.saving = Saving(clock, settings.state.every / SECOND_US)
         self.time = LoopTime(clock)
-        self.pairing = Pairing(admission, clock, self._decoder, self.task, self._counted, self.losses, self.outcomes)
+        self.pairing = Pairing(admission, clock, self.decoders.of, self.task, self._counted, self.losses, self.outcomes)
         admission.when_replaced(self._replaced)
 
     # the path
@@ -154,10 +154,11 @@ class Pipeline:
 
     def count(self, batches: Sequence[RecordBatch]) -> int:
         """Stage 1."""
-        for piece in self.pairing.pieces(batches):
-            events = self._decoder(piece.partition.topic).decode(piece)
+        for piece in self.decoders.pieces(batches):
+            decoder = self.decoders.of(piece.partition.topic)
+            events = decoder.decode(piece)
             self.time.passed(DECODE)
-            again = sample_of(piece, self._decoder(piece.partition.topic))
+            again = sample_of(piece, decoder)
             task = self.task(piece.partition.number)
             taken = task.take(piece.partition, events, piece.next_offset, self._clock.monotonic(), again)
             self.records[piece.partition] += len(piece)
@@ -279,11 +280,6 @@ class Pipeline:
             place, so_far = f"{lost.partition}@{lost.first}", self.unreadable[name]
             _log.error("records_unreadable", place=place, next=lost.next, why=letter.message, so_far=so_far)
 
-    def _decoder(self, topic: str) -> Decoder:
-        if topic not in self._decoders:
-            self._decoders[topic] = self._new_decoder(self._settings, topic, self._shape)
-        return self._decoders[topic]
-
     def _shape(self, key: ModelKey) -> Shape | None:
         if key not in self._shapes:
             monitored = self._admission.monitored(key)
@@ -328,7 +324,7 @@ class Pipeline:
         ]
         labels = parts.of_labels(self.totals.labels, self.label_exchange)
         warmups = parts.of_warmups(self.warming.warmups.values(), self.warming.rows)
-        whole = Whole(seen=list(hashes), gaps=dict(self.gaps))
+        whole = Whole(seen=list(hashes), gaps=dict(self.gaps), formats=dict(self.decoders.formats))
         rest = [*warmups, *self.pairing.parts(), parts.outbox(self.fleet.unsent, self.fleet.rebases)]
         return Cut(whole, [*tasks, *models, *labels, *rest])
 
@@ -361,6 +357,7 @@ class Pipeline:
         for of_model in state.model_labels:
             self.totals.labels.restore(of_model.key, of_model.totals)
             self.label_exchange.restore(of_model.key, of_model.exchange)
+        self.decoders.restore(state.whole.formats)
         self.pairing.waiting.restore(state.halves)
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
@@ -389,8 +386,7 @@ class Pipeline:
     def _drop_shape(self, key: ModelKey) -> None:
         """Ask again which features of a model version are wanted."""
         self._shapes.pop(key, None)
-        for decoder in self._decoders.values():
-            decoder.forget(key)
+        self.decoders.forget(key)
 
     def _settings_hash(self, key: ModelKey) -> str:
         monitored = self._admission.monitored(key)

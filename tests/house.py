@@ -44,7 +44,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "formats.bodies formats.answers formats.events formats.cloudevents formats.labels formats.wire "
             "formats.protobuf formats.prediction_log formats.wrapped formats.kserve formats.oip formats.seldon "
             "formats.mlflow formats.tfserving formats.databricks formats.sagemaker formats.vertex formats.azure "
-            "formats.auto platform half pairing_decoder decoder"
+            "formats.auto platform half pairing_decoder auto_decoder decoder"
         ),
     },
     {  # references
@@ -57,9 +57,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # counting (stage 1)
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
-            "event_clock event_ids losses admitted pairs_waiting partition_state rejected_share totals pane_rows label_aggregator "
-            "task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines warmup_rows task "
-            "exchange"
+            "event_clock event_ids losses admitted pairs_waiting partition_state rejected_share totals pane_rows "
+            "label_aggregator task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines "
+            "warmup_rows task exchange"
         ),
     },
     {  # judging (stage 2)
@@ -92,7 +92,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
     },
     {  # what the path asks of the outside
-        "loop": "time sinks saving stage2 arrivals letters pairing warming",
+        "loop": "time sinks saving stage2 arrivals letters decoders pairing warming",
     },
     {  # the path
         "": "pipeline",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 from typing import Final, Protocol
 
+from monitor.decode.auto_decoder import AutoDecoder
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.encodings.encoding import Encoding
 from monitor.decode.encodings.json import JsonEncoding
@@ -76,14 +77,21 @@ def decoder_for(settings: Settings, topic: str, shapes: Shapes) -> Decoder:
         return FORMATS["native"](shapes, made, skew_us, None, None, None)
     if entry.format in FORMATS and entry.encoding == "json":
         return FORMATS[entry.format](shapes, made, skew_us, entry.model, entry.version, entry.zone())
+    if entry.format == "auto":
+        return AutoDecoder(
+            lambda name: _of_format(settings, entry.model_copy(update={"format": name}), shapes, made), made
+        )
     if entry.format in READERS:
-        return _of_platform(settings, entry, shapes, made)
+        return _of_format(settings, entry, shapes, made)
     encoding, layout = ENCODINGS[entry.encoding](made), LAYOUTS[entry.format](entry)
     compiler = CompiledFields(layout) if isinstance(layout, FieldsLayout) and entry.encoding == "json" else None
     return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone(), compiler)
 
 
-def _of_platform(settings: Settings, entry: Input, shapes: Shapes, limits: Limits) -> Decoder:
+def _of_format(settings: Settings, entry: Input, shapes: Shapes, limits: Limits) -> NativeDecoder:
+    if entry.format == "native":
+        skew_us = settings.windows.max_skew
+        return NativeDecoder(shapes, limits, skew_us, entry.model, entry.version, entry.zone())
     two_classes = {model.name for model in settings.models if model.task == "binary"}
     layout = PlatformLayout(entry.format, limits, entry.feature_names, entry.model, two_classes.__contains__)
     encoding: Encoding = AsCaptured(limits) if entry.encoding == "json" else ENCODINGS[entry.encoding](limits)

@@ -62,7 +62,7 @@ class PairingDecoder(LayoutDecoder):
         if len(set(kinds)) < 2:
             return [batch]
         ends = np.cumsum([len(list(run)) for _, run in groupby(kinds)]).tolist()
-        return [_piece(batch, first, end) for first, end in zip([0, *ends], ends, strict=False)]
+        return [piece_of(batch, first, end) for first, end in zip([0, *ends], ends, strict=False)]
 
     def decode_pairs(self, partition: Partition, pairs: Sequence[Pair], now_us: int) -> tuple[RecordBatch, Events]:
         """The events of calls that stand in one partition, by rising offset, and the batch that stands for them."""
@@ -124,7 +124,7 @@ class PairingDecoder(LayoutDecoder):
         return found
 
 
-def _piece(batch: RecordBatch, first: int, end: int) -> RecordBatch:
+def piece_of(batch: RecordBatch, first: int, end: int) -> RecordBatch:
     """Records of a batch, as a batch of their own."""
     return RecordBatch(
         batch.partition,

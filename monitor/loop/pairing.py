@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +22,11 @@ from monitor.count.losses import Losses, Lost
 from monitor.count.pairs_waiting import PairsWaiting
 from monitor.count.sample import sample_of
 from monitor.count.task import Taken, Task
+from monitor.decode.auto_decoder import pairing_of
 from monitor.decode.columns import Events
 from monitor.decode.decoder import Decoder
 from monitor.decode.half import Half, Pair
-from monitor.decode.pairing_decoder import PairingDecoder, in_partitions
+from monitor.decode.pairing_decoder import in_partitions
 from monitor.events import DUPLICATE, LATE, ModelKey, Partition
 from monitor.records import RecordBatch
 from monitor.state import pairs_part
@@ -73,16 +74,10 @@ class Pairing:
         self.waiting = PairsWaiting(settings.windows.pair_within, settings.limits.pairs_waiting)
         self._held_back: tuple[object, Callable[[str], float]] | None = None
 
-    def pieces(self, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
-        """The batches, cut where sides of calls and other events meet."""
-        for batch in batches:
-            decoder = self._decoder_of(batch.partition.topic)
-            yield from decoder.pieces(batch) if isinstance(decoder, PairingDecoder) else (batch,)
-
     def take(self, batch: RecordBatch) -> None:
         """Take the sides of the piece that was just decoded."""
-        decoder = self._decoder_of(batch.partition.topic)
-        halves = decoder.take_halves() if isinstance(decoder, PairingDecoder) else []
+        decoder = pairing_of(self._decoder_of(batch.partition.topic))
+        halves = decoder.take_halves() if decoder is not None else []
         if not halves:
             return
         task = self._task_of(batch.partition.number)
@@ -142,8 +137,8 @@ class Pairing:
     def _count(self, pairs: Sequence[Pair]) -> None:
         """Count the events of calls where they stand."""
         for partition, own in in_partitions(pairs):
-            decoder = self._decoder_of(partition.topic)
-            if not isinstance(decoder, PairingDecoder):
+            decoder = pairing_of(self._decoder_of(partition.topic))
+            if decoder is None:
                 continue  # the input has another format since the state was saved
             batch, events = decoder.decode_pairs(partition, own, self._clock.now_us())
             for rejected in events.rejected:

@@ -22,7 +22,6 @@ NOT_IN_THIS_VERSION: Final = (
     "retire_after",
     "state.store: kafka",
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
-    "inputs[].format: auto",
     "models[].segments",
     "models[].labels",
     "models[].costs",

@@ -57,6 +57,7 @@ class Input(Part):
     format: Literal[
         "native",
         "fields",
+        "auto",
         "kserve",
         "oip",
         "seldon",
@@ -66,7 +67,11 @@ class Input(Part):
         "sagemaker",
         "vertex",
         "azure",
-    ] = Field(default="native", description="how its records are written; fields: one's own layout, as `fields` says")
+    ] = Field(
+        default="native",
+        description="how its records are written; fields: one's own layout, as `fields` says;"
+        " auto: as the first record that can be told",
+    )
     encoding: Literal["json"] = Field(default="json", description="what the bytes of its records are")
     model: Name | None = Field(default=None, description="the model of all its events; the payload's when null")
     version: Version | None = Field(default=None, description="the version of all its events; the payload's when null")

@@ -50,13 +50,15 @@ class OutboxState:
 @dataclass(frozen=True, slots=True)
 class Whole:
     """What belongs to no part: cluster and topics of the state, when it was saved (microseconds), model versions in
-    order of first event, and records that were gone before they were read, by partition."""
+    order of first event, records that were gone before they were read, by partition, and formats that were found, by
+    topic."""
 
     cluster: str = ""
     topics: Mapping[str, str] = field(default_factory=dict)
     saved_at_us: int = 0
     seen: Sequence[ModelKey] = ()
     gaps: Mapping[Partition, int] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ def whole_tree(whole: Whole) -> Tree:
         "saved_at": whole.saved_at_us,
         "seen": [list(key) for key in whole.seen],
         "gaps": [[*partition, count] for partition, count in whole.gaps.items()],
+        "formats": dict(whole.formats),
     }
 
 
@@ -148,6 +151,7 @@ class _Whole(msgspec.Struct):
     saved_at: int
     seen: list[tuple[str, str]]
     gaps: list[tuple[str, int, int]]
+    formats: dict[str, str] = {}
 
 
 class _Outbox(msgspec.Struct):
@@ -238,6 +242,7 @@ def _whole_of(read: _Whole) -> Whole:
         read.saved_at,
         [ModelKey(*key) for key in read.seen],
         {Partition(topic, number): count for topic, number, count in read.gaps},
+        read.formats,
     )
 
 
