@@ -22,6 +22,7 @@ NOT_IN_THIS_VERSION: Final = (
     "retire_after",
     "state.store: kafka",
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
+    "inputs[].format: otlp",
     "models[].segments",
     "models[].labels",
     "models[].costs",

@@ -93,6 +93,8 @@ class Input(Part):
     ignore: Texts = Field(default=(), description="with fields: top-level fields that are neither features nor named")
 
     def cross_checks(self) -> Iterator[Fault]:
+        if self.feature_names is not None and self.format in {"native", "fields"}:
+            yield ("feature_names",), f"has no effect on format: {self.format}, whose rows have names"
         if self.format == "fields":
             if self.fields is None:
                 yield ("fields",), "missing; write where each field is, such as {model: {value: NAME}, score: p}"
@@ -315,6 +317,8 @@ def _input_fingerprint(entry: Input) -> dict[str, Json]:
     more: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
     if (entry.format, entry.encoding) != PLAIN:
         more |= {"format": entry.format, "encoding": entry.encoding}
+    if entry.feature_names is not None:
+        more["feature_names"] = list(entry.feature_names)
     if entry.fields is not None:
         places: dict[str, Json] = {name: str(place) for name, place in entry.fields.single().items()}
         places |= {name: _object_text(place) for name, place in entry.fields.objects().items()}
