@@ -78,7 +78,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "alerts acts rejects record_batch consumer"
         ),
         "sources": (
-            "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times"
+            "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times "
+            "whole_calls"
         ),
         "state": (
             "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from monitor.decode.columns import Events, Limits
 from monitor.decode.encodings.encoding import RecordInfo
 from monitor.decode.formats.auto import format_of
+from monitor.decode.half import CallValue
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.pairing_decoder import PairingDecoder, piece_of
@@ -96,6 +97,8 @@ class AutoDecoder:
     def _first_told(self, batch: RecordBatch) -> tuple[int, str] | None:
         """The place of the first record whose format can be told, and that format."""
         for place, value in enumerate(batch.values):
+            if isinstance(value, CallValue):
+                return place, value.format
             if value is None:
                 continue
             info = RecordInfo(batch, place, NO_TIME)

@@ -47,10 +47,28 @@ class Half(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A call whose sides came, or one of them alone; it stands at the place and time of the request, if that came."""
+    """A call whose sides came, or one of them alone; it stands at the place and time of the request, if that came.
+
+    `others` are the sides that stand elsewhere.
+    """
 
     at: Half
     call: Call | None
+    others: tuple[Half, ...] = ()
+
+
+class CallValue(bytes):
+    """The value of a record that stands for a whole call; `format` is the one that was found for its topic, or ""."""
+
+    call: Call
+    format: str
+
+    @classmethod
+    def of(cls, call: Call, format_found: str) -> CallValue:
+        """A value without a meaning of its own."""
+        value = cls(b"{}")
+        value.call, value.format = call, format_found
+        return value
 
 
 def joined(one: Half, other: Half) -> Pair:
@@ -66,7 +84,7 @@ def joined(one: Half, other: Half) -> Pair:
         answers=second.answers,
         tags={**second.tags, **first.tags},
     )
-    return Pair(request, whole)
+    return Pair(request, whole, (response,))
 
 
 def alone(half: Half) -> Pair:

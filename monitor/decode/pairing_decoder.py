@@ -12,7 +12,7 @@ import numpy as np
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.encodings.encoding import Encoding, RecordInfo
 from monitor.decode.formats.call import WHOLE, Call, Ignored, Read
-from monitor.decode.half import Half, Pair
+from monitor.decode.half import CallValue, Half, Pair
 from monitor.decode.layout import LeftAside
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import record_times
@@ -79,6 +79,9 @@ class PairingDecoder(LayoutDecoder):
         if self._pairs is not None:
             call = self._pairs[place].call
             return LeftAside.KIND if call is None else self._platform.events_of(call)
+        value = batch.values[place]
+        if isinstance(value, CallValue):
+            return self._platform.events_of(value.call)
         found = self._reading(batch, place)
         if isinstance(found, RejectedRecord):
             raise found
@@ -112,7 +115,7 @@ class PairingDecoder(LayoutDecoder):
 
     def _read_record(self, batch: RecordBatch, place: int) -> Read | RejectedRecord:
         value = batch.values[place]
-        if value is None:
+        if value is None or isinstance(value, CallValue):
             return []
         info = RecordInfo(batch, place, int(record_times(batch, place, 1)[0]))
         try:
