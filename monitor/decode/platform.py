@@ -39,6 +39,8 @@ READERS: Final[dict[str, Callable[[Received, Limits], Read]]] = {
 }
 #: formats whose records hold request and response of a call
 WHOLE_CALLS: Final = frozenset(("databricks", "sagemaker", "vertex"))
+#: names in `inputs[].format` of which records may hold one side of a call
+MAY_PAIR: Final = frozenset({*READERS, "auto"} - WHOLE_CALLS)
 _NOT_PARSED: Final = ("text/csv", "application/octet-stream", "application/x-protobuf", "application/protobuf")
 _NO_JSON: Final = ("json", "encoding", "wrapped")
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from monitor.findings import Figures
 from monitor.publish import rows
+from monitor.publish.call_series import CALL_SERIES
 from monitor.publish.column_series import COLUMN_SERIES, FIGURES, Series
 
 DROPPED: Final = "driftd_series_dropped"
@@ -357,6 +358,7 @@ REGISTER: Final = (
         "Orders the findings of an incident, as the status page does; effects of different causes are no common scale.",
         lambda figures: figures.exceedance,
     ),
+    *CALL_SERIES,
     *COLUMN_SERIES,
     Series(
         "driftd_performance_ratio",

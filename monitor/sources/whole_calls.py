@@ -9,7 +9,6 @@ import math
 from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -18,13 +17,10 @@ from monitor.decode.auto_decoder import AutoDecoder, pairing_of
 from monitor.decode.decoder import Decoder, decoder_for
 from monitor.decode.half import CallValue, Half, Pair
 from monitor.decode.pairing_decoder import PairingDecoder
-from monitor.decode.platform import READERS, WHOLE_CALLS
+from monitor.decode.platform import MAY_PAIR
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch, Source
 from monitor.settings.tree import Settings
-
-#: formats whose records may hold one side of a call
-MAY_PAIR: Final = frozenset({*READERS, "auto"} - WHOLE_CALLS)
 
 
 @dataclass(slots=True)
