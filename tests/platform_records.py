@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import json
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,52 +13,20 @@ from monitor.clock import rfc3339
 from monitor.events import Partition
 from monitor.records import Envelope, RecordBatch
 from monitor.settings.tree import Settings
+from tests.platform_calls import NAMES, T0_US, Called, Record, arrays, dumped, split_frame, text
+from tests.platform_tables import (
+    azure,
+    databricks_gateway,
+    databricks_legacy,
+    sagemaker_base64,
+    sagemaker_csv,
+    sagemaker_json,
+    vertex,
+    vertex_export,
+)
+from tests.protobuf import field, packed, tensor_proto, varint
 
-T0_US: Final = 1_772_619_330_000_000
-NAMES: Final = ("age", "income", "grade")
 SIDE: Final = "org.kubeflow.serving.inference."
-SOURCE: Final = (
-    "/subscriptions/S/resourceGroups/G/providers/Microsoft.MachineLearningServices/workspaces/W/onlineEndpoints/credit/"
-    "deployments/blue"
-)
-
-
-class Record(NamedTuple):
-    """A record, its value as bytes."""
-
-    value: bytes | None
-    headers: Mapping[str, str] = {}
-    key: bytes | None = None
-    topic: str = "traffic"
-
-
-class Called(NamedTuple):
-    """A call: rows of age, income and grade, and the score of each."""
-
-    id: str
-    ts_us: int
-    rows: list[dict[str, Any]]
-    scores: list[float]
-
-
-CALL: Final = Called(
-    "r-1001",
-    T0_US,
-    [{"age": 35, "income": 52000.0, "grade": "A"}, {"age": 41, "income": 38000.0, "grade": "B"}],
-    [0.81, 0.17],
-)
-
-
-def dumped(tree: object) -> bytes:
-    return json.dumps(tree).encode()
-
-
-def text(tree: object) -> str:
-    return json.dumps(tree)
-
-
-def arrays(call: Called) -> list[list[Any]]:
-    return [[row[name] for name in NAMES] for row in call.rows]
 
 
 def ce(side: str, call: Called, **more: str) -> dict[str, str]:
@@ -165,29 +132,6 @@ def mlserver(call: Called) -> list[Record]:
     return [Record(dumped(v2_request(call)), headers, key), Record(dumped(v2_response(call)), {}, key)]
 
 
-# protobuf, written by hand: field number, wire type, value
-
-
-def varint(value: int) -> bytes:
-    value &= 0xFFFF_FFFF_FFFF_FFFF
-    made = bytearray()
-    while value > 0x7F:
-        made.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*made, value])
-
-
-def field(number: int, value: bytes | str | int) -> bytes:
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    content = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-def packed(number: int, content: Sequence[float], form: str) -> bytes:
-    return field(number, struct.pack(f"<{len(content)}{form}", *content))
-
-
 def infer_request(call: Called, *, raw: bool) -> bytes:
     n = len(call.rows)
     shape = field(3, varint(n) + varint(1))
@@ -234,10 +178,6 @@ def modelmesh(call: Called) -> list[Record]:
     return made
 
 
-def tensor_proto(kind: int, n: int, content: bytes) -> bytes:
-    return field(1, kind) + field(2, field(2, field(1, n))) + content
-
-
 def prediction_log(call: Called) -> list[Record]:
     n = len(call.rows)
     spec = field(1, "credit") + field(2, field(1, 12)) + field(3, "serving_default")
@@ -251,10 +191,6 @@ def prediction_log(call: Called) -> list[Record]:
     response = field(1, field(1, "score") + field(2, scores)) + field(2, spec)
     metadata = field(1, spec) + field(4, call.ts_us // 1_000_000)
     return [Record(field(1, metadata) + field(6, field(1, request) + field(2, response)))]
-
-
-def split_frame(call: Called) -> dict[str, Any]:
-    return {"dataframe_split": {"columns": list(NAMES), "index": [0, 1], "data": arrays(call)}, "params": {"t": 0.5}}
 
 
 def mlflow_whole(call: Called) -> list[Record]:
@@ -277,122 +213,6 @@ def mlflow_wrapped(call: Called) -> list[Record]:
 
 def tfserving_wrapped(call: Called) -> list[Record]:
     return kserve_binary(call)
-
-
-def databricks_legacy(call: Called) -> list[Record]:
-    row = {
-        "databricks_request_id": "a0b1",
-        "client_request_id": call.id,
-        "date": "2026-03-04",
-        "timestamp_ms": call.ts_us // 1_000,
-        "status_code": 200,
-        "sampling_fraction": 1.0,
-        "execution_time_ms": 14,
-        "request": text({"dataframe_records": call.rows}),
-        "response": text({"predictions": call.scores}),
-        "request_metadata": {"endpoint_name": "e", "model_name": "credit", "model_version": "12"},
-    }
-    return [Record(dumped(row))]
-
-
-def databricks_gateway(call: Called) -> list[Record]:
-    row = {
-        "request_date": "2026-03-04",
-        "databricks_request_id": "a0b1",
-        "client_request_id": call.id,
-        "request_time": rfc3339(call.ts_us),
-        "status_code": 200,
-        "request": text(split_frame(call)),
-        "response": text({"predictions": call.scores}),
-        "served_entity_id": "12",
-        "logging_error_codes": [],
-        "requester": "svc-7",
-    }
-    return [Record(dumped(row), {"x": "credit"})]
-
-
-def as_csv(call: Called) -> str:
-    return "".join(",".join(map(str, row)) + "\n" for row in arrays(call))
-
-
-def sagemaker_csv(call: Called) -> list[Record]:
-    return [sagemaker(call, as_csv(call), "\n".join(map(str, call.scores)), "CSV", "text/csv; charset=utf-8")]
-
-
-def sagemaker_json(call: Called) -> list[Record]:
-    request, response = text({"instances": arrays(call)}), text({"predictions": call.scores})
-    return [sagemaker(call, request, response, "JSON", "application/json")]
-
-
-def sagemaker_base64(call: Called) -> list[Record]:
-    request, response = (
-        base64.b64encode(side.encode()).decode() for side in (as_csv(call), "\n".join(map(str, call.scores)))
-    )
-    return [sagemaker(call, request, response, "BASE64", "text/csv")]
-
-
-def sagemaker(call: Called, request: str, response: str, encoding: str, kind: str) -> Record:
-    def side(mode: str, data: str) -> dict[str, str]:
-        return {"observedContentType": kind, "mode": mode, "data": data, "encoding": encoding}
-
-    line = {
-        "captureData": {"endpointInput": side("INPUT", request), "endpointOutput": side("OUTPUT", response)},
-        "eventMetadata": {
-            "eventId": "11111111-2222-3333-4444-555555555555",
-            "inferenceId": call.id,
-            "customAttributes": ["team=risk"],
-            "inferenceTime": rfc3339(call.ts_us),
-        },
-        "eventVersion": "0",
-    }
-    return Record(dumped(line), {"endpoint": "credit", "variant": "12"})
-
-
-def vertex(call: Called) -> list[Record]:
-    answers = [{"classes": ["0", "1"], "scores": [1 - score, score]} for score in call.scores]
-    row = {
-        "endpoint": "projects/1/locations/us-central1/endpoints/credit",
-        "deployed_model_id": "12",
-        "logging_time": rfc3339(call.ts_us),
-        "request_id": call.id,
-        "request_payload": [text(row) for row in call.rows],
-        "response_payload": list(map(text, answers)),
-    }
-    return [Record(dumped(row))]
-
-
-def vertex_export(call: Called) -> list[Record]:
-    """The same row as some exports of BigQuery nest it, with arrays as instances."""
-    plain = json.loads(vertex(call)[0].value or b"")
-    row = {name: {"v": value} for name, value in plain.items() if not isinstance(value, list)}
-    row["request_payload"] = {"v": [{"v": text(row)} for row in arrays(call)]}
-    row["response_payload"] = {"v": [{"v": one} for one in plain["response_payload"]]}
-    return [Record(dumped(row))]
-
-
-def azure(call: Called) -> list[Record]:
-    def line(collection: str, data: object) -> Record:
-        return Record(
-            dumped(
-                {
-                    "specversion": "1.0",
-                    "id": f"{collection}-{call.id}",
-                    "source": SOURCE,
-                    "type": f"azureml.inference.{collection}",
-                    "datacontenttype": "application/json",
-                    "time": rfc3339(call.ts_us),
-                    "data": data,
-                    "correlationid": call.id,
-                    "xrequestid": call.id,
-                    "modelversion": "12",
-                    "collectdatatype": "pandas.core.frame.DataFrame",
-                    "agent": "azureml-ai-monitoring/1.0.0",
-                }
-            )
-        )
-
-    outputs = [{"probability": score} for score in call.scores]
-    return [line("model_inputs", call.rows), line("model_outputs", outputs)]
 
 
 def connected(make: Callable[[Called], list[Record]]) -> Callable[[Called], list[Record]]:
@@ -441,7 +261,10 @@ def settings_for(name: str, **over: object) -> Settings:
     )
     return Settings.model_validate(
         {
-            "inputs": [{"topic": topic, "format": name, "feature_names": list(NAMES)} | over for topic in topics],
+            "inputs": [
+                {"topic": topic, "format": name, "feature_names": None if name == "native" else list(NAMES)} | over
+                for topic in topics
+            ],
             "models": [{"name": "credit", "reference": "credit.json", "task": "binary"}],
         }
     )

@@ -12,7 +12,8 @@ from monitor.decode.decoder import decoder_for
 from monitor.decode.half import alone, half_of, half_tree
 from monitor.decode.pairing_decoder import PairingDecoder, in_partitions
 from monitor.events import REASONS
-from tests.platform_records import CALL, KINDS, T0_US, Record, batch_of, settings_for
+from tests.platform_calls import CALL, T0_US, Record
+from tests.platform_records import KINDS, batch_of, settings_for
 
 CHOICES = sorted(KINDS)
 SCALARS = (

@@ -9,7 +9,8 @@ import pytest
 from monitor.decode.decoder import decoder_for
 from monitor.events import Partition
 from tests.engine import admission_of, pipeline_of, run_to_end
-from tests.platform_records import CALL, KINDS, Called, Record, batch_of, dumped, kserve_binary, settings_for
+from tests.platform_calls import CALL, Called, Record, dumped
+from tests.platform_records import KINDS, batch_of, kserve_binary, settings_for
 from tests.unit.test_platform_formats import RecordSource, native_of, outcomes, over_of, ran, reference, source_of
 
 #: what has the same bodies as another format, or no mark of its own, is told as that one, or not at all

@@ -14,28 +14,19 @@ from monitor.decode.decoder import decoder_for
 from monitor.events import ModelKey
 from monitor.stats.bins import ABSENT, MISSING, QUALITY_COUNTS, TYPE
 from monitor.stats.tally import Tally
+from tests.platform_calls import CALL, NAMES, T0_US, Called, Record, dumped, text
 from tests.platform_records import (
-    CALL,
     KINDS,
-    NAMES,
-    T0_US,
-    Called,
-    Record,
     batch_of,
     binary_tensors,
     ce,
-    databricks_gateway,
-    dumped,
-    field,
     infer_request,
     kserve_binary,
-    sagemaker,
-    sagemaker_csv,
     seldon,
     settings_for,
-    tensor_proto,
-    text,
 )
+from tests.platform_tables import databricks_gateway, sagemaker, sagemaker_csv
+from tests.protobuf import field, tensor_proto
 from tests.unit.test_platform_formats import KEY, outcomes, over_of, read
 
 

@@ -25,7 +25,8 @@ from tests.engine import (
     plain,
     run_to_end,
 )
-from tests.platform_records import CALL, KINDS, T0_US, Called, Record, batch_of, settings_for
+from tests.platform_calls import CALL, T0_US, Called, Record
+from tests.platform_records import KINDS, batch_of, settings_for
 
 KEY = ModelKey("credit", "12")
 COLUMNS = [numeric("age", (30, 38, 45), 18, 90), numeric("income", (3e4, 4e4, 5e4), 0, 2e5), categorical("grade", "AB")]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from monitor.run.understood import understand
-from tests.platform_records import CALL, Record, batch_of, dumped, kserve_binary, settings_for
+from tests.platform_calls import CALL, Record, dumped
+from tests.platform_records import batch_of, kserve_binary, settings_for
 
 
 def lines(name: str, *records: Record) -> list[str]:
