@@ -1,4 +1,4 @@
-"""Prints what the image installs: the lock's entries of driftd's plain dependencies and of theirs, with their hashes.
+"""Prints what the image installs: the lock's entries of driftd's dependencies (with extra `registry`) and of theirs.
 
 Run as `python deploy/image_requirements.py 3.12`, with the Python of the image, where the lock is installed.
 """
@@ -54,4 +54,5 @@ def image_lock(lock: str, plain: list[str], python: str) -> str:
 if __name__ == "__main__":
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     locked = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    sys.stdout.write(image_lock(locked, project["dependencies"], sys.argv[1]))
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["registry"]]
+    sys.stdout.write(image_lock(locked, wanted, sys.argv[1]))

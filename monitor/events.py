@@ -47,6 +47,7 @@ REASONS: Final = {
     "too_large": "the record is larger than limits.record_bytes",
     "encoding": "the bytes are not UTF-8",
     "json": "the text is not JSON",
+    "schema": "the bytes are not framed by a schema registry, or do not fit the schema of their id",
     "wrapped": "the event is inside something else: a schema registry's prefix, a JSON string, an envelope",
     "nesting": "the JSON is nested deeper than a parser may follow",
     "no_event": "the JSON is neither an object nor an array that contains an object",

@@ -16,6 +16,22 @@ Ints = NDArray[np.int64]
 PlaceText = Callable[[Partition, int], str]
 
 
+#: the number of a schema in its registry, or its GUID
+SchemaId = int | str
+
+
+class RegisteredSchema(NamedTuple):
+    """A schema of a registry: `kind` is AVRO, PROTOBUF or JSON; `references` are the schemas that it names."""
+
+    kind: str
+    text: str
+    references: tuple[tuple[str, RegisteredSchema], ...] = ()
+
+
+#: returns a schema. It raises TransientError while that cannot be had: the registry is down, or does not know it
+Schemas = Callable[[SchemaId], RegisteredSchema]
+
+
 class Envelope(NamedTuple):
     """Key and headers of a record; needed only for dead letters and recordings."""
 

@@ -53,11 +53,13 @@ ROOMS = {
     "stats": "pure arithmetic: bins, tallies, tests, distances. No I/O, no clock, no log",
     "reference": "the reference of a model version: its type, the survey that plans bins, what is learned from its"
     " windows",
-    "decode": "bytes to columns; bad records to reasons. One decoder for each format",
+    "decode": "bytes to columns; bad records to reasons. A format is an encoding (bytes to a tree) and a layout (a tree"
+    " to events)",
     "count": "stage 1, by partition: admission, clocks, event ids, open panes of tallies, open"
     " cohorts of labels; the exchange to stage 2",
     "judge": "stage 2, by model version: windows, budget, causes, incidents",
     "kafka": "the only package that imports the Kafka client: reading, dead letters, alerts, committed offsets",
+    "registry": "schemas of a schema registry, over HTTP, each once",
     "sources": "recorded events: files, pipes, tables, recordings; merged by time, or up to given offsets",
     "state": "the state in typed parts, each with its version and encoding; checkpoints in a folder",
     "publish": "the only package that imports prometheus_client: series, HTTP, status page, rules, dashboards",

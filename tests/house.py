@@ -39,7 +39,9 @@ HOUSE: tuple[dict[str, str], ...] = (
         "decode": (
             "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
             "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
-            "encodings.encoding encodings.json layout fields.paths fields.layout fields.compiled layout_decoder "
+            "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
+            "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.compiled "
+            "fields.observed fields.suggest layout_decoder "
             "formats.call formats.unwrap formats.tensors "
             "formats.bodies formats.answers formats.events formats.cloudevents formats.labels formats.wire "
             "formats.protobuf formats.prediction_log formats.wrapped formats.kserve formats.oip formats.seldon "
@@ -75,8 +77,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # the outside
         "kafka": (
             "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer watch "
-            "alerts acts rejects record_batch consumer"
+            "alerts acts rejects record_batch withheld consumer"
         ),
+        "registry": "client",
         "sources": (
             "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times "
             "whole_calls"
@@ -101,8 +104,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs open_source understood accepting column_views counted_rows first_pass reference_build "
-            "warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
+            "outputs decoders kafka_source open_source understood suggesting accepting column_views counted_rows "
+            "first_pass reference_build warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # the demo
@@ -115,7 +118,10 @@ HOUSE: tuple[dict[str, str], ...] = (
         "": "__main__",
     },
 )
-ONLY_WORDS = {"kafka"}  # folders that know the vocabulary (floor 0) and the settings, and nothing else of the house
+ONLY_WORDS = {
+    "kafka",
+    "registry",
+}  # they know the vocabulary (floor 0) and the settings, and nothing else
 FENCES = {"kafka": "kafka", "prometheus_client": "publish"}  # library -> the only folder that imports it
 ENGINE = {"stats", "decode", "reference", "count", "judge"}  # runs without Kafka, files or a clock
 OUTSIDE = {

@@ -44,6 +44,7 @@ from monitor.run.reference_file import load_reference, save_reference
 from monitor.run.reference_files import load_references, load_sound_references, unwatched
 from monitor.run.replay import human_line, json_line, replay
 from monitor.run.state_show import state_json, state_text
+from monitor.run.suggesting import suggested_settings
 from monitor.run.terminal import Progress, to_stderr, to_stdout
 from monitor.settings.document import settings_reference
 from monitor.settings.kafka import Kafka
@@ -246,6 +247,17 @@ def record(arguments: Namespace) -> int:
     if not written and isinstance(source, OffsetRange):
         to_stderr(f"no record lies in that range; {source.contents()}")
         to_stderr("a PLACE is RFC 3339 with offset, Unix milliseconds, offset:N, earliest or latest")
+    return DONE
+
+
+def fields_suggest(arguments: Namespace) -> int:
+    """The settings of one's own layout for a topic or file."""
+    if arguments.config is not None:
+        configured = load_settings(Path(arguments.config), os.environ)
+    else:
+        alone = Settings.model_validate({"inputs": [{"topic": "none"}]})
+        configured = alone.model_copy(update={"kafka": load_kafka(os.environ)})
+    to_stdout(suggested_settings(arguments.source, configured, SystemClock()))
     return DONE
 
 

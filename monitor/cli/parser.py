@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     _state(subparsers)
     _rules(subparsers)
     _dashboards(subparsers)
+    _fields(subparsers)
     _about(subparsers)
     for name in LATER:
         later = subparsers.add_parser(name, add_help=False, prefix_chars="\0")
@@ -284,6 +285,27 @@ def _dashboards(subparsers: _Subparsers) -> None:
     )
     dashboards.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder; - for standard output")
     dashboards.set_defaults(command="dashboards")
+
+
+def _fields(subparsers: _Subparsers) -> None:
+    fields = _add(
+        subparsers, "fields", "records in a layout of one's own", "driftd fields suggest 'kafka://scores' > inputs.yaml"
+    )
+    kinds = fields.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    suggested = _add(
+        kinds,
+        "suggest",
+        "the settings (format: fields) for a topic or file, with what is not sure",
+        "driftd fields suggest kafka://scores",
+        "driftd fields suggest scores.jsonl",
+    )
+    suggested.add_argument(
+        "source", metavar="SOURCE", help="kafka://topic, whose newest 1,000 records are read, .jsonl or .records.jsonl"
+    )
+    suggested.add_argument(
+        "--config", metavar="FILE", help="the settings file: where Kafka is [DRIFTD_KAFKA__… or localhost]"
+    )
+    suggested.set_defaults(command="fields_suggest")
 
 
 def _about(subparsers: _Subparsers) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from monitor.decode.columns import Events, Limits
-from monitor.decode.encodings.encoding import RecordInfo
+from monitor.decode.encodings.encoding import Encoding, RecordInfo
 from monitor.decode.formats.auto import format_of
 from monitor.decode.half import CallValue
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.pairing_decoder import PairingDecoder, piece_of
-from monitor.decode.platform import AsCaptured, received
+from monitor.decode.platform import received
 from monitor.decode.raw import RawFields
 from monitor.decode.values import NO_TIME
 from monitor.errors import RejectedRecord
@@ -40,9 +40,9 @@ class _NotTold:
 class AutoDecoder:
     """A decoder of the format that is found; `make` creates the decoder of one by its name."""
 
-    def __init__(self, make: Callable[[str], NativeDecoder], limits: Limits) -> None:
+    def __init__(self, make: Callable[[str], NativeDecoder], encoding: Encoding, limits: Limits) -> None:
         self._make = make
-        self._encoding = AsCaptured(limits)
+        self._encoding = encoding
         self._not_told = LayoutDecoder(self._encoding, _NotTold(), lambda _: None, limits, 0)
         #: the format; "" while it is not known
         self.format = ""

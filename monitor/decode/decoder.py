@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from monitor.decode.auto_decoder import AutoDecoder
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.encodings.encoding import Encoding
+from monitor.decode.encodings.framing import FramedJson
 from monitor.decode.encodings.json import JsonEncoding
 from monitor.decode.fields.compiled import CompiledFields
 from monitor.decode.fields.layout import FieldsLayout
@@ -18,8 +19,9 @@ from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.pairing_decoder import PairingDecoder
 from monitor.decode.platform import READERS, WHOLE_CALLS, AsCaptured, PlatformLayout
 from monitor.decode.raw import RawFields
+from monitor.errors import TransientError, UsageError
 from monitor.events import ModelKey
-from monitor.records import RecordBatch
+from monitor.records import RecordBatch, RegisteredSchema, SchemaId, Schemas
 from monitor.settings.fields import Fields
 from monitor.settings.tree import Input, Settings
 
@@ -52,6 +54,31 @@ class Decoder(Protocol):
         """Drop the cached shape of a model version, so that it is asked for again."""
 
 
+def _avro(limits: Limits, schemas: Schemas) -> Encoding:
+    try:
+        from monitor.decode.encodings.avro import AvroEncoding  # noqa: PLC0415  # its library is an extra
+    except ModuleNotFoundError as error:
+        raise _missing("avro", error) from None
+    return AvroEncoding(limits, schemas)
+
+
+def _protobuf(limits: Limits, schemas: Schemas) -> Encoding:
+    try:
+        from monitor.decode.encodings.protobuf import ProtobufEncoding  # noqa: PLC0415  # its library is an extra
+    except ModuleNotFoundError as error:
+        raise _missing("protobuf", error) from None
+    return ProtobufEncoding(limits, schemas)
+
+
+def _missing(encoding: str, error: ModuleNotFoundError) -> UsageError:
+    return UsageError(f"inputs[].encoding: {encoding} needs {error.name}; run: pip install 'driftd[registry]'")
+
+
+def no_registry(schema: SchemaId) -> RegisteredSchema:
+    """Raises TransientError: there is no registry."""
+    raise TransientError(f"schema {schema} is asked for, and there is no schema registry")
+
+
 #: creates a decoder: shapes, limits, `windows.max_skew` in microseconds; of the input, if set there, the model, the
 #: version, and the zone of times without an offset
 Format = Callable[[Shapes, Limits, int, str | None, str | None, tzinfo | None], Decoder]
@@ -63,13 +90,23 @@ LAYOUTS: Final[dict[str, Callable[[Input], Layout]]] = {
     "fields": lambda entry: FieldsLayout(entry.fields or Fields(), entry.rows, entry.ignore),
 }
 #: bytes to record trees, by the name in `inputs[].encoding`
-ENCODINGS: Final[dict[str, Callable[[Limits], Encoding]]] = {
-    "json": JsonEncoding,
+ENCODINGS: Final[dict[str, Callable[[Limits, Schemas], Encoding]]] = {
+    "json": lambda limits, _: JsonEncoding(limits),
+    "avro": _avro,
+    "protobuf": _protobuf,
+    "json_schema": FramedJson,
 }
 
 
-def decoder_for(settings: Settings, topic: str, shapes: Shapes) -> Decoder:
-    """A decoder of batches; `shapes` returns the wanted features of a model version, None if it is not watched."""
+def decoder_for(settings: Settings, topic: str, shapes: Shapes, schemas: Schemas = no_registry) -> Decoder:
+    """A decoder of batches; `shapes` returns the wanted features of a model version, None if it is not watched.
+
+    `schemas` are those of the schema registry, for inputs whose encoding needs one. While it raises TransientError, so
+    does `decode`.
+
+    Raises:
+        UsageError: the encoding's library is not installed.
+    """
     limits = settings.limits
     made = Limits(limits.record_bytes, limits.events_per_record, limits.features)
     entry, skew_us = settings.input_of(topic), settings.windows.max_skew
@@ -77,23 +114,24 @@ def decoder_for(settings: Settings, topic: str, shapes: Shapes) -> Decoder:
         return FORMATS["native"](shapes, made, skew_us, None, None, None)
     if entry.format in FORMATS and entry.encoding == "json":
         return FORMATS[entry.format](shapes, made, skew_us, entry.model, entry.version, entry.zone())
-    if entry.format == "auto":
-        return AutoDecoder(
-            lambda name: _of_format(settings, entry.model_copy(update={"format": name}), shapes, made), made
-        )
-    if entry.format in READERS:
-        return _of_format(settings, entry, shapes, made)
-    encoding, layout = ENCODINGS[entry.encoding](made), LAYOUTS[entry.format](entry)
+    if entry.format in {"auto", *READERS}:
+        return _of_platform(settings, entry, shapes, made, schemas)
+    encoding, layout = ENCODINGS[entry.encoding](made, schemas), LAYOUTS[entry.format](entry)
     compiler = CompiledFields(layout) if isinstance(layout, FieldsLayout) and entry.encoding == "json" else None
     return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone(), compiler)
 
 
-def _of_format(settings: Settings, entry: Input, shapes: Shapes, limits: Limits) -> NativeDecoder:
-    if entry.format == "native":
-        skew_us = settings.windows.max_skew
-        return NativeDecoder(shapes, limits, skew_us, entry.model, entry.version, entry.zone())
+def _of_platform(settings: Settings, entry: Input, shapes: Shapes, limits: Limits, schemas: Schemas) -> Decoder:
+    """The decoder of a platform's format, or of the one that is found."""
+    skew_us, zone = settings.windows.max_skew, entry.zone()
     two_classes = {model.name for model in settings.models if model.task == "binary"}
-    layout = PlatformLayout(entry.format, limits, entry.feature_names, entry.model, two_classes.__contains__)
-    encoding: Encoding = AsCaptured(limits) if entry.encoding == "json" else ENCODINGS[entry.encoding](limits)
-    make = LayoutDecoder if entry.format in WHOLE_CALLS else PairingDecoder
-    return make(encoding, layout, shapes, limits, settings.windows.max_skew, entry.model, entry.version, entry.zone())
+    encoding = AsCaptured(limits) if entry.encoding == "json" else ENCODINGS[entry.encoding](limits, schemas)
+
+    def of_format(name: str) -> NativeDecoder:
+        if name == "native":
+            return NativeDecoder(shapes, limits, skew_us, entry.model, entry.version, zone)
+        layout = PlatformLayout(name, limits, entry.feature_names, entry.model, two_classes.__contains__)
+        make = LayoutDecoder if name in WHOLE_CALLS else PairingDecoder
+        return make(encoding, layout, shapes, limits, skew_us, entry.model, entry.version, zone)
+
+    return AutoDecoder(of_format, encoding, limits) if entry.format == "auto" else of_format(entry.format)

@@ -21,6 +21,7 @@ from monitor.kafka.record_batch import record_batch
 from monitor.kafka.stalls import Place, Stall, Stalls
 from monitor.kafka.topics import ClusterDescription
 from monitor.kafka.watch import TopicWatch
+from monitor.kafka.withheld import Prepare, Withheld
 from monitor.records import Change, OffsetGap, RecordBatch, UnreadableRecords
 from monitor.settings.kafka import Kafka
 
@@ -58,7 +59,8 @@ class KafkaSource:
 
     `described` holds the partitions of the input topics; a background thread checks them for changes every
     `watch_interval_s` seconds. A batch may decompress to 64 MiB, or four times `record_bytes` if that is more. With
-    `needs_right_clock` no records are returned while their timestamps show that this machine's clock is behind.
+    `needs_right_clock` no records are returned while their timestamps show that this machine's clock is behind. A
+    partition waits while `prepare` refuses its records.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class KafkaSource:
         watch_interval_s: float = 30.0,
         record_bytes: int = _MIB,
         needs_right_clock: bool = False,
+        prepare: Prepare | None = None,
     ) -> None:
         self._clock = clock
+        self._withheld = Withheld(prepare, clock)
         self._clock_check = ClockCheck(enabled=needs_right_clock)
         self._partitions = [
             Partition(name, number)
@@ -180,7 +184,7 @@ class KafkaSource:
             PositionsLost: a position lies beyond the end of its partition.
         """
         self._waiting = frozenset(paused)
-        self._match_pauses({TopicPartition(*partition) for partition in paused} | self._corrupt())
+        self._match_pauses({TopicPartition(*partition) for partition in paused} | self._not_fetched())
         self._polled_at = self._clock.monotonic()
         fetched = self._fetch()
         now_us = self._clock.now_us()
@@ -194,8 +198,15 @@ class KafkaSource:
                 self._consumer.seek(target, offset)
             self._report_skipped(read_again=before)
             raise
-        self._report_skipped()
-        return [batch for batch in batches if batch.values]
+        refused = [TopicPartition(*batch.partition) for batch in batches if not self._withheld.admits(batch)]
+        for target in refused:  # fetched again later
+            self._next[target] = before[target]
+            self._consumer.seek(target, before[target])
+        self._report_skipped(read_again=refused)
+        return [batch for batch in batches if batch.values and TopicPartition(*batch.partition) not in refused]
+
+    def _not_fetched(self) -> set[TopicPartition]:
+        return self._corrupt() | {TopicPartition(*partition) for partition in self._withheld.partitions()}
 
     def _corrupt(self) -> set[TopicPartition]:
         """Partitions answered with CORRUPT_MESSAGE just now; without a pause they are fetched 1,000 times a second."""
@@ -345,8 +356,8 @@ class KafkaSource:
         return self._watch.reachable
 
     def failure(self) -> str:
-        """Why the brokers did not answer the watch, "" if they did."""
-        return self._watch.failure
+        """Why the brokers did not answer the watch, or why partitions wait; "" if all is well."""
+        return self._watch.failure or self._withheld.reason()
 
     def ended(self) -> bool:
         """Never: a topic has no end."""

@@ -21,14 +21,16 @@ from monitor.kafka.allocator import FreeMemory, tune_allocator
 from monitor.kafka.connect import until_connected
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.stalls import Stall
-from monitor.kafka.topics import ClusterDescription, describe_cluster, require_topics
+from monitor.kafka.topics import ClusterDescription
 from monitor.log import get_log
 from monitor.loop.time import IDLE, PUBLISH
 from monitor.pipeline import Pipeline
 from monitor.publish.server import Server
 from monitor.publish.snapshot import SnapshotHolder
 from monitor.run.accepting import TakenActs
+from monitor.run.decoders import decoder_of
 from monitor.run.garbage import GarbageSchedule
+from monitor.run.kafka_source import described_inputs, source_of
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.reference_files import file_of, unwatched
 from monitor.run.snapshot_builder import SnapshotBuilder
@@ -91,8 +93,12 @@ class Daemon:
             self._log_unwatched()
             loaded = None if self._accept_loss else store.load()
             self._log_loaded(loaded)
-            described = self._connected(self._described)
-            source = None if described is None else self._connected(lambda: self._source(described))
+            described = self._connected(lambda: described_inputs(self._settings, str(self._config_file)))
+            source = (
+                None
+                if described is None
+                else self._connected(lambda: source_of(self._settings, described, self._clock))
+            )
             if described is None or source is None:
                 return self._exit_code()  # stopped while waiting for the brokers
             stack.callback(source.close, CLOSE_SECONDS)
@@ -101,8 +107,9 @@ class Daemon:
             )
             stack.callback(outputs.close)
             pipeline = Pipeline(
-                self._settings, self._admission, source, self._clock, outputs, stage2=self._fleet, learn=learn
-            )
+                self._settings, self._admission, source, self._clock, outputs,
+                stage2=self._fleet, learn=learn, decoders=decoder_of,
+            )  # fmt: skip
             begun = self._begin(pipeline, source, described, loaded)
             saved_us = None if loaded is None else loaded.tree["saved_at"]
             loaded = None  # it is as large as the state
@@ -175,19 +182,6 @@ class Daemon:
         until = self._clock.monotonic() + seconds
         while not self._asked_to_stop() and (left := until - self._clock.monotonic()) > 0:
             time.sleep(min(left, STOP_IS_SEEN_SECONDS))
-
-    def _described(self) -> ClusterDescription:
-        inputs = [entry.topic for entry in self._settings.inputs]
-        outputs = [t for t in (self._settings.outputs.alerts_topic, self._settings.outputs.rejects_topic) if t]
-        described = describe_cluster(self._settings.kafka, [*inputs, *outputs])
-        require_topics(
-            described, self._settings.kafka, inputs=inputs, outputs=outputs, config_file=str(self._config_file)
-        )
-        return ClusterDescription(described.cluster_id, {name: described.topics[name] for name in inputs})
-
-    def _source(self, described: ClusterDescription) -> KafkaSource:
-        limit = self._settings.limits.record_bytes
-        return KafkaSource(self._settings.kafka, described, self._clock, record_bytes=limit, needs_right_clock=True)
 
     def _begin(
         self, pipeline: Pipeline, source: KafkaSource, described: ClusterDescription, loaded: Loaded | None

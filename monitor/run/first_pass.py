@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.decode.columns import Events, Shape
-from monitor.decode.decoder import Decoder, decoder_for
+from monitor.decode.decoder import Decoder
 from monitor.decode.surveyed import Flags, Ints, Surveyed
 from monitor.events import ModelKey, Partition, canonical
 from monitor.records import RecordBatch, Source
 from monitor.reference.order import MIN_VALUES, has_order
 from monitor.reference.survey import Survey
+from monitor.run.decoders import decoder_of
 from monitor.run.left_out import Others, Times
 from monitor.settings.calendar import Calendar
 from monitor.settings.tree import Settings
@@ -158,7 +159,7 @@ def survey_events(settings: Settings, key: ModelKey, source: Source, event_range
         for batch in source.poll(()):
             topic = batch.partition.topic
             if topic not in decoders:
-                decoders[topic] = decoder_for(settings, topic, shapes.get)
+                decoders[topic] = decoder_of(settings, topic, shapes.get)
             done = found.take(batch, decoders[topic], key, event_range)
             if done:
                 break

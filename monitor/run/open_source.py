@@ -14,6 +14,7 @@ from monitor.events import Partition
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster, require_topics
 from monitor.records import Change, RecordBatch, Source
+from monitor.run.decoders import decoder_of
 from monitor.settings.kafka import Kafka
 from monitor.settings.tree import Settings
 from monitor.sources.event_times import EventTimes
@@ -71,7 +72,9 @@ class Given:
         self._topic = topics[0] if topics else ""
         self._range: Range | None = None
         self._settings, self._clock = settings, clock
-        reading = ReadOptions(csv_map, settings.limits.record_bytes, EventTimes(settings), sort=sort, again=again)
+        reading = ReadOptions(
+            csv_map, settings.limits.record_bytes, EventTimes(settings, decoder_of), sort=sort, again=again
+        )
         self._files = None if topics else Files([Path(source) for source in sources], clock, reading)
 
     def open(self) -> OpenSource:

@@ -11,7 +11,6 @@ from monitor.count.admission import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.count.losses import Loss
-from monitor.decode.decoder import decoder_for
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
 from monitor.judge.windows import BaseWindow
@@ -27,6 +26,7 @@ from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.counted_rows import NO_VALUE, RowKeeper
+from monitor.run.decoders import decoder_of
 from monitor.run.first_pass import EventRange, FirstPass, UpToLastEvent, survey_events
 from monitor.run.left_out import (
     Times,
@@ -86,7 +86,7 @@ def build_reference(
     place = source.place if isinstance(source, Placed) else place_text
     try:
         by_time = event_range.rows is not None and isinstance(source, OffsetRange)  # partitions are polled in any order
-        read = with_whole_calls(MergeByTime(source) if by_time else source, settings)
+        read = with_whole_calls(MergeByTime(source) if by_time else source, settings, decoder_of)
         found = survey_events(settings, key, read, event_range)
     finally:
         source.close()
@@ -99,7 +99,7 @@ def build_reference(
         raise UsageError(_no_columns(key, plan, found))
     source = open_source()
     try:
-        read = UntilOffsets(with_whole_calls(source, settings), found.ends, {})
+        read = UntilOffsets(with_whole_calls(source, settings, decoder_of), found.ends, {})
         collector = _count(settings, key, plan, read, clock, event_range, found)
     finally:
         source.close()
@@ -249,7 +249,7 @@ def _count(
         ReplayOutputs(lambda _: None),
         stage2=collector,
         aggregators=keeper,
-        decoders=lambda *of: UpToLastEvent(decoder_for(*of), found.last if event_range.rows is not None else None),
+        decoders=lambda *of: UpToLastEvent(decoder_of(*of), found.last if event_range.rows is not None else None),
         live=False,
     )
     ended = False

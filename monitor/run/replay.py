@@ -24,6 +24,7 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
+from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
@@ -81,7 +82,15 @@ def replay(
 
     fleet = Fleet(admission, settings, (lambda *evaluation: _emit_windows(emit, *evaluation)) if windows else None)
     pipeline = Pipeline(
-        settings, admission, source, clock, ReplayOutputs(reported), stage2=fleet, learn=learn, live=False
+        settings,
+        admission,
+        source,
+        clock,
+        ReplayOutputs(reported),
+        stage2=fleet,
+        decoders=decoder_of,
+        learn=learn,
+        live=False,
     )
     ended = False
     while not ended:

@@ -14,13 +14,14 @@ from monitor.clock import MINUTE_US, rfc3339
 from monitor.count.pairs_waiting import PairsWaiting
 from monitor.decode.auto_decoder import AutoDecoder, pairing_of
 from monitor.decode.columns import Events, Group, Shape
-from monitor.decode.decoder import Decoder, decoder_for
+from monitor.decode.decoder import Decoder
 from monitor.decode.half import Pair
 from monitor.decode.native.wrong import kind_of
 from monitor.decode.pairing_decoder import PairingDecoder, in_partitions
 from monitor.decode.raw import RawColumn
 from monitor.events import KINDS, LABEL, ModelKey, Partition, canonical
 from monitor.records import RecordBatch
+from monitor.run.decoders import decoder_of
 from monitor.settings.tree import Settings
 from monitor.text import listed, many, quoted
 from monitor.visible import one_line
@@ -76,7 +77,7 @@ def understand(settings: Settings, topic: str, batches: Iterable[RecordBatch]) -
         return Shape((), canonical(1 if model is None else model.positive), raw=True)
 
     found = Understood()
-    decoder = decoder_for(settings, topic, shape)
+    decoder = decoder_of(settings, topic, shape)
     for batch, events in _decoded(decoder, batches, found):
         found.events += len(events)
         for rejected in events.rejected:

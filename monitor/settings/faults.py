@@ -68,6 +68,11 @@ def place(loc: Loc) -> str:
     return text
 
 
+def near_secrets(loc: Loc) -> bool:
+    """Whether a value at a place may be a secret, by mistake too: it is never shown."""
+    return loc[:2] == ("kafka", "security") or loc[:1] == ("schema_registry",)
+
+
 def nearest(name: str, known: Sequence[str]) -> str | None:
     """The most similar known name, or None."""
     close = get_close_matches(name.lower()[:200], known, n=1)
@@ -105,7 +110,7 @@ def _texts(detail: ErrorDetails, loc: Loc, written: Callable[[Loc], str | None])
         line = _EXAMPLES.get(str(loc[-1]))
         yield (), f"missing; it is needed: write {line}" if line else "missing; it is needed"
     else:
-        hidden = loc[:2] == ("kafka", "security") or isinstance(detail["input"], dict | list)
+        hidden = near_secrets(loc) or isinstance(detail["input"], dict | list)
         value = "this" if hidden else shown(detail["input"])
         message = _MESSAGES.get(kind)
         hints = {"known": _known(loc), "list": _as_list(loc, detail["input"]), "share": _as_share(detail["input"])}
@@ -119,7 +124,7 @@ def _known(loc: Loc) -> str:
 
 def _as_list(loc: Loc, value: Plain) -> str:
     line = _EXAMPLES.get(str(loc[-1]))
-    if line or loc[:2] == ("kafka", "security") or not isinstance(value, str | int | float) or value == "":
+    if line or near_secrets(loc) or not isinstance(value, str | int | float) or value == "":
         return f"write {line or '[..., ...]'}"
     return f"write [{shown(value)}]" if isinstance(value, str) else f'write ["{shown(value)}"]'
 

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from monitor.errors import UsageError
-from monitor.settings.faults import faults_of, nearest, place
+from monitor.settings.faults import faults_of, near_secrets, nearest, place
 from monitor.settings.kafka import Kafka
 from monitor.settings.later import unsupported
 from monitor.settings.shape import PREFIX, secrets, variable, variables
@@ -102,7 +102,7 @@ def _placeholder_faults(tree: Plain, loc: Loc = ()) -> Iterator[Fault]:
     elif isinstance(tree, list):
         for at, below in enumerate(tree):
             yield from _placeholder_faults(below, (*loc, at))
-    elif isinstance(tree, str) and loc[:2] != ("kafka", "security"):
+    elif isinstance(tree, str) and not near_secrets(loc):
         name = _PLACEHOLDER.search(tree)
         if name is not None:
             setting = tuple(itertools.takewhile(lambda part: isinstance(part, str), loc))  # up to a list index

@@ -40,6 +40,7 @@ class FieldPath:
                 continue
             key = step if _STEP.fullmatch(step) and not step.startswith("/") else "'" + step.replace("'", "''") + "'"
             text += f".{key}" if text else key
+        text = "'rest'" if text == "rest" else text  # without quotes it is another thing among features
         return f"^.{text}" if self.of_record else text
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, SecretStr
 
 from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.events import canonical
@@ -72,7 +72,9 @@ class Input(Part):
         description="how its records are written; fields: one's own layout, as `fields` says;"
         " auto: as the first record that can be told",
     )
-    encoding: Literal["json"] = Field(default="json", description="what the bytes of its records are")
+    encoding: Literal["json", "avro", "protobuf", "json_schema"] = Field(
+        default="json", description="what the bytes of its records are; the last three by the schema registry"
+    )
     model: Name | None = Field(default=None, description="the model of all its events; the payload's when null")
     version: Version | None = Field(default=None, description="the version of all its events; the payload's when null")
     feature_names: FeatureNames | None = Field(
@@ -109,6 +111,36 @@ class Input(Part):
     def zone(self) -> ZoneInfo | None:
         """The time zone of times without an offset."""
         return None if self.timezone is None else ZoneInfo(self.timezone)
+
+
+class Registry(Part):
+    """The schema registry, with Confluent's API (also Apicurio, Karapace, Redpanda). Secrets as for Kafka."""
+
+    url: Url | None = Field(
+        default=None,
+        description="needed for encodings other than json; Apicurio's ends in /apis/ccompat/v7",
+        examples=["https://registry:8081"],
+    )
+    user: Text | None = Field(default=None, description="the user of basic authentication")
+    password: SecretStr | None = Field(
+        default=None, description="only by environment: DRIFTD_SCHEMA_REGISTRY__PASSWORD"
+    )
+    password_file: File | None = Field(default=None, description="a file that holds the password and nothing else")
+    token: SecretStr | None = Field(
+        default=None, description="a bearer token, only by environment: DRIFTD_SCHEMA_REGISTRY__TOKEN"
+    )
+    token_file: File | None = Field(default=None, description="a file that holds the token and nothing else")
+    cafile: File | None = Field(
+        default=None, description="PEM file of the authorities to trust; the system's when null"
+    )
+    timeout: PositiveDuration = Field(default=5 * SECOND_US, description="how long one request may take")
+
+    def cross_checks(self) -> Iterator[Fault]:
+        if (self.user is None) != (self.password is None and self.password_file is None):
+            missing = "user" if self.user is None else "password"
+            yield (missing,), "missing; user and password go together"
+        if self.user is not None and (self.token is not None or self.token_file is not None):
+            yield ("token",), "goes without user and password; keep one of both"
 
 
 class Outputs(Part):
@@ -228,6 +260,7 @@ class Settings(Part):
     inputs: tuple[Input, ...] = Field(
         min_length=1, description=Input.__doc__, examples=[[{"topic": "model-events", "format": "native"}]]
     )
+    schema_registry: Registry = Field(default=Registry(), description=Registry.__doc__)
     outputs: Outputs = Field(default=Outputs(), description=Outputs.__doc__)
     state: State = Field(default=State(), description=State.__doc__)
     http: Http = Field(default=Http(), description=Http.__doc__)
@@ -254,6 +287,12 @@ class Settings(Part):
         description="events of other models, and of versions without a reference file: warmup learns a reference from"
         " them; else they are counted as unknown_model; reject also dead-letters them",
     )
+
+    def cross_checks(self) -> Iterator[Fault]:
+        for at, entry in enumerate(self.inputs):
+            if entry.encoding != "json" and self.schema_registry.url is None:
+                text = f"{entry.encoding} needs a schema registry; write schema_registry: {{url: https://HOST:8081}}"
+                yield ("inputs", at, "encoding"), text
 
     _folder: Path = PrivateAttr(default=Path())
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from monitor.decode.auto_decoder import pairing_of
-from monitor.decode.decoder import Decoder, decoder_for
+from monitor.decode.decoder import Decoder, Shapes, decoder_for
 from monitor.records import RecordBatch
 from monitor.settings.tree import Settings
 from monitor.sources.copies import NO_TIME, Times
@@ -19,8 +20,9 @@ class EventTimes:
     """Called with a batch of n records, returns the earliest event time of each, (n,) in microseconds; `NO_TIME` where
     there is none."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, decoders: Callable[[Settings, str, Shapes], Decoder] = decoder_for) -> None:
         self._settings = settings
+        self._new_decoder = decoders
         self._decoders: dict[str, Decoder] = {}
 
     def __call__(self, batch: RecordBatch) -> Times:
@@ -35,5 +37,5 @@ class EventTimes:
 
     def _decoder(self, topic: str) -> Decoder:
         if topic not in self._decoders:
-            self._decoders[topic] = decoder_for(self._settings, topic, lambda _: None)
+            self._decoders[topic] = self._new_decoder(self._settings, topic, lambda _: None)
         return self._decoders[topic]

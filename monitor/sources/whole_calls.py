@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from monitor.count.pairs_waiting import PairsWaiting
 from monitor.decode.auto_decoder import AutoDecoder, pairing_of
-from monitor.decode.decoder import Decoder, decoder_for
+from monitor.decode.decoder import Decoder, Shapes, decoder_for
 from monitor.decode.half import CallValue, Half, Pair
 from monitor.decode.pairing_decoder import PairingDecoder
 from monitor.decode.platform import MAY_PAIR
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch, Source
 from monitor.settings.tree import Settings
+
+NewDecoder = Callable[[Settings, str, Shapes], Decoder]
 
 
 @dataclass(slots=True)
@@ -37,8 +39,10 @@ class _Slot:
 class WholeCalls:
     """The records of another source, with their calls whole. Records behind a side that waits are held back."""
 
-    def __init__(self, source: Source, settings: Settings) -> None:
+    def __init__(self, source: Source, settings: Settings, decoders: NewDecoder = decoder_for) -> None:
+        """`decoders` creates the decoder of a topic."""
         self._source = source
+        self._new_decoder = decoders
         self._settings = settings
         self._decoders: dict[str, Decoder] = {}
         self._waiting = PairsWaiting(settings.windows.pair_within, settings.limits.pairs_waiting)
@@ -125,7 +129,7 @@ class WholeCalls:
 
     def _decoder(self, topic: str) -> Decoder:
         if topic not in self._decoders:
-            self._decoders[topic] = decoder_for(self._settings, topic, lambda _: None)
+            self._decoders[topic] = self._new_decoder(self._settings, topic, lambda _: None)
         return self._decoders[topic]
 
 
@@ -142,6 +146,7 @@ def _picked(batch: RecordBatch, kept: list[_Slot], next_offset: int) -> RecordBa
     )
 
 
-def with_whole_calls(source: Source, settings: Settings) -> Source:
+def with_whole_calls(source: Source, settings: Settings, decoders: NewDecoder = decoder_for) -> Source:
     """The source itself, or its calls whole where an input may hold sides of them."""
-    return WholeCalls(source, settings) if any(entry.format in MAY_PAIR for entry in settings.inputs) else source
+    may_pair = any(entry.format in MAY_PAIR for entry in settings.inputs)
+    return WholeCalls(source, settings, decoders) if may_pair else source

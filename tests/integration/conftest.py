@@ -34,8 +34,9 @@ from monitor.state.parts import state_in
 from tests.daemons import DRIFTD, START_SECONDS, STOP_SECONDS, DaemonProcess
 from tests.engine import Credit, build
 from tests.engine import settings as engine_settings
-from tests.real_parts.install import in_ci, missing_prometheus_parts
+from tests.real_parts.install import in_ci, missing_prometheus_parts, missing_registry_parts
 from tests.real_parts.kafka import KafkaBroker
+from tests.real_parts.registry import SchemaRegistry
 
 Tree = dict[str, Any]
 LABELS: Final = {series.name: series.labels for series in REGISTER}
@@ -50,6 +51,18 @@ def prometheus_parts() -> None:
         if in_ci():
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[SchemaRegistry]:
+    """A schema registry for the whole run; subjects of one's own."""
+    if missing := missing_registry_parts():
+        reason = f"no schema registry here: {'; '.join(missing)} (make real-parts)"
+        if in_ci():
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with SchemaRegistry() as running:
+        yield running
 
 
 class Running(DaemonProcess):

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 POM = HERE / "pom.xml"
 COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+COPY_FILE = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+REGISTRY = "io.apicurio:apicurio-registry-app:2.6.13.Final:tar.gz:all"
 # The command on the path -> the Debian package that brings it.
 RUN_COMMANDS = {"java": "default-jre-headless", "openssl": "openssl"}
 FETCH_COMMANDS = {"mvn": "maven"}
@@ -45,6 +48,18 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 def jars_folder() -> Path:
     """Where the jars of exactly this pom.xml belong; another pom means another folder."""
     return ROOT / ".real-parts" / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+
+
+def registry_folder() -> Path:
+    """Where the schema registry belongs, or where APICURIO_HOME says that it is."""
+    given = os.environ.get("APICURIO_HOME")
+    return Path(given) if given else ROOT / ".real-parts" / f"apicurio-{REGISTRY.split(':')[2]}"
+
+
+def missing_registry_parts() -> list[str]:
+    """What is not there, in words; empty when a schema registry can be started."""
+    missing = [f"{command} is not on the path" for command in ("java",) if shutil.which(command) is None]
+    return missing if registry_folder().is_dir() else [*missing, "the schema registry is not fetched"]
 
 
 def class_archive() -> Path:
@@ -90,7 +105,7 @@ def in_ci() -> bool:
 
 def _packages_to_install() -> list[str]:
     wanted = RUN_COMMANDS | PROMETHEUS_COMMANDS | BROWSER_COMMANDS | CONTAINER_COMMANDS
-    if not jars_folder().is_dir():
+    if not jars_folder().is_dir() or not registry_folder().is_dir():
         wanted |= FETCH_COMMANDS
     fonts = set() if _has_font() else {FONT_PACKAGE}
     return sorted(fonts | {package for command, package in wanted.items() if shutil.which(command) is None})
@@ -152,11 +167,32 @@ def _fetch_jars() -> bool:
     return True
 
 
+def _fetch_registry() -> bool:
+    """Into a folder next to the final one, as the jars."""
+    target = registry_folder()
+    target.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        folder, home = Path(scratch) / "archive", Path(scratch) / "home"
+        command = ["mvn", "-q", "-B", COPY_FILE, f"-Dartifact={REGISTRY}", f"-DoutputDirectory={folder}"]
+        print("Fetching a schema registry through Maven ...", flush=True)
+        if subprocess.run(command, check=False).returncode != 0 or not (archives := list(folder.glob("*.tar.gz"))):
+            print("Maven could not fetch it; its message stands above. To try again: make real-parts")
+            return False
+        with tarfile.open(archives[0]) as archive:
+            archive.extractall(home, filter="data")
+        if not target.is_dir():  # another run may have been quicker
+            home.rename(target)
+    return True
+
+
 def install() -> bool:
     """Everything the tests need, if it is not there yet; False when something is still missing."""
     packages = _packages_to_install()
     installed = not packages or _install_packages(packages)
-    return (jars_folder().is_dir() or (shutil.which("mvn") is not None and _fetch_jars())) and installed
+    has_maven = shutil.which("mvn") is not None
+    jars = jars_folder().is_dir() or (has_maven and _fetch_jars())
+    registry = registry_folder().is_dir() or (has_maven and _fetch_registry())
+    return jars and registry and installed
 
 
 def main() -> int:
@@ -165,6 +201,7 @@ def main() -> int:
         *missing_prometheus_parts(),
         *missing_browser_parts(),
         *missing_container_parts(),
+        *missing_registry_parts(),
     ]
     if not complete and not in_ci():
         print("Going on without: the tests that need what is missing will be skipped by name.")

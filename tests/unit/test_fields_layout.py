@@ -39,7 +39,8 @@ def batch_of(records: Sequence[object], key: bytes | None = None, headers: Heade
 
 
 def ids_of(events: Events) -> list[int]:
-    return events.id_key.tolist()
+    keys: list[int] = events.id_key.tolist()
+    return keys
 
 
 def native_ids(names: Sequence[str]) -> list[int]:

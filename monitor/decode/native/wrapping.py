@@ -95,13 +95,13 @@ def _prefixed(value: bytes) -> RejectedRecord | None:
         return None
     if value[_PREFIX_BYTES:].lstrip()[:1] in {b"{", b"["}:
         message = (
-            "the five bytes of a schema registry (0 and the schema's id) come before the JSON; inputs[].encoding: "
-            "json_schema is not in this version, so send JSON without the registry's serializer"
+            "the five bytes of a schema registry (0 and the schema's id) come before the JSON; set inputs[].encoding: "
+            "json_schema, or send JSON without the registry's serializer"
         )
     else:
         message = (
             "the value begins with the five bytes of a schema registry (0 and the schema's id), as Avro and Protobuf "
-            "do; inputs[].encoding is not in this version, so send JSON"
+            "do; set inputs[].encoding: avro or protobuf, or send JSON"
         )
     return rejected("wrapped", message)
 
