@@ -19,6 +19,7 @@ from tests.platform_tables import (
     databricks_gateway,
     databricks_legacy,
     sagemaker_base64,
+    sagemaker_batch,
     sagemaker_csv,
     sagemaker_json,
     vertex,
@@ -60,6 +61,27 @@ def kserve_structured(call: Called) -> list[Record]:
         attributes = {name.removeprefix("ce_"): value for name, value in ce(side, call).items() if name[:3] == "ce_"}
         event = attributes | {"datacontenttype": "application/json", "data": data}
         made.append(Record(dumped(event), {"content-type": "application/cloudevents+json; charset=UTF-8"}))
+    return made
+
+
+def kserve_blob(call: Called) -> list[Record]:
+    """As the blob logger stores it in JSON."""
+    made = []
+    for side, data in (("request", {"instances": call.rows}), ("response", {"predictions": call.scores})):
+        stored = {
+            "url": {"Scheme": "http", "Host": "localhost"},
+            "bytes": base64.b64encode(dumped(data)).decode(),
+            "contentType": "application/json",
+            "reqType": SIDE + side if side == "request" else side,
+            "id": call.id,
+            "inferenceService": "credit",
+            "namespace": "prod",
+            "component": "predictor",
+            "annotations": {"modelVersion": "12"},
+            "metadata": {},
+            "occurrenceTime": rfc3339(call.ts_us),
+        }
+        made.append(Record(dumped(stored)))
     return made
 
 
@@ -232,6 +254,7 @@ KINDS: Final[dict[str, tuple[str, Callable[[Called], list[Record]]]]] = {
     "kserve binary": ("kserve", kserve_binary),
     "kserve structured": ("kserve", kserve_structured),
     "kserve base64": ("kserve", kserve_base64),
+    "kserve blob logger": ("kserve", kserve_blob),
     "kserve V2": ("kserve", kserve_v2),
     "kserve binary tensors": ("kserve", kserve_binary_tensors),
     "kserve in Connect": ("kserve", connected(kserve_structured)),
@@ -246,6 +269,7 @@ KINDS: Final[dict[str, tuple[str, Callable[[Called], list[Record]]]]] = {
     "databricks gateway": ("databricks", databricks_gateway),
     "sagemaker CSV": ("sagemaker", sagemaker_csv),
     "sagemaker JSON": ("sagemaker", sagemaker_json),
+    "sagemaker batch transform": ("sagemaker", sagemaker_batch),
     "sagemaker base64": ("sagemaker", sagemaker_base64),
     "sagemaker in Connect": ("sagemaker", connected(sagemaker_csv)),
     "vertex": ("vertex", vertex),

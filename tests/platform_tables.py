@@ -55,6 +55,17 @@ def sagemaker_csv(call: Called) -> list[Record]:
     return [sagemaker(call, as_csv(call), "\n".join(map(str, call.scores)), "CSV", "text/csv; charset=utf-8")]
 
 
+def sagemaker_batch(call: Called) -> list[Record]:
+    """Batch transform appends its id and time to each output."""
+    added = "1f1d57b1-2222-3333-4444-555555555555,2026-03-04T10:00:00Z"
+    answers = "\n".join(f"{score},{added}" for score in call.scores)
+    record = sagemaker(call, as_csv(call), answers, "CSV", "text/csv")
+    line = json.loads(record.value or b"")
+    captured = line["captureData"]
+    captured["batchTransformOutput"] = captured.pop("endpointOutput")
+    return [record._replace(value=dumped(line))]
+
+
 def sagemaker_json(call: Called) -> list[Record]:
     request, response = text({"instances": arrays(call)}), text({"predictions": call.scores})
     return [sagemaker(call, request, response, "JSON", "application/json")]

@@ -93,7 +93,7 @@ def alone(half: Half) -> Pair:
     return Pair(half, None if empty else replace(half.call, side=WHOLE))
 
 
-_FIELDS: Final = ("side", "id", "pair", "model", "version", "ts", "answers", "tags")
+_FIELDS: Final = ("side", "id", "pair", "model", "version", "ts", "answers", "labels", "tags")
 
 
 def half_tree(half: Half) -> dict[str, Any]:

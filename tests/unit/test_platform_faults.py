@@ -302,7 +302,9 @@ def test_ground_truth_in_a_captured_line_waits_for_nobody() -> None:
     record = Record(
         dumped(line | {"groundTruthData": {"data": "1\n0", "encoding": "CSV"}}), sagemaker_csv(CALL)[0].headers
     )
-    assert letters("sagemaker", record)[0] == {"accepted": 2}
+    pipeline, _ = read("sagemaker", [record])
+    assert outcomes(pipeline) == {"accepted": 2}
+    assert pipeline.totals.labels.of(KEY).total == 2
 
 
 def test_headers_copied_from_http_are_read() -> None:

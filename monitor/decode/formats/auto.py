@@ -37,6 +37,8 @@ def format_of(received: Received) -> str | None:
 def _of_object(tree: dict[str, object]) -> str | None:
     if are_tensors(tree.get("inputs")) or are_tensors(tree.get("outputs")):
         return "oip"
+    if "reqType" in tree and "bytes" in tree:
+        return "kserve"
     if "kind" in tree and "modelid" in tree and "data" in tree:
         return "oip"
     if "captureData" in tree or "groundTruthData" in tree:

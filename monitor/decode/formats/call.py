@@ -47,7 +47,7 @@ class Call:
 
     Event ids are made of `id`. Both sides have the same `pair`; that of a call that comes whole is empty, and so is
     that of a side that cannot be paired. `rows` are those of the request, `answers` one a row, as they came; None where
-    that side was not captured, or failed. `ts` is as in a native event.
+    that side was not captured, or failed; `labels` are already known ones, one a row. `ts` is as in a native event.
     """
 
     side: Side
@@ -58,6 +58,7 @@ class Call:
     ts: object = None
     rows: Sequence[Row] | None = None
     answers: Sequence[object] | None = None
+    labels: Sequence[object] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -48,6 +48,8 @@ def events_of(call: Call, names: Sequence[str] | None, *, binary: bool) -> Event
             event["id"] = event_id(call.id, at)
         if call.tags:
             event["tags"] = dict(call.tags)
+        if call.labels is not None and len(call.labels) == count:
+            event["label"] = call.labels[at]
         if answers is not None:
             event |= answer_fields(answers[at], binary=binary)
         made.append(event)

@@ -6,6 +6,7 @@ only in the path of the captured file: the bridge adds them as headers or fields
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,6 +19,7 @@ from monitor.errors import RejectedRecord
 
 _INPUTS: Final = ("endpointInput", "batchTransformInput")
 _OUTPUTS: Final = ("endpointOutput", "batchTransformOutput")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*")
 _ADDED: Final = ("SageMakerInferenceId", "SageMakerInferenceTime")
 
 
@@ -48,6 +50,7 @@ def read(received: Received, limits: Limits) -> Read:
         ts=metadata.get("inferenceTime"),
         rows=rows,
         answers=_answers(_first(captured, _OUTPUTS), limits),
+        labels=_truth(line["groundTruthData"]) if "groundTruthData" in line else None,
     )
 
 
@@ -91,7 +94,7 @@ def _answers(side: Mapping[str, object] | None, limits: Limits) -> list[object] 
         return None
     data, is_csv = _content(side, limits)
     if is_csv:
-        return list(_csv(data))
+        return [_without_added_cells(row) for row in _csv(data)]
     answers = answers_of(data, plain=True)
     return None if answers is None else [_without_added(one) for one in answers]
 
@@ -104,6 +107,12 @@ def _without_added(answer: object) -> object:
     return answer
 
 
+def _without_added_cells(row: list[object]) -> list[object]:
+    """The same in CSV."""
+    added = len(row) > 2 and all(isinstance(cell, str) for cell in row[-2:]) and _TIME.fullmatch(str(row[-1]))
+    return row[:-2] if added else row
+
+
 def _csv(data: object) -> list[list[object]]:
     if not isinstance(data, str):
         raise RejectedRecord("body", "captured CSV is not a string")
@@ -112,11 +121,14 @@ def _csv(data: object) -> list[list[object]]:
 
 def _labels(line: Mapping[str, object], metadata: Mapping[str, object]) -> list[Native]:
     """A label for each row of ground truth."""
-    truth = line["groundTruthData"]
     identity = text_of(metadata.get("eventId"))
-    if not isinstance(truth, dict) or identity is None:
+    if identity is None:
         raise RejectedRecord("id", "ground truth has no eventMetadata.eventId")
-    rows = _csv(truth.get("data"))
-    return [
-        {"type": "label", "id": event_id(identity, at), "label": row[0] if row else None} for at, row in enumerate(rows)
-    ]
+    labels = _truth(line["groundTruthData"])
+    return [{"type": "label", "id": event_id(identity, at), "label": label} for at, label in enumerate(labels)]
+
+
+def _truth(truth: object) -> list[object]:
+    """The label of each row of ground truth."""
+    rows = _csv(truth.get("data") if isinstance(truth, dict) else None)
+    return [row[0] if row else None for row in rows]

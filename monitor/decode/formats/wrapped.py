@@ -67,10 +67,7 @@ def _tree(event: CloudEvent, limits: Limits) -> object:
 def _call(event: CloudEvent, side: Side) -> Call:
     """The call without its body."""
     identity = event.get("id") or ""
-    annotations = _names(event, "annotations")
-    version = event.get("modelversion") or next(
-        (annotations[name] for name in _VERSION_NAMES if annotations.get(name)), None
-    )
+    version = event.get("modelversion") or version_in(_names(event, "annotations"))
     tags = {name: text for name in ("namespace", "component", "endpoint", "variant") if (text := event.get(name))}
     return Call(
         side,
@@ -89,6 +86,16 @@ def _names(event: CloudEvent, attribute: str) -> Mapping[str, str]:
         found = json.loads(event.get(attribute) or "{}")
     except (ValueError, RecursionError):
         return {}
+    return first_values(found)
+
+
+def version_in(annotations: Mapping[str, str]) -> str | None:
+    """The model's version by the names that people give it."""
+    return next((annotations[name] for name in _VERSION_NAMES if annotations.get(name)), None)
+
+
+def first_values(found: object) -> Mapping[str, str]:
+    """Texts by name, in lower case, of an object of texts or of lists of them; none of anything else."""
     if not isinstance(found, dict):
         return {}
     firsts = {name.lower(): value[0] if isinstance(value, list) and value else value for name, value in found.items()}
