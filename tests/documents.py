@@ -38,7 +38,8 @@ OUTCOME_MEANINGS = {
     "rejected": "it is invalid; there is a reason (below), and the record is a dead letter",
     "unknown_model": "no model of that name is in the settings, or its version has no reference, and none is learned"
     " (`unknown_models`)",
-    "ignored": "a tombstone (a record without a value), or a version that the settings do not list",
+    "ignored": "a tombstone (a record without a value), a version that the settings do not list, or a record of a kind"
+    " that its format leaves aside",
     "over_limit": "more versions of a model than `limits.versions`, or models that are not in the settings than"
     " `limits.models`",
     "late": "its time is more than `allowed_lateness` behind the clock of its partition ([deciding.md](deciding.md))",

@@ -16,6 +16,7 @@ from monitor.kafka.topics import describe_cluster, require_topics
 from monitor.records import Change, RecordBatch, Source
 from monitor.run.decoders import decoder_of
 from monitor.settings.kafka import Kafka
+from monitor.settings.places import FieldPath
 from monitor.settings.tree import Settings
 from monitor.sources.event_times import EventTimes
 from monitor.sources.files import Files, ReadOptions
@@ -72,9 +73,11 @@ class Given:
         self._topic = topics[0] if topics else ""
         self._range: Range | None = None
         self._settings, self._clock = settings, clock
-        reading = ReadOptions(
-            csv_map, settings.limits.record_bytes, EventTimes(settings, decoder_of), sort=sort, again=again
-        )
+        texts = _csv_texts(settings)
+        if texts is not None and csv_map is not None:
+            raise UsageError("--map: inputs[0].fields says where each field is; leave --map out")
+        limit, times_of = settings.limits.record_bytes, EventTimes(settings, decoder_of)
+        reading = ReadOptions(csv_map, limit, times_of, sort=sort, again=again, csv_texts=texts)
         self._files = None if topics else Files([Path(source) for source in sources], clock, reading)
 
     def open(self) -> OpenSource:
@@ -101,6 +104,15 @@ class Given:
         """Remove what was kept for another pass."""
         if self._files is not None:
             self._files.close()
+
+
+def _csv_texts(settings: Settings) -> set[str] | None:
+    """The columns that stay text, where the only input has a layout of its own; None elsewhere."""
+    only = settings.inputs[0]
+    if len(settings.inputs) > 1 or only.fields is None:
+        return None
+    places = [only.fields.single().get(name) for name in ("type", "id", "model", "version")]
+    return {str(place.steps[0]) for place in places if isinstance(place, FieldPath) and len(place.steps) == 1}
 
 
 class OffsetRange:

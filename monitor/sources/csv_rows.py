@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -60,9 +60,18 @@ class CsvRows:
     Mapped columns become the event's fields, all others features. An empty cell is null in a feature and in the label
     of a row whose type is `label`; in every other field the field is left out. A cell that reads as a decimal number is
     a number, except with a leading zero (`007`) and in `type`, `id`, `model`, `version` and tags; all else is text.
+
+    With `texts` (the columns that stay text) a row becomes the object of its columns, for a layout of one's own.
     """
 
-    def __init__(self, stream: Stream, csv_map: Mapping[str, str], longest: int | None = None) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        csv_map: Mapping[str, str],
+        longest: int | None = None,
+        *,
+        texts: Collection[str] | None = None,
+    ) -> None:
         """Read the header line. A row of more than `longest` bytes becomes a value that is rejected as too large.
 
         Raises:
@@ -83,6 +92,7 @@ class CsvRows:
         if faults:
             raise UsageError(f"{stream.name}:1: {fault}" for fault in faults)
         self._width = len(header)
+        self._as_columns = None if texts is None else [(i, name, name in texts) for i, name in enumerate(header)]
         fields = [csv_map.get(column, "") for column in header]
         self._texts = [(i, field) for i, field in enumerate(fields) if field in _TEXTS]
         self._values = [(i, field) for i, field in enumerate(fields) if field in _VALUES]
@@ -143,6 +153,8 @@ class CsvRows:
             raise self._stream.damage(self._lines.row_begins, error) from error
 
     def _event(self, row: Sequence[str]) -> dict[str, Any]:
+        if self._as_columns is not None:
+            return {name: (row[i] or None) if is_text else _typed(row[i]) for i, name, is_text in self._as_columns}
         event: dict[str, Any] = {field: row[i] for i, field in self._texts if row[i]}
         is_label = event.get("type") == "label"
         for i, field in self._values:

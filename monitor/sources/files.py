@@ -45,7 +45,8 @@ class _FileReader(Protocol):
 class ReadOptions:
     """How files are read.
 
-    `csv_map` maps the columns of a `.csv` file to fields of a native event (`monitor.sources.csv_rows.CsvRows`).
+    `csv_map` maps the columns of a `.csv` file to fields of a native event (`monitor.sources.csv_rows.CsvRows`); with
+    `csv_texts` its rows are objects of their columns instead, in which these stay text.
     `longest` is the limit of a record's bytes; no more of a longer one is held in memory. With `times_of`, `.csv` files
     are sorted by event time, because they have no order of arrival, and so are `.jsonl` files if `sort` is set.
     `again`: the files are opened more than once, so pipes are copied to temporary files.
@@ -56,6 +57,7 @@ class ReadOptions:
     times_of: TimesOf | None = None
     sort: bool = False
     again: bool = False
+    csv_texts: Collection[str] | None = None
 
 
 class Files:
@@ -78,7 +80,7 @@ class Files:
         Raises:
             UsageError: no file, a missing file, a file of an unknown kind, or a wrong mapping.
         """
-        faults = argument_faults(paths, options.csv_map)
+        faults = argument_faults(paths, options.csv_map, maps_itself=options.csv_texts is not None)
         if faults:
             raise UsageError(faults)
         self._paths = list(paths)
@@ -172,7 +174,7 @@ class Files:
 
     def _records(self, kind: tuple[str, ...], stream: Stream) -> Records:
         if kind == ROWS:
-            return csv_rows(stream, self._options.csv_map or {}, self._options.longest)
+            return csv_rows(stream, self._options.csv_map or {}, self._options.longest, self._options.csv_texts)
         return json_lines(stream, self._options.longest)
 
     def _times(self, partition: Partition, times_of: TimesOf) -> Callable[[list[bytes], list[int]], Times]:

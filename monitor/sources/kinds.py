@@ -37,8 +37,10 @@ def kind_of(path: Path, stream: Stream | None, *, mapped: bool) -> tuple[str, ..
     return ROWS if mapped else LINES
 
 
-def argument_faults(paths: Sequence[Path], csv_map: Mapping[str, str] | None) -> list[str]:
-    """The faults of paths and mapping that show without opening a file."""
+def argument_faults(
+    paths: Sequence[Path], csv_map: Mapping[str, str] | None, *, maps_itself: bool = False
+) -> list[str]:
+    """The faults of paths and mapping that show without opening a file; `maps_itself`: the settings map columns."""
     if not paths:
         return [f"no file given; understood are {UNDERSTOOD}"]
     faults = [fault for path in paths if (fault := _path_fault(path))]
@@ -47,9 +49,9 @@ def argument_faults(paths: Sequence[Path], csv_map: Mapping[str, str] | None) ->
     may_be_rows = any(is_unnamed_pipe(path) for path in paths)
     if csv_map is not None and not rows and not may_be_rows and not faults:
         faults.append("--map is for .csv files, and none is given")
-    if csv_map is None:
+    if csv_map is None and not maps_itself:
         faults += [f"{path}: a .csv file needs --map column=field, at least one for ts" for path in rows]
-    elif rows or may_be_rows:
+    elif csv_map is not None and (rows or may_be_rows):
         faults += mapping_faults(csv_map)
     return faults
 

@@ -45,13 +45,15 @@ def _lines(stream: Stream, longest: int | None) -> Iterator[FileRecord]:
             yield number - 1, number, data.rstrip(b"\r\n")
 
 
-def csv_rows(stream: Stream, csv_map: Mapping[str, str], longest: int | None) -> Records:
-    """The rows of a CSV file, each as a native event.
+def csv_rows(
+    stream: Stream, csv_map: Mapping[str, str], longest: int | None, texts: Collection[str] | None = None
+) -> Records:
+    """The rows of a CSV file, each as a native event, or (with `texts`) as the object of its columns.
 
     Raises:
         UsageError: the header is wrong.
     """
-    rows = CsvRows(stream, csv_map, longest)
+    rows = CsvRows(stream, csv_map, longest, texts=texts)
     return Records(rows.events(), rows.notes)
 
 

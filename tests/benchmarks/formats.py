@@ -6,18 +6,24 @@ The same events in every form; the best of several rounds, which take turns.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import fastavro
 import numpy as np
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message_factory import GetMessageClass
 
 from monitor.decode.columns import Shape
 from monitor.decode.decoder import Decoder, decoder_for
+from monitor.decode.encodings.proto_text import parse_proto
 from monitor.events import Partition
-from monitor.records import RecordBatch
+from monitor.records import RecordBatch, RegisteredSchema
 from monitor.settings.tree import Settings
 from monitor.stats.bins import CATEGORICAL, NUMERIC
 from tests.benchmarks.material import say, table
@@ -69,6 +75,43 @@ def each(form: Callable[[Event], Event]) -> Callable[[Sequence[Event]], list[byt
     return lambda events: [json.dumps(form(event), separators=(",", ":")).encode() for event in events]
 
 
+AVRO = {"type": "record", "name": "Scored", "fields": [
+    {"name": "id", "type": "string"}, {"name": "model", "type": "string"}, {"name": "version", "type": "string"},
+    {"name": "ts", "type": "long"}, {"name": "prediction", "type": "int"}, {"name": "score", "type": "double"},
+    {"name": "features", "type": {"type": "record", "name": "Features", "fields": [
+        {"name": name, "type": ["null", "double" if at < NUMBERS else "string"]} for at, name in enumerate(NAMES)
+    ]}},
+]}  # fmt: skip
+PROTO = "syntax = 'proto3'; message Scored { string id = 1; string model = 2; string version = 3; int64 ts = 4;" + (
+    "int32 prediction = 5; double score = 6; Features features = 7; } message Features {"
+    + "".join(f"optional {'double' if n < NUMBERS else 'string'} {name} = {n + 1};" for n, name in enumerate(NAMES))
+    + "}"
+)
+SCHEMAS = {1: RegisteredSchema("AVRO", json.dumps(AVRO)), 2: RegisteredSchema("PROTOBUF", PROTO)}
+
+
+def in_avro(events: Sequence[Event]) -> list[bytes]:
+    parsed = fastavro.parse_schema(AVRO)
+    values = []
+    for event in events:
+        stream = io.BytesIO()
+        fastavro.schemaless_writer(stream, parsed, event)
+        values.append(b"\0\0\0\0\1" + stream.getvalue())
+    return values
+
+
+def in_protobuf(events: Sequence[Event]) -> list[bytes]:
+    pool = DescriptorPool()
+    pool.AddSerializedFile(parse_proto(PROTO, "scored.proto").SerializeToString())
+    made = GetMessageClass(pool.FindMessageTypeByName("Scored"))
+    wholes = ({name: value for name, value in event.items() if name != "type"} for event in events)
+    return [b"\0\0\0\0\2\0" + ParseDict(whole, made()).SerializeToString() for whole in wholes]
+
+
+def framed(events: Sequence[Event]) -> list[bytes]:
+    return [b"\0\0\0\0\3" + value for value in each(lambda event: event)(events)]
+
+
 @dataclass(frozen=True)
 class Form:
     """How the events are written, and the input that reads them."""
@@ -84,12 +127,16 @@ FORMS = (
     Form("fields: rest", each(flat), {"format": "fields", "fields": FLAT | {"features": "rest"}}),
     Form("fields: map", each(flat), {"format": "fields", "fields": FLAT | {"features": {n: n for n in NAMES}}}),
     Form(f"fields: {ROWS} rows", in_rows(nested), {"format": "fields", "fields": NESTED, "rows": "rows"}),
+    Form("avro", in_avro, {"encoding": "avro"}),
+    Form("protobuf", in_protobuf, {"encoding": "protobuf"}),
+    Form("json_schema", framed, {"encoding": "json_schema"}),
 )
 
 
 def decoder_of(form: Form) -> Decoder:
-    tree = perf_tree(1) | {"inputs": [{"topic": "perf", **form.entry}]}
-    return decoder_for(Settings.model_validate(tree), "perf", lambda _: SHAPE)
+    registry = {"url": "http://127.0.0.1:1"}  # not asked
+    tree = perf_tree(1) | {"inputs": [{"topic": "perf", **form.entry}], "schema_registry": registry}
+    return decoder_for(Settings.model_validate(tree), "perf", lambda _: SHAPE, lambda schema: SCHEMAS[int(schema)])
 
 
 def seconds(decoder: Decoder, values: Sequence[bytes], events: int) -> float:

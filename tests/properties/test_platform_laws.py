@@ -49,9 +49,9 @@ def mutated(tree: Any, draw: st.DrawFn) -> Any:  # noqa: ANN401 - JSON
     at = draw(st.sampled_from(sorted(tree) if isinstance(tree, dict) else range(len(tree))))
     made = dict(tree) if isinstance(tree, dict) else list(tree)
     if draw(st.integers(0, 7)) == 0:
-        del made[at]  # type: ignore[arg-type]  # a key of a dict, an index of a list
+        del made[at]
     else:
-        made[at] = mutated(tree[at], draw)  # type: ignore[index,call-overload]  # as above
+        made[at] = mutated(tree[at], draw)
     return made
 
 

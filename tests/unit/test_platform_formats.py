@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ class RecordSource(MemorySource):
 
     def _read(self, partition: Partition) -> RecordBatch:
         first = self.next[partition]
-        records = self.records[partition][first : first + self._chunk]
+        records = cast("list[Record]", self.records[partition][first : first + self._chunk])
         self.next[partition] += len(records)
         return batch_of(records, first, T0_US + 600_000_000)
 
