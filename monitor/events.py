@@ -67,6 +67,11 @@ REASONS: Final = {
     "label": "the field `label` is missing in a label event, or is not a finite number, string, boolean or null",
     "value": "the field `value` is not a finite number",
     "tags": "the field `tags` is not an object of strings",
+    "format": "the record is not of the format in inputs[].format",
+    "body": "the captured request or response cannot be read",
+    "base64": "the captured body is not valid base64",
+    "protobuf": "the bytes are not the protobuf message that the format has",
+    "arity": "a row has another number of values than there are feature names, or a response than its request has rows",
     "names": "a name holds a control character or half of a surrogate pair",
 }
 

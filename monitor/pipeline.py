@@ -31,6 +31,9 @@ from monitor.judge.fleet import Fleet
 from monitor.judge.warmup import Warmup
 from monitor.log import get_log
 from monitor.loop.arrivals import Arrivals
+from monitor.loop.decoders import Decoders
+from monitor.loop.letters import letter_of_unreadable, letters_of
+from monitor.loop.pairing import Pairing
 from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
 from monitor.loop.stage2 import Stage2
@@ -94,13 +97,13 @@ class Pipeline:
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
         self._shapes: dict[ModelKey, Shape | None] = {}
-        self._new_decoder = decoders
-        self._decoders: dict[str, Decoder] = {}
+        self.decoders = Decoders(lambda topic: decoders(settings, topic, self._shape))
         self.completeness = Completeness(
             settings, source, clock, self.partition_states, admission.lateness_us, live=live
         )
         self.saving = Saving(clock, settings.state.every / SECOND_US)
         self.time = LoopTime(clock)
+        self.pairing = Pairing(admission, clock, self.decoders.of, self.task, self._counted, self.losses, self.outcomes)
         admission.when_replaced(self._replaced)
 
     # the path
@@ -151,23 +154,29 @@ class Pipeline:
 
     def count(self, batches: Sequence[RecordBatch]) -> int:
         """Stage 1."""
-        for batch in batches:
-            task = self.task(batch.partition.number)
-            events = self._decoder(batch.partition.topic).decode(batch)
+        for piece in self.decoders.pieces(batches):
+            decoder = self.decoders.of(piece.partition.topic)
+            events = decoder.decode(piece)
             self.time.passed(DECODE)
-            again = sample_of(batch, self._decoder(batch.partition.topic))
-            taken = task.take(batch.partition, events, batch.next_offset, self._clock.monotonic(), again)
-            self._reject(batch, events, taken)
-            self.losses.add(batch.partition, events, taken.lost)
-            if self.rejected_share.stops(batch.partition.topic):
-                _log.error("reading_stopped", why=self.rejected_share.stopped[batch.partition.topic])
-            self._note(batch, taken)
+            again = sample_of(piece, decoder)
+            task = self.task(piece.partition.number)
+            taken = task.take(piece.partition, events, piece.next_offset, self._clock.monotonic(), again)
+            self.records[piece.partition] += len(piece)
+            self._counted(piece, events, taken)
+            self.pairing.take(piece)
             self.time.passed(COUNT)
         return sum(len(batch) for batch in batches)
 
+    def _counted(self, batch: RecordBatch, events: Events, taken: Taken) -> None:
+        self._letters += letters_of(batch, events, taken, unknown=self._settings.unknown_models == "reject")
+        self.losses.add(batch.partition, events, taken.lost)
+        if self.rejected_share.stops(batch.partition.topic):
+            _log.error("reading_stopped", why=self.rejected_share.stopped[batch.partition.topic])
+        self._note(batch, taken)
+
     def judge(self) -> None:
         """Stage 2: judge the panes that are complete over all partitions of their model."""
-        until = self.completeness.until()
+        until = self.pairing.until(self.completeness.until())
         for task in self.tasks.values():
             self.exchange.put(task.close(until))
             self.label_exchange.put(task.labels.close(until))
@@ -264,17 +273,12 @@ class Pipeline:
             _log.info("partition_added", partition=str(change.partition))
 
     def _pass_unreadable(self, lost: UnreadableRecords) -> None:
-        partition, why = lost.partition, f"{lost.records} records cannot be read: {lost.message}"
-        self.unreadable[partition, lost.reason] += lost.records
-        self._letters.append(DeadLetter(partition, lost.first, None, (), lost.value, f"unreadable_{lost.reason}", why))
-        if self._passed.again((partition, lost.reason)):
-            so_far = self.unreadable[partition, lost.reason]
-            _log.error("records_unreadable", place=f"{partition}@{lost.first}", next=lost.next, why=why, so_far=so_far)
-
-    def _decoder(self, topic: str) -> Decoder:
-        if topic not in self._decoders:
-            self._decoders[topic] = self._new_decoder(self._settings, topic, self._shape)
-        return self._decoders[topic]
+        name, letter = (lost.partition, lost.reason), letter_of_unreadable(lost)
+        self.unreadable[name] += lost.records
+        self._letters.append(letter)
+        if self._passed.again(name):
+            place, so_far = f"{lost.partition}@{lost.first}", self.unreadable[name]
+            _log.error("records_unreadable", place=place, next=lost.next, why=letter.message, so_far=so_far)
 
     def _shape(self, key: ModelKey) -> Shape | None:
         if key not in self._shapes:
@@ -283,17 +287,6 @@ class Pipeline:
                 return None
             self._shapes[key] = self._shared.aggregators.of(monitored).shape
         return self._shapes[key]
-
-    def _reject(self, batch: RecordBatch, events: Events, taken: Taken) -> None:
-        letters = [
-            batch.letter(rejected.index, rejected.reason, rejected.message, rejected.indices)
-            for rejected in events.rejected
-        ]
-        if taken.unknown_offsets and self._settings.unknown_models == "reject":
-            places = {offset: index for index, offset in enumerate(batch.offsets.tolist())}
-            message = "no model of the settings, or no reference for its version"
-            letters += [batch.letter(places[offset], "unknown_model", message, ()) for offset in taken.unknown_offsets]
-        self._letters.extend(letters)
 
     def _letters_are_out(self) -> bool:
         """Counting never waits for the rejects topic; reading does."""
@@ -311,7 +304,6 @@ class Pipeline:
             self.dead_letters += 1
 
     def _note(self, batch: RecordBatch, taken: Taken) -> None:
-        self.records[batch.partition] += len(batch)
         self.accepted.update(taken.accepted)
         self._arrivals.note(key for key, _ in taken.accepted)
         for (outcome, reason), count in taken.outcomes.items():
@@ -332,8 +324,9 @@ class Pipeline:
         ]
         labels = parts.of_labels(self.totals.labels, self.label_exchange)
         warmups = parts.of_warmups(self.warming.warmups.values(), self.warming.rows)
-        whole = Whole(seen=list(hashes), gaps=dict(self.gaps))
-        return Cut(whole, [*tasks, *models, *labels, *warmups, parts.outbox(self.fleet.unsent, self.fleet.rebases)])
+        whole = Whole(seen=list(hashes), gaps=dict(self.gaps), formats=dict(self.decoders.formats))
+        rest = [*warmups, *self.pairing.parts(), parts.outbox(self.fleet.unsent, self.fleet.rebases)]
+        return Cut(whole, [*tasks, *models, *labels, *rest])
 
     def _known(self) -> list[ModelKey]:
         """Every model version that events came of: those with a judge first, in the order in which they came."""
@@ -364,6 +357,8 @@ class Pipeline:
         for of_model in state.model_labels:
             self.totals.labels.restore(of_model.key, of_model.totals)
             self.label_exchange.restore(of_model.key, of_model.exchange)
+        self.decoders.restore(state.whole.formats)
+        self.pairing.waiting.restore(state.halves)
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
         reset = self.fleet.restore(judges, state.outbox.unsent, state.outbox.rebases)
@@ -391,8 +386,7 @@ class Pipeline:
     def _drop_shape(self, key: ModelKey) -> None:
         """Ask again which features of a model version are wanted."""
         self._shapes.pop(key, None)
-        for decoder in self._decoders.values():
-            decoder.forget(key)
+        self.decoders.forget(key)
 
     def _settings_hash(self, key: ModelKey) -> str:
         monitored = self._admission.monitored(key)

@@ -41,7 +41,12 @@ HOUSE: tuple[dict[str, str], ...] = (
             "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
             "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
             "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.compiled "
-            "fields.observed fields.suggest layout_decoder decoder"
+            "fields.observed fields.suggest layout_decoder "
+            "formats.call formats.unwrap formats.tensors "
+            "formats.bodies formats.answers formats.events formats.cloudevents formats.labels formats.wire "
+            "formats.protobuf formats.prediction_log formats.wrapped formats.kserve formats.oip formats.seldon "
+            "formats.mlflow formats.tfserving formats.databricks formats.sagemaker formats.vertex formats.azure "
+            "formats.auto platform half pairing_decoder auto_decoder decoder"
         ),
     },
     {  # references
@@ -54,9 +59,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # counting (stage 1)
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
-            "event_clock event_ids losses admitted partition_state rejected_share totals pane_rows label_aggregator "
-            "task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines warmup_rows task "
-            "exchange"
+            "event_clock event_ids losses admitted pairs_waiting partition_state rejected_share totals pane_rows "
+            "label_aggregator task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines "
+            "warmup_rows task exchange"
         ),
     },
     {  # judging (stage 2)
@@ -76,21 +81,22 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "registry": "client",
         "sources": (
-            "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times"
+            "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times "
+            "whole_calls"
         ),
         "state": (
             "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
-            "model_part warmup_part label_parts one_tree labels_within parts"
+            "model_part warmup_part label_parts pairs_part one_tree labels_within parts"
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
-            "rules.drift rules.events rules.health rows column_series status.model_cards dashboards.fleet rules.file "
-            "register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series "
-            "site connection server"
+            "rules.drift rules.events rules.health rows column_series call_series status.model_cards dashboards.fleet "
+            "rules.file register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard "
+            "series site connection server"
         ),
     },
     {  # what the path asks of the outside
-        "loop": "time sinks saving stage2 arrivals warming",
+        "loop": "time sinks saving stage2 arrivals letters decoders pairing warming",
     },
     {  # the path
         "": "pipeline",

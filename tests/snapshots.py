@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from monitor.clock import DAY_US, HOUR_US, SECOND_US
 from monitor.events import ModelKey, Partition
@@ -19,6 +19,14 @@ HOSTILE: Final = "<img src=x onerror=alert(1)>\"'&\u202e<script>alert(1)</script
 BINS: Final = ("to 3", *(f"{at} to {at + 2}" for at in range(3, 19, 2)), "above 19")
 
 IN_WARMUP = Progress(2_500, 10_000, 9, 40, 1_800_100_000_000_000, "")
+
+
+#: figures of formats that were found, and of sides of calls
+CALLS: Final[dict[str, Any]] = {
+    "formats": {"events": "kserve"},
+    "pairs_waiting": 6,
+    "pairs_given_up": {("events", "request"): 2},
+}
 
 
 def column(

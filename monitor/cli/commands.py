@@ -18,6 +18,8 @@ from monitor.cli.check import BAD, check_lines
 from monitor.cli.compare import compare_settings
 from monitor.clock import SystemClock, parse_rfc3339
 from monitor.count.admission import Admission
+from monitor.decode.decoder import FORMATS
+from monitor.decode.platform import READERS
 from monitor.demo.show import Demo, stop_on_signals
 from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey
@@ -59,9 +61,8 @@ from monitor.text import many
 #: packages listed by `driftd version`
 BUILT_ON: Final = ("kafka-python", "river", "numpy", "scipy", "msgspec", "pydantic", "prometheus-client", "structlog")
 
-LATER_FORMATS: Final = frozenset(
-    ("kserve", "oip", "seldon", "tfserving", "mlflow", "databricks", "sagemaker", "vertex", "azure")
-)
+#: the value of `--format` that leaves the format to the settings
+AS_SETTINGS: Final = "auto"
 
 _log = get_log(__name__)
 
@@ -132,8 +133,7 @@ def check(arguments: Namespace) -> int:
 
 def reference_build(arguments: Namespace) -> int:
     """A reference from recorded events."""
-    _refuse_format(arguments.format)
-    configured = load_settings(Path(arguments.config), os.environ)
+    configured = _in_format(load_settings(Path(arguments.config), os.environ), arguments.format)
     key = ModelKey(arguments.model, _version_of(configured, arguments))
     event_range = _event_range(arguments)
     output = Path(arguments.output)
@@ -177,15 +177,16 @@ def replay_sources(arguments: Namespace) -> int:
         raise UsageError("--report: not in this version")
     if arguments.windows and not arguments.json:
         raise UsageError("--windows: goes with --json")
-    _refuse_format(arguments.format)
     if arguments.compare is not None:
+        if arguments.format != AS_SETTINGS:
+            raise UsageError("--format: does not go with --compare; write inputs[].format in both files of settings")
         if arguments.windows:
             raise UsageError("--windows: does not go with --compare, which is about incidents")
         csv_map, sort = _csv_map(arguments.map), arguments.sort
         return compare_settings(
             arguments, lambda used: Given(arguments.source, used, SystemClock(), csv_map, sort=sort, again=True)
         )
-    configured, admission = _configured(arguments)
+    configured, admission = _configured(arguments, arguments.format)
     clock = SystemClock()
     given = Given(arguments.source, configured, clock, _csv_map(arguments.map), sort=arguments.sort)
     with contextlib.closing(given), contextlib.closing(given.open()) as source:
@@ -317,8 +318,8 @@ def _write(texts: Mapping[str, str], output: str, then: str) -> None:
         to_stderr(f"{folder / name} written; {then}")
 
 
-def _configured(arguments: Namespace) -> tuple[Settings, Admission]:
-    configured = load_settings(Path(arguments.config), os.environ)
+def _configured(arguments: Namespace, name: str = AS_SETTINGS) -> tuple[Settings, Admission]:
+    configured = _in_format(load_settings(Path(arguments.config), os.environ), name)
     return configured, Admission(configured, load_references(configured, arguments.config), warms_up=True)
 
 
@@ -328,11 +329,18 @@ def _kafka_of(arguments: Namespace) -> Kafka:
     return load_kafka(os.environ)
 
 
-def _refuse_format(name: str) -> None:
-    if name in LATER_FORMATS:
-        raise UsageError(f"--format: {name}: not in this version; native events are understood")
-    if name not in {"auto", "native", "fields"}:
-        raise UsageError(f"--format: {name!r} is not a format; write auto: the one of inputs[] in the settings")
+def _in_format(configured: Settings, name: str) -> Settings:
+    """The settings with every input in the format that was given."""
+    if name == AS_SETTINGS or (name == "fields" and all(entry.format == "fields" for entry in configured.inputs)):
+        return configured
+    known = (*FORMATS, *READERS)
+    if name not in known:
+        raise UsageError(
+            f"--format: {name!r} is not a format; write {AS_SETTINGS}: the one of inputs[] in the settings, or "
+            f"{', '.join(known)}"
+        )
+    inputs = tuple(entry.model_copy(update={"format": name, "fields": None}) for entry in configured.inputs)
+    return configured.model_copy(update={"inputs": inputs})
 
 
 def _version_of(configured: Settings, arguments: Namespace) -> str:

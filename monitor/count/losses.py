@@ -179,6 +179,11 @@ class Losses:
             if gone[model]:
                 newest.add(np.ones(min(gone[model], NEWEST - 1 if fine else NEWEST), np.bool_))
 
+    def lose(self, partition: Partition, lost: Lost) -> None:
+        """Add lost events that come in no decoded batch."""
+        self.topics.setdefault(partition.topic, Newest()).add(np.ones(len(lost.offsets), np.bool_))
+        self.count(partition, lost)
+
     def count(self, partition: Partition, lost: Lost) -> None:
         """Count lost events without changing the newest ones."""
         name = (partition.topic, lost.outcome, lost.reason, lost.key)

@@ -36,6 +36,12 @@ class Verdicts:
     ahead: Mask
     clock_us: NDArray[np.int64]
 
+    @classmethod
+    def settled(cls, count: int, clock_us: int) -> Verdicts:
+        """Of events that were asked about before: none is late or duplicate."""
+        none = np.zeros(count, np.bool_)
+        return cls(none, np.zeros(count, np.int64), none, none, np.full(count, clock_us))
+
 
 class PartitionState:
     """State of one topic-partition."""
@@ -70,6 +76,20 @@ class PartitionState:
         ahead = np.zeros(len(ts), np.bool_)
         ahead[asked] = clocks[1:] < ts[asked]
         return Verdicts(late, np.where(late, before - ts, 0), duplicate, ahead, clocks[np.cumsum(asked) - asked])
+
+    def ask_times(
+        self, ts: NDArray[np.int64], lateness_us: NDArray[np.int64], keys: NDArray[np.uint64], now: float
+    ) -> Verdicts:
+        """The same for sides of calls (n,), by their times, how late they may be, and hashes of what they are, or 0."""
+        clocks, held_against = self.clock.ask(ts, lateness_us)
+        self.has_read = True
+        self.read_clock_us = max(self.read_clock_us, int(ts.max(initial=NO_CLOCK)))
+        self.last_event_at = now
+        late = (held_against != NO_CLOCK) & (ts < held_against - lateness_us)
+        duplicate = np.zeros(len(ts), np.bool_)
+        remembered = ~late & (keys != 0)
+        duplicate[remembered] = self.ids.ask(keys[remembered])
+        return Verdicts(late, np.where(late, held_against - ts, 0), duplicate, clocks[1:] < ts, clocks[:-1])
 
     @property
     def reached_us(self) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.admission import Admission
-from monitor.count.admitted import admit
+from monitor.count.admitted import Admitted, admit
 from monitor.count.aggregator import Aggregator, Aggregators
 from monitor.count.facts import AHEAD, AHEAD_HERE, DUPLICATES, facts_of
 from monitor.count.label_aggregator import LabelAggregators
@@ -112,17 +112,41 @@ class Task:
 
         `sample` are some of its records, read once more.
         """
-        self._changes += 1
         partition_state = self.partition_state(partition.topic)
         admitted = admit(events, events.kind != LABEL, self._admission.of)
         verdicts = partition_state.ask(events, admitted, now)
+        partition_state.next_offset = next_offset
+        return self._take(partition, events, admitted, verdicts, sample)
+
+    def take_settled(self, partition: Partition, events: Events, sample: Sequence[Sampled] = ()) -> Taken:
+        """Count the events of calls whose sides were asked about by `ask_halves` where they were read."""
+        clock_us = self.partition_state(partition.topic).clock_us
+        admitted = admit(events, events.kind != LABEL, self._admission.of)
+        return self._take(partition, events, admitted, Verdicts.settled(len(events), clock_us), sample)
+
+    def ask_halves(
+        self, topic: str, ts: NDArray[np.int64], lateness_us: NDArray[np.int64], keys: NDArray[np.uint64], now: float
+    ) -> Verdicts:
+        """Which sides of calls (n,) are late or duplicate, as `PartitionState.ask_times`."""
+        self._changes += 1
+        return self.partition_state(topic).ask_times(ts, lateness_us, keys, now)
+
+    def lose(self, topic: str, outcomes: Counter[tuple[str, str]]) -> None:
+        """Count events of sides that do not become a call, by (outcome, reason)."""
+        self._changes += 1
+        for (outcome, reason), count in outcomes.items():
+            self.outcomes[topic, outcome, reason] += count
+
+    def _take(
+        self, partition: Partition, events: Events, admitted: Admitted, verdicts: Verdicts, sample: Sequence[Sampled]
+    ) -> Taken:
+        self._changes += 1
         accepted = admitted.rows & ~verdicts.late & ~verdicts.duplicate
         for group in events.groups:
             self._count_group(partition, group, events, accepted)
         self._count_facts(events, verdicts)
         self._count_sample(events, accepted, sample)
         labels = self.labels.take(partition.topic, events, verdicts.clock_us)
-        partition_state.next_offset = next_offset
         refused = sorted(admitted.refused + labels.refused, key=lambda one: events.keys.index(one.key))
         outcomes = _outcomes(events, refused, verdicts.late, verdicts.duplicate)
         for (outcome, reason), count in outcomes.items():

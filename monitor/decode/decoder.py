@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 from typing import Final, Protocol
 
+from monitor.decode.auto_decoder import AutoDecoder
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.encodings.encoding import Encoding
 from monitor.decode.encodings.framing import FramedJson
@@ -15,6 +16,8 @@ from monitor.decode.fields.layout import FieldsLayout
 from monitor.decode.layout import Layout, NativeLayout
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.pairing_decoder import PairingDecoder
+from monitor.decode.platform import READERS, WHOLE_CALLS, AsCaptured, PlatformLayout
 from monitor.decode.raw import RawFields
 from monitor.errors import TransientError, UsageError
 from monitor.events import ModelKey
@@ -111,6 +114,24 @@ def decoder_for(settings: Settings, topic: str, shapes: Shapes, schemas: Schemas
         return FORMATS["native"](shapes, made, skew_us, None, None, None)
     if entry.format in FORMATS and entry.encoding == "json":
         return FORMATS[entry.format](shapes, made, skew_us, entry.model, entry.version, entry.zone())
+    if entry.format in {"auto", *READERS}:
+        return _of_platform(settings, entry, shapes, made, schemas)
     encoding, layout = ENCODINGS[entry.encoding](made, schemas), LAYOUTS[entry.format](entry)
     compiler = CompiledFields(layout) if isinstance(layout, FieldsLayout) and entry.encoding == "json" else None
     return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone(), compiler)
+
+
+def _of_platform(settings: Settings, entry: Input, shapes: Shapes, limits: Limits, schemas: Schemas) -> Decoder:
+    """The decoder of a platform's format, or of the one that is found."""
+    skew_us, zone = settings.windows.max_skew, entry.zone()
+    two_classes = {model.name for model in settings.models if model.task == "binary"}
+    encoding = AsCaptured(limits) if entry.encoding == "json" else ENCODINGS[entry.encoding](limits, schemas)
+
+    def of_format(name: str) -> NativeDecoder:
+        if name == "native":
+            return NativeDecoder(shapes, limits, skew_us, entry.model, entry.version, zone)
+        layout = PlatformLayout(name, limits, entry.feature_names, entry.model, two_classes.__contains__)
+        make = LayoutDecoder if name in WHOLE_CALLS else PairingDecoder
+        return make(encoding, layout, shapes, limits, skew_us, entry.model, entry.version, zone)
+
+    return AutoDecoder(of_format, encoding, limits) if entry.format == "auto" else of_format(entry.format)

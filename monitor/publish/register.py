@@ -7,6 +7,7 @@ from typing import Final
 
 from monitor.findings import Figures
 from monitor.publish import rows
+from monitor.publish.call_series import CALL_SERIES
 from monitor.publish.column_series import COLUMN_SERIES, FIGURES, Series
 
 DROPPED: Final = "driftd_series_dropped"
@@ -360,6 +361,7 @@ REGISTER: Final = (
         "Few: a large change, detected at once. Many: a small and lasting one.",
         lambda figures: figures.samples,
     ),
+    *CALL_SERIES,
     *COLUMN_SERIES,
     Series(
         "driftd_performance_ratio",

@@ -149,7 +149,9 @@ class Snapshot:
     `positions_stalled` 1 for those and 0 for the others. `incidents` lacks model versions that were never judged, and
     has a lasting ticket behind the other incident of its model version; `ended` are the last ended ones, the newest
     first. `references` is whether any model of the settings has a reference. `lost_topics` and `lost_models` are shares
-    of the newest 1,000 events; `not_fine` has a sentence for each reason why the monitor misses events.
+    of the newest 1,000 events; `formats` are those that were found, by topic, `pairs_given_up` by topic and side, and
+    `pairs_waiting` is None where no input has sides of calls; `not_fine` has a sentence for each reason why the monitor
+    misses events.
     """
 
     restored: bool = False
@@ -161,6 +163,9 @@ class Snapshot:
     not_fine: tuple[str, ...] = ()
     dead_letters: int = 0
     retention_gaps: Mapping[Partition, int] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
+    pairs_waiting: int | None = None
+    pairs_given_up: Mapping[tuple[str, str], int] = field(default_factory=dict)
     watermarks: Mapping[Partition, int] = field(default_factory=dict)
     skewed: Mapping[Partition, int] = field(default_factory=dict)
     lags: Mapping[Partition, int] = field(default_factory=dict)

@@ -41,6 +41,7 @@ from monitor.run.open_source import OffsetRange
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.sources.until_offsets import UntilOffsets
+from monitor.sources.whole_calls import with_whole_calls
 from monitor.stats.block import Block
 from monitor.text import many
 from monitor.visible import one_line
@@ -85,7 +86,8 @@ def build_reference(
     place = source.place if isinstance(source, Placed) else place_text
     try:
         by_time = event_range.rows is not None and isinstance(source, OffsetRange)  # partitions are polled in any order
-        found = survey_events(settings, key, MergeByTime(source) if by_time else source, event_range)
+        read = with_whole_calls(MergeByTime(source) if by_time else source, settings, decoder_of)
+        found = survey_events(settings, key, read, event_range)
     finally:
         source.close()
     _require_events(found, key, event_range, place, accept_partial=accept_partial)
@@ -97,7 +99,8 @@ def build_reference(
         raise UsageError(_no_columns(key, plan, found))
     source = open_source()
     try:
-        collector = _count(settings, key, plan, UntilOffsets(source, found.ends, {}), clock, event_range, found)
+        read = UntilOffsets(with_whole_calls(source, settings, decoder_of), found.ends, {})
+        collector = _count(settings, key, plan, read, clock, event_range, found)
     finally:
         source.close()
     losses = _losses(found, collector, key, place, f"models[{at}]", accept_partial=accept_partial)

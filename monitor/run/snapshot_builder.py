@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.count.admission import Admission
 from monitor.count.event_clock import NO_CLOCK
+from monitor.decode.platform import MAY_PAIR
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures
 from monitor.judge.causes.cause import Evaluation
@@ -62,6 +63,7 @@ class SnapshotBuilder:
         self._admission = admission
         self._outputs = outputs
         self._lost = LostEvents(pipeline.losses, settings)
+        self._may_pair = any(entry.format in MAY_PAIR for entry in settings.inputs)
         self._evaluated: dict[ModelKey, _Evaluated] = {}
         self._promises = Promises(fleet)
         self._before = {key: self._held(key) for key in dict.fromkeys([*admission.seen, *fleet.judges])}
@@ -101,6 +103,9 @@ class SnapshotBuilder:
             lost_models=lost_models,
             not_fine=self._lost.not_fine(pipeline.positions()),
             dead_letters=pipeline.dead_letters,
+            formats=dict(pipeline.decoders.formats),
+            pairs_waiting=len(pipeline.pairing.waiting) if self._may_pair else None,
+            pairs_given_up=dict(pipeline.pairing.waiting.given_up),
             retention_gaps={at: pipeline.gaps[at] - self._gaps_before[at] for at in {*lags, *pipeline.gaps}},
             watermarks=_watermarks(pipeline),
             skewed={

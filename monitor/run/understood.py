@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,9 +10,14 @@ from typing import Final
 
 import numpy as np
 
-from monitor.clock import rfc3339
+from monitor.clock import MINUTE_US, rfc3339
+from monitor.count.pairs_waiting import PairsWaiting
+from monitor.decode.auto_decoder import AutoDecoder, pairing_of
 from monitor.decode.columns import Events, Group, Shape
+from monitor.decode.decoder import Decoder
+from monitor.decode.half import Pair
 from monitor.decode.native.wrong import kind_of
+from monitor.decode.pairing_decoder import PairingDecoder, in_partitions
 from monitor.decode.raw import RawColumn
 from monitor.events import KINDS, LABEL, ModelKey, Partition, canonical
 from monitor.records import RecordBatch
@@ -23,6 +29,8 @@ from monitor.visible import one_line
 #: records that are described, fields and features that a line names
 _DESCRIBED: Final = 3
 _NAMED: Final = 6
+#: sides of calls that are held while records are paired
+_MOST_PAIRS: Final = 100_000
 #: characters of a value
 _VALUE: Final = 24
 
@@ -41,10 +49,18 @@ class Understood:
     rejected: Counter[str] = field(default_factory=Counter)
     messages: dict[str, str] = field(default_factory=dict)
     unread: Counter[str] = field(default_factory=Counter)
+    #: the format that was found (`format: auto`), and sides of calls whose other one is not among the records
+    format: str = ""
+    alone: int = 0
 
     def lines(self) -> Iterator[str]:
         """The lines on it, the described records first."""
+        if self.format:
+            yield f"format: {self.format}, told by its records"
         yield from self.described
+        if self.alone:
+            sides = many(self.alone, "request or response", "requests and responses")
+            yield f"{sides} without the other side among these records"
         for reason, count in self.rejected.most_common(_NAMED):
             of = f"{many(count, 'event')} of {many(self.records, 'record')}"
             yield f"{of} rejected ({reason}): {self.messages[reason]}"
@@ -62,9 +78,7 @@ def understand(settings: Settings, topic: str, batches: Iterable[RecordBatch]) -
 
     found = Understood()
     decoder = decoder_of(settings, topic, shape)
-    for batch in batches:
-        events = decoder.decode(batch)
-        found.records += len(batch)
+    for batch, events in _decoded(decoder, batches, found):
         found.events += len(events)
         for rejected in events.rejected:
             found.rejected[rejected.reason] += rejected.count
@@ -77,6 +91,31 @@ def understand(settings: Settings, topic: str, batches: Iterable[RecordBatch]) -
         for offset in newest.tolist()[: _DESCRIBED - len(found.described)]:
             found.described.append(_described(settings, batch.partition, events, offset))
     return found
+
+
+def _decoded(
+    decoder: Decoder, batches: Iterable[RecordBatch], found: Understood
+) -> Iterator[tuple[RecordBatch, Events]]:
+    """The batches decoded, and then the calls whose sides are in them, as batches of their own."""
+    waiting, now_us = PairsWaiting(MINUTE_US, _MOST_PAIRS), 0
+    whole: list[Pair] = []
+    for batch in batches:
+        found.records += len(batch)
+        now_us = batch.now_us
+        for piece in decoder.pieces(batch) if isinstance(decoder, AutoDecoder | PairingDecoder) else (batch,):
+            yield piece, decoder.decode(piece)
+            pairing = pairing_of(decoder)
+            for half in () if pairing is None else pairing.take_halves():
+                if not waiting.holds(half) and (pair := waiting.add(half)) is not None:
+                    whole.append(pair)
+    alone = waiting.due(lambda _: math.inf)
+    pairing = pairing_of(decoder)
+    if pairing is not None:
+        for partition, pairs in in_partitions(whole or alone):
+            yield pairing.decode_pairs(partition, pairs, now_us)
+    found.alone = len(alone)
+    if isinstance(decoder, AutoDecoder):
+        found.format = decoder.format
 
 
 def _place(partition: Partition, offset: int) -> str:

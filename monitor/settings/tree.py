@@ -24,6 +24,7 @@ from monitor.settings.types import (
     CountOrNone,
     Duration,
     Fault,
+    FeatureNames,
     File,
     FileContext,
     Name,
@@ -53,14 +54,34 @@ class Input(Part):
     """A topic that is read. `model` and `version`, where set, win over the payload."""
 
     topic: Topic = Field(description="the topic", examples=["model-events"])
-    format: Literal["native", "fields"] = Field(
-        default="native", description="how its records are written; fields: one's own layout, as `fields` says"
+    format: Literal[
+        "native",
+        "fields",
+        "auto",
+        "kserve",
+        "oip",
+        "seldon",
+        "tfserving",
+        "mlflow",
+        "databricks",
+        "sagemaker",
+        "vertex",
+        "azure",
+    ] = Field(
+        default="native",
+        description="how its records are written; fields: one's own layout, as `fields` says;"
+        " auto: as the first record that can be told",
     )
     encoding: Literal["json", "avro", "protobuf", "json_schema"] = Field(
         default="json", description="what the bytes of its records are; the last three by the schema registry"
     )
     model: Name | None = Field(default=None, description="the model of all its events; the payload's when null")
     version: Version | None = Field(default=None, description="the version of all its events; the payload's when null")
+    feature_names: FeatureNames | None = Field(
+        default=None,
+        description="the features of rows that have no names, in the order of their values",
+        examples=[["age", "income"]],
+    )
     timezone: Timezone | None = Field(
         default=None,
         description="where times without an offset are read, such as Europe/Berlin; null: they are rejected",
@@ -74,6 +95,8 @@ class Input(Part):
     ignore: Texts = Field(default=(), description="with fields: top-level fields that are neither features nor named")
 
     def cross_checks(self) -> Iterator[Fault]:
+        if self.feature_names is not None and self.format in {"native", "fields"}:
+            yield ("feature_names",), f"has no effect on format: {self.format}, whose rows have names"
         if self.format == "fields":
             if self.fields is None:
                 yield ("fields",), "missing; write where each field is, such as {model: {value: NAME}, score: p}"
@@ -196,6 +219,10 @@ class Windows(Part):
     idle_after: PositiveDuration = Field(
         default=MINUTE_US, description="after so long without records, a partition at its end no longer delays windows"
     )
+    pair_within: Duration = Field(
+        default=MINUTE_US,
+        description="how far apart in time request and response of a call may be, where they are records of their own",
+    )
 
 
 class Limits(Part):
@@ -210,6 +237,9 @@ class Limits(Part):
         default=0.5,
         description="above this share of rejected among a topic's newest 1,000 events it is not read until a restart;"
         " 1: never",
+    )
+    pairs_waiting: Count = Field(
+        default=100_000, description="requests and responses that wait for each other; of more, the oldest are given up"
     )
     models: Count = Field(
         default=20,
@@ -328,6 +358,8 @@ def _input_fingerprint(entry: Input) -> dict[str, Json]:
     more: dict[str, Json] = {} if entry.timezone is None else {"timezone": entry.timezone}
     if (entry.format, entry.encoding) != PLAIN:
         more |= {"format": entry.format, "encoding": entry.encoding}
+    if entry.feature_names is not None:
+        more["feature_names"] = list(entry.feature_names)
     if entry.fields is not None:
         places: dict[str, Json] = {name: str(place) for name, place in entry.fields.single().items()}
         places |= {name: _object_text(place) for name, place in entry.fields.objects().items()}

@@ -114,6 +114,12 @@ def _clean(value: str) -> str:
     return value
 
 
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise wrong("a name comes twice; each value of a row has a name of its own")
+    return names
+
+
 def _topic(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", value) or value in {".", ".."}:
         raise wrong(f"{shown(value)} is not the name of a topic; write up to 249 of A-Z a-z 0-9 . _ -")
@@ -234,6 +240,9 @@ Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean
 Version = Annotated[str, Field(max_length=256), AfterValidator(_clean), Description("text up to 256, may be empty")]
 Texts = Annotated[tuple[Text, ...], Description("list of texts")]
 Versions = Annotated[tuple[Version, ...], Description("list of texts")]
+FeatureNames = Annotated[
+    tuple[Name, ...], Field(min_length=1), AfterValidator(_each_once), Description("list of texts, each once")
+]
 Topic = Annotated[str, AfterValidator(_topic), Description("topic")]
 Servers = Annotated[
     tuple[Annotated[str, AfterValidator(_server)], ...],

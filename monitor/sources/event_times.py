@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from monitor.decode.auto_decoder import pairing_of
 from monitor.decode.decoder import Decoder, Shapes, decoder_for
 from monitor.records import RecordBatch
 from monitor.settings.tree import Settings
@@ -25,9 +26,13 @@ class EventTimes:
         self._decoders: dict[str, Decoder] = {}
 
     def __call__(self, batch: RecordBatch) -> Times:
-        events = self._decoder(batch.partition.topic).decode(batch)
+        decoder = self._decoder(batch.partition.topic)
+        events = decoder.decode(batch)
         times = np.full(len(batch), _LATEST, np.int64)
         np.minimum.at(times, np.searchsorted(batch.offsets, events.offset), events.ts)
+        pairing = pairing_of(decoder)
+        for half in () if pairing is None else pairing.take_halves():
+            times[np.searchsorted(batch.offsets, half.offset)] = half.ts_us
         return np.where(times == _LATEST, NO_TIME, times)
 
     def _decoder(self, topic: str) -> Decoder:

@@ -17,11 +17,12 @@ from monitor.count.task import Task
 from monitor.count.task_state import TaskLabelsState, TaskState
 from monitor.count.totals import LabelTotals
 from monitor.count.warmup_rows import OpenRows, WarmupRows
+from monitor.decode.half import Half
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Rebase, Transition
 from monitor.judge.warmup import Warmup, WarmupState
-from monitor.state import codec, label_parts, labels_within, model_part, one_tree, task_part, warmup_part
+from monitor.state import codec, label_parts, labels_within, model_part, one_tree, pairs_part, task_part, warmup_part
 from monitor.state.directory import Loaded
 from monitor.state.finding_trees import rebase_of, rebase_tree, transition_of, transition_tree
 from monitor.state.label_parts import ModelLabels
@@ -49,13 +50,15 @@ class OutboxState:
 @dataclass(frozen=True, slots=True)
 class Whole:
     """What belongs to no part: cluster and topics of the state, when it was saved (microseconds), model versions in
-    order of first event, and records that were gone before they were read, by partition."""
+    order of first event, records that were gone before they were read, by partition, and formats that were found, by
+    topic."""
 
     cluster: str = ""
     topics: Mapping[str, str] = field(default_factory=dict)
     saved_at_us: int = 0
     seen: Sequence[ModelKey] = ()
     gaps: Mapping[Partition, int] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class State:
     outbox: OutboxState
     warmups: list[WarmupState] = field(default_factory=list)
     warmup_rows: list[OpenRows] = field(default_factory=list)
+    halves: list[Half] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,7 @@ def whole_tree(whole: Whole) -> Tree:
         "saved_at": whole.saved_at_us,
         "seen": [list(key) for key in whole.seen],
         "gaps": [[*partition, count] for partition, count in whole.gaps.items()],
+        "formats": dict(whole.formats),
     }
 
 
@@ -146,6 +151,7 @@ class _Whole(msgspec.Struct):
     saved_at: int
     seen: list[tuple[str, str]]
     gaps: list[tuple[str, int, int]]
+    formats: dict[str, str] = {}
 
 
 class _Outbox(msgspec.Struct):
@@ -189,7 +195,8 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
     if tree.get("format") != FORMAT:
         raise UsageError(f"the state has format {tree.get('format')!r}, this version reads 1 to {FORMAT}")
     whole = msgspec.convert(tree, _Whole)
-    state = State(_whole_of(whole), [], [], [], [], _outbox_of(parts[OUTBOX]))
+    halves = pairs_part.decode(parts.get(pairs_part.NAME))
+    state = State(_whole_of(whole), [], [], [], [], _outbox_of(parts[OUTBOX]), halves=halves)
     blocks = dict(
         warmup_part.block_of(name, of_part)
         for name, of_part in parts.items()
@@ -209,7 +216,7 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
                 state.warmups.append(warmup_part.decode(of_part, blocks))
             elif name.startswith(warmup_part.OPEN_PREFIX):
                 state.warmup_rows.append(warmup_part.decode_open(of_part))
-            elif name != OUTBOX and not name.startswith(warmup_part.BLOCK_PREFIX):
+            elif name not in {OUTBOX, pairs_part.NAME} and not name.startswith(warmup_part.BLOCK_PREFIX):
                 raise msgspec.ValidationError("this version does not know this part")
         except NO_SUCH_STATE as error:
             error.add_note(name)
@@ -235,6 +242,7 @@ def _whole_of(read: _Whole) -> Whole:
         read.saved_at,
         [ModelKey(*key) for key in read.seen],
         {Partition(topic, number): count for topic, number, count in read.gaps},
+        read.formats,
     )
 
 

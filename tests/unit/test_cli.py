@@ -56,9 +56,13 @@ def test_a_command_that_is_not_built_is_refused_by_name(
     [
         (["replay", "--report", "O"], "--report: not in this version"),
         (["replay", "--compare", "O", "--json", "--windows"], "--windows: does not go with --compare"),
-        (["replay", "--format", "kserve"], "--format: kserve: not in this version"),
+        (["replay", "--format", "kserv"], "--format: 'kserv' is not a format; write auto"),
+        (["replay", "--compare", "O", "--format", "kserve"], "--format: does not go with --compare"),
         (["replay", "--windows"], "--windows: goes with --json"),
-        (["reference", "build", "--model", "m", "--rows", "5", "-o", "O", "--format", "oip"], "--format: oip: not in"),
+        (
+            ["reference", "build", "--model", "m", "--rows", "5", "-o", "O", "--format", "otlp"],
+            "--format: 'otlp' is not",
+        ),
     ],
 )
 def test_an_option_that_is_not_built_is_refused_by_name(

@@ -37,7 +37,11 @@ def test_the_defaults_are_those_of_the_interface() -> None:
     assert (tree.http.host, tree.http.port) == ("127.0.0.1", 9747)
     assert (tree.budget.pages, tree.budget.per) == (1, 30 * 86400 * SECOND)
     assert tree.windows == Windows(
-        pane=10 * SECOND, allowed_lateness=60 * SECOND, max_skew=60 * SECOND, idle_after=60 * SECOND
+        pane=10 * SECOND,
+        allowed_lateness=60 * SECOND,
+        max_skew=60 * SECOND,
+        idle_after=60 * SECOND,
+        pair_within=60 * SECOND,
     )
     assert (tree.id_memory, tree.show_values, tree.unknown_models) == (100_000, True, "warmup")
     assert tree.limits.model_dump() == {
@@ -47,6 +51,7 @@ def test_the_defaults_are_those_of_the_interface() -> None:
         "vector": 4_096,
         "versions": 20,
         "models": 20,
+        "pairs_waiting": 100_000,
         "warmup_bytes": 67_108_864,
         "series": 10_000,
         "rejected_share": 0.5,
@@ -118,6 +123,8 @@ def test_a_fingerprint_changes_with_what_changes_the_meaning_of_the_state(model:
         {"windows": {"allowed_lateness": "2m"}},
         {"inputs": [{"topic": "events", "model": "credit"}]},
         {"inputs": [{"topic": "events", "version": "7"}]},
+        {"inputs": [{"topic": "events", "format": "kserve"}]},
+        {"inputs": [{"topic": "events", "format": "kserve", "feature_names": ["a", "b"]}]},
         {"inputs": [{"topic": "events", "format": "fields", "fields": {"model": "m", "score": "p"}}]},
     ],
 )

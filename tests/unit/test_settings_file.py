@@ -125,7 +125,7 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
         """
         windows: {pain: 10s, idle_after: 0s, max_skew: 60}
         inputs:
-          - {topic: events, format: kserve, model: credti}
+          - {topic: events, format: otlp, model: credti}
           - {topic: events}
         outputs: {alerts_topic: events}
         models:
@@ -140,7 +140,7 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
         "windows.pain: no such setting; did you mean windows.pane?",
         "windows.idle_after: '0s' is not above 0; write 30d, 12h, 15m",
         "windows.max_skew: 60 is not a duration; write 60s",
-        "inputs[0].format: kserve: not in this version",
+        "inputs[0].format: otlp: not in this version",
         "inputs[0].model: 'credti' is none of models; did you mean 'credit'?",
         "inputs[1].topic: 'events' is in inputs[0] too; keep one",
         "outputs.alerts_topic: 'events' is an input too; write another topic",

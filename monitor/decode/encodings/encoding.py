@@ -27,6 +27,10 @@ class RecordInfo:
         return self._batch.envelope(self._place)
 
     @property
+    def topic(self) -> str:
+        return self._batch.partition.topic
+
+    @property
     def key(self) -> bytes | None:
         return self._envelope.key
 

@@ -161,7 +161,7 @@ class ReferenceDecoder:
         identity = _name(event, "id") if event.get("id") is not None else None
         if kind == "label" and identity is None:
             raise wrong_name("id", None)
-        self._check_time(event, record_us, now_us)
+        self.time_us(event, record_us, now_us)
         row: AnyRow = Row(type=kind, model=key.model, version=key.version)  # type: ignore[arg-type]  # one of KINDS
         if identity is not None:
             row.id = identity
@@ -186,7 +186,12 @@ class ReferenceDecoder:
             return ModelKey(model, self.version)
         return ModelKey(model, _name(event, "version") if event.get("version") is not None else "")
 
-    def _check_time(self, event: dict[str, Any], record_us: int, now_us: int) -> None:
+    def time_us(self, event: dict[str, Any], record_us: int, now_us: int) -> int:
+        """The time of an event in microseconds.
+
+        Raises:
+            RejectedRecord: it is not valid, or too far ahead.
+        """
         value = event.get("ts")
         if value is not None:
             try:
@@ -199,6 +204,7 @@ class ReferenceDecoder:
             ts = record_us
         if is_future(ts, record_us, now_us, self.max_skew_us):
             raise future(record_us > now_us + HOUR_US)
+        return ts
 
     def _read_features(self, event: dict[str, Any], row: AnyRow, kind: str, key: ModelKey) -> None:
         features = event.get("features")

@@ -1,0 +1,61 @@
+"""Open Inference Protocol (V2) on topics of its own: MLServer's input and output, and ModelMesh's payload processor.
+
+Sources of the format: SeldonIO/MLServer mlserver/kafka; trustyai-explainability's consumer of ModelMesh payloads.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitor.decode.columns import Limits
+from monitor.decode.formats.call import REQUEST, RESPONSE, Call, Read, Received, Side
+from monitor.decode.formats.cloudevents import from_base64
+from monitor.decode.formats.labels import label_event
+from monitor.decode.formats.unwrap import text_of, wrong_format
+from monitor.decode.formats.wrapped import with_protobuf, with_tree, wrapped_call
+
+MODEL_HEADER: Final = "mlserver-model"
+_SIDES: Final = (REQUEST, RESPONSE)
+_VERSION_HEADER: Final = "mlserver-version"
+
+
+def read(received: Received, limits: Limits) -> Read:
+    """The side of a call that a record holds; the record's key is the call's id.
+
+    Raises:
+        RejectedRecord: it is no V2 body.
+    """
+    found = wrapped_call(received, limits)
+    if found is not None:
+        return found
+    tree = received.tree
+    if isinstance(tree, dict) and tree.get("kind") in _SIDES and "data" in tree:
+        return _modelmesh(tree)
+    label = label_event(tree)
+    if label is not None:
+        return [label]
+    if not isinstance(tree, dict) or not any(isinstance(tree.get(name), list) for name in ("inputs", "outputs")):
+        if isinstance(tree, dict) and "error" in tree:
+            return with_tree(_call(received, tree, is_request=False), tree)
+        raise wrong_format("oip", "it has neither inputs nor outputs as a list of tensors")
+    return with_tree(_call(received, tree, is_request="inputs" in tree), tree)
+
+
+def _call(received: Received, tree: dict[str, object], *, is_request: bool) -> Call:
+    key = (received.key or b"").decode(errors="replace")
+    identity = key or text_of(tree.get("id")) or ""
+    return Call(
+        REQUEST if is_request else RESPONSE,
+        identity,
+        identity,
+        received.headers.get(MODEL_HEADER) or None,
+        received.headers.get(_VERSION_HEADER) or None,
+    )
+
+
+def _modelmesh(tree: dict[str, object]) -> Call:
+    """A payload: the protobuf in base64, `modelid` with a hash behind the model's name."""
+    identity, model = text_of(tree.get("id")) or "", text_of(tree.get("modelid"))
+    side: Side = REQUEST if tree["kind"] == REQUEST else RESPONSE
+    named = Call(side, identity, identity, None if model is None else model.partition("__isvc-")[0])
+    return with_protobuf(named, from_base64(tree["data"]))

@@ -1,0 +1,160 @@
+"""Tensors of the Open Inference Protocol (V2) in JSON, as rows.
+
+Source of the format: kserve/open-inference-protocol, inference_rest.md, and KServe's binary tensor data extension.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from monitor.errors import RejectedRecord
+
+#: numpy's name of a datatype, little-endian
+NUMBERS: Final = {
+    "BOOL": "?",
+    "UINT8": "u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "INT8": "i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+}
+BYTES: Final = "BYTES"
+#: most elements that one tensor may claim to have
+MOST_ELEMENTS: Final = 50_000_000
+
+
+class Tensor(NamedTuple):
+    """A tensor by its first dimension: `rows` has n values, each a scalar or a list, `width` elements each."""
+
+    name: str
+    rows: list[object]
+    width: int
+
+
+def are_tensors(value: object) -> bool:
+    """Whether a value is a list of tensors, as `inputs` and `outputs` are in V2."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, dict) and "name" in one and "shape" in one for one in value)
+    )
+
+
+def tensors_of(listed: Sequence[Mapping[str, object]], rest: bytes = b"") -> list[Tensor]:
+    """The tensors of a list; `rest` are the bytes behind the JSON of those in binary form.
+
+    Raises:
+        RejectedRecord: a shape, datatype or length is wrong.
+    """
+    made, at = [], 0
+    for one in listed:
+        parameters = one.get("parameters")
+        size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+        if size is None:
+            made.append(_tensor(one, _flat(one.get("data"))))
+            continue
+        if type(size) is not int or not 0 <= size <= len(rest) - at:
+            raise _wrong(one, "its bytes are not all there; put Inference-Header-Content-Length into metadataHeaders")
+        made.append(_tensor(one, elements(str(one.get("datatype")), rest[at : at + size], shape_of(one))))
+        at += size
+    return made
+
+
+def tensor_of(name: str, shape: Sequence[int], flat: list[object]) -> Tensor:
+    """A tensor of so many elements, row by row.
+
+    Raises:
+        RejectedRecord: the shape is another.
+    """
+    return _tensor({"name": name, "shape": list(shape)}, flat)
+
+
+def _tensor(one: Mapping[str, object], flat: list[object]) -> Tensor:
+    shape = shape_of(one)
+    n, width = (shape[0] if shape else 1), math.prod(shape[1:])
+    if n * width != len(flat):
+        raise _wrong(one, f"it has {len(flat):,} elements, its shape says {n * width:,}")
+    if not shape[1:] or width == 1:
+        rows: list[object] = flat
+    else:
+        rows = [flat[at : at + width] for at in range(0, n * width, width)] if width else [[] for _ in range(n)]
+    return Tensor(str(one.get("name")), rows, width)
+
+
+def shape_of(one: Mapping[str, object]) -> list[int]:
+    """The shape of a tensor.
+
+    Raises:
+        RejectedRecord: it is not a list of sizes.
+    """
+    shape = one.get("shape")
+    if not isinstance(shape, list) or not all(type(size) is int and 0 <= size <= MOST_ELEMENTS for size in shape):
+        raise _wrong(one, "its shape is not a list of sizes")
+    if math.prod(shape) > MOST_ELEMENTS or (shape and shape[0] > MOST_ELEMENTS):
+        raise _wrong(one, "its shape is too large")
+    return shape
+
+
+def _flat(data: object) -> list[object]:
+    """The elements of nested lists, in order."""
+    flat = data if isinstance(data, list) else [data]
+    while any(isinstance(one, list) for one in flat):
+        flat = list(chain.from_iterable(one if isinstance(one, list) else [one] for one in flat))
+    return flat
+
+
+def elements(datatype: str, content: bytes, shape: Sequence[int]) -> list[object]:
+    """The elements of a tensor in binary form.
+
+    Raises:
+        RejectedRecord: the datatype is not one, or the length does not fit.
+    """
+    if datatype == BYTES:
+        return list(_texts(content))
+    kind = NUMBERS.get(datatype)
+    if kind is None or len(content) % np.dtype(kind).itemsize:
+        raise RejectedRecord("body", f"a tensor of shape {list(shape)} in binary form does not fit its datatype")
+    values: list[object] = np.frombuffer(content, kind).tolist()
+    return values
+
+
+def _texts(content: bytes) -> Iterator[str]:
+    """Each element has its length in four bytes before it."""
+    at = 0
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 4], "little")
+        at += 4
+        if at + size > len(content):
+            raise RejectedRecord("body", "a BYTES tensor ends before its last element is whole")
+        yield content[at : at + size].decode(errors="replace")
+        at += size
+
+
+def rows_of(tensors: Sequence[Tensor]) -> list[dict[str, object]] | list[object]:
+    """The rows of several tensors, by name; of one alone its values. A tensor with one row is that of every row.
+
+    Raises:
+        RejectedRecord: they have different numbers of rows.
+    """
+    count = max((len(one.rows) for one in tensors), default=0)
+    if any(len(one.rows) not in {1, count} for one in tensors):
+        raise RejectedRecord("body", "the tensors have different first dimensions, and not all others are 1")
+    if len(tensors) == 1:
+        return tensors[0].rows
+    whole = [one.rows if len(one.rows) == count else one.rows * count for one in tensors]
+    return [dict(zip((one.name for one in tensors), row, strict=True)) for row in zip(*whole, strict=True)]
+
+
+def _wrong(_one: Mapping[str, object], what: str) -> RejectedRecord:
+    return RejectedRecord("body", f"a tensor cannot be read: {what}")
