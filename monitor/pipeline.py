@@ -175,7 +175,7 @@ class Pipeline:
             key = pane.pane_key.key
             labels = self.label_exchange.ready(key, pane.end_us)
             if not self.warming.holds(key):
-                self.fleet.take_labels(labels)
+                self.fleet.take_labels(labels, pane.end_us)
                 self.fleet.judge(pane)
             elif (learned := self.warming.take(pane, labels)) is not None:
                 self._begin_judging(learned)

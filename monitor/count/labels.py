@@ -22,13 +22,17 @@ MAX_COHORTS: Final = 20_000
 
 
 class LabelCohort(NamedTuple):
-    """Labels of a model version that belong to one cohort, which begins at `start_us`; `inline` ones came with their
-    predictions."""
+    """Labels of a model version that belong to one cohort, which begins at `start_us`.
+
+    `inline` ones came with their predictions. `joined` ones came later; their tally is a change: labels that were
+    replaced or taken back are in it with a negative count.
+    """
 
     key: ModelKey
     start_us: int
     tally: LabelTally
     inline: bool = False
+    joined: bool = False
 
 
 class WaitingLabels:

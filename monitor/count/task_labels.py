@@ -20,6 +20,7 @@ from monitor.count.admitted import admit
 from monitor.count.event_clock import NO_CLOCK
 from monitor.count.label_aggregator import LabelAggregators
 from monitor.count.label_keys import LabelKeys
+from monitor.count.label_rows import LabelRows
 from monitor.count.labels import LabelCohort, WaitingLabels
 from monitor.count.losses import Refused
 from monitor.count.pane_rows import Rows
@@ -76,7 +77,7 @@ class TaskLabels:
         """
         if group.label.count(None) == len(group.label):
             return
-        tallies = self._aggregators.of(monitored).count(group, rows)
+        tallies = self._aggregators.of(monitored).count(LabelRows.inline(group, rows))
         for slot, tally in tallies.items():
             self._totals.labels.add(group.key, tally)
             self.inline.add((LabelCohort(group.key, panes[slot] * self._cohort_us, tally, inline=True),))

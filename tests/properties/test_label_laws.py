@@ -70,7 +70,7 @@ class Judged(StatelessStage2):
         self.panes.append(pane)
         self.labels_at.append(sum(taken.tally.total for taken in self.labels))
 
-    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+    def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         self.labels.extend(cohorts)
 
 
@@ -284,6 +284,7 @@ closed_cohorts = st.builds(
     st.integers(0, 9),
     st.builds(LabelTally, st.integers(1, 5), st.dictionaries(st.just(("0", "1")), st.integers(1, 5))),
     st.booleans(),
+    joined=st.just(False),
 )
 
 
