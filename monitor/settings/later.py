@@ -25,7 +25,6 @@ NOT_IN_THIS_VERSION: Final = (
     "inputs[].format: auto | kserve | oip | seldon | tfserving | mlflow | databricks | sagemaker | vertex | azure",
     "inputs[].feature_names",
     "models[].segments",
-    "models[].labels",
     "models[].costs",
     "models[].tolerance",
     "models[].fairness",
