@@ -1,4 +1,4 @@
-"""Labels on a topic of their own, a daemon that is killed again and again: the confusion counts are those of a recount."""
+"""Labels on a second topic, a daemon that is killed often: the confusion counts are those of a recount."""
 
 from __future__ import annotations
 
