@@ -35,7 +35,6 @@ GAP_MS = 10
 DELAY_MS = 600_000
 EVENTS, LABELS = Partition("perf", 0), Partition("labels", 0)
 BATCH = 500
-HOUR_US = 3_600_000_000
 KEY = ModelKey("perf-0", "1")
 
 
@@ -105,16 +104,16 @@ def _waiting(waiting: int) -> None:
     join = joins.of(KEY.model).join  # type: ignore[union-attr]  # its labels are joined
     adding = _add(join, ids, times)
     rows: list[list[object]] = [["predictions added", f"{1e6 * adding / waiting:.2f} µs each", _rss_mb() - before]]
+    joins.step(_until(int(times[-1]) + 1))
     chosen = rng.permutation(waiting)[: waiting // 2]
-    chosen.sort()
+    effects = int(times[-1]) + GAP_MS * 1000 * np.arange(1, 1 + len(chosen))
     began = time.process_time()
     for at in range(0, len(chosen), BATCH):
         some = chosen[at : at + BATCH]
-        columns = LabelColumns(
-            ids[some], times[some] + HOUR_US, [1] * len(some), np.zeros(len(some), np.int32), [KEY], [KEY]
-        )
+        effect_us = effects[at : at + BATCH]
+        columns = LabelColumns(ids[some], effect_us, [1] * len(some), np.zeros(len(some), np.int32), [KEY], [KEY])
         joins.add_labels(LABELS, columns)
-        joins.step(_until(int(times[some[-1]]) + HOUR_US + 1))
+        joins.step(_until(int(effect_us[-1]) + 1))
     joining = (time.process_time() - began) / len(chosen)
     rows.append(["labels joined", f"{1e6 * joining:.2f} µs each", _rss_mb() - before])
     assert joins.fates.total() > 0.99 * len(chosen)
