@@ -28,9 +28,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "document faults load"
         ),
         "stats": (
-            "pair_levels pair_tables names growing thinning distances digits evidence slots detector adwin "
-            "error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending unseen "
-            "bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
+            "pair_levels pair_tables names growing number_table thinning distances digits evidence slots detector "
+            "adwin error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending "
+            "unseen bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
             "direction_test screening numeric_bins tally label_tally block live_watch additive series_variance "
             "promise traffic fact_share"
         ),
@@ -60,7 +60,9 @@ HOUSE: tuple[dict[str, str], ...] = (
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
             "event_clock event_ids losses admitted pairs_waiting partition_state rejected_share totals pane_rows "
-            "label_aggregator task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines "
+            "label_rows label_aggregator label_clock answers id_runs join_tables join_changes pending "
+            "predictions_by_pane model_join joins task_labels completeness pair_counter new_slots by_partition "
+            "aggregator warmup_lines "
             "warmup_rows task exchange"
         ),
     },
@@ -86,11 +88,12 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "state": (
             "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
-            "model_part warmup_part label_parts pairs_part one_tree labels_within parts"
+            "model_part warmup_part label_parts join_part pairs_part one_tree labels_within parts"
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
-            "rules.drift rules.events rules.health rows column_series call_series status.model_cards dashboards.fleet "
+            "rules.drift rules.events rules.health rows column_series call_series label_series status.model_cards "
+            "dashboards.fleet "
             "rules.file register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard "
             "series site connection server"
         ),

@@ -1,13 +1,10 @@
-"""Counts inline labels (those in prediction events) into tallies of labels, one for each pane."""
+"""Counts labels beside their predictions into tallies of labels, whether they came with them or later."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-import numpy as np
-
-from monitor.count.pane_rows import Rows
-from monitor.decode.columns import Group
+from monitor.count.label_rows import LabelRows
 from monitor.events import ModelKey, canonical
 from monitor.reference.column import PREDICTION
 from monitor.reference.monitored import Monitored
@@ -32,22 +29,20 @@ class LabelAggregator:
                 self._classes |= set(column.bins.categories)
         self._other, self._another = _unlike(OTHER_CLASS, self._classes), _unlike(ANOTHER_CLASS, self._classes)
 
-    def count(self, group: Group, rows: Rows) -> dict[int, LabelTally]:
-        """One tally for each slot of the rows that holds a label."""
-        labels = rows.of(group.label)
-        if not self._classifies:
-            labelled = np.fromiter((label is not None for label in labels), np.bool_, len(labels))
-            return {slot: LabelTally(count) for slot, count in Counter(rows.slots[labelled].tolist()).items()}
+    def count(self, rows: LabelRows) -> dict[int, LabelTally]:
+        """One tally for each slot of the rows; signed rows make it a change of such a tally."""
         tallies: defaultdict[int, LabelTally] = defaultdict(LabelTally)
+        if not self._classifies:
+            for (slot, sign), count in Counter(zip(rows.slots.tolist(), rows.sign.tolist(), strict=True)).items():
+                tallies[slot].labels += sign * count
+            return tallies
         # classes are few: all that is done for each row is counting
-        combined = Counter(zip(rows.slots.tolist(), labels, rows.of(group.prediction), strict=True))
-        for (slot, label, prediction), count in combined.items():
-            if label is None:
-                continue
+        columns = (rows.slots.tolist(), rows.label, rows.prediction, rows.sign.tolist())
+        for (slot, label, prediction, sign), count in Counter(zip(*columns, strict=True)).items():
             if prediction is None:
-                tallies[slot].labels += count
+                tallies[slot].labels += sign * count
             else:
-                tallies[slot].add_pair(self._pair(label, prediction), count)
+                tallies[slot].add_pair(self._pair(label, prediction), sign * count)
         return tallies
 
     def _pair(self, label: object, prediction: object) -> tuple[str, str]:

@@ -95,8 +95,8 @@ class Fleet:
         self.unsent.extend(transitions)
         return bool(transitions)
 
-    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
-        """Take the labels up to the end of the pane that comes next, each once; inline ones are of its predictions."""
+    def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
+        """Take labels that took effect before `until_us`, each once; inline ones are of the pane that comes next."""
         for cohort in cohorts:
             judge = self._judge_of(cohort.key)
             if judge is not None:

@@ -1,24 +1,31 @@
-"""The decoders of a pipeline, one a topic."""
+"""The decoder of each topic, and which features of a model version it has to read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from monitor.count.admission import Admission
+from monitor.count.aggregator import Aggregators
 from monitor.decode.auto_decoder import AutoDecoder
-from monitor.decode.decoder import Decoder
+from monitor.decode.columns import Shape
+from monitor.decode.decoder import Decoder, Shapes
 from monitor.decode.pairing_decoder import PairingDecoder
 from monitor.events import ModelKey
 from monitor.log import get_log
 from monitor.records import RecordBatch
+from monitor.settings.tree import Settings
+
+Make = Callable[[Settings, str, Shapes], Decoder]
 
 _log = get_log(__name__)
 
 
 class Decoders:
-    """Creates the decoder of a topic when its first record comes; `make` creates it."""
+    """One decoder for each topic, made when its first records come."""
 
-    def __init__(self, make: Callable[[str], Decoder]) -> None:
-        self._make = make
+    def __init__(self, settings: Settings, admission: Admission, aggregators: Aggregators, make: Make) -> None:
+        self._settings, self._admission, self._aggregators, self._make = settings, admission, aggregators, make
+        self._shapes: dict[ModelKey, Shape | None] = {}
         self._decoders: dict[str, Decoder] = {}
         #: of topics whose format was found: that format; and what a saved state had
         self._formats: dict[str, str] = {}
@@ -27,7 +34,7 @@ class Decoders:
         """The decoder of a topic."""
         known = self._decoders.get(topic)
         if known is None:
-            known = self._decoders[topic] = self._make(topic)
+            known = self._decoders[topic] = self._make(self._settings, topic, self._shape)
             if isinstance(known, AutoDecoder) and topic in self._formats:
                 known.settle(self._formats[topic])
         return known
@@ -45,8 +52,17 @@ class Decoders:
                 self._formats[topic] = decoder.format
                 _log.info("format_found", topic=topic, format=decoder.format)
 
-    def forget(self, key: ModelKey) -> None:
+    def _shape(self, key: ModelKey) -> Shape | None:
+        if key not in self._shapes:
+            monitored = self._admission.monitored(key)
+            if monitored is None:
+                return None
+            self._shapes[key] = self._aggregators.of(monitored).shape
+        return self._shapes[key]
+
+    def drop_shape(self, key: ModelKey) -> None:
         """Ask again which features of a model version are wanted."""
+        self._shapes.pop(key, None)
         for decoder in self._decoders.values():
             decoder.forget(key)
 

@@ -143,7 +143,8 @@ class Pairing:
             batch, events = decoder.decode_pairs(partition, own, self._clock.now_us())
             for rejected in events.rejected:
                 batch.values[rejected.index] = _shown(own[rejected.index])
-            taken = self._task_of(partition.number).take_settled(partition, events, sample_of(batch, decoder))
+            now, sample = self._clock.monotonic(), sample_of(batch, decoder)
+            taken = self._task_of(partition.number).take_settled(partition, events, now, sample)
             self._counted(batch, events, taken)
 
     def parts(self) -> list[Part]:

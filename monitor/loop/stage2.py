@@ -28,8 +28,11 @@ class Stage2(Protocol):
         `waited_us`: for how many microseconds no event of a model version has arrived, all that came being judged.
         """
 
-    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
-        """Take the labels up to the end of the pane that comes next, each once; inline ones are of its predictions."""
+    def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
+        """Take labels that took effect before `until_us`, each once; no later call has an earlier time.
+
+        Inline ones are of the predictions of the pane that comes next, which ends then.
+        """
 
     def sent(self, transitions: Iterable[Transition]) -> None:
         """Note that these transitions were acknowledged, oldest first."""
@@ -68,7 +71,7 @@ class StatelessStage2:
     def pass_time(self, now_us: int, waited_us: Callable[[ModelKey], int]) -> None:
         """Ignored."""
 
-    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+    def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Ignored."""
 
     def sent(self, transitions: Iterable[Transition]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from monitor.clock import Clock
 from monitor.count.admission import Admission
 from monitor.count.exchange import Exchange, LabelExchange, Pane
+from monitor.count.label_rows import LabelRows
 from monitor.count.labels import LabelCohort
 from monitor.count.pane_rows import Rows
 from monitor.count.task import Shared, Task
@@ -158,7 +159,7 @@ class Warming:
             (tally,) = aggregator.count(group, rows)
             tally.add_records(chunk.partition, int(chunk.offset.min()), int(chunk.offset.max()))
             _add(found.events[number], start_us, tally)
-            for counted in labels.count(group, rows).values():
+            for counted in labels.count(LabelRows.inline(group, rows)).values():
                 _add(found.labels[number], start_us, counted)
         self.rows.forget(key)
         return found

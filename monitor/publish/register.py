@@ -9,6 +9,7 @@ from monitor.findings import Figures
 from monitor.publish import rows
 from monitor.publish.call_series import CALL_SERIES
 from monitor.publish.column_series import COLUMN_SERIES, FIGURES, Series
+from monitor.publish.label_series import LABEL_SERIES
 
 DROPPED: Final = "driftd_series_dropped"
 
@@ -363,6 +364,7 @@ REGISTER: Final = (
     ),
     *CALL_SERIES,
     *COLUMN_SERIES,
+    *LABEL_SERIES,
     Series(
         "driftd_performance_ratio",
         "gauge",

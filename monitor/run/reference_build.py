@@ -222,7 +222,7 @@ class _Collector(StatelessStage2):
             self.windows.append(block)
             self.rows.close_window(block.tally)
 
-    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+    def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Count the labels that came with their events; a reference has no others."""
         self._labels += sum(cohort.tally.total for cohort in cohorts if cohort.inline)
 

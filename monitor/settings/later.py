@@ -24,7 +24,6 @@ NOT_IN_THIS_VERSION: Final = (
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
     "inputs[].format: otlp",
     "models[].segments",
-    "models[].labels",
     "models[].costs",
     "models[].tolerance",
     "models[].fairness",

@@ -1,6 +1,7 @@
 """The tally of labels of one model version and cohort.
 
-A plain mergeable value of integers, as the tally of events is: merging is exact in any order.
+A plain mergeable value of integers, as the tally of events is: merging is exact in any order. A change of such a tally
+is one too, with negative counts for labels that were replaced or taken back.
 """
 
 from __future__ import annotations
@@ -48,13 +49,16 @@ class LabelTally:
     def merge(self, other: LabelTally) -> None:
         """Add another tally to this one."""
         self.labels += other.labels
-        pairs = self.pairs
         for pair, count in other.pairs.items():
-            pairs[pair] = pairs.get(pair, 0) + count
+            self.add_pair(pair, count)
 
     def add_pair(self, pair: Pair, count: int) -> None:
-        """Add this many of one pair."""
-        self.pairs[pair] = self.pairs.get(pair, 0) + count
+        """Add this many of one pair; a negative number takes some out again."""
+        total = self.pairs.get(pair, 0) + count
+        if total:
+            self.pairs[pair] = total
+        else:
+            self.pairs.pop(pair, None)
 
     def copy(self) -> LabelTally:
         return LabelTally(self.labels, self.pairs.copy())

@@ -29,6 +29,7 @@ ALL = (
     "rivals",
     "decode-count",
     "formats",
+    "join",
     "off-path",
     "checkpoint",
     "cpu-vs-poll",

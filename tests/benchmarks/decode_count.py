@@ -124,7 +124,7 @@ class Stages:
         self._exchange.put(self._unit.close(until))
         self._labels.put(self._unit.labels.close(until))
         for pane in self._exchange.ready():
-            self._fleet.take_labels(self._labels.ready(pane.pane_key.key, pane.end_us))
+            self._fleet.take_labels(self._labels.ready(pane.pane_key.key, pane.end_us), pane.end_us)
             self._fleet.judge(pane)
             self.seconds.panes += 1
         self._fleet.unsent.clear()

@@ -266,6 +266,6 @@ class _Panes(StatelessStage2):
         self.blocks.append(LabelledPane(pane.start_us, pane.end_us, pane.tally, self._labels))
         self._labels = LabelTally()
 
-    def take_labels(self, cohorts: Iterable[LabelCohort]) -> None:
+    def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         for cohort in cohorts:
             self._labels.merge(cohort.tally)
