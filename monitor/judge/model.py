@@ -13,7 +13,7 @@ from monitor.count.facts import in_time
 from monitor.count.labels import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.attribution import Attribution
-from monitor.judge.budget import BASE, RECENT, VERSIONS, Budget, BudgetState
+from monitor.judge.budget import BASE, LABELS, RECENT, VERSIONS, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
@@ -32,6 +32,7 @@ from monitor.reference.reference import Reference
 from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
 from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance import Meaning
 from monitor.stats.tally import Tally
 
 #: an explicit tree of plain values and arrays
@@ -74,6 +75,9 @@ class ModelJudge:
             self.judge.total_tests(len(self.pyramid.lengths)),
             monitored.reference.events,
         )
+        self.judge.spend_by(self._spend_on_labels)
+        #: this version's part of the model's budget
+        self._share = 1.0
         learned = longest_learned(monitored.reference)
         longest = self.pyramid.longest if learned is None else max(learned.base_windows, MIN_END_WINDOWS)
         self.book = IncidentBook(longest, EXPLAINED_BY, lasting_after_us=lasting_after_us)
@@ -108,6 +112,7 @@ class ModelJudge:
         """
         before, silence = self.pass_time(pane.tally.first_us) if in_time(pane.tally) else ([], [])
         self._changes += 1
+        self._share = share
         self.predictions += pane.tally.events
         self.at_us = pane.end_us
         if self._exclusions and self._exclusions.overlapping(pane.start_us, pane.end_us):
@@ -175,6 +180,11 @@ class ModelJudge:
         other = max(sides, key=lambda side: side.events)
         return self._news(list(differences(Side(self.monitored.key, self.prepared, own), other, since_us)))
 
+    @property
+    def meaning(self) -> Meaning:
+        """What the labels of this model mean."""
+        return replace(self.monitored.reference.meaning, costs=self.monitored.model.cell_costs())
+
     def begin(self, events: int, labels: int, at_us: int) -> None:
         """Go on from so many events and labels before `at_us`, which are not judged."""
         self._changes += 1
@@ -230,10 +240,18 @@ class ModelJudge:
         found = list(self.judge.findings(self.latest, recent))
         return self._attribution.explained(found, self.latest, self.book.findings())
 
+    def _spend_on_labels(self, start_us: int, end_us: int, tests: int) -> float:
+        alpha = self.budget.alpha(LABELS, start_us, end_us, self._share)
+        self.budget.spend(alpha, tests)
+        return alpha
+
     # measurements for the incident book
 
     def opening(self, finding: Finding) -> Floats:
         """The change in a finding's window, one of the current ones (a part of the newest panes: in all of them)."""
+        own = self.judge.own_windows(finding.key)
+        if own is not None:
+            return own.opened(finding)
         for windows in self._seen:
             if finding.window in windows.spans:
                 return self.judge.opening(finding, windows, windows.spans.index(finding.window))
@@ -241,6 +259,10 @@ class ModelJudge:
 
     def now(self, known: OpenFinding, base_windows: int) -> Now | None:
         """Over the newest `base_windows` as one window, with the alpha of the last base evaluation."""
+        own = self.judge.own_windows(known.finding.key)
+        if own is not None:
+            measured = own.again(known.finding, known.since_us, base_windows, known.then)
+            return None if measured is None else Now(*measured)
         if self._alpha <= 0:
             return None
         if base_windows not in self._rechecked:

@@ -29,6 +29,7 @@ from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.performance import figures
 from monitor.text import many, probability
 
 #: takes one JSON object of the output
@@ -200,13 +201,8 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
-        "performance": _performance(labels.accuracy),
+        "performance": {name: {"realised": value} for name, value in figures(labels, judge.meaning).items()},
     }
-
-
-def _performance(accuracy: float | None) -> dict[str, Any]:
-    """Accuracy over the predictions whose labels are known beside them; nothing where none is."""
-    return {} if accuracy is None else {"accuracy": {"realised": accuracy}}
 
 
 def _emit_windows(emit: Emit, judge: ModelJudge, windows: Windows, _alpha: float) -> None:
