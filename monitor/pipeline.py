@@ -9,7 +9,7 @@ checkpoint:  rejects acknowledged → state saved, with the transitions not sent
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 
 from monitor.clock import SECOND_US, Clock
@@ -17,20 +17,25 @@ from monitor.count.admission import Admission
 from monitor.count.aggregator import Aggregators
 from monitor.count.completeness import Completeness
 from monitor.count.exchange import Exchange, LabelExchange
+from monitor.count.joins import Joins
+from monitor.count.label_aggregator import LabelAggregators
+from monitor.count.label_clock import LabelClock
 from monitor.count.losses import Losses
 from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
 from monitor.count.sample import sample_of
 from monitor.count.task import Shared, Taken, Task
+from monitor.count.totals import Totals
 from monitor.count.warmup_rows import WarmupAggregators
-from monitor.decode.columns import Events, Shape
-from monitor.decode.decoder import Decoder, Shapes, decoder_for
+from monitor.decode.columns import Events
+from monitor.decode.decoder import decoder_for
 from monitor.errors import ExternalError, PositionsLost
 from monitor.events import OVER_LIMIT, ModelKey, Partition
 from monitor.judge.fleet import Fleet
 from monitor.judge.warmup import Warmup
 from monitor.log import get_log
 from monitor.loop.arrivals import Arrivals
+from monitor.loop.decoders import Decoders, Make
 from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
 from monitor.loop.stage2 import Stage2
@@ -59,7 +64,7 @@ class Pipeline:
         *,
         stage2: Stage2 | None = None,
         aggregators: Aggregators | None = None,
-        decoders: Callable[[Settings, str, Shapes], Decoder] = decoder_for,
+        decoders: Make = decoder_for,
         learn: Learn | None = None,
         live: bool = True,
     ) -> None:
@@ -73,9 +78,11 @@ class Pipeline:
         self._clock = clock
         self._outputs = outputs
         self.warming = Warming(settings, admission, learn, clock)
-        self._shared = Shared(WarmupAggregators(self.warming.rows) if aggregators is None else aggregators)
+        counting = WarmupAggregators(self.warming.rows) if aggregators is None else aggregators
+        label_aggregators, self.totals = LabelAggregators(), Totals()
+        self.joins = Joins(settings, admission, label_aggregators, self.totals)
+        self._shared = Shared(counting, label_aggregators, self.totals, self.joins)
         self.tasks: dict[int, Task] = {}
-        self.totals = self._shared.totals
         self.exchange = Exchange(settings.windows.pane)
         self.label_exchange = LabelExchange()
         self.fleet: Stage2 = Fleet(admission, settings) if stage2 is None else stage2
@@ -93,11 +100,10 @@ class Pipeline:
         self._arrivals = Arrivals(clock, live=live)
         self._letters: deque[DeadLetter] = deque()
         self._over_limit = False
-        self._shapes: dict[ModelKey, Shape | None] = {}
-        self._new_decoder = decoders
-        self._decoders: dict[str, Decoder] = {}
+        self._decoders = Decoders(settings, admission, counting, decoders)
+        self._decoder = self._decoders.of
         self.completeness = Completeness(
-            settings, source, clock, self.partition_states, admission.lateness_us, live=live
+            settings, source, clock, self.partition_states, admission.lateness_us, self._label_clocks, live=live
         )
         self.saving = Saving(clock, settings.state.every / SECOND_US)
         self.time = LoopTime(clock)
@@ -171,14 +177,17 @@ class Pipeline:
         for task in self.tasks.values():
             self.exchange.put(task.close(until))
             self.label_exchange.put(task.labels.close(until))
+        self.label_exchange.put_joined(self.joins.step(self.completeness.joined_until()))
         for pane in self.exchange.ready():
             key = pane.pane_key.key
             labels = self.label_exchange.ready(key, pane.end_us)
             if not self.warming.holds(key):
+                self.label_exchange.hand_joined_on(self.fleet.take_labels, [key], pane.end_us)
                 self.fleet.take_labels(labels, pane.end_us)
                 self.fleet.judge(pane)
             elif (learned := self.warming.take(pane, labels)) is not None:
                 self._begin_judging(learned)
+        self.label_exchange.hand_joined_on(self.fleet.take_labels)
 
     def checkpoint(self) -> None:
         """Save the state, then publish.
@@ -204,8 +213,9 @@ class Pipeline:
     def _begin_judging(self, warmup: Warmup) -> None:
         """A model version has learned its reference: panes from the next one on are counted by it and judged."""
         known = warmup.state
+        self.joins.retire(known.key)  # labels of predictions so far are not counted by class
         self.warming.recount(warmup, self._shared, self.tasks.values(), self.exchange, self.label_exchange)
-        self._drop_shape(known.key)
+        self._decoders.drop_shape(known.key)
         self.fleet.begin(known.key, known.events, known.labels, known.at_us)
 
     # tasks and partitions
@@ -244,6 +254,12 @@ class Pipeline:
             {partition for partition in self._source.partitions() if partition.topic in stopped} if stopped else set()
         )
 
+    def _label_clocks(self) -> dict[Partition, LabelClock]:
+        tasks = self.tasks.items()
+        return {
+            Partition(topic, number): clock for number, task in tasks for topic, clock in task.labels.clocks.items()
+        }
+
     def open_panes(self) -> int:
         return sum(task.open_panes for task in self.tasks.values())
 
@@ -270,19 +286,6 @@ class Pipeline:
         if self._passed.again((partition, lost.reason)):
             so_far = self.unreadable[partition, lost.reason]
             _log.error("records_unreadable", place=f"{partition}@{lost.first}", next=lost.next, why=why, so_far=so_far)
-
-    def _decoder(self, topic: str) -> Decoder:
-        if topic not in self._decoders:
-            self._decoders[topic] = self._new_decoder(self._settings, topic, self._shape)
-        return self._decoders[topic]
-
-    def _shape(self, key: ModelKey) -> Shape | None:
-        if key not in self._shapes:
-            monitored = self._admission.monitored(key)
-            if monitored is None:
-                return None
-            self._shapes[key] = self._shared.aggregators.of(monitored).shape
-        return self._shapes[key]
 
     def _reject(self, batch: RecordBatch, events: Events, taken: Taken) -> None:
         letters = [
@@ -330,7 +333,7 @@ class Pipeline:
             parts.model(key, self._model_mark(key, settings), partial(self._model_state, key, settings))
             for key, settings in {**dict.fromkeys(self._known(), ""), **hashes}.items()
         ]
-        labels = parts.of_labels(self.totals.labels, self.label_exchange)
+        labels = parts.of_labels(self.totals.labels, self.label_exchange, self.joins)
         warmups = parts.of_warmups(self.warming.warmups.values(), self.warming.rows)
         whole = Whole(seen=list(hashes), gaps=dict(self.gaps))
         return Cut(whole, [*tasks, *models, *labels, *warmups, parts.outbox(self.fleet.unsent, self.fleet.rebases)])
@@ -364,6 +367,7 @@ class Pipeline:
         for of_model in state.model_labels:
             self.totals.labels.restore(of_model.key, of_model.totals)
             self.label_exchange.restore(of_model.key, of_model.exchange)
+        self.joins.restore(state.joins)
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
         reset = self.fleet.restore(judges, state.outbox.unsent, state.outbox.rebases)
@@ -383,16 +387,11 @@ class Pipeline:
         self.warming.forget(key)
         self.exchange.forget(key)
         self.label_exchange.forget(key)
+        self.joins.retire(key)
         self.totals.forget(key)
         for task in self.tasks.values():
             task.forget(key)
-        self._drop_shape(key)
-
-    def _drop_shape(self, key: ModelKey) -> None:
-        """Ask again which features of a model version are wanted."""
-        self._shapes.pop(key, None)
-        for decoder in self._decoders.values():
-            decoder.forget(key)
+        self._decoders.drop_shape(key)
 
     def _settings_hash(self, key: ModelKey) -> str:
         monitored = self._admission.monitored(key)

@@ -27,9 +27,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "duration calendar version_path types later kafka detector model tree yaml_text shape document faults load"
         ),
         "stats": (
-            "pair_levels pair_tables names growing thinning distances digits evidence slots detector adwin "
-            "error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending unseen "
-            "bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
+            "pair_levels pair_tables names growing number_table thinning distances digits evidence slots detector "
+            "adwin error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending "
+            "unseen bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
             "direction_test screening numeric_bins tally label_tally "
             "score_grid label_sums performance mean_test judged_errors number_sums "
             "block live_watch additive series_variance "
@@ -56,7 +56,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
             "event_clock event_ids losses admitted partition_state rejected_share totals pane_rows label_rows "
-            "label_aggregator task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines "
+            "label_aggregator label_clock answers id_runs join_tables join_changes pending predictions_by_pane "
+            "model_join joins task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines "
             "warmup_rows task exchange"
         ),
     },
@@ -82,7 +83,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "state": (
             "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
-            "model_part warmup_part label_parts one_tree labels_within parts"
+            "model_part warmup_part label_parts join_part one_tree labels_within parts"
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
@@ -92,7 +93,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
     },
     {  # what the path asks of the outside
-        "loop": "time sinks saving stage2 arrivals warming",
+        "loop": "time sinks saving stage2 arrivals warming decoders",
     },
     {  # the path
         "": "pipeline",

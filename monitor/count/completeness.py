@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from monitor.clock import HOUR_US, SECOND_US, Clock
 from monitor.count.event_clock import NO_CLOCK
+from monitor.count.label_clock import LabelClock
 from monitor.count.partition_state import PartitionState
 from monitor.events import Partition
 from monitor.records import Source
@@ -42,6 +43,38 @@ class Until:
         """The end of the newest panes that are complete, microseconds."""
         bound = self.own.get(model, self.common)
         return bound.us - self.lateness_us(model) if bound.waits else bound.us
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedUntil:
+    """Up to when labels are joined with predictions: both are complete up to then.
+
+    `labels` is how far those have come, and `alone` how far the join goes where no partition is waited for, both for
+    models named by an input and, under None, for all others.
+    """
+
+    until: Until
+    labels: Mapping[str | None, float]
+    alone: Mapping[str | None, float]
+
+    def __call__(self, model: str) -> float:
+        """Microseconds."""
+        bound, name = self.until.own.get(model, self.until.common), model if model in self.labels else None
+        events = self.until(model) if bound.waits and bound.us < math.inf else math.inf
+        slowest = min(events, self.labels[name])
+        return slowest if slowest < math.inf else self.alone[name]
+
+
+@dataclass(slots=True)
+class _Labels:
+    """Progress of the labels of the same models: the slowest partition that holds back, and the largest times."""
+
+    slowest: float = math.inf
+    clock: int = NO_CLOCK
+    arrived: int = NO_CLOCK
+
+    def combined_with(self, other: _Labels) -> _Labels:
+        return _Labels(min(self.slowest, other.slowest), max(self.clock, other.clock), max(self.arrived, other.arrived))
 
 
 @dataclass(slots=True)
@@ -77,14 +110,17 @@ class Completeness:
         clock: Clock,
         partition_states: Callable[[], Mapping[Partition, PartitionState]],
         lateness_us: Callable[[str], int],
+        label_clocks: Callable[[], Mapping[Partition, LabelClock]] = dict,
         *,
         live: bool,
     ) -> None:
-        """`partition_states()` gives all partitions of the source, and others from a restored state."""
+        """`partition_states()` gives all partitions of the source, and others from a restored state; `label_clocks()`
+        those with labels."""
         self._windows = settings.windows
         self._source = source
         self._clock = clock
         self._partition_states = partition_states
+        self._label_clocks = label_clocks
         self._live = live
         self._started = clock.monotonic()
         self._models = {entry.topic: entry.model for entry in settings.inputs}
@@ -108,6 +144,37 @@ class Completeness:
         if now != self._until:
             self._until = now
         return self._until
+
+    def joined_until(self) -> JoinedUntil:
+        """Where both events and labels have come to: labels hold back no event, but the join waits for both.
+
+        Partitions at their end and idle are not waited for. While no partition of events is, labels go on alone, as
+        they do where predictions pause.
+        """
+        until = self.until()
+        groups: dict[str | None, _Labels] = {None: _Labels()}
+        read = set(self._source.partitions())
+        for partition, clock in self._label_clocks().items():
+            group = groups.setdefault(self._model_of(partition.topic), _Labels())
+            group.clock, group.arrived = max(group.clock, clock.us), max(group.arrived, clock.clock.arrived_us)
+            if partition in read and not (self._source.at_end(partition) and self._are_idle(clock)):
+                group.slowest = min(group.slowest, max(clock.us, self._partition_states()[partition].clock_us))
+        common, labels, alone = groups[None], dict[str | None, float](), dict[str | None, float]()
+        for model in {*groups, *until.own}:
+            own = groups.get(model, common).combined_with(common)
+            bound = until.common if model is None else until.own.get(model, until.common)
+            labels[model] = own.slowest
+            alone[model] = self._alone(bound, own) if self._live else math.inf
+        return JoinedUntil(until, labels, alone)
+
+    def _alone(self, bound: Bound, labels: _Labels) -> float:
+        """Up to when labels are joined while no partition is waited for; as `_bound` for events."""
+        pane = self._windows.pane
+        return max(bound.us, labels.clock + pane, min(labels.arrived + pane, self._clock.now_us()))
+
+    def _are_idle(self, clock: LabelClock) -> bool:
+        idle = self._clock.monotonic() - max(clock.last_label_at, self._started)
+        return not self._live or idle >= self._windows.idle_after / SECOND_US
 
     def _model_of(self, topic: str) -> str | None:
         """The model that an input names. With a single input, a recording under any name counts as that input."""

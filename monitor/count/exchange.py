@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from monitor.count.joins import Effective
 from monitor.count.labels import LabelCohort, WaitingLabels
 from monitor.count.task import ClosedPane
 from monitor.count.task_state import PaneKey
@@ -120,6 +121,33 @@ class LabelExchange:
         #: there are no more of these than panes
         self._inline = WaitingLabels(most=math.inf)
         self._handed_on_until: dict[ModelKey, int] = {}
+        #: joined ones by model version, and the end of the pane in which they take effect; none waits between two turns
+        self._joined: dict[ModelKey, dict[int, list[LabelCohort]]] = {}
+
+    def put_joined(self, found: Iterable[Effective]) -> None:
+        """Add what the joins give; takes over its tallies."""
+        for until_us, cohort in found:
+            if cohort.joined:
+                self._joined.setdefault(cohort.key, {}).setdefault(until_us, []).append(cohort)
+            else:
+                self._waiting.add((cohort,))
+
+    def hand_joined_on(
+        self,
+        take: Callable[[list[LabelCohort], int], None],
+        keys: Iterable[ModelKey] | None = None,
+        end_us: float = math.inf,
+    ) -> None:
+        """Hand on the joined labels of model versions, by default all, that take effect before `end_us`, each once.
+
+        `take` is called for each end of a pane in which some take effect, in time order.
+        """
+        for key in sorted(self._joined) if keys is None else keys:
+            of_key = self._joined.get(key, {})
+            for until_us in sorted(until_us for until_us in of_key if until_us <= end_us):
+                take(of_key.pop(until_us), until_us)
+            if not of_key:
+                self._joined.pop(key, None)
 
     def put(self, closed: Iterable[LabelCohort]) -> None:
         """Add closed cohorts, in any order; takes over their tallies."""
@@ -142,6 +170,7 @@ class LabelExchange:
     def forget(self, key: ModelKey) -> None:
         self._waiting.forget(key)
         self._inline.forget(key)
+        self._joined.pop(key, None)
         self._handed_on_until.pop(key, None)
 
     def keys(self) -> list[ModelKey]:

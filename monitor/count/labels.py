@@ -19,6 +19,13 @@ from monitor.stats.label_tally import LabelTally
 #: most cohorts over all model versions; above that, the oldest ones of the version with the most are merged, and handed
 #: on with the newest of them
 MAX_COHORTS: Final = 20_000
+#: cohorts of predictions in the time that their labels are waited for
+COHORTS: Final = 100
+
+
+def cohort_us(horizon_us: int, pane_us: int) -> int:
+    """The width of a cohort of predictions: a hundredth of the horizon in whole panes, at least one."""
+    return max(1, -(-horizon_us // (COHORTS * pane_us))) * pane_us
 
 
 class LabelCohort(NamedTuple):

@@ -18,6 +18,7 @@ from monitor.count.admission import Admission
 from monitor.count.admitted import admit
 from monitor.count.aggregator import Aggregator, Aggregators
 from monitor.count.facts import AHEAD, AHEAD_HERE, DUPLICATES, facts_of
+from monitor.count.joins import Joins
 from monitor.count.label_aggregator import LabelAggregators
 from monitor.count.losses import Lost, Refused, lost_of
 from monitor.count.pane_rows import Rows
@@ -65,11 +66,12 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the tasks of a process share."""
+    """What the tasks of a process share. Without `joins`, labels do not meet predictions."""
 
     aggregators: Aggregators = field(default_factory=Aggregators)
     label_aggregators: LabelAggregators = field(default_factory=LabelAggregators)
     totals: Totals = field(default_factory=Totals)
+    joins: Joins | None = None
 
 
 class Task:
@@ -95,7 +97,8 @@ class Task:
         self._id_memory = id_memory
         self._aggregators = shared.aggregators
         self._totals = shared.totals
-        self.labels = TaskLabels(number, admission, shared.label_aggregators, shared.totals, cohort_us=pane_us)
+        aggregators, totals = shared.label_aggregators, shared.totals
+        self.labels = TaskLabels(number, admission, aggregators, totals, pane_us, shared.joins)
 
     def partition_state(self, topic: str) -> PartitionState:
         if topic not in self.partition_states:
@@ -121,7 +124,7 @@ class Task:
             self._count_group(partition, group, events, accepted)
         self._count_facts(events, verdicts)
         self._count_sample(events, accepted, sample)
-        labels = self.labels.take(partition.topic, events, verdicts.clock_us)
+        labels = self.labels.take(partition.topic, events, verdicts.clock_us, now)
         partition_state.next_offset = next_offset
         refused = sorted(admitted.refused + labels.refused, key=lambda one: events.keys.index(one.key))
         outcomes = _outcomes(events, refused, verdicts.late, verdicts.duplicate)
@@ -158,7 +161,7 @@ class Task:
             tallies[slot].add_records(partition, first[slot], last[slot])
             self._totals.add(group.key, tallies[slot])
             self._add(PaneKey(group.key, ""), pane, tallies[slot])
-        self.labels.take_inline(monitored, group, counted, numbers)
+        self.labels.take_predictions(monitored, group, counted, numbers, events)
 
     def _count_facts(self, events: Events, verdicts: Verdicts) -> None:
         """Count what is known of events beside their columns; most batches have nothing of it."""

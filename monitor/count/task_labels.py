@@ -1,8 +1,8 @@
-"""Labels in stage 1: admission, the cohort of each label, and when a cohort closes.
+"""Labels in stage 1: admission, when each takes effect, and when what was counted closes.
 
 Labels are separate from events all the way to stage 2. Label events only read the clock of their topic-partition, at
-the offset where they stand, and never move it. An inline label is admitted and closed as its prediction is, but counted
-in a tally of labels.
+the offset where they stand, and never move it; they are counted when they come, and go to the join with predictions. An
+inline label is admitted and closed as its prediction is, but counted in a tally of labels.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from monitor.count.admission import Admission
 from monitor.count.admitted import admit
-from monitor.count.event_clock import NO_CLOCK
+from monitor.count.joins import Joins, LabelColumns
 from monitor.count.label_aggregator import LabelAggregators
+from monitor.count.label_clock import LabelClock
 from monitor.count.label_keys import LabelKeys
 from monitor.count.label_rows import LabelRows
 from monitor.count.labels import LabelCohort, WaitingLabels
@@ -27,7 +28,7 @@ from monitor.count.pane_rows import Rows
 from monitor.count.task_state import OpenLabels, TaskLabelsState
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Group
-from monitor.events import LABEL, ModelKey
+from monitor.events import LABEL, ModelKey, Partition
 from monitor.reference.monitored import Monitored
 from monitor.stats.label_tally import LabelTally
 
@@ -43,38 +44,56 @@ class TaskLabels:
     """The labels of one task: its open cohorts, and the newest label of each topic."""
 
     def __init__(
-        self, number: int, admission: Admission, aggregators: LabelAggregators, totals: Totals, cohort_us: int
+        self,
+        number: int,
+        admission: Admission,
+        aggregators: LabelAggregators,
+        totals: Totals,
+        cohort_us: int,
+        joins: Joins | None = None,
     ) -> None:
-        """A cohort is as wide as a pane of events."""
+        """A cohort of labels that are counted as they come is as wide as a pane of events."""
         self.open = WaitingLabels()
         #: cohorts of inline labels; no more of these than open panes
         self.inline = WaitingLabels(most=math.inf)
-        #: {topic: largest time of a label}: a label out of order takes effect at that time
-        self.newest_us: dict[str, int] = {}
+        #: by topic
+        self.clocks: dict[str, LabelClock] = {}
         self._number = number
         self._label_keys = LabelKeys(admission)
         self._aggregators = aggregators
         self._totals = totals
+        self._joins = joins
         self._cohort_us = cohort_us
         #: the argument of the last `close`, None if labels came since
         self._closed_by: Callable[[str], float] | None = None
 
-    def take(self, topic: str, events: Events, clock_us: NDArray[np.int64]) -> LabelsTaken:
+    def take(self, topic: str, events: Events, clock_us: NDArray[np.int64], now: float = 0.0) -> LabelsTaken:
         """Count the label events of a decoded batch; `clock_us` (n,) is the clock where each of its events was read."""
         rows = events.label_rows
         if not len(rows):
             return LabelsTaken(Counter(), [])
         admitted = admit(events, events.kind == LABEL, self._label_keys.decision)
-        effect_us = self._effect_us(topic, events.ts[rows], clock_us[rows])
+        effect_us = self.clock(topic).effect_us(events.ts[rows], clock_us[rows], now)
         accepted = admitted.rows[rows]
-        counted = self._count(events.keys, events.key[rows[accepted]], effect_us[accepted])
-        return LabelsTaken(counted, admitted.refused)
+        key, effect_us = events.key[rows[accepted]], effect_us[accepted]
+        counted_for = self._counted_for(events.keys, key)
+        if self._joins is not None and len(key):
+            values = events.label_values
+            if not accepted.all():
+                values = [values[i] for i in np.flatnonzero(accepted).tolist()]
+            labels = LabelColumns(events.join_key[rows[accepted]], effect_us, values, key, events.keys, counted_for)
+            self._joins.add_labels(Partition(topic, self._number), labels)
+        return LabelsTaken(self._count(counted_for, key, effect_us), admitted.refused)
 
-    def take_inline(self, monitored: Monitored, group: Group, rows: Rows, panes: Sequence[int]) -> None:
-        """Count the inline labels of a group's accepted predictions.
+    def take_predictions(
+        self, monitored: Monitored, group: Group, rows: Rows, panes: Sequence[int], events: Events
+    ) -> None:
+        """A group's accepted predictions: their inline labels are counted, and they wait for others.
 
         `panes` (P,) are the numbers of the panes they fall into, and of their cohorts.
         """
+        if self._joins is not None:
+            self._joins.add_predictions(group, rows, events)
         if group.label.count(None) == len(group.label):
             return
         tallies = self._aggregators.of(monitored).count(LabelRows.inline(group, rows))
@@ -83,31 +102,39 @@ class TaskLabels:
             self.inline.add((LabelCohort(group.key, panes[slot] * self._cohort_us, tally, inline=True),))
             self._closed_by = None
 
-    def _effect_us(self, topic: str, ts: NDArray[np.int64], clock_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """When labels take effect: at the later of their own time and the clock, never before an earlier label."""
-        newest = np.maximum.accumulate(np.concatenate(([self.newest_us.get(topic, NO_CLOCK)], ts)))
-        self.newest_us[topic] = int(newest[-1])
-        return np.maximum(newest[1:], clock_us)
+    def clock(self, topic: str) -> LabelClock:
+        if topic not in self.clocks:
+            self.clocks[topic] = LabelClock()
+        return self.clocks[topic]
 
-    def _count(self, keys: list[ModelKey], key: NDArray[np.int32], effect_us: NDArray[np.int64]) -> Counter[ModelKey]:
-        """Count labels of `keys[key]` in the cohort in which they take effect: their predictions' times are unknown.
+    def _counted_for(self, keys: list[ModelKey], key: NDArray[np.int32]) -> list[ModelKey]:
+        """The model version that labels of each of `keys` are counted for, where `key` names it.
 
-        The order of the keys decides which versions are counted separately.
+        The order in which they come decides which versions are counted separately.
         """
-        used, first, slots = np.unique(key, return_index=True, return_inverse=True)
+        counted_for = list(keys)
+        used, first = np.unique(key, return_index=True)
+        for at in used[np.argsort(first)].tolist():
+            counted_for[at] = self._totals.label_key(self._label_keys.key_of(keys[at]))
+        return counted_for
+
+    def _count(
+        self, counted_for: list[ModelKey], key: NDArray[np.int32], effect_us: NDArray[np.int64]
+    ) -> Counter[ModelKey]:
+        """Count labels of `counted_for[key]` by the pane in which they take effect: their predictions are unknown."""
+        used, slots = np.unique(key, return_inverse=True)
         numbers, places = np.unique(effect_us // self._cohort_us, return_inverse=True)
         counts = np.bincount(slots * len(numbers) + places, minlength=len(used) * len(numbers))
         counts = counts.reshape(len(used), len(numbers))
         accepted: Counter[ModelKey] = Counter()
-        for at in np.argsort(first).tolist():
-            counted_for = self._totals.label_key(self._label_keys.key_of(keys[used[at]]))
+        for at, one in enumerate(used.tolist()):
             self.open.add(
-                LabelCohort(counted_for, int(numbers[place]) * self._cohort_us, LabelTally(int(counts[at, place])))
+                LabelCohort(counted_for[one], int(numbers[place]) * self._cohort_us, LabelTally(int(counts[at, place])))
                 for place in np.flatnonzero(counts[at]).tolist()
             )
             labels = int(counts[at].sum())
-            self._totals.labels.add(counted_for, LabelTally(labels))
-            accepted[counted_for] += labels
+            self._totals.labels.add(counted_for[one], LabelTally(labels))
+            accepted[counted_for[one]] += labels
         self._closed_by = None
         return accepted
 
@@ -129,12 +156,13 @@ class TaskLabels:
 
     def mark(self) -> Hashable:
         """The same as long as `to_state` would give the same."""
-        return self.open.mark(), self.inline.mark(), tuple(self.newest_us.items())
+        clocks = tuple((topic, clock.us, clock.clock.us, *clock.clock.recent) for topic, clock in self.clocks.items())
+        return self.open.mark(), self.inline.mark(), clocks
 
     def to_state(self) -> TaskLabelsState:
         return TaskLabelsState(
             self._number,
-            dict(sorted(self.newest_us.items())),
+            {topic: clock.to_state() for topic, clock in sorted(self.clocks.items())},
             self._open_labels(self.open),
             self._open_labels(self.inline),
         )
@@ -144,7 +172,8 @@ class TaskLabels:
 
     def restore(self, state: TaskLabelsState) -> None:
         """Restore from a state; takes over its tallies."""
-        self.newest_us.update(state.newest_us)
+        for topic, clock in state.clocks.items():
+            self.clock(topic).restore(clock)
         self.open.add(self._cohorts(state.waiting, inline=False))
         self.inline.add(self._cohorts(state.inline, inline=True))
         self._closed_by = None

@@ -41,11 +41,11 @@ class OpenLabels(NamedTuple):
 class TaskLabelsState:
     """The labels of one partition number across the input topics.
 
-    `newest_us` is the newest label by topic; of the cohorts, `inline` are of labels that came with their predictions.
+    `clocks` are opaque here, by topic; of the cohorts, `inline` are of labels that came with their predictions.
     """
 
     number: int
-    newest_us: Mapping[str, int]
+    clocks: Mapping[str, Mapping[str, Any]]
     waiting: list[OpenLabels]
     inline: list[OpenLabels]
 

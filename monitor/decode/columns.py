@@ -134,7 +134,8 @@ class Events:
     """Every event of a batch that was not rejected, in order of offset and array position. Arrays are (n,).
 
     `kind` holds the codes of `monitor.events`, `key` indices into `keys`, `ts` microseconds of Unix time, `id_key` a
-    64-bit hash of (model, version, id), 0 without an id. `groups` are the model versions that have a shape. For the
+    64-bit hash of (model, version, id), 0 without an id, and `join_key` one of (model, id): by it labels meet their
+    predictions. `groups` are the model versions that have a shape. For the
     label events, `label_rows` are their positions, `label_values` their labels (None takes an earlier one back) and
     `label_amounts` their `value` (MISSING if there is none).
     """
@@ -145,6 +146,7 @@ class Events:
     ts: NDArray[np.int64]
     offset: NDArray[np.int64]
     id_key: NDArray[np.uint64]
+    join_key: NDArray[np.uint64]
     groups: list[Group]
     label_rows: NDArray[np.int64]
     label_values: list[object]
@@ -165,6 +167,7 @@ class Events:
             ts=self.ts[:count],
             offset=self.offset[:count],
             id_key=self.id_key[:count],
+            join_key=self.join_key[:count],
             groups=[group.first(int(np.searchsorted(group.rows, count))) for group in self.groups],
             label_rows=self.label_rows[:labels],
             label_values=self.label_values[:labels],

@@ -22,7 +22,6 @@ NOT_IN_THIS_VERSION: Final = (
     "inputs[].format: auto | kserve | oip | seldon | tfserving | mlflow | databricks | sagemaker | vertex | azure",
     "inputs[].feature_names",
     "models[].segments",
-    "models[].labels",
     "models[].fairness",
     *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),
 )

@@ -96,6 +96,19 @@ class Costs(Part):
     true_negative: Number = Field(default=0.0, description="a negative that was left alone")
 
 
+#: how long labels are waited for, unless the settings say another time
+LABELS_HORIZON: Final = DAY_US
+
+
+class Labels(Part):
+    """Labels that come after their predictions."""
+
+    horizon: Duration = Field(
+        default=LABELS_HORIZON,
+        description="how far in time a label may be from its prediction to be joined to it; 0: labels are not joined",
+    )
+
+
 class CalendarWindow(Part):
     """Event times: from one time to another, or every week or day in the model's time zone."""
 
@@ -166,6 +179,7 @@ class Model(Part):
         examples=["reference/credit-{version}.json"],
     )
     features: dict[Name, Feature] = Field(default={}, description="by name; other features are as in the reference")
+    labels: Labels = Field(default=Labels(), description=Labels.__doc__)
     positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
     timezone: Timezone = Field(
         default="UTC",

@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr
 from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.events import canonical
 from monitor.settings.kafka import Kafka
-from monitor.settings.model import Budget, Model
+from monitor.settings.model import LABELS_HORIZON, Budget, Model
 from monitor.settings.types import (
     Count,
     CountOrNone,
@@ -156,6 +156,11 @@ class Limits(Part):
         default=67_108_864,
         description="compressed bytes of the rows of one warm-up; it ends there, with fewer windows than wanted",
     )
+    waiting_predictions: Count = Field(
+        default=1_000_000,
+        description="predictions of one model that wait for labels, and labels that wait for predictions; above it the"
+        " oldest are let go",
+    )
     series: Count = Field(
         default=10_000,
         description="series on /metrics; above it bins are left out, then distances, then figures without finding",
@@ -239,6 +244,8 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
     """
     own = [entry for entry in settings.inputs if entry.model in {None, model.name}]
     own.sort(key=lambda entry: (entry.topic, entry.model or "", entry.version or ""))
+    horizon = model.labels.horizon
+    labels: dict[str, Json] = {} if horizon == LABELS_HORIZON else {"labels_horizon_us": horizon}
     return {
         "name": model.name,
         "task": model.task,
@@ -246,6 +253,7 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
         "features": {name: feature.kind for name, feature in sorted(model.features.items()) if feature.kind},
         "pane_us": settings.windows.pane,
         "allowed_lateness_us": settings.lateness_us(model),
+        **labels,
         "inputs": [
             _input_fingerprint(entry) for entry in own if (entry.model, entry.version, entry.timezone) != (None,) * 3
         ],

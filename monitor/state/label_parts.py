@@ -16,7 +16,8 @@ from monitor.events import ModelKey
 from monitor.state.versions import Tree, require_version
 from monitor.stats.label_tally import LabelTally
 
-TASK_VERSION: Final = 1
+#: from 2 on the labels of a topic have a clock; before, it was the newest of their times
+TASK_VERSION: Final = 2
 TASK_PREFIX: Final = "task_labels/"
 MODEL_VERSION: Final = 1
 MODEL_PREFIX: Final = "model_labels/"
@@ -48,9 +49,10 @@ class _OpenCohort(_Tally, kw_only=True):
 
 class _Task(msgspec.Struct):
     number: int
-    newest: dict[str, int]
     waiting: list[_OpenCohort]
     inline: list[_OpenCohort]
+    newest: dict[str, int] = {}
+    clocks: dict[str, Tree] = {}
 
 
 class _Waiting(_Tally, kw_only=True):
@@ -80,7 +82,7 @@ def encode_task(state: TaskLabelsState) -> Tree:
     return {
         "version": TASK_VERSION,
         "number": state.number,
-        "newest": dict(state.newest_us),
+        "clocks": dict(state.clocks),
         "waiting": _open_trees(state.waiting),
         "inline": _open_trees(state.inline),
     }
@@ -101,7 +103,8 @@ def decode_task(tree: Tree) -> TaskLabelsState:
     """
     require_version(tree, TASK_VERSION)
     read = msgspec.convert(tree, _Task)
-    return TaskLabelsState(read.number, read.newest, _open_labels(read.waiting), _open_labels(read.inline))
+    clocks = {topic: {"us": newest, "clock": newest} for topic, newest in read.newest.items()} | read.clocks
+    return TaskLabelsState(read.number, clocks, _open_labels(read.waiting), _open_labels(read.inline))
 
 
 def _open_labels(cohorts: Iterable[_OpenCohort]) -> list[OpenLabels]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from monitor.count.exchange import LabelExchange
+from monitor.count.joins import Joins, ModelJoinState
 from monitor.count.task import Task
 from monitor.count.task_state import TaskLabelsState, TaskState
 from monitor.count.totals import LabelTotals
@@ -21,7 +22,7 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Rebase, Transition
 from monitor.judge.warmup import Warmup, WarmupState
-from monitor.state import codec, label_parts, labels_within, model_part, one_tree, task_part, warmup_part
+from monitor.state import codec, join_part, label_parts, labels_within, model_part, one_tree, task_part, warmup_part
 from monitor.state.directory import Loaded
 from monitor.state.finding_trees import rebase_of, rebase_tree, transition_of, transition_tree
 from monitor.state.label_parts import ModelLabels
@@ -70,6 +71,7 @@ class State:
     outbox: OutboxState
     warmups: list[WarmupState] = field(default_factory=list)
     warmup_rows: list[OpenRows] = field(default_factory=list)
+    joins: list[ModelJoinState] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ def model(key: ModelKey, mark: Hashable, make: Callable[[], ModelState]) -> Part
     return Part(model_part.name_of(key), mark, lambda: model_part.encode(make()))
 
 
-def of_labels(totals: LabelTotals, exchange: LabelExchange) -> list[Part]:
-    """The parts of the labels of all model versions that anything is known of."""
+def of_labels(totals: LabelTotals, exchange: LabelExchange, joins: Joins) -> list[Part]:
+    """The parts of the labels of all model versions that anything is known of, and of the joins of all models."""
 
     def part(key: ModelKey) -> Part:
         def tree() -> Tree:
@@ -106,7 +108,7 @@ def of_labels(totals: LabelTotals, exchange: LabelExchange) -> list[Part]:
 
         return Part(label_parts.model_name(key), (totals.mark(key), exchange.mark(key)), tree)
 
-    return [part(key) for key in sorted({*totals.tallies, *exchange.keys()})]
+    return [*(part(key) for key in sorted({*totals.tallies, *exchange.keys()})), *join_part.parts_of(joins)]
 
 
 def of_warmups(warmups: Iterable[Warmup], rows: WarmupRows) -> list[Part]:
@@ -197,25 +199,32 @@ def state_of(tree: Mapping[str, Any], parts: Mapping[str, Any]) -> State:
     )
     for name, of_part in parts.items():
         try:
-            if name.startswith(task_part.PREFIX):
-                state.tasks.append(task_part.decode(of_part))
-            elif name.startswith(label_parts.TASK_PREFIX):
-                state.task_labels.append(label_parts.decode_task(of_part))
-            elif name.startswith(model_part.PREFIX):
-                state.models.append(model_part.decode(of_part))
-            elif name.startswith(label_parts.MODEL_PREFIX):
-                state.model_labels.append(label_parts.decode_model(of_part))
-            elif name.startswith(warmup_part.PREFIX):
-                state.warmups.append(warmup_part.decode(of_part, blocks))
-            elif name.startswith(warmup_part.OPEN_PREFIX):
-                state.warmup_rows.append(warmup_part.decode_open(of_part))
-            elif name != OUTBOX and not name.startswith(warmup_part.BLOCK_PREFIX):
-                raise msgspec.ValidationError("this version does not know this part")
+            _read_part(state, name, of_part, blocks)
         except NO_SUCH_STATE as error:
             error.add_note(name)
             raise
     _require_labels(state)
     return state
+
+
+def _read_part(state: State, name: str, tree: Any, blocks: Mapping[tuple[ModelKey, int], bytes]) -> None:  # noqa: ANN401 - its shape is checked
+    """Add a part to the state by its name."""
+    if name.startswith(task_part.PREFIX):
+        state.tasks.append(task_part.decode(tree))
+    elif name.startswith(label_parts.TASK_PREFIX):
+        state.task_labels.append(label_parts.decode_task(tree))
+    elif name.startswith(model_part.PREFIX):
+        state.models.append(model_part.decode(tree))
+    elif name.startswith(label_parts.MODEL_PREFIX):
+        state.model_labels.append(label_parts.decode_model(tree))
+    elif name.startswith(join_part.PREFIX):
+        state.joins.append(join_part.decode(tree))
+    elif name.startswith(warmup_part.PREFIX):
+        state.warmups.append(warmup_part.decode(tree, blocks))
+    elif name.startswith(warmup_part.OPEN_PREFIX):
+        state.warmup_rows.append(warmup_part.decode_open(tree))
+    elif name != OUTBOX and not name.startswith(warmup_part.BLOCK_PREFIX):
+        raise msgspec.ValidationError("this version does not know this part")
 
 
 def _require_labels(state: State) -> None:

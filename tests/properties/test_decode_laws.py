@@ -74,6 +74,7 @@ def quality_counts(events: Events) -> dict[str, object]:
         "ts": events.ts.tolist(),
         "offset": events.offset.tolist(),
         "id_key": events.id_key.tolist(),
+        "join_key": events.join_key.tolist(),
         "labels": (events.label_rows.tolist(), typed(events.label_values), bits(events.label_amounts)),
         "rejected": events.rejected,
         "tombstones": events.tombstones,
@@ -363,7 +364,7 @@ def test_an_array_holds_what_its_elements_hold_alone(texts: list[str]) -> None:
     array = assert_same([f"[{','.join(texts)}]".encode()], [T0_MS])
     if not texts or (array.rejected and array.rejected[0].reason in {"json", "too_large", "nesting", "encoding"}):
         return
-    for name in ("kind", "ts", "id_key"):
+    for name in ("kind", "ts", "id_key", "join_key"):
         assert quality_counts(array)[name] == quality_counts(single)[name]
     assert quality_counts(array)["groups"] == quality_counts(single)["groups"]
     lost = [rejected.index for rejected in single.rejected]

@@ -192,19 +192,30 @@ def test_a_pane_is_judged_with_the_labels_of_its_own_predictions_however_the_str
         assert made.totals.labels.of(CREDIT).total == sum(totals.values())
 
 
-def effects(stream: Sequence[Event]) -> list[int]:
-    """When each label of one partition takes effect, microseconds: at the clock or the newest label, if one is later.
+class Effects:
+    """When the labels of one partition take effect, microseconds: at their own time or at the clock, if that is later.
 
-    The events' times make no jump.
+    The clock is the later of that of the events, whose times make no jump, and that of the labels.
     """
-    clock = newest = NO_CLOCK
-    found = []
+
+    def __init__(self) -> None:
+        self.events = self.reached = NO_CLOCK
+        self.labels = PlainClock(SECOND_US)
+
+    def of(self, ts: int) -> int:
+        before = self.labels.ask(ts, 0)
+        self.reached = max(self.reached, self.events, NO_CLOCK if before is None else before)
+        return max(ts, self.reached)
+
+
+def effects(stream: Sequence[Event]) -> list[int]:
+    """When each label of one partition takes effect."""
+    of_labels, found = Effects(), []
     for one in stream:
         if one["type"] == "label":
-            newest = max(newest, one["ts"])
-            found.append(max(newest, clock))
+            found.append(of_labels.of(one["ts"]))
         else:
-            clock = max(clock, one["ts"])
+            of_labels.events = max(of_labels.events, one["ts"])
     return found
 
 
@@ -259,15 +270,15 @@ def test_a_cohort_closes_once_and_what_comes_late_for_it_is_counted(
 ) -> None:
     """A step is labels that come, or the time up to which all is complete, seconds."""
     made, _, _ = pipeline({EVENTS: []}, 500)
-    task, newest, offset = made.task(0), NO_CLOCK, 0
+    task, of_labels, offset = made.task(0), Effects(), 0
     expected: Counter[tuple[ModelKey, int]] = Counter()
     for step in steps:
         if isinstance(step, list):
             made.count([batch_of([label(at, version) for at, version in step], offset)])
             offset += len(step)
             for at, version in step:
-                newest = max(newest, START_US + at * SECOND_US)
-                expected[ModelKey("credit", version), newest // PANE_US * PANE_US] += 1
+                effect_us = of_labels.of(START_US + at * SECOND_US)
+                expected[ModelKey("credit", version), effect_us // PANE_US * PANE_US] += 1
             continue
         until_us = START_US + step * SECOND_US
         closed = task.labels.close(bound(until_us))

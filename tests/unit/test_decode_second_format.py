@@ -63,6 +63,7 @@ class TabLines:
             ts=np.array([line.ts for line in lines], np.int64),
             offset=np.array(batch.offsets, np.int64)[record],
             id_key=np.zeros(len(lines), np.uint64),
+            join_key=np.zeros(len(lines), np.uint64),
             groups=[self._group(key, lines) for key in keys if self._shapes(key) is not None],
             label_rows=np.zeros(0, np.int64),
             label_values=[],

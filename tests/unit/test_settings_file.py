@@ -122,7 +122,7 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
           - {topic: events}
         outputs: {alerts_topic: events}
         models:
-          - {name: credit, reference: c.json, budget: {per: 30 dayz}, versions: [1], labels: {horizon: 2h}}
+          - {name: credit, reference: c.json, budget: {per: 30 dayz}, versions: [1], labels: {horizon: soon}}
           - {name: credit, reference: 'r-{verison}.json', severity: {missing: pag}}
           - {name: other}
         """,
@@ -139,7 +139,7 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
         "outputs.alerts_topic: 'events' is an input too; write another topic",
         "models[0].budget.per: '30 dayz' is not a duration; write 30d, 12h, 15m",
         'models[0].versions[0]: 1 is a number in YAML; write "1"',
-        "models[0].labels: not in this version",
+        "models[0].labels.horizon: 'soon' is not a duration; write 30d, 12h, 15m",
         "models[1].name: 'credit' is in models[0] too; keep one",
         "models[1].reference: 'r-{verison}.json' is not the path of a reference; write reference/credit-{version}.json",
         "models[1].severity.missing: 'pag' is none of 'page', 'ticket' or 'info'",
@@ -198,7 +198,7 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
     ("setting", "fault"),
     [
         *((f"{name}: x", f"{name}: not in this version") for name in (
-            "segments", "labels", "costs", "tolerance", "fairness")),
+            "segments", "costs", "tolerance", "fairness")),
         ("timezone: Berlin", "timezone: 'Berlin' is not a time zone; write Europe/Berlin, Asia/Tokyo or UTC"),
         ("silence: {weekly: x}", "silence: not a list; write [..., ...]"),
         ("silence: [{}]", "silence[0]: write either from and to, or weekly, or daily"),

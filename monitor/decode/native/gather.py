@@ -30,6 +30,7 @@ _CATEGORIES: Final = frozenset({str, float, bool, type(None), type(TYPE_VALUE)})
 
 _DIGEST: Final = xxhash.xxh3_64_intdigest
 _T = TypeVar("_T", bound=np.generic)
+_Keys = NDArray[np.uint64]
 
 
 class ColumnsBuilder:
@@ -46,6 +47,7 @@ class ColumnsBuilder:
         self._ts: list[NDArray[np.int64]] = []
         self._offset: list[NDArray[np.int64]] = []
         self._id_key: list[NDArray[np.uint64]] = []
+        self._join_key: list[NDArray[np.uint64]] = []
         self._label_rows: list[int] = []
         self._label_values: list[object] = []
         self._label_amounts: list[float] = []
@@ -61,7 +63,9 @@ class ColumnsBuilder:
         self._key.append(key)
         self._ts.append(ts)
         self._offset.append(offset)
-        self._id_key.append(_id_keys_of_one(columns) if is_one_version else _id_keys(columns))
+        id_key, join_key = _id_keys_of_one(columns) if is_one_version else _id_keys(columns)
+        self._id_key.append(id_key)
+        self._join_key.append(join_key)
         first = self._count
         self._count += len(rows)
         if is_one_version and not kind.any():
@@ -115,6 +119,7 @@ class ColumnsBuilder:
             ts=_joined(self._ts, np.int64),
             offset=_joined(self._offset, np.int64),
             id_key=_joined(self._id_key, np.uint64),
+            join_key=_joined(self._join_key, np.uint64),
             groups=groups,
             label_rows=np.array(self._label_rows, np.int64),
             label_values=self._label_values,
@@ -248,28 +253,32 @@ def _kinds(rows: Sequence[AnyRow], columns: Columns) -> NDArray[np.int8]:
     return np.fromiter((_KIND_CODES[kind_of(row)] for row in rows), np.int8, len(rows))
 
 
-def _id_keys_of_one(columns: Columns) -> NDArray[np.uint64]:
+def _id_keys_of_one(columns: Columns) -> tuple[_Keys, _Keys]:
     """`_id_keys` for rows that are all of one model version."""
-    seed = repeat(_seed(columns.model[0], columns.version[0]))
+    model, version, count = columns.model[0], columns.version[0], len(columns.id)
     try:
-        names = map(str.encode, cast("tuple[str, ...]", columns.id))
-        return np.fromiter(map(_DIGEST, names, seed), np.uint64, len(columns.id))
+        names = list(map(str.encode, cast("tuple[str, ...]", columns.id)))
     except TypeError:  # an id is an integer or missing
         return _id_keys(columns)
+    seeds = (_seed(model, version), _seed(model))
+    return tuple(np.fromiter(map(_DIGEST, names, repeat(seed)), np.uint64, count) for seed in seeds)  # type: ignore[return-value]  # two
 
 
-def _id_keys(columns: Columns) -> NDArray[np.uint64]:
-    """xxh3_64 of each id, seeded by its model version; 0 without an id."""
-    seeds = {pair: _seed(*pair) for pair in set(zip(columns.model, columns.version, strict=True))}
-    each = zip(columns.model, columns.version, columns.id, strict=True)
-    keys = (
-        _DIGEST(str(name).encode(), seeds[model, version]) if is_given(name) else 0 for model, version, name in each
-    )
-    return np.fromiter(keys, np.uint64, len(columns.id))
+def _id_keys(columns: Columns) -> tuple[_Keys, _Keys]:
+    """xxh3_64 of each id, seeded by its model version, and by its model; 0 without an id."""
+    names = [str(name).encode() if is_given(name) else None for name in columns.id]
+    versions = list(zip(columns.model, columns.version, strict=True))
+    return _hashed(names, versions), _hashed(names, [(model,) for model in columns.model])
 
 
-def _seed(model: str, version: str) -> int:
-    return _DIGEST(f"{model}\0{version}".encode())
+def _hashed(names: Sequence[bytes | None], whose: Sequence[tuple[str, ...]]) -> _Keys:
+    seeds = {one: _seed(*one) for one in set(whose)}
+    each = (0 if name is None else _DIGEST(name, seeds[one]) for name, one in zip(names, whose, strict=True))
+    return np.fromiter(each, np.uint64, len(names))
+
+
+def _seed(*names: str) -> int:
+    return _DIGEST("\0".join(names).encode())
 
 
 def _unset_to_none(column: Sequence[object]) -> list[object]:

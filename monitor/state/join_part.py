@@ -1,0 +1,92 @@
+"""The join of a model's labels with its predictions as a tree, and back; its tables are growing rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from monitor.count.joins import Joins, ModelJoinState
+from monitor.count.model_join import JoinState
+from monitor.events import ModelKey, Partition
+from monitor.state.part_files import Part
+from monitor.state.versions import Tree, require_version
+
+VERSION: Final = 1
+PREFIX: Final = "join/"
+#: the tables of a join, in the order of `JoinState.rows`
+_TABLES: Final = ("predictions", "labels", "met")
+
+
+class _Join(msgspec.Struct):
+    model: str
+    places: list[tuple[str, int]]
+    fates: list[tuple[str, str, int]]
+    codes: list[str]
+    retired: list[int]
+    texts: list[str]
+    until: int
+    tidied: int
+    panes: list[tuple[int, int]]
+    kept_from: int
+    gone: int
+
+
+def parts_of(joins: Joins) -> list[Part]:
+    """The part of each model's join."""
+    return [_part(joins, model) for model in sorted(joins.models)]
+
+
+def _part(joins: Joins, model: str) -> Part:
+    name, join = PREFIX + model, joins.models[model].join
+    return Part(name, join.mark(), lambda: encode(joins.to_state(model, name)), join.rows(name))
+
+
+def encode(state: ModelJoinState) -> Tree:
+    """The tree, with the tables as growing rows."""
+    join = state.join
+    return {
+        "version": VERSION,
+        "model": state.model,
+        "places": [list(place) for place in state.places],
+        "fates": [[key.version, fate, count] for (key, fate), count in state.fates.items()],
+        "codes": [key.version for key in join.codes],
+        "retired": join.retired,
+        "texts": join.texts,
+        "until": join.until_us,
+        "tidied": join.tidied_us,
+        "late_predictions": join.late_predictions,
+        "late_labels": join.late_labels,
+        "panes": [[pane, count] for pane, count in join.panes.items()],
+        "kept_from": join.kept_from_us,
+        "gone": join.gone,
+        "tables": dict(zip(_TABLES, join.rows, strict=True)),
+    }
+
+
+def decode(tree: Tree) -> ModelJoinState:
+    """The inverse of `encode`.
+
+    Raises:
+        msgspec.ValidationError, LookupError, TypeError, ValueError: the tree does not come from `encode`.
+    """
+    require_version(tree, VERSION)
+    read = msgspec.convert(tree, _Join)
+    tables: Sequence[Any] = [tree["tables"][name] for name in _TABLES]
+    join = JoinState(
+        [ModelKey(read.model, version) for version in read.codes],
+        read.retired,
+        read.texts,
+        read.until,
+        read.tidied,
+        np.array(tree["late_predictions"], np.int64),
+        np.array(tree["late_labels"], np.int64),
+        dict(read.panes),
+        read.kept_from,
+        read.gone,
+        tables,
+    )
+    fates = {(ModelKey(read.model, version), fate): count for version, fate, count in read.fates}
+    return ModelJoinState(read.model, [Partition(*place) for place in read.places], fates, join)
