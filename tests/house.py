@@ -64,7 +64,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # judging (stage 2)
         "judge": (
             "budget ended silence likely incident incidents policy prepared_reference windows warmup season "
-            "label_windows error_findings "
+            "label_windows late_cohorts error_findings "
             "all_values own_moves related relation_words compared moved_day lazy_comparison near_range quality_tails "
             "score_parts causes.cause detectable causes.constant causes.errors "
             "causes.performance causes.traffic causes.fact_share "
@@ -101,7 +101,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs open_source accepting column_views counted_rows first_pass reference_build warmup_learning "
+            "outputs open_source accepting column_views counted_rows first_pass "
+            "reference_labels reference_build warmup_learning "
             "warmup_lines replay comparing promises snapshot_builder daemon"
         ),
     },

@@ -7,10 +7,10 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from monitor.clock import DAY_US, rfc3339
+from monitor.clock import DAY_US, SECOND_US, rfc3339
 from monitor.count.exchange import Pane
 from monitor.count.facts import in_time
-from monitor.count.labels import LabelCohort
+from monitor.count.labels import LabelCohort, cohort_us
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.attribution import Attribution
 from monitor.judge.budget import BASE, LABELS, RECENT, VERSIONS, Budget, BudgetState
@@ -60,7 +60,14 @@ class ModelJudge:
     """Windows, budget and incidents of one model version."""
 
     def __init__(
-        self, monitored: Monitored, pages: float, per_us: int, *, show_values: bool, lasting_after_us: int = DAY_US
+        self,
+        monitored: Monitored,
+        pages: float,
+        per_us: int,
+        *,
+        show_values: bool,
+        lasting_after_us: int = DAY_US,
+        pane_us: int = 10 * SECOND_US,
     ) -> None:
         self.monitored = monitored
         self.prepared = PreparedReference.of(monitored.reference)
@@ -75,7 +82,8 @@ class ModelJudge:
             self.judge.total_tests(len(self.pyramid.lengths)),
             monitored.reference.events,
         )
-        self.judge.spend_by(self._spend_on_labels)
+        self.judge.performance.spend = self._spend_on_labels
+        self._cohort_us = cohort_us(monitored.model.labels.horizon, pane_us)
         #: this version's part of the model's budget
         self._share = 1.0
         learned = longest_learned(monitored.reference)
@@ -212,9 +220,22 @@ class ModelJudge:
     def take_labels(self, cohort: LabelCohort) -> None:
         """Take labels that took effect before the end of the next pane, or came with its predictions."""
         self._changes += 1
+        if cohort.joined:  # it was counted where it took effect
+            end_us = cohort.start_us + self._cohort_us
+            if not (self._exclusions and self._exclusions.overlapping(cohort.start_us, end_us)):
+                self.judge.performance.late.add(cohort.start_us, end_us, cohort.tally)
+            return
         self.labels += cohort.tally.total
         if cohort.inline:
             self._inline.merge(cohort.tally)
+
+    def judge_late(self, until_us: int, share: float) -> list[Transition]:
+        """Judge the cohorts of late labels that are old enough: labels that took effect before `until_us` are taken."""
+        self._share = share
+        found = list(self.judge.performance.take_late(until_us))
+        self._changes += bool(found)
+        serious = [finding for finding in found if finding.severity != INFO]
+        return self.book.step(serious, self, self.context(), base_window=False, at_once=True) if serious else []
 
     def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
         span = recent.spans[0]

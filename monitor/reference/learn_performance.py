@@ -55,8 +55,8 @@ class PerformanceLearner:
             self._spans.append(end_us - self._began_us)
             self._open, self._began_us = LabelTally(), None
 
-    def finish(self) -> ReferencePerformance | None:
-        """None where no label came beside what was predicted."""
+    def finish(self, came: tuple[tuple[int, float], ...] = ()) -> ReferencePerformance | None:
+        """None where no label came beside what was predicted; `came` as the reference keeps it."""
         rows = labelled(self._total, self._meaning.task)
         if not rows:
             return None
@@ -68,9 +68,8 @@ class PerformanceLearner:
             if whole[at, ROWS] > 0
         }
         mean = float(f"{rows / len(windows):.{DIGITS}g}") if len(windows) else 0.0
-        return ReferencePerformance(
-            self._total, len(windows), mean, int(np.median(self._spans)) if self._spans else 0, errors
-        )
+        base_us = int(np.median(self._spans)) if self._spans else 0
+        return ReferencePerformance(self._total, len(windows), mean, base_us, errors, came)
 
 
 def _rounded(run: LongRun) -> LongRun:

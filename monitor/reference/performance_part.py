@@ -11,8 +11,10 @@ from monitor.stats.label_tally import LabelTally
 from monitor.stats.long_run import LongRun
 from monitor.stats.performance import COST
 
+#: share of the labels that have come when a cohort is judged
+MATURE: Final = 0.95
 #: least base windows of labelled predictions in a reference whose errors are compared
-LEAST_WINDOWS: Final = 8
+LEAST_WINDOWS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class ReferencePerformance:
     """The labelled predictions of a reference.
 
     `windows` base windows of them, of `rows` rows and `base_us` microseconds each on average; `errors` by figure.
+    `came` is the share of the late labels that had come after rising delays (microseconds after the end of a cohort of
+    predictions), and empty where all came with their predictions.
     """
 
     tally: LabelTally
@@ -37,6 +41,12 @@ class ReferencePerformance:
     rows: float
     base_us: int
     errors: Mapping[str, ErrorVariation]
+    came: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def maturity_us(self) -> int | None:
+        """The delay after which nearly all labels have come; None where none came late."""
+        return next((delay for delay, share in self.came if share >= MATURE), None)
 
     def variation(self, figure: str) -> ErrorVariation | None:
         """How much an error varied; costs as the cell of the confusion matrix that varies most."""
@@ -55,6 +65,7 @@ class ReferencePerformance:
             "windows": self.windows,
             "rows": self.rows,
             "base_us": self.base_us,
+            **({"came": [list(one) for one in self.came]} if self.came else {}),
             "errors": {
                 name: {"long_run": one.long_run.to_plain(), "rises": list(one.rises), "falls": list(one.falls)}
                 for name, one in sorted(self.errors.items())
@@ -79,6 +90,7 @@ class ReferencePerformance:
                 )
                 for name, one in plain["errors"].items()
             },
+            tuple((int(delay), float(share)) for delay, share in plain.get("came", ())),
         )
 
 

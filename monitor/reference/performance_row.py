@@ -50,6 +50,7 @@ class PerformanceRow(msgspec.Struct, gc=False):
     rows: _NotNegative
     base_us: _Count
     errors: dict[str, _Errors]
+    came: list[tuple[_Count, Annotated[float, msgspec.Meta(ge=0, le=1)]]] = []
 
 
 def performance_faults(row: PerformanceRow, task: str) -> Iterator[str]:
@@ -63,5 +64,7 @@ def performance_faults(row: PerformanceRow, task: str) -> Iterator[str]:
             yield f"errors.{name}.long_run.reason is not known"
         if any(len(of_rows) != 1 for of_rows in one.long_run.by_rows):
             yield f"errors.{name}.long_run.by_rows: not one number each"
+    if sorted(row.came) != row.came or sorted(share for _, share in row.came) != [share for _, share in row.came]:
+        yield "came: delays and shares do not rise"
     if not row.tally.label_sums.keys() <= UNITS.keys():
         yield "tally.label_sums: a name is not known"

@@ -21,6 +21,7 @@ from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
 from monitor.reference.column import Column
+from monitor.reference.encoding import with_hash
 from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.learn_performance import PerformanceLearner
 from monitor.reference.notes import column_notes, reference_notes
@@ -39,6 +40,7 @@ from monitor.run.left_out import (
     rejected_lines,
 )
 from monitor.run.open_source import OffsetRange
+from monitor.run.reference_labels import learn_from_labels
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.sources.until_offsets import UntilOffsets
@@ -117,6 +119,14 @@ def build_reference(
         collector.performance.finish(),
     )
     reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
+    if collector.late:
+        source = open_source()
+        try:
+            late = learn_from_labels(settings, reference, source, clock, event_range)
+        finally:
+            source.close()
+        if late is not None:
+            reference = with_hash(replace(reference, performance=late, labels=late.tally.total))
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
         on_note(one_line(note))
     return reference
@@ -202,6 +212,8 @@ class _Collector(StatelessStage2):
         self.labels = 0
         self._labels = LabelTally()
         self.performance = labels
+        #: label events came too: not all labels are known when the last event is
+        self.late = False
         self.losses: list[Loss] = []
         self._event_range = event_range
         self._usual = times.usual()
@@ -234,6 +246,7 @@ class _Collector(StatelessStage2):
     def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Count the labels that came with their events; a reference has no others."""
         for cohort in cohorts:
+            self.late |= not cohort.inline
             if cohort.inline:
                 self._labels.merge(cohort.tally)
 

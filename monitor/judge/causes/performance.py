@@ -20,8 +20,10 @@ from monitor.judge.causes.errors import PERFORMANCE_NAME
 from monitor.judge.error_findings import Change, detail, effect_unit, headline, shown
 from monitor.judge.incident import Floats
 from monitor.judge.label_windows import LabelPyramid, LabelWindow
+from monitor.judge.late_cohorts import LateCohorts
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
+from monitor.judge.windows import Records
 from monitor.reference.performance_part import ErrorVariation, ReferencePerformance, is_judged
 from monitor.stats.block import Block
 from monitor.stats.ending import left_of
@@ -33,6 +35,8 @@ from monitor.stats.performance import BIAS, CALIBRATION_ERROR, COST, MAE
 
 #: names of the findings by figure; all others are of `performance`
 _CAUSES: Final = {CALIBRATION_ERROR: "calibration", BIAS: "calibration", COST: "cost"}
+#: ... for evidence alone to decide: fewer cohorts cannot show that they depend on each other
+WINDOWS_WITHOUT_DISTANCE: Final = 20
 #: least rows of a window in which something is said of an error
 LEAST_IN_WINDOW: Final = 20
 #: a page needs its least effect and so many standard errors, as of the distributions: see `stats.direction_test`
@@ -53,6 +57,7 @@ class _Side:
     upwards: bool
     reference: Floats
     variation: ErrorVariation
+    windows: int
 
     @property
     def before(self) -> float:
@@ -83,7 +88,11 @@ class _Side:
     @property
     def is_free(self) -> bool:
         """Whether its rows are independent as far as can be seen: evidence alone decides."""
-        return self.variation.long_run.block == 0 and float(self.reference[ROWS]) >= ROWS_WITHOUT_DISTANCE
+        return (
+            self.variation.long_run.block == 0
+            and float(self.reference[ROWS]) >= ROWS_WITHOUT_DISTANCE
+            and self.windows >= WINDOWS_WITHOUT_DISTANCE
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,9 @@ class Performance(SequentialCause):
         figures = judged(self._meaning)
         self._sides = tuple(self._all_sides(figures))
         self.windows = LabelPyramid(prepared.longest(), figures, self._meaning)
+        part, horizon_us = self._part, policy.model.labels.horizon
+        learned = None if part is None else part.maturity_us
+        self.late = LateCohorts(horizon_us if learned is None else min(learned, horizon_us))
         #: the alpha of the last evaluation, which rechecks for the end of findings use too
         self._alpha = 0.0
 
@@ -129,9 +141,9 @@ class Performance(SequentialCause):
             variation = part.variation(figure)
             if variation is None or own[ROWS] < LEAST_ROWS:
                 continue
-            yield _Side(place, figure, True, own, variation)
+            yield _Side(place, figure, True, own, variation, part.windows)
             if figure in TWO_SIDED:
-                yield _Side(place, figure, False, other_side(own, figure), variation)
+                yield _Side(place, figure, False, other_side(own, figure), variation, part.windows)
 
     def tests(self) -> int:
         """One for each side of each error."""
@@ -145,7 +157,15 @@ class Performance(SequentialCause):
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """Take the pane's labels; judges the windows that end with them."""
-        windows = self.windows.add(pane.start_us, pane.end_us, labels, pane.tally.records)
+        yield from self._take(pane.start_us, pane.end_us, labels, pane.tally.records)
+
+    def take_late(self, until_us: int) -> Iterator[Finding]:
+        """What is found with the cohorts of late labels that may be judged now."""
+        for cohort in self.late.mature(until_us):
+            yield from self._take(*cohort, {})
+
+    def _take(self, start_us: int, end_us: int, labels: LabelTally, records: Records) -> Iterator[Finding]:
+        windows = self.windows.add(start_us, end_us, labels, records)
         if windows and self._sides:
             shortest = windows[0].span
             self._alpha = self.spend(shortest.start_us, shortest.end_us, len(self._sides) * len(windows))
@@ -270,8 +290,9 @@ class Performance(SequentialCause):
     # state
 
     def to_state(self) -> dict[str, Any]:
-        return {"windows": self.windows.to_state(), "alpha": self._alpha}
+        return {"windows": self.windows.to_state(), "alpha": self._alpha, "late": self.late.to_state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.windows.restore(state["windows"])
+        self.late.restore(state["late"])
         self._alpha = state["alpha"]
