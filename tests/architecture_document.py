@@ -16,6 +16,7 @@ from monitor.count.completeness import Completeness
 from monitor.count.event_clock import EventClock
 from monitor.count.event_ids import EventIds
 from monitor.count.exchange import Exchange, LabelExchange
+from monitor.count.joins import Joins
 from monitor.count.partition_state import PartitionState
 from monitor.count.task import Task
 from monitor.count.task_labels import TaskLabels
@@ -93,13 +94,16 @@ PATH = (
     Step(EventClock.ask, "moves the clock; a jump ahead counts once most of the newest events confirm it"),
     Step(EventIds.ask, "was this id among the last `id_memory`?"),
     Step(Aggregator.count, "values to bins: one tally of integers for each pane, vectorised over rows"),
-    Step(TaskLabels.take_inline, "a label that comes with its prediction: into a tally of labels, by the same pane"),
+    Step(TaskLabels.take_predictions, "a label that comes with its prediction: into a tally of labels, by the same"
+         " pane; all predictions wait for labels to come"),
     Step(DeadLetters.send, "rejected records go to the rejects topic unchanged", False),
     Step(Pipeline.judge, "stage 2"),
     Step(Completeness.until, "the event time that every partition of a model has reached"),
     Step(Task.close, "closes the panes before that time; a closed pane is final"),
     Step(Exchange.put, "merges the tallies of all partitions: integers, so the order makes no difference"),
     Step(LabelExchange.put, "the same for the tallies of labels, which close where panes do"),
+    Step(Completeness.joined_until, "the event time that both events and labels have reached"),
+    Step(Joins.step, "labels that take effect before it meet their predictions: changes of the tallies of cohorts"),
     Step(Exchange.ready, "complete panes, in time order"),
     Step(LabelExchange.ready, "the labels up to the end of that pane: the judge takes them before it"),
     Step(Fleet.judge, "finds the judge of the model version"),

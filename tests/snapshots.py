@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from monitor.clock import DAY_US, HOUR_US, SECOND_US
 from monitor.events import ModelKey, Partition
@@ -184,6 +184,17 @@ def _finding_of_harm(key: ModelKey) -> FindingView:
     subject = FindingKey(f"class {HOSTILE}", "distribution")
     headline = f"class {HOSTILE}: shares changed by up to 0.2"
     return FindingView(key, subject, "ticket", NOW_US - 26 * HOUR_US, headline, f"share of {HOSTILE}: 0.333 -> 0.410")
+
+
+def with_labels(key: ModelKey, **fields: Any) -> Snapshot:
+    """A snapshot with labels of a model version."""
+    return Snapshot(
+        **fields,
+        label_fates={(key, "matched"): 90, (key, "expired"): 3},
+        labels_waiting={key: 5},
+        predictions_waiting={key.model: 1_000},
+        predictions_let_go={key.model: 20},
+    )
 
 
 def wide_snapshot(models: int, features: int) -> Snapshot:

@@ -249,3 +249,11 @@ class Joins:
         for known in self.models.values():
             found.update({known.join.codes[code]: count for code, count in known.join.labels_waiting().items()})
         return found
+
+    def predictions_waiting(self) -> dict[str, int]:
+        """Predictions that a label may still be joined to, by model."""
+        return {model: known.join.predictions_waiting for model, known in self.models.items()}
+
+    def let_go(self) -> dict[str, int]:
+        """Predictions that were let go for the limit, by model."""
+        return {model: known.join.by_pane.gone for model, known in self.models.items()}

@@ -8,6 +8,7 @@ from typing import Final
 from monitor.findings import Figures
 from monitor.publish import rows
 from monitor.publish.column_series import COLUMN_SERIES, FIGURES, Series
+from monitor.publish.label_series import LABEL_SERIES
 
 DROPPED: Final = "driftd_series_dropped"
 
@@ -358,6 +359,7 @@ REGISTER: Final = (
         lambda figures: figures.exceedance,
     ),
     *COLUMN_SERIES,
+    *LABEL_SERIES,
     Series(
         "driftd_performance_ratio",
         "gauge",

@@ -172,6 +172,11 @@ class Snapshot:
     checkpoint_failures: int = 0
     models: tuple[ModelView, ...] = ()
     model_events: Mapping[tuple[ModelKey, str], int] = field(default_factory=dict)
+    #: labels by model version and fate, and those without one; predictions that wait and those let go, by model
+    label_fates: Mapping[tuple[ModelKey, str], int] = field(default_factory=dict)
+    labels_waiting: Mapping[ModelKey, int] = field(default_factory=dict)
+    predictions_waiting: Mapping[str, int] = field(default_factory=dict)
+    predictions_let_go: Mapping[str, int] = field(default_factory=dict)
     unjudged: Mapping[ModelKey, int] = field(default_factory=dict)
     incidents: tuple[IncidentView, ...] = ()
     findings: tuple[FindingView, ...] = ()

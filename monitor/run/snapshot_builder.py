@@ -124,6 +124,10 @@ class SnapshotBuilder:
                 for key in watched
             ),
             model_events=pipeline.accepted,
+            label_fates=pipeline.joins.fates,
+            labels_waiting=pipeline.joins.waiting(),
+            predictions_waiting=pipeline.joins.predictions_waiting(),
+            predictions_let_go=pipeline.joins.let_go(),
             unjudged=pipeline.exchange.unjudged - self._unjudged_before,
             incidents=tuple(view for judge in judges.values() if is_judged(judge) for view in _incident_views(judge)),
             findings=tuple(_finding_views(judges.values())),

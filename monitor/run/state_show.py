@@ -48,8 +48,10 @@ def _models(state: State, admission: Admission) -> list[dict[str, Any]]:
     warming.restore(state.warmups, ())
     admission.restore(state.whole.seen)
     models, labels = sorted(state.models, key=lambda model: model.key), {one.key: one for one in state.model_labels}
+    fates = {key: count for one in state.joins for key, count in one.fates.items()}
     return [
         _model(model, model.events, labels[model.key].totals if model.key in labels else LabelTally(), admission)
+        | {"fates": {fate: count for (key, fate), count in fates.items() if key == model.key}}
         | _warmup(warming.warmups.get(model.key))
         for model in models
         if model.events is not None

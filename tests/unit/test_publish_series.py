@@ -22,7 +22,7 @@ from monitor.publish.column_series import DISTANCES, FIGURES
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
-from tests.snapshots import IN_WARMUP, busy_snapshot, promise_of, wide_snapshot
+from tests.snapshots import IN_WARMUP, busy_snapshot, promise_of, wide_snapshot, with_labels
 
 CREDIT = ModelKey("credit", "1")
 EVENTS = Partition("events", 0)
@@ -60,7 +60,8 @@ PROMISED = {
 
 
 def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
-    return Snapshot(
+    return with_labels(
+        key,
         restored=restored,
         records={EVENTS: 120},
         events={("events", ACCEPTED, ""): 110, ("events", REJECTED, "json"): 10},

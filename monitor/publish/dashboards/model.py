@@ -108,10 +108,12 @@ def _model_events() -> Panel:
     of_type = f"sum by (type) (rate(driftd_model_events_total{{{MODEL}}}[$__rate_interval]))"
     return lines(
         "Events and labels of the model",
-        "Accepted events by type. Labels that stop: the labelling job has failed. Not judged: a partition was silent "
-        "for longer than windows.idle_after and then delivered old events; raise it.",
+        "Accepted events by type, and what became of labels. Labels that stop: the labelling job has failed. Expired: "
+        "they met no prediction of their id. Not judged: a partition was silent for longer than windows.idle_after "
+        "and then delivered old events; raise it.",
         [
             over_time(of_type, "{{type}}"),
+            over_time(f"sum by (fate) (rate(driftd_labels_total{{{MODEL}}}[$__rate_interval]))", "label {{fate}}"),
             over_time(f"sum(rate(driftd_unjudged_events_total{{{MODEL}}}[$__rate_interval]))", "not judged"),
         ],
         unit="eps",
