@@ -49,7 +49,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "validity variability performance_part "
             "reference blank encoding references score_split configured monitored plan_values "
             "plan_derived plan learn_season learn_relations learn_effects "
-            "learn_performance learn paging relation_notes notes show"
+            "learn_performance performance_lines learn paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)

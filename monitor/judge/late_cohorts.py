@@ -48,8 +48,10 @@ class LateCohorts:
             self._judged_us = start_us + 1
             yield self._waiting.pop(start_us)
 
-    def __len__(self) -> int:
-        return len(self._waiting)
+    @property
+    def came(self) -> bool:
+        """Whether labels came late at all."""
+        return bool(self._waiting) or self._judged_us > 0
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values."""

@@ -24,6 +24,10 @@ ACCURACY, RECALL, PRECISION, F1, MCC = "accuracy", "recall", "precision", "f1", 
 CALIBRATION_ERROR, MAE, BIAS, COST = "calibration_error", "mae", "bias", "cost_per_thousand"
 #: figures in the unit of the target; all others are bounded
 IN_TARGET_UNIT: Final = frozenset({MAE, "rmse", BIAS})
+#: figures that are neither a share nor a score
+UNBOUNDED: Final = IN_TARGET_UNIT | {COST, "log_loss"}
+#: figures that are a share of predictions
+SHARES: Final = frozenset({ACCURACY, "balanced_accuracy", PRECISION, RECALL})
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ PROMISED = {
     "driftd_reference_bin_ratio": "model version feature bin",
     "driftd_smallest_detectable_effect_ratio": "model version feature",
     "driftd_performance_ratio": "model version metric basis segment",
+    "driftd_performance_error": "model version metric basis segment",
+    "driftd_performance_labels": "model version",
 }
 
 
@@ -91,7 +93,8 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 pages=3,
                 pages_before=2,
                 columns=(AGE,),
-                performance=(("accuracy", 0.9),),
+                performance=(("accuracy", 0.9), ("cost_per_thousand", 250.0)),
+                performance_labels=1_000,
                 promise=promise_of("AGE"),
                 warmup=IN_WARMUP,
             ),

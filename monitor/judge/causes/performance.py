@@ -8,6 +8,7 @@ a least effect. Only worse counts: a model that is right more often is no findin
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -41,6 +42,12 @@ WINDOWS_WITHOUT_DISTANCE: Final = 20
 LEAST_IN_WINDOW: Final = 20
 #: a page needs its least effect and so many standard errors, as of the distributions: see `stats.direction_test`
 ERRORS_ABOVE_LEAST: Final = 2.0
+#: base windows of labels that are shown as the newest performance, as many as there are
+SHOWN_LENGTHS: Final = (4, 2, 1)
+#: labels have stopped when none came for so many times as long as a base window of them takes
+STOPPED_AFTER: Final = 4
+#: windows kept until they are written down
+_KEPT: Final = 256
 #: what a test may spend where no page budget was given
 NO_BUDGET: Final = 1e-7
 
@@ -129,6 +136,8 @@ class Performance(SequentialCause):
         part, horizon_us = self._part, policy.model.labels.horizon
         learned = None if part is None else part.maturity_us
         self.late = LateCohorts(horizon_us if learned is None else min(learned, horizon_us))
+        #: the windows that ended, for whoever writes them down; not state
+        self.ended: deque[LabelWindow] = deque(maxlen=_KEPT)
         #: the alpha of the last evaluation, which rechecks for the end of findings use too
         self._alpha = 0.0
 
@@ -166,6 +175,7 @@ class Performance(SequentialCause):
 
     def _take(self, start_us: int, end_us: int, labels: LabelTally, records: Records) -> Iterator[Finding]:
         windows = self.windows.add(start_us, end_us, labels, records)
+        self.ended.extend(windows)
         if windows and self._sides:
             shortest = windows[0].span
             self._alpha = self.spend(shortest.start_us, shortest.end_us, len(self._sides) * len(windows))
@@ -208,6 +218,22 @@ class Performance(SequentialCause):
             return v
         rate = rows / (end_us - start_us) * part.base_us / part.rows
         return 1 + max(rate, 1.0) * (v - 1)
+
+    def latest(self, at_us: int) -> LabelWindow | None:
+        """The newest labelled predictions, about 1,000 of them; None where labels stopped coming before `at_us`."""
+        known = (self.windows.trailing(length) for length in SHOWN_LENGTHS)
+        window = next((one for one in known if one is not None), None)
+        if window is None:
+            return None
+        newest = window.blocks[-1]
+        usual = max(newest.end_us - newest.start_us, 0 if self._part is None else self._part.base_us)
+        waited = self.late.maturity_us if self.late.came else 0
+        return window if at_us - newest.end_us <= waited + STOPPED_AFTER * usual else None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether errors are compared with the reference's."""
+        return bool(self._sides)
 
     # sizes
 
