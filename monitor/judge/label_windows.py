@@ -49,7 +49,8 @@ class LabelWindow(NamedTuple):
     @property
     def span(self) -> Span:
         """The cohort: its time, and its labelled predictions."""
-        return Span(self.blocks[0].start_us, self.blocks[-1].end_us, sum(block.rows for block in self.blocks))
+        start_us, end_us = min(one.start_us for one in self.blocks), max(one.end_us for one in self.blocks)
+        return Span(start_us, end_us, sum(block.rows for block in self.blocks))
 
     @property
     def tally(self) -> LabelTally:
@@ -91,7 +92,8 @@ class LabelPyramid:
     def _merged(self, one: LabelBlock, later: LabelBlock) -> LabelBlock:
         """Both as one; moments are made of the counts: a sum of floats would depend on where a state was saved."""
         tally, records = merged_labels((one.tally, later.tally)), _wider(one.records, later.records)
-        return self._block(one.start_us, later.end_us, tally, records)
+        start_us, end_us = min(one.start_us, later.start_us), max(one.end_us, later.end_us)
+        return self._block(start_us, end_us, tally, records)
 
     def _block(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> LabelBlock:
         moments = all_moments(tally, self._figures, self._meaning)

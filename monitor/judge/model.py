@@ -10,7 +10,7 @@ from typing import Any
 from monitor.clock import DAY_US, SECOND_US, rfc3339
 from monitor.count.exchange import Pane
 from monitor.count.facts import in_time
-from monitor.count.labels import LabelCohort, cohort_us
+from monitor.count.labels import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.attribution import Attribution
 from monitor.judge.budget import BASE, LABELS, RECENT, VERSIONS, Budget, BudgetState
@@ -83,7 +83,7 @@ class ModelJudge:
             monitored.reference.events,
         )
         self.judge.performance.spend = self._spend_on_labels
-        self._cohort_us = cohort_us(monitored.model.labels.horizon, pane_us)
+        self.judge.performance.late = self.judge.performance.late_cohorts(pane_us)
         #: this version's part of the model's budget
         self._share = 1.0
         learned = longest_learned(monitored.reference)
@@ -221,9 +221,9 @@ class ModelJudge:
         """Take labels that took effect before the end of the next pane, or came with its predictions."""
         self._changes += 1
         if cohort.joined:  # it was counted where it took effect
-            end_us = cohort.start_us + self._cohort_us
-            if not (self._exclusions and self._exclusions.overlapping(cohort.start_us, end_us)):
-                self.judge.performance.late.add(cohort.start_us, end_us, cohort.tally)
+            late = self.judge.performance.late
+            if not (self._exclusions and self._exclusions.overlapping(cohort.start_us, late.end_us(cohort.start_us))):
+                late.add(cohort.start_us, cohort.tally)
             return
         self.labels += cohort.tally.total
         if cohort.inline:

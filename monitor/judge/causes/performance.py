@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from monitor.clock import SECOND_US
+from monitor.count.labels import cohort_us
 from monitor.findings import Finding, FindingKey
 from monitor.judge.causes.cause import CauseName, SequentialCause
 from monitor.judge.causes.errors import PERFORMANCE_NAME
@@ -32,7 +34,7 @@ from monitor.stats.judged_errors import LEAST_EFFECTS, TWO_SIDED, all_moments, j
 from monitor.stats.label_tally import LabelTally
 from monitor.stats.long_run import LEAST_ROWS, ROWS_WITHOUT_DISTANCE
 from monitor.stats.mean_test import ROWS, SUM, Difference, chance, critical, difference
-from monitor.stats.performance import BIAS, CALIBRATION_ERROR, COST, MAE
+from monitor.stats.performance import BIAS, CALIBRATION_ERROR, COST, MAE, labelled
 
 #: names of the findings by figure; all others are of `performance`
 _CAUSES: Final = {CALIBRATION_ERROR: "calibration", BIAS: "calibration", COST: "cost"}
@@ -133,13 +135,23 @@ class Performance(SequentialCause):
         figures = judged(self._meaning)
         self._sides = tuple(self._all_sides(figures))
         self.windows = LabelPyramid(prepared.longest(), figures, self._meaning)
-        part, horizon_us = self._part, policy.model.labels.horizon
-        learned = None if part is None else part.maturity_us
-        self.late = LateCohorts(horizon_us if learned is None else min(learned, horizon_us))
+        self.late = self.late_cohorts(10 * SECOND_US)
         #: the windows that ended, for whoever writes them down; not state
         self.ended: deque[LabelWindow] = deque(maxlen=_KEPT)
         #: the alpha of the last evaluation, which rechecks for the end of findings use too
         self._alpha = 0.0
+
+    def late_cohorts(self, pane_us: int) -> LateCohorts:
+        """Cohorts of late labels, for panes of events of that width."""
+        part, reference, horizon_us = self._part, self.prepared.reference, self.policy.model.labels.horizon
+        covered = 0 if part is None else labelled(part.tally, self._meaning.task)
+        return LateCohorts(
+            self._meaning.task,
+            cohort_us(horizon_us, pane_us),
+            horizon_us,
+            None if part is None else part.maturity_us,
+            min(covered / max(reference.predictions, 1), 1.0),
+        )
 
     def _all_sides(self, figures: Sequence[str]) -> Iterator[_Side]:
         part = self._part
@@ -166,6 +178,7 @@ class Performance(SequentialCause):
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """Take the pane's labels; judges the windows that end with them."""
+        self.late.predicted(pane.start_us, pane.tally.predictions)
         yield from self._take(pane.start_us, pane.end_us, labels, pane.tally.records)
 
     def take_late(self, until_us: int) -> Iterator[Finding]:
