@@ -48,10 +48,11 @@ class Feeder:
 
     def feed(self, records: Sequence[Record]) -> None:
         for record in records:
+            topic, partition = self.place(record)
             self._producer.produce(
-                self._topic,
+                topic,
                 record.value,
-                partition=record.partition,
+                partition=partition,
                 timestamp=record.timestamp_ms,
                 on_delivery=self._delivered,
             )
@@ -59,6 +60,10 @@ class Feeder:
         left = self._producer.flush(60.0)
         assert not left, f"{left} records were not acknowledged"
         assert not self._failures, str(self._failures[0])
+
+    def place(self, record: Record) -> tuple[str, int]:
+        """The topic and partition that a record goes to."""
+        return self._topic, record.partition
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None:
@@ -116,12 +121,15 @@ class Trial:
         )
         write_settings(self.folder, tree)
 
+    def feeder(self) -> Feeder:
+        return Feeder(self.broker.bootstrap, self.topic)
+
     # runs
 
     def run_killed(self, records: Sequence[Record], kills: int, *, seed: int) -> None:
         """Produce all records while the daemon is killed `kills` times."""
         rng = random.Random(seed)
-        feeder = Feeder(self.broker.bootstrap, self.topic)
+        feeder = self.feeder()
         moments = [MOMENTS[number % len(MOMENTS)] for number in range(kills)]
         rng.shuffle(moments)
         cuts = [len(records) * number // kills for number in range(kills + 1)]

@@ -186,10 +186,11 @@ def _finding_of_harm(key: ModelKey) -> FindingView:
     return FindingView(key, subject, "ticket", NOW_US - 26 * HOUR_US, headline, f"share of {HOSTILE}: 0.333 -> 0.410")
 
 
-def with_labels(key: ModelKey, **fields: Any) -> Snapshot:
-    """A snapshot with labels of a model version."""
+def with_labels(key: ModelKey, **fields: Any) -> Snapshot:  # noqa: ANN401  # the fields of a snapshot
+    """A snapshot with predictions and labels of a model version."""
     return Snapshot(
         **fields,
+        model_events={(key, "prediction"): 100},
         label_fates={(key, "matched"): 90, (key, "expired"): 3},
         labels_waiting={key: 5},
         predictions_waiting={key.model: 1_000},

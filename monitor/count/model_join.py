@@ -46,6 +46,8 @@ from monitor.stats.growing import Growing
 
 #: rows above the limit, as a share of it, that wait until they are dropped together
 SPARE: Final = 0.125
+#: ... and as many more, where none of them may go by its time: then the first ones that came go
+SPARE_ROWS: Final = 10_000
 #: rows below which a table is never made smaller
 LEAST_ROWS: Final = 4_096
 
@@ -147,7 +149,7 @@ class ModelJoin:
         self.changes += 1
         positions = self.tables.add_labels([ids, effect_us, values, meta])
         self.late_labels.add(positions, effect_us)
-        if len(self.tables.labels) > self._limit * (1 + SPARE):
+        if len(self.tables.labels) > self._limit * (1 + SPARE) + SPARE_ROWS:
             self._drop()
             self._expire_oldest(len(self.tables.labels) - self._limit)
 
@@ -267,7 +269,7 @@ class ModelJoin:
 
     def _expire_oldest(self, over: int) -> None:
         """More labels than the limit are held, and nothing may go: the first ones expire."""
-        if over > self._limit * SPARE:
+        if over > self._limit * SPARE + SPARE_ROWS:
             states, meta = self.tables.states.column(0), self.tables.labels.column(L.META)
             codes = code_in(meta[:over][states[:over] != DONE])
             self._waiting -= int(np.count_nonzero(states[:over] == WAITING))
@@ -306,7 +308,7 @@ class ModelJoin:
         self.by_pane.let_go(self.until_us, self.until_us - self.horizon_us)
         self._drop()
         table = self.tables.predictions
-        if (over := len(table) - self._limit) > self._limit * SPARE:
+        if (over := len(table) - self._limit) > self._limit * SPARE + SPARE_ROWS:
             # their labels are far behind: nothing that was joined may wait for these
             self.by_pane.drop_oldest(table.signed(P.TIME)[:over])
             alive = np.ones(len(table), np.bool_)

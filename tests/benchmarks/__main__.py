@@ -28,6 +28,7 @@ ALL = (
     "detector-alarms",
     "rivals",
     "decode-count",
+    "join",
     "off-path",
     "checkpoint",
     "cpu-vs-poll",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US, ManualClock
+from monitor.count import model_join
 from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.events import ModelKey, Partition, canonical
@@ -27,6 +29,14 @@ SECOND, LABELS, MORE_LABELS = Partition("events", 1), Partition("labels", 0), Pa
 HORIZON = 60
 #: partitions of a memory source are read in turn: all of these hold back the join until they are read to their end
 Streams = Mapping[Partition, Sequence[Event]]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _tables_are_rewritten() -> Iterator[None]:
+    """Few rows are enough, so that the examples reach what tables of thousands of rows do."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(model_join, "LEAST_ROWS", 0)
+        yield
 
 
 def tree_of(horizon: int = HORIZON, **limits: int) -> Settings:
@@ -219,7 +229,7 @@ def streams_of(first: list[Event], second: list[Event], of_first: list[Event], o
 streams = st.builds(streams_of, mixed, mixed, st.lists(labels, max_size=15), st.lists(labels, max_size=15))
 
 
-def check(made: Pipeline, taken: Taken, oracle: Oracle) -> None:
+def check(made: Pipeline, oracle: Oracle) -> None:
     for key in (CREDIT, OTHER):
         assert made.totals.labels.of(key).pairs == oracle.pairs(key)
     fates: Counter[str] = Counter()
@@ -230,25 +240,35 @@ def check(made: Pipeline, taken: Taken, oracle: Oracle) -> None:
     assert not made.joins.waiting().total()
 
 
+horizons = st.sampled_from([10, 25, HORIZON, 200])
 turn_orders = st.lists(st.sampled_from([EVENTS, SECOND, LABELS, MORE_LABELS]), unique=True, min_size=4, max_size=4)
 
 
 @settings(deadline=None, max_examples=100)
-@given(streams, st.sampled_from([1, 3, 500]), turn_orders, st.sets(st.integers(0, 30), max_size=3))
+@given(streams, st.sampled_from([1, 3, 500]), turn_orders, st.sets(st.integers(0, 30), max_size=3), horizons)
 def test_the_join_equals_one_by_dictionaries(
-    of_partitions: Streams, chunk: int, turns: list[Partition], restarts: set[int]
+    of_partitions: Streams, chunk: int, turns: list[Partition], restarts: set[int], horizon: int
 ) -> None:
-    made, taken = run(of_partitions, chunk, turns, restarts)
-    check(made, taken, Oracle(of_partitions))
+    made = run(of_partitions, chunk, turns, restarts, tree_of(horizon))[0]
+    check(made, Oracle(of_partitions, horizon))
 
 
 @settings(deadline=None)
-@given(streams, st.sampled_from([1, 3]), turn_orders, st.sets(st.integers(0, 30), max_size=3))
+@given(
+    streams,
+    st.sampled_from([1, 3]),
+    turn_orders,
+    st.sets(st.integers(0, 30), max_size=3),
+    horizons,
+    st.sampled_from([3, 8, 1_000]),
+)
 def test_every_label_takes_effect_in_the_same_step_however_the_stream_is_cut(
-    of_partitions: Streams, chunk: int, turns: list[Partition], restarts: set[int]
+    of_partitions: Streams, chunk: int, turns: list[Partition], restarts: set[int], horizon: int, limit: int
 ) -> None:
-    made, whole = run(of_partitions)
-    other, cut = run(of_partitions, chunk, turns, restarts)
+    """Also where more predictions come within the horizon than may wait."""
+    tree = tree_of(horizon, waiting_predictions=limit)
+    made, whole = run(of_partitions, tree=tree)
+    other, cut = run(of_partitions, chunk, turns, restarts, tree)
     for key in (CREDIT, OTHER):
         assert cut.of(key) == whole.of(key)
     for known, again in zip(made.joins.models.values(), other.joins.models.values(), strict=True):

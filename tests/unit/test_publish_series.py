@@ -99,7 +99,6 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 warmup=IN_WARMUP,
             ),
         ),
-        model_events={(key, "prediction"): 100},
         unjudged={key: 2},
         incidents=(
             IncidentView(key, PAGE, 1_799_999_000_500_000),

@@ -1,0 +1,152 @@
+"""Late labels: CPU per event with and without them, and what a million waiting predictions cost.
+
+Throughput: predictions of 25 features, and as many labels on a second topic that come ten minutes later, through the
+whole engine in memory. Memory: a million predictions of one model wait, for half of which a label came; RSS of the
+process, the time of a lookup, and the bytes and seconds of checkpoints in a folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.clock import ManualClock
+from monitor.count.joins import Joins, LabelColumns
+from monitor.count.label_aggregator import LabelAggregators
+from monitor.count.model_join import ModelJoin
+from monitor.count.totals import Totals
+from monitor.events import ModelKey, Partition
+from monitor.pipeline import Pipeline
+from monitor.settings.tree import Settings
+from monitor.state.directory import StateDirectory
+from monitor.state.join_part import parts_of
+from tests.benchmarks.material import table
+from tests.benchmarks.perf_events import START_MS, PerfEvents, perf_admission, perf_tree
+from tests.engine import MemorySource, Recorded
+
+GAP_MS = 10
+DELAY_MS = 600_000
+EVENTS, LABELS = Partition("perf", 0), Partition("labels", 0)
+BATCH = 500
+KEY = ModelKey("perf-0", "1")
+
+
+def run(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="join", description=__doc__)
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--waiting", type=int, default=1_000_000)
+    asked = parser.parse_args(arguments)
+    _throughput(asked.events)
+    _waiting(asked.waiting)
+
+
+def _throughput(events: int) -> None:
+    values = PerfEvents(events, gap_ms=GAP_MS).values()
+    labels = [
+        json.dumps(
+            {
+                "type": "label",
+                "id": f"p-{at:09d}",
+                "model": "perf-0",
+                "version": "1",
+                "ts": START_MS + GAP_MS * at + DELAY_MS,
+                "label": at % 3 // 2,
+            }
+        ).encode()
+        for at in range(events)
+    ]
+    cases = {
+        "no join (labels.horizon: 0)": ({EVENTS: values}, "0s"),
+        "join, no labels": ({EVENTS: values}, "24h"),
+        "as many labels, not joined": ({EVENTS: values, LABELS: labels}, "0s"),
+        "as many labels, joined": ({EVENTS: values, LABELS: labels}, "24h"),
+    }
+    seconds = {name: _seconds(*case) for name, case in cases.items()}
+    least = seconds["join, no labels"]
+    rows = [[name, f"{1e6 * took / events:.2f}", f"{took / least:.2f}"] for name, took in seconds.items()]
+    table(("engine in memory", "µs of CPU per prediction", "ratio"), rows)
+
+
+def _seconds(records: dict[Partition, list[bytes]], horizon: str) -> float:
+    tree = perf_tree(1)
+    tree["models"][0]["labels"] = {"horizon": horizon}  # type: ignore[index]  # a list
+    settings = Settings.model_validate(tree)
+    source = MemorySource(records, BATCH)
+    made = Pipeline(
+        settings, perf_admission(settings, GAP_MS), source, ManualClock(START_MS * 1000), Recorded(), live=False
+    )
+    began = time.process_time()
+    while not source.ended():
+        made.turn()
+    made.turn()
+    took = time.process_time() - began
+    if LABELS in records and horizon != "0s":
+        assert made.totals.labels.of(KEY).paired == len(records[LABELS])
+    return took
+
+
+def _waiting(waiting: int) -> None:
+    settings = Settings.model_validate(perf_tree(1))
+    admission = perf_admission(settings, GAP_MS)
+    joins = Joins(settings, admission, LabelAggregators(), Totals())
+    admission.of(KEY)
+    rng = np.random.default_rng(1)
+    ids = rng.integers(1, 1 << 63, waiting).astype(np.uint64)
+    times = START_MS * 1000 + np.arange(waiting) * 50_000
+    before = _rss_mb()
+    join = joins.of(KEY.model).join  # type: ignore[union-attr]  # its labels are joined
+    adding = _add(join, ids, times)
+    rows: list[list[object]] = [["predictions added", f"{1e6 * adding / waiting:.2f} µs each", _rss_mb() - before]]
+    joins.step(_until(int(times[-1]) + 1))
+    chosen = rng.permutation(waiting)[: waiting // 2]
+    effects = int(times[-1]) + GAP_MS * 1000 * np.arange(1, 1 + len(chosen))
+    began = time.process_time()
+    for at in range(0, len(chosen), BATCH):
+        some = chosen[at : at + BATCH]
+        effect_us = effects[at : at + BATCH]
+        columns = LabelColumns(ids[some], effect_us, [1] * len(some), np.zeros(len(some), np.int32), [KEY], [KEY])
+        joins.add_labels(LABELS, columns)
+        joins.step(_until(int(effect_us[-1]) + 1))
+    joining = (time.process_time() - began) / len(chosen)
+    rows.append(["labels joined", f"{1e6 * joining:.2f} µs each", _rss_mb() - before])
+    assert joins.fates.total() > 0.99 * len(chosen)
+    with tempfile.TemporaryDirectory(prefix="driftd-bench-") as name:
+        rows += _checkpoints(Path(name), joins, join, waiting)
+    table((f"{waiting:,} predictions", "", "MB of RSS more"), [[a, b, f"{c:.0f}"] for a, b, c in rows])
+
+
+def _until(us: int) -> Callable[[str], float]:
+    return lambda _model: us
+
+
+def _add(join: ModelJoin, ids: NDArray[np.uint64], times: NDArray[np.int64]) -> float:
+    code, began = join.code(KEY), time.process_time()
+    for at in range(0, len(ids), BATCH):
+        some = slice(at, at + BATCH)
+        count = len(ids[some])
+        join.add_predictions(code, ids[some], times[some], np.full(count, 0.5), [at % 2] * count, [None] * count)
+    return time.process_time() - began
+
+
+def _checkpoints(folder: Path, joins: Joins, join: ModelJoin, waiting: int) -> list[list[object]]:
+    before, rows, store = _rss_mb(), list[list[object]](), StateDirectory(folder)
+    store.lock()
+    for number, what in enumerate(("first checkpoint", "nothing new", "500 new predictions"), 1):
+        if number == 3:
+            _add(join, np.arange(1, 501).astype(np.uint64), np.full(500, (START_MS * 1000) + waiting * 50_000))
+        began = time.perf_counter()
+        written = store.save(number, {}, parts_of(joins))
+        rows.append([what, f"{time.perf_counter() - began:.3f} s, {written:,} bytes", _rss_mb() - before])
+    return rows
+
+
+def _rss_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
