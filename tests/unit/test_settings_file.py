@@ -197,8 +197,7 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
 @pytest.mark.parametrize(
     ("setting", "fault"),
     [
-        *((f"{name}: x", f"{name}: not in this version") for name in (
-            "segments", "costs", "tolerance", "fairness")),
+        *((f"{name}: x", f"{name}: not in this version") for name in ("segments", "fairness")),
         ("timezone: Berlin", "timezone: 'Berlin' is not a time zone; write Europe/Berlin, Asia/Tokyo or UTC"),
         ("silence: {weekly: x}", "silence: not a list; write [..., ...]"),
         ("silence: [{}]", "silence[0]: write either from and to, or weekly, or daily"),
