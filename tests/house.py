@@ -31,7 +31,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "pair_levels pair_tables names growing number_table thinning distances digits evidence slots detector "
             "adwin error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending "
             "unseen bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
-            "direction_test screening numeric_bins tally label_tally block live_watch additive series_variance "
+            "direction_test screening numeric_bins tally label_tally "
+            "score_grid label_sums performance mean_test judged_errors number_sums "
+            "block live_watch additive series_variance "
             "promise traffic fact_share"
         ),
     },
@@ -51,9 +53,12 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # references
         "reference": (
-            "sample vector_sample survey order relations season column score_effects effects_part derived_part "
-            "validity variability reference blank encoding references score_split configured monitored plan_values "
-            "plan_derived plan learn_season learn_relations learn_effects learn paging relation_notes notes show"
+            "sample vector_sample survey order relations season column score_effects effects_part "
+            "performance_row derived_part "
+            "validity variability performance_part "
+            "reference blank encoding references score_split configured monitored plan_values "
+            "plan_derived plan learn_season learn_relations learn_effects "
+            "learn_performance performance_lines learn paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)
@@ -69,8 +74,10 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # judging (stage 2)
         "judge": (
             "budget ended silence likely incident incidents policy prepared_reference windows warmup season "
+            "label_windows late_cohorts error_findings "
             "all_values own_moves related relation_words compared moved_day lazy_comparison near_range quality_tails "
-            "score_parts causes.cause detectable causes.constant causes.errors causes.traffic causes.fact_share "
+            "score_parts causes.cause detectable causes.constant causes.errors "
+            "causes.performance causes.traffic causes.fact_share "
             "causes.schema causes.distribution_words causes.distribution causes.residual causes.consecutive "
             "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
             "evaluation version_comparison one_partition attribution model detector_notes promise promise_words fleet"
@@ -108,7 +115,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
             "outputs decoders kafka_source open_source understood suggesting accepting column_views counted_rows "
-            "first_pass reference_build warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
+            "first_pass reference_labels reference_build warmup_learning warmup_lines replay comparing promises "
+            "snapshot_builder daemon"
         ),
     },
     {  # the demo

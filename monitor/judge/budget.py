@@ -19,6 +19,7 @@ ENOUGH_REFERENCE: Final = 10_000
 BASE: Final = "base"
 RECENT: Final = "recent"
 VERSIONS: Final = "versions"
+LABELS: Final = "labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Budget:
     def alpha(self, kind: str, start_us: int, end_us: int, share: float) -> float:
         """Tail probability that each test of this evaluation may spend, at most `MOST_ALPHA`.
 
-        `kind` BASE or RECENT: each has its own last evaluation. `start_us`, `end_us` of the shortest window,
+        `kind` BASE, RECENT or LABELS: each has its own last evaluation. `start_us`, `end_us` of the shortest window,
         `share`: this version's part of the model's budget.
         """
         return self.usual_alpha(self.since(kind, start_us, end_us), share)

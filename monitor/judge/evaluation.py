@@ -10,6 +10,7 @@ from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingKey
 from monitor.judge.budget import MOST_ALPHA
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Evaluation, PlannedWindows, SequentialCause, TicketReason
+from monitor.judge.causes.performance import Performance
 from monitor.judge.incident import NOTHING, Floats, OpenFinding
 from monitor.judge.incidents import Now
 from monitor.judge.policy import Policy
@@ -29,6 +30,7 @@ class Judge:
         self._prepared = prepared
         self.causes = causes_of(prepared, policy)
         self._sequential = [cause for cause in self.causes if isinstance(cause, SequentialCause)]
+        self.performance = next(cause for cause in self.causes if isinstance(cause, Performance))
         self._with_state = [cause for cause in self.causes if cause.state_name]
         self.tests_of_length = sum(cause.tests() for cause in self.causes)
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)
@@ -92,6 +94,10 @@ class Judge:
         """What the sequential causes find with the next pane and the labels of its predictions."""
         for cause in self._sequential:
             yield from cause.follow(pane, labels)
+
+    def own_windows(self, key: FindingKey) -> SequentialCause | None:
+        """The cause that judges findings of this key in windows of its own; None where events' windows tell."""
+        return next((cause for cause in self._sequential if cause.judges(key)), None)
 
     def skip(self, pane: Block) -> None:
         """Pass over a pane of an excluded time."""

@@ -97,10 +97,15 @@ class Fleet:
 
     def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Take labels that took effect before `until_us`, each once; inline ones are of the pane that comes next."""
+        late: dict[ModelKey, ModelJudge] = {}
         for cohort in cohorts:
             judge = self._judge_of(cohort.key)
             if judge is not None:
                 judge.take_labels(cohort)
+                if cohort.joined:
+                    late[cohort.key] = judge
+        for key, judge in late.items():
+            self.unsent.extend(judge.judge_late(until_us, self.share(key)))
 
     def _judge_of(self, key: ModelKey) -> ModelJudge | None:
         """The judge, made with the first pane."""
@@ -116,6 +121,7 @@ class Fleet:
                 budget.per,
                 show_values=self._settings.show_values,
                 lasting_after_us=self._settings.lasting_after,
+                pane_us=self._settings.windows.pane,
             )
             self.judges[key] = judge
             self._versions[key.model] += 1

@@ -15,7 +15,7 @@ from monitor.reference.column import PREDICTION, SCORE
 from monitor.text import many
 
 #: causes that are about what the model says, not about what it is given
-_OUTPUTS: Final = (SCORE, PREDICTION)
+_OUTPUTS: Final = (SCORE, PREDICTION, "performance", "calibration", "cost")
 #: columns that changed together, each of which may look as ever: it moves the score like no column alone
 _RELATION: Final = "relation"
 #: two sizes that differ by less than this part of the larger one are equal

@@ -7,13 +7,13 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from monitor.clock import DAY_US, rfc3339
+from monitor.clock import DAY_US, SECOND_US, rfc3339
 from monitor.count.exchange import Pane
 from monitor.count.facts import in_time
 from monitor.count.labels import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.attribution import Attribution
-from monitor.judge.budget import BASE, RECENT, VERSIONS, Budget, BudgetState
+from monitor.judge.budget import BASE, LABELS, RECENT, VERSIONS, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
@@ -32,6 +32,7 @@ from monitor.reference.reference import Reference
 from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
 from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance import Meaning
 from monitor.stats.tally import Tally
 
 #: an explicit tree of plain values and arrays
@@ -59,7 +60,14 @@ class ModelJudge:
     """Windows, budget and incidents of one model version."""
 
     def __init__(
-        self, monitored: Monitored, pages: float, per_us: int, *, show_values: bool, lasting_after_us: int = DAY_US
+        self,
+        monitored: Monitored,
+        pages: float,
+        per_us: int,
+        *,
+        show_values: bool,
+        lasting_after_us: int = DAY_US,
+        pane_us: int = 10 * SECOND_US,
     ) -> None:
         self.monitored = monitored
         self.prepared = PreparedReference.of(monitored.reference)
@@ -74,6 +82,10 @@ class ModelJudge:
             self.judge.total_tests(len(self.pyramid.lengths)),
             monitored.reference.events,
         )
+        self.judge.performance.spend = self._spend_on_labels
+        self.judge.performance.late = self.judge.performance.late_cohorts(pane_us)
+        #: this version's part of the model's budget
+        self._share = 1.0
         learned = longest_learned(monitored.reference)
         longest = self.pyramid.longest if learned is None else max(learned.base_windows, MIN_END_WINDOWS)
         self.book = IncidentBook(longest, EXPLAINED_BY, lasting_after_us=lasting_after_us)
@@ -108,6 +120,7 @@ class ModelJudge:
         """
         before, silence = self.pass_time(pane.tally.first_us) if in_time(pane.tally) else ([], [])
         self._changes += 1
+        self._share = share
         self.predictions += pane.tally.events
         self.at_us = pane.end_us
         if self._exclusions and self._exclusions.overlapping(pane.start_us, pane.end_us):
@@ -175,6 +188,11 @@ class ModelJudge:
         other = max(sides, key=lambda side: side.events)
         return self._news(list(differences(Side(self.monitored.key, self.prepared, own), other, since_us)))
 
+    @property
+    def meaning(self) -> Meaning:
+        """What the labels of this model mean."""
+        return replace(self.monitored.reference.meaning, costs=self.monitored.model.cell_costs())
+
     def begin(self, events: int, labels: int, at_us: int) -> None:
         """Go on from so many events and labels before `at_us`, which are not judged."""
         self._changes += 1
@@ -202,9 +220,22 @@ class ModelJudge:
     def take_labels(self, cohort: LabelCohort) -> None:
         """Take labels that took effect before the end of the next pane, or came with its predictions."""
         self._changes += 1
+        if cohort.joined:  # it was counted where it took effect
+            late = self.judge.performance.late
+            if not (self._exclusions and self._exclusions.overlapping(cohort.start_us, late.end_us(cohort.start_us))):
+                late.add(cohort.start_us, cohort.tally)
+            return
         self.labels += cohort.tally.total
         if cohort.inline:
             self._inline.merge(cohort.tally)
+
+    def judge_late(self, until_us: int, share: float) -> list[Transition]:
+        """Judge the cohorts of late labels that are old enough: labels that took effect before `until_us` are taken."""
+        self._share = share
+        found = list(self.judge.performance.take_late(until_us))
+        self._changes += bool(found)
+        serious = [finding for finding in found if finding.severity != INFO]
+        return self.book.step(serious, self, self.context(), base_window=False, at_once=True) if serious else []
 
     def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
         span = recent.spans[0]
@@ -230,10 +261,18 @@ class ModelJudge:
         found = list(self.judge.findings(self.latest, recent))
         return self._attribution.explained(found, self.latest, self.book.findings())
 
+    def _spend_on_labels(self, start_us: int, end_us: int, tests: int) -> float:
+        alpha = self.budget.alpha(LABELS, start_us, end_us, self._share)
+        self.budget.spend(alpha, tests)
+        return alpha
+
     # measurements for the incident book
 
     def opening(self, finding: Finding) -> Floats:
         """The change in a finding's window, one of the current ones (a part of the newest panes: in all of them)."""
+        own = self.judge.own_windows(finding.key)
+        if own is not None:
+            return own.opened(finding)
         for windows in self._seen:
             if finding.window in windows.spans:
                 return self.judge.opening(finding, windows, windows.spans.index(finding.window))
@@ -241,6 +280,10 @@ class ModelJudge:
 
     def now(self, known: OpenFinding, base_windows: int) -> Now | None:
         """Over the newest `base_windows` as one window, with the alpha of the last base evaluation."""
+        own = self.judge.own_windows(known.finding.key)
+        if own is not None:
+            measured = own.again(known.finding, known.since_us, base_windows, known.then)
+            return None if measured is None else Now(*measured)
         if self._alpha <= 0:
             return None
         if base_windows not in self._rechecked:

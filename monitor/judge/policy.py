@@ -96,6 +96,10 @@ class Policy:
         """The directions that a feature is watched for."""
         return tuple(direction for direction in (UP, DOWN) if self.wants(name, direction))
 
+    def tolerated(self, figure: str) -> float:
+        """By how much a performance figure may be worse than in the reference, in its own unit."""
+        return float(self.model.tolerance.get(figure, 0.0))  # type: ignore[call-overload]  # as above
+
     def least_effect(self, cause: str, name: str, default: float) -> float:
         feature = self._feature(name)
         if feature is not None and feature.least_effect is not None:

@@ -94,6 +94,7 @@ def promise_of(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> Model
         starting_us=tuple(n * traffic.base_us for n in sorted({one.starts_after for one in shares if not one.why_not})),
         max_severity=judge.monitored.model.max_severity,
         columns=tuple(columns),
+        performance_judged=judge.judge.performance.is_judged,
     )
 
 

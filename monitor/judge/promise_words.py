@@ -93,9 +93,10 @@ def _unseen(promise: ModelPromise) -> Iterator[str]:
             least, most = (_short(one, one.unseen) for one in (by_size[0], by_size[-1]))
             smallest.append(f"{words} below {least}" + (f" to {most}, by column" if most != least else ""))
     small = f"{' or '.join(smallest)} (chance makes as much); " if smallest else ""
+    wrong = "" if promise.performance_judged else "wrong predictions (the reference has too few labels); "
     yield (
-        f"not seen: {small}how columns change together, but for the pairs that are compared; wrong predictions (labels "
-        "are not judged); what the events do not carry"
+        f"not seen: {small}how columns change together, but for the pairs that are compared; {wrong}"
+        "what the events do not carry"
     )
     if promise.starting_us:
         first, *later = (about(round(one)) for one in promise.starting_us)

@@ -369,9 +369,30 @@ REGISTER: Final = (
         "driftd_performance_ratio",
         "gauge",
         ("model", "version", "metric", "basis", "segment"),
-        "Accuracy over the predictions that brought their own label, since the state began; absent without any.",
+        "Bounded performance figures of the newest labelled predictions (250 to 1,000) by `metric`: accuracy, "
+        "balanced_accuracy, precision, recall, f1, mcc, brier, roc_auc, pr_auc, calibration_error; mape, r2. Absent "
+        "before 250 labels came, and when labels stop.",
         "Falling: the model is right less often; driftd_finding_active may say which column moved.",
         rows.performance,
+        of_model=True,
+    ),
+    Series(
+        "driftd_performance_error",
+        "gauge",
+        ("model", "version", "metric", "basis", "segment"),
+        "Performance figures in a unit, of the same predictions: mae, rmse and bias in the target's, cost_per_thousand "
+        "in that of models[].costs, and log_loss.",
+        "Rising: errors became larger, or predictions cost more; driftd_finding_active may say which column moved.",
+        rows.performance_errors,
+        of_model=True,
+    ),
+    Series(
+        "driftd_performance_labels",
+        "gauge",
+        ("model", "version"),
+        "Labelled predictions that the performance figures are of; absent where there are none.",
+        "Absent while predictions come: labels stopped, and nothing is known of the model's performance.",
+        rows.performance_labels,
         of_model=True,
     ),
 )

@@ -14,6 +14,7 @@ from monitor.events import KINDS, OUTCOMES, REASONS, REJECTED, ModelKey, Partiti
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Figures
 from monitor.judge.promise_words import named_changes
 from monitor.publish.snapshot import Snapshot
+from monitor.stats.performance import UNBOUNDED
 from monitor.stats.promise import ColumnPromise
 
 Row = tuple[tuple[str, ...], float]
@@ -222,9 +223,26 @@ def reference_bins(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def performance(snapshot: Snapshot) -> Iterator[Row]:
+    """Bounded figures."""
     for model in snapshot.models:
         for metric, value in model.performance:
-            yield (*model.key, metric, "realised", ""), value
+            if metric not in UNBOUNDED:
+                yield (*model.key, metric, "realised", ""), value
+
+
+def performance_errors(snapshot: Snapshot) -> Iterator[Row]:
+    """Figures in the unit of the target, or of the costs."""
+    for model in snapshot.models:
+        for metric, value in model.performance:
+            if metric in UNBOUNDED:
+                yield (*model.key, metric, "realised", ""), value
+
+
+def performance_labels(snapshot: Snapshot) -> Iterator[Row]:
+    """Labelled predictions that the figures are of; none where there are no figures."""
+    for model in snapshot.models:
+        if model.performance:
+            yield tuple(model.key), model.performance_labels
 
 
 def with_open_finding(snapshot: Snapshot, figures: Iterable[Row]) -> list[Row]:

@@ -75,7 +75,11 @@ class ModelView:
     silent_since_us: int | None = None
     columns: tuple[ColumnView, ...] = ()
     figures: tuple[tuple[str, Figures], ...] = ()
+    #: figures of the newest labelled predictions, how many these are, and the end of their time; whether judged
     performance: tuple[tuple[str, float], ...] = ()
+    performance_labels: int = 0
+    performance_until_us: int | None = None
+    performance_judged: bool = True
     promise: ModelPromise | None = None
     #: events of excluded times, and those of the restored state
     excluded: int = 0

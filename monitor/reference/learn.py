@@ -15,6 +15,7 @@ from monitor.reference.encoding import with_hash
 from monitor.reference.learn_effects import ScoredRows
 from monitor.reference.learn_relations import PairRows, learn_relations
 from monitor.reference.learn_season import MIN_WINDOWS_LEARNED, Learned, RowsInTime
+from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.plan import Plan
 from monitor.reference.reference import Reference
 from monitor.reference.variability import Level, ReferenceVariability
@@ -143,6 +144,7 @@ class Origin:
     in_order: bool = True
     labels: int = 0
     timezone: str = "UTC"
+    performance: ReferencePerformance | None = None
 
 
 def assemble(
@@ -203,6 +205,7 @@ def assemble(
         facts=_facts(windows),
         traffic=rows.traffic.finish(base_us) if origin.in_order else None,
         effects=rows.scored.finish(columns, total, windows),
+        performance=origin.performance,
     )
     return with_hash(reference)
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events import ModelKey
-from monitor.reference.column import Column
+from monitor.reference.column import PREDICTION, Column
+from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.relations import Relations
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import Seasons
@@ -20,6 +21,7 @@ from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins import NUMERIC, outside_bins, width_of
 from monitor.stats.derived import Derived
 from monitor.stats.fact_share import FactShare
+from monitor.stats.performance import Meaning
 from monitor.stats.traffic import Traffic
 from monitor.text import percent
 
@@ -37,6 +39,7 @@ class Reference:
     `traffic` is how fast they came; None in older files, and where times do not define an order. `facts` are
     shares of events with a fact about them, by its name; empty in older files.
     `effects` of the bins on the score; None in older files, and where there is no score.
+    `performance` of its labelled predictions; None in older files, and where no label came beside a prediction.
     """
 
     key: ModelKey
@@ -65,6 +68,14 @@ class Reference:
     traffic: Traffic | None = None
     facts: tuple[tuple[str, FactShare], ...] = ()
     effects: ScoreEffects | None = None
+    performance: ReferencePerformance | None = None
+
+    @property
+    def meaning(self) -> Meaning:
+        """What labels of its model mean."""
+        numbers = [c for c in self.columns if c.role == PREDICTION and c.bins.kind == NUMERIC]
+        center, scale = (numbers[0].center, numbers[0].scale) if numbers else (0.0, 1.0)
+        return Meaning(self.task, self.positive, center, scale)
 
     @property
     def width(self) -> int:

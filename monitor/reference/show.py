@@ -13,6 +13,7 @@ from monitor.reference.encoding import to_json
 from monitor.reference.learn import MIN_WINDOWS
 from monitor.reference.learn_season import MIN_WINDOWS_LEARNED
 from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, season_notes, tickets_only
+from monitor.reference.performance_lines import performance_lines
 from monitor.reference.reference import Reference
 from monitor.reference.relation_notes import relation_notes
 from monitor.settings.duration import about
@@ -49,6 +50,7 @@ def _head(reference: Reference) -> Iterator[str]:
         of, effects = reference.columns[reference.effects.target].name, reference.effects
         judged = "; what they leave is judged" if effects.may_be_judged else "; what they leave is not judged"
         yield f"the bins of the features explain {percent(effects.explained)} of the variance of the {of}{judged}"
+    yield from performance_lines(reference)
     for name, why in reference.ignored:
         yield f"ignored: {name}: {why}"
 

@@ -14,6 +14,7 @@ from monitor.clock import parse_rfc3339
 from monitor.reference.column import FEATURE
 from monitor.reference.derived_part import DerivedRow, derived_faults
 from monitor.reference.effects_part import EffectsRow, effects_faults
+from monitor.reference.performance_row import PerformanceRow, performance_faults
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
 from monitor.stats.name_bins import BUCKETS, HASH
@@ -191,6 +192,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     derived: dict[str, DerivedRow] = {}
     facts: Annotated[dict[str, _Fact], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     traffic: _Traffic | msgspec.UnsetType = msgspec.UNSET
+    performance: PerformanceRow | msgspec.UnsetType = msgspec.UNSET
 
 
 def fault_of(body: dict[str, Any]) -> str:
@@ -226,6 +228,8 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
         seen.add((column.role, column.name))
         for fault in _column_faults(column, len(file.levels)):
             yield f"columns[{at}]: {fault}"
+    if file.performance is not msgspec.UNSET:
+        yield from (f"performance.{fault}" for fault in performance_faults(file.performance, file.task))
     if file.relations is not msgspec.UNSET:
         yield from (f"relations.{fault}" for fault in _relation_faults(file.relations, file))
     if file.score_effects is not msgspec.UNSET:

@@ -20,7 +20,9 @@ from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
 from monitor.reference.column import Column
+from monitor.reference.encoding import with_hash
 from monitor.reference.learn import Origin, RowStatistics, assemble
+from monitor.reference.learn_performance import PerformanceLearner
 from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
 from monitor.reference.reference import Reference
@@ -38,11 +40,13 @@ from monitor.run.left_out import (
     rejected_lines,
 )
 from monitor.run.open_source import OffsetRange
+from monitor.run.reference_labels import learn_from_labels
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.sources.until_offsets import UntilOffsets
 from monitor.sources.whole_calls import with_whole_calls
 from monitor.stats.block import Block
+from monitor.stats.label_tally import LabelTally
 from monitor.text import many
 from monitor.visible import one_line
 
@@ -115,8 +119,17 @@ def build_reference(
         found.in_order,
         collector.labels,
         model.timezone,
+        collector.performance.finish(),
     )
     reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
+    if collector.late:
+        source = open_source()
+        try:
+            late = learn_from_labels(settings, reference, source, clock, event_range)
+        finally:
+            source.close()
+        if late is not None:
+            reference = with_hash(replace(reference, performance=late, labels=late.tally.total))
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
         on_note(one_line(note))
     return reference
@@ -184,7 +197,14 @@ def _losses(
 class _Collector(StatelessStage2):
     """Stage 2 of the second pass: collects base windows instead of judging."""
 
-    def __init__(self, event_range: EventRange, times: Times, columns: list[Column], keeper: RowKeeper) -> None:
+    def __init__(
+        self,
+        event_range: EventRange,
+        times: Times,
+        columns: list[Column],
+        keeper: RowKeeper,
+        labels: PerformanceLearner,
+    ) -> None:
         super().__init__()
         self.base = BaseWindow()
         self.windows: list[Block] = []
@@ -193,7 +213,10 @@ class _Collector(StatelessStage2):
         self.far = 0
         #: inline labels of the events counted, and of the pane that comes next
         self.labels = 0
-        self._labels = 0
+        self._labels = LabelTally()
+        self.performance = labels
+        #: label events came too: not all labels are known when the last event is
+        self.late = False
         self.losses: list[Loss] = []
         self._event_range = event_range
         self._usual = times.usual()
@@ -203,7 +226,7 @@ class _Collector(StatelessStage2):
     def judge(self, pane: Pane) -> None:
         """Take a pane if it is completely inside the range, and not far from all others."""
         rows = self._keeper.take(pane.start_us)
-        labels, self._labels = self._labels, 0
+        labels, self._labels = self._labels, LabelTally()
         inside = self._event_range.holds(pane.start_us) and self._event_range.holds(pane.end_us - 1)
         if not inside or pane.tally.events == 0 or self._event_range.excludes(pane.start_us):
             return
@@ -212,7 +235,8 @@ class _Collector(StatelessStage2):
             self.far += pane.tally.events
             return
         self.counted += pane.tally.events
-        self.labels += labels
+        self.labels += labels.total
+        self.performance.add(pane.start_us, pane.end_us, labels)
         if rows is not None:
             self.rows.add(rows.codes, rows.values)
             self.rows.traffic.add(pane.start_us, pane.end_us, rows.ts)
@@ -224,7 +248,10 @@ class _Collector(StatelessStage2):
 
     def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Count the labels that came with their events; a reference has no others."""
-        self._labels += sum(cohort.tally.total for cohort in cohorts if cohort.inline)
+        for cohort in cohorts:
+            self.late |= not cohort.inline
+            if cohort.inline:
+                self._labels.merge(cohort.tally)
 
 
 def _count(
@@ -240,7 +267,8 @@ def _count(
     blank = replace(blank_reference(key, plan.columns, plan.task, positive), derived=tuple(plan.counted))
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     keeper = RowKeeper(settings.windows.pane)
-    collector = _Collector(event_range, found.times, plan.columns, keeper)
+    learner = PerformanceLearner(plan.task, positive)
+    collector = _Collector(event_range, found.times, plan.columns, keeper, learner)
     pipeline = Pipeline(
         settings,
         admission,

@@ -30,7 +30,9 @@ from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
-from monitor.text import many, probability
+from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance import figures
+from monitor.text import many, number, probability
 
 #: takes one JSON object of the output
 Emit = Callable[[dict[str, Any]], object]
@@ -102,6 +104,9 @@ def replay(
         while pipeline.warming.ended:
             emit(ended_line(pipeline.warming.ended.popleft()))
         progress()
+    if windows:
+        for judge in fleet.judges.values():
+            _emit_label_windows(emit, judge)
     summary = _summary(pipeline, fleet, clock.monotonic() - began)
     emit(summary)
     events: Counter[str] = Counter()
@@ -209,19 +214,40 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
-        "performance": _performance(labels.accuracy),
+        "performance": _realised(labels, judge),
+        "performance_judged": judge.judge.performance.is_judged,
     }
 
 
-def _performance(accuracy: float | None) -> dict[str, Any]:
-    """Accuracy over the predictions whose labels are known beside them; nothing where none is."""
-    return {} if accuracy is None else {"accuracy": {"realised": accuracy}}
-
-
 def _emit_windows(emit: Emit, judge: ModelJudge, windows: Windows, _alpha: float) -> None:
+    _emit_label_windows(emit, judge)
     for window in range(len(windows.lengths)):
         for line in window_lines(judge, windows, window):
             emit(line)
+
+
+def _emit_label_windows(emit: Emit, judge: ModelJudge) -> None:
+    """One `window` line for each window of labels that ended: the figures, by the number of their labels."""
+    ended, key = judge.judge.performance.ended, judge.monitored.key
+    while ended:
+        window = ended.popleft()
+        span = window.span
+        emit(
+            {
+                "kind": "window",
+                "model": key.model,
+                "version": key.version,
+                "subject": key.model,
+                "base_windows": window.length,
+                "window": {"start": rfc3339(span.start_us), "end": rfc3339(span.end_us), "events": span.events},
+                "labels": span.events,
+                "performance": _realised(window.tally, judge),
+            }
+        )
+
+
+def _realised(tally: LabelTally, judge: ModelJudge) -> dict[str, dict[str, float]]:
+    return {name: {"realised": value} for name, value in figures(tally, judge.meaning).items()}
 
 
 def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[dict[str, Any]]:
@@ -301,6 +327,10 @@ def _human_summary(thing: dict[str, Any]) -> str:
                 else f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
             )
         )
+        if model["performance"]:
+            named = (f"{name} {number(of['realised'])}" for name, of in model["performance"].items())
+            judged = "" if model["performance_judged"] else "; not judged: the reference has too few labels"
+            lines.append(f"  by {many(model['labels'], 'label')}: {', '.join(named)}{judged}")
         if model.get("excluded"):
             lines.append(f"  {many(model['excluded'], 'event')} in excluded times: counted, not judged")
     return "\n".join(lines)

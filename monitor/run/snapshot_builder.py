@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from monitor.run.lost_events import LostEvents
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.promises import Promises
 from monitor.settings.tree import Settings
+from monitor.stats.performance import figures
 from monitor.stats.tally import Tally
 
 
@@ -185,7 +187,7 @@ class SnapshotBuilder:
             silent_since_us=judge.judge.silent_since_us(),
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
-            performance=_performance(self._pipeline.totals.labels.of(key).accuracy),
+            **_performance(judge),
             promise=self._promises.of(key),
             excluded=judge.excluded,
             excluded_before=before.excluded,
@@ -260,8 +262,25 @@ def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
     }
 
 
-def _performance(accuracy: float | None) -> tuple[tuple[str, float], ...]:
-    return () if accuracy is None else (("accuracy", accuracy),)
+class _Performance(TypedDict, total=False):
+    performance: tuple[tuple[str, float], ...]
+    performance_labels: int
+    performance_until_us: int
+    performance_judged: bool
+
+
+def _performance(judge: ModelJudge) -> _Performance:
+    """Of the newest labelled predictions; of none where labels stopped."""
+    cause = judge.judge.performance
+    latest = cause.latest(judge.at_us)
+    if latest is None:
+        return {"performance_judged": cause.is_judged}
+    return {
+        "performance": tuple(figures(latest.tally, judge.meaning).items()),
+        "performance_labels": latest.span.events,
+        "performance_until_us": latest.span.end_us,
+        "performance_judged": cause.is_judged,
+    }
 
 
 def _incident_views(judge: ModelJudge) -> Iterator[IncidentView]:

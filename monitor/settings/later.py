@@ -8,13 +8,10 @@ from typing import Final
 from monitor.settings.types import Fault, Loc, Plain
 
 LATER_CAUSES: Final = (
-    "performance",
-    "calibration",
     "label_delay",
     "label_coverage",
     "version",
     "fairness",
-    "cost",
 )
 
 #: unsupported settings, or unsupported values of a setting; `[]` is any index, `*` any name
@@ -24,8 +21,6 @@ NOT_IN_THIS_VERSION: Final = (
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
     "inputs[].format: otlp",
     "models[].segments",
-    "models[].costs",
-    "models[].tolerance",
     "models[].fairness",
     *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),
 )

@@ -21,6 +21,7 @@ from monitor.settings.types import (
     Fault,
     Moment,
     Name,
+    Number,
     Pages,
     Part,
     PositiveDuration,
@@ -36,6 +37,8 @@ from monitor.settings.types import (
 )
 from monitor.settings.version_path import ALLOWED, PLACEHOLDER, may_stand_in_path
 
+#: performance figures that are judged
+Figure: TypeAlias = Literal["accuracy", "recall", "precision", "calibration_error", "mae", "bias", "cost_per_thousand"]
 Cause: TypeAlias = Literal[
     "distribution",
     "missing",
@@ -46,6 +49,9 @@ Cause: TypeAlias = Literal[
     "type",
     "score",
     "prediction",
+    "performance",
+    "calibration",
+    "cost",
     "relation",
     "traffic",
     "duplicates",
@@ -79,6 +85,15 @@ class Feature(Part):
     def cross_checks(self) -> Iterator[Fault]:
         if self.direction != "both" and self.kind in {"categorical", "ignore"}:
             yield ("direction",), f"means nothing for kind: {self.kind}; leave it out"
+
+
+class Costs(Part):
+    """What a prediction of a binary task costs by how it turned out, in one's own unit; a gain is below 0."""
+
+    false_positive: Number = Field(default=0.0, description="a predicted positive that was none")
+    false_negative: Number = Field(default=0.0, description="a positive that was missed")
+    true_positive: Number = Field(default=0.0, description="a positive that was found")
+    true_negative: Number = Field(default=0.0, description="a negative that was left alone")
 
 
 #: how long labels are waited for, unless the settings say another time
@@ -183,11 +198,27 @@ class Model(Part):
     least_effect: dict[Cause, Effect] = Field(
         default={}, description="by cause; a smaller change does not page; built-in defaults for the others"
     )
+    tolerance: dict[Figure, Effect] = Field(
+        default={}, description="by performance figure, in its own unit: how much worse than the reference is all right"
+    )
+    costs: Costs | None = Field(default=None, description="of a binary task; they give cost_per_thousand")
     detectors: tuple[DetectorSettings, ...] = Field(
         default=(), description="sequential detectors beside the tests (docs/detectors.md)"
     )
     team: Text | None = Field(default=None, description="a label of driftd_model_info, for routing")
     runbook: Url | None = Field(default=None, description="a label of driftd_model_info, for whoever is paged")
+
+    def cell_costs(self) -> dict[tuple[bool, bool], float] | None:
+        """{(label is positive, prediction is positive): what such a prediction costs}; None without costs."""
+        if self.costs is None:
+            return None
+        of = self.costs
+        return {
+            (True, True): of.true_positive,
+            (False, True): of.false_positive,
+            (True, False): of.false_negative,
+            (False, False): of.true_negative,
+        }
 
     def silences(self) -> Calendar:
         """The calendar of `silence`."""
@@ -215,6 +246,8 @@ class Model(Part):
         yield from _same_detector_twice(self.detectors)
         if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"
+        if self.costs is not None and self.task not in {None, "binary"}:
+            yield ("costs",), f"means nothing for task: {self.task}; leave it out"
         if PLACEHOLDER in self.file:
             for index, version in enumerate(self.versions):
                 if not may_stand_in_path(version):

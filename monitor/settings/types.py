@@ -233,6 +233,7 @@ Count = Annotated[int, BeforeValidator(number_only), Field(ge=1, le=_LARGEST), D
 CountOrNone = Annotated[int, BeforeValidator(number_only), Field(ge=0, le=_LARGEST), Description("whole number from 0")]
 Port = Annotated[int, BeforeValidator(number_only), Field(ge=0, le=65535), Description("port")]
 Effect = Annotated[float, BeforeValidator(number_only), Field(ge=0), Description("number from 0")]
+Number = Annotated[float, BeforeValidator(number_only), Field(allow_inf_nan=False), Description("number")]
 Share = Annotated[float, BeforeValidator(number_only), Field(ge=0, le=1), Description("share from 0 to 1")]
 Pages = Annotated[float, BeforeValidator(number_only), Field(gt=0), Description("number above 0")]
 Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean), Description("text")]

@@ -37,9 +37,11 @@ class ModelLabels:
 class _Tally(msgspec.Struct):
     labels: int
     pairs: _Pairs
+    score_counts: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    label_sums: dict[str, int] = msgspec.field(default_factory=dict)
 
 
-class _OpenCohort(_Tally):
+class _OpenCohort(_Tally, kw_only=True):
     model: str
     model_version: str
     cohort: int
@@ -53,7 +55,7 @@ class _Task(msgspec.Struct):
     clocks: dict[str, Tree] = {}
 
 
-class _Waiting(_Tally):
+class _Waiting(_Tally, kw_only=True):
     start: int
 
 
@@ -110,7 +112,12 @@ def _open_labels(cohorts: Iterable[_OpenCohort]) -> list[OpenLabels]:
 
 
 def _tally(read: _Tally) -> LabelTally:
-    return LabelTally.from_state({"labels": read.labels, "pairs": read.pairs})
+    return LabelTally(
+        read.labels,
+        {(label, predicted): n for label, predicted, n in read.pairs},
+        dict(read.score_counts),
+        read.label_sums,
+    )
 
 
 def encode_model(state: ModelLabels) -> Tree:

@@ -6,12 +6,13 @@ is one too, with negative counts for labels that were replaced or taken back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 #: a label, and the class that was predicted
 Pair = tuple[str, str]
+_K = TypeVar("_K")
 
 
 @dataclass(slots=True)
@@ -20,10 +21,14 @@ class LabelTally:
 
     `labels` are counted and nothing else: labels that are not joined to a prediction, those of a prediction that named
     no class, and those of a task without classes. `pairs` counts (label, predicted class), where both are known.
+    Beside both, `scores` counts the scores of labelled predictions by `stats.score_grid.place_of`, and `sums` are
+    fixed-point sums over labelled predictions by the names of `stats.label_sums`.
     """
 
     labels: int = 0
     pairs: dict[Pair, int] = field(default_factory=dict)
+    scores: dict[int, int] = field(default_factory=dict)
+    sums: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -49,27 +54,44 @@ class LabelTally:
     def merge(self, other: LabelTally) -> None:
         """Add another tally to this one."""
         self.labels += other.labels
-        for pair, count in other.pairs.items():
-            self.add_pair(pair, count)
+        _add(self.pairs, other.pairs)
+        _add(self.scores, other.scores)
+        _add(self.sums, other.sums)
 
     def add_pair(self, pair: Pair, count: int) -> None:
         """Add this many of one pair; a negative number takes some out again."""
-        total = self.pairs.get(pair, 0) + count
-        if total:
-            self.pairs[pair] = total
-        else:
-            self.pairs.pop(pair, None)
+        _add(self.pairs, {pair: count})
 
     def copy(self) -> LabelTally:
-        return LabelTally(self.labels, self.pairs.copy())
+        return LabelTally(self.labels, self.pairs.copy(), self.scores.copy(), self.sums.copy())
 
     def to_state(self) -> dict[str, Any]:
-        """A tree of plain values for a checkpoint; does not depend on the order of the pairs."""
-        return {"labels": self.labels, "pairs": [[*pair, count] for pair, count in sorted(self.pairs.items())]}
+        """A tree of plain values for a checkpoint; does not depend on the order in which it was counted."""
+        return {
+            "labels": self.labels,
+            "pairs": [[*pair, count] for pair, count in sorted(self.pairs.items())],
+            **({"score_counts": [[at, count] for at, count in sorted(self.scores.items())]} if self.scores else {}),
+            **({"label_sums": dict(sorted(self.sums.items()))} if self.sums else {}),
+        }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> LabelTally:
-        return cls(state["labels"], {(label, prediction): count for label, prediction, count in state["pairs"]})
+    def from_state(cls, state: Mapping[str, Any]) -> LabelTally:
+        return cls(
+            state["labels"],
+            {(label, prediction): count for label, prediction, count in state["pairs"]},
+            dict(state.get("score_counts", ())),
+            dict(state.get("label_sums", {})),
+        )
+
+
+def _add(into: dict[_K, int], counts: Mapping[_K, int]) -> None:
+    """Sums of 0 are dropped: tallies that say the same are equal."""
+    for key, count in counts.items():
+        total = into.get(key, 0) + count
+        if total:
+            into[key] = total
+        else:
+            into.pop(key, None)
 
 
 def merged_labels(tallies: Iterable[LabelTally]) -> LabelTally:

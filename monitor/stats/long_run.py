@@ -265,12 +265,12 @@ def settle(blocks: BlockVariances, group: Ints) -> LongRun:
     return _settled(blocks, group, use, MEAN_CHANCE)
 
 
-def settle_alone(blocks: BlockVariances) -> LongRun:
-    """The same of a single direction that is a number for each bin."""
+def settle_alone(blocks: BlockVariances, chance: float = ALONE_CHANCE) -> LongRun:
+    """The same of a single direction that is a number for each bin; `chance` below which a longer block contradicts."""
     only = np.zeros(1, np.int64)
     if blocks.rows < LEAST_ROWS:
         return LongRun.independent(1)
-    return _settled(blocks, only, only == 0, ALONE_CHANCE)
+    return _settled(blocks, only, only == 0, chance)
 
 
 def _settled(blocks: BlockVariances, group: Ints, use: Flags, chance: float) -> LongRun:

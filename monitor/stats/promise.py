@@ -300,7 +300,7 @@ class ModelPromise:
 
     `pages` in `per_us` microseconds is what it may page by chance, `used` of them are spent. The reference has so many
     `events`. `starting_us`: for how long after a start distributions do not page, each time once, the shortest first.
-    Nothing is worse than `max_severity`.
+    Nothing is worse than `max_severity`. `performance_judged`: labels are compared with the reference's.
     """
 
     pages: float
@@ -312,6 +312,7 @@ class ModelPromise:
     starting_us: tuple[float, ...]
     max_severity: str
     columns: tuple[ColumnPromise, ...]
+    performance_judged: bool = False
 
 
 def column_promise(

@@ -22,6 +22,7 @@ from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
+from monitor.judge.causes.performance import Performance
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
 from monitor.judge.causes.residual import Residual
@@ -146,6 +147,13 @@ def worse(made: Event, size: float, lot: float) -> None:
     made["label"] = 1 - made["prediction"] if wrong else made["prediction"]
 
 
+def defaulting(made: Event, size: float, lot: float) -> None:
+    """One label in ten is not as predicted, and with the effect nearly all are positive, whatever the score says."""
+    worse(made, 0.0, lot)
+    if lot > 1 - 0.9 * size:
+        made["label"] = 1
+
+
 #: when the effects begin
 _CHANGE_US: Final = [made["ts"] for made, _ in zip(Credit(10_000), range(BEFORE + 1), strict=False)][-1]
 
@@ -195,6 +203,13 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("score", "score", figure="kswin"), surer),
     ),
     Residual: (Example(FindingKey("score", "score", figure="residual"), surer),),
+    Performance: (
+        Example(FindingKey("credit", "performance", figure="accuracy"), worse),
+        Example(FindingKey("credit", "performance", figure="recall"), worse),
+        Example(FindingKey("credit", "performance", figure="precision"), worse),
+        Example(FindingKey("credit", "calibration", figure="calibration_error"), defaulting),
+        Example(FindingKey("credit", "cost", figure="cost_per_thousand"), worse),
+    ),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
     Consecutive: (),  # it compares days: tests/unit/test_judge_consecutive.py
     Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
@@ -215,6 +230,15 @@ def prepared() -> PreparedReference:
     return PreparedReference.of(reference())
 
 
+@cache
+def prepared_with_labels() -> PreparedReference:
+    """The same reference, each prediction with its label: one in ten is wrong."""
+    events = list(stream())
+    for event, lot in zip(events, np.random.default_rng(5).random(len(events)).tolist(), strict=True):
+        worse(event, 0.0, lot)
+    return PreparedReference.of(build(settings(), events))
+
+
 def made(cause: type[Cause[Any]]) -> Cause[Any]:
     """The cause for the model of the examples, as its settings are without saying anything, but for its detectors."""
     detectors = [
@@ -223,8 +247,9 @@ def made(cause: type[Cause[Any]]) -> Cause[Any]:
         {"kind": "page_hinkley", "on": "AGE"},
         {"kind": "kswin", "on": "score", "alpha": 1e-4},
     ]
-    model = {"name": "credit", "reference": "r.json", "detectors": detectors}
-    return cause(prepared(), Policy(Model.model_validate(model)))
+    model = {"name": "credit", "reference": "r.json", "detectors": detectors, "costs": {"false_negative": 5}}
+    known = prepared_with_labels() if issubclass(cause, Performance) else prepared()
+    return cause(known, Policy(Model.model_validate(model)))
 
 
 def panes(example: Example, size: float) -> list[LabelledPane]:

@@ -52,10 +52,10 @@ PROMISED = {
     "driftd_series_dropped": "",
     "driftd_finding_value": "model version subject cause segment",
     "driftd_drift_distance_ratio": "model version feature distance",
-    "driftd_feature_bin_events_total": "model version feature bin",
-    "driftd_reference_bin_ratio": "model version feature bin",
+    **dict.fromkeys(("driftd_feature_bin_events_total", "driftd_reference_bin_ratio"), "model version feature bin"),
     "driftd_smallest_detectable_effect_ratio": "model version feature",
-    "driftd_performance_ratio": "model version metric basis segment",
+    **{f"driftd_performance_{of}": "model version metric basis segment" for of in ("ratio", "error")},
+    "driftd_performance_labels": "model version",
 }
 
 
@@ -92,7 +92,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 pages=3,
                 pages_before=2,
                 columns=(AGE,),
-                performance=(("accuracy", 0.9),),
+                performance=(("accuracy", 0.9), ("mae", 250.0)),
                 promise=promise_of("AGE"),
                 warmup=IN_WARMUP,
             ),

@@ -247,7 +247,7 @@ def test_a_model_shows_its_counts_its_budget_and_its_figures() -> None:
     words = read(busy_snapshot()).words
     assert "Predictions\n1,234,567 45,678 labels" in words
     assert "Pages\n1 sent 0.21 false ones expected so far, budget: 1 in 30 d" in words
-    assert "accuracy\n93.4 %" in words
+    assert "Performance\naccuracy 93.4 % of the newest 1,000 labels" in words
     assert "Judged up to\n12 min ago" in words
     assert "Judged up to\nnot yet" in words
 

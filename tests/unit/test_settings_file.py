@@ -204,8 +204,7 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
 @pytest.mark.parametrize(
     ("setting", "fault"),
     [
-        *((f"{name}: x", f"{name}: not in this version") for name in (
-            "segments", "costs", "tolerance", "fairness")),
+        *((f"{name}: x", f"{name}: not in this version") for name in ("segments", "fairness")),
         ("timezone: Berlin", "timezone: 'Berlin' is not a time zone; write Europe/Berlin, Asia/Tokyo or UTC"),
         ("silence: {weekly: x}", "silence: not a list; write [..., ...]"),
         ("silence: [{}]", "silence[0]: write either from and to, or weekly, or daily"),
@@ -223,8 +222,11 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
         ("reference: {warmup: 0}", "reference.warmup: 0 is below 1"),
         ("reference: {warmup: soon}", "reference.warmup: 'soon' is not a whole number"),
         ("reference: {warmup: 9, rows: 8}", "reference.rows: no such setting; known here: warmup"),
-        ("severity: {performance: page}", "severity.performance: not in this version"),
-        ("least_effect: {cost: 1}", "least_effect.cost: not in this version"),
+        ("severity: {fairness: page}", "severity.fairness: not in this version"),
+        ("least_effect: {fairness: 1}", "least_effect.fairness: not in this version"),
+        ("costs: {false_positive: dear}", "costs.false_positive: 'dear' is not a number"),
+        ("task: regression, costs: {false_positive: 1}", "costs: means nothing for task: regression; leave it out"),
+        ("tolerance: {accuracy: -1}", "tolerance.accuracy: -1 is below 0"),
         ("least_effect: {missing: -1}", "least_effect.missing: -1 is below 0"),
         ("features: {A: {knid: numeric}}", "features.A.knid: no such setting; did you mean models[0].features.A.kind?"),
         *((f"features: {{A: {written}}}", "features.A: not a mapping; write name: value lines under it; "

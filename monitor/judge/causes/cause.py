@@ -275,6 +275,23 @@ class SequentialCause(Cause[None]):
     def follow(self, pane: Block, labels: LabelTally) -> Iterable[Finding]:
         """Take the next pane, and the labels that are known of its predictions; gives what is found with it."""
 
+    def judges(self, key: FindingKey) -> bool:
+        """Whether findings of this key are judged in windows of its own, which `opened` and `again` measure."""
+        return False
+
+    def opened(self, finding: Finding) -> Floats:
+        """The change in the window of a finding of its own windows, to be compared by `again` later."""
+        return np.zeros(0)
+
+    def again(
+        self, finding: Finding, since_us: int, base_windows: int, then: Floats
+    ) -> tuple[float, float, float] | None:
+        """Exceedance, remaining part of the change `then`, and effect in the newest of its own base windows.
+
+        None where there are fewer, or where they begin before `since_us`.
+        """
+        return None
+
     def key_remarks(self) -> Mapping[FindingKey, str]:
         """Sentences for the details of other causes' findings, by their keys."""
         return {}

@@ -17,9 +17,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from monitor.findings import INFO, Finding, FindingKey
-from monitor.judge.causes.cause import CauseName, SequentialCause
+from monitor.judge.causes.cause import SequentialCause
 from monitor.judge.causes.distribution import Distribution
-from monitor.judge.causes.errors import PERFORMANCE
+from monitor.judge.causes.errors import PERFORMANCE, PERFORMANCE_NAME
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import window_of
@@ -145,7 +145,7 @@ class Detectors(SequentialCause):
     """
 
     #: the mean of numeric predictions is called as Distribution calls it, too
-    names = (CauseName(PERFORMANCE), *(named for named in Distribution.names if named.name != PREDICTION))
+    names = (PERFORMANCE_NAME, *(named for named in Distribution.names if named.name != PREDICTION))
     state_name = "detectors"
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:

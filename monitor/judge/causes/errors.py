@@ -1,4 +1,4 @@
-"""Cause `performance`: River's ADWIN on the error rate of predictions that carry their own label.
+"""Cause `performance` without a reference's labels: ADWIN on the error rate of predictions that carry their own label.
 
 A sequential detector is not mergeable: it is fed the error rate of each pane, in time order (Bifet and Gavalda 2007).
 Its state is opaque, so a checkpoint keeps the values it was fed since it last began and feeds them again.
@@ -16,11 +16,13 @@ from monitor.judge.causes.cause import CauseName, SequentialCause
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.windows import window_of
+from monitor.reference.performance_part import is_judged
 from monitor.stats.adwin import Adwin
 from monitor.stats.block import Block
 from monitor.stats.label_tally import LabelTally
 
 PERFORMANCE: Final = "performance"
+PERFORMANCE_NAME: Final = CauseName(PERFORMANCE, in_alert="are wrong more often", on_page="performance")
 #: the detector is reset after this many values, which depends on the stream alone, so that memory stays bounded
 MAX_FED: Final = 4_096
 DELTA: Final = 0.002
@@ -29,17 +31,19 @@ DELTA: Final = 0.002
 class Errors(SequentialCause):
     """A rise of the error rate of one model version: an `info` finding, which opens no incident."""
 
-    names = (CauseName(PERFORMANCE),)
+    names = (PERFORMANCE_NAME,)
     state_name = "errors"
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)
         self._fed: list[float] = []
         self._detector: Adwin | None = None
+        #: there is more to compare errors with: see `causes/performance.py`
+        self._is_judged = is_judged(prepared.reference.performance)
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         paired = labels.paired
-        if paired == 0:
+        if paired == 0 or self._is_judged:
             return
         rate = labels.errors / paired
         detector = self._running()

@@ -28,7 +28,7 @@ _FIGURES: Final = ("value", "threshold", "effect_ratio", "p_value", "samples")
 
 def model() -> list[Panel]:
     """One model version: when it was bad, what moved, whether it is right less often, what could be seen at all."""
-    return [_timeline(), _findings(), _distances(), _performance(), _model_events(), _smallest_effects()]
+    return [_timeline(), _findings(), _distances(), _performance(), _errors(), _model_events(), _smallest_effects()]
 
 
 def _timeline() -> Panel:
@@ -90,17 +90,34 @@ def _distances() -> Panel:
 def _performance() -> Panel:
     return lines(
         "Performance",
-        "Over the predictions whose labels are known (realised), since the state began. Falling: the model is right "
-        "less often; the findings may say which column moved.",
+        "Of the newest labelled predictions (realised). Falling: the model is right less often; the findings may say "
+        "which column moved. No line: labels stopped.",
         [
             over_time(
                 f"max by (metric, basis, segment) (driftd_performance_ratio{{{MODEL}}})",
                 "{{metric}} {{basis}} {{segment}}",
             )
         ],
-        no_value="no prediction brought its own label",
+        no_value="no labels, or they stopped",
         unit="percentunit",
         max=1,
+    )
+
+
+def _errors() -> Panel:
+    return lines(
+        "Errors and costs",
+        "Of the newest labelled predictions: mean errors in the target's unit, what 1,000 predictions cost, and the "
+        "log loss; with how many labels they are of. Rising: the model is wrong by more.",
+        [
+            over_time(
+                f"max by (metric, basis, segment) (driftd_performance_error{{{MODEL}}})",
+                "{{metric}} {{basis}} {{segment}}",
+            ),
+            over_time(f"max by (model) (driftd_performance_labels{{{MODEL}}})", "labels"),
+        ],
+        no_value="no labels, or they stopped",
+        unit="none",
     )
 
 

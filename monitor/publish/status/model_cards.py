@@ -15,6 +15,7 @@ from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.settings.duration import in_words
 from monitor.stats.derived import DERIVED_KINDS
+from monitor.stats.performance import SHARES
 from monitor.text import many, number, percent
 
 #: a column with this exceedance or more is shown unfolded
@@ -113,8 +114,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         budget = f"budget: {number(model.budget_pages)} in {in_words(model.budget_us)}"
         promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
-    for figure, value in model.performance:
-        yield text(figure, 80), percent(value)
+    yield from _performance(model)
     if model.silence is not None:
         until_us, reason = model.silence
         yield "Silent until", moment(until_us) + (f" <small>{text(reason)}</small>" if reason else "")
@@ -122,6 +122,25 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "In excluded times, never to be judged", many(model.excluded, "event")
     if unjudged := snapshot.unjudged.get(model.key):
         yield "Accepted, never to be judged", many(unjudged, "event")
+
+
+def _performance(model: ModelView) -> Iterator[tuple[str, str]]:
+    """The newest figures, and what they are of; that nothing is known where labels do not come."""
+    if not model.performance:
+        if model.labels:
+            yield "Performance", "not known <small>fewer than 250 labels, or they stopped</small>"
+        return
+    values = (f"{text(name.replace('_', ' '), 80)} {_figure(name, value)}" for name, value in model.performance)
+    of = f"of the newest {many(model.performance_labels, 'label')}"
+    if model.performance_until_us is not None:
+        of += f", predictions up to {moment(model.performance_until_us)}"
+    if not model.performance_judged:
+        of += "; not judged: the reference has too few labels"
+    yield "Performance", f"{', '.join(values)} <small>{of}</small>"
+
+
+def _figure(name: str, value: float) -> str:
+    return percent(value) if name in SHARES else number(value)
 
 
 def _columns(snapshot: Snapshot, model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[str]:

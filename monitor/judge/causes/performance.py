@@ -1,0 +1,337 @@
+"""Causes `performance`, `calibration` and `cost`: the model is wrong more often, or by more, than in the reference.
+
+The error is one more column of the page policy: windows of 1, 2, 4, ... base windows of labelled predictions, by the
+time of the predictions; evidence from the error's own variation in the reference, with a share of the page budget; and
+a least effect. Only worse counts: a model that is right more often is no finding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from monitor.clock import SECOND_US
+from monitor.count.labels import cohort_us
+from monitor.findings import Finding, FindingKey
+from monitor.judge.causes.cause import CauseName, SequentialCause
+from monitor.judge.causes.errors import PERFORMANCE_NAME
+from monitor.judge.error_findings import Change, detail, effect_unit, headline, shown
+from monitor.judge.incident import Floats
+from monitor.judge.label_windows import LabelPyramid, LabelWindow
+from monitor.judge.late_cohorts import LateCohorts
+from monitor.judge.policy import Policy
+from monitor.judge.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
+from monitor.judge.windows import Records
+from monitor.reference.performance_part import ErrorVariation, ReferencePerformance, is_judged
+from monitor.stats.block import Block
+from monitor.stats.ending import left_of
+from monitor.stats.judged_errors import LEAST_EFFECTS, TWO_SIDED, all_moments, judged, other_side
+from monitor.stats.label_tally import LabelTally
+from monitor.stats.long_run import LEAST_ROWS, ROWS_WITHOUT_DISTANCE
+from monitor.stats.mean_test import ROWS, SUM, Difference, chance, critical, difference
+from monitor.stats.performance import BIAS, CALIBRATION_ERROR, COST, MAE, labelled
+
+#: names of the findings by figure; all others are of `performance`
+_CAUSES: Final = {CALIBRATION_ERROR: "calibration", BIAS: "calibration", COST: "cost"}
+#: ... for evidence alone to decide: fewer cohorts cannot show that they depend on each other
+WINDOWS_WITHOUT_DISTANCE: Final = 20
+#: least rows of a window in which something is said of an error
+LEAST_IN_WINDOW: Final = 20
+#: a page needs its least effect and so many standard errors, as of the distributions: see `stats.direction_test`
+ERRORS_ABOVE_LEAST: Final = 2.0
+#: base windows of labels that are shown as the newest performance, as many as there are
+SHOWN_LENGTHS: Final = (4, 2, 1)
+#: labels have stopped when none came for so many times as long as a base window of them takes
+STOPPED_AFTER: Final = 4
+#: windows kept until they are written down
+_KEPT: Final = 256
+#: what a test may spend where no page budget was given
+NO_BUDGET: Final = 1e-7
+
+#: gives the alpha of each test of an evaluation: (start and end of its shortest window, number of tests)
+Spend = Callable[[int, int, int], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One way in which one error can be worse. `place` is that of the figure among the judged ones."""
+
+    place: int
+    figure: str
+    upwards: bool
+    reference: Floats
+    variation: ErrorVariation
+    windows: int
+
+    @property
+    def before(self) -> float:
+        """The mean in the reference, of this side."""
+        return float(self.reference[SUM] / self.reference[ROWS])
+
+    @property
+    def room(self) -> float:
+        """How much it may rise without being worse: of an error with two sides up to 0, which is best."""
+        return max(-self.before, 0.0) if self.figure in TWO_SIDED else 0.0
+
+    def of(self, windows: Floats) -> Floats:
+        """This side's moments of windows (W, F, 4): (W, 4)."""
+        own = windows[:, self.place]
+        return own if self.upwards else other_side(own, self.figure)
+
+    def largest(self, rows: float, part: ReferencePerformance) -> float:
+        """The largest rise in the reference of windows of so many rows of its own; NaN where that was not learned."""
+        known = self.variation.rises if self.upwards else self.variation.falls
+        if not known or not part.windows:
+            return math.nan
+        base = float(self.reference[ROWS]) / part.windows
+        if rows > LEARNED_REACH * base * (1 << (len(known) - 1)):
+            return math.nan
+        fitting = [at for at in range(len(known)) if base * (1 << at) <= LENGTH_TOLERANCE * rows]
+        return known[fitting[-1] if fitting else 0]
+
+    @property
+    def is_free(self) -> bool:
+        """Whether its rows are independent as far as can be seen: evidence alone decides."""
+        return (
+            self.variation.long_run.block == 0
+            and float(self.reference[ROWS]) >= ROWS_WITHOUT_DISTANCE
+            and self.windows >= WINDOWS_WITHOUT_DISTANCE
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """One side of one error in W windows, each (W,): see `Difference`; `over` how far over, `limit` the least rise that
+    is, `large` whether a page may be made of it."""
+
+    difference: Difference
+    critical: Floats
+    limit: Floats
+    over: Floats
+    large: Floats
+
+
+class Performance(SequentialCause):
+    """The errors of one model version. Nothing is judged where the reference has too few labels."""
+
+    names = (
+        PERFORMANCE_NAME,
+        CauseName("calibration", in_alert="are called with wrong probabilities", on_page="calibration"),
+        CauseName("cost", in_alert="cost more", on_page="cost"),
+    )
+    state_name = "performance"
+
+    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+        super().__init__(prepared, policy)
+        self.spend: Spend = lambda _start, _end, _tests: NO_BUDGET
+        self._model = prepared.reference.key.model
+        self._meaning = replace(prepared.reference.meaning, costs=policy.model.cell_costs())
+        self._part = prepared.reference.performance
+        figures = judged(self._meaning)
+        self._sides = tuple(self._all_sides(figures))
+        self.windows = LabelPyramid(prepared.longest(), figures, self._meaning)
+        self.late = self.late_cohorts(10 * SECOND_US)
+        #: the windows that ended, for whoever writes them down; not state
+        self.ended: deque[LabelWindow] = deque(maxlen=_KEPT)
+        #: the alpha of the last evaluation, which rechecks for the end of findings use too
+        self._alpha = 0.0
+
+    def late_cohorts(self, pane_us: int) -> LateCohorts:
+        """Cohorts of late labels, for panes of events of that width."""
+        part, reference, horizon_us = self._part, self.prepared.reference, self.policy.model.labels.horizon
+        covered = 0 if part is None else labelled(part.tally, self._meaning.task)
+        return LateCohorts(
+            self._meaning.task,
+            cohort_us(horizon_us, pane_us),
+            horizon_us,
+            None if part is None else part.maturity_us,
+            min(covered / max(reference.predictions, 1), 1.0),
+        )
+
+    def _all_sides(self, figures: Sequence[str]) -> Iterator[_Side]:
+        part = self._part
+        if part is None or not is_judged(part):
+            return
+        own_of = zip(figures, all_moments(part.tally, figures, self._meaning), strict=True)
+        for place, (figure, own) in enumerate(own_of):
+            variation = part.variation(figure)
+            if variation is None or own[ROWS] < LEAST_ROWS:
+                continue
+            yield _Side(place, figure, True, own, variation, part.windows)
+            if figure in TWO_SIDED:
+                yield _Side(place, figure, False, other_side(own, figure), variation, part.windows)
+
+    def tests(self) -> int:
+        """One for each side of each error."""
+        return len(self._sides)
+
+    def tests_made(self, evaluation: object) -> int:
+        """None on windows of events: what is tested on windows of labels is spent there."""
+        return 0
+
+    # windows
+
+    def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
+        """Take the pane's labels; judges the windows that end with them."""
+        self.late.predicted(pane.start_us, pane.tally.predictions)
+        yield from self._take(pane.start_us, pane.end_us, labels, pane.tally.records)
+
+    def take_late(self, until_us: int) -> Iterator[Finding]:
+        """What is found with the cohorts of late labels that may be judged now."""
+        for cohort in self.late.mature(until_us):
+            yield from self._take(*cohort, {})
+
+    def _take(self, start_us: int, end_us: int, labels: LabelTally, records: Records) -> Iterator[Finding]:
+        windows = self.windows.add(start_us, end_us, labels, records)
+        self.ended.extend(windows)
+        if windows and self._sides:
+            shortest = windows[0].span
+            self._alpha = self.spend(shortest.start_us, shortest.end_us, len(self._sides) * len(windows))
+            if self._alpha > 0:
+                yield from self._judge(windows)
+
+    def _judge(self, windows: Sequence[LabelWindow]) -> Iterator[Finding]:
+        moments = np.array([window.moments for window in windows])
+        for side in self._sides:
+            measured = self._measure(side, moments, windows)
+            over = np.flatnonzero(measured.over > 1).tolist()
+            if over:
+                worst = max(over, key=lambda at: (measured.large[at], measured.over[at]))
+                found = self._finding(side, measured, worst, windows[worst])
+                yield replace(found, since_us=windows[over[0]].span.start_us)
+
+    def _measure(self, side: _Side, moments: Floats, windows: Sequence[LabelWindow]) -> _Measured:
+        own, run, part = side.of(moments), side.variation.long_run, self._part
+        assert part is not None  # noqa: S101  # there are no sides without it
+        variance = np.array([self._variance(float(run.variance[0]), window, part) for window in windows])
+        found = difference(own, side.reference, variance)
+        bound = critical(self._alpha, found.skew, float(run.freedom[0]))
+        allowed = side.room + self.policy.tolerated(side.figure) / self._unit(side.figure)
+        largest = np.array([side.largest(float(rows), part) for rows in own[:, ROWS]])
+        held = np.zeros(len(own)) if side.is_free else np.nan_to_num(DISTANCE_FACTOR * largest)
+        limit = np.maximum(allowed + bound * found.error, held)
+        beyond = np.minimum(
+            (found.higher - allowed) / np.maximum(bound * found.error, 1e-150),
+            np.where(held > 0, found.higher / np.where(held > 0, held, 1.0), np.inf),
+        )
+        over = np.where((own[:, ROWS] >= LEAST_IN_WINDOW) & (found.higher > 0), beyond, 0.0)
+        least = self._least(side) + ERRORS_ABOVE_LEAST * found.error
+        known = side.is_free | ~np.isnan(largest)
+        return _Measured(found, bound, limit, over, (found.higher >= least) & known & run.settled)
+
+    def _variance(self, v: float, window: LabelWindow, part: ReferencePerformance) -> float:
+        """V of a window: dependence is over time, so rows that come faster depend on each other more."""
+        start_us, end_us, rows = window.span
+        if not part.base_us or not part.rows or end_us <= start_us:
+            return v
+        rate = rows / (end_us - start_us) * part.base_us / part.rows
+        return 1 + max(rate, 1.0) * (v - 1)
+
+    def latest(self, at_us: int) -> LabelWindow | None:
+        """The newest labelled predictions, about 1,000 of them; None where labels stopped coming before `at_us`."""
+        known = (self.windows.trailing(length) for length in SHOWN_LENGTHS)
+        window = next((one for one in known if one is not None), None)
+        if window is None:
+            return None
+        newest = window.blocks[-1]
+        usual = max(newest.end_us - newest.start_us, 0 if self._part is None else self._part.base_us)
+        waited = self.late.maturity_us if self.late.came else 0
+        return window if at_us - newest.end_us <= waited + STOPPED_AFTER * usual else None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether errors are compared with the reference's."""
+        return bool(self._sides)
+
+    # sizes
+
+    def _unit(self, figure: str) -> float:
+        """One unit of the interface in units of the error."""
+        return abs(shown(figure, 1.0, self._meaning) - shown(figure, 0.0, self._meaning))
+
+    def _scale(self, side: _Side) -> float:
+        """The rise of an error that is an effect of 1."""
+        part = self._part
+        if part is None or not LEAST_EFFECTS[side.figure].relative:
+            return 1.0
+        of = MAE if side.figure == BIAS else side.figure
+        rows, total, *_ = all_moments(part.tally, (of,), self._meaning)[0]
+        return max(abs(float(total / rows)), 1e-12)
+
+    def _least(self, side: _Side) -> float:
+        """The least rise of an error that pages."""
+        cause = _CAUSES.get(side.figure, PERFORMANCE_NAME.name)
+        return self.policy.least_effect(cause, "", LEAST_EFFECTS[side.figure].effect) * self._scale(side)
+
+    # findings
+
+    def _finding(self, side: _Side, measured: _Measured, at: int, window: LabelWindow) -> Finding:
+        own, sign = measured.difference, 1.0 if side.upwards else -1.0
+        now, before = sign * float(own.mean[at]), sign * side.before
+        limit = sign * (side.before + float(measured.limit[at]))
+        change, span, tally = Change(side.figure, now, before, limit, side.upwards), window.span, window.tally
+        effect, error = float(own.higher[at]) / self._scale(side), max(float(own.error[at]), 1e-150)
+        cause, run = _CAUSES.get(side.figure, PERFORMANCE_NAME.name), side.variation.long_run
+        reference = LabelTally() if self._part is None else self._part.tally
+        return Finding(
+            key=FindingKey(self._model, cause, figure=side.figure),
+            severity=self.policy.severity(cause, "", math.inf, 0.0, may_page=bool(measured.large[at])),
+            window=span,
+            base_windows=window.length,
+            statistic="mean",
+            value=shown(side.figure, now, self._meaning),
+            threshold=shown(side.figure, limit, self._meaning),
+            p=chance(float(own.higher[at] - side.room) / error, float(own.skew[at]), float(run.freedom[0])),
+            effect=effect,
+            effect_unit=effect_unit(side.figure),
+            exceedance=float(measured.over[at]),
+            direction=change.direction,
+            detail=detail(change, tally, reference, span.events, self._meaning),
+            headline=headline(change, self._meaning),
+            records=window.records(),
+        )
+
+    # how a finding goes on
+
+    def judges(self, key: FindingKey) -> bool:
+        return self._side_of(key) is not None
+
+    def _side_of(self, key: FindingKey, *, upwards: bool = True) -> _Side | None:
+        named = (side for side in self._sides if side.figure == key.figure and side.upwards == upwards)
+        side = next(named, None)
+        wanted = FindingKey(self._model, _CAUSES.get(key.figure, PERFORMANCE_NAME.name), figure=key.figure)
+        return side if key == wanted else None
+
+    def opened(self, finding: Finding) -> Floats:
+        """The rise of the error in its window, positive, and whether it is upwards."""
+        upwards = self._is_upwards(finding)
+        return np.array([finding.effect, float(upwards)])
+
+    def _is_upwards(self, finding: Finding) -> bool:
+        return finding.key.figure not in TWO_SIDED or finding.direction == "up"
+
+    def again(
+        self, finding: Finding, since_us: int, base_windows: int, then: Floats
+    ) -> tuple[float, float, float] | None:
+        side = self._side_of(finding.key, upwards=self._is_upwards(finding))
+        window = self.windows.trailing(base_windows)
+        if side is None or window is None or window.span.start_us < since_us or self._alpha <= 0:
+            return None
+        measured = self._measure(side, window.moments[None], (window,))
+        effect = float(measured.difference.higher[0]) / self._scale(side)
+        return float(measured.over[0]), left_of(effect, float(then[0])) if then.size else 0.0, effect
+
+    # state
+
+    def to_state(self) -> dict[str, Any]:
+        return {"windows": self.windows.to_state(), "alpha": self._alpha, "late": self.late.to_state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.windows.restore(state["windows"])
+        self.late.restore(state["late"])
+        self._alpha = state["alpha"]

@@ -1,0 +1,99 @@
+"""What a reference knows of its model's performance: the labels that came, and how much errors varied in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from monitor.stats.judged_errors import CELLS
+from monitor.stats.label_tally import LabelTally
+from monitor.stats.long_run import LongRun
+from monitor.stats.performance import COST
+
+#: share of the labels that have come when a cohort is judged
+MATURE: Final = 0.95
+#: least base windows of labelled predictions in a reference whose errors are compared
+LEAST_WINDOWS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorVariation:
+    """How much one error varied: V of its rows, and by how much it was higher, and lower, than in the rest of the
+    reference in windows of 1, 2, 4, ... base windows."""
+
+    long_run: LongRun
+    rises: tuple[float, ...] = ()
+    falls: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePerformance:
+    """The labelled predictions of a reference.
+
+    `windows` base windows of them, of `rows` rows and `base_us` microseconds each on average; `errors` by figure.
+    `came` is the share of the late labels that had come after rising delays (microseconds after the end of a cohort of
+    predictions), and empty where all came with their predictions.
+    """
+
+    tally: LabelTally
+    windows: int
+    rows: float
+    base_us: int
+    errors: Mapping[str, ErrorVariation]
+    came: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def maturity_us(self) -> int | None:
+        """The delay after which nearly all labels have come; None where none came late."""
+        return next((delay for delay, share in self.came if share >= MATURE), None)
+
+    def variation(self, figure: str) -> ErrorVariation | None:
+        """How much an error varied; costs as the cell of the confusion matrix that varies most."""
+        if figure != COST:
+            return self.errors.get(figure)
+        cells = [self.errors[cell].long_run for cell in CELLS if cell in self.errors]
+        return ErrorVariation(max(cells, key=lambda run: float(run.variance[0]))) if cells else None
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON; sums of any size as text, as not every reader takes integers beyond 64 bits."""
+        tally = self.tally.to_state()
+        if self.tally.sums:
+            tally["label_sums"] = {name: str(total) for name, total in sorted(self.tally.sums.items())}
+        return {
+            "tally": tally,
+            "windows": self.windows,
+            "rows": self.rows,
+            "base_us": self.base_us,
+            **({"came": [list(one) for one in self.came]} if self.came else {}),
+            "errors": {
+                name: {"long_run": one.long_run.to_plain(), "rises": list(one.rises), "falls": list(one.falls)}
+                for name, one in sorted(self.errors.items())
+            },
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> ReferencePerformance:
+        """Back from `to_plain`."""
+        tally = dict(plain["tally"])
+        tally["label_sums"] = {name: int(total) for name, total in tally.get("label_sums", {}).items()}
+        return cls(
+            LabelTally.from_state(tally),
+            int(plain["windows"]),
+            float(plain["rows"]),
+            int(plain["base_us"]),
+            {
+                name: ErrorVariation(
+                    LongRun.from_plain(one["long_run"]),
+                    tuple(map(float, one["rises"])),
+                    tuple(map(float, one["falls"])),
+                )
+                for name, one in plain["errors"].items()
+            },
+            tuple((int(delay), float(share)) for delay, share in plain.get("came", ())),
+        )
+
+
+def is_judged(known: ReferencePerformance | None) -> bool:
+    """Whether there are enough labelled predictions to compare errors with."""
+    return known is not None and known.windows >= LEAST_WINDOWS

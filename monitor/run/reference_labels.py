@@ -1,0 +1,100 @@
+"""A reference's late labels: a pass over the source, past the reference's end, for as long as labels are waited for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from monitor.clock import Clock
+from monitor.count.admission import Admission
+from monitor.count.exchange import Pane
+from monitor.count.labels import LabelCohort, cohort_us
+from monitor.decode.decoder import decoder_for
+from monitor.events import ModelKey
+from monitor.loop.sinks import ReplayOutputs
+from monitor.loop.stage2 import StatelessStage2
+from monitor.pipeline import Pipeline
+from monitor.records import Source
+from monitor.reference.learn_performance import PerformanceLearner
+from monitor.reference.performance_part import ReferencePerformance
+from monitor.reference.reference import Reference
+from monitor.reference.references import References
+from monitor.run.first_pass import EventRange
+from monitor.settings.tree import Settings
+from monitor.stats.label_tally import LabelTally
+
+#: shares of the late labels whose delays a reference holds
+SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
+
+
+class _Cohorts(StatelessStage2):
+    """Stage 2 that collects labels by cohort of their predictions' times, those that came with them too."""
+
+    def __init__(self, key: ModelKey, width_us: int, pane_us: int) -> None:
+        super().__init__()
+        self._key = key
+        self._width_us = width_us
+        self._pane_us = pane_us
+        self.cohorts: dict[int, LabelTally] = {}
+        #: late labels by how long after the end of their cohort they took effect, microseconds
+        self.delays: Counter[int] = Counter()
+        self.until_us = 0
+
+    def judge(self, pane: Pane) -> None:
+        """Note how far events have come."""
+        self.until_us = max(self.until_us, pane.end_us)
+
+    def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
+        """Add the labels of the model version."""
+        for cohort in cohorts:
+            if cohort.key != self._key or not (cohort.inline or cohort.joined):
+                continue
+            start_us = cohort.start_us // self._width_us * self._width_us
+            self.cohorts.setdefault(start_us, LabelTally()).merge(cohort.tally)
+            if cohort.joined:
+                self.delays[max(until_us - start_us - self._width_us, 0)] += cohort.tally.total
+
+
+def learn_from_labels(
+    settings: Settings, reference: Reference, source: Source, clock: Clock, event_range: EventRange
+) -> ReferencePerformance | None:
+    """The performance of a reference's predictions whose labels came within the horizon; None where none came late."""
+    key = reference.key
+    model = next(model for model in settings.models if model.name == key.model)
+    horizon_us, pane_us = model.labels.horizon, settings.windows.pane
+    width_us = cohort_us(horizon_us, pane_us)
+    collector = _Cohorts(key, width_us, pane_us)
+    admission = Admission(settings, References({key.model: {key.version: reference}}))
+    outputs = ReplayOutputs(lambda _: None)
+    pipeline = Pipeline(settings, admission, source, clock, outputs, stage2=collector, decoders=decoder_for, live=False)
+    ended, last_us = False, reference.end_us + horizon_us
+    while not ended and collector.until_us <= last_us:
+        ended = source.ended()
+        pipeline.turn()
+    if not collector.delays.total():
+        return None
+    inside = (reference.start_us, reference.end_us)
+    return _learned(reference, collector, inside, event_range, width_us)
+
+
+def _learned(
+    reference: Reference, collector: _Cohorts, inside: tuple[int, int], event_range: EventRange, width_us: int
+) -> ReferencePerformance | None:
+    learner = PerformanceLearner(reference.task, reference.positive)
+    first_us, end_us = inside
+    for start_us, tally in sorted(collector.cohorts.items()):
+        if first_us - width_us < start_us < end_us and not event_range.excludes(start_us):
+            learner.add(start_us, start_us + width_us, tally)
+    return learner.finish(delays_of(collector.delays))
+
+
+def delays_of(delays: Mapping[int, int]) -> tuple[tuple[int, float], ...]:
+    """((delay, share of the labels that have come after it), ...) at `SHARES`; `delays` {delay: labels}."""
+    total, came, out = sum(delays.values()), 0, dict[float, int]()
+    for delay, count in sorted(delays.items()):
+        came += count
+        for share in SHARES:
+            if came >= share * total:
+                out.setdefault(share, delay)
+    return tuple((delay, share) for share, delay in sorted(out.items()))
