@@ -43,8 +43,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # references
         "reference": (
             "sample vector_sample survey order relations season column score_effects effects_part derived_part "
-            "validity variability reference blank encoding references score_split configured monitored plan_values "
-            "plan_derived plan learn_season learn_relations learn_effects learn paging relation_notes notes show"
+            "json_faults validity variability reference blank encoding references score_split configured monitored "
+            "plan_values plan_derived plan learn_season learn_relations learn_effects learn paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)
