@@ -31,7 +31,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending unseen "
             "bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
             "direction_test screening numeric_bins tally label_tally block live_watch additive series_variance "
-            "promise traffic fact_share"
+            "promise traffic fact_share isotonic class_figures"
         ),
     },
     {  # decoding
@@ -42,17 +42,18 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # references
         "reference": (
-            "sample vector_sample survey order relations season column score_effects effects_part derived_part "
-            "json_faults validity variability reference blank encoding references score_split configured monitored "
-            "plan_values plan_derived plan learn_season learn_relations learn_effects learn paging relation_notes notes show"
+            "sample vector_sample survey order relations season column score_effects estimate effects_part "
+            "estimate_part derived_part json_faults validity variability reference blank encoding references "
+            "score_split configured monitored plan_values plan_derived plan learn_season learn_relations learn_effects "
+            "learn_estimate learn paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
             "event_clock event_ids losses admitted partition_state rejected_share totals pane_rows label_aggregator "
-            "task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines warmup_rows task "
-            "exchange"
+            "task_labels completeness pair_counter score_counter new_slots by_partition aggregator "
+            "warmup_lines warmup_rows task exchange"
         ),
     },
     {  # judging (stage 2)
@@ -62,7 +63,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "score_parts causes.cause detectable causes.constant causes.errors causes.traffic causes.fact_share "
             "causes.schema causes.distribution_words causes.distribution causes.residual causes.consecutive "
             "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation version_comparison one_partition attribution model detector_notes promise promise_words fleet"
+            "evaluation version_comparison one_partition attribution estimated "
+            "model detector_notes promise promise_words fleet"
         ),
     },
     {  # the outside

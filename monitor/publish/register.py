@@ -362,9 +362,22 @@ REGISTER: Final = (
         "driftd_performance_ratio",
         "gauge",
         ("model", "version", "metric", "basis", "segment"),
-        "Accuracy over the predictions that brought their own label, since the state began; absent without any.",
-        "Falling: the model is right less often; driftd_finding_active may say which column moved.",
+        "How right the model is: realised is its accuracy over the predictions that brought their own label, since the "
+        "state began; estimated is of the latest long window before its labels come, if the scores stay calibrated. "
+        "Absent where it is not known.",
+        "Falling: the model is right less often; driftd_finding_active may say which column moved. An estimate does "
+        "not see a change of what the features say of the label: a steady one does not show that a model is fine.",
         rows.performance,
+        of_model=True,
+    ),
+    Series(
+        "driftd_performance_error",
+        "gauge",
+        ("model", "version", "metric", "basis", "segment"),
+        "The error of a regression in the unit of its label, estimated of the latest long window before its labels "
+        "come, if errors stay as large in each bin of the features. Absent where it is not known.",
+        "Rising: events come whose errors are larger in the reference. It does not see a change of the label itself.",
+        rows.performance_errors,
         of_model=True,
     ),
 )

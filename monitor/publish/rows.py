@@ -16,6 +16,9 @@ from monitor.judge.promise_words import named_changes
 from monitor.publish.snapshot import Snapshot
 from monitor.stats.promise import ColumnPromise
 
+#: figures of performance in the target's unit
+ERRORS = frozenset(("mae", "rmse", "bias"))
+
 Row = tuple[tuple[str, ...], float]
 
 
@@ -215,6 +218,19 @@ def performance(snapshot: Snapshot) -> Iterator[Row]:
     for model in snapshot.models:
         for metric, value in model.performance:
             yield (*model.key, metric, "realised", ""), value
+    yield from _estimated(snapshot, errors=False)
+
+
+def performance_errors(snapshot: Snapshot) -> Iterator[Row]:
+    return _estimated(snapshot, errors=True)
+
+
+def _estimated(snapshot: Snapshot, *, errors: bool) -> Iterator[Row]:
+    """The estimated figures that are errors in the target's unit, or the bounded others."""
+    for model in snapshot.models:
+        for metric, value in model.estimated.figures if model.estimated is not None else ():
+            if (metric in ERRORS) == errors:
+                yield (*model.key, metric, "estimated", ""), value
 
 
 def with_open_finding(snapshot: Snapshot, figures: Iterable[Row]) -> list[Row]:

@@ -14,6 +14,7 @@ from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.derived_part import derived_from_json, derived_json
+from monitor.reference.estimate import estimate_from, estimate_json
 from monitor.reference.reference import Reference
 from monitor.reference.relations import relations_from, relations_json
 from monitor.reference.score_effects import ScoreEffects
@@ -73,6 +74,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({"facts": {name: fact.to_plain() for name, fact in reference.facts}} if reference.facts else {}),
         **({"traffic": reference.traffic.to_plain()} if reference.traffic else {}),
         **({} if reference.effects is None else {"score_effects": reference.effects.to_plain(reference.columns)}),
+        **({} if reference.estimate is None else {"estimate": estimate_json(reference.estimate, reference.columns)}),
     }
 
 
@@ -170,6 +172,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         facts=tuple((name, FactShare.from_plain(fact)) for name, fact in body.get("facts", {}).items()),
         traffic=Traffic.from_plain(body["traffic"]) if "traffic" in body else None,
         effects=ScoreEffects.from_plain(body["score_effects"], columns, width) if "score_effects" in body else None,
+        estimate=estimate_from(body["estimate"], columns, width) if "estimate" in body else None,
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.events import ModelKey
 from monitor.reference.column import Column
+from monitor.reference.estimate import Estimate
 from monitor.reference.relations import Relations
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import Seasons
@@ -37,6 +38,7 @@ class Reference:
     `traffic` is how fast they came; None in older files, and where times do not define an order. `facts` are
     shares of events with a fact about them, by its name; empty in older files.
     `effects` of the bins on the score; None in older files, and where there is no score.
+    `estimate` is from what performance is estimated; None in older files, and without labels or score.
     """
 
     key: ModelKey
@@ -65,6 +67,7 @@ class Reference:
     traffic: Traffic | None = None
     facts: tuple[tuple[str, FactShare], ...] = ()
     effects: ScoreEffects | None = None
+    estimate: Estimate | None = None
 
     @property
     def width(self) -> int:

@@ -13,6 +13,7 @@ from monitor.clock import parse_rfc3339
 from monitor.reference.column import FEATURE
 from monitor.reference.derived_part import DerivedRow, derived_faults
 from monitor.reference.effects_part import EffectsRow, effects_faults
+from monitor.reference.estimate_part import EstimateRow, estimate_faults
 from monitor.reference.json_faults import json_faults
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
@@ -185,6 +186,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     season: _Calendar | msgspec.UnsetType = msgspec.UNSET
     relations: _Relations | msgspec.UnsetType = msgspec.UNSET
     score_effects: EffectsRow | msgspec.UnsetType = msgspec.UNSET
+    estimate: EstimateRow | msgspec.UnsetType = msgspec.UNSET
     derived: dict[str, DerivedRow] = {}
     facts: Annotated[dict[str, _Fact], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     traffic: _Traffic | msgspec.UnsetType = msgspec.UNSET
@@ -230,6 +232,11 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
         bins = {column.name: len(column.counts) for column in file.columns if column.role == FEATURE}
         faults = effects_faults(file.score_effects, targets, bins, len(file.levels))
         yield from (f"score_effects.{fault}" for fault in faults)
+    if file.estimate is not msgspec.UNSET:
+        of_columns: dict[tuple[str, str], int] = {
+            (column.role, column.name): len(column.counts) for column in file.columns
+        }
+        yield from (f"estimate.{fault}" for fault in estimate_faults(file.estimate, of_columns))
 
 
 def _relation_faults(relations: _Relations, file: _File) -> Iterator[str]:

@@ -20,7 +20,6 @@ from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
-from monitor.reference.column import Column
 from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.notes import column_notes, reference_notes
 from monitor.reference.plan import Plan, plan_columns
@@ -181,7 +180,7 @@ def _losses(
 class _Collector(StatelessStage2):
     """Stage 2 of the second pass: collects base windows instead of judging."""
 
-    def __init__(self, event_range: EventRange, times: Times, columns: list[Column], keeper: RowKeeper) -> None:
+    def __init__(self, event_range: EventRange, times: Times, blank: Reference, keeper: RowKeeper) -> None:
         super().__init__()
         self.base = BaseWindow()
         self.windows: list[Block] = []
@@ -195,7 +194,7 @@ class _Collector(StatelessStage2):
         self._event_range = event_range
         self._usual = times.usual()
         self._keeper = keeper
-        self.rows = RowStatistics(columns, NO_VALUE)
+        self.rows = RowStatistics(blank.columns, NO_VALUE, blank.task, blank.positive)
 
     def judge(self, pane: Pane) -> None:
         """Take a pane if it is completely inside the range, and not far from all others."""
@@ -211,7 +210,7 @@ class _Collector(StatelessStage2):
         self.counted += pane.tally.events
         self.labels += labels
         if rows is not None:
-            self.rows.add(rows.codes, rows.values)
+            self.rows.add(rows.codes, rows.values, rows.labels, rows.confidence)
             self.rows.traffic.add(pane.start_us, pane.end_us, rows.ts)
         self.rows.add_pane(pane.tally, (pane.start_us + pane.end_us) // 2)
         block = self.base.add(pane)
@@ -237,7 +236,7 @@ def _count(
     blank = replace(blank_reference(key, plan.columns, plan.task, positive), derived=tuple(plan.counted))
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     keeper = RowKeeper(settings.windows.pane)
-    collector = _Collector(event_range, found.times, plan.columns, keeper)
+    collector = _Collector(event_range, found.times, blank, keeper)
     pipeline = Pipeline(
         settings,
         admission,

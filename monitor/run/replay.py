@@ -16,6 +16,7 @@ from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.all_values import distances
+from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge, finding_line
 from monitor.judge.warmup import Warmup
@@ -200,19 +201,40 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
-        "performance": _performance(labels.accuracy),
+        "performance": _performance(labels.accuracy, judge.estimator.of_tally(total)),
     }
 
 
-def _performance(accuracy: float | None) -> dict[str, Any]:
-    """Accuracy over the predictions whose labels are known beside them; nothing where none is."""
-    return {} if accuracy is None else {"accuracy": {"realised": accuracy}}
+def _performance(accuracy: float | None, estimated: Estimated | None) -> dict[str, dict[str, float]]:
+    """By figure: realised over the predictions whose labels are known beside them, and estimated over all of them."""
+    found: dict[str, dict[str, float]] = {} if accuracy is None else {"accuracy": {"realised": accuracy}}
+    for figure, value in estimated.figures if estimated is not None else ():
+        found.setdefault(figure, {})["estimated"] = value
+    return found
 
 
 def _emit_windows(emit: Emit, judge: ModelJudge, windows: Windows, _alpha: float) -> None:
-    for window in range(len(windows.lengths)):
+    estimates = judge.estimator.of_windows(windows)
+    for window, estimated in enumerate(estimates):
         for line in window_lines(judge, windows, window):
             emit(line)
+        if estimated is not None:
+            emit(_estimate_line(judge, windows, window, estimated))
+
+
+def _estimate_line(judge: ModelJudge, windows: Windows, window: int, estimated: Estimated) -> dict[str, Any]:
+    """The `window` line of the model itself: its performance, and from how many predictions that is estimated."""
+    span = windows.spans[window]
+    return {
+        "kind": "window",
+        "model": judge.monitored.key.model,
+        "version": judge.monitored.key.version,
+        "subject": judge.monitored.key.model,
+        "base_windows": windows.lengths[window],
+        "window": {"start": rfc3339(span.start_us), "end": rfc3339(span.end_us), "events": span.events},
+        "performance": {figure: {"estimated": value} for figure, value in estimated.figures},
+        "samples": {"estimated": estimated.samples},
+    }
 
 
 def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from monitor.count.event_clock import NO_CLOCK
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures
 from monitor.judge.causes.cause import Evaluation
+from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
 from monitor.judge.incident import worst_first
 from monitor.judge.likely import lead
@@ -48,6 +49,7 @@ class _Evaluated:
     evaluation: Evaluation | None
     columns: tuple[ColumnView, ...]
     figures: tuple[tuple[str, Figures], ...]
+    estimated: Estimated | None = None
 
 
 class SnapshotBuilder:
@@ -176,6 +178,7 @@ class SnapshotBuilder:
             silent_since_us=judge.judge.silent_since_us(),
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
+            estimated=evaluated.estimated,
             performance=_performance(self._pipeline.totals.labels.of(key).accuracy),
             promise=self._promises.of(key),
             excluded=judge.excluded,
@@ -189,7 +192,8 @@ class SnapshotBuilder:
         if known is None or known.evaluation is not judge.latest:
             figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
             columns, others = column_views(judge, figures), other_figures(judge, figures)
-            known = self._evaluated[key] = _Evaluated(judge.latest, columns, others)
+            estimated = None if judge.latest is None else judge.estimator.of_windows(judge.latest.windows)[-1]
+            known = self._evaluated[key] = _Evaluated(judge.latest, columns, others, estimated)
         return known
 
 

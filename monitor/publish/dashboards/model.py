@@ -90,15 +90,16 @@ def _distances() -> Panel:
 def _performance() -> Panel:
     return lines(
         "Performance",
-        "Over the predictions whose labels are known (realised), since the state began. Falling: the model is right "
-        "less often; the findings may say which column moved.",
+        "Over the predictions whose labels are known (realised), since the state began; and of the latest long window "
+        "before its labels come (estimated), if the scores stay calibrated. Falling: the model is right less often; "
+        "the findings may say which column moved.",
         [
             over_time(
                 f"max by (metric, basis, segment) (driftd_performance_ratio{{{MODEL}}})",
                 "{{metric}} {{basis}} {{segment}}",
             )
         ],
-        no_value="no prediction brought its own label",
+        no_value="no prediction brought its own label, nor did any of the reference",
         unit="percentunit",
         max=1,
     )

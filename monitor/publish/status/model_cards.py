@@ -9,6 +9,7 @@ from typing import Final
 
 from monitor.events import ModelKey
 from monitor.findings import PAGE, TICKET
+from monitor.judge.estimated import ESTIMATED, Estimated
 from monitor.judge.promise_words import HEADS, statement, table
 from monitor.publish.snapshot import ColumnView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
@@ -24,6 +25,8 @@ QUIET_ROWS, LEAST_ROWS = 1_000, 5
 #: a promise has so many times fewer rows: the columns of which a change pages latest
 QUIET_TO_PROMISED: Final = 5
 
+#: figures of an estimate on the page; all of them are series
+ESTIMATED_SHOWN: Final = frozenset(("accuracy", "f1", "roc_auc", "mae", "rmse"))
 FINE: Final = "fine"
 UNKNOWN: Final = "unknown"
 _BADGES: Final = {PAGE: ("■", "page"), TICKET: ("▲", "ticket"), FINE: ("✓", "fine"), UNKNOWN: ("?", "not judged yet")}
@@ -115,6 +118,8 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     for figure, value in model.performance:
         yield text(figure, 80), percent(value)
+    if model.estimated is not None:
+        yield from _estimated_rows(model.task, model.estimated)
     if model.silence is not None:
         until_us, reason = model.silence
         yield "Silent until", moment(until_us) + (f" <small>{text(reason)}</small>" if reason else "")
@@ -122,6 +127,15 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "In excluded times, never to be judged", many(model.excluded, "event")
     if unjudged := snapshot.unjudged.get(model.key):
         yield "Accepted, never to be judged", many(unjudged, "event")
+
+
+def _estimated_rows(task: str, estimated: Estimated) -> Iterator[tuple[str, str]]:
+    """The first figures, with what they assume in their name."""
+    of = f"<small>over {many(estimated.samples, 'prediction')}</small>"
+    for figure, value in estimated.figures:
+        if figure in ESTIMATED_SHOWN:
+            shown = number(value) if task == "regression" else percent(value)
+            yield f"{text(figure, 80)} <small>{ESTIMATED[task]}</small>", f"{shown} {of}"
 
 
 def _columns(snapshot: Snapshot, model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[str]:
