@@ -45,7 +45,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "sample vector_sample survey order relations season column score_effects estimate effects_part "
             "estimate_part derived_part json_faults validity variability reference blank encoding references "
             "score_split configured monitored plan_values plan_derived plan learn_season learn_relations learn_effects "
-            "learn_estimate learn paging relation_notes notes show"
+            "learn_estimate estimate_notes learn paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.count.categories import Categories
 from monitor.count.pane_rows import Rows
 from monitor.decode.columns import Group
+from monitor.events import canonical
 from monitor.reference.column import PREDICTION
 from monitor.reference.estimate import ClassEstimate
 from monitor.reference.reference import Reference
@@ -39,6 +41,8 @@ class ScoreCounter:
             places += self._begins[-1]
         else:
             places += self._begins.take(predicted, mode="clip")
+            if self._estimate.positive is not None and (new := predicted >= len(self._begins) - 1).any():
+                places[new] += self._of_new(rows.of(group.prediction), new)
         panes = len(rows.starts)
         if panes > 1:
             places += rows.slots * self._size
@@ -46,6 +50,12 @@ class ScoreCounter:
         if not scored.all():
             places = places[scored]
         return np.bincount(places, minlength=panes * self._size).reshape(panes, self._size)
+
+    def _of_new(self, values: list[object], new: NDArray[np.bool_]) -> Ints:
+        """How far the counts of two classes lie from the last ones, for predictions that the reference never had."""
+        estimate = self._estimate
+        classes = [_class_of(canonical(values[at]), estimate) for at in np.flatnonzero(new).tolist()]  # type: ignore[arg-type]  # text, a number or a boolean
+        return (np.array(classes, np.int64) - len(estimate.classes)) * estimate.bins
 
     def _scores(self, group: Group) -> Floats:
         """The probability of the positive class, or of the predicted one of more than two."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +22,6 @@ from monitor.stats.class_figures import class_figures, expected_confusion, ranki
 from monitor.stats.tally import BELOW, Tally
 
 Ints = NDArray[np.int64]
-
-#: what an estimate of each task is called, so that its assumption is read with it
-ESTIMATED: Final = {
-    "binary": "estimated, if the scores stay calibrated",
-    "multiclass": "estimated, if the scores stay calibrated",
-    "regression": "estimated, if errors stay as large in each bin",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ LEAST_ROWS: Final = 200
 #: classes of a model at the most; each of them is counted by bin of the score
 MOST_CLASSES: Final = 32
 #: bins of the score, of two classes and of more
-BINS: Final = 64
+BINS: Final = 32
 BINS_OF_MANY: Final = 16
 #: with more bins of features and prediction there is no regression of the error: it would take minutes
 MOST_SLOTS: Final = 3_000
@@ -118,10 +118,7 @@ class LabelledRows:
         is_positive = labels == hash_of(self._positive)
         if is_positive.all() or not is_positive.any():
             return None
-        names = self._names()
-        if names and self._positive not in names:  # predictions of it could not be told from those of unknown classes
-            return None
-        others = names - {self._positive}
+        others = self._names() - {self._positive}
         other = min(others) if len(others) == 1 else _unlike("(other)", self._positive)
         edges = _edges(score, BINS)
         calibrated = _calibrated(np.searchsorted(edges, score), is_positive, len(edges) + 1)

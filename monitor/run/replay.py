@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,11 +25,13 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
+from monitor.reference.estimate_notes import ESTIMATED
 from monitor.run.loss_lines import loss_lines
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.tree import Settings
 from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.label_tally import LabelTally
 from monitor.text import many, probability
 
 #: takes one JSON object of the output
@@ -201,13 +203,17 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
-        "performance": _performance(labels.accuracy, judge.estimator.of_tally(total)),
+        "performance": _performance(_realised(labels), judge.estimator.of_tally(total)),
     }
 
 
-def _performance(accuracy: float | None, estimated: Estimated | None) -> dict[str, dict[str, float]]:
+def _realised(labels: LabelTally) -> dict[str, float]:
+    return {} if labels.accuracy is None else {"accuracy": labels.accuracy}
+
+
+def _performance(realised: Mapping[str, float], estimated: Estimated | None) -> dict[str, dict[str, float]]:
     """By figure: realised over the predictions whose labels are known beside them, and estimated over all of them."""
-    found: dict[str, dict[str, float]] = {} if accuracy is None else {"accuracy": {"realised": accuracy}}
+    found = {figure: {"realised": value} for figure, value in realised.items()}
     for figure, value in estimated.figures if estimated is not None else ():
         found.setdefault(figure, {})["estimated"] = value
     return found
@@ -287,6 +293,18 @@ def human_line(thing: dict[str, Any]) -> str | None:
     return None
 
 
+def _performance_lines(model: dict[str, Any]) -> Iterator[str]:
+    """The first figure of performance, and where it is estimated what that assumes."""
+    for figure, of in list(model["performance"].items())[:1]:
+        known = [f"{of['realised']:.3g} by the labels that are known"] if "realised" in of else []
+        known += (
+            [f"{of['estimated']:.3g} {ESTIMATED['regression' if figure == 'mae' else 'binary']}"]
+            if "estimated" in of
+            else []
+        )
+        yield f"  {figure} {', '.join(known)}"
+
+
 def _still(model: dict[str, Any]) -> str:
     still = [words for name, words in _OPEN_AT_END if model[name]]
     return f", {' and '.join(still)} still open at the end" if still else ""
@@ -308,6 +326,7 @@ def _human_summary(thing: dict[str, Any]) -> str:
                 else f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
             )
         )
+        lines += _performance_lines(model)
         if model.get("excluded"):
             lines.append(f"  {many(model['excluded'], 'event')} in excluded times: counted, not judged")
     return "\n".join(lines)

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from monitor.findings import PAGE, TICKET, FindingKey
-from monitor.judge.estimated import ESTIMATED, Estimated
+from monitor.judge.estimated import Estimated
 from monitor.publish.series import render
 from monitor.publish.snapshot import FindingView, ModelView, Snapshot
+from monitor.reference.estimate_notes import ESTIMATED
 from tests.engine import CREDIT
 from tests.snapshots import busy_snapshot
 from tests.unit.test_publish_status import read
