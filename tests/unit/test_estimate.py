@@ -26,7 +26,7 @@ ROWS = 4_000
 Floats = NDArray[np.float64]
 
 
-def two_classes(rows: int, seed: int = 0, shift: float = 0.0, **over: object) -> Iterator[Event]:
+def two_classes(rows: int, seed: int = 0, shift: float = 0.0, **over: Any) -> Iterator[Event]:  # noqa: ANN401  # fields of an event
     """Scores that are not calibrated: the true chance is their square root."""
     rng = np.random.default_rng(seed)
     for at in range(rows):
@@ -206,7 +206,7 @@ def test_each_window_says_from_how_many_predictions_it_is_estimated() -> None:
         ({}, "multiclass", "no event has `scores`"),
     ],
 )
-def test_what_cannot_be_estimated_is_absent_and_says_why(over: dict[str, object], task: str, why: str) -> None:
+def test_what_cannot_be_estimated_is_absent_and_says_why(over: dict[str, Any], task: str, why: str) -> None:
     reference = build(settings({"task": task}), list(two_classes(1_000, **over)))
     assert reference.estimate is None
     assert why in estimate_note(reference)
