@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +24,28 @@ from monitor.stats.tally import BELOW, Tally
 
 Ints = NDArray[np.int64]
 
+#: a gap of accuracy that contradicts an estimate: so many standard errors, and at least so much
+ERRORS: Final = 3.0
+LEAST_GAP: Final = 0.02
+#: ... and the least share of the predictions whose labels are known: the first ones to come may be of another kind
+LEAST_LABELLED: Final = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Estimated:
-    """Figures of performance by name, estimated from so many predictions."""
+    """Figures of performance by name, estimated of so many predictions by so many labelled rows of the reference."""
 
     figures: tuple[tuple[str, float], ...]
     samples: int
+    rows: int = 1
+
+    def contradicted(self, accuracy: float | None, labels: int) -> bool:
+        """Whether the realised `accuracy` over so many labels of that time says that the assumption does not hold."""
+        said = dict(self.figures).get("accuracy")
+        if said is None or accuracy is None or labels < LEAST_LABELLED * self.samples:
+            return False
+        error = math.sqrt(said * (1 - said) * (1 / max(labels, 1) + 1 / max(self.rows, 1)))
+        return abs(accuracy - said) > max(LEAST_GAP, ERRORS * error)
 
 
 class Estimator:
@@ -73,7 +89,8 @@ class Estimator:
             return None
         absolute = estimate.mean_absolute + float((shares * estimate.absolute).sum())
         squared = estimate.mean_squared + float((shares * estimate.squared).sum())
-        return Estimated((("mae", max(0.0, absolute)), ("rmse", math.sqrt(max(0.0, squared)))), samples)
+        figures = (("mae", max(0.0, absolute)), ("rmse", math.sqrt(max(0.0, squared))))
+        return Estimated(figures, samples, estimate.rows)
 
 
 def _of_classes(estimate: ClassEstimate, counted: Ints) -> Estimated | None:
@@ -87,4 +104,4 @@ def _of_classes(estimate: ClassEstimate, counted: Ints) -> Estimated | None:
     if estimate.positive is not None:
         events, chance = counts.sum(0), estimate.right[estimate.positive]
         figures |= ranking_figures(events * chance, events * (1 - chance))
-    return Estimated(tuple(figures.items()), samples)
+    return Estimated(tuple(figures.items()), samples, estimate.rows)

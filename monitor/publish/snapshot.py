@@ -56,7 +56,8 @@ class ModelView:
     of the last event while events have stopped, else None. `expected_before` and `pages_before` are the values of the
     restored state: series count from there. `figures` are those of subjects that
     are not columns, such as the model itself: (subject, figures). `promise` is for today's traffic, None before a base
-    window was judged. `estimated` is the performance of the latest long window, None where it cannot be known.
+    window was judged. `estimated` is the performance of the latest long window, None where it cannot be known,
+    `contradicted` whether labels say that its assumption does not hold.
     `warmup` is how far its warm-up has come, None behind it or without one.
     """
 
@@ -79,6 +80,7 @@ class ModelView:
     figures: tuple[tuple[str, Figures], ...] = ()
     performance: tuple[tuple[str, float], ...] = ()
     estimated: Estimated | None = None
+    contradicted: bool = False
     promise: ModelPromise | None = None
     #: events of excluded times, and those of the restored state
     excluded: int = 0

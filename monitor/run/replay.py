@@ -190,6 +190,7 @@ def _warmup_summary(warmup: Warmup, pipeline: Pipeline) -> dict[str, Any]:
 
 def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict[str, Any]:
     total, labels = pipeline.totals.events.get(key), pipeline.totals.labels.of(key)
+    estimated = judge.estimator.of_tally(total)
     return {
         "model": key.model,
         "version": key.version,
@@ -203,8 +204,13 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
-        "performance": _performance(_realised(labels), judge.estimator.of_tally(total)),
+        "performance": _performance(_realised(labels), estimated),
+        **({"estimate_contradicted": True} if _is_contradicted(estimated, labels) else {}),
     }
+
+
+def _is_contradicted(estimated: Estimated | None, labels: LabelTally) -> bool:
+    return estimated is not None and estimated.contradicted(labels.accuracy, labels.paired)
 
 
 def _realised(labels: LabelTally) -> dict[str, float]:
@@ -302,6 +308,7 @@ def _performance_lines(model: dict[str, Any]) -> Iterator[str]:
             if "estimated" in of
             else []
         )
+        known += ["which the labels contradict"] if model.get("estimate_contradicted") else []
         yield f"  {figure} {', '.join(known)}"
 
 

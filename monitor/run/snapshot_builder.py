@@ -179,12 +179,19 @@ class SnapshotBuilder:
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
             estimated=evaluated.estimated,
+            contradicted=self._contradicted(key, judge, total),
             performance=_performance(self._pipeline.totals.labels.of(key).accuracy),
             promise=self._promises.of(key),
             excluded=judge.excluded,
             excluded_before=before.excluded,
             silence=_silence(judge),
         )
+
+    def _contradicted(self, key: ModelKey, judge: ModelJudge, total: Tally | None) -> bool:
+        """Whether the labels since the state began contradict what is estimated of that time."""
+        labels = self._pipeline.totals.labels.of(key)
+        estimated = judge.estimator.of_tally(total) if labels.paired else None
+        return estimated is not None and estimated.contradicted(labels.accuracy, labels.paired)
 
     def _views(self, key: ModelKey, judge: ModelJudge) -> _Evaluated:
         """The views; rebuilt when there is a new evaluation."""

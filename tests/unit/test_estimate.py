@@ -16,9 +16,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from monitor.clock import parse_rfc3339
 from monitor.reference.encoding import from_json, to_json, with_hash
 from monitor.reference.estimate import ClassEstimate, ErrorEstimate
-from monitor.reference.estimate_notes import estimate_note
+from monitor.reference.estimate_notes import ESTIMATED, estimate_note
 from monitor.reference.reference import Reference
 from monitor.reference.validity import fault_of
+from monitor.run.replay import human_line
 from tests.engine import EVENTS, Event, MemorySource, build, event, replayed, settings
 
 TOLERANCE = 1e-6
@@ -255,6 +256,24 @@ def test_a_faulty_part_of_a_file_is_named(fault: str) -> None:
     change(body["estimate"])
     assert fault_of(body).startswith("estimate.")
     assert fault in fault_of(body)
+
+
+@pytest.mark.parametrize(("swapped", "labelled", "contradicted"), [(0.0, 1, False), (0.2, 1, True), (0.2, 10, False)])
+def test_labels_contradict_an_estimate_once_most_of_them_are_known(
+    swapped: float, labelled: int, contradicted: bool
+) -> None:
+    """A share of the labels is swapped; of every `labelled` predictions one brings its label."""
+    rng = np.random.default_rng(0)
+    stream = [
+        one | {"label": one["label"] ^ int(rng.random() < swapped) if at % labelled == 0 else None}
+        for at, one in enumerate(two_classes(3_000, seed=7))
+    ]
+    lines, ran = replayed(settings({"task": "binary"}), reference_of("binary"), MemorySource({EVENTS: stream}))
+    assert ran.summary["models"][0].get("estimate_contradicted", False) == contradicted
+    words = human_line(lines[-1])
+    assert words is not None
+    assert ESTIMATED["binary"] in words
+    assert ("which the labels contradict" in words) == contradicted
 
 
 def test_an_estimate_is_part_of_the_hash() -> None:

@@ -67,3 +67,11 @@ def test_the_page_has_the_assumption_in_the_name_and_the_number_of_predictions(
     assert f"{figure} {ESTIMATED[task]}" in words
     assert f"{shown} over 4,000 predictions" in words
     assert ESTIMATED[task] not in read(snapshot).words
+
+
+def test_a_contradicted_estimate_is_pale_and_says_so() -> None:
+    snapshot = busy_snapshot()
+    first = replace(snapshot.models[0], task="binary", estimated=Estimated((("accuracy", 0.88),), 4_000))
+    shown = read(replace(snapshot, models=(replace(first, contradicted=True), *snapshot.models[1:]))).words
+    assert "88 % over 4,000 predictions; the labels that came contradict it" in shown
+    assert "contradict" not in read(replace(snapshot, models=(first, *snapshot.models[1:]))).words

@@ -120,7 +120,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
     for figure, value in model.performance:
         yield text(figure, 80), percent(value)
     if model.estimated is not None:
-        yield from _estimated_rows(model.task, model.estimated)
+        yield from _estimated_rows(model, model.estimated)
     if model.silence is not None:
         until_us, reason = model.silence
         yield "Silent until", moment(until_us) + (f" <small>{text(reason)}</small>" if reason else "")
@@ -130,13 +130,15 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "Accepted, never to be judged", many(unjudged, "event")
 
 
-def _estimated_rows(task: str, estimated: Estimated) -> Iterator[tuple[str, str]]:
-    """The first figures, with what they assume in their name."""
-    of = f"<small>over {many(estimated.samples, 'prediction')}</small>"
+def _estimated_rows(model: ModelView, estimated: Estimated) -> Iterator[tuple[str, str]]:
+    """The first figures, with what they assume in their name; pale where labels contradict it."""
+    words = f"over {many(estimated.samples, 'prediction')}"
+    words += "; the labels that came contradict it" if model.contradicted else ""
     for figure, value in estimated.figures:
         if figure in ESTIMATED_SHOWN:
-            shown = number(value) if task == "regression" else percent(value)
-            yield f"{text(figure, 80)} <small>{ESTIMATED[task]}</small>", f"{shown} {of}"
+            shown = number(value) if model.task == "regression" else percent(value)
+            shown = f"<small>{shown}</small>" if model.contradicted else shown
+            yield f"{text(figure, 80)} <small>{ESTIMATED[model.task]}</small>", f"{shown} <small>{words}</small>"
 
 
 def _columns(snapshot: Snapshot, model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[str]:
