@@ -31,10 +31,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "pair_levels pair_tables names growing number_table thinning distances digits evidence slots detector "
             "adwin error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending "
             "unseen bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
-            "direction_test screening numeric_bins tally label_tally "
-            "score_grid label_sums performance mean_test judged_errors number_sums "
-            "block live_watch additive series_variance "
-            "promise traffic fact_share"
+            "direction_test screening numeric_bins tally label_tally score_grid label_sums performance mean_test "
+            "judged_errors number_sums block live_watch additive series_variance promise traffic fact_share isotonic "
+            "class_figures"
         ),
     },
     {  # decoding
@@ -53,12 +52,11 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # references
         "reference": (
-            "sample vector_sample survey order relations season column score_effects effects_part "
-            "performance_row derived_part "
-            "validity variability performance_part "
-            "reference blank encoding references score_split configured monitored plan_values "
-            "plan_derived plan learn_season learn_relations learn_effects "
-            "learn_performance performance_lines learn paging relation_notes notes show"
+            "sample vector_sample survey order relations season column score_effects estimate effects_part "
+            "estimate_part performance_row derived_part json_faults validity variability performance_part reference "
+            "blank encoding references score_split configured monitored plan_values plan_derived plan learn_season "
+            "learn_relations learn_effects learn_estimate learn_performance estimate_notes performance_lines learn "
+            "paging relation_notes notes show"
         ),
     },
     {  # counting (stage 1)
@@ -66,9 +64,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
             "event_clock event_ids losses admitted pairs_waiting partition_state rejected_share totals pane_rows "
             "label_rows label_aggregator label_clock answers id_runs join_tables join_changes pending "
-            "predictions_by_pane model_join joins task_labels completeness pair_counter new_slots by_partition "
-            "aggregator warmup_lines "
-            "warmup_rows task exchange"
+            "predictions_by_pane model_join joins task_labels completeness pair_counter score_counter new_slots "
+            "by_partition aggregator warmup_lines warmup_rows task exchange"
         ),
     },
     {  # judging (stage 2)
@@ -80,7 +77,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "causes.performance causes.traffic causes.fact_share "
             "causes.schema causes.distribution_words causes.distribution causes.residual causes.consecutive "
             "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation version_comparison one_partition attribution model detector_notes promise promise_words fleet"
+            "evaluation version_comparison one_partition attribution estimated "
+            "model detector_notes promise promise_words fleet"
         ),
     },
     {  # the outside

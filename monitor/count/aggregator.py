@@ -20,9 +20,11 @@ from monitor.count.new_slots import NewSlotCounts, NewSlots
 from monitor.count.pair_counter import PairCounter
 from monitor.count.pane_rows import Rows
 from monitor.count.schema import SchemaCounter
+from monitor.count.score_counter import score_counter
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
 from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
+from monitor.reference.estimate import BY_SCORE
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from monitor.reference.relations import PAIR_COUNTS
@@ -86,7 +88,9 @@ class Aggregator:
         self.schema = SchemaCounter(reference)
         wanted = [(c.name, c.bins.kind) for _, c in features if not c.parent]
         wanted += [(derived.parent, derived.kind) for derived in reference.derived]
-        self.shape = Shape(tuple(wanted), reference.positive, derived=reference.derived)
+        self._by_score = None if reference.estimate is None else score_counter(reference, self.prediction_categories)
+        confidence = reference.task == "multiclass" and (self._by_score is not None or not reference.events)
+        self.shape = Shape(tuple(wanted), reference.positive, derived=reference.derived, confidence=confidence)
 
     def empty(self) -> Tally:
         return Tally.empty(len(self.columns), self._width)
@@ -105,23 +109,24 @@ class Aggregator:
             score = group.score[rows.picked][None]
             absent_score = np.where(np.isnan(score), _ABSENT, score)
             block.numeric(np.array([self.score[0]]), self._score_arrays, absent_score, rows, rows.is_prediction)
-        if self.prediction is not None:
-            self._count_prediction(block, group, rows)
-        return block.tallies(rows, self.reference)
+        predicted = None if self.prediction is None else self._count_prediction(block, group, rows)
+        by_score = None if self._by_score is None else self._by_score.count(group, rows, predicted)
+        return block.tallies(rows, self.reference, by_score)
 
     def _explained(self, group: Group, rows: Rows) -> Floats:
         """The values (n,) of the score, else of a numeric prediction: what the regression explains."""
         return group.score[rows.picked] if self.score is not None else _numbers(rows.of(group.prediction))
 
-    def _count_prediction(self, block: _Block, group: Group, rows: Rows) -> None:
+    def _count_prediction(self, block: _Block, group: Group, rows: Rows) -> Ints | None:
+        """Returns the entry of each predicted class; None of numbers."""
         at, column = self.prediction or (0, self.columns[0])
         values = rows.of(group.prediction)
         if column.bins.kind != NUMERIC:
             if values.count(None):
                 values = [ABSENT_VALUE if value is None else value for value in values]
-            block.categories(at, self.prediction_categories, values, rows, rows.is_prediction)
-            return
+            return block.categories(at, self.prediction_categories, values, rows, rows.is_prediction)
         block.numeric(np.array([at]), self._prediction_arrays, _numbers(values)[None], rows, rows.is_prediction)
+        return None
 
 
 class Aggregators:
@@ -216,8 +221,8 @@ class _Block:
 
     def categories(
         self, at: int, categories: Categories, values: list[object], rows: Rows, counted: NDArray[np.bool_]
-    ) -> None:
-        """Count one column's `values` (n,) where `counted`."""
+    ) -> Ints:
+        """Count one column's `values` (n,) where `counted`; returns their entries."""
         entries = categories.entries(values)
         flat = categories.slots.take(entries)
         flat += at * self._slots
@@ -237,6 +242,7 @@ class _Block:
             if categories.pooled:  # else it was counted as unseen only
                 self._add_flat((rows.slots[rows_of] * self._columns + at) * self._slots + self._width + UNSEEN)
             self._name(at, values, rows_of, rows)
+        return entries
 
     def _name(self, at: int, values: list[object], never_seen: Ints, rows: Rows) -> None:
         """Keep names of never-seen values of one column."""
@@ -353,7 +359,7 @@ class _Block:
         add(FAR_SUM, z * FAR_UNIT)
         add(FAR_SQUARES, z * z * FAR_SQUARE_UNIT)
 
-    def tallies(self, rows: Rows, reference: Reference) -> list[Tally]:
+    def tallies(self, rows: Rows, reference: Reference, by_score: Ints | None) -> list[Tally]:
         counts = self.counts.reshape(self._panes, self._columns, self._slots)
         sizes = np.diff(np.append(rows.starts, len(rows.picked)))
         first = np.minimum.reduceat(rows.ts, rows.starts).tolist()
@@ -371,6 +377,7 @@ class _Block:
                 unseen=self.unseen[pane],
                 further=({} if tables is None else {PAIR_COUNTS: tables[pane]})
                 | ({} if self._new is None else self._new.of(pane))
+                | ({} if by_score is None else {BY_SCORE: by_score[pane]})
                 | scores_of(rows.partition, reference, counts[pane], self.sums[pane]),
                 first_us=first[pane],
                 last_us=last[pane],

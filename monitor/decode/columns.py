@@ -63,13 +63,14 @@ class Shape:
     `key_features` are (name, kind) of the wanted features in the order of the columns, without ignored ones.
     `positive` is the canonical text of the positive class, whose entry in `scores` is the score. With `raw` all fields
     of its events are wanted as they came. `derived` are what the features of kind `vector` and `text` become, in their
-    order.
+    order. With `confidence` the entry of `scores` for the predicted class is wanted.
     """
 
     key_features: tuple[tuple[str, str], ...]
     positive: str
     raw: bool = False
     derived: tuple[Derived, ...] = ()
+    confidence: bool = False
 
 
 @dataclass(slots=True)
@@ -81,8 +82,8 @@ class Group:
     float, int, bool, None (missing), ABSENT_VALUE or TYPE_VALUE. Behind the features' own columns both have those that
     `decode/derived.py` makes of vectors and texts, in the order of `Shape.derived`. For an event without `features`,
     `has_features` is False and every feature is absent. `score` is MISSING if there is none. `prediction` and `label`
-    (the inline one) are str, int, float, bool, or None if there is none. `raw` are all fields as they came, where the
-    shape asks for it.
+    (the inline one) are str, int, float, bool, or None if there is none. `raw` are all fields as they came, and
+    `confidence` is the probability of the predicted class (NaN if there is none), each where the shape asks for it.
     """
 
     key: ModelKey
@@ -94,6 +95,7 @@ class Group:
     prediction: list[object]
     label: list[object]
     raw: RawFields | None = None
+    confidence: NDArray[np.float64] | None = None
 
     def first(self, count: int) -> Group:
         """The first `count` rows, without raw fields."""
@@ -107,6 +109,7 @@ class Group:
             prediction=self.prediction[:count],
             label=self.label[:count],
             raw=None,
+            confidence=None if self.confidence is None else self.confidence[:count],
         )
 
 

@@ -18,6 +18,7 @@ from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
 from monitor.judge.causes.schema import is_of_sample
+from monitor.judge.estimated import Estimator
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, TransitionContext
 from monitor.judge.incidents import IncidentBook, Now
@@ -71,6 +72,7 @@ class ModelJudge:
     ) -> None:
         self.monitored = monitored
         self.prepared = PreparedReference.of(monitored.reference)
+        self.estimator = Estimator(monitored.reference)
         self.pyramid = WindowPyramid(self.prepared.longest())
         self.policy = Policy(monitored.model, show_values, _parents(monitored.reference))
         self.judge = Judge(self.prepared, self.policy)

@@ -369,10 +369,12 @@ REGISTER: Final = (
         "driftd_performance_ratio",
         "gauge",
         ("model", "version", "metric", "basis", "segment"),
-        "Bounded performance figures of the newest labelled predictions (250 to 1,000) by `metric`: accuracy, "
-        "balanced_accuracy, precision, recall, f1, mcc, brier, roc_auc, pr_auc, calibration_error; mape, r2. Absent "
-        "before 250 labels came, and when labels stop.",
-        "Falling: the model is right less often; driftd_finding_active may say which column moved.",
+        "Bounded performance figures by `metric`: accuracy, balanced_accuracy, precision, recall, f1, mcc, brier, "
+        "roc_auc, pr_auc, calibration_error; mape, r2. Realised: of the newest labelled predictions (250 to 1,000), "
+        "absent before 250 labels came and when labels stop. Estimated: of the latest long window before its labels "
+        "come, if the scores stay calibrated.",
+        "Falling: the model is right less often; driftd_finding_active may say which column moved. An estimate does "
+        "not see a change of what the features say of the label: a steady one does not show that a model is fine.",
         rows.performance,
         of_model=True,
     ),
@@ -381,7 +383,7 @@ REGISTER: Final = (
         "gauge",
         ("model", "version", "metric", "basis", "segment"),
         "Performance figures in a unit, of the same predictions: mae, rmse and bias in the target's, cost_per_thousand "
-        "in that of models[].costs, and log_loss.",
+        "in that of models[].costs, and log_loss. Estimated: if errors stay as large in each bin of the features.",
         "Rising: errors became larger, or predictions cost more; driftd_finding_active may say which column moved.",
         rows.performance_errors,
         of_model=True,
@@ -390,7 +392,7 @@ REGISTER: Final = (
         "driftd_performance_labels",
         "gauge",
         ("model", "version"),
-        "Labelled predictions that the performance figures are of; absent where there are none.",
+        "Labelled predictions that the realised figures are of; absent where there are none.",
         "Absent while predictions come: labels stopped, and nothing is known of the model's performance.",
         rows.performance_labels,
         of_model=True,

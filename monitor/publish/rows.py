@@ -228,6 +228,7 @@ def performance(snapshot: Snapshot) -> Iterator[Row]:
         for metric, value in model.performance:
             if metric not in UNBOUNDED:
                 yield (*model.key, metric, "realised", ""), value
+    yield from _estimated(snapshot, unbounded=False)
 
 
 def performance_errors(snapshot: Snapshot) -> Iterator[Row]:
@@ -236,6 +237,7 @@ def performance_errors(snapshot: Snapshot) -> Iterator[Row]:
         for metric, value in model.performance:
             if metric in UNBOUNDED:
                 yield (*model.key, metric, "realised", ""), value
+    yield from _estimated(snapshot, unbounded=True)
 
 
 def performance_labels(snapshot: Snapshot) -> Iterator[Row]:
@@ -243,6 +245,13 @@ def performance_labels(snapshot: Snapshot) -> Iterator[Row]:
     for model in snapshot.models:
         if model.performance:
             yield tuple(model.key), model.performance_labels
+
+
+def _estimated(snapshot: Snapshot, *, unbounded: bool) -> Iterator[Row]:
+    for model in snapshot.models:
+        for metric, value in model.estimated.figures if model.estimated is not None else ():
+            if (metric in UNBOUNDED) == unbounded:
+                yield (*model.key, metric, "estimated", ""), value
 
 
 def with_open_finding(snapshot: Snapshot, figures: Iterable[Row]) -> list[Row]:

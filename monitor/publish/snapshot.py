@@ -12,6 +12,7 @@ from typing import Final
 from monitor.clock import Clock
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
+from monitor.judge.estimated import Estimated
 from monitor.judge.warmup import Progress
 from monitor.settings.tree import Links
 from monitor.stats.promise import ModelPromise
@@ -55,7 +56,9 @@ class ModelView:
     of the last event while events have stopped, else None. `expected_before` and `pages_before` are the values of the
     restored state: series count from there. `figures` are those of subjects that
     are not columns, such as the model itself: (subject, figures). `promise` is for today's traffic, None before a base
-    window was judged. `warmup` is how far its warm-up has come, None behind it or without one.
+    window was judged. `estimated` is the performance of the latest long window, None where it cannot be known,
+    `contradicted` whether labels say that its assumption does not hold.
+    `warmup` is how far its warm-up has come, None behind it or without one.
     """
 
     key: ModelKey
@@ -80,6 +83,8 @@ class ModelView:
     performance_labels: int = 0
     performance_until_us: int | None = None
     performance_judged: bool = True
+    estimated: Estimated | None = None
+    contradicted: bool = False
     promise: ModelPromise | None = None
     #: events of excluded times, and those of the restored state
     excluded: int = 0

@@ -14,6 +14,7 @@ from monitor.clock import parse_rfc3339, rfc3339
 from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.derived_part import derived_from_json, derived_json
+from monitor.reference.estimate import estimate_from, estimate_json
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
 from monitor.reference.relations import relations_from, relations_json
@@ -75,6 +76,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({"traffic": reference.traffic.to_plain()} if reference.traffic else {}),
         **({} if reference.effects is None else {"score_effects": reference.effects.to_plain(reference.columns)}),
         **({} if reference.performance is None else {"performance": reference.performance.to_plain()}),
+        **({} if reference.estimate is None else {"estimate": estimate_json(reference.estimate, reference.columns)}),
     }
 
 
@@ -173,6 +175,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         traffic=Traffic.from_plain(body["traffic"]) if "traffic" in body else None,
         effects=ScoreEffects.from_plain(body["score_effects"], columns, width) if "score_effects" in body else None,
         performance=ReferencePerformance.from_plain(body["performance"]) if "performance" in body else None,
+        estimate=estimate_from(body["estimate"], columns, width) if "estimate" in body else None,
     )
 
 

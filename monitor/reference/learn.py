@@ -13,6 +13,7 @@ from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.encoding import with_hash
 from monitor.reference.learn_effects import ScoredRows
+from monitor.reference.learn_estimate import LabelledRows
 from monitor.reference.learn_relations import PairRows, learn_relations
 from monitor.reference.learn_season import MIN_WINDOWS_LEARNED, Learned, RowsInTime
 from monitor.reference.performance_part import ReferencePerformance
@@ -51,9 +52,11 @@ DIGITS: Final = 6
 class RowStatistics:
     """Statistics of a reference's rows in time order, per column."""
 
-    def __init__(self, columns: Sequence[Column], no_value: int) -> None:
+    def __init__(self, columns: Sequence[Column], no_value: int, task: str = "none", positive: str = "1") -> None:
         """`no_value` is the code of a row without a value."""
         self._no_value = no_value
+        #: what performance is estimated from
+        self.labelled = LabelledRows(columns, task, positive, no_value)
         self._in_time = RowsInTime(no_value)
         self._sums = [BlockSums(column.directions().sets) for column in columns]
         self._equal = [RunLengths(_identity_of_modal(column)) for column in columns]
@@ -68,8 +71,14 @@ class RowStatistics:
         self.pairs = PairRows(columns)
         self.traffic = TrafficLearner()
 
-    def add(self, codes: NDArray[np.uint8], values: NDArray[np.uint64]) -> None:
-        """Add the next rows, both (C, n): `codes` of their bins, `values` as `CountedRows` has them."""
+    def add(
+        self,
+        codes: NDArray[np.uint8],
+        values: NDArray[np.uint64],
+        labels: NDArray[np.uint64] | None = None,
+        confidence: Floats | None = None,
+    ) -> None:
+        """Add the next rows: `codes` of their bins (C, n), the others as `CountedRows` has them."""
         self._in_time.add(codes)
         for sums, equal, row, own in zip(self._sums, self._equal, codes, values, strict=True):
             is_value = row != self._no_value
@@ -80,6 +89,8 @@ class RowStatistics:
             waiting.append(values[at][values[at] != 0])
         self.pairs.add(codes)
         self.scored.add(codes, values)
+        if labels is not None and confidence is not None:
+            self.labelled.add(codes, values, labels, confidence)
 
     def add_pane(self, tally: Tally, middle_us: int) -> None:
         """Add the pane that the last rows belong to, and the time of its middle."""
@@ -206,6 +217,7 @@ def assemble(
         traffic=rows.traffic.finish(base_us) if origin.in_order else None,
         effects=rows.scored.finish(columns, total, windows),
         performance=origin.performance,
+        estimate=rows.labelled.finish(),
     )
     return with_hash(reference)
 

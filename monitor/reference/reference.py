@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.events import ModelKey
 from monitor.reference.column import PREDICTION, Column
+from monitor.reference.estimate import Estimate
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.relations import Relations
 from monitor.reference.score_effects import ScoreEffects
@@ -40,6 +41,7 @@ class Reference:
     shares of events with a fact about them, by its name; empty in older files.
     `effects` of the bins on the score; None in older files, and where there is no score.
     `performance` of its labelled predictions; None in older files, and where no label came beside a prediction.
+    `estimate` is from what performance is estimated; None in older files, and without labels or score.
     """
 
     key: ModelKey
@@ -69,6 +71,7 @@ class Reference:
     facts: tuple[tuple[str, FactShare], ...] = ()
     effects: ScoreEffects | None = None
     performance: ReferencePerformance | None = None
+    estimate: Estimate | None = None
 
     @property
     def meaning(self) -> Meaning:

@@ -149,14 +149,7 @@ class ScoreSplit:
 
     def _shares(self, counts: Ints, below: Ints) -> tuple[Floats, Floats]:
         """The share (W, C, S) of a column's events in each slot, and its events (W, C); 0 of what is no feature."""
-        quality = counts[..., self._width :]
-        slots = np.zeros((*counts.shape[:2], self._width + BEYOND))
-        slots[..., : self._width] = counts[..., : self._width]
-        beyond = slots[..., self._width :]
-        beyond[..., NO_VALUE] = quality[..., MISSING] + quality[..., ABSENT] + quality[..., TYPE]
-        beyond[..., BELOW_RANGE] = below
-        beyond[..., ABOVE_RANGE] = quality[..., OUTSIDE] - below
-        beyond[..., NEVER_SEEN] = np.where(self._pooled, 0, quality[..., UNSEEN])  # in their buckets otherwise
+        slots = slot_counts(counts, below, self._pooled)
         slots[:, ~self._features] = 0
         carried = slots.sum(2)
         return slots / np.maximum(carried, 1)[..., None], carried
@@ -172,3 +165,20 @@ class ScoreSplit:
         beyond = out[..., self._width :]
         np.copyto(beyond, sums / np.maximum(hits, 1) - mean[..., None], where=valued)
         return out
+
+
+def slot_counts(counts: Ints, below: Ints, pooled: NDArray[np.bool_]) -> Floats:
+    """(W, C, S) events in each slot, from `counts` (W, C, B + Q) and those `below` the range (W, C).
+
+    `pooled` (C,) are columns with bins of several categories, which hold the never-seen ones too.
+    """
+    width = counts.shape[2] - len(QUALITY_COUNTS)
+    quality = counts[..., width:]
+    slots = np.zeros((*counts.shape[:2], width + BEYOND))
+    slots[..., :width] = counts[..., :width]
+    beyond = slots[..., width:]
+    beyond[..., NO_VALUE] = quality[..., MISSING] + quality[..., ABSENT] + quality[..., TYPE]
+    beyond[..., BELOW_RANGE] = below
+    beyond[..., ABOVE_RANGE] = quality[..., OUTSIDE] - below
+    beyond[..., NEVER_SEEN] = np.where(pooled, 0, quality[..., UNSEEN])
+    return slots

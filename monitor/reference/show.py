@@ -10,6 +10,7 @@ import numpy as np
 from monitor.clock import rfc3339
 from monitor.reference.column import Column
 from monitor.reference.encoding import to_json
+from monitor.reference.estimate_notes import estimate_note
 from monitor.reference.learn import MIN_WINDOWS
 from monitor.reference.learn_season import MIN_WINDOWS_LEARNED
 from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, season_notes, tickets_only
@@ -51,6 +52,7 @@ def _head(reference: Reference) -> Iterator[str]:
         judged = "; what they leave is judged" if effects.may_be_judged else "; what they leave is not judged"
         yield f"the bins of the features explain {percent(effects.explained)} of the variance of the {of}{judged}"
     yield from performance_lines(reference)
+    yield estimate_note(reference)
     for name, why in reference.ignored:
         yield f"ignored: {name}: {why}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Generator, Iterator, Sequence
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import available_timezones
@@ -14,6 +13,8 @@ from monitor.clock import parse_rfc3339
 from monitor.reference.column import FEATURE
 from monitor.reference.derived_part import DerivedRow, derived_faults
 from monitor.reference.effects_part import EffectsRow, effects_faults
+from monitor.reference.estimate_part import EstimateRow, estimate_faults
+from monitor.reference.json_faults import json_faults
 from monitor.reference.performance_row import PerformanceRow, performance_faults
 from monitor.stats.bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.directions import category_directions, numeric_directions
@@ -24,9 +25,6 @@ from monitor.stats.traffic import STEPS
 
 #: largest size of a reference file, bytes
 LARGEST_BYTES: Final = 512 * 1024 * 1024
-#: deepest nesting of lists and objects, with room to spare
-DEEPEST: Final = 20
-
 #: largest count: sums of counts must fit into 64 bits
 _LARGEST: Final = 2**53
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
@@ -189,6 +187,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     season: _Calendar | msgspec.UnsetType = msgspec.UNSET
     relations: _Relations | msgspec.UnsetType = msgspec.UNSET
     score_effects: EffectsRow | msgspec.UnsetType = msgspec.UNSET
+    estimate: EstimateRow | msgspec.UnsetType = msgspec.UNSET
     derived: dict[str, DerivedRow] = {}
     facts: Annotated[dict[str, _Fact], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     traffic: _Traffic | msgspec.UnsetType = msgspec.UNSET
@@ -207,7 +206,7 @@ def fault_of(body: dict[str, Any]) -> str:
 
 
 def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
-    yield from _plain_faults(body)
+    yield from json_faults(body)
     for name in ("start", "end"):
         try:
             parse_rfc3339(getattr(file, name))
@@ -237,6 +236,11 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
         bins = {column.name: len(column.counts) for column in file.columns if column.role == FEATURE}
         faults = effects_faults(file.score_effects, targets, bins, len(file.levels))
         yield from (f"score_effects.{fault}" for fault in faults)
+    if file.estimate is not msgspec.UNSET:
+        of_columns: dict[tuple[str, str], int] = {
+            (column.role, column.name): len(column.counts) for column in file.columns
+        }
+        yield from (f"estimate.{fault}" for fault in estimate_faults(file.estimate, of_columns))
 
 
 def _relation_faults(relations: _Relations, file: _File) -> Iterator[str]:
@@ -377,24 +381,3 @@ def _calendar_faults(file: _File) -> Iterator[str]:
         yield "columns have a season, and the file has none"
     elif file.season.timezone not in available_timezones():
         yield f"season.timezone {file.season.timezone[:40]!r} is not known here"
-
-
-def _plain_faults(body: dict[str, Any]) -> Iterator[str]:
-    """NaN, infinity and halves of surrogate pairs anywhere; level by level, as recursion could overflow."""
-    below: list[tuple[str, Any]] = [("", body)]
-    for _ in range(DEEPEST):
-        if not below:
-            return
-        found: list[tuple[str, Any]] = []
-        for place, node in below:
-            if isinstance(node, dict):
-                found += ((f"{place}.{name}".lstrip("."), value) for name, value in node.items())
-                found += (("a name", name) for name in node)
-            elif isinstance(node, list):
-                found += ((f"{place}[{at}]", value) for at, value in enumerate(node))
-            elif isinstance(node, float) and not math.isfinite(node):
-                yield f"{place} is {node}, which is not a finite number"
-            elif isinstance(node, str) and any(0xD800 <= ord(char) < 0xE000 for char in node):
-                yield f"{place} holds half of a character"
-        below = found
-    yield f"nested deeper than {DEEPEST}"

@@ -33,11 +33,15 @@ NO_VALUE: Final = 255
 class CountedRows(NamedTuple):
     """Rows in time order. `codes` (C, n): the bin of each value, the nearest one for values outside the range.
 
-    `values` (C, n) identify values: the hash of a category (0 without value), the bits of a number.
+    `values` (C, n) identify values: the hash of a category (0 without value), the bits of a number. `labels` (n,) do so
+    too: the hash of a class, the bits of a regression's number (NaN without one). `confidence` (n,) is the score of the
+    predicted class, NaN without one.
     """
 
     codes: Codes
     values: Values
+    labels: Values
+    confidence: Floats
 
 
 class RowsOfPane(NamedTuple):
@@ -45,6 +49,8 @@ class RowsOfPane(NamedTuple):
 
     codes: Codes
     values: Values
+    labels: Values
+    confidence: Floats
     ts: NDArray[np.int64]
 
 
@@ -70,7 +76,9 @@ class RowKeeper(Aggregators):
         ends = [*rows.starts[1:].tolist(), len(rows.picked)]
         for start, end in zip(rows.starts.tolist(), ends, strict=True):
             here = slice(start, end)
-            of_pane = CountedRows(counted.codes[:, here], counted.values[:, here])
+            of_pane = CountedRows(
+                counted.codes[:, here], counted.values[:, here], counted.labels[here], counted.confidence[here]
+            )
             pane = int(rows.ts[start]) // self._pane_us
             self._panes[pane].append(_Chunk(rows.partition, rows.ts[here], rows.offset[here], of_pane))
 
@@ -90,6 +98,8 @@ class RowKeeper(Aggregators):
         return RowsOfPane(
             np.concatenate([chunk.rows.codes for chunk in chunks], axis=1)[:, order],
             np.concatenate([chunk.rows.values for chunk in chunks], axis=1)[:, order],
+            np.concatenate([chunk.rows.labels for chunk in chunks])[order],
+            np.concatenate([chunk.rows.confidence for chunk in chunks])[order],
             ts[order],
         )
 
@@ -119,12 +129,24 @@ class _KeepingAggregator(Aggregator):
             at, column = self.prediction
             values = rows.of(group.prediction)
             if column.bins.kind == NUMERIC:
-                numbers = [v if isinstance(v, (int, float)) and not isinstance(v, bool) else np.nan for v in values]
-                codes[at], told_apart[at] = _numbers(column, np.array(numbers, np.float64), rows.is_prediction)
+                codes[at], told_apart[at] = _numbers(column, _as_numbers(values), rows.is_prediction)
             else:
                 categories = self.prediction_categories
                 codes[at], told_apart[at] = _categories(column, categories, values, rows.is_prediction)
-        return CountedRows(codes, told_apart)
+        confidence = np.full(len(rows.picked), np.nan) if group.confidence is None else group.confidence[rows.picked]
+        return CountedRows(codes, told_apart, self._labels(rows.of(group.label)), confidence)
+
+    def _labels(self, labels: list[object]) -> Values:
+        if self.reference.task == "regression":
+            return _as_numbers(labels).view(np.uint64)
+        known = {label: hash_of(canonical(label)) for label in set(labels) - {None}}  # type: ignore[arg-type]  # the decoder gives text, numbers and booleans
+        return np.fromiter((known.get(label, 0) for label in labels), np.uint64, len(labels))
+
+
+def _as_numbers(values: list[object]) -> Floats:
+    """Numbers, NaN for anything else."""
+    numbers = [v if isinstance(v, (int, float)) and not isinstance(v, bool) else np.nan for v in values]
+    return np.array(numbers, np.float64)
 
 
 def _numbers(column: Column, values: Floats, counted: NDArray[np.bool_]) -> tuple[Codes, Values]:

@@ -19,7 +19,6 @@ from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
-from monitor.reference.column import Column
 from monitor.reference.encoding import with_hash
 from monitor.reference.learn import Origin, RowStatistics, assemble
 from monitor.reference.learn_performance import PerformanceLearner
@@ -198,12 +197,7 @@ class _Collector(StatelessStage2):
     """Stage 2 of the second pass: collects base windows instead of judging."""
 
     def __init__(
-        self,
-        event_range: EventRange,
-        times: Times,
-        columns: list[Column],
-        keeper: RowKeeper,
-        labels: PerformanceLearner,
+        self, event_range: EventRange, times: Times, blank: Reference, keeper: RowKeeper, labels: PerformanceLearner
     ) -> None:
         super().__init__()
         self.base = BaseWindow()
@@ -221,7 +215,7 @@ class _Collector(StatelessStage2):
         self._event_range = event_range
         self._usual = times.usual()
         self._keeper = keeper
-        self.rows = RowStatistics(columns, NO_VALUE)
+        self.rows = RowStatistics(blank.columns, NO_VALUE, blank.task, blank.positive)
 
     def judge(self, pane: Pane) -> None:
         """Take a pane if it is completely inside the range, and not far from all others."""
@@ -238,7 +232,7 @@ class _Collector(StatelessStage2):
         self.labels += labels.total
         self.performance.add(pane.start_us, pane.end_us, labels)
         if rows is not None:
-            self.rows.add(rows.codes, rows.values)
+            self.rows.add(rows.codes, rows.values, rows.labels, rows.confidence)
             self.rows.traffic.add(pane.start_us, pane.end_us, rows.ts)
         self.rows.add_pane(pane.tally, (pane.start_us + pane.end_us) // 2)
         block = self.base.add(pane)
@@ -268,7 +262,7 @@ def _count(
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     keeper = RowKeeper(settings.windows.pane)
     learner = PerformanceLearner(plan.task, positive)
-    collector = _Collector(event_range, found.times, plan.columns, keeper, learner)
+    collector = _Collector(event_range, found.times, blank, keeper, learner)
     pipeline = Pipeline(
         settings,
         admission,

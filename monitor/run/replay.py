@@ -16,6 +16,7 @@ from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.all_values import distances
+from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge, finding_line
 from monitor.judge.warmup import Warmup
@@ -24,6 +25,7 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
+from monitor.reference.estimate_notes import ESTIMATED
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
 from monitor.run.warmup_learning import learn
@@ -201,6 +203,7 @@ def _warmup_summary(warmup: Warmup, pipeline: Pipeline) -> dict[str, Any]:
 
 def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict[str, Any]:
     total, labels = pipeline.totals.events.get(key), pipeline.totals.labels.of(key)
+    estimated = judge.estimator.of_tally(total)
     return {
         "model": key.model,
         "version": key.version,
@@ -214,16 +217,47 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
-        "performance": _realised(labels, judge),
+        "performance": _performance(labels, judge, estimated),
         "performance_judged": judge.judge.performance.is_judged,
+        **({"estimate_contradicted": True} if _is_contradicted(estimated, labels) else {}),
     }
+
+
+def _is_contradicted(estimated: Estimated | None, labels: LabelTally) -> bool:
+    return estimated is not None and estimated.contradicted(labels.accuracy, labels.paired)
+
+
+def _performance(labels: LabelTally, judge: ModelJudge, estimated: Estimated | None) -> dict[str, dict[str, float]]:
+    """By figure: realised over the predictions whose labels are known beside them, and estimated over all of them."""
+    found = _realised(labels, judge)
+    for figure, value in estimated.figures if estimated is not None else ():
+        found.setdefault(figure, {})["estimated"] = value
+    return found
 
 
 def _emit_windows(emit: Emit, judge: ModelJudge, windows: Windows, _alpha: float) -> None:
     _emit_label_windows(emit, judge)
-    for window in range(len(windows.lengths)):
+    estimates = judge.estimator.of_windows(windows)
+    for window, estimated in enumerate(estimates):
         for line in window_lines(judge, windows, window):
             emit(line)
+        if estimated is not None:
+            emit(_estimate_line(judge, windows, window, estimated))
+
+
+def _estimate_line(judge: ModelJudge, windows: Windows, window: int, estimated: Estimated) -> dict[str, Any]:
+    """The `window` line of the model itself: its performance, and from how many predictions that is estimated."""
+    span = windows.spans[window]
+    return {
+        "kind": "window",
+        "model": judge.monitored.key.model,
+        "version": judge.monitored.key.version,
+        "subject": judge.monitored.key.model,
+        "base_windows": windows.lengths[window],
+        "window": {"start": rfc3339(span.start_us), "end": rfc3339(span.end_us), "events": span.events},
+        "performance": {figure: {"estimated": value} for figure, value in estimated.figures},
+        "samples": {"estimated": estimated.samples},
+    }
 
 
 def _emit_label_windows(emit: Emit, judge: ModelJudge) -> None:
@@ -306,6 +340,20 @@ def human_line(thing: dict[str, Any]) -> str | None:
     return None
 
 
+def _performance_lines(model: dict[str, Any]) -> Iterator[str]:
+    """All realised figures; and the first estimated one, with what that assumes."""
+    realised = {name: of["realised"] for name, of in model["performance"].items() if "realised" in of}
+    estimated = {name: of["estimated"] for name, of in model["performance"].items() if "estimated" in of}
+    if realised:
+        named = ", ".join(f"{name} {number(value)}" for name, value in realised.items())
+        judged = "" if model["performance_judged"] else "; not judged: the reference has too few labels"
+        yield f"  by {many(model['labels'], 'label')}: {named}{judged}"
+    for name, value in list(estimated.items())[:1]:
+        assumed = ESTIMATED["regression" if name == "mae" else "binary"]
+        against = ", which the labels contradict" if model.get("estimate_contradicted") else ""
+        yield f"  {name} {number(value)} {assumed}{against}"
+
+
 def _still(model: dict[str, Any]) -> str:
     still = [words for name, words in _OPEN_AT_END if model[name]]
     return f", {' and '.join(still)} still open at the end" if still else ""
@@ -327,10 +375,7 @@ def _human_summary(thing: dict[str, Any]) -> str:
                 else f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
             )
         )
-        if model["performance"]:
-            named = (f"{name} {number(of['realised'])}" for name, of in model["performance"].items())
-            judged = "" if model["performance_judged"] else "; not judged: the reference has too few labels"
-            lines.append(f"  by {many(model['labels'], 'label')}: {', '.join(named)}{judged}")
+        lines += _performance_lines(model)
         if model.get("excluded"):
             lines.append(f"  {many(model['excluded'], 'event')} in excluded times: counted, not judged")
     return "\n".join(lines)

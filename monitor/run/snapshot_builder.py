@@ -16,6 +16,7 @@ from monitor.decode.platform import MAY_PAIR
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures
 from monitor.judge.causes.cause import Evaluation
+from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
 from monitor.judge.incident import worst_first
 from monitor.judge.likely import in_words, lead, likely_order
@@ -51,6 +52,7 @@ class _Evaluated:
     evaluation: Evaluation | None
     columns: tuple[ColumnView, ...]
     figures: tuple[tuple[str, Figures], ...]
+    estimated: Estimated | None = None
 
 
 class SnapshotBuilder:
@@ -188,11 +190,19 @@ class SnapshotBuilder:
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
             **_performance(judge),
+            estimated=evaluated.estimated,
+            contradicted=self._contradicted(key, judge, total),
             promise=self._promises.of(key),
             excluded=judge.excluded,
             excluded_before=before.excluded,
             silence=_silence(judge),
         )
+
+    def _contradicted(self, key: ModelKey, judge: ModelJudge, total: Tally | None) -> bool:
+        """Whether the labels since the state began contradict what is estimated of that time."""
+        labels = self._pipeline.totals.labels.of(key)
+        estimated = judge.estimator.of_tally(total) if labels.paired else None
+        return estimated is not None and estimated.contradicted(labels.accuracy, labels.paired)
 
     def _views(self, key: ModelKey, judge: ModelJudge) -> _Evaluated:
         """The views; rebuilt when there is a new evaluation."""
@@ -200,7 +210,8 @@ class SnapshotBuilder:
         if known is None or known.evaluation is not judge.latest:
             figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
             columns, others = column_views(judge, figures), other_figures(judge, figures)
-            known = self._evaluated[key] = _Evaluated(judge.latest, columns, others)
+            estimated = None if judge.latest is None else judge.estimator.of_windows(judge.latest.windows)[-1]
+            known = self._evaluated[key] = _Evaluated(judge.latest, columns, others, estimated)
         return known
 
 

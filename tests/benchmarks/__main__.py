@@ -19,6 +19,7 @@ ALL = (
     "season",
     "relations",
     "attribution",
+    "estimate",
     "relations-alone",
     "promise",
     "false-pages",

@@ -49,6 +49,8 @@ class Case:
     name: str
     models: int = 1
     fault: Fault = well
+    #: whether performance is estimated
+    labelled: bool = False
 
 
 CASES = (
@@ -58,6 +60,7 @@ CASES = (
     Case("1 model, one bad number, always the same", fault=one_text),
     Case("1 model, one bad number, always another", fault=any_text),
     Case("1 model, every event rejected", fault=bad_score),
+    Case("1 model, performance estimated", labelled=True),
 )
 
 
@@ -80,9 +83,9 @@ class Seconds:
 class Stages:
     """The engine's stages, each timed on its own; no Kafka, no checkpoints."""
 
-    def __init__(self, models: int) -> None:
+    def __init__(self, models: int, *, labelled: bool = False) -> None:
         settings = Settings.model_validate(perf_tree(models))
-        self._admission = perf_admission(settings, GAP_MS * models)
+        self._admission = perf_admission(settings, GAP_MS * models, labelled=labelled)
         limits = settings.limits
         self._decoder = NativeDecoder(
             self._shape,
@@ -150,7 +153,7 @@ def run(arguments: Sequence[str]) -> None:
     rows = []
     for case in cases:
         values = PerfEvents(asked.events, case.models, GAP_MS, fault=case.fault).values()
-        stages = Stages(case.models)
+        stages = Stages(case.models, labelled=case.labelled)
         work = _bound(stages, values, asked.chunk)
         if asked.profile:
             say(case.name)

@@ -98,11 +98,16 @@ def perf_tree(models: int, **exceedance: object) -> dict[str, object]:
 
 
 def perf_references(
-    settings: Settings, gap_ms: float = 10, features: int = len(NAMES)
+    settings: Settings, gap_ms: float = 10, features: int = len(NAMES), *, labelled: bool = False
 ) -> dict[str, dict[str, Reference]]:
-    """One reference for each model of the settings, all of them alike; `gap_ms` between two events of one model."""
+    """One reference for each model of the settings, all of them alike; `gap_ms` between two events of one model.
+
+    From `labelled` rows performance is estimated.
+    """
     first = ModelKey("perf-0", "1")
-    built = build(settings, list(PerfEvents(REFERENCE_ROWS, gap_ms=gap_ms, seed=1, features=features)), first)
+    stream = list(PerfEvents(REFERENCE_ROWS, gap_ms=gap_ms, seed=1, features=features))
+    stream = [event | {"label": event["prediction"]} for event in stream] if labelled else stream
+    built = build(settings, stream, first)
     keys = [ModelKey(model.name, "1") for model in settings.models]
     return {key.model: {key.version: with_hash(replace(built, key=key))} for key in keys}
 
@@ -121,5 +126,5 @@ def write_perf_settings(
     return config
 
 
-def perf_admission(settings: Settings, gap_ms: float = 10) -> Admission:
-    return Admission(settings, References(perf_references(settings, gap_ms)))
+def perf_admission(settings: Settings, gap_ms: float = 10, *, labelled: bool = False) -> Admission:
+    return Admission(settings, References(perf_references(settings, gap_ms, labelled=labelled)))

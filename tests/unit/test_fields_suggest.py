@@ -34,7 +34,7 @@ def nested(event: Event) -> Event:
 
 
 def flat(event: Event) -> Event:
-    return {"requestId": event["id"], "ts": event["ts"], "creditScore": event["score"]} | event["features"]
+    return {"requestId": event["id"], "ts": event["ts"], "creditScore": event["score"], **event["features"]}
 
 
 def in_rows(event: Event) -> Event:

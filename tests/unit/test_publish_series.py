@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, TICKET, Figures, FindingKey
+from monitor.judge.estimated import Estimated
 from monitor.publish.column_series import DISTANCES, FIGURES
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
@@ -93,6 +94,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 pages_before=2,
                 columns=(AGE,),
                 performance=(("accuracy", 0.9), ("mae", 250.0)),
+                estimated=Estimated((("accuracy", 0.88), ("mae", 2.5)), 4_000),
                 promise=promise_of("AGE"),
                 warmup=IN_WARMUP,
             ),
@@ -235,17 +237,6 @@ def test_a_model_that_is_fine_is_nought_and_one_never_judged_is_absent() -> None
     assert values(samples, "driftd_incident_active", model="fraud") == []
     assert values(samples, "driftd_incident_since_timestamp_seconds") == []
     assert values(samples, "driftd_model_events_total", model="fraud") == [0, 0, 0]
-
-
-@pytest.mark.parametrize("severities", [(PAGE, TICKET), (TICKET, PAGE)])
-def test_findings_of_several_figures_are_one_series_of_the_worst_severity(severities: tuple[str, str]) -> None:
-    findings = tuple(
-        FindingView(CREDIT, FindingKey("credit", "performance", "", figure), severity)
-        for figure, severity in zip(("f1", "recall"), severities, strict=True)
-    )
-    samples = read(render(Snapshot(restored=True, findings=findings)))
-    assert values(samples, "driftd_finding_active", severity=PAGE) == [1]
-    assert values(samples, "driftd_finding_active", severity=TICKET) == []
 
 
 @given(st.text(st.characters(), max_size=600))

@@ -12,11 +12,11 @@ import xxhash
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from monitor.decode.columns import MISSING, TYPE_VALUE, Events, Group, Rejected
+from monitor.decode.columns import MISSING, TYPE_VALUE, Events, Group, Rejected, Shape
 from monitor.decode.derived import derived_cells, value_of
 from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, is_given, kind_of
 from monitor.decode.values import category_value, numeric_value
-from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey
+from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey, canonical
 
 #: rows turned into columns at a time, so that their objects fit the processor's cache
 CHUNK: Final = 600
@@ -107,7 +107,7 @@ class ColumnsBuilder:
             key = self._keys[index]
             decoder = self._decoder_of(key)
             shape = decoder.shape
-            self._builders[index] = None if shape is None else _GroupBuilder(key, decoder, shape.positive)
+            self._builders[index] = None if shape is None else _GroupBuilder(key, decoder, shape)
         return self._builders[index]
 
     def finish(self) -> Events:
@@ -134,17 +134,18 @@ class ColumnsBuilder:
 class _GroupBuilder:
     """The columns of one model version, built in blocks; single rows are collected until they fill one."""
 
-    def __init__(self, key: ModelKey, decoder: RowDecoder, positive: str) -> None:
+    def __init__(self, key: ModelKey, decoder: RowDecoder, shape: Shape) -> None:
         self._key = key
         self._decoder = decoder
-        self._positive = positive
+        self._positive = shape.positive
+        self._confidence: list[NDArray[np.float64]] | None = [] if shape.confidence else None
         self._pending: list[AnyRow] = []
         self._pending_kinds: list[int] = []
         self._pending_rows: list[int] = []
         self._rows: list[NDArray[np.int64]] = []
         self._has_features: list[NDArray[np.bool_]] = []
         self._numeric: list[NDArray[np.float64]] = []
-        self._derived = () if decoder.shape is None else decoder.shape.derived
+        self._derived = shape.derived
         self._categorical: list[list[object]] = [
             [] for _ in range(len(decoder.categorical) + sum(len(one.categorical) for one in self._derived))
         ]
@@ -177,6 +178,8 @@ class _GroupBuilder:
         for i in np.flatnonzero(kind == FEATURES).tolist():
             prediction[i] = label[i] = None
             score[i] = MISSING
+        if self._confidence is not None:
+            self._confidence.append(_confidences(columns.scores, prediction))
         self._prediction += prediction
         self._label += label
         self._score.append(score)
@@ -235,6 +238,7 @@ class _GroupBuilder:
             score=_joined(self._score, np.float64),
             prediction=self._prediction,
             label=self._label,
+            confidence=None if self._confidence is None else _joined(self._confidence, np.float64),
         )
 
 
@@ -303,3 +307,18 @@ def _scores(columns: Columns, positive: str) -> NDArray[np.float64]:
             probability = scores.get(positive)
             score[i] = MISSING if probability is None else probability
     return score
+
+
+def _confidences(scores: Sequence[object], predictions: Sequence[object]) -> NDArray[np.float64]:
+    """The entry of `scores` for the predicted class; MISSING without either."""
+    confidence = np.full(len(predictions), MISSING)
+    names: dict[object, str] = {}
+    for i, (by_class, predicted) in enumerate(zip(scores, predictions, strict=True)):
+        if predicted is not None and isinstance(by_class, dict):
+            name = names.get(predicted)
+            if name is None:
+                name = names[predicted] = canonical(predicted)  # type: ignore[arg-type]  # text, a number or a boolean
+            probability = by_class.get(name)
+            if probability is not None:
+                confidence[i] = probability
+    return confidence

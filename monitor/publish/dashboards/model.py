@@ -90,15 +90,16 @@ def _distances() -> Panel:
 def _performance() -> Panel:
     return lines(
         "Performance",
-        "Of the newest labelled predictions (realised). Falling: the model is right less often; the findings may say "
-        "which column moved. No line: labels stopped.",
+        "Of the newest labelled predictions (realised); and of the latest long window before its labels come "
+        "(estimated), if the scores stay calibrated. Falling: the model is right less often; the findings may say "
+        "which column moved. No realised line: labels stopped.",
         [
             over_time(
                 f"max by (metric, basis, segment) (driftd_performance_ratio{{{MODEL}}})",
                 "{{metric}} {{basis}} {{segment}}",
             )
         ],
-        no_value="no labels, or they stopped",
+        no_value="no labels, or they stopped; and the reference has none to estimate from",
         unit="percentunit",
         max=1,
     )

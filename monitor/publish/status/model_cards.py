@@ -9,10 +9,12 @@ from typing import Final
 
 from monitor.events import ModelKey
 from monitor.findings import PAGE, TICKET
+from monitor.judge.estimated import Estimated
 from monitor.judge.promise_words import HEADS, statement, table
 from monitor.publish.snapshot import ColumnView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
+from monitor.reference.estimate_notes import ESTIMATED
 from monitor.settings.duration import in_words
 from monitor.stats.derived import DERIVED_KINDS
 from monitor.stats.performance import SHARES
@@ -25,6 +27,8 @@ QUIET_ROWS, LEAST_ROWS = 1_000, 5
 #: a promise has so many times fewer rows: the columns of which a change pages latest
 QUIET_TO_PROMISED: Final = 5
 
+#: figures of an estimate on the page; all of them are series
+ESTIMATED_SHOWN: Final = frozenset(("accuracy", "f1", "roc_auc", "mae", "rmse"))
 FINE: Final = "fine"
 UNKNOWN: Final = "unknown"
 _BADGES: Final = {PAGE: ("■", "page"), TICKET: ("▲", "ticket"), FINE: ("✓", "fine"), UNKNOWN: ("?", "not judged yet")}
@@ -115,6 +119,8 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     yield from _performance(model)
+    if model.estimated is not None:
+        yield from _estimated_rows(model, model.estimated)
     if model.silence is not None:
         until_us, reason = model.silence
         yield "Silent until", moment(until_us) + (f" <small>{text(reason)}</small>" if reason else "")
@@ -141,6 +147,17 @@ def _performance(model: ModelView) -> Iterator[tuple[str, str]]:
 
 def _figure(name: str, value: float) -> str:
     return percent(value) if name in SHARES else number(value)
+
+
+def _estimated_rows(model: ModelView, estimated: Estimated) -> Iterator[tuple[str, str]]:
+    """The first figures, with what they assume in their name; pale where labels contradict it."""
+    words = f"over {many(estimated.samples, 'prediction')}"
+    words += "; the labels that came contradict it" if model.contradicted else ""
+    for figure, value in estimated.figures:
+        if figure in ESTIMATED_SHOWN:
+            shown = number(value) if model.task == "regression" else percent(value)
+            shown = f"<small>{shown}</small>" if model.contradicted else shown
+            yield f"{text(figure, 80)} <small>{ESTIMATED[model.task]}</small>", f"{shown} <small>{words}</small>"
 
 
 def _columns(snapshot: Snapshot, model: ModelView, subjects: frozenset[str], rows: int) -> Iterator[str]:

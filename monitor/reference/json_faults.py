@@ -1,0 +1,31 @@
+"""Faults of a file's JSON that its types do not show: numbers that are not finite, halves of characters, its depth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+#: deepest nesting of lists and objects, with room to spare
+DEEPEST: Final = 20
+
+
+def json_faults(body: dict[str, Any]) -> Iterator[str]:
+    """NaN, infinity and halves of surrogate pairs anywhere; level by level, as recursion could overflow."""
+    below: list[tuple[str, Any]] = [("", body)]
+    for _ in range(DEEPEST):
+        if not below:
+            return
+        found: list[tuple[str, Any]] = []
+        for place, node in below:
+            if isinstance(node, dict):
+                found += ((f"{place}.{name}".lstrip("."), value) for name, value in node.items())
+                found += (("a name", name) for name in node)
+            elif isinstance(node, list):
+                found += ((f"{place}[{at}]", value) for at, value in enumerate(node))
+            elif isinstance(node, float) and not math.isfinite(node):
+                yield f"{place} is {node}, which is not a finite number"
+            elif isinstance(node, str) and any(0xD800 <= ord(char) < 0xE000 for char in node):
+                yield f"{place} holds half of a character"
+        below = found
+    yield f"nested deeper than {DEEPEST}"
