@@ -182,7 +182,7 @@ class Fleet:
                 judge = self._judge_of(key)
                 if judge is not None:
                     judge.restore(state)
-                    self.unsent.extend(judge.under_settings(SETTINGS_CHANGED))
+                    self.unsent.extend(judge.under_settings(state.severities, SETTINGS_CHANGED))
                 continue
             reset.append(key)
             self._give_up(state, self._changed(state.context))

@@ -1,4 +1,4 @@
-"""References of extreme numbers: they can be built, written and read, and judged by; and what is left out is left out."""
+"""References of extreme numbers: they can be built, written, read, and judged by."""
 
 from __future__ import annotations
 
