@@ -49,8 +49,8 @@ class ScoreEffects:
     """The regression: C columns, S = B + `BEYOND` slots (value bins of the widest column, then those behind them).
 
     `target` is the place of the explained column, whose values are `standardised`: `mean`, `variance`, `effects` (C, S)
-    of a slot and `means` (C, S) of the events in a slot less the mean of all. `known` (C, `BEYOND`): such events were in
-    the reference; the others are valued when they come. `residual_variance` is that of the score less its effects.
+    of a slot and `means` (C, S) of the events in a slot less the mean of all. `known` (C, `BEYOND`): such events were
+    in the reference; the others are valued when they come. `residual_variance` is that of the score less its effects.
     `rows` were used, with `bins` effects. `score` and `residual` tell how far rows depend on each other. `largest_rest`
     (K,) the largest mean residual of a window of each length (NaN: not learned).
     """
