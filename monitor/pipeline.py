@@ -145,7 +145,8 @@ class Pipeline:
         return self.count(batches), None
 
     def _polled(self) -> list[RecordBatch]:
-        batches = self._source.poll(self.completeness.too_far_ahead(self.open_panes()) | self.not_read_on())
+        ahead = self.completeness.too_far_ahead(self.open_panes(), too_large=self.warming.open_too_large())
+        batches = self._source.poll(ahead | self.not_read_on())
         self.time.passed(POLL if batches else IDLE)
         return batches
 
