@@ -269,6 +269,15 @@ def test_more_rows_than_the_limit_end_it_early_and_it_says_so() -> None:
     assert "warmup" not in done.summary["models"][0]
 
 
+def test_what_a_version_learns_is_of_that_version_whatever_it_is_called() -> None:
+    events = [made | {"version": "*"} for made in Credit(2_000)]
+    events += [event(1_300 + at, version="2", score=0.5) for at in range(20)]
+    lines, done = run(learning(1_000), events)
+    assert [line["version"] for line in ends(lines)] == ["*"]
+    (second,) = [model for model in done.summary["models"] if model["version"] == "2"]
+    assert second["warmup"]["predictions"] == 20
+
+
 def test_a_stop_is_seen_while_a_reference_is_learned() -> None:
     source, beats = MemorySource({EVENTS: list(Credit(3_000))}), list[int]()
     tree = learning(2_500)
