@@ -332,7 +332,7 @@ class Pipeline:
             for key, settings in {**dict.fromkeys(self._known(), ""), **hashes}.items()
         ]
         labels = parts.of_labels(self.totals.labels, self.label_exchange)
-        warmups = parts.of_warmups(self.warming.warmups.values(), self.warming.rows)
+        warmups = parts.of_warmups(self.warming.begun(), self.warming.rows)
         whole = Whole(seen=list(hashes), gaps=dict(self.gaps))
         return Cut(whole, [*tasks, *models, *labels, *warmups, parts.outbox(self.fleet.unsent, self.fleet.rebases)])
 

@@ -107,6 +107,10 @@ class WarmupRows:
         lines = [line for chunk in chunks for line in chunk.lines]
         return [lines[at] for at in np.lexsort((offset, rank, ts)).tolist()]
 
+    def keys(self) -> list[ModelKey]:
+        """The model versions with rows."""
+        return [key for key, panes in self._panes.items() if panes]
+
     def open(self, key: ModelKey) -> Iterator[tuple[int, Chunk]]:
         """Start of the pane, and rows of it, of all that was not taken."""
         for start_us, chunks in sorted(self._panes.get(key, {}).items()):

@@ -208,6 +208,12 @@ class Warming:
 
     # state
 
+    def begun(self) -> list[Warmup]:
+        """All warm-ups to be saved: also those of which no pane was complete yet, whose rows are open."""
+        for key in self.rows.keys():  # noqa: SIM118  # no mapping
+            self._warmup(key)
+        return list(self.warmups.values())
+
     def restore(self, warmups: Iterable[WarmupState], rows: Iterable[OpenRows]) -> None:
         """Continue from a saved state; references that were learned are in use again.
 

@@ -295,6 +295,20 @@ def test_a_warm_up_that_begins_again_under_other_settings_is_no_act_of_anybody()
     assert not source.ended()
 
 
+@pytest.mark.parametrize("turns", [1, 2, 4])
+def test_rows_that_came_before_any_pane_was_complete_are_in_the_state(turns: int) -> None:
+    pipeline, source, _ = start(10)
+    for _ in range(turns):
+        pipeline.turn()
+    kept = pipeline.warming.rows.to_state(CREDIT)
+    assert kept.panes
+    again, _, _ = start(10)
+    again.restore(pipeline.to_state().state())
+    assert plain(again.warming.rows.to_state(CREDIT).panes) == plain(kept.panes)
+    assert again.warming.rows.size == pipeline.warming.rows.size
+    assert not source.ended()
+
+
 def test_a_part_that_changes_has_another_mark() -> None:
     pipeline, source, outputs = start()
     ended = False
