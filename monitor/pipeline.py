@@ -153,7 +153,8 @@ class Pipeline:
         return self.count(batches), None
 
     def _polled(self) -> list[RecordBatch]:
-        batches = self._source.poll(self.completeness.too_far_ahead(self.open_panes()) | self.not_read_on())
+        ahead = self.completeness.too_far_ahead(self.open_panes(), too_large=self.warming.open_too_large())
+        batches = self._source.poll(ahead | self.not_read_on())
         self.time.passed(POLL if batches else IDLE)
         return batches
 
@@ -330,7 +331,7 @@ class Pipeline:
             for key, settings in {**dict.fromkeys(self._known(), ""), **hashes}.items()
         ]
         labels = parts.of_labels(self.totals.labels, self.label_exchange, self.joins)
-        warmups = parts.of_warmups(self.warming.warmups.values(), self.warming.rows)
+        warmups = parts.of_warmups(self.warming.begun(), self.warming.rows)
         whole = Whole(seen=list(hashes), gaps=dict(self.gaps), formats=dict(self.decoders.formats))
         rest = [*warmups, *self.pairing.parts(), parts.outbox(self.fleet.unsent, self.fleet.rebases)]
         return Cut(whole, [*tasks, *models, *labels, *rest])

@@ -41,7 +41,7 @@ from monitor.run.first_pass import EventRange
 from monitor.run.open_source import SCHEME, Given, OffsetRange
 from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import load_reference, save_reference
-from monitor.run.reference_files import load_references, load_sound_references, unwatched
+from monitor.run.reference_files import admission_by, load_sound_references, unwatched
 from monitor.run.replay import human_line, json_line, replay
 from monitor.run.state_show import state_json, state_text
 from monitor.run.suggesting import suggested_settings
@@ -320,7 +320,7 @@ def _write(texts: Mapping[str, str], output: str, then: str) -> None:
 
 def _configured(arguments: Namespace, name: str = AS_SETTINGS) -> tuple[Settings, Admission]:
     configured = _in_format(load_settings(Path(arguments.config), os.environ), name)
-    return configured, Admission(configured, load_references(configured, arguments.config), warms_up=True)
+    return configured, admission_by(configured, arguments.config)
 
 
 def _kafka_of(arguments: Namespace) -> Kafka:

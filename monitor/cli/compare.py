@@ -16,7 +16,7 @@ from monitor.exit_codes import DONE, FAILED_ON
 from monitor.findings import SEVERITY_RANK
 from monitor.run.comparing import IncidentLog, compare, human_lines, summary_line
 from monitor.run.open_source import Given
-from monitor.run.reference_files import load_references
+from monitor.run.reference_files import admission_by
 from monitor.run.replay import Replay, json_line, replay
 from monitor.run.terminal import Progress, to_stderr, to_stdout
 from monitor.settings.load import load_settings
@@ -70,7 +70,7 @@ def compare_settings(arguments: Namespace, given_by: Callable[[Settings], Given]
 def _side(which: str, file: str) -> _Side:
     try:
         settings = load_settings(Path(file), os.environ)
-        return _Side(which, file, settings, Admission(settings, load_references(settings, file)))
+        return _Side(which, file, settings, admission_by(settings, file))
     except UsageError as error:
         faults = [fault if fault.startswith(file) else f"{file}: {fault}" for fault in error.faults]
         raise UsageError(faults) from error

@@ -205,13 +205,15 @@ class Completeness:
         idle = self._clock.monotonic() - max(partition_state.last_event_at, self._started)
         return idle >= self._windows.idle_after / SECOND_US
 
-    def too_far_ahead(self, open_panes: int) -> set[Partition]:
+    def too_far_ahead(self, open_panes: int, *, too_large: bool = False) -> set[Partition]:
         """Partitions to pause: more than an hour ahead of the slowest one of the same models with more to read.
+
+        `too_large`: open panes take too many bytes, so that whatever is ahead of the slowest one pauses.
 
         A partition that was never read may hold the oldest events: the others wait for it. One that was read and has
         no clock (labels only) holds back others only while many panes are open; so does one at its end that may grow.
         """
-        many = open_panes > MANY_OPEN_PANES
+        many, ahead_us = too_large or open_panes > MANY_OPEN_PANES, 0 if too_large else MAX_AHEAD_US
         partition_states = self._partition_states()
         partitions = {at: partition_states[at] for at in self._source.partitions()}
         slowest: dict[str | None, int] = {}
@@ -223,11 +225,13 @@ class Completeness:
         if not slowest:
             return set()
         return {
-            at for at, partition_state in partitions.items() if partition_state.reached_us > self._limit(at, slowest)
+            at
+            for at, partition_state in partitions.items()
+            if partition_state.reached_us > self._slowest(at, slowest) + ahead_us
         }
 
-    def _limit(self, partition: Partition, slowest: Mapping[str | None, int]) -> float:
+    def _slowest(self, partition: Partition, slowest: Mapping[str | None, int]) -> float:
         model = self._model_of(partition.topic)
         # an input for every model waits for all partitions
         waited_for = slowest.values() if model is None else [slowest[at] for at in (None, model) if at in slowest]
-        return min(waited_for, default=math.inf) + MAX_AHEAD_US
+        return min(waited_for, default=math.inf)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monitor.count.pane_rows import Rows
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.reference import Reference
-from monitor.reference.score_effects import ABOVE_RANGE, BELOW_RANGE, BEYOND, NEVER_SEEN, NO_VALUE
+from monitor.reference.score_effects import ABOVE_RANGE, BELOW_RANGE, BEYOND, NEVER_SEEN, NO_VALUE, standardised
 from monitor.stats.bins import NUMERIC
 from monitor.stats.tally import UNIT, Floats, Ints
 
@@ -94,10 +94,10 @@ class NewSlotCounts:
     def _standardised(self) -> Ints:
         """Scores in fixed point, cut off at the range as the regression has them; made once."""
         if self._fixed is None:
-            score, bins = self._score(), self._target.bins
+            score = self._score()
             self._scored = ~np.isnan(score) & self._rows.is_prediction
-            within = np.clip(np.where(self._scored, score, self._target.center), bins.low, bins.high)
-            self._fixed = np.rint((within - self._target.center) / self._target.scale * UNIT).astype(np.int64)
+            of_each = standardised(np.where(self._scored, score, self._target.center), self._target)
+            self._fixed = np.rint(of_each * UNIT).astype(np.int64)
         return self._fixed
 
     def of(self, pane: int) -> dict[str, Ints]:

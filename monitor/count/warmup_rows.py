@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import zstandard
@@ -24,6 +24,9 @@ from monitor.reference.reference import Reference
 from monitor.stats.tally import Tally
 
 Ints = NDArray[np.int64]
+
+#: bytes of the objects of a chunk, whatever is in it
+CHUNK_BYTES: Final = 500
 
 
 def packed_lines(lines: Sequence[bytes]) -> bytes:
@@ -49,6 +52,11 @@ class Chunk(NamedTuple):
     def lines(self) -> list[bytes]:
         return unpacked_lines(self.packed)
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return len(self.packed) + self.ts.nbytes + self.offset.nbytes + CHUNK_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class OpenRows:
@@ -65,6 +73,8 @@ class WarmupRows:
         self._pane_us = pane_us
         self._panes: dict[ModelKey, dict[int, list[Chunk]]] = {}
         self._changes: Counter[ModelKey] = Counter()
+        #: bytes that all rows take
+        self.size = 0
 
     def add(self, group: Group, rows: Rows) -> None:
         """Keep the rows of a group; those of a pane stand together."""
@@ -74,7 +84,9 @@ class WarmupRows:
         for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
             pane = int(rows.ts[start]) // self._pane_us * self._pane_us
             ts, offset = rows.ts[start:end].copy(), rows.offset[start:end].copy()
-            panes.setdefault(pane, []).append(Chunk(rows.partition, ts, offset, packed_lines(lines[start:end])))
+            chunk = Chunk(rows.partition, ts, offset, packed_lines(lines[start:end]))
+            panes.setdefault(pane, []).append(chunk)
+            self.size += chunk.size
 
     def take(self, key: ModelKey, start_us: int) -> list[bytes]:
         """Remove and return the lines of the pane that begins then, and drop those of earlier panes, which came after
@@ -85,7 +97,7 @@ class WarmupRows:
         panes = self._panes.get(key, {})
         chunks = panes.get(start_us, [])
         for pane in [pane for pane in panes if pane <= start_us]:
-            del panes[pane]
+            self._drop(panes.pop(pane))
         self._changes[key] += 1
         if not chunks:
             return []
@@ -95,6 +107,10 @@ class WarmupRows:
         lines = [line for chunk in chunks for line in chunk.lines]
         return [lines[at] for at in np.lexsort((offset, rank, ts)).tolist()]
 
+    def keys(self) -> list[ModelKey]:
+        """The model versions with rows."""
+        return [key for key, panes in self._panes.items() if panes]
+
     def open(self, key: ModelKey) -> Iterator[tuple[int, Chunk]]:
         """Start of the pane, and rows of it, of all that was not taken."""
         for start_us, chunks in sorted(self._panes.get(key, {}).items()):
@@ -103,7 +119,11 @@ class WarmupRows:
 
     def forget(self, key: ModelKey) -> None:
         self._changes[key] += 1
-        self._panes.pop(key, None)
+        for chunks in self._panes.pop(key, {}).values():
+            self._drop(chunks)
+
+    def _drop(self, chunks: list[Chunk]) -> None:
+        self.size -= sum(chunk.size for chunk in chunks)
 
     def mark(self, key: ModelKey) -> Hashable:
         """The same as long as `to_state` would give the same."""
@@ -113,7 +133,9 @@ class WarmupRows:
         return OpenRows(key, {start: list(chunks) for start, chunks in sorted(self._panes.get(key, {}).items())})
 
     def restore(self, state: OpenRows) -> None:
+        self.forget(state.key)
         self._panes[state.key] = {start: list(chunks) for start, chunks in state.panes.items()}
+        self.size += sum(chunk.size for chunks in state.panes.values() for chunk in chunks)
 
 
 class WarmupAggregator(Aggregator):

@@ -14,6 +14,7 @@ from monitor.findings import Finding, Rebase, Transition
 from monitor.judge.incident import TransitionContext
 from monitor.judge.incidents import IncidentBook
 from monitor.judge.model import JudgeState, ModelJudge, Observer
+from monitor.reference.blank import WARMUP
 from monitor.reference.monitored import Monitored
 from monitor.settings.tree import Settings
 
@@ -161,11 +162,14 @@ class Fleet:
         return self.judges[key].to_state() if key in self.judges else None
 
     def _changed(self, before: TransitionContext) -> str:
-        """Why a model version is judged from scratch; another reference is recorded as an act."""
+        """Why a model version is judged from scratch; another reference is recorded as an act.
+
+        A warm-up that begins again is none: nobody gave it another reference.
+        """
         now = self._admission.monitored(before.key)
         if now is None:
             return "no longer in the settings"
-        if now.reference.hash == before.reference:
+        if now.reference.hash in {before.reference, WARMUP}:
             return SETTINGS_CHANGED
         references, hashes = (before.reference, now.reference.hash), (before.settings, now.settings_hash)
         self.rebases.append(Rebase(before.key, before.at_us, references, hashes, now.reference.note))
@@ -188,7 +192,7 @@ class Fleet:
                 judge = self._judge_of(key)
                 if judge is not None:
                     judge.restore(state)
-                    self.unsent.extend(judge.under_settings(SETTINGS_CHANGED))
+                    self.unsent.extend(judge.under_settings(state.severities, SETTINGS_CHANGED))
                 continue
             reset.append(key)
             self._give_up(state, self._changed(state.context))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +16,7 @@ from monitor.judge.budget import BASE, LABELS, RECENT, VERSIONS, Budget, BudgetS
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
+from monitor.judge.causes.errors import PERFORMANCE
 from monitor.judge.causes.schema import is_of_sample
 from monitor.judge.estimated import Estimator
 from monitor.judge.evaluation import Judge, longest_learned
@@ -55,6 +55,8 @@ class JudgeState:
     book: BookState
     shown_info: dict[FindingKey, int]
     excluded: int = 0
+    #: fingerprint of the severities that the findings have; "" in the state of an older version
+    severities: str = ""
 
 
 class ModelJudge:
@@ -206,18 +208,18 @@ class ModelJudge:
         self._changes += bool(transitions)
         return transitions
 
-    def under_settings(self, reason: str) -> list[Transition]:
-        """Apply settings that changed since the state was saved to the open findings."""
-        transitions = self.book.under_settings(self._most_severe, self.context(), reason)
-        self._changes += bool(transitions)
-        return transitions
+    def under_settings(self, before: str, reason: str) -> list[Transition]:
+        """Apply severities to the open findings if they are others than `before`, their fingerprint in the state."""
+        if before == self.policy.fingerprint():
+            return []
+        self._changes += 1
+        return self.book.under_settings(self._allowed, self.context(), reason)
 
-    def _most_severe(self, finding: Finding) -> str:
-        """The worst severity that the settings allow a finding."""
+    def _allowed(self, finding: Finding) -> str:
         key, column = finding.key, self.prepared.column_of.get(finding.key.subject)
         feature = "" if column is None else self.prepared.columns[column].feature
         direction = finding.direction if key.cause == DISTRIBUTION else ""  # a quality count's share always rises
-        return self.policy.severity(key.cause, feature, math.inf, 0.0, direction=direction)
+        return self.policy.allowed(key, feature, direction=direction, of_errors=key.cause == PERFORMANCE)
 
     def take_labels(self, cohort: LabelCohort) -> None:
         """Take labels that took effect before the end of the next pane, or came with its predictions."""
@@ -337,6 +339,7 @@ class ModelJudge:
             book=self.book.to_state(),
             shown_info=dict(self._shown_info),
             excluded=self.excluded,
+            severities=self.policy.fingerprint(),
         )
 
     def restore(self, state: JudgeState) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from monitor.findings import DOWN, INFO, PAGE, SEVERITY_RANK, TICKET, UP
+from monitor.findings import DOWN, INFO, PAGE, SEVERITY_RANK, TICKET, UP, FindingKey
 from monitor.reference.column import Column
+from monitor.settings.detector import ERROR, OPTIONS
 from monitor.settings.model import Feature, Model
 from monitor.stats.bins import CATEGORICAL, ColumnBins
 
@@ -80,8 +81,30 @@ class Policy:
 
     def at_most(self, wanted: str, name: str) -> str:
         """A severity under the settings of the model and of the feature `name` ("" for other subjects)."""
-        feature = self.model.features.get(name)
+        feature = self._feature(name)
         return INFO if feature is not None and feature.mute else _milder(wanted, self.model.max_severity)
+
+    def allowed(self, key: FindingKey, name: str, *, direction: str, of_errors: bool) -> str:
+        """The worst severity that the settings allow a finding; `name` and `direction` as in `severity`.
+
+        `of_errors`: it is about the model's errors, so that a detector that found it follows these.
+        """
+        if key.figure not in OPTIONS:
+            return self.severity(key.cause, name, math.inf, 0.0, direction=direction)
+        found_by = (key.figure, ERROR if of_errors else key.subject)
+        own = (one.severity for one in self.model.detectors if (one.kind, one.on) == found_by)
+        return self.at_most(next(own, INFO), name)
+
+    def fingerprint(self) -> str:
+        """`sha256:…` over the settings that `allowed` depends on."""
+        model = self.model
+        meaning = {
+            "max_severity": model.max_severity,
+            "severity": dict(sorted(model.severity.items())),
+            "features": {name: [of.severity, of.direction, of.mute] for name, of in sorted(model.features.items())},
+            "detectors": sorted([one.kind, one.on, one.severity] for one in model.detectors),
+        }
+        return "sha256:" + hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
 
     def most_severe(self, cause: str, name: str) -> str:
         """The severity of the largest change: the settings allow no worse one."""

@@ -28,10 +28,11 @@ BLOCK_ROWS: Final = 1_000
 class WarmupState:
     """What is known of a model version in its warm-up, as checkpointed.
 
-    `meaning` is the hash of the settings it depends on. `events`, `predictions` and `labels` are of the panes from
-    `start_us` to `at_us`; `base_events` of the base window that is open behind `base_windows` complete ones. `blocks`
-    are compressed lines, `tail` those behind them. In the end there is a `reference`, or a `failure` why there is none,
-    and no more rows.
+    `meaning` is the hash of the settings it depends on. `events` and `labels` are all up to `at_us`; `passed` of these
+    events do not count: they lie in excluded times, or no reference could be learned from them. `predictions` are of
+    the panes that count, the first of which begins at `start_us`; `base_events` of the base window that is open behind
+    `base_windows` complete ones. `blocks` are compressed lines, `tail` those behind them. In the end there is a
+    `reference` and no more rows; `failure` is why there was none the last of `failures` times.
     """
 
     key: ModelKey
@@ -47,13 +48,21 @@ class WarmupState:
     tail: list[bytes] = field(default_factory=list)
     reference: Reference | None = None
     failure: str = ""
+    passed: int = 0
+    failures: int = 0
+
+    def begin_again(self, failure: str) -> None:
+        """No reference can be learned from the rows so far: they are dropped, and the next ones count."""
+        self.failure, self.failures = failure, self.failures + 1
+        self.passed, self.predictions, self.base_windows, self.base_events = self.events, 0, 0, 0
+        self.blocks, self.tail = [], []
 
 
 class Progress(NamedTuple):
     """How far a warm-up has come, of how many predictions and base windows.
 
     `verdict_us` is about when the first verdict will be, microseconds of event time, None if that cannot be said;
-    `failure` is why there will be none, or "".
+    `failure` is why no reference could be learned from the rows before, or "".
     """
 
     predictions: int
@@ -80,12 +89,11 @@ class Progress(NamedTuple):
         }
 
     def __str__(self) -> str:
-        if self.failure:
-            return f"no reference could be learned from its warm-up: {self.failure}"
+        again = f"; none could be learned from the events before: {self.failure}" if self.failure else ""
         predictions = f"{self.predictions:,} of {many(self.wanted_predictions, 'prediction')}"
         windows = f"{self.base_windows} of {many(self.wanted_base_windows, 'base window')}"
         about = "" if self.verdict_us is None else f"; first verdict about {to_the_minute(self.verdict_us)}"
-        return f"in its warm-up: {predictions}, {windows}{about}"
+        return f"in its warm-up{' again' if again else ''}: {predictions}, {windows}{about}{again}"
 
 
 def to_the_minute(us: int) -> str:
@@ -96,28 +104,32 @@ def to_the_minute(us: int) -> str:
 class Warmup:
     """The warm-up of one model version."""
 
-    def __init__(self, state: WarmupState, wanted: int, most_bytes: int) -> None:
-        """It ends with `wanted` predictions and 40 base windows, or when the rows take `most_bytes`."""
+    def __init__(self, state: WarmupState, wanted: int, most_rows: int, most_bytes: int) -> None:
+        """It ends with `wanted` predictions and 40 base windows, or with `most_rows` rows, or rows of `most_bytes`."""
         self.state = state
         self.wanted = wanted
-        self._most_bytes = most_bytes
+        self._most = most_rows, most_bytes
         self._changes = 0
 
-    def add(self, pane: Pane, lines: Sequence[bytes], labels: int) -> None:
-        """Take the next pane, with its rows in order and the labels up to its end."""
+    def add(self, pane: Pane, lines: Sequence[bytes], labels: int, *, excluded: bool = False) -> None:
+        """Take the next pane, with its rows in order and the labels up to its end.
+
+        Of an `excluded` one nothing counts towards the end, and nothing is learned.
+        """
         state = self.state
         self._changes += 1
-        if not state.events:
-            state.start_us = pane.start_us
         state.at_us = pane.end_us
         state.labels += labels
-        state.predictions += pane.tally.predictions
+        if state.events == state.passed:
+            state.start_us = pane.start_us
         state.events += pane.tally.events
+        if excluded:
+            state.passed += pane.tally.events
+            return
+        state.predictions += pane.tally.predictions
         state.base_events += pane.tally.events
         if state.base_events >= BASE_EVENTS:
             state.base_windows, state.base_events = state.base_windows + 1, 0
-        if state.failure:
-            return
         state.tail.extend(lines)
         if len(state.tail) >= BLOCK_ROWS:
             state.blocks.append(packed_lines(state.tail))
@@ -125,25 +137,31 @@ class Warmup:
 
     @property
     def in_warmup(self) -> bool:
-        """Whether it goes on: there is neither a reference nor the reason why there will be none."""
-        return self.state.reference is None and not self.state.failure
+        """Whether it goes on: there is no reference yet."""
+        return self.state.reference is None
+
+    @property
+    def events(self) -> int:
+        """Events that count, each with a row."""
+        return self.state.events - self.state.passed
 
     @property
     def counted(self) -> int:
         """What counts towards its end: predictions; events of a model that makes no predictions."""
-        return self.state.predictions or self.state.events
+        return self.state.predictions or self.events
 
     @property
     def is_full(self) -> bool:
         """Whether a reference is to be learned now."""
-        return not self.state.failure and (
-            (self.counted >= self.wanted and self.state.base_windows >= BASE_WINDOWS) or self.is_too_large
-        )
+        return (self.counted >= self.wanted and self.state.base_windows >= BASE_WINDOWS) or bool(self.ended_by)
 
     @property
-    def is_too_large(self) -> bool:
-        """Whether the rows take more bytes than they may."""
-        return sum(map(len, self.state.blocks)) >= self._most_bytes
+    def ended_by(self) -> str:
+        """The limit that its rows have reached, "" if none."""
+        rows, size = self._most
+        if self.events >= rows:
+            return "limits.warmup_rows"
+        return "limits.warmup_bytes" if sum(map(len, self.state.blocks)) >= size else ""
 
     def rows(self) -> Iterator[list[bytes]]:
         """All lines, in order, some at a time."""
@@ -152,20 +170,25 @@ class Warmup:
         if self.state.tail:
             yield list(self.state.tail)
 
-    def end(self, reference: Reference | None, failure: str = "") -> None:
-        """It has ended with a reference, or with the reason why it has none; the rows are dropped."""
+    def end(self, reference: Reference) -> None:
+        """It has ended with a reference; the rows are dropped."""
         self._changes += 1
-        self.state.reference, self.state.failure = reference, failure
+        self.state.reference, self.state.failure = reference, ""
         self.state.blocks, self.state.tail = [], []
+
+    def begin_again(self, failure: str) -> None:
+        """No reference could be learned; the rows are dropped, and the next ones count."""
+        self._changes += 1
+        self.state.begin_again(failure)
 
     def progress(self) -> Progress:
         """How far it has come, and about when there will be a verdict at its own rate so far."""
-        state, verdict_us = self.state, None
+        state, counted, verdict_us = self.state, self.counted, None
         windows = state.base_windows + min(state.base_events / BASE_EVENTS, 1.0)
         if self.in_warmup and windows:
-            missing = max((self.wanted - self.counted) / self.counted, (BASE_WINDOWS - windows) / windows, 0.0)
+            missing = max((self.wanted - counted) / counted, (BASE_WINDOWS - windows) / windows, 0.0)
             verdict_us = state.at_us + round((missing + 1 / windows) * (state.at_us - state.start_us))
-        return Progress(self.counted, self.wanted, state.base_windows, BASE_WINDOWS, verdict_us, state.failure)
+        return Progress(counted, self.wanted, state.base_windows, BASE_WINDOWS, verdict_us, state.failure)
 
     def mark(self) -> Hashable:
         """Changes whenever the state does."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -23,6 +26,7 @@ from monitor.events import PREDICTION, ModelKey
 from monitor.judge.warmup import Warmup, WarmupState
 from monitor.records import RecordBatch
 from monitor.reference.blank import WARMUP
+from monitor.reference.configured import contradictions
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from monitor.settings.model import Model
@@ -61,12 +65,19 @@ class Recounted(NamedTuple):
         return dict(merged)
 
 
+class LearningStopped(Exception):
+    """Raised by `Warming.tick` to leave the learning: the state of before it is as good as that of a killed process."""
+
+
 class Ended(NamedTuple):
-    """A warm-up that has ended: how many seconds the learning took, and whether it ended for the size of its rows."""
+    """The end of a warm-up, or of one try: what was known then (without the rows), and how many seconds it took.
+
+    `limit` is the limit that its rows had reached, "" if none. Without a reference in `state`, it has begun again.
+    """
 
     state: WarmupState
     seconds: float
-    too_large: bool
+    limit: str
 
 
 class Warming:
@@ -79,7 +90,7 @@ class Warming:
         self._clock = clock
         self.rows = WarmupRows(settings.windows.pane)
         self.warmups: dict[ModelKey, Warmup] = {}
-        #: called now and then while a reference is learned, which may take seconds
+        #: called now and then while a reference is learned, which may take seconds; may raise LearningStopped
         self.tick: Callable[[], object] = lambda: None
         #: those that ended, until they are reported
         self.ended: deque[Ended] = deque()
@@ -89,20 +100,47 @@ class Warming:
         monitored = self._admission.seen.monitored(key)
         return monitored is not None and monitored.reference.hash == WARMUP
 
+    def open_too_large(self) -> bool:
+        """Whether the rows of open panes take more than they should: no pane is learned from before it is complete."""
+        return self.rows.size > self._settings.limits.warmup_bytes
+
     def take(self, pane: Pane, cohorts: Iterable[LabelCohort]) -> Warmup | None:
-        """Take a complete pane, and the labels up to its end; returns the warm-up if it has learned a reference."""
+        """Take a complete pane, and the labels up to its end; returns the warm-up if it has learned a reference.
+
+        Raises:
+            LearningStopped: by `tick`; no call may be made after it.
+        """
         key = pane.pane_key.key
-        warmup = self._warmup(key)
-        warmup.add(pane, self.rows.take(key, pane.start_us), sum(cohort.tally.total for cohort in cohorts))
+        warmup, exclusions = self._warmup(key), self._model(key).exclusions()
+        excluded = bool(exclusions) and exclusions.overlapping(pane.start_us, pane.end_us) is not None
+        lines, labels = self.rows.take(key, pane.start_us), sum(cohort.tally.total for cohort in cohorts)
+        warmup.add(pane, lines, labels, excluded=excluded)
         if not warmup.is_full or self._learn is None:
             return None
-        began, too_large = self._clock.monotonic(), warmup.is_too_large
+        began, limit = self._clock.monotonic(), warmup.ended_by
+        before, (reference, failure) = warmup.state, self._learned(warmup, self._learn)
+        known = replace(before, blocks=[], tail=[], reference=reference, failure=failure)
+        self.ended.append(Ended(known, self._clock.monotonic() - began, limit))
+        if reference is None:
+            warmup.begin_again(failure)
+            return None
+        warmup.end(reference)
+        return warmup
+
+    def _learned(self, warmup: Warmup, learn: Learn) -> tuple[Reference | None, str]:
+        """The reference of a full warm-up, or why there is none: whatever events hold, it is no end of the process."""
+        key = warmup.state.key
+        model = self._model(key)
         try:
-            warmup.end(self._learn(self._settings, self._model(key), key, lambda: self._rows(warmup)))
+            reference = learn(self._settings, model, key, lambda: self._rows(warmup))
         except UsageError as fault:
-            warmup.end(None, "; ".join(fault.faults))
-        self.ended.append(Ended(warmup.state, self._clock.monotonic() - began, too_large))
-        return None if warmup.state.reference is None else warmup
+            return None, "; ".join(fault.faults)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as fault:
+            place = traceback.extract_tb(fault.__traceback__)[-1]
+            where = f"{Path(place.filename).name}:{place.lineno}"  # without the text, which may quote values
+            return None, f"a fault of driftd, {type(fault).__name__} at {where}; please report it"
+        faults = list(contradictions(reference, model))
+        return (None, "; ".join(faults)) if faults else (reference, "")
 
     def _rows(self, warmup: Warmup) -> Iterator[list[bytes]]:
         for lines in warmup.rows():
@@ -116,8 +154,8 @@ class Warming:
         return known
 
     def _begun(self, state: WarmupState) -> Warmup:
-        wanted = self._model(state.key).warmup_predictions
-        warmup = self.warmups[state.key] = Warmup(state, wanted, self._settings.limits.warmup_bytes)
+        wanted, limits = self._model(state.key).warmup_predictions, self._settings.limits
+        warmup = self.warmups[state.key] = Warmup(state, wanted, limits.warmup_rows, limits.warmup_bytes)
         return warmup
 
     def _model(self, key: ModelKey) -> Model:
@@ -171,20 +209,44 @@ class Warming:
 
     # state
 
+    def begun(self) -> list[Warmup]:
+        """All warm-ups to be saved: also those of which no pane was complete yet, whose rows are open."""
+        for key in self.rows.keys():  # noqa: SIM118  # no mapping
+            self._warmup(key)
+        return list(self.warmups.values())
+
     def restore(self, warmups: Iterable[WarmupState], rows: Iterable[OpenRows]) -> None:
         """Continue from a saved state; references that were learned are in use again.
 
         A warm-up whose settings changed, or that is not wanted any more, is left out: the model version starts afresh.
+        So does one whose daily waves are in another time zone than the settings have now.
+
+        Raises:
+            UsageError: the settings contradict a reference that is in use.
         """
+        faults: list[str] = []
         for state in warmups:
-            if state.meaning != self._admission.warmup_meaning(state.key):
+            if state.meaning != self._admission.warmup_meaning(state.key) or self._has_other_times(state):
                 continue
+            faults += self._contradictions(state)
             self._begun(state)
             if state.reference is not None:
                 self._admission.learned(state.key, state.reference)
         for of_key in rows:
             if of_key.key in self.warmups:
                 self.rows.restore(of_key)
+        if faults and self._learn is not None:  # without it the state is only shown
+            raise UsageError(faults)
+
+    def _has_other_times(self, state: WarmupState) -> bool:
+        seasons = None if state.reference is None else state.reference.seasons
+        return seasons is not None and seasons.calendar.timezone != self._model(state.key).timezone
+
+    def _contradictions(self, state: WarmupState) -> Iterator[str]:
+        """Settings that the reference of a model version was not learned for."""
+        if state.reference is not None:
+            for fault in contradictions(state.reference, self._model(state.key)):
+                yield f"model {state.key}: {fault} (its reference was learned in a warm-up, before this was set)"
 
 
 def _batch(chunk: Chunk) -> RecordBatch:

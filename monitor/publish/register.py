@@ -215,8 +215,8 @@ REGISTER: Final = (
         ("model", "version"),
         "How far the warm-up of a model version without a reference file has come: the smaller of its shares of"
         " predictions and base windows; absent behind it.",
-        "It stands still: the model has no traffic. At 1 and not judged: page and log say why no reference could be"
-        " learned.",
+        "It stands still: the model has no traffic. It begins at 0 again: no reference could be learned, page and log"
+        " say why.",
         rows.warmup,
         of_model=True,
     ),

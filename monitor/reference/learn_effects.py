@@ -19,6 +19,7 @@ from monitor.reference.score_effects import (
     BEYOND,
     NO_VALUE,
     ScoreEffects,
+    standardised,
     target_of,
 )
 from monitor.reference.score_split import ScoreSplit
@@ -68,9 +69,8 @@ class ScoredRows:
             return
         slots = codes[self._features]
         used = (codes[self._target] != self._no_value) & (slots != self._no_value).any(0)
-        bins = self._column.bins
-        score = np.clip(values[self._target][used].view(np.float64), bins.low, bins.high)
-        self._waiting.append((slots[:, used], (score - self._column.center) / self._column.scale))
+        score = standardised(values[self._target][used].view(np.float64), self._column)
+        self._waiting.append((slots[:, used], score))
         self._held += len(score)
         while self._held >= PIECE:
             slots, score = self._join()
@@ -102,7 +102,7 @@ class ScoredRows:
             return None
         pieces = [(self._coded(slots), score) for slots, score in self._pieces]
         score = np.concatenate([score for _, score in pieces])
-        if not np.ptp(score):
+        if not score.var():
             return None
         equations = NormalEquations(self._widths)
         for coded, own in pieces:
@@ -116,7 +116,8 @@ class ScoredRows:
             score=series_variance(score),
             residual=series_variance(residual),
         )
-        return replace(learned, largest_rest=_largest_rest(ScoreSplit(columns, total.counts, learned), windows))
+        learned = replace(learned, largest_rest=_largest_rest(ScoreSplit(columns, total.counts, learned), windows))
+        return learned if learned.is_finite() else None
 
     def _coded(self, slots: NDArray[np.uint8]) -> Ints:
         """Slots (F, n): a row without a value is in the slot behind the bins."""

@@ -16,24 +16,28 @@ class References:
 
     def __init__(self, by_model: Mapping[str, Mapping[str, Reference]]) -> None:
         self._by_model = {model: dict(versions) for model, versions in by_model.items()}
+        #: those of one version each, whatever it is called: an event may name the version `*`
+        self._of_one: dict[ModelKey, Reference] = {}
 
     def of(self, key: ModelKey) -> Reference | None:
         """The reference of a model version."""
         versions = self._by_model.get(key.model, {})
-        return versions.get(key.version) or versions.get(EVERY_VERSION)
+        return self._of_one.get(key) or versions.get(key.version) or versions.get(EVERY_VERSION)
 
     def put(self, key: ModelKey, reference: Reference) -> None:
         """Replace the reference of a model version."""
-        self._by_model.setdefault(key.model, {})[key.version] = reference
+        self._of_one[key] = reference
 
     def has_any_of(self, model: str) -> bool:
-        return bool(self._by_model.get(model))
+        return any(key.model == model for key, _ in self)
 
     def __iter__(self) -> Iterator[tuple[ModelKey, Reference]]:
         """All references, by model and version."""
         for model, versions in self._by_model.items():
             for version, reference in sorted(versions.items()):
-                yield ModelKey(model, version), reference
+                if ModelKey(model, version) not in self._of_one:
+                    yield ModelKey(model, version), reference
+        yield from sorted(self._of_one.items(), key=lambda one: one[0])
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_model.values()))
+        return sum(1 for _ in self)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
 from monitor.stats.bins import NUMERIC
 from monitor.stats.series_variance import SeriesVariance
+from monitor.stats.tally import CLIP_SD
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -35,16 +36,23 @@ def target_of(columns: Sequence[Column]) -> int | None:
     return next((at for at in places if at is not None and columns[at].bins.kind == NUMERIC), None)
 
 
+def standardised(values: Floats | float, column: Column) -> Floats:
+    """Values of the explained column, cut off at its range and, as in a tally's sums, at `CLIP_SD` of its scales."""
+    bins = column.bins
+    with np.errstate(over="ignore"):
+        z = (np.clip(values, bins.low, bins.high) - column.center) / column.scale
+    return np.asarray(np.clip(z, -CLIP_SD, CLIP_SD), np.float64)
+
+
 @dataclass(frozen=True)
 class ScoreEffects:
     """The regression: C columns, S = B + `BEYOND` slots (value bins of the widest column, then those behind them).
 
-    `target` is the place of the explained column. Its values are standardised by that column's centre and scale, and
-    cut off at its range: `mean`, `variance`, `effects` (C, S) of a slot and `means` (C, S) of the events in a slot less
-    the mean of all. `known` (C, `BEYOND`): such events were in the reference; the others are valued when they come.
-    `residual_variance` is that of the score less its effects. `rows` were used, with `bins` effects. `score` and
-    `residual` tell how far rows depend on each other. `largest_rest` (K,) the largest mean residual of a window of each
-    length (NaN: not learned).
+    `target` is the place of the explained column, whose values are `standardised`: `mean`, `variance`, `effects` (C, S)
+    of a slot and `means` (C, S) of the events in a slot less the mean of all. `known` (C, `BEYOND`): such events were
+    in the reference; the others are valued when they come. `residual_variance` is that of the score less its effects.
+    `rows` were used, with `bins` effects. `score` and `residual` tell how far rows depend on each other. `largest_rest`
+    (K,) the largest mean residual of a window of each length (NaN: not learned).
     """
 
     target: int
@@ -77,6 +85,12 @@ class ScoreEffects:
             return False
         enough = self.rows >= ROWS_A_BIN * self.bins * max(self.score.ratio, self.residual.ratio)
         return enough and self.residual.settled and self.residual_variance > 0
+
+    def is_finite(self) -> bool:
+        """Whether the regression came to an end: without that it says nothing."""
+        ratios = (self.score.ratio, self.residual.ratio, self.mean, self.variance, self.residual_variance)
+        of_series = (*ratios, 1 / self.score.freedom, 1 / self.residual.freedom)
+        return bool(np.isfinite(self.effects).all() and np.isfinite(self.means).all() and np.isfinite(of_series).all())
 
     def of(self, kept: Sequence[int], width: int, shares: Floats) -> ScoreEffects | None:
         """The effects of some columns, of at most `width` bins; None without the target.

@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.reference.column import FEATURE, Column
-from monitor.reference.score_effects import ABOVE_RANGE, BELOW_RANGE, BEYOND, NEVER_SEEN, NO_VALUE, ScoreEffects
+from monitor.reference.score_effects import (
+    ABOVE_RANGE,
+    BELOW_RANGE,
+    BEYOND,
+    NEVER_SEEN,
+    NO_VALUE,
+    ScoreEffects,
+    standardised,
+)
 from monitor.stats.bins import ABSENT, MISSING, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
 from monitor.stats.tally import BELOW, SUM, UNIT
 
@@ -60,7 +68,7 @@ class ScoreSplit:
         self._features = np.array([column.role == FEATURE for column in columns], np.bool_)
         self._pooled = np.array([column.bins.buckets > 0 for column in columns], np.bool_)
         bins = self._target.bins
-        self._low, self._high = ((x - self._target.center) / self._target.scale for x in (bins.low, bins.high))
+        self._low, self._high = (float(standardised(x, self._target)) for x in (bins.low, bins.high))
         self.shares = self._shares(counts[None], np.zeros((1, len(columns)), np.int64))[0][0]
         self.events = float(counts[effects.target, : self._width].sum() + counts[effects.target, self._width + OUTSIDE])
 

@@ -24,6 +24,7 @@ from monitor.kafka.stalls import Stall
 from monitor.kafka.topics import ClusterDescription
 from monitor.log import get_log
 from monitor.loop.time import IDLE, PUBLISH
+from monitor.loop.warming import LearningStopped
 from monitor.pipeline import Pipeline
 from monitor.publish.server import Server
 from monitor.publish.snapshot import SnapshotHolder
@@ -35,7 +36,7 @@ from monitor.run.outputs import KafkaOutputs
 from monitor.run.reference_files import file_of, unwatched
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.run.warmup_learning import learn
-from monitor.run.warmup_lines import WarmupLog
+from monitor.run.warmup_lines import LEARNED_AGAIN, WarmupLog, ticking
 from monitor.settings.tree import Settings
 from monitor.state.directory import Loaded, MemoryState, StateDirectory, StateStore
 from monitor.state.parts import NO_SUCH_STATE, Whole, no_such_state, state_in
@@ -117,8 +118,13 @@ class Daemon:
                 acts = TakenActs(self._settings, self._fleet, saved_us)
                 stack.callback(acts.close)
                 snapshot_builder = SnapshotBuilder(self._settings, self._admission, pipeline, self._fleet, outputs)
-                self._turn_until_stopped(pipeline, source, snapshot_builder, acts, stack)
-                outputs.hurry()
+                try:
+                    self._turn_until_stopped(pipeline, source, snapshot_builder, acts, stack)
+                except LearningStopped:
+                    _log.warning("stopped_while_learning", consequence=LEARNED_AGAIN)
+                    return self._exit_code()
+                finally:
+                    outputs.hurry()
                 return self._leave(pipeline) or self._exit_code()
         return self._exit_code()
 
@@ -238,7 +244,7 @@ class Daemon:
         stack: ExitStack,
     ) -> None:
         warmups = WarmupLog(pipeline.warming, self._settings)
-        pipeline.warming.tick = self.snapshots.beat
+        pipeline.warming.tick = ticking(self.snapshots.beat, self._asked_to_stop)
         pause, shown_at, caught_up, failure = FIRST_PAUSE, float("-inf"), False, ""
         garbage = GarbageSchedule(self._clock)
         garbage.start()
@@ -248,7 +254,8 @@ class Daemon:
             acts.take()
             try:
                 garbage.after_turn(pipeline.turn())
-                caught_up = caught_up or self._has_caught_up(pipeline)
+                if not caught_up and (caught_up := pipeline.caught_up()):
+                    _log.info("caught_up")
             except PositionsLost:
                 raise
             except ExternalError as failed:  # also a revoked ACL, which may be granted again
@@ -277,12 +284,6 @@ class Daemon:
                 self._wait(pause)
                 pipeline.time.passed(IDLE)
 
-    def _has_caught_up(self, pipeline: Pipeline) -> bool:
-        reached = pipeline.caught_up()
-        if reached:
-            _log.info("caught_up")
-        return reached
-
     def _reach(self, source: KafkaSource) -> str:
         """The status text while the brokers do not answer; changes are logged."""
         reached = source.reachable()
@@ -297,8 +298,7 @@ class Daemon:
 
     def _log_reported(self) -> None:
         reported = self._fleet.reported.popleft()
-        key = reported.monitored.key
-        found = reported.finding
+        key, found = reported.monitored.key, reported.finding
         named = {"model": key.model, "version": key.version, "subject": found.key.subject, "cause": found.key.cause}
         _log.info("finding", **named, severity="info", detail=found.detail)
 

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.count.admission import Admission
 from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.reference.configured import as_configured, contradictions
@@ -108,6 +109,17 @@ def _references_of(reading: _Reading) -> dict[str, Reference]:
         if not against:
             found[version] = as_configured(reference, model)
     return found
+
+
+def admission_by(settings: Settings, config: str) -> Admission:
+    """Who is watched under the settings of the file `config`, live and in every replay.
+
+    Model versions without a file learn their reference where the settings want that.
+
+    Raises:
+        UsageError: as `load_references` does.
+    """
+    return Admission(settings, load_references(settings, config), warms_up=True)
 
 
 def build_command(model: Model, version: str, path: Path, config: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 import numpy as np
 
 from monitor.clock import ManualClock
+from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.records import Change, RecordBatch
 from monitor.reference.encoding import from_json, to_json
@@ -68,5 +69,10 @@ def learn(settings: Settings, model: Model, key: ModelKey, lines: Callable[[], I
             "limits": settings.limits.model_copy(update={"record_bytes": _RECORD_BYTES}),
         }
     )
-    learned = build_reference(given, key, lambda: LineSource(lines()), ManualClock(), EventRange(), accept_partial=True)
+    try:
+        learned = build_reference(
+            given, key, lambda: LineSource(lines()), ManualClock(), EventRange(), accept_partial=True
+        )
+    except UsageError as error:  # `models[0]` is this model, wherever it stands in the settings
+        raise UsageError(fault.removeprefix("models[0].") for fault in error.faults) from error
     return from_json(json.loads(json.dumps({**to_json(learned), "hash": learned.hash})))  # as a restart reads it

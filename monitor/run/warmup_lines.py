@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -11,15 +12,35 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.judge.warmup import BASE_WINDOWS, Progress, Warmup
 from monitor.log import get_log
-from monitor.loop.warming import Ended, Warming
+from monitor.loop.warming import Ended, LearningStopped, Warming
 from monitor.run.reference_file import save_reference
 from monitor.settings.tree import Settings
+from monitor.tenfold import Tenfold
 from monitor.text import many
 
 _log = get_log(__name__)
 
 #: a running warm-up is logged so often
 STEPS: Final = 4
+#: what happens after a warm-up without a reference, and what a person can do
+REMEDY: Final = (
+    "the warm-up begins again with the next events; correct the settings or the events, or give it a reference file "
+    "(driftd reference build)"
+)
+
+#: what a stop in the middle of learning means
+LEARNED_AGAIN: Final = "records since the last checkpoint are read again, and the reference is learned after the start"
+
+
+def ticking(beat: Callable[[], object], asked_to_stop: Callable[[], bool]) -> Callable[[], None]:
+    """What is called while a reference is learned, which may take seconds: the process lives, and a stop is seen."""
+
+    def tick() -> None:
+        beat()
+        if asked_to_stop():
+            raise LearningStopped
+
+    return tick
 
 
 def ended_line(ended: Ended) -> dict[str, Any]:
@@ -42,11 +63,11 @@ def _text(ended: Ended) -> str:
     """What became of a warm-up, as a sentence."""
     state, name = ended.state, f"{ended.state.key.model} {ended.state.key.version}".rstrip()
     if state.reference is None:
-        return f"{name}: no reference could be learned, so it is not judged: {state.failure}"
+        return f"{name}: no reference could be learned, so it is not judged: {state.failure}; {REMEDY}"
     of = f"{many(state.predictions, 'prediction')} in {many(state.base_windows, 'base window')}"
     short = (
-        f"; fewer than {BASE_WINDOWS}, as their rows took limits.warmup_bytes: build a reference from more events"
-        if ended.too_large and state.base_windows < BASE_WINDOWS
+        f"; fewer than {BASE_WINDOWS}, as their rows reached {ended.limit}: build a reference from more events"
+        if ended.limit and state.base_windows < BASE_WINDOWS
         else ""
     )
     columns = many(len(state.reference.columns), "column")
@@ -58,7 +79,7 @@ def not_judged(warmup: Warmup) -> str:
     key = warmup.state.key
     name = f"{key.model} {key.version}".rstrip()
     if warmup.state.failure:
-        return f"{name}: not judged, {warmup.progress()}"
+        return f"{name}: not judged, {warmup.progress()}; {REMEDY}"
     return (
         f"{name}: not judged, still {warmup.progress()}; give more events, a smaller reference.warmup, or a reference "
         "file (driftd reference build)"
@@ -73,6 +94,7 @@ class WarmupLog:
         self._settings = settings
         #: quarters that were logged, by model version; -1: has ended
         self._logged: dict[ModelKey, int] = {}
+        self._failures = Tenfold()
 
     def log(self) -> None:
         """Log what is new."""
@@ -93,7 +115,8 @@ class WarmupLog:
         self._logged[state.key] = -1
         named = {"model": state.key.model, "version": state.key.version, "why": _text(ended)}
         if state.reference is None:
-            _log.error("warmup_failed", **named)
+            if self._failures.again(state.key):
+                _log.error("warmup_failed", **named, times=state.failures + 1)
             return
         _log.info("reference_learned", **named, seconds=round(ended.seconds, 2), file=self._written(ended))
 

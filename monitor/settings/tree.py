@@ -245,9 +245,14 @@ class Limits(Part):
         default=20,
         description="models that are watched though they are not in the settings (unknown_models: warmup)",
     )
+    warmup_rows: Count = Field(
+        default=400_000,
+        description="events that one warm-up learns from; it ends there, with fewer windows than wanted",
+    )
     warmup_bytes: Count = Field(
         default=67_108_864,
-        description="compressed bytes of the rows of one warm-up; it ends there, with fewer windows than wanted",
+        description="compressed bytes of the rows of one warm-up; it ends there, with fewer windows than wanted; with"
+        " more in open panes of all warm-ups, partitions that are ahead pause",
     )
     waiting_predictions: Count = Field(
         default=1_000_000,

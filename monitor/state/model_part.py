@@ -61,6 +61,7 @@ class _Judge(msgspec.Struct):
     book: Tree
     info: list[list[Any]]
     excluded: int = 0
+    severities: str = ""
 
 
 class _Model(msgspec.Struct):
@@ -106,6 +107,7 @@ def _judge_tree(state: JudgeState) -> Tree:
         "book": book_tree(state.book),
         "info": [[*key, at] for key, at in state.shown_info.items()],
         "excluded": state.excluded,
+        "severities": state.severities,
     }
 
 
@@ -138,4 +140,5 @@ def _judge_of(key: ModelKey, read: _Judge) -> JudgeState:
         book_of(read.book),
         {FindingKey(*key): at for *key, at in read.info},
         read.excluded,
+        read.severities,
     )

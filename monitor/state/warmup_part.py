@@ -41,6 +41,8 @@ class _Warmup(msgspec.Struct):
     tail: bytes
     reference: str
     failure: str
+    passed: int = 0
+    failures: int = 0
 
 
 class _Open(msgspec.Struct):
@@ -82,6 +84,8 @@ def encode(state: WarmupState) -> Tree:
         "tail": packed_lines(state.tail),
         "reference": "" if state.reference is None else _text_of(state.reference),
         "failure": state.failure,
+        "passed": state.passed,
+        "failures": state.failures,
     }
 
 
@@ -99,7 +103,7 @@ def decode(tree: Tree, blocks: Mapping[tuple[ModelKey, int], bytes]) -> WarmupSt
     require_version(tree, VERSION)
     read = msgspec.convert(tree, _Warmup)
     key = ModelKey(read.model, read.model_version)
-    return WarmupState(
+    state = WarmupState(
         key,
         read.meaning,
         read.predictions,
@@ -113,7 +117,12 @@ def decode(tree: Tree, blocks: Mapping[tuple[ModelKey, int], bytes]) -> WarmupSt
         unpacked_lines(read.tail),
         from_json(json.loads(read.reference)) if read.reference else None,
         read.failure,
+        read.passed,
+        read.failures,
     )
+    if state.failure and not state.failures:  # of a version with which a failed warm-up did not begin again
+        state.begin_again(state.failure)
+    return state
 
 
 def block_of(name: str, tree: Tree) -> tuple[tuple[ModelKey, int], bytes]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.clock import ManualClock
+from monitor.clock import ManualClock, rfc3339
 from monitor.count.admission import Admission
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge import warmup
 from monitor.judge.windows import BASE_EVENTS
+from monitor.loop.warming import LearningStopped
 from monitor.pipeline import Pipeline
 from monitor.reference.encoding import to_json
 from monitor.reference.references import References
@@ -28,6 +30,7 @@ from tests.engine import (
     CREDIT,
     EVENTS,
     NOW_US,
+    SECOND,
     START_US,
     Credit,
     Event,
@@ -186,6 +189,124 @@ def test_it_is_the_same_wherever_the_process_was_killed(cuts: set[int]) -> None:
         turn += 1
     assert reported + outputs.reported == uncut()[0]
     assert plain(trees(pipeline.to_state())) == uncut()[1]
+
+
+LATER_US = START_US + 400 * SECOND
+LIMITED = settings_of(
+    {"reference": {"warmup": 1_400}, "exclude": [{"from": rfc3339(START_US), "to": rfc3339(LATER_US)}]},
+    id_memory=500,
+    limits={"warmup_rows": 900},
+)
+#: no reference can be learned from the first events
+FAILING = settings_of({"reference": {"warmup": 700}, "features": {"TAGS": {"kind": "categorical"}}}, id_memory=500)
+
+
+@pytest.mark.parametrize("tree", [LIMITED, FAILING], ids=["limited", "failing"])
+def test_limits_excluded_times_and_failures_are_the_same_however_the_stream_is_cut(tree: Settings) -> None:
+    seen = []
+    for chunk, cuts in ((CHUNK, ()), (37, ()), (CHUNK, (5, 9, 14)), (5_000, ())):
+        pipeline, source, outputs = start(chunk, tree)
+        ended, turn, reported, tries = False, 0, list[Transition](), list[Any]()
+        while not ended:
+            if turn in cuts:
+                state, reported = pipeline.to_state().state(), reported + outputs.reported
+                pipeline, source, outputs = start(chunk, tree)
+                pipeline.restore(state)
+                source.next.update(pipeline.positions())
+            ended = source.ended()
+            pipeline.turn()
+            turn += 1
+            tries += [replace(one.state, reference=None) for one in pipeline.warming.ended]
+            pipeline.warming.ended.clear()
+        known = pipeline.warming.warmups[CREDIT].state
+        hashed = "" if known.reference is None else known.reference.hash
+        seen.append((tries, hashed, known.passed, reported + outputs.reported, plain(trees(pipeline.to_state()))))
+    for other in seen[1:]:
+        assert other == seen[0]
+    tries, hashed, passed, *_ = seen[0]
+    if tree is LIMITED:
+        assert [one.failure for one in tries] == [""]
+        assert 900 <= tries[0].predictions < 1_000
+        assert (hashed != "", passed) == (True, sum(made["ts"] < LATER_US for made in accepted()))
+    else:
+        assert len(tries) > 1
+        assert all("TAGS" in one.failure for one in tries)
+
+
+def test_a_stop_in_the_middle_of_learning_changes_nothing() -> None:
+    pipeline, source, outputs = start()
+
+    def stop() -> None:
+        raise LearningStopped
+
+    pipeline.warming.tick = stop
+
+    def turns() -> None:
+        while True:
+            pipeline.turn()
+            pipeline.checkpoint()
+
+    with pytest.raises(LearningStopped):
+        turns()
+    state = outputs.saved[-1]
+    pipeline, source, outputs = start()
+    assert pipeline.restore(state) == []
+    source.next.update(pipeline.positions())
+    run(pipeline, source)
+    assert outputs.reported == uncut()[0]
+    assert plain(trees(pipeline.to_state())) == uncut()[1]
+
+
+def backlog(most_bytes: int, turns: Sequence[Partition]) -> tuple[int, list[Transition], Any]:
+    """The largest size of the rows of open panes, and what comes out, of two partitions read in those turns."""
+    tree = settings_of({"reference": {"warmup": 1_400}}, id_memory=500, limits={"warmup_bytes": most_bytes})
+    outputs, source, largest = Recorded(), MemorySource(stream(), 20, turns), 0
+    pipeline, _ = pipeline_of(tree, Admission(tree, References({}), warms_up=True), source, outputs, learn=learn)
+    ended = False
+    while not ended:
+        ended = source.ended()
+        pipeline.turn()
+        largest = max(largest, pipeline.warming.rows.size)
+    assert pipeline.warming.rows.size == 0
+    return largest, outputs.reported, plain(trees(pipeline.to_state()))
+
+
+def test_rows_of_open_panes_are_bounded_while_a_backlog_is_read_and_the_result_is_the_same() -> None:
+    one_ahead, in_turn, bound = [EVENTS] * 40 + [SECOND_PARTITION], [EVENTS, SECOND_PARTITION], 50_000
+    largest, *bounded = backlog(bound, one_ahead)
+    assert largest < bound + 20_000  # what one poll brings
+    assert backlog(bound, in_turn)[1:] == tuple(bounded)
+    assert backlog(1 << 26, one_ahead)[0] > 2 * largest
+
+
+def test_a_warm_up_that_begins_again_under_other_settings_is_no_act_of_anybody() -> None:
+    pipeline, source, outputs = start()
+    while not outputs.reported:
+        pipeline.turn()
+        pipeline.checkpoint()
+    state = outputs.saved[-1]
+    again, _, outputs = start(tree=settings_of({"reference": {"warmup": 1_400}, "task": "regression"}, id_memory=500))
+    assert again.restore(state) == [CREDIT]
+    again.checkpoint()
+    assert outputs.rebased == []
+    assert [one.transition for one in outputs.reported] == ["resolved"]
+    assert "(settings changed)" in outputs.reported[0].summary
+    assert again.warming.warmups == {}
+    assert not source.ended()
+
+
+@pytest.mark.parametrize("turns", [1, 2, 4])
+def test_rows_that_came_before_any_pane_was_complete_are_in_the_state(turns: int) -> None:
+    pipeline, source, _ = start(10)
+    for _ in range(turns):
+        pipeline.turn()
+    kept = pipeline.warming.rows.to_state(CREDIT)
+    assert kept.panes
+    again, _, _ = start(10)
+    again.restore(pipeline.to_state().state())
+    assert plain(again.warming.rows.to_state(CREDIT).panes) == plain(kept.panes)
+    assert again.warming.rows.size == pipeline.warming.rows.size
+    assert not source.ended()
 
 
 def test_a_part_that_changes_has_another_mark() -> None:

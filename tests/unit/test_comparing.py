@@ -148,3 +148,25 @@ def test_faults_name_the_file_they_are_in(folder: Path, capsys: pytest.CaptureFi
     error = capsys.readouterr().err
     assert f"old ({folder / 'today.yaml'}): nothing was judged" in error
     assert f"new ({folder / 'trial.yaml'}): nothing was judged" in error
+
+
+def test_models_without_a_reference_warm_up_on_both_sides_as_in_a_plain_replay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.judge.warmup.BASE_WINDOWS", 4)
+    (tmp_path / "stream.jsonl").write_text("".join(json.dumps(one) + "\n" for one in Credit(3_000, seed=3)))
+    tree: dict[str, object] = {"inputs": [{"topic": "events"}]}
+    for name, predictions in (("old", 1_000), ("new", 1_500)):
+        models = [{"name": "credit", "reference": {"warmup": predictions}}]
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(tree | {"models": models}))
+    source = str(tmp_path / "stream.jsonl")
+    summaries = {}
+    for name in ("old", "new"):
+        assert main(["replay", "--config", str(tmp_path / f"{name}.yaml"), "--json", source]) == DONE
+        summaries[name] = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    given = ["--config", str(tmp_path / "old.yaml"), "--compare", str(tmp_path / "new.yaml")]
+    assert main(["replay", *given, "--json", source]) == DONE
+    compared = json.loads(capsys.readouterr().out.splitlines()[-1])
+    for name in ("old", "new"):
+        assert "warmup" not in summaries[name][0]
+        assert compared[name]["models"] == summaries[name]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from monitor.events import ModelKey
-from monitor.findings import PAGE, TICKET
+from monitor.findings import PAGE, TICKET, Transition
 from monitor.judge.promise import promise_by_settings
 from monitor.reference.configured import contradictions
 from monitor.settings.model import Model
@@ -119,6 +119,58 @@ def test_what_may_be_a_ticket_only_is_one_from_the_restart_on(after: dict[str, o
 @pytest.mark.parametrize("same", [{}, {"features": {"AGE": {"direction": "up", "least_effect": 0.01}}}])
 def test_a_restart_with_the_same_settings_says_nothing(same: dict[str, object]) -> None:
     assert restarted(same, same) == []
+
+
+def much_older(made: Event, _rng: np.random.Generator) -> None:
+    made["features"]["AGE"] += 25
+
+
+def cut_at(
+    before: Mapping[str, object], after: Mapping[str, object], events: list[Event], cuts: list[int]
+) -> list[Transition]:
+    """What is sent of these events; from the first restart on, each after so many events, `after` holds."""
+    source, outputs = MemorySource({EVENTS: events}, 50), Recorded()
+    tree = settings(before)
+    pipeline, _ = pipeline_of(tree, admission_of(tree, credit_reference()), source, outputs)
+    for cut in cuts:
+        while source.next[EVENTS] < cut:
+            pipeline.turn()
+        state, tree = pipeline.to_state().state(), settings(after)
+        pipeline, _ = pipeline_of(tree, admission_of(tree, credit_reference()), source, outputs)
+        pipeline.restore(state)
+    run_to_end(pipeline, source)
+    return outputs.reported
+
+
+def by_detector(severity: str, kind: str = "page_hinkley") -> dict[str, object]:
+    return {"kind": kind, "on": "AGE", "severity": severity, "threshold": 20}
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"severity": {"distribution": "ticket"}, "detectors": [by_detector("page")]},
+        {"features": {"AGE": {"direction": "down"}}, "detectors": [by_detector("ticket")]},
+        {"features": {"AGE": {"severity": "info"}}, "detectors": [by_detector("ticket")]},
+    ],
+)
+def test_a_restart_changes_nothing_of_what_a_detector_found(same: dict[str, object]) -> None:
+    events = list(Credit(4_000, seed=4, change=2_000, fault=much_older))
+    uncut = cut_at(same, same, events, [])
+    assert any(finding.key.figure == "page_hinkley" for one in uncut for finding in one.findings)
+    assert cut_at(same, same, events, [2_150, 2_500, 3_300]) == uncut
+
+
+@pytest.mark.parametrize(
+    ("detectors", "last"),
+    [([], "resolved"), ([by_detector("info")], "resolved"), ([by_detector("ticket")], "deescalated")],
+)
+def test_other_severities_of_detectors_hold_from_the_restart_on(detectors: list[dict[str, object]], last: str) -> None:
+    same = {"features": {"AGE": {"severity": "info"}}, "detectors": [by_detector("page")]}
+    events = list(Credit(2_400, seed=4, change=2_000, fault=much_older))
+    reported = cut_at(same, same | {"detectors": detectors}, events, [2_300])
+    assert [(one.transition, one.severity) for one in reported[:1]] == [("opened", PAGE)]
+    assert reported[-1].transition == last
 
 
 def test_a_direction_of_what_is_no_number_contradicts_the_reference() -> None:

@@ -4,23 +4,46 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from monitor.clock import ManualClock, parse_rfc3339
+from monitor.clock import ManualClock, parse_rfc3339, rfc3339
 from monitor.count.admission import Admission
+from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.judge import warmup
 from monitor.judge.warmup import Progress
+from monitor.loop.warming import LearningStopped
+from monitor.pipeline import Pipeline
 from monitor.publish.series import render
 from monitor.publish.snapshot import Health, ModelView, Snapshot
 from monitor.publish.status.page import monitor_state, status_page
+from monitor.reference.encoding import with_hash
+from monitor.reference.reference import Reference
 from monitor.reference.references import References
+from monitor.reference.season import Calendar, Seasons
 from monitor.run.replay import Replay, human_line, replay
-from monitor.run.warmup_lines import learned_file
+from monitor.run.warmup_learning import learn
+from monitor.run.warmup_lines import learned_file, ticking
 from monitor.settings.tree import Settings
-from tests.engine import CREDIT, EVENTS, NOW_US, SECOND, Credit, Event, MemorySource, event, settings
+from monitor.state.parts import State
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    NOW_US,
+    SECOND,
+    Credit,
+    Event,
+    MemorySource,
+    Recorded,
+    event,
+    pipeline_of,
+    run_to_end,
+    settings,
+)
 from tests.snapshots import IN_WARMUP
 
 WINDOWS = 4
@@ -108,16 +131,161 @@ def test_a_version_that_has_no_file_is_in_its_warm_up() -> None:
     assert [model["warmup"]["of_predictions"] for model in done.summary["models"]] == [10_000]
 
 
-def test_settings_that_the_events_contradict_end_it_without_a_reference() -> None:
+def ends(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line for line in lines if line["kind"] == "warmup"]
+
+
+def test_settings_that_the_events_contradict_end_a_try_without_a_reference() -> None:
     tree = learning(1_000, features={"EDU": {"kind": "numeric"}})
-    lines, done = run(tree, Credit(2_000))
-    (ended,) = [line for line in lines if line["kind"] == "warmup"]
-    assert "no reference could be learned" in ended["text"]
-    assert "features.EDU.kind: numeric, but all" in ended["failure"]
-    assert ended["reference"] == ""
+    lines, done = run(tree, Credit(3_300))
+    assert len(ends(lines)) == 3
+    for ended in ends(lines):
+        assert "no reference could be learned" in ended["text"]
+        assert ended["failure"].startswith("features.EDU.kind: numeric, but all 1,0")
+        assert "the warm-up begins again with the next events; correct the settings or the events" in ended["text"]
+        assert ended["reference"] == ""
+        assert 1_000 <= ended["predictions"] < 1_100
     (model,) = done.summary["models"]
-    assert model["predictions"] == 2_000
-    assert "no reference could be learned from its warm-up" in model["warmup"]["text"]
+    assert model["predictions"] == 3_300
+    assert model["warmup"]["predictions"] == 3_300 - sum(ended["predictions"] for ended in ends(lines))
+    assert model["warmup"]["text"].startswith("in its warm-up again: ")
+    assert "none could be learned from the events before: features.EDU.kind" in model["warmup"]["text"]
+    assert any("or give it a reference file (driftd reference build)" in line for line in done.lost)
+
+
+def test_after_a_try_without_a_reference_the_events_behind_it_give_one() -> None:
+    events = list(Credit(4_000))
+    for made in events[:1_020]:
+        made["features"]["AGE"] = str(made["features"]["AGE"]) + " years"
+    tree = learning(1_000, features={"AGE": {"kind": "numeric"}})
+    lines, done = run(tree, events)
+    failed, learned = ends(lines)
+    assert "features.AGE.kind" in failed["failure"]
+    assert learned["reference"]
+    assert learned["failure"] == ""
+    alone, _ = run(tree, [made for made in events if made["ts"] >= parse_rfc3339(failed["at"])])
+    assert ends(alone)[0]["reference"] == learned["reference"]
+    assert done.summary["models"][0]["predictions"] == 4_000
+    assert "warmup" not in done.summary["models"][0]
+
+
+@pytest.mark.parametrize(
+    ("on", "known"), [("NOPE", "error, AGE, LIMIT, BILL, score"), ("EDU", "error, AGE, LIMIT, BILL, score")]
+)
+def test_a_detector_on_what_is_no_number_is_told_and_the_process_goes_on(on: str, known: str) -> None:
+    lines, done = run(learning(1_000, detectors=[{"kind": "adwin", "on": on}]), Credit(2_000))
+    (ended,) = ends(lines)
+    message = f"detectors[0].on: '{on}' is no numeric column of the reference; write one of "
+    assert ended["failure"].startswith(message)
+    assert set(known.split(", ")) <= set(ended["failure"].removeprefix(message).split(", "))
+    assert done.summary["models"][0]["predictions"] == 2_000
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [FloatingPointError("x"), np.linalg.LinAlgError("x"), ValueError("secret"), KeyError("secret"), TypeError()],
+)
+def test_a_fault_in_the_arithmetic_is_a_failure_of_the_warm_up_and_quotes_no_value(fault: Exception) -> None:
+    def learn(*_given: object) -> Reference:
+        raise fault
+
+    source, outputs = MemorySource({EVENTS: list(Credit(2_000))}), Recorded()
+    admission = Admission(learning(1_000), References({}), warms_up=True)
+    pipeline, _ = pipeline_of(learning(1_000), admission, source, outputs, learn=learn)
+    run_to_end(pipeline, source)
+    (ended,) = pipeline.warming.ended
+    assert ended.state.failure.startswith(f"a fault of driftd, {type(fault).__name__} at test_warmup.py:")
+    assert "secret" not in ended.state.failure
+    assert pipeline.totals.events[CREDIT].events == 2_000
+
+
+@pytest.mark.parametrize("value", [1.797e308, 3.4e38, 1e154, -1.797e308])
+def test_predictions_of_any_size_are_learned_from(value: float) -> None:
+    rng = np.random.default_rng(1)
+    events = [
+        event(at * 0.6, id=str(at), features={"A": rng.normal()}, prediction=value if at % 50 == 0 else rng.normal())
+        for at in range(2_000)
+    ]
+    lines, _ = run(learning(1_000), events)
+    assert [line["failure"] for line in ends(lines)] == [""]
+
+
+def learned_pipeline(tree: Settings, events: list[Event]) -> tuple[Pipeline, State]:
+    source = MemorySource({EVENTS: events})
+    admission = Admission(tree, References({}), warms_up=True)
+    pipeline, _ = pipeline_of(tree, admission, source, learn=learn)
+    run_to_end(pipeline, source)
+    assert pipeline.warming.warmups[CREDIT].state.reference is not None
+    return pipeline, pipeline.to_state().state()
+
+
+def restarted(state: State, tree: Settings) -> tuple[Pipeline, list[ModelKey]]:
+    admission = Admission(tree, References({}), warms_up=True)
+    pipeline, _ = pipeline_of(tree, admission, MemorySource({EVENTS: []}), learn=learn)
+    return pipeline, pipeline.restore(state)
+
+
+def test_a_detector_that_the_learned_reference_contradicts_is_refused_at_the_restart() -> None:
+    _, state = learned_pipeline(learning(1_000), list(Credit(2_000)))
+    with pytest.raises(UsageError, match=r"model credit/1: detectors\[0\].on: 'NOPE' is no numeric column"):
+        restarted(state, learning(1_000, detectors=[{"kind": "adwin", "on": "NOPE"}]))
+
+
+def test_daily_waves_in_another_time_zone_are_learned_again() -> None:
+    tree, events = learning(1_000), list(Credit(2_000))
+    pipeline, _ = learned_pipeline(tree, events)
+    state = pipeline.warming.warmups[CREDIT].state
+    assert state.reference is not None
+    state.reference = with_hash(replace(state.reference, seasons=Seasons(Calendar("UTC"), {})))
+    cut = pipeline.to_state().state()
+    again, reset = restarted(cut, learning(1_000, timezone="Asia/Tokyo"))
+    assert reset == [CREDIT]
+    assert again.warming.warmups == {}
+    again.warming.restore(cut.warmups, ())
+    assert again.warming.warmups == {}
+
+
+def test_excluded_times_count_neither_towards_the_end_nor_in_the_reference() -> None:
+    events = list(Credit(4_000))
+    until = events[1_800]["ts"]
+    exclude = [{"from": rfc3339(events[0]["ts"] - SECOND), "to": rfc3339(until)}]
+    lines, done = run(learning(1_000, exclude=exclude), events)
+    (ended,) = ends(lines)
+    panes_end = -(-until // (10 * SECOND)) * 10 * SECOND
+    counted = [made for made in events if panes_end <= made["ts"] < parse_rfc3339(ended["at"])]
+    assert ended["predictions"] == len(counted)
+    alone, _ = run(learning(1_000), [made for made in events if made["ts"] >= panes_end])
+    assert ends(alone)[0]["reference"] == ended["reference"]
+    assert done.summary["models"][0]["predictions"] == 4_000
+
+
+def test_more_rows_than_the_limit_end_it_early_and_it_says_so() -> None:
+    lines, done = run(settings({"reference": {"warmup": 3_000}}, limits={"warmup_rows": 600}), Credit(2_000))
+    (ended,) = ends(lines)
+    assert 600 <= ended["predictions"] < 650
+    assert (
+        "fewer than 40, as their rows reached limits.warmup_rows: build a reference from more events" in ended["text"]
+    )
+    assert "warmup" not in done.summary["models"][0]
+
+
+def test_what_a_version_learns_is_of_that_version_whatever_it_is_called() -> None:
+    events = [made | {"version": "*"} for made in Credit(2_000)]
+    events += [event(1_300 + at, version="2", score=0.5) for at in range(20)]
+    lines, done = run(learning(1_000), events)
+    assert [line["version"] for line in ends(lines)] == ["*"]
+    (second,) = [model for model in done.summary["models"] if model["version"] == "2"]
+    assert second["warmup"]["predictions"] == 20
+
+
+def test_a_stop_is_seen_while_a_reference_is_learned() -> None:
+    source, beats = MemorySource({EVENTS: list(Credit(3_000))}), list[int]()
+    tree = learning(2_500)
+    pipeline, _ = pipeline_of(tree, Admission(tree, References({}), warms_up=True), source, learn=learn)
+    pipeline.warming.tick = ticking(lambda: beats.append(1), lambda: len(beats) == 2)
+    with pytest.raises(LearningStopped):
+        run_to_end(pipeline, source)
+    assert len(beats) == 2
 
 
 def test_rows_that_take_too_many_bytes_end_it_early_and_it_says_so() -> None:

@@ -11,6 +11,7 @@ from monitor.decode.columns import Limits, Shape
 from monitor.decode.native.fast_decoder import badly_named, decode_all, decode_one, unsafe_values
 from monitor.decode.native.reference_decoder import parse_fast
 from monitor.decode.native.rows import AnyRow, Columns, RowCompiler, RowDecoder, kind_of
+from monitor.decode.values import bad_name
 from monitor.events import ModelKey
 
 #: most decoders, and most spellings (the raw text of a record's fields `model` and `version`), in the cache
@@ -145,6 +146,9 @@ class Versions:
             model = self._model if self._model is not None else row.model
             version = self._version if self._version is not None else row.version
             if not model:
+                continue
+            if bad_name(model + version):
+                rows[i] = None  # nobody is asked for a model of such a name: the reference decoder rejects it
                 continue
             right = self._decoders.get((model, version)) or self._decoder_of_new(ModelKey(model, version), values[i])
             if right.shape is None or right is used[i]:
