@@ -130,13 +130,13 @@ def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
     if create:
         made = create_topics(settings.kafka, [name for name in outputs if name in described.missing])
         described = describe_cluster(settings.kafka, [*inputs, *outputs])
-    for name in inputs:
-        yield _topic_line("input", name, described, settings, "READ")
+    lines = {name: _topic_line("input", name, described, settings, "READ") for name in inputs}
+    yield from lines.values()
     if not any(name in described.missing for name in inputs):
         yield _group_line(settings, described, inputs)
-    for entry in settings.inputs:
-        if entry.topic not in described.missing:
-            yield from _understood_lines(settings, entry.topic)
+    for name, line in lines.items():
+        if line.verdict == OK:
+            yield from _understood_lines(settings, name)
     for name in outputs:
         line = _topic_line("output", name, described, settings, "WRITE")
         yield Line(MADE, line.what, line.more) if name in made and line.verdict == OK else line
@@ -146,8 +146,12 @@ def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
 def _understood_lines(settings: Settings, topic: str) -> Iterator[Line]:
     """Some of the newest records as they are understood; bad if none of them is."""
     what = f"input topic {topic}"
-    batches = newest_records(settings.kafka, SystemClock(), topic, settings.limits.record_bytes, SAMPLE)
-    found = understand(settings, topic, batches)
+    try:
+        batches = newest_records(settings.kafka, SystemClock(), topic, settings.limits.record_bytes, SAMPLE)
+        found = understand(settings, topic, batches)
+    except ExternalError as failure:  # also of a schema registry
+        yield Line(BAD, what, str(failure))
+        return
     if found.rejected and not found.events:
         yield Line(BAD, what, f"none of its newest {many(found.records, 'record')} is understood")
     for text in found.lines():

@@ -136,6 +136,8 @@ class Registry(Part):
     timeout: PositiveDuration = Field(default=5 * SECOND_US, description="how long one request may take")
 
     def cross_checks(self) -> Iterator[Fault]:
+        if self.url is not None and "@" in self.url:
+            yield ("url",), "a user or password must not be in it; write user, and password_file: a path"
         if (self.user is None) != (self.password is None and self.password_file is None):
             missing = "user" if self.user is None else "password"
             yield (missing,), "missing; user and password go together"

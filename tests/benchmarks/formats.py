@@ -48,7 +48,7 @@ def nested(event: Event) -> Event:
 def flat(event: Event) -> Event:
     """Features beside the other fields."""
     beside: Event = {name: value for name, value in event.items() if name not in {"features", "type"}}
-    return beside | event["features"]
+    return {**beside, **event["features"]}
 
 
 NESTED: Event = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from monitor.cli.parser import main
 from monitor.reference.encoding import to_json
@@ -100,6 +101,18 @@ def test_a_topic_in_its_own_layout_is_watched_as_the_same_native_events(
     assert main(["replay", *config, "--json", str(native)]) == DONE
     assert list(map(without_hashes, lines_of(capsys))) == list(map(without_hashes, replayed))
     assert any(line["kind"] == "transition" for line in replayed)
+
+
+def test_the_settings_of_a_topic_are_suggested(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.make_topics()
+    site.produce([own(event) for event in Credit(300)])
+    monkeypatch.setenv("DRIFTD_KAFKA__BOOTSTRAP_SERVERS", site.broker.bootstrap)
+    assert main(["fields", "suggest", f"kafka://{site.topic}"]) == DONE
+    (entry,) = yaml.safe_load(capsys.readouterr().out)["inputs"]
+    expected = {name: place for name, place in FIELDS.items() if name != "version"} | {"model": {"value": "NAME"}}
+    assert entry == {"topic": site.topic, "format": "fields", "fields": expected}
 
 
 def test_a_topic_that_is_not_understood_fails_the_check(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

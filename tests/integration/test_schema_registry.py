@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
+import yaml
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
@@ -23,7 +24,7 @@ from tests.integration.conftest import Running, Site
 from tests.integration.test_own_layout import lines_of, without_hashes
 from tests.real_parts.registry import SchemaRegistry
 
-DONE: Final = 0
+DONE, REFUSED = 0, 4
 EVENTS: Final = 1_500
 Encode = Callable[[Event], bytes]
 
@@ -131,6 +132,10 @@ def test_avro_of_two_versions_is_the_same_native_events(
         "-o",
         str(site.folder / "credit.json"),
     ]
+    assert main(["fields", "suggest", *config, source]) == DONE
+    assert yaml.safe_load(capsys.readouterr().out)["inputs"] == [
+        {"topic": site.topic, "format": "fields", "encoding": "avro", "fields": FIELDS}
+    ]
     assert main([*build, source]) == DONE
     assert f"fields that nobody reads: host ({half:,} events)" in capsys.readouterr().err
     assert main(["check", *config]) == DONE
@@ -211,7 +216,7 @@ def test_protobuf_is_the_same_native_events(
 
 
 def test_a_partition_waits_while_its_schema_is_not_known_and_the_others_are_read(
-    site: Site, registry: SchemaRegistry, client: SchemaRegistryClient
+    site: Site, registry: SchemaRegistry, client: SchemaRegistryClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.make_topics(partitions=2)
     first, _ = avro(client, site.topic)
@@ -222,6 +227,8 @@ def test_a_partition_waits_while_its_schema_is_not_known_and_the_others_are_read
     configure(site, registry.url, "avro")
     running = site.start()
     running.wait_records(20)
+    assert main(["check", "--config", str(site.config)]) == REFUSED
+    assert "schema 900000: it is not there (404)" in capsys.readouterr().out
     running.wait_until(lambda: not_ready(running, "schema 900000: it is not there (404)"), "it says what is missing")
     assert f"{site.topic}-1 waits" in running.get("/readyz")[1]
     assert running.outcomes() == {("accepted", ""): 20}

@@ -67,5 +67,5 @@ def test_one_of_both_maps_a_table(table: Path, tmp_path: Path, capsys: pytest.Ca
         "--config",
         config,
     ]
-    assert main([*what, str(table), "--map", "when=ts"]) == USAGE
+    assert main([*what, "-o", str(tmp_path / "r.json"), str(table), "--map", "when=ts"]) == USAGE
     assert "--map: inputs[0].fields says where each field is" in capsys.readouterr().err

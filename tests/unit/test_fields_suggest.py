@@ -34,7 +34,8 @@ def nested(event: Event) -> Event:
 
 
 def flat(event: Event) -> Event:
-    return {"requestId": event["id"], "ts": event["ts"], "creditScore": event["score"]} | event["features"]
+    beside: Event = {"requestId": event["id"], "ts": event["ts"], "creditScore": event["score"]}
+    return {**beside, **event["features"]}
 
 
 def in_rows(event: Event) -> Event:

@@ -21,6 +21,13 @@ def test_the_interfaces_own_example_loads_less_what_is_not_in_this_version(load:
           start: latest
         inputs:
           - {topic: model-events, format: native}
+          - topic: scores
+            format: fields
+            encoding: avro
+            timezone: Asia/Tokyo
+            fields: {id: request.id, ts: scored_at, model: {value: credit}, version: model.version,
+              score: result.proba, features: request.inputs}
+        schema_registry: {url: https://registry:8081}
         outputs:
           alerts_topic: driftd.alerts
           rejects_topic: null

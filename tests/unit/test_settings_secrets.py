@@ -105,3 +105,33 @@ def test_pydantics_own_error_shows_no_value() -> None:
     with pytest.raises(ValidationError) as caught:
         Kafka.model_validate({"security": {"sasl_password": CANARY, "protocol": CANARY}})
     assert CANARY not in str(caught.value)
+
+
+REGISTRY = "https://registry:8081"
+
+
+@pytest.mark.parametrize(
+    ("written", "faults"),
+    [
+        (f"{{url: {REGISTRY}, user: u, password: {CANARY}}}", [
+            "schema_registry.password: a secret must not be in this file; set DRIFTD_SCHEMA_REGISTRY__PASSWORD"
+            " or write password_file: a path",
+        ]),
+        (f"{{url: 'https://u:{CANARY}@registry:8081'}}", [
+            "schema_registry.url: a user or password must not be in it; write user, and password_file: a path",
+        ]),
+        (f"{{url: '{CANARY}'}}", ["schema_registry.url: not a URL; write https://host/path"]),
+        (f"{{url: {REGISTRY}, user: u}}", ["schema_registry.password: missing; user and password go together"]),
+    ],
+)  # fmt: skip
+def test_faults_of_a_schema_registry_show_no_secret(load: Load, written: str, faults: list[str]) -> None:
+    found = faults_of(load, f"{SMALL}schema_registry: {written}\n")
+    assert found == faults
+
+
+def test_the_secrets_of_a_schema_registry_come_from_files(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{CANARY}\n", encoding="utf-8")
+    loaded = load(f"{SMALL}schema_registry: {{url: {REGISTRY}, token_file: token}}\n").schema_registry
+    assert loaded.token is not None
+    assert loaded.token.get_secret_value() == CANARY
+    assert CANARY not in repr(loaded)

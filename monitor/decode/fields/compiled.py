@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from monitor.decode.fields.layout import FieldsLayout
 from monitor.decode.fields.paths import at_path
-from monitor.decode.native.rows import Decode, FeatureField, InSteps, Row
+from monitor.decode.native.rows import Compiled, Decode, FeatureField, InSteps, Row
 from monitor.settings.places import Constant, FieldPath, Place, Rest, Step
 
 #: fields of an event that may be constants here
@@ -60,7 +60,7 @@ class CompiledFields:
 
     def compile(
         self, features: type[msgspec.Struct], cells: Sequence[FeatureField], types: Mapping[str, Any]
-    ) -> Decode | None:
+    ) -> Compiled | None:
         """What makes the row of a record, None if a struct cannot express the layout.
 
         The arguments are those of `RowCompiler`.
@@ -135,7 +135,9 @@ class _Plan:
         node[_key(last)] = _Leaf(kind, default)
         self._paths[what] = place.steps
 
-    def decoder(self, features: type[msgspec.Struct], sample: object) -> Decode:
+    def decoder(self, features: type[msgspec.Struct], sample: object) -> Compiled:
+        if self._cells is not None and all(len(self._paths.get(at, ())) == 1 for at in range(len(self._cells))):
+            return self._with_record_as_features([str(self._paths[at][0]) for at in range(len(self._cells))], sample)
         constants = {what: value for what, value in self._constants.items() if what not in self._paths}
         attributes = {what: f"c_{what}" for what in constants}
         top = _struct(self._tree, sample, {attributes[what]: value for what, value in constants.items()})
@@ -143,9 +145,21 @@ class _Plan:
         row_of = attrgetter(*(attributes[name] for name in self._types))
         decode = msgspec.json.Decoder(top).decode
         if self._cells is None:
-            return InSteps(decode, row_of)
+            return Compiled(InSteps(decode, row_of), features)
         cells_of = _tuple_getter([attributes[number] for number in range(len(self._cells))])
-        return _with_cells(decode, row_of, cells_of, features)
+        return Compiled(_with_cells(decode, row_of, cells_of, features), features)
+
+    def _with_record_as_features(self, first: Sequence[str], sample: object) -> Compiled:
+        """The features lie beside the other fields: the record's own struct, which begins with them, is theirs."""
+        fields = {what: steps for what, steps in self._paths.items() if isinstance(what, str)}
+        constants = {what: value for what, value in self._constants.items() if what not in fields}
+        attributes = {what: f"c_{what}" for what in constants}
+        namespace = {attributes[what]: value for what, value in constants.items()}
+        attributes |= {what: _attribute(self._tree, sample, steps, first) for what, steps in fields.items()}
+        attributes["features"] = "itself"
+        top = _struct(self._tree, sample, namespace | {"itself": property(lambda record: record)}, first)
+        row_of = attrgetter(*(attributes[name] for name in self._types))
+        return Compiled(InSteps(msgspec.json.Decoder(top).decode, row_of), top)
 
 
 def _key(step: Step) -> str:
@@ -178,16 +192,18 @@ def _tuple_getter(attributes: Sequence[str]) -> Callable[[object], Sequence[obje
     return attrgetter(*attributes)
 
 
-def _ordered(node: _Node, sample: object) -> list[str]:
-    """The keys in the order of the sample: msgspec finds a field at once if it is the next one."""
+def _ordered(node: _Node, sample: object, first: Sequence[str] = ()) -> list[str]:
+    """The keys, behind the first ones in the order of the sample: msgspec finds a field at once if it is the next."""
     places = {name: at for at, name in enumerate(sample)} if isinstance(sample, dict) else {}
-    return sorted(node, key=lambda name: places.get(name, len(places)))
+    return [*first, *sorted(node.keys() - set(first), key=lambda name: (places.get(name, len(places)), name))]
 
 
-def _struct(node: _Node, sample: object, namespace: Mapping[str, object] | None = None) -> type[msgspec.Struct]:
-    """The struct of a node: its fields are f0, f1, ... in the order of the sample."""
+def _struct(
+    node: _Node, sample: object, namespace: Mapping[str, object] | None = None, first: Sequence[str] = ()
+) -> type[msgspec.Struct]:
+    """The struct of a node: its fields are f0, f1, ... in the order of `_ordered`."""
     fields: list[Any] = []
-    order = _ordered(node, sample)
+    order = _ordered(node, sample, first)
     for at, name in enumerate(order):
         below = node[name]
         if isinstance(below, _Leaf):
@@ -199,10 +215,10 @@ def _struct(node: _Node, sample: object, namespace: Mapping[str, object] | None 
     return msgspec.defstruct("Record", fields, rename=names, namespace=dict(namespace or {}), gc=False)
 
 
-def _attribute(node: _Node, sample: object, steps: Sequence[Step]) -> str:
+def _attribute(node: _Node, sample: object, steps: Sequence[Step], first: Sequence[str] = ()) -> str:
     """The attribute of a struct that holds the value at a path."""
     key, *rest = map(_key, steps)
-    attribute, below = f"f{_ordered(node, sample).index(key)}", node[key]
+    attribute, below = f"f{_ordered(node, sample, first).index(key)}", node[key]
     if not rest or isinstance(below, _Leaf):
         return attribute
     return f"{attribute}.{_attribute(below, sample.get(key) if isinstance(sample, dict) else None, rest)}"

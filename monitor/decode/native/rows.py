@@ -83,6 +83,13 @@ class InSteps:
         return starmap(Row, map(self._fields_of, map(self._decode, values)))
 
 
+class Compiled(NamedTuple):
+    """The compiled decoder of a record, and the type of the features struct in its rows."""
+
+    decode: Decode
+    features_type: type[msgspec.Struct]
+
+
 class FeatureField(NamedTuple):
     """A field of a features struct: the feature's name, its type, and the cell of an absent one."""
 
@@ -102,10 +109,11 @@ class RowCompiler(Protocol):
 
     def compile(
         self, features: type[msgspec.Struct], cells: Sequence[FeatureField], types: Mapping[str, Any]
-    ) -> Decode | None:
+    ) -> Compiled | None:
         """What decodes a record of one event to its row; None if it cannot be compiled.
 
-        `features` is the struct of the wanted features, `cells` are its fields, `types` the types of a row's fields.
+        `features` is a struct of the wanted features, `cells` are its fields, `types` the types of a row's fields. The
+        result may have another struct of them, whose first fields are the same.
 
         Raises:
             ValueError: msgspec refuses a name.
@@ -123,10 +131,10 @@ class NativeRows:
 
     def compile(
         self, features: type[msgspec.Struct], _cells: Sequence[FeatureField], types: Mapping[str, Any]
-    ) -> Decode | None:
+    ) -> Compiled | None:
         generic: Any = Row
         decode: Decode = msgspec.json.Decoder(generic[features, types["model"], types["version"]]).decode
-        return decode
+        return Compiled(decode, features)
 
 
 def row_types(features: type[msgspec.Struct], model: Any, version: Any) -> dict[str, Any]:  # noqa: ANN401  # types
@@ -238,7 +246,8 @@ class RowDecoder:
             self.absent = self.features_type()
             return
         model, version = (Any if self._any[0] else _FullName), (Any if self._any[1] else _Name | _Word | None)
-        self.decode = self._compiler.compile(self.features_type, cells, row_types(self.features_type, model, version))
+        compiled = self._compiler.compile(self.features_type, cells, row_types(self.features_type, model, version))
+        self.decode, self.features_type = (None, self.features_type) if compiled is None else compiled
         self.absent = self.features_type()
 
     def features(self, raw: dict[str, object]) -> msgspec.Struct:
