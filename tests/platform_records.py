@@ -64,6 +64,16 @@ def kserve_structured(call: Called) -> list[Record]:
     return made
 
 
+def kserve_csv(call: Called) -> list[Record]:
+    """The response has the content type of the request, whatever it is."""
+    rows = "".join(",".join(map(str, row)) + "\n" for row in arrays(call))
+    kind = {"content-type": "text/csv; charset=utf-8"}
+    return [
+        Record(rows.encode(), ce("request", call, **kind)),
+        Record(dumped({"predictions": call.scores}), ce("response", call, **kind)),
+    ]
+
+
 def kserve_blob(call: Called) -> list[Record]:
     """As the blob logger stores it in JSON."""
     made = []
@@ -254,6 +264,7 @@ KINDS: Final[dict[str, tuple[str, Callable[[Called], list[Record]]]]] = {
     "kserve binary": ("kserve", kserve_binary),
     "kserve structured": ("kserve", kserve_structured),
     "kserve base64": ("kserve", kserve_base64),
+    "kserve CSV": ("kserve", kserve_csv),
     "kserve blob logger": ("kserve", kserve_blob),
     "kserve V2": ("kserve", kserve_v2),
     "kserve binary tensors": ("kserve", kserve_binary_tensors),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import xxhash
+from msgspec.structs import replace
 
 from monitor.decode.formats.bodies import Unnamed
 from monitor.decode.formats.call import REQUEST, RESPONSE, WHOLE, Call, Row, Wrong

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import tzinfo
 from itertools import groupby
 
 import numpy as np
+from msgspec.structs import replace
 
 from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.encodings.encoding import Encoding, RecordInfo
@@ -44,6 +44,7 @@ class PairingDecoder(LayoutDecoder):
         #: what was read of the records of `_of`, by place
         self._of: RecordBatch | None = None
         self._found: dict[int, Read | RejectedRecord] = {}
+        self._times: list[int] = []
         #: the calls that are being decoded, by place
         self._pairs: Sequence[Pair] | None = None
 
@@ -57,7 +58,7 @@ class PairingDecoder(LayoutDecoder):
 
         Halves move the clock of their partition, which events are held against: so the order of records counts.
         """
-        self._of, self._found = batch, {}
+        self._look_at(batch)
         kinds = [isinstance(self._reading(batch, place), Call) for place in range(len(batch))]
         if len(set(kinds)) < 2:
             return [batch]
@@ -107,17 +108,20 @@ class PairingDecoder(LayoutDecoder):
     def _reading(self, batch: RecordBatch, place: int) -> Read | RejectedRecord:
         """What a record says, read once. A call that cannot be paired is whole: what is missing is not waited for."""
         if batch is not self._of:
-            self._of, self._found = batch, {}
+            self._look_at(batch)
         known = self._found.get(place)
         if known is None:
             known = self._found[place] = self._read_record(batch, place)
         return known
 
+    def _look_at(self, batch: RecordBatch) -> None:
+        self._of, self._found, self._times = batch, {}, record_times(batch).tolist()
+
     def _read_record(self, batch: RecordBatch, place: int) -> Read | RejectedRecord:
         value = batch.values[place]
         if value is None or isinstance(value, CallValue):
             return []
-        info = RecordInfo(batch, place, int(record_times(batch, place, 1)[0]))
+        info = RecordInfo(batch, place, self._times[place])
         try:
             found = self._platform.read(self._encoding.read(value, info), info)
         except RejectedRecord as error:

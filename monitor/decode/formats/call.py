@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
 
 Native = dict[str, Any]
 
@@ -41,8 +42,7 @@ class Ignored(NamedTuple):
 Row = dict[str, object] | list[object] | Wrong
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One side of a call, or both.
 
     Event ids are made of `id`. Both sides have the same `pair`; that of a call that comes whole is empty, and so is
@@ -59,7 +59,7 @@ class Call:
     rows: Sequence[Row] | None = None
     answers: Sequence[object] | None = None
     labels: Sequence[object] | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 #: what a format makes of a record: a call, label events, or nothing

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from monitor.decode.columns import Limits
 from monitor.decode.formats.bodies import answers_of, csv_rows, request_rows
@@ -82,8 +83,11 @@ def _call(event: CloudEvent, side: Side) -> Call:
 
 def _names(event: CloudEvent, attribute: str) -> Mapping[str, str]:
     """An attribute that is JSON of names to texts, or to lists of them; names in lower case."""
+    text = event.get(attribute)
+    if text is None or text == "{}":
+        return {}
     try:
-        found = json.loads(event.get(attribute) or "{}")
+        found = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     return first_values(found)
@@ -116,7 +120,7 @@ def with_body(call: Call, data: object, content_type: str, header_length: str | 
         data, rest = data[:length], data[length:]
     if content_type == "text/csv":
         text = data.decode(errors="replace") if isinstance(data, bytes) else data
-        if isinstance(text, str):
+        if isinstance(text, str) and text.lstrip()[:1] not in {"{", "["}:  # a response has its request's content type
             return _with_csv(call, text)
     if isinstance(data, bytes):
         if not looks_like_json(data):
