@@ -129,7 +129,7 @@ def test_classes_are_those_of_scikit_learn_and_of_river() -> None:
     recalls = metrics.recall_score(label, predicted, average=None, labels=["a", "b", "c"])
     assert got["balanced_accuracy"] == pytest.approx(recalls.mean(), rel=1e-12)
     for name, metric in (("accuracy", Accuracy(theirs)), ("f1", MacroF1(theirs))):  # type: ignore[no-untyped-call]
-        assert got[name] == pytest.approx(metric.get(), rel=1e-12)
+        assert got[name] == pytest.approx(metric.get(), rel=1e-12)  # type: ignore[no-untyped-call]
 
 
 def test_numbers_are_those_of_scikit_learn() -> None:
