@@ -77,7 +77,7 @@ def test_its_labels_are_those_that_this_version_would_have_counted(folder: Path)
     assert again.keys() == {name for name in expected if not name.startswith("join/")} == {"", *PARTS}
     for name in PARTS:
         if name.startswith(("task_labels/", "model_labels/")):
-            others = {"waiting": [], "clocks": {}}
+            others: dict[str, Any] = {"waiting": [], "clocks": {}}
             assert counts_of(again[name]) | others == counts_of(expected[name]) | others
         if name.startswith("task_labels/"):
             assert {topic: one["us"] for topic, one in again[name]["clocks"].items()} == {
