@@ -249,6 +249,14 @@ def trees(cut: Cut) -> dict[str, Any]:
     return {"": whole_tree(cut.whole)} | {part.name: part.tree() for part in cut.parts}
 
 
+def settled(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a state, of joins only what does not depend on the order in which partitions were read."""
+    kept = ("model", "fates", "until", "tidied", "gone")
+    return {
+        name: {field: one[field] for field in kept} if name.startswith("join/") else one for name, one in parts.items()
+    }
+
+
 def plain(node: object) -> Any:  # noqa: ANN401 - a tree of whatever a state holds
     """A state as lists, dicts and numbers that can be compared; lists of records are sorted."""
     if isinstance(node, np.ndarray):

@@ -172,8 +172,10 @@ class Joins:
         codes = known.join.codes
         labels = met.name == 0
         pairs = Counter(zip(met.code[labels].tolist(), met.fate[labels].tolist(), strict=True))
-        found = Counter({(codes[code], FATES[fate]): count for (code, fate), count in pairs.items()})
-        found.update({(codes[code], EXPIRED): count for code, count in expired.items()})
+        pairs.update({(code, FATES.index(EXPIRED)): count for code, count in expired.items()})
+        found: Counter[tuple[ModelKey, str]] = Counter()
+        for (code, fate), count in pairs.items():
+            found[codes[code], FATES[fate]] += count  # a version that started afresh has several codes
         known.fates.update(found)
         self.fates.update(found)
 
@@ -247,7 +249,8 @@ class Joins:
         """Labels that have not met their prediction, by the model version they were counted for."""
         found: Counter[ModelKey] = Counter()
         for known in self.models.values():
-            found.update({known.join.codes[code]: count for code, count in known.join.labels_waiting().items()})
+            for code, count in known.join.labels_waiting().items():
+                found[known.join.codes[code]] += count
         return found
 
     def predictions_waiting(self) -> dict[str, int]:

@@ -36,6 +36,7 @@ from tests.engine import (
     event,
     pipeline_of,
     plain,
+    settled,
     trees,
 )
 from tests.engine import settings as settings_of
@@ -104,7 +105,7 @@ def uncut() -> tuple[list[Transition], Any, Any]:
     run(pipeline, source)
     reference = pipeline.warming.warmups[CREDIT].state.reference
     assert reference is not None
-    return outputs.reported, plain(trees(pipeline.to_state())), reference
+    return outputs.reported, settled(plain(trees(pipeline.to_state()))), reference
 
 
 def accepted() -> list[Event]:
@@ -166,7 +167,7 @@ def test_it_is_the_same_however_polls_cut_the_stream(chunk: int) -> None:
     pipeline, source, outputs = start(chunk)
     run(pipeline, source)
     assert outputs.reported == uncut()[0]
-    assert plain(trees(pipeline.to_state())) == uncut()[1]
+    assert settled(plain(trees(pipeline.to_state()))) == uncut()[1]
 
 
 @given(cuts=st.sets(st.integers(0, 24), max_size=4))
@@ -185,7 +186,7 @@ def test_it_is_the_same_wherever_the_process_was_killed(cuts: set[int]) -> None:
         pipeline.turn()
         turn += 1
     assert reported + outputs.reported == uncut()[0]
-    assert plain(trees(pipeline.to_state())) == uncut()[1]
+    assert settled(plain(trees(pipeline.to_state()))) == uncut()[1]
 
 
 def test_a_part_that_changes_has_another_mark() -> None:

@@ -189,12 +189,13 @@ def test_labels_of_no_prediction_expire_in_the_order_they_came_above_the_limit(m
 
 
 def test_a_model_version_that_starts_afresh_counts_no_label_of_its_predictions_before() -> None:
-    made = Made({EVENTS: [prediction(0, "a"), label(1, "a"), prediction(100, "b")]})
+    made = Made({EVENTS: [prediction(0, "a"), label(1, "a"), label(1, "y"), prediction(100, "b")]})
     made.source.unread.add(EVENTS)
     made.run()
     made.pipeline._forget(CREDIT)  # what another reference does
     assert made.tally().total == 0
     made.source.unread.clear()
-    made.add(EVENTS, label(110, "a", 0), label(110, "b"), prediction(120, "c"), label(121, "c"))
+    made.add(EVENTS, label(110, "a", 0), label(110, "b"), label(110, "x"), prediction(120, "c"), label(121, "c"))
     assert made.tally().pairs == {("1", "1"): 1}
-    assert made.tally().labels == 2
+    assert made.tally().labels == 3
+    assert made.fates() == {"matched": 3, "replaced": 1, "expired": 2}
