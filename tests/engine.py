@@ -33,6 +33,7 @@ from monitor.settings.tree import Settings
 from monitor.state.codec import encode
 from monitor.state.parts import Cut, State, whole_tree
 from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins
+from monitor.stats.label_tally import LabelTally
 from monitor.stats.name_bins import BUCKETS, KnownNames, bucket_of, hashes_of
 
 SECOND: Final = 1_000_000
@@ -350,6 +351,11 @@ def replayed(
     lines: list[dict[str, Any]] = []
     result = replay(tree, admission_of(tree, reference), source, ManualClock(NOW_US), lines.append, windows=windows)
     return lines, result
+
+
+def by_class(tally: LabelTally) -> LabelTally:
+    """Its labels and pairs alone, without scores and sums."""
+    return LabelTally(tally.labels, dict(tally.pairs))
 
 
 def transitions_in(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from tests.engine import (
     admission_of,
     batch_of,
     blank,
+    by_class,
     event,
     numeric,
     plain,
@@ -183,7 +184,7 @@ def test_a_pane_is_judged_with_the_labels_of_its_own_predictions_however_the_str
                 tally.add_pair(("(other)" if label == "7" else str(label), str(prediction)), 1)
     for chunk in (1, 4, 500):
         made, judged = run({EVENTS: first, SECOND_PARTITION: second}, chunk)
-        assert {one.start_us: one.tally for one in judged.labels} == expected
+        assert {one.start_us: by_class(one.tally) for one in judged.labels} == expected
         assert len(judged.labels) == len(expected)
         # with its own pane, neither before nor behind it
         by_end = {pane.end_us: taken for pane, taken in zip(judged.panes, judged.labels_at, strict=True)}

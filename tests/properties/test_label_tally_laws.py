@@ -14,6 +14,7 @@ from monitor.clock import SECOND_US
 from monitor.events import canonical
 from monitor.reference.column import PREDICTION
 from monitor.state.codec import decode, encode
+from monitor.stats.label_sums import UNITS
 from monitor.stats.label_tally import LabelTally
 from tests.engine import (
     CREDIT,
@@ -23,6 +24,7 @@ from tests.engine import (
     admission_of,
     batch_of,
     blank,
+    by_class,
     categorical,
     event,
     numeric,
@@ -39,6 +41,8 @@ tallies = st.builds(
     LabelTally,
     st.integers(0, 50),
     st.dictionaries(st.tuples(classes, classes), st.integers(1, 9)),
+    st.dictionaries(st.integers(0, 40), st.integers(1, 9)),
+    st.dictionaries(st.sampled_from(sorted(UNITS)), st.integers(-(1 << 70), 1 << 70).filter(bool)),
 )
 
 
@@ -112,9 +116,9 @@ def counted(batches: Sequence[Sequence[Event]], task: str) -> dict[int, LabelTal
     cohorts = list(pipeline.tasks[0].labels.inline)
     assert all(cohort.inline and cohort.key == CREDIT for cohort in cohorts)
     assert list(pipeline.tasks[0].labels.open) == []  # of label events there are none
-    of_panes = {cohort.start_us // PANE_US: cohort.tally for cohort in cohorts}
+    of_panes = {cohort.start_us // PANE_US: by_class(cohort.tally) for cohort in cohorts}
     assert len(of_panes) == len(cohorts)
-    return of_panes | {-1: pipeline.totals.labels.of(CREDIT)}
+    return of_panes | {-1: by_class(pipeline.totals.labels.of(CREDIT))}
 
 
 def recount(events: Sequence[Event], *, classifies: bool) -> LabelTally:

@@ -16,7 +16,19 @@ from monitor.events import ModelKey, Partition
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.stats.label_tally import LabelTally
-from tests.engine import CREDIT, EVENTS, START_US, Event, MemorySource, Recorded, admission_of, blank, event, numeric
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    START_US,
+    Event,
+    MemorySource,
+    Recorded,
+    admission_of,
+    blank,
+    by_class,
+    event,
+    numeric,
+)
 from tests.engine import settings as settings_of
 
 OTHER = ModelKey("credit", "2")
@@ -65,7 +77,7 @@ class Made:
         return self.run(2)
 
     def tally(self, key: ModelKey = CREDIT) -> LabelTally:
-        return self.pipeline.totals.labels.of(key)
+        return by_class(self.pipeline.totals.labels.of(key))
 
     def fates(self) -> Counter[str]:
         return Counter({fate: count for (_, fate), count in self.pipeline.joins.fates.items()})
