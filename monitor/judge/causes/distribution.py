@@ -3,8 +3,8 @@
 Over its threshold is a window (a) in which the share of a direction (a set of bins) is too unlikely for this
 evaluation, with the variance learned from the reference's rows, or the chi-square of joined categories; and (b), unless
 the column is independent, which is further from the reference than any window of that size was inside it. (b) survives
-seasons and slow waves. A change is a ticket where the reference cannot tell how much chance to expect, and while live
-traffic varies more than the reference does.
+seasons and slow waves. A change is a ticket where the reference cannot tell how much chance to expect, while live
+traffic varies more than the reference does, and where the newest panes show that it is over already.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ LEAST_SPREAD = 0.05
 STATISTICS: Final = {CUT: "cut_point", BIN: "bin_share", OUTER: "outer_share", CATEGORY: "share", BUCKETS: "share"}
 #: why a distribution is at most a ticket, as series and words have it
 UNSETTLED, TOO_SHORT, RESTLESS, ORDER, NEW = "unsettled", "too_short", "restless", "order", "new"
+ENDING: Final = "ending"
 SETTINGS: Final = "settings"
 REASONS: Final = {
     UNSETTLED: "the reference is too short for how slowly this column varies",
@@ -57,6 +58,7 @@ REASONS: Final = {
     RESTLESS: "live windows differ from each other more than the reference's windows do",
     ORDER: "near events are more alike than in the reference, as if its rows were shuffled",
     NEW: "driftd has seen too few windows since its start",
+    ENDING: "it is ending: the newest events have less than half of the change",
     SETTINGS: "the settings make it less than a page",
 }
 
@@ -140,10 +142,10 @@ class Distribution(Cause[Measured]):
         for window, column in places(exceedance > 1):
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], self._cause_of(column)),
-                self._severity(evaluation.windows, measured, window, column),
+                self._severity(evaluation.windows, measured, window, column, recent),
                 float(exceedance[window, column]),
                 partial(evaluation.windows.start_us, window),
-                partial(self._finding, evaluation, window, column),
+                partial(self._finding, evaluation, window, column, recent),
             )
 
     def _column_of(self, key: FindingKey) -> int | None:
@@ -242,18 +244,19 @@ class Distribution(Cause[Measured]):
         words[~side.settled] = UNSETTLED
         return list(words)
 
-    def _ticket_reason(self, measured: Measured, window: int, column: int) -> str:
+    def _ticket_reason(self, measured: Measured, window: int, column: int, recent: Windows | None) -> str:
         """Why a change in this window is at most a ticket; "" where it may page."""
         s, place = self._place[column]
-        objection = self._objections[s][place]
-        if objection or self.sides[s].free[place]:
+        if objection := self._objections[s][place]:
             return objection
-        return TOO_SHORT if np.isnan(measured.allowed[window, column]) else ""
+        if not self.sides[s].free[place] and np.isnan(measured.allowed[window, column]):
+            return TOO_SHORT
+        return ENDING if recent is not None and measured.is_ending(window, column, recent) else ""
 
     def _cause_of(self, column: int) -> str:
         return cause_of(self.prepared.columns[column])
 
-    def _severity(self, windows: Windows, measured: Measured, window: int, column: int) -> str:
+    def _severity(self, windows: Windows, measured: Measured, window: int, column: int, recent: Windows | None) -> str:
         """A page needs its least effect and two of the effect's own errors: the largest of many is above the truth."""
         (one, place), about = measured.of(column), self.prepared.columns[column]
         kind = measured.kind_of(window, column)
@@ -261,20 +264,20 @@ class Distribution(Cause[Measured]):
         surely, least = effect - ERRORS_ABOVE_LEAST * float(one.error[window, place]), float(LEAST_MOVE[kind])
         if one.spread[window, place] > effect - 1e-12:
             surely, least = float(one.spread[window, place]), LEAST_SPREAD
-        may_page = not self._ticket_reason(measured, window, column)
+        may_page = not self._ticket_reason(measured, window, column, recent)
         cause, way = self._cause_of(column), self._way(windows, window, column)
         return self.policy.severity(cause, about.feature, surely, least, may_page=may_page, direction=way)
 
-    def _finding(self, evaluation: Evaluation, window: int, column: int) -> Finding:
+    def _finding(self, evaluation: Evaluation, window: int, column: int, recent: Windows | None) -> Finding:
         """Of one window and column that is over."""
         windows, measured = evaluation.windows, evaluation.of(self)
         statistic, value, threshold, p = self._evidence(measured, window, column)
         headline, detail = self._words.of(windows, measured, window, column)
-        reason = self._ticket_reason(measured, window, column)
+        reason = self._ticket_reason(measured, window, column, recent)
         ticket = f"at most a ticket: {REASONS[reason]}" if reason else ""
         return Finding(
             key=FindingKey(self.prepared.subjects[column], self._cause_of(column)),
-            severity=self._severity(windows, measured, window, column),
+            severity=self._severity(windows, measured, window, column, recent),
             window=windows.spans[window],
             base_windows=max(windows.lengths[window], 1),
             statistic=statistic,
