@@ -62,7 +62,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "score_parts causes.cause detectable causes.constant causes.errors causes.traffic causes.fact_share "
             "causes.schema causes.distribution_words causes.distribution causes.residual causes.consecutive "
             "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation version_comparison one_partition attribution model detector_notes promise promise_words fleet"
+            "evaluation version_comparison traffic_time one_partition attribution model detector_notes promise "
+            "promise_words fleet"
         ),
     },
     {  # the outside

@@ -14,7 +14,9 @@ from monitor.findings import Finding, Rebase, Transition
 from monitor.judge.incident import TransitionContext
 from monitor.judge.incidents import IncidentBook
 from monitor.judge.model import JudgeState, ModelJudge, Observer
+from monitor.judge.traffic_time import TrafficTime
 from monitor.reference.monitored import Monitored
+from monitor.settings.duration import in_words
 from monitor.settings.tree import Settings
 
 #: reason of resolved incidents when the settings that the model's state depends on changed
@@ -39,7 +41,9 @@ class Fleet:
         self._settings = settings
         self._observer = observer
         self.judges: dict[ModelKey, ModelJudge] = {}
+        #: by model, the versions that share its budget: those that are not retired
         self._versions: Counter[str] = Counter()
+        self._traffic = TrafficTime(settings.retire_after)
         #: how often each model version was reset, as part of its mark: the marks of a new judge begin at 0 again
         self._forgotten: Counter[ModelKey] = Counter()
         self.unsent: deque[Transition] = deque()
@@ -52,18 +56,48 @@ class Fleet:
         judge = self._judge_of(pane.pane_key.key)
         if judge is None:
             return
+        if pane.tally.events:
+            self._note_traffic(judge, pane)
         closed = judge.pyramid.closed
         findings, transitions = judge.add(pane, self.share(pane.pane_key.key), self._observer)
         if judge.pyramid.closed > closed:
             findings += judge.differences(self._before(judge))
         self._take(judge, findings, transitions)
 
+    def _note_traffic(self, judge: ModelJudge, pane: Pane) -> None:
+        """A version has events in this pane; others of its model that have had none for long are retired."""
+        key = judge.monitored.key
+        judge.traffic = self._traffic.add(key.model, pane.start_us, pane.end_us)
+        if judge.retired:
+            judge.retired = False
+            self._versions[key.model] += 1
+            self._admission.seen.retired.discard(key)
+        retire_after = self._settings.retire_after
+        for other in self._siblings(judge) if self._versions[key.model] > 1 else ():
+            silent_us = judge.traffic.spent_us - other.traffic.spent_us
+            if silent_us >= retire_after:
+                silent = f"no events for {in_words(silent_us)}, version {key.version} has them"
+                self._retire(other, pane.end_us, f"retired: {silent}")
+
+    def _siblings(self, judge: ModelJudge) -> Iterator[ModelJudge]:
+        """The other versions of its model that are not retired."""
+        model = judge.monitored.key.model
+        for other in self.judges.values():
+            if other is not judge and other.monitored.key.model == model and not other.retired:
+                yield other
+
+    def _retire(self, judge: ModelJudge, at_us: int, reason: str) -> None:
+        key = judge.monitored.key
+        self.unsent.extend(judge.retire(at_us, reason))
+        self._versions[key.model] -= 1
+        self._admission.seen.retired.add(key)
+
     def _before(self, judge: ModelJudge) -> Iterator[ModelJudge]:
         """The versions of the same model that were judged before this one: it is compared with one of these."""
         for key, other in self.judges.items():
             if other is judge:
                 return
-            if key.model == judge.monitored.key.model:
+            if key.model == judge.monitored.key.model and not other.retired:
                 yield other
 
     def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
@@ -117,6 +151,7 @@ class Fleet:
                 show_values=self._settings.show_values,
                 lasting_after_us=self._settings.lasting_after,
             )
+            judge.traffic = self._traffic.now(key.model)
             self.judges[key] = judge
             self._versions[key.model] += 1
         return judge
@@ -126,7 +161,8 @@ class Fleet:
         judge = self.judges.pop(key, None)
         if judge is None:
             return
-        self._versions[key.model] -= 1
+        self._versions[key.model] -= not judge.retired
+        self._admission.seen.retired.discard(key)
         self._forgotten[key] += 1
         self.unsent.extend(judge.book.give_up(judge.context(), self._changed(judge.context())))
 
@@ -182,9 +218,12 @@ class Fleet:
                 judge = self._judge_of(key)
                 if judge is not None:
                     judge.restore(state)
+                    self._traffic.restore(key.model, judge.traffic)
+                    self._versions[key.model] -= judge.retired
                     self.unsent.extend(judge.under_settings(SETTINGS_CHANGED))
                 continue
             reset.append(key)
+            self._admission.seen.retired.discard(key)
             self._give_up(state, self._changed(state.context))
         return reset
 

@@ -25,6 +25,7 @@ from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.season import SeasonClock
 from monitor.judge.silence import Silence, silence_at
+from monitor.judge.traffic_time import NO_TRAFFIC, Traffic
 from monitor.judge.version_comparison import Side, differences, trailing, within
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.reference.monitored import Monitored
@@ -53,6 +54,8 @@ class JudgeState:
     book: BookState
     shown_info: dict[FindingKey, int]
     excluded: int = 0
+    traffic: Traffic = NO_TRAFFIC
+    retired: bool = False
 
 
 class ModelJudge:
@@ -63,10 +66,8 @@ class ModelJudge:
     ) -> None:
         self.monitored = monitored
         self.prepared = PreparedReference.of(monitored.reference)
-        self.pyramid = WindowPyramid(self.prepared.longest())
         self.policy = Policy(monitored.model, show_values, _parents(monitored.reference))
-        self.judge = Judge(self.prepared, self.policy)
-        self._attribution = Attribution(self.prepared, self.judge.causes)
+        self._begin_windows()
         self.budget = Budget.of(
             pages,
             per_us,
@@ -83,15 +84,25 @@ class ModelJudge:
         self.labels = 0
         #: events of excluded times: in all totals, in no window
         self.excluded = 0
-        #: of the predictions in the pane that comes next
-        self._inline = LabelTally()
         self.at_us = 0
         self._season_clock = None if monitored.reference.seasons is None else SeasonClock(monitored.reference.seasons)
-        self._recent = RecentPanes()
-        self._base = BaseWindow()
-        self._shown_info: dict[FindingKey, int] = {}
+        #: the model's traffic time up to its newest pane with events
+        self.traffic = NO_TRAFFIC
+        #: it had no events for long while another version had them: nothing is kept but totals
+        self.retired = False
         #: panes, cohorts and operator requests taken: the checkpointed state changes with each, and only then
         self._changes = 0
+
+    def _begin_windows(self) -> None:
+        """Nothing is known of the stream."""
+        self.pyramid = WindowPyramid(self.prepared.longest())
+        self._recent = RecentPanes()
+        self._base = BaseWindow()
+        self.judge = Judge(self.prepared, self.policy)
+        self._attribution = Attribution(self.prepared, self.judge.causes)
+        self._shown_info: dict[FindingKey, int] = {}
+        #: of the predictions in the pane that comes next
+        self._inline = LabelTally()
         #: the newest base evaluation, for what is shown; not state
         self.latest: Evaluation | None = None
         #: alpha of the last base evaluation; rechecks for the end of findings use it too
@@ -179,6 +190,17 @@ class ModelJudge:
         """Go on from so many events and labels before `at_us`, which are not judged."""
         self._changes += 1
         self.predictions, self.labels, self.at_us = events, labels, at_us
+
+    def retire(self, at_us: int, reason: str) -> list[Transition]:
+        """Drop the windows and resolve the incidents; totals and what was promised are kept."""
+        self._changes += 1
+        self.at_us = max(self.at_us, at_us)
+        transitions = self.book.give_up(self.context(), reason)
+        self.book.ended_us.clear()
+        self._begin_windows()
+        self.budget.last_us.clear()
+        self.retired = True
+        return transitions
 
     def accept(self, incident: str, note: str) -> list[Transition]:
         """Make a page lasting, on an operator's request; no effect if it is not open here."""
@@ -292,6 +314,8 @@ class ModelJudge:
             book=self.book.to_state(),
             shown_info=dict(self._shown_info),
             excluded=self.excluded,
+            traffic=self.traffic,
+            retired=self.retired,
         )
 
     def restore(self, state: JudgeState) -> None:
@@ -307,6 +331,7 @@ class ModelJudge:
         self.book.restore(state.book)
         self._shown_info = dict(state.shown_info)
         self.excluded = state.excluded
+        self.traffic, self.retired = state.traffic, state.retired
 
 
 def _for_windows(tally: Tally) -> Tally:

@@ -14,6 +14,7 @@ from monitor.findings import FindingKey
 from monitor.judge.budget import BudgetState
 from monitor.judge.incident import TransitionContext
 from monitor.judge.model import JudgeState
+from monitor.judge.traffic_time import Traffic
 from monitor.state.finding_trees import book_of, book_tree
 from monitor.state.versions import Tree, require_version
 from monitor.stats.tally import Tally
@@ -61,6 +62,8 @@ class _Judge(msgspec.Struct):
     book: Tree
     info: list[list[Any]]
     excluded: int = 0
+    traffic: tuple[int, int] = (0, 0)
+    retired: bool = False
 
 
 class _Model(msgspec.Struct):
@@ -106,6 +109,8 @@ def _judge_tree(state: JudgeState) -> Tree:
         "book": book_tree(state.book),
         "info": [[*key, at] for key, at in state.shown_info.items()],
         "excluded": state.excluded,
+        "traffic": list(state.traffic),
+        "retired": state.retired,
     }
 
 
@@ -138,4 +143,6 @@ def _judge_of(key: ModelKey, read: _Judge) -> JudgeState:
         book_of(read.book),
         {FindingKey(*key): at for *key, at in read.info},
         read.excluded,
+        Traffic(*read.traffic),
+        read.retired,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ class Fault:
         self._so_far += 1
 
 
-def incidents(change: int, fault: Fault) -> list[dict[str, object]]:
+def incidents(change: int, fault: Fault) -> list[dict[str, Any]]:
     stream = list(Credit(5_000, seed=3, change=change, fault=fault))
     lines, _ = replayed(settings(), credit_reference(), MemorySource({EVENTS: stream}))
     return transitions_in(lines)
