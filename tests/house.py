@@ -81,8 +81,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
             "rules.drift rules.events rules.health rows column_series status.model_cards dashboards.fleet rules.file "
-            "register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard series "
-            "site connection server"
+            "register status.incident_cards status.notices dashboards.model series_limit status.page "
+            "dashboards.dashboard series site connection server"
         ),
     },
     {  # what the path asks of the outside

@@ -25,6 +25,10 @@ SETTINGS_CHANGED: Final = "settings changed"
 REFERENCE_CHANGED: Final = "reference changed"
 
 
+#: `info` findings that are kept to be shown
+NOTED: Final = 10
+
+
 class Reported(NamedTuple):
     """An `info` finding and when it was made."""
 
@@ -50,6 +54,8 @@ class Fleet:
         #: changes of references that are not on the alert topic yet
         self.rebases: deque[Rebase] = deque()
         self.reported: deque[Reported] = deque()
+        #: the last of them, the newest last; not state
+        self.noted: deque[Reported] = deque(maxlen=NOTED)
 
     def judge(self, pane: Pane) -> None:
         """Judge what ends with this pane. Panes of one model come in time order."""
@@ -107,7 +113,9 @@ class Fleet:
             judge.begin(events, labels, at_us)
 
     def _take(self, judge: ModelJudge, findings: Iterable[Finding], transitions: Iterable[Transition]) -> None:
-        self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
+        reported = [Reported(judge.monitored, finding, judge.at_us) for finding in findings]
+        self.reported.extend(reported)
+        self.noted.extend(reported)
         self.unsent.extend(transitions)
 
     def pass_time(self, now_us: int, waited_us: Callable[[ModelKey], int]) -> None:

@@ -21,7 +21,7 @@ from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
 from monitor.log import get_log
 from monitor.pipeline import Pipeline
-from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
+from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, NoticeView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
 from monitor.reference.blank import WARMUP
 from monitor.run.column_views import column_views, other_figures, with_totals
@@ -145,6 +145,11 @@ class SnapshotBuilder:
             incidents=tuple(view for judge in judges.values() if is_judged(judge) for view in _incident_views(judge)),
             findings=tuple(_finding_views(judges.values())),
             ended=_ended(self._fleet.judges.values()),
+            notices=tuple(
+                NoticeView(one.monitored.key, one.finding.key, one.at_us, one.finding.detail)
+                for one in reversed(self._fleet.noted)
+            ),
+            unwatched=self._lost.not_watched(),
             links=self._settings.links,
         )
 
