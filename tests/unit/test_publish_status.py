@@ -396,5 +396,5 @@ def test_informational_findings_and_what_nobody_watches_have_a_section_of_their_
     section = page.words.split("Worth knowing")[1].split("Models")[0]
     order = [section.index(words) for words in (sentence, "mean 41 against 35", "changed against the day before")]
     assert order == sorted(order)
-    assert "credit 2" in section
+    assert "credit/2: AGE" in section
     assert "Worth knowing" not in read(busy_snapshot()).words
