@@ -75,7 +75,8 @@ GENERATED: Final[dict[str, Wanted]] = {
     "joint_shift": Wanted("BILL_AMT2", "relation", severity="ticket"),
     "calibration_drift": Wanted("score", "calibration"),
     "seasonality": NOTHING,
-    "seasonality_plus_drift": Wanted("AGE", "distribution"),
+    # of two days and a third a daily wave is known, but not how much days differ: that takes seven, for a page
+    "seasonality_plus_drift": Wanted("AGE", "distribution", severity="ticket"),
     "traffic_drop": Wanted("credit", "traffic", severity="ticket"),
     "traffic_stop": Wanted("credit", "traffic", severity="ticket"),
     "labels_late": Wanted("credit", "label_delay", severity="ticket"),

@@ -41,6 +41,7 @@ from monitor.stats.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OU
 from monitor.stats.ending import joined, left_of_cut, left_of_shares
 from monitor.stats.evidence import chi_square_tail
 from monitor.stats.live_watch import Watch
+from monitor.stats.long_run import FEW_DAYS
 from monitor.stats.promise import ShareDetection
 from monitor.text import number
 
@@ -54,6 +55,7 @@ ENDING: Final = "ending"
 SETTINGS: Final = "settings"
 REASONS: Final = {
     UNSETTLED: "the reference is too short for how slowly this column varies",
+    FEW_DAYS: "it has a daily wave, and the reference too few days to tell how much days differ",
     TOO_SHORT: "the reference has no windows of this length",
     RESTLESS: "live windows differ from each other more than the reference's windows do",
     ORDER: "near events are more alike than in the reference, as if its rows were shuffled",
@@ -241,7 +243,10 @@ class Distribution(Cause[Measured]):
         words = np.where(restless, RESTLESS, "").astype(object)
         words[alike] = ORDER
         words[too_new] = NEW
+        runs = [self.prepared.reference.variability.long_runs[at] for at in side.places.tolist()]
+        few_days = np.array([run.reason == FEW_DAYS for run in runs], np.bool_)
         words[~side.settled] = UNSETTLED
+        words[~side.settled & few_days] = FEW_DAYS
         return list(words)
 
     def _ticket_reason(self, measured: Measured, window: int, column: int, recent: Windows | None) -> str:
