@@ -217,6 +217,11 @@ class Distribution(Cause[Measured]):
                     reasons[self.prepared.subjects[at]] = TicketReason(reason, REASONS[reason])
         return reasons
 
+    def is_restless(self, column: int) -> bool:
+        """Whether live windows of a column differ from each other more than the reference's do."""
+        s, place = self._place.get(column, (0, -1))
+        return place >= 0 and self._objections[s][place] == RESTLESS
+
     def _may_never_page(self, column: int) -> bool:
         """Whether the settings make the largest change less than a page."""
         feature = self.prepared.columns[column].feature
