@@ -354,7 +354,7 @@ class Pipeline:
         Returns the model versions that start from scratch because their settings changed.
         """
         self.warming.restore(state.warmups, state.warmup_rows)
-        self._admission.restore(state.whole.seen)
+        self._admission.restore(state.whole.seen, parts.retired(state))
         for task in state.tasks:
             self.task(task.number).restore(task)
         for of_task in state.task_labels:

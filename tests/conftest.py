@@ -63,14 +63,14 @@ def topic(fresh_topic: Callable[[], str]) -> str:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of the recorded streams: DRIFTD_TEST_DATA, or `shared/data` next to the checkout."""
-    return _folder_beside("data", "DRIFTD_TEST_DATA")
+    """The folder of the recorded streams: TEST_DRIFTD_DATA, or `shared/data` next to the checkout."""
+    return _folder_beside("data", "TEST_DRIFTD_DATA")
 
 
 @pytest.fixture(scope="session")
 def quality_scripts() -> Path:
-    """The folder of the quality measurements: DRIFTD_TEST_QUALITY, or `shared/quality` next to the checkout."""
-    return _folder_beside("quality", "DRIFTD_TEST_QUALITY")
+    """The folder of the quality measurements: TEST_DRIFTD_QUALITY, or `shared/quality` next to the checkout."""
+    return _folder_beside("quality", "TEST_DRIFTD_QUALITY")
 
 
 def _folder_beside(name: str, variable: str) -> Path:

@@ -55,7 +55,7 @@ class Record(NamedTuple):
 
 def credit_rows() -> tuple[list[Row], bool]:
     """Rows in a fixed shuffled order, each with its label as `default`; and whether they are the real ones."""
-    folder = Path(os.environ.get("DRIFTD_TEST_DATA") or ROOT.parent / "shared" / "data")
+    folder = Path(os.environ.get("TEST_DRIFTD_DATA") or ROOT.parent / "shared" / "data")
     file = folder / "credit_default.csv.gz"
     rng = random.Random(20)
     if not file.is_file():

@@ -77,8 +77,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "causes.performance causes.traffic causes.fact_share "
             "causes.schema causes.distribution_words causes.distribution causes.residual causes.consecutive "
             "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation version_comparison one_partition attribution estimated "
-            "model detector_notes promise promise_words fleet"
+            "evaluation version_comparison traffic_time judge_state one_partition attribution estimated model detector_notes "
+            "promise promise_words fleet"
         ),
     },
     {  # the outside
@@ -98,9 +98,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
             "rules.drift rules.events rules.health rows column_series call_series label_series status.model_cards "
-            "dashboards.fleet "
-            "rules.file register status.incident_cards dashboards.model series_limit status.page dashboards.dashboard "
-            "series site connection server"
+            "dashboards.fleet rules.file register status.incident_cards status.notices dashboards.model series_limit "
+            "status.page dashboards.dashboard series site connection server"
         ),
     },
     {  # what the path asks of the outside

@@ -128,8 +128,9 @@ class Admission:
         model = self._models.get(model_name)
         return 0 if model is None else self._settings.lateness_us(model)
 
-    def restore(self, keys: Iterable[ModelKey]) -> None:
-        """See the model versions of a state again, in its order."""
+    def restore(self, keys: Iterable[ModelKey], retired: Iterable[ModelKey] = ()) -> None:
+        """See the model versions of a state again, in its order; `retired` ones take no place of others."""
+        self.seen.retired.update(retired)
         for key in keys:
             self.of(key)
 

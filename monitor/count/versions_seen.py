@@ -19,6 +19,8 @@ class VersionsSeen:
         self._monitored: dict[ModelKey, Monitored] = {}
         #: the first model versions that had events but no reference
         self.without_reference: list[ModelKey] = []
+        #: those that had no events for long while another version of their model had them
+        self.retired: set[ModelKey] = set()
 
     def monitored(self, key: ModelKey) -> Monitored | None:
         return self._monitored.get(key)
@@ -28,8 +30,8 @@ class VersionsSeen:
         return iter(self._monitored)
 
     def of_model(self, model: str) -> int:
-        """Number of monitored versions of a model."""
-        return sum(key.model == model for key in self._monitored)
+        """Number of monitored versions of a model that are not retired."""
+        return sum(key.model == model for key in self._monitored if key not in self.retired)
 
     def add(self, monitored: Monitored) -> None:
         """Add a model version, or replace its reference and settings."""

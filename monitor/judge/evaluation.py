@@ -29,6 +29,8 @@ class Judge:
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         self._prepared = prepared
         self.causes = causes_of(prepared, policy)
+        for cause in self.causes:
+            cause.meet(self.causes)
         self._sequential = [cause for cause in self.causes if isinstance(cause, SequentialCause)]
         self.performance = next(cause for cause in self.causes if isinstance(cause, Performance))
         self._with_state = [cause for cause in self.causes if cause.state_name]

@@ -13,15 +13,22 @@ from monitor.events import ModelKey
 from monitor.findings import Finding, Rebase, Transition
 from monitor.judge.incident import TransitionContext
 from monitor.judge.incidents import IncidentBook
-from monitor.judge.model import JudgeState, ModelJudge, Observer
+from monitor.judge.judge_state import JudgeState
+from monitor.judge.model import ModelJudge, Observer
+from monitor.judge.traffic_time import TrafficTime
 from monitor.reference.blank import WARMUP
 from monitor.reference.monitored import Monitored
+from monitor.settings.duration import in_words
 from monitor.settings.tree import Settings
 
 #: reason of resolved incidents when the settings that the model's state depends on changed
 SETTINGS_CHANGED: Final = "settings changed"
 #: ... when it is compared with another reference
 REFERENCE_CHANGED: Final = "reference changed"
+
+
+#: `info` findings that are kept to be shown
+NOTED: Final = 10
 
 
 class Reported(NamedTuple):
@@ -40,31 +47,65 @@ class Fleet:
         self._settings = settings
         self._observer = observer
         self.judges: dict[ModelKey, ModelJudge] = {}
+        #: by model, the versions that share its budget: those that are not retired
         self._versions: Counter[str] = Counter()
+        self._traffic = TrafficTime(settings.retire_after)
         #: how often each model version was reset, as part of its mark: the marks of a new judge begin at 0 again
         self._forgotten: Counter[ModelKey] = Counter()
         self.unsent: deque[Transition] = deque()
         #: changes of references that are not on the alert topic yet
         self.rebases: deque[Rebase] = deque()
         self.reported: deque[Reported] = deque()
+        #: the last of them, the newest last; not state
+        self.noted: deque[Reported] = deque(maxlen=NOTED)
 
     def judge(self, pane: Pane) -> None:
         """Judge what ends with this pane. Panes of one model come in time order."""
         judge = self._judge_of(pane.pane_key.key)
         if judge is None:
             return
+        if pane.tally.events:
+            self._note_traffic(judge, pane)
         closed = judge.pyramid.closed
         findings, transitions = judge.add(pane, self.share(pane.pane_key.key), self._observer)
         if judge.pyramid.closed > closed:
             findings += judge.differences(self._before(judge))
         self._take(judge, findings, transitions)
 
+    def _note_traffic(self, judge: ModelJudge, pane: Pane) -> None:
+        """A version has events in this pane; others of its model that have had none for long are retired."""
+        key = judge.monitored.key
+        judge.traffic = self._traffic.add(key.model, pane.start_us, pane.end_us)
+        if judge.retired:
+            judge.retired = False
+            self._versions[key.model] += 1
+            self._admission.seen.retired.discard(key)
+        retire_after = self._settings.retire_after
+        for other in self._siblings(judge) if self._versions[key.model] > 1 else ():
+            silent_us = judge.traffic.spent_us - other.traffic.spent_us
+            if silent_us >= retire_after:
+                silent = f"no events for {in_words(silent_us)}, version {key.version} has them"
+                self._retire(other, pane.end_us, f"retired: {silent}")
+
+    def _siblings(self, judge: ModelJudge) -> Iterator[ModelJudge]:
+        """The other versions of its model that are not retired."""
+        model = judge.monitored.key.model
+        for other in self.judges.values():
+            if other is not judge and other.monitored.key.model == model and not other.retired:
+                yield other
+
+    def _retire(self, judge: ModelJudge, at_us: int, reason: str) -> None:
+        key = judge.monitored.key
+        self.unsent.extend(judge.retire(at_us, reason))
+        self._versions[key.model] -= 1
+        self._admission.seen.retired.add(key)
+
     def _before(self, judge: ModelJudge) -> Iterator[ModelJudge]:
         """The versions of the same model that were judged before this one: it is compared with one of these."""
         for key, other in self.judges.items():
             if other is judge:
                 return
-            if key.model == judge.monitored.key.model:
+            if key.model == judge.monitored.key.model and not other.retired:
                 yield other
 
     def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
@@ -74,7 +115,9 @@ class Fleet:
             judge.begin(events, labels, at_us)
 
     def _take(self, judge: ModelJudge, findings: Iterable[Finding], transitions: Iterable[Transition]) -> None:
-        self.reported.extend(Reported(judge.monitored, finding, judge.at_us) for finding in findings)
+        reported = [Reported(judge.monitored, finding, judge.at_us) for finding in findings]
+        self.reported.extend(reported)
+        self.noted.extend(reported)
         self.unsent.extend(transitions)
 
     def pass_time(self, now_us: int, waited_us: Callable[[ModelKey], int]) -> None:
@@ -124,6 +167,7 @@ class Fleet:
                 lasting_after_us=self._settings.lasting_after,
                 pane_us=self._settings.windows.pane,
             )
+            judge.traffic = self._traffic.now(key.model)
             self.judges[key] = judge
             self._versions[key.model] += 1
         return judge
@@ -133,7 +177,8 @@ class Fleet:
         judge = self.judges.pop(key, None)
         if judge is None:
             return
-        self._versions[key.model] -= 1
+        self._versions[key.model] -= not judge.retired
+        self._admission.seen.retired.discard(key)
         self._forgotten[key] += 1
         self.unsent.extend(judge.book.give_up(judge.context(), self._changed(judge.context())))
 
@@ -192,9 +237,12 @@ class Fleet:
                 judge = self._judge_of(key)
                 if judge is not None:
                     judge.restore(state)
+                    self._traffic.restore(key.model, judge.traffic)
+                    self._versions[key.model] -= judge.retired
                     self.unsent.extend(judge.under_settings(state.severities, SETTINGS_CHANGED))
                 continue
             reset.append(key)
+            self._admission.seen.retired.discard(key)
             self._give_up(state, self._changed(state.context))
         return reset
 

@@ -15,11 +15,16 @@ import numpy as np
 
 from monitor.judge.compared import EVERY, Compared, Comparison, Flags, Ints
 from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
+from monitor.judge.windows import Windows
 from monitor.stats.direction_test import Expected
 from monitor.stats.directions import CUT
 
 #: of more columns it costs less to compare all of them at once
 MOST_ALONE: Final = 4
+#: a change is ending while the newest panes surely have less than this part of it
+LEFT_OF_ENDING: Final = 0.5
+#: ... by so many errors of what they have
+ERRORS: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,50 @@ class Measured:
             return 0.0
         moved = abs(float(one.moved[window, place, one.at[window, place]]))
         return max(moved, float(one.spread[window, place]))
+
+    def is_ending(self, window: int, column: int, recent: Windows | None) -> bool:
+        """Whether a window's change is over: newer events in it, or the `recent` panes, surely have little of it.
+
+        Or because a shorter window's change is over, without which little of this one's is left.
+        """
+        (one, at), shorter = self.of(column), range(window)
+        direction = self.direction_of(window, column)
+        moved = one.moved[:, at, direction] if one.moved.shape[2] else np.zeros(len(self.sizes))
+        if not moved[window] or abs(moved[window]) < one.spread[window, at] - 1e-12:
+            return False  # categories changed in several directions
+        if self._is_over_in_newer(window, column, recent):
+            return True
+        values, exceedance = self._values_of(column), self.exceedance_of(column)
+        before = moved[window] * values[window] - moved[:window] * values[:window]
+        left = before / np.maximum(values[window] - values[:window], 1) / moved[window]
+        return any(
+            left[newer] <= LEFT_OF_ENDING and exceedance[newer] > 1 and self._is_over_in_newer(newer, column, recent)
+            for newer in shorter
+        )
+
+    def _is_over_in_newer(self, window: int, column: int, recent: Windows | None) -> bool:
+        """Whether less than `LEFT_OF_ENDING` is left in shorter windows or the newest panes, with two errors of theirs.
+
+        These are as much larger than the window's error as they hold fewer values.
+        """
+        (s, place), (one, at) = self.place[column], self.of(column)
+        side, direction, values = self.comparisons[s].side, self.direction_of(window, column), self._values_of(column)
+        moved, newer = one.moved[: window + 1, at, direction], values[:window].astype(np.float64)
+        left = moved[:window] / moved[window] if moved[window] else np.ones(window)
+        if recent is not None and moved[window]:
+            change, of_recent = side.share_change(recent, 0, place)
+            of_bins = np.zeros((1, 1, self.comparisons[s].counts.shape[2]))
+            of_bins[0, 0, : len(change)] = change
+            now = side.reference.of_column(place).directions.hits(of_bins)[0, 0, direction]
+            left, newer = np.append(left, now / moved[window]), np.append(newer, of_recent)
+        with np.errstate(divide="ignore"):
+            errors = float(one.error[window, at]) * np.sqrt(values[window] / newer) / max(abs(moved[window]), 1e-300)
+        return bool((left + ERRORS * errors <= LEFT_OF_ENDING).any())
+
+    def _values_of(self, column: int) -> Ints:
+        """(W,) values of a column."""
+        s, place = self.place[column]
+        return np.asarray(self.comparisons[s].counts[:, place].sum(1), np.int64)
 
     def exceedance_of(self, column: int) -> Floats:
         """The exceedance (W,) of a column, compared alone where not all are compared."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from monitor.clock import DAY_US, SECOND_US, rfc3339
 from monitor.count.exchange import Pane
@@ -12,7 +11,7 @@ from monitor.count.facts import in_time
 from monitor.count.labels import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.attribution import Attribution
-from monitor.judge.budget import BASE, LABELS, RECENT, VERSIONS, Budget, BudgetState
+from monitor.judge.budget import BASE, LABELS, RECENT, VERSIONS, Budget
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
@@ -20,12 +19,14 @@ from monitor.judge.causes.errors import PERFORMANCE
 from monitor.judge.causes.schema import is_of_sample
 from monitor.judge.estimated import Estimator
 from monitor.judge.evaluation import Judge, longest_learned
-from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, TransitionContext
+from monitor.judge.incident import NOTHING, Floats, OpenFinding, TransitionContext
 from monitor.judge.incidents import IncidentBook, Now
+from monitor.judge.judge_state import JudgeState
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import PreparedReference
 from monitor.judge.season import SeasonClock
 from monitor.judge.silence import Silence, silence_at
+from monitor.judge.traffic_time import NO_TRAFFIC
 from monitor.judge.version_comparison import Side, differences, trailing, within
 from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.reference.monitored import Monitored
@@ -36,27 +37,8 @@ from monitor.stats.label_tally import LabelTally
 from monitor.stats.performance import Meaning
 from monitor.stats.tally import Tally
 
-#: an explicit tree of plain values and arrays
-Tree = dict[str, Any]
 #: called with the windows of every base evaluation, to compute the distances that are shown
 Observer = Callable[["ModelJudge", Windows, float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeState:
-    """Checkpointed state of a judge; each tree is opaque to everything but its owner."""
-
-    context: TransitionContext
-    recent: Tree
-    base: Tree
-    pyramid: Tree
-    budget: BudgetState
-    causes: Tree
-    book: BookState
-    shown_info: dict[FindingKey, int]
-    excluded: int = 0
-    #: fingerprint of the severities that the findings have; "" in the state of an older version
-    severities: str = ""
 
 
 class ModelJudge:
@@ -75,10 +57,9 @@ class ModelJudge:
         self.monitored = monitored
         self.prepared = PreparedReference.of(monitored.reference)
         self.estimator = Estimator(monitored.reference)
-        self.pyramid = WindowPyramid(self.prepared.longest())
         self.policy = Policy(monitored.model, show_values, _parents(monitored.reference))
-        self.judge = Judge(self.prepared, self.policy)
-        self._attribution = Attribution(self.prepared, self.judge.causes)
+        self._pane_us = pane_us
+        self._begin_windows()
         self.budget = Budget.of(
             pages,
             per_us,
@@ -86,8 +67,6 @@ class ModelJudge:
             self.judge.total_tests(len(self.pyramid.lengths)),
             monitored.reference.events,
         )
-        self.judge.performance.spend = self._spend_on_labels
-        self.judge.performance.late = self.judge.performance.late_cohorts(pane_us)
         #: this version's part of the model's budget
         self._share = 1.0
         learned = longest_learned(monitored.reference)
@@ -99,15 +78,27 @@ class ModelJudge:
         self.labels = 0
         #: events of excluded times: in all totals, in no window
         self.excluded = 0
-        #: of the predictions in the pane that comes next
-        self._inline = LabelTally()
         self.at_us = 0
         self._season_clock = None if monitored.reference.seasons is None else SeasonClock(monitored.reference.seasons)
-        self._recent = RecentPanes()
-        self._base = BaseWindow()
-        self._shown_info: dict[FindingKey, int] = {}
+        #: the model's traffic time up to its newest pane with events
+        self.traffic = NO_TRAFFIC
+        #: it had no events for long while another version had them: nothing is kept but totals
+        self.retired = False
         #: panes, cohorts and operator requests taken: the checkpointed state changes with each, and only then
         self._changes = 0
+
+    def _begin_windows(self) -> None:
+        """Nothing is known of the stream."""
+        self.pyramid = WindowPyramid(self.prepared.longest())
+        self._recent = RecentPanes()
+        self._base = BaseWindow()
+        self.judge = Judge(self.prepared, self.policy)
+        self.judge.performance.spend = self._spend_on_labels
+        self.judge.performance.late = self.judge.performance.late_cohorts(self._pane_us)
+        self._attribution = Attribution(self.prepared, self.judge.causes)
+        self._shown_info: dict[FindingKey, int] = {}
+        #: of the predictions in the pane that comes next
+        self._inline = LabelTally()
         #: the newest base evaluation, for what is shown; not state
         self.latest: Evaluation | None = None
         #: alpha of the last base evaluation; rechecks for the end of findings use it too
@@ -201,6 +192,17 @@ class ModelJudge:
         """Go on from so many events and labels before `at_us`, which are not judged."""
         self._changes += 1
         self.predictions, self.labels, self.at_us = events, labels, at_us
+
+    def retire(self, at_us: int, reason: str) -> list[Transition]:
+        """Drop the windows and resolve the incidents; totals and what was promised are kept."""
+        self._changes += 1
+        self.at_us = max(self.at_us, at_us)
+        transitions = self.book.give_up(self.context(), reason)
+        self.book.ended_us.clear()
+        self._begin_windows()
+        self.budget.last_us.clear()
+        self.retired = True
+        return transitions
 
     def accept(self, incident: str, note: str) -> list[Transition]:
         """Make a page lasting, on an operator's request; no effect if it is not open here."""
@@ -340,6 +342,8 @@ class ModelJudge:
             shown_info=dict(self._shown_info),
             excluded=self.excluded,
             severities=self.policy.fingerprint(),
+            traffic=self.traffic,
+            retired=self.retired,
         )
 
     def restore(self, state: JudgeState) -> None:
@@ -355,6 +359,7 @@ class ModelJudge:
         self.book.restore(state.book)
         self._shown_info = dict(state.shown_info)
         self.excluded = state.excluded
+        self.traffic, self.retired = state.traffic, state.retired
 
 
 def _for_windows(tally: Tally) -> Tally:

@@ -54,18 +54,19 @@ class NearRange:
         near[asked] = [self._lies_near(windows, int(at[0][one]), int(column[one])) for one in asked.tolist()]
         return np.where(near, together, 1.0)
 
-    def is_excursion(self, windows: Windows, at: tuple[int, int, int], share: float) -> bool:
+    def is_excursion(self, windows: Windows, at: tuple[int, int, int], share: float, *, restless: bool = False) -> bool:
         """Whether a column that wanders so by itself is outside, but no farther than it may get.
 
         It drifts, or stays at its outermost values; or the reference is too short for how slowly it varies, and so for
-        its range. Such a column is outside with all of its values only for as long as they are alike.
+        its range, as live traffic tells where it is `restless`. Such a column is outside with all of its values only
+        for as long as they are alike.
         """
         window, column, slot = at
         if slot != OUTSIDE:
             return False
         if any(self._lies_near(windows, window, column, *widths) for widths in self._wanders[column]):
             return True
-        if self._settled[column] or not self._lies_near(windows, window, column):
+        if (self._settled[column] and not restless) or not self._lies_near(windows, window, column):
             return False
         if self._wanders[column]:  # how it moves is known, and half of the events are more than that
             return share < HALF

@@ -10,7 +10,7 @@ from monitor.count.exchange import Pane
 from monitor.count.labels import LabelCohort
 from monitor.events import ModelKey
 from monitor.findings import Rebase, Transition
-from monitor.judge.model import JudgeState
+from monitor.judge.judge_state import JudgeState
 
 
 class Stage2(Protocol):

@@ -87,8 +87,9 @@ COLUMN_SERIES: Final = (
         "gauge",
         ("model", "version", "feature", "reason"),
         "1 where a change of the feature's distribution may page, 0 where it is at most a ticket, with the reason.",
-        "unsettled: a longer reference; order: one in the order of time; restless: one as varied as today's traffic; "
-        "new: it passes by itself; settings: mute, severity or max_severity; unwatched: see driftd_feature_watched.",
+        "unsettled: a longer reference; few_days: one of seven days; order: one in the order of time; restless: one as "
+        "varied as today's traffic; new: it passes by itself; settings: mute, severity or max_severity; unwatched: see "
+        "driftd_feature_watched.",
         rows.may_page,
         of_model=True,
         group=DISTANCES,

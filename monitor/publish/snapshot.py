@@ -148,6 +148,16 @@ class EndedView:
     findings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class NoticeView:
+    """An informational finding, and the event time at which it was made (microseconds)."""
+
+    key: ModelKey
+    finding: FindingKey
+    at_us: int
+    detail: str
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Everything that is shown, at one moment. Mappings are copied, so a snapshot never changes.
@@ -156,11 +166,12 @@ class Snapshot:
     reason, `model_events` by model version and kind of event. `retention_gaps`, `lags` and `unreadable` (also by
     reason) are numbers of records, `watermarks` event times. `stalled` has a sentence for each stalled partition,
     `positions_stalled` 1 for those and 0 for the others. `incidents` lacks model versions that were never judged, and
-    has a lasting ticket behind the other incident of its model version; `ended` are the last ended ones, the newest
-    first. `references` is whether any model of the settings has a reference. `lost_topics` and `lost_models` are shares
-    of the newest 1,000 events; `formats` are those that were found, by topic, `pairs_given_up` by topic and side, and
-    `pairs_waiting` is None where no input has sides of calls; `not_fine` has a sentence for each reason why the monitor
-    misses events.
+    has a lasting ticket behind the other incident of its model version; `ended` are the last ended ones and `notices`
+    the last informational findings since the process began, the newest first. `references` is whether any model of the
+    settings has a reference. `lost_topics` and `lost_models` are shares of the newest 1,000 events; `formats` are those
+    that were found, by topic, `pairs_given_up` by topic and side, and `pairs_waiting` is None where no input has sides
+    of calls; `not_fine` has a sentence for each reason why the monitor misses events, `unwatched` for each model
+    version whose events came and that is not watched.
     """
 
     restored: bool = False
@@ -198,6 +209,8 @@ class Snapshot:
     incidents: tuple[IncidentView, ...] = ()
     findings: tuple[FindingView, ...] = ()
     ended: tuple[EndedView, ...] = ()
+    notices: tuple[NoticeView, ...] = ()
+    unwatched: tuple[str, ...] = ()
     links: Links = field(default_factory=Links)
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from monitor.count.losses import MIN_EVENTS, NEWEST, Loss, Losses, Newest
-from monitor.events import DUPLICATE, LATE, REASONS, REJECTED, UNKNOWN_MODEL, ModelKey, Partition
+from monitor.events import DUPLICATE, IGNORED, LATE, REASONS, REJECTED, UNKNOWN_MODEL, ModelKey, Partition
 from monitor.log import get_log
 from monitor.run.loss_reasons import late_remedy, lateness_setting, not_watched
 from monitor.settings.duration import about
@@ -20,6 +20,8 @@ _log = get_log(__name__)
 
 #: losses listed per topic
 REPORTED = 3
+#: model versions that are named because nobody watches them
+NOT_WATCHED: Final = 5
 
 
 class LostEvents:
@@ -40,6 +42,14 @@ class LostEvents:
         Without topics and models with too few events.
         """
         return _known_shares(self._losses.topics), _known_shares(self._losses.models)
+
+    def not_watched(self) -> tuple[str, ...]:
+        """A sentence for each model version, or name of a model, whose events came and are not watched, most first."""
+        return tuple(
+            f"{many(loss.count, 'event')} in {loss.topic}: {self.why(loss)}"
+            for loss in self._losses.all()
+            if loss.outcome in {UNKNOWN_MODEL, IGNORED}
+        )[:NOT_WATCHED]
 
     def not_fine(self, positions: Mapping[Partition, int]) -> tuple[str, ...]:
         """A sentence for each topic that loses too many of its newest events, and each model that loses all.

@@ -22,8 +22,9 @@ from monitor.judge.incident import worst_first
 from monitor.judge.likely import in_words, lead, likely_order
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
+from monitor.log import get_log
 from monitor.pipeline import Pipeline
-from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, Snapshot
+from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, NoticeView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
 from monitor.reference.blank import WARMUP
 from monitor.run.column_views import column_views, other_figures, with_totals
@@ -33,6 +34,8 @@ from monitor.run.promises import Promises
 from monitor.settings.tree import Settings
 from monitor.stats.performance import figures
 from monitor.stats.tally import Tally
+
+_log = get_log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class SnapshotBuilder:
         self._evaluated: dict[ModelKey, _Evaluated] = {}
         self._promises = Promises(fleet)
         self._before = {key: self._held(key) for key in dict.fromkeys([*admission.seen, *fleet.judges])}
+        self._retired = set(admission.seen.retired)
         self._gaps_before, self._unjudged_before = Counter(pipeline.gaps), Counter(pipeline.exchange.unjudged)
 
         admission.when_replaced(self._forget)
@@ -88,14 +92,27 @@ class SnapshotBuilder:
         self._promises.forget(key)
         self._unjudged_before.pop(key, None)
 
+    def _note_retired(self) -> None:
+        """Log and forget what was retired since the last snapshot."""
+        retired = set(self._admission.seen.retired)
+        for key in sorted(retired - self._retired):
+            self._evaluated.pop(key, None)
+            self._promises.forget(key)
+            _log.info("version_retired", model=key.model, version=key.version, setting="retire_after")
+        self._retired = retired
+
     def log_losses(self) -> None:
         """Log new losses of events."""
         self._lost.log()
 
     def snapshot(self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = ()) -> Snapshot:
         """The snapshot of this moment."""
-        pipeline, judges = self._pipeline, self._fleet.judges
-        watched = dict.fromkeys([*self._expected(), *self._admission.seen, *judges])
+        pipeline, retired = self._pipeline, self._admission.seen.retired
+        self._note_retired()
+        judges = {key: judge for key, judge in self._fleet.judges.items() if not judge.retired}
+        known = [*self._expected(), *self._admission.seen, *judges]
+        watched = dict.fromkeys(key for key in known if key not in retired)
+        unjudged = pipeline.exchange.unjudged - self._unjudged_before
         lost_topics, lost_models = self._lost.shares()
         self._promises.renew()
         return Snapshot(
@@ -132,15 +149,20 @@ class SnapshotBuilder:
                 else self._model(key, self._pipeline.totals.events.get(key))
                 for key in watched
             ),
-            model_events=pipeline.accepted,
+            model_events={of: count for of, count in pipeline.accepted.items() if of[0] not in retired},
             label_fates=pipeline.joins.fates,
             labels_waiting=pipeline.joins.waiting(),
             predictions_waiting=pipeline.joins.predictions_waiting(),
             predictions_let_go=pipeline.joins.let_go(),
-            unjudged=pipeline.exchange.unjudged - self._unjudged_before,
+            unjudged=Counter({key: count for key, count in unjudged.items() if key not in retired}),
             incidents=tuple(view for judge in judges.values() if is_judged(judge) for view in _incident_views(judge)),
             findings=tuple(_finding_views(judges.values())),
-            ended=_ended(judges.values()),
+            ended=_ended(self._fleet.judges.values()),
+            notices=tuple(
+                NoticeView(one.monitored.key, one.finding.key, one.at_us, one.finding.detail)
+                for one in reversed(self._fleet.noted)
+            ),
+            unwatched=self._lost.not_watched(),
             links=self._settings.links,
         )
 

@@ -15,7 +15,7 @@ from monitor.loop.warming import Warming
 from monitor.reference.column import FEATURE
 from monitor.reference.reference import Reference
 from monitor.state.model_part import ModelState
-from monitor.state.parts import State
+from monitor.state.parts import State, retired
 from monitor.stats.bins import QUALITY_COUNTS
 from monitor.stats.label_tally import LabelTally
 from monitor.stats.tally import Tally
@@ -46,7 +46,7 @@ def _unit(task: TaskState) -> dict[str, Any]:
 def _models(state: State, admission: Admission) -> list[dict[str, Any]]:
     warming = Warming(admission.settings, admission, None, ManualClock())
     warming.restore(state.warmups, ())
-    admission.restore(state.whole.seen)
+    admission.restore(state.whole.seen, retired(state))
     models, labels = sorted(state.models, key=lambda model: model.key), {one.key: one for one in state.model_labels}
     fates = {key: count for one in state.joins for key, count in one.fates.items()}
     return [

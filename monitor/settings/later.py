@@ -16,7 +16,6 @@ LATER_CAUSES: Final = (
 
 #: unsupported settings, or unsupported values of a setting; `[]` is any index, `*` any name
 NOT_IN_THIS_VERSION: Final = (
-    "retire_after",
     "state.store: kafka",
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
     "inputs[].format: otlp",

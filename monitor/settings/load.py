@@ -20,7 +20,6 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from monitor.errors import UsageError
 from monitor.settings.faults import faults_of, near_secrets, nearest, place
 from monitor.settings.kafka import Kafka
-from monitor.settings.later import unsupported
 from monitor.settings.shape import PREFIX, secrets, variable, variables
 from monitor.settings.tree import Settings
 from monitor.settings.types import Fault, FileContext, Loc, Plain
@@ -29,6 +28,9 @@ from monitor.settings.yaml_text import DEEPEST, LARGEST_BYTES, parse_yaml, writt
 _LARGEST_SECRET: Final = 65_536
 #: placeholders that other programs expand and driftd does not: ${NAME} and $(NAME)
 _PLACEHOLDER: Final = re.compile(r"\$\{\w{1,100}[^{}\s]{0,20}\}|\$\(\w{1,100}\)")
+_NO_SETTING: Final = (
+    f"driftd settings lists them, and every variable {PREFIX}... has to be one: unset it, or give it another name"
+)
 #: variables that Kubernetes sets in every pod for a Service whose name begins with driftd; no setting has such a name
 _SERVICE_LINK: Final = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")
 
@@ -187,12 +189,8 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
         rest = name.upper().removeprefix(PREFIX)
         if not name.upper().startswith(PREFIX) or name.upper() in known or _is_service_link(rest, value):
             continue
-        tree = _nested(rest.lower().split("__"), value)
-        if any(True for _ in unsupported(tree)):
-            yield f"{name}: not in this version"
-            continue
         near = nearest(rest, [other.removeprefix(PREFIX).lower() for other in known])
-        hint = f"did you mean {PREFIX}{near.upper()}?" if near else "driftd settings lists them"
+        hint = f"did you mean {PREFIX}{near.upper()}?" if near else _NO_SETTING
         yield f"{name}: no such setting; {hint}"
 
 
@@ -200,13 +198,6 @@ def _is_service_link(rest: str, value: str) -> bool:
     if re.fullmatch(r"(\w+_)?PORT", rest) and re.match("(tcp|udp|sctp)://", value):
         return True
     return re.search(rf"(^|_)({_SERVICE_LINK.pattern})$", rest) is not None
-
-
-def _nested(steps: list[str], value: str) -> dict[str, Plain]:
-    tree: Plain = value
-    for step in reversed(steps):
-        tree = {step: tree}
-    return dict(tree)
 
 
 def _merged(base: Plain, overrides: Plain) -> Plain:

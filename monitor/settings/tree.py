@@ -287,6 +287,11 @@ class Settings(Part):
         default=DAY_US,
         description="event time after which a page that is still open becomes a ticket, and the model may page again",
     )
+    retire_after: PositiveDuration = Field(
+        default=DAY_US,
+        description="a version without events for so long, while another version of the model has them, is retired: its"
+        " incident resolves, its series and windows go; with its next event it is watched as a new one",
+    )
     show_values: Switch = Field(
         default=True, description="whether category values may appear in series and findings; false hashes them"
     )

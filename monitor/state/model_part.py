@@ -13,7 +13,8 @@ from monitor.events import ModelKey
 from monitor.findings import FindingKey
 from monitor.judge.budget import BudgetState
 from monitor.judge.incident import TransitionContext
-from monitor.judge.model import JudgeState
+from monitor.judge.judge_state import JudgeState
+from monitor.judge.traffic_time import Traffic
 from monitor.state.finding_trees import book_of, book_tree
 from monitor.state.versions import Tree, require_version
 from monitor.stats.tally import Tally
@@ -62,6 +63,8 @@ class _Judge(msgspec.Struct):
     info: list[list[Any]]
     excluded: int = 0
     severities: str = ""
+    traffic: tuple[int, int] = (0, 0)
+    retired: bool = False
 
 
 class _Model(msgspec.Struct):
@@ -108,6 +111,8 @@ def _judge_tree(state: JudgeState) -> Tree:
         "info": [[*key, at] for key, at in state.shown_info.items()],
         "excluded": state.excluded,
         "severities": state.severities,
+        "traffic": list(state.traffic),
+        "retired": state.retired,
     }
 
 
@@ -141,4 +146,6 @@ def _judge_of(key: ModelKey, read: _Judge) -> JudgeState:
         {FindingKey(*key): at for *key, at in read.info},
         read.excluded,
         read.severities,
+        Traffic(*read.traffic),
+        read.retired,
     )

@@ -88,6 +88,11 @@ class State:
     joins: list[ModelJoinState] = field(default_factory=list)
 
 
+def retired(state: State) -> list[ModelKey]:
+    """The model versions that were retired."""
+    return [model.key for model in state.models if model.judge is not None and model.judge.retired]
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """A state to be saved, at one moment. A store encodes its parts before the next batch is counted."""

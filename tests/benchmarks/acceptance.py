@@ -30,8 +30,10 @@ from tests.benchmarks.material import say, table
 from tests.engine import EVENTS, MemorySource
 from tests.streams import CATEGORICAL
 
-#: predictions that a page may last without being one
-BRIEF: Final = 750
+#: predictions in a base window at the most
+BASE: Final = 290
+#: base windows in which a page of a burst has to end: that in which the burst ends, and three more
+BRIEF: Final = 4
 #: a restart loses what came after the last checkpoint: so many polls
 LOST_POLLS: Final = 3
 HEAD = ("stream", "seed", "before", "after", "within", "subject", "cause", "severity", "incidents", "tickets", "ok")
@@ -87,7 +89,7 @@ class Judged:
     def _verdict(
         self, wanted: Wanted, before: Transitions, after: Transitions, delay: int | None, worst: dict[str, Any]
     ) -> str:
-        if wanted.brief:
+        if wanted.burst:
             after = [page for page in after if not self._was_brief(page)]
         silent = not before and not after
         if wanted.subject == "":
@@ -106,8 +108,8 @@ class Judged:
         return next((one["predictions"] for one in ends if one["transition"] == "resolved"), None)
 
     def _was_brief(self, page: dict[str, Any]) -> bool:
-        end = self._resolved(page)
-        return end is not None and end - page["predictions"] <= BRIEF
+        end, burst = self._resolved(page), WANTED[self.name].burst
+        return end is not None and end - self.stream.change <= burst + BRIEF * BASE
 
 
 def _is(wanted: Wanted, found: dict[str, Any]) -> bool:

@@ -27,8 +27,8 @@ class Wanted:
     """What a stream has to bring after its change.
 
     `subject` "" is nothing at all; a pair has a subject if one of its columns is it. `incidents` (fewest, most) that
-    are ever a page. `within` predictions; None: as the generator's truth says. `brief`: a page that was resolved within
-    three base windows is none.
+    are ever a page. `within` predictions; None: as the generator's truth says. `burst` predictions of a burst: a page
+    that was resolved with the third base window behind it is none.
     """
 
     subject: str = ""
@@ -36,7 +36,7 @@ class Wanted:
     severity: str = "page"
     incidents: tuple[int, int] = (1, 1)
     within: int | None = None
-    brief: bool = False
+    burst: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,13 @@ GENERATED: Final[dict[str, Wanted]] = {
     "unit_change_one_client": Wanted("LIMIT_BAL", "outside"),
     "stuck_sensor": Wanted("BILL_AMT2", "constant"),
     "column_gone": Wanted("PAY_2", "absent"),
-    "outlier_burst": Wanted(brief=True),
+    "outlier_burst": Wanted(burst=200),
     "segment_only": Wanted("PAY_0", "distribution"),
     "joint_shift": Wanted("BILL_AMT2", "relation", severity="ticket"),
     "calibration_drift": Wanted("score", "calibration"),
     "seasonality": NOTHING,
-    "seasonality_plus_drift": Wanted("AGE", "distribution"),
+    # of two days and a third a daily wave is known, but not how much days differ: that takes seven, for a page
+    "seasonality_plus_drift": Wanted("AGE", "distribution", severity="ticket"),
     "traffic_drop": Wanted("credit", "traffic", severity="ticket"),
     "traffic_stop": Wanted("credit", "traffic", severity="ticket"),
     "labels_late": Wanted("credit", "label_delay", severity="ticket"),

@@ -31,15 +31,15 @@ def folder(name: str, variable: str) -> Path:
 
 
 def data_folder() -> Path:
-    return folder("data", "DRIFTD_TEST_DATA")
+    return folder("data", "TEST_DRIFTD_DATA")
 
 
 def quality_folder() -> Path:
-    return folder("quality", "DRIFTD_TEST_QUALITY")
+    return folder("quality", "TEST_DRIFTD_QUALITY")
 
 
 def perf_folder() -> Path:
-    return folder("perf", "DRIFTD_TEST_PERF")
+    return folder("perf", "TEST_DRIFTD_PERF")
 
 
 def say(text: str = "") -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from monitor.clock import SystemClock
+from monitor.clock import Clock, SystemClock
 from monitor.count.admission import Admission
 from monitor.errors import ExternalError, PermanentError
 from monitor.kafka.consumer import KafkaSource
@@ -128,15 +128,16 @@ def test_records_that_retention_took_while_the_daemon_was_away_are_counted_and_r
 
 
 class Engine:
-    """The daemon's pipeline in this process, with a watch that looks often, without outputs."""
+    """The daemon's pipeline in this process, with a watch that looks often; its outputs are recorded."""
 
-    def __init__(self, site: Site, reference: Reference, **windows: str) -> None:
+    def __init__(self, site: Site, reference: Reference, clock: Clock | None = None, **windows: str) -> None:
         tree = {**site.tree(), "windows": windows, "state": {"store": "memory"}}
         self.settings = Settings.model_validate(tree)
         admission = Admission(self.settings, References({"credit": {"*": reference}}))
         described = describe_cluster(self.settings.kafka, [site.topic])
         self.source = KafkaSource(self.settings.kafka, described, SystemClock(), watch_interval_s=0.1)
-        self.pipeline = Pipeline(self.settings, admission, self.source, SystemClock(), Recorded())
+        self.outputs = Recorded()
+        self.pipeline = Pipeline(self.settings, admission, self.source, clock or SystemClock(), self.outputs)
         self.source.begin(self.source.resolve_start(self.settings.kafka.start))
         self.open_panes: list[int] = []
 

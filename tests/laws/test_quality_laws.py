@@ -167,3 +167,25 @@ def test_a_shuffled_reference_is_noticed_instead_of_paging() -> None:
     judged = Simulation(reference_of(shuffled, ROWS)).run(part_of(columns, ROWS), 1)
     assert [page for page in judged.pages if page[2] == "distribution"] == []
     assert judged.tickets > 0, "the windows differ more than those of a shuffled reference, and that is said"
+
+
+def levels_of_700(rng: np.random.Generator, rows: int) -> Floats:
+    """Each 700 rows have a level of their own."""
+    return np.repeat(rng.normal(0, 1.2, -(-rows // 700)), 700)[:rows] + rng.standard_normal(rows)
+
+
+def test_a_reference_that_hides_how_much_levels_vary_pages_for_no_excursion_but_for_another_unit() -> None:
+    """Its rows are alike by chance, so its range is too narrow; live windows show it: excursions are tickets then."""
+    rng = np.random.default_rng(8)
+    reference = reference_of({"x": rng.standard_normal(ROWS)}, ROWS)
+    simulation, live = Simulation(reference), levels_of_700(rng, 60_000)
+    judge = simulation.judge()
+    simulation.run({"x": live[:20_000]}, 1, judge)
+    pages, tickets = judge.book.pages, judge.book.tickets
+    judged = simulation.run({"x": live[20_000:]}, 2, judge)
+    assert judge.book.pages == pages
+    assert judge.book.tickets > tickets, "they are told"
+    ((at, subject, cause, _),) = simulation.run({"x": live[:300] * 1_000}, 3, judge, to_page=True).pages
+    assert (subject, cause) == ("x", "outside")
+    assert at <= 100
+    assert judged.pages == []

@@ -354,6 +354,8 @@ def test_a_reference_says_how_much_longer_it_has_to_be(days: float, reason: str 
     assert reason is None or run.reason == reason
     assert words in tickets_only(reference, at)
     assert any(words in note for note in paging_notes(reference))
+    live = Simulation(reference, pane_us=PANE_US).judge().judge.ticket_reasons()["amount"]
+    assert live.word == (reason or "unsettled")
     assert (reference.seasons is None) == (days < 2)
 
 

@@ -151,3 +151,13 @@ def test_the_log_holds_no_value(lines: io.StringIO) -> None:
     reported.lost.log()
     assert {line["outcome"] for line in logged(lines)} == {"rejected", "duplicate"}
     assert "canary" not in lines.getvalue()
+
+
+def test_a_version_that_is_not_listed_is_named_however_few_its_events() -> None:
+    reported = Reported().read(*many(500), good(500, version="3"), good(501, version="3"), good(502, model="other"))
+    assert reported.not_fine == ()
+    assert reported.lost.not_watched() == (
+        '2 events in events: version "3" of credit is not watched: models[0].versions lists "1", "2"',
+        '1 event in events: model "other" is not in the settings; known: credit',
+    )
+    assert Reported().read(*many(10), b"{").lost.not_watched() == ()

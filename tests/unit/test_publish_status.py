@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from monitor.clock import ManualClock
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
-from monitor.publish.snapshot import ColumnView, FindingView, Health, IncidentView, Snapshot, SnapshotHolder
+from monitor.publish.snapshot import (
+    ColumnView,
+    FindingView,
+    Health,
+    IncidentView,
+    NoticeView,
+    Snapshot,
+    SnapshotHolder,
+)
 from monitor.publish.status.page import status_page
 from tests.snapshots import HOSTILE, NOW_US, busy_snapshot, column, model, wide_snapshot
 
@@ -374,3 +382,19 @@ def test_more_quiet_features_than_there_is_room_for_are_counted() -> None:
     )
     assert "1,005 quiet features" in page.words
     assert "and 5 more, which are not shown" in page.words
+
+
+def test_informational_findings_and_what_nobody_watches_have_a_section_of_their_own() -> None:
+    differs = FindingKey(f"AGE {HOSTILE}", "version", figure="1")
+    changed = FindingKey("BILL", "distribution", figure="previous")
+    views = (
+        NoticeView(ModelKey("credit", "2"), differs, NOW_US - 60_000_000, "not as in version 1: mean 41 against 35"),
+        NoticeView(ModelKey("credit", "1"), changed, NOW_US - 90_000_000, "changed against the day before"),
+    )
+    sentence = '2 events in events: version "9" of credit is not watched'
+    page = read(replace(busy_snapshot(), notices=views, unwatched=(sentence,)))
+    section = page.words.split("Worth knowing")[1].split("Models")[0]
+    order = [section.index(words) for words in (sentence, "mean 41 against 35", "changed against the day before")]
+    assert order == sorted(order)
+    assert "credit/2: AGE" in section
+    assert "Worth knowing" not in read(busy_snapshot()).words

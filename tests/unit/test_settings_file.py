@@ -160,7 +160,7 @@ def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load
 @pytest.mark.parametrize(
     ("added", "fault"),
     [
-        ("retire_after: 24h", "retire_after: not in this version"),
+        ("retire_after: soon", "retire_after: 'soon' is not a duration; write 30d, 12h, 15m"),
         ("limits: {rejected_share: 1.5}", "limits.rejected_share: 1.5 is above 1"),
         ("limits: {rejected_share: false}", "limits.rejected_share: false is not a number"),
         ("state: {store: kafka}", "state.store: kafka: not in this version"),
@@ -363,9 +363,16 @@ def test_a_backslash_in_double_quotes_is_explained(load: Load, path: str) -> Non
 
 
 def test_a_variable_for_what_is_not_in_this_version_is_refused_by_name(load: Load) -> None:
-    assert faults_of(load, DRIFTD_RETIRE_AFTER="1h", DRIFTD_STATE__STORE="kafka") == [
-        "DRIFTD_RETIRE_AFTER: not in this version",
+    assert faults_of(load, DRIFTD_STATE__STORE="kafka") == [
         "state.store: kafka: not in this version (from DRIFTD_STATE__STORE)",
+    ]
+
+
+def test_a_variable_of_the_prefix_that_is_no_setting_is_named_with_what_to_do(load: Load) -> None:
+    assert faults_of(load, DRIFTD_IMAGE_OF_OURS="driftd:1", driftd_zzz="1") == [
+        f"{name}: no such setting; driftd settings lists them, and every variable DRIFTD_... has to be one: unset it,"
+        " or give it another name"
+        for name in ("DRIFTD_IMAGE_OF_OURS", "driftd_zzz")
     ]
 
 

@@ -190,3 +190,21 @@ def test_the_promise_is_of_todays_traffic_and_kept_while_that_is_alike() -> None
     assert of_slow is not None
     assert of_slow.of_reference == pytest.approx(0.25, abs=0.03)
     assert of_slow.columns[0].named.us > 2 * promise.columns[0].named.us
+
+
+def test_informational_findings_and_events_of_other_versions_are_shown() -> None:
+    quiet = settings({"versions": ["1"], "features": {"AGE": {"mute": True}}})
+    stream = [one | ({"version": "9"} if at % 1_000 == 0 else {}) for at, one in enumerate(Credit(2_000, seed=5))]
+    for one in stream[500:]:
+        one["features"]["AGE"] += 8
+    known, source = admission_of(quiet, credit_reference()), MemorySource({EVENTS: stream})
+    pipeline, _ = pipeline_of(quiet, known, source)
+    fleet, outputs = cast("Fleet", pipeline.fleet), cast("KafkaOutputs", _Outputs())
+    builder = SnapshotBuilder(quiet, known, pipeline, fleet, outputs)
+    run_to_end(pipeline, source)
+    fleet.reported.clear()  # they were logged
+    snapshot = builder.snapshot({})
+    assert {(one.key, one.finding.subject) for one in snapshot.notices} == {(CREDIT, "AGE")}
+    assert snapshot.unwatched == (
+        '2 events in events: version "9" of credit is not watched: models[0].versions lists "1"',
+    )

@@ -164,6 +164,9 @@ class Cause(ABC, Generic[M]):
         self.prepared = prepared
         self.policy = policy
 
+    def meet(self, others: Sequence[Cause[Any]]) -> None:  # most causes need no other
+        """Told once, before anything is judged: all causes of the judge, itself among them."""
+
     @abstractmethod
     def tests(self) -> int:
         """Number of tests per window length, over all columns: its part of the page budget."""

@@ -3,8 +3,8 @@
 Over its threshold is a window (a) in which the share of a direction (a set of bins) is too unlikely for this
 evaluation, with the variance learned from the reference's rows, or the chi-square of joined categories; and (b), unless
 the column is independent, which is further from the reference than any window of that size was inside it. (b) survives
-seasons and slow waves. A change is a ticket where the reference cannot tell how much chance to expect, and while live
-traffic varies more than the reference does.
+seasons and slow waves. A change is a ticket where the reference cannot tell how much chance to expect, while live
+traffic varies more than the reference does, and where the newest panes show that it is over already.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from monitor.stats.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OU
 from monitor.stats.ending import joined, left_of_cut, left_of_shares
 from monitor.stats.evidence import chi_square_tail
 from monitor.stats.live_watch import Watch
+from monitor.stats.long_run import FEW_DAYS
 from monitor.stats.promise import ShareDetection
 from monitor.text import number
 
@@ -50,13 +51,16 @@ LEAST_SPREAD = 0.05
 STATISTICS: Final = {CUT: "cut_point", BIN: "bin_share", OUTER: "outer_share", CATEGORY: "share", BUCKETS: "share"}
 #: why a distribution is at most a ticket, as series and words have it
 UNSETTLED, TOO_SHORT, RESTLESS, ORDER, NEW = "unsettled", "too_short", "restless", "order", "new"
+ENDING: Final = "ending"
 SETTINGS: Final = "settings"
 REASONS: Final = {
     UNSETTLED: "the reference is too short for how slowly this column varies",
+    FEW_DAYS: "it has a daily wave, and the reference too few days to tell how much days differ",
     TOO_SHORT: "the reference has no windows of this length",
     RESTLESS: "live windows differ from each other more than the reference's windows do",
     ORDER: "near events are more alike than in the reference, as if its rows were shuffled",
     NEW: "driftd has seen too few windows since its start",
+    ENDING: "it is ending: the newest events have less than half of the change",
     SETTINGS: "the settings make it less than a page",
 }
 
@@ -140,10 +144,10 @@ class Distribution(Cause[Measured]):
         for window, column in places(exceedance > 1):
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], self._cause_of(column)),
-                self._severity(evaluation.windows, measured, window, column),
+                self._severity(evaluation.windows, measured, window, column, recent),
                 float(exceedance[window, column]),
                 partial(evaluation.windows.start_us, window),
-                partial(self._finding, evaluation, window, column),
+                partial(self._finding, evaluation, window, column, recent),
             )
 
     def _column_of(self, key: FindingKey) -> int | None:
@@ -213,6 +217,11 @@ class Distribution(Cause[Measured]):
                     reasons[self.prepared.subjects[at]] = TicketReason(reason, REASONS[reason])
         return reasons
 
+    def is_restless(self, column: int) -> bool:
+        """Whether live windows of a column differ from each other more than the reference's do."""
+        s, place = self._place.get(column, (0, -1))
+        return place >= 0 and self._objections[s][place] == RESTLESS
+
     def _may_never_page(self, column: int) -> bool:
         """Whether the settings make the largest change less than a page."""
         feature = self.prepared.columns[column].feature
@@ -239,21 +248,25 @@ class Distribution(Cause[Measured]):
         words = np.where(restless, RESTLESS, "").astype(object)
         words[alike] = ORDER
         words[too_new] = NEW
+        runs = [self.prepared.reference.variability.long_runs[at] for at in side.places.tolist()]
+        few_days = np.array([run.reason == FEW_DAYS for run in runs], np.bool_)
         words[~side.settled] = UNSETTLED
+        words[~side.settled & few_days] = FEW_DAYS
         return list(words)
 
-    def _ticket_reason(self, measured: Measured, window: int, column: int) -> str:
+    def _ticket_reason(self, measured: Measured, window: int, column: int, recent: Windows | None) -> str:
         """Why a change in this window is at most a ticket; "" where it may page."""
         s, place = self._place[column]
-        objection = self._objections[s][place]
-        if objection or self.sides[s].free[place]:
+        if objection := self._objections[s][place]:
             return objection
-        return TOO_SHORT if np.isnan(measured.allowed[window, column]) else ""
+        if not self.sides[s].free[place] and np.isnan(measured.allowed[window, column]):
+            return TOO_SHORT
+        return ENDING if recent is not None and measured.is_ending(window, column, recent) else ""
 
     def _cause_of(self, column: int) -> str:
         return cause_of(self.prepared.columns[column])
 
-    def _severity(self, windows: Windows, measured: Measured, window: int, column: int) -> str:
+    def _severity(self, windows: Windows, measured: Measured, window: int, column: int, recent: Windows | None) -> str:
         """A page needs its least effect and two of the effect's own errors: the largest of many is above the truth."""
         (one, place), about = measured.of(column), self.prepared.columns[column]
         kind = measured.kind_of(window, column)
@@ -261,19 +274,19 @@ class Distribution(Cause[Measured]):
         surely, least = effect - ERRORS_ABOVE_LEAST * float(one.error[window, place]), float(LEAST_MOVE[kind])
         if one.spread[window, place] > effect - 1e-12:
             surely, least = float(one.spread[window, place]), LEAST_SPREAD
-        may_page = not self._ticket_reason(measured, window, column)
+        may_page = not self._ticket_reason(measured, window, column, recent)
         cause, way = self._cause_of(column), self._way(windows, window, column)
         return self.policy.severity(cause, about.feature, surely, least, may_page=may_page, direction=way)
 
-    def _finding(self, evaluation: Evaluation, window: int, column: int) -> Finding:
+    def _finding(self, evaluation: Evaluation, window: int, column: int, recent: Windows | None) -> Finding:
         """Of one window and column that is over."""
         windows, measured = evaluation.windows, evaluation.of(self)
         statistic, value, threshold, p = self._evidence(measured, window, column)
         headline, detail = self._words.of(windows, measured, window, column)
-        reason = self._ticket_reason(measured, window, column)
+        reason = self._ticket_reason(measured, window, column, recent)
         return Finding(
             key=FindingKey(self.prepared.subjects[column], self._cause_of(column)),
-            severity=self._severity(windows, measured, window, column),
+            severity=self._severity(windows, measured, window, column, recent),
             window=windows.spans[window],
             base_windows=max(windows.lengths[window], 1),
             statistic=statistic,

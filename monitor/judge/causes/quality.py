@@ -8,7 +8,7 @@ never had needs no learned distance. A burst of less than half of the events is 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from monitor.findings import DOWN, PAGE, UP, Figures, Finding, FindingKey
 from monitor.judge.all_values import moments
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, PlannedWindows, places
+from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.unit_change import UnitChange, unit_change
 from monitor.judge.detectable import missing_detections
 from monitor.judge.near_range import NearRange
@@ -76,6 +77,10 @@ class Quality(Cause[QualityTails]):
         #: (C,) tests of a column's events, and of the base windows that have any
         self._tests_of_events, self._tests_of_windows = tested.sum(1), (tested & ~often).sum(1)
         self._near_range = NearRange(prepared)
+        self._distribution: Distribution | None = None
+
+    def meet(self, others: Sequence[Cause[Any]]) -> None:
+        self._distribution = next((one for one in others if isinstance(one, Distribution)), None)
 
     def tests(self) -> int:
         return TESTS_OF_LENGTH * self.tests_of_recent()
@@ -216,7 +221,8 @@ class Quality(Cause[QualityTails]):
         share = float(measured.share[at])
         if known := dict(self.prepared.columns[column].ticket_only).get(QUALITY_COUNTS[slot]):
             return known
-        if self._near_range.is_excursion(windows, at, share):
+        restless = slot == OUTSIDE and self._distribution is not None and self._distribution.is_restless(column)
+        if self._near_range.is_excursion(windows, at, share, restless=restless):
             return "no farther outside the range than this column may go by itself"
         if slot == OUTSIDE and recent_share < RECENT_PART * share:
             return "it is ending: the newest events have less than half of that share"

@@ -17,6 +17,7 @@ from monitor.publish.snapshot import Health, Snapshot
 from monitor.publish.status.html import aged, ago, moment, name, text
 from monitor.publish.status.incident_cards import ended_incidents, open_incidents, web_link
 from monitor.publish.status.model_cards import FINE, UNKNOWN, badge, models_section, states_of
+from monitor.publish.status.notices import notices
 from monitor.publish.status.style import ICON, STYLE
 from monitor.text import many
 
@@ -39,6 +40,7 @@ def status_page(snapshot: Snapshot, health: Health, silence: str, now_us: int) -
         f"</nav><small>as of {moment(now_us, seconds=True)}</small></header>",
         *_monitor(snapshot, health, silence, now_us),
         *open_incidents(snapshot, now_us),
+        *notices(snapshot, now_us),
         *ended_incidents(snapshot, now_us),
         *models_section(snapshot, now_us),
         "</main></body></html>\n",
