@@ -77,8 +77,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "causes.performance causes.traffic causes.fact_share "
             "causes.schema causes.distribution_words causes.distribution causes.residual causes.consecutive "
             "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation version_comparison traffic_time judge_state one_partition attribution estimated model detector_notes "
-            "promise promise_words fleet"
+            "evaluation version_comparison traffic_time judge_state one_partition attribution estimated model "
+            "detector_notes promise promise_words fleet"
         ),
     },
     {  # the outside

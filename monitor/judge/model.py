@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from monitor.clock import DAY_US, SECOND_US, rfc3339
 from monitor.count.exchange import Pane
