@@ -396,17 +396,3 @@ def test_the_settings_of_the_input_win_over_the_payload() -> None:
     assert events.keys == [KEY]
     assert events.groups[0].rows.tolist() == [0, 1, 2]
     assert decode(event(), version="3").keys == [ModelKey("credit", "3")]
-
-
-@pytest.mark.parametrize("field", ["model", "version"])
-@pytest.mark.parametrize("name", ["a\x00", "a\nb", "\x7f", "a\x9f"])
-def test_nobody_is_asked_for_the_shape_of_a_badly_named_model_version(field: str, name: str) -> None:
-    asked: list[ModelKey] = []
-    values = [json.dumps(event(**{field: name})).encode(), as_bytes(GOOD), as_bytes(event(**{field: name}))]
-    for mixed in (values, values[::-1], [*values, *values], [values[1], *values]):
-        native = decoder(shapes=asked.append)
-        events = native.decode(batch_of(mixed, [T0_MS] * len(mixed)))
-        assert set(reasons(events)) == {"names"}
-        again = native.decode(batch_of(mixed, [T0_MS] * len(mixed)))
-        assert reasons(again) == reasons(events)
-    assert set(asked) == {KEY}
