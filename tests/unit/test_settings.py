@@ -48,6 +48,7 @@ def test_the_defaults_are_those_of_the_interface() -> None:
         "versions": 20,
         "models": 20,
         "warmup_bytes": 67_108_864,
+        "waiting_predictions": 1_000_000,
         "series": 10_000,
         "rejected_share": 0.5,
     }
