@@ -54,6 +54,7 @@ def test_the_defaults_are_those_of_the_interface() -> None:
         "pairs_waiting": 100_000,
         "warmup_bytes": 67_108_864,
         "warmup_rows": 400_000,
+        "waiting_predictions": 1_000_000,
         "series": 10_000,
         "rejected_share": 0.5,
     }
