@@ -308,7 +308,7 @@ def _performance_lines(model: dict[str, Any]) -> Iterator[str]:
             if "estimated" in of
             else []
         )
-        known += ["which the labels contradict"] if model.get("estimate_contradicted") else []
+        known += ["the labels contradict it"] if model.get("estimate_contradicted") else []
         yield f"  {figure} {', '.join(known)}"
 
 
