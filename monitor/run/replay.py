@@ -350,7 +350,7 @@ def _performance_lines(model: dict[str, Any]) -> Iterator[str]:
         yield f"  by {many(model['labels'], 'label')}: {named}{judged}"
     for name, value in list(estimated.items())[:1]:
         assumed = ESTIMATED["regression" if name == "mae" else "binary"]
-        against = ", which the labels contradict" if model.get("estimate_contradicted") else ""
+        against = "; the labels contradict it" if model.get("estimate_contradicted") else ""
         yield f"  {name} {number(value)} {assumed}{against}"
 
 

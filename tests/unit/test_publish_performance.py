@@ -36,7 +36,7 @@ def test_findings_of_several_figures_are_one_series_of_the_worst_severity(severi
 def test_an_estimate_stands_beside_the_realised_figure_and_errors_are_a_series_of_their_own() -> None:
     figures = (("accuracy", 0.88), ("mcc", -0.25), ("mae", 2.5))
     watched = ModelView(CREDIT, performance=(("accuracy", 0.9),), estimated=Estimated(figures, 4_000))
-    shown = [line for line in lines_of(Snapshot(restored=True, models=(watched,))) if "_performance_" in line]
+    shown = [line for line in lines_of(Snapshot(restored=True, models=(watched,))) if "basis=" in line]
     of = 'model="credit",segment="",version="1"'
     assert shown == [
         f'driftd_performance_{series}{{basis="{basis}",metric="{metric}",{of}}} {value}'
