@@ -50,9 +50,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # counting (stage 1)
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
-            "event_clock event_ids losses admitted partition_state rejected_share totals pane_rows label_aggregator "
-            "task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines warmup_rows task "
-            "exchange"
+            "event_clock ahead_events event_ids losses admitted partition_state rejected_share totals pane_rows "
+            "label_aggregator task_labels completeness pair_counter new_slots by_partition aggregator warmup_lines "
+            "warmup_rows task exchange"
         ),
     },
     {  # judging (stage 2)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.admitted import Admitted
+from monitor.count.ahead_events import AheadEvents, WrongTime
 from monitor.count.event_clock import NO_CLOCK, EventClock
 from monitor.count.event_ids import EventIds
 from monitor.count.task_state import SavedPartition
@@ -25,16 +26,16 @@ Mask = NDArray[np.bool_]
 class Verdicts:
     """Outcomes of the checked events of a batch; masks over all its events.
 
-    `ahead` are far ahead of the clock, which did not follow. `behind_us` (n,) is how far a late event is behind the
-    clock, 0 if it is not late.
-    `clock_us` (n,) is the clock just before each event of the batch, in microseconds.
+    `behind_us` (n,) is how far a late event is behind the clock, 0 if it is not late.
+    `clock_us` (n,) is the clock just before each event of the batch, in microseconds. `wrong_times` are events, most of
+    earlier batches, of which it is known now that the clock has not followed them.
     """
 
     late: Mask
     behind_us: NDArray[np.int64]
     duplicate: Mask
-    ahead: Mask
     clock_us: NDArray[np.int64]
+    wrong_times: list[WrongTime]
 
 
 class PartitionState:
@@ -43,6 +44,7 @@ class PartitionState:
     def __init__(self, partition: Partition, id_memory: int) -> None:
         self.partition = partition
         self.clock = EventClock()
+        self.ahead = AheadEvents()
         #: the largest event time of any model, known or not: how far reading has come
         self.read_clock_us = NO_CLOCK
         self.next_offset = -1
@@ -67,9 +69,19 @@ class PartitionState:
         duplicate = np.zeros(len(ts), np.bool_)
         remembered = asked & ~late & (events.kind == PREDICTION) & (events.id_key != 0)
         duplicate[remembered] = self.ids.ask(events.id_key[remembered])
-        ahead = np.zeros(len(ts), np.bool_)
-        ahead[asked] = clocks[1:] < ts[asked]
-        return Verdicts(late, np.where(late, before - ts, 0), duplicate, ahead, clocks[np.cumsum(asked) - asked])
+        wrong_times = self._wrong_times(events, np.flatnonzero(asked), clocks[1:], duplicate)
+        return Verdicts(late, np.where(late, before - ts, 0), duplicate, clocks[np.cumsum(asked) - asked], wrong_times)
+
+    def _wrong_times(
+        self, events: Events, rows: NDArray[np.int64], clocks: NDArray[np.int64], duplicate: Mask
+    ) -> list[WrongTime]:
+        """What is known with these `rows` (m,) of events whose time is wrong; `clocks` (m,) after each row."""
+        ts = events.ts[rows]
+        ahead = clocks < ts
+        if not (self.ahead or ahead.any()):
+            return []
+        begin = np.flatnonzero(ahead & ~duplicate[rows]).tolist()
+        return self.ahead.take(lambda at: events.keys[events.key[rows[at]]], ts, clocks, begin)
 
     @property
     def reached_us(self) -> int:
@@ -83,10 +95,12 @@ class PartitionState:
 
     def to_state(self) -> SavedPartition:
         ids = self.ids.to_state(str(self.partition))
-        return SavedPartition(self.next_offset, self.read_clock_us, self.clock.to_state(), ids)
+        clock = self.clock.to_state() | {"ahead": self.ahead.to_state()}
+        return SavedPartition(self.next_offset, self.read_clock_us, clock, ids)
 
     def restore(self, state: SavedPartition) -> None:
         self.clock.restore(state.clock)
+        self.ahead.restore(state.clock.get("ahead", ()))
         self.read_clock_us = state.read_clock_us
         self.next_offset = state.next_offset
         self.ids.restore(state.ids)

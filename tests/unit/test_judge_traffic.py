@@ -109,6 +109,20 @@ def test_it_is_said_so_if_the_first_pane_afterwards_holds_few_events(stream: lis
         assert first["predictions"] == 3_000
 
 
+def test_the_first_events_after_a_gap_end_it_though_the_clock_has_not_followed_them() -> None:
+    """Few events in a long time: what is silence of ten minutes is not one of seven and of those that came then."""
+    reference = credit_reference()
+    assert reference.traffic is not None
+    reference = replace(reference, traffic=replace(reference.traffic, gap_us=120 * SECOND, levels=()))
+    stream = list(Credit(60, seed=5))
+    slow = slowed(stream, 30, 60.0)
+    gap = [*slow[:31], *paused(slow, 31, 420)[31:]]
+    lines, _ = replayed(settings(), reference, MemorySource({EVENTS: gap}))
+    assert transitions_in(lines) == []
+    lines, _ = replayed(settings(), reference, MemorySource({EVENTS: paused(gap, 50, 700)}))
+    assert parse_rfc3339(transitions_in(lines)[0]["since"]) == gap[49]["ts"]
+
+
 def test_a_pause_in_an_excluded_time_is_not_said(stream: list[Event]) -> None:
     last_us = stream[2_999]["ts"]
     exclude = [{"from": last_us, "to": last_us + 1_700 * SECOND}]

@@ -23,7 +23,7 @@ from monitor.settings.duration import in_words
 from monitor.stats.block import Block
 from monitor.stats.ending import left_of
 from monitor.stats.label_tally import LabelTally
-from monitor.stats.tally import NO_FIRST, NO_LAST
+from monitor.stats.tally import NO_LAST
 from monitor.stats.traffic import LONGEST, TIMES_GAP, Rate, Traffic, effect_of, judged, tests_of
 from monitor.text import many, number, percent
 
@@ -50,9 +50,8 @@ class TrafficRate(SequentialCause):
         self._last_us = NO_LAST
         #: a silence that was found and has not ended
         self._is_silent = False
-        #: events that were ahead of time, in panes since the last one that was not, and the time of the first of them
+        #: events with a wrong time, in panes since the last one that had others
         self._ahead = 0
-        self._first_ahead_us = NO_FIRST
         #: events by step, the newest last, which is still open; the first one is not whole
         self._steps: list[int] = []
         self._newest = 0
@@ -82,14 +81,13 @@ class TrafficRate(SequentialCause):
         tally = pane.tally
         if self._traffic is None or not tally.events:
             return
-        self._first_ahead_us = min(self._first_ahead_us, tally.first_us)
-        if not in_time(tally):  # the first events after a pause, or a wrong clock: the next pane tells
+        if not in_time(tally):
             self._ahead += tally.events
             return
         if self._is_silent:
-            yield self._silence(self._traffic, self._last_us + self._traffic.silence_us, self._first_ahead_us)
+            yield self._silence(self._traffic, self._last_us + self._traffic.silence_us, tally.first_us)
             self._is_silent = False
-        self._ahead, self._first_ahead_us = 0, NO_FIRST
+        self._ahead = 0
         self._last_us = max(self._last_us, tally.last_us)
         yield from self._rate(self._traffic, pane)
 
@@ -97,7 +95,7 @@ class TrafficRate(SequentialCause):
         """Events in an excluded time end a silence, and no window of the rate reaches over it."""
         if in_time(pane.tally):
             self._last_us, self._is_silent = max(self._last_us, pane.tally.last_us), False
-        self._steps, self._ahead, self._first_ahead_us = [], 0, NO_FIRST
+        self._steps, self._ahead = [], 0
 
     def _rate(self, traffic: Traffic, pane: Block) -> Iterator[Finding]:
         if not traffic.levels or traffic.step_us % (pane.end_us - pane.start_us):
@@ -220,14 +218,14 @@ class TrafficRate(SequentialCause):
         return {
             "last": self._last_us,
             "silent": self._is_silent,
-            "ahead": [self._ahead, self._first_ahead_us],
+            "ahead": [self._ahead],
             "newest": self._newest,
             "steps": np.array(self._steps, np.int64),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._last_us, self._is_silent, self._newest = state["last"], state["silent"], state["newest"]
-        self._ahead, self._first_ahead_us = state["ahead"]
+        self._ahead = state["ahead"][0]
         self._steps = np.array(state["steps"], np.int64).tolist()
 
 
