@@ -140,7 +140,10 @@ class DirectionScreen:
 
 
 def _divergence(a: Floats, b: Floats) -> Floats:
-    return np.asarray(xlogy(a, a / b) + xlogy(1 - a, (1 - a) / (1 - b)), np.float64)
+    """The Kullback-Leibler divergence of shares `a` from shares `b`; `b` is 0 or 1 only where `a` is too, then it is 0."""
+    least = np.finfo(np.float64).tiny
+    above, below = a / np.maximum(b, least), (1 - a) / np.maximum(1 - b, least)
+    return np.asarray(xlogy(a, above) + xlogy(1 - a, below), np.float64)
 
 
 def _compared(reference: DirectionReference, n: Ints | Floats, variance: Floats) -> Flags:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from monitor.clock import ManualClock, parse_rfc3339
+from monitor.clock import ManualClock, parse_rfc3339, rfc3339
 from monitor.count.admission import Admission
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
@@ -98,6 +98,30 @@ def test_silence_is_said_at_the_last_event_and_two_minutes_by_the_next_event(str
     assert "by chance" not in text
     assert "0 events" not in text
     assert [finding["cause"] for one in transitions for finding in one["findings"]] == ["traffic"]
+
+
+def test_a_silence_ends_with_the_events_that_come(stream: list[Event]) -> None:
+    """Within two panes, whatever the windows still hold, and it may come again at once."""
+    pane = 10 * SECOND
+    quiet = paused(paused(stream, 3_000, 1_800), 3_040, 1_200)
+    transitions = told(quiet)
+    assert [one["transition"] for one in transitions] == ["opened", "resolved"] * 2
+    for last, (opened, resolved) in zip((2_999, 3_039), (transitions[:2], transitions[2:]), strict=True):
+        back = quiet[last + 1]["ts"]
+        assert parse_rfc3339(opened["since"]) == quiet[last]["ts"]
+        assert back < parse_rfc3339(resolved["at"]) <= back + 2 * pane
+        minutes = "30 min" if last == 2_999 else "20 min"
+        assert f"traffic is back since {rfc3339(back)}, {minutes}" in resolved["summary"]
+
+
+def test_an_excluded_time_puts_a_silence_off_and_does_not_end_it(stream: list[Event]) -> None:
+    last_us = stream[2_999]["ts"]
+    for begin, end in ((60, 1_860), (-600, 1_860), (100, 130)):
+        exclude = [{"from": last_us + begin * SECOND, "to": last_us + end * SECOND}]
+        opened, resolved = told(paused(stream, 3_000, 86_400), {"exclude": exclude})
+        assert parse_rfc3339(opened["at"]) == last_us + (end + LIMIT) * SECOND
+        assert parse_rfc3339(opened["since"]) <= last_us
+        assert resolved["transition"] == "resolved"
 
 
 def test_it_is_said_so_if_the_first_pane_afterwards_holds_few_events(stream: list[Event]) -> None:
