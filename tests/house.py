@@ -30,7 +30,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "pair_levels pair_tables names growing thinning distances digits evidence slots detector adwin "
             "error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending unseen "
             "bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
-            "direction_test screening numeric_bins tally label_tally block live_watch additive series_variance "
+            "direction_test screening numeric_bins further tally label_tally block live_watch additive series_variance "
             "promise traffic fact_share"
         ),
     },

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.decode.columns import Group
+from monitor.stats.further import AHEAD, AHEAD_HERE, DUPLICATES
 from monitor.stats.tally import Tally
-
-#: names of the counts, one number each: events that repeat an id, in the pane their partition's clock was in; and
-#: events of a wrong time far ahead of that clock, in the pane the clock was in when that was known
-DUPLICATES: Final = "duplicates"
-AHEAD: Final = "ahead"
-#: the same events again, in the pane of their own time: they are no traffic of that time
-AHEAD_HERE: Final = "ahead_here"
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]

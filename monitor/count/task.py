@@ -18,7 +18,7 @@ from monitor.count.admission import Admission
 from monitor.count.admitted import admit
 from monitor.count.aggregator import Aggregator, Aggregators
 from monitor.count.ahead_events import WrongTime
-from monitor.count.facts import AHEAD, AHEAD_HERE, DUPLICATES, by_pane
+from monitor.count.facts import by_pane
 from monitor.count.label_aggregator import LabelAggregators
 from monitor.count.losses import Lost, Refused, lost_of
 from monitor.count.pane_rows import Rows
@@ -42,6 +42,7 @@ from monitor.events import (
     Partition,
 )
 from monitor.reference.monitored import Monitored
+from monitor.stats.further import AHEAD, AHEAD_HERE, DUPLICATES
 from monitor.stats.growing import Growing
 from monitor.stats.tally import Tally
 

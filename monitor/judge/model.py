@@ -17,7 +17,6 @@ from monitor.judge.budget import BASE, RECENT, VERSIONS, Budget, BudgetState
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
-from monitor.judge.causes.schema import is_of_sample
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incident import NOTHING, BookState, Floats, OpenFinding, TransitionContext
 from monitor.judge.incidents import IncidentBook, Now
@@ -31,6 +30,7 @@ from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
+from monitor.stats.further import is_of_sample
 from monitor.stats.label_tally import LabelTally
 from monitor.stats.tally import NO_LAST, Tally
 

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from monitor.clock import DAY_US
-from monitor.count.facts import AHEAD, DUPLICATES
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
@@ -22,6 +21,7 @@ from monitor.judge.windows import BASE_EVENTS, Windows
 from monitor.stats.block import Block
 from monitor.stats.ending import left_of
 from monitor.stats.fact_share import LONGEST, Excess, FactShare, judged
+from monitor.stats.further import AHEAD, DUPLICATES
 from monitor.stats.label_tally import LabelTally
 from monitor.text import many, percent
 
