@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from monitor.cli.check import check_offline
 from monitor.clock import ManualClock, parse_rfc3339, rfc3339
 from monitor.count.admission import Admission
 from monitor.findings import Transition
@@ -161,6 +162,19 @@ def test_severity_and_least_effect_are_settings(stream: list[Event]) -> None:
     slow = slowed(stream, 3_000, 3.0)
     assert told(slow, {"severity": {"traffic": "page"}})[0]["severity"] == "page"
     assert told(slow, {"least_effect": {"traffic": 0.9}}) == []
+
+
+@pytest.mark.parametrize(("pane", "notes"), [("10s", 0), ("7s", 1)])
+def test_panes_that_do_not_divide_the_steps_of_the_reference_are_said_by_check(pane: str, notes: int) -> None:
+    reference = credit_reference()
+    assert reference.traffic is not None
+    assert reference.traffic.levels
+    tree = settings(windows={"pane": pane})
+    lines = [line for line in check_offline(tree, [(reference.key, reference)], ()) if line.what == "traffic credit 1"]
+    assert len(lines) == notes
+    for line in lines:
+        assert "windows.pane (7 s) does not divide" in line.more
+    assert reference.traffic.in_panes_of(tree.windows.pane) == (not notes)
 
 
 def test_an_older_reference_without_traffic_judges_none(stream: list[Event]) -> None:

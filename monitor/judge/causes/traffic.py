@@ -110,7 +110,7 @@ class TrafficRate(SequentialCause):
         self._last_us = max(self._last_us, tally.last_us)
 
     def _rate(self, traffic: Traffic, pane: Block) -> Iterator[Finding]:
-        if not traffic.levels or traffic.step_us % (pane.end_us - pane.start_us):
+        if not traffic.levels or not traffic.in_panes_of(pane.end_us - pane.start_us):
             return
         step = pane.start_us // traffic.step_us
         if not self._steps:
