@@ -37,6 +37,14 @@ class Span(NamedTuple):
     events: int
 
 
+class FindingEnd(NamedTuple):
+    """A finding that its cause knows to be over since `at_us`, whatever the windows still hold, and why."""
+
+    key: FindingKey
+    at_us: int
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What one cause measured of a subject in its worst window; an `exceedance` of 1 or more is a finding."""

@@ -31,9 +31,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "pair_levels pair_tables names growing number_table thinning distances digits evidence slots detector "
             "adwin error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending "
             "unseen bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
-            "direction_test screening numeric_bins tally label_tally score_grid label_sums performance mean_test "
-            "judged_errors number_sums block live_watch additive series_variance promise traffic fact_share isotonic "
-            "class_figures"
+            "direction_test screening numeric_bins further tally label_tally score_grid label_sums performance "
+            "mean_test judged_errors number_sums block live_watch additive series_variance promise traffic fact_share "
+            "isotonic class_figures"
         ),
     },
     {  # decoding
@@ -62,8 +62,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # counting (stage 1)
         "count": (
             "outcomes facts categories schema sample versions_seen admission label_keys binning labels task_state "
-            "event_clock event_ids losses admitted pairs_waiting partition_state rejected_share totals pane_rows "
-            "label_rows label_aggregator label_clock answers id_runs join_tables join_changes pending "
+            "event_clock ahead_events event_ids losses admitted pairs_waiting partition_state rejected_share totals "
+            "pane_rows label_rows label_aggregator label_clock answers id_runs join_tables join_changes pending "
             "predictions_by_pane model_join joins task_labels completeness pair_counter score_counter new_slots "
             "by_partition aggregator warmup_lines warmup_rows task exchange"
         ),

@@ -24,6 +24,7 @@ from monitor.run.daemon import lost_state
 from monitor.run.open_source import newest_records
 from monitor.run.reference_files import ReferenceFault
 from monitor.run.understood import understand
+from monitor.settings.duration import in_words
 from monitor.settings.model import Model
 from monitor.settings.tree import Settings
 from monitor.state.directory import has_checkpoint
@@ -60,6 +61,7 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
     names = {model.name: f"models[{at}]" for at, model in enumerate(settings.models)}
     for key, reference in references:
         yield from _reference_lines(reference, names[key.model])
+        yield from _rate_lines(settings, key, reference)
         yield from _promise_lines(settings, key, reference)
         yield from _relation_lines(key, reference)
     for model in settings.models:
@@ -92,6 +94,18 @@ def _reference_lines(reference: Reference, settings_name: str) -> Iterator[Line]
     season = season_notes(reference, f"{settings_name}.timezone")
     for note in (*order, *season, *paging_notes(reference), *reference_notes(reference, settings_name)):
         yield Line(NOTE, what, note)
+
+
+def _rate_lines(settings: Settings, key: ModelKey, reference: Reference) -> Iterator[Line]:
+    """A note if the rate of events cannot be judged with the settings' panes."""
+    traffic, pane = reference.traffic, settings.windows.pane
+    if traffic is not None and traffic.levels and not traffic.in_panes_of(pane):
+        yield Line(
+            NOTE,
+            f"traffic {key.model} {key.version}".rstrip(),
+            f"the rate of events is not judged, only silence: windows.pane ({in_words(pane)}) does not divide the "
+            f"reference's steps of {in_words(traffic.step_us)}; build the reference again with these settings",
+        )
 
 
 def _promise_lines(settings: Settings, key: ModelKey, reference: Reference) -> Iterator[Line]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from monitor.count.facts import events_of_facts
 from monitor.count.joins import Effective
 from monitor.count.labels import LabelCohort, WaitingLabels
 from monitor.count.task import ClosedPane
@@ -47,11 +48,11 @@ class Exchange:
         self.unjudged: Counter[ModelKey] = Counter()
 
     def put(self, closed: Iterable[ClosedPane]) -> None:
-        """Take closed panes; events of panes that were judged already are counted but never judged."""
+        """Take closed panes; events and facts of panes that were judged already are counted but never judged."""
         for pane_key, start_us, tally in closed:
             if start_us < self._judged_until.get(pane_key.key, start_us):
-                if tally.events:  # there may be facts only
-                    self.unjudged[pane_key.key] += tally.events
+                if lost := tally.events + events_of_facts(tally):
+                    self.unjudged[pane_key.key] += lost
                 continue
             known = self._waiting.get((start_us, pane_key))
             if known is None:

@@ -6,17 +6,19 @@ it, so the outcome does not depend on how polls cut the stream.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.admitted import Admitted
+from monitor.count.ahead_events import AheadEvents, WrongTime
 from monitor.count.event_clock import NO_CLOCK, EventClock
 from monitor.count.event_ids import EventIds
 from monitor.count.task_state import SavedPartition
 from monitor.decode.columns import Events
-from monitor.events import PREDICTION, Partition
+from monitor.events import PREDICTION, ModelKey, Partition
 
 Mask = NDArray[np.bool_]
 
@@ -25,22 +27,22 @@ Mask = NDArray[np.bool_]
 class Verdicts:
     """Outcomes of the checked events of a batch; masks over all its events.
 
-    `ahead` are far ahead of the clock, which did not follow. `behind_us` (n,) is how far a late event is behind the
-    clock, 0 if it is not late.
-    `clock_us` (n,) is the clock just before each event of the batch, in microseconds.
+    `behind_us` (n,) is how far a late event is behind the clock, 0 if it is not late.
+    `clock_us` (n,) is the clock just before each event of the batch, in microseconds. `wrong_times` are events, most of
+    earlier batches, of which it is known now that the clock has not followed them.
     """
 
     late: Mask
     behind_us: NDArray[np.int64]
     duplicate: Mask
-    ahead: Mask
     clock_us: NDArray[np.int64]
+    wrong_times: list[WrongTime]
 
     @classmethod
     def settled(cls, count: int, clock_us: int) -> Verdicts:
         """Of events that were asked about before: none is late or duplicate."""
         none = np.zeros(count, np.bool_)
-        return cls(none, np.zeros(count, np.int64), none, none, np.full(count, clock_us))
+        return cls(none, np.zeros(count, np.int64), none, np.full(count, clock_us), [])
 
 
 class PartitionState:
@@ -49,6 +51,7 @@ class PartitionState:
     def __init__(self, partition: Partition, id_memory: int) -> None:
         self.partition = partition
         self.clock = EventClock()
+        self.ahead = AheadEvents()
         #: the largest event time of any model, known or not: how far reading has come
         self.read_clock_us = NO_CLOCK
         self.next_offset = -1
@@ -73,14 +76,24 @@ class PartitionState:
         duplicate = np.zeros(len(ts), np.bool_)
         remembered = asked & ~late & (events.kind == PREDICTION) & (events.id_key != 0)
         duplicate[remembered] = self.ids.ask(events.id_key[remembered])
-        ahead = np.zeros(len(ts), np.bool_)
-        ahead[asked] = clocks[1:] < ts[asked]
-        return Verdicts(late, np.where(late, before - ts, 0), duplicate, ahead, clocks[np.cumsum(asked) - asked])
+        rows = np.flatnonzero(asked)
+        begin = np.flatnonzero((clocks[1:] < ts[rows]) & ~duplicate[rows]).tolist()
+        wrong_times = self._wrong_times(lambda at: events.keys[events.key[rows[at]]], ts[rows], clocks[1:], begin)
+        return Verdicts(late, np.where(late, before - ts, 0), duplicate, clocks[np.cumsum(asked) - asked], wrong_times)
+
+    def _wrong_times(
+        self, keys: Callable[[int], ModelKey], ts: NDArray[np.int64], clocks: NDArray[np.int64], begin: list[int]
+    ) -> list[WrongTime]:
+        """As `AheadEvents.take`, which most batches need not ask."""
+        return self.ahead.take(keys, ts, clocks, begin) if self.ahead or begin else []
 
     def ask_times(
         self, ts: NDArray[np.int64], lateness_us: NDArray[np.int64], keys: NDArray[np.uint64], now: float
     ) -> Verdicts:
-        """The same for sides of calls (n,), by their times, how late they may be, and hashes of what they are, or 0."""
+        """The same for sides of calls (n,), by their times, how late they may be, and hashes of what they are, or 0.
+
+        Their own times are not said to be wrong: whose they are is not known yet.
+        """
         clocks, held_against = self.clock.ask(ts, lateness_us)
         self.has_read = True
         self.read_clock_us = max(self.read_clock_us, int(ts.max(initial=NO_CLOCK)))
@@ -89,7 +102,8 @@ class PartitionState:
         duplicate = np.zeros(len(ts), np.bool_)
         remembered = ~late & (keys != 0)
         duplicate[remembered] = self.ids.ask(keys[remembered])
-        return Verdicts(late, np.where(late, held_against - ts, 0), duplicate, clocks[1:] < ts, clocks[:-1])
+        wrong_times = self.ahead.take_others(clocks[1:])
+        return Verdicts(late, np.where(late, held_against - ts, 0), duplicate, clocks[:-1], wrong_times)
 
     @property
     def reached_us(self) -> int:
@@ -103,10 +117,12 @@ class PartitionState:
 
     def to_state(self) -> SavedPartition:
         ids = self.ids.to_state(str(self.partition))
-        return SavedPartition(self.next_offset, self.read_clock_us, self.clock.to_state(), ids)
+        clock = self.clock.to_state() | {"ahead": self.ahead.to_state()}
+        return SavedPartition(self.next_offset, self.read_clock_us, clock, ids)
 
     def restore(self, state: SavedPartition) -> None:
         self.clock.restore(state.clock)
+        self.ahead.restore(state.clock.get("ahead", ()))
         self.read_clock_us = state.read_clock_us
         self.next_offset = state.next_offset
         self.ids.restore(state.ids)

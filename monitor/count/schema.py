@@ -20,14 +20,10 @@ from monitor.reference.column import FEATURE, Column
 from monitor.reference.reference import Reference
 from monitor.stats import names
 from monitor.stats.bins import MISSING, NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE
+from monitor.stats.further import NEW, NEW_FIELDS, SAMPLED, VALUES
 
 #: one record in so many is read again
 EVERY: Final = 32
-#: names of the counts in `Tally.further`: events of the sample; those with a new column (with its name behind it);
-#: values of a new column by the bins of one that is not there (with the place of that one, a colon, and the name)
-SAMPLED: Final = "sampled"
-NEW: Final = "new:"
-VALUES: Final = "values:"
 #: new columns of one event, and columns that are not there, that are counted
 MOST_NEW: Final = 8
 MOST_GONE: Final = 4
@@ -62,6 +58,7 @@ class SchemaCounter:
         counts = {SAMPLED: np.ones(1, np.int64)}
         new = [name for name in features if name not in self._known]
         if new:
+            counts[NEW_FIELDS] = np.full(1, len(new), np.int64)
             gone = [(at, column) for at, column in self._features if column.name not in features][:MOST_GONE]
             for name in sorted(names.smallest(new, MOST_NEW)):
                 counts[NEW + name] = np.ones(1, np.int64)

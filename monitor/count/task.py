@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from monitor.count.admission import Admission
 from monitor.count.admitted import Admitted, admit
 from monitor.count.aggregator import Aggregator, Aggregators
-from monitor.count.facts import AHEAD, AHEAD_HERE, DUPLICATES, facts_of
+from monitor.count.ahead_events import WrongTime
+from monitor.count.facts import by_pane
 from monitor.count.joins import Joins
 from monitor.count.label_aggregator import LabelAggregators
 from monitor.count.losses import Lost, Refused, lost_of
@@ -42,6 +43,7 @@ from monitor.events import (
     Partition,
 )
 from monitor.reference.monitored import Monitored
+from monitor.stats.further import AHEAD, AHEAD_HERE, DUPLICATES
 from monitor.stats.growing import Growing
 from monitor.stats.tally import Tally
 
@@ -132,7 +134,9 @@ class Task:
     ) -> Verdicts:
         """Which sides of calls (n,) are late or duplicate, as `PartitionState.ask_times`."""
         self._changes += 1
-        return self.partition_state(topic).ask_times(ts, lateness_us, keys, now)
+        verdicts = self.partition_state(topic).ask_times(ts, lateness_us, keys, now)
+        self._count_wrong_times(verdicts.wrong_times)
+        return verdicts
 
     def lose(self, topic: str, outcomes: Counter[tuple[str, str]]) -> None:
         """Count events of sides that do not become a call, by (outcome, reason)."""
@@ -195,15 +199,21 @@ class Task:
 
     def _count_facts(self, events: Events, verdicts: Verdicts) -> None:
         """Count what is known of events beside their columns; most batches have nothing of it."""
-        ahead = verdicts.ahead & ~verdicts.duplicate
-        masks = {DUPLICATES: verdicts.duplicate, AHEAD: ahead, AHEAD_HERE: ahead}
-        masks = {name: mask for name, mask in masks.items() if mask.any()}
-        for group in events.groups if masks else ():
+        for group in events.groups if verdicts.duplicate.any() else ():
             monitored = self._admission.monitored(group.key)
             if monitored is None or monitored.warmed_up:
                 continue
-            for name, pane, count in facts_of(group, masks, verdicts.clock_us, events.ts, self._pane_us):
-                self._note(monitored, pane, {name: np.array([count], np.int64)})
+            for pane, count in by_pane(group, verdicts.duplicate, verdicts.clock_us, self._pane_us):
+                self._note(monitored, pane, {DUPLICATES: np.array([count], np.int64)})
+        self._count_wrong_times(verdicts.wrong_times)
+
+    def _count_wrong_times(self, wrong_times: Sequence[WrongTime]) -> None:
+        """Count them in the pane in which that was known, and in that of their own time, where they are no traffic."""
+        for key, ts, clock_us in wrong_times:
+            monitored = self._admission.monitored(key)
+            if monitored is not None and not monitored.warmed_up:
+                self._note(monitored, clock_us // self._pane_us, {AHEAD: np.ones(1, np.int64)})
+                self._note(monitored, ts // self._pane_us, {AHEAD_HERE: np.ones(1, np.int64)})
 
     def _count_sample(self, events: Events, accepted: NDArray[np.bool_], sample: Sequence[Sampled]) -> None:
         """Count the columns of the sample's events that were accepted, in the panes of their times."""
@@ -248,6 +258,7 @@ class Task:
         closed: list[ClosedPane] = []
         if until_us is self._closed_by:
             return closed
+        self._decide_ahead(until_us)
         for model, due in self._due.items():
             until = until_us(model)
             while due and due[0][0] <= until:
@@ -258,6 +269,17 @@ class Task:
         self._closed_by = until_us
         return closed
 
+    def _decide_ahead(self, until_us: Callable[[str], float]) -> None:
+        """Decide on events ahead of their clock whose panes are given out now."""
+        for state in self.partition_states.values():
+            if state.ahead:
+                wrong_times = state.ahead.decide(
+                    state.clock.arrived_us,
+                    state.clock_us,
+                    lambda key, ts: (ts // self._pane_us + 1) * self._pane_us <= until_us(key.model),
+                )
+                self._count_wrong_times(wrong_times)
+
     @property
     def open_panes(self) -> int:
         return self._open_panes
@@ -266,6 +288,8 @@ class Task:
         """Drop what is held of a model version, its labels too; totals are the process's."""
         self._changes += 1
         self.labels.forget(key)
+        for partition_state in self.partition_states.values():
+            partition_state.ahead.forget(key)
         for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
             self._open_panes -= len(self.open.pop(pane_key))
         kept = [entry for entry in self._due.get(key.model, ()) if entry[1].key != key]

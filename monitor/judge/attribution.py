@@ -181,7 +181,7 @@ class Attribution:
     def _named(self, window: _Window, moved: Mapping[int, Finding], named: list[int], *, broken: bool) -> Explanation:
         """Columns that explain the change, the likely first cause first.
 
-        Where the events are other ones, all columns that go with the true one move: it moved most itself.
+        Where the mix of events changed, all columns correlated with the true one move: it moved most itself.
         """
         is_mix = len(named) > 1 and not broken
         if is_mix:
@@ -193,12 +193,14 @@ class Attribution:
         names = [part.subject for part in parts]
         if is_mix:
             together = sum(part.share for part in parts)
-            text = f"the events are other ones (mix): {listed(names, MOST_NAMED)} together {_about(together)}"
+            text = f"the mix of events changed: {listed(names, MOST_NAMED)} together {_about(together)}"
             return Explanation(parts, f"{text} of {self._whose} change")
         others = "".join(f", {part.subject} {_about(part.share)}" for part in parts[1:MOST_NAMED])
         text = f"{parts[0].subject} explains {_about(parts[0].share)} of {self._whose} change{others}"
         whose = "its" if len(parts) == 1 else "their"
-        usual = f"; {whose} values changed without their usual company (a unit, imputed or corrupted?)"
+        usual = (
+            f"; {whose} values changed, while the columns correlated with it did not (a unit, imputed or corrupted?)"
+        )
         return Explanation(parts, text + (usual if broken else ""))
 
     def _partition(self, windows: Windows, window: int, change: float) -> ExplainedBy | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingKey
+from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingEnd, FindingKey
 from monitor.judge.budget import MOST_ALPHA
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Evaluation, PlannedWindows, SequentialCause, TicketReason
@@ -113,9 +113,16 @@ class Judge:
             replace(one, detail=f"{one.detail}; {remarks[one.key]}") if one.key in remarks else one for one in findings
         ]
 
-    def due_us(self) -> int | None:
-        """Event time at which a sequential cause finds something if no event comes until then; None if none does."""
-        return min((due for cause in self._sequential if (due := cause.due_us()) is not None), default=None)
+    def due_us(self, from_us: int) -> int | None:
+        """Event time at which a sequential cause finds something if no event comes until then; None if none does.
+
+        No event is wanted before `from_us`.
+        """
+        return min((due for cause in self._sequential if (due := cause.due_us(from_us)) is not None), default=None)
+
+    def ends(self) -> list[FindingEnd]:
+        """Findings that sequential causes know to have ended with the newest pane."""
+        return [end for cause in self._sequential for end in cause.ends()]
 
     def events_ahead(self) -> int:
         """Events in panes behind the time that `due_us` counts from."""

@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from monitor.clock import DAY_US
-from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
+from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET, Finding, FindingEnd, FindingKey, Transition
 from monitor.judge.ended import KEPT, Ended, lasted
 from monitor.judge.incident import (
     BookState,
@@ -111,6 +111,19 @@ class IncidentBook:
                 opened = True
                 report |= finding.severity == PAGE and finding.key.subject not in known
         return transitions + self._move(opened or ended, report, context)
+
+    def end(self, ends: Iterable[FindingEnd], context: TransitionContext) -> list[Transition]:
+        """End findings that their causes know to be over."""
+        transitions: list[Transition] = []
+        for key, at_us, reason in ends:
+            lasting, known = self.lasting.pop(key, None), self.open.pop(key, None)
+            if lasting is not None or known is not None:
+                self.ended_us[key] = at_us
+            if lasting is not None and self.lasting_incident is not None:
+                transitions += self._lasting_now(self.lasting_incident, context, reason)
+            if known is not None:
+                transitions += self._move(changed=True, report=True, context=context, reason=reason)
+        return transitions
 
     def accept(self, incident: str, note: str, context: TransitionContext) -> list[Transition]:
         """Make a page lasting at once, on an operator's request; no effect if the open incident is not that page."""
@@ -202,14 +215,17 @@ class IncidentBook:
 
     # the incident
 
-    def _move(self, changed: bool, report: bool, context: TransitionContext) -> list[Transition]:
-        """The transition, if the incident changed; opened or ended findings wait until one is to `report`."""
+    def _move(self, changed: bool, report: bool, context: TransitionContext, reason: str = "") -> list[Transition]:
+        """The transition, if the incident changed; opened or ended findings wait until one is to `report`.
+
+        `reason` says why the incident resolves, if no windows do.
+        """
         findings, incident = worst_first(self.open), self.incident
         if incident is None:
             return [self._begin(findings, context)] if findings else []
         if not findings:
             self.incident = None
-            return [self._finish(incident, context)]
+            return [self._finish(incident, context, reason)]
         incident.remember(findings)
         incident.unreported |= changed
         before, now = SEVERITY_RANK[incident.severity], SEVERITY_RANK[findings[0].severity]

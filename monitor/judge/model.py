@@ -17,7 +17,6 @@ from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
 from monitor.judge.causes.errors import PERFORMANCE
-from monitor.judge.causes.schema import is_of_sample
 from monitor.judge.estimated import Estimator
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incident import NOTHING, Floats, OpenFinding, TransitionContext
@@ -34,9 +33,10 @@ from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from monitor.stats.block import Block
 from monitor.stats.ending import MIN_END_WINDOWS
+from monitor.stats.further import is_of_sample
 from monitor.stats.label_tally import LabelTally
 from monitor.stats.performance import Meaning
-from monitor.stats.tally import Tally
+from monitor.stats.tally import NO_LAST, Tally
 
 #: called with the windows of every base evaluation, to compute the distances that are shown
 Observer = Callable[["ModelJudge", Windows, float], None]
@@ -123,7 +123,7 @@ class ModelJudge:
             self.excluded += pane.tally.events
             self.judge.skip(Block(pane.start_us, pane.end_us, pane.tally))
             self._inline = LabelTally()
-            return before, silence
+            return before, silence + self.book.end(self.judge.ends(), self.context())
         pane = pane if self._season_clock is None else self._season_clock.timed(pane)
         has_events = pane.tally.events > 0  # a pane may hold nothing but facts, such as repeated ids
         of_windows = pane._replace(tally=_for_windows(pane.tally))
@@ -143,14 +143,15 @@ class ModelJudge:
         found = self.judge.remarked(found)
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
+        silence += self.book.end(self.judge.ends(), self.context())
         transitions = self.book.step(serious, self, self.context(), base_window=block is not None)
         self._seen = ()
         return before + self._news(reported), silence + transitions
 
     def pass_time(self, until_us: int) -> tuple[list[Finding], list[Transition]]:
         """Event time has come to `until_us`, and no event has come since the last pane; gives what `add` gives."""
-        due = self.judge.due_us()
-        if due is None or due > until_us or self._is_excluded(due):
+        due = self._due_us(until_us)
+        if due is None or due > until_us:
             return [], []
         self._changes += 1
         context, ahead = self.context(), self.judge.events_ahead()
@@ -164,9 +165,18 @@ class ModelJudge:
         transitions = self.book.step(serious, self, context, base_window=False, at_once=True)
         return self._news([finding for finding in found if finding.severity == INFO]), transitions
 
-    def _is_excluded(self, due_us: int) -> bool:
-        """Whether a part of the time since the last pane is excluded: no event may have been wanted then."""
-        return bool(self._exclusions) and bool(self._exclusions.overlapping(min(self.at_us, due_us - 1), due_us))
+    def _due_us(self, until_us: int) -> int | None:
+        """When silence is due, exact up to `until_us`: no event may be wanted in excluded times, so the wait for one
+        begins again at their end."""
+        due = self.judge.due_us(NO_LAST)
+        begin = self.at_us
+        while due is not None and due <= until_us and self._exclusions:
+            excluded = self._exclusions.overlapping(min(begin, due - 1), due)
+            if excluded is None:
+                break
+            begin = excluded.end_us
+            due = self.judge.due_us(begin)
+        return due
 
     def differences(self, others: Iterable[ModelJudge]) -> list[Finding]:
         """New differences from the version that has the most events in the time of this one's newest base windows."""

@@ -233,7 +233,7 @@ REGISTER: Final = (
         "driftd_unjudged_events_total",
         "counter",
         ("model", "version"),
-        "Accepted events of panes that were already judged: in all totals, but in no verdict.",
+        "Accepted events of panes that were already judged, and repeats counted for one: in totals, in no verdict.",
         "A partition was silent for longer than windows.idle_after and then delivered old events: raise idle_after.",
         rows.unjudged,
         of_model=True,

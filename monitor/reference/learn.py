@@ -29,6 +29,7 @@ from monitor.stats.equal_runs import EqualRuns, RunLengths
 from monitor.stats.evidence import dispersion
 from monitor.stats.fact_share import FactShare
 from monitor.stats.fact_share import learned as fact_share
+from monitor.stats.further import COUNTED_FACTS
 from monitor.stats.live_watch import kappa, pairs_by_chance
 from monitor.stats.long_run import BlockSums, LongRun, settle
 from monitor.stats.name_bins import KnownNames, hash_of
@@ -36,9 +37,6 @@ from monitor.stats.quality_dispersion import by_length, stream_clump
 from monitor.stats.tally import BELOW, Tally, merged
 from monitor.stats.traffic import TrafficLearner
 from monitor.stats.unseen import LeftOut, NamesByWindow
-
-#: names of the further counts of a tally that are shares of events: see `count/facts.py`
-COUNTED_FACTS: Final = ("ahead", "duplicates")
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

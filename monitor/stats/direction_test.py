@@ -331,12 +331,18 @@ def _likelihood_root(x: Floats, p: Floats, pool: Floats, effective: Floats, rows
     """Root of twice the log likelihood ratio, at some (window, column, direction)s."""
     rows, effective = (np.broadcast_to(y, at.shape)[at] for y in (rows, effective))
     x, p, pool = x[at], p[at], pool[at]
-    return np.asarray(np.sqrt(2 * (effective * _divergence(x, pool) + rows * _divergence(p, pool))), np.float64)
+    return np.asarray(np.sqrt(2 * (effective * divergence(x, pool) + rows * divergence(p, pool))), np.float64)
 
 
-def _divergence(a: Floats, b: Floats) -> Floats:
-    """Kullback-Leibler divergence of two shares, in nats."""
-    return np.asarray(np.maximum(xlogy(a, a / b) + xlogy(1 - a, (1 - a) / (1 - b)), 0.0), np.float64)
+def divergence(a: Floats, b: Floats) -> Floats:
+    """Kullback-Leibler divergence of two shares, in nats; `b` is a pool with `a` in it.
+
+    The pool may be 0 or 1 where `a` is too, or where rounding made them differ.
+    """
+    least = np.finfo(np.float64).tiny
+    other = np.maximum(1 - a, 0.0)
+    apart = xlogy(a, a / np.maximum(b, least)) + xlogy(other, other / np.maximum(1 - b, least))
+    return np.asarray(np.maximum(apart, 0.0), np.float64)
 
 
 def _tests(group: Ints, compared: Flags) -> Ints:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, xlogy
+from scipy.special import gammaln
 
 from monitor.stats.direction_test import (
     ALPHA_STEPS,
@@ -24,6 +24,7 @@ from monitor.stats.direction_test import (
     DirectionReference,
     Expected,
     compared_often,
+    divergence,
 )
 from monitor.stats.directions import NO_GROUP
 from monitor.stats.evidence import chi_square_critical
@@ -99,7 +100,7 @@ class DirectionScreen:
         near = (x - e) ** 2 > pool * (1 - pool) * (1 / events + 1 / m) * allowed
         if not near.any():
             return np.zeros(n.shape, np.bool_)
-        squares = 2 * (events * _divergence(x, pool) + m * _divergence(e, pool)) / self.reference.variance[at]
+        squares = 2 * (events * divergence(x, pool) + m * divergence(e, pool)) / self.reference.variance[at]
         over = near & (squares > (1 - SLACK) * self.reference.critical(alpha)[at] ** 2)
         return np.asarray((over & (KNOWN_PART * expected.rows >= n)[..., None]).any(2), np.bool_)
 
@@ -136,11 +137,7 @@ class DirectionScreen:
     def _root_squares(self, x: Floats, pool: Floats, events: Floats, c: Ints, d: Ints) -> Floats:
         """Twice the log likelihood ratio of some windows' shares x and the reference's, from the pool of both."""
         p, m, v = self._p[c, 0, d], self._m[c, 0], self.reference.variance[c, d]
-        return np.asarray(2 * (events * _divergence(x, pool) + m * _divergence(p, pool)) / v, np.float64)
-
-
-def _divergence(a: Floats, b: Floats) -> Floats:
-    return np.asarray(xlogy(a, a / b) + xlogy(1 - a, (1 - a) / (1 - b)), np.float64)
+        return np.asarray(2 * (events * divergence(x, pool) + m * divergence(p, pool)) / v, np.float64)
 
 
 def _compared(reference: DirectionReference, n: Ints | Floats, variance: Floats) -> Flags:

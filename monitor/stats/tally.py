@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from monitor.events import Partition
 from monitor.stats import names
 from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.further import bounded
 
 #: fixed-point steps in one unit: of the standardised value, of its square, of a decimal logarithm and its square
 UNIT: Final = 1 << 20
@@ -103,10 +104,11 @@ class Tally:
         self.add_further(other.further)
 
     def add_further(self, further: Mapping[str, Ints]) -> None:
-        """Add further counts."""
+        """Add further counts; of those of new columns a bounded number is kept."""
         for name, counts in further.items():
             known = self.further.get(name)
             self.further[name] = counts.astype(np.int64) if known is None else known + counts
+        self.further = bounded(self.further)
 
     def add_records(self, partition: Partition, first: int, last: int) -> None:
         """Widen the span of offsets whose events are in here."""

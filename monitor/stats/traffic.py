@@ -82,6 +82,10 @@ class Traffic:
         """The time that its steps cover."""
         return self.steps * self.step_us
 
+    def in_panes_of(self, pane_us: int) -> bool:
+        """Whether its steps are whole panes of this length: else a rate cannot be compared with it."""
+        return self.step_us % pane_us == 0
+
     def expected(self, duration_us: float) -> float:
         """Events to be expected in so many microseconds."""
         return self.per_step * duration_us / self.step_us

@@ -9,17 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monitor.events import Partition
+from monitor.pipeline import Pipeline
 from monitor.reference.encoding import from_json, to_json
 from monitor.stats.fact_share import FactShare, judged, learned
 from tests.engine import (
+    CREDIT,
     EVENTS,
     SECOND,
+    START_US,
     Credit,
     Event,
     MemorySource,
+    Recorded,
+    admission_of,
     build,
     credit_reference,
+    pipeline_of,
     replayed,
+    run_to_end,
     settings,
     transitions_in,
 )
@@ -83,6 +91,48 @@ def test_the_least_effect_is_a_setting(stream: list[Event]) -> None:
 def test_they_do_not_depend_on_how_polls_cut_the_stream(stream: list[Event]) -> None:
     changed = skewed(sent_again(stream), 10)
     assert told(changed, chunk=7) == told(changed, chunk=10_000) != []
+
+
+def test_a_partition_that_pauses_has_no_wrong_clock_and_a_replay_counts_what_the_daemon_counts(
+    stream: list[Event],
+) -> None:
+    """Every other event of 14 minutes is not in the second partition, whose clock then follows late."""
+
+    def minute(one: Event) -> float:
+        return float(one["ts"] - START_US) / (60 * SECOND)
+
+    second = [one for at, one in enumerate(stream) if at % 2 and not 20 < minute(one) < 34]
+    ids = {one["id"] for one in second}
+    records = {EVENTS: [one for one in stream if one["id"] not in ids], Partition("events", 1): second}
+    replay, source = Recorded(), MemorySource(dict(records), 100)
+    pipeline, _ = pipeline_of(settings(), admission_of(settings(), credit_reference()), source, replay)
+    run_to_end(pipeline, source)
+    assert replay.reported == []
+    live, source = Recorded(), MemorySource({partition: [] for partition in records}, 10_000, live=True)
+    daemon, clock = pipeline_of(settings(), admission_of(settings(), credit_reference()), source, live, live=True)
+    until = START_US
+    while until <= stream[-1]["ts"]:
+        clock.advance(10)
+        until += 10 * SECOND
+        for partition, events in records.items():
+            known = len(source.records[partition])
+            source.records[partition] += [one for one in events[known:] if one["ts"] <= until]
+        daemon.turn()
+    assert not daemon.exchange.unjudged
+    assert wrong_times(daemon) == wrong_times(pipeline) == 0
+
+
+def wrong_times(pipeline: Pipeline) -> int:
+    """Events of a wrong time that were judged."""
+    blocks = pipeline.fleet.judges[CREDIT].to_state().causes["clock"]["blocks"]  # type: ignore[attr-defined]
+    assert len(blocks)
+    return int(np.array(blocks)[:, 2].sum())
+
+
+@pytest.mark.parametrize("seconds", [400, 86_400])
+def test_the_last_event_may_have_a_wrong_time_and_is_no_silence(stream: list[Event], seconds: int) -> None:
+    last = stream[3_000] | {"ts": stream[3_000]["ts"] + seconds * SECOND}
+    assert told([*stream[:3_000], last]) == []
 
 
 def test_what_the_reference_has_too_is_not_said() -> None:

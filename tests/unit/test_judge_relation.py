@@ -103,7 +103,7 @@ def test_the_finding_of_a_column_says_which_relations_changed_with_it() -> None:
     assert len({one["incident"] for one in transitions}) == 1
     page = next(one for one in transitions if one["severity"] == "page")["findings"][0]
     assert (page["subject"], page["cause"]) == ("BILL", "distribution")
-    assert "with it changed how it goes with LIMIT (0." in page["detail"]
+    assert "its correlation changed too: with LIMIT (0." in page["detail"]
 
 
 def test_the_settings_decide_how_severe_it_is() -> None:

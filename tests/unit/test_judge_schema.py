@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
 
-from monitor.count.schema import EVERY, NEW, SAMPLED, VALUES, SchemaCounter, sampled
+from monitor.count.schema import EVERY, SchemaCounter, sampled
 from monitor.decode.columns import Limits
 from monitor.decode.native.raw_fields import first_features
 from monitor.reference.configured import as_configured
 from monitor.settings.model import Model
+from monitor.stats import names
 from monitor.stats.evidence import same_shares
+from monitor.stats.further import NEW, NEW_FIELDS, SAMPLED, VALUES, left_out
+from monitor.stats.tally import Tally
 from tests.engine import (
     EVENTS,
     Credit,
@@ -101,6 +104,44 @@ def test_a_new_column_is_a_ticket(stream: list[Event]) -> None:
     transitions = told(added(stream))
     assert (transitions[0]["severity"], transitions[0]["summary"]) == ("ticket", "credit 1: CITY is a new column")
     assert transitions[0]["predictions"] - CHANGE <= 1_000
+
+
+@pytest.mark.parametrize("share", [0.3, 0.45, 0.5, 0.55, 0.7])
+def test_one_in_about_half_of_the_events_is_one_ticket_at_most(share: float) -> None:
+    rng = np.random.default_rng(1)
+    there = [
+        with_features(one, dict(_of(one)) | {"CITY": 1}) if rng.random() < share else one
+        for one in Credit(6_000, seed=4)
+    ]
+    transitions = [one["transition"] for one in told(there)]
+    assert transitions == ["opened"] if share >= 0.45 else len(transitions) <= 1
+
+
+def test_one_that_goes_again_is_over(stream: list[Event]) -> None:
+    last = CHANGE + 1_000
+    after = [one for one in Credit(8_000, seed=9) if one["ts"] > stream[last - 1]["ts"]]
+    transitions = told([*added(stream[:last]), *after])
+    assert [one["transition"] for one in transitions] == ["opened", "resolved"]
+
+
+@pytest.mark.parametrize("parts", [1, 3, 50])
+def test_names_of_new_columns_are_bounded_and_the_rest_is_counted(parts: int) -> None:
+    """The same names and counts in any order and parts."""
+    counter, rng = SchemaCounter(credit_reference()), np.random.default_rng(parts)
+    events: list[dict[str, object]] = [{"A": 1, "B": 2, f"u{at}": at} for at in range(200)]
+    tallies = [Tally.empty(1, 1) for _ in range(parts)]
+    for at in rng.permutation(len(events)).tolist():
+        tallies[int(rng.integers(parts))].add_further(counter.of(events[at]))
+    for other in tallies[1:]:
+        tallies[0].merge(other)
+    found = tallies[0].further
+    every = ["A", "B", *(f"u{at}" for at in range(200))]
+    kept = names.smallest(every, names.KEPT)
+    assert {name for name in found if name.startswith(NEW)} == {NEW + name for name in kept}
+    assert len(found) <= 2 + 5 * names.KEPT
+    assert int(found[SAMPLED][0]) == 200
+    assert int(found[NEW_FIELDS][0]) == 600
+    assert left_out(found) == 600 - sum(200 if name in "AB" else 1 for name in kept)
 
 
 def test_one_that_comes_now_and_then_or_is_ignored_is_not(stream: list[Event]) -> None:

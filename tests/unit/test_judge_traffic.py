@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from monitor.clock import ManualClock, parse_rfc3339
+from monitor.cli.check import check_offline
+from monitor.clock import ManualClock, parse_rfc3339, rfc3339
 from monitor.count.admission import Admission
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.publish.status.model_cards import FINE, UNKNOWN, states_of
+from monitor.reference.references import References
 from monitor.run.replay import human_line
 from monitor.run.snapshot_builder import SnapshotBuilder
 from tests.engine import (
@@ -100,6 +102,30 @@ def test_silence_is_said_at_the_last_event_and_two_minutes_by_the_next_event(str
     assert [finding["cause"] for one in transitions for finding in one["findings"]] == ["traffic"]
 
 
+def test_a_silence_ends_with_the_events_that_come(stream: list[Event]) -> None:
+    """Within two panes, whatever the windows still hold, and it may come again at once."""
+    pane = 10 * SECOND
+    quiet = paused(paused(stream, 3_000, 1_800), 3_040, 1_200)
+    transitions = told(quiet)
+    assert [one["transition"] for one in transitions] == ["opened", "resolved"] * 2
+    for last, (opened, resolved) in zip((2_999, 3_039), (transitions[:2], transitions[2:]), strict=True):
+        back = quiet[last + 1]["ts"]
+        assert parse_rfc3339(opened["since"]) == quiet[last]["ts"]
+        assert back < parse_rfc3339(resolved["at"]) <= back + 2 * pane
+        minutes = "30 min" if last == 2_999 else "20 min"
+        assert f"traffic is back since {rfc3339(back)}, {minutes}" in resolved["summary"]
+
+
+def test_an_excluded_time_puts_a_silence_off_and_does_not_end_it(stream: list[Event]) -> None:
+    last_us = stream[2_999]["ts"]
+    for begin, end in ((60, 1_860), (-600, 1_860), (100, 130)):
+        exclude = [{"from": last_us + begin * SECOND, "to": last_us + end * SECOND}]
+        opened, resolved = told(paused(stream, 3_000, 86_400), {"exclude": exclude})
+        assert parse_rfc3339(opened["at"]) == last_us + (end + LIMIT) * SECOND
+        assert parse_rfc3339(opened["since"]) <= last_us
+        assert resolved["transition"] == "resolved"
+
+
 def test_it_is_said_so_if_the_first_pane_afterwards_holds_few_events(stream: list[Event]) -> None:
     """Fewer than it takes until the partition's clock has followed them."""
     for events in (1, 4, 8):
@@ -107,6 +133,20 @@ def test_it_is_said_so_if_the_first_pane_afterwards_holds_few_events(stream: lis
         first = told(quiet)[0]
         assert parse_rfc3339(first["at"]) == stream[2_999]["ts"] + LIMIT * SECOND
         assert first["predictions"] == 3_000
+
+
+def test_the_first_events_after_a_gap_end_it_though_the_clock_has_not_followed_them() -> None:
+    """Few events in a long time: what is silence of ten minutes is not one of seven and of those that came then."""
+    reference = credit_reference()
+    assert reference.traffic is not None
+    reference = replace(reference, traffic=replace(reference.traffic, gap_us=120 * SECOND, levels=()))
+    stream = list(Credit(60, seed=5))
+    slow = slowed(stream, 30, 60.0)
+    gap = [*slow[:31], *paused(slow, 31, 420)[31:]]
+    lines, _ = replayed(settings(), reference, MemorySource({EVENTS: gap}))
+    assert transitions_in(lines) == []
+    lines, _ = replayed(settings(), reference, MemorySource({EVENTS: paused(gap, 50, 700)}))
+    assert parse_rfc3339(transitions_in(lines)[0]["since"]) == gap[49]["ts"]
 
 
 def test_a_pause_in_an_excluded_time_is_not_said(stream: list[Event]) -> None:
@@ -123,6 +163,23 @@ def test_severity_and_least_effect_are_settings(stream: list[Event]) -> None:
     slow = slowed(stream, 3_000, 3.0)
     assert told(slow, {"severity": {"traffic": "page"}})[0]["severity"] == "page"
     assert told(slow, {"least_effect": {"traffic": 0.9}}) == []
+
+
+@pytest.mark.parametrize(("pane", "notes"), [("10s", 0), ("7s", 1)])
+def test_panes_that_do_not_divide_the_steps_of_the_reference_are_said_by_check(pane: str, notes: int) -> None:
+    reference = credit_reference()
+    assert reference.traffic is not None
+    assert reference.traffic.levels
+    tree = settings(windows={"pane": pane})
+    lines = [
+        line
+        for line in check_offline(tree, References({"credit": {"1": reference}}), ())
+        if line.what == "traffic credit 1"
+    ]
+    assert len(lines) == notes
+    for line in lines:
+        assert "windows.pane (7 s) does not divide" in line.more
+    assert reference.traffic.in_panes_of(tree.windows.pane) == (not notes)
 
 
 def test_an_older_reference_without_traffic_judges_none(stream: list[Event]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.stats.direction_test import DirectionReference, evaluate
+from monitor.stats.direction_test import DirectionReference, divergence, evaluate
 from monitor.stats.directions import ColumnDirections, Directions, category_directions, numeric_directions
 from monitor.stats.evidence import chi_square_critical, exact_excess_critical, exact_excess_tail
 from monitor.stats.long_run import DEPENDENT, LongRun
@@ -72,6 +72,17 @@ def test_no_direction_that_is_over_is_called_quiet(seed: int, rows: int, alpha: 
     found = evaluate(reference, counts, alpha, faster)
     assert not (found.exceedance > 1)[~may_be_over].any()
     assert screen.tests(n, faster).tolist() == found.tests.tolist()
+
+
+def test_a_share_of_all_or_none_diverges_by_nothing_and_warns_of_nothing() -> None:
+    """A reference's share may be rounded to a little beside 0 or 1 where the pool of both is not, and the other way."""
+    ulp = np.finfo(np.float64).eps
+    shares = np.array([0.0, 1.0, 1 - ulp, 1 + ulp, 1.0, 5e-324, 0.0, 0.25])
+    pools = np.array([0.0, 1.0, 1.0, 1.0, 1 + ulp, 0.0, 5e-324, 0.5])
+    with np.errstate(all="raise", under="ignore"):
+        found = divergence(shares, pools)
+    assert found[:-1] == pytest.approx(0, abs=1e-12)
+    assert found[-1] == pytest.approx(0.25 * np.log(0.5) + 0.75 * np.log(1.5))
 
 
 def test_windows_like_the_reference_are_quiet() -> None:

@@ -32,7 +32,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.findings import Figures, Finding, FindingKey
+from monitor.findings import Figures, Finding, FindingEnd, FindingKey
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference, Variability
 from monitor.judge.windows import Windows
@@ -299,9 +299,16 @@ class SequentialCause(Cause[None]):
         """Sentences for the details of other causes' findings, by their keys."""
         return {}
 
-    def due_us(self) -> int | None:
-        """Event time at which something is found if no event comes until then; None if nothing is."""
+    def due_us(self, from_us: int) -> int | None:
+        """Event time at which something is found if no event comes until then, none being wanted before `from_us`.
+
+        None if nothing is.
+        """
         return None
+
+    def ends(self) -> Sequence[FindingEnd]:
+        """Findings that ended with the newest pane, which `follow` or `skip` took."""
+        return ()
 
     def skip(self, pane: Block) -> None:
         """The next pane lies in a time that the settings exclude: it is not judged."""

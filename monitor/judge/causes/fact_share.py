@@ -7,13 +7,12 @@ size. They have a budget of their own and take nothing from the tests that page.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from monitor.clock import DAY_US
-from monitor.count.facts import AHEAD, AHEAD_HERE, DUPLICATES
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
@@ -22,13 +21,12 @@ from monitor.judge.windows import BASE_EVENTS, Windows
 from monitor.stats.block import Block
 from monitor.stats.ending import left_of
 from monitor.stats.fact_share import LONGEST, Excess, FactShare, judged
+from monitor.stats.further import AHEAD, DUPLICATES
 from monitor.stats.label_tally import LabelTally
 from monitor.text import many, percent
 
 #: false tickets in this time
 PER_US: Final = 30 * DAY_US
-#: panes after which it is certain that a clock has not followed events that were ahead of it
-HELD: Final = 6
 #: the largest alpha of a test
 MOST_ALPHA: Final = 1e-4
 
@@ -57,12 +55,7 @@ class _Share(SequentialCause):
         if self._reference is not None:
             hits = int(pane.tally.further[self.counted][0]) if self.counted in pane.tally.further else 0
             part = (pane.start_us, pane.end_us, hits, pane.tally.events + hits)
-            for settled in self._settled(part, pane):
-                yield from self._take(self._reference, settled)
-
-    def _settled(self, part: _Part, pane: Block) -> Iterable[_Part]:
-        """The parts whose hits are certain, now that this one came."""
-        return (part,)
+            yield from self._take(self._reference, part)
 
     def _take(self, reference: FactShare, part: _Part) -> Iterator[Finding]:
         start, _, hits, events = self._open or (part[0], 0, 0, 0)
@@ -173,29 +166,6 @@ class ClockSkew(_Share):
     names = (CauseName("clock", in_alert="with a time far ahead", of_model="events"),)
     state_name = "clock"
     counted = AHEAD
-
-    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
-        super().__init__(prepared, policy)
-        #: the newest panes, which are not certain yet
-        self._held: list[_Part] = []
-
-    def _settled(self, part: _Part, pane: Block) -> Iterable[_Part]:
-        """After a pause the first events are ahead of a clock that follows them: their own pane comes at once."""
-        followed = int(pane.tally.further[AHEAD_HERE][0]) if AHEAD_HERE in pane.tally.further else 0
-        for at in reversed(range(len(self._held))):
-            start, end, hits, events = self._held[at]
-            taken = min(hits, followed)
-            self._held[at] = (start, end, hits - taken, events - taken)
-            followed -= taken
-        self._held.append(part)
-        return [self._held.pop(0) for _ in range(len(self._held) - HELD)]
-
-    def to_state(self) -> dict[str, Any]:
-        return super().to_state() | {"held": np.array(self._held, np.int64).reshape(-1, 4)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        self._held = _parts_of(state["held"])
 
     def _headline(self, excess: Excess) -> str:
         return f"{percent(excess.share)} of the events of {self._model} have a time far ahead of the others"

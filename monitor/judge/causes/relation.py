@@ -119,7 +119,7 @@ class Relation(Cause[Measured]):
             first, second = (self.prepared.subjects[at] for at in self._pairs[pair])
             said.setdefault(first, []).append(remark(second, *change))
             said.setdefault(second, []).append(remark(first, *change))
-        return {subject: "with it changed how it goes with " + ", ".join(several) for subject, several in said.items()}
+        return {subject: "its correlation changed too: with " + ", ".join(several) for subject, several in said.items()}
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         pair = self._pair(key)

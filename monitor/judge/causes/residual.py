@@ -1,6 +1,6 @@
 """Cause `score` (or `prediction`) with the figure `residual`: the score moved, but not with the columns.
 
-The mean score less what the shares of the columns' bins make of it: a change of the model, of the layer that serves it,
+The mean score less what the shares of the columns' bins predict: a change of the model, of the layer that serves it,
 or of a feature that driftd does not receive. The residual varies much less than the score, so it needs fewer events.
 Always a ticket, of a budget of its own: it spends nothing of the page budget.
 """
@@ -173,7 +173,7 @@ class Residual(Cause[Measured]):
             exceedance=float(measured.exceedance[window]),
             direction=way,
             detail=f"mean {subject} {number(abs(rest * scale))} {'above' if rest > 0 else 'below'} what the columns "
-            f"make of it; in the reference they explain {explained} of its variance",
+            f"predict; in the reference they explain {explained} of its variance",
             headline=f"{subject} moved {way} by {number(abs(rest))} sd beyond what the columns explain",
             records=windows.records(window),
         )

@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.schema import NEW, SAMPLED, VALUES
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import Policy
@@ -22,15 +21,21 @@ from monitor.stats import names
 from monitor.stats.bins import ColumnBins
 from monitor.stats.block import Block
 from monitor.stats.evidence import same_shares
+from monitor.stats.further import NEW, SAMPLED, VALUES, bounded, is_of_sample, left_out
 from monitor.stats.label_tally import LabelTally
-from monitor.text import percent
+from monitor.text import many, percent
 
 SCHEMA: Final = "schema"
 #: events of the sample in a block; a column is new if at least this share of a block has it
 BLOCK: Final = 12
 STEADY: Final = 0.5
-#: most new columns that are told
-MOST_TOLD: Final = 8
+#: most new columns that a block is reported with
+MOST_REPORTED: Final = 8
+#: a reported column is gone again once so many blocks in a row have not one event with it: shares near the limit would
+#: else end and open again and again
+GONE_BLOCKS: Final = 2
+#: exceedance of one that is not gone
+STILL_THERE: Final = 1.01
 #: chance of values as far from a column's as the new ones: below it they are not that column's
 LEAST_CHANCE: Final = 0.01
 
@@ -58,11 +63,6 @@ class _Sample(NamedTuple):
         return sorted(found, key=lambda name: (-self.share(name), name))
 
 
-def is_of_sample(name: str) -> bool:
-    """Whether a further count of a tally is of the sample."""
-    return name == SAMPLED or name.startswith((NEW, VALUES))
-
-
 class Schema(SequentialCause):
     """New and renamed columns. The subject is the new column."""
 
@@ -75,6 +75,8 @@ class Schema(SequentialCause):
         self._open = _Sample(0, 0, {})
         #: by subject, of the newest block: the share of events that have the new column
         self._shares: dict[str, float] = {}
+        #: by the subject of a reported column: the newest blocks without an event that has it
+        self._without: dict[str, int] = {}
         #: by the subject of a column that is gone: the new column with its values
         self._renamed: dict[str, str] = {}
 
@@ -87,14 +89,17 @@ class Schema(SequentialCause):
         merged = dict(self._open.counts)
         for name, counted in counts.items():
             merged[name] = merged[name] + counted if name in merged else counted.astype(np.int64)
-        self._open = _Sample(start, pane.end_us, _bounded(merged))
+        self._open = _Sample(start, pane.end_us, bounded(merged))
         if self._open.events >= BLOCK:
             block, self._open = self._open, _Sample(0, 0, {})
             yield from self._judge(block)
 
     def _judge(self, block: _Sample) -> Iterator[Finding]:
-        steady = [name for name in block.new() if block.share(name) >= STEADY][:MOST_TOLD]
+        steady = [name for name in block.new() if block.share(name) >= STEADY][:MOST_REPORTED]
         self._shares = {self._subject(name): block.share(name) for name in block.new()}
+        reported = {subject: 0 if subject in self._shares else blocks + 1 for subject, blocks in self._without.items()}
+        self._without = {subject: blocks for subject, blocks in reported.items() if blocks < GONE_BLOCKS}
+        self._without |= {self._subject(name): 0 for name in steady}
         self._renamed = {}
         for name in steady:
             gone = self._same_values(block, name)
@@ -125,10 +130,11 @@ class Schema(SequentialCause):
         }
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
-        """By the newest block of the sample."""
-        if key.cause != SCHEMA or key.subject not in self._shares:
+        """By the newest block of the sample; above the threshold until the column is gone again."""
+        if key.cause != SCHEMA:
             return None
-        return self._shares[key.subject] / STEADY
+        over = self._shares.get(key.subject, 0.0) / STEADY
+        return max(over, STILL_THERE) if key.subject in self._without else over
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:
@@ -142,6 +148,8 @@ class Schema(SequentialCause):
         headline = f"{shown} is a new column"
         detail = f"in {percent(share)} of {block.events} events of a sample"
         detail += "; the reference does not have it: it is not judged"
+        if others := left_out(block.counts):
+            detail += f"; {many(others, 'value')} of other new columns, more than are counted by name"
         if gone is not None:
             headline = f"{gone.name} went, {shown} came, with the same values"
             detail += f"; its values are like those that {gone.name} had. If it was renamed, build a new reference"
@@ -169,6 +177,7 @@ class Schema(SequentialCause):
             "end": self._open.end_us,
             "counts": dict(sorted(self._open.counts.items())),
             "shares": dict(sorted(self._shares.items())),
+            "without": dict(sorted(self._without.items())),
             "renamed": dict(sorted(self._renamed.items())),
         }
 
@@ -176,16 +185,4 @@ class Schema(SequentialCause):
         counts = {name: np.array(counted, np.int64) for name, counted in state["counts"].items()}
         self._open = _Sample(state["start"], state["end"], counts)
         self._shares, self._renamed = dict(state["shares"]), dict(state["renamed"])
-
-
-def _bounded(counts: dict[str, Ints]) -> dict[str, Ints]:
-    """Without the counts of new columns beyond the kept ones: names may be as many as there are events."""
-    new = [name.removeprefix(NEW) for name in counts if name.startswith(NEW)]
-    if len(new) <= names.KEPT:
-        return counts
-    kept = set(names.smallest(new, names.KEPT))
-    return {
-        name: counted
-        for name, counted in counts.items()
-        if name == SAMPLED or (name[len(NEW) :] if name.startswith(NEW) else name.split(":", 2)[2]) in kept
-    }
+        self._without = dict(state.get("without", {}))

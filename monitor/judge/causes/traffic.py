@@ -14,7 +14,7 @@ import numpy as np
 
 from monitor.clock import DAY_US, rfc3339
 from monitor.count.facts import in_time
-from monitor.findings import Figures, Finding, FindingKey, Span
+from monitor.findings import Figures, Finding, FindingEnd, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import Policy
 from monitor.judge.prepared_reference import Floats, PreparedReference
@@ -23,7 +23,7 @@ from monitor.settings.duration import in_words
 from monitor.stats.block import Block
 from monitor.stats.ending import left_of
 from monitor.stats.label_tally import LabelTally
-from monitor.stats.tally import NO_FIRST, NO_LAST
+from monitor.stats.tally import NO_LAST, Tally
 from monitor.stats.traffic import LONGEST, TIMES_GAP, Rate, Traffic, effect_of, judged, tests_of
 from monitor.text import many, number, percent
 
@@ -50,18 +50,22 @@ class TrafficRate(SequentialCause):
         self._last_us = NO_LAST
         #: a silence that was found and has not ended
         self._is_silent = False
-        #: events that were ahead of time, in panes since the last one that was not, and the time of the first of them
+        #: events with a wrong time, in panes since the last one that had others
         self._ahead = 0
-        self._first_ahead_us = NO_FIRST
+        #: silences that ended with the newest pane; not state
+        self._ends: list[FindingEnd] = []
         #: events by step, the newest last, which is still open; the first one is not whole
         self._steps: list[int] = []
         self._newest = 0
 
-    def due_us(self) -> int | None:
+    def due_us(self, from_us: int) -> int | None:
         """When it is silence if no event comes; None if that is not known, or already found."""
         if self._traffic is None or self._last_us == NO_LAST or self._is_silent:
             return None
-        return self._last_us + self._traffic.silence_us
+        return max(self._last_us, from_us) + self._traffic.silence_us
+
+    def ends(self) -> list[FindingEnd]:
+        return self._ends
 
     def events_ahead(self) -> int:
         return self._ahead
@@ -71,36 +75,42 @@ class TrafficRate(SequentialCause):
 
     def passed(self, until_us: int) -> Iterator[Finding]:
         """Event time has come to `until_us`, and there was no event since the last pane."""
-        due = self.due_us()
+        due = self.due_us(NO_LAST)
         if due is not None and due <= until_us and self._traffic is not None:
             self._is_silent = True
             self._steps = []
-            yield self._silence(self._traffic, due, None)
+            yield self._silence(self._traffic, until_us)
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
-        """Take the next pane: judge the rate at the end of each step, and say that a silence is over."""
+        """Take the next pane: judge the rate at the end of each step; events end a silence."""
         tally = pane.tally
+        self._ends = []
         if self._traffic is None or not tally.events:
             return
-        self._first_ahead_us = min(self._first_ahead_us, tally.first_us)
-        if not in_time(tally):  # the first events after a pause, or a wrong clock: the next pane tells
+        if not in_time(tally):
             self._ahead += tally.events
             return
-        if self._is_silent:
-            yield self._silence(self._traffic, self._last_us + self._traffic.silence_us, self._first_ahead_us)
-            self._is_silent = False
-        self._ahead, self._first_ahead_us = 0, NO_FIRST
-        self._last_us = max(self._last_us, tally.last_us)
+        self._take(tally)
+        self._ahead = 0
         yield from self._rate(self._traffic, pane)
 
     def skip(self, pane: Block) -> None:
         """Events in an excluded time end a silence, and no window of the rate reaches over it."""
+        self._ends = []
         if in_time(pane.tally):
-            self._last_us, self._is_silent = max(self._last_us, pane.tally.last_us), False
-        self._steps, self._ahead, self._first_ahead_us = [], 0, NO_FIRST
+            self._take(pane.tally)
+        self._steps, self._ahead = [], 0
+
+    def _take(self, tally: Tally) -> None:
+        """Events came."""
+        if self._is_silent:
+            back, without = max(tally.first_us, self._last_us), in_words(tally.first_us - self._last_us)
+            reason = f"traffic is back since {rfc3339(back)}, {without} without events"
+            self._ends, self._is_silent = [FindingEnd(self._key, back, reason)], False
+        self._last_us = max(self._last_us, tally.last_us)
 
     def _rate(self, traffic: Traffic, pane: Block) -> Iterator[Finding]:
-        if not traffic.levels or traffic.step_us % (pane.end_us - pane.start_us):
+        if not traffic.levels or not traffic.in_panes_of(pane.end_us - pane.start_us):
             return
         step = pane.start_us // traffic.step_us
         if not self._steps:
@@ -183,23 +193,18 @@ class TrafficRate(SequentialCause):
             f"{number(before * rate.ratio)} events {unit}, {number(before)} before",
         )
 
-    def _silence(self, traffic: Traffic, due_us: int, until_us: int | None) -> Finding:
-        """The finding of a silence since the last event; `until_us` if it is over."""
-        since, limit = rfc3339(self._last_us), in_words(traffic.silence_us)
-        end_us = due_us if until_us is None else max(until_us, self._last_us)
-        lasted = end_us - self._last_us
-        headline = f"no events since {since}"
-        detail = f"none for {limit}; nothing is known of the model since then"
-        if until_us is not None:
-            headline = f"no events from {since} to {rfc3339(end_us)}"
-            detail = f"none for {in_words(lasted)}; they come again"
-        gap = f"{number(traffic.gap_us / 1e6)} s"
-        detail += f". In the reference 99.9 % of the gaps between events are at most {gap}; "
-        detail += f"the limit is {TIMES_GAP} times that, and at least 2 min"
+    def _silence(self, traffic: Traffic, until_us: int) -> Finding:
+        """The finding of a silence from the last event to `until_us`."""
+        lasted = until_us - self._last_us
+        detail = (
+            f"none for {in_words(lasted)}; nothing is known of the model since then. In the reference 99.9 % of the "
+            f"gaps between events are at most {number(traffic.gap_us / 1e6)} s; the limit is {TIMES_GAP} times that, "
+            "and at least 2 min"
+        )
         return Finding(
             key=self._key,
             severity=self.policy.severity(TRAFFIC, "", 1.0, 0.0),
-            window=Span(self._last_us, end_us, 0),
+            window=Span(self._last_us, until_us, 0),
             base_windows=1,
             statistic="gap",
             value=lasted / 1e6,
@@ -210,7 +215,7 @@ class TrafficRate(SequentialCause):
             exceedance=max(lasted / traffic.silence_us, 1.0),
             direction="down",
             detail=detail,
-            headline=headline,
+            headline=f"no events since {rfc3339(self._last_us)}",
             since_us=self._last_us,
         )
 
@@ -220,14 +225,14 @@ class TrafficRate(SequentialCause):
         return {
             "last": self._last_us,
             "silent": self._is_silent,
-            "ahead": [self._ahead, self._first_ahead_us],
+            "ahead": [self._ahead],
             "newest": self._newest,
             "steps": np.array(self._steps, np.int64),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._last_us, self._is_silent, self._newest = state["last"], state["silent"], state["newest"]
-        self._ahead, self._first_ahead_us = state["ahead"]
+        self._ahead = state["ahead"][0]
         self._steps = np.array(state["steps"], np.int64).tolist()
 
 
