@@ -179,6 +179,8 @@ class Fleet:
             return
         self._versions[key.model] -= not judge.retired
         self._admission.seen.retired.discard(key)
+        of_model = (other.traffic for other in self.judges.values() if other.monitored.key.model == key.model)
+        self._traffic.forget(key.model, of_model)
         self._forgotten[key] += 1
         self.unsent.extend(judge.book.give_up(judge.context(), self._changed(judge.context())))
 

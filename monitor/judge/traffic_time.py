@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 #: a gap between the events of a model counts as at most this part of `retire_after`: a night or a weekend without any
@@ -39,3 +40,9 @@ class TrafficTime:
     def restore(self, model: str, of_version: Traffic) -> None:
         """Go on from what a version had at its newest pane; that of the newest of them is the model's."""
         self._newest[model] = max(self._newest.get(model, of_version), of_version)
+
+    def forget(self, model: str, others: Iterable[Traffic]) -> None:
+        """A version is judged from scratch: the model's time is that of the others, as after a restart."""
+        self._newest.pop(model, None)
+        for one in others:
+            self.restore(model, one)
