@@ -34,6 +34,7 @@ from tests.engine import (
     replayed,
     run_to_end,
     settings,
+    settled,
     transitions_in,
     trees,
 )
@@ -103,7 +104,7 @@ def run(source: MemorySource) -> tuple[list[Any], Any]:
     outputs = Recorded()
     pipeline, _ = pipeline_of(TREE, admission_of(TREE, reference()), source, outputs)
     run_to_end(pipeline, source)
-    return [one.to_json() for one in outputs.reported], plain(trees(pipeline.to_state()))
+    return [one.to_json() for one in outputs.reported], settled(plain(trees(pipeline.to_state())))
 
 
 @pytest.mark.parametrize("chunk", [1, 13, 2_000])

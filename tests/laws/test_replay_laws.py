@@ -35,6 +35,7 @@ from tests.engine import (
     replayed,
     run_to_end,
     settings,
+    settled,
     transitions_in,
     trees,
 )
@@ -187,7 +188,7 @@ def test_the_same_run_twice_leaves_the_same_state() -> None:
             TREE, admission_of(TREE, credit_reference()), source, ManualClock(NOW_US), outputs, live=False
         )
         run_to_end(pipeline, source)
-        states.append(plain(trees(pipeline.to_state())))
+        states.append(settled(plain(trees(pipeline.to_state()))))
     assert states[0] == states[1]
 
 

@@ -26,6 +26,7 @@ from tests.engine import (
     numeric,
     pipeline_of,
     plain,
+    settled,
     trees,
 )
 from tests.engine import settings as settings_of
@@ -201,7 +202,7 @@ def check_unit(counted: Pipeline, expected: Expected) -> None:
 @settings(deadline=None)
 @given(st.lists(sent(), max_size=40))
 def test_the_state_is_the_same_however_the_stream_is_cut(stream: list[Sent]) -> None:
-    states = [plain(trees(count(stream, size, pipeline()).to_state())) for size in (1, 7, 1_000)]
+    states = [settled(plain(trees(count(stream, size, pipeline()).to_state()))) for size in (1, 7, 1_000)]
     assert states[0] == states[1] == states[2]
 
 
