@@ -58,6 +58,10 @@ class Comparison:
     tests: Ints
 
 
+#: a column with a wave is compared in windows that hold this part of its usual values
+LEAST_FILLED: Final = 0.9
+
+
 @dataclass(frozen=True)
 class Compared:
     """C columns of one kind; `places` (C,) among the model's, `last` (C,) their last bins."""
@@ -147,7 +151,23 @@ class Compared:
 
     def expected(self, windows: Windows) -> Expected | None:
         """What is expected of windows at their time; None where no column depends on it."""
-        return None if self.season is None else self.season.expected(self.reference, times_of(windows, self.clocked))
+        if self.season is None:
+            return None
+        expected = self.season.expected(self.reference, times_of(windows, self.clocked))
+        return expected._replace(rows=np.where(self._at_the_times(windows), expected.rows, 0.0))
+
+    def _at_the_times(self, windows: Windows) -> Flags:
+        """(W, C) whether a column's values are of the times of the window's events; always where time does not matter.
+
+        Where many are missing, the others may all be of one part of the window.
+        """
+        width = self.reference.bin_shares.shape[1]
+        events = np.array([[span.events] for span in windows.spans], np.float64)
+        out = self.values(windows, width).sum(2) >= LEAST_FILLED * self.filled * events
+        seasonal = np.zeros(len(self.places), np.bool_)
+        if self.season is not None:
+            seasonal[self.season.at] = True
+        return np.asarray(out | ~seasonal, np.bool_)
 
     def expected_mean(self, windows: Windows, window: int, place: int) -> float | None:
         """The standardised mean of one column of numbers that is expected at a window's time; None as above."""

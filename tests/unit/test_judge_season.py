@@ -150,6 +150,24 @@ def test_another_time_zone_needs_another_reference() -> None:
     assert not list(contradictions(usual(), Model(name="credit", reference="credit.json")))
 
 
+@pytest.mark.parametrize(("missing", "compared"), [(0, True), (5, True), (20, False), (100, False)])
+def test_a_column_that_ended_within_a_window_is_not_compared_at_the_time_of_all_its_events(
+    missing: int, compared: bool
+) -> None:
+    """The values that are there may be of one part of the window; a column without a wave is compared."""
+    reference = usual()
+    assert reference.seasons is not None
+    tally = Tally.empty(len(reference.columns), reference.width)
+    tally.predictions = 100
+    tally.counts[:, 0] = 100 - missing
+    timed = SeasonClock(reference.seasons).timed(Pane(PaneKey(CREDIT, ""), START_US, START_US + PANE_US, tally))
+    side = Compared.of(PreparedReference.of(reference), numeric=True)
+    expected = side.expected(window_of(1, (Block(START_US, START_US + PANE_US, timed.tally),)))
+    assert expected is not None
+    assert (expected.rows[0] > 0).tolist() == [compared or not seasonal for seasonal in expected.seasonal.tolist()]
+    assert 0 < expected.seasonal.sum() < len(expected.seasonal)
+
+
 def test_clocks_that_go_back_give_the_same_hour_twice_and_forward_leave_one_out() -> None:
     calendar = Calendar("Europe/Berlin", 600 * SECOND_US)
 

@@ -134,7 +134,9 @@ class Schema(SequentialCause):
         if key.cause != SCHEMA:
             return None
         over = self._shares.get(key.subject, 0.0) / STEADY
-        return max(over, STILL_THERE) if key.subject in self._without else over
+        if key.subject in self._without:
+            return max(over, STILL_THERE)
+        return over if key.subject in self._shares else None
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:
