@@ -128,7 +128,7 @@ def test_one_that_goes_again_is_over(stream: list[Event]) -> None:
 def test_names_of_new_columns_are_bounded_and_the_rest_is_counted(parts: int) -> None:
     """The same names and counts in any order and parts."""
     counter, rng = SchemaCounter(credit_reference()), np.random.default_rng(parts)
-    events: list[dict[str, object]] = [{"A": 1, "B": 2} | {f"u{at}": at} for at in range(200)]
+    events: list[dict[str, object]] = [{"A": 1, "B": 2, f"u{at}": at} for at in range(200)]
     tallies = [Tally.empty(1, 1) for _ in range(parts)]
     for at in rng.permutation(len(events)).tolist():
         tallies[int(rng.integers(parts))].add_further(counter.of(events[at]))

@@ -13,6 +13,7 @@ from monitor.count.admission import Admission
 from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.publish.status.model_cards import FINE, UNKNOWN, states_of
+from monitor.reference.references import References
 from monitor.run.replay import human_line
 from monitor.run.snapshot_builder import SnapshotBuilder
 from tests.engine import (
@@ -170,7 +171,8 @@ def test_panes_that_do_not_divide_the_steps_of_the_reference_are_said_by_check(p
     assert reference.traffic is not None
     assert reference.traffic.levels
     tree = settings(windows={"pane": pane})
-    lines = [line for line in check_offline(tree, [(reference.key, reference)], ()) if line.what == "traffic credit 1"]
+    references = References({"credit": {"1": reference}})
+    lines = [line for line in check_offline(tree, references, ()) if line.what == "traffic credit 1"]
     assert len(lines) == notes
     for line in lines:
         assert "windows.pane (7 s) does not divide" in line.more
