@@ -24,7 +24,6 @@ LABELS: Final = {series.name: set(series.labels) for series in REGISTER}
 OTHER_LABELS: Final = {"job", "instance", "order"}
 #: series that no panel shows, and why
 NOT_SHOWN: Final = {
-    "driftd_performance_error": "of regressions alone, in the unit of each; the page has it",
     "driftd_warmup_ratio": "the status page says it in words, with the forecast",
     "driftd_first_verdict_timestamp_seconds": "the same",
     "driftd_checkpoint_bytes": "of use to whoever plans a disk, not to whoever is on call",
