@@ -17,7 +17,9 @@ from monitor.reference.score_effects import ABOVE_RANGE, BELOW_RANGE, BEYOND, NO
 from monitor.stats.additive import NormalEquations
 from monitor.stats.bins import NUMERIC, width_of
 from monitor.stats.isotonic import isotonic
+from monitor.stats.label_tally import LabelTally
 from monitor.stats.name_bins import hash_of
+from monitor.stats.score_grid import EDGES, Scores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -118,13 +120,33 @@ class LabelledRows:
         is_positive = labels == hash_of(self._positive)
         if is_positive.all() or not is_positive.any():
             return None
-        others = self._names() - {self._positive}
-        other = min(others) if len(others) == 1 else _unlike("(other)", self._positive)
         edges = _edges(score, BINS)
         calibrated = _calibrated(np.searchsorted(edges, score), is_positive, len(edges) + 1)
+        return self._calibrated_two(edges, calibrated, len(score))
+
+    def _calibrated_two(self, edges: Floats, calibrated: Floats, rows: int) -> ClassEstimate:
+        others = self._names() - {self._positive}
+        other = min(others) if len(others) == 1 else _unlike("(other)", self._positive)
         swapped = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
         right = np.stack([1 - calibrated, calibrated])
-        return ClassEstimate((other, self._positive), tuple(edges.tolist()), right, swapped, 1, len(score))
+        return ClassEstimate((other, self._positive), tuple(edges.tolist()), right, swapped, 1, rows)
+
+    def of_counts(self, tally: LabelTally) -> ClassEstimate | None:
+        """The same of two classes from counted labels, which may have come late; None where they are too few."""
+        scores = Scores.of(tally.scores)
+        events = scores.positive + scores.negative
+        is_enough = events.sum() >= LEAST_ROWS and scores.positive.any() and scores.negative.any()
+        if self._task != "binary" or self._score is None or not is_enough:
+            return None
+        # an edge is the upper end of the step of the grid in which a quantile lies
+        ends = np.searchsorted(np.cumsum(events), np.linspace(0, 1, BINS + 1)[1:-1] * events.sum())
+        last = int(np.flatnonzero(events)[-1])
+        edges = EDGES[np.unique(ends[ends < last])]
+        bins = np.repeat(np.searchsorted(edges, np.append(EDGES, np.inf)), 2)
+        counts = np.stack([scores.negative, scores.positive], 1).ravel()
+        hits = np.bincount(bins, counts * np.tile([0.0, 1.0], len(events)), minlength=len(edges) + 1)
+        calibrated = _cut(isotonic(hits, np.bincount(bins, counts, minlength=len(edges) + 1)))
+        return self._calibrated_two(edges, calibrated, int(events.sum()))
 
     def _of_many(self, score: Floats, predicted: Hashes, labels: Hashes) -> ClassEstimate | None:
         """A calibration of the confidence for each predicted class, and which class it is where that is wrong."""

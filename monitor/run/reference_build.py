@@ -128,7 +128,9 @@ def build_reference(
         finally:
             source.close()
         if late is not None:
-            reference = with_hash(replace(reference, performance=late, labels=late.tally.total))
+            estimate = reference.estimate or collector.rows.labelled.of_counts(late.tally)
+            reference = replace(reference, performance=late, labels=late.tally.total, estimate=estimate)
+            reference = with_hash(reference)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
         on_note(one_line(note))
     return reference

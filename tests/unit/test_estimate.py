@@ -13,14 +13,16 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from monitor.clock import parse_rfc3339
+from monitor.clock import ManualClock, parse_rfc3339
 from monitor.reference.encoding import from_json, to_json, with_hash
 from monitor.reference.estimate import ClassEstimate, ErrorEstimate
 from monitor.reference.estimate_notes import ESTIMATED, estimate_note
 from monitor.reference.reference import Reference
 from monitor.reference.validity import fault_of
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import build_reference
 from monitor.run.replay import human_line
-from tests.engine import EVENTS, Event, MemorySource, build, event, replayed, settings
+from tests.engine import CREDIT, EVENTS, NOW_US, Event, MemorySource, build, event, replayed, settings
 
 TOLERANCE = 1e-6
 ROWS = 4_000
@@ -279,3 +281,24 @@ def test_labels_contradict_an_estimate_once_most_of_them_are_known(
 def test_an_estimate_is_part_of_the_hash() -> None:
     reference = reference_of("binary")
     assert with_hash(replace(reference, estimate=None)).hash != reference.hash
+
+
+def test_labels_that_come_late_calibrate_as_those_that_come_with_their_predictions() -> None:
+    stream = [one | {"id": f"p{at}"} for at, one in enumerate(two_classes(ROWS))]
+    late = [
+        {"type": "label", "model": "credit", "version": "1", "id": one["id"], "ts": one["ts"], "label": one["label"]}
+        for one in stream
+    ]
+    bare = without_labels(iter(stream))
+    both = [event for pair in zip(bare, late, strict=True) for event in pair]
+    tree = settings({"task": "binary"})
+    reference = build_reference(
+        tree, CREDIT, lambda: MemorySource({EVENTS: both}), ManualClock(NOW_US), EventRange(rows=ROWS)
+    )
+    estimate, inline = reference.estimate, reference_of("binary").estimate
+    assert isinstance(estimate, ClassEstimate)
+    assert isinstance(inline, ClassEstimate)
+    assert estimate.rows == ROWS
+    later = without_labels(two_classes(2_000, seed=8, shift=0.1))
+    found, expected = estimated_of("binary", later, reference), estimated_of("binary", later)
+    assert found == pytest.approx(expected, abs=0.01)
