@@ -145,7 +145,8 @@ class LabelledRows:
         bins = np.repeat(np.searchsorted(edges, np.append(EDGES, np.inf)), 2)
         counts = np.stack([scores.negative, scores.positive], 1).ravel()
         hits = np.bincount(bins, counts * np.tile([0.0, 1.0], len(events)), minlength=len(edges) + 1)
-        calibrated = _cut(isotonic(hits, np.bincount(bins, counts, minlength=len(edges) + 1)))
+        labelled = np.bincount(bins, counts, minlength=len(edges) + 1)
+        calibrated = _cut(isotonic(hits.astype(np.float64), labelled.astype(np.float64)))
         return self._calibrated_two(edges, calibrated, int(events.sum()))
 
     def _of_many(self, score: Floats, predicted: Hashes, labels: Hashes) -> ClassEstimate | None:
