@@ -223,12 +223,13 @@ def test_a_label_takes_effect_at_the_later_of_its_time_and_the_clock(times: list
         for at, is_label in times
     ]
     expected: Counter[int] = Counter()
-    clock, newest = PlainClock(), -1
+    clock, of_labels, reached = PlainClock(), PlainClock(), -1
     for at, is_label in times:
-        if is_label:
-            newest = max(newest, at)  # a label that comes out of order takes effect at the newest one, too
-            effect = max(newest, -1 if clock.clock is None else clock.clock)
-            expected[(START_US + effect * SECOND_US) // PANE_US] += 1
+        if is_label:  # a label that comes out of order does not take effect before the labels' own clock
+            known = (reached, *(one.clock for one in (clock, of_labels) if one.clock is not None))
+            reached = max(known)
+            expected[(START_US + max(at, reached) * SECOND_US) // PANE_US] += 1
+            of_labels.ask(at, 0)
         else:
             clock.ask(at, 60)
     task = count(stream, 7, pipeline()).tasks[0]

@@ -30,7 +30,7 @@ from tests.engine import (
 )
 from tests.golden_state import CLUSTER, GOLDEN
 
-TASK, MODEL, OUTBOX = "task/0", 'model/["credit", "1"]', "outbox"
+TASK, MODEL, JOIN, OUTBOX = "task/0", 'model/["credit", "1"]', "join/credit", "outbox"
 TASK_LABELS, MODEL_LABELS = "task_labels/0", 'model_labels/["credit", "1"]'
 LABEL: Event = {"type": "label", "model": "credit", "version": "1", "id": "1-0", "label": 1}
 WRONG = [None, 7, "text", [1, 2], [{"a": 1}], {"a": 1}]
@@ -61,7 +61,7 @@ def refused(loaded: Loaded) -> str:
 
 def test_the_state_itself_is_taken() -> None:
     assert restored(pipeline(), saved(), ClusterDescription(CLUSTER, {})) == []
-    assert saved().parts.keys() == {TASK, TASK_LABELS, MODEL, MODEL_LABELS, OUTBOX}
+    assert saved().parts.keys() == {TASK, TASK_LABELS, MODEL, MODEL_LABELS, JOIN, OUTBOX}
 
 
 def changed(tree: dict[str, Any], field: str, wrong: object) -> dict[str, Any]:
@@ -100,10 +100,11 @@ FIELDS = [
         f"{MODEL}.judge.{field}"
         for field in ("predictions", "recent", "pyramid", "budget", "book", "book.open", "info")
     ),
-    *(f"{TASK_LABELS}.{field}" for field in ("version", "number", "newest", "waiting", "inline")),
-    f"{TASK_LABELS}.newest.events",
+    *(f"{TASK_LABELS}.{field}" for field in ("version", "number", "clocks", "waiting", "inline")),
+    f"{TASK_LABELS}.clocks.events",
     *(f"{MODEL_LABELS}.{field}" for field in ("version", "model", "model_version", "totals", "waiting")),
     *(f"{MODEL_LABELS}.{field}" for field in ("handed_on_until", "totals.labels", "totals.pairs")),
+    *(f"{JOIN}.{field}" for field in ("version", "model", "places", "fates", "codes", "until", "panes", "tables")),
     f"{OUTBOX}.version",
     f"{OUTBOX}.unsent",
 ]
@@ -115,9 +116,10 @@ FITS = [
     (f"{MODEL}.model_version", "text"),
     (f"{MODEL_LABELS}.handed_on_until", 7),
     (f"{MODEL_LABELS}.totals.labels", 7),
-    (f"{TASK_LABELS}.newest", {"a": 1}),
-    (f"{TASK_LABELS}.newest.events", 7),
-    (f"{TASK_LABELS}.newest.events", None),
+    (f"{TASK_LABELS}.clocks", None),  # the version before had none
+    (f"{TASK_LABELS}.clocks.events", None),
+    (f"{JOIN}.until", 7),
+    (f"{JOIN}.model", "text"),
 ]
 
 
