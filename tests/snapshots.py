@@ -24,7 +24,7 @@ IN_WARMUP = Progress(2_500, 10_000, 9, 40, 1_800_100_000_000_000, "")
 #: figures of formats that were found, and of sides of calls
 CALLS: Final[dict[str, Any]] = {
     "formats": {"events": "kserve"},
-    "pairs_waiting": 6,
+    "pairs_waiting": {"calls": 6},
     "pairs_given_up": {("events", "request"): 2},
 }
 

@@ -32,6 +32,10 @@ class PairsWaiting:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def by_topic(self) -> dict[str, int]:
+        """How many sides of each topic wait."""
+        return dict(Counter(half.partition.topic for half in self._waiting.values()))
+
     def holds(self, half: Half) -> bool:
         """Whether the same side of the same pair waits already."""
         return half.key in self._waiting

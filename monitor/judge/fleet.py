@@ -146,7 +146,7 @@ class Fleet:
             judge = self._judge_of(cohort.key)
             if judge is not None:
                 judge.take_labels(cohort)
-                if cohort.joined:
+                if cohort.joined and not judge.retired:
                     late[cohort.key] = judge
         for key, judge in late.items():
             self.unsent.extend(judge.judge_late(until_us, self.share(key)))

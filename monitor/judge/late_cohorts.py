@@ -79,8 +79,10 @@ class LateCohorts:
         self._judged = {start for start in self._judged if start >= over}
 
     def _has_enough(self, start_us: int) -> bool:
-        wanted = ENOUGH * self._coverage * self._predictions.get(start_us, 0)
-        return labelled(self._waiting[start_us], self._task) >= wanted
+        """Not for a cohort whose predictions were not seen: they came while nothing was judged."""
+        predictions = self._predictions.get(start_us, 0)
+        labels = labelled(self._waiting[start_us], self._task)
+        return predictions > 0 and labels >= ENOUGH * self._coverage * predictions
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values."""

@@ -237,6 +237,8 @@ class ModelJudge:
     def take_labels(self, cohort: LabelCohort) -> None:
         """Take labels that took effect before the end of the next pane, or came with its predictions."""
         self._changes += 1
+        if cohort.joined and self.retired:
+            return
         if cohort.joined:  # it was counted where it took effect
             late = self.judge.performance.late
             if not (self._exclusions and self._exclusions.overlapping(cohort.start_us, late.end_us(cohort.start_us))):

@@ -18,10 +18,10 @@ CALL_SERIES: Final = (
     Series(
         "driftd_pairs_waiting",
         "gauge",
-        (),
+        ("topic",),
         "Requests and responses that wait for their other side; their events have no outcome yet.",
         "Near limits.pairs_waiting one side is missing, or its partitions are far behind.",
-        lambda snapshot: () if snapshot.pairs_waiting is None else [((), snapshot.pairs_waiting)],
+        lambda snapshot: (((topic,), sides) for topic, sides in snapshot.pairs_waiting.items()),
     ),
     Series(
         "driftd_pairs_given_up_total",

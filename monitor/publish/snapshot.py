@@ -169,7 +169,7 @@ class Snapshot:
     has a lasting ticket behind the other incident of its model version; `ended` are the last ended ones and `notices`
     the last informational findings since the process began, the newest first. `references` is whether any model of the
     settings has a reference. `lost_topics` and `lost_models` are shares of the newest 1,000 events; `formats` are those
-    that were found, by topic, `pairs_given_up` by topic and side, and `pairs_waiting` is None where no input has sides
+    that were found, by topic, `pairs_given_up` by topic and side, `pairs_waiting` by the topics that may have sides
     of calls; `not_fine` has a sentence for each reason why the monitor misses events, `unwatched` for each model
     version whose events came and that is not watched.
     """
@@ -184,7 +184,7 @@ class Snapshot:
     dead_letters: int = 0
     retention_gaps: Mapping[Partition, int] = field(default_factory=dict)
     formats: Mapping[str, str] = field(default_factory=dict)
-    pairs_waiting: int | None = None
+    pairs_waiting: Mapping[str, int] = field(default_factory=dict)
     pairs_given_up: Mapping[tuple[str, str], int] = field(default_factory=dict)
     watermarks: Mapping[Partition, int] = field(default_factory=dict)
     skewed: Mapping[Partition, int] = field(default_factory=dict)

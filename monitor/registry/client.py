@@ -7,6 +7,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -96,7 +97,7 @@ class RegistryClient:
         except urllib.error.HTTPError as error:
             error.close()
             raise TransientError(f"{self._named}: {what}: {_meaning(error.code)}") from None
-        except (OSError, ValueError) as error:  # also http.client's
+        except (OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise TransientError(f"{self._named} does not answer: {reason or type(error).__name__}") from None
         if not isinstance(content, dict):

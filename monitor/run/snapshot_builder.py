@@ -70,7 +70,7 @@ class SnapshotBuilder:
         self._admission = admission
         self._outputs = outputs
         self._lost = LostEvents(pipeline.losses, settings)
-        self._may_pair = any(entry.format in MAY_PAIR for entry in settings.inputs)
+        self._may_pair = [entry.topic for entry in settings.inputs if entry.format in MAY_PAIR]
         self._evaluated: dict[ModelKey, _Evaluated] = {}
         self._promises = Promises(fleet)
         self._before = {key: self._held(key) for key in dict.fromkeys([*admission.seen, *fleet.judges])}
@@ -125,7 +125,7 @@ class SnapshotBuilder:
             not_fine=self._lost.not_fine(pipeline.positions()),
             dead_letters=pipeline.dead_letters,
             formats=dict(pipeline.decoders.formats),
-            pairs_waiting=len(pipeline.pairing.waiting) if self._may_pair else None,
+            pairs_waiting=dict.fromkeys(self._may_pair, 0) | pipeline.pairing.waiting.by_topic(),
             pairs_given_up=dict(pipeline.pairing.waiting.given_up),
             retention_gaps={at: pipeline.gaps[at] - self._gaps_before[at] for at in {*lags, *pipeline.gaps}},
             watermarks=_watermarks(pipeline),
@@ -150,8 +150,8 @@ class SnapshotBuilder:
                 for key in watched
             ),
             model_events={of: count for of, count in pipeline.accepted.items() if of[0] not in retired},
-            label_fates=pipeline.joins.fates,
-            labels_waiting=pipeline.joins.waiting(),
+            label_fates={of: count for of, count in pipeline.joins.fates.items() if of[0] not in retired},
+            labels_waiting={key: count for key, count in pipeline.joins.waiting().items() if key not in retired},
             predictions_waiting=pipeline.joins.predictions_waiting(),
             predictions_let_go=pipeline.joins.let_go(),
             unjudged=Counter({key: count for key, count in unjudged.items() if key not in retired}),

@@ -87,13 +87,18 @@ class Feature(Part):
             yield ("direction",), f"means nothing for kind: {self.kind}; leave it out"
 
 
+#: sums of their third powers stay finite
+MOST_COST: Final = 10**15
+Cost: TypeAlias = Annotated[Number, Field(ge=-MOST_COST, le=MOST_COST)]
+
+
 class Costs(Part):
     """What a prediction of a binary task costs by how it turned out, in one's own unit; a gain is below 0."""
 
-    false_positive: Number = Field(default=0.0, description="a predicted positive that was none")
-    false_negative: Number = Field(default=0.0, description="a positive that was missed")
-    true_positive: Number = Field(default=0.0, description="a positive that was found")
-    true_negative: Number = Field(default=0.0, description="a negative that was left alone")
+    false_positive: Cost = Field(default=0.0, description="a predicted positive that was none")
+    false_negative: Cost = Field(default=0.0, description="a positive that was missed")
+    true_positive: Cost = Field(default=0.0, description="a positive that was found")
+    true_negative: Cost = Field(default=0.0, description="a negative that was left alone")
 
 
 #: how long labels are waited for, unless the settings say another time

@@ -121,7 +121,7 @@ def test_a_topic_of_kserve_is_watched_as_the_same_native_events(
     running.wait_until(lambda: sum(site.positions().values()) == 2 * (CALM + CHANGED), "everything is read")
     running.wait_until(lambda: site.transitions() != [], "a transition is published")
     assert running.values("driftd_input_format_info") == {(site.topic, "kserve"): 1}
-    assert running.values("driftd_pairs_waiting") == {(): 0}
+    assert running.values("driftd_pairs_waiting") == {(site.topic,): 0}
     assert running.stop() == DONE
     assert site.shown()["outcomes"] == {"accepted": CALM + CHANGED}
     opened = next(line for line in replayed if line["kind"] == "transition")

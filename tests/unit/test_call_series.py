@@ -11,7 +11,7 @@ from tests.unit.test_publish_series import read, values
 def test_figures_come_out_as_they_went_in() -> None:
     samples = read(render(Snapshot(**CALLS)))
     assert values(samples, "driftd_input_format_info", topic="events", format="kserve") == [1]
-    assert values(samples, "driftd_pairs_waiting") == [6]
+    assert values(samples, "driftd_pairs_waiting", topic="calls") == [6]
     assert values(samples, "driftd_pairs_given_up_total", topic="events", side="request") == [2]
 
 

@@ -114,6 +114,13 @@ def test_a_cohort_with_too_few_labels_is_never_judged_and_holds_no_other_back() 
     assert again.to_state() == late.to_state()
 
 
+def test_a_cohort_whose_predictions_were_not_seen_is_never_judged() -> None:
+    late = cohorts()
+    late.add(0, labels(90, 10))
+    assert not list(late.mature(500))
+    assert not list(late.mature(2_000))
+
+
 def test_without_a_learned_delay_cohorts_wait_for_the_horizon() -> None:
     late = cohorts(None)
     late.predicted(0, 10)

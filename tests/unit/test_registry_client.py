@@ -39,6 +39,8 @@ ANSWERS: dict[str, object] = {
     "/base/schemas/ids/8": 302,
     "/base/schemas/ids/9": 500,
 }  # fmt: skip
+#: answered with what is no HTTP
+NO_HTTP = "/base/schemas/ids/10"
 
 
 class Server:
@@ -52,6 +54,9 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:  # the library's name
                 made.asked.append((self.path, self.headers.get("Authorization")))
+                if self.path == NO_HTTP:
+                    self.wfile.write(b"what is this\r\n\r\n")
+                    return
                 answer = made.answers.get(self.path, 404)
                 self.send_response(answer if isinstance(answer, int) else 200)
                 if answer == 302:
@@ -155,3 +160,8 @@ def test_a_wrong_file_of_authorities_is_a_fault(server: Server) -> None:
         client_of(server, cafile="no-such-file.pem")
     with pytest.raises(UsageError, match=r"schema_registry\.url: missing"):
         RegistryClient(Registry(), ManualClock())
+
+
+def test_what_is_no_http_is_an_outage(server: Server) -> None:
+    with pytest.raises(TransientError, match="does not answer"):
+        client_of(server).schema(10)

@@ -225,6 +225,7 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
         ("severity: {fairness: page}", "severity.fairness: not in this version"),
         ("least_effect: {fairness: 1}", "least_effect.fairness: not in this version"),
         ("costs: {false_positive: dear}", "costs.false_positive: 'dear' is not a number"),
+        ("costs: {false_positive: 1e16}", "costs.false_positive: 1e+16 is above 1000000000000000"),
         ("task: regression, costs: {false_positive: 1}", "costs: means nothing for task: regression; leave it out"),
         ("tolerance: {accuracy: -1}", "tolerance.accuracy: -1 is below 0"),
         ("least_effect: {missing: -1}", "least_effect.missing: -1 is below 0"),
