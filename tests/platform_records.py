@@ -161,7 +161,8 @@ def kserve_binary_tensors(call: Called) -> list[Record]:
 def mlserver(call: Called) -> list[Record]:
     key = call.id.encode()
     headers = {"mlserver-model": "credit", "mlserver-version": "12"}
-    return [Record(dumped(v2_request(call)), headers, key), Record(dumped(v2_response(call)), {}, key)]
+    answer = v2_response(call) | {"id": call.id}  # MLServer puts the key into the request's id
+    return [Record(dumped(v2_request(call)), headers, key), Record(dumped(answer), {}, key)]
 
 
 def infer_request(call: Called, *, raw: bool) -> bytes:

@@ -21,6 +21,7 @@ from monitor.decode.formats import (
 from monitor.decode.formats.call import Call, Ignored, Read, Received
 from monitor.decode.formats.cloudevents import media_type
 from monitor.decode.formats.events import events_of
+from monitor.decode.formats.tensors import require_rows
 from monitor.decode.formats.unwrap import looks_like_json, tree_of
 from monitor.decode.layout import LeftAside
 from monitor.errors import RejectedRecord
@@ -94,7 +95,8 @@ class PlatformLayout:
         return self._read(received(tree, record), self._limits)
 
     def events_of(self, call: Call) -> object:
-        """The native events of a call."""
+        """The native events of a call. Raises `RejectedRecord` where it has none, or too many rows for events."""
+        require_rows(max(len(call.rows or ()), len(call.answers or ())), 0, self._limits)
         return events_of(call, self._names, binary=self._binary(self._model or call.model or ""))
 
 

@@ -100,6 +100,10 @@ WHEN = datetime.datetime(2026, 11, 22, 10, 0, 0, 123_456, datetime.UTC)
         ("boolean", True, True),
         ({"type": "enum", "name": "E", "symbols": ["A", "B"]}, "B", "B"),
         ({"type": "array", "items": "float"}, [1.0, 0.5], [1.0, 0.5]),
+        ({"type": "array", "items": ["null", "long"]}, [None, 5], [None, 5]),
+        ({"type": "array", "items": {"type": "record", "name": "P", "fields": [
+            {"name": "none", "type": "null"}, {"name": "n", "type": "long"}]}}, [{"none": None, "n": 5}],
+            [{"none": None, "n": 5}]),
         ({"type": "map", "values": ["null", "long"]}, {"a": 1, "b": None}, {"a": 1, "b": None}),
         ("bytes", b"\xff\x00", "/wA="),
         ({"type": "fixed", "name": "F", "size": 2}, b"ab", "YWI="),
@@ -147,6 +151,12 @@ def test_each_record_is_read_by_the_schema_it_was_written_by_and_each_schema_ask
 BODY = body_of(EVENT, {"model": "m", "score": None, "features": {"a": 1.0}})
 NESTED = {"type": "record", "name": "N", "fields": [{"name": "below", "type": ["null", "N"]}]}
 NULLS = {"type": "array", "items": "null"}
+NO_FIELDS = {"type": "record", "name": "Z", "fields": []}
+NULL_FIELDS = {
+    "type": "record",
+    "name": "Z",
+    "fields": [{"name": "a", "type": "null"}, {"name": "b", "type": NO_FIELDS | {"name": "Y"}}],
+}
 
 
 @pytest.mark.parametrize(
@@ -165,6 +175,11 @@ NULLS = {"type": "array", "items": "null"}
         (framed(BODY), RegisteredSchema("PROTOBUF", ""), "schema", "its schema is PROTOBUF, not AVRO"),
         (framed(b"\2" * 9_000), avro_schema(NESTED), "schema", "a record within itself (N)"),
         (framed(b"\xfe\xff\xff\xff\xff\x01\0"), avro_schema(NULLS), "schema", "a list of nulls"),
+        *((framed(b"\x14\0"), avro_schema({"type": "array", "items": items}), "schema", "a list of nulls, or")
+          for items in (NO_FIELDS, NULL_FIELDS, {"type": "fixed", "name": "Z", "size": 0}, {"type": "null"})),
+        (framed(b"\x14\0"), avro_schema({"type": "record", "name": "R", "fields": [
+            {"name": "one", "type": NO_FIELDS}, {"name": "many", "type": {"type": "array", "items": "Z"}},
+        ]}), "schema", "a list of nulls, or"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_rejected(value: bytes, schema: RegisteredSchema, reason: str, message: str) -> None:

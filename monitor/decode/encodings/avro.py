@@ -100,12 +100,29 @@ def _fault_of(schema: Any, named: dict[str, dict[str, Any]], above: tuple[str, .
             return f"has a record within itself ({name}), which is not supported"
         types = (field["type"] for field in schema["fields"])
         return next(filter(None, (_fault_of(one, named, (*above, name)) for one in types)), "")
-    if kind == "array" and schema["items"] in ("null", {"type": "null"}):
-        return "has a list of nulls, which is not supported"
     below = schema.get("items", schema.get("values")) if kind in {"array", "map"} else None
     if below is None and not isinstance(kind, str):
         below = kind
-    return "" if below is None else _fault_of(below, named, above)
+    if below is None:
+        return ""
+    fault = _fault_of(below, named, above)
+    if not fault and kind == "array" and _takes_no_bytes(below, named):
+        return "has a list of nulls, or of what else takes no bytes, which is not supported"
+    return fault
+
+
+def _takes_no_bytes(schema: Any, named: dict[str, dict[str, Any]]) -> bool:  # noqa: ANN401  # as above
+    """Whether a value of a schema, which has no fault, is written as no bytes at all."""
+    if isinstance(schema, list):
+        return False  # the branch is written
+    if isinstance(schema, str):
+        schema = named.get(schema, {"type": schema})
+    kind = schema["type"]
+    if kind == "record":
+        return all(_takes_no_bytes(field["type"], named) for field in schema["fields"])
+    if kind == "fixed":
+        return bool(schema["size"] == 0)
+    return kind == "null" if isinstance(kind, str) else _takes_no_bytes(kind, named)
 
 
 def _needs_plain(schema: RegisteredSchema) -> bool:

@@ -49,7 +49,7 @@ def read(received: Received, limits: Limits) -> Read:
     if collection is None or (in_blob is not None and in_blob.lower() == "true"):
         return Ignored("collection" if collection is None else "data in blob")
     data = inner(event.data.decode(errors="replace") if isinstance(event.data, bytes) else event.data, limits)
-    return with_tree(_call(event, *collection), data, plain=True)
+    return with_tree(_call(event, *collection), data, limits, plain=True)
 
 
 def _call(event: CloudEvent, side: Side, family: str) -> Call:

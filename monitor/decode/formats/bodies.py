@@ -11,8 +11,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
+from monitor.decode.columns import Limits
 from monitor.decode.formats.call import Ignored, Row, Wrong
-from monitor.decode.formats.tensors import Tensor, are_tensors, rows_of, tensors_of
+from monitor.decode.formats.tensors import Tensor, are_tensors, require_rows, rows_of, tensors_of
 from monitor.errors import RejectedRecord
 
 #: keys of bodies of language models, which have no rows
@@ -20,7 +21,7 @@ _CHAT: Final = ("messages", "prompt", "input")
 _REQUEST_KEYS: Final = "instances, inputs, dataframe_split, dataframe_records"
 
 
-def request_rows(body: object, rest: bytes = b"", *, plain: bool = False) -> Sequence[Row] | Ignored:
+def request_rows(body: object, limits: Limits, rest: bytes = b"", *, plain: bool = False) -> Sequence[Row] | Ignored:
     """The rows of a request. `rest` are the bytes behind the JSON of a V2 body in binary form.
 
     With `plain` an object or list that is none of the known bodies is a row, or rows, itself.
@@ -29,7 +30,7 @@ def request_rows(body: object, rest: bytes = b"", *, plain: bool = False) -> Seq
         RejectedRecord: it is no body of a request.
     """
     if isinstance(body, dict):
-        found = _of_object(body, rest)
+        found = _of_object(body, limits, rest)
         if found is not None:
             return found
         if plain:
@@ -39,14 +40,14 @@ def request_rows(body: object, rest: bytes = b"", *, plain: bool = False) -> Seq
     raise RejectedRecord("body", f"the request has none of {_REQUEST_KEYS}")
 
 
-def _of_object(body: dict[str, object], rest: bytes) -> Sequence[Row] | Ignored | None:
+def _of_object(body: dict[str, object], limits: Limits, rest: bytes) -> Sequence[Row] | Ignored | None:
     if "instances" in body:
         return _rows(_listed(body["instances"]))
     if "inputs" in body:
         inputs = body["inputs"]
         if are_tensors(inputs):
-            return rows_of_tensors(tensors_of(cast("list[Mapping[str, object]]", inputs), rest))
-        return _columns(inputs) if isinstance(inputs, dict) else _rows(_listed(inputs))
+            return rows_of_tensors(tensors_of(cast("list[Mapping[str, object]]", inputs), limits, rest))
+        return _columns(inputs, limits) if isinstance(inputs, dict) else _rows(_listed(inputs))
     if "dataframe_records" in body:
         return _rows(_listed(body["dataframe_records"]))
     if "dataframe_split" in body:
@@ -104,16 +105,17 @@ def _rows(listed: Sequence[object]) -> list[Row]:
     return [one if isinstance(one, dict | list) else [one] for one in listed]
 
 
-def _columns(columns: Mapping[str, object]) -> list[Row]:
+def _columns(columns: Mapping[str, object], limits: Limits) -> list[Row]:
     """Rows of columns by name; a single value is that of every row.
 
     Raises:
-        RejectedRecord: their lengths differ.
+        RejectedRecord: their lengths differ, or there are too many rows.
     """
     lengths = {len(column) for column in columns.values() if isinstance(column, list)}
     if len(lengths) > 1:
         raise RejectedRecord("body", "the columns of `inputs` have different lengths")
     count = lengths.pop() if lengths else 1
+    require_rows(count, count * sum(not isinstance(column, list) for column in columns.values()), limits)
     whole = [column if isinstance(column, list) else [column] * count for column in columns.values()]
     return [dict(zip(columns, row, strict=True)) for row in zip(*whole, strict=True)]
 
@@ -138,7 +140,7 @@ def named(values: Sequence[object], names: Sequence[str]) -> Row:
     return dict(zip(names, values, strict=True))
 
 
-def answers_of(body: object, rest: bytes = b"", *, plain: bool = False) -> list[object] | None:
+def answers_of(body: object, limits: Limits, rest: bytes = b"", *, plain: bool = False) -> list[object] | None:
     """What a response says of each row, as it came; None for an error.
 
     Raises:
@@ -150,7 +152,7 @@ def answers_of(body: object, rest: bytes = b"", *, plain: bool = False) -> list[
         if "outputs" in body:
             outputs = body["outputs"]
             if are_tensors(outputs):
-                return answers_of_tensors(tensors_of(cast("list[Mapping[str, object]]", outputs), rest))
+                return answers_of_tensors(tensors_of(cast("list[Mapping[str, object]]", outputs), limits, rest))
             return _answers(outputs)
         if "error" in body or "error_code" in body:
             return None

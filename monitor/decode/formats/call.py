@@ -7,6 +7,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from monitor.decode.values import NAME_LENGTH
+
 Native = dict[str, Any]
 
 REQUEST: Final = "request"
@@ -67,5 +69,5 @@ Read = Call | list[Native] | Ignored
 
 
 def event_id(call_id: str, row: int) -> str:
-    """The id of the event of a row."""
-    return f"{call_id}#{row}" if call_id else ""
+    """The id of the event of a row. Of a call's id only so much is kept that one that is too long still is."""
+    return f"{call_id[:NAME_LENGTH]}#{row}" if call_id else ""

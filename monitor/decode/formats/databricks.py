@@ -19,7 +19,7 @@ _TIMES: Final = ("timestamp_ms", "request_time", "event_time")
 _FINE: Final = (None, 200, "200")
 
 
-def read(received: Received, _limits: Limits) -> Read:
+def read(received: Received, limits: Limits) -> Read:
     """The call of a row. Without a response that is fine, only its request counts.
 
     Raises:
@@ -31,14 +31,14 @@ def read(received: Received, _limits: Limits) -> Read:
         if label is not None:
             return [label]
         raise wrong_format("databricks", "it has neither databricks_request_id nor invocation_id")
-    metadata = inner(row.get("request_metadata"), _limits)
+    metadata = inner(row.get("request_metadata"), limits)
     names = metadata if isinstance(metadata, dict) else {}
-    request = inner(row.get("request"), _limits)
-    rows = None if request is None else request_rows(request)
+    request = inner(row.get("request"), limits)
+    rows = None if request is None else request_rows(request, limits)
     if isinstance(rows, Ignored):
         return rows
     fine = row.get("status_code") in _FINE
-    response = inner(row.get("response"), _limits) if fine else None
+    response = inner(row.get("response"), limits) if fine else None
     return Call(
         WHOLE,
         next((text for name in _IDS if (text := text_of(row.get(name)))), ""),
@@ -46,7 +46,7 @@ def read(received: Received, _limits: Limits) -> Read:
         version=text_of(names.get("model_version")) or text_of(row.get("served_entity_id")),
         ts=next((row[name] for name in _TIMES if row.get(name) is not None), None),
         rows=rows,
-        answers=None if response is None else answers_of(response),
+        answers=None if response is None else answers_of(response, limits),
     )
 
 

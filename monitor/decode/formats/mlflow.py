@@ -51,17 +51,17 @@ def read_bodies(received: Received, limits: Limits, name: str) -> Read:
     if "request" in tree or "response" in tree:
         return _both(received, tree, limits)
     if any(key in tree for key in REQUEST_KEYS):
-        rows = request_rows(tree)
+        rows = request_rows(tree, limits)
         return rows if isinstance(rows, Ignored) else Call(WHOLE, _id_of(received), rows=rows)
     if "predictions" in tree or "outputs" in tree:
-        return Call(RESPONSE, _id_of(received), answers=answers_of(tree))
+        return Call(RESPONSE, _id_of(received), answers=answers_of(tree, limits))
     raise wrong_format(name, f"it has none of {', '.join(REQUEST_KEYS)}, predictions")
 
 
 def _both(received: Received, tree: dict[str, object], limits: Limits) -> Read:
     """A record with the request, the response, and what the bridge knows beside them."""
     request, response = inner(tree.get("request"), limits), inner(tree.get("response"), limits)
-    rows = None if request is None else request_rows(request)
+    rows = None if request is None else request_rows(request, limits)
     if isinstance(rows, Ignored):
         return rows
     identity = next(
@@ -74,11 +74,10 @@ def _both(received: Received, tree: dict[str, object], limits: Limits) -> Read:
         version=text_of(tree.get("version")) or text_of(tree.get("model_version")),
         ts=tree.get("ts", tree.get("time")),
         rows=rows,
-        answers=None if response is None else answers_of(response),
+        answers=None if response is None else answers_of(response, limits),
     )
 
 
 def _id_of(received: Received) -> str:
-    """The id of a body without one: a header, or the record's key."""
-    found = next((received.headers[name] for name in _ID_HEADERS if received.headers.get(name)), "")
-    return found or (received.key or b"").decode(errors="replace")
+    """The id of a body without one, from a header. Keys are those of models or clients as often: they are none."""
+    return next((received.headers[name] for name in _ID_HEADERS if received.headers.get(name)), "")

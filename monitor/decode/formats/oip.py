@@ -20,7 +20,7 @@ _VERSION_HEADER: Final = "mlserver-version"
 
 
 def read(received: Received, limits: Limits) -> Read:
-    """The side of a call that a record holds; the record's key is the call's id.
+    """The side of a call that a record holds; the call's id is the body's, or the record's key.
 
     Raises:
         RejectedRecord: it is no V2 body.
@@ -30,20 +30,22 @@ def read(received: Received, limits: Limits) -> Read:
         return found
     tree = received.tree
     if isinstance(tree, dict) and tree.get("kind") in _SIDES and "data" in tree:
-        return _modelmesh(tree)
+        return _modelmesh(tree, limits)
     label = label_event(tree)
     if label is not None:
         return [label]
     if not isinstance(tree, dict) or not any(isinstance(tree.get(name), list) for name in ("inputs", "outputs")):
         if isinstance(tree, dict) and "error" in tree:
-            return with_tree(_call(received, tree, is_request=False), tree)
+            return with_tree(_call(received, tree, is_request=False), tree, limits)
         raise wrong_format("oip", "it has neither inputs nor outputs as a list of tensors")
-    return with_tree(_call(received, tree, is_request="inputs" in tree), tree)
+    return with_tree(_call(received, tree, is_request="inputs" in tree), tree, limits)
 
 
 def _call(received: Received, tree: dict[str, object], *, is_request: bool) -> Call:
     key = (received.key or b"").decode(errors="replace")
-    identity = key or text_of(tree.get("id")) or ""
+    own = text_of(tree.get("id")) or ""
+    # MLServer itself sets the id of a request, and so of its response, to the key; other bodies may have any key
+    identity = key or own if received.headers.get(MODEL_HEADER) else own or key
     return Call(
         REQUEST if is_request else RESPONSE,
         identity,
@@ -53,9 +55,9 @@ def _call(received: Received, tree: dict[str, object], *, is_request: bool) -> C
     )
 
 
-def _modelmesh(tree: dict[str, object]) -> Call:
+def _modelmesh(tree: dict[str, object], limits: Limits) -> Call:
     """A payload: the protobuf in base64, `modelid` with a hash behind the model's name."""
     identity, model = text_of(tree.get("id")) or "", text_of(tree.get("modelid"))
     side: Side = REQUEST if tree["kind"] == REQUEST else RESPONSE
     named = Call(side, identity, identity, None if model is None else model.partition("__isvc-")[0])
-    return with_protobuf(named, from_base64(tree["data"]))
+    return with_protobuf(named, from_base64(tree["data"]), limits)

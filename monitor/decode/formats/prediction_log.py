@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from monitor.decode.columns import Limits
 from monitor.decode.formats.bodies import answers_of_tensors, rows_of_tensors
 from monitor.decode.formats.call import WHOLE, Call, Ignored, Read
-from monitor.decode.formats.tensors import BYTES, MOST_ELEMENTS, Tensor, elements, tensor_of
+from monitor.decode.formats.tensors import BYTES, Tensor, elements, require_rows, require_shapes, shape_of, tensor_of
 from monitor.decode.formats.wire import Fields, fields_of, floats, integers, message, messages, text, unsigned
 from monitor.errors import RejectedRecord
 
@@ -37,7 +38,7 @@ _TYPES: Final[dict[int, tuple[str, Callable[[Fields], list[Any]]]]] = {
 }
 
 
-def prediction_log(data: bytes) -> Read:
+def prediction_log(data: bytes, limits: Limits) -> Read:
     """The call of a PredictionLog.
 
     Raises:
@@ -46,9 +47,9 @@ def prediction_log(data: bytes) -> Read:
     log = fields_of(data)
     metadata = fields_of(message(log, 1) or b"")
     found: dict[int, Callable[[Fields], tuple[list[Any], list[Any]]]] = {
-        _PREDICT: _predict,
-        _CLASSIFY: lambda both: (_examples(both), _classes(both)),
-        _REGRESS: lambda both: (_examples(both), _values(both)),
+        _PREDICT: lambda both: _predict(both, limits),
+        _CLASSIFY: lambda both: (_examples(both, limits), _classes(both)),
+        _REGRESS: lambda both: (_examples(both, limits), _values(both)),
     }
     for number, read in found.items():
         inside = message(log, number)
@@ -80,42 +81,51 @@ def _version(spec: Fields) -> str:
     return text(spec, 4)
 
 
-def _predict(both: Fields) -> tuple[list[Any], list[Any]]:
+def _predict(both: Fields, limits: Limits) -> tuple[list[Any], list[Any]]:
     request, response = fields_of(message(both, 1) or b""), fields_of(message(both, 2) or b"")
-    inputs, outputs = _map(messages(request, 2)), _map(messages(response, 1))
+    inputs, outputs = _map(messages(request, 2), limits), _map(messages(response, 1), limits)
     rows = list(rows_of_tensors(inputs)) if inputs else []
     return rows, answers_of_tensors(outputs) if outputs else []
 
 
-def _map(entries: list[bytes]) -> list[Tensor]:
+def _map(entries: list[bytes], limits: Limits) -> list[Tensor]:
     """The tensors of a map, by name, so that their order is always the same."""
     read = {text(entry, 1): fields_of(message(entry, 2) or b"") for entry in map(fields_of, entries)}
-    return [_tensor(name, read[name]) for name in sorted(read)]
+    written = [(name, *_written(read[name])) for name in sorted(read)]
+    shapes = [shape for _, shape, _ in written]
+    require_shapes(shapes, limits)
+    repeated = sum(max(math.prod(shape) - len(values), 0) for _, shape, values in written)
+    require_rows(0, repeated, limits)
+    return [tensor_of(name, shape, _filled(values, math.prod(shape))) for name, shape, values in written]
 
 
-def _tensor(name: str, fields: Fields) -> Tensor:
-    """A TensorProto: its values are typed, or raw bytes; a list that is short repeats its last value."""
+def _filled(values: list[Any], count: int) -> list[Any]:
+    """A list that is short repeats its last value."""
+    return values + values[-1:] * (count - len(values))
+
+
+def _written(fields: Fields) -> tuple[list[int], list[Any]]:
+    """The shape of a TensorProto, and its values as far as they are there: they are typed, or raw bytes."""
     kinds = unsigned(fields, 1)
     known = _TYPES.get(kinds[-1] if kinds else 0)
     if known is None:
         raise RejectedRecord("protobuf", "a tensor's data type is none of numbers, booleans and strings")
     sizes = [integers(fields_of(dim), 1) for dim in messages(fields_of(message(fields, 2) or b""), 2)]
     shape = [size[-1] if size else 0 for size in sizes]
-    if any(size < 0 for size in shape) or math.prod(shape) > MOST_ELEMENTS:
-        raise RejectedRecord("protobuf", "a tensor's shape is not one of sizes, or too large")
+    shape_of({"shape": shape})
     content = message(fields, 4)
-    values = elements(known[0], content, shape) if content else known[1](fields)
-    missing = math.prod(shape) - len(values)
-    return tensor_of(name, shape, values + values[-1:] * missing if missing > 0 else values)
+    return shape, elements(known[0], content, shape) if content else known[1](fields)
 
 
-def _examples(both: Fields) -> list[Any]:
+def _examples(both: Fields, limits: Limits) -> list[Any]:
     """The rows of `tf.Example`s, with or without a context."""
     wanted = fields_of(message(fields_of(message(both, 1) or b""), 2) or b"")
     plain, with_context = message(wanted, 1), message(wanted, 2)
     listed = fields_of(plain if plain is not None else with_context or b"")
     context = _example(message(listed, 2)) if plain is None else {}
-    return [context | _example(one) for one in messages(listed, 1)]
+    examples = messages(listed, 1)
+    require_rows(len(examples), len(context) * len(examples), limits)
+    return [context | _example(one) for one in examples]
 
 
 def _example(data: bytes | None) -> dict[str, object]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from monitor.decode.columns import Limits
 from monitor.decode.formats.bodies import answers_of_tensors, rows_of_tensors
-from monitor.decode.formats.tensors import BYTES, Tensor, elements, tensor_of
+from monitor.decode.formats.tensors import BYTES, Tensor, elements, require_shapes, tensor_of
 from monitor.decode.formats.wire import Fields, fields_of, floats, integers, message, messages, text, unsigned
 from monitor.errors import RejectedRecord
 
@@ -36,38 +37,39 @@ _CONTENTS: Final[dict[str, Callable[[Fields], list[Any]]]] = {
 }
 
 
-def infer_request(data: bytes) -> Infer:
+def infer_request(data: bytes, limits: Limits) -> Infer:
     """A `ModelInferRequest`.
 
     Raises:
         RejectedRecord: it is none.
     """
     fields = fields_of(data)
-    return _infer(fields, rows_of_tensors(_tensors(messages(fields, 5), messages(fields, 7))))
+    return _infer(fields, rows_of_tensors(_tensors(messages(fields, 5), messages(fields, 7), limits)))
 
 
-def infer_response(data: bytes) -> Infer:
+def infer_response(data: bytes, limits: Limits) -> Infer:
     """A `ModelInferResponse`.
 
     Raises:
         RejectedRecord: it is none.
     """
     fields = fields_of(data)
-    return _infer(fields, answers_of_tensors(_tensors(messages(fields, 5), messages(fields, 6))))
+    return _infer(fields, answers_of_tensors(_tensors(messages(fields, 5), messages(fields, 6), limits)))
 
 
 def _infer(fields: Fields, rows: Sequence[Any]) -> Infer:
     return Infer(text(fields, 1), text(fields, 2), text(fields, 3), list(rows))
 
 
-def _tensors(listed: Sequence[bytes], raw: Sequence[bytes]) -> list[Tensor]:
+def _tensors(listed: Sequence[bytes], raw: Sequence[bytes], limits: Limits) -> list[Tensor]:
     if not listed:
         raise RejectedRecord("protobuf", "the message has no tensors; is it a request where a response was expected?")
     if raw and len(raw) != len(listed):
         raise RejectedRecord("protobuf", "the message has raw contents, but not of every tensor")
+    read_fields = [fields_of(one) for one in listed]
+    require_shapes([integers(fields, 3) for fields in read_fields], limits)
     made = []
-    for at, one in enumerate(listed):
-        fields = fields_of(one)
+    for at, fields in enumerate(read_fields):
         name, datatype, shape = text(fields, 1), text(fields, 2), integers(fields, 3)
         if raw:
             content: list[Any] = elements(datatype, raw[at], shape)

@@ -85,7 +85,7 @@ def _rows(side: Mapping[str, object] | None, limits: Limits) -> list[Row] | Igno
     data, is_csv = _content(side, limits)
     if is_csv:
         return list(_csv(data))
-    rows = request_rows(data, plain=True)
+    rows = request_rows(data, limits, plain=True)
     return rows if isinstance(rows, Ignored) else list(rows)
 
 
@@ -95,7 +95,7 @@ def _answers(side: Mapping[str, object] | None, limits: Limits) -> list[object] 
     data, is_csv = _content(side, limits)
     if is_csv:
         return [_without_added_cells(row) for row in _csv(data)]
-    answers = answers_of(data, plain=True)
+    answers = answers_of(data, limits, plain=True)
     return None if answers is None else [_without_added(one) for one in answers]
 
 

@@ -20,7 +20,7 @@ _ERRORS: Final = re.compile(r".+\.errors\.errors")
 _ID_HEADER: Final = "x-request-id"
 
 
-def read(received: Received, _limits: Limits) -> Read:
+def read(received: Received, limits: Limits) -> Read:
     """The side of a call that a record holds, by its topic; the call's id is the header `x-request-id`, or the last
     part of the key.
 
@@ -42,13 +42,13 @@ def read(received: Received, _limits: Limits) -> Read:
     if received.headers.get("seldon-pipeline-errors"):
         return Call(RESPONSE, call.id, call.pair, call.model)
     if received.tree is not None:
-        return with_tree(call, received.tree)
+        return with_tree(call, received.tree, limits)
     try:
-        return with_protobuf(call, received.value)
+        return with_protobuf(call, received.value, limits)
     except RejectedRecord:
         if received.value[:1] != b"\0":
             raise
-        return with_protobuf(call, _unframed(received.value))
+        return with_protobuf(call, _unframed(received.value), limits)
 
 
 def _unframed(value: bytes) -> bytes:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from monitor.decode.columns import Limits
 from monitor.errors import RejectedRecord
 
 #: numpy's name of a datatype, little-endian
@@ -32,6 +33,11 @@ NUMBERS: Final = {
 BYTES: Final = "BYTES"
 #: most elements that one tensor may claim to have
 MOST_ELEMENTS: Final = 50_000_000
+#: most dimensions of a tensor
+_MOST_DIMENSIONS: Final = 64
+#: most values that one record may have without writing each of them: what is written is bounded by its bytes, but one
+#: that is that of every row, or a shape without elements, makes any number of them of a few bytes
+MOST_REPEATED: Final = 1_000_000
 
 
 class Tensor(NamedTuple):
@@ -51,12 +57,13 @@ def are_tensors(value: object) -> bool:
     )
 
 
-def tensors_of(listed: Sequence[Mapping[str, object]], rest: bytes = b"") -> list[Tensor]:
+def tensors_of(listed: Sequence[Mapping[str, object]], limits: Limits, rest: bytes = b"") -> list[Tensor]:
     """The tensors of a list; `rest` are the bytes behind the JSON of those in binary form.
 
     Raises:
-        RejectedRecord: a shape, datatype or length is wrong.
+        RejectedRecord: a shape, datatype or length is wrong, or there are too many rows.
     """
+    require_shapes([shape_of(one) for one in listed], limits)
     made, at = [], 0
     for one in listed:
         parameters = one.get("parameters")
@@ -69,6 +76,32 @@ def tensors_of(listed: Sequence[Mapping[str, object]], rest: bytes = b"") -> lis
         made.append(_tensor(one, elements(str(one.get("datatype")), rest[at : at + size], shape_of(one))))
         at += size
     return made
+
+
+def require_shapes(shapes: Sequence[Sequence[int]], limits: Limits) -> None:
+    """Refuses what tensors of such shapes would be as rows, before any is made.
+
+    Raises:
+        RejectedRecord: as of `require_rows`.
+    """
+    counts = [shape[0] if shape else 1 for shape in shapes]
+    rows = max(counts, default=0)
+    alike = sum(count != rows or 0 in shape[1:] for count, shape in zip(counts, shapes, strict=True))
+    require_rows(rows, alike * rows, limits)
+
+
+def require_rows(rows: int, repeated: int, limits: Limits) -> None:
+    """Refuses rows before they are made; `repeated` are the values in them that are not written one by one.
+
+    Raises:
+        RejectedRecord: there are too many of either.
+    """
+    if rows > limits.events_per_record:
+        message = f"the body has more rows than limits.events_per_record ({limits.events_per_record:,})"
+        raise RejectedRecord("too_many_events", message, f"{rows:,} rows")
+    if repeated > MOST_REPEATED:
+        message = f"the body repeats values for its rows, more than {MOST_REPEATED:,} in all; send fewer rows a call"
+        raise RejectedRecord("body", message, f"{repeated:,} values")
 
 
 def tensor_of(name: str, shape: Sequence[int], flat: list[object]) -> Tensor:
@@ -101,7 +134,7 @@ def shape_of(one: Mapping[str, object]) -> list[int]:
     shape = one.get("shape")
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size <= MOST_ELEMENTS for size in shape):
         raise _wrong(one, "its shape is not a list of sizes")
-    if math.prod(shape) > MOST_ELEMENTS or (shape and shape[0] > MOST_ELEMENTS):
+    if len(shape) > _MOST_DIMENSIONS or math.prod(shape) > MOST_ELEMENTS:
         raise _wrong(one, "its shape is too large")
     return shape
 

@@ -23,5 +23,5 @@ def read(received: Received, limits: Limits) -> Read:
         and media_type(received.headers.get("content-type", "")) != "text/csv"
         and cloud_event(received) is None
     ):
-        return prediction_log(received.value)
+        return prediction_log(received.value, limits)
     return read_bodies(received, limits, "tfserving")

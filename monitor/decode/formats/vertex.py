@@ -36,8 +36,8 @@ def read(received: Received, limits: Limits) -> Read:
         model=None if endpoint is None else endpoint.rstrip("/").rpartition("/")[2],
         version=text_of(_plain(row.get("deployed_model_id"))),
         ts=_plain(row.get("logging_time")),
-        rows=None if requests is None else _rows(requests),
-        answers=None if not responses else _answers(responses),
+        rows=None if requests is None else _rows(requests, limits),
+        answers=None if not responses else _answers(responses, limits),
     )
 
 
@@ -61,15 +61,15 @@ def _read(cell: object, limits: Limits) -> object:
     return inner(cell, limits)
 
 
-def _rows(payloads: list[object]) -> list[Row]:
+def _rows(payloads: list[object], limits: Limits) -> list[Row]:
     """A row an instance; one payload may also be the whole body."""
     if len(payloads) == 1 and isinstance(payloads[0], dict) and _BODIES[0] in payloads[0]:
-        found = request_rows(payloads[0])
+        found = request_rows(payloads[0], limits)
         return list(found) if isinstance(found, list) else []
     return [one if isinstance(one, dict | list) else [one] for one in payloads]
 
 
-def _answers(payloads: list[object]) -> list[object] | None:
+def _answers(payloads: list[object], limits: Limits) -> list[object] | None:
     if len(payloads) == 1 and isinstance(payloads[0], dict) and _BODIES[1] in payloads[0]:
-        return answers_of(payloads[0])
+        return answers_of(payloads[0], limits)
     return payloads

@@ -23,6 +23,8 @@ from monitor.errors import RejectedRecord
 TYPE_PREFIX: Final = "org.kubeflow.serving.inference."
 _BINARY: Final = "application/octet-stream"
 _HEADER_LENGTH: Final = "inference-header-content-length"
+#: no record is so long; Python refuses to read a number of some thousands of digits
+_LENGTH_DIGITS: Final = 9
 _VERSION_NAMES: Final = ("modelversion", "model_version", "model-version", "version")
 _PROTOBUF: Final = ("application/x-protobuf", "application/protobuf", "application/grpc")
 
@@ -113,10 +115,10 @@ def with_body(call: Call, data: object, content_type: str, header_length: str | 
         RejectedRecord: they cannot be read.
     """
     if isinstance(data, bytes) and content_type in _PROTOBUF:
-        return with_protobuf(call, data)
+        return with_protobuf(call, data, limits)
     rest = b""
     if isinstance(data, bytes) and content_type == _BINARY:
-        length = int(header_length) if header_length is not None and header_length.isdecimal() else _json_length(data)
+        length = _json_length(data) if header_length is None else _length_of(header_length, data)
         data, rest = data[:length], data[length:]
     if content_type == "text/csv":
         text = data.decode(errors="replace") if isinstance(data, bytes) else data
@@ -128,7 +130,16 @@ def with_body(call: Call, data: object, content_type: str, header_length: str | 
         tree = tree_of(data, limits)
     else:
         tree = inner(data, limits)
-    return with_tree(call, tree, rest)
+    return with_tree(call, tree, limits, rest)
+
+
+def _length_of(header: str, data: bytes) -> int:
+    """The bytes of the JSON by the header; by the JSON where it is no number."""
+    if not header.isdecimal():
+        return _json_length(data)
+    if len(header) > _LENGTH_DIGITS:
+        raise RejectedRecord("body", f"Inference-Header-Content-Length has more than {_LENGTH_DIGITS} digits")
+    return int(header)
 
 
 def _json_length(data: bytes) -> int:
@@ -142,7 +153,7 @@ def _json_length(data: bytes) -> int:
 _NO_JSON: Final = "the captured body is not JSON, nor JSON with binary tensors behind it"
 
 
-def with_tree(call: Call, tree: object, rest: bytes = b"", *, plain: bool = False) -> Read:
+def with_tree(call: Call, tree: object, limits: Limits, rest: bytes = b"", *, plain: bool = False) -> Read:
     """The call with a body that is a tree; `rest` and `plain` as of `bodies`."""
     version, model = call.version, call.model
     if isinstance(tree, dict):
@@ -150,8 +161,8 @@ def with_tree(call: Call, tree: object, rest: bytes = b"", *, plain: bool = Fals
         model = model or text_of(tree.get("model_name"))
     call = replace(call, version=version, model=model)
     if call.side == RESPONSE:
-        return replace(call, answers=answers_of(tree, rest, plain=plain))
-    rows = request_rows(tree, rest, plain=plain)
+        return replace(call, answers=answers_of(tree, limits, rest, plain=plain))
+    rows = request_rows(tree, limits, rest, plain=plain)
     return rows if isinstance(rows, Ignored) else replace(call, rows=rows)
 
 
@@ -160,13 +171,13 @@ def _with_csv(call: Call, text: str) -> Call:
     return replace(call, answers=rows) if call.side == RESPONSE else replace(call, rows=rows)
 
 
-def with_protobuf(call: Call, data: bytes) -> Call:
+def with_protobuf(call: Call, data: bytes, limits: Limits) -> Call:
     """The call with a body of protobuf, `inference.ModelInferRequest` or `ModelInferResponse`.
 
     Raises:
         RejectedRecord: it is none.
     """
-    read = infer_request(data) if call.side == REQUEST else infer_response(data)
+    read = infer_request(data, limits) if call.side == REQUEST else infer_response(data, limits)
     model, version = call.model or read.model or None, call.version or read.version or None
     call = replace(call, model=model, version=version, id=call.id or read.id, pair=call.pair or read.id)
     return replace(call, rows=read.rows) if call.side == REQUEST else replace(call, answers=read.rows)
