@@ -82,11 +82,10 @@ class Pipeline:
         self.warming = Warming(settings, admission, learn, clock)
         counting = WarmupAggregators(self.warming.rows) if aggregators is None else aggregators
         label_aggregators, self.totals = LabelAggregators(), Totals()
-        self.joins = Joins(settings, admission, label_aggregators, self.totals)
+        self.joins = Joins(settings, admission, label_aggregators, self.totals, self.warming.taken_until_us)
         self._shared = Shared(counting, label_aggregators, self.totals, self.joins)
         self.tasks: dict[int, Task] = {}
-        self.exchange = Exchange(settings.windows.pane)
-        self.label_exchange = LabelExchange()
+        self.exchange, self.label_exchange = Exchange(settings.windows.pane), LabelExchange()
         self.fleet: Stage2 = Fleet(admission, settings) if stage2 is None else stage2
         self.gaps: Counter[Partition] = Counter()
         #: records read since the process started, for series
@@ -97,11 +96,9 @@ class Pipeline:
         self.losses = Losses([model.name for model in settings.models])
         #: a recording is always read to its end: its records can be read again
         self.rejected_share = RejectedShare(self.losses, settings.limits.rejected_share if live else 1)
-        self._passed = Tenfold()
-        self.dead_letters = 0
+        self._passed, self.dead_letters = Tenfold(), 0
         self._arrivals = Arrivals(clock, live=live)
-        self._letters: deque[DeadLetter] = deque()
-        self._over_limit = False
+        self._letters, self._over_limit = deque[DeadLetter](), False
         self.decoders = Decoders(settings, admission, counting, decoders)
         self.completeness = Completeness(
             settings, source, clock, self.partition_states, admission.lateness_us, self._label_clocks, live=live
@@ -186,16 +183,22 @@ class Pipeline:
         for task in self.tasks.values():
             self.exchange.put(task.close(until))
             self.label_exchange.put(task.labels.close(until))
-        self.label_exchange.put_joined(self.joins.step(self.completeness.joined_until()))
+        joined, warming = self.completeness.joined_until(), self.warming.models()
+        self.label_exchange.put_joined(
+            self.joins.step(joined, [one for one in self.joins.models if one not in warming])
+        )
         for pane in self.exchange.ready():
-            key = pane.pane_key.key
-            labels = self.label_exchange.ready(key, pane.end_us)
+            key, end_us = pane.pane_key.key, pane.end_us
+            if key.model in warming:  # labels before the pane with which a reference is learned are counted without it
+                self.label_exchange.put_joined(self.joins.step(joined, [key.model], end_us))
+            labels = self.label_exchange.ready(key, end_us)
             if not self.warming.holds(key):
-                self.label_exchange.hand_joined_on(self.fleet.take_labels, [key], pane.end_us)
-                self.fleet.take_labels(labels, pane.end_us)
+                self.label_exchange.hand_joined_on(self.fleet.take_labels, [key], end_us)
+                self.fleet.take_labels(labels, end_us)
                 self.fleet.judge(pane)
             elif (learned := self.warming.take(pane, labels)) is not None:
                 self._begin_judging(learned)
+        self.label_exchange.put_joined(self.joins.step(joined, warming))
         self.label_exchange.hand_joined_on(self.fleet.take_labels)
 
     def checkpoint(self) -> None:
@@ -222,7 +225,6 @@ class Pipeline:
     def _begin_judging(self, warmup: Warmup) -> None:
         """A model version has learned its reference: panes from the next one on are counted by it and judged."""
         known = warmup.state
-        self.joins.retire(known.key)  # labels of predictions so far are not counted by class
         self.warming.recount(warmup, self._shared, self.tasks.values(), self.exchange, self.label_exchange)
         self.decoders.drop_shape(known.key)
         self.fleet.begin(known.key, known.events, known.labels, known.at_us)

@@ -30,10 +30,12 @@ class Changes(NamedTuple):
 
 
 class Met(NamedTuple):
-    """Labels (n,) that met a prediction: its code, that of the version they were counted for, their own position, when
-    it takes effect, their fate as a place in `FATES`, and by how many the labels of the prediction became more."""
+    """Labels (n,) that met a prediction: its code and time, the code of the version they were counted for, their own
+    position, when it takes effect, their fate as a place in `FATES`, and by how many the prediction's labels became
+    more."""
 
     code: Ints
+    time_us: Ints
     counted_for: Ints
     label: Ints
     effect_us: Ints
@@ -70,7 +72,7 @@ def met(tables: JoinTables, labels: Ints, predictions: Ints, before_us: int) -> 
     takes_effect = np.maximum(np.maximum(effect, time), before_us)
     fate = np.where(value == NULL, FATES.index(RETRACTED), FATES.index(REPLACED))
     fate[~stale & (value != NULL) & (old == NULL)] = FATES.index(MATCHED)
-    fates = Met(code, code_in(rows[:, L.META]), labels, takes_effect, name, fate, will.astype(np.int64) - was)
+    fates = Met(code, time, code_in(rows[:, L.META]), labels, takes_effect, name, fate, will.astype(np.int64) - was)
     moved = old != value
     gone, come = np.flatnonzero(was & moved), np.flatnonzero(will & moved)
     both = np.concatenate((gone, come))

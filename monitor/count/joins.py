@@ -90,8 +90,16 @@ class _OfModel:
 class Joins:
     """One join for each model whose horizon is not 0; the tasks of a process share them."""
 
-    def __init__(self, settings: Settings, admission: Admission, aggregators: LabelAggregators, totals: Totals) -> None:
-        self._settings, self._admission = settings, admission
+    def __init__(
+        self,
+        settings: Settings,
+        admission: Admission,
+        aggregators: LabelAggregators,
+        totals: Totals,
+        warmed_up_us: Callable[[ModelKey], int] = lambda _: NO_CLOCK,
+    ) -> None:
+        """`warmed_up_us` is the end of the last pane that the warm-up of a model version took."""
+        self._settings, self._admission, self._warmed_up_us = settings, admission, warmed_up_us
         self._aggregators, self._totals = aggregators, totals
         self._pane_us = settings.windows.pane
         self.models: dict[str, _OfModel] = {}
@@ -143,30 +151,35 @@ class Joins:
             meta = pack(code[key], np.zeros(len(at), np.int64), known.place(partition), any_version[key])
             join.add_labels(labels.ids[at], labels.effect_us[at], join.answers.bits(values), meta)
 
-    def step(self, until_us: Callable[[str], float]) -> list[Effective]:
-        """Take all labels that take effect before `until_us(model name)`; returns what becomes of cohorts, and labels
-        that count for another version than they were counted for."""
+    def step(
+        self, until_us: Callable[[str], float], models: Iterable[str] | None = None, most_us: float = END_US
+    ) -> list[Effective]:
+        """Take all labels that take effect before `until_us(model name)` and `most_us`, of these models or of all;
+        returns what becomes of cohorts, and labels that count for another version than they were counted for."""
         found: list[Effective] = []
-        for model, known in self.models.items():
-            until = until_us(model)
+        for model in self.models if models is None else models:
+            known, until = self.models.get(model), min(until_us(model), most_us)
+            if known is None:
+                continue
             if until <= NO_CLOCK:
                 continue
-            joined = known.join.step(int(min(until, END_US)))
+            joined = known.join.step(int(until))
             if joined is None:
                 continue
             self._count_fates(known, joined.met, joined.expired)
-            live = {code: one for code in range(len(known.join.codes)) if (one := self._counted(known, code))}
+            seen = {code: one for code in range(len(known.join.codes)) if (one := self._seen(known, code))}
+            live = {code: one for code, one in seen.items() if one.reference.hash != WARMUP}
             found += self._changed(known.join.cohort_us, known.join.answers, joined.changes, live)
-            found += self._balanced(known.join, joined.met, live)
+            found += self._balanced(known.join, joined.met, list(seen), live)
         return found
 
-    def _counted(self, known: _OfModel, code: int) -> Monitored | None:
-        """The model version with this code, if its labels are counted by class: not in its warm-up, nor before it
-        started afresh."""
-        if code in known.join.retired:
-            return None
-        monitored = self._admission.seen.monitored(known.join.codes[code])
-        return None if monitored is None or monitored.reference.hash == WARMUP else monitored
+    def _seen(self, known: _OfModel, code: int) -> Monitored | None:
+        """The model version with this code, if its labels are counted: not of before it started afresh."""
+        return None if code in known.join.retired else self._admission.seen.monitored(known.join.codes[code])
+
+    def _has_class(self, key: ModelKey, times_us: Ints) -> NDArray[np.bool_]:
+        """Which predictions at these times (n,) are counted by class with their labels: not those of a warm-up."""
+        return np.asarray(times_us >= self._warmed_up_us(key), np.bool_)
 
     def _count_fates(self, known: _OfModel, met: Met, expired: Counter[int]) -> None:
         codes = known.join.codes
@@ -184,7 +197,9 @@ class Joins:
     ) -> Iterator[Effective]:
         """Changes of the tallies of cohorts, by the pane in which they take effect."""
         for code, monitored in live.items():
-            at = np.flatnonzero((changes.code == code) & (changes.name == 0))
+            at = np.flatnonzero(
+                (changes.code == code) & (changes.name == 0) & self._has_class(monitored.key, changes.time_us)
+            )
             if not len(at):
                 continue
             panes, cohorts = changes.effect_us[at] // self._pane_us, changes.time_us[at] // cohort_us
@@ -202,13 +217,18 @@ class Joins:
                 of_cohort = LabelCohort(monitored.key, cohort * cohort_us, tally, joined=True)
                 yield Effective((pane + 1) * self._pane_us, of_cohort)
 
-    def _balanced(self, join: ModelJoin, met: Met, live: dict[int, Monitored]) -> Iterator[Effective]:
-        """Count each label once: it was counted when it came, maybe for no version, and is counted by class now."""
-        at = np.flatnonzero((met.name == 0) & np.isin(met.code, list(live)))
+    def _balanced(
+        self, join: ModelJoin, met: Met, seen: list[int], live: Mapping[int, Monitored]
+    ) -> Iterator[Effective]:
+        """Count each label once, for the versions `seen` that it met: it was counted when it came, maybe for another
+        one, and of the `live` ones, which are not in their warm-up, it is counted by class now."""
+        at = np.flatnonzero((met.name == 0) & np.isin(met.code, seen))
         code, counted_for, more = met.code[at], met.counted_for[at], met.more[at]
         moved = code != counted_for
         for one in np.unique(code).tolist():
-            change = int(np.count_nonzero(moved & (code == one))) - int(more[code == one].sum())
+            change = int(np.count_nonzero(moved & (code == one)))
+            if one in live:
+                change -= int(more[(code == one) & self._has_class(join.codes[one], met.time_us[at])].sum())
             self._totals.labels.add(join.codes[one], LabelTally(change))
         yield from self._moved(join.codes, code[moved], met.effect_us[at][moved])
         kept = np.isin(met.label[at], met.label[at][~moved])

@@ -13,6 +13,7 @@ import numpy as np
 
 from monitor.clock import Clock
 from monitor.count.admission import Admission
+from monitor.count.event_clock import NO_CLOCK
 from monitor.count.exchange import Exchange, LabelExchange, Pane
 from monitor.count.label_rows import LabelRows
 from monitor.count.labels import LabelCohort
@@ -99,6 +100,15 @@ class Warming:
         """Whether the panes of this model version are taken here: it has no reference yet."""
         monitored = self._admission.seen.monitored(key)
         return monitored is not None and monitored.reference.hash == WARMUP
+
+    def taken_until_us(self, key: ModelKey) -> int:
+        """The end of the last pane that was taken of a model version."""
+        warmup = self.warmups.get(key)
+        return NO_CLOCK if warmup is None else warmup.state.at_us
+
+    def models(self) -> set[str]:
+        """The models of which a version has no reference yet."""
+        return {key.model for key in self._admission.seen if self.holds(key)}
 
     def open_too_large(self) -> bool:
         """Whether the rows of open panes take more than they should: no pane is learned from before it is complete."""
