@@ -111,15 +111,25 @@ class Trial:
             "versions": ["1"],
             "reference": "credit.json",
             "features": {name: {"kind": "categorical"} for name in CATEGORICAL},
+            **self.more_of_model(),
         }
         tree = settings_tree(
             self.broker.bootstrap,
             self.topic,
             model,
+            inputs=[{"topic": topic} for topic in self.inputs()],
             state={"path": "state", "every": every},
             windows={"idle_after": idle_after},
         )
         write_settings(self.folder, tree)
+
+    def inputs(self) -> Sequence[str]:
+        """The topics that are read."""
+        return (self.topic,)
+
+    def more_of_model(self) -> Tree:
+        """Further settings of the model."""
+        return {}
 
     def feeder(self) -> Feeder:
         return Feeder(self.broker.bootstrap, self.topic)

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.daemons import DaemonProcess, Tree, settings_tree, state_of, write_settings
-from tests.faulty_stream import CATEGORICAL, PARTITIONS, START_MS, STEP_MS, Record, Row, credit_rows, predictions
+from tests.daemons import DaemonProcess, Tree, state_of
+from tests.faulty_stream import PARTITIONS, START_MS, STEP_MS, Record, Row, credit_rows, predictions
 from tests.killing import MOMENTS, Feeder, Trial, is_done, model_of
 from tests.real_parts.kafka import KafkaBroker
 
@@ -42,27 +42,14 @@ class LabelTrial(Trial):
     def feeder(self) -> Feeder:
         return TwoTopics(self.broker.bootstrap, self.topic)
 
-    def write(self, *, idle_after: str, every: str) -> None:
-        model = {
-            "name": "credit",
-            "versions": ["1"],
-            "reference": "credit.json",
-            "features": {name: {"kind": "categorical"} for name in CATEGORICAL},
-            "labels": {"horizon": f"{HORIZON_MS}ms"},
-        }
-        tree = settings_tree(
-            self.broker.bootstrap,
-            self.topic,
-            model,
-            inputs=[{"topic": self.topic}, {"topic": f"{self.topic}.labels"}],
-            state={"path": "state", "every": every},
-            windows={"idle_after": idle_after},
-        )
-        write_settings(self.folder, tree)
+    def inputs(self) -> Sequence[str]:
+        return (self.topic, f"{self.topic}.labels")
+
+    def more_of_model(self) -> Tree:
+        return {"labels": {"horizon": f"{HORIZON_MS}ms"}}
 
     def ends(self) -> dict[str, int]:
-        topics = (self.topic, f"{self.topic}.labels")
-        return {f"{topic}-{at}": end for topic in topics for at, end in self.broker.end_offsets(topic).items()}
+        return {f"{topic}-{at}": end for topic in self.inputs() for at, end in self.broker.end_offsets(topic).items()}
 
 
 def records(rows: Sequence[Row], rng: random.Random) -> list[Record]:

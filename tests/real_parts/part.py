@@ -6,8 +6,14 @@ import itertools
 import os
 import random
 import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from tests.real_parts.waiting import PAUSE_SECONDS
 
 #: more than there are ever workers of one run
 WORKERS_AT_MOST: Final = 16
@@ -35,6 +41,33 @@ class RealPart:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def begun(command: Sequence[str], log_file: Path) -> subprocess.Popen[bytes]:
+    """A process of its own session, in the folder of the file that takes its output."""
+    with log_file.open("wb") as log:
+        return subprocess.Popen(
+            command,
+            cwd=log_file.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def await_ready(process: subprocess.Popen[bytes], is_ready: Callable[[], bool], log_file: Path, seconds: float) -> None:
+    """Returns when it is ready.
+
+    Raises:
+        RuntimeError: it was not within `seconds`, or ended; the message has the end of its output.
+    """
+    deadline = time.monotonic() + seconds
+    while not is_ready():
+        if time.monotonic() > deadline or process.poll() is not None:
+            output = log_file.read_text(errors="replace")[-3000:]
+            raise RuntimeError(f"{process.args!r} was not ready in time, or ended:\n{output}")
+        time.sleep(PAUSE_SECONDS)
 
 
 def free_ports(count: int) -> list[int]:

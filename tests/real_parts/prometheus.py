@@ -10,7 +10,6 @@ import json
 import shutil
 import subprocess
 import tempfile
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from typing import Any
 import yaml
 
 from tests.real_parts.install import missing_prometheus_parts
-from tests.real_parts.part import RealPart, free_ports
+from tests.real_parts.part import RealPart, await_ready, begun, free_ports
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -71,19 +70,9 @@ class _Server(RealPart):
             return bytes(page.read())
 
     def _begin(self) -> None:
-        with (self.folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [self._command, *self.arguments()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._ready():
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError(f"{self._command} was not ready in time, or ended:\n{self.log[-3000:]}")
-            time.sleep(0.02)
+        log_file = self.folder / "log"
+        self._process = begun([self._command, *self.arguments()], log_file)
+        await_ready(self._process, self._ready, log_file, START_SECONDS)
 
     def _ready(self) -> bool:
         try:

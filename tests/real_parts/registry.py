@@ -11,13 +11,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from tests.real_parts.install import missing_registry_parts, registry_folder
-from tests.real_parts.part import RealPart, free_ports
+from tests.real_parts.part import RealPart, await_ready, begun, free_ports
 
 START_SECONDS = 120.0
 
@@ -31,11 +30,8 @@ class SchemaRegistry(RealPart):
         self._port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self._port}/apis/ccompat/v7"
         self._folder = Path(tempfile.mkdtemp(prefix="driftd-registry-"))
+        self._log_file = self._folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> str:
-        return (self._folder / "log").read_text(errors="replace")
 
     def close(self) -> None:
         process, self._process = self._process, None
@@ -56,20 +52,8 @@ class SchemaRegistry(RealPart):
     def _begin(self) -> None:
         (jar,) = registry_folder().glob("*-runner.jar")
         command = ["java", "-Xmx512m", "-Dquarkus.http.host=127.0.0.1", f"-Dquarkus.http.port={self._port}"]
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, "-jar", str(jar)],
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._ready():
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError(f"the registry was not ready in time, or ended:\n{self.log[-3000:]}")
-            time.sleep(0.05)
+        self._process = begun([*command, "-jar", str(jar)], self._log_file)
+        await_ready(self._process, self._ready, self._log_file, START_SECONDS)
 
     def _ready(self) -> bool:
         try:
