@@ -179,11 +179,11 @@ class Pipeline:
 
     def judge(self) -> None:
         """Stage 2: judge the panes that are complete over all partitions of their model."""
-        until = self.pairing.until(self.completeness.until())
+        until = self.pairing.until(complete := self.completeness.until())
         for task in self.tasks.values():
             self.exchange.put(task.close(until))
             self.label_exchange.put(task.labels.close(until))
-        joined, warming = self.completeness.joined_until(), self.warming.models()
+        joined, warming = self.completeness.joined_until(complete), self.warming.models()
         self.label_exchange.put_joined(
             self.joins.step(joined, [one for one in self.joins.models if one not in warming])
         )

@@ -66,18 +66,6 @@ class JoinedUntil:
 
 
 @dataclass(slots=True)
-class _Labels:
-    """Progress of the labels of the same models: the slowest partition that holds back, and the largest times."""
-
-    slowest: float = math.inf
-    clock: int = NO_CLOCK
-    arrived: int = NO_CLOCK
-
-    def combined_with(self, other: _Labels) -> _Labels:
-        return _Labels(min(self.slowest, other.slowest), max(self.clock, other.clock), max(self.arrived, other.arrived))
-
-
-@dataclass(slots=True)
 class _Group:
     """Progress of the partitions of the same models: the slowest that holds back, and the largest times."""
 
@@ -85,14 +73,11 @@ class _Group:
     clock: int = NO_CLOCK
     arrived: int = NO_CLOCK
 
-    def add(self, partition_state: PartitionState) -> None:
-        self.clock = max(self.clock, partition_state.clock.us)
-        self.arrived = max(self.arrived, partition_state.clock.arrived_us)
+    def add(self, clock_us: int, arrived_us: int) -> None:
+        self.clock, self.arrived = max(self.clock, clock_us), max(self.arrived, arrived_us)
 
-    def hold_back(self, partition_state: PartitionState) -> None:
-        self.slowest = min(
-            self.slowest, -math.inf if partition_state.reached_us == NO_CLOCK else partition_state.reached_us
-        )
+    def hold_back(self, reached_us: int) -> None:
+        self.slowest = min(self.slowest, -math.inf if reached_us == NO_CLOCK else reached_us)
 
     def combined_with(self, other: _Group) -> _Group:
         """Both as one."""
@@ -135,9 +120,9 @@ class Completeness:
         read = set(self._source.partitions())
         for partition, partition_state in self._partition_states().items():
             group = groups.setdefault(self._model_of(partition.topic), _Group())
-            group.add(partition_state)
+            group.add(partition_state.clock.us, partition_state.clock.arrived_us)
             if partition in read and self._holds_back(partition, partition_state):
-                group.hold_back(partition_state)
+                group.hold_back(partition_state.reached_us)
         common = groups.pop(None)
         own = {str(model): self._bound(group.combined_with(common)) for model, group in groups.items()}
         now = Until(self._bound(common), own, self._until.lateness_us)
@@ -145,32 +130,27 @@ class Completeness:
             self._until = now
         return self._until
 
-    def joined_until(self) -> JoinedUntil:
-        """Where both events and labels have come to: labels hold back no event, but the join waits for both.
+    def joined_until(self, until: Until) -> JoinedUntil:
+        """Where both events, which have come `until` then, and labels have come to: labels hold back no event, but the
+        join waits for both.
 
         Partitions at their end and idle are not waited for. While no partition of events is, labels go on alone, as
         they do where predictions pause.
         """
-        until = self.until()
-        groups: dict[str | None, _Labels] = {None: _Labels()}
+        groups: dict[str | None, _Group] = {None: _Group()}
         read = set(self._source.partitions())
         for partition, clock in self._label_clocks().items():
-            group = groups.setdefault(self._model_of(partition.topic), _Labels())
-            group.clock, group.arrived = max(group.clock, clock.us), max(group.arrived, clock.clock.arrived_us)
+            group = groups.setdefault(self._model_of(partition.topic), _Group())
+            group.add(clock.us, clock.clock.arrived_us)
             if partition in read and not (self._source.at_end(partition) and self._are_idle(clock)):
-                group.slowest = min(group.slowest, max(clock.us, self._partition_states()[partition].clock_us))
+                group.hold_back(max(clock.us, self._partition_states()[partition].clock_us))
         common, labels, alone = groups[None], dict[str | None, float](), dict[str | None, float]()
         for model in {*groups, *until.own}:
             own = groups.get(model, common).combined_with(common)
             bound = until.common if model is None else until.own.get(model, until.common)
             labels[model] = own.slowest
-            alone[model] = self._alone(bound, own) if self._live else math.inf
+            alone[model] = max(bound.us, self._unawaited(own)) if self._live else math.inf
         return JoinedUntil(until, labels, alone)
-
-    def _alone(self, bound: Bound, labels: _Labels) -> float:
-        """Up to when labels are joined while no partition is waited for; as `_bound` for events."""
-        pane = self._windows.pane
-        return max(bound.us, labels.clock + pane, min(labels.arrived + pane, self._clock.now_us()))
 
     def _are_idle(self, clock: LabelClock) -> bool:
         idle = self._clock.monotonic() - max(clock.last_label_at, self._started)
@@ -185,10 +165,16 @@ class Completeness:
     def _bound(self, group: _Group) -> Bound:
         if group.slowest < math.inf or not self._live:
             return Bound(group.slowest, waits=True)
-        # No partition is waited for. The pane of an event whose time is not confirmed by others stays open, or all
-        # panes before it would be final; so does the pane of an event ahead of the wall clock.
+        return Bound(self._unawaited(group), waits=False)
+
+    def _unawaited(self, group: _Group) -> float:
+        """How far a group is complete while none of its partitions is waited for.
+
+        The pane of an event whose time is not confirmed by others stays open, or all panes before it would be final; so
+        does the pane of an event ahead of the wall clock.
+        """
         pane = self._windows.pane
-        return Bound(max(group.clock + pane, min(group.arrived + pane, self._clock.now_us())), waits=False)
+        return max(group.clock + pane, min(group.arrived + pane, self._clock.now_us()))
 
     def _holds_back(self, partition: Partition, partition_state: PartitionState) -> bool:
         at_end = self._source.at_end(partition)
