@@ -6,7 +6,7 @@ Memory is bounded: of many labelled rows an even part is kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,15 @@ from monitor.stats.isotonic import isotonic
 from monitor.stats.label_tally import LabelTally
 from monitor.stats.name_bins import hash_of
 from monitor.stats.score_grid import EDGES, Scores
+from monitor.stats.thinning import Thinning
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 Codes = NDArray[np.uint8]
 
-#: labelled rows that are kept at the most; of more every second, fourth, ... batch is
+#: labelled rows that are kept at the most; of more every second, fourth, ... is
 MOST_ROWS: Final = 1 << 18
-#: rows that are kept or dropped together
-BATCH: Final = 1 << 12
 #: labelled rows below which nothing is learned
 LEAST_ROWS: Final = 200
 #: classes of a model at the most; each of them is counted by bin of the score
@@ -47,6 +46,24 @@ DIGITS: Final = 8
 NO_LABEL: Final = 0
 
 
+class _Rows(NamedTuple):
+    """Rows (n,) in order; `codes` (C, n)."""
+
+    codes: Codes
+    score: Floats
+    predicted: Hashes
+    labels: Hashes
+
+    def part(self, picked: slice) -> _Rows:
+        """Some of them, without the memory of the others."""
+        codes, score, predicted, labels = self
+        return _Rows(codes[:, picked].copy(), score[picked].copy(), predicted[picked].copy(), labels[picked].copy())
+
+
+def _joined(parts: Sequence[_Rows]) -> _Rows:
+    return _Rows(*(np.concatenate(of_each, axis=-1) for of_each in zip(*parts, strict=True)))
+
+
 class LabelledRows:
     """Keeps the labelled predictions of a reference, as far as their errors can be estimated later."""
 
@@ -57,8 +74,8 @@ class LabelledRows:
         self._prediction = next((at for at, column in enumerate(columns) if column.role == PREDICTION), None)
         self._used = [at for at, column in enumerate(columns) if column.role in {FEATURE, PREDICTION}]
         self._widths = [columns[at].bins.bins + 1 for at in self._used]
-        self._batches: list[tuple[Codes, Floats, Hashes, Hashes]] = []
-        self._seen, self._every, self._held = 0, 1, 0
+        self._thinning = Thinning(MOST_ROWS)
+        self._kept: list[_Rows] = []
         #: labelled predictions, of which some may not be kept
         self.rows = 0
 
@@ -88,32 +105,29 @@ class LabelledRows:
         if not used.any():
             return
         predicted = values[self._prediction] if self._prediction is not None else np.zeros(len(labels), np.uint64)
-        self._keep(kept, score, predicted[used], labels[used])
+        self._keep(_Rows(kept, score, predicted[used], labels[used]))
 
     def _scores(self, codes: Codes, values: Hashes) -> Floats:
         return np.where(codes[self._score] == self._no_value, np.nan, values[self._score or 0].view(np.float64))
 
-    def _keep(self, codes: Codes, score: Floats, predicted: Hashes, labels: Hashes) -> None:
-        self.rows += len(labels)
-        if self._seen // BATCH % self._every == 0:
-            self._batches.append((codes, score, predicted, labels))
-            self._held += len(labels)
-        self._seen += len(labels)
-        if self._held > MOST_ROWS:
-            self._batches, self._every = self._batches[::2], self._every * 2
-            self._held = sum(len(one) for _, _, _, one in self._batches)
+    def _keep(self, rows: _Rows) -> None:
+        self.rows += len(rows.labels)
+        for picked, is_full in self._thinning.take(len(rows.labels)):
+            self._kept.append(rows.part(picked))
+            if is_full:
+                self._kept = [_joined(self._kept).part(slice(None, None, 2))]
 
     def finish(self) -> Estimate | None:
         """What was learned; None where it is too little."""
-        if self._held < LEAST_ROWS:
+        if self.rows < LEAST_ROWS:
             return None
-        score, predicted, labels = (np.concatenate([one[at] for one in self._batches]) for at in (1, 2, 3))
+        codes, score, predicted, labels = _joined(self._kept)
         if self._task == "binary":
             return self._of_two(score, predicted, labels)
         if self._task == "multiclass":
             return self._of_many(score, predicted, labels)
         error = predicted.view(np.float64) - labels.view(np.float64)
-        return self._of_errors(np.concatenate([one[0] for one in self._batches], axis=1), error)
+        return self._of_errors(codes, error)
 
     def _of_two(self, score: Floats, predicted: Hashes, labels: Hashes) -> ClassEstimate | None:
         """The positive class and the other: one calibration of the score for both."""

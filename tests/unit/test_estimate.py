@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from monitor.clock import ManualClock, parse_rfc3339
+from monitor.reference import learn_estimate
 from monitor.reference.encoding import from_json, to_json, with_hash
 from monitor.reference.estimate import ClassEstimate, ErrorEstimate
 from monitor.reference.estimate_notes import ESTIMATED, estimate_note
@@ -22,6 +23,7 @@ from monitor.reference.validity import fault_of
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
 from monitor.run.replay import human_line
+from monitor.stats.name_bins import hash_of
 from tests.engine import CREDIT, EVENTS, NOW_US, Event, MemorySource, build, event, replayed, settings
 
 TOLERANCE = 1e-6
@@ -302,3 +304,26 @@ def test_labels_that_come_late_calibrate_as_those_that_come_with_their_predictio
     later = without_labels(two_classes(2_000, seed=8, shift=0.1))
     found, expected = estimated_of("binary", later, reference), estimated_of("binary", later)
     assert found == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("parts", [1, 7, 300])
+def test_the_rows_kept_are_bounded_and_the_same_in_any_parts(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learn_estimate, "MOST_ROWS", 1_000)
+    columns, rng = build(settings(), list(two_classes(500))).columns, np.random.default_rng(7)
+    scores = rng.random(9_000)
+    values = np.repeat(scores.view(np.uint64)[None], len(columns), axis=0)
+    labels = np.where(rng.random(9_000) < scores, hash_of("1"), hash_of("0")).astype(np.uint64)
+    codes, nothing = np.zeros(values.shape, np.uint8), np.full(9_000, np.nan)
+
+    def kept(cuts: int) -> learn_estimate.LabelledRows:
+        rows = learn_estimate.LabelledRows(columns, "binary", "1", 255)
+        for at in np.array_split(np.arange(9_000), cuts):
+            rows.add(codes[:, at], values[:, at], labels[at], nothing[at])
+        return rows
+
+    found, whole = kept(parts).finish(), kept(1).finish()
+    assert isinstance(found, ClassEstimate)
+    assert isinstance(whole, ClassEstimate)
+    assert 500 <= found.rows <= 1_000
+    assert np.array_equal(found.right, whole.right)
+    assert np.abs(found.right[1] - (np.arange(32) + 0.5) / 32).max() < 0.2
