@@ -31,9 +31,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "pair_levels pair_tables names growing number_table thinning distances digits evidence slots detector "
             "adwin error_detectors value_detectors equal_runs long_run season_terms season_fit directions ending "
             "unseen bins hit_places agreement name_bins vector_columns scripts text_columns derived quality_dispersion "
-            "direction_test screening numeric_bins further tally label_tally score_grid label_sums performance "
-            "mean_test judged_errors number_sums block live_watch additive series_variance promise traffic fact_share "
-            "isotonic class_figures"
+            "direction_test screening numeric_bins further tally label_tally score_grid class_figures label_sums "
+            "performance mean_test judged_errors number_sums block live_watch additive series_variance promise traffic "
+            "fact_share isotonic"
         ),
     },
     {  # decoding

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from typing import Final
@@ -12,7 +12,6 @@ from monitor.decode.columns import Events, Limits, Shape
 from monitor.decode.encodings.encoding import Encoding, RecordInfo
 from monitor.decode.layout import Layout, LeftAside
 from monitor.decode.native.decoder import NativeDecoder, record_times
-from monitor.decode.native.raw_fields import features_of
 from monitor.decode.native.reference_decoder import DecodedRecord, Fault
 from monitor.decode.native.rows import AnyRow, Columns, RowCompiler
 from monitor.errors import RejectedRecord
@@ -49,9 +48,6 @@ class LayoutDecoder(NativeDecoder):
     def decode(self, batch: RecordBatch) -> Events:
         self._batch, self._contents = batch, {}
         return super().decode(batch)
-
-    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
-        return [features_of(self._content(batch, place)) for place in places]
 
     def _decode_fast(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
         return super()._decode_fast(values) if self._compiled else ([None] * len(values), None)

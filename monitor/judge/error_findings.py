@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from monitor.findings import DOWN, UP
-from monitor.stats.judged_errors import LEAST_EFFECTS
 from monitor.stats.label_tally import LabelTally
 from monitor.stats.performance import (
     ACCURACY,
@@ -72,11 +71,6 @@ def effect_unit(figure: str) -> str:
         BIAS: "share of the reference's mean absolute error",
         COST: "share of the reference's",
     }.get(figure, "share of predictions")
-
-
-def is_relative(figure: str) -> bool:
-    """Whether its effect is a share of what the reference has."""
-    return LEAST_EFFECTS[figure].relative
 
 
 def headline(change: Change, meaning: Meaning) -> str:

@@ -10,6 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.stats.score_grid import Scores, pr_auc, roc_auc
+
 Floats = NDArray[np.float64]
 
 
@@ -28,7 +30,6 @@ def class_figures(confusion: Floats, positive: int | None) -> dict[str, float]:
     found: dict[str, float | None] = {
         "accuracy": float(right.sum()) / events,
         "balanced_accuracy": _mean_share(right, labelled[:classes]),
-        "mcc": _correlation(confusion),
     }
     if positive is None:
         there = (labelled[:classes] > 0) | (predicted > 0)
@@ -44,6 +45,7 @@ def class_figures(confusion: Floats, positive: int | None) -> dict[str, float]:
             "recall": _ratio(hit, is_so),
             "f1": _ratio(2 * hit, is_so + said_so),
         }
+    found["mcc"] = _correlation(confusion)
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -52,14 +54,9 @@ def ranking_figures(positives: Floats, negatives: Floats) -> dict[str, float]:
 
     Both (B,): of the events in each bin of the score, from low to high; events of one bin are ties.
     """
-    every, others = float(positives.sum()), float(negatives.sum())
-    if every <= 0 or others <= 0:
-        return {}
-    below = np.cumsum(negatives) - negatives
-    roc_auc = float((positives * (below + negatives / 2)).sum()) / (every * others)
-    hits, said = np.cumsum(positives[::-1]), np.cumsum((positives + negatives)[::-1])
-    pr_auc = float((positives[::-1] * _share_or_0(hits, said)).sum()) / every
-    return {"roc_auc": roc_auc, "pr_auc": pr_auc}
+    scores = Scores(negatives, positives)
+    roc, pr = roc_auc(scores), pr_auc(scores)
+    return {} if roc is None or pr is None else {"roc_auc": roc.value, "pr_auc": pr.value}
 
 
 def expected_confusion(counts: Floats, right: Floats, wrong: Floats) -> Floats:

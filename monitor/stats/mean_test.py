@@ -55,11 +55,6 @@ def difference(windows: Floats, reference: Floats, variance: float | Floats) -> 
     return Difference(mean, mean - before, error, np.clip(skew, -MOST_SKEW, MOST_SKEW))
 
 
-def mirrored(moments: Floats) -> Floats:
-    """The moments of the same numbers with the other sign: a fall is then a rise."""
-    return np.asarray(moments * np.array([1.0, -1.0, 1.0, -1.0]), np.float64)
-
-
 def critical(alpha: float, skew: Floats, freedom: float) -> Floats:
     """The standard errors (W,) by which a mean must be higher, one-sided."""
     alpha = max(alpha, SMALLEST)

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from monitor.stats import label_sums as sums
+from monitor.stats.class_figures import class_figures
 from monitor.stats.label_tally import LabelTally
 from monitor.stats.score_grid import CurvePoint, Scores, calibration_curve, calibration_error, pr_auc, roc_auc
 
@@ -118,34 +119,11 @@ def _of_two_classes(tally: LabelTally, meaning: Meaning) -> dict[str, float]:
 
 
 def _of_classes(tally: LabelTally) -> dict[str, float]:
-    labels: Counter[str] = Counter()
-    predicted: Counter[str] = Counter()
-    hits: Counter[str] = Counter()
-    for (label, prediction), count in tally.pairs.items():
-        labels[label] += count
-        predicted[prediction] += count
-        if label == prediction:
-            hits[label] += count
-    n = tally.paired
-    names = sorted(name for name in {*labels, *predicted} if labels[name] or predicted[name])
-    if n <= 0 or not names:
-        return {}
-    recalls = {name: hits[name] / labels[name] if labels[name] else 0.0 for name in names}
-    precisions = {name: hits[name] / predicted[name] if predicted[name] else 0.0 for name in names}
-    f1 = [2 * hits[name] / (labels[name] + predicted[name]) for name in names]
-    right = sum(hits.values())
-    chance = sum(labels[name] * predicted[name] for name in names)
-    spread = (n * n - sum(predicted[name] ** 2 for name in names)) * (n * n - sum(labels[name] ** 2 for name in names))
-    return _known(
-        {
-            ACCURACY: right / n,
-            "balanced_accuracy": float(np.mean([recalls[name] for name in names if labels[name]])),
-            PRECISION: float(np.mean(list(precisions.values()))),
-            RECALL: float(np.mean(list(recalls.values()))),
-            F1: float(np.mean(f1)),
-            MCC: _ratio(right * n - chance, sqrt(max(spread, 0))),
-        }
-    )
+    names = {name: at for at, name in enumerate(sorted({name for pair in tally.pairs for name in pair}))}
+    confusion = np.zeros((len(names), len(names)))
+    for (label, predicted), count in tally.pairs.items():
+        confusion[names[label], names[predicted]] += count
+    return class_figures(confusion, None)
 
 
 def curve(tally: LabelTally) -> list[CurvePoint]:

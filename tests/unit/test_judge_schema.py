@@ -12,7 +12,7 @@ from scipy.stats import chi2_contingency
 
 from monitor.count.schema import EVERY, SchemaCounter, sampled
 from monitor.decode.columns import Limits
-from monitor.decode.native.raw_fields import first_features
+from monitor.decode.native.decoder import NativeDecoder
 from monitor.reference.configured import as_configured
 from monitor.settings.model import Model
 from monitor.stats import names
@@ -24,6 +24,7 @@ from tests.engine import (
     Credit,
     Event,
     MemorySource,
+    batch_of,
     credit_reference,
     raw,
     replayed,
@@ -193,14 +194,20 @@ def test_the_chance_of_two_samples_is_that_of_a_contingency_table() -> None:
     assert same_shares(np.zeros(5, np.int64), np.ones(5, np.int64)) == 1.0
 
 
+def first_features(value: bytes | None) -> Mapping[str, object] | None:
+    """The features of a record's first event."""
+    (found,) = NativeDecoder(lambda _: None, LIMITS, 0).features(batch_of([value]), [0])
+    return found
+
+
 @pytest.mark.parametrize("value", [None, b"", b"[]", b"nonsense", b'{"features": 3}', b'{"label": 1}'])
 def test_what_has_no_features_has_none(value: bytes | None) -> None:
-    assert first_features(value, LIMITS) is None
+    assert first_features(value) is None
 
 
 def test_the_first_event_of_an_array_is_looked_at() -> None:
     value = raw([{"features": {"a": float("nan")}}, {"features": {"b": 2}}])
-    features = first_features(value, LIMITS)
+    features = first_features(value)
     assert features is not None
     assert list(features) == ["a"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitor.stats.mean_test import chance, critical, difference, mirrored
+from monitor.stats.mean_test import chance, critical, difference
 from monitor.stats.number_sums import NumberSums
 
 TIMES = 200_000
@@ -14,6 +14,11 @@ TIMES = 200_000
 
 def hits(n: int, counts: np.ndarray) -> np.ndarray:
     return np.stack([np.full(len(counts), float(n)), counts, counts, counts], axis=1)
+
+
+def mirrored(moments: np.ndarray) -> np.ndarray:
+    """The moments of the same numbers with the other sign: a fall is then a rise."""
+    return np.asarray(moments * np.array([1.0, -1.0, 1.0, -1.0]))
 
 
 @pytest.mark.parametrize(("share", "n"), [(0.02, 250), (0.1, 250), (0.3, 250), (0.02, 2_000), (0.9, 250)])

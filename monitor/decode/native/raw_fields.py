@@ -12,7 +12,6 @@ from monitor.decode.columns import Events, Group, Limits
 from monitor.decode.native.reference_decoder import parse_fast
 from monitor.decode.raw import RawColumn, RawFields
 from monitor.decode.surveyed import Ints
-from monitor.errors import RejectedRecord
 from monitor.events import PREDICTION
 from monitor.records import RecordBatch
 
@@ -39,14 +38,6 @@ def raw_fields(batch: RecordBatch, events: Events, group: Group, content_of: Cal
         score_classes=_rows_by_name(scores),
         unread=_rows_by_name(objects, FIELDS),
     )
-
-
-def first_features(value: bytes | None, limits: Limits) -> Mapping[str, object] | None:
-    """The features of a record's first event, as they came; None without any, and for what is no event."""
-    try:
-        return None if value is None else features_of(parsed(value, limits))
-    except RejectedRecord:
-        return None
 
 
 def features_of(content: object) -> Mapping[str, object] | None:
