@@ -102,6 +102,7 @@ def test_a_changed_part_is_loaded_equal_or_refused(
         (("columns", 0, "counts", 1), -1, "columns[0].counts[1]"),
         (("columns", 0, "counts"), [1, 2], "there are 10 bins"),
         (("columns", 0, "edges", 1), 1e300, "edges do not rise"),
+        (("columns", 0, "long_run", "variance", 0), 2**53 + 1, "columns[0].long_run.variance[0] is 9007199254740993"),
         (("columns", 0, "edges", 1), "a", "columns[0].edges[1]"),
         (("columns", 0, "scale"), 0, "columns[0].scale"),
         (("columns", 0, "dispersion"), [], "dispersion has 0 numbers"),
