@@ -13,20 +13,20 @@ from collections.abc import Hashable, Sequence
 from functools import partial
 
 from monitor.clock import SECOND_US, Clock
-from monitor.count.admission import Admission
-from monitor.count.aggregator import Aggregators
-from monitor.count.completeness import Completeness
+from monitor.count.admission.versions import Admission
+from monitor.count.clocks.completeness import Completeness
+from monitor.count.clocks.label_clock import LabelClock
+from monitor.count.columns.aggregator import Aggregators
+from monitor.count.columns.sample import sample_of
 from monitor.count.exchange import Exchange, LabelExchange
-from monitor.count.joins import Joins
-from monitor.count.label_aggregator import LabelAggregators
-from monitor.count.label_clock import LabelClock
+from monitor.count.labels.aggregator import LabelAggregators
+from monitor.count.labels.joins import Joins
 from monitor.count.losses import Losses
 from monitor.count.partition_state import PartitionState
 from monitor.count.rejected_share import RejectedShare
-from monitor.count.sample import sample_of
 from monitor.count.task import Shared, Taken, Task
 from monitor.count.totals import Totals
-from monitor.count.warmup_rows import WarmupAggregators
+from monitor.count.warmup.rows import WarmupAggregators
 from monitor.decode.columns import Events
 from monitor.decode.decoder import decoder_for
 from monitor.errors import ExternalError, PositionsLost

@@ -1,6 +1,6 @@
 """docs/architecture.md: floors, rooms and arrows from the code itself, and the path of one record.
 
-The rooms are those of `house.HOUSE`, the arrows are the imports that stand in the files. The path names functions;
+The rooms are those of `floors.HOUSE`, the arrows are the imports that stand in the files. The path names functions;
 `unit/test_architecture_document.py` sends records through them and sees in which order they are entered.
 """
 
@@ -10,27 +10,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from monitor.count.admission import Admission
-from monitor.count.aggregator import Aggregator
-from monitor.count.completeness import Completeness
-from monitor.count.event_clock import EventClock
+from monitor.count.admission.versions import Admission
+from monitor.count.clocks.completeness import Completeness
+from monitor.count.clocks.event_clock import EventClock
+from monitor.count.columns.aggregator import Aggregator
 from monitor.count.event_ids import EventIds
 from monitor.count.exchange import Exchange, LabelExchange
-from monitor.count.joins import Joins
+from monitor.count.labels.joins import Joins
+from monitor.count.labels.task_labels import TaskLabels
 from monitor.count.partition_state import PartitionState
 from monitor.count.task import Task
-from monitor.count.task_labels import TaskLabels
 from monitor.decode.decoder import decoder_for
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.native.gather import ColumnsBuilder
-from monitor.judge.budget import Budget
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.quality import Quality
 from monitor.judge.evaluation import Judge
 from monitor.judge.fleet import Fleet
-from monitor.judge.incidents import IncidentBook
+from monitor.judge.incidents.book import IncidentBook
 from monitor.judge.model import ModelJudge
-from monitor.judge.windows import BaseWindow, WindowPyramid
+from monitor.judge.promise.budget import Budget
+from monitor.judge.windows.pyramid import BaseWindow, WindowPyramid
 from monitor.kafka.alerts import Alerts
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.rejects import DeadLetters
@@ -41,7 +41,8 @@ from monitor.publish.snapshot import SnapshotHolder
 from monitor.publish.status.page import StatusPages
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.state.directory import StateDirectory
-from tests.house import HOUSE, Module, inner_imports, read_modules
+from tests.floors import HOUSE
+from tests.house import Module, inner_imports, read_modules
 
 FLOORS = (
     "words", "settings and arithmetic", "decoding", "references", "counting", "judging", "the outside", "the loop",

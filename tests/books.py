@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from monitor.findings import PAGE, Finding, FindingKey, Span, Transition
-from monitor.judge.incident import Floats, OpenFinding, TransitionContext
-from monitor.judge.incidents import IncidentBook, Now
+from monitor.judge.incidents.book import IncidentBook, Now
+from monitor.judge.incidents.incident import Floats, OpenFinding, TransitionContext
 from tests.engine import CREDIT, EVENTS
 
 LONGEST = 64

@@ -11,7 +11,7 @@ from monitor.events import OUTCOMES, REASONS, ModelKey, Partition
 from monitor.findings import Finding, FindingKey, Span, Transition
 from monitor.publish.series import document as series_document
 from monitor.settings.document import settings_reference
-from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 from tests.architecture_document import architecture_document
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import ManualClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.errors import TransientError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Rebase, Transition
@@ -21,7 +21,7 @@ from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
 from monitor.reference.blank import blank_reference
 from monitor.reference.column import FEATURE, Column
-from monitor.reference.encoding import with_hash
+from monitor.reference.file.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.reference.relations import Relations
@@ -32,9 +32,9 @@ from monitor.run.replay import Replay, replay
 from monitor.settings.tree import Settings
 from monitor.state.codec import encode
 from monitor.state.parts import Cut, State, whole_tree
-from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.name_bins import BUCKETS, KnownNames, bucket_of, hashes_of
+from monitor.stats.bins.name_bins import BUCKETS, KnownNames, bucket_of, hashes_of
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC, ColumnBins
+from monitor.stats.performance.label_tally import LabelTally
 
 SECOND: Final = 1_000_000
 #: start of the streams: the beginning of a pane

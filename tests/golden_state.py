@@ -20,11 +20,11 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import ManualClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
 from monitor.records import OffsetGap
-from monitor.reference.encoding import from_json
+from monitor.reference.file.encoding import from_json
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.reference_file import save_reference
@@ -32,9 +32,9 @@ from monitor.run.state_show import state_json
 from monitor.settings.load import load_settings
 from monitor.state.directory import StateDirectory
 from monitor.state.parts import state_in, whole_tree
-from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
-from monitor.stats.directions import category_directions, numeric_directions
-from monitor.stats.long_run import LongRun
+from monitor.stats.bins.reference_bins import NUMERIC, QUALITY_COUNTS
+from monitor.stats.testing.directions import category_directions, numeric_directions
+from monitor.stats.variance.long_run import LongRun
 from tests.engine import EVENTS, NOW_US, Credit, Event, MemorySource, Recorded, credit_reference, event
 
 GOLDEN: Final = Path(__file__).parent / "unit" / "golden"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.events import canonical
 from monitor.reference.column import FEATURE, Column
-from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
+from monitor.stats.bins.reference_bins import NUMERIC, QUALITY_COUNTS
 
 Ints = NDArray[np.int64]
 

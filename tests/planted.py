@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
-from monitor.count.aggregator import Aggregator
+from monitor.count.columns.aggregator import Aggregator
+from monitor.count.columns.pane_rows import Rows
 from monitor.count.exchange import Pane
-from monitor.count.pane_rows import Rows
 from monitor.count.task_state import PaneKey
 from monitor.decode.columns import Group
 from monitor.findings import PAGE, Transition

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from monitor.judge.promise import Traffic, promise_of
+from monitor.judge.promise.promised import Traffic, promise_of
 from monitor.reference.reference import Reference
-from monitor.stats.promise import SHARE, SHIFT, ColumnPromise
+from monitor.stats.testing.promise import SHARE, SHIFT, ColumnPromise
 from tests import traffic
 from tests.simulated import Simulation, reference_of
 from tests.traffic_kinds import Values

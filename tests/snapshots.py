@@ -12,7 +12,7 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import PAGE, Figures, FindingKey
 from monitor.judge.warmup import Progress
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
-from monitor.stats.promise import SHIFT, ColumnPromise, ModelPromise, Within
+from monitor.stats.testing.promise import SHIFT, ColumnPromise, ModelPromise, Within
 
 NOW_US: Final = 1_795_000_000 * SECOND_US
 HOSTILE: Final = "<img src=x onerror=alert(1)>\"'&\u202e<script>alert(1)</script>"

@@ -103,7 +103,7 @@ def fault(rule: Rule, *sources: tuple[str, str]) -> str:
 @pytest.mark.parametrize(
     ("rule", "name", "source"),
     [
-        (floors, "monitor.stats.bins", "from monitor.judge import fleet"),
+        (floors, "monitor.stats.bins.reference_bins", "from monitor.judge import fleet"),
         (floors, "monitor.sources.files", "def f() -> None:\n    from ..kafka import consumer"),
         (floors, "monitor.kafka.consumer", "import monitor.count.task"),
         (floors, "monitor.cellar.shelf", ""),
@@ -113,16 +113,16 @@ def fault(rule: Rule, *sources: tuple[str, str]) -> str:
         (floors, "monitor.events", "from monitor import pipeline"),
         (fences, "monitor.count.task", "from kafka.errors import KafkaError"),
         (fences, "monitor.run.daemon", "import prometheus_client as p"),
-        (fences, "monitor.stats.bins", "from pathlib import Path"),
+        (fences, "monitor.stats.bins.reference_bins", "from pathlib import Path"),
         (fences, "monitor.reference.reference", "from pathlib import Path"),
         (fences, "monitor.judge.fleet", "import threading"),
         (fences, "monitor.state.codec", "import pickle"),
         (clocks, "monitor.judge.fleet", "import datetime as d\nd.datetime.now(d.UTC)"),
         (clocks, "monitor.run.daemon", "from time import time\ntime()"),
         (clocks, "monitor.sources.files", "import time as t\nt.sleep(1)"),
-        (seeds, "monitor.stats.bins", "import numpy as np\nnp.random.default_rng()"),
-        (seeds, "monitor.stats.bins", "from random import random\nrandom()"),
-        (seeds, "monitor.stats.bins", "open('x')"),
+        (seeds, "monitor.stats.bins.reference_bins", "import numpy as np\nnp.random.default_rng()"),
+        (seeds, "monitor.stats.bins.reference_bins", "from random import random\nrandom()"),
+        (seeds, "monitor.stats.bins.reference_bins", "open('x')"),
         (sizes, "monitor.run.daemon", "\n" * 401),
         (sizes, "monitor.run.daemon", "def f() -> None:\n" + "    pass\n" * 70),
         (short_functions, "monitor.run.daemon", "def f() -> None:\n" + "    pass\n" * 20),
@@ -142,7 +142,7 @@ def test_a_circle_is_found_and_a_straight_line_is_not() -> None:
 
 def test_what_is_allowed_is_not_reported() -> None:
     seeded = "import numpy as np\nfrom random import Random\nnp.random.default_rng(3), Random(4), np.random.Generator"
-    assert not fault(seeds, ("monitor.stats.bins", seeded))
+    assert not fault(seeds, ("monitor.stats.bins.reference_bins", seeded))
     assert not fault(clocks, ("monitor.kafka.consumer", "import time\ntime.monotonic()"))
     assert not fault(floors, ("monitor.count.task", "from monitor import events"), ("monitor.events", ""))
 

@@ -10,16 +10,16 @@ from typing import Final
 from monitor.clock import SystemClock
 from monitor.errors import ExternalError, PermanentError
 from monitor.events import ModelKey, Partition
-from monitor.judge.detector_notes import detector_notes
-from monitor.judge.promise import promise_by_settings
-from monitor.judge.promise_words import statement
+from monitor.judge.promise.promised import promise_by_settings
+from monitor.judge.promise.words import statement
+from monitor.judge.words.detectors import detector_notes
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
-from monitor.reference.notes import reference_notes
-from monitor.reference.paging import at_every_length, may_page, order_note, paging_notes, season_notes
+from monitor.reference.notes.events import reference_notes
+from monitor.reference.notes.paging import at_every_length, may_page, order_note, paging_notes, season_notes
+from monitor.reference.notes.relations import relation_notes
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
-from monitor.reference.relation_notes import relation_notes
 from monitor.run.daemon import lost_state
 from monitor.run.open_source import newest_records
 from monitor.run.reference_files import ReferenceFault

@@ -17,7 +17,7 @@ from monitor import __version__
 from monitor.cli.check import BAD, check_lines
 from monitor.cli.compare import compare_settings
 from monitor.clock import SystemClock, parse_rfc3339
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.decode.decoder import FORMATS
 from monitor.decode.platform import READERS
 from monitor.demo.show import Demo, stop_on_signals
@@ -25,15 +25,15 @@ from monitor.errors import DriftdError, UsageError
 from monitor.events import ModelKey
 from monitor.exit_codes import BUG, DONE, FAILED_ON, INTERRUPTED, REFUSED, USAGE
 from monitor.findings import SEVERITY_RANK
-from monitor.judge.promise import promise_by_settings, promise_without_settings
-from monitor.judge.promise_words import statement, text_table
+from monitor.judge.promise.promised import promise_by_settings, promise_without_settings
+from monitor.judge.promise.words import statement, text_table
 from monitor.kafka.library_log import REPORTED_BY_US
 from monitor.log import configure_logging, get_log
 from monitor.publish.dashboards.dashboard import dashboards as dashboard_texts
 from monitor.publish.rules.file import FILE as RULES_FILE
 from monitor.publish.rules.file import rules_yaml
+from monitor.reference.notes.show import reference_json, reference_text
 from monitor.reference.reference import Reference
-from monitor.reference.show import reference_json, reference_text
 from monitor.run.accepting import accept as accept_incident
 from monitor.run.accepting import require_note
 from monitor.run.daemon import Daemon
@@ -55,7 +55,7 @@ from monitor.sources.recordings import ENDINGS as RECORDINGS
 from monitor.sources.writing import RecordWriter
 from monitor.state.directory import StateDirectory
 from monitor.state.parts import state_in
-from monitor.stats.promise import ModelPromise
+from monitor.stats.testing.promise import ModelPromise
 from monitor.text import many
 
 #: packages listed by `driftd version`

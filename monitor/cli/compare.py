@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monitor.clock import SystemClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.errors import UsageError
 from monitor.exit_codes import DONE, FAILED_ON
 from monitor.findings import SEVERITY_RANK

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.stats.growing import Growing
+from monitor.stats.tallies.growing import Growing
 
 #: newest keys kept unsorted
 MOST_LAST: Final = 512

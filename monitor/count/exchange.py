@@ -11,14 +11,14 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from monitor.count.facts import events_of_facts
-from monitor.count.joins import Effective
-from monitor.count.labels import LabelCohort, WaitingLabels
+from monitor.count.columns.facts import events_of_facts
+from monitor.count.labels.cohorts import LabelCohort, WaitingLabels
+from monitor.count.labels.joins import Effective
 from monitor.count.task import ClosedPane
 from monitor.count.task_state import PaneKey
 from monitor.events import ModelKey
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.tally import Tally
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.tally import Tally
 
 
 class Pane(NamedTuple):

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.admitted import Admitted
-from monitor.count.ahead_events import AheadEvents, WrongTime
-from monitor.count.event_clock import NO_CLOCK, EventClock
+from monitor.count.admission.batch import Admitted
+from monitor.count.clocks.ahead_events import AheadEvents, WrongTime
+from monitor.count.clocks.event_clock import NO_CLOCK, EventClock
 from monitor.count.event_ids import EventIds
 from monitor.count.task_state import SavedPartition
 from monitor.decode.columns import Events

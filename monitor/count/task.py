@@ -14,18 +14,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.admission import Admission
-from monitor.count.admitted import Admitted, admit
-from monitor.count.aggregator import Aggregator, Aggregators
-from monitor.count.ahead_events import WrongTime
-from monitor.count.facts import by_pane
-from monitor.count.joins import Joins
-from monitor.count.label_aggregator import LabelAggregators
+from monitor.count.admission.batch import Admitted, admit
+from monitor.count.admission.versions import Admission
+from monitor.count.clocks.ahead_events import WrongTime
+from monitor.count.columns.aggregator import Aggregator, Aggregators
+from monitor.count.columns.facts import by_pane
+from monitor.count.columns.pane_rows import Rows
+from monitor.count.columns.sample import Sampled
+from monitor.count.labels.aggregator import LabelAggregators
+from monitor.count.labels.joins import Joins
+from monitor.count.labels.task_labels import TaskLabels
 from monitor.count.losses import Lost, Refused, lost_of
-from monitor.count.pane_rows import Rows
 from monitor.count.partition_state import PartitionState, Verdicts
-from monitor.count.sample import Sampled
-from monitor.count.task_labels import TaskLabels
 from monitor.count.task_state import OpenPane, PaneKey, TaskState
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Group
@@ -43,9 +43,9 @@ from monitor.events import (
     Partition,
 )
 from monitor.reference.monitored import Monitored
-from monitor.stats.further import AHEAD, AHEAD_HERE, DUPLICATES
-from monitor.stats.growing import Growing
-from monitor.stats.tally import Tally
+from monitor.stats.tallies.further import AHEAD, AHEAD_HERE, DUPLICATES
+from monitor.stats.tallies.growing import Growing
+from monitor.stats.tallies.tally import Tally
 
 
 class ClosedPane(NamedTuple):

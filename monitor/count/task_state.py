@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from monitor.events import ModelKey
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.tally import Tally
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.tally import Tally
 
 
 class PaneKey(NamedTuple):

@@ -7,8 +7,8 @@ from collections.abc import Container, Hashable
 from typing import Final
 
 from monitor.events import ModelKey
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.tally import Tally
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.tally import Tally
 
 #: model versions known from labels only are counted separately up to this number; further ones count as version ""
 MAX_LABEL_VERSIONS: Final = 100

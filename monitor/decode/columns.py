@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
-from monitor.stats.derived import Derived
+from monitor.stats.derived.columns import Derived
 
 #: bit patterns (of a column viewed as uint64) of the three kinds of a numeric cell without a number
 MISSING_BITS: Final = 0x7FF8000000000000

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, MISSING, TYPE_NAN, TYPE_VALUE
 from monitor.decode.values import fits_float, is_nan, whole_characters
-from monitor.stats.derived import VECTOR, Derived, vector_of
-from monitor.stats.text_columns import TextColumns
-from monitor.stats.vector_columns import VectorColumns
+from monitor.stats.derived.columns import VECTOR, Derived, vector_of
+from monitor.stats.derived.texts import TextColumns
+from monitor.stats.derived.vectors import VectorColumns
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any, Final
 
 from monitor.clock import Clock, parse_rfc3339, rfc3339
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.demo import words
 from monitor.demo.broker import API_VERSION, DemoBroker
 from monitor.demo.child import HOST, DaemonProcess, free_port, write_settings

@@ -13,14 +13,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.judge.windows import Windows
+from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import PREDICTION
 from monitor.reference.estimate import BY_SCORE, ClassEstimate, ErrorEstimate
 from monitor.reference.reference import Reference
 from monitor.reference.score_split import slot_counts
-from monitor.stats.bins import QUALITY_COUNTS
-from monitor.stats.class_figures import class_figures, expected_confusion, ranking_figures
-from monitor.stats.tally import BELOW, Tally
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS
+from monitor.stats.performance.class_figures import class_figures, expected_confusion, ranking_figures
+from monitor.stats.tallies.tally import BELOW, Tally
 
 Ints = NDArray[np.int64]
 

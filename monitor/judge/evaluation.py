@@ -7,20 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingEnd, FindingKey
-from monitor.judge.budget import MOST_ALPHA
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Evaluation, PlannedWindows, SequentialCause, TicketReason
 from monitor.judge.causes.performance import Performance
-from monitor.judge.incident import NOTHING, Floats, OpenFinding
-from monitor.judge.incidents import Now
+from monitor.judge.incidents.book import Now
+from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import Windows
+from monitor.judge.promise.budget import MOST_ALPHA
+from monitor.judge.windows.prepared_reference import PreparedReference
+from monitor.judge.windows.pyramid import Windows
 from monitor.reference.reference import Reference
 from monitor.reference.variability import Level
-from monitor.stats.block import Block
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.promise import ExcessDetection, ShareDetection
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
+from monitor.stats.testing.promise import ExcessDetection, ShareDetection
 
 
 class Judge:

@@ -6,13 +6,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCohort
+from monitor.count.labels.cohorts import LabelCohort
 from monitor.events import ModelKey
 from monitor.findings import Finding, Rebase, Transition
-from monitor.judge.incident import TransitionContext
-from monitor.judge.incidents import IncidentBook
+from monitor.judge.incidents.book import IncidentBook
+from monitor.judge.incidents.incident import TransitionContext
 from monitor.judge.judge_state import JudgeState
 from monitor.judge.model import ModelJudge, Observer
 from monitor.judge.traffic_time import TrafficTime

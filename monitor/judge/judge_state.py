@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.findings import FindingKey
-from monitor.judge.budget import BudgetState
-from monitor.judge.incident import BookState, TransitionContext
+from monitor.judge.incidents.incident import BookState, TransitionContext
+from monitor.judge.promise.budget import BudgetState
 from monitor.judge.traffic_time import NO_TRAFFIC, Traffic
 
 #: an explicit tree of plain values and arrays

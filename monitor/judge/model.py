@@ -7,36 +7,36 @@ from dataclasses import replace
 from typing import Any
 
 from monitor.clock import DAY_US, SECOND_US, rfc3339
+from monitor.count.columns.facts import in_time
 from monitor.count.exchange import Pane
-from monitor.count.facts import in_time
-from monitor.count.labels import LabelCohort
+from monitor.count.labels.cohorts import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
-from monitor.judge.attribution import Attribution
-from monitor.judge.budget import BASE, LABELS, RECENT, VERSIONS, Budget
+from monitor.judge.attribution.moved import Attribution
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
 from monitor.judge.causes.errors import PERFORMANCE
+from monitor.judge.comparison.version_comparison import Side, differences, trailing, within
 from monitor.judge.estimated import Estimator
 from monitor.judge.evaluation import Judge, longest_learned
-from monitor.judge.incident import NOTHING, Floats, OpenFinding, TransitionContext
-from monitor.judge.incidents import IncidentBook, Now
+from monitor.judge.incidents.book import IncidentBook, Now
+from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding, TransitionContext
+from monitor.judge.incidents.silence import Silence, silence_at
 from monitor.judge.judge_state import JudgeState
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.season import SeasonClock
-from monitor.judge.silence import Silence, silence_at
+from monitor.judge.promise.budget import BASE, LABELS, RECENT, VERSIONS, Budget
 from monitor.judge.traffic_time import NO_TRAFFIC
-from monitor.judge.version_comparison import Side, differences, trailing, within
-from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
+from monitor.judge.windows.prepared_reference import PreparedReference
+from monitor.judge.windows.pyramid import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
+from monitor.judge.windows.season import SeasonClock
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
-from monitor.stats.block import Block
-from monitor.stats.ending import MIN_END_WINDOWS
-from monitor.stats.further import is_of_sample
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.performance import Meaning
-from monitor.stats.tally import NO_LAST, Tally
+from monitor.stats.performance.figures import Meaning
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.further import is_of_sample
+from monitor.stats.tallies.tally import NO_LAST, Tally
+from monitor.stats.testing.ending import MIN_END_WINDOWS
 
 #: called with the windows of every base evaluation, to compute the distances that are shown
 Observer = Callable[["ModelJudge", Windows, float], None]

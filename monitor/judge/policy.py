@@ -13,7 +13,7 @@ from monitor.findings import DOWN, INFO, PAGE, SEVERITY_RANK, TICKET, UP, Findin
 from monitor.reference.column import Column
 from monitor.settings.detector import ERROR, OPTIONS
 from monitor.settings.model import Feature, Model
-from monitor.stats.bins import CATEGORICAL, ColumnBins
+from monitor.stats.bins.reference_bins import CATEGORICAL, ColumnBins
 
 #: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`
 LEAST_QUALITY_CHANGE: Final = 0.01

@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from monitor.clock import MINUTE_US, rfc3339
 from monitor.count.exchange import Pane
-from monitor.count.warmup_rows import packed_lines, unpacked_lines
+from monitor.count.warmup.rows import packed_lines, unpacked_lines
 from monitor.events import ModelKey
-from monitor.judge.windows import BASE_EVENTS
+from monitor.judge.windows.pyramid import BASE_EVENTS
 from monitor.reference.reference import Reference
 from monitor.text import many
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from monitor.count.admission import Admission
-from monitor.count.aggregator import Aggregators
+from monitor.count.admission.versions import Admission
+from monitor.count.columns.aggregator import Aggregators
 from monitor.decode.auto_decoder import AutoDecoder
 from monitor.decode.columns import Shape
 from monitor.decode.decoder import Decoder, Shapes

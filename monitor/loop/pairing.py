@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.clock import Clock
-from monitor.count.admission import Admission
-from monitor.count.completeness import Until
+from monitor.count.admission.versions import Admission
+from monitor.count.clocks.completeness import Until
+from monitor.count.columns.sample import sample_of
 from monitor.count.losses import Losses, Lost
 from monitor.count.pairs_waiting import PairsWaiting
-from monitor.count.sample import sample_of
 from monitor.count.task import Taken, Task
 from monitor.decode.auto_decoder import pairing_of
 from monitor.decode.columns import Events

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCohort
+from monitor.count.labels.cohorts import LabelCohort
 from monitor.events import ModelKey
 from monitor.findings import Rebase, Transition
 from monitor.judge.judge_state import JudgeState

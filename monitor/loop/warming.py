@@ -12,14 +12,14 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from monitor.clock import Clock
-from monitor.count.admission import Admission
-from monitor.count.event_clock import NO_CLOCK
+from monitor.count.admission.versions import Admission
+from monitor.count.clocks.event_clock import NO_CLOCK
+from monitor.count.columns.pane_rows import Rows
 from monitor.count.exchange import Exchange, LabelExchange, Pane
-from monitor.count.label_rows import LabelRows
-from monitor.count.labels import LabelCohort
-from monitor.count.pane_rows import Rows
+from monitor.count.labels.cohorts import LabelCohort
+from monitor.count.labels.rows import LabelRows
 from monitor.count.task import Shared, Task
-from monitor.count.warmup_rows import Chunk, OpenRows, WarmupRows
+from monitor.count.warmup.rows import Chunk, OpenRows, WarmupRows
 from monitor.decode.columns import Limits
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.errors import UsageError
@@ -32,8 +32,8 @@ from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from monitor.settings.model import Model
 from monitor.settings.tree import Settings
-from monitor.stats.label_tally import LabelTally, merged_labels
-from monitor.stats.tally import Tally, merged
+from monitor.stats.performance.label_tally import LabelTally, merged_labels
+from monitor.stats.tallies.tally import Tally, merged
 
 #: learns the reference of a model version from its lines; raises UsageError where none can be learned
 _T = TypeVar("_T", Tally, LabelTally)

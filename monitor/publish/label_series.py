@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from monitor.count.join_changes import FATES
+from monitor.count.labels.join_changes import FATES
 from monitor.publish.column_series import Series
 from monitor.publish.rows import Row
 from monitor.publish.snapshot import Snapshot

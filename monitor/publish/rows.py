@@ -12,10 +12,10 @@ import monitor
 from monitor.clock import SECOND_US
 from monitor.events import KINDS, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Figures
-from monitor.judge.promise_words import named_changes
+from monitor.judge.promise.words import named_changes
 from monitor.publish.snapshot import Snapshot
-from monitor.stats.performance import UNBOUNDED
-from monitor.stats.promise import ColumnPromise
+from monitor.stats.performance.figures import UNBOUNDED
+from monitor.stats.testing.promise import ColumnPromise
 
 Row = tuple[tuple[str, ...], float]
 

@@ -15,7 +15,7 @@ from monitor.findings import Figures, FindingKey
 from monitor.judge.estimated import Estimated
 from monitor.judge.warmup import Progress
 from monitor.settings.tree import Links
-from monitor.stats.promise import ModelPromise
+from monitor.stats.testing.promise import ModelPromise
 
 #: the main loop releases the GIL this often, and for this long; both in seconds
 YIELD_EVERY: Final = 0.01

@@ -11,7 +11,7 @@ from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.reference import Reference
 from monitor.reference.variability import ReferenceVariability
-from monitor.stats.bins import QUALITY_COUNTS, width_of
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS, width_of
 
 #: instead of the hash of a reference: there is none yet
 WARMUP: Final = "warmup"

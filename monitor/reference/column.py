@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from monitor.stats.bins import NUMERIC, ColumnBins
-from monitor.stats.directions import ColumnDirections, category_directions, numeric_directions
+from monitor.stats.bins.reference_bins import NUMERIC, ColumnBins
+from monitor.stats.testing.directions import ColumnDirections, category_directions, numeric_directions
 
 #: roles of a column
 FEATURE: Final = "feature"
@@ -40,7 +40,7 @@ class Column:
     unit. `modal` is the canonical text of the most frequent single value ("" in files of older versions), `modal_share`
     its share. `ticket_only` are the causes that never page for this column, with the reason: the reference itself
     changes that way. A column that is derived from a vector or text has the feature in `parent` and its kind in
-    `parent_kind`; the one with the feature's own name is its *presence*, see `stats/derived.py`.
+    `parent_kind`; the one with the feature's own name is its *presence*, see `stats/derived/columns.py`.
     """
 
     name: str

@@ -16,7 +16,7 @@ from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.score_split import ScoreSplit
 from monitor.settings.detector import ERROR
 from monitor.settings.model import Model
-from monitor.stats.bins import NUMERIC, width_of
+from monitor.stats.bins.reference_bins import NUMERIC, width_of
 
 IGNORE: Final = "ignore"
 

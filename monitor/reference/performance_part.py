@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from monitor.stats.judged_errors import CELLS
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.long_run import LongRun
-from monitor.stats.performance import COST
+from monitor.stats.performance.figures import COST
+from monitor.stats.performance.judged_errors import CELLS
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.variance.long_run import LongRun
 
 #: share of the labels that have come when a cohort is judged
 MATURE: Final = 0.95

@@ -19,10 +19,10 @@ from monitor.reference.relations import Relations
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import Seasons
 from monitor.reference.variability import Level, ReferenceVariability
-from monitor.stats.bins import NUMERIC, outside_bins, width_of
-from monitor.stats.derived import Derived
-from monitor.stats.fact_share import FactShare
-from monitor.stats.performance import Meaning
+from monitor.stats.bins.reference_bins import NUMERIC, outside_bins, width_of
+from monitor.stats.derived.columns import Derived
+from monitor.stats.performance.figures import Meaning
+from monitor.stats.testing.fact_share import FactShare
 from monitor.stats.traffic import Traffic
 from monitor.text import percent
 

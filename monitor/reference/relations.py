@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.stats.pair_levels import CELLS, LEVELS
+from monitor.stats.pairs.levels import CELLS, LEVELS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

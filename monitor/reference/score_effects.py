@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
-from monitor.stats.bins import NUMERIC
-from monitor.stats.series_variance import SeriesVariance
-from monitor.stats.tally import CLIP_SD
+from monitor.stats.bins.reference_bins import NUMERIC
+from monitor.stats.tallies.tally import CLIP_SD
+from monitor.stats.variance.series_variance import SeriesVariance
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

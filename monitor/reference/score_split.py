@@ -24,8 +24,8 @@ from monitor.reference.score_effects import (
     ScoreEffects,
     standardised,
 )
-from monitor.stats.bins import ABSENT, MISSING, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
-from monitor.stats.tally import BELOW, SUM, UNIT
+from monitor.stats.bins.reference_bins import ABSENT, MISSING, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
+from monitor.stats.tallies.tally import BELOW, SUM, UNIT
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

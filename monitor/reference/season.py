@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import SECOND_US
-from monitor.stats.season_fit import Fit
-from monitor.stats.season_terms import DAY_FORMS, WEEK_FORMS, Entry, entries, joined, vectors
+from monitor.stats.season.fit import Fit
+from monitor.stats.season.terms import DAY_FORMS, WEEK_FORMS, Entry, entries, joined, vectors
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.reference.column import Column
-from monitor.stats.bins import QUALITY_COUNTS
-from monitor.stats.equal_runs import EqualRuns
-from monitor.stats.long_run import LongRun
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS
+from monitor.stats.variance.equal_runs import EqualRuns
+from monitor.stats.variance.long_run import LongRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.findings import Figures
-from monitor.judge.all_values import distances, in_reference, in_window
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.model import ModelJudge
+from monitor.judge.windows.all_values import distances, in_reference, in_window
 from monitor.publish.snapshot import ColumnView
-from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 
 BySubject = Mapping[str, Sequence[Figures]]
 

@@ -12,16 +12,16 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.aggregator import Aggregator, Aggregators
-from monitor.count.categories import Categories
-from monitor.count.pane_rows import Rows
+from monitor.count.columns.aggregator import Aggregator, Aggregators
+from monitor.count.columns.categories import Categories
+from monitor.count.columns.pane_rows import Rows
 from monitor.decode.columns import Group
 from monitor.events import Partition, canonical
 from monitor.reference.column import Column
 from monitor.reference.reference import Reference
-from monitor.stats.bins import NUMERIC, QUALITY_COUNTS
-from monitor.stats.name_bins import hash_of
-from monitor.stats.tally import Floats, Tally
+from monitor.stats.bins.name_bins import hash_of
+from monitor.stats.bins.reference_bins import NUMERIC, QUALITY_COUNTS
+from monitor.stats.tallies.tally import Floats, Tally
 
 Codes = NDArray[np.uint8]
 Values = NDArray[np.uint64]

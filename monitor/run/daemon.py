@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Final, TypeVar
 
 from monitor.clock import Clock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.errors import ExternalError, PermanentError, PositionsLost, UsageError
 from monitor.events import ModelKey, Partition
 from monitor.exit_codes import BUG, DONE, INTERRUPTED, REFUSED, SIGNALLED

@@ -13,14 +13,14 @@ from monitor.decode.decoder import Decoder
 from monitor.decode.surveyed import Flags, Ints, Surveyed
 from monitor.events import ModelKey, Partition, canonical
 from monitor.records import RecordBatch, Source
-from monitor.reference.order import MIN_VALUES, has_order
-from monitor.reference.survey import Survey
+from monitor.reference.survey.events import Survey
+from monitor.reference.survey.order import MIN_VALUES, has_order
 from monitor.run.decoders import decoder_of
 from monitor.run.left_out import Others, Times
 from monitor.settings.calendar import Calendar
 from monitor.settings.tree import Settings
-from monitor.stats.derived import TEXT
-from monitor.stats.text_columns import WordCounts
+from monitor.stats.derived.columns import TEXT
+from monitor.stats.derived.texts import WordCounts
 
 
 @dataclass(frozen=True, slots=True)

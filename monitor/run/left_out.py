@@ -18,7 +18,7 @@ from monitor.events import DUPLICATE, LATE, REJECTED, ModelKey, Partition
 from monitor.records import PlaceText
 from monitor.run.loss_reasons import UNIQUE_ID, late_remedy
 from monitor.settings.duration import about
-from monitor.stats.thinning import Thinning
+from monitor.stats.tallies.thinning import Thinning
 from monitor.text import many
 
 #: most model versions listed, and remembered

@@ -10,8 +10,8 @@ from monitor.events import ModelKey
 from monitor.judge.causes.distribution import NEW
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
-from monitor.judge.promise import Traffic, promise_of
-from monitor.stats.promise import ModelPromise
+from monitor.judge.promise.promised import Traffic, promise_of
+from monitor.stats.testing.promise import ModelPromise
 
 #: snapshots between two renewals: one takes up to a quarter of a second of the loop that reads events
 SNAPSHOTS_BETWEEN: Final = 10

@@ -7,23 +7,23 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from monitor.clock import Clock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCohort
+from monitor.count.labels.cohorts import LabelCohort
 from monitor.count.losses import Loss
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition, canonical
-from monitor.judge.windows import BaseWindow
+from monitor.judge.windows.pyramid import BaseWindow
 from monitor.loop.sinks import ReplayOutputs
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
-from monitor.reference.encoding import with_hash
-from monitor.reference.learn import Origin, RowStatistics, assemble
-from monitor.reference.learn_performance import PerformanceLearner
-from monitor.reference.notes import column_notes, reference_notes
-from monitor.reference.plan import Plan, plan_columns
+from monitor.reference.file.encoding import with_hash
+from monitor.reference.learn.performance import PerformanceLearner
+from monitor.reference.learn.reference import Origin, RowStatistics, assemble
+from monitor.reference.notes.events import column_notes, reference_notes
+from monitor.reference.plan.columns import Plan, plan_columns
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.counted_rows import NO_VALUE, RowKeeper
@@ -44,8 +44,8 @@ from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.sources.until_offsets import UntilOffsets
 from monitor.sources.whole_calls import with_whole_calls
-from monitor.stats.block import Block
-from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
 from monitor.text import many
 from monitor.visible import one_line
 

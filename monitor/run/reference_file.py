@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from monitor.errors import UsageError
-from monitor.reference.encoding import FORMAT, digest, from_json, to_json
+from monitor.reference.file.encoding import FORMAT, digest, from_json, to_json
+from monitor.reference.file.validity import LARGEST_BYTES, fault_of
 from monitor.reference.reference import Reference
-from monitor.reference.validity import LARGEST_BYTES, fault_of
 
 
 def save_reference(reference: Reference, path: Path) -> str:

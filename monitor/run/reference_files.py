@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.reference.configured import as_configured, contradictions

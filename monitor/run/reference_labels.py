@@ -7,22 +7,22 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from monitor.clock import Clock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCohort, cohort_us
+from monitor.count.labels.cohorts import LabelCohort, cohort_us
 from monitor.decode.decoder import decoder_for
 from monitor.events import ModelKey
 from monitor.loop.sinks import ReplayOutputs
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import Source
-from monitor.reference.learn_performance import PerformanceLearner
+from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.first_pass import EventRange
 from monitor.settings.tree import Settings
-from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance.label_tally import LabelTally
 
 #: shares of the late labels whose delays a reference holds
 SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)

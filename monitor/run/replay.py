@@ -10,30 +10,30 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monitor.clock import Clock, rfc3339
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.count.losses import Place
 from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
-from monitor.judge.all_values import distances
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge, finding_line
 from monitor.judge.warmup import Warmup
-from monitor.judge.windows import BASE_EVENTS, Windows
+from monitor.judge.windows.all_values import distances
+from monitor.judge.windows.pyramid import BASE_EVENTS, Windows
 from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
-from monitor.reference.estimate_notes import ESTIMATED
+from monitor.reference.notes.estimate import ESTIMATED
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.tree import Settings
-from monitor.stats.bins import QUALITY_COUNTS
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.performance import figures
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS
+from monitor.stats.performance.figures import figures
+from monitor.stats.performance.label_tally import LabelTally
 from monitor.text import many, number, probability
 
 #: takes one JSON object of the output

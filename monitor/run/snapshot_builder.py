@@ -10,16 +10,16 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.admission import Admission
-from monitor.count.event_clock import NO_CLOCK
+from monitor.count.admission.versions import Admission
+from monitor.count.clocks.event_clock import NO_CLOCK
 from monitor.decode.platform import MAY_PAIR
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
-from monitor.judge.incident import worst_first
-from monitor.judge.likely import in_words, lead, likely_order
+from monitor.judge.incidents.incident import worst_first
+from monitor.judge.incidents.likely import in_words, lead, likely_order
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
 from monitor.log import get_log
@@ -32,8 +32,8 @@ from monitor.run.lost_events import LostEvents
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.promises import Promises
 from monitor.settings.tree import Settings
-from monitor.stats.performance import figures
-from monitor.stats.tally import Tally
+from monitor.stats.performance.figures import figures
+from monitor.stats.tallies.tally import Tally
 
 _log = get_log(__name__)
 

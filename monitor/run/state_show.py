@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.clock import ManualClock, rfc3339
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.count.task_state import TaskState
 from monitor.events import Partition
@@ -16,9 +16,9 @@ from monitor.reference.column import FEATURE
 from monitor.reference.reference import Reference
 from monitor.state.model_part import ModelState
 from monitor.state.parts import State, retired
-from monitor.stats.bins import QUALITY_COUNTS
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.tally import Tally
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.tally import Tally
 from monitor.text import many
 
 

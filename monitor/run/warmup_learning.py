@@ -11,7 +11,7 @@ from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.records import Change, RecordBatch
-from monitor.reference.encoding import from_json, to_json
+from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import UsageError
-from monitor.stats.growing import Growing, Numbers
+from monitor.stats.tallies.growing import Growing, Numbers
 
 VERSION: Final = 1
 

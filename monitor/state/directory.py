@@ -24,7 +24,7 @@ from monitor.state.checkpoint import Contents, Manifest, contents_of, file_conte
 from monitor.state.durable import make_durable, numbered_files, write_durably
 from monitor.state.part_files import Part, PartFiles
 from monitor.state.segments import Segments
-from monitor.stats.growing import Growing
+from monitor.stats.tallies.growing import Growing
 
 _NAME: Final = re.compile(r"checkpoint-(\d{20})\.driftd")
 _TEMPORARY: Final = ".checkpoint.tmp"

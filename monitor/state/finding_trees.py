@@ -8,8 +8,8 @@ import numpy as np
 
 from monitor.events import ModelKey, Partition
 from monitor.findings import PAGE, ExplainedBy, Explanation, Finding, FindingKey, Rebase, Span, Transition
-from monitor.judge.ended import Ended
-from monitor.judge.incident import NOTHING, BookState, Incident, OpenFinding
+from monitor.judge.incidents.ended import Ended
+from monitor.judge.incidents.incident import NOTHING, BookState, Incident, OpenFinding
 
 _PLAIN: Final = (
     "severity",

@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from monitor.count.joins import Joins, ModelJoinState
-from monitor.count.model_join import JoinState
+from monitor.count.labels.joins import Joins, ModelJoinState
+from monitor.count.labels.model_join import JoinState
 from monitor.events import ModelKey, Partition
 from monitor.state.part_files import Part
 from monitor.state.versions import Tree, require_version

@@ -10,11 +10,11 @@ from typing import Any, Final
 import msgspec
 
 from monitor.count.exchange import LabelExchangeState
-from monitor.count.labels import LabelCohort
+from monitor.count.labels.cohorts import LabelCohort
 from monitor.count.task_state import OpenLabels, TaskLabelsState
 from monitor.events import ModelKey
 from monitor.state.versions import Tree, require_version
-from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance.label_tally import LabelTally
 
 #: from 2 on the labels of a topic have a clock; before, it was the newest of their times
 TASK_VERSION: Final = 2

@@ -11,13 +11,13 @@ import msgspec
 from monitor.count.exchange import ExchangeState
 from monitor.events import ModelKey
 from monitor.findings import FindingKey
-from monitor.judge.budget import BudgetState
-from monitor.judge.incident import TransitionContext
+from monitor.judge.incidents.incident import TransitionContext
 from monitor.judge.judge_state import JudgeState
+from monitor.judge.promise.budget import BudgetState
 from monitor.judge.traffic_time import Traffic
 from monitor.state.finding_trees import book_of, book_tree
 from monitor.state.versions import Tree, require_version
-from monitor.stats.tally import Tally
+from monitor.stats.tallies.tally import Tally
 
 #: from 2 on a book has findings that last, and what changed when they opened; from 3 on labels are not in it
 VERSION: Final = 3

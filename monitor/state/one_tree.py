@@ -15,8 +15,8 @@ import numpy as np
 from monitor.events import ModelKey
 from monitor.state import model_part, task_part
 from monitor.state.versions import Tree
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.tally import Tally, pack_mixed, unpack_mixed
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.tally import Tally, pack_mixed, unpack_mixed
 
 FORMATS: Final = (1, 2)
 #: keys of a judge's tree that are not states of causes

@@ -28,7 +28,7 @@ from monitor.errors import UsageError
 from monitor.state import codec
 from monitor.state.durable import numbered_files, remove_all_but, write_durably
 from monitor.state.packing import packed, unpacked
-from monitor.stats.growing import Growing, Numbers
+from monitor.stats.tallies.growing import Growing, Numbers
 
 #: the oldest file's parts are rewritten when all files together are this many times as long as the parts in use, and
 SPARE: Final = 2

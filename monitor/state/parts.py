@@ -13,11 +13,11 @@ from typing import Any, Final
 import msgspec
 
 from monitor.count.exchange import LabelExchange
-from monitor.count.joins import Joins, ModelJoinState
+from monitor.count.labels.joins import Joins, ModelJoinState
 from monitor.count.task import Task
 from monitor.count.task_state import TaskLabelsState, TaskState
 from monitor.count.totals import LabelTotals
-from monitor.count.warmup_rows import OpenRows, WarmupRows
+from monitor.count.warmup.rows import OpenRows, WarmupRows
 from monitor.decode.half import Half
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition

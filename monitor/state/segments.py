@@ -29,7 +29,7 @@ import numpy as np
 
 from monitor.errors import UsageError
 from monitor.state.durable import make_durable, numbered_files, remove_all_but, write_durably
-from monitor.stats.growing import Growing, Numbers
+from monitor.stats.tallies.growing import Growing, Numbers
 
 #: length from which on a segment is not appended to
 SEGMENT_BYTES: Final = 4 << 20

@@ -9,7 +9,7 @@ import msgspec
 from monitor.count.task_state import OpenPane, PaneKey, SavedPartition, TaskState
 from monitor.events import ModelKey
 from monitor.state.versions import Tree, require_version
-from monitor.stats.tally import pack_mixed, unpack_mixed
+from monitor.stats.tallies.tally import pack_mixed, unpack_mixed
 
 #: from 2 on labels are not in it
 VERSION: Final = 2

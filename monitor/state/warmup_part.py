@@ -12,10 +12,10 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from monitor.count.warmup_rows import Chunk, OpenRows, WarmupRows, packed_lines, unpacked_lines
+from monitor.count.warmup.rows import Chunk, OpenRows, WarmupRows, packed_lines, unpacked_lines
 from monitor.events import ModelKey, Partition
 from monitor.judge.warmup import Warmup, WarmupState
-from monitor.reference.encoding import from_json, to_json
+from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.reference import Reference
 from monitor.state.part_files import Part
 from monitor.state.versions import Tree, require_version

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from monitor.clock import SystemClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.events import ModelKey, Partition
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET
 from monitor.judge.causes.catalog import NAMES

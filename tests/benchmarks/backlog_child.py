@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from monitor.clock import DAY_US, SECOND_US, ManualClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.events import Partition
 from monitor.judge.fleet import Fleet
 from monitor.kafka.allocator import tune_allocator

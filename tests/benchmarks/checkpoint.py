@@ -16,10 +16,10 @@ from typing import Final
 import numpy as np
 
 from monitor.clock import ManualClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
-from monitor.reference.encoding import with_hash
+from monitor.reference.file.encoding import with_hash
 from monitor.reference.references import References
 from monitor.settings.tree import Settings
 from monitor.state.directory import StateDirectory

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from monitor.clock import SystemClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Exchange
 from monitor.count.task import Task
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.judge.evaluation import Judge
 from monitor.judge.fleet import Fleet
-from monitor.judge.incidents import IncidentBook
+from monitor.judge.incidents.book import IncidentBook
 from monitor.judge.model import ModelJudge
 from monitor.kafka.allocator import tune_allocator
 from monitor.kafka.consumer import KafkaSource

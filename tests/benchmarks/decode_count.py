@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from monitor.count.admission import Admission
-from monitor.count.aggregator import Aggregator
+from monitor.count.admission.versions import Admission
+from monitor.count.columns.aggregator import Aggregator
 from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.task import Task
 from monitor.decode.columns import Limits, Shape

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitor.judge.causes.detectors import new_detector
 from monitor.settings.detector import OF_ERRORS, OPTIONS, DetectorSettings
-from monitor.stats.detector import Detector, error_sequence
+from monitor.stats.detectors.detector import Detector, error_sequence
 from tests.benchmarks.material import poisson_interval, say, table
 from tests.traffic import autoregressive, in_blocks
 

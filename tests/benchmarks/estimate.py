@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import f1_score, mean_absolute_error, roc_auc_score, root_mean_squared_error
 
-from monitor.count.aggregator import Aggregator
-from monitor.count.pane_rows import Rows
+from monitor.count.columns.aggregator import Aggregator
+from monitor.count.columns.pane_rows import Rows
 from monitor.decode.columns import Group
 from monitor.judge.estimated import Estimator
 from monitor.reference.reference import Reference

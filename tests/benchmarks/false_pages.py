@@ -20,7 +20,7 @@ from itertools import islice
 import numpy as np
 
 from monitor.clock import DAY_US
-from monitor.count.aggregator import Aggregator
+from monitor.count.columns.aggregator import Aggregator
 from monitor.findings import PAGE, Transition
 from monitor.judge.model import ModelJudge
 from tests.benchmarks.material import poisson_interval, say, table

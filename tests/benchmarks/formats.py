@@ -25,7 +25,7 @@ from monitor.decode.encodings.proto_text import parse_proto
 from monitor.events import Partition
 from monitor.records import RecordBatch, RegisteredSchema
 from monitor.settings.tree import Settings
-from monitor.stats.bins import CATEGORICAL, NUMERIC
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
 from tests.benchmarks.material import say, table
 from tests.benchmarks.perf_events import NAMES, NUMBERS, START_MS, PerfEvents, perf_tree
 

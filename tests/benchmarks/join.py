@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import ManualClock
-from monitor.count.joins import Joins, LabelColumns
-from monitor.count.label_aggregator import LabelAggregators
-from monitor.count.model_join import ModelJoin
+from monitor.count.labels.aggregator import LabelAggregators
+from monitor.count.labels.joins import Joins, LabelColumns
+from monitor.count.labels.model_join import ModelJoin
 from monitor.count.totals import Totals
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline

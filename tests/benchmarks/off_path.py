@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from monitor.clock import ManualClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
 from monitor.reference.references import References

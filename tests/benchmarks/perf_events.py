@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.events import ModelKey
-from monitor.reference.encoding import with_hash
+from monitor.reference.file.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.reference_file import save_reference

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from monitor.events import ModelKey
-from monitor.reference.encoding import with_hash
+from monitor.reference.file.encoding import with_hash
 from monitor.run.reference_file import save_reference
 from monitor.settings.tree import Settings
 from tests.benchmarks.freshness import memory_mb, scrape

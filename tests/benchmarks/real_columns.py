@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from monitor.clock import SECOND_US
-from monitor.count.aggregator import Aggregator
+from monitor.count.columns.aggregator import Aggregator
+from monitor.count.columns.pane_rows import Rows
 from monitor.count.exchange import Pane
-from monitor.count.pane_rows import Rows
 from monitor.count.task_state import PaneKey
 from monitor.decode.columns import Group
 from monitor.events import ModelKey, Partition

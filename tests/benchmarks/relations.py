@@ -19,16 +19,16 @@ from scipy.signal import lfilter
 from scipy.special import ndtr
 from scipy.stats import rankdata
 
-from monitor.judge.related import PairTest
-from monitor.judge.relation_words import groups_of
+from monitor.judge.comparison.related import PairTest
+from monitor.judge.words.relations import groups_of
 from monitor.reference.column import FEATURE, Column
-from monitor.reference.learn_relations import PairRows, learn_relations
+from monitor.reference.learn.relations import PairRows, learn_relations
 from monitor.reference.relations import Relations
 from monitor.reference.variability import Level
-from monitor.stats.bins import CATEGORICAL, NUMERIC, ColumnBins
-from monitor.stats.long_run import BlockSums, settle
-from monitor.stats.numeric_bins import numeric_bins
-from monitor.stats.pair_levels import CELLS, LEVELS, NO_LEVEL
+from monitor.stats.bins.numeric_bins import numeric_bins
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC, ColumnBins
+from monitor.stats.pairs.levels import CELLS, LEVELS, NO_LEVEL
+from monitor.stats.variance.long_run import BlockSums, settle
 from tests.benchmarks.material import data_folder, poisson_interval, say, table
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ import zstandard
 
 from monitor.cli.parser import main
 from monitor.clock import rfc3339
-from monitor.reference.encoding import to_json
+from monitor.reference.file.encoding import to_json
 from monitor.run.reference_file import load_reference
 from tests.engine import START_US, Credit, event
 from tests.integration import kafka_reading

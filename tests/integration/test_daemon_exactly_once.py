@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.run.reference_files import load_references
 from monitor.run.replay import replay
 from monitor.run.state_show import state_json

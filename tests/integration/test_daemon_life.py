@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from monitor.clock import Clock, SystemClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.errors import ExternalError, PermanentError
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster

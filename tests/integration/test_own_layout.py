@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from monitor.cli.parser import main
-from monitor.reference.encoding import to_json
+from monitor.reference.file.encoding import to_json
 from monitor.run.reference_file import load_reference
 from tests.engine import Credit, Event
 from tests.integration.conftest import Site

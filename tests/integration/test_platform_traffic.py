@@ -12,7 +12,7 @@ import pytest
 
 from monitor.cli.parser import main
 from monitor.clock import rfc3339
-from monitor.reference.encoding import to_json
+from monitor.reference.file.encoding import to_json
 from monitor.run.reference_file import load_reference
 from tests.engine import Credit, Event
 from tests.integration.conftest import Site

@@ -23,7 +23,7 @@ from tests.real_parts.prometheus import Alertmanager, Prometheus
 from tests.real_parts.waiting import wait_until
 from tests.receiver import Receiver
 from tests.snapshots import busy_snapshot
-from tests.unit.test_publish_series import full_snapshot
+from tests.unit.publish.test_series import full_snapshot
 
 FOLDER: Final = ROOT / "deploy" / "prometheus"
 EXAMPLE: Final = ROOT / "docs" / "example" / "driftd.yaml"

@@ -12,7 +12,7 @@ import numpy as np
 
 from monitor.clock import ManualClock
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCohort
+from monitor.count.labels.cohorts import LabelCohort
 from monitor.findings import FindingKey
 from monitor.judge.causes.cause import Cause
 from monitor.judge.causes.consecutive import Consecutive
@@ -29,13 +29,13 @@ from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import PreparedReference
+from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.reference.reference import Reference
 from monitor.settings.model import Model
-from monitor.stats.block import Block
-from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
 from tests.engine import (
     EVENTS,
     NOW_US,
@@ -211,7 +211,7 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("credit", "cost", figure="cost_per_thousand"), worse),
     ),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
-    Consecutive: (),  # it compares days: tests/unit/test_judge_consecutive.py
+    Consecutive: (),  # it compares days: tests/unit/judge/test_consecutive.py
     Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
     ClockSkew: (Example(FindingKey("credit", "clock"), ahead),),
     Schema: (Example(FindingKey("CITY", "schema"), feature("CITY", "Graz")),),

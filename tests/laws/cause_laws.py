@@ -17,12 +17,12 @@ from monitor.count.task_state import PaneKey
 from monitor.findings import INFO, TICKET, Finding, FindingKey
 from monitor.judge.causes.catalog import CAUSES, NAMES
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, SequentialCause
-from monitor.judge.windows import BaseWindow, RecentPanes, WindowPyramid, window_of
+from monitor.judge.windows.pyramid import BaseWindow, RecentPanes, WindowPyramid, window_of
 from monitor.settings.later import LATER_CAUSES
 from monitor.settings.model import Cause as InSettings
 from monitor.state.codec import decode, encode
-from monitor.stats.block import Block
-from monitor.stats.ending import LEFT_AT_END
+from monitor.stats.tallies.block import Block
+from monitor.stats.testing.ending import LEFT_AT_END
 from tests.engine import CREDIT
 from tests.laws.cause_examples import BEFORE, Example, LabelledPane, made, panes, prepared, reference_panes
 

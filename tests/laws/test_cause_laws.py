@@ -18,10 +18,10 @@ from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.residual import Residual
-from monitor.judge.prepared_reference import Floats
-from monitor.judge.windows import Windows
+from monitor.judge.windows.prepared_reference import Floats
+from monitor.judge.windows.pyramid import Windows
 from monitor.settings.model import Cause as InSettings
-from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 from tests.house import ROOT
 from tests.laws import cause_laws
 from tests.laws.cause_examples import EXAMPLES, Example, feature

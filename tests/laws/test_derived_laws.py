@@ -14,7 +14,7 @@ from monitor.events import Partition
 from monitor.judge.fleet import Fleet
 from monitor.publish.site import Site
 from monitor.publish.snapshot import SnapshotHolder
-from monitor.reference.encoding import to_json
+from monitor.reference.file.encoding import to_json
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.outputs import KafkaOutputs

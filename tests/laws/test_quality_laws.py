@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from monitor.reference.reference import Reference
-from monitor.stats.bins import NUMERIC
+from monitor.stats.bins.reference_bins import NUMERIC
 from tests.benchmarks.planted import PLANTED, USUAL
 from tests.simulated import PANE_US, Simulation, part_of, reference_of
 from tests.traffic import Floats

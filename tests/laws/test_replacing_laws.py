@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Pane
 from monitor.count.task_state import PaneKey
 from monitor.events import ModelKey, Partition
@@ -19,12 +19,12 @@ from monitor.findings import FindingKey, Transition
 from monitor.judge.fleet import Fleet
 from monitor.pipeline import Pipeline
 from monitor.reference.column import FEATURE
-from monitor.reference.encoding import with_hash
+from monitor.reference.file.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.state.model_part import name_of
-from monitor.stats.tally import Tally
+from monitor.stats.tallies.tally import Tally
 from tests.engine import (
     CREDIT,
     EVENTS,

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
-from monitor.reference.encoding import with_hash
+from monitor.reference.file.encoding import with_hash
 from monitor.run.replay import replay
 from monitor.sources.files import open_source
 from tests.engine import (

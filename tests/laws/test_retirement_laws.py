@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from monitor.clock import MINUTE_US
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.events import ModelKey
 from monitor.findings import PAGE
 from monitor.judge.fleet import Fleet
 from monitor.judge.traffic_time import GAP_PART, TrafficTime
 from monitor.pipeline import Pipeline
 from monitor.publish.series import render
-from monitor.reference.encoding import with_hash
+from monitor.reference.file.encoding import with_hash
 from monitor.reference.references import References
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.replay import replay

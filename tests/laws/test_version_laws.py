@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.events import ModelKey
 from monitor.judge.fleet import Reported
 from monitor.pipeline import Pipeline
-from monitor.reference.encoding import with_hash
+from monitor.reference.file.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from tests.engine import (

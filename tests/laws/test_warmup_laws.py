@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import ManualClock, rfc3339
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.events import ModelKey, Partition
 from monitor.findings import Transition
 from monitor.judge import warmup
-from monitor.judge.windows import BASE_EVENTS
+from monitor.judge.windows.pyramid import BASE_EVENTS
 from monitor.loop.warming import LearningStopped
 from monitor.pipeline import Pipeline
-from monitor.reference.encoding import to_json
+from monitor.reference.file.encoding import to_json
 from monitor.reference.references import References
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from monitor.count.binning import Binning
+from monitor.count.columns.binning import Binning
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1, 1) | st.integers(-5, 5).map(float)
 Column = tuple[NDArray[np.float64], float, float]

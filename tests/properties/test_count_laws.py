@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from monitor.clock import SECOND_US
 from monitor.events import ModelKey, Partition
 from monitor.pipeline import Pipeline
-from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance.label_tally import LabelTally
 from tests.engine import (
     CREDIT,
     START_US,

@@ -20,11 +20,11 @@ from monitor.decode.native.reference_decoder import ReferenceDecoder, parse
 from monitor.decode.native.rows import FAILURES_BEFORE_WIDENING, AnyRow, Columns
 from monitor.events import ModelKey, Partition
 from monitor.records import RecordBatch
-from monitor.stats.bins import CATEGORICAL, NUMERIC
-from monitor.stats.derived import TEXT, VECTOR, Derived
-from monitor.stats.name_bins import KnownNames, hashes_of
-from monitor.stats.text_columns import TextColumns
-from monitor.stats.vector_columns import learn_vector_columns
+from monitor.stats.bins.name_bins import KnownNames, hashes_of
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
+from monitor.stats.derived.columns import TEXT, VECTOR, Derived
+from monitor.stats.derived.texts import TextColumns
+from monitor.stats.derived.vectors import learn_vector_columns
 
 KEY = ModelKey("credit", "1")
 T0_MS = 1_764_000_000_000

@@ -21,7 +21,7 @@ from monitor.decode.native.rows import AnyRow, Columns
 from monitor.decode.native.versions import Versions
 from monitor.events import FEATURES, LABEL, ModelKey, Partition
 from monitor.records import RecordBatch
-from monitor.stats.bins import CATEGORICAL, NUMERIC
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
 
 T0_MS = 1_764_000_000_000
 NOW_US = T0_MS * 1_000

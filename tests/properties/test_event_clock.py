@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US
-from monitor.count.event_clock import NO_CLOCK, EventClock
+from monitor.count.clocks.event_clock import NO_CLOCK, EventClock
 from monitor.state.codec import decode, encode
 from tests.oracles import PlainClock
 

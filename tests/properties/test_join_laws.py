@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US, ManualClock
-from monitor.count import model_join
 from monitor.count.exchange import Pane
-from monitor.count.labels import LabelCohort
+from monitor.count.labels import model_join
+from monitor.count.labels.cohorts import LabelCohort
 from monitor.events import ModelKey, Partition, canonical
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.settings.tree import Settings
-from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance.label_tally import LabelTally
 from tests.engine import (
     CREDIT,
     EVENTS,

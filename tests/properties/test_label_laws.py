@@ -11,13 +11,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US, ManualClock
-from monitor.count.event_clock import NO_CLOCK
+from monitor.count.clocks.event_clock import NO_CLOCK
 from monitor.count.exchange import LabelExchange, Pane
-from monitor.count.labels import LabelCohort
+from monitor.count.labels.cohorts import LabelCohort
 from monitor.events import ModelKey, Partition
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
-from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance.label_tally import LabelTally
 from tests.engine import (
     CREDIT,
     EVENTS,

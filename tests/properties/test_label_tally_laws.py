@@ -14,8 +14,8 @@ from monitor.clock import SECOND_US
 from monitor.events import canonical
 from monitor.reference.column import PREDICTION
 from monitor.state.codec import decode, encode
-from monitor.stats.label_sums import UNITS
-from monitor.stats.label_tally import LabelTally
+from monitor.stats.performance.label_sums import UNITS
+from monitor.stats.performance.label_tally import LabelTally
 from tests.engine import (
     CREDIT,
     EVENTS,

@@ -15,12 +15,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import ndtr
 
-from monitor.stats.direction_test import DirectionReference, evaluate
-from monitor.stats.directions import ColumnDirections, Directions, category_directions, numeric_directions
-from monitor.stats.equal_runs import ExpectedRuns, RunLengths
-from monitor.stats.evidence import chi_square_tail
-from monitor.stats.long_run import LongRun
-from monitor.stats.name_bins import (
+from monitor.stats.bins.name_bins import (
     BUCKETS,
     NameBins,
     allowed_cuts,
@@ -30,7 +25,12 @@ from monitor.stats.name_bins import (
     joined_chi_square,
     regroup,
 )
-from monitor.stats.quality_dispersion import excess_tail, windows_tail
+from monitor.stats.testing.direction_test import DirectionReference, evaluate
+from monitor.stats.testing.directions import ColumnDirections, Directions, category_directions, numeric_directions
+from monitor.stats.testing.evidence import chi_square_tail
+from monitor.stats.variance.equal_runs import ExpectedRuns, RunLengths
+from monitor.stats.variance.long_run import LongRun
+from monitor.stats.variance.quality_dispersion import excess_tail, windows_tail
 from tests.traffic import Floats, Ints, zipf
 
 #: (hits of windows, hits of their references) -> p

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import ManualClock
+from monitor.count.columns.pair_counter import GROUP, grouped
 from monitor.count.exchange import Pane
-from monitor.count.pair_counter import GROUP, grouped
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.reference.relations import PAIR_COUNTS
-from monitor.stats.tally import Tally, merged, pack, unpack
+from monitor.stats.tallies.tally import Tally, merged, pack, unpack
 from tests.engine import (
     EVENTS,
     NOW_US,

@@ -15,10 +15,10 @@ from monitor.decode.raw import RawFields
 from monitor.decode.surveyed import Surveyed
 from monitor.decode.values import category_value, numeric_value
 from monitor.events import PREDICTION, Partition
-from monitor.reference.sample import Sample
-from monitor.reference.survey import Survey
-from monitor.stats.bins import CATEGORICAL, NUMERIC
-from monitor.stats.thinning import Thinning
+from monitor.reference.survey.events import Survey
+from monitor.reference.survey.values import Sample
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
+from monitor.stats.tallies.thinning import Thinning
 from tests.properties.test_decode_laws import (
     LIMITS,
     SHAPES,

@@ -16,10 +16,10 @@ from monitor.clock import SECOND_US
 from monitor.events import Partition
 from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.state.codec import decode, encode
-from monitor.stats.bins import QUALITY_COUNTS, UNSEEN
-from monitor.stats.name_bins import as_extreme, hashes_of
-from monitor.stats.names import KEPT, Names, add, kept, shortened
-from monitor.stats.tally import (
+from monitor.stats.bins.name_bins import as_extreme, hashes_of
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS, UNSEEN
+from monitor.stats.tallies.names import KEPT, Names, add, kept, shortened
+from monitor.stats.tallies.tally import (
     BELOW,
     CLIP_SD,
     FAR_COUNT,

@@ -31,7 +31,7 @@ from tests.engine import (
     pipeline_of,
     settings,
 )
-from tests.house import HOUSE
+from tests.floors import HOUSE
 
 
 class _OnDisk(Recorded):

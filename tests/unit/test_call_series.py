@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.publish.series import render
 from monitor.publish.snapshot import Snapshot
 from tests.snapshots import CALLS
-from tests.unit.test_publish_series import read, values
+from tests.unit.publish.test_series import read, values
 
 
 def test_figures_come_out_as_they_went_in() -> None:

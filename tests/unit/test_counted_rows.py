@@ -18,8 +18,8 @@ from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.run.counted_rows import NO_VALUE, RowKeeper, RowsOfPane
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
-from monitor.stats.bins import NUMERIC, OUTSIDE
-from monitor.stats.name_bins import hash_of
+from monitor.stats.bins.name_bins import hash_of
+from monitor.stats.bins.reference_bins import NUMERIC, OUTSIDE
 from tests.engine import (
     CREDIT,
     EVENTS,

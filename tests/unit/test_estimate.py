@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from monitor.clock import ManualClock, parse_rfc3339
-from monitor.reference import learn_estimate
-from monitor.reference.encoding import from_json, to_json, with_hash
 from monitor.reference.estimate import ClassEstimate, ErrorEstimate
-from monitor.reference.estimate_notes import ESTIMATED, estimate_note
+from monitor.reference.file.encoding import from_json, to_json, with_hash
+from monitor.reference.file.validity import fault_of
+from monitor.reference.learn import estimate as learn_estimate
+from monitor.reference.notes.estimate import ESTIMATED, estimate_note
 from monitor.reference.reference import Reference
-from monitor.reference.validity import fault_of
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
 from monitor.run.replay import human_line
-from monitor.stats.name_bins import hash_of
+from monitor.stats.bins.name_bins import hash_of
 from tests.engine import CREDIT, EVENTS, NOW_US, Event, MemorySource, build, event, replayed, settings
 
 TOLERANCE = 1e-6

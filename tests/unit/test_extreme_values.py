@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.reference.encoding import from_json, to_json
-from monitor.stats.tally import CLIP_SD
+from monitor.reference.file.encoding import from_json, to_json
+from monitor.stats.tallies.tally import CLIP_SD
 from tests.engine import EVENTS, MemorySource, build, event, replayed, settings
 
 ROWS = 2_000

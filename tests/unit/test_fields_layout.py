@@ -15,7 +15,7 @@ from monitor.decode.decoder import Decoder, decoder_for
 from monitor.events import KINDS, ModelKey, Partition
 from monitor.records import Envelope, RecordBatch
 from monitor.settings.tree import Settings
-from monitor.stats.bins import CATEGORICAL, NUMERIC
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
 
 T0_MS = 1_764_000_000_000
 KEY = ModelKey("credit", "1")

@@ -12,8 +12,8 @@ import pytest
 from monitor.clock import rfc3339
 from monitor.decode.decoder import decoder_for
 from monitor.events import ModelKey
-from monitor.stats.bins import ABSENT, MISSING, QUALITY_COUNTS, TYPE
-from monitor.stats.tally import Tally
+from monitor.stats.bins.reference_bins import ABSENT, MISSING, QUALITY_COUNTS, TYPE
+from monitor.stats.tallies.tally import Tally
 from tests.platform_calls import CALL, NAMES, T0_US, Called, Record, dumped, text
 from tests.platform_records import (
     KINDS,

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from monitor.judge.model import ModelJudge
-from monitor.judge.promise import Traffic, promise_by_settings, promise_of, promise_without_settings
-from monitor.judge.promise_words import statement, text_table
-from monitor.reference.encoding import from_json, to_json
+from monitor.judge.promise.promised import Traffic, promise_by_settings, promise_of, promise_without_settings
+from monitor.judge.promise.words import statement, text_table
+from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.monitored import Monitored
-from monitor.stats.long_run import ROWS_WITHOUT_DISTANCE
-from monitor.stats.promise import MISSING_NAMED, SHARE, SHIFT
+from monitor.stats.testing.promise import MISSING_NAMED, SHARE, SHIFT
+from monitor.stats.variance.long_run import ROWS_WITHOUT_DISTANCE
 from tests.engine import CREDIT, build, event, settings
 from tests.promised import NAME, SOURCES, Promised, Source, delays, missing_delays, promised, unseen_pages
 

@@ -11,7 +11,7 @@ import pytest
 from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation
 from monitor.judge.fleet import Fleet
-from monitor.judge.windows import Windows
+from monitor.judge.windows.pyramid import Windows
 from monitor.pipeline import Pipeline
 from monitor.publish.series import render
 from monitor.publish.snapshot import FindingView, IncidentView, Snapshot

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from monitor.clock import ManualClock, parse_rfc3339, rfc3339
-from monitor.count.admission import Admission
+from monitor.count.admission.versions import Admission
 from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.judge import warmup
@@ -21,7 +21,7 @@ from monitor.pipeline import Pipeline
 from monitor.publish.series import render
 from monitor.publish.snapshot import Health, ModelView, Snapshot
 from monitor.publish.status.page import monitor_state, status_page
-from monitor.reference.encoding import with_hash
+from monitor.reference.file.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.reference.season import Calendar, Seasons
@@ -98,7 +98,7 @@ def test_a_replay_that_judged_something_says_which_model_it_did_not_judge() -> N
 
 
 def test_nothing_but_a_topic_gives_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.count.admission.WARMUP_PREDICTIONS", 1_500)
+    monkeypatch.setattr("monitor.count.admission.versions.WARMUP_PREDICTIONS", 1_500)
 
     def older(made: Event, _rng: object) -> None:
         made["features"]["AGE"] += 20

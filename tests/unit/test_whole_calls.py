@@ -10,7 +10,7 @@ import pytest
 
 from monitor.clock import ManualClock
 from monitor.events import ModelKey, Partition
-from monitor.reference.encoding import to_json
+from monitor.reference.file.encoding import to_json
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference

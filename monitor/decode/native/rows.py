@@ -12,8 +12,8 @@ from msgspec import UNSET, UnsetType
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE, Shape
 from monitor.decode.derived import value_of
 from monitor.decode.values import NAME_LENGTH, category_value, numeric_value
-from monitor.stats.bins import CATEGORICAL, NUMERIC
-from monitor.stats.derived import DERIVED_KINDS, TEXT, VECTOR
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
+from monitor.stats.derived.columns import DERIVED_KINDS, TEXT, VECTOR
 
 #: failures of a feature after which it is decoded without a type, and its column is checked afterwards: each failure
 #: costs a slow decode of the whole event

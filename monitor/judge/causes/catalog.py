@@ -20,7 +20,7 @@ from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import PreparedReference
+from monitor.judge.windows.prepared_reference import PreparedReference
 
 #: in the order in which findings are taken: a cause comes before those it explains
 CAUSES: Final[tuple[type[Cause[Any]], ...]] = (

@@ -34,11 +34,11 @@ from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingEnd, FindingKey
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import Floats, PreparedReference, Variability
-from monitor.judge.windows import Windows
-from monitor.stats.block import Block
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.promise import ExcessDetection, ShareDetection
+from monitor.judge.windows.prepared_reference import Floats, PreparedReference, Variability
+from monitor.judge.windows.pyramid import Windows
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
+from monitor.stats.testing.promise import ExcessDetection, ShareDetection
 from monitor.text import number
 
 Ints = NDArray[np.int64]

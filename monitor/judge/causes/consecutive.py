@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
 from monitor.findings import DOWN, INFO, UP, Finding, FindingKey, Span
-from monitor.judge.budget import MOST_ALPHA
 from monitor.judge.causes.cause import SequentialCause, places
 from monitor.judge.causes.distribution import STATISTICS
-from monitor.judge.compared import FASTER, Compared, sides_of
-from monitor.judge.detectable import cause_of
+from monitor.judge.comparison.columns import FASTER, Compared, sides_of
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import DISTANCE_FACTOR, MIN_LENGTHS, PreparedReference
-from monitor.judge.windows import BASE_EVENTS, window_of
-from monitor.stats.block import Block
+from monitor.judge.promise.budget import MOST_ALPHA
+from monitor.judge.promise.detectable import cause_of
+from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, MIN_LENGTHS, PreparedReference
+from monitor.judge.windows.pyramid import BASE_EVENTS, window_of
 from monitor.stats.digits import before_and_after, told_apart
-from monitor.stats.direction_test import Evaluation, evaluate
-from monitor.stats.directions import BIN
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.slots import Slots
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.slots import Slots
+from monitor.stats.testing.direction_test import Evaluation, evaluate
+from monitor.stats.testing.directions import BIN
 from monitor.text import many
 
 #: the `figure` of its findings

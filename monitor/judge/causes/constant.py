@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
 from monitor.judge.policy import LEAST_QUALITY_CHANGE
-from monitor.judge.prepared_reference import Floats
-from monitor.judge.windows import Windows, window_of
+from monitor.judge.windows.prepared_reference import Floats
+from monitor.judge.windows.pyramid import Windows, window_of
 from monitor.reference.column import Column
-from monitor.stats.bins import NUMERIC
-from monitor.stats.block import Block
-from monitor.stats.equal_runs import TIMES_LONGEST
-from monitor.stats.name_bins import as_extreme, constant_log_chance, hashes_of
+from monitor.stats.bins.name_bins import as_extreme, constant_log_chance, hashes_of
+from monitor.stats.bins.reference_bins import NUMERIC
+from monitor.stats.tallies.block import Block
+from monitor.stats.variance.equal_runs import TIMES_LONGEST
 from monitor.text import number, percent
 
 CONSTANT = "constant"

@@ -21,17 +21,17 @@ from monitor.judge.causes.cause import SequentialCause
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import PERFORMANCE, PERFORMANCE_NAME
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import window_of
+from monitor.judge.windows.prepared_reference import PreparedReference
+from monitor.judge.windows.pyramid import window_of
 from monitor.reference.column import FEATURE, PREDICTION, Column
 from monitor.settings.detector import ERROR, DetectorSettings
-from monitor.stats.adwin import Adwin
-from monitor.stats.block import Block
-from monitor.stats.detector import Detector, error_sequence
-from monitor.stats.error_detectors import Ddm, Eddm, HddmA, HddmW
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.tally import SUM, UNIT
-from monitor.stats.value_detectors import Kswin, PageHinkley
+from monitor.stats.detectors.adwin import Adwin
+from monitor.stats.detectors.detector import Detector, error_sequence
+from monitor.stats.detectors.error_detectors import Ddm, Eddm, HddmA, HddmW
+from monitor.stats.detectors.value_detectors import Kswin, PageHinkley
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.tally import SUM, UNIT
 from monitor.text import number, percent
 
 DISTRIBUTION: Final = "distribution"

@@ -27,22 +27,22 @@ from monitor.judge.causes.cause import (
     places,
 )
 from monitor.judge.causes.distribution_words import DistributionWords
-from monitor.judge.compared import Compared, sides_of
-from monitor.judge.detectable import cause_of, share_detections
-from monitor.judge.lazy_comparison import LazyComparison, Measured
-from monitor.judge.moved_day import MovedDay
+from monitor.judge.comparison.columns import Compared, sides_of
+from monitor.judge.comparison.lazy_comparison import LazyComparison, Measured
+from monitor.judge.comparison.moved_day import MovedDay
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import Floats, PreparedReference
-from monitor.judge.windows import Windows
-from monitor.stats.agreement import Agreement
-from monitor.stats.block import Block
-from monitor.stats.direction_test import ERRORS_ABOVE_LEAST
-from monitor.stats.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OUTER
-from monitor.stats.ending import joined, left_of_cut, left_of_shares
-from monitor.stats.evidence import chi_square_tail
-from monitor.stats.live_watch import Watch
-from monitor.stats.long_run import FEW_DAYS
-from monitor.stats.promise import ShareDetection
+from monitor.judge.promise.detectable import cause_of, share_detections
+from monitor.judge.windows.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows.pyramid import Windows
+from monitor.stats.bins.agreement import Agreement
+from monitor.stats.tallies.block import Block
+from monitor.stats.testing.direction_test import ERRORS_ABOVE_LEAST
+from monitor.stats.testing.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OUTER
+from monitor.stats.testing.ending import joined, left_of_cut, left_of_shares
+from monitor.stats.testing.evidence import chi_square_tail
+from monitor.stats.testing.promise import ShareDetection
+from monitor.stats.variance.live_watch import Watch
+from monitor.stats.variance.long_run import FEW_DAYS
 from monitor.text import number
 
 DISTRIBUTION: Final = "distribution"

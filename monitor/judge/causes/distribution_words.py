@@ -9,15 +9,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.judge.all_values import in_reference, in_window, moments
-from monitor.judge.compared import Compared
-from monitor.judge.lazy_comparison import Measured
+from monitor.judge.comparison.columns import Compared
+from monitor.judge.comparison.lazy_comparison import Measured
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import Floats, PreparedReference
-from monitor.judge.windows import Windows
+from monitor.judge.windows.all_values import in_reference, in_window, moments
+from monitor.judge.windows.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows.pyramid import Windows
 from monitor.reference.season import ColumnSeason
 from monitor.stats.digits import before_and_after, told_apart
-from monitor.stats.directions import BIN, BUCKETS, OUTER
+from monitor.stats.testing.directions import BIN, BUCKETS, OUTER
 
 Ints = NDArray[np.int64]
 

@@ -14,12 +14,12 @@ import numpy as np
 from monitor.findings import INFO, Finding, FindingKey
 from monitor.judge.causes.cause import CauseName, SequentialCause
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import window_of
+from monitor.judge.windows.prepared_reference import PreparedReference
+from monitor.judge.windows.pyramid import window_of
 from monitor.reference.performance_part import is_judged
-from monitor.stats.adwin import Adwin
-from monitor.stats.block import Block
-from monitor.stats.label_tally import LabelTally
+from monitor.stats.detectors.adwin import Adwin
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
 
 PERFORMANCE: Final = "performance"
 PERFORMANCE_NAME: Final = CauseName(PERFORMANCE, in_alert="are wrong more often", on_page="performance")

@@ -16,13 +16,13 @@ from monitor.clock import DAY_US
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
-from monitor.judge.prepared_reference import Floats, PreparedReference
-from monitor.judge.windows import BASE_EVENTS, Windows
-from monitor.stats.block import Block
-from monitor.stats.ending import left_of
-from monitor.stats.fact_share import LONGEST, Excess, FactShare, judged
-from monitor.stats.further import AHEAD, DUPLICATES
-from monitor.stats.label_tally import LabelTally
+from monitor.judge.windows.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows.pyramid import BASE_EVENTS, Windows
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.further import AHEAD, DUPLICATES
+from monitor.stats.testing.ending import left_of
+from monitor.stats.testing.fact_share import LONGEST, Excess, FactShare, judged
 from monitor.text import many, percent
 
 #: false tickets in this time

@@ -16,12 +16,12 @@ from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, places
 from monitor.judge.causes.quality import ABSENCE
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
-from monitor.judge.prepared_reference import Floats, PreparedReference
-from monitor.judge.windows import Windows
-from monitor.stats.bins import ABSENT
+from monitor.judge.windows.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows.pyramid import Windows
+from monitor.stats.bins.reference_bins import ABSENT
 from monitor.stats.digits import before_and_after
-from monitor.stats.ending import left_of
-from monitor.stats.evidence import exact_excess_critical, exact_excess_tail
+from monitor.stats.testing.ending import left_of
+from monitor.stats.testing.evidence import exact_excess_critical, exact_excess_tail
 from monitor.text import percent
 
 

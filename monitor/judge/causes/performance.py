@@ -16,25 +16,25 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import SECOND_US
-from monitor.count.labels import cohort_us
+from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import Finding, FindingKey
 from monitor.judge.causes.cause import CauseName, SequentialCause
 from monitor.judge.causes.errors import PERFORMANCE_NAME
-from monitor.judge.error_findings import Change, detail, effect_unit, headline, shown
-from monitor.judge.incident import Floats
-from monitor.judge.label_windows import LabelPyramid, LabelWindow
-from monitor.judge.late_cohorts import LateCohorts
+from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
-from monitor.judge.windows import Records
+from monitor.judge.windows.label_windows import LabelPyramid, LabelWindow
+from monitor.judge.windows.late_cohorts import LateCohorts
+from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
+from monitor.judge.windows.pyramid import Records
+from monitor.judge.words.errors import Change, detail, effect_unit, headline, shown
 from monitor.reference.performance_part import ErrorVariation, ReferencePerformance, is_judged
-from monitor.stats.block import Block
-from monitor.stats.ending import left_of
-from monitor.stats.judged_errors import LEAST_EFFECTS, TWO_SIDED, all_moments, judged, other_side
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.long_run import LEAST_ROWS, ROWS_WITHOUT_DISTANCE
-from monitor.stats.mean_test import ROWS, SUM, Difference, chance, critical, difference
-from monitor.stats.performance import BIAS, CALIBRATION_ERROR, COST, MAE, labelled
+from monitor.stats.performance.figures import BIAS, CALIBRATION_ERROR, COST, MAE, labelled
+from monitor.stats.performance.judged_errors import LEAST_EFFECTS, TWO_SIDED, all_moments, judged, other_side
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
+from monitor.stats.testing.ending import left_of
+from monitor.stats.testing.mean_test import ROWS, SUM, Difference, chance, critical, difference
+from monitor.stats.variance.long_run import LEAST_ROWS, ROWS_WITHOUT_DISTANCE
 
 #: names of the findings by figure; all others are of `performance`
 _CAUSES: Final = {CALIBRATION_ERROR: "calibration", BIAS: "calibration", COST: "cost"}

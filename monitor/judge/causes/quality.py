@@ -15,31 +15,31 @@ from typing import Any
 import numpy as np
 
 from monitor.findings import DOWN, PAGE, UP, Figures, Finding, FindingKey
-from monitor.judge.all_values import moments
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, PlannedWindows, places
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.unit_change import UnitChange, unit_change
-from monitor.judge.detectable import missing_detections
-from monitor.judge.near_range import NearRange
+from monitor.judge.comparison.near_range import NearRange
+from monitor.judge.comparison.quality_tails import QualityTails, base_windows_asked
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
-from monitor.judge.prepared_reference import Floats, PreparedReference
-from monitor.judge.quality_tails import QualityTails, base_windows_asked
-from monitor.judge.windows import Windows
+from monitor.judge.promise.detectable import missing_detections
+from monitor.judge.windows.all_values import moments
+from monitor.judge.windows.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import PREDICTION, SCORE, Column
-from monitor.stats import names
-from monitor.stats.bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
-from monitor.stats.block import Block
-from monitor.stats.derived import VECTOR
+from monitor.stats.bins.hit_places import HitPlaces
+from monitor.stats.bins.reference_bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
+from monitor.stats.derived.columns import VECTOR
 from monitor.stats.digits import before_and_after, told_apart
-from monitor.stats.ending import left_of
-from monitor.stats.hit_places import HitPlaces
-from monitor.stats.promise import ExcessDetection
-from monitor.stats.quality_dispersion import (
+from monitor.stats.tallies import names
+from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.tally import BELOW
+from monitor.stats.testing.ending import left_of
+from monitor.stats.testing.promise import ExcessDetection
+from monitor.stats.variance.quality_dispersion import (
     excess_critical,
     lasts,
     spans,
 )
-from monitor.stats.tally import BELOW
 from monitor.text import percent
 
 #: of one column, and of all features of a model together

@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Figures, Finding, FindingKey
-from monitor.judge.budget import MAX_BASE_WINDOWS, MOST_ALPHA
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
-from monitor.judge.own_moves import has_moved
+from monitor.judge.comparison.own_moves import has_moved
+from monitor.judge.comparison.related import LEAST_CHANGE, PairTest, Related
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import Floats, PreparedReference
-from monitor.judge.related import LEAST_CHANGE, PairTest, Related
-from monitor.judge.relation_words import Group, detail, groups_of, headline, remark
-from monitor.judge.windows import Windows
+from monitor.judge.promise.budget import MAX_BASE_WINDOWS, MOST_ALPHA
+from monitor.judge.windows.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows.pyramid import Windows
+from monitor.judge.words.relations import Group, detail, groups_of, headline, remark
 from monitor.reference.relations import PAIR_COUNTS
-from monitor.stats.ending import left_of
-from monitor.stats.pair_levels import CELLS, LEVELS
+from monitor.stats.pairs.levels import CELLS, LEVELS
+from monitor.stats.testing.ending import left_of
 from monitor.text import number
 
 Ints = NDArray[np.int64]

@@ -16,15 +16,15 @@ import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from monitor.findings import Finding, FindingKey
+from monitor.judge.attribution.score_parts import ScoreParts
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, places
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
-from monitor.judge.score_parts import ScoreParts
-from monitor.judge.windows import Windows
+from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
+from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import SCORE
 from monitor.reference.score_split import Split
-from monitor.stats.ending import left_of
+from monitor.stats.testing.ending import left_of
 from monitor.text import number, percent
 
 #: the figure of its finding's key

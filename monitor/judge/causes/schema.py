@@ -1,7 +1,7 @@
 """Cause `schema`: a column that the reference does not have comes steadily; often another one went at the same time.
 
-What is known of it is a sample of the records (`count/schema.py`). If the values of the new column fit the bins of one
-that is gone, it was renamed.
+What is known of it is a sample of the records (`count/columns/schema.py`). If the values of the new column fit the bins
+of one that is gone, it was renamed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import PreparedReference
+from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.reference.column import FEATURE, Column
-from monitor.stats import names
-from monitor.stats.bins import ColumnBins
-from monitor.stats.block import Block
-from monitor.stats.evidence import same_shares
-from monitor.stats.further import NEW, SAMPLED, VALUES, bounded, is_of_sample, left_out
-from monitor.stats.label_tally import LabelTally
+from monitor.stats.bins.reference_bins import ColumnBins
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies import names
+from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.further import NEW, SAMPLED, VALUES, bounded, is_of_sample, left_out
+from monitor.stats.testing.evidence import same_shares
 from monitor.text import many, percent
 
 SCHEMA: Final = "schema"

@@ -13,17 +13,17 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.clock import DAY_US, rfc3339
-from monitor.count.facts import in_time
+from monitor.count.columns.facts import in_time
 from monitor.findings import Figures, Finding, FindingEnd, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import Policy
-from monitor.judge.prepared_reference import Floats, PreparedReference
-from monitor.judge.windows import Windows
+from monitor.judge.windows.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows.pyramid import Windows
 from monitor.settings.duration import in_words
-from monitor.stats.block import Block
-from monitor.stats.ending import left_of
-from monitor.stats.label_tally import LabelTally
-from monitor.stats.tally import NO_LAST, Tally
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.tally import NO_LAST, Tally
+from monitor.stats.testing.ending import left_of
 from monitor.stats.traffic import LONGEST, TIMES_GAP, Rate, Traffic, effect_of, judged, tests_of
 from monitor.text import many, number, percent
 

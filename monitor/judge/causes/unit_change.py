@@ -14,12 +14,12 @@ from typing import Final, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.judge.all_values import Moments, in_reference, in_window, moments
-from monitor.judge.prepared_reference import PreparedReference
-from monitor.judge.windows import Windows
+from monitor.judge.windows.all_values import Moments, in_reference, in_window, moments
+from monitor.judge.windows.prepared_reference import PreparedReference
+from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import Column
-from monitor.stats.bins import RANGE_MARGIN
-from monitor.stats.tally import (
+from monitor.stats.bins.reference_bins import RANGE_MARGIN
+from monitor.stats.tallies.tally import (
     BELOW,
     FAR_COUNT,
     FAR_SUM,

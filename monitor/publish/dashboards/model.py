@@ -18,7 +18,7 @@ from monitor.publish.dashboards.panels import (
     value_words,
     with_column,
 )
-from monitor.stats.bins import QUALITY_COUNTS
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 
 MODEL: Final = f'{JOB}, model="$model", version="$version"'
 FEATURE: Final = f'{MODEL}, feature="$feature"'

@@ -14,7 +14,7 @@ from monitor.publish import links
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.html import ago, moment, name, since, text
 from monitor.publish.status.model_cards import FINE, badge, states_of
-from monitor.stats.bins import NUMERIC
+from monitor.stats.bins.reference_bins import NUMERIC
 from monitor.text import many, number, probability
 
 #: partitions whose records are offered for fetching

@@ -10,14 +10,14 @@ from typing import Final
 from monitor.events import ModelKey
 from monitor.findings import PAGE, TICKET
 from monitor.judge.estimated import Estimated
-from monitor.judge.promise_words import HEADS, statement, table
+from monitor.judge.promise.words import HEADS, statement, table
 from monitor.publish.snapshot import ColumnView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
-from monitor.reference.estimate_notes import ESTIMATED
+from monitor.reference.notes.estimate import ESTIMATED
 from monitor.settings.duration import in_words
-from monitor.stats.derived import DERIVED_KINDS
-from monitor.stats.performance import SHARES
+from monitor.stats.derived.columns import DERIVED_KINDS
+from monitor.stats.performance.figures import SHARES
 from monitor.text import many, number, percent
 
 #: a column with this exceedance or more is shown unfolded

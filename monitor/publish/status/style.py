@@ -9,7 +9,7 @@ import base64
 import hashlib
 from typing import Final
 
-from monitor.judge.promise_words import HEADS
+from monitor.judge.promise.words import HEADS
 
 #: on a small screen each cell of a promise has its head before it
 _HEADS: Final = "".join(

@@ -1,0 +1,127 @@
+"""Counts labels beside what was predicted into tallies: classes, scores and errors of numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.count.labels.rows import LabelRows
+from monitor.events import ModelKey, canonical
+from monitor.reference.column import PREDICTION
+from monitor.reference.monitored import Monitored
+from monitor.reference.reference import Reference
+from monitor.stats.bins.reference_bins import NUMERIC
+from monitor.stats.performance import label_sums
+from monitor.stats.performance.label_tally import LabelTally
+
+#: counts labels of unknown classes; in more brackets if a class has this name
+OTHER_CLASS = "(other)"
+#: a label of no known class beside a prediction of no known class may still be wrong
+ANOTHER_CLASS = "(another)"
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class LabelAggregator:
+    """Counts the labels of one model version by the classes of its reference."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
+        self._classifies = reference.task in {"binary", "multiclass"}
+        self._scores = reference.task == "binary"
+        self._classes = {reference.positive, "0", "1"}
+        #: center and scale of predicted numbers
+        self._numbers: tuple[float, float] | None = None
+        for column in reference.columns:
+            if column.role == PREDICTION:
+                self._classes |= set(column.bins.categories)
+                if column.bins.kind == NUMERIC and not self._classifies:
+                    self._numbers = column.center, column.scale
+        self._other, self._another = _unlike(OTHER_CLASS, self._classes), _unlike(ANOTHER_CLASS, self._classes)
+
+    def count(self, rows: LabelRows) -> dict[int, LabelTally]:
+        """One tally for each slot of the rows; signed rows make it a change of such a tally."""
+        used, slots = np.unique(rows.slots, return_inverse=True)
+        tallies = [LabelTally() for _ in used]
+        if self._classifies:
+            self._count_classes(tallies, slots, rows)
+        else:
+            for tally, total in zip(tallies, np.bincount(slots, rows.sign, len(used)).tolist(), strict=True):
+                tally.labels = int(total)
+        if self._scores:
+            self._count_scores(tallies, slots, rows)
+        if self._numbers is not None:
+            self._count_numbers(tallies, slots, rows)
+        return dict(zip(used.tolist(), tallies, strict=True))
+
+    def _count_classes(self, tallies: list[LabelTally], slots: Ints, rows: LabelRows) -> None:
+        # classes are few: all that is done for each row is counting
+        columns = (slots.tolist(), rows.label, rows.prediction, rows.sign.tolist())
+        for (slot, label, prediction, sign), count in Counter(zip(*columns, strict=True)).items():
+            if prediction is None:
+                tallies[slot].labels += sign * count
+            else:
+                tallies[slot].add_pair(self._pair(label, prediction), sign * count)
+
+    def _count_scores(self, tallies: list[LabelTally], slots: Ints, rows: LabelRows) -> None:
+        """Scores that are probabilities; labels that are not the positive class are the other one."""
+        at = np.flatnonzero((rows.score >= 0) & (rows.score <= 1))
+        if not len(at):
+            return
+        known = {label: canonical(label) == self.reference.positive for label in set(rows.label)}  # type: ignore[arg-type]  # the decoder gives text, numbers and booleans
+        positive = np.fromiter((known[label] for label in rows.label), np.bool_, len(rows.label))
+        of_scores = slots[at], len(tallies), rows.score[at], positive[at], rows.sign[at]
+        counts, sums = label_sums.score_counts(*of_scores), label_sums.of_scores(*of_scores)
+        for tally, counted, summed in zip(tallies, counts, sums, strict=True):
+            tally.scores, tally.sums = counted, summed
+
+    def _count_numbers(self, tallies: list[LabelTally], slots: Ints, rows: LabelRows) -> None:
+        predicted, truth = _as_numbers(rows.prediction), _as_numbers(rows.label)
+        at = np.flatnonzero(np.isfinite(predicted) & np.isfinite(truth))
+        if len(at) and self._numbers is not None:
+            values = predicted[at], truth[at], *self._numbers
+            summed = label_sums.of_numbers(slots[at], len(tallies), *values, rows.sign[at])
+            for tally, sums in zip(tallies, summed, strict=True):
+                tally.sums = sums
+
+    def _pair(self, label: object, prediction: object) -> tuple[str, str]:
+        """Two classes by name, unknown ones under one word, so that the pairs kept are few; wrong stays wrong."""
+        label_text, prediction_text = canonical(label), canonical(prediction)  # type: ignore[arg-type]  # the decoder gives text, numbers and booleans
+        known = label_text if label_text in self._classes else self._other
+        predicted = prediction_text if prediction_text in self._classes else self._other
+        if known == predicted == self._other and label_text != prediction_text:
+            return known, self._another
+        return known, predicted
+
+
+class LabelAggregators:
+    """One aggregator for each model version; it keeps nothing of what it counted."""
+
+    def __init__(self) -> None:
+        self._made: dict[ModelKey, LabelAggregator] = {}
+
+    def of(self, monitored: Monitored) -> LabelAggregator:
+        """Created on first use, and again when the reference is replaced."""
+        known = self._made.get(monitored.key)
+        if known is None or known.reference is not monitored.reference:
+            known = self._made[monitored.key] = LabelAggregator(monitored.reference)
+        return known
+
+
+def _as_numbers(values: list[object]) -> Floats:
+    """Numbers, NaN for everything else."""
+    kinds = set(map(type, values))
+    if kinds <= {float, int}:
+        return np.array(values, np.float64)
+    return np.array(
+        [float(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else np.nan for v in values], np.float64
+    )
+
+
+def _unlike(word: str, taken: set[str]) -> str:
+    while word in taken:
+        word = f"({word})"
+    return word

@@ -1,0 +1,226 @@
+"""The tables of a join of labels with predictions: waiting predictions, labels, and which label met which prediction.
+
+All three are added to at the end and dropped at the front, so that a checkpoint writes only what was added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.count.labels.answers import NULL
+from monitor.stats.tallies.number_table import NumberTable, Positions
+
+Ids = NDArray[np.uint64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Columns = Sequence[Ids | Ints | int]
+
+
+class P(IntEnum):
+    """Columns of a prediction: hash of the id, event time, bits of score and prediction, code of its version."""
+
+    ID = 0
+    TIME = 1
+    SCORE = 2
+    ANSWER = 3
+    CODE = 4
+
+
+class L(IntEnum):
+    """Columns of a label: hash of the id, when it takes effect, bits of its value, and what `pack` gives."""
+
+    ID = 0
+    EFFECT = 1
+    VALUE = 2
+    META = 3
+
+
+class J(IntEnum):
+    """Columns of a meeting: position of the prediction, of the label (`NO_LABEL`: inline), and the label's columns."""
+
+    PREDICTION = 0
+    LABEL = 1
+    EFFECT = 2
+    VALUE = 3
+    META = 4
+
+
+#: of a label that came with its prediction, or whose row is gone
+NO_LABEL: Final = (1 << 63) - 1
+_WORD: Final = 0xFFFF
+#: states of a label: it has not taken effect, it waits for its prediction, or it met one or expired
+PENDING, WAITING, DONE = 0, 1, 2
+
+
+def pack(code: Ints, name: Ints, place: int, any_version: Mask) -> Ids:
+    """Codes of the version that labels count for, of their name, of their place, and whether any version fits."""
+    packed: Ids = (code | name << 16 | place << 32 | any_version.astype(np.int64) << 48).astype(np.uint64)
+    return packed
+
+
+def code_in(meta: Ids) -> Ints:
+    return (meta & np.uint64(_WORD)).astype(np.int64)
+
+
+def name_in(meta: Ids) -> Ints:
+    return (meta >> np.uint64(16) & np.uint64(_WORD)).astype(np.int64)
+
+
+def place_in(meta: Ids) -> Ints:
+    return (meta >> np.uint64(32) & np.uint64(_WORD)).astype(np.int64)
+
+
+def any_version_in(meta: Ids) -> Mask:
+    return (meta >> np.uint64(48)).astype(np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The newest label (n,) of a prediction under a name; without one `is_there` is False and `value` NULL."""
+
+    is_there: Mask
+    value: Ids
+    effect: Ints
+    place: Ints
+
+
+class JoinTables:
+    """Predictions, labels and meetings by position; `states` has the state of each label."""
+
+    def __init__(self) -> None:
+        self.predictions = NumberTable(len(P))
+        self.labels = NumberTable(len(L))
+        self.meetings = NumberTable(len(J))
+        self.states = NumberTable(1)
+        #: by number of a topic-partition: its place in their order; 0 are labels that came with their predictions
+        self.rank: Ints = np.zeros(1, np.int64)
+        #: by code of the name: for each prediction, the position of its newest meeting and one more, or 0
+        self._newest: dict[int, NumberTable] = {}
+
+    def add_predictions(self, columns: Columns) -> Positions:
+        """Add predictions; returns their positions."""
+        positions = self.predictions.add(columns)
+        for newest in self._newest.values():
+            newest.add([np.zeros(len(positions), np.uint64)])
+        return positions
+
+    def add_labels(self, columns: Columns) -> Positions:
+        """Add labels that have not taken effect; returns their positions."""
+        positions = self.labels.add(columns)
+        self.states.add([np.zeros(len(positions), np.uint64)])
+        return positions
+
+    def set_states(self, labels: Positions, state: int) -> None:
+        self.states.column(0)[labels - self.states.first] = state
+
+    def add_meetings(self, columns: Columns) -> Positions:
+        """Add meetings of labels that are done with it."""
+        return self.meetings.add(columns)
+
+    def newest(self, name: int) -> NumberTable:
+        known = self._newest.get(name)
+        if known is None:
+            known = self._newest[name] = NumberTable(1)
+            known.first = known.end = self.predictions.first
+            known.add([np.zeros(len(self.predictions), np.uint64)])
+        return known
+
+    def set_newest(self, name: int, predictions: Positions, meetings: Positions) -> None:
+        table = self.newest(name)
+        table.column(0)[predictions - table.first] = meetings + 1
+
+    def current(self, predictions: Positions, name: Ints) -> Current:
+        """The newest label of each prediction under the name with each code."""
+        meeting = np.empty(len(predictions), np.int64)
+        for one in np.unique(name).tolist():
+            of_name = name == one
+            meeting[of_name] = self.newest(one).at(predictions[of_name])[:, 0].view(np.int64) - 1
+        there = meeting >= 0
+        rows = self.meetings.at(meeting[there])
+        value, effect = np.full(len(meeting), NULL, np.uint64), np.zeros(len(meeting), np.int64)
+        place = np.zeros(len(meeting), np.int64)
+        value[there], effect[there] = rows[:, J.VALUE], rows[:, J.EFFECT].view(np.int64)
+        place[there] = self.rank[place_in(rows[:, J.META])]
+        return Current(there, value, effect, place)
+
+    def drop(self, alive: Mask) -> None:
+        """Drop at the front: predictions that are not `alive` (n,), labels that are done, and meetings of neither."""
+        self.predictions.drop_before(self.predictions.first + _leading(~alive))
+        self.labels.drop_before(self.labels.first + _leading(self.states.column(0) == DONE))
+        self.states.drop_before(self.labels.first)
+        for newest in self._newest.values():
+            newest.drop_before(self.predictions.first)
+        self.meetings.drop_before(self.meetings.first + _leading(~self._met_by_any()))
+
+    def _met_by_any(self) -> Mask:
+        """Meetings whose prediction is held, or whose label is: that one is done."""
+        labels = self.meetings.signed(J.LABEL)
+        has_label = (labels >= self.labels.first) & (labels != NO_LABEL)
+        held: Mask = (self.meetings.signed(J.PREDICTION) >= self.predictions.first) | has_label
+        return held
+
+    def is_sparse(self, alive: Mask) -> bool:
+        """Whether more than half of the rows are not needed; `alive` (n,) of the predictions."""
+        done = np.count_nonzero(self.states.column(0) == DONE)
+        unneeded = len(alive) - np.count_nonzero(alive) + done
+        return bool(2 * unneeded > len(self.predictions) + len(self.labels))
+
+    def keep(self, alive: Mask) -> tuple[Positions, Positions]:
+        """Keep only the predictions that are `alive` (n,), labels that are not done, and meetings of the former.
+
+        All rows get new positions; returns those of the predictions (n,) and labels, -1 for rows that are gone.
+        """
+        before = self.predictions.first
+        predictions = self.predictions.keep(alive)
+        waiting = self.states.column(0) != DONE
+        labels = self.labels.keep(waiting)
+        self.states.keep(waiting)
+        self.states.first, self.states.end = self.labels.first, self.labels.end
+        rows = self.meetings.signed(J.PREDICTION) - before
+        held = rows >= 0
+        held[held] = alive[rows[held]]
+        self.meetings.keep(held)
+        self.meetings.rows[:, J.PREDICTION] = predictions[rows[held]].view(np.uint64)
+        self.meetings.rows[:, J.LABEL] = NO_LABEL
+        self.find_newest()
+        return predictions, labels
+
+    def find_newest(self) -> None:
+        """Find the newest meeting of each prediction and name, from the meetings alone."""
+        self._newest = {}
+        rows = self.meetings.rows
+        held = np.flatnonzero(rows[:, J.PREDICTION].view(np.int64) >= self.predictions.first)
+        rows = rows[held]
+        name, place = name_in(rows[:, J.META]), self.rank[place_in(rows[:, J.META])]
+        prediction = rows[:, J.PREDICTION].view(np.int64)
+        order = np.lexsort((held, place, rows[:, J.EFFECT].view(np.int64), name, prediction))
+        last = np.ones(len(order), np.bool_)
+        name, prediction = name[order], prediction[order]
+        last[:-1] = (name[1:] != name[:-1]) | (prediction[1:] != prediction[:-1])
+        meetings = held[order] + self.meetings.first
+        for one in np.unique(name).tolist():
+            of_name = last & (name == one)
+            self.set_newest(one, prediction[of_name], meetings[of_name])
+
+    def find_states(self, until_us: int, pending: Positions) -> None:
+        """Find the state of each label; `pending` ones were not taken though they take effect before `until_us`."""
+        effect = self.labels.signed(L.EFFECT)
+        states = np.where(effect >= until_us, PENDING, WAITING)
+        states[pending[pending >= self.labels.first] - self.labels.first] = PENDING
+        met = self.meetings.signed(J.LABEL)
+        met = met[(met >= self.labels.first) & (met != NO_LABEL)]
+        states[met - self.labels.first] = DONE
+        self.states = NumberTable(1)
+        self.states.first = self.states.end = self.labels.first
+        self.states.add([states])
+
+
+def _leading(mask: Mask) -> int:
+    """How many of the first ones are True."""
+    return len(mask) if mask.all() else int(np.argmin(mask))

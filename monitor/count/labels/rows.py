@@ -1,0 +1,42 @@
+"""Labels beside the predictions they belong to, as columns: the form in which all labels reach their tallies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.count.columns.pane_rows import Rows
+from monitor.decode.columns import Group
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRows:
+    """Labels (n,) of predictions of one model version; none of them is None.
+
+    `slots` number the tallies they are counted in, from 0. `prediction` is str, int, float, bool, or None if there is
+    none; `score` is MISSING if there is none. `sign` is 1 for a label that is counted, and -1 for one that was counted
+    before and is taken out again: it was replaced, or taken back.
+    """
+
+    slots: NDArray[np.int64]
+    label: list[object]
+    prediction: list[object]
+    score: NDArray[np.float64]
+    sign: NDArray[np.int64]
+
+    @classmethod
+    def inline(cls, group: Group, rows: Rows) -> LabelRows:
+        """The labels that came with their predictions; the slots are those of the rows."""
+        labels = rows.of(group.label)
+        held = np.fromiter((label is not None for label in labels), np.bool_, len(labels))
+        at = np.flatnonzero(held)
+        predictions = rows.of(group.prediction)
+        return cls(
+            rows.slots[at],
+            [labels[i] for i in at.tolist()],
+            [predictions[i] for i in at.tolist()],
+            group.score[rows.picked[at]],
+            np.ones(len(at), np.int64),
+        )

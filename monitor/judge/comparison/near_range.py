@@ -1,0 +1,89 @@
+"""Values outside the reference's range, but near it: autocorrelated columns have such values without any change.
+
+The range comes from the reference's rows. If these are correlated, few of them are independent, and values leave the
+range in clusters. No such column goes farther outside than the range is wide; one that drifts goes farther in time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.judge.windows.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows.pyramid import Windows
+from monitor.reference.column import OUTSIDE_PARTS, Column
+from monitor.stats.bins.reference_bins import OUTSIDE
+from monitor.stats.tallies.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
+from monitor.stats.variance.quality_dispersion import HALF
+
+Ints = NDArray[np.int64]
+
+#: share of the events outside from which on a slow column is outside as a whole
+NEARLY_ALL: Final = 0.95
+#: a variance that does not settle is a lower bound: the true one is taken as up to this multiple of it, and values as
+#: similar for up to 1 / PART of the reference
+MORE: Final = 8
+PART: Final = 4
+
+
+class NearRange:
+    """Of the columns of one reference."""
+
+    def __init__(self, prepared: PreparedReference) -> None:
+        runs = prepared.reference.variability.long_runs
+        self._prepared = prepared
+        self._wanders = [_widths(column) for column in prepared.columns]
+        self._settled = [run.settled for run in runs]
+        self._equal = prepared.expected_runs.clump
+        self._variance = np.array([run.variance.max(initial=1.0) for run in runs])
+        #: (C,) number of consecutive events whose values are similar, if the column's variance does not settle
+        self._alike = np.maximum(self._variance, np.minimum(prepared.events / PART, MORE * self._variance))
+
+    def clump(self, windows: Windows, at: tuple[Ints, ...], share: Floats) -> Floats:
+        """How many values come together, (N,), at some (window, column, quality count)s with that share of the events.
+
+        1 of other quality counts, and of what is far from the range. Equal values in a row leave it together, and
+        values that depend on each other do, too; but these are not half of the events while nothing has changed.
+        """
+        _, column, slot = at
+        together = np.where(share < HALF, np.maximum(self._equal, self._variance)[column], self._equal[column])
+        asked = np.flatnonzero((slot == OUTSIDE) & (together > 1))
+        near = np.zeros(len(slot), np.bool_)
+        near[asked] = [self._lies_near(windows, int(at[0][one]), int(column[one])) for one in asked.tolist()]
+        return np.where(near, together, 1.0)
+
+    def is_excursion(self, windows: Windows, at: tuple[int, int, int], share: float, *, restless: bool = False) -> bool:
+        """Whether a column that wanders so by itself is outside, but no farther than it may get.
+
+        It drifts, or stays at its outermost values; or the reference is too short for how slowly it varies, and so for
+        its range, as live traffic tells where it is `restless`. Such a column is outside with all of its values only
+        for as long as they are alike.
+        """
+        window, column, slot = at
+        if slot != OUTSIDE:
+            return False
+        if any(self._lies_near(windows, window, column, *widths) for widths in self._wanders[column]):
+            return True
+        if (self._settled[column] and not restless) or not self._lies_near(windows, window, column):
+            return False
+        if self._wanders[column]:  # how it moves is known, and half of the events are more than that
+            return share < HALF
+        return share < NEARLY_ALL or windows.spans[window].events < self._alike[column]
+
+    def _lies_near(self, windows: Windows, window: int, column: int, below: int = 1, above: int = 1) -> bool:
+        """Whether the values outside lie, on average, at most so many widths of the range below and above it."""
+        about = self._prepared.columns[column]
+        sums = windows.sums[window, column]
+        outside, near = int(windows.counts[window, column, self._prepared.width + OUTSIDE]), int(sums[FAR_COUNT])
+        if 2 * near < outside:
+            return False  # most lie too far out to be summed
+        mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1)
+        wide = about.bins.high - about.bins.low
+        return bool(about.bins.low - below * wide <= mean <= about.bins.high + above * wide)
+
+
+def _widths(column: Column) -> list[tuple[int, int]]:
+    """How far below and above its range a column may get by itself, in widths of the range; none if it may not."""
+    return [OUTSIDE_PARTS[part] for part, _ in column.ticket_only if part in OUTSIDE_PARTS]

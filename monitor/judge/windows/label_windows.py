@@ -1,0 +1,180 @@
+"""Windows of labelled predictions: cohorts are merged into base windows, base windows into lengths 1, 2, 4, ...
+
+As `judge/windows/pyramid.py` has them of events, but closed by labels: a model whose labels are few has longer ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.events import Partition
+from monitor.findings import Span
+from monitor.judge.windows.pyramid import BLOCKS, Records
+from monitor.reference.learn.performance import BASE_LABELS
+from monitor.stats.performance.figures import Meaning, labelled
+from monitor.stats.performance.judged_errors import all_moments
+from monitor.stats.performance.label_tally import LabelTally, merged_labels
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: columns of a packed block's spans
+_SPAN: Final = 2
+
+
+@dataclass(slots=True)
+class LabelBlock:
+    """Labelled predictions of [start, end) microseconds; `moments` (F, 4) of the judged errors, `rows` of all."""
+
+    start_us: int
+    end_us: int
+    tally: LabelTally
+    records: Records
+    moments: Floats
+    rows: int
+
+
+class LabelWindow(NamedTuple):
+    """One window: `length` in base windows (of labels), its blocks, and the moments (F, 4) of the judged errors."""
+
+    length: int
+    blocks: tuple[LabelBlock, ...]
+    moments: Floats
+
+    @property
+    def span(self) -> Span:
+        """The cohort: its time, and its labelled predictions."""
+        start_us, end_us = min(one.start_us for one in self.blocks), max(one.end_us for one in self.blocks)
+        return Span(start_us, end_us, sum(block.rows for block in self.blocks))
+
+    @property
+    def tally(self) -> LabelTally:
+        """All its labels."""
+        return merged_labels(block.tally for block in self.blocks)
+
+    def records(self) -> Records:
+        """The first and last offset of its predictions by partition."""
+        records: Records = {}
+        for block in self.blocks:
+            records = _wider(records, block.records)
+        return records
+
+
+class LabelPyramid:
+    """The base window that is filling, and the last 64 blocks of 1, 2, 4, ... base windows each."""
+
+    def __init__(self, longest: int, figures: Sequence[str], meaning: Meaning) -> None:
+        """`longest` length in base windows, a power of two of at least 64; `figures` whose errors are judged."""
+        self._figures = figures
+        self._meaning = meaning
+        self._shortest = [1 << k for k in range(BLOCKS.bit_length())]
+        self.levels: list[list[LabelBlock]] = [[] for _ in range((longest // BLOCKS).bit_length())]
+        self.lengths = longest.bit_length()
+        self.closed = 0
+        self.open: LabelBlock | None = None
+
+    def add(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> list[LabelWindow]:
+        """Add the next cohort; returns the windows that end with it, shortest first: none while a base window fills."""
+        if not labelled(tally, self._meaning.task):
+            return []
+        cohort = self._block(start_us, end_us, tally.copy(), dict(records))
+        self.open = cohort if self.open is None else self._merged(self.open, cohort)
+        if self.open.rows < BASE_LABELS:
+            return []
+        closed, self.open = self.open, None
+        return self._close(closed)
+
+    def _merged(self, one: LabelBlock, later: LabelBlock) -> LabelBlock:
+        """Both as one; moments are made of the counts: a sum of floats would depend on where a state was saved."""
+        tally, records = merged_labels((one.tally, later.tally)), _wider(one.records, later.records)
+        start_us, end_us = min(one.start_us, later.start_us), max(one.end_us, later.end_us)
+        return self._block(start_us, end_us, tally, records)
+
+    def _block(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> LabelBlock:
+        moments = all_moments(tally, self._figures, self._meaning)
+        return LabelBlock(start_us, end_us, tally, records, moments, labelled(tally, self._meaning.task))
+
+    def _close(self, block: LabelBlock) -> list[LabelWindow]:
+        self.closed += 1
+        ending: list[LabelWindow] = []
+        for at, blocks in enumerate(self.levels):
+            if self.closed % (1 << at):
+                break
+            if at:
+                block = self._merged(*self.levels[at - 1][-2:])
+            blocks.append(block)
+            del blocks[:-BLOCKS]
+            if at == 0:
+                ending += self._newest(blocks)
+            elif len(blocks) == BLOCKS:
+                ending.append(_window(BLOCKS << at, blocks))
+        return ending
+
+    def _newest(self, blocks: list[LabelBlock]) -> list[LabelWindow]:
+        sums = np.cumsum([block.moments for block in blocks[::-1]], axis=0)
+        return [
+            LabelWindow(length, tuple(blocks[-length:]), sums[length - 1])
+            for length in self._shortest
+            if length <= len(blocks)
+        ]
+
+    def trailing(self, base_windows: int) -> LabelWindow | None:
+        """The newest base windows as one; of longer ones than are kept apart the nearest longer one that is known."""
+        level = max(0, (base_windows - 1).bit_length() - BLOCKS.bit_length() + 1)
+        blocks = -(-base_windows // (1 << level))
+        if level >= len(self.levels) or self.closed % (1 << level) or len(self.levels[level]) < blocks:
+            return None
+        return _window(base_windows, self.levels[level][-blocks:])
+
+    def to_state(self) -> dict[str, Any]:
+        """A tree of plain values and arrays."""
+        held = [] if self.open is None else [self.open]
+        return {"closed": self.closed, "levels": [_pack(blocks) for blocks in (held, *self.levels)]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Back from `to_state`."""
+        self.closed = state["closed"]
+        held, *levels = (_unpack(blocks, self._block) for blocks in state["levels"])
+        self.open = held[0] if held else None
+        self.levels = levels
+
+
+def _window(length: int, blocks: Sequence[LabelBlock]) -> LabelWindow:
+    moments: Floats = np.cumsum([block.moments for block in blocks[::-1]], axis=0)[-1]
+    return LabelWindow(length, tuple(blocks), moments)
+
+
+def _wider(records: Records, others: Records) -> Records:
+    out = dict(records)
+    for partition, (first, last) in others.items():
+        known = out.get(partition, (first, last))
+        out[partition] = (min(first, known[0]), max(last, known[1]))
+    return out
+
+
+def _pack(blocks: Sequence[LabelBlock]) -> dict[str, Any]:
+    """Blocks as a few arrays: scores are most of them."""
+    scores = [(at, place, n) for at, block in enumerate(blocks) for place, n in sorted(block.tally.scores.items())]
+    return {
+        "spans": np.array([(block.start_us, block.end_us) for block in blocks], np.int64).reshape(-1, _SPAN),
+        "scores": np.array(scores, np.int64).reshape(-1, 3),
+        "tallies": [LabelTally(b.tally.labels, b.tally.pairs, {}, b.tally.sums).to_state() for b in blocks],
+        "records": [[[*part, *span] for part, span in sorted(block.records.items())] for block in blocks],
+    }
+
+
+def _unpack(state: dict[str, Any], block: Callable[[int, int, LabelTally, Records], LabelBlock]) -> list[LabelBlock]:
+    tallies = [LabelTally.from_state(one) for one in state["tallies"]]
+    for at, place, count in np.array(state["scores"], np.int64).tolist():
+        tallies[at].scores[place] = count
+    spans = np.array(state["spans"], np.int64).tolist()
+    of_each = zip(spans, tallies, state["records"], strict=True)
+    return [
+        block(start, end, tally, {Partition(topic, number): (first, last) for topic, number, first, last in records})
+        for (start, end), tally, records in of_each
+    ]

@@ -1,0 +1,118 @@
+"""A change of an error in the words of whoever runs the model, and its numbers in the figure's own unit."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from monitor.findings import DOWN, UP
+from monitor.stats.performance.figures import (
+    ACCURACY,
+    BIAS,
+    CALIBRATION_ERROR,
+    COST,
+    F1,
+    IN_TARGET_UNIT,
+    MAE,
+    PRECISION,
+    RECALL,
+    Meaning,
+    figures,
+)
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.text import many, number
+
+#: figures that fall where their error rises
+_GOOD: Final = frozenset({ACCURACY, RECALL, PRECISION})
+#: figures told beside the one that changed
+_BESIDE: Final = (ACCURACY, RECALL, PRECISION, F1, "log_loss", "brier", "roc_auc", MAE, "rmse", "r2", BIAS, COST)
+_MOST_BESIDE: Final = 5
+
+
+class Change(NamedTuple):
+    """The mean of an error in a window: `now`, `before` in the reference, and `limit`, the smallest that is over.
+
+    `upwards`: of an error of which both ways are worse, whether it is higher.
+    """
+
+    figure: str
+    now: float
+    before: float
+    limit: float
+    upwards: bool = True
+
+    @property
+    def rise(self) -> float:
+        """By how much it is worse."""
+        return self.now - self.before if self.upwards else self.before - self.now
+
+    @property
+    def direction(self) -> str:
+        """Which way the figure moved."""
+        if self.figure in _GOOD:
+            return DOWN
+        return UP if self.upwards else DOWN
+
+
+def shown(figure: str, error: float, meaning: Meaning) -> float:
+    """A figure's value by the mean of its error."""
+    if figure in _GOOD:
+        return 1 - error
+    if figure in IN_TARGET_UNIT:
+        return error * meaning.scale
+    return error * 1000 if figure == COST else error
+
+
+def effect_unit(figure: str) -> str:
+    """The unit of a finding's effect."""
+    return {
+        RECALL: "share of positives",
+        PRECISION: "share of predicted positives",
+        MAE: "share of the reference's",
+        BIAS: "share of the reference's mean absolute error",
+        COST: "share of the reference's",
+    }.get(figure, "share of predictions")
+
+
+def headline(change: Change, meaning: Meaning) -> str:
+    """What changed, in a short sentence."""
+    figure, more = change.figure, number(1000 * change.rise)
+    value, before = shown(figure, change.now, meaning), shown(figure, change.before, meaning)
+    if figure == ACCURACY:
+        return f"of 1,000 predictions about {more} more are wrong than in the reference"
+    if figure == RECALL:
+        return f"of 1,000 positives about {more} more are missed: recall {before:.2f} -> {value:.2f}"
+    if figure == PRECISION:
+        return f"of 1,000 predicted positives about {more} more are false: precision {before:.2f} -> {value:.2f}"
+    if figure == CALIBRATION_ERROR:
+        side = "more" if change.upwards else "fewer"
+        return f"of 1,000 predictions about {more} {side} are positive than scores like these had in the reference"
+    if figure == MAE:
+        return f"errors are larger than in the reference: mean absolute error {number(before)} -> {number(value)}"
+    if figure == BIAS:
+        side = "high" if change.upwards else "low"
+        return f"predictions are too {side}: mean error {number(before)} -> {number(value)}"
+    return f"1,000 predictions cost {number(value)} instead of {number(before)}"
+
+
+def detail(change: Change, tally: LabelTally, reference: LabelTally, rows: int, meaning: Meaning) -> str:
+    """The figures of a window beside those of the reference."""
+    now, before = figures(tally, meaning), figures(reference, meaning)
+    value, was = shown(change.figure, change.now, meaning), shown(change.figure, change.before, meaning)
+    if change.figure == CALIBRATION_ERROR:
+        first = f"share of positives less mean score {was:+.3g} -> {value:+.3g}"
+    else:
+        first = f"{_name(change.figure)} {_moved(was, value)}"
+    told = [
+        f"{_name(name)} {_moved(before[name], now[name])}"
+        for name in _BESIDE
+        if name in now and name in before and name != change.figure
+    ]
+    return f"by {many(rows, 'label')}: {'; '.join([first, *told[:_MOST_BESIDE]])}"
+
+
+def _name(figure: str) -> str:
+    return figure.replace("_", " ")
+
+
+def _moved(before: float, now: float) -> str:
+    return f"{before:.3g} -> {now:.3g}"

@@ -1,0 +1,44 @@
+"""What a reference knows of its model's performance, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from monitor.reference.performance_part import LEAST_WINDOWS, is_judged
+from monitor.reference.reference import Reference
+from monitor.settings.duration import about
+from monitor.stats.performance.figures import figures, labelled
+from monitor.stats.performance.judged_errors import judged
+from monitor.text import many, number, percent
+
+#: figures that are named, as far as they are defined
+_NAMED: Final = ("accuracy", "recall", "precision", "roc_auc", "calibration_error", "mae", "rmse", "bias")
+
+
+def performance_lines(reference: Reference) -> Iterator[str]:
+    """The figures and by how many labels; whether errors are judged; when the labels came."""
+    known = reference.performance
+    if known is None:
+        if reference.labels:
+            yield f"performance: {many(reference.labels, 'label')}, none beside what was predicted: not judged"
+        return
+    found, labels = figures(known.tally, reference.meaning), labelled(known.tally, reference.task)
+    told = ", ".join(f"{name.replace('_', ' ')} {number(found[name])}" for name in _NAMED if name in found)
+    words = f"performance by {many(labels, 'label')}: {told}"
+    if not is_judged(known):
+        yield f"{words}; not judged: {many(known.windows, 'base window')} of labels, and {LEAST_WINDOWS} are needed"
+        return
+    errors = (name for name in judged(reference.meaning) if name in known.errors)
+    yield f"{words}; judged: {', '.join(errors)}"
+    tickets = [name for name in judged(reference.meaning) if name in known.errors and not _may_page(reference, name)]
+    if tickets:
+        yield f"tickets only: {', '.join(tickets)}: their errors vary too slowly for this reference"
+    if known.came:
+        came = ", ".join(f"{percent(share)} after {about(delay)}" for delay, share in known.came if share < 1)
+        yield f"labels that came later than their predictions: {came}"
+
+
+def _may_page(reference: Reference, figure: str) -> bool:
+    known = reference.performance
+    return known is not None and known.errors[figure].long_run.settled

@@ -1,0 +1,16 @@
+"""Blocks of consecutive events, of which windows consist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitor.stats.tallies.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A pane, a base window, or several consecutive base windows, merged: [start, end) in microseconds."""
+
+    start_us: int
+    end_us: int
+    tally: Tally

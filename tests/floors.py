@@ -1,0 +1,124 @@
+"""The layers (floors) of the project, their packages (rooms) and the files of each, in import order."""
+
+from __future__ import annotations
+
+# The layers (floors) from the lowest up, the packages (rooms) of each, and the files of each package in import order:
+# a file imports from lower layers and from the files listed before it. A file that is not listed is a fault.
+HOUSE: tuple[dict[str, str], ...] = (
+    {  # words
+        "": "events errors exit_codes clock visible tenfold records findings log_lines text log",
+    },
+    {  # settings and arithmetic
+        "settings": (
+            "duration calendar version_path types places fields later kafka detector model tree yaml_text shape "
+            "document faults load"
+        ),
+        "stats": (
+            "pairs.levels pairs.tables tallies.names tallies.growing tallies.number_table tallies.thinning "
+            "distances digits testing.evidence tallies.slots detectors.detector detectors.adwin "
+            "detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run "
+            "season.terms season.fit testing.directions testing.ending bins.unseen bins.reference_bins "
+            "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
+            "derived.columns variance.quality_dispersion testing.direction_test testing.screening "
+            "bins.numeric_bins tallies.further tallies.tally performance.label_tally performance.score_grid "
+            "performance.class_figures performance.label_sums performance.figures testing.mean_test "
+            "performance.judged_errors variance.number_sums tallies.block variance.live_watch additive "
+            "variance.series_variance testing.promise traffic testing.fact_share isotonic"
+        ),
+    },
+    {  # decoding
+        "decode": (
+            "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
+            "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
+            "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
+            "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.compiled "
+            "fields.observed fields.suggest layout_decoder "
+            "formats.call formats.unwrap formats.tensors "
+            "formats.bodies formats.answers formats.events formats.cloudevents formats.labels formats.wire "
+            "formats.protobuf formats.prediction_log formats.wrapped formats.kserve formats.oip formats.seldon "
+            "formats.mlflow formats.tfserving formats.databricks formats.sagemaker formats.vertex formats.azure "
+            "formats.auto platform half pairing_decoder auto_decoder decoder"
+        ),
+    },
+    {  # references
+        "reference": (
+            "survey.values survey.vectors survey.events survey.order relations season column score_effects "
+            "estimate file.effects file.estimate file.performance file.derived file.json_faults file.validity "
+            "variability performance_part reference blank file.encoding references score_split configured "
+            "monitored plan.values plan.derived plan.columns learn.season learn.relations learn.effects "
+            "learn.estimate learn.performance notes.estimate notes.performance learn.reference notes.paging "
+            "notes.relations notes.events notes.show"
+        ),
+    },
+    {  # counting (stage 1)
+        "count": (
+            "outcomes columns.facts columns.categories columns.schema columns.sample admission.versions_seen "
+            "admission.versions admission.label_keys columns.binning labels.cohorts task_state "
+            "clocks.event_clock clocks.ahead_events event_ids losses admission.batch pairs_waiting "
+            "partition_state rejected_share totals columns.pane_rows labels.rows labels.aggregator "
+            "clocks.label_clock labels.answers labels.id_runs labels.join_tables labels.join_changes "
+            "labels.pending labels.predictions_by_pane labels.model_join labels.joins labels.task_labels "
+            "clocks.completeness columns.pair_counter columns.score_counter columns.new_slots "
+            "columns.by_partition columns.aggregator warmup.lines warmup.rows task exchange"
+        ),
+    },
+    {  # judging (stage 2)
+        "judge": (
+            "promise.budget incidents.ended incidents.silence incidents.likely incidents.incident "
+            "incidents.book policy windows.prepared_reference windows.pyramid warmup windows.season "
+            "windows.label_windows windows.late_cohorts words.errors windows.all_values comparison.own_moves "
+            "comparison.related words.relations comparison.columns comparison.moved_day "
+            "comparison.lazy_comparison comparison.near_range comparison.quality_tails attribution.score_parts "
+            "causes.cause promise.detectable causes.constant causes.errors causes.performance causes.traffic "
+            "causes.fact_share causes.schema causes.distribution_words causes.distribution causes.residual "
+            "causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
+            "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time "
+            "judge_state attribution.one_partition attribution.moved estimated model words.detectors "
+            "promise.promised promise.words fleet"
+        ),
+    },
+    {  # the outside
+        "kafka": (
+            "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer watch "
+            "alerts acts rejects record_batch withheld consumer"
+        ),
+        "registry": "client",
+        "sources": (
+            "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times "
+            "whole_calls"
+        ),
+        "state": (
+            "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
+            "model_part warmup_part label_parts join_part pairs_part one_tree labels_within parts"
+        ),
+        "publish": (
+            "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
+            "rules.drift rules.events rules.health rows column_series call_series label_series status.model_cards "
+            "dashboards.fleet rules.file register status.incident_cards status.notices dashboards.model series_limit "
+            "status.page dashboards.dashboard series site connection server"
+        ),
+    },
+    {  # what the path asks of the outside
+        "loop": "time sinks saving stage2 arrivals letters decoders pairing warming",
+    },
+    {  # the path
+        "": "pipeline",
+    },
+    {  # what runs
+        "run": (
+            "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
+            "outputs decoders kafka_source open_source understood suggesting accepting column_views counted_rows "
+            "first_pass reference_labels reference_build warmup_learning warmup_lines replay comparing promises "
+            "snapshot_builder daemon"
+        ),
+    },
+    {  # the demo
+        "demo": "flights child broker traffic words show",
+    },
+    {  # the command line
+        "cli": "check compare commands completion usage parser",
+    },
+    {
+        "": "__main__",
+    },
+)

@@ -1,0 +1,135 @@
+"""Performance by labels that come later: when a cohort is judged, and what labels that stop or slow down do not say."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.clock import ManualClock
+from monitor.judge.windows.late_cohorts import LateCohorts
+from monitor.reference.performance_part import is_judged
+from monitor.reference.reference import Reference
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import build_reference
+from monitor.run.reference_labels import delays_of
+from monitor.stats.performance.label_tally import LabelTally
+from tests.engine import CREDIT, EVENTS, NOW_US, Credit, Event, MemorySource, replayed, settings, transitions_in
+
+MINUTE, US = 60.0, 1_000_000
+HORIZON = {"labels": {"horizon": "1h"}}
+CHANGE = 4_000
+LABEL = {"type": "label", "model": "credit", "version": "1"}
+
+
+def stream(events: int, seed: int, then: float, *, slow: bool = False, stop: bool = False) -> list[Event]:
+    """One label in ten is not as predicted, and from the change on so many; labels come 2 to 6 minutes later.
+
+    `slow`: from the change on 50 minutes later. `stop`: from the change on none comes.
+    """
+    lots = np.random.default_rng(seed + 50).random((events, 2)).tolist()
+    made: list[Event] = []
+    for at, (event, (lot, wait)) in enumerate(zip(Credit(events, seed=seed), lots, strict=True)):
+        changed = at >= CHANGE
+        wrong = lot < (then if changed else 0.1)
+        delay = (2 + 4 * wait) * MINUTE + (50 * MINUTE if changed and slow else 0)
+        made.append(event)
+        if not (stop and changed):
+            label = 1 - event["prediction"] if wrong else event["prediction"]
+            ts = event["ts"] + round(delay * US)
+            made.append(LABEL | {"id": event["id"], "ts": ts, "label": label})
+    return sorted(made, key=lambda one: one["ts"])
+
+
+@cache
+def reference() -> Reference:
+    events = stream(10_000, 1, 0.1)
+    source = partial(MemorySource, {EVENTS: events})
+    return build_reference(settings(HORIZON), CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_000))
+
+
+def lines(of: list[Event]) -> list[dict[str, Any]]:
+    return replayed(settings(HORIZON), reference(), MemorySource({EVENTS: of}))[0]
+
+
+def test_a_reference_learns_from_late_labels_and_how_late_they_come() -> None:
+    known = reference().performance
+    assert is_judged(known)
+    assert known is not None
+    assert known.tally.accuracy == pytest.approx(0.9, abs=0.02)
+    assert known.maturity_us is not None
+    assert 5 * MINUTE < known.maturity_us / US < 7 * MINUTE
+    assert [share for _, share in known.came] == sorted(share for _, share in known.came)
+
+
+def test_a_fall_of_accuracy_pages_once_its_labels_have_come() -> None:
+    got = lines(stream(8_000, 2, 0.4))
+    opened = transitions_in(got)[0]
+    accuracy = next(one for one in opened["findings"] if one.get("figure") == "accuracy")
+    assert (opened["transition"], opened["severity"], accuracy["severity"]) == ("opened", "page", "page")
+    assert CHANGE + 600 < opened["predictions"] < CHANGE + 2_000  # six minutes of events, then the evidence
+    assert accuracy["window"]["end"] < opened["at"]
+    assert got[-1]["models"][0]["labels"] == pytest.approx(8_000, abs=1_000)
+
+
+def test_labels_that_slow_down_or_stop_say_nothing_of_performance() -> None:
+    for of in (stream(8_000, 3, 0.1, slow=True), stream(8_000, 3, 0.4, stop=True)):
+        found = [one for line in transitions_in(lines(of)) for one in line["findings"]]
+        assert not [one for one in found if one["cause"] in {"performance", "calibration"}]
+
+
+def cohorts(maturity_us: int | None = 100) -> LateCohorts:
+    return LateCohorts("binary", 10, 1_000, maturity_us, 1.0)
+
+
+def labels(right: int, wrong: int = 0) -> LabelTally:
+    return LabelTally(pairs={("1", "1"): right, ("1", "0"): wrong})
+
+
+def test_a_cohort_is_judged_once_when_nearly_all_labels_have_come() -> None:
+    late = cohorts()
+    late.predicted(3, 100)
+    late.add(0, labels(50))
+    assert not list(late.mature(5_00))  # old enough, and half of its labels are missing
+    late.add(0, labels(45, 5))
+    assert not list(late.mature(109))
+    (one,) = late.mature(110)
+    assert (one.start_us, one.end_us, one.tally.paired) == (0, 10, 100)
+    late.add(0, labels(3))
+    assert not list(late.mature(900))
+
+
+def test_a_cohort_with_too_few_labels_is_never_judged_and_holds_no_other_back() -> None:
+    late = cohorts()
+    for start in (0, 10):
+        late.predicted(start, 100)
+    late.add(0, labels(10))
+    late.add(10, labels(90))
+    assert [one.start_us for one in late.mature(500)] == [10]
+    assert not list(late.mature(2_000))
+    again = cohorts()
+    again.restore(late.to_state())
+    assert again.to_state() == late.to_state()
+
+
+def test_a_cohort_whose_predictions_were_not_seen_is_never_judged() -> None:
+    late = cohorts()
+    late.add(0, labels(90, 10))
+    assert not list(late.mature(500))
+    assert not list(late.mature(2_000))
+
+
+def test_without_a_learned_delay_cohorts_wait_for_the_horizon() -> None:
+    late = cohorts(None)
+    late.predicted(0, 10)
+    late.add(0, labels(10))
+    assert not list(late.mature(1_009))
+    assert list(late.mature(1_010))
+
+
+def test_delays_are_kept_by_share() -> None:
+    assert delays_of({100: 50, 200: 40, 300: 10}) == (
+        (100, 0.1), (100, 0.25), (100, 0.5), (200, 0.75), (200, 0.9), (300, 0.95), (300, 0.99), (300, 1.0),
+    )  # fmt: skip

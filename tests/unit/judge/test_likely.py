@@ -1,0 +1,102 @@
+"""Which finding of an incident is named first, and the words for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.findings import TICKET, ExplainedBy, Explanation, Finding, Transition
+from monitor.judge.incidents.book import IncidentBook
+from monitor.judge.incidents.incident import worst_first
+from monitor.judge.incidents.likely import in_words, lead, likely_cause
+from monitor.state.codec import decode, encode
+from monitor.state.finding_trees import book_of, book_tree, transition_of, transition_tree
+from tests.books import LONGEST, finding, never, step
+
+NOTHING = Explanation((), "no watched column explains it")
+
+
+def score(*parts: ExplainedBy, text: str = "BILL explains about 80 %") -> Finding:
+    return replace(finding("score", cause="score"), explanation=Explanation(parts, text))
+
+
+def test_a_column_comes_before_the_score_that_moved_with_it() -> None:
+    findings = (finding("score", cause="score", exceedance=50.0), finding("AGE", exceedance=2.0))
+    assert likely_cause(findings) == "AGE"
+    assert in_words(findings) == "AGE moved (and 1 other finding)"
+    assert lead(findings) == "likely first cause: AGE"
+
+
+def test_the_column_that_explains_the_score_comes_before_a_larger_one() -> None:
+    findings = (finding("AGE", exceedance=90.0), score(ExplainedBy("BILL", 0.8, 1.4)), finding("BILL"))
+    assert likely_cause(findings) == "BILL"
+    assert in_words(findings) == "BILL moved; BILL explains about 80 % (and 1 other finding)"
+    assert lead(findings) == "likely first cause: BILL; BILL explains about 80 %"
+
+
+def test_what_no_column_explains_has_no_likely_cause() -> None:
+    findings = (replace(score(), explanation=NOTHING), finding("AGE", TICKET))
+    assert likely_cause(findings) == ""
+    assert in_words(findings) == "score moved; no watched column explains it (and 1 other finding)"
+    assert lead(findings[:1]) == "no watched column explains it"
+
+
+def test_a_lost_relation_is_the_likely_cause_of_what_no_column_explains() -> None:
+    findings = (replace(score(), explanation=NOTHING), finding("AGE"), finding("BILL~LIMIT", TICKET, cause="relation"))
+    assert likely_cause(findings) == "BILL~LIMIT"
+
+
+@pytest.mark.parametrize(("larger", "expected"), [(2.3, "BILL"), (2.6, "AGE")])
+def test_of_two_about_equal_columns_the_earlier_one_is_named(larger: float, expected: str) -> None:
+    findings = (finding("AGE", exceedance=larger, since=20), finding("BILL", exceedance=2.0, since=10))
+    assert likely_cause(findings) == expected
+
+
+def test_a_column_that_moves_the_score_comes_before_one_that_does_not() -> None:
+    moving = replace(finding("BILL", exceedance=2.0), score_shift=-0.1)
+    assert likely_cause((finding("AGE", exceedance=90.0), moving)) == "BILL"
+    assert likely_cause((finding("AGE", exceedance=90.0), replace(moving, severity=TICKET))) == "AGE"
+
+
+def test_a_finding_that_is_graver_than_the_likely_cause_is_named_too() -> None:
+    findings = (finding("score", cause="score"), finding("AGE", TICKET), finding("SEX", TICKET))
+    assert in_words(findings) == "AGE moved; score moved (and 1 other finding)"
+
+
+def test_a_plain_incident_needs_no_lead() -> None:
+    assert lead((finding(),)) == lead(()) == ""
+    assert lead((finding(), finding(cause="outside"))) == "", "both are of one column"
+
+
+def told() -> tuple[IncidentBook, Transition]:
+    book = IncidentBook(LONGEST)
+    moved = replace(finding("BILL"), score_shift=0.25)
+    sent = step(book, 10, moved, score(ExplainedBy("BILL", 0.8, 1.4)))
+    assert sent is not None
+    return book, sent
+
+
+def test_a_transition_says_the_likely_cause_and_what_it_explains() -> None:
+    _, sent = told()
+    plain = sent.to_json()
+    assert plain["likely_cause"] == "BILL"
+    assert plain["summary"] == "credit 1: BILL moved; BILL explains about 80 %"
+    by_subject = {one["subject"]: one for one in plain["findings"]}
+    assert by_subject["score"]["explained_by"] == [{"subject": "BILL", "share": 0.8, "in_moved_bins": 1.4}]
+    assert by_subject["BILL"]["score_shift"] == 0.25
+    assert "explained_by" not in by_subject["BILL"]
+
+
+def test_it_survives_a_checkpoint() -> None:
+    book, sent = told()
+    assert transition_of(decode(encode(transition_tree(sent)))) == sent
+    again = IncidentBook(LONGEST)
+    again.restore(book_of(decode(encode(book_tree(book.to_state())))))
+    assert worst_first(again.open) == worst_first(book.open)
+
+
+def test_the_newest_panes_do_not_make_the_part_in_the_score_forgotten() -> None:
+    book, _ = told()
+    step(book, 20, finding("BILL", start=10, end=20), recheck=never)
+    assert {known.finding.score_shift for known in book.open.values() if known.finding.key.subject == "BILL"} == {0.25}

@@ -1,0 +1,51 @@
+"""What a column may do by itself beyond its range: how far, and on which side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from monitor.judge.comparison.near_range import NearRange
+from monitor.judge.windows.prepared_reference import PreparedReference
+from monitor.judge.windows.pyramid import Windows, window_of
+from monitor.reference.column import DRIFT_WIDTHS, OUTSIDE_PARTS
+from monitor.stats.bins.reference_bins import OUTSIDE
+from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.tally import FAR_COUNT, FAR_SUM, FAR_UNIT, Tally
+from tests.engine import blank, numeric
+
+HITS = 10
+AT = (0, 0, OUTSIDE)
+
+
+def prepared(part: str) -> PreparedReference:
+    ticket_only = ((part, "it moves"),) if part else ()
+    return PreparedReference.of(blank([replace(numeric("x"), ticket_only=ticket_only)]))
+
+
+def outside(reference: PreparedReference, value: float) -> Windows:
+    """One window with some values outside, all of them this one."""
+    column, tally = reference.columns[0], Tally.empty(1, reference.width)
+    tally.counts[0, reference.width + OUTSIDE] = HITS
+    tally.sums[0, FAR_COUNT] = HITS
+    tally.sums[0, FAR_SUM] = round(HITS * (value - column.center) / column.scale * FAR_UNIT)
+    return window_of(1, (Block(0, 10, tally),))
+
+
+@pytest.mark.parametrize("part", OUTSIDE_PARTS)
+def test_a_column_is_an_excursion_as_far_as_it_may_get_and_no_farther(part: str) -> None:
+    reference = prepared(part)
+    near, bins = NearRange(reference), reference.columns[0].bins
+    wide, (below, above) = bins.high - bins.low, OUTSIDE_PARTS[part]
+    for widths in (0.1, 0.9, 1.1, DRIFT_WIDTHS - 0.1, DRIFT_WIDTHS + 0.1, 1e4):
+        low, high = (outside(reference, at) for at in (bins.low - widths * wide, bins.high + widths * wide))
+        assert near.is_excursion(low, AT, 1.0) is (widths < below)
+        assert near.is_excursion(high, AT, 1.0) is (widths < above)
+
+
+def test_a_column_that_stays_within_its_range_has_no_excursions() -> None:
+    reference = prepared("")
+    bins = reference.columns[0].bins
+    assert not NearRange(reference).is_excursion(outside(reference, np.nextafter(bins.high, np.inf)), AT, 1.0)
