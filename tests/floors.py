@@ -112,6 +112,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "snapshot_builder daemon"
         ),
     },
+    {  # from Python
+        "tables": "columns roles source building judgement judging",
+    },
     {  # the demo
         "demo": "flights child broker traffic words show",
     },

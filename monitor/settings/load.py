@@ -60,6 +60,15 @@ def load_kafka(environ: Mapping[str, str]) -> Kafka:
     return _validated(rest, Path.cwd(), [], environ).kafka
 
 
+def settings_of(tree: dict[str, Plain]) -> Settings:
+    """The settings that a program writes, as the file would have them; no environment overrides them.
+
+    Raises:
+        UsageError: as `load_settings`.
+    """
+    return _validated(tree, Path.cwd(), [], {})
+
+
 def _validated(
     written: dict[str, Plain] | None, folder: Path, faults: list[str], environ: Mapping[str, str], text: str = ""
 ) -> Settings:
