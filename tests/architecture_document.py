@@ -53,6 +53,7 @@ ROOMS = {
     " package",
     "settings": "the settings, read from file and environment; all faults are reported at once, with their lines",
     "stats": "pure arithmetic: bins, tallies, tests, distances. No I/O, no clock, no log",
+    "frames": "tables and arrays of pandas, polars, Arrow and NumPy as plain values, without importing these libraries",
     "reference": "the reference of a model version: its type, the survey that plans bins, what is learned from its"
     " windows",
     "decode": "bytes to columns; bad records to reasons. A format is an encoding (bytes to a tree) and a layout (a tree"
@@ -65,6 +66,7 @@ ROOMS = {
     "sources": "recorded events: files, pipes, tables, recordings; merged by time, or up to given offsets",
     "state": "the state in typed parts, each with its version and encoding; checkpoints in a folder",
     "publish": "the only package that imports prometheus_client: series, HTTP, status page, rules, dashboards",
+    "client": "the `Reporter` of services that capture nothing yet: `from monitor.client import Reporter`",
     "loop": "helpers of the loop: when to save, time spent per step, the protocol of its outputs",
     "pipeline": "the whole path in one file: calls only",
     "run": "daemon, replay, building a reference, showing a state: each connects a source, the pipeline and outputs",

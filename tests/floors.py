@@ -13,6 +13,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "duration calendar version_path types places fields later kafka detector model tree yaml_text shape "
             "document faults load"
         ),
+        "frames": "columns rows events",
         "stats": (
             "pairs.levels pairs.tables tallies.names tallies.growing tallies.number_table tallies.thinning "
             "distances digits testing.evidence tallies.slots detectors.detector detectors.adwin "
@@ -79,7 +80,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # the outside
         "kafka": (
-            "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer watch "
+            "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer reporting watch "
             "alerts acts rejects record_batch withheld consumer"
         ),
         "registry": "client",
@@ -98,7 +99,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "status.page dashboards.dashboard series site connection server"
         ),
     },
-    {  # what the path asks of the outside
+    {  # events of a service that reports itself, and what the path asks of the outside
+        "": "client",
         "loop": "time sinks saving stage2 arrivals letters decoders pairing warming",
     },
     {  # the path
@@ -113,7 +115,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
     },
     {  # from Python
-        "tables": "columns roles source building judgement judging",
+        "tables": "roles source building judgement judging",
     },
     {  # the demo
         "demo": "flights child broker traffic words show",

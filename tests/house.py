@@ -57,7 +57,7 @@ PLACES = {
     for order, file in enumerate(files.split())
 }
 
-ENTRY_POINTS = {"monitor", "monitor.__main__", "monitor.cli.parser"}
+ENTRY_POINTS = {"monitor", "monitor.client", "monitor.__main__", "monitor.cli.parser"}
 # Modules that wait for the one that will use them. It only shrinks: an entry that is in use, or gone, is a fault too.
 NOT_WIRED_YET: frozenset[str] = frozenset({})
 

@@ -102,3 +102,31 @@ def connection_failure() -> ConnectionFailure:
         if logger.getEffectiveLevel() < logging.WARNING:
             logger.setLevel(logging.WARNING)
     return _failure
+
+
+class _Kept(logging.Filter):
+    """Keeps what the library logs in its own threads of one client for `connection_failure` alone."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__()
+        self.client_id = client_id
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if self.client_id not in str(record.threadName):
+            return True
+        _failure.handle(record)
+        return False
+
+
+def keep_out_of_log(client_id: str) -> None:
+    """Connections of that client are reported by us: a service's log is not filled with the library's lines.
+
+    Threads of the client have its id in their names. Other clients of the process are logged as before.
+    """
+    connection_failure()
+    with _lock:
+        for name, logger in list(logging.root.manager.loggerDict.items()):
+            if not isinstance(logger, logging.Logger) or not name.startswith(f"{_LIBRARY}."):
+                continue
+            if not any(isinstance(one, _Kept) and one.client_id == client_id for one in logger.filters):
+                logger.addFilter(_Kept(client_id))

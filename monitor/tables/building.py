@@ -9,6 +9,7 @@ from typing import Any
 from monitor.clock import SECOND_US, SystemClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey
+from monitor.frames.columns import columns_of
 from monitor.judge.windows.pyramid import BASE_EVENTS
 from monitor.reference.notes.show import reference_text
 from monitor.reference.reference import Reference
@@ -18,7 +19,6 @@ from monitor.run.reference_file import load_reference as load_file
 from monitor.run.reference_file import save_reference
 from monitor.settings.load import settings_of
 from monitor.settings.tree import Settings
-from monitor.tables.columns import columns_of
 from monitor.tables.roles import Roles, native_events
 from monitor.tables.source import TABLE, TableRows
 

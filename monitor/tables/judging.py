@@ -10,13 +10,13 @@ from monitor.count.admission.versions import Admission
 from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.findings import INFO
+from monitor.frames.columns import columns_of
 from monitor.judge.fleet import Fleet
 from monitor.reference.configured import as_configured, contradictions
 from monitor.reference.references import EVERY_VERSION, References
 from monitor.run.replay import replay
 from monitor.settings.tree import Settings
 from monitor.tables.building import TableReference, table_settings
-from monitor.tables.columns import columns_of
 from monitor.tables.judgement import Judgement, column_rows
 from monitor.tables.roles import FIRST_ROW_US, Roles, native_events
 from monitor.tables.source import TableRows

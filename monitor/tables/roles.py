@@ -11,7 +11,7 @@ import msgspec
 from monitor.clock import SECOND_US
 from monitor.errors import UsageError
 from monitor.events import ModelKey
-from monitor.tables.columns import Values, require_columns
+from monitor.frames.columns import Values, require_columns
 
 #: the time of the first row where rows have none: 2000-01-01T00:00:00Z, the beginning of a pane
 FIRST_ROW_US: Final = 946_684_800 * SECOND_US

@@ -56,7 +56,7 @@ def columns_of(data: object) -> dict[str, Values]:
             f"column {other!r} has {many(lengths[other], 'row')} and column {first!r} {many(lengths[first], 'row')}; "
             "give columns of one length"
         )
-    return {name: _plain_column(name, values) for name, values in found}
+    return {name: plain_column(name, values) for name, values in found}
 
 
 def require_columns(columns: Mapping[str, Values], names: Mapping[str, str]) -> None:
@@ -75,7 +75,7 @@ def require_columns(columns: Mapping[str, Values], names: Mapping[str, str]) -> 
 
 def _columns(data: Any) -> Iterable[tuple[Any, Iterable[Any]]]:  # noqa: ANN401  # any table of any library
     if isinstance(data, Mapping):
-        return [(name, _values(name, values)) for name, values in data.items()]
+        return [(name, values_of(name, values)) for name, values in data.items()]
     if callable(to_dict := getattr(data, "to_pydict", None)):
         return list(to_dict().items())
     if callable(getattr(data, "collect", None)) and not hasattr(data, "to_dict"):
@@ -90,11 +90,16 @@ def _columns(data: Any) -> Iterable[tuple[Any, Iterable[Any]]]:  # noqa: ANN401 
     raise UsageError(f"a {type(data).__name__} is no table; give {_TABLES}")
 
 
-def _values(name: object, values: Any) -> Iterable[Any]:  # noqa: ANN401  # a list, an array or a column of any library
+def values_of(name: object, values: Any) -> Iterable[Any]:  # noqa: ANN401  # a list, an array or a column of any library
+    """The rows' values of one column.
+
+    Raises:
+        UsageError: it is neither a list nor an array.
+    """
     for method in ("to_pylist", "to_list", "tolist"):
         if callable(listing := getattr(values, method, None)):
-            listing_of = listing()
-            return listing_of if isinstance(listing_of, list) else [listing_of]
+            listed_values = listing()
+            return listed_values if isinstance(listed_values, list) else [listed_values]
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise UsageError(f"column {name!r} is a {type(values).__name__}, not a list or array of its rows' values")
     return values
@@ -113,16 +118,22 @@ def _of_stream(data: Any) -> Iterable[tuple[Any, Iterable[Any]]]:  # noqa: ANN40
     )
 
 
-def _plain_column(name: str, values: Values) -> Values:
+def plain_column(name: str, values: Values) -> Values:
+    """The values of a column as JSON has them; see `columns_of`."""
     kinds = set(map(type, values))
     if kinds <= _PLAIN and (int not in kinds or all(value in _INTEGERS for value in values if type(value) is int)):
         return values
     if kinds == {float} and all(map(math.isfinite, values)):
         return values
-    return [_plain(name, row, value) for row, value in enumerate(values)]
+    return [plain(name, row, value) for row, value in enumerate(values)]
 
 
-def _plain(name: str, row: int, value: Any) -> Any:  # noqa: ANN401  # one case a type
+def plain(name: str, row: int, value: Any) -> Any:  # noqa: ANN401  # one case a type
+    """One value as JSON has it, None where it is missing. `name` and `row` are its place, for the error.
+
+    Raises:
+        UsageError: no event can hold a value of its type.
+    """
     if isinstance(value, float):
         return None if math.isnan(value) else _number(float(value))
     if type(value) in _PLAIN:
@@ -136,12 +147,12 @@ def _plain(name: str, row: int, value: Any) -> Any:  # noqa: ANN401  # one case 
     if type(value).__name__ in {"NAType", "NaTType"}:  # pandas' own; asking would import it
         return None
     if callable(listing := getattr(value, "tolist", None)):  # an array, or a scalar of NumPy
-        return _plain(name, row, listing())
+        return plain(name, row, listing())
     if isinstance(value, list | tuple):
-        return [_plain(name, row, one) for one in value]
+        return [plain(name, row, one) for one in value]
     raise UsageError(
-        f"column {name!r}, row {row}: a {type(value).__name__} is no value of an event; give numbers, texts, booleans, "
-        "times or lists of numbers, or leave the column out by ignore=[...]"
+        f"{name!r}, row {row}: no event can hold a value of type {type(value).__name__}; give numbers, texts, "
+        "booleans, times or lists of numbers"
     )
 
 

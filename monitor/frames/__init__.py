@@ -1,0 +1,1 @@
+"""Tables and values of other libraries as plain Python values, which events can hold."""
