@@ -80,8 +80,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # the outside
         "kafka": (
-            "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer reporting watch "
-            "alerts acts rejects record_batch withheld consumer"
+            "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer "
+            "reporting watch alerts acts rejects record_batch withheld consumer"
         ),
         "registry": "client",
         "sources": (
