@@ -26,6 +26,8 @@ Values = list[Any]
 _PLAIN: Final = frozenset({int, str, bool, type(None)})
 #: integers that the encoder takes
 _INTEGERS: Final = range(-(2**63), 2**64)
+#: NumPy's kinds of durations and times, of which those in ns would become numbers
+_TIMES: Final = "mM"
 _READERS: Final = ("pyarrow", "polars")
 _TABLES: Final = "a pandas or polars DataFrame, an Arrow table, or a dict of columns"
 #: most column names that a message lists
@@ -35,7 +37,8 @@ _NAMED: Final = 20
 def columns_of(data: object) -> dict[str, Values]:
     """The columns of a table, by name, all of one length; None where a value is missing (null, NaN, NA, NaT).
 
-    Times become RFC 3339 text (UTC where they have no offset), decimals numbers, UUIDs text, arrays lists.
+    Times become RFC 3339 text (UTC where they have no offset), durations seconds, decimals numbers, UUIDs text, arrays
+    lists.
 
     Raises:
         UsageError: it is no table, a name is no text or occurs twice, lengths differ, or a value has a type that no
@@ -97,9 +100,9 @@ def values_of(name: object, values: Any) -> Iterable[Any]:  # noqa: ANN401  # a 
         UsageError: it is neither a list nor an array.
     """
     for method in ("to_pylist", "to_list", "tolist"):
-        if callable(listing := getattr(values, method, None)):
-            listed_values = listing()
-            return listed_values if isinstance(listed_values, list) else [listed_values]
+        if callable(getattr(values, method, None)):
+            found = _of_array(values) if method == "tolist" else getattr(values, method)()
+            return found if isinstance(found, list) else [found]
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise UsageError(f"column {name!r} is a {type(values).__name__}, not a list or array of its rows' values")
     return values
@@ -146,14 +149,21 @@ def plain(name: str, row: int, value: Any) -> Any:  # noqa: ANN401  # one case a
         return str(value)
     if type(value).__name__ in {"NAType", "NaTType"}:  # pandas' own; asking would import it
         return None
-    if callable(listing := getattr(value, "tolist", None)):  # an array, or a scalar of NumPy
-        return plain(name, row, listing())
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if callable(getattr(value, "tolist", None)):  # an array, or a scalar of NumPy
+        return plain(name, row, _of_array(value))
     if isinstance(value, list | tuple):
         return [plain(name, row, one) for one in value]
     raise UsageError(
         f"{name!r}, row {row}: no event can hold a value of type {type(value).__name__}; give numbers, texts, "
         "booleans, times or lists of numbers"
     )
+
+
+def _of_array(values: Any) -> Any:  # noqa: ANN401  # of an array or scalar of NumPy
+    kind = getattr(getattr(values, "dtype", None), "kind", "")
+    return values.astype(f"{kind}8[us]").tolist() if kind in _TIMES and kind else values.tolist()
 
 
 def _number(value: int | float) -> int | float | msgspec.Raw:

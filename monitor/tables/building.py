@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,11 @@ class TableReference:
 
     def __str__(self) -> str:
         return reference_text(self.reference)
+
+    def _repr_html_(self) -> str:
+        """The same text, for Jupyter."""
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"{notes}<pre>{escape(str(self))}</pre>"
 
     def __repr__(self) -> str:
         of = self.reference
