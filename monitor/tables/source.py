@@ -27,6 +27,12 @@ class TableRows:
     """The rows of one table, sorted by time; `rows` (n,) are their numbers in the table, from 0, in that order."""
 
     def __init__(self, values: Sequence[bytes], settings: Settings, clock: Clock) -> None:
+        """
+        Raises:
+            UsageError: there are none.
+        """
+        if not values:
+            raise UsageError("the table has no rows")
         self.clock = clock
         times = self._times(values, EventTimes(settings, decoder_of))
         self.rows: NDArray[np.int64] = np.argsort(times, kind="stable").astype(np.int64)
@@ -49,13 +55,8 @@ class TableRows:
     def open(self) -> TableSource:
         return TableSource(self)
 
-    def require_rows(self) -> None:
-        """Raises UsageError for a table without rows."""
-        if not self.values:
-            raise UsageError("the table has no rows")
-
     def place(self, partition: Partition, offset: int) -> str:
-        """`row 17`, for messages."""
+        """`table row 17`, for messages."""
         return f"{partition.topic} row {self.rows[offset]}"
 
 
