@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,14 +21,15 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 from sklearn.naive_bayes import GaussianNB
 
-from monitor.client import Reporter
+from monitor.client import INVALID, SETTINGS, Reporter
 from monitor.decode.decoder import decoder_for
 from monitor.events import KINDS, Partition
-from monitor.kafka.reporting import Sending
+from monitor.kafka.reporting import CLOSED, NOT_DELIVERED, QUEUE_FULL, REFUSED, TOO_LARGE, Sending
 from monitor.records import RecordBatch
 from tests.engine import settings
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+PAGE = (EXAMPLES.parent / "python.md").read_text(encoding="utf-8")
 NOWHERE = "127.0.0.1:1"
 Event = dict[str, Any]
 
@@ -45,6 +47,26 @@ def values(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     events = decoder_for(settings(), "t", lambda _: None).decode(batch)
     assert (len(events), events.rejected) == (many, [])
     assert [KINDS[code] for code in events.kind.tolist()] == [json.loads(value)["type"] for value in reported]
+
+
+def test_the_calls_of_the_page_are_taken(values: list[bytes]) -> None:
+    block = re.search(r"```python\n(from monitor.client.*?)```", PAGE, re.DOTALL)
+    assert block is not None
+    exec(block[1].replace("localhost:9092", NOWHERE), {})  # noqa: S102  # our own page
+    assert [json.loads(value)["type"] for value in values] == ["prediction", "label", "features"]
+
+
+def test_the_page_names_every_reason() -> None:
+    table = PAGE.split("dropped because", 1)[1].split("\n\n", 1)[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {
+        QUEUE_FULL,
+        TOO_LARGE,
+        REFUSED,
+        CLOSED,
+        NOT_DELIVERED,
+        INVALID,
+        SETTINGS,
+    }
 
 
 def example(name: str) -> ModuleType:
