@@ -21,9 +21,11 @@ def cells() -> list[dict[str, Any]]:
 def shown_by(source: str, names: dict[str, Any]) -> object:
     """Run a cell as Jupyter does; returns what its last line shows, None where that is no expression."""
     tree = ast.parse(source, filename=NOTEBOOK.name)
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    last = tree.body[-1]
+    value = compile(ast.Expression(last.value), NOTEBOOK.name, "eval") if isinstance(last, ast.Expr) else None
+    tree.body = tree.body if value is None else tree.body[:-1]
     exec(compile(tree, NOTEBOOK.name, "exec"), names)  # noqa: S102  # our own cells
-    return None if last is None else eval(compile(ast.Expression(last.value), NOTEBOOK.name, "eval"), names)  # noqa: S307
+    return None if value is None else eval(value, names)  # noqa: S307  # the same
 
 
 def test_the_notebook_runs_and_shows_its_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import importlib
 import json
 import uuid
 from collections.abc import Iterator
@@ -166,7 +167,7 @@ def test_an_arrow_stream_is_read_by_whichever_library_is_there(monkeypatch: pyte
             raise missing
         return Polars
 
-    monkeypatch.setattr(columns.importlib, "import_module", imported)
+    monkeypatch.setattr(importlib, "import_module", imported)
     assert columns_of(Stream()) == {"a": [1]}
     monkeypatch.setattr(columns, "_READERS", ("pyarrow",))
     with pytest.raises(UsageError, match="install one"):
