@@ -17,7 +17,6 @@ import logging
 import os
 import threading
 import uuid
-import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -73,13 +72,15 @@ class Reporter:
             servers = bootstrap_servers if isinstance(bootstrap_servers, str) else ",".join(bootstrap_servers)
             self._new_sending = self._sending_to(servers, topic, security or {}, queue_bytes)
             self._sending = self._new_sending()
-        _reporters.add(self)
+        _open.add(self)
 
     def _sending_to(
         self, servers: str, topic: str, security: Mapping[str, object], queue_bytes: int
     ) -> Callable[[], Sending]:
-        from monitor.kafka.reporting import Sending, kafka_settings  # noqa: PLC0415  # slow, and not for importers
+        from monitor.kafka.library_log import keep_out_of_log  # noqa: PLC0415  # slow, and not for importers
+        from monitor.kafka.reporting import CLIENT_ID, Sending, kafka_settings  # noqa: PLC0415  # the same
 
+        keep_out_of_log(CLIENT_ID)
         settings = kafka_settings(servers, security, os.environ)
         return lambda: Sending(settings, topic, queue_bytes, self._losses.add, self._losses.log)  # those of then
 
@@ -154,6 +155,7 @@ class Reporter:
         if self._sending is not None:
             self._sending.close(self._flush_seconds if timeout is None else timeout)
         self._losses.log(last=True)
+        _open.discard(self)
 
     def __enter__(self) -> Self:
         return self
@@ -273,18 +275,18 @@ def _size(features: Any) -> int:  # noqa: ANN401
         return 1
 
 
-#: those of this process
-_reporters: weakref.WeakSet[Reporter] = weakref.WeakSet()
+#: those of this process that are not closed
+_open: set[Reporter] = set()
 
 
 def _close_all() -> None:
-    for reporter in list(_reporters):
+    for reporter in list(_open):
         with _Caught(reporter._losses, INVALID, 0):
             reporter.close()
 
 
 def _after_fork() -> None:
-    for reporter in list(_reporters):
+    for reporter in list(_open):
         with _Caught(reporter._losses, INVALID, 0):
             reporter._after_fork()
 

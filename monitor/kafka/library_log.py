@@ -89,6 +89,15 @@ _failure = ConnectionFailure()
 _lock = threading.Lock()
 
 
+def _after_fork() -> None:
+    """The thread that held it may not be in the child."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def connection_failure() -> ConnectionFailure:
     """The one handler, attached to the library's logger at the first call.
 

@@ -14,7 +14,6 @@ from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from monitor.errors import ExternalError, PermanentError
-from monitor.kafka.library_log import keep_out_of_log
 from monitor.kafka.producer import MOST_BYTES, Message, Outbox
 from monitor.settings.kafka import Kafka
 from monitor.settings.load import load_kafka
@@ -99,7 +98,6 @@ class Sending:
         self._most_bytes = most_bytes
         self._report = report
         self._tick = tick
-        keep_out_of_log(CLIENT_ID)
         self._changed = threading.Condition()
         self._queue: deque[Message] = deque()
         self._bytes = 0
@@ -157,7 +155,7 @@ class Sending:
         _inherited.append(self._outbox)
 
     def _started(self) -> bool:
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             thread = threading.Thread(target=self._run, name=CLIENT_ID, daemon=True)
             try:
                 thread.start()

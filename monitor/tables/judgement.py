@@ -22,10 +22,11 @@ Line = dict[str, Any]
 
 _STYLE: Final = (
     ".driftd td,.driftd th{text-align:left;vertical-align:top}"
+    ".driftd td:nth-child(n+5){white-space:nowrap}"
     ".driftd svg{width:90px;height:20px;overflow:visible}.driftd path{fill:#8aa9c8}"
     ".driftd path+path,.driftd .only path{fill:none;stroke:#b4430a;stroke-width:1.5px}"
 )
-_HEADS: Final = ("column", "kind", "reference and table", "findings", "mean", "missing", "psi")
+_HEADS: Final = ("column", "kind", "reference (area), table (line)", "findings", "mean", "missing", "psi")
 
 
 class Judgement:
@@ -64,7 +65,7 @@ class Judgement:
             ImportError: pandas is not installed.
         """
         frame = importlib.import_module("pandas").DataFrame(self.columns)
-        return frame.drop(columns=["reference_bins", "bins"]).set_index("column")
+        return frame.drop(columns=["findings", "reference_bins", "bins"]).set_index("column")
 
     def __str__(self) -> str:
         return "\n".join([*filter(None, map(human_line, self.lines)), *self.notes])
@@ -82,9 +83,15 @@ class Judgement:
         worst = f"{len(self.findings)} findings, the worst: {self.severity}" if self.findings else "no finding"
         title = f"{text(str(self.reference.key))}: {self._rows():,} rows, {worst}"
         rows = "".join(map(_html_row, sorted(self.columns, key=_rank)))
+        names = {row["column"] for row in self.columns}
+        others = "".join(
+            f"<p>{text(one['subject'], 80)}: {_html_finding(one)}</p>"
+            for one in self.findings
+            if one["subject"] not in names
+        )
         notes = "".join(f"<p>{text(note)}</p>" for note in self.notes)
         return (
-            f'<div class="driftd"><style>{_STYLE}</style><p><b>{title}</b></p>{notes}'
+            f'<div class="driftd"><style>{_STYLE}</style><p><b>{title}</b></p>{others}{notes}'
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
@@ -146,6 +153,7 @@ def _column_row(judge: ModelJudge, total: Tally, at: int, findings: Sequence[Lin
         "severity": findings[0]["severity"] if findings else "",
         "causes": ", ".join(dict.fromkeys(finding["cause"] for finding in findings)),
         "detail": findings[0]["detail"] if findings else "",
+        "findings": list(findings),
         **_shares("reference_", quality[0], events[0]),
         **_shares("", quality[1], events[1]),
         "reference_mean": column.center if numeric else math.nan,
@@ -171,18 +179,23 @@ def _rank(row: Line) -> tuple[int, float]:
 
 def _html_row(row: Line) -> str:
     picture = drawing(row["reference_bins"], row["bins"]).replace("<svg", '<svg viewBox="0 0 90 20"', 1)
-    found = f"<b>{row['severity']}</b> {text(row['causes'])}: {text(row['detail'])}" if row["severity"] else ""
     percent: Callable[[float], str] = "{:.1%}".format
     cells = (
         text(row["column"], 80),
         row["kind"],
         picture,
-        found,
+        "<br>".join(map(_html_finding, row["findings"])),
         _before_and_now(row["reference_mean"], row["mean"], "{:.4g}".format),
         _before_and_now(row["reference_missing"], row["missing"], percent),
         "" if math.isnan(row["psi"]) else f"{row['psi']:.3f}",
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _html_finding(finding: Line) -> str:
+    since = f"row {finding['since_row']:,}" if "since_row" in finding else finding["since"]
+    what = " ".join([finding["cause"], *([finding["figure"]] if "figure" in finding else [])])
+    return f"<b>{finding['severity']}</b> {text(what)} since {since}: {text(finding['detail'])}"
 
 
 def _before_and_now(before: float, now: float, shown: Callable[[float], str]) -> str:

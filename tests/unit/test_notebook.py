@@ -35,7 +35,7 @@ def test_the_notebook_runs_and_shows_its_pictures(monkeypatch: pytest.MonkeyPatc
     pictures = [thing for thing in shown if thing is not None]
     assert [type(thing).__name__ for thing in pictures] == ["TableReference", "Judgement", "Judgement", "DataFrame"]
     assert all("<" in thing._repr_html_() for thing in pictures)  # type: ignore[attr-defined]
-    assert names["verdict"].findings
+    assert "digits: <b>page</b> performance accuracy since row" in pictures[2]._repr_html_()  # type: ignore[attr-defined]
 
 
 def test_the_notebook_is_kept_without_what_a_run_wrote_into_it() -> None:

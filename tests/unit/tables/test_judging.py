@@ -109,6 +109,7 @@ def test_the_picture_has_every_column_and_no_markup_of_the_table(reference: Tabl
     judged = judge_data(rows, reference)
     html = judged._repr_html_()
     assert re.findall("<tr><td>(.*?)</td>", html)[:2] == ["city", "age"]  # the worst first
+    assert "<b>page</b> unseen since row 2,000: " in html
     assert html.count("<svg") == len(judged.columns)
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
