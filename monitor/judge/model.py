@@ -241,8 +241,10 @@ class ModelJudge:
             return
         if cohort.joined:  # it was counted where it took effect
             late = self.judge.performance.late
-            if not (self._exclusions and self._exclusions.overlapping(cohort.start_us, late.end_us(cohort.start_us))):
-                late.add(cohort.start_us, cohort.tally)
+            labels = cohort.tally.of_labels()
+            excluded = self._exclusions and self._exclusions.overlapping(cohort.start_us, late.end_us(cohort.start_us))
+            if labels is not None and not excluded:
+                late.add(cohort.start_us, labels)
             return
         self.labels += cohort.tally.total
         if cohort.inline:

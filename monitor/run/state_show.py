@@ -9,7 +9,7 @@ from monitor.clock import ManualClock, rfc3339
 from monitor.count.admission.versions import Admission
 from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.count.task_state import TaskState
-from monitor.events import Partition
+from monitor.events import ModelKey, Partition
 from monitor.judge.warmup import Warmup
 from monitor.loop.warming import Warming
 from monitor.reference.column import FEATURE
@@ -20,6 +20,7 @@ from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.tally import Tally
 from monitor.text import many
+from monitor.visible import one_line
 
 
 def state_json(state: State, admission: Admission) -> dict[str, Any]:
@@ -52,10 +53,33 @@ def _models(state: State, admission: Admission) -> list[dict[str, Any]]:
     return [
         _model(model, model.events, labels[model.key].totals if model.key in labels else LabelTally(), admission)
         | {"fates": {fate: count for (key, fate), count in fates.items() if key == model.key}}
+        | {"outcome_fates": _outcome_fates(state, model.key)}
         | _warmup(warming.warmups.get(model.key))
         for model in models
         if model.events is not None
     ]
+
+
+def _outcome_fates(state: State, key: ModelKey) -> dict[str, dict[str, int]]:
+    """{outcome: {fate: values}} of a model version since the state began."""
+    found: dict[str, dict[str, int]] = {}
+    for one in state.joins:
+        for (of, name, fate), count in one.outcome_fates.items():
+            if of == key:
+                found.setdefault(name, {})[fate] = count
+    return found
+
+
+def outcomes_json(labels: LabelTally) -> dict[str, Any]:
+    """{outcome: its values, their mean, and counts of texts}."""
+    return {
+        name: {
+            "values": tally.values,
+            **({} if tally.mean is None else {"numbers": tally.numbers, "mean": tally.mean}),
+            **({"texts": tally.texts()} if tally.texts() else {}),
+        }
+        for name, tally in sorted(labels.outcomes.items())
+    }
 
 
 def _warmup(warmup: Warmup | None) -> dict[str, Any]:
@@ -80,6 +104,7 @@ def _model(model: ModelState, total: Tally, labels: LabelTally, admission: Admis
         "features_events": total.feature_events,
         "labels": labels.total,
         "confusion": _confusion(labels),
+        "outcomes": outcomes_json(labels),
         "incident": None if incident is None else {"id": incident.id, "severity": incident.severity},
         "lasting": None if lasting is None else {"id": lasting.id, "severity": lasting.severity},
         "pages": 0 if judge is None else judge.book.pages,
@@ -125,10 +150,14 @@ def state_text(shown: Mapping[str, Any]) -> str:
             state += f", lasting {model['lasting']['id']} ({model['lasting']['severity']})"
         lines.append(
             f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
-            f"{many(model['labels'], 'label')}, {many(len(model['features']), 'feature')}, "
+            f"{many(model['labels'], 'label')}, {_of_outcomes(model)}{many(len(model['features']), 'feature')}, "
             f"{many(model['pages'], 'page')}, {state}{_of_warmup(model)}"
         )
     return "\n".join(lines)
+
+
+def _of_outcomes(model: Mapping[str, Any]) -> str:
+    return "".join(f"{many(of['values'], 'value')} of {one_line(name)}, " for name, of in model["outcomes"].items())
 
 
 def _of_warmup(model: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ As `judge/windows/pyramid.py` has them of events, but closed by labels: a model 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -163,7 +163,7 @@ def _pack(blocks: Sequence[LabelBlock]) -> dict[str, Any]:
     return {
         "spans": np.array([(block.start_us, block.end_us) for block in blocks], np.int64).reshape(-1, _SPAN),
         "scores": np.array(scores, np.int64).reshape(-1, 3),
-        "tallies": [LabelTally(b.tally.labels, b.tally.pairs, {}, b.tally.sums).to_state() for b in blocks],
+        "tallies": [replace(b.tally, scores={}).to_state() for b in blocks],
         "records": [[[*part, *span] for part, span in sorted(block.records.items())] for block in blocks],
     }
 
