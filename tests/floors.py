@@ -48,7 +48,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "file.outcomes file.derived file.json_faults file.validity reference blank file.encoding "
             "references score_split configured "
             "monitored plan.values plan.derived plan.columns learn.season learn.relations learn.effects "
-            "learn.estimate learn.performance notes.estimate notes.performance learn.reference notes.paging "
+            "learn.estimate learn.means learn.performance learn.outcomes notes.estimate notes.performance "
+            "notes.outcomes learn.reference notes.paging "
             "notes.relations notes.events notes.show"
         ),
     },
@@ -69,12 +70,13 @@ HOUSE: tuple[dict[str, str], ...] = (
         "judge": (
             "promise.budget incidents.ended incidents.silence incidents.likely incidents.incident "
             "incidents.book policy windows.prepared_reference windows.pyramid warmup windows.season "
-            "windows.label_windows windows.late_cohorts words.errors windows.all_values comparison.own_moves "
-            "comparison.related words.relations comparison.columns comparison.moved_day "
-            "comparison.lazy_comparison comparison.near_range comparison.quality_tails attribution.score_parts "
-            "causes.cause promise.detectable causes.constant causes.errors causes.performance causes.traffic "
-            "causes.fact_share causes.schema causes.distribution_words causes.distribution causes.residual "
-            "causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
+            "windows.label_windows windows.late_cohorts words.errors words.outcomes windows.all_values "
+            "comparison.own_moves comparison.related words.relations comparison.columns comparison.moved_day "
+            "comparison.lazy_comparison comparison.near_range comparison.quality_tails "
+            "windows.outcome_windows comparison.means attribution.score_parts "
+            "causes.cause promise.detectable causes.constant causes.errors causes.performance causes.outcome "
+            "causes.traffic causes.fact_share causes.schema causes.distribution_words causes.distribution "
+            "causes.residual causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
             "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time "
             "judge_state attribution.one_partition attribution.moved estimated model words.detectors "
             "promise.promised promise.words fleet"
@@ -96,9 +98,9 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
-            "rules.drift rules.events rules.health rows column_series call_series label_series status.model_cards "
-            "dashboards.fleet rules.file register status.incident_cards status.notices dashboards.model series_limit "
-            "status.page dashboards.dashboard series site connection server"
+            "rules.drift rules.events rules.health rows column_series call_series outcome_series label_series "
+            "status.model_cards dashboards.fleet rules.file register status.incident_cards status.notices "
+            "dashboards.model series_limit status.page dashboards.dashboard series site connection server"
         ),
     },
     {  # what the path asks of the outside
@@ -109,9 +111,10 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # what runs
         "run": (
-            "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs decoders kafka_source open_source understood suggesting accepting column_views counted_rows "
-            "first_pass reference_labels reference_build warmup_learning warmup_lines replay comparing promises "
+            "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events "
+            "outcome_lines state_show outputs decoders kafka_source open_source understood suggesting accepting "
+            "column_views counted_rows first_pass reference_labels reference_build warmup_learning warmup_lines "
+            "replay comparing promises "
             "snapshot_builder daemon"
         ),
     },

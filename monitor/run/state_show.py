@@ -14,6 +14,7 @@ from monitor.judge.warmup import Warmup
 from monitor.loop.warming import Warming
 from monitor.reference.column import FEATURE
 from monitor.reference.reference import Reference
+from monitor.run.outcome_lines import outcomes_json
 from monitor.state.model_part import ModelState
 from monitor.state.parts import State, retired
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
@@ -70,18 +71,6 @@ def _outcome_fates(state: State, key: ModelKey) -> dict[str, dict[str, int]]:
     return found
 
 
-def outcomes_json(labels: LabelTally) -> dict[str, Any]:
-    """{outcome: its values, their mean, and counts of texts}."""
-    return {
-        name: {
-            "values": tally.values,
-            **({} if tally.mean is None else {"numbers": tally.numbers, "mean": tally.mean}),
-            **({"texts": tally.texts()} if tally.texts() else {}),
-        }
-        for name, tally in sorted(labels.outcomes.items())
-    }
-
-
 def _warmup(warmup: Warmup | None) -> dict[str, Any]:
     """How far the warm-up of a model version has come; nothing behind it or without one."""
     return {"warmup": warmup.progress().to_json()} if warmup is not None and warmup.state.reference is None else {}
@@ -104,7 +93,7 @@ def _model(model: ModelState, total: Tally, labels: LabelTally, admission: Admis
         "features_events": total.feature_events,
         "labels": labels.total,
         "confusion": _confusion(labels),
-        "outcomes": outcomes_json(labels),
+        "outcomes": outcomes_json(labels.outcomes),
         "incident": None if incident is None else {"id": incident.id, "severity": incident.severity},
         "lasting": None if lasting is None else {"id": lasting.id, "severity": lasting.severity},
         "pages": 0 if judge is None else judge.book.pages,

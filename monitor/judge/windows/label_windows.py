@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monitor.events import Partition
 from monitor.findings import Span
 from monitor.judge.windows.pyramid import BLOCKS, Records
-from monitor.reference.learn.performance import BASE_LABELS
+from monitor.reference.learn.means import BASE_LABELS
 from monitor.stats.performance.figures import Meaning, labelled
 from monitor.stats.performance.judged_errors import all_moments
 from monitor.stats.performance.label_tally import LabelTally, merged_labels
@@ -80,7 +80,7 @@ class LabelPyramid:
 
     def add(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> list[LabelWindow]:
         """Add the next cohort; returns the windows that end with it, shortest first: none while a base window fills."""
-        if not labelled(tally, self._meaning.task):
+        if not self._rows(tally):
             return []
         cohort = self._block(start_us, end_us, tally.copy(), dict(records))
         self.open = cohort if self.open is None else self._merged(self.open, cohort)
@@ -96,8 +96,15 @@ class LabelPyramid:
         return self._block(start_us, end_us, tally, records)
 
     def _block(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> LabelBlock:
-        moments = all_moments(tally, self._figures, self._meaning)
-        return LabelBlock(start_us, end_us, tally, records, moments, labelled(tally, self._meaning.task))
+        return LabelBlock(start_us, end_us, tally, records, self._moments(tally), self._rows(tally))
+
+    def _rows(self, tally: LabelTally) -> int:
+        """What closes a base window."""
+        return labelled(tally, self._meaning.task)
+
+    def _moments(self, tally: LabelTally) -> Floats:
+        """(F, 4) of the figures that are judged."""
+        return all_moments(tally, self._figures, self._meaning)
 
     def _close(self, block: LabelBlock) -> list[LabelWindow]:
         self.closed += 1
