@@ -39,4 +39,6 @@ def outcome_faults(rows: Mapping[str, OutcomeRow]) -> Iterator[str]:
             yield f"{name[:40]!r}: categories are for the kind categorical"
         if len(set(row.categories)) < len(row.categories):
             yield f"{name[:40]!r}: a category is there twice"
-        yield from (f"{name[:40]!r}: {fault}" for fault in error_faults(row.errors, figures, row.came))
+        yield from (
+            f"{name[:40]!r}: {fault}" for fault in error_faults(row.errors, figures, row.came, "none of its figures")
+        )

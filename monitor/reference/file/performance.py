@@ -57,16 +57,19 @@ class PerformanceRow(msgspec.Struct, gc=False):
 
 def performance_faults(row: PerformanceRow, task: str) -> Iterator[str]:
     """`task` is the file's."""
-    yield from error_faults(row.errors, LEARNED.get(task, ()), row.came)
+    yield from error_faults(row.errors, LEARNED.get(task, ()), row.came, f"no error of the task {task}")
     if not row.tally.label_sums.keys() <= UNITS.keys():
         yield "tally.label_sums: a name is not known"
 
 
 def error_faults(
-    errors: Mapping[str, ErrorsRow], known: Sequence[str], came: Sequence[tuple[int, float]]
+    errors: Mapping[str, ErrorsRow], known: Sequence[str], came: Sequence[tuple[int, float]], unknown: str
 ) -> Iterator[str]:
-    """Faults of how errors varied, which are those of `known` figures, and of when their values came."""
-    yield from (f"errors: {name[:40]!r} is none of its figures" for name in errors if name not in known)
+    """Faults of how errors varied, which are those of `known` figures, and of when their values came.
+
+    `unknown` says what another figure is.
+    """
+    yield from (f"errors: {name[:40]!r} is {unknown}" for name in errors if name not in known)
     for name, one in errors.items():
         if len(one.rises) != len(one.falls):
             yield f"errors.{name}: rises and falls are not equally long"

@@ -5,20 +5,40 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from monitor.clock import ManualClock
+from monitor.kafka.topics import ClusterDescription
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.notes.show import reference_text
 from monitor.reference.reference import Reference
+from monitor.run.daemon import restored
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
+from monitor.state import codec
+from monitor.state.directory import Loaded
+from monitor.state.parts import whole_tree
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
-from tests.engine import CREDIT, EVENTS, NOW_US, Credit, Event, MemorySource, replayed, settings, transitions_in
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    NOW_US,
+    Credit,
+    Event,
+    MemorySource,
+    Recorded,
+    admission_of,
+    pipeline_of,
+    replayed,
+    settings,
+    transitions_in,
+)
+from tests.golden_state import CLUSTER
 
 MINUTE, US = 60.0, 1_000_000
 HORIZON = {"labels": {"horizon": "1h"}}
@@ -146,3 +166,24 @@ def test_summary_and_windows_show_them_with_how_many_there_are() -> None:
     windows = [one for one in got if one["kind"] == "window" and one["subject"] == "outcome.judge"]
     assert windows
     assert all(one["samples"]["realised"] == one["window"]["events"] for one in windows)
+
+
+def test_a_restart_in_the_middle_changes_nothing() -> None:
+    tree, of = settings(HORIZON), stream(8_000, 2, judge=-0.05, rated=0.3)
+    expected: list[dict[str, Any]] | None = None
+    for restarts in ((), (3, 9, 14)):
+        source, outputs = MemorySource({EVENTS: list(of)}, 1_000), Recorded()
+        made, _ = pipeline_of(tree, admission_of(tree, reference()), source, outputs)
+        for turn in range(20):
+            made.turn()
+            if turn in restarts:
+                cut = made.to_state()
+                parts = {part.name: codec.decode(codec.encode(part.tree())) for part in cut.parts}
+                loaded = Loaded(whole_tree(cut.whole) | {"cluster": CLUSTER}, parts, 3, Path("checkpoint-3"), ())
+                read, made = dict(source.next), pipeline_of(tree, admission_of(tree, reference()), source, outputs)[0]
+                assert restored(made, loaded, ClusterDescription(CLUSTER, {})) == []
+                source.next = read
+        sent = [one.to_json() for one in outputs.reported]
+        assert [one for one in sent if one["findings"] and one["findings"][0]["cause"] == "outcome"]
+        assert expected in (None, sent)
+        expected = sent
