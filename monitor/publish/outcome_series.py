@@ -11,7 +11,7 @@ from monitor.publish.snapshot import OutcomeView, Snapshot
 
 
 def _each(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], OutcomeView]]:
-    return (((*model.key, one.name), one) for model in snapshot.models for one in model.outcomes)
+    return (((*model.key, one.name), one) for model in snapshot.models for one in model.outcomes if one.name)
 
 
 def _fates(snapshot: Snapshot) -> Iterator[Row]:

@@ -10,7 +10,8 @@ from monitor.judge.causes.outcome import OneOutcome
 from monitor.judge.model import ModelJudge
 from monitor.publish.snapshot import OutcomeView
 from monitor.stats.bins.reference_bins import NUMERIC
-from monitor.stats.performance.outcome_tally import OTHER, OutcomeTally
+from monitor.stats.performance.figures import VALUE_FIGURE
+from monitor.stats.performance.outcome_tally import LABEL_VALUE, OTHER, OutcomeTally
 from monitor.text import many, number, percent
 from monitor.visible import one_line
 
@@ -34,7 +35,13 @@ def outcomes_json(
     tallies: Mapping[str, OutcomeTally], shown: Callable[[str], str] = as_it_is
 ) -> dict[str, dict[str, Any]]:
     """The same of all by name."""
-    return {name: outcome_json(tally, shown) for name, tally in sorted(tallies.items())}
+    return {name: outcome_json(tally, shown) for name, tally in sorted(tallies.items()) if name != LABEL_VALUE}
+
+
+def value_json(tallies: Mapping[str, OutcomeTally]) -> dict[str, dict[str, float]]:
+    """What the values of 1,000 labels are together, by its name as a figure; empty without any."""
+    mean = tallies[LABEL_VALUE].mean if LABEL_VALUE in tallies else None
+    return {} if mean is None else {VALUE_FIGURE: {"realised": 1000 * mean}}
 
 
 def outcome_windows(judge: ModelJudge) -> Iterator[dict[str, Any]]:
@@ -58,7 +65,11 @@ def _window(judge: ModelJudge, one: OneOutcome) -> dict[str, Any]:
             "end": rfc3339(window.span.end_us),
             "events": window.span.events,
         },
-        "outcome": outcome_json(tally, judge.policy.category),
+        **(
+            {"performance": value_json(window.tally.outcomes)}
+            if one.is_value
+            else {"outcome": outcome_json(tally, judge.policy.category)}
+        ),
         "samples": {"realised": one.outcome.counted(tally)},
     }
 

@@ -28,7 +28,7 @@ from monitor.reference.column import FEATURE
 from monitor.reference.notes.estimate import ESTIMATED
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
-from monitor.run.outcome_lines import outcome_lines, outcome_windows, outcomes_json
+from monitor.run.outcome_lines import outcome_lines, outcome_windows, outcomes_json, value_json
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.tree import Settings
@@ -219,7 +219,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
         "outcomes": outcomes_json(labels.outcomes, judge.policy.category),
-        "performance": _performance(labels, judge, estimated),
+        "performance": _performance(labels, judge, estimated) | value_json(labels.outcomes),
         "performance_judged": judge.judge.performance.is_judged,
         **({"estimate_contradicted": True} if _is_contradicted(estimated, labels) else {}),
     }

@@ -14,11 +14,12 @@ from monitor.judge.warmup import Warmup
 from monitor.loop.warming import Warming
 from monitor.reference.column import FEATURE
 from monitor.reference.reference import Reference
-from monitor.run.outcome_lines import outcomes_json
+from monitor.run.outcome_lines import outcome_json, outcomes_json
 from monitor.state.model_part import ModelState
 from monitor.state.parts import State, retired
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.performance.outcome_tally import LABEL_VALUE, OutcomeTally
 from monitor.stats.tallies.tally import Tally
 from monitor.text import many
 from monitor.visible import one_line
@@ -94,6 +95,7 @@ def _model(model: ModelState, total: Tally, labels: LabelTally, admission: Admis
         "labels": labels.total,
         "confusion": _confusion(labels),
         "outcomes": outcomes_json(labels.outcomes),
+        "value": outcome_json(labels.outcomes.get(LABEL_VALUE, OutcomeTally())),
         "incident": None if incident is None else {"id": incident.id, "severity": incident.severity},
         "lasting": None if lasting is None else {"id": lasting.id, "severity": lasting.severity},
         "pages": 0 if judge is None else judge.book.pages,

@@ -135,6 +135,9 @@ class Labels(Part):
         default=LABELS_HORIZON,
         description="how far in time a label may be from its prediction to be joined to it; 0: labels are not joined",
     )
+    value: Literal["cost", "gain"] = Field(
+        default="cost", description="what the value of a label is: more of a cost is worse, and less of a gain"
+    )
 
 
 class CalendarWindow(Part):

@@ -41,6 +41,8 @@ from tests.engine import settings as settings_of
 OTHER = ModelKey("credit", "2")
 SECOND, LABELS, MORE_LABELS = Partition("events", 1), Partition("labels", 0), Partition("labels", 1)
 HORIZON = 60
+#: what the oracle calls the value of labels
+VALUE = "$value"
 #: partitions of a memory source are read in turn: all of these hold back the join until they are read to their end
 Streams = Mapping[Partition, Sequence[Event]]
 
@@ -204,9 +206,9 @@ class Oracle:
             row.label, row.order = value, order
 
     def count(self, what: str, fate: str) -> None:
-        if what:
+        if what not in {"", VALUE}:
             self.outcome_fates[what, fate] += 1
-        else:
+        elif not what:
             self.fates[fate] += 1
 
     def outcomes(self, key: ModelKey) -> dict[str, OutcomeTally]:
@@ -215,7 +217,7 @@ class Oracle:
         for row in self.rows:
             for name, (value, _) in row.outcomes.items() if row.key == key else ():
                 if value is not None:
-                    tally = found.setdefault(name, OutcomeTally())
+                    tally = found.setdefault("" if name == VALUE else name, OutcomeTally())
                     cell = "(other)" if isinstance(value, str) else int(place_of(np.array([float(value)]))[0])  # type: ignore[arg-type]  # a number
                     tally.merge(OutcomeTally({cell: 1}, 0 if isinstance(value, str) else round(float(value) * UNIT)))  # type: ignore[arg-type]  # a number
         return found
@@ -227,8 +229,12 @@ class Oracle:
 
 def results_of(one: Event) -> dict[str, object]:
     """What a label event brings, by name; "" is the label, of which null says nothing beside outcomes."""
-    outcomes: dict[str, object] = dict(one.get("outcomes", {}))
-    return outcomes if outcomes and one.get("label") is None else {"": one["label"], **outcomes}
+    found: dict[str, object] = dict(one.get("outcomes", {}))
+    if not found or one.get("label") is not None:
+        found[""] = one["label"]
+    if "value" in one or found.get("", 0) is None:
+        found[VALUE] = one.get("value")
+    return found
 
 
 def named(answer: object) -> str:
@@ -255,14 +261,15 @@ outcomes = st.dictionaries(
     st.sampled_from(["judge", "refund"]), st.sampled_from([0.25, 0.75, 3, -2, True, None, "late"]), max_size=2
 )
 labels = st.builds(
-    lambda at, name, version, answer, more: event(
-        at, type="label", id=name, version=version, label=answer, outcomes=more or ...
+    lambda at, name, version, answer, more, value: event(
+        at, type="label", id=name, version=version, label=answer, outcomes=more or ..., value=value
     ),
     times,
     ids,
     st.sampled_from(["1", "2", ...]),
     st.sampled_from([0, 1, None, "7"]),
     st.just({}) | outcomes,
+    st.sampled_from([..., ..., 5, -2.5]),
 )
 mixed = st.lists(predictions | labels, max_size=25)
 

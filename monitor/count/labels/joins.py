@@ -28,7 +28,7 @@ from monitor.reference.blank import WARMUP
 from monitor.reference.monitored import Monitored
 from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally
-from monitor.stats.performance.outcome_tally import OTHER
+from monitor.stats.performance.outcome_tally import LABEL_VALUE, OTHER
 
 #: a time behind all events
 END_US: Final = 1 << 62
@@ -90,7 +90,7 @@ class _OfModel:
 
     def name(self, name: str) -> int:
         """The number of an outcome's name; 0 where there are too many."""
-        if name not in self.names and len(self.names) < MOST_OUTCOMES:
+        if name not in self.names and len(self.names.keys() - {LABEL_VALUE}) < MOST_OUTCOMES + (name == LABEL_VALUE):
             self.names[name] = 1 + len(self.names)
         return self.names.get(name, 0)
 
@@ -197,8 +197,9 @@ class Joins:
 
     def _count_unjoined(self, model: str, labels: LabelColumns) -> None:
         """Count the outcomes of a model whose labels are not joined: nothing comes of them."""
-        for at in labels.key[labels.outcomes.label].tolist():
-            if labels.keys[at].model == model:
+        of = labels.outcomes
+        for at, name in zip(labels.key[of.label].tolist(), of.name.tolist(), strict=True):
+            if labels.keys[at].model == model and of.names[name] != LABEL_VALUE:
                 self.outcome_fates[labels.counted_for[at], OTHER, EXPIRED] += 1
 
     def _count_outcomes(self, known: _OfModel, fates: Counter[tuple[ModelKey, str, str]]) -> None:
@@ -242,9 +243,9 @@ class Joins:
         found.update({(code, name, FATES.index(EXPIRED)): count for (code, name), count in expired.items()})
         labels, outcomes = Counter[tuple[ModelKey, str]](), Counter[tuple[ModelKey, str, str]]()
         for (code, name, fate), count in found.items():
-            if name:
+            if name and names[name - 1] != LABEL_VALUE:
                 outcomes[codes[code], names[name - 1], FATES[fate]] += count
-            else:
+            elif not name:
                 labels[codes[code], FATES[fate]] += count  # a version that started afresh has several codes
         known.fates.update(labels)
         self.fates.update(labels)

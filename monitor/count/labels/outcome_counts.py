@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.labels.answers import Answers, Bits, hashed_text
+from monitor.decode.columns import Outcomes
 from monitor.events import canonical
 from monitor.reference.outcome_part import ReferenceOutcome
 from monitor.stats.bins.reference_bins import CATEGORICAL
-from monitor.stats.performance.outcome_tally import OTHER, OutcomeTally, fixed_sums, place_of
+from monitor.stats.performance.outcome_tally import LABEL_VALUE, OTHER, OutcomeTally, fixed_sums, place_of
 
 Ints = NDArray[np.int64]
 
@@ -30,6 +31,27 @@ class OutcomeRows:
     name: Ints
     bits: Bits
     sign: Ints
+
+
+def with_amounts(outcomes: Outcomes, labels: Sequence[object], amounts: NDArray[np.float64]) -> Outcomes:
+    """The outcomes of labels (n,), and the `value` of those that have one, as one more.
+
+    A label that is taken back takes its value with it; one without a value says nothing of an earlier one.
+    """
+    given = ~np.isnan(amounts)
+    if None in labels:
+        given |= np.array([label is None for label in labels], np.bool_)
+    at = np.flatnonzero(given)
+    if not len(at):
+        return outcomes
+    name = np.full(len(at), len(outcomes.names), np.int64)
+    values = [None if np.isnan(amount) else amount for amount in amounts[at].tolist()]
+    return Outcomes(
+        np.concatenate((outcomes.label, at)),
+        np.concatenate((outcomes.name, name)),
+        [*outcomes.names, LABEL_VALUE],
+        [*outcomes.values, *values],
+    )
 
 
 def count_outcomes(

@@ -23,6 +23,7 @@ from monitor.count.columns.pane_rows import Rows
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.cohorts import LabelCohort, WaitingLabels
 from monitor.count.labels.joins import Joins, LabelColumns
+from monitor.count.labels.outcome_counts import with_amounts
 from monitor.count.labels.rows import LabelRows
 from monitor.count.losses import Refused
 from monitor.count.task_state import OpenLabels, TaskLabelsState
@@ -83,7 +84,8 @@ class TaskLabels:
             outcomes = outcomes.of(accepted)
         if self._joins is not None and len(key):
             ids = events.join_key[rows[accepted]]
-            labels = LabelColumns(ids, effect_us, values, key, events.keys, counted_for, outcomes)
+            of_labels = with_amounts(outcomes, values, events.label_amounts[accepted])
+            labels = LabelColumns(ids, effect_us, values, key, events.keys, counted_for, of_labels)
             self._joins.add_labels(Partition(topic, self._number), labels)
         taken = Counter[ModelKey]()
         for one, count in zip(*(part.tolist() for part in np.unique(key, return_counts=True)), strict=True):

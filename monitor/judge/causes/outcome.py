@@ -19,7 +19,7 @@ from monitor.clock import SECOND_US
 from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import DOWN, UP, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, SequentialCause
-from monitor.judge.causes.performance import NO_BUDGET, SHOWN_LENGTHS, STOPPED_AFTER
+from monitor.judge.causes.performance import COST_NAME, NO_BUDGET, SHOWN_LENGTHS, STOPPED_AFTER
 from monitor.judge.comparison.means import Bounds, Measured, Side, measured
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
@@ -30,8 +30,10 @@ from monitor.judge.words.outcomes import Moved, detail, headline
 from monitor.reference.column import OUTCOME_PREFIX
 from monitor.reference.outcome_part import MEAN, ReferenceOutcome
 from monitor.stats.bins.reference_bins import NUMERIC
+from monitor.stats.performance.figures import COST, VALUE_FIGURE
+from monitor.stats.performance.judged_errors import LEAST_EFFECTS
 from monitor.stats.performance.label_tally import LabelTally
-from monitor.stats.performance.outcome_tally import OutcomeTally
+from monitor.stats.performance.outcome_tally import LABEL_VALUE, OutcomeTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.testing.ending import left_of
 from monitor.stats.testing.mean_test import ROWS, SQUARES, SUM, chance
@@ -58,7 +60,11 @@ class OneOutcome:
 
     def __init__(self, name: str, outcome: ReferenceOutcome, prepared: PreparedReference, policy: Policy) -> None:
         self.name, self.outcome = name, outcome
-        self.subject = OUTCOME_PREFIX + name
+        self.is_value = name == LABEL_VALUE
+        model = prepared.reference.key.model
+        #: the value of labels is a figure of the model
+        self.subject = model if self.is_value else OUTCOME_PREFIX + name
+        self.cause, self._policy_name = ("cost", "") if self.is_value else (OUTCOME, self.subject)
         self._policy = policy
         self._prepared = prepared
         self._moments = outcome.moments(outcome.tally)
@@ -78,7 +84,9 @@ class OneOutcome:
 
     def _all_sides(self) -> Iterator[Side]:
         is_number = self.outcome.kind == NUMERIC
-        wanted = self._policy.directions(self.subject) if is_number else (UP,)
+        wanted: tuple[str, ...] = self._policy.directions(self._policy_name) if is_number else (UP,)
+        if self.is_value:
+            wanted = (UP,) if self._policy.model.labels.value == "cost" else (DOWN,)
         for place, figure in enumerate(self.outcome.figures):
             variation = self.outcome.errors.get(figure)
             for direction in wanted if variation is not None else ():
@@ -107,8 +115,9 @@ class OneOutcome:
     def key(self, side: Side) -> FindingKey:
         """Of its findings: a category is their figure."""
         category = self._category(side)
-        figure = "" if category is None else f"share of {self._policy.category(category)}"
-        return FindingKey(self.subject, OUTCOME, figure=figure)
+        figure = VALUE_FIGURE if self.is_value else ""
+        figure = figure if category is None else f"share of {self._policy.category(category)}"
+        return FindingKey(self.subject, self.cause, figure=figure)
 
     def _category(self, side: Side) -> str | None:
         return None if self.outcome.kind == NUMERIC else self.outcome.figures[side.place]
@@ -119,17 +128,23 @@ class OneOutcome:
 
     def measure(self, side: Side, moments: Floats, windows: Sequence[LabelWindow]) -> Measured:
         """One side in windows."""
-        least = self._policy.least_effect(OUTCOME, self.subject, self._least()) * self.scale(side)
+        least = self._policy.least_effect(self.cause, self._policy_name, self._least()) * self.scale(side)
         return measured(side, moments, windows, self.outcome, Bounds(self.alpha, 0.0, least))
 
     def _least(self) -> float:
+        """The least effect that pages unless settings say otherwise; of values as of what errors cost."""
+        if self.is_value:
+            return LEAST_EFFECTS[COST].effect
         return LEAST_MOVE if self.outcome.kind == NUMERIC else LEAST_SHARE
 
     def scale(self, side: Side) -> float:
-        """A change that is an effect of 1: a standard deviation of the reference's values, or all of them."""
+        """A change that is an effect of 1: a standard deviation of the reference's values, all of them for a share, and
+        their mean for the value of labels."""
         if self.outcome.kind != NUMERIC:
             return 1.0
         own = self._moments[side.place]
+        if self.is_value:
+            return max(abs(float(own[SUM] / own[ROWS])), 1e-12)
         return max(math.sqrt(max(own[SQUARES] / own[ROWS] - (own[SUM] / own[ROWS]) ** 2, 0.0)), 1e-12)
 
     def effect(self, side: Side, one: Measured, at: int) -> float:
@@ -140,27 +155,33 @@ class OneOutcome:
         own, sign = one.difference, 1.0 if side.upwards else -1.0
         category = self._category(side)
         category = None if category is None else self._policy.quoted(category)
-        moved = Moved(self.name, category, sign * side.before, sign * float(own.mean[at]))
+        unit = 1_000.0 if self.is_value else 1.0
+        moved = Moved(self.name, category, unit * sign * side.before, unit * sign * float(own.mean[at]))
         tally = window.tally.outcomes.get(self.name, OutcomeTally())
         effect, run = self.effect(side, one, at), side.variation.long_run
         return Finding(
             key=self.key(side),
-            severity=self._policy.severity(OUTCOME, self.subject, math.inf, 0.0, may_page=bool(one.large[at])),
+            severity=self._policy.severity(self.cause, self._policy_name, math.inf, 0.0, may_page=bool(one.large[at])),
             window=window.span,
             base_windows=window.length,
             statistic="mean",
             value=moved.now,
-            threshold=sign * (side.before + float(one.limit[at])),
+            threshold=unit * sign * (side.before + float(one.limit[at])),
             p=chance(
                 float(own.higher[at]) / max(float(own.error[at]), 1e-150), float(own.skew[at]), float(run.freedom[0])
             ),
             effect=effect,
-            effect_unit="standard deviations" if category is None else "share of values",
+            effect_unit=self._effect_unit(),
             exceedance=float(one.over[at]),
             direction=UP if side.upwards else DOWN,
             detail=detail(moved, tally, self.outcome.tally, window.span.events),
-            headline=headline(moved, effect),
+            headline=headline(moved, effect, self._policy.model.labels.value),
         )
+
+    def _effect_unit(self) -> str:
+        if self.is_value:
+            return "share of the reference's"
+        return "standard deviations" if self.outcome.kind == NUMERIC else "share of values"
 
     def latest(self, at_us: int) -> LabelWindow | None:
         """The newest values, about 1,000 of them; None where they stopped coming before `at_us`."""
@@ -176,7 +197,7 @@ class OneOutcome:
 class Outcomes(SequentialCause):
     """The named outcomes of one model version that its reference has."""
 
-    names = (CauseName(OUTCOME, in_alert="is not what it was", on_page="outcome"),)
+    names = (CauseName(OUTCOME, in_alert="is not what it was", on_page="outcome"), COST_NAME)
     state_name = "outcome"
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
@@ -224,7 +245,8 @@ class Outcomes(SequentialCause):
     # how a finding goes on
 
     def _of(self, key: FindingKey, direction: str) -> tuple[OneOutcome, Side] | None:
-        one = self.each.get(key.subject.removeprefix(OUTCOME_PREFIX))
+        is_value = (key.cause, key.figure) == ("cost", VALUE_FIGURE)
+        one = self.each.get(LABEL_VALUE if is_value else key.subject.removeprefix(OUTCOME_PREFIX))
         side = None if one is None else one.side_of(key, direction)
         return None if one is None or side is None else (one, side)
 

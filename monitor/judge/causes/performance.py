@@ -39,6 +39,7 @@ from monitor.stats.variance.long_run import LEAST_ROWS
 
 #: names of the findings by figure; all others are of `performance`
 _CAUSES: Final = {CALIBRATION_ERROR: "calibration", BIAS: "calibration", COST: "cost"}
+COST_NAME: Final = CauseName("cost", in_alert="cost more", on_page="cost")
 #: base windows of labels that are shown as the newest performance, as many as there are
 SHOWN_LENGTHS: Final = (4, 2, 1)
 #: labels have stopped when none came for so many times as long as a base window of them takes
@@ -58,7 +59,7 @@ class Performance(SequentialCause):
     names = (
         PERFORMANCE_NAME,
         CauseName("calibration", in_alert="are called with wrong probabilities", on_page="calibration"),
-        CauseName("cost", in_alert="cost more", on_page="cost"),
+        COST_NAME,
     )
     state_name = "performance"
 

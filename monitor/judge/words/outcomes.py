@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from monitor.stats.performance.outcome_tally import OutcomeTally
+from monitor.stats.performance.outcome_tally import LABEL_VALUE, OutcomeTally
 from monitor.text import many, number, percent
 
 
@@ -17,8 +17,13 @@ class Moved(NamedTuple):
     now: float
 
 
-def headline(moved: Moved, effect: float) -> str:
-    """What changed, in a short sentence."""
+def headline(moved: Moved, effect: float, value: str = "cost") -> str:
+    """What changed, in a short sentence; `value` is what the value of labels is, a cost or a gain."""
+    if moved.name == LABEL_VALUE:
+        does = "cost" if value == "cost" else "bring"
+        return (
+            f"1,000 predictions {does} {number(moved.now)} instead of {number(moved.before)}, by the values of labels"
+        )
     way = "rose" if moved.now > moved.before else "fell"
     if moved.category is not None:
         return f"{moved.name}: the share of {moved.category} {way} from {percent(moved.before)} to {percent(moved.now)}"
@@ -30,6 +35,8 @@ def detail(moved: Moved, tally: OutcomeTally, reference: OutcomeTally, values: i
     """The figures of a window beside those of the reference."""
     if moved.category is not None:
         told = f"share of {moved.category} {percent(moved.before)} -> {percent(moved.now)}"
+    elif moved.name == LABEL_VALUE:
+        told = f"1,000 of them {moved.before:.3g} -> {moved.now:.3g}"
     else:
         told = f"mean {moved.before:.3g} -> {moved.now:.3g}"
         for words, share in (("a tenth below", 0.1), ("half below", 0.5), ("a tenth above", 0.9)):

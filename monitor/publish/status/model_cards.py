@@ -18,6 +18,7 @@ from monitor.reference.notes.estimate import ESTIMATED
 from monitor.settings.duration import in_words
 from monitor.stats.derived.columns import DERIVED_KINDS
 from monitor.stats.performance.figures import SHARES
+from monitor.stats.performance.outcome_tally import LABEL_VALUE
 from monitor.text import many, number, percent
 
 #: a column with this exceedance or more is shown unfolded
@@ -147,7 +148,12 @@ def _performance(model: ModelView) -> Iterator[tuple[str, str]]:
 
 
 def _outcome(one: OutcomeView) -> tuple[str, str]:
-    """The newest mean or shares of a named outcome, beside those of the reference."""
+    """The newest mean or shares of a named outcome, beside those of the reference; of values what 1,000 labels have."""
+    of = f"of the newest {many(one.values, 'value')}, predictions up to {moment(one.until_us)}"
+    of += "" if one.judged else "; not judged: the reference has too few values"
+    if one.name == LABEL_VALUE and one.mean is not None and one.mean_before is not None:
+        beside = f"{number(1000 * one.mean_before)} in the reference; {of}"
+        return "Value of 1,000 labels", f"{number(1000 * one.mean)} <small>{beside}</small>"
     if one.mean is not None:
         value = f"mean {number(one.mean)}"
         value += "" if one.mean_before is None else f" <small>{number(one.mean_before)} in the reference;</small>"
@@ -157,8 +163,6 @@ def _outcome(one: OutcomeView) -> tuple[str, str]:
             f"{text(category, 80)} {percent(share)} <small>({percent(before.get(category, 0.0))})</small>"
             for category, share in one.shares
         )
-    of = f"of the newest {many(one.values, 'value')}, predictions up to {moment(one.until_us)}"
-    of += "" if one.judged else "; not judged: the reference has too few values"
     return f"Outcome {text(one.name, 80)}", f"{value} <small>{of}</small>"
 
 

@@ -9,6 +9,7 @@ from monitor.reference.performance_part import LEAST_WINDOWS
 from monitor.reference.reference import Reference
 from monitor.settings.duration import about
 from monitor.stats.bins.reference_bins import NUMERIC
+from monitor.stats.performance.outcome_tally import LABEL_VALUE
 from monitor.text import many, number, percent
 from monitor.visible import one_line
 
@@ -16,7 +17,8 @@ from monitor.visible import one_line
 def outcome_lines(reference: Reference) -> Iterator[str]:
     """One for each outcome: its values, whether they are judged, and when they came."""
     for name, outcome in sorted((reference.outcomes or {}).items()):
-        yield f"outcome {one_line(name)}: {', '.join(_told(outcome))}"
+        whose = "the value of labels" if name == LABEL_VALUE else f"outcome {one_line(name)}"
+        yield f"{whose}: {', '.join(_told(outcome))}"
 
 
 def _told(outcome: ReferenceOutcome) -> Iterator[str]:

@@ -29,6 +29,8 @@ _OCTAVES_BELOW_ONE: Final = 24
 _HALF: Final = 31
 #: counts texts that are no category of the reference, and texts among numbers
 OTHER: Final = "(other)"
+#: the `value` of labels is counted as the outcome without a name
+LABEL_VALUE: Final = ""
 #: what a value is counted under: its place on the grid, or the text of a category
 Cell = int | str
 

@@ -187,3 +187,38 @@ def test_a_restart_in_the_middle_changes_nothing() -> None:
         assert [one for one in sent if one["findings"] and one["findings"][0]["cause"] == "outcome"]
         assert expected in (None, sent)
         expected = sent
+
+
+def valued(events: int, seed: int, more: float) -> list[Event]:
+    """Labels with a value of 100 on average, from the change on so much more."""
+    values = np.random.default_rng(seed + 9).gamma(4.0, 25.0, events).tolist()
+    made: list[Event] = []
+    for at, (event, value) in enumerate(zip(Credit(events, seed=seed), values, strict=True)):
+        ts = event["ts"] + round(3 * MINUTE * US)
+        amount = round(value * (1 + (more if at >= CHANGE else 0.0)), 2)
+        made += [event, LABEL | {"id": event["id"], "ts": ts, "label": event["prediction"], "value": amount}]
+    return sorted(made, key=lambda one: one["ts"])
+
+
+@cache
+def reference_with_values() -> Reference:
+    source = partial(MemorySource, {EVENTS: valued(10_000, 1, 0.0)})
+    return build_reference(settings(HORIZON), CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_000))
+
+
+def test_the_value_of_labels_is_a_cost_or_a_gain_of_a_thousand_predictions() -> None:
+    of = valued(8_000, 2, 0.25)
+    for value, is_found in (("cost", True), ("gain", False)):
+        model = HORIZON | {"labels": {"horizon": "1h", "value": value}}
+        got, _ = replayed(settings(model), reference_with_values(), MemorySource({EVENTS: of}))
+        shown = got[-1]["models"][0]
+        amounts = sum(one["value"] for one in of if "value" in one)
+        assert shown["performance"]["value_per_thousand"]["realised"] == pytest.approx(1000 * amounts / 8_000, rel=1e-9)
+        assert shown["outcomes"] == {}
+        found = [one for line in transitions_in(got) for one in line["findings"] if one["cause"] == "cost"]
+        assert bool(found) == is_found
+        if is_found:
+            assert (found[0]["subject"], found[0]["figure"]) == ("credit", "value_per_thousand")
+            assert found[0]["effect"] == pytest.approx(0.25, abs=0.1)
+            assert found[0]["value"] == pytest.approx(125_000, rel=0.1)
+    assert "the value of labels: 9,0" in reference_text(reference_with_values())
