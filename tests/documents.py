@@ -30,9 +30,12 @@ FIELDS = {
     "prediction": "the model's output: number, string or boolean",
     "score": "probability of the positive class, 0 to 1",
     "scores": "or an object {class: probability}; that of `positive` is the score",
-    "label": "the true outcome; also in a prediction if it is known already. Null revokes an earlier one",
+    "label": "the truth; also in a prediction if it is known already. Null revokes an earlier one",
     "value": "with a label: a business figure (money, minutes)",
     "tags": "an object of strings",
+    "outcomes": "with a label, or instead of one: an object {name: value} of further results that come later, such as a"
+    " judge's score, a rating, a refund: numbers, strings, booleans. Null revokes an earlier one; beside outcomes a"
+    " null `label` says nothing",
 }
 OUTCOME_MEANINGS = {
     "rejected": "it is invalid; there is a reason (below), and the record is a dead letter",

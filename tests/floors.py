@@ -21,7 +21,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "season.terms season.fit testing.directions testing.ending bins.unseen bins.reference_bins "
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
             "derived.columns variance.quality_dispersion testing.direction_test testing.screening "
-            "bins.numeric_bins tallies.further tallies.tally performance.label_tally performance.score_grid "
+            "bins.numeric_bins tallies.further tallies.tally performance.outcome_tally performance.label_tally "
+            "performance.score_grid "
             "performance.class_figures performance.label_sums performance.figures testing.mean_test "
             "performance.judged_errors variance.number_sums tallies.block variance.live_watch additive "
             "variance.series_variance testing.promise traffic testing.fact_share isotonic"
@@ -44,10 +45,12 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # references
         "reference": (
             "survey.values survey.vectors survey.events survey.order relations season column score_effects "
-            "estimate file.effects file.estimate file.performance file.derived file.json_faults file.validity "
-            "variability performance_part reference blank file.encoding references score_split configured "
+            "variability performance_part outcome_part estimate file.effects file.estimate file.performance "
+            "file.outcomes file.derived file.json_faults file.validity reference blank file.encoding "
+            "references score_split configured "
             "monitored plan.values plan.derived plan.columns learn.season learn.relations learn.effects "
-            "learn.estimate learn.performance notes.estimate notes.performance learn.reference notes.paging "
+            "learn.estimate learn.means learn.performance learn.outcomes notes.estimate notes.performance "
+            "notes.outcomes learn.reference notes.paging "
             "notes.relations notes.events notes.show"
         ),
     },
@@ -56,8 +59,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "outcomes columns.facts columns.categories columns.schema columns.sample admission.versions_seen "
             "admission.versions admission.label_keys columns.binning labels.cohorts task_state "
             "clocks.event_clock clocks.ahead_events event_ids losses admission.batch pairs_waiting "
-            "partition_state rejected_share totals columns.pane_rows labels.rows labels.aggregator "
-            "clocks.label_clock labels.answers labels.id_runs labels.join_tables labels.join_changes "
+            "partition_state rejected_share totals columns.pane_rows labels.answers labels.rows "
+            "labels.outcome_counts labels.aggregator clocks.label_clock labels.id_runs labels.join_tables "
+            "labels.join_changes "
             "labels.pending labels.predictions_by_pane labels.model_join labels.joins labels.task_labels "
             "clocks.completeness columns.pair_counter columns.score_counter columns.new_slots "
             "columns.by_partition columns.aggregator warmup.lines warmup.rows task exchange"
@@ -67,12 +71,13 @@ HOUSE: tuple[dict[str, str], ...] = (
         "judge": (
             "promise.budget incidents.ended incidents.silence incidents.likely incidents.incident "
             "incidents.book policy windows.prepared_reference windows.pyramid warmup windows.season "
-            "windows.label_windows windows.late_cohorts words.errors windows.all_values comparison.own_moves "
-            "comparison.related words.relations comparison.columns comparison.moved_day "
-            "comparison.lazy_comparison comparison.near_range comparison.quality_tails attribution.score_parts "
-            "causes.cause promise.detectable causes.constant causes.errors causes.performance causes.traffic "
-            "causes.fact_share causes.schema causes.distribution_words causes.distribution causes.residual "
-            "causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
+            "windows.label_windows windows.late_cohorts words.errors words.outcomes windows.all_values "
+            "comparison.own_moves comparison.related words.relations comparison.columns comparison.moved_day "
+            "comparison.lazy_comparison comparison.near_range comparison.quality_tails "
+            "windows.outcome_windows comparison.means attribution.score_parts "
+            "causes.cause promise.detectable causes.constant causes.errors causes.performance causes.outcome "
+            "causes.traffic causes.fact_share causes.schema causes.distribution_words causes.distribution "
+            "causes.residual causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
             "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time "
             "judge_state attribution.one_partition attribution.moved estimated model words.detectors "
             "promise.promised promise.words fleet"
@@ -94,9 +99,9 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
-            "rules.drift rules.events rules.health rows column_series call_series label_series status.model_cards "
-            "dashboards.fleet rules.file register status.incident_cards status.notices dashboards.model series_limit "
-            "status.page dashboards.dashboard series site connection server"
+            "rules.drift rules.events rules.health rows column_series call_series outcome_series label_series "
+            "status.model_cards dashboards.fleet rules.file register status.incident_cards status.notices "
+            "dashboards.model series_limit status.page dashboards.dashboard series site connection server"
         ),
     },
     {  # events of a service that reports itself, and what the path asks of the outside
@@ -108,9 +113,10 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # what runs
         "run": (
-            "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events state_show "
-            "outputs decoders kafka_source open_source understood suggesting accepting column_views counted_rows "
-            "first_pass reference_labels reference_build warmup_learning warmup_lines replay comparing promises "
+            "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events "
+            "outcome_lines state_show outputs decoders kafka_source open_source understood suggesting accepting "
+            "column_views counted_rows first_pass reference_labels reference_build warmup_learning warmup_lines "
+            "replay comparing promises "
             "snapshot_builder daemon"
         ),
     },

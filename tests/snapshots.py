@@ -203,6 +203,7 @@ def with_labels(key: ModelKey, **fields: Any) -> Snapshot:  # noqa: ANN401  # th
         **fields,
         model_events={(key, "prediction"): 100},
         label_fates={(key, "matched"): 90, (key, "expired"): 3},
+        outcome_fates={(key, "judge", "matched"): 60},
         labels_waiting={key: 5},
         predictions_waiting={key.model: 1_000},
         predictions_let_go={key.model: 20},

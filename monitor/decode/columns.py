@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -132,6 +132,38 @@ class Rejected:
     shown: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Outcomes (n,) of label events: further results of predictions, each under a name.
+
+    `label` (n,) are places among the label events, rising, and `name` (n,) places in `names`. `values` are str, int,
+    float, bool, or None, which takes an earlier one back.
+    """
+
+    label: NDArray[np.int64]
+    name: NDArray[np.int64]
+    names: list[str]
+    values: list[object]
+
+    @classmethod
+    def none(cls) -> Outcomes:
+        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), [], [])
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def of(self, kept: NDArray[np.bool_]) -> Outcomes:
+        """Those of the label events that are `kept`, which are counted anew."""
+        at = np.flatnonzero(kept[self.label])
+        label = np.cumsum(kept)[self.label[at]] - 1
+        return Outcomes(label, self.name[at], self.names, [self.values[i] for i in at.tolist()])
+
+    def first(self, labels: int) -> Outcomes:
+        """Those of the first label events."""
+        count = int(np.searchsorted(self.label, labels))
+        return Outcomes(self.label[:count], self.name[:count], self.names, self.values[:count])
+
+
 @dataclass(slots=True)
 class Events:
     """Every event of a batch that was not rejected, in order of offset and array position. Arrays are (n,).
@@ -139,9 +171,9 @@ class Events:
     `kind` holds the codes of `monitor.events`, `key` indices into `keys`, `ts` microseconds of Unix time, `id_key` a
     64-bit hash of (model, version, id), 0 without an id, and `join_key` one of (model, id): by it labels meet their
     predictions. `groups` are the model versions that have a shape. For the
-    label events, `label_rows` are their positions, `label_values` their labels (None takes an earlier one back) and
-    `label_amounts` their `value` (MISSING if there is none). `left_aside` are records of a kind that their format does
-    not read.
+    label events, `label_rows` are their positions, `label_values` their labels (None takes an earlier one back,
+    ABSENT_VALUE says nothing of it), `label_amounts` their `value` (MISSING if there is none) and `outcomes` their
+    further results. `left_aside` are records of a kind that their format does not read.
     """
 
     kind: NDArray[np.int8]
@@ -158,6 +190,7 @@ class Events:
     rejected: list[Rejected]
     tombstones: int
     left_aside: int = 0
+    outcomes: Outcomes = field(default_factory=Outcomes.none)
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -177,4 +210,5 @@ class Events:
             label_rows=self.label_rows[:labels],
             label_values=self.label_values[:labels],
             label_amounts=self.label_amounts[:labels],
+            outcomes=self.outcomes.first(labels),
         )

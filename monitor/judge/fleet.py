@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from monitor.clock import rfc3339
 from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort
@@ -252,3 +253,16 @@ class Fleet:
         book = IncidentBook(1)
         book.restore(state.book)
         self.unsent.extend(book.give_up(state.context, reason))
+
+
+def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:
+    """The JSON line of an `info` finding."""
+    return {
+        "kind": "finding",
+        "model": monitored.key.model,
+        "version": monitored.key.version,
+        "at": rfc3339(at_us),
+        "reference": monitored.reference.hash,
+        "settings": monitored.settings_hash,
+        **finding.to_json(),
+    }

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
-from typing import Any
 
-from monitor.clock import DAY_US, SECOND_US, rfc3339
+from monitor.clock import DAY_US, SECOND_US
 from monitor.count.columns.facts import in_time
 from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort
@@ -16,6 +15,7 @@ from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
 from monitor.judge.causes.errors import PERFORMANCE
+from monitor.judge.causes.outcome import named_outcome
 from monitor.judge.comparison.version_comparison import Side, differences, trailing, within
 from monitor.judge.estimated import Estimator
 from monitor.judge.evaluation import Judge, longest_learned
@@ -29,6 +29,7 @@ from monitor.judge.traffic_time import NO_TRAFFIC
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
 from monitor.judge.windows.season import SeasonClock
+from monitor.reference.column import OUTCOME_PREFIX
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from monitor.stats.performance.figures import Meaning
@@ -96,6 +97,8 @@ class ModelJudge:
         self.judge = Judge(self.prepared, self.policy)
         self.judge.performance.spend = self._spend_on_labels
         self.judge.performance.late = self.judge.performance.late_cohorts(self._pane_us)
+        self.judge.outcomes.spend = self._spend_on_outcome
+        self.judge.outcomes.of_panes(self._pane_us)
         self._attribution = Attribution(self.prepared, self.judge.causes)
         self._shown_info: dict[FindingKey, int] = {}
         #: of the predictions in the pane that comes next
@@ -230,7 +233,7 @@ class ModelJudge:
 
     def _allowed(self, finding: Finding) -> str:
         key, column = finding.key, self.prepared.column_of.get(finding.key.subject)
-        feature = "" if column is None else self.prepared.columns[column].feature
+        feature = named_outcome(finding.key) if column is None else self.prepared.columns[column].feature
         direction = finding.direction if key.cause == DISTRIBUTION else ""  # a quality count's share always rises
         return self.policy.allowed(key, feature, direction=direction, of_errors=key.cause == PERFORMANCE)
 
@@ -240,9 +243,11 @@ class ModelJudge:
         if cohort.joined and self.retired:
             return
         if cohort.joined:  # it was counted where it took effect
-            late = self.judge.performance.late
+            late, labels = self.judge.performance.late, cohort.tally.of_labels()
             if not (self._exclusions and self._exclusions.overlapping(cohort.start_us, late.end_us(cohort.start_us))):
-                late.add(cohort.start_us, cohort.tally)
+                if labels is not None:
+                    late.add(cohort.start_us, labels)
+                self.judge.outcomes.add_late(cohort.start_us, cohort.tally.outcomes)
             return
         self.labels += cohort.tally.total
         if cohort.inline:
@@ -251,7 +256,7 @@ class ModelJudge:
     def judge_late(self, until_us: int, share: float) -> list[Transition]:
         """Judge the cohorts of late labels that are old enough: labels that took effect before `until_us` are taken."""
         self._share = share
-        found = list(self.judge.performance.take_late(until_us))
+        found = [*self.judge.performance.take_late(until_us), *self.judge.outcomes.take_late(until_us)]
         self._changes += bool(found)
         serious = [finding for finding in found if finding.severity != INFO]
         return self.book.step(serious, self, self.context(), base_window=False, at_once=True) if serious else []
@@ -282,6 +287,11 @@ class ModelJudge:
 
     def _spend_on_labels(self, start_us: int, end_us: int, tests: int) -> float:
         alpha = self.budget.alpha(LABELS, start_us, end_us, self._share)
+        self.budget.spend(alpha, tests)
+        return alpha
+
+    def _spend_on_outcome(self, name: str, start_us: int, end_us: int, tests: int) -> float:
+        alpha = self.budget.alpha(OUTCOME_PREFIX + name, start_us, end_us, self._share)
         self.budget.spend(alpha, tests)
         return alpha
 
@@ -380,19 +390,6 @@ def _for_windows(tally: Tally) -> Tally:
     if not any(map(is_of_sample, tally.further)):
         return tally
     return replace(tally, further={name: of for name, of in tally.further.items() if not is_of_sample(name)})
-
-
-def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:
-    """The JSON line of an `info` finding."""
-    return {
-        "kind": "finding",
-        "model": monitored.key.model,
-        "version": monitored.key.version,
-        "at": rfc3339(at_us),
-        "reference": monitored.reference.hash,
-        "settings": monitored.settings_hash,
-        **finding.to_json(),
-    }
 
 
 def _parents(reference: Reference) -> dict[str, str]:

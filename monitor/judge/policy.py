@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from monitor.findings import DOWN, INFO, PAGE, SEVERITY_RANK, TICKET, UP, FindingKey
-from monitor.reference.column import Column
+from monitor.reference.column import OUTCOME_PREFIX, Column
 from monitor.settings.detector import ERROR, OPTIONS
-from monitor.settings.model import Feature, Model
+from monitor.settings.model import Feature, Model, Outcome
 from monitor.stats.bins.reference_bins import CATEGORICAL, ColumnBins
 
 #: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`
@@ -34,7 +34,10 @@ class Policy:
         """The policy for the values of a column: what is derived (a script, a length) is always shown."""
         return replace(self, show_values=True) if column.parent and not self.show_values else self
 
-    def _feature(self, name: str) -> Feature | None:
+    def _feature(self, name: str) -> Feature | Outcome | None:
+        """The settings of a feature, or of an outcome by its subject."""
+        if name.startswith(OUTCOME_PREFIX) and name not in self.model.features:
+            return self.model.outcomes.get(name.removeprefix(OUTCOME_PREFIX))
         return self.model.features.get(name) or self.model.features.get(self.parents.get(name, name))
 
     def category(self, name: str) -> str:
@@ -98,11 +101,14 @@ class Policy:
     def fingerprint(self) -> str:
         """`sha256:…` over the settings that `allowed` depends on."""
         model = self.model
+        outcomes = {name: [of.severity, of.direction, of.mute] for name, of in sorted(model.outcomes.items())}
         meaning = {
             "max_severity": model.max_severity,
             "severity": dict(sorted(model.severity.items())),
             "features": {name: [of.severity, of.direction, of.mute] for name, of in sorted(model.features.items())},
             "detectors": sorted([one.kind, one.on, one.severity] for one in model.detectors),
+            # without any it is what it was before there were any
+            **({"outcomes": outcomes} if outcomes else {}),
         }
         return "sha256:" + hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from monitor.count.labels.join_changes import FATES
 from monitor.publish.column_series import Series
+from monitor.publish.outcome_series import OUTCOME_SERIES
 from monitor.publish.rows import Row
 from monitor.publish.snapshot import Snapshot
 
@@ -62,4 +63,5 @@ LABEL_SERIES: Final = (
         lambda snapshot: [((model,), count) for model, count in snapshot.predictions_let_go.items()],
         of_model=True,
     ),
+    *OUTCOME_SERIES,
 )

@@ -14,7 +14,8 @@ from monitor.events import KINDS, OUTCOMES, REASONS, REJECTED, ModelKey, Partiti
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Figures
 from monitor.judge.promise.words import named_changes
 from monitor.publish.snapshot import Snapshot
-from monitor.stats.performance.figures import UNBOUNDED
+from monitor.stats.performance.figures import UNBOUNDED, VALUE_FIGURE
+from monitor.stats.performance.outcome_tally import LABEL_VALUE
 from monitor.stats.testing.promise import ColumnPromise
 
 Row = tuple[tuple[str, ...], float]
@@ -237,6 +238,9 @@ def performance_errors(snapshot: Snapshot) -> Iterator[Row]:
         for metric, value in model.performance:
             if metric in UNBOUNDED:
                 yield (*model.key, metric, "realised", ""), value
+        for one in model.outcomes:
+            if one.name == LABEL_VALUE and one.mean is not None:
+                yield (*model.key, VALUE_FIGURE, "realised", ""), 1000 * one.mean
     yield from _estimated(snapshot, unbounded=True)
 
 

@@ -49,6 +49,23 @@ class ColumnView:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeView:
+    """The newest `values` of a named outcome, of predictions up to `until_us`: their mean, or the shares of categories.
+
+    `mean_before` and `shares_before` are the reference's. Not `judged`: the reference has too few values.
+    """
+
+    name: str
+    values: int
+    until_us: int
+    mean: float | None = None
+    mean_before: float | None = None
+    shares: tuple[tuple[str, float], ...] = ()
+    shares_before: tuple[tuple[str, float], ...] = ()
+    judged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ModelView:
     """A model version with its page budget and columns. All counts are the state's.
 
@@ -83,6 +100,8 @@ class ModelView:
     performance_labels: int = 0
     performance_until_us: int | None = None
     performance_judged: bool = True
+    #: those whose values come
+    outcomes: tuple[OutcomeView, ...] = ()
     estimated: Estimated | None = None
     contradicted: bool = False
     promise: ModelPromise | None = None
@@ -202,6 +221,8 @@ class Snapshot:
     model_events: Mapping[tuple[ModelKey, str], int] = field(default_factory=dict)
     #: labels by model version and fate, and those without one; predictions that wait and those let go, by model
     label_fates: Mapping[tuple[ModelKey, str], int] = field(default_factory=dict)
+    #: outcomes by model version, name and fate
+    outcome_fates: Mapping[tuple[ModelKey, str, str], int] = field(default_factory=dict)
     labels_waiting: Mapping[ModelKey, int] = field(default_factory=dict)
     predictions_waiting: Mapping[str, int] = field(default_factory=dict)
     predictions_let_go: Mapping[str, int] = field(default_factory=dict)

@@ -26,6 +26,16 @@ class ErrorVariation:
     rises: tuple[float, ...] = ()
     falls: tuple[float, ...] = ()
 
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"long_run": self.long_run.to_plain(), "rises": list(self.rises), "falls": list(self.falls)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> ErrorVariation:
+        """Back from `to_plain`."""
+        run = LongRun.from_plain(plain["long_run"])
+        return cls(run, tuple(map(float, plain["rises"])), tuple(map(float, plain["falls"])))
+
 
 @dataclass(frozen=True, slots=True)
 class ReferencePerformance:
@@ -66,10 +76,7 @@ class ReferencePerformance:
             "rows": self.rows,
             "base_us": self.base_us,
             **({"came": [list(one) for one in self.came]} if self.came else {}),
-            "errors": {
-                name: {"long_run": one.long_run.to_plain(), "rises": list(one.rises), "falls": list(one.falls)}
-                for name, one in sorted(self.errors.items())
-            },
+            "errors": {name: one.to_plain() for name, one in sorted(self.errors.items())},
         }
 
     @classmethod
@@ -82,14 +89,7 @@ class ReferencePerformance:
             int(plain["windows"]),
             float(plain["rows"]),
             int(plain["base_us"]),
-            {
-                name: ErrorVariation(
-                    LongRun.from_plain(one["long_run"]),
-                    tuple(map(float, one["rises"])),
-                    tuple(map(float, one["falls"])),
-                )
-                for name, one in plain["errors"].items()
-            },
+            {name: ErrorVariation.from_plain(one) for name, one in plain["errors"].items()},
             tuple((int(delay), float(share)) for delay, share in plain.get("came", ())),
         )
 

@@ -6,7 +6,8 @@ variances, dispersions and the largest distance of a window from the rest).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.reference.column import PREDICTION, Column
 from monitor.reference.estimate import Estimate
+from monitor.reference.outcome_part import ReferenceOutcome
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.relations import Relations
 from monitor.reference.score_effects import ScoreEffects
@@ -41,6 +43,7 @@ class Reference:
     shares of events with a fact about them, by its name; empty in older files.
     `effects` of the bins on the score; None in older files, and where there is no score.
     `performance` of its labelled predictions; None in older files, and where no label came beside a prediction.
+    `outcomes` of its predictions by name, those whose kind is known; none in older files, None while they are learned.
     `estimate` is from what performance is estimated; None in older files, and without labels or score.
     """
 
@@ -71,6 +74,7 @@ class Reference:
     facts: tuple[tuple[str, FactShare], ...] = ()
     effects: ScoreEffects | None = None
     performance: ReferencePerformance | None = None
+    outcomes: Mapping[str, ReferenceOutcome] | None = field(default_factory=dict)
     estimate: Estimate | None = None
 
     @property

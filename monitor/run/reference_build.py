@@ -39,7 +39,7 @@ from monitor.run.left_out import (
     rejected_lines,
 )
 from monitor.run.open_source import OffsetRange
-from monitor.run.reference_labels import learn_from_labels
+from monitor.run.reference_labels import LateLabels, learn_from_labels
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.sources.until_offsets import UntilOffsets
@@ -127,13 +127,18 @@ def build_reference(
             late = learn_from_labels(settings, reference, source, clock, event_range)
         finally:
             source.close()
-        if late is not None:
-            estimate = reference.estimate or collector.rows.labelled.of_counts(late.tally)
-            reference = replace(reference, performance=late, labels=late.tally.total, estimate=estimate)
-            reference = with_hash(reference)
+        reference = _with_late_labels(reference, collector, late)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
         on_note(one_line(note))
     return reference
+
+
+def _with_late_labels(reference: Reference, collector: _Collector, late: LateLabels) -> Reference:
+    if late.performance is not None:
+        labels = late.performance.tally
+        estimate = reference.estimate or collector.rows.labelled.of_counts(labels)
+        reference = replace(reference, performance=late.performance, labels=labels.total, estimate=estimate)
+    return with_hash(replace(reference, outcomes=late.outcomes))
 
 
 def _column_notes(found: FirstPass, plan: Plan, place: PlaceText) -> Iterator[str]:

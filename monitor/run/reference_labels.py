@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from monitor.clock import Clock
 from monitor.count.admission.versions import Admission
@@ -16,11 +17,14 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import Source
+from monitor.reference.learn.outcomes import OutcomeCohort, learn_outcome
 from monitor.reference.learn.performance import PerformanceLearner
+from monitor.reference.outcome_part import ReferenceOutcome
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.first_pass import EventRange
+from monitor.settings.model import Model
 from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally
 
@@ -39,6 +43,8 @@ class _Cohorts(StatelessStage2):
         self.cohorts: dict[int, LabelTally] = {}
         #: late labels by how long after the end of their cohort they took effect, microseconds
         self.delays: Counter[int] = Counter()
+        #: values of each outcome, the same
+        self.outcome_delays: dict[str, Counter[int]] = {}
         self.until_us = 0
 
     def judge(self, pane: Pane) -> None:
@@ -52,41 +58,67 @@ class _Cohorts(StatelessStage2):
                 continue
             start_us = cohort.start_us // self._width_us * self._width_us
             self.cohorts.setdefault(start_us, LabelTally()).merge(cohort.tally)
-            if cohort.joined:
-                self.delays[max(until_us - start_us - self._width_us, 0)] += cohort.tally.total
+            delay = max(until_us - start_us - self._width_us, 0)
+            if cohort.joined and cohort.tally.total:
+                self.delays[delay] += cohort.tally.total
+            for name, tally in cohort.tally.outcomes.items():
+                self.outcome_delays.setdefault(name, Counter())[delay] += tally.values
+
+
+class LateLabels(NamedTuple):
+    """What came for a reference's predictions within the horizon: `performance` is None where no label came late."""
+
+    performance: ReferencePerformance | None
+    outcomes: dict[str, ReferenceOutcome]
 
 
 def learn_from_labels(
     settings: Settings, reference: Reference, source: Source, clock: Clock, event_range: EventRange
-) -> ReferencePerformance | None:
-    """The performance of a reference's predictions whose labels came within the horizon; None where none came late."""
+) -> LateLabels:
+    """What a reference's late labels say of its performance, and its named outcomes."""
     key = reference.key
     model = next(model for model in settings.models if model.name == key.model)
     horizon_us, pane_us = model.labels.horizon, settings.windows.pane
     width_us = cohort_us(horizon_us, pane_us)
     collector = _Cohorts(key, width_us, pane_us)
-    admission = Admission(settings, References({key.model: {key.version: reference}}))
+    blank = replace(reference, outcomes=None)
+    admission = Admission(settings, References({key.model: {key.version: blank}}))
     outputs = ReplayOutputs(lambda _: None)
     pipeline = Pipeline(settings, admission, source, clock, outputs, stage2=collector, decoders=decoder_for, live=False)
     ended, last_us = False, reference.end_us + horizon_us
     while not ended and collector.until_us <= last_us:
         ended = source.ended()
         pipeline.turn()
-    if not collector.delays.total():
-        return None
-    inside = (reference.start_us, reference.end_us)
-    return _learned(reference, collector, inside, event_range, width_us)
-
-
-def _learned(
-    reference: Reference, collector: _Cohorts, inside: tuple[int, int], event_range: EventRange, width_us: int
-) -> ReferencePerformance | None:
-    learner = PerformanceLearner(reference.task, reference.positive)
-    first_us, end_us = inside
-    for start_us, tally in sorted(collector.cohorts.items()):
-        if first_us - width_us < start_us < end_us and not event_range.excludes(start_us):
+    first_us, end_us = reference.start_us - width_us, reference.end_us
+    cohorts = [
+        (start_us, tally)
+        for start_us, tally in sorted(collector.cohorts.items())
+        if first_us < start_us < end_us and not event_range.excludes(start_us)
+    ]
+    performance = None
+    if collector.delays.total():
+        learner = PerformanceLearner(reference.task, reference.positive)
+        for start_us, tally in cohorts:
             learner.add(start_us, start_us + width_us, tally)
-    return learner.finish(delays_of(collector.delays))
+        performance = learner.finish(delays_of(collector.delays))
+    return LateLabels(performance, _outcomes(cohorts, collector, model, width_us))
+
+
+def _outcomes(
+    cohorts: Sequence[tuple[int, LabelTally]], collector: _Cohorts, model: Model, width_us: int
+) -> dict[str, ReferenceOutcome]:
+    found = {}
+    for name, delays in sorted(collector.outcome_delays.items()):
+        own = [
+            OutcomeCohort(start_us, start_us + width_us, tally.outcomes[name])
+            for start_us, tally in cohorts
+            if name in tally.outcomes
+        ]
+        settings = model.outcomes.get(name)
+        learned = learn_outcome(own, None if settings is None else settings.kind, delays_of(delays))
+        if learned is not None:
+            found[name] = learned
+    return found
 
 
 def delays_of(delays: Mapping[int, int]) -> tuple[tuple[int, float], ...]:

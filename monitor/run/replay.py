@@ -16,8 +16,8 @@ from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.estimated import Estimated
-from monitor.judge.fleet import Fleet
-from monitor.judge.model import ModelJudge, finding_line
+from monitor.judge.fleet import Fleet, finding_line
+from monitor.judge.model import ModelJudge
 from monitor.judge.warmup import Warmup
 from monitor.judge.windows.all_values import distances
 from monitor.judge.windows.pyramid import BASE_EVENTS, Windows
@@ -28,6 +28,7 @@ from monitor.reference.column import FEATURE
 from monitor.reference.notes.estimate import ESTIMATED
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
+from monitor.run.outcome_lines import outcome_lines, outcome_windows, outcomes_json, value_json
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.tree import Settings
@@ -217,7 +218,8 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "lasting": judge.book.lasting_incident is not None,
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
-        "performance": _performance(labels, judge, estimated),
+        "outcomes": outcomes_json(labels.outcomes, judge.policy.category),
+        "performance": _performance(labels, judge, estimated) | value_json(labels.outcomes),
         "performance_judged": judge.judge.performance.is_judged,
         **({"estimate_contradicted": True} if _is_contradicted(estimated, labels) else {}),
     }
@@ -278,6 +280,8 @@ def _emit_label_windows(emit: Emit, judge: ModelJudge) -> None:
                 "performance": _realised(window.tally, judge),
             }
         )
+    for line in outcome_windows(judge):
+        emit(line)
 
 
 def _realised(tally: LabelTally, judge: ModelJudge) -> dict[str, dict[str, float]]:
@@ -376,6 +380,7 @@ def _human_summary(thing: dict[str, Any]) -> str:
             )
         )
         lines += _performance_lines(model)
+        lines += outcome_lines(model.get("outcomes", {}))
         if model.get("excluded"):
             lines.append(f"  {many(model['excluded'], 'event')} in excluded times: counted, not judged")
     return "\n".join(lines)

@@ -29,6 +29,7 @@ from monitor.publish.status.incident_cards import ENDED
 from monitor.reference.blank import WARMUP
 from monitor.run.column_views import column_views, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
+from monitor.run.outcome_lines import outcome_views
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.promises import Promises
 from monitor.settings.tree import Settings
@@ -151,6 +152,7 @@ class SnapshotBuilder:
             ),
             model_events={of: count for of, count in pipeline.accepted.items() if of[0] not in retired},
             label_fates={of: count for of, count in pipeline.joins.fates.items() if of[0] not in retired},
+            outcome_fates={of: count for of, count in pipeline.joins.outcome_fates.items() if of[0] not in retired},
             labels_waiting={key: count for key, count in pipeline.joins.waiting().items() if key not in retired},
             predictions_waiting=pipeline.joins.predictions_waiting(),
             predictions_let_go=pipeline.joins.let_go(),
@@ -212,6 +214,7 @@ class SnapshotBuilder:
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
             **_performance(judge),
+            outcomes=tuple(outcome_views(judge)),
             estimated=evaluated.estimated,
             contradicted=self._contradicted(key, judge, total),
             promise=self._promises.of(key),

@@ -9,17 +9,20 @@ from monitor.clock import ManualClock, rfc3339
 from monitor.count.admission.versions import Admission
 from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.count.task_state import TaskState
-from monitor.events import Partition
+from monitor.events import ModelKey, Partition
 from monitor.judge.warmup import Warmup
 from monitor.loop.warming import Warming
 from monitor.reference.column import FEATURE
 from monitor.reference.reference import Reference
+from monitor.run.outcome_lines import outcome_json, outcomes_json
 from monitor.state.model_part import ModelState
 from monitor.state.parts import State, retired
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.performance.outcome_tally import LABEL_VALUE, OutcomeTally
 from monitor.stats.tallies.tally import Tally
 from monitor.text import many
+from monitor.visible import one_line
 
 
 def state_json(state: State, admission: Admission) -> dict[str, Any]:
@@ -52,10 +55,21 @@ def _models(state: State, admission: Admission) -> list[dict[str, Any]]:
     return [
         _model(model, model.events, labels[model.key].totals if model.key in labels else LabelTally(), admission)
         | {"fates": {fate: count for (key, fate), count in fates.items() if key == model.key}}
+        | {"outcome_fates": _outcome_fates(state, model.key)}
         | _warmup(warming.warmups.get(model.key))
         for model in models
         if model.events is not None
     ]
+
+
+def _outcome_fates(state: State, key: ModelKey) -> dict[str, dict[str, int]]:
+    """{outcome: {fate: values}} of a model version since the state began."""
+    found: dict[str, dict[str, int]] = {}
+    for one in state.joins:
+        for (of, name, fate), count in one.outcome_fates.items():
+            if of == key:
+                found.setdefault(name, {})[fate] = count
+    return found
 
 
 def _warmup(warmup: Warmup | None) -> dict[str, Any]:
@@ -80,6 +94,8 @@ def _model(model: ModelState, total: Tally, labels: LabelTally, admission: Admis
         "features_events": total.feature_events,
         "labels": labels.total,
         "confusion": _confusion(labels),
+        "outcomes": outcomes_json(labels.outcomes),
+        "value": outcome_json(labels.outcomes.get(LABEL_VALUE, OutcomeTally())),
         "incident": None if incident is None else {"id": incident.id, "severity": incident.severity},
         "lasting": None if lasting is None else {"id": lasting.id, "severity": lasting.severity},
         "pages": 0 if judge is None else judge.book.pages,
@@ -125,10 +141,14 @@ def state_text(shown: Mapping[str, Any]) -> str:
             state += f", lasting {model['lasting']['id']} ({model['lasting']['severity']})"
         lines.append(
             f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
-            f"{many(model['labels'], 'label')}, {many(len(model['features']), 'feature')}, "
+            f"{many(model['labels'], 'label')}, {_of_outcomes(model)}{many(len(model['features']), 'feature')}, "
             f"{many(model['pages'], 'page')}, {state}{_of_warmup(model)}"
         )
     return "\n".join(lines)
+
+
+def _of_outcomes(model: Mapping[str, Any]) -> str:
+    return "".join(f"{many(of['values'], 'value')} of {one_line(name)}, " for name, of in model["outcomes"].items())
 
 
 def _of_warmup(model: Mapping[str, Any]) -> str:

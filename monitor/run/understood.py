@@ -13,7 +13,7 @@ import numpy as np
 from monitor.clock import MINUTE_US, rfc3339
 from monitor.count.pairs_waiting import PairsWaiting
 from monitor.decode.auto_decoder import AutoDecoder, pairing_of
-from monitor.decode.columns import Events, Group, Shape
+from monitor.decode.columns import ABSENT_VALUE, Events, Group, Shape
 from monitor.decode.decoder import Decoder
 from monitor.decode.half import Pair
 from monitor.decode.native.wrong import kind_of
@@ -129,14 +129,21 @@ def _described(settings: Settings, partition: Partition, events: Events, offset:
     kind = KINDS[events.kind[first]]
     parts = [f"at {rfc3339(int(events.ts[first]))}", "with an id" if events.id_key[first] else "without id"]
     if events.kind[first] == LABEL:
-        label = events.label_values[int(np.searchsorted(events.label_rows, first))]
-        parts.append(f"label {_value(settings, label)}")
+        parts += _results(settings, events, int(np.searchsorted(events.label_rows, first)))
     else:
         group = next(group for group in events.groups if group.key == key)
         parts += _content(settings, group, int(np.searchsorted(group.rows, first)))
     version = f"/{key.version}" if key.version else ""
     more = f"; and {many(end - first - 1, 'more event')}" if end - first > 1 else ""
     return f"{_place(partition, offset)}: {kind} of {one_line(key.model + version)}: {', '.join(parts)}{more}"
+
+
+def _results(settings: Settings, events: Events, label: int) -> Iterator[str]:
+    if events.label_values[label] is not ABSENT_VALUE:
+        yield f"label {_value(settings, events.label_values[label])}"
+    outcomes = events.outcomes
+    for at in np.flatnonzero(outcomes.label == label).tolist():
+        yield f"outcome {one_line(outcomes.names[outcomes.name[at]])} {_value(settings, outcomes.values[at])}"
 
 
 def _content(settings: Settings, group: Group, row: int) -> Iterator[str]:

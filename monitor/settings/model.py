@@ -51,6 +51,7 @@ Cause: TypeAlias = Literal[
     "prediction",
     "performance",
     "calibration",
+    "outcome",
     "cost",
     "relation",
     "traffic",
@@ -87,6 +88,28 @@ class Feature(Part):
             yield ("direction",), f"means nothing for kind: {self.kind}; leave it out"
 
 
+class Outcome(Part):
+    """A named outcome of a model's predictions: a further result that comes with label events."""
+
+    kind: Literal["numeric", "categorical"] | None = Field(
+        default=None, description="the reference's when null; taken when the reference is built"
+    )
+    severity: Severity | None = Field(default=None, description="of its findings; null: by cause")
+    least_effect: Effect | None = Field(
+        default=None,
+        description="a smaller change of it does not page: of a mean in standard deviations of the reference, of a"
+        " category a share; null: by cause",
+    )
+    direction: Literal["up", "down", "both"] = Field(
+        default="both", description="which way its mean has to move to be a finding: the way that is worse"
+    )
+    mute: Switch = Field(default=False, description="it is shown and opens no incident")
+
+    def cross_checks(self) -> Iterator[Fault]:
+        if self.direction != "both" and self.kind == "categorical":
+            yield ("direction",), "means nothing for kind: categorical; leave it out"
+
+
 #: sums of their third powers stay finite
 MOST_COST: Final = 10**15
 Cost: TypeAlias = Annotated[Number, Field(ge=-MOST_COST, le=MOST_COST)]
@@ -111,6 +134,9 @@ class Labels(Part):
     horizon: Duration = Field(
         default=LABELS_HORIZON,
         description="how far in time a label may be from its prediction to be joined to it; 0: labels are not joined",
+    )
+    value: Literal["cost", "gain"] = Field(
+        default="cost", description="what the value of a label is: more of a cost is worse, and less of a gain"
     )
 
 
@@ -184,6 +210,9 @@ class Model(Part):
         examples=["reference/credit-{version}.json"],
     )
     features: dict[Name, Feature] = Field(default={}, description="by name; other features are as in the reference")
+    outcomes: dict[Name, Outcome] = Field(
+        default={}, description="by name; other outcomes are judged both ways, if the reference has them"
+    )
     labels: Labels = Field(default=Labels(), description=Labels.__doc__)
     positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
     timezone: Timezone = Field(

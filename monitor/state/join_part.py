@@ -32,6 +32,9 @@ class _Join(msgspec.Struct):
     panes: list[tuple[int, int]]
     kept_from: int
     gone: int
+    names: list[str] = []
+    outcome_texts: list[str] = []
+    outcome_fates: list[tuple[str, str, str, int]] = []
 
 
 def parts_of(joins: Joins) -> list[Part]:
@@ -52,6 +55,9 @@ def encode(state: ModelJoinState) -> Tree:
         "model": state.model,
         "places": [list(place) for place in state.places],
         "fates": [[key.version, fate, count] for (key, fate), count in state.fates.items()],
+        "names": state.names,
+        "outcome_texts": state.outcome_texts,
+        "outcome_fates": [[key.version, name, fate, count] for (key, name, fate), count in state.outcome_fates.items()],
         "codes": [key.version for key in join.codes],
         "retired": join.retired,
         "texts": join.texts,
@@ -89,4 +95,6 @@ def decode(tree: Tree) -> ModelJoinState:
         tables,
     )
     fates = {(ModelKey(read.model, version), fate): count for version, fate, count in read.fates}
-    return ModelJoinState(read.model, [Partition(*place) for place in read.places], fates, join)
+    places = [Partition(*place) for place in read.places]
+    of_outcomes = {(ModelKey(read.model, one), name, fate): count for one, name, fate, count in read.outcome_fates}
+    return ModelJoinState(read.model, places, fates, join, read.names, read.outcome_texts, of_outcomes)

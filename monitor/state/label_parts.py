@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -15,6 +15,7 @@ from monitor.count.task_state import OpenLabels, TaskLabelsState
 from monitor.events import ModelKey
 from monitor.state.versions import Tree, require_version
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.performance.outcome_tally import OutcomeTally
 
 #: from 2 on the labels of a topic have a clock; before, it was the newest of their times
 TASK_VERSION: Final = 2
@@ -34,11 +35,18 @@ class ModelLabels:
     exchange: LabelExchangeState = field(default_factory=LabelExchangeState)
 
 
+class _Outcome(msgspec.Struct):
+    numbers: list[tuple[int, int]]
+    texts: list[tuple[str, int]]
+    total: Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,60}$")]
+
+
 class _Tally(msgspec.Struct):
     labels: int
     pairs: _Pairs
     score_counts: list[tuple[int, int]] = msgspec.field(default_factory=list)
     label_sums: dict[str, int] = msgspec.field(default_factory=dict)
+    outcomes: dict[str, _Outcome] = msgspec.field(default_factory=dict)
 
 
 class _OpenCohort(_Tally, kw_only=True):
@@ -117,6 +125,7 @@ def _tally(read: _Tally) -> LabelTally:
         {(label, predicted): n for label, predicted, n in read.pairs},
         dict(read.score_counts),
         read.label_sums,
+        {name: OutcomeTally.from_state(msgspec.structs.asdict(of)) for name, of in read.outcomes.items()},
     )
 
 

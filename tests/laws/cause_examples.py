@@ -22,6 +22,7 @@ from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
+from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
@@ -212,6 +213,7 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     ),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
     Consecutive: (),  # it compares days: tests/unit/judge/test_consecutive.py
+    Outcomes: (),  # their values come later than the panes of an example: tests/unit/judge/test_outcomes.py
     Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
     ClockSkew: (Example(FindingKey("credit", "clock"), ahead),),
     Schema: (Example(FindingKey("CITY", "schema"), feature("CITY", "Graz")),),

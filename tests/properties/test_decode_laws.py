@@ -76,6 +76,11 @@ def quality_counts(events: Events) -> dict[str, object]:
         "id_key": events.id_key.tolist(),
         "join_key": events.join_key.tolist(),
         "labels": (events.label_rows.tolist(), typed(events.label_values), bits(events.label_amounts)),
+        "outcomes": (
+            events.outcomes.label.tolist(),
+            [events.outcomes.names[at] for at in events.outcomes.name.tolist()],
+            typed(events.outcomes.values),
+        ),
         "rejected": events.rejected,
         "tombstones": events.tombstones,
         "groups": {
@@ -188,6 +193,9 @@ FIELDS: dict[str, st.SearchStrategy[str]] = {
     '"tags"': st.sampled_from(
         ["null", '{"region":null}', '{"region":"eu"}', '{"region":1}', '{"a\\nb":"x"}', '{"a":"x\\ny"}']
     )
+    | anything,
+    '"outcomes"': st.lists(st.tuples(feature_names | strings, anything), max_size=3).map(object_text)
+    | st.sampled_from(["null", "{}", '{"judge":0.5}', '{"judge":null,"refund":true}', '{"a":"x","b":[1]}', '{"a":NaN}'])
     | anything,
     '"extra"': anything,
 }

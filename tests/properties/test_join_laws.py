@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.performance.outcome_tally import UNIT, OutcomeTally, place_of
 from tests.engine import (
     CREDIT,
     EVENTS,
@@ -39,6 +41,8 @@ from tests.engine import settings as settings_of
 OTHER = ModelKey("credit", "2")
 SECOND, LABELS, MORE_LABELS = Partition("events", 1), Partition("labels", 0), Partition("labels", 1)
 HORIZON = 60
+#: what the oracle calls the value of labels
+VALUE = "$value"
 #: partitions of a memory source are read in turn: all of these hold back the join until they are read to their end
 Streams = Mapping[Partition, Sequence[Event]]
 
@@ -121,6 +125,8 @@ class Row:
         self.at, self.key, self.prediction = at, ModelKey("credit", one["version"]), one.get("prediction")
         self.brought = self.label = one.get("label")
         self.order: tuple[Any, ...] = () if self.label is None else (at,)
+        #: by name: the outcome it has now, and the order of that one
+        self.outcomes: dict[str, tuple[object, tuple[Any, ...]]] = {}
 
 
 class Oracle:
@@ -133,8 +139,10 @@ class Oracle:
         self.horizon_us = horizon * SECOND_US
         self.rows: list[Row] = []
         self.fates: Counter[str] = Counter()
+        #: by the outcome's name and the fate
+        self.outcome_fates: Counter[tuple[str, str]] = Counter()
         self.by_id: dict[str, list[Row]] = {}
-        self.waiting: list[tuple[tuple[Any, ...], Event]] = []
+        self.waiting: list[tuple[tuple[Any, ...], Event, str]] = []
         predictions: dict[int, list[Event]] = {}
         labels: list[tuple[tuple[Any, ...], Event]] = []
         for partition, stream in streams.items():
@@ -149,8 +157,10 @@ class Oracle:
         for at in times:
             self.predict(at, predictions.get(at, []))
             for order, one in sorted((entry for entry in labels if entry[0][0] == at), key=lambda entry: entry[0]):
-                self.label(order, one)
-        self.fates["expired"] += len(self.waiting)
+                for name in results_of(one):
+                    self.label(order, one, name)
+        for _, _, name in self.waiting:
+            self.count(name, "expired")
 
     def predict(self, at: int, come: Sequence[Event]) -> None:
         new = [(one["id"], Row(at, one)) for one in come]
@@ -158,38 +168,73 @@ class Oracle:
             self.rows.append(row)
             self.by_id.setdefault(name, []).append(row)
         still = []
-        for order, one in self.waiting:
+        for order, one, what in self.waiting:
             found = [row for name, row in new if name == one["id"] and self.fits(row, order[0], one)]
             for row in found:
-                self.meet(row, order, one)
+                self.meet(row, order, one, what)
             if not found:
-                still.append((order, one))
+                still.append((order, one, what))
         self.waiting = still
 
-    def label(self, order: tuple[Any, ...], one: Event) -> None:
+    def label(self, order: tuple[Any, ...], one: Event, what: str) -> None:
+        """`what` is the name of an outcome, "" is the label."""
         first: dict[ModelKey, Row] = {}
         for row in self.by_id.get(one["id"], []):
             if self.fits(row, order[0], one):
                 first.setdefault(row.key, row)
         for row in first.values():
-            self.meet(row, order, one)
+            self.meet(row, order, one, what)
         if not first:
-            self.waiting.append((order, one))
+            self.waiting.append((order, one, what))
 
     def fits(self, row: Row, at: int, one: Event) -> bool:
         return one.get("version", row.key.version) == row.key.version and abs(at - row.at) <= self.horizon_us
 
-    def meet(self, row: Row, order: tuple[Any, ...], one: Event) -> None:
-        if one["label"] is None:
-            self.fates["retracted"] += 1
+    def meet(self, row: Row, order: tuple[Any, ...], one: Event, what: str) -> None:
+        value, (old, newest) = results_of(one)[what], row.outcomes.get(what, (None, ()))
+        if not what:
+            old, newest = row.label, row.order
+        if value is None:
+            self.count(what, "retracted")
         else:
-            self.fates["matched" if row.label is None and order >= row.order else "replaced"] += 1
-        if order >= row.order:
-            row.label, row.order = one["label"], order
+            self.count(what, "matched" if old is None and order >= newest else "replaced")
+        if order < newest:
+            return
+        if what:
+            row.outcomes[what] = value, order
+        else:
+            row.label, row.order = value, order
+
+    def count(self, what: str, fate: str) -> None:
+        if what not in {"", VALUE}:
+            self.outcome_fates[what, fate] += 1
+        elif not what:
+            self.fates[fate] += 1
+
+    def outcomes(self, key: ModelKey) -> dict[str, OutcomeTally]:
+        """Counts by the values themselves: all numbers of the examples are on the grid."""
+        found: dict[str, OutcomeTally] = {}
+        for row in self.rows:
+            for name, (value, _) in row.outcomes.items() if row.key == key else ():
+                if value is not None:
+                    tally = found.setdefault("" if name == VALUE else name, OutcomeTally())
+                    cell = "(other)" if isinstance(value, str) else int(place_of(np.array([float(value)]))[0])  # type: ignore[arg-type]  # a number
+                    tally.merge(OutcomeTally({cell: 1}, 0 if isinstance(value, str) else round(float(value) * UNIT)))  # type: ignore[arg-type]  # a number
+        return found
 
     def pairs(self, key: ModelKey) -> dict[tuple[str, str], int]:
         labelled = [row for row in self.rows if row.key == key and None not in (row.label, row.prediction)]
         return dict(Counter((named(row.label), named(row.prediction)) for row in labelled))
+
+
+def results_of(one: Event) -> dict[str, object]:
+    """What a label event brings, by name; "" is the label, of which null says nothing beside outcomes."""
+    found: dict[str, object] = dict(one.get("outcomes", {}))
+    if not found or one.get("label") is not None:
+        found[""] = one["label"]
+    if "value" in one or found.get("", 0) is None:
+        found[VALUE] = one.get("value")
+    return found
 
 
 def named(answer: object) -> str:
@@ -212,12 +257,19 @@ predictions = st.builds(
     st.sampled_from([0, 1]),
     st.sampled_from([..., ..., 0, 1]),
 )
+outcomes = st.dictionaries(
+    st.sampled_from(["judge", "refund"]), st.sampled_from([0.25, 0.75, 3, -2, True, None, "late"]), max_size=2
+)
 labels = st.builds(
-    lambda at, name, version, answer: event(at, type="label", id=name, version=version, label=answer),
+    lambda at, name, version, answer, more, value: event(
+        at, type="label", id=name, version=version, label=answer, outcomes=more or ..., value=value
+    ),
     times,
     ids,
     st.sampled_from(["1", "2", ...]),
     st.sampled_from([0, 1, None, "7"]),
+    st.just({}) | outcomes,
+    st.sampled_from([..., ..., 5, -2.5]),
 )
 mixed = st.lists(predictions | labels, max_size=25)
 
@@ -244,11 +296,16 @@ streams = st.builds(streams_of, mixed, mixed, st.lists(labels, max_size=15), st.
 def check(made: Pipeline, oracle: Oracle) -> None:
     for key in (CREDIT, OTHER):
         assert made.totals.labels.of(key).pairs == oracle.pairs(key)
+        assert made.totals.labels.of(key).outcomes == oracle.outcomes(key)
     fates: Counter[str] = Counter()
+    outcome_fates: Counter[tuple[str, str]] = Counter()
     for known in made.joins.models.values():
         for (_, fate), count in known.fates.items():
             fates[fate] += count
+        for (_, name, fate), count in known.outcome_fates.items():
+            outcome_fates[name, fate] += count
     assert +fates == +oracle.fates
+    assert +outcome_fates == +oracle.outcome_fates
     assert not made.joins.waiting().total()
 
 
@@ -285,6 +342,7 @@ def test_every_label_takes_effect_in_the_same_step_however_the_stream_is_cut(
         assert cut.of(key) == whole.of(key)
     for known, again in zip(made.joins.models.values(), other.joins.models.values(), strict=True):
         assert known.fates == again.fates
+        assert known.outcome_fates == again.outcome_fates
 
 
 @settings(deadline=None)
@@ -299,5 +357,6 @@ def test_the_steps_of_a_model_version_are_its_joined_labels(of_partitions: Strea
             if of_key == key:
                 total.merge(tally)
         assert by_class(total) == LabelTally(0, oracle.pairs(key))
+        assert total.outcomes == oracle.outcomes(key)
         starts = {start % made.joins.models["credit"].join.cohort_us for of_key, _, start, _ in taken.steps}
         assert starts <= {0}

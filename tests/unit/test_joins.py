@@ -15,6 +15,7 @@ from monitor.count.labels.cohorts import LabelCohort
 from monitor.events import ModelKey, Partition
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
+from monitor.reference.reference import Reference
 from monitor.stats.performance.label_tally import LabelTally
 from tests.engine import (
     CREDIT,
@@ -57,13 +58,20 @@ class Made:
     """A pipeline over records in memory."""
 
     def __init__(
-        self, records: Mapping[Partition, Sequence[Event]], *, live: bool = False, model: object = None, **over: object
+        self,
+        records: Mapping[Partition, Sequence[Event]],
+        *,
+        live: bool = False,
+        model: object = None,
+        references: Sequence[Reference] = (),
+        **over: object,
     ) -> None:
         tree = settings_of({"versions": ["1", "2"]} | dict(model or {}), **over)  # type: ignore[call-overload]  # a mapping
         self.source = MemorySource(records, 500, live=live)
         self.clock = ManualClock(START_US)
         self.stage2 = Steps()
-        references = [replace(blank([numeric("x")], key), task="binary") for key in (CREDIT, OTHER)]
+        blanks = [replace(blank([numeric("x")], key), task="binary") for key in (CREDIT, OTHER)]
+        references = references or blanks
         admission = admission_of(tree, *references)
         self.pipeline = Pipeline(tree, admission, self.source, self.clock, Recorded(), stage2=self.stage2, live=live)
 

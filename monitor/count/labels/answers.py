@@ -65,7 +65,7 @@ class Answers:
 
     def _coded(self, text: str) -> int:
         if len(self.texts) >= MOST_TEXTS:
-            return _NAN | _HASHED | (xxhash.xxh3_64_intdigest(text.encode()) & _PAYLOAD)
+            return _NAN | _HASHED | _hash_of(text)
         self.texts.append(text)
         code = self._codes[text] = _NAN | len(self.texts)
         return code
@@ -85,3 +85,12 @@ class Answers:
             return None
         code = bits & _PAYLOAD
         return f"\0{code:x}" if bits & _HASHED else self.texts[code - 1]
+
+
+def hashed_text(text: str) -> str:
+    """What comes back for a text that was one too many."""
+    return f"\0{_hash_of(text):x}"
+
+
+def _hash_of(text: str) -> int:
+    return xxhash.xxh3_64_intdigest(text.encode()) & _PAYLOAD

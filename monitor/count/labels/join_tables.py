@@ -5,6 +5,7 @@ All three are added to at the end and dropped at the front, so that a checkpoint
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -64,12 +65,24 @@ def pack(code: Ints, name: Ints, place: int, any_version: Mask) -> Ids:
     return packed
 
 
+def named(meta: Ids, name: Ints) -> Ids:
+    """The same for outcomes with these codes of names."""
+    return meta | (name << 16).astype(np.uint64)
+
+
 def code_in(meta: Ids) -> Ints:
     return (meta & np.uint64(_WORD)).astype(np.int64)
 
 
 def name_in(meta: Ids) -> Ints:
     return (meta >> np.uint64(16) & np.uint64(_WORD)).astype(np.int64)
+
+
+def counted(meta: Ids) -> Counter[tuple[int, int]]:
+    """Labels by the codes of their version and name."""
+    used, counts = np.unique(meta & np.uint64(_WORD << 16 | _WORD), return_counts=True)
+    pairs = zip(code_in(used).tolist(), name_in(used).tolist(), strict=True)
+    return Counter(dict(zip(pairs, counts.tolist(), strict=True)))
 
 
 def place_in(meta: Ids) -> Ints:

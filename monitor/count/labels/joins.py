@@ -17,19 +17,25 @@ from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.answers import Answers
 from monitor.count.labels.cohorts import LabelCohort
 from monitor.count.labels.join_changes import EXPIRED, FATES, Changes, Met
-from monitor.count.labels.join_tables import Ids, Ints, pack
+from monitor.count.labels.join_tables import Ids, Ints, named, pack
 from monitor.count.labels.model_join import JoinState, ModelJoin
+from monitor.count.labels.outcome_counts import OutcomeRows, count_outcomes
 from monitor.count.labels.rows import LabelRows
 from monitor.count.totals import Totals
-from monitor.decode.columns import Events, Group
+from monitor.decode.columns import ABSENT_VALUE, Events, Group, Outcomes
 from monitor.events import ModelKey, Partition
 from monitor.reference.blank import WARMUP
 from monitor.reference.monitored import Monitored
 from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.performance.outcome_tally import LABEL_VALUE, OTHER
 
 #: a time behind all events
 END_US: Final = 1 << 62
+#: named outcomes of a model, beyond which further ones are counted and let go: each costs 8 bytes a waiting prediction
+MOST_OUTCOMES: Final = 16
+#: the fate of those
+OVER_LIMIT: Final = "over_limit"
 #: topic-partitions of a model, beyond which labels of further ones count as one
 MOST_PLACES: Final = 0xFFFF
 
@@ -43,8 +49,8 @@ class Effective(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LabelColumns:
-    """Labels (n,): join keys, when they take effect, their values (None takes one back), and what they are counted for:
-    `counted_for[key]`, having named `keys[key]`."""
+    """Labels (n,): join keys, when they take effect, their values (None takes one back, ABSENT_VALUE is none), and what
+    they are counted for: `counted_for[key]`, having named `keys[key]`. `outcomes` came with them."""
 
     ids: Ids
     effect_us: Ints
@@ -52,17 +58,22 @@ class LabelColumns:
     key: NDArray[np.int32]
     keys: list[ModelKey]
     counted_for: list[ModelKey]
+    outcomes: Outcomes = field(default_factory=Outcomes.none)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelJoinState:
     """Checkpointed state of a model's join: topic-partitions with labels in the order of their numbers, fates of labels
-    since the state began, and what waits."""
+    since the state began, and what waits; the names of outcomes in the order of their numbers, their texts and
+    fates."""
 
     model: str
     places: list[Partition]
     fates: Mapping[tuple[ModelKey, str], int]
     join: JoinState
+    names: list[str] = field(default_factory=list)
+    outcome_texts: list[str] = field(default_factory=list)
+    outcome_fates: Mapping[tuple[ModelKey, str, str], int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -72,6 +83,16 @@ class _OfModel:
     join: ModelJoin
     places: dict[Partition, int] = field(default_factory=dict)
     fates: Counter[tuple[ModelKey, str]] = field(default_factory=Counter)
+    #: the number of each outcome's name from 1 on, their texts, and their fates by model version and name
+    names: dict[str, int] = field(default_factory=dict)
+    outcome_answers: Answers = field(default_factory=Answers)
+    outcome_fates: Counter[tuple[ModelKey, str, str]] = field(default_factory=Counter)
+
+    def name(self, name: str) -> int:
+        """The number of an outcome's name; 0 where there are too many."""
+        if name not in self.names and len(self.names.keys() - {LABEL_VALUE}) < MOST_OUTCOMES + (name == LABEL_VALUE):
+            self.names[name] = 1 + len(self.names)
+        return self.names.get(name, 0)
 
     def place(self, partition: Partition) -> int:
         """From 1 on: 0 are labels that came with their predictions."""
@@ -105,6 +126,8 @@ class Joins:
         self.models: dict[str, _OfModel] = {}
         #: labels by model version and fate since the process started, for series
         self.fates: Counter[tuple[ModelKey, str]] = Counter()
+        #: the same of outcomes, with their names
+        self.outcome_fates: Counter[tuple[ModelKey, str, str]] = Counter()
 
     def of(self, model: str) -> _OfModel | None:
         """The join of a model; None if its labels are not joined."""
@@ -135,21 +158,53 @@ class Joins:
             )
 
     def add_labels(self, partition: Partition, labels: LabelColumns) -> None:
-        """Add labels, in the order of their partition."""
+        """Add labels, in the order of their partition, and the outcomes that came with them."""
         used = np.unique(labels.key).tolist()
         for model in sorted({labels.keys[one].model for one in used}):
             known = self.of(model)
             if known is None:
+                self._count_unjoined(model, labels)
                 continue
             join, code, any_version = known.join, np.full(len(labels.keys), -1), np.zeros(len(labels.keys), np.bool_)
             for one in used:
                 if labels.keys[one].model == model:
                     code[one], any_version[one] = join.code(labels.counted_for[one]), not labels.keys[one].version
-            at = np.flatnonzero(code[labels.key] >= 0)
-            values = labels.values if len(at) == len(labels.key) else [labels.values[i] for i in at.tolist()]
-            key = labels.key[at]
-            meta = pack(code[key], np.zeros(len(at), np.int64), known.place(partition), any_version[key])
-            join.add_labels(labels.ids[at], labels.effect_us[at], join.answers.bits(values), meta)
+            is_own = code[labels.key] >= 0
+            meta = pack(
+                code[labels.key], np.zeros(len(is_own), np.int64), known.place(partition), any_version[labels.key]
+            )
+            at, values = np.flatnonzero(is_own), labels.values
+            if len(labels.outcomes):
+                self._add_outcomes(known, labels, is_own, meta)
+                at = at[[values[i] is not ABSENT_VALUE for i in at.tolist()]]
+            if len(at) < len(values):
+                values = [values[i] for i in at.tolist()]
+            join.add_labels(labels.ids[at], labels.effect_us[at], join.answers.bits(values), meta[at])
+
+    def _add_outcomes(self, known: _OfModel, labels: LabelColumns, is_own: NDArray[np.bool_], meta: Ids) -> None:
+        """Add the outcomes of a model's labels; `is_own` (n,) and `meta` (n,) are of all labels."""
+        of = labels.outcomes
+        own = np.flatnonzero(is_own[of.label])
+        used = set(of.name[own].tolist())
+        number = np.array([known.name(name) if at in used else 0 for at, name in enumerate(of.names)], np.int64)
+        name, label = number[of.name[own]], of.label[own]
+        for at in label[name == 0].tolist():
+            self._count_outcomes(known, Counter({(labels.counted_for[labels.key[at]], OTHER, OVER_LIMIT): 1}))
+        kept = np.flatnonzero(name)
+        label, values = label[kept], [of.values[i] for i in own[kept].tolist()]
+        bits = known.outcome_answers.bits(values)
+        known.join.add_labels(labels.ids[label], labels.effect_us[label], bits, named(meta[label], name[kept]))
+
+    def _count_unjoined(self, model: str, labels: LabelColumns) -> None:
+        """Count the outcomes of a model whose labels are not joined: nothing comes of them."""
+        of = labels.outcomes
+        for at, name in zip(labels.key[of.label].tolist(), of.name.tolist(), strict=True):
+            if labels.keys[at].model == model and of.names[name] != LABEL_VALUE:
+                self.outcome_fates[labels.counted_for[at], OTHER, EXPIRED] += 1
+
+    def _count_outcomes(self, known: _OfModel, fates: Counter[tuple[ModelKey, str, str]]) -> None:
+        known.outcome_fates.update(fates)
+        self.outcome_fates.update(fates)
 
     def step(
         self, until_us: Callable[[str], float], models: Iterable[str] | None = None, most_us: float = END_US
@@ -169,7 +224,7 @@ class Joins:
             self._count_fates(known, joined.met, joined.expired)
             seen = {code: one for code in range(len(known.join.codes)) if (one := self._seen(known, code))}
             live = {code: one for code, one in seen.items() if one.reference.hash != WARMUP}
-            found += self._changed(known.join.cohort_us, known.join.answers, joined.changes, live)
+            found += self._changed(known, joined.changes, live)
             found += self._balanced(known.join, joined.met, list(seen), live)
         return found
 
@@ -181,41 +236,57 @@ class Joins:
         """Which predictions at these times (n,) are counted by class with their labels: not those of a warm-up."""
         return np.asarray(times_us >= self._warmed_up_us(key), np.bool_)
 
-    def _count_fates(self, known: _OfModel, met: Met, expired: Counter[int]) -> None:
-        codes = known.join.codes
-        labels = met.name == 0
-        pairs = Counter(zip(met.code[labels].tolist(), met.fate[labels].tolist(), strict=True))
-        pairs.update({(code, FATES.index(EXPIRED)): count for code, count in expired.items()})
-        found: Counter[tuple[ModelKey, str]] = Counter()
-        for (code, fate), count in pairs.items():
-            found[codes[code], FATES[fate]] += count  # a version that started afresh has several codes
-        known.fates.update(found)
-        self.fates.update(found)
+    def _count_fates(self, known: _OfModel, met: Met, expired: Counter[tuple[int, int]]) -> None:
+        codes, names = known.join.codes, list(known.names)
+        of_each = zip(met.code.tolist(), met.name.tolist(), met.fate.tolist(), strict=True)
+        found = Counter(of_each)
+        found.update({(code, name, FATES.index(EXPIRED)): count for (code, name), count in expired.items()})
+        labels, outcomes = Counter[tuple[ModelKey, str]](), Counter[tuple[ModelKey, str, str]]()
+        for (code, name, fate), count in found.items():
+            if name and names[name - 1] != LABEL_VALUE:
+                outcomes[codes[code], names[name - 1], FATES[fate]] += count
+            elif not name:
+                labels[codes[code], FATES[fate]] += count  # a version that started afresh has several codes
+        known.fates.update(labels)
+        self.fates.update(labels)
+        self._count_outcomes(known, outcomes)
 
-    def _changed(
-        self, cohort_us: int, answers: Answers, changes: Changes, live: dict[int, Monitored]
-    ) -> Iterator[Effective]:
+    def _changed(self, known: _OfModel, changes: Changes, live: dict[int, Monitored]) -> Iterator[Effective]:
         """Changes of the tallies of cohorts, by the pane in which they take effect."""
+        cohort_us = known.join.cohort_us
         for code, monitored in live.items():
-            at = np.flatnonzero(
-                (changes.code == code) & (changes.name == 0) & self._has_class(monitored.key, changes.time_us)
-            )
+            at = np.flatnonzero((changes.code == code) & self._has_class(monitored.key, changes.time_us))
             if not len(at):
                 continue
             panes, cohorts = changes.effect_us[at] // self._pane_us, changes.time_us[at] // cohort_us
             places, slots = np.unique(np.stack((panes, cohorts)), axis=1, return_inverse=True)
-            rows = LabelRows(
-                slots.reshape(-1),
-                answers.values(changes.value[at]),
-                answers.values(changes.answer[at]),
-                changes.score[at].view(np.float64),
-                changes.sign[at],
-            )
-            for slot, tally in sorted(self._aggregators.of(monitored).count(rows).items()):
+            tallies = self._tallies(known, monitored, changes, at, slots.reshape(-1))
+            for slot, tally in sorted(tallies.items()):
                 pane, cohort = places[:, slot].tolist()
                 self._totals.labels.add(monitored.key, tally)
                 of_cohort = LabelCohort(monitored.key, cohort * cohort_us, tally, joined=True)
                 yield Effective((pane + 1) * self._pane_us, of_cohort)
+
+    def _tallies(
+        self, known: _OfModel, monitored: Monitored, changes: Changes, at: Ints, slots: Ints
+    ) -> dict[int, LabelTally]:
+        """Tallies by slot of the changes at these places (n,), which have `slots` (n,)."""
+        tallies: dict[int, LabelTally] = {}
+        is_label = changes.name[at] == 0
+        of, to = at[is_label], slots[is_label]
+        if len(of):
+            answers = known.join.answers
+            label, answer = answers.values(changes.value[of]), answers.values(changes.answer[of])
+            rows = LabelRows(to, label, answer, changes.score[of].view(np.float64), changes.sign[of])
+            tallies = self._aggregators.of(monitored).count(rows)
+        of, to = at[~is_label], slots[~is_label]
+        if len(of):
+            outcomes = OutcomeRows(to, changes.name[of], changes.value[of], changes.sign[of])
+            names, of_reference = list(known.names), monitored.reference.outcomes
+            counted = count_outcomes(outcomes, names, known.outcome_answers, of_reference)
+            for slot, by_name in counted.items():
+                tallies.setdefault(slot, LabelTally()).outcomes = by_name
+        return tallies
 
     def _balanced(
         self, join: ModelJoin, met: Met, seen: list[int], live: Mapping[int, Monitored]
@@ -253,11 +324,22 @@ class Joins:
                 known.rank()
                 known.join.restore(state.join)
                 known.fates = Counter(state.fates)
+                known.names = {name: at for at, name in enumerate(state.names, 1)}
+                known.outcome_answers.restore(state.outcome_texts)
+                known.outcome_fates = Counter(state.outcome_fates)
 
     def to_state(self, model: str, name: str) -> ModelJoinState:
         """The state of one model's join; `name` is that of its growing rows."""
         known = self.models[model]
-        return ModelJoinState(model, list(known.places), dict(sorted(known.fates.items())), known.join.to_state(name))
+        return ModelJoinState(
+            model,
+            list(known.places),
+            dict(sorted(known.fates.items())),
+            known.join.to_state(name),
+            list(known.names),
+            list(known.outcome_answers.texts),
+            dict(sorted(known.outcome_fates.items())),
+        )
 
     def retire(self, key: ModelKey) -> None:
         """The model version starts afresh: labels of its predictions so far are counted nowhere any more."""

@@ -38,6 +38,7 @@ from monitor.count.labels.join_tables import (
     P,
     any_version_in,
     code_in,
+    counted,
 )
 from monitor.count.labels.pending import Pending
 from monitor.count.labels.predictions_by_pane import PredictionsByPane
@@ -53,11 +54,12 @@ LEAST_ROWS: Final = 4_096
 
 
 class Joined(NamedTuple):
-    """What one step of a join gives; `expired` counts labels by the code of the version they were counted for."""
+    """What one step of a join gives; `expired` counts labels by the codes of
+    the version they were counted for and of their name."""
 
     changes: Changes
     met: Met
-    expired: Counter[int]
+    expired: Counter[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class ModelJoin:
         self._tidied_us = NO_CLOCK
         self._waiting = 0
         #: labels that expired for want of room, until the next step, by code
-        self._overflowed: Counter[int] = Counter()
+        self._overflowed: Counter[tuple[int, int]] = Counter()
         self.changes = 0
 
     # what comes in
@@ -250,7 +252,7 @@ class ModelJoin:
 
     # what is let go
 
-    def _tidy(self) -> Counter[int]:
+    def _tidy(self) -> Counter[tuple[int, int]]:
         """Once a cohort: labels expire, and what nothing can meet any more is dropped; the labels that expired."""
         due_us = self.until_us // self.cohort_us * self.cohort_us
         gone, self._overflowed = self._overflowed, Counter()
@@ -260,20 +262,19 @@ class ModelJoin:
         labels = self.tables.labels
         expired = self.tables.states.column(0) == WAITING
         expired &= labels.signed(L.EFFECT) < due_us - self.horizon_us
-        codes = code_in(labels.column(L.META)[expired])
+        gone += counted(labels.column(L.META)[expired])
         self.tables.set_states(np.flatnonzero(expired) + labels.first, DONE)
-        self._waiting -= len(codes)
+        self._waiting -= int(np.count_nonzero(expired))
         self.by_pane.let_go(self.until_us, due_us - self.horizon_us)
         self._drop()
-        return gone + Counter(codes.tolist())
+        return gone
 
     def _expire_oldest(self, over: int) -> None:
         """More labels than the limit are held, and nothing may go: the first ones expire."""
         if over > self._limit * SPARE + SPARE_ROWS:
             states, meta = self.tables.states.column(0), self.tables.labels.column(L.META)
-            codes = code_in(meta[:over][states[:over] != DONE])
             self._waiting -= int(np.count_nonzero(states[:over] == WAITING))
-            self._overflowed.update(codes.tolist())
+            self._overflowed += counted(meta[:over][states[:over] != DONE])
             states[:over] = DONE
             self._drop()
 
@@ -394,4 +395,5 @@ class ModelJoin:
     def labels_waiting(self) -> Counter[int]:
         """Labels without a fate, by the code of the version they were counted for."""
         states = self.tables.states.column(0)
-        return Counter(code_in(self.tables.labels.column(L.META)[(states == PENDING) | (states == WAITING)]).tolist())
+        waiting = counted(self.tables.labels.column(L.META)[(states == PENDING) | (states == WAITING)])
+        return Counter({code: count for (code, name), count in waiting.items() if not name})

@@ -23,11 +23,12 @@ from monitor.count.columns.pane_rows import Rows
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.cohorts import LabelCohort, WaitingLabels
 from monitor.count.labels.joins import Joins, LabelColumns
+from monitor.count.labels.outcome_counts import with_amounts
 from monitor.count.labels.rows import LabelRows
 from monitor.count.losses import Refused
 from monitor.count.task_state import OpenLabels, TaskLabelsState
 from monitor.count.totals import Totals
-from monitor.decode.columns import Events, Group
+from monitor.decode.columns import ABSENT_VALUE, Events, Group
 from monitor.events import LABEL, ModelKey, Partition
 from monitor.reference.monitored import Monitored
 from monitor.stats.performance.label_tally import LabelTally
@@ -77,13 +78,23 @@ class TaskLabels:
         accepted = admitted.rows[rows]
         key, effect_us = events.key[rows[accepted]], effect_us[accepted]
         counted_for = self._counted_for(events.keys, key)
+        values, outcomes = events.label_values, events.outcomes
+        if not accepted.all():
+            values = [values[i] for i in np.flatnonzero(accepted).tolist()]
+            outcomes = outcomes.of(accepted)
         if self._joins is not None and len(key):
-            values = events.label_values
-            if not accepted.all():
-                values = [values[i] for i in np.flatnonzero(accepted).tolist()]
-            labels = LabelColumns(events.join_key[rows[accepted]], effect_us, values, key, events.keys, counted_for)
+            ids = events.join_key[rows[accepted]]
+            of_labels = with_amounts(outcomes, values, events.label_amounts[accepted])
+            labels = LabelColumns(ids, effect_us, values, key, events.keys, counted_for, of_labels)
             self._joins.add_labels(Partition(topic, self._number), labels)
-        return LabelsTaken(self._count(counted_for, key, effect_us), admitted.refused)
+        taken = Counter[ModelKey]()
+        for one, count in zip(*(part.tolist() for part in np.unique(key, return_counts=True)), strict=True):
+            taken[counted_for[one]] += count
+        if len(outcomes):
+            with_label = np.array([value is not ABSENT_VALUE for value in values], np.bool_)
+            key, effect_us = key[with_label], effect_us[with_label]
+        self._count(counted_for, key, effect_us)
+        return LabelsTaken(taken, admitted.refused)
 
     def take_predictions(
         self, monitored: Monitored, group: Group, rows: Rows, panes: Sequence[int], events: Events
@@ -118,25 +129,19 @@ class TaskLabels:
             counted_for[at] = self._totals.label_key(self._label_keys.key_of(keys[at]))
         return counted_for
 
-    def _count(
-        self, counted_for: list[ModelKey], key: NDArray[np.int32], effect_us: NDArray[np.int64]
-    ) -> Counter[ModelKey]:
+    def _count(self, counted_for: list[ModelKey], key: NDArray[np.int32], effect_us: NDArray[np.int64]) -> None:
         """Count labels of `counted_for[key]` by the pane in which they take effect: their predictions are unknown."""
         used, slots = np.unique(key, return_inverse=True)
         numbers, places = np.unique(effect_us // self._cohort_us, return_inverse=True)
         counts = np.bincount(slots * len(numbers) + places, minlength=len(used) * len(numbers))
         counts = counts.reshape(len(used), len(numbers))
-        accepted: Counter[ModelKey] = Counter()
         for at, one in enumerate(used.tolist()):
             self.open.add(
                 LabelCohort(counted_for[one], int(numbers[place]) * self._cohort_us, LabelTally(int(counts[at, place])))
                 for place in np.flatnonzero(counts[at]).tolist()
             )
-            labels = int(counts[at].sum())
-            self._totals.labels.add(counted_for[one], LabelTally(labels))
-            accepted[counted_for[one]] += labels
+            self._totals.labels.add(counted_for[one], LabelTally(int(counts[at].sum())))
         self._closed_by = None
-        return accepted
 
     def close(self, until_us: Callable[[str], float]) -> list[LabelCohort]:
         """Give out the cohorts that end at or before `until_us(model name)`, which is where panes of events close too;

@@ -10,13 +10,12 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 import numpy as np
-from msgspec import UNSET
 from numpy.typing import NDArray
 
 from monitor.clock import FIRST_US, HOUR_US, LAST_US
 from monitor.decode.columns import Limits
 from monitor.decode.native.reference_decoder import MAX_DEPTH
-from monitor.decode.native.rows import AnyRow, Columns, Decode, InSteps, is_given, kind_of
+from monitor.decode.native.rows import AnyRow, Columns, Decode, InSteps, has_result, is_given, kind_of
 from monitor.decode.native.wrapping import UTF8_MARK
 from monitor.decode.values import NO_TIME, bad_name, time_of, times_of_integers
 
@@ -186,7 +185,7 @@ def incomplete(rows: Sequence[AnyRow], columns: Columns) -> list[int]:
 def _is_complete(row: AnyRow) -> bool:
     kind = kind_of(row)
     if kind == "label":
-        return is_given(row.id) and row.label is not UNSET
+        return is_given(row.id) and has_result(row)
     return kind == "prediction" or is_given(row.features)
 
 

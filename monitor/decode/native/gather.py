@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final, TypeVar, cast
 
@@ -12,9 +12,9 @@ import xxhash
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from monitor.decode.columns import MISSING, TYPE_VALUE, Events, Group, Rejected, Shape
+from monitor.decode.columns import MISSING, TYPE_VALUE, Events, Group, Outcomes, Rejected, Shape
 from monitor.decode.derived import derived_cells, value_of
-from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, is_given, kind_of
+from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, is_given, kind_of, label_of
 from monitor.decode.values import category_value, numeric_value
 from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey, canonical
 
@@ -51,6 +51,7 @@ class ColumnsBuilder:
         self._label_rows: list[int] = []
         self._label_values: list[object] = []
         self._label_amounts: list[float] = []
+        self._outcomes = OutcomesBuilder()
         self.rejected: list[Rejected] = []
         self.tombstones = 0
         self.left_aside = 0
@@ -81,7 +82,9 @@ class ColumnsBuilder:
         for position, (row, code, index) in enumerate(places, first):
             if code == LABEL:
                 self._label_rows.append(position)
-                self._label_values.append(row.label)
+                if is_given(row.outcomes):
+                    self._outcomes.add(len(self._label_values), cast("dict[str, object]", row.outcomes))
+                self._label_values.append(label_of(row))
                 self._label_amounts.append(MISSING if row.value is None or row.value is UNSET else row.value)
             else:
                 builder = self._builder(index)
@@ -128,6 +131,29 @@ class ColumnsBuilder:
             rejected=self.rejected,
             tombstones=self.tombstones,
             left_aside=self.left_aside,
+            outcomes=self._outcomes.finish(),
+        )
+
+
+class OutcomesBuilder:
+    """Collects the outcomes of label events."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, int] = {}
+        self._label: list[int] = []
+        self._name: list[int] = []
+        self._values: list[object] = []
+
+    def add(self, label: int, outcomes: Mapping[str, object]) -> None:
+        """Add those of one label event, at its place among the label events."""
+        for name, value in outcomes.items():
+            self._label.append(label)
+            self._name.append(self._names.setdefault(name, len(self._names)))
+            self._values.append(value)
+
+    def finish(self) -> Outcomes:
+        return Outcomes(
+            np.array(self._label, np.int64), np.array(self._name, np.int64), list(self._names), self._values
         )
 
 

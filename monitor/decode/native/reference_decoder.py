@@ -16,7 +16,7 @@ import msgspec
 
 from monitor.clock import HOUR_US
 from monitor.decode.columns import Limits, Rejected
-from monitor.decode.native.rows import AnyRow, FeatureCells, Row
+from monitor.decode.native.rows import AnyRow, FeatureCells, Row, has_result
 from monitor.decode.native.wrapping import UTF8_MARK, envelope, no_event, not_json, not_utf8
 from monitor.decode.native.wrong import (
     future,
@@ -25,6 +25,8 @@ from monitor.decode.native.wrong import (
     wrong_class,
     wrong_features,
     wrong_name,
+    wrong_outcome,
+    wrong_outcomes,
     wrong_probability,
     wrong_scores,
     wrong_tags,
@@ -168,7 +170,7 @@ class ReferenceDecoder:
         if event.get("ts") is not None:
             row.ts = event["ts"]
         if kind == "label":
-            _read_label(event, row)
+            _read_label(event, row, self.limits.features)
             return row
         self._read_features(event, row, kind, key)
         _check_tags(event)
@@ -339,15 +341,34 @@ def _read_prediction(event: dict[str, Any], row: AnyRow) -> None:
         row.scores = scores
 
 
-def _read_label(event: dict[str, Any], row: AnyRow) -> None:
-    if "label" not in event:
+def _read_label(event: dict[str, Any], row: AnyRow, most: int) -> None:
+    """Read a label event's results; `most` outcomes may be in it."""
+    outcomes, value = event.get("outcomes"), event.get("value")
+    if outcomes is not None:
+        row.outcomes = _outcomes(outcomes, most)
+    if "label" in event:
+        label = event["label"]
+        if label is not None and not is_class(label):
+            raise wrong_class("label", label)
+        row.label = label
+    if not has_result(row):
         raise no_label(event)
-    label, value = event["label"], event.get("value")
-    if label is not None and not is_class(label):
-        raise wrong_class("label", label)
     if value is not None and not is_number(value):
         raise wrong_value(value)
-    row.label, row.value = label, value
+    row.value = value
+
+
+def _outcomes(outcomes: object, most: int) -> dict[str, Any]:
+    if type(outcomes) is not dict or len(outcomes) > most:
+        raise wrong_outcomes(outcomes, most)
+    if any(map(bad_name, outcomes)):
+        raise rejected("names", "the name of an outcome holds a control character or half of a surrogate pair")
+    for name, value in outcomes.items():
+        if not 0 < len(name) <= NAME_LENGTH:
+            raise rejected("outcomes", f"the name of an outcome is empty or longer than {NAME_LENGTH} characters")
+        if value is not None and not is_class(value):
+            raise wrong_outcome(value)
+    return outcomes
 
 
 def _is_probability(value: object) -> bool:

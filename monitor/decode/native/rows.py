@@ -58,6 +58,7 @@ class Row(msgspec.Struct, Generic[_F, _M, _V], gc=False):
     label: _Class | UnsetType = UNSET
     value: float | UnsetType | None = UNSET
     tags: dict[str, str | None] | UnsetType | None = UNSET
+    outcomes: dict[_FullName, _Class] | UnsetType | None = UNSET
 
 
 AnyRow = Row[Any, Any, Any]
@@ -162,6 +163,7 @@ class Columns(NamedTuple):
     label: tuple[object, ...]
     value: tuple[float | UnsetType | None, ...]
     tags: tuple[object, ...]
+    outcomes: tuple[dict[str, object] | UnsetType | None, ...]
 
     @classmethod
     def of(cls, rows: Sequence[AnyRow]) -> Columns:
@@ -185,7 +187,20 @@ def kind_of(row: AnyRow) -> str:
         return row.type
     if is_given(row.prediction) or is_given(row.score):
         return "prediction"
-    return "label" if row.label is not UNSET and not is_given(row.features) else "features"
+    is_label = row.label is not UNSET or is_given(row.outcomes)
+    return "label" if is_label and not is_given(row.features) else "features"
+
+
+def has_result(row: AnyRow) -> bool:
+    """Whether a label event has a label, a null that takes one back, or at least one outcome."""
+    return row.label is not UNSET or bool(is_given(row.outcomes) and row.outcomes)
+
+
+def label_of(row: AnyRow) -> object:
+    """The label of a label event; ABSENT_VALUE where it says nothing of it: beside outcomes null is no label."""
+    if is_given(row.outcomes) and row.outcomes and not is_given(row.label):
+        return ABSENT_VALUE
+    return row.label
 
 
 class FeatureCells(Protocol):

@@ -135,9 +135,27 @@ def wrong_class(field: str, value: object) -> RejectedRecord:
 
 
 def no_label(event: dict[str, Any]) -> RejectedRecord:
+    """The error for a label event that says nothing of its prediction."""
     if event.get("outcomes") is not None:
-        return rejected("label", "`outcomes` without a `label` are not read by this version; write `label`")
-    return rejected("label", "`label` is missing; write it, or null to take an earlier one back")
+        return rejected("label", "`label` is missing and `outcomes` is empty; write a label or an outcome")
+    return rejected("label", "`label` is missing; write it, null to take an earlier one back, or `outcomes`")
+
+
+def wrong_outcomes(value: object, most: int) -> RejectedRecord:
+    """The error for `outcomes` that are no object, or more than `most`."""
+    if isinstance(value, dict):
+        return rejected("outcomes", f"the event has more outcomes than limits.features ({most:,})")
+    return rejected("outcomes", f"`outcomes` is {kind_of(value)}; write an object {{name: value}}", value)
+
+
+def wrong_outcome(value: object) -> RejectedRecord:
+    """The error for an outcome that is none of the values it may be."""
+    hint = "write a number, a text or a boolean, and null to take an earlier one back"
+    if isinstance(value, str):
+        return rejected(
+            "outcomes", "a value in `outcomes` holds half of a surrogate pair; write whole characters", value
+        )
+    return rejected("outcomes", f"a value in `outcomes` is {kind_of(value)}; {hint}", value)
 
 
 def wrong_probability(value: object, field: str = "score") -> RejectedRecord:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,30 +20,26 @@ from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import Finding, FindingKey
 from monitor.judge.causes.cause import CauseName, SequentialCause
 from monitor.judge.causes.errors import PERFORMANCE_NAME
+from monitor.judge.comparison.means import Bounds, Measured, Side, measured
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
 from monitor.judge.windows.label_windows import LabelPyramid, LabelWindow
 from monitor.judge.windows.late_cohorts import LateCohorts
-from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE, PreparedReference
+from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Records
 from monitor.judge.words.errors import Change, detail, effect_unit, headline, shown
-from monitor.reference.performance_part import ErrorVariation, ReferencePerformance, is_judged
+from monitor.reference.performance_part import is_judged
 from monitor.stats.performance.figures import BIAS, CALIBRATION_ERROR, COST, MAE, labelled
 from monitor.stats.performance.judged_errors import LEAST_EFFECTS, TWO_SIDED, all_moments, judged, other_side
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.testing.ending import left_of
-from monitor.stats.testing.mean_test import ROWS, SUM, Difference, chance, critical, difference
-from monitor.stats.variance.long_run import LEAST_ROWS, ROWS_WITHOUT_DISTANCE
+from monitor.stats.testing.mean_test import ROWS, chance
+from monitor.stats.variance.long_run import LEAST_ROWS
 
 #: names of the findings by figure; all others are of `performance`
 _CAUSES: Final = {CALIBRATION_ERROR: "calibration", BIAS: "calibration", COST: "cost"}
-#: ... for evidence alone to decide: fewer cohorts cannot show that they depend on each other
-WINDOWS_WITHOUT_DISTANCE: Final = 20
-#: least rows of a window in which something is said of an error
-LEAST_IN_WINDOW: Final = 20
-#: a page needs its least effect and so many standard errors, as of the distributions: see `stats.direction_test`
-ERRORS_ABOVE_LEAST: Final = 2.0
+COST_NAME: Final = CauseName("cost", in_alert="cost more", on_page="cost")
 #: base windows of labels that are shown as the newest performance, as many as there are
 SHOWN_LENGTHS: Final = (4, 2, 1)
 #: labels have stopped when none came for so many times as long as a base window of them takes
@@ -57,72 +53,13 @@ NO_BUDGET: Final = 1e-7
 Spend = Callable[[int, int, int], float]
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One way in which one error can be worse. `place` is that of the figure among the judged ones."""
-
-    place: int
-    figure: str
-    upwards: bool
-    reference: Floats
-    variation: ErrorVariation
-    windows: int
-
-    @property
-    def before(self) -> float:
-        """The mean in the reference, of this side."""
-        return float(self.reference[SUM] / self.reference[ROWS])
-
-    @property
-    def room(self) -> float:
-        """How much it may rise without being worse: of an error with two sides up to 0, which is best."""
-        return max(-self.before, 0.0) if self.figure in TWO_SIDED else 0.0
-
-    def of(self, windows: Floats) -> Floats:
-        """This side's moments of windows (W, F, 4): (W, 4)."""
-        own = windows[:, self.place]
-        return own if self.upwards else other_side(own, self.figure)
-
-    def largest(self, rows: float, part: ReferencePerformance) -> float:
-        """The largest rise in the reference of windows of so many rows of its own; NaN where that was not learned."""
-        known = self.variation.rises if self.upwards else self.variation.falls
-        if not known or not part.windows:
-            return math.nan
-        base = float(self.reference[ROWS]) / part.windows
-        if rows > LEARNED_REACH * base * (1 << (len(known) - 1)):
-            return math.nan
-        fitting = [at for at in range(len(known)) if base * (1 << at) <= LENGTH_TOLERANCE * rows]
-        return known[fitting[-1] if fitting else 0]
-
-    @property
-    def is_free(self) -> bool:
-        """Whether its rows are independent as far as can be seen: evidence alone decides."""
-        return (
-            self.variation.long_run.block == 0
-            and float(self.reference[ROWS]) >= ROWS_WITHOUT_DISTANCE
-            and self.windows >= WINDOWS_WITHOUT_DISTANCE
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """One side of one error in W windows, each (W,): see `Difference`; `over` how far over, `limit` the least rise that
-    is, `large` whether a page may be made of it."""
-
-    difference: Difference
-    critical: Floats
-    limit: Floats
-    over: Floats
-    large: Floats
-
-
 class Performance(SequentialCause):
     """The errors of one model version. Nothing is judged where the reference has too few labels."""
 
     names = (
         PERFORMANCE_NAME,
         CauseName("calibration", in_alert="are called with wrong probabilities", on_page="calibration"),
-        CauseName("cost", in_alert="cost more", on_page="cost"),
+        COST_NAME,
     )
     state_name = "performance"
 
@@ -153,7 +90,7 @@ class Performance(SequentialCause):
             min(covered / max(reference.predictions, 1), 1.0),
         )
 
-    def _all_sides(self, figures: Sequence[str]) -> Iterator[_Side]:
+    def _all_sides(self, figures: Sequence[str]) -> Iterator[Side]:
         part = self._part
         if part is None or not is_judged(part):
             return
@@ -162,9 +99,9 @@ class Performance(SequentialCause):
             variation = part.variation(figure)
             if variation is None or own[ROWS] < LEAST_ROWS:
                 continue
-            yield _Side(place, figure, True, own, variation, part.windows)
+            yield Side(place, figure, True, own, variation, part.windows)
             if figure in TWO_SIDED:
-                yield _Side(place, figure, False, other_side(own, figure), variation, part.windows)
+                yield Side(place, figure, False, other_side(own, figure), variation, part.windows)
 
     def tests(self) -> int:
         """One for each side of each error."""
@@ -198,39 +135,18 @@ class Performance(SequentialCause):
     def _judge(self, windows: Sequence[LabelWindow]) -> Iterator[Finding]:
         moments = np.array([window.moments for window in windows])
         for side in self._sides:
-            measured = self._measure(side, moments, windows)
-            over = np.flatnonzero(measured.over > 1).tolist()
+            one = self._measure(side, moments, windows)
+            over = np.flatnonzero(one.over > 1).tolist()
             if over:
-                worst = max(over, key=lambda at: (measured.large[at], measured.over[at]))
-                found = self._finding(side, measured, worst, windows[worst])
+                worst = max(over, key=lambda at: (one.large[at], one.over[at]))
+                found = self._finding(side, one, worst, windows[worst])
                 yield replace(found, since_us=windows[over[0]].span.start_us)
 
-    def _measure(self, side: _Side, moments: Floats, windows: Sequence[LabelWindow]) -> _Measured:
-        own, run, part = side.of(moments), side.variation.long_run, self._part
+    def _measure(self, side: Side, moments: Floats, windows: Sequence[LabelWindow]) -> Measured:
+        part = self._part
         assert part is not None  # noqa: S101  # there are no sides without it
-        variance = np.array([self._variance(float(run.variance[0]), window, part) for window in windows])
-        found = difference(own, side.reference, variance)
-        bound = critical(self._alpha, found.skew, float(run.freedom[0]))
         allowed = side.room + self.policy.tolerated(side.figure) / self._unit(side.figure)
-        largest = np.array([side.largest(float(rows), part) for rows in own[:, ROWS]])
-        held = np.zeros(len(own)) if side.is_free else np.nan_to_num(DISTANCE_FACTOR * largest)
-        limit = np.maximum(allowed + bound * found.error, held)
-        beyond = np.minimum(
-            (found.higher - allowed) / np.maximum(bound * found.error, 1e-150),
-            np.where(held > 0, found.higher / np.where(held > 0, held, 1.0), np.inf),
-        )
-        over = np.where((own[:, ROWS] >= LEAST_IN_WINDOW) & (found.higher > 0), beyond, 0.0)
-        least = self._least(side) + ERRORS_ABOVE_LEAST * found.error
-        known = side.is_free | ~np.isnan(largest)
-        return _Measured(found, bound, limit, over, (found.higher >= least) & known & run.settled)
-
-    def _variance(self, v: float, window: LabelWindow, part: ReferencePerformance) -> float:
-        """V of a window: dependence is over time, so rows that come faster depend on each other more."""
-        start_us, end_us, rows = window.span
-        if not part.base_us or not part.rows or end_us <= start_us:
-            return v
-        rate = rows / (end_us - start_us) * part.base_us / part.rows
-        return 1 + max(rate, 1.0) * (v - 1)
+        return measured(side, moments, windows, part, Bounds(self._alpha, allowed, self._least(side)))
 
     def latest(self, at_us: int) -> LabelWindow | None:
         """The newest labelled predictions, about 1,000 of them; None where labels stopped coming before `at_us`."""
@@ -254,7 +170,7 @@ class Performance(SequentialCause):
         """One unit of the interface in units of the error."""
         return abs(shown(figure, 1.0, self._meaning) - shown(figure, 0.0, self._meaning))
 
-    def _scale(self, side: _Side) -> float:
+    def _scale(self, side: Side) -> float:
         """The rise of an error that is an effect of 1."""
         part = self._part
         if part is None or not LEAST_EFFECTS[side.figure].relative:
@@ -263,24 +179,24 @@ class Performance(SequentialCause):
         rows, total, *_ = all_moments(part.tally, (of,), self._meaning)[0]
         return max(abs(float(total / rows)), 1e-12)
 
-    def _least(self, side: _Side) -> float:
+    def _least(self, side: Side) -> float:
         """The least rise of an error that pages."""
         cause = _CAUSES.get(side.figure, PERFORMANCE_NAME.name)
         return self.policy.least_effect(cause, "", LEAST_EFFECTS[side.figure].effect) * self._scale(side)
 
     # findings
 
-    def _finding(self, side: _Side, measured: _Measured, at: int, window: LabelWindow) -> Finding:
-        own, sign = measured.difference, 1.0 if side.upwards else -1.0
+    def _finding(self, side: Side, found: Measured, at: int, window: LabelWindow) -> Finding:
+        own, sign = found.difference, 1.0 if side.upwards else -1.0
         now, before = sign * float(own.mean[at]), sign * side.before
-        limit = sign * (side.before + float(measured.limit[at]))
+        limit = sign * (side.before + float(found.limit[at]))
         change, span, tally = Change(side.figure, now, before, limit, side.upwards), window.span, window.tally
         effect, error = float(own.higher[at]) / self._scale(side), max(float(own.error[at]), 1e-150)
         cause, run = _CAUSES.get(side.figure, PERFORMANCE_NAME.name), side.variation.long_run
         reference = LabelTally() if self._part is None else self._part.tally
         return Finding(
             key=FindingKey(self._model, cause, figure=side.figure),
-            severity=self.policy.severity(cause, "", math.inf, 0.0, may_page=bool(measured.large[at])),
+            severity=self.policy.severity(cause, "", math.inf, 0.0, may_page=bool(found.large[at])),
             window=span,
             base_windows=window.length,
             statistic="mean",
@@ -289,7 +205,7 @@ class Performance(SequentialCause):
             p=chance(float(own.higher[at] - side.room) / error, float(own.skew[at]), float(run.freedom[0])),
             effect=effect,
             effect_unit=effect_unit(side.figure),
-            exceedance=float(measured.over[at]),
+            exceedance=float(found.over[at]),
             direction=change.direction,
             detail=detail(change, tally, reference, span.events, self._meaning),
             headline=headline(change, self._meaning),
@@ -301,7 +217,7 @@ class Performance(SequentialCause):
     def judges(self, key: FindingKey) -> bool:
         return self._side_of(key) is not None
 
-    def _side_of(self, key: FindingKey, *, upwards: bool = True) -> _Side | None:
+    def _side_of(self, key: FindingKey, *, upwards: bool = True) -> Side | None:
         named = (side for side in self._sides if side.figure == key.figure and side.upwards == upwards)
         side = next(named, None)
         wanted = FindingKey(self._model, _CAUSES.get(key.figure, PERFORMANCE_NAME.name), figure=key.figure)
@@ -322,9 +238,9 @@ class Performance(SequentialCause):
         window = self.windows.trailing(base_windows)
         if side is None or window is None or window.span.start_us < since_us or self._alpha <= 0:
             return None
-        measured = self._measure(side, window.moments[None], (window,))
-        effect = float(measured.difference.higher[0]) / self._scale(side)
-        return float(measured.over[0]), left_of(effect, float(then[0])) if then.size else 0.0, effect
+        one = self._measure(side, window.moments[None], (window,))
+        effect = float(one.difference.higher[0]) / self._scale(side)
+        return float(one.over[0]), left_of(effect, float(then[0])) if then.size else 0.0, effect
 
     # state
 

@@ -6,7 +6,7 @@ As `judge/windows/pyramid.py` has them of events, but closed by labels: a model 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monitor.events import Partition
 from monitor.findings import Span
 from monitor.judge.windows.pyramid import BLOCKS, Records
-from monitor.reference.learn.performance import BASE_LABELS
+from monitor.reference.learn.means import BASE_LABELS
 from monitor.stats.performance.figures import Meaning, labelled
 from monitor.stats.performance.judged_errors import all_moments
 from monitor.stats.performance.label_tally import LabelTally, merged_labels
@@ -80,7 +80,7 @@ class LabelPyramid:
 
     def add(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> list[LabelWindow]:
         """Add the next cohort; returns the windows that end with it, shortest first: none while a base window fills."""
-        if not labelled(tally, self._meaning.task):
+        if not self._rows(tally):
             return []
         cohort = self._block(start_us, end_us, tally.copy(), dict(records))
         self.open = cohort if self.open is None else self._merged(self.open, cohort)
@@ -96,8 +96,15 @@ class LabelPyramid:
         return self._block(start_us, end_us, tally, records)
 
     def _block(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> LabelBlock:
-        moments = all_moments(tally, self._figures, self._meaning)
-        return LabelBlock(start_us, end_us, tally, records, moments, labelled(tally, self._meaning.task))
+        return LabelBlock(start_us, end_us, tally, records, self._moments(tally), self._rows(tally))
+
+    def _rows(self, tally: LabelTally) -> int:
+        """What closes a base window."""
+        return labelled(tally, self._meaning.task)
+
+    def _moments(self, tally: LabelTally) -> Floats:
+        """(F, 4) of the figures that are judged."""
+        return all_moments(tally, self._figures, self._meaning)
 
     def _close(self, block: LabelBlock) -> list[LabelWindow]:
         self.closed += 1
@@ -163,7 +170,7 @@ def _pack(blocks: Sequence[LabelBlock]) -> dict[str, Any]:
     return {
         "spans": np.array([(block.start_us, block.end_us) for block in blocks], np.int64).reshape(-1, _SPAN),
         "scores": np.array(scores, np.int64).reshape(-1, 3),
-        "tallies": [LabelTally(b.tally.labels, b.tally.pairs, {}, b.tally.sums).to_state() for b in blocks],
+        "tallies": [replace(b.tally, scores={}).to_state() for b in blocks],
         "records": [[[*part, *span] for part, span in sorted(block.records.items())] for block in blocks],
     }
 

@@ -81,8 +81,15 @@ class LateCohorts:
     def _has_enough(self, start_us: int) -> bool:
         """Not for a cohort whose predictions were not seen: they came while nothing was judged."""
         predictions = self._predictions.get(start_us, 0)
-        labels = labelled(self._waiting[start_us], self._task)
-        return predictions > 0 and labels >= ENOUGH * self._coverage * predictions
+        return predictions > 0 and self._suffice(self._rows(self._waiting[start_us]), self._coverage * predictions)
+
+    def _rows(self, tally: LabelTally) -> int:
+        """What came for a cohort."""
+        return labelled(tally, self._task)
+
+    def _suffice(self, labels: int, expected: float) -> bool:
+        """Whether so many are enough where so many are expected."""
+        return labels >= ENOUGH * expected
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values."""

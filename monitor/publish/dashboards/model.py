@@ -28,7 +28,16 @@ _FIGURES: Final = ("value", "threshold", "effect_ratio", "p_value", "samples")
 
 def model() -> list[Panel]:
     """One model version: when it was bad, what moved, whether it is right less often, what could be seen at all."""
-    return [_timeline(), _findings(), _distances(), _performance(), _errors(), _model_events(), _smallest_effects()]
+    return [
+        _timeline(),
+        _findings(),
+        _distances(),
+        _performance(),
+        _errors(),
+        _outcomes(),
+        _model_events(),
+        _smallest_effects(),
+    ]
 
 
 def _timeline() -> Panel:
@@ -122,6 +131,21 @@ def _errors() -> Panel:
     )
 
 
+def _outcomes() -> Panel:
+    return lines(
+        "Named outcomes",
+        "Means of the newest values of each named outcome, shares of each category, and how many values these are of. "
+        "No line: its values stopped, or the reference has none.",
+        [
+            over_time(f"max by (outcome) (driftd_outcome_mean{{{MODEL}}})", "{{outcome}}"),
+            over_time(f"max by (outcome, bin) (driftd_outcome_ratio{{{MODEL}}})", "{{outcome}} {{bin}}"),
+            over_time(f"max by (outcome) (driftd_outcome_values{{{MODEL}}})", "values of {{outcome}}"),
+        ],
+        no_value="no outcomes in the reference, or their values stopped",
+        unit="none",
+    )
+
+
 def _model_events() -> Panel:
     of_type = f"sum by (type) (rate(driftd_model_events_total{{{MODEL}}}[$__rate_interval]))"
     return lines(
@@ -132,6 +156,7 @@ def _model_events() -> Panel:
         [
             over_time(of_type, "{{type}}"),
             over_time(f"sum by (fate) (rate(driftd_labels_total{{{MODEL}}}[$__rate_interval]))", "label {{fate}}"),
+            over_time(f"sum by (fate) (rate(driftd_outcomes_total{{{MODEL}}}[$__rate_interval]))", "outcome {{fate}}"),
             over_time(f"sum(rate(driftd_unjudged_events_total{{{MODEL}}}[$__rate_interval]))", "not judged"),
         ],
         unit="eps",

@@ -11,13 +11,14 @@ from monitor.events import ModelKey
 from monitor.findings import PAGE, TICKET
 from monitor.judge.estimated import Estimated
 from monitor.judge.promise.words import HEADS, statement, table
-from monitor.publish.snapshot import ColumnView, ModelView, Snapshot
+from monitor.publish.snapshot import ColumnView, ModelView, OutcomeView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.reference.notes.estimate import ESTIMATED
 from monitor.settings.duration import in_words
 from monitor.stats.derived.columns import DERIVED_KINDS
 from monitor.stats.performance.figures import SHARES
+from monitor.stats.performance.outcome_tally import LABEL_VALUE
 from monitor.text import many, number, percent
 
 #: a column with this exceedance or more is shown unfolded
@@ -119,6 +120,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     yield from _performance(model)
+    yield from (_outcome(one) for one in model.outcomes)
     if model.estimated is not None:
         yield from _estimated_rows(model, model.estimated)
     if model.silence is not None:
@@ -143,6 +145,25 @@ def _performance(model: ModelView) -> Iterator[tuple[str, str]]:
     if not model.performance_judged:
         of += "; not judged: the reference has too few labels"
     yield "Performance", f"{', '.join(values)} <small>{of}</small>"
+
+
+def _outcome(one: OutcomeView) -> tuple[str, str]:
+    """The newest mean or shares of a named outcome, beside those of the reference; of values what 1,000 labels have."""
+    of = f"of the newest {many(one.values, 'value')}, predictions up to {moment(one.until_us)}"
+    of += "" if one.judged else "; not judged: the reference has too few values"
+    if one.name == LABEL_VALUE and one.mean is not None and one.mean_before is not None:
+        beside = f"{number(1000 * one.mean_before)} in the reference; {of}"
+        return "Value of 1,000 labels", f"{number(1000 * one.mean)} <small>{beside}</small>"
+    if one.mean is not None:
+        value = f"mean {number(one.mean)}"
+        value += "" if one.mean_before is None else f" <small>{number(one.mean_before)} in the reference;</small>"
+    else:
+        before = dict(one.shares_before)
+        value = ", ".join(
+            f"{text(category, 80)} {percent(share)} <small>({percent(before.get(category, 0.0))})</small>"
+            for category, share in one.shares
+        )
+    return f"Outcome {text(one.name, 80)}", f"{value} <small>{of}</small>"
 
 
 def _figure(name: str, value: float) -> str:

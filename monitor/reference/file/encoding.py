@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.estimate import estimate_from, estimate_json
 from monitor.reference.file.derived import derived_from_json, derived_json
+from monitor.reference.outcome_part import ReferenceOutcome
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
 from monitor.reference.relations import relations_from, relations_json
@@ -76,8 +78,13 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({"traffic": reference.traffic.to_plain()} if reference.traffic else {}),
         **({} if reference.effects is None else {"score_effects": reference.effects.to_plain(reference.columns)}),
         **({} if reference.performance is None else {"performance": reference.performance.to_plain()}),
+        **({"outcomes": _outcomes_json(reference.outcomes)} if reference.outcomes else {}),
         **({} if reference.estimate is None else {"estimate": estimate_json(reference.estimate, reference.columns)}),
     }
+
+
+def _outcomes_json(outcomes: Mapping[str, ReferenceOutcome]) -> dict[str, Any]:
+    return {name: outcome.to_plain() for name, outcome in sorted(outcomes.items())}
 
 
 def _column_json(reference: Reference, at: int) -> dict[str, Any]:
@@ -175,6 +182,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         traffic=Traffic.from_plain(body["traffic"]) if "traffic" in body else None,
         effects=ScoreEffects.from_plain(body["score_effects"], columns, width) if "score_effects" in body else None,
         performance=ReferencePerformance.from_plain(body["performance"]) if "performance" in body else None,
+        outcomes={name: ReferenceOutcome.from_plain(one) for name, one in body.get("outcomes", {}).items()},
         estimate=estimate_from(body["estimate"], columns, width) if "estimate" in body else None,
     )
 

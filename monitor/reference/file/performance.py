@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -12,59 +12,70 @@ from monitor.stats.performance.label_sums import UNITS
 from monitor.stats.performance.score_grid import PLACES
 from monitor.stats.variance.long_run import DEPENDENT, GROWS, INDEPENDENT, TOO_SHORT
 
-_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-_NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 #: integers of any size are text: not every reader of JSON takes more than 64 bits
-_Integer = Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,60}$")]
+Integer = Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,60}$")]
 #: lengths 1, 2, 4, ... of windows
 MOST_LENGTHS: Final = 64
 
 
 class _Tally(msgspec.Struct, gc=False):
-    labels: _Count
-    pairs: list[tuple[str, str, _Count]]
-    score_counts: list[tuple[Annotated[int, msgspec.Meta(ge=0, lt=2 * PLACES)], _Count]] = []
-    label_sums: dict[str, _Integer] = {}
+    labels: Count
+    pairs: list[tuple[str, str, Count]]
+    score_counts: list[tuple[Annotated[int, msgspec.Meta(ge=0, lt=2 * PLACES)], Count]] = []
+    label_sums: dict[str, Integer] = {}
 
 
 class _Run(msgspec.Struct, gc=False):
-    block: _Count
+    block: Count
     settled: bool
     reason: str
     variance: Annotated[list[Annotated[float, msgspec.Meta(ge=1)]], msgspec.Meta(min_length=1, max_length=1)]
     freedom: Annotated[list[Annotated[float, msgspec.Meta(gt=0)] | None], msgspec.Meta(min_length=1, max_length=1)]
-    by_rows: list[list[_NotNegative]]
+    by_rows: list[list[NotNegative]]
 
 
-class _Errors(msgspec.Struct, gc=False):
+class ErrorsRow(msgspec.Struct, gc=False):
+    """How one error varied."""
+
     long_run: _Run
-    rises: Annotated[list[_NotNegative], msgspec.Meta(max_length=MOST_LENGTHS)]
-    falls: Annotated[list[_NotNegative], msgspec.Meta(max_length=MOST_LENGTHS)]
+    rises: Annotated[list[NotNegative], msgspec.Meta(max_length=MOST_LENGTHS)]
+    falls: Annotated[list[NotNegative], msgspec.Meta(max_length=MOST_LENGTHS)]
 
 
 class PerformanceRow(msgspec.Struct, gc=False):
     """`performance` in a file."""
 
     tally: _Tally
-    windows: _Count
-    rows: _NotNegative
-    base_us: _Count
-    errors: dict[str, _Errors]
-    came: list[tuple[_Count, Annotated[float, msgspec.Meta(ge=0, le=1)]]] = []
+    windows: Count
+    rows: NotNegative
+    base_us: Count
+    errors: dict[str, ErrorsRow]
+    came: list[tuple[Count, Annotated[float, msgspec.Meta(ge=0, le=1)]]] = []
 
 
 def performance_faults(row: PerformanceRow, task: str) -> Iterator[str]:
     """`task` is the file's."""
-    known = LEARNED.get(task, ())
-    yield from (f"errors: {name[:40]!r} is no error of the task {task}" for name in row.errors if name not in known)
-    for name, one in row.errors.items():
+    yield from error_faults(row.errors, LEARNED.get(task, ()), row.came, f"no error of the task {task}")
+    if not row.tally.label_sums.keys() <= UNITS.keys():
+        yield "tally.label_sums: a name is not known"
+
+
+def error_faults(
+    errors: Mapping[str, ErrorsRow], known: Sequence[str], came: Sequence[tuple[int, float]], unknown: str
+) -> Iterator[str]:
+    """Faults of how errors varied, which are those of `known` figures, and of when their values came.
+
+    `unknown` says what another figure is.
+    """
+    yield from (f"errors: {name[:40]!r} is {unknown}" for name in errors if name not in known)
+    for name, one in errors.items():
         if len(one.rises) != len(one.falls):
             yield f"errors.{name}: rises and falls are not equally long"
         if one.long_run.reason not in {INDEPENDENT, DEPENDENT, TOO_SHORT, GROWS}:
             yield f"errors.{name}.long_run.reason is not known"
         if any(len(of_rows) != 1 for of_rows in one.long_run.by_rows):
             yield f"errors.{name}.long_run.by_rows: not one number each"
-    if sorted(row.came) != row.came or sorted(share for _, share in row.came) != [share for _, share in row.came]:
+    if sorted(came) != list(came) or sorted(share for _, share in came) != [share for _, share in came]:
         yield "came: delays and shares do not rise"
-    if not row.tally.label_sums.keys() <= UNITS.keys():
-        yield "tally.label_sums: a name is not known"

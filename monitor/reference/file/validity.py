@@ -15,6 +15,7 @@ from monitor.reference.file.derived import DerivedRow, derived_faults
 from monitor.reference.file.effects import EffectsRow, effects_faults
 from monitor.reference.file.estimate import EstimateRow, estimate_faults
 from monitor.reference.file.json_faults import json_faults
+from monitor.reference.file.outcomes import OutcomeRow, outcome_faults
 from monitor.reference.file.performance import PerformanceRow, performance_faults
 from monitor.stats.bins.name_bins import BUCKETS, HASH
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
@@ -192,6 +193,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     facts: Annotated[dict[str, _Fact], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     traffic: _Traffic | msgspec.UnsetType = msgspec.UNSET
     performance: PerformanceRow | msgspec.UnsetType = msgspec.UNSET
+    outcomes: dict[str, OutcomeRow] = {}
 
 
 def fault_of(body: dict[str, Any]) -> str:
@@ -227,6 +229,7 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
         seen.add((column.role, column.name))
         for fault in _column_faults(column, len(file.levels)):
             yield f"columns[{at}]: {fault}"
+    yield from (f"outcomes.{fault}" for fault in outcome_faults(file.outcomes))
     if file.performance is not msgspec.UNSET:
         yield from (f"performance.{fault}" for fault in performance_faults(file.performance, file.task))
     if file.relations is not msgspec.UNSET:

@@ -13,6 +13,7 @@ from monitor.reference.file.encoding import to_json
 from monitor.reference.learn.reference import MIN_WINDOWS
 from monitor.reference.learn.season import MIN_WINDOWS_LEARNED
 from monitor.reference.notes.estimate import estimate_note
+from monitor.reference.notes.outcomes import outcome_lines
 from monitor.reference.notes.paging import (
     at_every_length,
     may_page,
@@ -59,6 +60,7 @@ def _head(reference: Reference) -> Iterator[str]:
         judged = "; what they leave is judged" if effects.may_be_judged else "; what they leave is not judged"
         yield f"the bins of the features explain {percent(effects.explained)} of the variance of the {of}{judged}"
     yield from performance_lines(reference)
+    yield from outcome_lines(reference)
     yield estimate_note(reference)
     for name, why in reference.ignored:
         yield f"ignored: {name}: {why}"

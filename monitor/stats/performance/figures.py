@@ -31,6 +31,8 @@ BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 ACCURACY, RECALL, PRECISION, F1, MCC = "accuracy", "recall", "precision", "f1", "mcc"
 CALIBRATION_ERROR, MAE, BIAS, COST = "calibration_error", "mae", "bias", "cost_per_thousand"
 #: figures in the unit of the target; all others are bounded
+#: what the values of 1,000 labels are together
+VALUE_FIGURE: Final = "value_per_thousand"
 IN_TARGET_UNIT: Final = frozenset({MAE, "rmse", BIAS})
 #: figures that are neither a share nor a score
 UNBOUNDED: Final = IN_TARGET_UNIT | {COST, "log_loss"}

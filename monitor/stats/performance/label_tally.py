@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from monitor.stats.performance.outcome_tally import OutcomeTally, add_outcomes
+
 #: a label, and the class that was predicted
 Pair = tuple[str, str]
 _K = TypeVar("_K")
@@ -22,13 +24,15 @@ class LabelTally:
     `labels` are counted and nothing else: labels that are not joined to a prediction, those of a prediction that named
     no class, and those of a task without classes. `pairs` counts (label, predicted class), where both are known.
     Beside both, `scores` counts the scores of labelled predictions by `stats.score_grid.place_of`, and `sums` are
-    fixed-point sums over labelled predictions by the names of `stats.label_sums`.
+    fixed-point sums over labelled predictions by the names of `stats.label_sums`. `outcomes` are further results of
+    predictions by name, with or without a label; none of them holds nothing.
     """
 
     labels: int = 0
     pairs: dict[Pair, int] = field(default_factory=dict)
     scores: dict[int, int] = field(default_factory=dict)
     sums: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[str, OutcomeTally] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -57,21 +61,32 @@ class LabelTally:
         _add(self.pairs, other.pairs)
         _add(self.scores, other.scores)
         _add(self.sums, other.sums)
+        add_outcomes(self.outcomes, other.outcomes)
 
     def add_pair(self, pair: Pair, count: int) -> None:
         """Add this many of one pair; a negative number takes some out again."""
         _add(self.pairs, {pair: count})
 
     def copy(self) -> LabelTally:
-        return LabelTally(self.labels, self.pairs.copy(), self.scores.copy(), self.sums.copy())
+        outcomes = {name: of.copy() for name, of in self.outcomes.items()}
+        return LabelTally(self.labels, self.pairs.copy(), self.scores.copy(), self.sums.copy(), outcomes)
+
+    def of_labels(self) -> LabelTally | None:
+        """The same without outcomes; None where nothing is left."""
+        if not self.outcomes:
+            return self
+        left = LabelTally(self.labels, self.pairs, self.scores, self.sums)
+        return left if self.labels or self.pairs or self.scores or self.sums else None
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values for a checkpoint; does not depend on the order in which it was counted."""
+        outcomes = {name: of.to_state() for name, of in sorted(self.outcomes.items())}
         return {
             "labels": self.labels,
             "pairs": [[*pair, count] for pair, count in sorted(self.pairs.items())],
             **({"score_counts": [[at, count] for at, count in sorted(self.scores.items())]} if self.scores else {}),
             **({"label_sums": dict(sorted(self.sums.items()))} if self.sums else {}),
+            **({"outcomes": outcomes} if outcomes else {}),
         }
 
     @classmethod
@@ -81,6 +96,7 @@ class LabelTally:
             {(label, prediction): count for label, prediction, count in state["pairs"]},
             dict(state.get("score_counts", ())),
             dict(state.get("label_sums", {})),
+            {name: OutcomeTally.from_state(of) for name, of in state.get("outcomes", {}).items()},
         )
 
 

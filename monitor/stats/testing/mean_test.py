@@ -51,7 +51,7 @@ def difference(windows: Floats, reference: Floats, variance: float | Floats) -> 
     v = np.maximum(np.asarray(variance, np.float64), 1.0)
     own = v * (1 / n + 1 / m)
     error = np.sqrt(spread * own)
-    skew = third * v**2 / n**2 / np.maximum(error, 1e-150) ** 3
+    skew = third * v**2 / n**2 / np.maximum(error, 1e-100) ** 3  # its third power is above 0
     return Difference(mean, mean - before, error, np.clip(skew, -MOST_SKEW, MOST_SKEW))
 
 

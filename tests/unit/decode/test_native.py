@@ -135,8 +135,6 @@ DEEP = "[" * 10_000
         (event(scores={"1": 2}), "score"),
         (event(label={"a": 1}), "label"),
         (event(type="label"), "label"),
-        (event(type="label", outcomes={"rating": 5}), "label"),
-        (event(type=..., features=..., outcomes={"rating": 5}), "label"),
         (event(type="label", label=[1]), "label"),
         (event(type="label", label=1, value="3"), "value"),
         (event(type="label", label=1, value=True), "value"),

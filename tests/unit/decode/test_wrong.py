@@ -54,7 +54,10 @@ TEXT = json.dumps(PLAIN)
         (event(id=[ANSWER]), "id", ["`id` is a list"]),
         (event(model=7), "model", ["`model` is a number", "inputs[].model"]),
         (event(model=...), "model", ["`model` is missing", "inputs[].model"]),
-        (event(type="label", outcomes={"rating": 5}), "label", ["`outcomes`", "not read by this version"]),
+        (event(type="label", outcomes={}), "label", ["`outcomes` is empty", "write a label or an outcome"]),
+        (event(type="label"), "label", ["`label` is missing", "or `outcomes`"]),
+        (event(type="label", outcomes=[5]), "outcomes", ["`outcomes` is a list", "{name: value}"]),
+        (event(type="label", outcomes={"rating": {"a": ANSWER}}), "outcomes", ["a value in `outcomes` is an object"]),
         (event(label=float("nan")), "label", ["`label` is NaN", "null"]),
     ],
 )

@@ -22,7 +22,7 @@ from monitor.judge.estimated import Estimated
 from monitor.publish.column_series import DISTANCES, FIGURES
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
-from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
+from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, OutcomeView, Snapshot
 from tests.snapshots import CALLS, IN_WARMUP, busy_snapshot, promise_of, wide_snapshot, with_labels
 
 CREDIT = ModelKey("credit", "1")
@@ -94,6 +94,10 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 pages_before=2,
                 columns=(AGE,),
                 performance=(("accuracy", 0.9), ("mae", 250.0)),
+                outcomes=(
+                    OutcomeView("judge", 900, 1_764_000_600_000_000, mean=0.7, mean_before=0.72),
+                    OutcomeView("topic", 900, 1_764_000_600_000_000, shares=(("refund", 0.1), ("(other)", 0.9))),
+                ),
                 estimated=Estimated((("accuracy", 0.88), ("mae", 2.5)), 4_000),
                 promise=promise_of("AGE"),
                 warmup=IN_WARMUP,

@@ -66,16 +66,20 @@ def test_it_is_a_settings_file_of_defaults(tmp_path: Path) -> None:
 
 def test_its_commented_settings_are_taken_too(tmp_path: Path) -> None:
     text = settings_reference()
-    for old, new in (
-        ("\n    # features:", "\n    features:"),
-        ("#   <name>:", "  AGE:"),
-        ("#     mute: false", "    mute: true"),
-    ):
-        assert text.count(old) == 1
-        text = text.replace(old, new)
+    for group, name in (("features", "AGE"), ("outcomes", "judge")):
+        for old, new in (
+            (f"\n    # {group}:", f"\n    {group}:"),
+            ("#   <name>:", f"  {name}:"),
+            ("#     mute: false", "    mute: true"),
+        ):
+            assert old in text
+            text = text.replace(old, new, 1)  # the groups follow each other
+    assert "<name>" not in text
     file = tmp_path / "settings.yaml"
     file.write_text(text, encoding="utf-8")
-    assert load_settings(file, {}).models[0].features["AGE"].mute
+    model = load_settings(file, {}).models[0]
+    assert model.features["AGE"].mute
+    assert model.outcomes["judge"].mute
 
 
 @pytest.mark.parametrize("line", settings_reference().splitlines())

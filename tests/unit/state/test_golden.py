@@ -118,6 +118,9 @@ def test_it_shows_what_it_showed_to_the_version_that_wrote_it(folder: Path) -> N
     for model in expected["models"]:
         model.setdefault("lasting", None)  # before there was any
         model.setdefault("fates", {})  # before labels were joined
+        model.setdefault("outcomes", {})  # before there were any
+        model.setdefault("outcome_fates", {})
+        model.setdefault("value", {"values": 0})
     assert now == expected
     assert expected["unsent"] > 0
     assert all(task["open_panes"] for task in expected["units"])

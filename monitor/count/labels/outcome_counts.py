@@ -1,0 +1,113 @@
+"""Counts named outcomes into tallies: numbers on their grid, texts by the categories of the reference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.count.labels.answers import Answers, Bits, hashed_text
+from monitor.decode.columns import Outcomes
+from monitor.events import canonical
+from monitor.reference.outcome_part import ReferenceOutcome
+from monitor.stats.bins.reference_bins import CATEGORICAL
+from monitor.stats.performance.outcome_tally import LABEL_VALUE, OTHER, OutcomeTally, fixed_sums, place_of
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRows:
+    """Outcomes (n,) of predictions of one model version: the `bits` of their values, none of them null.
+
+    `slots` number the tallies they are counted in, `name` (n,) are codes of their names from 1 on, and `sign` is 1, or
+    -1 for one that was counted before and is taken out again.
+    """
+
+    slots: Ints
+    name: Ints
+    bits: Bits
+    sign: Ints
+
+
+def with_amounts(outcomes: Outcomes, labels: Sequence[object], amounts: NDArray[np.float64]) -> Outcomes:
+    """The outcomes of labels (n,), and the `value` of those that have one, as one more.
+
+    A label that is taken back takes its value with it; one without a value says nothing of an earlier one.
+    """
+    given = ~np.isnan(amounts)
+    if None in labels:
+        given |= np.array([label is None for label in labels], np.bool_)
+    at = np.flatnonzero(given)
+    if not len(at):
+        return outcomes
+    name = np.full(len(at), len(outcomes.names), np.int64)
+    values = [None if np.isnan(amount) else amount for amount in amounts[at].tolist()]
+    return Outcomes(
+        np.concatenate((outcomes.label, at)),
+        np.concatenate((outcomes.name, name)),
+        [*outcomes.names, LABEL_VALUE],
+        [*outcomes.values, *values],
+    )
+
+
+def count_outcomes(
+    rows: OutcomeRows, names: Sequence[str], answers: Answers, known: Mapping[str, ReferenceOutcome] | None
+) -> dict[int, dict[str, OutcomeTally]]:
+    """Tallies by slot and name; `known` are the outcomes of the reference, None where they are being learned."""
+    found: dict[int, dict[str, OutcomeTally]] = {}
+    for code in np.unique(rows.name).tolist():
+        name, at = names[code - 1], np.flatnonzero(rows.name == code)
+        slots, bits, sign = rows.slots[at], rows.bits[at], rows.sign[at]
+        used, places = np.unique(slots, return_inverse=True)
+        tallies = [OutcomeTally() for _ in used]
+        outcome = None if known is None else known.get(name)
+        is_text = np.isnan(bits.view(np.float64))
+        if outcome is not None and outcome.kind == CATEGORICAL:
+            _count_texts(tallies, places, bits, sign, answers, _by_text(outcome.categories))
+        else:
+            _count_numbers(tallies, places[~is_text], bits[~is_text].view(np.float64), sign[~is_text])
+            texts = None if known is None else _by_text(())
+            _count_texts(tallies, places[is_text], bits[is_text], sign[is_text], answers, texts)
+        for slot, tally in zip(used.tolist(), tallies, strict=True):
+            if tally:
+                found.setdefault(slot, {})[name] = tally
+    return found
+
+
+def _count_numbers(tallies: list[OutcomeTally], slots: Ints, numbers: NDArray[np.float64], sign: Ints) -> None:
+    cells, at = np.unique(np.stack((slots, place_of(numbers))), axis=1, return_inverse=True)
+    totals = np.bincount(at.reshape(-1), sign, cells.shape[1]).astype(np.int64)
+    for slot, cell, total in zip(*cells.tolist(), totals.tolist(), strict=True):
+        if total:
+            tallies[slot].counts[cell] = total
+    for tally, total in zip(tallies, fixed_sums(slots, len(tallies), numbers, sign), strict=True):
+        tally.total = total
+
+
+def _count_texts(
+    tallies: list[OutcomeTally], slots: Ints, bits: Bits, sign: Ints, answers: Answers, known: Mapping[str, str] | None
+) -> None:
+    """Count by category; without `known` ones every text that is kept is one."""
+    used, places = np.unique(bits, return_inverse=True)
+    texts = [canonical(value) for value in answers.values(used)]  # type: ignore[arg-type]  # there are no nulls
+    named = [_category(text, known) for text in texts]
+    counts: Counter[tuple[int, str]] = Counter()
+    for slot, place, one in zip(slots.tolist(), places.reshape(-1).tolist(), sign.tolist(), strict=True):
+        counts[slot, named[place]] += one
+    for (slot, category), count in counts.items():
+        tallies[slot].merge(OutcomeTally({category: count}))
+
+
+def _by_text(categories: Sequence[str]) -> dict[str, str]:
+    """{text as it comes back from its bits: category}: also where it was one text too many to be kept."""
+    return {text: name for name in categories for text in (name, hashed_text(name))}
+
+
+def _category(text: str, known: Mapping[str, str] | None) -> str:
+    if known is None:
+        return OTHER if text.startswith("\0") else text
+    return known.get(text, OTHER)

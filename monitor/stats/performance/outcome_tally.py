@@ -1,0 +1,179 @@
+"""The tally of one named outcome: a judge's score, a rating, a refund, as numbers, booleans (0 and 1) or texts.
+
+Numbers are counted on a grid of 128 steps for each power of two, and added exactly: the mean is that of the values
+themselves, their spread and quantiles are those of the grid, at most 0.4 % from a value. Whole numbers up to 256 are on
+the grid. The grid needs no reference, is the same everywhere, and its counts can be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: steps of the grid in one power of two
+STEPS: Final = 128
+#: numbers are exact to 2^-24, and those further out than 2^38 count as 2^38
+UNIT: Final = 1 << 24
+FURTHEST: Final = 2.0**38
+#: smaller numbers are 0
+NEAREST: Final = 2.0**-24
+_OCTAVES_BELOW_ONE: Final = 24
+#: exact sums are added as two halves of so many bits
+_HALF: Final = 31
+#: counts texts that are no category of the reference, and texts among numbers
+OTHER: Final = "(other)"
+#: the `value` of labels is counted as the outcome without a name
+LABEL_VALUE: Final = ""
+#: what a value is counted under: its place on the grid, or the text of a category
+Cell = int | str
+
+
+@dataclass(slots=True)
+class OutcomeTally:
+    """`counts` of values by cell, and the fixed-point `total` of the numbers.
+
+    A change of such a tally is one too, with negative counts.
+    """
+
+    counts: dict[Cell, int] = field(default_factory=dict)
+    total: int = 0
+
+    def merge(self, other: OutcomeTally) -> None:
+        """Add another tally to this one; counts of 0 are dropped."""
+        for cell, count in other.counts.items():
+            summed = self.counts.get(cell, 0) + count
+            if summed:
+                self.counts[cell] = summed
+            else:
+                self.counts.pop(cell, None)
+        self.total += other.total
+
+    def copy(self) -> OutcomeTally:
+        return OutcomeTally(self.counts.copy(), self.total)
+
+    def __bool__(self) -> bool:
+        return bool(self.counts) or self.total != 0
+
+    @property
+    def values(self) -> int:
+        """All values."""
+        return sum(self.counts.values())
+
+    @property
+    def numbers(self) -> int:
+        """Values that are numbers."""
+        return sum(count for cell, count in self.counts.items() if not isinstance(cell, str))
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the numbers; None without any."""
+        numbers = self.numbers
+        return self.total / UNIT / numbers if numbers else None
+
+    def texts(self) -> dict[str, int]:
+        """Counts of the categories."""
+        return {cell: count for cell, count in sorted(self.counts.items(), key=str) if isinstance(cell, str)}
+
+    def quantile(self, share: float) -> float | None:
+        """The number below which this share of the numbers lies, on the grid; None without any."""
+        cells = sorted(cell for cell in self.counts if not isinstance(cell, str))
+        if not cells:
+            return None
+        reached = np.cumsum([self.counts[cell] for cell in cells])
+        return float(number_at(np.array(cells, np.int64))[np.searchsorted(reached, share * reached[-1])])
+
+    def to_state(self) -> dict[str, Any]:
+        """A tree of plain values, whatever the order of counting; the total as text, as it may have many bits."""
+        cells = sorted(cell for cell in self.counts if not isinstance(cell, str))
+        return {
+            "numbers": [[cell, self.counts[cell]] for cell in cells],
+            "texts": [list(one) for one in self.texts().items()],
+            "total": str(self.total),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> OutcomeTally:
+        return cls(dict((*state["numbers"], *state["texts"])), int(state["total"]))
+
+
+def place_of(numbers: Floats) -> Ints:
+    """The places (n,) of finite numbers on the grid: 0 is 0, others count from it in their direction."""
+    sizes = np.minimum(np.abs(numbers), FURTHEST)
+    mantissa, exponent = np.frexp(np.maximum(sizes, NEAREST))
+    step = np.rint((2 * mantissa - 1) * STEPS).astype(np.int64)
+    places = 1 + (exponent.astype(np.int64) - 1 + _OCTAVES_BELOW_ONE) * STEPS + step
+    return np.where(sizes < NEAREST, 0, np.where(numbers < 0, -places, places))
+
+
+def number_at(places: Ints) -> Floats:
+    """The numbers (n,) at places of the grid."""
+    octave, step = np.divmod(np.abs(places) - 1, STEPS)
+    sizes = np.ldexp(1 + step / STEPS, octave - _OCTAVES_BELOW_ONE)
+    return np.asarray(np.where(places == 0, 0.0, np.sign(places) * sizes), np.float64)
+
+
+def step_at(places: Ints) -> Floats:
+    """By how much a number at each of these places (n,) may be away from it, at most."""
+    sizes = np.abs(number_at(places))
+    return np.asarray(np.where(places == 0, NEAREST, sizes / (2 * STEPS)), np.float64)
+
+
+def fixed_sums(slots: Ints, count: int, numbers: Floats, sign: Ints) -> list[int]:
+    """Exact sums by slot of n finite numbers, each rounded once to a multiple of 1 / UNIT."""
+    fixed = np.rint(np.clip(numbers, -FURTHEST, FURTHEST) * UNIT).astype(np.int64)
+    sums = np.zeros((2, count), np.int64)
+    np.add.at(sums[0], slots, (fixed >> _HALF) * sign)
+    np.add.at(sums[1], slots, (fixed & ((1 << _HALF) - 1)) * sign)
+    return [(int(high) << _HALF) + int(low) for high, low in sums.T]
+
+
+def number_moments(tally: OutcomeTally) -> Floats:
+    """(4,) how many numbers, and sums of their first three powers: see `stats.mean_test`.
+
+    The first power is exact. The spread is that of the grid, with the largest error of its steps: it is never taken
+    for smaller than it is.
+    """
+    cells = np.array(sorted(cell for cell in tally.counts if not isinstance(cell, str)), np.int64)
+    counts = np.array([tally.counts[cell] for cell in cells.tolist()], np.float64)
+    rows = float(counts.sum())
+    if not rows:
+        return np.zeros(4)
+    on_grid = number_at(cells)
+    away = on_grid - float(counts @ on_grid) / rows
+    spread = float(counts @ (away**2 + step_at(cells) ** 2)) / rows
+    third, mean = float(counts @ away**3) / rows, tally.total / UNIT / rows
+    powers = mean, spread + mean**2, third + 3 * mean * spread + mean**3
+    return rows * np.array([1.0, *powers])
+
+
+def category_moments(tally: OutcomeTally, category: str) -> Floats:
+    """(4,) the same of a category's share of all values."""
+    hits = tally.counts.get(category, 0)
+    return np.array([tally.values, hits, hits, hits], np.float64)
+
+
+def add_outcomes(into: dict[str, OutcomeTally], others: Mapping[str, OutcomeTally]) -> None:
+    """Add tallies by name; those that hold nothing are dropped."""
+    for name, other in others.items():
+        known = into.get(name)
+        if known is None:
+            into[name] = other.copy()
+            continue
+        known.merge(other)
+        if not known:
+            del into[name]
+
+
+def merged_outcomes(tallies: Iterable[OutcomeTally]) -> OutcomeTally:
+    """One tally of all the given ones; none of them is changed."""
+    total = OutcomeTally()
+    for tally in tallies:
+        total.merge(tally)
+    return total
