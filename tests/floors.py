@@ -53,7 +53,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # counting (stage 1)
         "count": (
             "outcomes columns.facts columns.categories columns.schema columns.sample admission.versions_seen "
-            "admission.versions admission.label_keys columns.binning labels.cohorts task_state "
+            "admission.versions admission.label_keys columns.binning columns.numeric_arrays labels.cohorts task_state "
             "clocks.event_clock clocks.ahead_events event_ids losses admission.batch pairs_waiting "
             "partition_state rejected_share totals columns.pane_rows labels.rows labels.aggregator "
             "clocks.label_clock labels.answers labels.id_runs labels.join_tables labels.join_changes "

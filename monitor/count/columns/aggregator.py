@@ -7,16 +7,15 @@ on how rows are cut into batches: counts are integers, sums are fixed-point.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.columns.binning import Binning
 from monitor.count.columns.by_partition import scores_of
 from monitor.count.columns.categories import Categories
 from monitor.count.columns.new_slots import NewSlotCounts, NewSlots
+from monitor.count.columns.numeric_arrays import NumericArrays
 from monitor.count.columns.pair_counter import PairCounter
 from monitor.count.columns.pane_rows import Rows
 from monitor.count.columns.schema import SchemaCounter
@@ -72,11 +71,11 @@ class Aggregator:
             if c.bins.kind != NUMERIC
         ]
         self._numeric_at = np.array([at for at, _ in self.numeric], np.int64)
-        self._numeric_arrays = _NumericArrays.of([c for _, c in self.numeric])
+        self._numeric_arrays = NumericArrays.of([c for _, c in self.numeric])
         self.score = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == SCORE])
-        self._score_arrays = _NumericArrays.of([] if self.score is None else [self.score[1]])
+        self._score_arrays = NumericArrays.of([] if self.score is None else [self.score[1]])
         self.prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
-        self._prediction_arrays = _NumericArrays.of([] if self.prediction is None else [self.prediction[1]])
+        self._prediction_arrays = NumericArrays.of([] if self.prediction is None else [self.prediction[1]])
         self.prediction_categories = Categories(self.prediction[1].bins if self.prediction else None, self._width)
         relations = reference.relations
         self._pairs = (
@@ -175,31 +174,6 @@ def _number_bits(value: object) -> int:
     return int(np.float64(value).view(np.uint64))
 
 
-@dataclass(frozen=True, slots=True)
-class _NumericArrays:
-    """Parameters of numeric columns for counting, as arrays (columns, 1)."""
-
-    binning: Binning
-    low: Floats
-    high: Floats
-    center: Floats
-    scale: Floats
-
-    @classmethod
-    def of(cls, columns: list[Column]) -> _NumericArrays:
-        def column(values: list[float]) -> Floats:
-            return np.array(values, np.float64)[:, None]
-
-        low, high = column([c.bins.low for c in columns]), column([c.bins.high for c in columns])
-        return cls(
-            Binning([np.array(c.bins.edges, np.float64) for c in columns], low, high),
-            low,
-            high,
-            column([c.center for c in columns]),
-            column([c.scale for c in columns]),
-        )
-
-
 class _Block:
     """Counts, sums and extremes of P panes."""
 
@@ -255,7 +229,7 @@ class _Block:
             if at in named:
                 named[at] = names.kept(named[at])
 
-    def numeric(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows, counted: NDArray[np.bool_]) -> None:
+    def numeric(self, at: Ints, arrays: NumericArrays, values: Floats, rows: Rows, counted: NDArray[np.bool_]) -> None:
         """Count numeric columns `at` (F,) with `values` (F, n) where `counted` (n,)."""
         # values outside the range are in the extremes but not in bins and sums; absent ones are in none
         inside = (values >= arrays.low) & (values <= arrays.high)
@@ -283,7 +257,7 @@ class _Block:
     def _count_odd(
         self,
         at: Ints,
-        arrays: _NumericArrays,
+        arrays: NumericArrays,
         codes: Ints,
         values: Floats,
         absent: NDArray[np.bool_],
@@ -326,7 +300,7 @@ class _Block:
     def _add_flat(self, flat: Ints) -> None:
         self.counts += np.bincount(flat.ravel(), minlength=len(self.counts))
 
-    def _sum(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows) -> None:
+    def _sum(self, at: Ints, arrays: NumericArrays, values: Floats, rows: Rows) -> None:
         """Sums of standardised values and their squares; in place, as these are the largest arrays of all."""
         z = values - arrays.center
         z /= arrays.scale
@@ -337,7 +311,7 @@ class _Block:
         z *= SQUARE_UNIT
         self.sums[:, at, SQUARES] = np.add.reduceat(np.rint(z, out=z).astype(np.int64), rows.starts, axis=1).T
 
-    def _sum_outside(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows) -> None:
+    def _sum_outside(self, at: Ints, arrays: NumericArrays, values: Floats, rows: Rows) -> None:
         """Sums of the values outside; `values` are NaN everywhere else."""
 
         def add(into: int, of_each: Floats | NDArray[np.bool_]) -> None:
