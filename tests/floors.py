@@ -43,10 +43,10 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # references
         "reference": (
             "survey.values survey.vectors survey.events survey.order relations season column score_effects "
-            "estimate file.effects file.estimate file.performance file.derived file.json_faults file.validity "
-            "variability performance_part reference blank file.encoding references score_split configured "
-            "monitored plan.values plan.derived plan.columns learn.season learn.relations learn.effects "
-            "learn.estimate learn.performance notes.estimate notes.performance learn.reference notes.paging "
+            "estimate file.effects file.estimate file.performance file.segments file.derived file.json_faults file.validity "
+            "variability segments performance_part reference blank file.encoding references score_split configured "
+            "monitored plan.values plan.derived plan.columns plan.segments learn.season learn.relations learn.effects "
+            "learn.estimate learn.performance learn.segments notes.estimate notes.performance learn.reference notes.paging "
             "notes.relations notes.events notes.show"
         ),
     },
@@ -58,7 +58,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "partition_state rejected_share totals columns.pane_rows labels.rows labels.aggregator "
             "clocks.label_clock labels.answers labels.id_runs labels.join_tables labels.join_changes "
             "labels.pending labels.predictions_by_pane labels.model_join labels.joins labels.task_labels "
-            "clocks.completeness columns.pair_counter columns.score_counter columns.new_slots "
+            "clocks.completeness columns.pair_counter columns.score_counter columns.segment_counter columns.new_slots "
             "columns.by_partition columns.aggregator warmup.lines warmup.rows task exchange"
         ),
     },
@@ -68,9 +68,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "incidents.book policy windows.prepared_reference windows.pyramid warmup windows.season "
             "windows.label_windows windows.late_cohorts words.errors windows.all_values comparison.own_moves "
             "comparison.related words.relations comparison.columns comparison.moved_day "
-            "comparison.lazy_comparison comparison.near_range comparison.quality_tails attribution.score_parts "
+            "comparison.lazy_comparison comparison.near_range comparison.quality_tails comparison.segmented attribution.score_parts "
             "causes.cause promise.detectable causes.constant causes.errors causes.performance causes.traffic "
-            "causes.fact_share causes.schema causes.distribution_words causes.distribution causes.residual "
+            "causes.fact_share causes.schema causes.distribution_words causes.distribution causes.segments causes.residual "
             "causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
             "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time "
             "judge_state attribution.one_partition attribution.moved estimated model words.detectors "

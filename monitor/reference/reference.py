@@ -18,6 +18,7 @@ from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.relations import Relations
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import Seasons
+from monitor.reference.segments import Segments
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins.reference_bins import NUMERIC, outside_bins, width_of
 from monitor.stats.derived.columns import Derived
@@ -42,6 +43,7 @@ class Reference:
     `effects` of the bins on the score; None in older files, and where there is no score.
     `performance` of its labelled predictions; None in older files, and where no label came beside a prediction.
     `estimate` is from what performance is estimated; None in older files, and without labels or score.
+    `segments` are its counts by the values of some features; None where the settings named none.
     """
 
     key: ModelKey
@@ -72,6 +74,7 @@ class Reference:
     effects: ScoreEffects | None = None
     performance: ReferencePerformance | None = None
     estimate: Estimate | None = None
+    segments: Segments | None = None
 
     @property
     def meaning(self) -> Meaning:

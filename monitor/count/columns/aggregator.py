@@ -20,6 +20,7 @@ from monitor.count.columns.pair_counter import PairCounter
 from monitor.count.columns.pane_rows import Rows
 from monitor.count.columns.schema import SchemaCounter
 from monitor.count.columns.score_counter import score_counter
+from monitor.count.columns.segment_counter import SegmentCounter, SegmentCounts
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
 from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
@@ -84,6 +85,7 @@ class Aggregator:
             else None
         )
         self._new_slots = NewSlots(reference)
+        self._segments = SegmentCounter(reference, dict(self.categorical))
         self.schema = SchemaCounter(reference)
         wanted = [(c.name, c.bins.kind) for _, c in features if not c.parent]
         wanted += [(derived.parent, derived.kind) for derived in reference.derived]
@@ -97,7 +99,7 @@ class Aggregator:
     def count(self, group: Group, rows: Rows) -> list[Tally]:
         """One tally for each pane."""
         new = self._new_slots.begin(len(rows.starts), partial(self._explained, group, rows), rows)
-        block = _Block(rows, len(self.columns), self._width, self._pairs, new)
+        block = _Block(rows, len(self.columns), self._width, self._pairs, new, self._segments.begin(rows))
         with_features = group.has_features[rows.picked]
         if len(self.numeric):
             values = group.numeric if rows.are_all(group.numeric.shape[1]) else group.numeric[:, rows.picked]
@@ -178,11 +180,17 @@ class _Block:
     """Counts, sums and extremes of P panes."""
 
     def __init__(
-        self, rows: Rows, columns: int, width: int, pairs: PairCounter | None, new: NewSlotCounts | None = None
+        self,
+        rows: Rows,
+        columns: int,
+        width: int,
+        pairs: PairCounter | None,
+        new: NewSlotCounts | None,
+        segments: SegmentCounts | None,
     ) -> None:
         panes = len(rows.starts)
         self._panes, self._columns, self._width = panes, columns, width
-        self._new = new
+        self._new, self._segments = new, segments
         self._slots = width + len(QUALITY_COUNTS)
         self._pairs = pairs
         #: (columns, rows) coarse levels of the values, for the tables of pairs
@@ -203,7 +211,11 @@ class _Block:
         if self._pairs is not None:
             self._levels[at] = np.where(counted, self._pairs.levels(flat), np.uint8(NO_LEVEL))
         flat += rows.slots * (self._columns * self._slots)
-        self._add_flat(flat if counted.all() else flat[counted])
+        usual = bool(counted.all())
+        self._add_flat(flat if usual else flat[counted])
+        if self._segments is not None:
+            self._segments.cut(at, entries)
+            self._segments.add(flat, None if usual else counted)
         never_seen = counted & categories.unseen.take(entries)
         if self._new is not None:
             self._new.categories(at, counted & (entries < len(QUALITY_COUNTS)), never_seen)
@@ -249,6 +261,10 @@ class _Block:
             self._note_levels(self._pairs, at, codes, below, None if usual else counted)
         codes += rows.slots * (self._columns * self._slots)
         self._add_flat(codes if usual else codes[:, counted])
+        if self._segments is not None:
+            self._segments.add(codes, None if usual else counted)
+            if below is not None:
+                self._segments.add_below(at, below & counted)
         self._sum(at, arrays, usable, rows)
         # + 0.0 turns -0.0 into 0.0: extremes must not depend on the order of rows
         self.lows[:, at] = np.minimum.reduceat(lowest, rows.starts, axis=1).T + 0.0
@@ -351,6 +367,7 @@ class _Block:
                 unseen=self.unseen[pane],
                 further=({} if tables is None else {PAIR_COUNTS: tables[pane]})
                 | ({} if self._new is None else self._new.of(pane))
+                | ({} if self._segments is None else self._segments.of(pane))
                 | ({} if by_score is None else {BY_SCORE: by_score[pane]})
                 | scores_of(rows.partition, reference, counts[pane], self.sums[pane]),
                 first_us=first[pane],

@@ -20,6 +20,7 @@ from monitor.reference.reference import Reference
 from monitor.reference.relations import relations_from, relations_json
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import ColumnSeason, Seasons
+from monitor.reference.segments import Segments
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins.name_bins import HASH
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS, ColumnBins, width_of
@@ -77,7 +78,12 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({} if reference.effects is None else {"score_effects": reference.effects.to_plain(reference.columns)}),
         **({} if reference.performance is None else {"performance": reference.performance.to_plain()}),
         **({} if reference.estimate is None else {"estimate": estimate_json(reference.estimate, reference.columns)}),
+        **({} if reference.segments is None else {"segments": reference.segments.to_plain(_bins(reference))}),
     }
+
+
+def _bins(reference: Reference) -> list[int]:
+    return [column.bins.bins for column in reference.columns]
 
 
 def _column_json(reference: Reference, at: int) -> dict[str, Any]:
@@ -176,6 +182,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         effects=ScoreEffects.from_plain(body["score_effects"], columns, width) if "score_effects" in body else None,
         performance=ReferencePerformance.from_plain(body["performance"]) if "performance" in body else None,
         estimate=estimate_from(body["estimate"], columns, width) if "estimate" in body else None,
+        segments=Segments.from_plain(body["segments"], width, len(levels)) if "segments" in body else None,
     )
 
 
