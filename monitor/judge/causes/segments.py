@@ -146,13 +146,13 @@ class InSegments(Distribution):
             yield from super().candidates(evaluation, newest)
 
     def _is_told(self, measured: Measured, window: int, column: int) -> bool:
-        """Whether the change is the segment's own: the other events have little of it."""
+        """Whether the change is the segment's own: no share of the other events moved nearly as much."""
         (s, place), (one, at) = self._place[column], measured.of(column)
         direction, expected = measured.direction_of(window, column), measured.comparisons[s].expected
         if expected is None or not one.moved.shape[2]:
             return False
-        rest = expected.shares[window, place, direction] - self.sides[s].reference.shares[place, direction]
-        return bool(abs(rest) <= LEAST_OWN * abs(one.moved[window, at, direction]))
+        rest = np.abs(expected.shares[window, place] - self.sides[s].reference.shares[place]).max()
+        return bool(rest <= LEAST_OWN * abs(one.moved[window, at, direction]))
 
     def _key(self, column: int) -> FindingKey:
         of_model, segment = self.segmented.column_of(column), self.segmented.segment_of(column)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.judge.comparison.columns import Compared
+from monitor.judge.comparison.columns import Compared, sides_of
 from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
@@ -111,13 +111,10 @@ class Segmented:
 
     def rest(self, side: Compared, windows: SegmentedWindows) -> Ints:
         """(W, C, B) values of the events outside each segment, of the columns of a side."""
-        width, own = self.prepared.width, side.values(windows, self.prepared.width)
-        tiled = replace(
-            windows,
-            counts=np.tile(windows.whole.counts, (1, len(self.names), 1)),
-            sums=np.tile(windows.whole.sums, (1, len(self.names), 1)),
-        )
-        return np.asarray(side.values(tiled, width) - own, np.int64)
+        whole = next(one for one in sides_of(self._whole) if one.numeric == side.numeric)
+        values = whole.values(windows.whole, self.prepared.width)
+        at = np.searchsorted(whole.places, side.places % len(self._whole.columns))
+        return np.asarray(values[:, at] - side.values(windows, self.prepared.width), np.int64)
 
     def expected(self, side: Compared, rest: Ints) -> Expected:
         """What is expected of the segments: their own shares, moved as those of `rest`, the others."""
