@@ -42,12 +42,12 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # references
         "reference": (
-            "survey.values survey.vectors survey.events survey.order relations season column score_effects "
-            "estimate file.effects file.estimate file.performance file.segments file.derived file.json_faults file.validity "
+            "survey.values survey.vectors survey.events survey.order relations season column score_effects estimate "
+            "file.effects file.estimate file.performance file.segments file.derived file.json_faults file.validity "
             "variability segments performance_part reference blank file.encoding references score_split configured "
             "monitored plan.values plan.derived plan.columns plan.segments learn.season learn.relations learn.effects "
-            "learn.estimate learn.performance learn.segments notes.estimate notes.performance learn.reference notes.paging "
-            "notes.relations notes.events notes.show"
+            "learn.estimate learn.performance learn.segments notes.estimate notes.performance learn.reference "
+            "notes.paging notes.relations notes.events notes.show"
         ),
     },
     {  # counting (stage 1)
@@ -64,17 +64,16 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "promise.budget incidents.ended incidents.silence incidents.likely incidents.incident "
-            "incidents.book policy windows.prepared_reference windows.pyramid warmup windows.season "
-            "windows.label_windows windows.late_cohorts words.errors windows.all_values comparison.own_moves "
-            "comparison.related words.relations comparison.columns comparison.moved_day "
-            "comparison.lazy_comparison comparison.near_range comparison.quality_tails comparison.segmented attribution.score_parts "
-            "causes.cause promise.detectable causes.constant causes.errors causes.performance causes.traffic "
-            "causes.fact_share causes.schema causes.distribution_words causes.distribution causes.segments causes.residual "
-            "causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
-            "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time "
-            "judge_state attribution.one_partition attribution.moved estimated model words.detectors "
-            "promise.promised promise.words fleet"
+            "promise.budget incidents.ended incidents.silence incidents.likely incidents.incident incidents.book "
+            "policy windows.prepared_reference windows.pyramid warmup windows.season windows.label_windows "
+            "windows.late_cohorts words.errors windows.all_values comparison.own_moves comparison.related "
+            "words.relations comparison.columns comparison.moved_day comparison.lazy_comparison comparison.near_range "
+            "comparison.quality_tails comparison.segmented attribution.score_parts causes.cause promise.detectable "
+            "causes.constant causes.errors causes.performance causes.traffic causes.fact_share causes.schema "
+            "causes.distribution_words causes.distribution causes.segments causes.residual causes.consecutive "
+            "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
+            "evaluation comparison.version_comparison traffic_time judge_state attribution.one_partition "
+            "attribution.moved estimated model words.detectors promise.promised promise.words fleet"
         ),
     },
     {  # the outside

@@ -125,7 +125,7 @@ class Segmented:
         # the error of three shares, as that of one with so many values
         with np.errstate(divide="ignore"):
             rows = 1 / (1 / side.reference.rows + 1 / before.sum(1) + 1 / rest.sum(2))
-        return Expected(shares, np.asarray(rows, np.float64), np.ones(len(side.places), np.bool_))
+        return Expected(shares, np.asarray(rows, np.float64), np.ones(len(side.places), np.bool_), rare=True)
 
 
 def _picked(windows: Windows, picked: Sequence[int]) -> Windows:
