@@ -71,9 +71,10 @@ HOUSE: tuple[dict[str, str], ...] = (
             "comparison.quality_tails comparison.segmented attribution.score_parts causes.cause promise.detectable "
             "causes.constant causes.errors causes.performance causes.traffic causes.fact_share causes.schema "
             "causes.distribution_words causes.distribution causes.segments causes.residual causes.consecutive "
-            "causes.relation causes.detectors causes.unit_change causes.quality causes.features_gone causes.catalog "
-            "evaluation comparison.version_comparison traffic_time judge_state attribution.one_partition "
-            "attribution.moved estimated model words.detectors promise.promised promise.words fleet"
+            "causes.relation causes.detectors causes.unit_change causes.quality causes.segment_quality "
+            "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time judge_state "
+            "attribution.one_partition attribution.moved estimated model words.detectors promise.promised "
+            "promise.words fleet"
         ),
     },
     {  # the outside

@@ -27,6 +27,7 @@ from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
 from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
+from monitor.judge.causes.segment_quality import SegmentQuality
 from monitor.judge.causes.segments import Segments
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
@@ -210,6 +211,11 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("AGE", "distribution", "EDU=low"), where("low", older)),
         Example(FindingKey("score", "score", "EDU=low"), where("low", surer)),
         Example(FindingKey("prediction", "prediction", "EDU=high"), where("high", field("prediction", 1))),
+    ),
+    SegmentQuality: (
+        Example(FindingKey("LIMIT", "missing", "EDU=low"), where("low", feature("LIMIT", None))),
+        Example(FindingKey("LIMIT", "absent", "EDU=low"), where("low", feature("LIMIT", ...))),
+        Example(FindingKey("LIMIT", "type", "EDU=high"), where("high", feature("LIMIT", "much"))),
     ),
     Relation: (Example(FindingKey("BILL~LIMIT", "relation"), of_another),),
     Detectors: (

@@ -39,8 +39,8 @@ class Segments(Cause[Evaluation]):
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)
-        segments = prepared.reference.segments
-        self._inner = None if segments is None else InSegments(Segmented(prepared, segments, policy), policy)
+        segmented = Segmented.of(prepared, policy)
+        self._inner = None if segmented is None else InSegments(segmented, policy)
         self._closed = 0
 
     def meet(self, others: Sequence[Cause[Any]]) -> None:
@@ -155,8 +155,7 @@ class InSegments(Distribution):
         return bool(rest <= LEAST_OWN * abs(one.moved[window, at, direction]))
 
     def _key(self, column: int) -> FindingKey:
-        of_model, segment = self.segmented.column_of(column), self.segmented.segment_of(column)
-        return FindingKey(self.segmented.subjects[of_model], self._cause_of(column), self.segmented.names[segment])
+        return self.segmented.key(column, self._cause_of(column))
 
     def _column_of(self, key: FindingKey) -> int | None:
         return self._columns.get(key)

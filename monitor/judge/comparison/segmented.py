@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.findings import FindingKey
 from monitor.judge.comparison.columns import Compared, sides_of
 from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
@@ -69,6 +71,31 @@ class Segmented:
         #: (S * C, B) values of the reference's other events
         self._rest = np.tile(prepared.bins, (len(self.names), 1)) - self.prepared.bins
 
+        events = prepared.events - self.prepared.events.reshape(len(self.names), -1)
+        hits = prepared.quality_counts - self.prepared.quality_counts.reshape(len(self.names), columns, -1)
+        #: (S * C, Q) shares of the quality counts among the reference's other events
+        self.rest_quality_shares = (hits / np.maximum(events, 1)[..., None]).reshape(len(tiled), -1)
+        #: (S * C,) the share of the events in the segment of each column
+        self.shares_of_columns = np.repeat(self.shares, columns)
+
+    @classmethod
+    def of(cls, prepared: PreparedReference, policy: Policy) -> Segmented | None:
+        """That of a reference, made once; None where it has no segments."""
+        segments = prepared.reference.segments
+        if segments is None:
+            return None
+        if "segmented" not in prepared.kept:
+            prepared.kept["segmented"] = cls(prepared, segments, policy)
+        return cast("Segmented", prepared.kept["segmented"])
+
+    def key(self, column: int, cause: str) -> FindingKey:
+        """The key of a finding about a column."""
+        return FindingKey(self.subjects[self.column_of(column)], cause, self.names[self.segment_of(column)])
+
+    def tiled(self, of_columns: Floats) -> Floats:
+        """What (W, C, ...) of all events is of each column (W, S * C, ...) of the segments."""
+        return np.tile(of_columns, (1, len(self.names), *(1,) * (of_columns.ndim - 2)))
+
     def segment_of(self, column: int) -> int:
         return column // len(self._whole.columns)
 
@@ -99,8 +126,9 @@ class Segmented:
         """(C,) how much of a test's part of the page budget a test of each column of a side takes."""
         return np.asarray(self.shares[side.places // len(self._whole.columns)], np.float64)
 
-    def windows(self, whole: Windows, picked: Sequence[int]) -> SegmentedWindows:
-        """Some windows by segment."""
+    def windows(self, whole: Windows, picked: Sequence[int] | None) -> SegmentedWindows:
+        """Some windows by segment; None is all of them."""
+        picked = range(len(whole.lengths)) if picked is None else picked
         some = _picked(whole, picked)
         segments, columns, slots = self._segments.counts.shape
         counts = some.further(SEGMENTS, segments * columns * slots).reshape(-1, segments * columns, slots)
