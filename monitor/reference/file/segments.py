@@ -43,7 +43,7 @@ def segment_faults(
 def _shape_faults(row: SegmentsRow, bins: Sequence[int], levels: int) -> Iterator[str]:
     segments = len(row.values) + 1
     if not len(row.counts) == len(row.below) == len(row.largest_distance) == segments:
-        yield f"counts, below and largest_distance do not have one entry for each of the {segments} segments"
+        yield "counts, below and largest_distance do not have one entry for each segment"
     if any(len(of) != len(bins) for part in (row.counts, row.below, row.largest_distance) for of in part):
         yield f"a segment does not have one entry for each of the {len(bins)} columns"
     for of in row.counts:
