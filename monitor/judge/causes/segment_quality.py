@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.findings import Finding, FindingKey
+from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, places
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.segments import LEAST_OWN, Segments
@@ -153,6 +153,28 @@ class SegmentQuality(Cause[SegmentTails | None]):
     def effect(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         measured = evaluation.of(self) if key in self._columns else None
         return None if measured is None else float(measured.excess[(0, *self._columns[key])])
+
+    def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
+        """Of the segments that are over."""
+        measured = evaluation.of(self)
+        if measured is None or self._view is None:
+            return
+        for column, slot in places((measured.p < measured.alpha).any(0)):
+            window = int(measured.exceedance[:, column, slot].argmax())
+            at, key = (window, column, slot), self._view.key(column, QUALITY_COUNTS[slot])
+            yield (
+                key.subject,
+                Figures(
+                    cause=key.cause,
+                    value=float(measured.hits[at] / measured.events[at[:2]]),
+                    threshold=math.nan,
+                    effect=float(measured.excess[at]),
+                    p=float(measured.p[at]),
+                    samples=int(measured.events[at[:2]]),
+                    exceedance=float(measured.exceedance[at]),
+                    segment=key.segment,
+                ),
+            )
 
     def _ticket_reason(self, measured: SegmentTails, at: tuple[int, int, int]) -> str:
         """Why this is at most a ticket, "" if it may page."""

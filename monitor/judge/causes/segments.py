@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from monitor.findings import FindingKey
+from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.distribution_words import DistributionWords
@@ -92,6 +92,11 @@ class Segments(Cause[Evaluation]):
         inner = self._of(key)
         return None if inner is None else inner.effect(key, evaluation.of(self))
 
+    def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
+        """Of the segments that are over."""
+        if self._inner is not None:
+            yield from self._inner.figures(evaluation.of(self))
+
     def _of(self, key: FindingKey) -> InSegments | None:
         """Who knows this finding."""
         return self._inner if key.segment else None
@@ -144,6 +149,28 @@ class InSegments(Distribution):
         if evaluation.of(self).may_be_over.any():
             newest = None if recent is None else self.segmented.windows(recent, [0])
             yield from super().candidates(evaluation, newest)
+
+    def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
+        measured = evaluation.of(self)
+        for column in np.flatnonzero(measured.may_be_over.any(0)).tolist():
+            exceedance = measured.exceedance_of(column)
+            worst = int(exceedance.argmax())
+            if exceedance[worst] > 1 and self._is_told(measured, worst, column):
+                yield self._figures(evaluation, worst, column)
+
+    def _figures(self, evaluation: Evaluation, window: int, column: int) -> tuple[str, Figures]:
+        measured, key = evaluation.of(self), self._key(column)
+        _, value, threshold, p = self._evidence(measured, window, column)
+        return key.subject, Figures(
+            cause=key.cause,
+            value=value,
+            threshold=threshold,
+            effect=measured.effect_of(window, column),
+            p=p,
+            samples=int(self.prepared.values(evaluation.windows.counts[window])[column]),
+            exceedance=float(measured.exceedance_of(column)[window]),
+            segment=key.segment,
+        )
 
     def _is_told(self, measured: Measured, window: int, column: int) -> bool:
         """Whether the change is the segment's own: no share of the other events moved nearly as much."""
