@@ -159,7 +159,8 @@ class SegmentQuality(Cause[SegmentTails | None]):
         measured = evaluation.of(self)
         if measured is None or self._view is None:
             return
-        for column, slot in places((measured.p < measured.alpha).any(0)):
+        over = np.asarray((measured.p < measured.alpha).any(0), np.bool_)
+        for column, slot in places(over):
             window = int(measured.exceedance[:, column, slot].argmax())
             at, key = (window, column, slot), self._view.key(column, QUALITY_COUNTS[slot])
             yield (
