@@ -47,7 +47,10 @@ class FindingEnd(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one cause measured of a subject in its worst window; an `exceedance` of 1 or more is a finding."""
+    """What one cause measured of a subject in its worst window; an `exceedance` of 1 or more is a finding.
+
+    `segment` is "" for all events.
+    """
 
     cause: str
     value: float
@@ -56,6 +59,7 @@ class Figures:
     p: float
     samples: int
     exceedance: float
+    segment: str = ""
 
 
 class ExplainedBy(NamedTuple):

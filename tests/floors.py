@@ -45,42 +45,41 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # references
         "reference": (
             "survey.values survey.vectors survey.events survey.order relations season column score_effects "
-            "variability performance_part outcome_part estimate file.effects file.estimate file.performance "
-            "file.outcomes file.derived file.json_faults file.validity reference blank file.encoding "
-            "references score_split configured "
-            "monitored plan.values plan.derived plan.columns learn.season learn.relations learn.effects "
-            "learn.estimate learn.means learn.performance learn.outcomes notes.estimate notes.performance "
-            "notes.outcomes learn.reference notes.paging "
+            "variability segments performance_part outcome_part estimate file.effects file.estimate file.performance "
+            "file.segments file.outcomes file.derived file.json_faults file.validity reference blank file.encoding "
+            "references score_split configured monitored plan.values plan.derived plan.columns plan.segments "
+            "learn.season learn.relations learn.effects learn.estimate learn.means learn.performance learn.segments "
+            "learn.outcomes notes.estimate notes.performance notes.outcomes learn.reference notes.paging "
             "notes.relations notes.events notes.show"
         ),
     },
     {  # counting (stage 1)
         "count": (
             "outcomes columns.facts columns.categories columns.schema columns.sample admission.versions_seen "
-            "admission.versions admission.label_keys columns.binning labels.cohorts task_state "
-            "clocks.event_clock clocks.ahead_events event_ids losses admission.batch pairs_waiting "
+            "admission.versions admission.label_keys columns.binning columns.numeric_arrays labels.cohorts "
+            "task_state clocks.event_clock clocks.ahead_events event_ids losses admission.batch pairs_waiting "
             "partition_state rejected_share totals columns.pane_rows labels.answers labels.rows "
             "labels.outcome_counts labels.aggregator clocks.label_clock labels.id_runs labels.join_tables "
-            "labels.join_changes "
-            "labels.pending labels.predictions_by_pane labels.model_join labels.joins labels.task_labels "
-            "clocks.completeness columns.pair_counter columns.score_counter columns.new_slots "
-            "columns.by_partition columns.aggregator warmup.lines warmup.rows task exchange"
+            "labels.join_changes labels.pending labels.predictions_by_pane labels.model_join labels.joins "
+            "labels.task_labels clocks.completeness columns.pair_counter columns.score_counter "
+            "columns.segment_counter columns.new_slots columns.by_partition columns.aggregator warmup.lines "
+            "warmup.rows task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
-            "promise.budget incidents.ended incidents.silence incidents.likely incidents.incident "
-            "incidents.book policy windows.prepared_reference windows.pyramid warmup windows.season "
-            "windows.label_windows windows.late_cohorts words.errors words.outcomes windows.all_values "
-            "comparison.own_moves comparison.related words.relations comparison.columns comparison.moved_day "
-            "comparison.lazy_comparison comparison.near_range comparison.quality_tails "
-            "windows.outcome_windows comparison.means attribution.score_parts "
-            "causes.cause promise.detectable causes.constant causes.errors causes.performance causes.outcome "
-            "causes.traffic causes.fact_share causes.schema causes.distribution_words causes.distribution "
-            "causes.residual causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
-            "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time "
-            "judge_state attribution.one_partition attribution.moved estimated model words.detectors "
-            "promise.promised promise.words fleet"
+            "promise.budget incidents.ended incidents.silence incidents.likely incidents.incident incidents.book "
+            "policy windows.prepared_reference windows.pyramid warmup windows.season windows.label_windows "
+            "windows.late_cohorts words.errors words.outcomes windows.all_values comparison.own_moves "
+            "comparison.related words.relations comparison.columns comparison.moved_day comparison.lazy_comparison "
+            "comparison.near_range comparison.quality_tails comparison.segmented windows.outcome_windows "
+            "comparison.means attribution.score_parts causes.cause promise.detectable causes.constant causes.errors "
+            "causes.performance causes.outcome causes.traffic causes.fact_share causes.schema "
+            "causes.distribution_words causes.distribution causes.segments causes.residual causes.consecutive "
+            "causes.relation causes.detectors causes.unit_change causes.quality causes.segment_quality "
+            "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time judge_state "
+            "attribution.one_partition attribution.moved estimated model words.detectors promise.promised "
+            "promise.words fleet"
         ),
     },
     {  # the outside

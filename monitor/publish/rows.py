@@ -151,7 +151,7 @@ def build() -> tuple[str, ...]:
 
 
 def figures(get: Callable[[Figures], float]) -> Callable[[Snapshot], Iterator[Row]]:
-    """A function from a snapshot to the rows of one figure, by subject and cause; NaN is left out."""
+    """A function from a snapshot to the rows of one figure, by subject, cause and segment; NaN is left out."""
 
     def rows(snapshot: Snapshot) -> Iterator[Row]:
         for model in snapshot.models:
@@ -159,7 +159,7 @@ def figures(get: Callable[[Figures], float]) -> Callable[[Snapshot], Iterator[Ro
             for subject, figures in (*of_columns, *model.figures):
                 value = get(figures)
                 if math.isfinite(value):
-                    yield (*model.key, subject, figures.cause, ""), value
+                    yield (*model.key, subject, figures.cause, figures.segment), value
 
     return rows
 

@@ -14,6 +14,7 @@ from monitor.reference.column import FEATURE, Column
 from monitor.reference.reference import Reference
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.score_split import ScoreSplit
+from monitor.reference.segments import Segments
 from monitor.settings.detector import ERROR
 from monitor.settings.model import Model
 from monitor.stats.bins.reference_bins import NUMERIC, width_of
@@ -34,6 +35,10 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
         elif feature.direction != "both" and kinds.get(name) != NUMERIC and feature.kind != IGNORE:
             was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.direction: {feature.direction}, but only numbers have one, and it is {was}"
+    built_for = () if reference.segments is None else tuple(one.feature for one in reference.segments.by)
+    for at, name in enumerate(model.segments):
+        if name not in built_for:
+            yield f"segments[{at}]: {name}, but the reference was built without it; build the reference again"
     zone = reference.seasons.calendar.timezone if reference.seasons else model.timezone
     if model.timezone != zone:
         yield f"timezone: {model.timezone}, but the reference has its daily waves in {zone}; build the reference again"
@@ -67,6 +72,7 @@ def as_configured(reference: Reference, model: Model) -> Reference:
             replace(one, left_out=one.left_out | ignored) for one in reference.derived if one.parent not in ignored
         ),
         effects=_effects(reference, kept),
+        segments=_segments(reference, model, kept),
     )
 
 
@@ -80,6 +86,11 @@ def _effects(reference: Reference, kept: list[int]) -> ScoreEffects | None:
         return None
     shares = ScoreSplit(reference.columns, reference.counts, effects).shares
     return effects.of(kept, width_of([reference.columns[at].bins for at in kept]), shares)
+
+
+def _segments(reference: Reference, model: Model, kept: list[int]) -> Segments | None:
+    width = width_of([reference.columns[at].bins for at in kept])
+    return None if reference.segments is None else reference.segments.of(model.segments, kept, width)
 
 
 def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:

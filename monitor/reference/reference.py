@@ -20,6 +20,7 @@ from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.relations import Relations
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import Seasons
+from monitor.reference.segments import Segments
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins.reference_bins import NUMERIC, outside_bins, width_of
 from monitor.stats.derived.columns import Derived
@@ -45,6 +46,7 @@ class Reference:
     `performance` of its labelled predictions; None in older files, and where no label came beside a prediction.
     `outcomes` of its predictions by name, those whose kind is known; none in older files, None while they are learned.
     `estimate` is from what performance is estimated; None in older files, and without labels or score.
+    `segments` are its counts by the values of some features; None where the settings named none.
     """
 
     key: ModelKey
@@ -76,6 +78,7 @@ class Reference:
     performance: ReferencePerformance | None = None
     outcomes: Mapping[str, ReferenceOutcome] | None = field(default_factory=dict)
     estimate: Estimate | None = None
+    segments: Segments | None = None
 
     @property
     def meaning(self) -> Meaning:

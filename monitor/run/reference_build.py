@@ -22,10 +22,13 @@ from monitor.reference.blank import blank_reference
 from monitor.reference.file.encoding import with_hash
 from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.learn.reference import Origin, RowStatistics, assemble
+from monitor.reference.learn.segments import SegmentLearner
 from monitor.reference.notes.events import column_notes, reference_notes
 from monitor.reference.plan.columns import Plan, plan_columns
+from monitor.reference.plan.segments import plan_segments, segment_faults
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
+from monitor.reference.segments import Segments, blank_segments
 from monitor.run.counted_rows import NO_VALUE, RowKeeper
 from monitor.run.decoders import decoder_of
 from monitor.run.first_pass import EventRange, FirstPass, UpToLastEvent, survey_events
@@ -40,6 +43,7 @@ from monitor.run.left_out import (
 )
 from monitor.run.open_source import OffsetRange
 from monitor.run.reference_labels import LateLabels, learn_from_labels
+from monitor.settings.model import Model
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.sources.until_offsets import UntilOffsets
@@ -96,6 +100,7 @@ def build_reference(
     _require_events(found, key, event_range, place, accept_partial=accept_partial)
     kinds = {name: feature.kind for name, feature in model.features.items() if feature.kind is not None}
     plan = plan_columns(found.survey, kinds, model.task, place, settings.limits.vector)
+    plan.faults += segment_faults(model.segments, plan.columns, plan.ignored)
     if plan.faults:
         raise UsageError(f"models[{at}].{fault}" for fault in plan.faults)
     if not plan.columns:
@@ -110,17 +115,7 @@ def build_reference(
     rest = collector.base.open
     if not collector.windows and rest is None:
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
-    survey = found.survey
-    origin = Origin(
-        canonical(model.positive),
-        list(survey.score_names),
-        survey.unread,
-        found.in_order,
-        collector.labels,
-        model.timezone,
-        collector.performance.finish(),
-    )
-    reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
+    reference = assemble(key, plan, collector.windows, rest, collector.rows, _origin(model, found, collector))
     if collector.late:
         source = open_source()
         try:
@@ -139,6 +134,19 @@ def _with_late_labels(reference: Reference, collector: _Collector, late: LateLab
         estimate = reference.estimate or collector.rows.labelled.of_counts(labels)
         reference = replace(reference, performance=late.performance, labels=labels.total, estimate=estimate)
     return with_hash(replace(reference, outcomes=late.outcomes))
+
+
+def _origin(model: Model, found: FirstPass, collector: _Collector) -> Origin:
+    return Origin(
+        canonical(model.positive),
+        list(found.survey.score_names),
+        found.survey.unread,
+        found.in_order,
+        collector.labels,
+        model.timezone,
+        collector.performance.finish(),
+        collector.finished_segments(),
+    )
 
 
 def _column_notes(found: FirstPass, plan: Plan, place: PlaceText) -> Iterator[str]:
@@ -215,6 +223,7 @@ class _Collector(StatelessStage2):
         #: inline labels of the events counted, and of the pane that comes next
         self.labels = 0
         self._labels = LabelTally()
+        self._segments = SegmentLearner(blank.segments.by if blank.segments else (), blank.columns)
         self.performance = labels
         #: label events came too: not all labels are known when the last event is
         self.late = False
@@ -246,6 +255,13 @@ class _Collector(StatelessStage2):
         if block is not None:
             self.windows.append(block)
             self.rows.close_window(block.tally)
+            self._segments.take(block.tally, is_window=True)
+
+    def finished_segments(self) -> Segments | None:
+        """The counts by segment; call it once."""
+        if self.base.open is not None:
+            self._segments.take(self.base.open.tally, is_window=False)
+        return self._segments.finish()
 
     def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Count the labels that came with their events; a reference has no others."""
@@ -264,8 +280,12 @@ def _count(
     event_range: EventRange,
     found: FirstPass,
 ) -> _Collector:
-    positive = canonical(next(model.positive for model in settings.models if model.name == key.model))
-    blank = replace(blank_reference(key, plan.columns, plan.task, positive), derived=tuple(plan.counted))
+    model = next(model for model in settings.models if model.name == key.model)
+    positive = canonical(model.positive)
+    blank = blank_reference(key, plan.columns, plan.task, positive)
+    segmented = plan_segments(model.segments, plan.columns, found.survey)
+    segments = blank_segments(segmented, *blank.counts.shape)
+    blank = replace(blank, derived=tuple(plan.counted), segments=segments)
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     keeper = RowKeeper(settings.windows.pane)
     learner = PerformanceLearner(plan.task, positive)

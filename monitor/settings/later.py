@@ -19,7 +19,6 @@ NOT_IN_THIS_VERSION: Final = (
     "state.store: kafka",
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
     "inputs[].format: otlp",
-    "models[].segments",
     "models[].fairness",
     *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),
 )

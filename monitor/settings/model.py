@@ -196,6 +196,10 @@ ReferenceOrWarmUp: TypeAlias = Annotated[
 ]
 
 
+#: features by which the events of a model are cut, at the most: each takes as much of the page budget as all events
+MOST_SEGMENTED: Final = 8
+
+
 class Model(Part):
     """A model that is watched."""
 
@@ -215,6 +219,12 @@ class Model(Part):
     )
     labels: Labels = Field(default=Labels(), description=Labels.__doc__)
     positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
+    segments: tuple[Name, ...] = Field(
+        default=(),
+        description="categorical features by whose values the events are also compared; taken when the reference is"
+        " built",
+        max_length=MOST_SEGMENTED,
+    )
     timezone: Timezone = Field(
         default="UTC",
         description="local time of daily and weekly waves, such as Europe/Berlin; taken when the reference is built",
@@ -277,6 +287,7 @@ class Model(Part):
 
     def cross_checks(self) -> Iterator[Fault]:
         yield from _twice("versions", self.versions)
+        yield from _twice("segments", self.segments)
         yield from _same_detector_twice(self.detectors)
         if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"

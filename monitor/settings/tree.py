@@ -364,6 +364,7 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
         "pane_us": settings.windows.pane,
         "allowed_lateness_us": settings.lateness_us(model),
         **labels,
+        **({"segments": list(model.segments)} if model.segments else {}),
         "inputs": [
             _input_fingerprint(entry)
             for entry in own

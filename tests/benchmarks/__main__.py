@@ -30,6 +30,7 @@ ALL = (
     "rivals",
     "decode-count",
     "formats",
+    "segments",
     "join",
     "off-path",
     "checkpoint",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -124,12 +124,14 @@ def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="acceptance", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default=",".join(WANTED), help="names of streams")
+    parser.add_argument("--segments", default="", help="names of features, such as SEX,EDUCATION")
     asked = parser.parse_args(arguments)
+    segments = tuple(asked.segments.split(",")) if asked.segments else ()
     rows: list[list[object]] = []
     for seed in range(1, asked.seeds + 1):
         with tempfile.TemporaryDirectory(prefix="driftd-acceptance-") as folder:
             for name in asked.only.split(","):
-                rows.append(judged(name, seed, Path(folder)).row())
+                rows.append(judged(name, seed, Path(folder), segments).row())
                 say("  ".join(map(str, rows[-1])))
     say()
     table(HEAD, sorted(rows, key=lambda row: (list(WANTED).index(str(row[0])), row[1])))
@@ -138,9 +140,9 @@ def run(arguments: Sequence[str]) -> None:
     say(f"{len(rows)} streams: {counts}")
 
 
-def judged(name: str, seed: int, folder: Path) -> Judged:
+def judged(name: str, seed: int, folder: Path, segments: tuple[str, ...] = ()) -> Judged:
     """Make one stream, build its references, replay it."""
-    made = stream(name, seed, folder)
+    made = replace(stream(name, seed, folder), segments=segments)
     found = transitions_of(made)
     same = not made.restarts or with_restarts(made) == found
     return Judged(name, seed, made, found, same)
@@ -201,4 +203,5 @@ def _admission(settings: Settings, made: Stream) -> Admission:
 def _settings(made: Stream) -> Settings:
     features = {name: {"kind": "categorical"} for name in CATEGORICAL}
     model = {"name": "credit", "versions": [*made.references], "reference": "r-{version}.json", "features": features}
+    model["segments"] = made.segments
     return Settings.model_validate({"inputs": [{"topic": "events"}], "models": [model]})

@@ -52,6 +52,8 @@ class Stream:
     change: int
     within: int | None
     restarts: tuple[int, ...] = field(default=())
+    #: features by which the settings cut the events
+    segments: tuple[str, ...] = ()
 
 
 NOTHING: Final = Wanted()

@@ -2,7 +2,8 @@
 
 A month is 4.32 million events, 100 a minute, each column drawn on its own with replacement; every month has a
 its own reference. Panes are counted and judged by the daemon's own code. `--clusters K`
-sends every row K times in a row, `--columns N` takes the first N columns.
+sends every row K times in a row, `--columns N` takes the first N columns, `--segments NAMES` cuts the events by some
+of them. With a budget of many `--pages` a month a short time shows whether it is kept.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Plan:
     columns: int
     clusters: int
     days: float
+    segments: tuple[str, ...] = ()
+    pages: float = 1.0
 
 
 @dataclass(slots=True)
@@ -60,15 +63,15 @@ def simulate(plan: Plan, number: int) -> Month:
     columns = dict(islice(real_columns().items(), plan.columns))
     draws = Draws(columns, np.random.default_rng([2_026, number]), plan.clusters)
     kinds = {name: {"kind": "categorical"} for name in CATEGORIES if name in columns}
-    tree = settings({"features": kinds})
+    tree = settings({"features": kinds, "segments": plan.segments, "budget": {"pages": plan.pages}})
     reference = build(tree, list(draws.events(plan.reference_rows, CREDIT, START_US)))
     monitored = admission_of(tree, reference).monitored(CREDIT)
     assert monitored is not None, "the settings name this model"
-    judge = ModelJudge(monitored, tree.budget.pages, tree.budget.per, show_values=True)
+    judge = ModelJudge(monitored, plan.pages, tree.budget.per, show_values=True)
     for pane in draws.panes(round(plan.days * DAY_US / PANE_US), Aggregator(reference), CREDIT, START_US + DAY_US):
         _, transitions = judge.add(pane, 1.0)
         for worst in (one.findings[0] for one in transitions if _pages_now(one, judge, len(month.pages))):
-            month.pages.append((worst.key.subject, worst.key.cause, worst.base_windows))
+            month.pages.append((worst.key.subject, worst.key.cause + worst.key.segment, worst.base_windows))
     month.events = judge.predictions
     month.tickets, month.expected = judge.book.tickets, judge.budget.expected
     month.seconds = time.process_time() - began
@@ -91,8 +94,11 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--clusters", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--profile", action="store_true", help="where the time goes, in this process")
+    parser.add_argument("--segments", default="", help="names of columns")
+    parser.add_argument("--pages", type=float, default=1.0, help="budget of a month")
     asked = parser.parse_args(arguments)
-    plan = Plan(asked.reference_rows, asked.columns, asked.clusters, asked.days)
+    segments = tuple(asked.segments.split(",")) if asked.segments else ()
+    plan = Plan(asked.reference_rows, asked.columns, asked.clusters, asked.days, segments, asked.pages)
     numbers = range(asked.first, asked.first + asked.months)
     if asked.profile:
         _profile(plan, asked.first)
@@ -130,10 +136,11 @@ def _show(months: Sequence[Month], plan: Plan) -> None:
     rows.append(_rate("all", by_cause.total(), length))
     say()
     table(("cause", "pages", "a month", "95 % interval"), rows)
+    listed = ", ".join(plan.segments) or "nothing"
     expected = sum(month.expected for month in months) / length
     say(
         f"{len(months)} months of {plan.days:g} days, reference {plan.reference_rows:,} rows, {plan.columns} columns, "
-        f"clusters of {plan.clusters}: {expected:.3f} pages a month were to be expected, "
+        f"clusters of {plan.clusters}, segments by {listed}: {expected:.3f} pages a month were to be expected, "
         f"{sum(month.tickets for month in months)} tickets"
     )
 

@@ -28,6 +28,8 @@ from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
 from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
+from monitor.judge.causes.segment_quality import SegmentQuality
+from monitor.judge.causes.segments import Segments
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import PreparedReference
@@ -105,6 +107,16 @@ def older(made: Event, size: float, lot: float) -> None:
 def surer(made: Event, size: float, lot: float) -> None:
     if lot < size:
         made["score"] = (1 + made["score"]) / 2
+
+
+def where(level: str, change: Change) -> Change:
+    """The change in one segment of EDU alone."""
+
+    def of_segment(made: Event, size: float, lot: float) -> None:
+        if made["features"].get("EDU") == level:
+            change(made, size, lot)
+
+    return of_segment
 
 
 @cache
@@ -196,6 +208,16 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("score", "score"), surer),
         Example(FindingKey("prediction", "prediction"), field("prediction", 1)),
     ),
+    Segments: (
+        Example(FindingKey("AGE", "distribution", "EDU=low"), where("low", older)),
+        Example(FindingKey("score", "score", "EDU=low"), where("low", surer)),
+        Example(FindingKey("prediction", "prediction", "EDU=high"), where("high", field("prediction", 1))),
+    ),
+    SegmentQuality: (
+        Example(FindingKey("LIMIT", "missing", "EDU=low"), where("low", feature("LIMIT", None))),
+        Example(FindingKey("LIMIT", "absent", "EDU=low"), where("low", feature("LIMIT", ...))),
+        Example(FindingKey("LIMIT", "type", "EDU=high"), where("high", feature("LIMIT", "much"))),
+    ),
     Relation: (Example(FindingKey("BILL~LIMIT", "relation"), of_another),),
     Detectors: (
         Example(FindingKey("credit", "performance", figure="adwin"), worse),
@@ -223,7 +245,7 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
 
 @cache
 def reference() -> Reference:
-    return build(settings(), list(stream()))
+    return build(settings({"segments": ["EDU"]}), list(stream()))
 
 
 @cache

@@ -7,20 +7,20 @@ on how rows are cut into batches: counts are integers, sums are fixed-point.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.columns.binning import Binning
 from monitor.count.columns.by_partition import scores_of
 from monitor.count.columns.categories import Categories
 from monitor.count.columns.new_slots import NewSlotCounts, NewSlots
+from monitor.count.columns.numeric_arrays import NumericArrays
 from monitor.count.columns.pair_counter import PairCounter
 from monitor.count.columns.pane_rows import Rows
 from monitor.count.columns.schema import SchemaCounter
 from monitor.count.columns.score_counter import score_counter
+from monitor.count.columns.segment_counter import SegmentCounter, SegmentCounts
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
 from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
@@ -72,11 +72,11 @@ class Aggregator:
             if c.bins.kind != NUMERIC
         ]
         self._numeric_at = np.array([at for at, _ in self.numeric], np.int64)
-        self._numeric_arrays = _NumericArrays.of([c for _, c in self.numeric])
+        self._numeric_arrays = NumericArrays.of([c for _, c in self.numeric])
         self.score = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == SCORE])
-        self._score_arrays = _NumericArrays.of([] if self.score is None else [self.score[1]])
+        self._score_arrays = NumericArrays.of([] if self.score is None else [self.score[1]])
         self.prediction = _one([(at, c) for at, c in enumerate(reference.columns) if c.role == PREDICTION])
-        self._prediction_arrays = _NumericArrays.of([] if self.prediction is None else [self.prediction[1]])
+        self._prediction_arrays = NumericArrays.of([] if self.prediction is None else [self.prediction[1]])
         self.prediction_categories = Categories(self.prediction[1].bins if self.prediction else None, self._width)
         relations = reference.relations
         self._pairs = (
@@ -85,6 +85,7 @@ class Aggregator:
             else None
         )
         self._new_slots = NewSlots(reference)
+        self._segments = SegmentCounter(reference, dict(self.categorical))
         self.schema = SchemaCounter(reference)
         wanted = [(c.name, c.bins.kind) for _, c in features if not c.parent]
         wanted += [(derived.parent, derived.kind) for derived in reference.derived]
@@ -98,7 +99,7 @@ class Aggregator:
     def count(self, group: Group, rows: Rows) -> list[Tally]:
         """One tally for each pane."""
         new = self._new_slots.begin(len(rows.starts), partial(self._explained, group, rows), rows)
-        block = _Block(rows, len(self.columns), self._width, self._pairs, new)
+        block = _Block(rows, len(self.columns), self._width, self._pairs, new, self._segments.begin(rows))
         with_features = group.has_features[rows.picked]
         if len(self.numeric):
             values = group.numeric if rows.are_all(group.numeric.shape[1]) else group.numeric[:, rows.picked]
@@ -175,40 +176,21 @@ def _number_bits(value: object) -> int:
     return int(np.float64(value).view(np.uint64))
 
 
-@dataclass(frozen=True, slots=True)
-class _NumericArrays:
-    """Parameters of numeric columns for counting, as arrays (columns, 1)."""
-
-    binning: Binning
-    low: Floats
-    high: Floats
-    center: Floats
-    scale: Floats
-
-    @classmethod
-    def of(cls, columns: list[Column]) -> _NumericArrays:
-        def column(values: list[float]) -> Floats:
-            return np.array(values, np.float64)[:, None]
-
-        low, high = column([c.bins.low for c in columns]), column([c.bins.high for c in columns])
-        return cls(
-            Binning([np.array(c.bins.edges, np.float64) for c in columns], low, high),
-            low,
-            high,
-            column([c.center for c in columns]),
-            column([c.scale for c in columns]),
-        )
-
-
 class _Block:
     """Counts, sums and extremes of P panes."""
 
     def __init__(
-        self, rows: Rows, columns: int, width: int, pairs: PairCounter | None, new: NewSlotCounts | None = None
+        self,
+        rows: Rows,
+        columns: int,
+        width: int,
+        pairs: PairCounter | None,
+        new: NewSlotCounts | None,
+        segments: SegmentCounts | None,
     ) -> None:
         panes = len(rows.starts)
         self._panes, self._columns, self._width = panes, columns, width
-        self._new = new
+        self._new, self._segments = new, segments
         self._slots = width + len(QUALITY_COUNTS)
         self._pairs = pairs
         #: (columns, rows) coarse levels of the values, for the tables of pairs
@@ -229,7 +211,11 @@ class _Block:
         if self._pairs is not None:
             self._levels[at] = np.where(counted, self._pairs.levels(flat), np.uint8(NO_LEVEL))
         flat += rows.slots * (self._columns * self._slots)
-        self._add_flat(flat if counted.all() else flat[counted])
+        usual = bool(counted.all())
+        self._add_flat(flat if usual else flat[counted])
+        if self._segments is not None:
+            self._segments.cut(at, entries)
+            self._segments.add(flat, None if usual else counted)
         never_seen = counted & categories.unseen.take(entries)
         if self._new is not None:
             self._new.categories(at, counted & (entries < len(QUALITY_COUNTS)), never_seen)
@@ -255,7 +241,7 @@ class _Block:
             if at in named:
                 named[at] = names.kept(named[at])
 
-    def numeric(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows, counted: NDArray[np.bool_]) -> None:
+    def numeric(self, at: Ints, arrays: NumericArrays, values: Floats, rows: Rows, counted: NDArray[np.bool_]) -> None:
         """Count numeric columns `at` (F,) with `values` (F, n) where `counted` (n,)."""
         # values outside the range are in the extremes but not in bins and sums; absent ones are in none
         inside = (values >= arrays.low) & (values <= arrays.high)
@@ -275,6 +261,10 @@ class _Block:
             self._note_levels(self._pairs, at, codes, below, None if usual else counted)
         codes += rows.slots * (self._columns * self._slots)
         self._add_flat(codes if usual else codes[:, counted])
+        if self._segments is not None:
+            self._segments.add(codes, None if usual else counted)
+            if below is not None:
+                self._segments.add_below(at, below & counted)
         self._sum(at, arrays, usable, rows)
         # + 0.0 turns -0.0 into 0.0: extremes must not depend on the order of rows
         self.lows[:, at] = np.minimum.reduceat(lowest, rows.starts, axis=1).T + 0.0
@@ -283,7 +273,7 @@ class _Block:
     def _count_odd(
         self,
         at: Ints,
-        arrays: _NumericArrays,
+        arrays: NumericArrays,
         codes: Ints,
         values: Floats,
         absent: NDArray[np.bool_],
@@ -326,7 +316,7 @@ class _Block:
     def _add_flat(self, flat: Ints) -> None:
         self.counts += np.bincount(flat.ravel(), minlength=len(self.counts))
 
-    def _sum(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows) -> None:
+    def _sum(self, at: Ints, arrays: NumericArrays, values: Floats, rows: Rows) -> None:
         """Sums of standardised values and their squares; in place, as these are the largest arrays of all."""
         z = values - arrays.center
         z /= arrays.scale
@@ -337,7 +327,7 @@ class _Block:
         z *= SQUARE_UNIT
         self.sums[:, at, SQUARES] = np.add.reduceat(np.rint(z, out=z).astype(np.int64), rows.starts, axis=1).T
 
-    def _sum_outside(self, at: Ints, arrays: _NumericArrays, values: Floats, rows: Rows) -> None:
+    def _sum_outside(self, at: Ints, arrays: NumericArrays, values: Floats, rows: Rows) -> None:
         """Sums of the values outside; `values` are NaN everywhere else."""
 
         def add(into: int, of_each: Floats | NDArray[np.bool_]) -> None:
@@ -377,6 +367,7 @@ class _Block:
                 unseen=self.unseen[pane],
                 further=({} if tables is None else {PAIR_COUNTS: tables[pane]})
                 | ({} if self._new is None else self._new.of(pane))
+                | ({} if self._segments is None else self._segments.of(pane))
                 | ({} if by_score is None else {BY_SCORE: by_score[pane]})
                 | scores_of(rows.partition, reference, counts[pane], self.sums[pane]),
                 first_us=first[pane],

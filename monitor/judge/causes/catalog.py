@@ -19,6 +19,8 @@ from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
 from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
+from monitor.judge.causes.segment_quality import SegmentQuality
+from monitor.judge.causes.segments import Segments
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import PreparedReference
@@ -30,6 +32,8 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
     Constant,
     Residual,
     Distribution,
+    Segments,
+    SegmentQuality,
     Relation,
     Performance,
     Outcomes,

@@ -142,18 +142,27 @@ class Distribution(Cause[Measured]):
         for column in np.flatnonzero(measured.may_be_over.any(0)).tolist():
             exceedance[:, column] = measured.exceedance_of(column)
         for window, column in places(exceedance > 1):
+            if not self._is_told(measured, window, column):
+                continue
             yield Candidate(
-                FindingKey(self.prepared.subjects[column], self._cause_of(column)),
+                self._key(column),
                 self._severity(evaluation.windows, measured, window, column, recent),
                 float(exceedance[window, column]),
                 partial(evaluation.windows.start_us, window),
                 partial(self._finding, evaluation, window, column, recent),
             )
 
+    def _is_told(self, measured: Measured, window: int, column: int) -> bool:
+        """Whether a change that is over is a finding of this cause."""
+        return True
+
+    def _key(self, column: int) -> FindingKey:
+        return FindingKey(self.prepared.subjects[column], self._cause_of(column))
+
     def _column_of(self, key: FindingKey) -> int | None:
-        """The column of a finding of this cause; a figure is another cause's."""
+        """The column of a finding of this cause; one with a figure or a segment is another cause's."""
         column = self.prepared.column_of.get(key.subject)
-        return None if column is None or key.figure or self._cause_of(column) != key.cause else column
+        return None if column is None or key != self._key(column) else column
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         column = self._column_of(key)
@@ -174,7 +183,10 @@ class Distribution(Cause[Measured]):
 
     def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
         """At the opening's largest cumulative change; of categories, of all their changes together."""
-        s, place = self._place[self.prepared.column_of[key.subject]]
+        column = self._column_of(key)
+        if column is None:
+            return float("nan")
+        s, place = self._place[column]
         now, values = self.sides[s].share_change(evaluation.windows, 0, place)
         if not values:
             return float("nan")
@@ -183,7 +195,8 @@ class Distribution(Cause[Measured]):
         return left_of_shares(now, then, self.sides[s].shares(place))
 
     def effect(self, key: FindingKey, evaluation: Evaluation) -> float | None:
-        return evaluation.of(self).effect_of(0, self.prepared.column_of[key.subject])
+        column = self._column_of(key)
+        return None if column is None else evaluation.of(self).effect_of(0, column)
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
         """Of columns in which something was compared."""
@@ -216,6 +229,11 @@ class Distribution(Cause[Measured]):
                 if reason := word or (SETTINGS if self._may_never_page(at) else ""):
                     reasons[self.prepared.subjects[at]] = TicketReason(reason, REASONS[reason])
         return reasons
+
+    def objections(self) -> dict[int, str]:
+        """By column why it may not page, in a word; "" where it may."""
+        sides = zip(self.sides, self._objections, strict=True)
+        return {at: word for side, words in sides for at, word in zip(side.places.tolist(), words, strict=True)}
 
     def is_restless(self, column: int) -> bool:
         """Whether live windows of a column differ from each other more than the reference's do."""
@@ -285,7 +303,7 @@ class Distribution(Cause[Measured]):
         headline, detail = self._words.of(windows, measured, window, column)
         reason = self._ticket_reason(measured, window, column, recent)
         return Finding(
-            key=FindingKey(self.prepared.subjects[column], self._cause_of(column)),
+            key=self._key(column),
             severity=self._severity(windows, measured, window, column, recent),
             window=windows.spans[window],
             base_windows=max(windows.lengths[window], 1),

@@ -140,14 +140,14 @@ class Quality(Cause[QualityTails]):
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         column = self.prepared.column_of.get(key.subject)
-        if column is None or key.cause not in QUALITY_COUNTS:
+        if column is None or key.segment or key.cause not in QUALITY_COUNTS:
             return None
         return float(evaluation.of(self).exceedance[0, column, QUALITY_COUNTS.index(key.cause)])
 
     def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
         """The excess over the reference's share, one number."""
         column = self.prepared.column_of.get(key.subject)
-        if column is None or key.cause not in QUALITY_COUNTS:
+        if column is None or key.segment or key.cause not in QUALITY_COUNTS:
             return None
         return np.array([self._excess(windows, window, column, QUALITY_COUNTS.index(key.cause))])
 

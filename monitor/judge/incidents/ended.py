@@ -41,8 +41,12 @@ def lasted(us: int) -> str:
 
 
 def named(key: FindingKey) -> str:
-    """A finding's short name: `euribor3m (outside)`, or `score` where subject and cause have the same name."""
-    return key.subject if key.cause in {key.subject, "distribution"} else f"{key.subject} ({key.cause})"
+    """A finding's short name: `euribor3m (outside)`, or `score` where subject and cause have the same name.
+
+    Of a segment `AGE in SEX=2`.
+    """
+    of = f"{key.subject} in {key.segment}" if key.segment else key.subject
+    return of if key.cause in {key.subject, "distribution"} else f"{of} ({key.cause})"
 
 
 def end_summary(model: str, opened_at: int, ended_at: int, keys: list[FindingKey], reason: str) -> str:

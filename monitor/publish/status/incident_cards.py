@@ -116,7 +116,8 @@ def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | 
     column = next((column for column in model.columns if column.name == subject), None)
     other_figures = (figures for name, figures in model.figures if name == subject)
     known = other_figures if column is None else iter(column.figures)
-    return column, next((figures for figures in known if figures.cause == cause), None)
+    wanted = cause, view.finding.segment
+    return column, next((figures for figures in known if (figures.cause, figures.segment) == wanted), None)
 
 
 def _figures_text(column: ColumnView | None, figures: Figures | None) -> str:

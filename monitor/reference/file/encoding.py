@@ -22,6 +22,7 @@ from monitor.reference.reference import Reference
 from monitor.reference.relations import relations_from, relations_json
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import ColumnSeason, Seasons
+from monitor.reference.segments import Segments
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins.name_bins import HASH
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS, ColumnBins, width_of
@@ -80,11 +81,16 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({} if reference.performance is None else {"performance": reference.performance.to_plain()}),
         **({"outcomes": _outcomes_json(reference.outcomes)} if reference.outcomes else {}),
         **({} if reference.estimate is None else {"estimate": estimate_json(reference.estimate, reference.columns)}),
+        **({} if reference.segments is None else {"segments": reference.segments.to_plain(_bins(reference))}),
     }
 
 
 def _outcomes_json(outcomes: Mapping[str, ReferenceOutcome]) -> dict[str, Any]:
     return {name: outcome.to_plain() for name, outcome in sorted(outcomes.items())}
+
+
+def _bins(reference: Reference) -> list[int]:
+    return [column.bins.bins for column in reference.columns]
 
 
 def _column_json(reference: Reference, at: int) -> dict[str, Any]:
@@ -184,6 +190,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         performance=ReferencePerformance.from_plain(body["performance"]) if "performance" in body else None,
         outcomes={name: ReferenceOutcome.from_plain(one) for name, one in body.get("outcomes", {}).items()},
         estimate=estimate_from(body["estimate"], columns, width) if "estimate" in body else None,
+        segments=Segments.from_plain(body["segments"], width, len(levels)) if "segments" in body else None,
     )
 
 

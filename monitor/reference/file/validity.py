@@ -17,6 +17,7 @@ from monitor.reference.file.estimate import EstimateRow, estimate_faults
 from monitor.reference.file.json_faults import json_faults
 from monitor.reference.file.outcomes import OutcomeRow, outcome_faults
 from monitor.reference.file.performance import PerformanceRow, performance_faults
+from monitor.reference.file.segments import SegmentsRow, segment_faults
 from monitor.stats.bins.name_bins import BUCKETS, HASH
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC, QUALITY_COUNTS
 from monitor.stats.pairs.levels import CELLS, LEVELS
@@ -194,6 +195,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     traffic: _Traffic | msgspec.UnsetType = msgspec.UNSET
     performance: PerformanceRow | msgspec.UnsetType = msgspec.UNSET
     outcomes: dict[str, OutcomeRow] = {}
+    segments: Annotated[list[SegmentsRow], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
 
 
 def fault_of(body: dict[str, Any]) -> str:
@@ -229,6 +231,11 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
         seen.add((column.role, column.name))
         for fault in _column_faults(column, len(file.levels)):
             yield f"columns[{at}]: {fault}"
+    yield from _part_faults(file)
+
+
+def _part_faults(file: _File) -> Iterator[str]:
+    """Faults of the parts that a file need not have."""
     yield from (f"outcomes.{fault}" for fault in outcome_faults(file.outcomes))
     if file.performance is not msgspec.UNSET:
         yield from (f"performance.{fault}" for fault in performance_faults(file.performance, file.task))
@@ -244,6 +251,10 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
             (column.role, column.name): len(column.counts) for column in file.columns
         }
         yield from (f"estimate.{fault}" for fault in estimate_faults(file.estimate, of_columns))
+    if file.segments is not msgspec.UNSET:
+        names = {one.name: one.categories or [] for one in file.columns if one.role == FEATURE and one.kind != NUMERIC}
+        each = [len(column.counts) for column in file.columns]
+        yield from (f"segments: {fault}" for fault in segment_faults(file.segments, names, each, len(file.levels)))
 
 
 def _relation_faults(relations: _Relations, file: _File) -> Iterator[str]:

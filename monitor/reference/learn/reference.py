@@ -19,6 +19,7 @@ from monitor.reference.learn.season import MIN_WINDOWS_LEARNED, Learned, RowsInT
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.plan.columns import Plan
 from monitor.reference.reference import Reference
+from monitor.reference.segments import Segments
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins.agreement import Agreement
 from monitor.stats.bins.name_bins import KnownNames, hash_of
@@ -162,6 +163,7 @@ class Origin:
     labels: int = 0
     timezone: str = "UTC"
     performance: ReferencePerformance | None = None
+    segments: Segments | None = None
 
 
 def assemble(
@@ -224,6 +226,7 @@ def assemble(
         effects=rows.scored.finish(columns, total, windows),
         performance=origin.performance,
         estimate=rows.labelled.finish(),
+        segments=origin.segments,
     )
     return with_hash(reference)
 

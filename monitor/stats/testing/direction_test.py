@@ -162,17 +162,19 @@ class Expected(NamedTuple):
     """What is expected of W windows where it depends on their time.
 
     `shares` (W, C, D) of the directions; `rows` (W, C) values of the reference that tell of each window's time, which
-    are all of them for a column without a wave. `seasonal` (C,) whether a column has one.
+    are all of them for a column without a wave. `seasonal` (C,) whether a column has one. With `rare` the shares are
+    counted and not fitted, so that small ones are as sure as large ones.
     """
 
     shares: Floats
     rows: Floats
     seasonal: Flags
+    rare: bool = False
 
     def of_column(self, place: int) -> Expected:
         """That of one of the columns."""
         here = slice(place, place + 1)
-        return Expected(self.shares[:, here], self.rows[:, here], self.seasonal[here])
+        return Expected(self.shares[:, here], self.rows[:, here], self.seasonal[here], self.rare)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ def compared_often(
     may = often | reference.may_be_rare
     if expected is not None:
         enough &= ~expected.seasonal | (KNOWN_PART * expected.rows >= n)
-        may = often | (reference.may_be_rare & ~expected.seasonal[:, None])
+        may = often | (reference.may_be_rare & (~expected.seasonal[:, None] | expected.rare))
     return np.asarray(may & (reference.sizes > 0) & enough[..., None], np.bool_), often
 
 

@@ -84,7 +84,7 @@ class DirectionScreen:
         """Windows and columns (W, C) in which a direction may be over; n (W, C) values of `counts` (W, C, B)."""
         out = self._over_at_any_time(counts, n, alpha)
         if expected is not None and (at := np.flatnonzero(expected.seasonal)).size and n.size:
-            own = Expected(expected.shares[:, at], expected.rows[:, at], expected.seasonal[at])
+            own = Expected(expected.shares[:, at], expected.rows[:, at], expected.seasonal[at], expected.rare)
             out[:, at] = self._over_at_its_time(at, counts[:, at], n[:, at], alpha, own)
         return out
 

@@ -204,7 +204,8 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
 @pytest.mark.parametrize(
     ("setting", "fault"),
     [
-        *((f"{name}: x", f"{name}: not in this version") for name in ("segments", "fairness")),
+        ("fairness: x", "fairness: not in this version"),
+        ("segments: [SEX, AGE, SEX]", "segments[2]: 'SEX' occurs twice; keep one"),
         ("timezone: Berlin", "timezone: 'Berlin' is not a time zone; write Europe/Berlin, Asia/Tokyo or UTC"),
         ("silence: {weekly: x}", "silence: not a list; write [..., ...]"),
         ("silence: [{}]", "silence[0]: write either from and to, or weekly, or daily"),

@@ -1,0 +1,40 @@
+"""Which values of a feature become segments of a reference, from the survey of its events."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from monitor.events import canonical
+from monitor.reference.column import FEATURE, Column
+from monitor.reference.segments import LEAST_EVENTS, MOST_VALUES, OTHER, SegmentedBy
+from monitor.reference.survey.events import Survey
+from monitor.stats.bins.reference_bins import CATEGORICAL
+
+
+def segment_faults(asked: Sequence[str], columns: Sequence[Column], ignored: Mapping[str, str]) -> Iterator[str]:
+    """Why a feature that `segments` of the settings names cannot cut the events."""
+    kinds = {column.name: column.kind for column in columns if column.role == FEATURE}
+    for at, name in enumerate(asked):
+        if name in ignored:
+            yield f"segments[{at}]: {name} is ignored ({ignored[name]})"
+        elif name not in kinds:
+            yield f"segments[{at}]: no event of the reference has the feature {name}; tags are not in this version"
+        elif kinds[name] != CATEGORICAL:
+            yield f"segments[{at}]: {name} is {kinds[name]}; write features.{name}.kind: categorical, or leave it out"
+
+
+def plan_segments(asked: Sequence[str], columns: Sequence[Column], survey: Survey) -> tuple[SegmentedBy, ...]:
+    """By each feature its most frequent values, those first; every other value is in the rest."""
+    named = {column.name: set(column.bins.categories) for column in columns if column.role == FEATURE}
+    return tuple(SegmentedBy(name, _values(survey, name, named[name])) for name in asked)
+
+
+def _values(survey: Survey, name: str, named: set[str]) -> tuple[str, ...]:
+    sample = survey.features[name]
+    values = [v for v in sample.values if v is not None and (type(v) is not float or math.isfinite(v))]
+    counts = Counter(canonical(value) for value in values)
+    events = sum(sample.forms.values()) / max(len(sample.values), 1)  # that each value of the sample stands for
+    often = [(-n, value) for value, n in counts.items() if n * events >= LEAST_EVENTS and value in named - {OTHER}]
+    return tuple(value for _, value in sorted(often)[:MOST_VALUES])

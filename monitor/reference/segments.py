@@ -1,0 +1,133 @@
+"""The segments of a reference: the counts of its events by the values of some features.
+
+An optional part of a reference. A segment is a value of one of these features, or the rest of its values together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+#: names of these counts in a tally's `further`: (S, C, B + Q), and (S, C) how many of `outside` lie below the range
+SEGMENTS: Final = "segments"
+SEGMENTS_BELOW: Final = "segments_below"
+#: the segment of all values of a feature that are no segment of their own, of none and of never-seen ones
+OTHER: Final = "other"
+#: values of a feature that are segments of their own at the most ...
+MOST_VALUES: Final = 20
+#: ... and how many events of the reference they have at least
+LEAST_EVENTS: Final = 250
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedBy:
+    """A feature whose `values` (canonical text) are segments; one more has the rest."""
+
+    feature: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """S segments: those of each of `by`, in its order, with the rest of each behind its values.
+
+    `counts` (S, C, B + Q) and `below` (S, C), as a tally has them. `largest` (S, C, K): the largest change of a
+    direction's share in a window of each length, beyond the change of the other events (NaN: not learned).
+    """
+
+    by: tuple[SegmentedBy, ...]
+    counts: Ints
+    below: Ints
+    largest: Floats
+
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """(S,) feature and value of each segment."""
+        return tuple((one.feature, value) for one in self.by for value in (*one.values, OTHER))
+
+    @property
+    def whole(self) -> Ints:
+        """(S,) for each segment the place in `by` of its feature."""
+        return np.repeat(np.arange(len(self.by)), [len(one.values) + 1 for one in self.by])
+
+    def of(self, features: Sequence[str], kept: Sequence[int], width: int) -> Segments | None:
+        """Those of some features, with the counts of some columns of at most `width` bins; None where none is left."""
+        by = [one.feature in features for one in self.by]
+        if not any(by):
+            return None
+        rows = np.flatnonzero(np.array(by)[self.whole])
+        old = self.counts.shape[2] - len(QUALITY_COUNTS)
+        slots = [*range(width), *range(old, self.counts.shape[2])]
+        return replace(
+            self,
+            by=tuple(one for one, wanted in zip(self.by, by, strict=True) if wanted),
+            counts=self.counts[rows][:, kept][:, :, slots],
+            below=self.below[rows][:, kept],
+            largest=self.largest[rows][:, kept],
+        )
+
+    def to_plain(self, bins: Sequence[int]) -> list[dict[str, Any]]:
+        """Plain values for a file; `bins` (C,) of each column. By feature its segments, the rest last."""
+        width, at = self.counts.shape[2] - len(QUALITY_COUNTS), 0
+        out: list[dict[str, Any]] = []
+        for one in self.by:
+            here = range(at, at + len(one.values) + 1)
+            at = here.stop
+            out.append(
+                {
+                    "feature": one.feature,
+                    "values": list(one.values),
+                    "counts": [
+                        [
+                            [*row[:own].tolist(), *row[width:].tolist()]
+                            for own, row in zip(bins, self.counts[segment], strict=True)
+                        ]
+                        for segment in here
+                    ],
+                    "below": [self.below[segment].tolist() for segment in here],
+                    "largest_distance": [
+                        [[None if np.isnan(x) else x for x in row] for row in self.largest[segment].tolist()]
+                        for segment in here
+                    ],
+                }
+            )
+        return out
+
+    @classmethod
+    def from_plain(cls, plain: Sequence[Mapping[str, Any]], width: int, levels: int) -> Segments:
+        """Back from `to_plain`; `width` bins of the widest column."""
+        quality = len(QUALITY_COUNTS)
+        segments = [row for one in plain for row in one["counts"]]
+        columns = len(segments[0]) if segments else 0
+        counts = np.zeros((len(segments), columns, width + quality), np.int64)
+        for segment, rows in enumerate(segments):
+            for column, row in enumerate(rows):
+                counts[segment, column, : len(row) - quality] = row[:-quality]
+                counts[segment, column, width:] = row[-quality:]
+        largest = [
+            [np.nan if x is None else x for x in row] for one in plain for of in one["largest_distance"] for row in of
+        ]
+        return cls(
+            tuple(SegmentedBy(one["feature"], tuple(one["values"])) for one in plain),
+            counts,
+            np.array([row for one in plain for row in one["below"]], np.int64).reshape(len(segments), columns),
+            np.array(largest, np.float64).reshape(len(segments), columns, levels),
+        )
+
+
+def blank_segments(by: Sequence[SegmentedBy], columns: int, slots: int) -> Segments | None:
+    """Segments without counts; None without features."""
+    number = sum(len(one.values) + 1 for one in by)
+    if not number:
+        return None
+    counts, below = np.zeros((number, columns, slots), np.int64), np.zeros((number, columns), np.int64)
+    return Segments(tuple(by), counts, below, np.zeros((number, columns, 0)))
