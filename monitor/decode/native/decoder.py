@@ -103,7 +103,7 @@ class NativeDecoder:
     def _decode_chunk(self, batch: RecordBatch, first: int, count: int, builder: ColumnsBuilder) -> None:
         record_us = record_times(batch, first, count)
         offsets = batch.offsets[first : first + count]
-        decoded, columns = self._decode_fast(batch.values[first : first + count])
+        decoded, columns = self._decode_fast(batch, first, count)
         rows, where = _decoded_rows(decoded)
         bad: list[int] = []
         if columns is not None:
@@ -120,8 +120,8 @@ class NativeDecoder:
         if columns is not None:
             builder.add(rows, columns, ts, offsets[where])
 
-    def _decode_fast(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
-        return self._versions.decode(values)
+    def _decode_fast(self, batch: RecordBatch, first: int, count: int) -> tuple[list[AnyRow | None], Columns | None]:
+        return self._versions.decode(batch.values[first : first + count])
 
     def _decode_rest(
         self,
@@ -157,6 +157,12 @@ class NativeDecoder:
     def _record(self, batch: RecordBatch, place: int, record_us: int) -> DecodedRecord:
         """All events of a record that has a value, by the definition of the format."""
         return self._reader.record(cast("bytes", batch.values[place]), record_us, batch.now_us)
+
+    def _checked(self, rows: Sequence[AnyRow], record_us: int, now_us: int) -> bool:
+        """Whether the fields of rows, which are valid one by one, are valid together and in their record's time."""
+        columns, time_us = self._versions.columns(rows), np.full(len(rows), record_us, np.int64)
+        ts, bad = times(columns.ts, time_us, self._zone)
+        return not (bad or incomplete(rows, columns) or future(ts, time_us, now_us, self._max_skew_us))
 
     def _learn(self, value: bytes, row: AnyRow) -> None:
         """Remember which decoder fits a value that the reference decoder has read."""
