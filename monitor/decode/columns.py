@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from typing import Final
 
 import numpy as np
@@ -54,6 +55,21 @@ class Limits:
     record_bytes: int
     events_per_record: int
     features: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for every event of an input, whatever its format.
+
+    Events more than `max_skew_us` ahead of their record's timestamp are rejected. `model` and `version`, where set, win
+    over the payload's, which are not checked then. Times without an offset are in `zone`, or rejected without one.
+    """
+
+    limits: Limits
+    max_skew_us: int
+    model: str | None = None
+    version: str | None = None
+    zone: tzinfo | None = None
 
 
 @dataclass(frozen=True, slots=True)

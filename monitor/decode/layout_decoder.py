@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import tzinfo
 from typing import Final
 
-from monitor.decode.columns import Events, Limits, Shape
+from monitor.decode.columns import Events, Rules, Shape
 from monitor.decode.encodings.encoding import Encoding, RecordInfo
 from monitor.decode.fields.compiled import CompiledFields
 from monitor.decode.layout import Layout, LeftAside
@@ -30,15 +29,11 @@ class LayoutDecoder(NativeDecoder):
         encoding: Encoding,
         layout: Layout,
         shapes: Callable[[ModelKey], Shape | None],
-        limits: Limits,
-        max_skew_us: int,
-        model: str | None = None,
-        version: str | None = None,
-        zone: tzinfo | None = None,
+        rules: Rules,
         compiler: CompiledFields | None = None,
     ) -> None:
         """`compiler`: most records, of the encoding JSON, are decoded by what it compiles."""
-        super().__init__(shapes, limits, max_skew_us, model, version, zone, compiler)
+        super().__init__(shapes, rules, compiler)
         self._compiled = compiler is not None and not compiler.fans_out
         self._fans_out = compiler is not None and compiler.fans_out
         self._outside = compiler.outside if compiler is not None else None
@@ -88,7 +83,7 @@ class LayoutDecoder(NativeDecoder):
                 return None
             outside = {name: value for name, (value,) in columns.items()}
         rows = self._versions.decode_rows(batch.values[place] or b"", outside)
-        if rows is None or len(rows) > self._limits.events_per_record:
+        if rows is None or len(rows) > self._rules.limits.events_per_record:
             return None
         return rows if self._checked(rows, record_us, batch.now_us) else None
 

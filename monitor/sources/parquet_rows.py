@@ -79,7 +79,8 @@ class ParquetRows:
 
     def position(self) -> int:
         """Bytes of the rows that were read, on average."""
-        return self.size * self._number // max(self._file.metadata.num_rows, 1)
+        rows: int = self._file.metadata.num_rows
+        return self.size * self._number // max(rows, 1)
 
     def _batches(self) -> Iterator[Any]:
         """Record batches of pyarrow."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.decode.columns import Events
+from monitor.decode.columns import Events, Rules
 from monitor.decode.encodings.json import JsonEncoding
 from monitor.decode.fields.compiled import CompiledFields
 from monitor.decode.fields.layout import FieldsLayout
@@ -67,7 +67,7 @@ def mapped(places: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
 
 def decoder_of(layout: FieldsLayout, *, compiled: bool) -> LayoutDecoder:
     compiler = CompiledFields(layout) if compiled else None
-    return LayoutDecoder(JsonEncoding(LIMITS), layout, SHAPES.get, LIMITS, SKEW_US, compiler=compiler)
+    return LayoutDecoder(JsonEncoding(LIMITS), layout, SHAPES.get, Rules(LIMITS, SKEW_US), compiler)
 
 
 def counts(events: Events) -> dict[str, object]:
@@ -90,7 +90,7 @@ def assert_same(
     for _ in range(3):
         assert quality_counts(fast.decode(batch)) == quality_counts(by_definition)
     if native is not None:
-        expected = NativeDecoder(SHAPES.get, LIMITS, SKEW_US).decode(batch_of(native, [T0_MS] * len(native)))
+        expected = NativeDecoder(SHAPES.get, Rules(LIMITS, SKEW_US)).decode(batch_of(native, [T0_MS] * len(native)))
         assert counts(by_definition) == counts(expected)
 
 

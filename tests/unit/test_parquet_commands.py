@@ -59,7 +59,7 @@ def test_a_parquet_file_gives_the_reference_of_its_events(tmp_path: Path, by_lin
 
 def test_a_column_of_structs_holds_paths(tmp_path: Path, by_lines: dict[str, Any]) -> None:
     pq.write_table(pa.table(columns(nested=True)), tmp_path / "credit.parquet")
-    entry = {"format": "fields", "fields": {**FIELDS, "features": "inputs"}}
+    entry: dict[str, object] = {"format": "fields", "fields": {**FIELDS, "features": "inputs"}}
     assert built(tmp_path, config_of(tmp_path, entry), str(tmp_path / "credit.parquet")) == by_lines
 
 

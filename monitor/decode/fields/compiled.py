@@ -74,8 +74,8 @@ class CompiledFields:
 
 
 class _Reader(NamedTuple):
-    """The struct of a row, its fields as an event's, and its features as cells of the struct `features`, if they are not
-    one of the fields."""
+    """The struct of a row, its fields as an event's, and its features as cells of the struct `features`, if they are
+    not one of the fields."""
 
     struct: type[msgspec.Struct]
     fields_of: Callable[[Any], Sequence[Any]]

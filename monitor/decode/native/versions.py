@@ -8,7 +8,7 @@ from typing import Final, cast
 
 from msgspec import UNSET
 
-from monitor.decode.columns import Limits, Shape
+from monitor.decode.columns import Rules, Shape
 from monitor.decode.native.fast_decoder import (
     REFUSED,
     badly_named,
@@ -40,16 +40,13 @@ class Versions:
     def __init__(
         self,
         shapes: Callable[[ModelKey], Shape | None],
-        limits: Limits,
-        model: str | None,
-        version: str | None,
+        rules: Rules,
         compiler: RowCompiler,
     ) -> None:
         self._compiler = compiler
         self._shapes = shapes
-        self._limits = limits
-        self._model = model
-        self._version = version
+        self._limits = rules.limits
+        self._model, self._version = rules.model, rules.version
         self._unwanted = self._compile(None, ())
         self._decoders: dict[tuple[str, str], RowDecoder] = {}
         self._spellings: dict[bytes, RowDecoder] = {}
