@@ -43,6 +43,7 @@ class AutoDecoder:
     def __init__(self, make: Callable[[str], NativeDecoder], encoding: Encoding, rules: Rules) -> None:
         self._make = make
         self._encoding = encoding
+        self._limits = rules.limits
         self._not_told = LayoutDecoder(self._encoding, _NotTold(), lambda _: None, rules)
         #: the format; "" while it is not known
         self.format = ""
@@ -103,7 +104,7 @@ class AutoDecoder:
                 continue
             info = RecordInfo(batch, place, NO_TIME)
             try:
-                name = format_of(received(self._encoding.read(value, info), info))
+                name = format_of(received(self._encoding.read(value, info), info), self._limits)
             except RejectedRecord:
                 continue
             if name is not None:

@@ -79,7 +79,8 @@ class Shape:
     `key_features` are (name, kind) of the wanted features in the order of the columns, without ignored ones.
     `positive` is the canonical text of the positive class, whose entry in `scores` is the score. With `raw` all fields
     of its events are wanted as they came. `derived` are what the features of kind `vector` and `text` become, in their
-    order. With `confidence` the entry of `scores` for the predicted class is wanted.
+    order. With `confidence` the entry of `scores` for the predicted class is wanted. `names` are the features of a row
+    without names, in the order of its values, empty if that is not known; None where nothing is known of the version.
     """
 
     key_features: tuple[tuple[str, str], ...]
@@ -87,6 +88,7 @@ class Shape:
     raw: bool = False
     derived: tuple[Derived, ...] = ()
     confidence: bool = False
+    names: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)

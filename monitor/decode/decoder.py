@@ -133,7 +133,7 @@ def _of_platform(settings: Settings, entry: Input, shapes: Shapes, rules: Rules,
     def of_format(name: str) -> NativeDecoder:
         if name == "native":
             return NativeDecoder(shapes, rules)
-        layout = PlatformLayout(name, limits, entry.feature_names, entry.model, two_classes.__contains__)
+        layout = PlatformLayout(name, rules, entry.feature_names, shapes, two_classes.__contains__)
         make = LayoutDecoder if name in WHOLE_CALLS else PairingDecoder
         return make(encoding, layout, shapes, rules)
 

@@ -42,6 +42,7 @@ class Reference:
     `effects` of the bins on the score; None in older files, and where there is no score.
     `performance` of its labelled predictions; None in older files, and where no label came beside a prediction.
     `estimate` is from what performance is estimated; None in older files, and without labels or score.
+    `feature_order` are the features of every event in their order; empty in older files, and where events differ in it.
     """
 
     key: ModelKey
@@ -67,6 +68,7 @@ class Reference:
     seasons: Seasons | None = None
     relations: Relations | None = None
     derived: tuple[Derived, ...] = ()
+    feature_order: tuple[str, ...] = ()
     traffic: Traffic | None = None
     facts: tuple[tuple[str, FactShare], ...] = ()
     effects: ScoreEffects | None = None

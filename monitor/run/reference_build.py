@@ -40,6 +40,7 @@ from monitor.run.left_out import (
 )
 from monitor.run.open_source import OffsetRange
 from monitor.run.reference_labels import learn_from_labels
+from monitor.settings.model import Model
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.sources.until_offsets import UntilOffsets
@@ -110,17 +111,7 @@ def build_reference(
     rest = collector.base.open
     if not collector.windows and rest is None:
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
-    survey = found.survey
-    origin = Origin(
-        canonical(model.positive),
-        list(survey.score_names),
-        survey.unread,
-        found.in_order,
-        collector.labels,
-        model.timezone,
-        collector.performance.finish(),
-    )
-    reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
+    reference = assemble(key, plan, collector.windows, rest, collector.rows, _origin(model, found, collector))
     if collector.late:
         source = open_source()
         try:
@@ -134,6 +125,21 @@ def build_reference(
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
         on_note(one_line(note))
     return reference
+
+
+def _origin(model: Model, found: FirstPass, collector: _Collector) -> Origin:
+    """What the reference records about its events."""
+    survey = found.survey
+    return Origin(
+        canonical(model.positive),
+        list(survey.score_names),
+        survey.unread,
+        found.in_order,
+        collector.labels,
+        model.timezone,
+        collector.performance.finish(),
+        survey.order or (),
+    )
 
 
 def _column_notes(found: FirstPass, plan: Plan, place: PlaceText) -> Iterator[str]:

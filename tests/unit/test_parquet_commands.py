@@ -55,6 +55,7 @@ def test_a_parquet_file_gives_the_reference_of_its_events(tmp_path: Path, by_lin
     by_map = ["--map", "key=id", "--map", "when=ts", "--map", "p=score"]
     assert built(tmp_path, config_of(tmp_path, {"model": "credit", "version": "1"}), str(file), *by_map) == by_lines
     assert built(tmp_path, config_of(tmp_path, {"format": "fields", "fields": FIELDS}), str(file)) == by_lines
+    assert by_lines["feature_order"] == list(columns())[3:]
 
 
 def test_a_column_of_structs_holds_paths(tmp_path: Path, by_lines: dict[str, Any]) -> None:

@@ -162,6 +162,7 @@ class Origin:
     labels: int = 0
     timezone: str = "UTC"
     performance: ReferencePerformance | None = None
+    feature_order: Sequence[str] = ()
 
 
 def assemble(
@@ -223,6 +224,7 @@ def assemble(
         traffic=rows.traffic.finish(base_us) if origin.in_order else None,
         effects=rows.scored.finish(columns, total, windows),
         performance=origin.performance,
+        feature_order=tuple(origin.feature_order),
         estimate=rows.labelled.finish(),
     )
     return with_hash(reference)

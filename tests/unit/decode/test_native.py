@@ -43,7 +43,8 @@ def batch_of(values: Sequence[bytes | None], times_ms: list[int] | None = None) 
 
 def decoder(**overrides: object) -> NativeDecoder:
     given: dict[str, Any] = {"limits": LIMITS, "max_skew_us": 60_000_000}
-    return NativeDecoder({KEY: SHAPE}.get, Rules(**(given | overrides)))
+    shapes: Any = overrides.pop("shapes", {KEY: SHAPE}.get)
+    return NativeDecoder(shapes, Rules(**(given | overrides)))
 
 
 def decode(*values: bytes | str | dict[str, Any] | None, times_ms: list[int] | None = None, **more: object) -> Events:
