@@ -6,7 +6,7 @@ UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv dev check lint unit test test-pythons real-parts bench quality rivals wheels image release lock clean
+.PHONY: help demo venv dev check lint unit test test-pythons test-platforms real-parts bench quality rivals wheels image release lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ PYTHONS ?= 3.11 3.12 3.13
 
 test-pythons: dev ## the quick part on each Python that is here (PYTHONS="3.11 3.12 3.13"), the others are named
 	@$(BIN)/python -m tests.pythons $(PYTHONS) $(PARALLEL)
+
+PLATFORMS ?= mlflow kserve mlserver
+
+test-platforms: dev ## what the platforms' own packages write, against the captures here (PLATFORMS="mlflow kserve")
+	$(BIN)/python -m tests.platforms.run $(PLATFORMS)
 
 lint: dev ## style and types
 	$(BIN)/ruff check .

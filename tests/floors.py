@@ -33,8 +33,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
             "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
             "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
-            "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.compiled "
-            "fields.observed fields.suggest layout_decoder "
+            "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.structs fields.outside "
+            "fields.compiled fields.observed fields.suggest layout_decoder "
             "formats.call formats.unwrap formats.tensors "
             "formats.bodies formats.answers formats.events formats.cloudevents formats.labels formats.wire "
             "formats.protobuf formats.prediction_log formats.wrapped formats.kserve formats.oip formats.seldon "
@@ -89,8 +89,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "registry": "client",
         "sources": (
-            "streams merge_by_time until_offsets copies recordings csv_rows writing kinds readers files event_times "
-            "whole_calls"
+            "streams merge_by_time until_offsets copies recordings csv_rows parquet_cells parquet_rows writing kinds "
+            "readers files event_times whole_calls"
         ),
         "state": (
             "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "

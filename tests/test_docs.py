@@ -18,7 +18,7 @@ import pytest
 
 from monitor.cli.parser import parser
 from monitor.clock import SystemClock
-from monitor.decode.columns import Limits
+from monitor.decode.columns import Limits, Rules
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.events import Partition
 from monitor.records import RecordBatch
@@ -118,7 +118,7 @@ def test_the_example_on_kafka_tells_the_alert_topic_and_metrics(tmp_path: Path, 
 def test_the_example_event_is_taken() -> None:
     block = re.search(r"```json\n(.*?)```", README, re.DOTALL)
     assert block is not None
-    decoder = NativeDecoder(lambda _: None, Limits(1 << 20, 100, 100), 0)
+    decoder = NativeDecoder(lambda _: None, Rules(Limits(1 << 20, 100, 100), 0))
     now = SystemClock().now_us()
     events = decoder.decode(RecordBatch(Partition("t", 0), [block[1].encode()], np.arange(1), None, 1, now))
     assert (len(events), events.rejected) == (1, [])

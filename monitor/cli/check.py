@@ -130,7 +130,7 @@ def _state_line(settings: Settings) -> Line:
     return Line(BAD, "state folder", f"{existing} is not writable; give it to this user or set state.path")
 
 
-def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
+def check_kafka(settings: Settings, references: References, *, create: bool) -> Iterator[Line]:
     """Lines for brokers, topics, partitions and ACLs. With `create`, missing output topics are created.
 
     Raises:
@@ -150,19 +150,19 @@ def check_kafka(settings: Settings, *, create: bool) -> Iterator[Line]:
         yield _group_line(settings, described, inputs)
     for name, line in lines.items():
         if line.verdict == OK:
-            yield from _understood_lines(settings, name)
+            yield from _understood_lines(settings, name, references)
     for name in outputs:
         line = _topic_line("output", name, described, settings, "WRITE")
         yield Line(MADE, line.what, line.more) if name in made and line.verdict == OK else line
     yield from _acts_line(settings, described)
 
 
-def _understood_lines(settings: Settings, topic: str) -> Iterator[Line]:
+def _understood_lines(settings: Settings, topic: str, references: References) -> Iterator[Line]:
     """Some of the newest records as they are understood; bad if none of them is."""
     what = f"input topic {topic}"
     try:
         batches = newest_records(settings.kafka, SystemClock(), topic, settings.limits.record_bytes, SAMPLE)
-        found = understand(settings, topic, batches)
+        found = understand(settings, topic, batches, references)
     except ExternalError as failure:  # also of a schema registry
         yield Line(BAD, what, str(failure))
         return
@@ -220,7 +220,7 @@ def check_lines(
     if offline:
         return
     try:
-        yield from check_kafka(settings, create=create)
+        yield from check_kafka(settings, references, create=create)
     except PermanentError as permanent:
         yield Line(BAD, "kafka", str(permanent))
     except ExternalError as failure:

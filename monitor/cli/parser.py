@@ -114,11 +114,14 @@ def _with_sources(subparser: argparse.ArgumentParser) -> None:
         "source",
         nargs="+",
         metavar="SOURCE",
-        help=".jsonl, .csv, .records.jsonl (each also .gz, .zst), - for standard input, or kafka://topic?from=PLACE&to=PLACE",
+        help=".jsonl, .csv, .records.jsonl (each also .gz, .zst), .parquet, - for standard input, or "
+        "kafka://topic?from=PLACE&to=PLACE",
     )
-    subparser.add_argument("--sort", action="store_true", help="read .jsonl files in order of ts, as .csv always are")
+    subparser.add_argument("--sort", action="store_true", help="read .jsonl files in order of ts, as tables always are")
     subparser.add_argument("--accept-partial", action="store_true", help="go on although more than half is lost")
-    subparser.add_argument("--map", action="append", metavar="COLUMN=FIELD", help="a .csv column that is no feature")
+    subparser.add_argument(
+        "--map", action="append", metavar="COLUMN=FIELD", help="a column of a .csv or .parquet that is no feature"
+    )
     subparser.add_argument("--format", default="auto", help="how the records are written [auto: as the settings say]")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from monitor.decode.columns import Events, Limits
+from monitor.decode.columns import Events, Rules
 from monitor.decode.encodings.encoding import Encoding, RecordInfo
 from monitor.decode.formats.auto import format_of
 from monitor.decode.half import CallValue
@@ -40,10 +40,11 @@ class _NotTold:
 class AutoDecoder:
     """A decoder of the format that is found; `make` creates the decoder of one by its name."""
 
-    def __init__(self, make: Callable[[str], NativeDecoder], encoding: Encoding, limits: Limits) -> None:
+    def __init__(self, make: Callable[[str], NativeDecoder], encoding: Encoding, rules: Rules) -> None:
         self._make = make
         self._encoding = encoding
-        self._not_told = LayoutDecoder(self._encoding, _NotTold(), lambda _: None, limits, 0)
+        self._limits = rules.limits
+        self._not_told = LayoutDecoder(self._encoding, _NotTold(), lambda _: None, rules)
         #: the format; "" while it is not known
         self.format = ""
         self.inner: NativeDecoder = self._not_told
@@ -103,7 +104,7 @@ class AutoDecoder:
                 continue
             info = RecordInfo(batch, place, NO_TIME)
             try:
-                name = format_of(received(self._encoding.read(value, info), info))
+                name = format_of(received(self._encoding.read(value, info), info), self._limits)
             except RejectedRecord:
                 continue
             if name is not None:

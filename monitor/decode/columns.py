@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from typing import Final
 
 import numpy as np
@@ -57,13 +58,29 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for every event of an input, whatever its format.
+
+    Events more than `max_skew_us` ahead of their record's timestamp are rejected. `model` and `version`, where set, win
+    over the payload's, which are not checked then. Times without an offset are in `zone`, or rejected without one.
+    """
+
+    limits: Limits
+    max_skew_us: int
+    model: str | None = None
+    version: str | None = None
+    zone: tzinfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """What a decoder needs to know about a model version.
 
     `key_features` are (name, kind) of the wanted features in the order of the columns, without ignored ones.
     `positive` is the canonical text of the positive class, whose entry in `scores` is the score. With `raw` all fields
     of its events are wanted as they came. `derived` are what the features of kind `vector` and `text` become, in their
-    order. With `confidence` the entry of `scores` for the predicted class is wanted.
+    order. With `confidence` the entry of `scores` for the predicted class is wanted. `names` are the features of a row
+    without names, in the order of its values, empty if that is not known; None where nothing is known of the version.
     """
 
     key_features: tuple[tuple[str, str], ...]
@@ -71,6 +88,7 @@ class Shape:
     raw: bool = False
     derived: tuple[Derived, ...] = ()
     confidence: bool = False
+    names: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import tzinfo
 from typing import Final, Protocol
 
 from monitor.decode.auto_decoder import AutoDecoder
-from monitor.decode.columns import Events, Limits, Shape
+from monitor.decode.columns import Events, Limits, Rules, Shape
 from monitor.decode.encodings.encoding import Encoding
 from monitor.decode.encodings.framing import FramedJson
 from monitor.decode.encodings.json import JsonEncoding
@@ -79,9 +78,8 @@ def no_registry(schema: SchemaId) -> RegisteredSchema:
     raise TransientError(f"schema {schema} is asked for, and there is no schema registry")
 
 
-#: creates a decoder: shapes, limits, `windows.max_skew` in microseconds; of the input, if set there, the model, the
-#: version, and the zone of times without an offset
-Format = Callable[[Shapes, Limits, int, str | None, str | None, tzinfo | None], Decoder]
+#: creates a decoder
+Format = Callable[[Shapes, Rules], Decoder]
 #: decoders of their own for JSON, by the name in `inputs[].format`; every other one is made of an encoding and a layout
 FORMATS: Final[dict[str, Format]] = {"native": NativeDecoder}
 #: record trees to native events, by the name in `inputs[].format`
@@ -107,31 +105,36 @@ def decoder_for(settings: Settings, topic: str, shapes: Shapes, schemas: Schemas
     Raises:
         UsageError: the encoding's library is not installed.
     """
-    limits = settings.limits
-    made = Limits(limits.record_bytes, limits.events_per_record, limits.features)
-    entry, skew_us = settings.input_of(topic), settings.windows.max_skew
+    entry = settings.input_of(topic)
+    rules = _rules(settings, entry)
     if entry is None:
-        return FORMATS["native"](shapes, made, skew_us, None, None, None)
+        return FORMATS["native"](shapes, rules)
     if entry.format in FORMATS and entry.encoding == "json":
-        return FORMATS[entry.format](shapes, made, skew_us, entry.model, entry.version, entry.zone())
+        return FORMATS[entry.format](shapes, rules)
     if entry.format in {"auto", *READERS}:
-        return _of_platform(settings, entry, shapes, made, schemas)
-    encoding, layout = ENCODINGS[entry.encoding](made, schemas), LAYOUTS[entry.format](entry)
+        return _of_platform(settings, entry, shapes, rules, schemas)
+    encoding, layout = ENCODINGS[entry.encoding](rules.limits, schemas), LAYOUTS[entry.format](entry)
     compiler = CompiledFields(layout) if isinstance(layout, FieldsLayout) and entry.encoding == "json" else None
-    return LayoutDecoder(encoding, layout, shapes, made, skew_us, entry.model, entry.version, entry.zone(), compiler)
+    return LayoutDecoder(encoding, layout, shapes, rules, compiler)
 
 
-def _of_platform(settings: Settings, entry: Input, shapes: Shapes, limits: Limits, schemas: Schemas) -> Decoder:
+def _rules(settings: Settings, entry: Input | None) -> Rules:
+    given, skew_us = settings.limits, settings.windows.max_skew
+    limits = Limits(given.record_bytes, given.events_per_record, given.features)
+    return Rules(limits, skew_us) if entry is None else Rules(limits, skew_us, entry.model, entry.version, entry.zone())
+
+
+def _of_platform(settings: Settings, entry: Input, shapes: Shapes, rules: Rules, schemas: Schemas) -> Decoder:
     """The decoder of a platform's format, or of the one that is found."""
-    skew_us, zone = settings.windows.max_skew, entry.zone()
+    limits = rules.limits
     two_classes = {model.name for model in settings.models if model.task == "binary"}
     encoding = AsCaptured(limits) if entry.encoding == "json" else ENCODINGS[entry.encoding](limits, schemas)
 
     def of_format(name: str) -> NativeDecoder:
         if name == "native":
-            return NativeDecoder(shapes, limits, skew_us, entry.model, entry.version, zone)
-        layout = PlatformLayout(name, limits, entry.feature_names, entry.model, two_classes.__contains__)
+            return NativeDecoder(shapes, rules)
+        layout = PlatformLayout(name, rules, entry.feature_names, shapes, two_classes.__contains__)
         make = LayoutDecoder if name in WHOLE_CALLS else PairingDecoder
-        return make(encoding, layout, shapes, limits, skew_us, entry.model, entry.version, zone)
+        return make(encoding, layout, shapes, rules)
 
-    return AutoDecoder(of_format, encoding, limits) if entry.format == "auto" else of_format(entry.format)
+    return AutoDecoder(of_format, encoding, rules) if entry.format == "auto" else of_format(entry.format)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import tzinfo
 from typing import Final
 
-from monitor.decode.columns import Events, Limits, Shape
+from monitor.decode.columns import Events, Rules, Shape
 from monitor.decode.encodings.encoding import Encoding, RecordInfo
+from monitor.decode.fields.compiled import CompiledFields
 from monitor.decode.layout import Layout, LeftAside
 from monitor.decode.native.decoder import NativeDecoder, record_times
 from monitor.decode.native.reference_decoder import DecodedRecord, Fault
-from monitor.decode.native.rows import AnyRow, Columns, RowCompiler
+from monitor.decode.native.rows import AnyRow, Columns
 from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
@@ -29,16 +29,14 @@ class LayoutDecoder(NativeDecoder):
         encoding: Encoding,
         layout: Layout,
         shapes: Callable[[ModelKey], Shape | None],
-        limits: Limits,
-        max_skew_us: int,
-        model: str | None = None,
-        version: str | None = None,
-        zone: tzinfo | None = None,
-        compiler: RowCompiler | None = None,
+        rules: Rules,
+        compiler: CompiledFields | None = None,
     ) -> None:
         """`compiler`: most records, of the encoding JSON, are decoded by what it compiles."""
-        super().__init__(shapes, limits, max_skew_us, model, version, zone, compiler)
-        self._compiled = compiler is not None
+        super().__init__(shapes, rules, compiler)
+        self._compiled = compiler is not None and not compiler.fans_out
+        self._fans_out = compiler is not None and compiler.fans_out
+        self._outside = compiler.outside if compiler is not None else None
         self._encoding = encoding
         self._layout = layout
         self._batch: RecordBatch | None = None
@@ -49,14 +47,23 @@ class LayoutDecoder(NativeDecoder):
         self._batch, self._contents = batch, {}
         return super().decode(batch)
 
-    def _decode_fast(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
-        return super()._decode_fast(values) if self._compiled else ([None] * len(values), None)
+    def _decode_fast(self, batch: RecordBatch, first: int, count: int) -> tuple[list[AnyRow | None], Columns | None]:
+        values = batch.values[first : first + count]
+        if not self._compiled:
+            return [None] * len(values), None
+        if not self._outside:
+            return super()._decode_fast(batch, first, count)
+        return self._versions.decode(
+            values, *self._outside.columns([*map(batch.envelope, range(first, first + len(values)))])
+        )
 
     def _learn(self, value: bytes, row: AnyRow) -> None:
         if self._compiled:
             super()._learn(value, row)
 
     def _record(self, batch: RecordBatch, place: int, record_us: int) -> DecodedRecord:
+        if self._fans_out and (rows := self._rows(batch, place, record_us)) is not None:
+            return DecodedRecord(rows)
         try:
             content = self._read(batch, place, record_us)
         except RejectedRecord as error:
@@ -66,6 +73,19 @@ class LayoutDecoder(NativeDecoder):
             return DecodedRecord([], left_aside=True)
         record = self._reader.content(content, record_us, batch.now_us)
         return record if record.fault is None else replace(record, fault=self._located(record.fault))
+
+    def _rows(self, batch: RecordBatch, place: int, record_us: int) -> list[AnyRow] | None:
+        """The events of a record with rows by the compiled decoder; None if it needs the definition."""
+        outside: dict[str, object] = {}
+        if self._outside:
+            columns, doubtful = self._outside.columns([batch.envelope(place)])
+            if doubtful:
+                return None
+            outside = {name: value for name, (value,) in columns.items()}
+        rows = self._versions.decode_rows(batch.values[place] or b"", outside)
+        if rows is None or len(rows) > self._rules.limits.events_per_record:
+            return None
+        return rows if self._checked(rows, record_us, batch.now_us) else None
 
     def _read(self, batch: RecordBatch, place: int, record_us: int) -> object:
         value = batch.values[place]

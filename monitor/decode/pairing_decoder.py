@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import tzinfo
 from itertools import groupby
 
 import numpy as np
 from msgspec.structs import replace
 
-from monitor.decode.columns import Events, Limits, Shape
+from monitor.decode.columns import Events, Rules, Shape
 from monitor.decode.encodings.encoding import Encoding, RecordInfo
 from monitor.decode.formats.call import WHOLE, Call, Ignored, Read
 from monitor.decode.half import CallValue, Half, Pair
@@ -31,15 +30,10 @@ class PairingDecoder(LayoutDecoder):
         encoding: Encoding,
         layout: PlatformLayout,
         shapes: Callable[[ModelKey], Shape | None],
-        limits: Limits,
-        max_skew_us: int,
-        model: str | None = None,
-        version: str | None = None,
-        zone: tzinfo | None = None,
+        rules: Rules,
     ) -> None:
-        super().__init__(encoding, layout, shapes, limits, max_skew_us, model, version, zone)
+        super().__init__(encoding, layout, shapes, rules)
         self._platform = layout
-        self._model = model
         self._halves: list[Half] = []
         #: what was read of the records of `_of`, by place
         self._of: RecordBatch | None = None
@@ -103,7 +97,7 @@ class PairingDecoder(LayoutDecoder):
         ts_us = self._reader.time_us({"ts": call.ts}, record_us, batch.now_us)
         time_ms = -1 if batch.times_ms is None else int(batch.times_ms[place])
         offset = int(batch.offsets[place])
-        return Half(batch.partition, offset, ts_us, time_ms, self._model or call.model or "", call)
+        return Half(batch.partition, offset, ts_us, time_ms, self._rules.model or call.model or "", call)
 
     def _reading(self, batch: RecordBatch, place: int) -> Read | RejectedRecord:
         """What a record says, read once. A call that cannot be paired is whole: what is missing is not waited for."""

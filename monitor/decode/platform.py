@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from monitor.decode.columns import Limits
+from monitor.decode.columns import Limits, Rules, Shape
 from monitor.decode.encodings.encoding import RecordInfo, require_size
 from monitor.decode.formats import (
     azure,
@@ -20,11 +20,13 @@ from monitor.decode.formats import (
 )
 from monitor.decode.formats.call import Call, Ignored, Read, Received
 from monitor.decode.formats.cloudevents import media_type
-from monitor.decode.formats.events import events_of
+from monitor.decode.formats.events import Names, events_of
 from monitor.decode.formats.tensors import require_rows
 from monitor.decode.formats.unwrap import looks_like_json, tree_of
 from monitor.decode.layout import LeftAside
+from monitor.decode.values import NAME_LENGTH, bad_name
 from monitor.errors import RejectedRecord
+from monitor.events import ModelKey
 
 #: reads a record of a format
 READERS: Final[dict[str, Callable[[Received, Limits], Read]]] = {
@@ -66,17 +68,27 @@ class AsCaptured:
 
 
 class PlatformLayout:
-    """A platform's records as native events. `binary` says of a model's name whether it has two classes."""
+    """A platform's records as native events.
+
+    `names` are the settings' names for rows without names; else those are taken that `shapes` has for a model version.
+    `binary` says of a model's name whether it has two classes.
+    """
 
     places: Mapping[str, str] = {}
 
     def __init__(
-        self, name: str, limits: Limits, names: Sequence[str] | None, model: str | None, binary: Callable[[str], bool]
+        self,
+        name: str,
+        rules: Rules,
+        names: Sequence[str] | None,
+        shapes: Callable[[ModelKey], Shape | None],
+        binary: Callable[[str], bool],
     ) -> None:
         self._read = READERS[name]
-        self._limits = limits
+        self._limits = rules.limits
         self._names = names
-        self._model = model
+        self._model, self._version = rules.model, rules.version
+        self._shapes = shapes
         self._binary = binary
 
     def events(self, tree: object, record: RecordInfo) -> object:
@@ -97,7 +109,16 @@ class PlatformLayout:
     def events_of(self, call: Call) -> object:
         """The native events of a call. Raises `RejectedRecord` where it has none, or too many rows for events."""
         require_rows(max(len(call.rows or ()), len(call.answers or ())), 0, self._limits)
-        return events_of(call, self._names, binary=self._binary(self._model or call.model or ""))
+        model = self._model or call.model or ""
+        return events_of(call, lambda: self._names_of(model, call), binary=self._binary(model))
+
+    def _names_of(self, model: str, call: Call) -> Names:
+        """The names for rows of a call without names."""
+        version = (self._version if self._version is not None else call.version) or ""
+        is_usable = 0 < len(model) <= NAME_LENGTH and len(version) <= NAME_LENGTH and not bad_name(model + version)
+        shape = self._shapes(ModelKey(model, version)) if is_usable else None
+        known = None if shape is None else shape.names
+        return Names(self._names or known or None, judged=known is not None)
 
 
 def received(tree: object, record: RecordInfo) -> Received:

@@ -20,7 +20,7 @@ from monitor.count.labels.cohorts import LabelCohort
 from monitor.count.labels.rows import LabelRows
 from monitor.count.task import Shared, Task
 from monitor.count.warmup.rows import Chunk, OpenRows, WarmupRows
-from monitor.decode.columns import Limits
+from monitor.decode.columns import Limits, Rules
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.errors import UsageError
 from monitor.events import PREDICTION, ModelKey
@@ -198,7 +198,7 @@ class Warming:
         aggregator, key = shared.aggregators.of(monitored), monitored.key
         labels, limits = shared.label_aggregators.of(monitored), self._settings.limits
         most = Limits(1 << 62, limits.events_per_record, limits.features)
-        decoder = NativeDecoder(lambda _: aggregator.shape, most, 0, key.model, key.version)
+        decoder = NativeDecoder(lambda _: aggregator.shape, Rules(most, 0, key.model, key.version))
         for start_us, chunk in self.rows.open(key):
             events, zeros = decoder.decode(_batch(chunk)), np.zeros(len(chunk.ts), np.int64)
             (group,) = events.groups

@@ -47,6 +47,7 @@ class Reference:
     `outcomes` of its predictions by name, those whose kind is known; none in older files, None while they are learned.
     `estimate` is from what performance is estimated; None in older files, and without labels or score.
     `segments` are its counts by the values of some features; None where the settings named none.
+    `feature_order` are the features of every event in their order; empty in older files, and where events differ in it.
     """
 
     key: ModelKey
@@ -72,6 +73,7 @@ class Reference:
     seasons: Seasons | None = None
     relations: Relations | None = None
     derived: tuple[Derived, ...] = ()
+    feature_order: tuple[str, ...] = ()
     traffic: Traffic | None = None
     facts: tuple[tuple[str, FactShare], ...] = ()
     effects: ScoreEffects | None = None

@@ -26,8 +26,8 @@ NAMED: Final = 10
 MAX_OTHERS: Final = 1_000
 #: times that are kept; beyond it every second, fourth, ... one is
 MAX_TIMES: Final = 100_000
-#: files whose positions are shown as lines: offset 0 is line 1, or line 2 in a .csv with its header
-_LINES: Final = (".jsonl", ".ndjson", ".csv")
+#: files whose positions are shown as lines or rows: offset 0 is line 1, or line 2 in a .csv with its header
+_LINES: Final = (".jsonl", ".ndjson", ".csv", ".parquet")
 #: an event further from the others than this many times their span has a wrong time
 FAR: Final = 30
 

@@ -57,8 +57,10 @@ class Given:
         *,
         sort: bool = False,
         again: bool = False,
+        as_columns: bool = False,
     ) -> None:
-        """`sort`: `.jsonl` files are read in time order; `again`: they are opened more than once.
+        """`sort`: `.jsonl` files are read in time order; `again`: they are opened more than once; `as_columns`: rows of
+        tables are objects of their columns in the order of the file.
 
         Raises:
             UsageError: topics and files mixed, or an invalid argument.
@@ -67,16 +69,18 @@ class Given:
         if len(topics) > 0 and len(sources) > 1:
             raise UsageError(f"{topics[0]}: a topic is read alone; record it first to combine it with other sources")
         if topics and csv_map is not None:
-            raise UsageError("--map is for .csv files, and a topic is given")
+            raise UsageError("--map is for .csv and .parquet files, and a topic is given")
         if sort and (topics or any(Path(source).name.lower().endswith(RECORDINGS) for source in sources)):
             raise UsageError("--sort: records of a topic have their order from it; it is for .jsonl files")
         self._topic = topics[0] if topics else ""
         self._range: Range | None = None
         self._settings, self._clock = settings, clock
-        texts = _csv_texts(settings)
+        texts = set() if as_columns else _texts_of_tables(settings)
         if texts is not None and csv_map is not None:
-            raise UsageError("--map: inputs[0].fields says where each field is; leave --map out")
-        limit, times_of = settings.limits.record_bytes, EventTimes(settings, decoder_of)
+            where = "fields says where each field is" if settings.inputs[0].fields else "format says what columns are"
+            raise UsageError(f"--map: inputs[0].{where}; leave --map out")
+        limit = settings.limits.record_bytes
+        times_of = None if as_columns else EventTimes(settings, decoder_of)
         reading = ReadOptions(csv_map, limit, times_of, sort=sort, again=again, csv_texts=texts)
         self._files = None if topics else Files([Path(source) for source in sources], clock, reading)
 
@@ -106,12 +110,13 @@ class Given:
             self._files.close()
 
 
-def _csv_texts(settings: Settings) -> set[str] | None:
-    """The columns that stay text, where the only input has a layout of its own; None elsewhere."""
+def _texts_of_tables(settings: Settings) -> set[str] | None:
+    """The columns that stay text, where the only input reads a table's columns as its own; None elsewhere."""
     only = settings.inputs[0]
-    if len(settings.inputs) > 1 or only.fields is None:
+    if len(settings.inputs) > 1 or (only.fields is None and only.format == "native"):
         return None
-    places = [only.fields.single().get(name) for name in ("type", "id", "model", "version")]
+    single = {} if only.fields is None else only.fields.single()
+    places = [single.get(name) for name in ("type", "id", "model", "version")]
     return {str(place.steps[0]) for place in places if isinstance(place, FieldPath) and len(place.steps) == 1}
 
 

@@ -137,15 +137,18 @@ def _with_late_labels(reference: Reference, collector: _Collector, late: LateLab
 
 
 def _origin(model: Model, found: FirstPass, collector: _Collector) -> Origin:
+    """What the reference records about its events."""
+    survey = found.survey
     return Origin(
         canonical(model.positive),
-        list(found.survey.score_names),
-        found.survey.unread,
+        list(survey.score_names),
+        survey.unread,
         found.in_order,
         collector.labels,
         model.timezone,
         collector.performance.finish(),
-        collector.finished_segments(),
+        segments=collector.finished_segments(),
+        feature_order=survey.order or (),
     )
 
 

@@ -44,7 +44,7 @@ def _records(source: str, settings: Settings, clock: Clock) -> tuple[list[Record
     if source.startswith(SCHEME):
         topic = source.removeprefix(SCHEME).partition("?")[0].partition("/")[0]
         return newest_records(settings.kafka, clock, topic, settings.limits.record_bytes, RECORDS), topic
-    given = Given([source], settings, clock)
+    given = Given([source], settings, clock, as_columns=True)
     opened = given.open()
     batches: list[RecordBatch] = []
     try:

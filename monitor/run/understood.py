@@ -21,6 +21,7 @@ from monitor.decode.pairing_decoder import PairingDecoder, in_partitions
 from monitor.decode.raw import RawColumn
 from monitor.events import KINDS, LABEL, ModelKey, Partition, canonical
 from monitor.records import RecordBatch
+from monitor.reference.references import References
 from monitor.run.decoders import decoder_of
 from monitor.settings.tree import Settings
 from monitor.text import listed, many, quoted
@@ -69,12 +70,16 @@ class Understood:
             yield f"fields that nobody reads: {named}"
 
 
-def understand(settings: Settings, topic: str, batches: Iterable[RecordBatch]) -> Understood:
-    """Decode records of one topic, the newest ones described."""
+def understand(
+    settings: Settings, topic: str, batches: Iterable[RecordBatch], references: References | None = None
+) -> Understood:
+    """Decode records of one topic, the newest ones described; `references` have the names of rows without names."""
 
     def shape(key: ModelKey) -> Shape:
         model = settings.model(key.model)
-        return Shape((), canonical(1 if model is None else model.positive), raw=True)
+        reference = None if references is None else references.of(key)
+        names = None if reference is None else reference.feature_order
+        return Shape((), canonical(1 if model is None else model.positive), raw=True, names=names)
 
     found = Understood()
     decoder = decoder_of(settings, topic, shape)

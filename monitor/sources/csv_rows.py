@@ -16,11 +16,11 @@ from monitor.sources.streams import Stream, stand_in
 from monitor.text import many
 
 #: fields of a native event that stay text even if the cell reads as a number
-_TEXTS: Final = ("type", "id", "model", "version")
-_VALUES: Final = ("ts", "prediction", "score", "label", "value")
-_TAG: Final = "tags."
+TEXTS: Final = ("type", "id", "model", "version")
+VALUES: Final = ("ts", "prediction", "score", "label", "value")
+TAG: Final = "tags."
 _LEFT_OUT: Final = "-"
-_UNDERSTOOD: Final = ", ".join((*_TEXTS, *_VALUES, "tags.NAME, or - to leave the column out"))
+_UNDERSTOOD: Final = ", ".join((*TEXTS, *VALUES, "tags.NAME, or - to leave the column out"))
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?")
 _LONGEST_INTEGER: Final = 20
@@ -41,16 +41,16 @@ def mapping_faults(csv_map: Mapping[str, str]) -> list[str]:
     faults: list[str] = []
     column_of: dict[str, str] = {}
     for column, field in csv_map.items():
-        is_tag = field.startswith(_TAG) and len(field) > len(_TAG)
+        is_tag = field.startswith(TAG) and len(field) > len(TAG)
         if field == _LEFT_OUT:
             continue
-        if not is_tag and field not in _TEXTS and field not in _VALUES:
+        if not is_tag and field not in TEXTS and field not in VALUES:
             faults.append(f"--map {column}={field}: there is no field {field!r}; write one of {_UNDERSTOOD}")
         elif field in column_of:
             faults.append(f"--map {column}={field}: {column_of[field]!r} is mapped to {field} already")
         column_of[field] = column
     if "ts" not in column_of:
-        faults.append("--map: no column is mapped to ts; rows of a .csv file have no other time")
+        faults.append("--map: no column is mapped to ts; rows of a table have no other time")
     return faults
 
 
@@ -94,9 +94,9 @@ class CsvRows:
         self._width = len(header)
         self._as_columns = None if texts is None else [(i, name, name in texts) for i, name in enumerate(header)]
         fields = [csv_map.get(column, "") for column in header]
-        self._texts = [(i, field) for i, field in enumerate(fields) if field in _TEXTS]
-        self._values = [(i, field) for i, field in enumerate(fields) if field in _VALUES]
-        self._tags = [(i, field.removeprefix(_TAG)) for i, field in enumerate(fields) if field.startswith(_TAG)]
+        self._texts = [(i, field) for i, field in enumerate(fields) if field in TEXTS]
+        self._values = [(i, field) for i, field in enumerate(fields) if field in VALUES]
+        self._tags = [(i, field.removeprefix(TAG)) for i, field in enumerate(fields) if field.startswith(TAG)]
         self._features = [(i, column) for i, column in enumerate(header) if column not in csv_map]
         self._no_value: Counter[tuple[str, str]] = Counter()
         self._first_line: dict[tuple[str, str], int] = {}
@@ -214,10 +214,14 @@ def _header_faults(header: Sequence[str], csv_map: Mapping[str, str]) -> list[st
     faults = [f"column {name!r} occurs twice" for name, count in sorted(Counter(header).items()) if count > 1]
     if "" in header and "" not in csv_map:
         faults.append("a column has no name; name it, or leave it out with --map =-")
+    return [*faults, *missing_columns(header, csv_map)]
+
+
+def missing_columns(header: Sequence[str], columns: Collection[str]) -> list[str]:
+    """Faults of a mapping that names columns which are not there."""
     there = set(header)
-    missing = [column for column in csv_map if column not in there]
-    if missing:
-        faults += [f"--map names the column {column!r}, which is not there" for column in missing]
+    faults = [f"--map names the column {column!r}, which is not there" for column in columns if column not in there]
+    if faults:
         more = f", and {len(header) - _MOST_LISTED:,} more" if len(header) > _MOST_LISTED else ""
         faults.append(f"the columns are {', '.join(header[:_MOST_LISTED])}{more}")
     return faults

@@ -1,4 +1,4 @@
-"""A record source over files: `.jsonl`, `.csv` and `.records.jsonl`, plain or compressed, or from a pipe."""
+"""A record source over files: `.jsonl`, `.csv`, `.records.jsonl` (each also compressed), `.parquet`, or a pipe."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from monitor.errors import UsageError
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch
 from monitor.sources.copies import PipeCopy, SortedRecords, Times
-from monitor.sources.kinds import ROWS, argument_faults, is_unnamed_pipe, kind_of
-from monitor.sources.readers import OneFile, Records, SortedFile, csv_rows, json_lines
+from monitor.sources.kinds import PARQUET, ROWS, argument_faults, is_unnamed_pipe, kind_of
+from monitor.sources.readers import OneFile, Records, SortedFile, csv_rows, json_lines, parquet_rows
 from monitor.sources.recordings import ENDINGS as RECORDINGS
 from monitor.sources.recordings import Recordings
 from monitor.sources.streams import Stream, is_pipe, opened, shown_name
 
 #: records in a batch
 CHUNK: Final = 500
+#: files that are not read from their beginning to their end
+_SOUGHT: Final = (RECORDINGS, PARQUET)
 
 #: returns the event times of a batch's records, (n,) in microseconds
 TimesOf: TypeAlias = Callable[[RecordBatch], Times]
@@ -45,10 +47,11 @@ class _FileReader(Protocol):
 class ReadOptions:
     """How files are read.
 
-    `csv_map` maps the columns of a `.csv` file to fields of a native event (`monitor.sources.csv_rows.CsvRows`); with
-    `csv_texts` its rows are objects of their columns instead, in which these stay text.
-    `longest` is the limit of a record's bytes; no more of a longer one is held in memory. With `times_of`, `.csv` files
-    are sorted by event time, because they have no order of arrival, and so are `.jsonl` files if `sort` is set.
+    `csv_map` maps the columns of a table (`.csv`, `.parquet`) to fields of a native event
+    (`monitor.sources.csv_rows.CsvRows`); with `csv_texts` its rows are objects of their columns instead, in which these
+    stay text.
+    `longest` is the limit of a record's bytes; no more of a longer one is held in memory. With `times_of`, tables are
+    sorted by event time, because they have no order of arrival, and so are `.jsonl` files if `sort` is set.
     `again`: the files are opened more than once, so pipes are copied to temporary files.
     """
 
@@ -63,10 +66,9 @@ class ReadOptions:
 class Files:
     """The files of a command, which can be opened several times; `close` removes the temporary copies.
 
-    Each `.jsonl` (`.ndjson`; one value a line) and `.csv` file is one partition: its topic is the file's name, its
-    number 0 (1, 2, ... for further files of the same name). Offsets count from 0: lines, rows after the header, or
-    records in order of time if the file is sorted. Blank lines are counted but are not records. There is no record
-    time.
+    Each `.jsonl` (`.ndjson`; one value a line), `.csv` and `.parquet` file is one partition: its topic is the file's
+    name, its number 0 (1, 2, ... for further files of the same name). Offsets count from 0: lines, rows, or records in
+    order of time if the file is sorted. Blank lines are counted but are not records. There is no record time.
 
     `.records.jsonl` files keep the partitions, offsets and times of the topic. Several of them are one stream in the
     given order; they are scanned once on opening, because all partitions must be known before the first poll.
@@ -136,7 +138,7 @@ class Files:
         if not is_pipe(path):
             return kind_of(path, None, mapped=False), None
         named = not is_unnamed_pipe(path)
-        must_keep = self._options.again or (named and kind_of(path, None, mapped=False) == RECORDINGS)
+        must_keep = self._options.again or (named and kind_of(path, None, mapped=False) in _SOUGHT)
         if must_keep and path not in self._pipes:
             with contextlib.closing(opened(path)) as raw:
                 self._pipes[path] = PipeCopy(shown_name(path), raw)
@@ -145,7 +147,7 @@ class Files:
         if path in self._pipes:
             stream.close()
             return kind, None
-        if kind == RECORDINGS:
+        if kind in _SOUGHT:
             with contextlib.closing(stream):
                 self._pipes[path] = PipeCopy(shown_name(path), stream.buffer)
             return kind, None
@@ -156,26 +158,34 @@ class Files:
 
     def _reader(self, partition: Partition, path: Path, kind: tuple[str, ...], stream: Stream | None) -> _FileReader:
         times_of = self._options.times_of
-        if times_of is None or not (self._options.sort or kind == ROWS):
-            stream = self._stream(path) if stream is None else stream
+        if times_of is None or not (self._options.sort or kind in {ROWS, PARQUET}):
+            records = self._records(path, kind, stream)
             try:
-                return OneFile(partition, stream, self._records(kind, stream), self._clock)
+                return OneFile(partition, records, self._clock)
             except BaseException:
-                stream.close()
+                records.file.close()
                 raise
         if path not in self._sorted:
-            with contextlib.closing(self._stream(path) if stream is None else stream) as read:
-                records = self._records(kind, read)
+            records = self._records(path, kind, stream)
+            with contextlib.closing(records.file):
                 values = ((line, value) for _, line, value in records.records)
                 times = self._times(partition, times_of)
                 self._sorted[path] = SortedRecords(shown_name(path), values, times, chunk=self._chunk)
                 self._notes += records.notes()
         return SortedFile(partition, shown_name(path), self._sorted[path], self._clock)
 
-    def _records(self, kind: tuple[str, ...], stream: Stream) -> Records:
-        if kind == ROWS:
-            return csv_rows(stream, self._options.csv_map or {}, self._options.longest, self._options.csv_texts)
-        return json_lines(stream, self._options.longest)
+    def _records(self, path: Path, kind: tuple[str, ...], stream: Stream | None) -> Records:
+        """The records of a file; `stream` is that of a pipe which cannot be opened again."""
+        columns, longest, texts = self._options.csv_map or {}, self._options.longest, self._options.csv_texts
+        if kind == PARQUET:
+            file = self._pipes[path].reader() if path in self._pipes else path
+            return parquet_rows(shown_name(path), file, columns, longest, texts)
+        stream = self._stream(path) if stream is None else stream
+        try:
+            return csv_rows(stream, columns, longest, texts) if kind == ROWS else json_lines(stream, longest)
+        except BaseException:
+            stream.close()
+            raise
 
     def _times(self, partition: Partition, times_of: TimesOf) -> Callable[[list[bytes], list[int]], Times]:
         """`times_of` as a function of values and their line numbers."""
@@ -201,7 +211,7 @@ def open_source(
 class FileSource:
     """A `monitor.records.Source` over files; see `Files`.
 
-    A paused `.jsonl` or `.csv` file is not read. A recording holds many partitions and is read in the order of the
+    A paused file that is no recording is not read. A recording holds many partitions and is read in the order of the
     file, also while some of them are paused.
     """
 

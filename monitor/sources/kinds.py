@@ -17,7 +17,13 @@ from monitor.sources.streams import Stream, is_pipe, shown_name
 
 LINES: Final = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
 ROWS: Final = (".csv", ".csv.gz", ".csv.zst")
-UNDERSTOOD: Final = ".jsonl (or .ndjson), .csv, .records.jsonl, each also with .gz or .zst, and - for standard input"
+PARQUET: Final = (".parquet",)
+#: files of tables, which need a mapping of their columns
+TABLES: Final = (*ROWS, *PARQUET)
+UNDERSTOOD: Final = (
+    ".jsonl (or .ndjson), .csv, .records.jsonl, each also with .gz or .zst, .parquet, and - for standard input"
+)
+_PARQUET_MAGIC: Final = b"PAR1"
 
 #: the end of a line of pretty-printed JSON, whose value continues in the next line
 _CONTINUES: Final = re.compile(rb"[\[{,]\s*$")
@@ -28,12 +34,16 @@ def has_ending(path: Path, endings: tuple[str, ...]) -> bool:
 
 
 def kind_of(path: Path, stream: Stream | None, *, mapped: bool) -> tuple[str, ...]:
-    """`RECORDINGS`, `ROWS` or `LINES`: by the name, else by the first bytes of `stream`; `mapped`: --map was given."""
-    named = next((kind for kind in (RECORDINGS, ROWS, LINES) if has_ending(path, kind)), None)
+    """`RECORDINGS`, `ROWS`, `PARQUET` or `LINES`: by the name, else by the first bytes of `stream`; `mapped`: --map was
+    given."""
+    named = next((kind for kind in (RECORDINGS, ROWS, PARQUET, LINES) if has_ending(path, kind)), None)
     if named is not None or stream is None:
         return named or LINES
-    if begins_as_recording(stream.beginning()):
+    beginning = stream.beginning()
+    if begins_as_recording(beginning):
         return RECORDINGS
+    if beginning.startswith(_PARQUET_MAGIC):
+        return PARQUET
     return ROWS if mapped else LINES
 
 
@@ -45,12 +55,12 @@ def argument_faults(
         return [f"no file given; understood are {UNDERSTOOD}"]
     faults = [fault for path in paths if (fault := _path_fault(path))]
     faults += [f"{shown_name(path)}: given twice" for path in sorted(set(paths)) if paths.count(path) > 1]
-    rows = [path for path in paths if has_ending(path, ROWS)]
+    rows = [path for path in paths if has_ending(path, TABLES)]
     may_be_rows = any(is_unnamed_pipe(path) for path in paths)
     if csv_map is not None and not rows and not may_be_rows and not faults:
-        faults.append("--map is for .csv files, and none is given")
+        faults.append("--map is for .csv and .parquet files, and none is given")
     if csv_map is None and not maps_itself:
-        faults += [f"{path}: a .csv file needs --map column=field, at least one for ts" for path in rows]
+        faults += [f"{path}: a {path.suffixes[0]} file needs --map column=field, at least one for ts" for path in rows]
     elif csv_map is not None and (rows or may_be_rows):
         faults += mapping_faults(csv_map)
     return faults
@@ -58,7 +68,7 @@ def argument_faults(
 
 def is_unnamed_pipe(path: Path) -> bool:
     """Whether it is a pipe whose name has none of the known endings."""
-    return is_pipe(path) and not has_ending(path, (*LINES, *ROWS, *RECORDINGS))
+    return is_pipe(path) and not has_ending(path, (*LINES, *TABLES, *RECORDINGS))
 
 
 def _path_fault(path: Path) -> str:
@@ -66,11 +76,9 @@ def _path_fault(path: Path) -> str:
         return ""
     if path.is_dir():
         return f"{path} is a folder; name its files: {path}/*{_ending_in(path)}"
-    if has_ending(path, (".parquet",)):
-        return f"{path}: parquet is not in this version; understood are {UNDERSTOOD}"
     if not path.suffix and not path.exists():
         return f"{path}: there is no such file; a topic is written 'kafka://{path}?from=earliest'"
-    if not has_ending(path, (*LINES, *ROWS)):
+    if not has_ending(path, (*LINES, *TABLES)):
         return f"{path}: unknown kind of file; understood are {UNDERSTOOD}{_other_way(path)}"
     if not path.exists():
         return f"{path}: there is no such file"
@@ -92,7 +100,7 @@ def _ending_in(folder: Path) -> str:
         names = sorted(path.name.lower() for path in folder.iterdir())
     except OSError:
         names = []
-    known = sorted({*RECORDINGS, *ROWS, *LINES}, key=len, reverse=True)
+    known = sorted({*RECORDINGS, *TABLES, *LINES}, key=len, reverse=True)
     return next((ending for name in names for ending in known if name.endswith(ending)), ".jsonl")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from monitor.clock import Clock
+from monitor.errors import UsageError
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch
 from monitor.sources.copies import SortedRecords
@@ -19,9 +22,21 @@ from monitor.sources.streams import BATCH_BYTES, Stream, stand_in
 FileRecord: TypeAlias = tuple[int, int, bytes]
 
 
+class OpenFile(Protocol):
+    """What records are read from: its name for messages, its bytes, how many of them were read."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    def position(self) -> int: ...
+    def close(self) -> None: ...
+
+
 class Records(NamedTuple):
     """The records of an open file; `notes` returns lines for a person once they were read."""
 
+    file: OpenFile
     records: Iterator[FileRecord]
     notes: Callable[[], list[str]]
 
@@ -33,7 +48,7 @@ def json_lines(stream: Stream, longest: int | None) -> Records:
         UsageError: the file is pretty-printed.
     """
     require_one_value_a_line(stream)
-    return Records(_lines(stream, longest), list)
+    return Records(stream, _lines(stream, longest), list)
 
 
 def _lines(stream: Stream, longest: int | None) -> Iterator[FileRecord]:
@@ -54,15 +69,35 @@ def csv_rows(
         UsageError: the header is wrong.
     """
     rows = CsvRows(stream, csv_map, longest, texts=texts)
-    return Records(rows.events(), rows.notes)
+    return Records(stream, rows.events(), rows.notes)
+
+
+def parquet_rows(
+    name: str,
+    file: Path | io.RawIOBase,
+    columns: Mapping[str, str],
+    longest: int | None,
+    texts: Collection[str] | None = None,
+) -> Records:
+    """The rows of a Parquet file, as those of `csv_rows`.
+
+    Raises:
+        UsageError: the file or the mapping is wrong, or the library is not installed.
+    """
+    try:
+        from monitor.sources.parquet_rows import ParquetRows  # noqa: PLC0415  # its library is an extra
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{name}: a .parquet file needs {error.name}; run: pip install 'driftd[parquet]'") from None
+    rows = ParquetRows(name, file, columns, longest, texts=texts)
+    return Records(rows, rows.events(), list)
 
 
 class OneFile:
     """A file in its own order. One record is read ahead, so that `at_end` is true right after the last one."""
 
-    def __init__(self, partition: Partition, stream: Stream, records: Records, clock: Clock) -> None:
+    def __init__(self, partition: Partition, records: Records, clock: Clock) -> None:
         self._partition = partition
-        self._stream = stream
+        self._file = records.file
         self._values = records.records
         self._clock = clock
         self._begins_at = 1
@@ -107,17 +142,17 @@ class OneFile:
         return self._ahead is None
 
     def progress(self) -> tuple[int, int]:
-        return self._stream.position(), self._stream.size
+        return self._file.position(), self._file.size
 
     def place(self, partition: Partition, offset: int) -> str:
-        return f"{self._stream.name}:{offset + self._begins_at}"
+        return f"{self._file.name}:{offset + self._begins_at}"
 
     def close(self) -> None:
-        self._stream.close()
+        self._file.close()
 
     def _close_at_end(self) -> None:
         if self._ahead is None:
-            self._stream.close()
+            self._file.close()
 
 
 class SortedFile:

@@ -18,7 +18,7 @@ from monitor.count.admission.versions import Admission
 from monitor.count.columns.aggregator import Aggregator
 from monitor.count.exchange import Exchange, LabelExchange
 from monitor.count.task import Task
-from monitor.decode.columns import Limits, Shape
+from monitor.decode.columns import Limits, Rules, Shape
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.events import ModelKey, Partition
 from monitor.judge.fleet import Fleet
@@ -89,8 +89,7 @@ class Stages:
         limits = settings.limits
         self._decoder = NativeDecoder(
             self._shape,
-            Limits(limits.record_bytes, limits.events_per_record, limits.features),
-            settings.windows.max_skew,
+            Rules(Limits(limits.record_bytes, limits.events_per_record, limits.features), settings.windows.max_skew),
         )
         self._unit = Task(0, self._admission, settings.windows.pane, settings.id_memory)
         self._exchange, self._labels = Exchange(settings.windows.pane), LabelExchange()

@@ -23,7 +23,7 @@ from monitor.decode.columns import Shape
 from monitor.decode.decoder import Decoder, decoder_for
 from monitor.decode.encodings.proto_text import parse_proto
 from monitor.events import Partition
-from monitor.records import RecordBatch, RegisteredSchema
+from monitor.records import Envelope, RecordBatch, RegisteredSchema
 from monitor.settings.tree import Settings
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
 from tests.benchmarks.material import say, table
@@ -75,6 +75,19 @@ def each(form: Callable[[Event], Event]) -> Callable[[Sequence[Event]], list[byt
     return lambda events: [json.dumps(form(event), separators=(",", ":")).encode() for event in events]
 
 
+def with_id_in_list(event: Event) -> Event:
+    """Some fields are items of lists."""
+    beside: Event = {name: value for name, value in event.items() if name not in {"features", "type", "id", "score"}}
+    return {**beside, "ids": [event["id"], "trace"], "result": [{"p": event["score"]}], "inputs": event["features"]}
+
+
+def without_outside(event: Event) -> Event:
+    return {name: value for name, value in event.items() if name not in {"id", "type"}}
+
+
+OWN: Event = {name: name for name in ("ts", "model", "version", "prediction", "score", "features")}
+
+
 AVRO = {"type": "record", "name": "Scored", "fields": [
     {"name": "id", "type": "string"}, {"name": "model", "type": "string"}, {"name": "version", "type": "string"},
     {"name": "ts", "type": "long"}, {"name": "prediction", "type": "int"}, {"name": "score", "type": "double"},
@@ -119,6 +132,8 @@ class Form:
     name: str
     written: Callable[[Sequence[Event]], list[bytes]]
     entry: Event = field(default_factory=dict)
+    #: what the header `id` of each record holds, if it has one
+    ids: Callable[[Sequence[Event]], list[str]] | None = None
 
 
 FORMS = (
@@ -126,6 +141,17 @@ FORMS = (
     Form("fields: nested", each(nested), {"format": "fields", "fields": NESTED}),
     Form("fields: rest", each(flat), {"format": "fields", "fields": FLAT | {"features": "rest"}}),
     Form("fields: map", each(flat), {"format": "fields", "fields": FLAT | {"features": {n: n for n in NAMES}}}),
+    Form(
+        "fields: items of lists",
+        each(with_id_in_list),
+        {"format": "fields", "fields": OWN | {"id": "ids[0]", "score": "result[0].p", "features": "inputs"}},
+    ),
+    Form(
+        "fields: header",
+        each(without_outside),
+        {"format": "fields", "fields": OWN | {"id": {"header": "id"}}},
+        lambda events: [event["id"] for event in events],
+    ),
     Form(f"fields: {ROWS} rows", in_rows(nested), {"format": "fields", "fields": NESTED, "rows": "rows"}),
     Form("avro", in_avro, {"encoding": "avro"}),
     Form("protobuf", in_protobuf, {"encoding": "protobuf"}),
@@ -139,8 +165,8 @@ def decoder_of(form: Form) -> Decoder:
     return decoder_for(Settings.model_validate(tree), "perf", lambda _: SHAPE, lambda schema: SCHEMAS[int(schema)])
 
 
-def seconds(decoder: Decoder, values: Sequence[bytes], events: int) -> float:
-    """CPU seconds of one pass."""
+def seconds(decoder: Decoder, values: Sequence[bytes], envelopes: Sequence[Envelope], events: int) -> float:
+    """CPU seconds of one pass; `envelopes` is empty, or has one for each value."""
     began, decoded = time.process_time(), 0
     for first in range(0, len(values), CHUNK):
         part: list[bytes | None] = [*values[first : first + CHUNK]]
@@ -148,6 +174,8 @@ def seconds(decoder: Decoder, values: Sequence[bytes], events: int) -> float:
         batch = RecordBatch(
             Partition("perf", 0), part, offsets, START_MS + offsets * 100, first + len(part), (START_MS << 1) * 1000
         )
+        if envelopes:
+            batch.envelope = envelopes[first : first + CHUNK].__getitem__
         decoded += len(decoder.decode(batch))
     spent = time.process_time() - began
     if decoded != events:
@@ -163,11 +191,13 @@ def run(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(arguments)
     events = list(PerfEvents(asked.events))
     written = [form.written(events) for form in FORMS]
+    named = [[] if form.ids is None else form.ids(events) for form in FORMS]
+    envelopes = [[Envelope(None, (("id", one.encode()),)) for one in ids] for ids in named]
     decoders = [decoder_of(form) for form in FORMS]
     best = [float("inf")] * len(FORMS)
     for _ in range(asked.rounds):
-        for at, (decoder, values) in enumerate(zip(decoders, written, strict=True)):
-            best[at] = min(best[at], seconds(decoder, values, len(events)))
+        for at, (decoder, values, around) in enumerate(zip(decoders, written, envelopes, strict=True)):
+            best[at] = min(best[at], seconds(decoder, values, around, len(events)))
     rows = [
         [form.name, f"{spent / len(events) * 1e6:.2f}", f"{len(events) / spent:,.0f}", f"{spent / best[0]:.2f}"]
         for form, spent in zip(FORMS, best, strict=True)

@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, MISSING_BITS, TYPE_BITS, TYPE_VALUE, Group, Limits, Shape
+from monitor.decode.columns import (
+    ABSENT_BITS,
+    ABSENT_VALUE,
+    MISSING_BITS,
+    TYPE_BITS,
+    TYPE_VALUE,
+    Group,
+    Limits,
+    Rules,
+    Shape,
+)
 from monitor.decode.derived import text_value, value_of, vector_value
 from monitor.decode.native import decoder as native
 from monitor.decode.native.decoder import NativeDecoder
@@ -40,11 +50,11 @@ class ByDefinition(NativeDecoder):
     """Without the fast path and the fast parser."""
 
     def __init__(self) -> None:
-        super().__init__({KEY: SHAPE}.get, LIMITS, 60_000_000)
-        self._reader = ReferenceDecoder(LIMITS, 60_000_000, self._versions.decoder_of, parse=parse)
+        super().__init__({KEY: SHAPE}.get, Rules(LIMITS, 60_000_000))
+        self._reader = ReferenceDecoder(Rules(LIMITS, 60_000_000), self._versions.decoder_of, parse=parse)
 
-    def _decode_fast(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
-        return [None] * len(values), None
+    def _decode_fast(self, batch: RecordBatch, first: int, count: int) -> tuple[list[AnyRow | None], Columns | None]:
+        return [None] * len(batch.values[first : first + count]), None
 
 
 def group_of(features: Sequence[object], decoder: NativeDecoder | None = None) -> Group:
@@ -55,7 +65,7 @@ def group_of(features: Sequence[object], decoder: NativeDecoder | None = None) -
         values.append(b'{"type":"features","model":"credit","version":"1","features":' + text + b"}")
     times = np.full(len(values), T0_MS)
     batch = RecordBatch(Partition("t", 0), values, np.arange(len(values)), times, len(values), T0_MS * 1_000)
-    events = (decoder or NativeDecoder({KEY: SHAPE}.get, LIMITS, 60_000_000)).decode(batch)
+    events = (decoder or NativeDecoder({KEY: SHAPE}.get, Rules(LIMITS, 60_000_000))).decode(batch)
     assert not events.rejected
     (group,) = events.groups
     return group
@@ -177,6 +187,6 @@ def test_a_column_that_is_not_wanted_is_not_made() -> None:
     left_out = Derived("emb", VECTORS, frozenset({"emb.norm", "emb.p2"}))
     silent = Derived("note", NOTE.columns, frozenset({"note.script"}))
     shape = Shape((("emb", VECTOR), ("note", TEXT)), "1", derived=(left_out, silent))
-    group = group_of([{"emb": [1, 2, 3], "note": "a"}], NativeDecoder({KEY: shape}.get, LIMITS, 60_000_000))
+    group = group_of([{"emb": [1, 2, 3], "note": "a"}], NativeDecoder({KEY: shape}.get, Rules(LIMITS, 60_000_000)))
     assert group.numeric[:3, 0].tolist() == ONE[[1, 2, 4]].tolist()
     assert group.categorical == [["3 numbers"], ["text"]]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.decode.columns import ABSENT_BITS, MISSING_BITS, TYPE_BITS, Events, Limits, Shape
+from monitor.decode.columns import ABSENT_BITS, MISSING_BITS, TYPE_BITS, Events, Limits, Rules, Shape
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.native.reference_decoder import ReferenceDecoder, parse
 from monitor.decode.native.rows import AnyRow, Columns
@@ -40,11 +40,11 @@ class ByDefinition(NativeDecoder):
     """The same decoder without its fast path and without its fast parser."""
 
     def __init__(self, model: str | None = None, version: str | None = None, zone: tzinfo | None = None) -> None:
-        super().__init__(SHAPES.get, LIMITS, SKEW_US, model, version, zone)
-        self._reader = ReferenceDecoder(LIMITS, SKEW_US, self._versions.decoder_of, model, version, zone, parse)
+        super().__init__(SHAPES.get, Rules(LIMITS, SKEW_US, model, version, zone))
+        self._reader = ReferenceDecoder(self._rules, self._versions.decoder_of, parse)
 
-    def _decode_fast(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
-        return [None] * len(values), None
+    def _decode_fast(self, batch: RecordBatch, first: int, count: int) -> tuple[list[AnyRow | None], Columns | None]:
+        return [None] * len(batch.values[first : first + count]), None
 
 
 def _never(*_: object) -> None:
@@ -109,7 +109,7 @@ def assert_same(
     batch = batch_of(values, times_ms)
     model, version = overrides.get("model"), overrides.get("version")
     expected = quality_counts(ByDefinition(model, version, zone).decode(batch))
-    fast = NativeDecoder(SHAPES.get, LIMITS, SKEW_US, model, version, zone)
+    fast = NativeDecoder(SHAPES.get, Rules(LIMITS, SKEW_US, model, version, zone))
     for _ in range(3):
         events = fast.decode(batch)
         assert quality_counts(events) == expected
@@ -307,7 +307,7 @@ def test_a_feature_that_keeps_failing_is_still_read_by_the_definition() -> None:
 @given(st.lists(records, min_size=1, max_size=6), st.integers(1, 3))
 def test_a_decoder_that_has_seen_much_agrees_with_a_fresh_one(values: list[bytes | None], rounds: int) -> None:
     batch = batch_of(values * 30 * rounds, [T0_MS] * len(values) * 30 * rounds)
-    fast = NativeDecoder(SHAPES.get, LIMITS, SKEW_US)
+    fast = NativeDecoder(SHAPES.get, Rules(LIMITS, SKEW_US))
     expected = quality_counts(ByDefinition().decode(batch))
     assert quality_counts(fast.decode(batch)) == expected
     assert quality_counts(fast.decode(batch)) == expected

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.decode.columns import Events
+from monitor.decode.columns import Events, Rules
 from monitor.decode.encodings.json import JsonEncoding
 from monitor.decode.fields.compiled import CompiledFields
 from monitor.decode.fields.layout import FieldsLayout
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.native.versions import Versions
+from monitor.records import Envelope
 from monitor.settings.tree import Input
 from tests.properties.test_decode_laws import (
     FIELDS,
@@ -66,7 +67,7 @@ def mapped(places: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
 
 def decoder_of(layout: FieldsLayout, *, compiled: bool) -> LayoutDecoder:
     compiler = CompiledFields(layout) if compiled else None
-    return LayoutDecoder(JsonEncoding(LIMITS), layout, SHAPES.get, LIMITS, SKEW_US, compiler=compiler)
+    return LayoutDecoder(JsonEncoding(LIMITS), layout, SHAPES.get, Rules(LIMITS, SKEW_US), compiler)
 
 
 def counts(events: Events) -> dict[str, object]:
@@ -74,15 +75,22 @@ def counts(events: Events) -> dict[str, object]:
     return quality_counts(replace(events, rejected=[replace(one, message="", shown="") for one in events.rejected]))
 
 
-def assert_same(layout: FieldsLayout, own: Sequence[bytes | None], native: Sequence[bytes | None] | None) -> None:
+def assert_same(
+    layout: FieldsLayout,
+    own: Sequence[bytes | None],
+    native: Sequence[bytes | None] | None,
+    envelopes: Sequence[Envelope] | None = None,
+) -> None:
     """By definition, compiled (what was learned from the first time must change nothing), and as native events."""
     batch = batch_of(own, [T0_MS] * len(own))
+    if envelopes is not None:
+        batch = replace(batch, envelope=envelopes.__getitem__)
     by_definition = decoder_of(layout, compiled=False).decode(batch)
     fast = decoder_of(layout, compiled=True)
     for _ in range(3):
         assert quality_counts(fast.decode(batch)) == quality_counts(by_definition)
     if native is not None:
-        expected = NativeDecoder(SHAPES.get, LIMITS, SKEW_US).decode(batch_of(native, [T0_MS] * len(native)))
+        expected = NativeDecoder(SHAPES.get, Rules(LIMITS, SKEW_US)).decode(batch_of(native, [T0_MS] * len(native)))
         assert counts(by_definition) == counts(expected)
 
 
@@ -143,6 +151,90 @@ def test_both_paths_agree_for_any_bytes(values: list[bytes | None]) -> None:
     assert_same(layout_of({"score": "x", "model": "x"}, rows="request.inputs"), values, None)
 
 
+#: the same fields in lists: the place of an item is a step of a path
+LISTED: Mapping[str, str] = {
+    "type": "[0]",
+    "id": "request[0]",
+    "features": "request[2].inputs",
+    "ts": "scored[1][0]",
+    "model": "model.names[0]",
+    "version": "model.names[1]",
+    "prediction": "result[0].class",
+    "score": "result[0].p",
+}
+
+
+def listed_text(items: Mapping[str, str]) -> str:
+    """The JSON of an event in lists; what is absent is null, or ends its list."""
+
+    def of(name: str) -> str:
+        return items.get(f'"{name}"', "null")
+
+    names = [text for name in ("model", "version") if (text := items.get(f'"{name}"')) is not None]
+    beside = [
+        f'"{key}":{text}' for key, name in (("class", "prediction"), ("p", "score")) if (text := items.get(f'"{name}"'))
+    ]
+    parts = [
+        f'"request":[{of("id")},[1,{{"deep":"x"}}],{{"inputs":{of("features")}}},7]',
+        f'"scored":["x",[{of("ts")}]]',
+        f'"model":{{"names":[{",".join(names)}]}}',
+        f'"result":[{{{",".join(beside)}}}]',
+    ]
+    return "{" + ",".join(parts) + "}"
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(fields_of_events().map(listed_text).map(encoded) | records, max_size=6))
+@example([b'{"request":["a"],"model":{"names":["credit","1"]},"result":[]}', b'{"request":{"0":"a"},"result":7}'])
+def test_items_of_lists_are_read_alike_by_both_paths(values: list[bytes | None]) -> None:
+    places = {name: place for name, place in LISTED.items() if name != "type"}
+    assert_same(layout_of(places), values, None)
+    assert_same(
+        layout_of(places | {"features": {"AGE": "request[2].inputs.AGE", "sex.1": "request[1][0]"}}), values, None
+    )
+
+
+TEXTS = ["p-1", "17", "1", "0.25", "2", "-1e400", "1764000000000", "2025-11-24T16:00:00Z", "", "\x7f", "0", "credit"]
+OUTSIDE = st.none() | st.sampled_from([*map(str.encode, TEXTS), b"\xff"]) | st.binary(max_size=300)
+PLACED = ("id", "ts", "model", "version", "type", "prediction", "score", "label")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.lists(fields_of_events(), min_size=1, max_size=4), st.booleans())
+def test_keys_and_headers_are_read_alike_by_both_paths(
+    data: st.DataObject, events: list[dict[str, str]], in_rows: bool
+) -> None:
+    names = data.draw(st.lists(st.sampled_from(PLACED), min_size=1, max_size=3, unique=True))
+    places = {name: {"header": name} for name in names} | ({"id": {"key": True}} if data.draw(st.booleans()) else {})
+    fields = {name: name for name in ("id", "model", "version", "features", "score", "prediction")} | places
+    values: list[bytes | None] = [encoded(object_text(list(one.items()))) for one in events]
+    if in_rows:
+        values = [b'{"rows":[%b,%b]}' % (value, value) for value in values if value is not None]
+    envelopes = [Envelope(data.draw(OUTSIDE), [(name, data.draw(OUTSIDE)) for name in names]) for _ in events]
+    assert_same(layout_of(fields, **({"rows": "rows"} if in_rows else {})), values, None, envelopes)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            fields_of_events().map(lambda items: object_text(list(items.items())))
+            | st.sampled_from(["null", "7", "[1]"]),
+            max_size=4,
+        ),
+        max_size=4,
+    )
+)
+def test_rows_are_read_alike_by_both_paths(records: list[list[str]]) -> None:
+    around = '"model":"credit","version":"1","id":"r","ts":1764000000000'
+    values: list[bytes | None] = [encoded(f'{{{around},"rows":[{",".join(rows)}]}}') for rows in records]
+    own = {name: name for name in ("type", "features", "score", "prediction", "label")}
+    shared = {name: f"^.{name}" for name in ("model", "version", "id", "ts")}
+    for fields in (own | shared, own | shared | {"id": "id", "model": "model"}, own | shared | {"features": "rest"}):
+        assert_same(layout_of(fields, rows="rows"), values, None)
+    assert_same(layout_of({"score": "[0]", "features": {"AGE": "[1]"}, **shared}, rows="rows"), values, None)
+
+
 GATHERED = st.fixed_dictionaries({}, optional={'"AGE"': numbers, '"sex.1"': strings, '"年齢 x"': numbers})
 ENVELOPE: Mapping[str, str] = {'"model"': '"credit"', '"version"': '"1"', '"id"': '"p"', '"score"': "0.5"}
 
@@ -181,14 +273,30 @@ def test_usual_records_take_the_compiled_path(monkeypatch: pytest.MonkeyPatch) -
     rows = [{'"AGE"': "41", '"sex.1"': '"2"'}] * 3
     own = [encoded(object_text([*row.items(), *ENVELOPE.items()])) for row in rows]
     nested = [encoded(nested_text({**ENVELOPE, '"features"': object_text(list(row.items()))}, NESTED)) for row in rows]
+    listed = [
+        encoded(listed_text({**ENVELOPE, '"features"': object_text(list(row.items())), '"ts"': f"{T0_MS}"}))
+        for row in rows
+    ]
+    in_rows = [b'{"rows":[%b,%b,%b]}' % (one, one, one) for one in own[:1]]
     names: dict[str, Any] = {name: name for name in map(json.loads, ENVELOPE)}
-    for fields, values in ((mapped(NESTED), nested), (names | {"features": "rest"}, own)):
-        decoder = decoder_of(layout_of(fields), compiled=True)
-        assert len(decoder.decode(batch_of(values, [T0_MS] * 3))) == 3
+    outside = Envelope(b"p", [("v", b"1"), ("at", b"%d" % T0_MS)])
+    by_header = names | {"id": {"key": True}, "version": {"header": "v"}, "ts": {"header": "at"}, "features": "rest"}
+    lists = {name: place for name, place in LISTED.items() if name != "type"}
+    for fields, values, over in (
+        (mapped(NESTED), nested, {}),
+        (names | {"features": "rest"}, own, {}),
+        (by_header, own, {}),
+        (lists, listed, {}),
+        (by_header, in_rows, {"rows": "rows"}),
+    ):
+        batch = replace(batch_of(values, [T0_MS] * len(values)), envelope=lambda _: outside)
+        decoder = decoder_of(layout_of(fields, **over), compiled=True)
+        assert len(decoder.decode(batch)) == 3
         with monkeypatch.context() as patched:
             patched.setattr(FieldsLayout, "events", _never)
-            (group,) = decoder.decode(batch_of(values, [T0_MS] * 3)).groups
+            (group,) = decoder.decode(batch).groups
             assert group.numeric[0].tolist() == [41, 41, 41]
         with monkeypatch.context() as patched:
             patched.setattr(Versions, "decode", partial(_never))
-            assert len(decoder_of(layout_of(fields), compiled=False).decode(batch_of(values, [T0_MS] * 3))) == 3
+            patched.setattr(Versions, "decode_rows", partial(_never))
+            assert len(decoder_of(layout_of(fields, **over), compiled=False).decode(batch)) == 3

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.decode.columns import ABSENT, ABSENT_VALUE, MISSING, Events, Group
+from monitor.decode.columns import ABSENT, ABSENT_VALUE, MISSING, Events, Group, Rules
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.raw import RawFields
 from monitor.decode.surveyed import Surveyed
@@ -36,7 +36,7 @@ EVENTS = Partition("events", 0)
 
 
 def decoder() -> NativeDecoder:
-    return NativeDecoder(SHAPES.get, LIMITS, SKEW_US)
+    return NativeDecoder(SHAPES.get, Rules(LIMITS, SKEW_US))
 
 
 def surveyed(values: Sequence[bytes | None]) -> tuple[Events, list[RawFields]]:

@@ -232,7 +232,7 @@ def test_the_same_events_make_the_same_reference_from_every_kind_of_file(folder:
         (["--rows", "5", "--map", "when", "normal.jsonl"], "--map: 'when' is not COLUMN=FIELD"),
         (["--rows", "5", "nowhere.jsonl"], "nowhere.jsonl: there is no such file"),
         (["--rows", "5", "nowhere.txt"], "unknown kind of file; understood are"),
-        (["--rows", "5", "nowhere.parquet"], "parquet is not in this version"),
+        (["--rows", "5", "nowhere.parquet"], "nowhere.parquet: there is no such file"),
     ],
 )
 def test_a_reference_that_cannot_be_built_is_refused_with_a_reason(

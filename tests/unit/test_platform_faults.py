@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from monitor.clock import rfc3339
+from monitor.count.columns.schema import SchemaCounter
+from monitor.decode.columns import Shape
 from monitor.decode.decoder import decoder_for
 from monitor.events import ModelKey
 from monitor.stats.bins.reference_bins import ABSENT, MISSING, QUALITY_COUNTS, TYPE
+from monitor.stats.tallies.further import NEW, NEW_FIELDS, SAMPLED, VALUES
 from monitor.stats.tallies.tally import Tally
 from tests.platform_calls import CALL, NAMES, T0_US, Called, Record, dumped, text
 from tests.platform_records import (
@@ -27,7 +30,7 @@ from tests.platform_records import (
 )
 from tests.platform_tables import databricks_gateway, sagemaker, sagemaker_csv
 from tests.protobuf import field, tensor_proto
-from tests.unit.test_platform_formats import KEY, outcomes, over_of, read
+from tests.unit.test_platform_formats import KEY, outcomes, over_of, ran, read, reference, source_of
 
 
 def letters(name: str, *records: Record, **over: object) -> tuple[dict[str, int], list[str]]:
@@ -79,17 +82,64 @@ def test_a_field_that_nobody_knows_changes_nothing() -> None:
     assert letters("databricks", Record(dumped(tree | {"new_column": [1]})), model="credit") == ({"accepted": 2}, [])
 
 
-def test_a_row_with_another_number_of_values_is_rejected_and_the_others_count() -> None:
+def test_a_row_with_another_number_of_values_is_an_event_without_the_features_of_the_reference() -> None:
     request = Record(dumped({"instances": [[35, 52000.0, "A"], [41, 38000.0]]}), ce("request", CALL))
-    found, messages = letters("kserve", request, kserve_binary(CALL)[1])
-    assert found == {"accepted": 1, "rejected arity": 1}
-    assert messages == ["a row has 2 values, 3 feature names are known"]
+    pipeline, _ = read("kserve", [request, kserve_binary(CALL)[1]])
+    assert outcomes(pipeline) == {"accepted": 2}
+    total = pipeline.totals.events[KEY]
+    assert facts(total) == {"missing": 0, "absent": 1, "type": 0}
 
 
-def test_rows_without_names_need_them_in_the_settings() -> None:
+def test_the_number_of_its_values_is_a_new_column_that_takes_the_place_of_the_others() -> None:
+    row = json.loads(databricks_gateway(with_rows([ROW]))[0].value or b"") | {"request": text({"inputs": [[1, 2]]})}
+    tree = settings_for("databricks", model="credit")
+    decoder = decoder_for(tree, "traffic", lambda _: Shape((), "1", names=()))
+    (features,) = decoder.features(batch_of([Record(dumped(row))]), [0])
+    assert features == {"row of 2 values": [1, 2]}
+    counts = SchemaCounter(reference()).of(features)
+    assert counts[NEW_FIELDS] == counts[NEW + "row of 2 values"] == counts[SAMPLED] == 1
+    assert [counts[f"{VALUES}{at}:row of 2 values"].sum() for at in range(3)] == [1, 1, 1], "all of them are gone"
+
+
+def test_where_no_reference_is_known_it_is_rejected() -> None:
+    row = json.loads(databricks_gateway(CALL)[0].value or b"") | {"request": text({"inputs": [[1, 2], [1, 2, 3]]})}
+    decoder = decoder_for(settings_for("databricks", model="credit"), "traffic", lambda _: None)
+    (rejected,) = decoder.decode(batch_of([Record(dumped(row))])).rejected
+    assert (rejected.reason, rejected.indices) == ("arity", (0,))
+    assert rejected.message == "a row has 2 values, 3 feature names are known"
+
+
+def test_a_frame_whose_rows_are_not_as_long_as_its_own_columns_is_rejected() -> None:
+    frame = {"dataframe_split": {"columns": list(NAMES), "data": [[1, 2], [1, 2, "A"]]}}
+    row = json.loads(databricks_gateway(CALL)[0].value or b"") | {"request": text(frame)}
+    assert letters("databricks", Record(dumped(row)), model="credit")[0] == {"accepted": 1, "rejected arity": 1}
+
+
+def test_rows_without_names_need_them_in_the_settings_or_the_reference() -> None:
     found, messages = letters("kserve", *kserve_binary(CALL), feature_names=None)
     assert found == {"rejected arity": 2}
-    assert messages == ["a row has 3 values without names; give them in inputs[].feature_names"]
+    assert messages == [
+        "a row has 3 values without names, and no reference has them; give them in inputs[].feature_names"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["kserve binary", "kserve CSV", "sagemaker CSV"])
+def test_names_of_the_reference_are_as_good_as_those_of_the_settings(kind: str) -> None:
+    name, make = KINDS[kind]
+    with_settings, _ = read(name, make(CALL), **over_of(kind))
+    by_reference, _ = ran(settings_for(name, **over_of(kind), feature_names=None), source_of(make(CALL)), tuple(NAMES))
+    for pipeline in (with_settings, by_reference):
+        assert outcomes(pipeline) == {"accepted": 2}
+    (one,), (other,) = (pipeline.totals.events.values() for pipeline in (with_settings, by_reference))
+    assert one.counts.tolist() == other.counts.tolist()
+    assert one.counts.sum()
+
+
+def test_names_of_the_settings_win_over_those_of_the_reference() -> None:
+    turned = ("income", "age", "grade")
+    pipeline, _ = ran(settings_for("kserve"), source_of(kserve_binary(CALL)), turned)
+    expected, _ = read("kserve", kserve_binary(CALL))
+    assert pipeline.totals.events[KEY].counts.tolist() == expected.totals.events[KEY].counts.tolist()
 
 
 def test_names_of_the_settings_are_those_of_a_single_tensor_and_without_them_it_is_a_vector() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -35,8 +36,9 @@ NATIVE = Settings.model_validate(
 )
 
 
-def reference() -> Reference:
-    return blank(COLUMNS, KEY)
+def reference(order: tuple[str, ...] = ()) -> Reference:
+    """With the features in that order in every event."""
+    return replace(blank(COLUMNS, KEY), feature_order=order)
 
 
 class RecordSource(MemorySource):
@@ -56,9 +58,9 @@ def source_of(records: Sequence[Record], chunk: int = 500) -> RecordSource:
     return RecordSource(by_topic, chunk)
 
 
-def ran(tree: Settings, source: MemorySource) -> tuple[Pipeline, Recorded]:
+def ran(tree: Settings, source: MemorySource, order: tuple[str, ...] = ()) -> tuple[Pipeline, Recorded]:
     outputs = Recorded()
-    pipeline, clock = pipeline_of(tree, admission_of(tree, reference()), source, outputs)
+    pipeline, clock = pipeline_of(tree, admission_of(tree, reference(order)), source, outputs)
     clock.advance(10**9)
     run_to_end(pipeline, source)
     pipeline.checkpoint()

@@ -91,7 +91,13 @@ class Aggregator:
         wanted += [(derived.parent, derived.kind) for derived in reference.derived]
         self._by_score = None if reference.estimate is None else score_counter(reference, self.prediction_categories)
         confidence = reference.task == "multiclass" and (self._by_score is not None or not reference.events)
-        self.shape = Shape(tuple(wanted), reference.positive, derived=reference.derived, confidence=confidence)
+        self.shape = Shape(
+            tuple(wanted),
+            reference.positive,
+            derived=reference.derived,
+            confidence=confidence,
+            names=reference.feature_order,
+        )
 
     def empty(self) -> Tally:
         return Tally.empty(len(self.columns), self._width)

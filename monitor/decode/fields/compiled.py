@@ -1,12 +1,13 @@
 """One's own layout as a compiled decoder: a msgspec struct of the mapped fields, flattened to the row of an event.
 
-It is for JSON records without `rows` whose places are keys below keys, and constant names; other layouts are read by
-their definition alone (`layout`).
+It is for JSON records whose places are paths, and constant names; fields of keys and headers are added afterwards
+(`outside`). Other layouts are read by their definition alone (`layout`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -14,26 +15,14 @@ import msgspec
 from msgspec import UNSET
 
 from monitor.decode.fields.layout import FieldsLayout
+from monitor.decode.fields.outside import OutsideFields
 from monitor.decode.fields.paths import at_path
+from monitor.decode.fields.structs import CannotCompile, Leaf, Node, add_leaf, attribute_of, struct_of
 from monitor.decode.native.rows import Compiled, Decode, FeatureField, InSteps, Row
-from monitor.settings.places import Constant, FieldPath, Place, Rest, Step
+from monitor.settings.places import Constant, FieldPath, Header, Place, RecordKey, Rest, Step
 
 #: fields of an event that may be constants here
 _NAMES: Final = frozenset(("type", "model", "version"))
-
-
-class _Leaf(NamedTuple):
-    """A value of the record: its type, and what it is when its key is absent."""
-
-    type: Any
-    default: object
-
-
-_Node = dict[str, "_Leaf | _Node"]
-
-
-class _CannotCompile(Exception):  # control flow inside this file, never raised to a caller
-    """The layout has something that a struct cannot express."""
 
 
 class CompiledFields:
@@ -43,6 +32,8 @@ class CompiledFields:
         self._layout = layout
         self._fields = layout.fields
         self._sample: object = None
+        self.outside = OutsideFields(self._fields.single())
+        self.fans_out = layout.rows is not None
         #: the text before the model and the version in a record: a hint which version a record is of
         self.spellings: Sequence[bytes] = tuple(filter(None, map(self._spelling, ("model", "version"))))
 
@@ -54,9 +45,17 @@ class CompiledFields:
     def names(self, content: object) -> Sequence[str]:
         """The features of a record in their order; from now on fields have the order of this record."""
         self._sample, features = content, self._fields.features
+        first = content if isinstance(features, FieldPath) and features.of_record else self._row_of(content)
         if isinstance(features, FieldPath):
-            content = at_path(content, features.steps)
-        return tuple(content) if isinstance(content, dict) else ()
+            first = at_path(first, features.steps)
+        return tuple(first) if isinstance(first, dict) else ()
+
+    def _row_of(self, content: object) -> object:
+        """The first row of a record with rows, else the record."""
+        if self._layout.rows is None:
+            return content
+        rows = at_path(content, self._layout.rows.steps)
+        return rows[0] if isinstance(rows, list) and rows else None
 
     def compile(
         self, features: type[msgspec.Struct], cells: Sequence[FeatureField], types: Mapping[str, Any]
@@ -65,12 +64,37 @@ class CompiledFields:
 
         The arguments are those of `RowCompiler`.
         """
-        if self._layout.rows is not None:
-            return None
         try:
-            return _Plan(self._layout, cells, types).decoder(features, self._sample)
-        except (_CannotCompile, ValueError):  # ValueError: msgspec rejects names that have to be escaped
+            plan = _Plan(self._layout, cells, types)
+            if self._layout.rows is None:
+                return plan.decoder(features, self._sample)
+            return plan.rows_decoder(features, self._sample, self._row_of(self._sample), self._layout.rows)
+        except (CannotCompile, ValueError):  # ValueError: msgspec rejects names that have to be escaped
             return None
+
+
+class _Reader(NamedTuple):
+    """The struct of a row, its fields as an event's, and its features as cells of the struct `features`, if they are
+    not one of the fields."""
+
+    struct: type[msgspec.Struct]
+    fields_of: Callable[[Any], Sequence[Any]]
+    cells_of: Callable[[object], Sequence[object]] | None
+    features: type[msgspec.Struct]
+
+    def decoder(self) -> Decode:
+        """What decodes the text of a row to its event."""
+        decode, fields_of, cells_of, features = msgspec.json.Decoder(self.struct).decode, *self[1:]
+        if cells_of is None:
+            return InSteps(decode, fields_of)
+
+        def decode_row(value: bytes) -> Row[Any, Any, Any]:
+            record = decode(value)
+            row: Row[Any, Any, Any] = Row(*fields_of(record))
+            row.features = features(*cells_of(record))
+            return row
+
+        return decode_row
 
 
 class _Plan:
@@ -79,11 +103,14 @@ class _Plan:
     def __init__(self, layout: FieldsLayout, cells: Sequence[FeatureField], types: Mapping[str, Any]) -> None:
         self._layout = layout
         self._types = types
-        self._tree: _Node = {}
+        self._tree: Node = {}
+        #: with `rows`: the fields around them
+        self._around: Node = {}
         #: what is the same for every event, by the name of a row's field, or the number of a feature's
         self._constants: dict[str | int, object] = dict.fromkeys(types, UNSET)
         self._constants |= {"model": "", "version": ""}
         self._paths: dict[str | int, tuple[Step, ...]] = {}
+        self._paths_around: dict[str, tuple[Step, ...]] = {}
         if layout.fields.makes_labels():
             self._constants["type"] = "label"
         for name, place in layout.fields.single().items():
@@ -92,8 +119,12 @@ class _Plan:
         self._cells: Sequence[FeatureField] | None = None
         for name, objects in layout.fields.objects().items():
             self._add_object(name, objects, cells)
+        if layout.rows is None and any(isinstance(step, int) for step in self._tree):
+            raise CannotCompile  # a record that is a list is an event an item
 
     def _add_single(self, name: str, place: Place) -> None:
+        if isinstance(place, Header | RecordKey):
+            return  # `OutsideFields`
         if name in {"model", "version"} and self._types[name] is Any:
             return  # the input's own wins, and the payload's is not checked
         if isinstance(place, Constant) and name in _NAMES:
@@ -106,7 +137,7 @@ class _Plan:
             self._add(name, place, self._types.get(name), UNSET)
             return
         if name != "features":
-            raise _CannotCompile
+            raise CannotCompile
         self._cells = cells
         for number, cell in enumerate(cells):
             one = place.get(cell.name) if isinstance(place, dict) else self._of_rest(cell.name)
@@ -122,67 +153,75 @@ class _Plan:
     def _add(self, what: str | int, place: Place, kind: Any, default: object) -> None:  # noqa: ANN401  # a type
         """Add a leaf to the tree of structs."""
         if not isinstance(place, FieldPath) or kind is None:
-            raise _CannotCompile
-        node = self._tree
-        *above, last = place.steps
-        for step in above:
-            below = node.setdefault(_key(step), {})
-            if isinstance(below, _Leaf):
-                raise _CannotCompile
-            node = below
-        if _key(last) in node:
-            raise _CannotCompile
-        node[_key(last)] = _Leaf(kind, default)
-        self._paths[what] = place.steps
+            raise CannotCompile
+        if not place.of_record:
+            add_leaf(self._tree, place.steps, Leaf(kind, default))
+            self._paths[what] = place.steps
+        elif isinstance(what, str):
+            add_leaf(self._around, place.steps, Leaf(kind, default))
+            self._paths_around[what] = place.steps
+        else:
+            raise CannotCompile
 
     def decoder(self, features: type[msgspec.Struct], sample: object) -> Compiled:
+        """What decodes a record of one event."""
+        reader = self._reader(features, sample)
+        return Compiled(reader.decoder(), reader.features)
+
+    def rows_decoder(self, features: type[msgspec.Struct], record: object, sample: object, rows: FieldPath) -> Compiled:
+        """What decodes a record with rows; `record` and `sample` are a record and its first row."""
+        reader = self._reader(features, sample)
+        add_leaf(self._around, rows.steps, Leaf(list[msgspec.Raw], []))
+        around = struct_of(self._around, record)
+        rows_of = attrgetter(attribute_of(self._around, record, rows.steps))
+        names = list(self._paths_around)
+        shared_of = _tuple_getter([attribute_of(self._around, record, self._paths_around[name]) for name in names])
+        decode_around, decode_row = msgspec.json.Decoder(around).decode, reader.decoder()
+        all_rows = decode_row.many if isinstance(decode_row, InSteps) else partial(map, decode_row)
+        adds_index = self._layout.adds_index
+
+        def decode(
+            value: bytes, outside: Mapping[str, object]
+        ) -> tuple[Sequence[msgspec.Raw], list[Row[Any, Any, Any]]]:
+            record = decode_around(value)
+            texts = rows_of(record)
+            made = [*all_rows(texts)]
+            shared = {**dict(zip(names, shared_of(record), strict=True)), **outside}
+            for name, one in shared.items():
+                for row in made:
+                    setattr(row, name, one)
+            if adds_index:
+                for index, row in enumerate(made):
+                    if type(row.id) is str or type(row.id) is int:
+                        row.id = f"{row.id}#{index}"
+            return texts, made
+
+        return Compiled(None, reader.features, decode)
+
+    def _reader(self, features: type[msgspec.Struct], sample: object) -> _Reader:
         if self._cells is not None and all(len(self._paths.get(at, ())) == 1 for at in range(len(self._cells))):
-            return self._with_record_as_features([str(self._paths[at][0]) for at in range(len(self._cells))], sample)
+            first = [self._paths[at][0] for at in range(len(self._cells))]
+            if all(isinstance(name, str) for name in first):
+                return self._with_record_as_features([*map(str, first)], sample)
         constants = {what: value for what, value in self._constants.items() if what not in self._paths}
         attributes = {what: f"c_{what}" for what in constants}
-        top = _struct(self._tree, sample, {attributes[what]: value for what, value in constants.items()})
-        attributes |= {what: _attribute(self._tree, sample, steps) for what, steps in self._paths.items()}
-        row_of = attrgetter(*(attributes[name] for name in self._types))
-        decode = msgspec.json.Decoder(top).decode
+        struct = struct_of(self._tree, sample, {attributes[what]: value for what, value in constants.items()})
+        attributes |= {what: attribute_of(self._tree, sample, steps) for what, steps in self._paths.items()}
+        fields_of = attrgetter(*(attributes[name] for name in self._types))
         if self._cells is None:
-            return Compiled(InSteps(decode, row_of), features)
-        cells_of = _tuple_getter([attributes[number] for number in range(len(self._cells))])
-        return Compiled(_with_cells(decode, row_of, cells_of, features), features)
+            return _Reader(struct, fields_of, None, features)
+        return _Reader(struct, fields_of, _tuple_getter([attributes[at] for at in range(len(self._cells))]), features)
 
-    def _with_record_as_features(self, first: Sequence[str], sample: object) -> Compiled:
+    def _with_record_as_features(self, first: Sequence[str], sample: object) -> _Reader:
         """The features lie beside the other fields: the record's own struct, which begins with them, is theirs."""
         fields = {what: steps for what, steps in self._paths.items() if isinstance(what, str)}
         constants = {what: value for what, value in self._constants.items() if what not in fields}
         attributes = {what: f"c_{what}" for what in constants}
         namespace = {attributes[what]: value for what, value in constants.items()}
-        attributes |= {what: _attribute(self._tree, sample, steps, first) for what, steps in fields.items()}
+        attributes |= {what: attribute_of(self._tree, sample, steps, first) for what, steps in fields.items()}
         attributes["features"] = "itself"
-        top = _struct(self._tree, sample, namespace | {"itself": property(lambda record: record)}, first)
-        row_of = attrgetter(*(attributes[name] for name in self._types))
-        return Compiled(InSteps(msgspec.json.Decoder(top).decode, row_of), top)
-
-
-def _key(step: Step) -> str:
-    if isinstance(step, int):
-        raise _CannotCompile
-    return step
-
-
-def _with_cells(
-    decode: Callable[[bytes], Any],
-    row_of: Callable[[object], Sequence[Any]],
-    cells_of: Callable[[object], Sequence[object]],
-    features: type[msgspec.Struct],
-) -> Decode:
-    """A decoder of rows whose features are gathered from several places."""
-
-    def decode_row(value: bytes) -> Row[Any, Any, Any]:
-        record = decode(value)
-        row = Row(*row_of(record))
-        row.features = features(*cells_of(record))
-        return row
-
-    return decode_row
+        struct = struct_of(self._tree, sample, namespace | {"itself": property(lambda record: record)}, first)
+        return _Reader(struct, attrgetter(*(attributes[name] for name in self._types)), None, struct)
 
 
 def _tuple_getter(attributes: Sequence[str]) -> Callable[[object], Sequence[object]]:
@@ -190,35 +229,3 @@ def _tuple_getter(attributes: Sequence[str]) -> Callable[[object], Sequence[obje
         get = attrgetter(*attributes) if attributes else None
         return lambda record: () if get is None else (get(record),)
     return attrgetter(*attributes)
-
-
-def _ordered(node: _Node, sample: object, first: Sequence[str] = ()) -> list[str]:
-    """The keys, behind the first ones in the order of the sample: msgspec finds a field at once if it is the next."""
-    places = {name: at for at, name in enumerate(sample)} if isinstance(sample, dict) else {}
-    return [*first, *sorted(node.keys() - set(first), key=lambda name: (places.get(name, len(places)), name))]
-
-
-def _struct(
-    node: _Node, sample: object, namespace: Mapping[str, object] | None = None, first: Sequence[str] = ()
-) -> type[msgspec.Struct]:
-    """The struct of a node: its fields are f0, f1, ... in the order of `_ordered`."""
-    fields: list[Any] = []
-    order = _ordered(node, sample, first)
-    for at, name in enumerate(order):
-        below = node[name]
-        if isinstance(below, _Leaf):
-            fields.append((f"f{at}", below.type, below.default))
-        else:
-            made = _struct(below, sample.get(name) if isinstance(sample, dict) else None)
-            fields.append((f"f{at}", made, msgspec.field(default_factory=made)))
-    names = {f"f{at}": name for at, name in enumerate(order)}
-    return msgspec.defstruct("Record", fields, rename=names, namespace=dict(namespace or {}), gc=False)
-
-
-def _attribute(node: _Node, sample: object, steps: Sequence[Step], first: Sequence[str] = ()) -> str:
-    """The attribute of a struct that holds the value at a path."""
-    key, *rest = map(_key, steps)
-    attribute, below = f"f{_ordered(node, sample, first).index(key)}", node[key]
-    if not rest or isinstance(below, _Leaf):
-        return attribute
-    return f"{attribute}.{_attribute(below, sample.get(key) if isinstance(sample, dict) else None, rest)}"

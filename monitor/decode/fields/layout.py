@@ -18,7 +18,7 @@ from monitor.settings.fields import Fields
 from monitor.settings.places import FieldPath, Place, Rest, Step
 
 #: fields of an event that stay text, also where a header or key reads as a number
-_TEXTS: Final = frozenset(("type", "id", "model", "version", "tags"))
+TEXTS: Final = frozenset(("type", "id", "model", "version", "tags"))
 
 
 class FieldsLayout:
@@ -29,9 +29,10 @@ class FieldsLayout:
         self.rows = rows
         self.ignore = frozenset(ignore)
         self.places: Mapping[str, str] = _place_texts(fields)
-        self._single = [(name, reader_of(place, as_text=name in _TEXTS)) for name, place in fields.single().items()]
+        self._single = [(name, reader_of(place, as_text=name in TEXTS)) for name, place in fields.single().items()]
         self._objects = [(name, self._object_reader(name, place)) for name, place in fields.objects().items()]
-        self._adds_index = rows is not None and not (isinstance(fields.id, FieldPath) and not fields.id.of_record)
+        #: whether the index of a row is added to the id of its record
+        self.adds_index = rows is not None and not (isinstance(fields.id, FieldPath) and not fields.id.of_record)
         self._makes_labels = fields.makes_labels()
         self._read = _trie(fields, of_record=False)
         self._read_of_record = _trie(fields, of_record=True)
@@ -74,7 +75,7 @@ class FieldsLayout:
             value = read(source)
             if value is not NOTHING:
                 event[name] = value
-        if index is not None and self._adds_index and type(event.get("id")) in {str, int}:
+        if index is not None and self.adds_index and type(event.get("id")) in {str, int}:
             event["id"] = f"{event['id']}#{index}"
         return event
 
@@ -83,7 +84,7 @@ class FieldsLayout:
             return reader_of(place, as_text=True)
         if isinstance(place, Rest):
             return self._rest
-        readers = [(key, reader_of(one, as_text=name in _TEXTS)) for key, one in place.items()]
+        readers = [(key, reader_of(one, as_text=name in TEXTS)) for key, one in place.items()]
         return lambda source: {key: value for key, read in readers if (value := read(source)) is not NOTHING}
 
     def _rest(self, source: Source) -> object:

@@ -65,14 +65,19 @@ def _of_record(steps: tuple[Step, ...]) -> Reader:
 
 
 def _of_header(name: str, *, as_text: bool) -> Reader:
-    return lambda source: _decoded(source.record.header(name), f"the header {name}", as_text=as_text)
+    return lambda source: decoded(source.record.header(name), f"the header {name}", as_text=as_text)
 
 
 def _of_key(*, as_text: bool) -> Reader:
-    return lambda source: _decoded(source.record.key, "the record's key", as_text=as_text)
+    return lambda source: decoded(source.record.key, "the record's key", as_text=as_text)
 
 
-def _decoded(value: bytes | None, what: str, *, as_text: bool) -> object:
+def decoded(value: bytes | None, what: str, *, as_text: bool) -> object:
+    """The value of a header or key, NOTHING without it; a number becomes one unless `as_text` is set.
+
+    Raises:
+        RejectedRecord: it is not UTF-8.
+    """
     if value is None:
         return NOTHING
     try:

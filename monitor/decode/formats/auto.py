@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
+from monitor.decode.columns import Limits
 from monitor.decode.formats import oip, seldon, wrapped
 from monitor.decode.formats.azure import TYPE_PREFIX as AZURE
-from monitor.decode.formats.call import Received
-from monitor.decode.formats.cloudevents import cloud_event
+from monitor.decode.formats.call import Call, Received
+from monitor.decode.formats.cloudevents import cloud_event, media_type
 from monitor.decode.formats.mlflow import REQUEST_KEYS
+from monitor.decode.formats.prediction_log import prediction_log
 from monitor.decode.formats.tensors import are_tensors
 from monitor.errors import RejectedRecord
 
 _NATIVE: Final = ("features", "prediction", "score", "scores", "label")
 
 
-def format_of(received: Received) -> str | None:
+def format_of(received: Received, limits: Limits) -> str | None:
     """The format of a record, as in `inputs[].format`; None if it cannot be told."""
     try:
         event = cloud_event(received)
     except RejectedRecord:
         event = None
+    if oip.is_of_mlserver(received):
+        return "oip"
     if event is not None:
         kind = event.get("type") or ""
         if kind.startswith(AZURE):
@@ -30,8 +34,21 @@ def format_of(received: Received) -> str | None:
         return "oip"
     if seldon.TOPIC.fullmatch(received.topic):
         return "seldon"
+    if received.tree is None:
+        return "tfserving" if _is_prediction_log(received, limits) else None
     tree = received.tree[0] if isinstance(received.tree, list) and received.tree else received.tree
     return _of_object(tree) if isinstance(tree, dict) else None
+
+
+def _is_prediction_log(received: Received, limits: Limits) -> bool:
+    """Whether the bytes are a PredictionLog with rows or answers of a model; other messages lack one of the three."""
+    if media_type(received.headers.get("content-type", "")) == "text/csv":
+        return False
+    try:
+        found = prediction_log(received.value, limits)
+    except RejectedRecord:
+        return False
+    return isinstance(found, Call) and bool(found.model) and bool(found.rows or found.answers)
 
 
 def _of_object(tree: dict[str, object]) -> str | None:

@@ -17,6 +17,7 @@ from monitor.decode.formats.wrapped import with_protobuf, with_tree, wrapped_cal
 MODEL_HEADER: Final = "mlserver-model"
 _SIDES: Final = (REQUEST, RESPONSE)
 _VERSION_HEADER: Final = "mlserver-version"
+_MLSERVER_TYPES: Final = "io.seldon.serving.inference."
 
 
 def read(received: Received, limits: Limits) -> Read:
@@ -25,7 +26,7 @@ def read(received: Received, limits: Limits) -> Read:
     Raises:
         RejectedRecord: it is no V2 body.
     """
-    found = wrapped_call(received, limits)
+    found = None if is_of_mlserver(received) else wrapped_call(received, limits)
     if found is not None:
         return found
     tree = received.tree
@@ -39,6 +40,11 @@ def read(received: Received, limits: Limits) -> Read:
             return with_tree(_call(received, tree, is_request=False), tree, limits)
         raise wrong_format("oip", "it has neither inputs nor outputs as a list of tensors")
     return with_tree(_call(received, tree, is_request="inputs" in tree), tree, limits)
+
+
+def is_of_mlserver(received: Received) -> bool:
+    """Whether a record has the headers that MLServer adds to what it writes: a CloudEvent's, of a type of its own."""
+    return received.headers.get("ce-type", "").startswith(_MLSERVER_TYPES)
 
 
 def _call(received: Received, tree: dict[str, object], *, is_request: bool) -> Call:

@@ -7,14 +7,13 @@ through the reference decoder, which defines the format.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import tzinfo
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import LAST_US, MS_US
-from monitor.decode.columns import Events, Group, Limits, Shape
+from monitor.decode.columns import Events, Group, Rules, Shape
 from monitor.decode.native.fast_decoder import future, incomplete, times
 from monitor.decode.native.gather import CHUNK, CHUNK_BYTES, ColumnsBuilder
 from monitor.decode.native.raw_fields import features_of, parsed, raw_fields
@@ -32,26 +31,18 @@ class NativeDecoder:
     """Decodes native events; caches a decoder for each model version.
 
     `shapes` is called once for a new model version (None: its features are not wanted) and again after `forget`.
-    `model` and `version` are the input's settings and win over the payload. Events more than `max_skew_us` ahead of
-    their record's timestamp are rejected. Times without an offset are in `zone`, or rejected without one. With
-    `compiler` records have another shape than native events. Not thread-safe.
+    With `compiler` records have another shape than native events. Not thread-safe.
     """
 
     def __init__(
         self,
         shapes: Callable[[ModelKey], Shape | None],
-        limits: Limits,
-        max_skew_us: int,
-        model: str | None = None,
-        version: str | None = None,
-        zone: tzinfo | None = None,
+        rules: Rules,
         compiler: RowCompiler | None = None,
     ) -> None:
-        self._limits = limits
-        self._max_skew_us = max_skew_us
-        self._zone = zone
-        self._versions = Versions(shapes, limits, model, version, NativeRows() if compiler is None else compiler)
-        self._reader = ReferenceDecoder(limits, max_skew_us, self._versions.decoder_of, model, version, zone)
+        self._rules = rules
+        self._versions = Versions(shapes, rules, NativeRows() if compiler is None else compiler)
+        self._reader = ReferenceDecoder(rules, self._versions.decoder_of)
 
     def forget(self, key: ModelKey) -> None:
         """Drop the cached decoder of a model version, so that `shapes` is called again."""
@@ -96,32 +87,32 @@ class NativeDecoder:
         """The event, or the list of events, of a record; None if it has none."""
         value = batch.values[place]
         try:
-            return None if value is None else parsed(value, self._limits)
+            return None if value is None else parsed(value, self._rules.limits)
         except RejectedRecord:
             return None
 
     def _decode_chunk(self, batch: RecordBatch, first: int, count: int, builder: ColumnsBuilder) -> None:
         record_us = record_times(batch, first, count)
         offsets = batch.offsets[first : first + count]
-        decoded, columns = self._decode_fast(batch.values[first : first + count])
+        decoded, columns = self._decode_fast(batch, first, count)
         rows, where = _decoded_rows(decoded)
         bad: list[int] = []
         if columns is not None:
             time_us = record_us[where]
-            ts, bad = times(columns.ts, time_us, self._zone)
-            bad += incomplete(rows, columns) + future(ts, time_us, batch.now_us, self._max_skew_us)
+            ts, bad = times(columns.ts, time_us, self._rules.zone)
+            bad += incomplete(rows, columns) + future(ts, time_us, batch.now_us, self._rules.max_skew_us)
         if bad or len(rows) < len(decoded):
             for place in bad:
                 decoded[place if isinstance(where, slice) else where[place]] = None
             rows, where = self._decode_rest(batch, first, decoded, record_us, builder)
             columns = self._versions.columns(rows) if rows else None
             if columns is not None:
-                ts, _ = times(columns.ts, record_us[where], self._zone)
+                ts, _ = times(columns.ts, record_us[where], self._rules.zone)
         if columns is not None:
             builder.add(rows, columns, ts, offsets[where])
 
-    def _decode_fast(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
-        return self._versions.decode(values)
+    def _decode_fast(self, batch: RecordBatch, first: int, count: int) -> tuple[list[AnyRow | None], Columns | None]:
+        return self._versions.decode(batch.values[first : first + count])
 
     def _decode_rest(
         self,
@@ -157,6 +148,12 @@ class NativeDecoder:
     def _record(self, batch: RecordBatch, place: int, record_us: int) -> DecodedRecord:
         """All events of a record that has a value, by the definition of the format."""
         return self._reader.record(cast("bytes", batch.values[place]), record_us, batch.now_us)
+
+    def _checked(self, rows: Sequence[AnyRow], record_us: int, now_us: int) -> bool:
+        """Whether the fields of rows, which are valid one by one, are valid together and in their record's time."""
+        columns, time_us = self._versions.columns(rows), np.full(len(rows), record_us, np.int64)
+        ts, bad = times(columns.ts, time_us, self._rules.zone)
+        return not (bad or incomplete(rows, columns) or future(ts, time_us, now_us, self._rules.max_skew_us))
 
     def _learn(self, value: bytes, row: AnyRow) -> None:
         """Remember which decoder fits a value that the reference decoder has read."""

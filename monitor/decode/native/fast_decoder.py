@@ -41,7 +41,8 @@ _NAN_WORD: Final = b"-nan-"
 _NAN_STAND_IN: Final = b'["-nan-"]'
 _NAN_DECODED: Final = ["-nan-"]
 
-_REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+#: what a compiled decoder raises for a value that the reference decoder has to read
+REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Unsafe(NamedTuple):
@@ -74,15 +75,29 @@ def _harmless_bytes(limits: Limits) -> int:
 
 
 def _is_unsafe(value: bytes, limits: Limits) -> bool:
-    if len(value) > _harmless_bytes(limits) and (
-        len(value) > limits.record_bytes
-        or value.count(b"[") + value.count(b"{") > MAX_DEPTH
-        or value.count(b":") > limits.features
-    ):
-        return True
-    if not _is_utf8(value) or _holds_controls(value):
+    return _may_exceed(value, limits) or is_unsafe_text(value, limits)
+
+
+def _may_exceed(text: bytes, limits: Limits) -> bool:
+    """True if it may be nested too deeply, or may hold an event with too many features."""
+    return len(text) > _harmless_bytes(limits) and (
+        text.count(b"[") + text.count(b"{") > MAX_DEPTH or text.count(b":") > limits.features
+    )
+
+
+def is_unsafe_text(value: bytes, limits: Limits) -> bool:
+    """True for a value on whose text a compiled decoder might not agree with the reference decoder."""
+    if len(value) > limits.record_bytes or not _is_utf8(value) or _holds_controls(value):
         return True
     return _holds_escapes(value) and _in_a_key(value)
+
+
+def may_exceed_with_rows(value: bytes, rows: Sequence[msgspec.Raw], limits: Limits) -> bool:
+    """True if one of the rows in a value, or what stands around them, may be nested too deeply or hold too much."""
+    sizes, harmless = [memoryview(row).nbytes for row in rows], _harmless_bytes(limits)
+    if len(value) - sum(sizes) > harmless and _may_exceed(value, limits):
+        return True
+    return any(_may_exceed(bytes(row), limits) for row, size in zip(rows, sizes, strict=True) if size > harmless)
 
 
 def _holds_escapes(text: bytes) -> bool:
@@ -130,7 +145,7 @@ def decode_all(decode: Decode, values: Sequence[bytes]) -> list[AnyRow | None]:
     while len(rows) < len(values):
         try:
             rows.extend(many(rest))  # the rows before an error are kept
-        except _REFUSED:
+        except REFUSED:
             rows.append(_decode_repaired(decode, values[len(rows)]))
     return rows
 
@@ -141,7 +156,7 @@ def decode_one(decode: Decode | None, value: bytes) -> AnyRow | None:
         return None
     try:
         return decode(value)
-    except _REFUSED:
+    except REFUSED:
         return _decode_repaired(decode, value)
 
 
@@ -160,7 +175,7 @@ def _decode_repaired(decode: Decode, value: bytes) -> AnyRow | None:
         return None
     try:
         row = decode(repaired)
-    except _REFUSED:
+    except REFUSED:
         return None
     if holds_nan and is_given(row.features):
         _make_missing(cast("msgspec.Struct", row.features))
@@ -177,7 +192,7 @@ def _make_missing(features: msgspec.Struct) -> None:
 def incomplete(rows: Sequence[AnyRow], columns: Columns) -> list[int]:
     """Positions of rows that lack a field which their type requires."""
     bad = [] if all(columns.model) else [i for i, model in enumerate(columns.model) if not model]
-    if set(columns.type) != {"prediction"}:
+    if not columns.are_predictions():
         bad += [i for i, row in enumerate(rows) if not _is_complete(row)]
     return bad
 

@@ -280,7 +280,7 @@ def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
 
 
 def _kinds(rows: Sequence[AnyRow], columns: Columns) -> NDArray[np.int8]:
-    if set(columns.type) == {"prediction"}:
+    if columns.are_predictions():
         return np.full(len(rows), PREDICTION, np.int8)
     return np.fromiter((_KIND_CODES[kind_of(row)] for row in rows), np.int8, len(rows))
 

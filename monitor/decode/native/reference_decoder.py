@@ -9,13 +9,12 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from monitor.clock import HOUR_US
-from monitor.decode.columns import Limits, Rejected
+from monitor.decode.columns import Limits, Rejected, Rules
 from monitor.decode.native.rows import AnyRow, FeatureCells, Row, has_result
 from monitor.decode.native.wrapping import UTF8_MARK, envelope, no_event, not_json, not_utf8
 from monitor.decode.native.wrong import (
@@ -98,22 +97,17 @@ class ReferenceDecoder:
     """Reads records to rows. `null` in a field is the same as its absence.
 
     `cells_of(key, names)` returns what converts the features of a model version to cells; `names` are the features of
-    the current event. `model` and `version`, if set, replace those of the payload, which are not checked then. Times
-    without an offset are in `zone`.
+    the current event.
     """
 
-    limits: Limits
-    max_skew_us: int
+    rules: Rules
     cells_of: Callable[[ModelKey, tuple[str, ...]], FeatureCells]
-    model: str | None = None
-    version: str | None = None
-    zone: tzinfo | None = None
     parse: Callable[[bytes, Limits], object] = field(default_factory=lambda: parse_fast)
 
     def record(self, value: bytes, record_us: int, now_us: int) -> DecodedRecord:
         """All events of one record. `record_us` is its timestamp in microseconds, or NO_TIME."""
         try:
-            content = self.parse(value, self.limits)
+            content = self.parse(value, self.rules.limits)
         except RejectedRecord as error:
             return DecodedRecord([], 1, Fault.of(error))
         return self.content(content, record_us, now_us)
@@ -128,8 +122,10 @@ class ReferenceDecoder:
         return DecodedRecord([row])
 
     def _array(self, events: list[object], record_us: int, now_us: int) -> DecodedRecord:
-        if len(events) > self.limits.events_per_record:
-            message = f"the array holds more events than limits.events_per_record ({self.limits.events_per_record:,})"
+        if len(events) > self.rules.limits.events_per_record:
+            message = (
+                f"the array holds more events than limits.events_per_record ({self.rules.limits.events_per_record:,})"
+            )
             return DecodedRecord([], len(events), Fault("too_many_events", message, f"{len(events):,} events"))
         rows: list[AnyRow] = []
         faults: dict[int, Fault] = {}
@@ -179,13 +175,13 @@ class ReferenceDecoder:
         return row
 
     def _key(self, event: dict[str, Any]) -> ModelKey:
-        model = self.model
+        model = self.rules.model
         if model is None:
             if type(event.get("model")) is not str or not event["model"]:
                 raise wrong_name("model", event.get("model"))
             model = _name(event, "model")
-        if self.version is not None:
-            return ModelKey(model, self.version)
+        if self.rules.version is not None:
+            return ModelKey(model, self.rules.version)
         return ModelKey(model, _name(event, "version") if event.get("version") is not None else "")
 
     def time_us(self, event: dict[str, Any], record_us: int, now_us: int) -> int:
@@ -197,14 +193,14 @@ class ReferenceDecoder:
         value = event.get("ts")
         if value is not None:
             try:
-                ts = time_of(value, self.zone)
+                ts = time_of(value, self.rules.zone)
             except (ValueError, OverflowError):
                 raise wrong_time(value) from None
         elif record_us == NO_TIME:
             raise rejected("no_time", "`ts` is missing or null, and the record has no time of its own; write `ts`")
         else:
             ts = record_us
-        if is_future(ts, record_us, now_us, self.max_skew_us):
+        if is_future(ts, record_us, now_us, self.rules.max_skew_us):
             raise future(record_us > now_us + HOUR_US)
         return ts
 
@@ -214,8 +210,8 @@ class ReferenceDecoder:
             return
         if type(features) is not dict:
             raise wrong_features(features)
-        if len(features) > self.limits.features:
-            message = f"the event has more features than limits.features ({self.limits.features:,})"
+        if len(features) > self.rules.limits.features:
+            message = f"the event has more features than limits.features ({self.rules.limits.features:,})"
             raise RejectedRecord("too_many_features", message, f"{len(features):,} features")
         if any(map(bad_name, features)):
             raise rejected("names", "the name of a feature holds a control character or half of a surrogate pair")

@@ -84,11 +84,18 @@ class InSteps:
         return starmap(Row, map(self._fields_of, map(self._decode, values)))
 
 
-class Compiled(NamedTuple):
-    """The compiled decoder of a record, and the type of the features struct in its rows."""
+#: the compiled decoder of a record of many events: their texts, and their rows. It gets the value of the record, and
+#: the fields of all events that are not in it, by name
+DecodeRows = Callable[[bytes, Mapping[str, object]], tuple[Sequence[msgspec.Raw], list[AnyRow]]]
 
-    decode: Decode
+
+class Compiled(NamedTuple):
+    """The compiled decoder of a record of one event, or that of a record of many, and the type of the features struct
+    in its rows."""
+
+    decode: Decode | None
     features_type: type[msgspec.Struct]
+    rows: DecodeRows | None = None
 
 
 class FeatureField(NamedTuple):
@@ -111,7 +118,7 @@ class RowCompiler(Protocol):
     def compile(
         self, features: type[msgspec.Struct], cells: Sequence[FeatureField], types: Mapping[str, Any]
     ) -> Compiled | None:
-        """What decodes a record of one event to its row; None if it cannot be compiled.
+        """What decodes a record to its row or rows; None if it cannot be compiled.
 
         `features` is a struct of the wanted features, `cells` are its fields, `types` the types of a row's fields. The
         result may have another struct of them, whose first fields are the same.
@@ -170,6 +177,15 @@ class Columns(NamedTuple):
         """The columns of at least one row."""
         return cls._make(zip(*map(msgspec.structs.astuple, rows), strict=True))
 
+    def are_predictions(self) -> bool:
+        """Whether all rows certainly are predictions: by their type, or without one by their output."""
+        types = set(self.type)
+        if types == {"prediction"}:
+            return True
+        if not types <= {UNSET, None}:
+            return False
+        return any(UNSET not in column and None not in column for column in (self.score, self.prediction))
+
     def of_one_version(self) -> bool:
         """Whether all rows are of one model version."""
         count = len(self.model)
@@ -213,11 +229,11 @@ class FeatureCells(Protocol):
 class RowDecoder:
     """Decodes the events of one model version; `shape` is None for versions whose features are not wanted.
 
-    `decode` is None if msgspec cannot compile a decoder (the name of a feature holds a quote or a backslash). The
-    fields of the features struct have the order of a first event (`seen`): msgspec finds a field at once if it is the
-    next one, and searches otherwise. `numeric` and `categorical` are the field numbers of the wanted features of that
-    kind, in the order of `shape.key_features`; `derived` those of vectors and texts. `widened` fields hold values of
-    any type.
+    `decode` is None if msgspec cannot compile a decoder (the name of a feature holds a quote or a backslash), or if
+    records hold many events, which `decode_rows` decodes. The fields of the features struct have the order of a first
+    event (`seen`): msgspec finds a field at once if it is the next one, and searches otherwise. `numeric` and
+    `categorical` are the field numbers of the wanted features of that kind, in the order of `shape.key_features`;
+    `derived` those of vectors and texts. `widened` fields hold values of any type.
     """
 
     def __init__(
@@ -244,6 +260,7 @@ class RowDecoder:
         self._failures = [0] * len(self._fields)
         self.features_type: type[msgspec.Struct]
         self.decode: Callable[[bytes], AnyRow] | None
+        self.decode_rows: DecodeRows | None = None
         self._build()
 
     def _build(self) -> None:
@@ -257,12 +274,14 @@ class RowDecoder:
             self.features_type = msgspec.defstruct("Features", fields, rename=names, gc=False)
         except ValueError:  # msgspec rejects names that have to be escaped, and lone surrogates
             self.features_type = msgspec.defstruct("Features", fields, gc=False)
-            self.decode = None
+            self.decode = self.decode_rows = None
             self.absent = self.features_type()
             return
         model, version = (Any if self._any[0] else _FullName), (Any if self._any[1] else _Name | _Word | None)
         compiled = self._compiler.compile(self.features_type, cells, row_types(self.features_type, model, version))
-        self.decode, self.features_type = (None, self.features_type) if compiled is None else compiled
+        self.decode = self.decode_rows = None
+        if compiled is not None:
+            self.decode, self.features_type, self.decode_rows = compiled
         self.absent = self.features_type()
 
     def features(self, raw: dict[str, object]) -> msgspec.Struct:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, cast
 
 from msgspec import UNSET
 
-from monitor.decode.columns import Limits, Shape
-from monitor.decode.native.fast_decoder import badly_named, decode_all, decode_one, unsafe_values
+from monitor.decode.columns import Rules, Shape
+from monitor.decode.native.fast_decoder import (
+    REFUSED,
+    badly_named,
+    decode_all,
+    decode_one,
+    is_unsafe_text,
+    may_exceed_with_rows,
+    unsafe_values,
+)
 from monitor.decode.native.reference_decoder import parse_fast
 from monitor.decode.native.rows import AnyRow, Columns, RowCompiler, RowDecoder, kind_of
-from monitor.decode.values import bad_name
+from monitor.decode.values import NAME_LENGTH, bad_name
 from monitor.events import ModelKey
 
 #: most decoders, and most spellings (the raw text of a record's fields `model` and `version`), in the cache
 MOST_CACHED: Final = 4096
 #: bytes of a spelling that are compared; it is only a hint which decoder to try
 SPELLING_BYTES: Final = 300
+_NOTHING_OUTSIDE: Final[Mapping[str, Sequence[object]]] = MappingProxyType({})
 
 
 class Versions:
@@ -30,16 +40,13 @@ class Versions:
     def __init__(
         self,
         shapes: Callable[[ModelKey], Shape | None],
-        limits: Limits,
-        model: str | None,
-        version: str | None,
+        rules: Rules,
         compiler: RowCompiler,
     ) -> None:
         self._compiler = compiler
         self._shapes = shapes
-        self._limits = limits
-        self._model = model
-        self._version = version
+        self._limits = rules.limits
+        self._model, self._version = rules.model, rules.version
         self._unwanted = self._compile(None, ())
         self._decoders: dict[tuple[str, str], RowDecoder] = {}
         self._spellings: dict[bytes, RowDecoder] = {}
@@ -89,13 +96,24 @@ class Versions:
             columns = columns._replace(version=tuple(row.version for row in rows))
         return columns
 
-    def decode(self, values: Sequence[bytes | None]) -> tuple[list[AnyRow | None], Columns | None]:
-        """The row of each value, None if it needs the reference decoder; and the columns of the rows, if any."""
+    def decode(
+        self,
+        values: Sequence[bytes | None],
+        outside: Mapping[str, Sequence[object]] = _NOTHING_OUTSIDE,
+        doubtful: Collection[int] = (),
+    ) -> tuple[list[AnyRow | None], Columns | None]:
+        """The row of each value, None if it needs the reference decoder; and the columns of the rows, if any.
+
+        `outside` are fields that are not in the values, which win, by name with one for each value; `doubtful` are the
+        positions of values that need the reference decoder.
+        """
         unsafe = unsafe_values(values, self._limits)
-        skipped = set(unsafe.places)
+        skipped = {*unsafe.places, *doubtful}
         places = [i for i in range(len(values)) if i not in skipped] if skipped else range(len(values))
         kept = [values[i] for i in places] if skipped else values
-        decoded, columns = self._decode_safe(cast("Sequence[bytes]", kept))
+        if skipped:
+            outside = {name: [column[i] for i in places] for name, column in outside.items()}
+        decoded, columns = self._decode_safe(cast("Sequence[bytes]", kept), outside)
         if unsafe.names and columns is not None and (bad := badly_named(columns)):
             where = [i for i, row in enumerate(decoded) if row is not None]
             for place in bad:
@@ -108,7 +126,9 @@ class Versions:
             rows[i] = row
         return rows, columns
 
-    def _decode_safe(self, values: Sequence[bytes]) -> tuple[list[AnyRow | None], Columns | None]:
+    def _decode_safe(
+        self, values: Sequence[bytes], outside: Mapping[str, Sequence[object]]
+    ) -> tuple[list[AnyRow | None], Columns | None]:
         used = [self._current] * len(values)
         rows: list[AnyRow | None]
         if self._mixed:
@@ -118,10 +138,12 @@ class Versions:
             rows = decode_all(self._current.decode, values)
         else:
             rows = [None] * len(values)
+        for name, column in outside.items():
+            _set_field(name, rows, column)
         columns = self._columns_of(rows)
         if columns is None or self._all_correct(columns, used):
             return rows, columns
-        self._decode_again(values, rows, used)
+        self._decode_again(values, rows, used, outside)
         return rows, self._columns_of(rows)
 
     def _columns_of(self, rows: Sequence[AnyRow | None]) -> Columns | None:
@@ -138,7 +160,13 @@ class Versions:
         self._current, self._mixed = right, False
         return right.shape is None or used.count(right) == len(used)
 
-    def _decode_again(self, values: Sequence[bytes], rows: list[AnyRow | None], used: list[RowDecoder]) -> None:
+    def _decode_again(
+        self,
+        values: Sequence[bytes],
+        rows: list[AnyRow | None],
+        used: list[RowDecoder],
+        outside: Mapping[str, Sequence[object]],
+    ) -> None:
         """Replace the rows whose wanted features were decoded with the decoder of another model version."""
         for i, row in enumerate(rows):
             if row is None or row.features is UNSET or kind_of(row) == "label":
@@ -154,6 +182,8 @@ class Versions:
             if right.shape is None or right is used[i]:
                 continue
             rows[i] = decode_one(right.decode, values[i])
+            for name, column in outside.items():
+                _set_field(name, rows[i : i + 1], column[i : i + 1])
             self._spellings[self._spelling(values[i])] = right
             self._mixed = self._mixed or used[i].shape is not None
             self._current = right
@@ -161,6 +191,34 @@ class Versions:
     def _decoder_of_new(self, key: ModelKey, value: bytes) -> RowDecoder:
         """The decoder of a new model version, with the fields in the order of this first event."""
         return self.decoder_of(key, self._compiler.names(parse_fast(value, self._limits)))
+
+    def decode_rows(self, value: bytes, outside: Mapping[str, object]) -> list[AnyRow] | None:
+        """The events of a value that holds many of one model version; None if it needs the reference decoder.
+
+        `outside` are fields of all of them that are not in the value.
+        """
+        rows = self._rows_by(self._current, value, outside)
+        if not rows:
+            return None
+        columns = self.columns(rows)
+        if not columns.of_one_version() or not columns.model[0] or badly_named(columns):
+            return None
+        key = ModelKey(columns.model[0], columns.version[0])
+        right = self._decoders.get(key) or self._decoder_of_new(key, value)
+        if right is self._current or right.shape is None:
+            return rows
+        self._current = right
+        return self._rows_by(right, value, outside)
+
+    def _rows_by(self, decoder: RowDecoder, value: bytes, outside: Mapping[str, object]) -> list[AnyRow] | None:
+        if decoder.decode_rows is None or is_unsafe_text(value, self._limits):
+            return None
+        try:
+            texts, rows = decoder.decode_rows(value, outside)
+        except REFUSED:
+            return None
+        too_long = any(isinstance(row.id, str) and len(row.id) > NAME_LENGTH for row in rows)
+        return None if too_long or may_exceed_with_rows(value, texts, self._limits) else rows
 
     def learn(self, value: bytes, row: AnyRow) -> None:
         """Remember the decoder for the spelling of a value that the reference decoder has read."""
@@ -176,6 +234,12 @@ class Versions:
     def _spelling(self, value: bytes) -> bytes:
         """The raw bytes of the fields that hold model and version."""
         return b"".join([_text_after(value, field) for field in self._compiler.spellings])
+
+
+def _set_field(name: str, rows: Sequence[AnyRow | None], values: Sequence[object]) -> None:
+    for row, value in zip(rows, values, strict=True):
+        if row is not None:
+            setattr(row, name, value)
 
 
 def _text_after(value: bytes, field: bytes) -> bytes:

@@ -164,6 +164,7 @@ class Origin:
     timezone: str = "UTC"
     performance: ReferencePerformance | None = None
     segments: Segments | None = None
+    feature_order: Sequence[str] = ()
 
 
 def assemble(
@@ -225,6 +226,7 @@ def assemble(
         traffic=rows.traffic.finish(base_us) if origin.in_order else None,
         effects=rows.scored.finish(columns, total, windows),
         performance=origin.performance,
+        feature_order=tuple(origin.feature_order),
         estimate=rows.labelled.finish(),
         segments=origin.segments,
     )

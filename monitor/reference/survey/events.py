@@ -41,10 +41,13 @@ class Survey:
     #: events, and those with a field that nobody reads, by its name
     events: int = 0
     unread: Counter[str] = field(default_factory=Counter)
+    #: the features of every event in their order; empty if events differ in it, None before the first one
+    order: tuple[str, ...] | None = None
 
     def add(self, found: Surveyed, partition: Partition) -> None:
         """Add the next events."""
         self._add_features(found, partition)
+        self._add_order(found)
         has_score = ~np.isnan(found.score)
         self.scores.add(found.score[has_score].tolist(), found.ts[has_score])
         has_prediction = np.array([value is not None for value in found.prediction], np.bool_)
@@ -52,6 +55,15 @@ class Survey:
         self.predictions.add(predictions, found.ts[has_prediction])
         self._add_names(found)
         self.events += len(found)
+
+    def _add_order(self, found: Surveyed) -> None:
+        """Take the order of features if all events have them all."""
+        columns = found.fields.features
+        if not len(found) or not columns:
+            return
+        in_all = all(len(column.rows) == len(found) for column in columns.values())
+        order = tuple(columns) if in_all else ()
+        self.order = order if self.order in {None, order} else ()
 
     def _add_features(self, found: Surveyed, partition: Partition) -> None:
         for name, column in found.fields.features.items():

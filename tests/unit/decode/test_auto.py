@@ -15,7 +15,7 @@ from tests.unit.test_platform_formats import RecordSource, native_of, outcomes, 
 
 #: what has the same bodies as another format, or no mark of its own, is told as that one, or not at all
 TOLD_AS = {"tfserving V1": "kserve", "mlflow wrapped": "kserve"}
-NOT_TOLD = {"prediction log", "mlflow whole"}
+NOT_TOLD = {"mlflow whole"}
 
 
 @pytest.mark.parametrize("kind", sorted({*KINDS} - NOT_TOLD))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from monitor.decode.columns import Events, Limits, Shape
+from monitor.decode.columns import Events, Limits, Rules, Shape
 from monitor.decode.encodings.encoding import RecordInfo
 from monitor.decode.encodings.json import JsonEncoding
 from monitor.decode.layout import Event, LeftAside
@@ -47,7 +47,7 @@ class Boxed:
 
 
 def decoder() -> LayoutDecoder:
-    return LayoutDecoder(JsonEncoding(LIMITS), Boxed(), {KEY: SHAPE}.get, LIMITS, SKEW_US)
+    return LayoutDecoder(JsonEncoding(LIMITS), Boxed(), {KEY: SHAPE}.get, Rules(LIMITS, SKEW_US))
 
 
 def batch_of(values: Sequence[object]) -> RecordBatch:
@@ -70,7 +70,7 @@ def test_rows_of_a_record_are_events_with_its_key_and_time() -> None:
     assert group.numeric.tolist() == [[41, 7]]
     assert events.ts.tolist() == [NOW_MS * 1_000] * 2
     native = [{"model": "credit", "version": "1", "id": f"k0#{i}", "score": 0.5} for i in range(2)]
-    ids = NativeDecoder({KEY: SHAPE}.get, LIMITS, SKEW_US).decode(batch_of([native])).id_key
+    ids = NativeDecoder({KEY: SHAPE}.get, Rules(LIMITS, SKEW_US)).decode(batch_of([native])).id_key
     assert events.id_key.tolist() == ids.tolist()
 
 

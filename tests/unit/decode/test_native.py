@@ -19,6 +19,7 @@ from monitor.decode.columns import (
     TYPE_VALUE,
     Events,
     Limits,
+    Rules,
     Shape,
 )
 from monitor.decode.native.decoder import NativeDecoder
@@ -41,8 +42,9 @@ def batch_of(values: Sequence[bytes | None], times_ms: list[int] | None = None) 
 
 
 def decoder(**overrides: object) -> NativeDecoder:
-    given: dict[str, Any] = {"shapes": {KEY: SHAPE}.get, "limits": LIMITS, "max_skew_us": 60_000_000}
-    return NativeDecoder(**(given | overrides))
+    given: dict[str, Any] = {"limits": LIMITS, "max_skew_us": 60_000_000}
+    shapes: Any = overrides.pop("shapes", {KEY: SHAPE}.get)
+    return NativeDecoder(shapes, Rules(**(given | overrides)))
 
 
 def decode(*values: bytes | str | dict[str, Any] | None, times_ms: list[int] | None = None, **more: object) -> Events:

@@ -52,7 +52,7 @@ def _never(_value: bytes, _limits: Limits) -> object:
 
 def _without_definition(native: NativeDecoder) -> NativeDecoder:
     reader = native._reader
-    native._reader = ReferenceDecoder(reader.limits, reader.max_skew_us, reader.cells_of, parse=_never)
+    native._reader = ReferenceDecoder(reader.rules, reader.cells_of, parse=_never)
     return native
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import tzinfo
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from monitor.clock import ManualClock
 from monitor.decode import decoder
-from monitor.decode.columns import ABSENT, ABSENT_VALUE, MISSING, Events, Group, Limits, Rejected
+from monitor.decode.columns import ABSENT, ABSENT_VALUE, MISSING, Events, Group, Rejected, Rules
 from monitor.decode.raw import RawColumn, RawFields
 from monitor.decode.surveyed import Ints
 from monitor.decode.values import category_value, numeric_value
@@ -38,15 +37,7 @@ class Line(NamedTuple):
 class TabLines:
     """Predictions as lines of `model version ts score prediction name=value ...` with tabs; several to a record."""
 
-    def __init__(
-        self,
-        shapes: decoder.Shapes,
-        _limits: Limits,
-        _max_skew_us: int,
-        _model: str | None,
-        _version: str | None,
-        _zone: tzinfo | None,
-    ) -> None:
+    def __init__(self, shapes: decoder.Shapes, _rules: Rules) -> None:
         self._shapes = shapes
 
     def forget(self, key: ModelKey) -> None:

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from monitor.count.columns.schema import EVERY, SchemaCounter, sampled
-from monitor.decode.columns import Limits
+from monitor.decode.columns import Limits, Rules
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.reference.configured import as_configured
 from monitor.settings.model import Model
@@ -196,7 +196,7 @@ def test_the_chance_of_two_samples_is_that_of_a_contingency_table() -> None:
 
 def first_features(value: bytes | None) -> Mapping[str, object] | None:
     """The features of a record's first event."""
-    (found,) = NativeDecoder(lambda _: None, LIMITS, 0).features(batch_of([value]), [0])
+    (found,) = NativeDecoder(lambda _: None, Rules(LIMITS, 0)).features(batch_of([value]), [0])
     return found
 
 

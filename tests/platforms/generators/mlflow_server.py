@@ -1,0 +1,87 @@
+"""Captures calls of MLflow's own scoring server through a proxy that logs request and response together."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import mlflow
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from traffic import NAMES, Call, Exchange, Proxy, answers, calls, record, write_capture
+
+MODEL = """
+import mlflow
+from traffic import score
+
+class Scorer(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return [score(int(row.age), float(row.income), str(row.grade)) for row in model_input.itertuples()]
+
+mlflow.models.set_model(Scorer())
+"""
+
+
+def bodies(call: Call) -> dict[str, tuple[bytes, str]]:
+    """The same rows in every form that the server takes, by its name, with the content type."""
+    rows = [[row[name] for name in NAMES] for row in call.rows]
+    text = io.StringIO()
+    csv.writer(text).writerows([NAMES, *rows])
+    by_name = {name: [row[name] for row in call.rows] for name in NAMES}
+    trees = {
+        "split": {"dataframe_split": {"columns": list(NAMES), "data": rows}},
+        "records": {"dataframe_records": call.rows},
+        "instances": {"instances": call.rows},
+        "inputs": {"inputs": by_name},
+    }
+    return {name: (json.dumps(tree).encode(), "application/json") for name, tree in trees.items()}
+
+
+def logged(call: Call, seen: Exchange) -> bytes:
+    """What a bridge writes of a call, in the words of docs/platforms.md."""
+    whole = {"id": call.id, "model": "credit", "version": "12", "ts": call.time}
+    return json.dumps({**whole, "request": seen.request.decode(), "response": seen.response.decode()}).encode()
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp())
+    (folder / "scorer.py").write_text(MODEL)
+    types = (DataType.long, DataType.double, DataType.string)
+    schema = Schema([ColSpec(kind, name) for kind, name in zip(types, NAMES)])  # noqa: B905  # also for older Pythons
+    mlflow.pyfunc.save_model(
+        folder / "model",
+        python_model=str(folder / "scorer.py"),
+        code_paths=[str(Path(__file__).with_name("traffic.py"))],
+        signature=ModelSignature(inputs=schema, outputs=Schema([ColSpec(DataType.double)])),
+        pip_requirements=["mlflow"],
+    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serve = ["-m", "mlflow", "models", "serve", "-m", str(folder / "model"), "-p", str(port), "-h", "127.0.0.1"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where its own command is found
+    command = [sys.executable, *serve, "--env-manager", "local", "--workers", "1"]
+    with subprocess.Popen(command, env={**os.environ, "PATH": path}, start_new_session=True) as server:
+        try:
+            until = time.monotonic() + 120
+            while not answers(port, "/ping") and time.monotonic() < until and server.poll() is None:
+                time.sleep(0.5)
+            proxy = Proxy(port)
+            for form in bodies(calls()[0]):
+                seen = [(call, proxy.post("/invocations", *bodies(call)[form])) for call in calls()]
+                records = [record(logged(call, one), {}) for call, one in seen]
+                write_capture(f"mlflow_{form}", "mlflow", ["mlflow"], records)
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Captures what MLServer itself writes to Kafka: its own handlers and messages, without a broker between them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from mlserver import MLModel, ModelSettings, Settings
+from mlserver.codecs import NumpyCodec
+from mlserver.handlers import DataPlane
+from mlserver.kafka.handlers import KafkaHandlers
+from mlserver.kafka.message import KafkaMessage
+from mlserver.registry import MultiModelRegistry
+from mlserver.types import InferenceRequest, InferenceResponse
+from traffic import KINDS, NAMES, Call, calls, record, score, write_capture
+
+INPUT = {"mlserver-model": "credit", "mlserver-version": "12"}
+
+
+class Scorer(MLModel):  # type: ignore[misc]  # from a library without types here
+    """The model."""
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        import numpy as np  # noqa: PLC0415  # comes with mlserver
+
+        columns = {one.name: [*one.data] for one in payload.inputs}
+        found = [score(age, income, grade) for age, income, grade in zip(*(columns[name] for name in NAMES))]  # noqa: B905
+        output = NumpyCodec.encode_output("score", np.array(found, np.float32).reshape(-1, 1))
+        return InferenceResponse(id=payload.id, model_name="credit", model_version="12", outputs=[output])
+
+
+def request_of(call: Call) -> dict[str, Any]:
+    inputs = [
+        {"name": name, "shape": [len(call.rows), 1], "datatype": KINDS[name], "data": [row[name] for row in call.rows]}
+        for name in NAMES
+    ]
+    return {"id": "body", "inputs": inputs}
+
+
+async def sent(call: Call, handlers: KafkaHandlers) -> list[dict[str, Any]]:
+    """Both records of a call."""
+    request = KafkaMessage(key=call.id, value=request_of(call), headers=dict(INPUT))
+    records = [as_record(request, "mlserver-input")]  # before it is handled, which adds headers to it
+    return [*records, as_record(await handlers.infer(request), "mlserver-output")]
+
+
+def as_record(one: KafkaMessage, topic: str) -> dict[str, Any]:
+    headers = {name: value.decode() for name, value in one.encoded_headers}
+    return record(one.encoded_value, headers, one.encoded_key, topic)
+
+
+async def main() -> None:
+    registry = MultiModelRegistry()
+    await registry.load(ModelSettings(name="credit", implementation=Scorer, parameters={"version": "12"}))
+    handlers = KafkaHandlers(DataPlane(Settings(metrics_endpoint=None), registry))
+    records = [one for call in calls() for one in await sent(call, handlers)]
+    write_capture("mlserver", "oip", ["mlserver"], records)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
