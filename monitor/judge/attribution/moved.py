@@ -14,12 +14,12 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.findings import ExplainedBy, Explanation, Finding
-from monitor.judge.attribution.one_partition import one_partition
+from monitor.judge.attribution.single_partition import partition_behind_change
 from monitor.judge.causes.cause import Cause, Evaluation
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.relation import RELATION
 from monitor.judge.causes.residual import Residual
-from monitor.judge.incidents.likely import ABOUT_EQUAL, began
+from monitor.judge.incidents.first_cause import ABOUT_EQUAL, began
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import FEATURE
@@ -205,7 +205,7 @@ class Attribution:
 
     def _partition(self, windows: Windows, window: int, change: float) -> ExplainedBy | None:
         effects = self._prepared.reference.effects
-        return None if effects is None else one_partition(windows, window, change, effects)
+        return None if effects is None else partition_behind_change(windows, window, change, effects)
 
     def _subject(self, column: int) -> str:
         return self._prepared.subjects[column]

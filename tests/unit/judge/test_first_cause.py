@@ -8,8 +8,8 @@ import pytest
 
 from monitor.findings import TICKET, ExplainedBy, Explanation, Finding, Transition
 from monitor.judge.incidents.book import IncidentBook
+from monitor.judge.incidents.first_cause import in_words, lead, likely_cause
 from monitor.judge.incidents.incident import worst_first
-from monitor.judge.incidents.likely import in_words, lead, likely_cause
 from monitor.state.codec import decode, encode
 from monitor.state.finding_trees import book_of, book_tree, transition_of, transition_tree
 from tests.books import LONGEST, finding, never, step
