@@ -2,7 +2,7 @@
 
 Several columns that move together are one incident. A column comes before the score that moved with it; among columns
 the one that moves the score most, else the one that is furthest over its threshold; of two that are about equal the
-earlier one.
+earlier one. Whatever the score itself shows (its shape, that it is stuck) is an effect, not a cause.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from monitor.text import many
 
 #: causes that are about what the model says, not about what it is given
 _OUTPUTS: Final = (SCORE, PREDICTION, "performance", "calibration", "cost")
+#: subjects of the model's own columns: a feature of such a name has another subject
+_OWN_COLUMNS: Final = (SCORE, PREDICTION)
+#: causes that find values of another kind than the reference's, and the share of events from which on a column has them
+_OTHER_VALUES: Final = frozenset(("missing", "absent", "unseen", "outside", "type"))
+_STUCK: Final = "constant"
+LEAST_OTHER_VALUES: Final = 0.2
 #: columns that changed together, each of which may look as ever: it moves the score like no column alone
 _RELATION: Final = "relation"
 #: two sizes that differ by less than this part of the larger one are equal
@@ -24,8 +30,8 @@ ABOUT_EQUAL: Final = 0.2
 
 def likely_first(findings: Sequence[Finding]) -> Finding | None:
     """The likely first cause among findings, worst first; None where nothing that is watched explains the change."""
-    outputs = [one for one in findings if one.key.cause in _OUTPUTS]
-    inputs = [one for one in findings if one.key.cause not in _OUTPUTS]
+    outputs = [one for one in findings if _is_output(one)]
+    inputs = [one for one in findings if not _is_output(one)]
     explained = next((one.explanation for one in outputs if one.explanation is not None), None)
     if explained is not None:
         named = [part.subject for part in explained.parts]
@@ -33,6 +39,17 @@ def likely_first(findings: Sequence[Finding]) -> Finding | None:
         related = (one for one in inputs if one.key.cause == _RELATION)
         return next(by_name, None) or next(related, None)
     return _largest(inputs) or (outputs[0] if outputs else None)
+
+
+def _is_output(finding: Finding) -> bool:
+    return finding.key.cause in _OUTPUTS or finding.key.subject in _OWN_COLUMNS
+
+
+def has_other_values(finding: Finding) -> bool:
+    """Whether many values are of another kind than the reference's: what they do to the score, it cannot tell."""
+    if finding.factor is not None or finding.key.cause == _STUCK:
+        return True
+    return finding.key.cause in _OTHER_VALUES and finding.effect >= LEAST_OTHER_VALUES
 
 
 def _largest(findings: Sequence[Finding]) -> Finding | None:

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.findings import TICKET, ExplainedBy, Explanation, Finding, Transition
 from monitor.judge.incidents.book import IncidentBook
-from monitor.judge.incidents.first_cause import in_words, lead, likely_cause
+from monitor.judge.incidents.first_cause import has_other_values, in_words, lead, likely_cause
 from monitor.judge.incidents.incident import worst_first
 from monitor.state.codec import decode, encode
 from monitor.state.finding_trees import book_of, book_tree, transition_of, transition_tree
@@ -33,6 +33,21 @@ def test_the_column_that_explains_the_score_comes_before_a_larger_one() -> None:
     assert likely_cause(findings) == "BILL"
     assert in_words(findings) == "BILL moved; BILL explains about 80 % (and 1 other finding)"
     assert lead(findings) == "likely first cause: BILL; BILL explains about 80 %"
+
+
+def test_a_score_that_is_stuck_is_an_effect_and_no_cause() -> None:
+    stuck = finding("score", cause="constant", exceedance=90.0, since=10)
+    assert likely_cause((stuck, finding("LIMIT", cause="outside", exceedance=2.0, since=20))) == "LIMIT"
+    assert likely_cause((stuck,)) == "score"
+
+
+def test_values_of_another_kind_are_those_whose_effect_on_the_score_is_not_known() -> None:
+    few, many = (replace(finding(cause="missing"), effect=effect) for effect in (0.05, 0.9))
+    assert not has_other_values(few)
+    assert has_other_values(many)
+    assert has_other_values(finding(cause="constant"))
+    assert has_other_values(replace(finding(), factor=0.001))
+    assert not has_other_values(finding())
 
 
 def test_what_no_column_explains_has_no_likely_cause() -> None:
