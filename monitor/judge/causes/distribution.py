@@ -282,7 +282,7 @@ class Distribution(Cause[Measured]):
         """Of one window and column that is over."""
         windows, measured = evaluation.windows, evaluation.of(self)
         statistic, value, threshold, p = self._evidence(measured, window, column)
-        headline, detail = self._words.of(windows, measured, window, column)
+        words = self._words.of(windows, measured, window, column)
         reason = self._ticket_reason(measured, window, column, recent)
         return Finding(
             key=FindingKey(self.prepared.subjects[column], self._cause_of(column)),
@@ -297,9 +297,10 @@ class Distribution(Cause[Measured]):
             effect_unit="share moved",
             exceedance=float(measured.exceedance_of(column)[window]),
             direction=self._way(windows, window, column),
-            detail="; ".join(part for part in (detail, self._moved(column)) if part),
+            detail="; ".join(part for part in (words.detail, self._moved(column)) if part),
             ticket_reason=REASONS[reason] if reason else "",
-            headline=headline,
+            headline=words.headline,
+            factor=words.factor,
             records=windows.records(window),
         )
 

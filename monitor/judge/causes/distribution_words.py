@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.judge.causes.smaller_unit import smaller_values
+from monitor.judge.causes.unit_change import UnitChange, unit_change
 from monitor.judge.comparison.columns import Compared
 from monitor.judge.comparison.lazy_comparison import Measured
 from monitor.judge.policy import Policy
@@ -27,6 +29,14 @@ LEAST_SHIFT: Final = 0.05
 OF: Final = 10**9
 
 
+class Words(NamedTuple):
+    """What a finding says; `factor` is the probable factor of a changed unit."""
+
+    headline: str
+    detail: str
+    factor: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class DistributionWords:
     """Words about windows of one model version; `place` (side, place in it) of each column."""
@@ -36,10 +46,15 @@ class DistributionWords:
     sides: Sequence[Compared]
     place: Mapping[int, tuple[int, int]]
 
-    def of(self, windows: Windows, measured: Measured, window: int, column: int) -> tuple[str, str]:
-        """Headline and detail."""
-        numeric = bool(self.prepared.ordered[column])
-        return (self._numeric if numeric else self._category)(windows, measured, window, column)
+    def of(self, windows: Windows, measured: Measured, window: int, column: int) -> Words:
+        """A unit that became larger is named: its values stay inside the range, near 0."""
+        if not self.prepared.ordered[column]:
+            return Words(*self._category(windows, measured, window, column))
+        headline, detail = self._numeric(windows, measured, window, column)
+        change = unit_of(self.prepared, windows, window, column)
+        if change is None:
+            return Words(headline, detail)
+        return Words(headline + change.headline, detail + change.detail, change.factor)
 
     def is_up(self, windows: Windows, window: int, column: int) -> bool:
         """Whether most of the moved values went to higher bins."""
@@ -157,3 +172,8 @@ class DistributionWords:
         s, place = self.place[column]
         allowed = measured.allowed[window, column]
         return "" if self.sides[s].free[place] or np.isnan(allowed) else f", allowed {allowed:.2g}"
+
+
+def unit_of(prepared: PreparedReference, windows: Windows, window: int, column: int) -> UnitChange | None:
+    """The change of unit that explains a window of a numeric column, whether its values are outside or near 0."""
+    return unit_change(prepared, windows, window, column) or smaller_values(prepared, windows, window, column)
