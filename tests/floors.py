@@ -17,7 +17,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "pairs.levels pairs.tables tallies.names tallies.growing tallies.number_table tallies.thinning "
             "distances digits testing.evidence tallies.slots detectors.detector detectors.adwin "
             "detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run "
-            "season.terms season.fit testing.directions testing.ending bins.unseen bins.reference_bins "
+            "season.terms season.fit testing.directions testing.ending testing.onset bins.unseen bins.reference_bins "
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
             "derived.columns variance.quality_dispersion testing.direction_test testing.screening "
             "bins.numeric_bins tallies.further tallies.tally performance.label_tally performance.score_grid "

@@ -146,7 +146,7 @@ class Distribution(Cause[Measured]):
                 FindingKey(self.prepared.subjects[column], self._cause_of(column)),
                 self._severity(evaluation.windows, measured, window, column, recent),
                 float(exceedance[window, column]),
-                partial(evaluation.windows.start_us, window),
+                partial(self._words.began_us, evaluation.windows, window, column),
                 partial(self._finding, evaluation, window, column, recent),
             )
 

@@ -19,7 +19,10 @@ from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.season import ColumnSeason
 from monitor.stats.digits import before_and_after, told_apart
+from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.tally import BELOW
 from monitor.stats.testing.directions import BIN, BUCKETS, OUTER
+from monitor.stats.testing.onset import onset
 
 Ints = NDArray[np.int64]
 
@@ -60,6 +63,29 @@ class DistributionWords:
         """Whether most of the moved values went to higher bins."""
         shift = self._cumulative(windows, window, column)
         return bool(len(shift) and shift[np.abs(shift).argmax()] > 0)
+
+    def began_us(self, windows: Windows, window: int, column: int) -> int:
+        """Event time from which on the window's values are changed, to the length of its parts (base windows).
+
+        Of a column with a wave the window's start: what is usual differs between its parts.
+        """
+        parts = windows.parts[window]
+        if self._season(column) is not None or len(parts) == 1:
+            return windows.start_us(window)
+        live, usual = in_window(self.prepared, windows, window, column), self._usual(windows, window, column)
+        change = live / max(live.sum(), 1) - usual / max(usual.sum(), 1)
+        if self.prepared.ordered[column]:  # one side of the cut that most values crossed
+            chosen = np.arange(len(change)) > int(np.abs(np.cumsum(change)).argmax())
+        else:
+            chosen = change > 0
+        everywhere = [self._of_part(part, column) for part in parts]
+        hits = np.array([counts[chosen].sum() for counts in everywhere], np.float64)
+        events = np.array([counts.sum() for counts in everywhere], np.float64)
+        return parts[onset(hits, events, float(usual[chosen].sum() / max(usual.sum(), 1)))].start_us
+
+    def _of_part(self, part: Block, column: int) -> Ints:
+        counts, below = part.tally.counts[column].astype(np.int64), int(part.tally.sums[column, BELOW])
+        return self.prepared.columns[column].bins.everywhere(counts, below)
 
     def _season(self, column: int) -> ColumnSeason | None:
         seasons = self.prepared.reference.seasons
