@@ -76,6 +76,7 @@ class ModelView:
     labels: int = 0
     judged_us: int | None = None
     stopped_since_us: int | None = None
+    knows_gaps: bool = False
     columns: tuple[ColumnView, ...] = ()
     figures: tuple[tuple[str, Figures], ...] = ()
     #: figures of the newest labelled predictions, how many these are, and the end of their time; whether judged

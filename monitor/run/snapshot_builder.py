@@ -209,6 +209,7 @@ class SnapshotBuilder:
             pages_before=before.pages,
             judged_us=judge.at_us if is_judged(judge) else None,
             stopped_since_us=judge.judge.stopped_since_us(),
+            knows_gaps=judge.prepared.reference.traffic is not None and not judge.retired,
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
             **_performance(judge),

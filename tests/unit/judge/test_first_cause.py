@@ -79,6 +79,19 @@ def test_a_finding_that_is_graver_than_the_likely_cause_is_named_too() -> None:
     assert in_words(findings) == "AGE moved; score moved (and 1 other finding)"
 
 
+def stop() -> Finding:
+    none = replace(finding("credit", TICKET, cause="traffic"), headline="no events since 10:00")
+    return replace(none, window=none.window._replace(events=0))
+
+
+def test_that_no_events_come_is_said_before_all_else() -> None:
+    findings = (finding("AGE", exceedance=3.0), finding("SEX"), stop())
+    assert in_words(findings) == "no events since 10:00; AGE moved (and 1 other finding)"
+    assert likely_cause(findings) == "AGE"
+    assert in_words((stop(),)) == "no events since 10:00"
+    assert lead((finding("AGE"), stop())) == ""
+
+
 def test_a_plain_incident_needs_no_lead() -> None:
     assert lead((finding(),)) == lead(()) == ""
     assert lead((finding(), finding(cause="outside"))) == "", "both are of one column"
