@@ -103,8 +103,9 @@ def _rate_lines(settings: Settings, key: ModelKey, reference: Reference) -> Iter
         yield Line(
             NOTE,
             f"traffic {key.model} {key.version}".rstrip(),
-            f"the rate of events is not judged, only silence: windows.pane ({in_words(pane)}) does not divide the "
-            f"reference's steps of {in_words(traffic.step_us)}; build the reference again with these settings",
+            f"the rate of events is not judged, only whether they stop: windows.pane ({in_words(pane)}) does not "
+            f"divide the reference's steps of {in_words(traffic.step_us)}; build the reference again with these "
+            "settings",
         )
 
 

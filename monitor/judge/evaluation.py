@@ -130,9 +130,9 @@ class Judge:
         """Events in panes behind the time that `due_us` counts from."""
         return sum(cause.events_ahead() for cause in self._sequential)
 
-    def silent_since_us(self) -> int | None:
+    def stopped_since_us(self) -> int | None:
         """Time of the last event, while it is known that events have stopped."""
-        known = (since for cause in self._sequential if (since := cause.silent_since_us()) is not None)
+        known = (since for cause in self._sequential if (since := cause.stopped_since_us()) is not None)
         return next(known, None)
 
     def passed(self, until_us: int) -> list[Finding]:

@@ -83,10 +83,10 @@ class Fleet:
             self._admission.seen.retired.discard(key)
         retire_after = self._settings.retire_after
         for other in self._siblings(judge) if self._versions[key.model] > 1 else ():
-            silent_us = judge.traffic.spent_us - other.traffic.spent_us
-            if silent_us >= retire_after:
-                silent = f"no events for {in_words(silent_us)}, version {key.version} has them"
-                self._retire(other, pane.end_us, f"retired: {silent}")
+            without_us = judge.traffic.spent_us - other.traffic.spent_us
+            if without_us >= retire_after:
+                without = f"no events for {in_words(without_us)}, version {key.version} has them"
+                self._retire(other, pane.end_us, f"retired: {without}")
 
     def _siblings(self, judge: ModelJudge) -> Iterator[ModelJudge]:
         """The other versions of its model that are not retired."""
@@ -125,7 +125,7 @@ class Fleet:
         """Find what is due because no event comes; the wall clock is at `now_us`.
 
         `waited_us`: how long no event of a model version has arrived, all that came being judged. Both clocks count, so
-        that events of an old time that come one after the other are no silence.
+        that events of an old time that come one after the other are no stop of traffic.
         """
         for key, judge in self.judges.items():
             self._take(judge, *judge.pass_time(min(now_us, judge.at_us + waited_us(key))))

@@ -169,8 +169,8 @@ class ModelJudge:
         return self._news([finding for finding in found if finding.severity == INFO]), transitions
 
     def _due_us(self, until_us: int) -> int | None:
-        """When silence is due, exact up to `until_us`: no event may be wanted in excluded times, so the wait for one
-        begins again at their end."""
+        """When traffic counts as stopped, exact up to `until_us`: no event may be wanted in excluded times, so the wait
+        for one begins again at their end."""
         due = self.judge.due_us(NO_LAST)
         begin = self.at_us
         while due is not None and due <= until_us and self._exclusions:

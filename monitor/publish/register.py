@@ -10,6 +10,7 @@ from monitor.publish import rows
 from monitor.publish.call_series import CALL_SERIES
 from monitor.publish.column_series import COLUMN_SERIES, FIGURES, Series
 from monitor.publish.label_series import LABEL_SERIES
+from monitor.publish.traffic_series import TRAFFIC_SERIES
 
 DROPPED: Final = "driftd_series_dropped"
 
@@ -234,19 +235,11 @@ REGISTER: Final = (
         "counter",
         ("model", "version"),
         "Accepted events of panes that were already judged, and repeats counted for one: in totals, in no verdict.",
-        "A partition was silent for longer than windows.idle_after and then delivered old events: raise idle_after.",
+        "A partition was idle for longer than windows.idle_after and then delivered old events: raise idle_after.",
         rows.unjudged,
         of_model=True,
     ),
-    Series(
-        "driftd_excluded_events_total",
-        "counter",
-        ("model", "version"),
-        "Accepted events of times that the settings exclude (models[].exclude): in all totals, but in no verdict.",
-        "Rising outside of the planned times: check the calendar and its time zone.",
-        rows.excluded,
-        of_model=True,
-    ),
+    *TRAFFIC_SERIES,
     Series(
         "driftd_silenced",
         "gauge",

@@ -50,10 +50,6 @@ def unjudged(snapshot: Snapshot) -> Iterator[Row]:
     return iter((zeros | dict(snapshot.unjudged)).items())
 
 
-def excluded(snapshot: Snapshot) -> Iterator[Row]:
-    return ((model.key, model.excluded - model.excluded_before) for model in snapshot.models)
-
-
 def silenced(snapshot: Snapshot) -> Iterator[Row]:
     return ((model.key, float(model.silence is not None)) for model in snapshot.models)
 

@@ -84,7 +84,7 @@ class Site:
         return Answer(HTTPStatus.OK, self._series.text(self._snapshots.snapshot), CONTENT_TYPE)
 
     def _livez(self) -> Answer:
-        reason = self._snapshots.silence(self._live_seconds)
+        reason = self._snapshots.stuck_reason(self._live_seconds)
         return in_words(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else in_words(HTTPStatus.OK, "ok")
 
     def _readyz(self) -> Answer:
@@ -99,8 +99,8 @@ class Site:
         return in_words(HTTPStatus.OK, "\n".join(["ok", *messages]))
 
     def _status(self) -> Answer:
-        shown, silence = self._snapshots, self._snapshots.silence(self._live_seconds)
-        page = self._pages.of(shown.snapshot, shown.health, silence, self._clock.now_us())
+        shown, stuck = self._snapshots, self._snapshots.stuck_reason(self._live_seconds)
+        page = self._pages.of(shown.snapshot, shown.health, stuck, self._clock.now_us())
         return Answer(HTTPStatus.OK, page, _HTML, HEADERS)
 
 

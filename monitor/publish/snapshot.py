@@ -69,7 +69,7 @@ class OutcomeView:
 class ModelView:
     """A model version with its page budget and columns. All counts are the state's.
 
-    `judged_us` is the event time up to which it was judged, None before the first verdict; `silent_since_us` the time
+    `judged_us` is the event time up to which it was judged, None before the first verdict; `stopped_since_us` the time
     of the last event while events have stopped, else None. `expected_before` and `pages_before` are the values of the
     restored state: series count from there. `figures` are those of subjects that
     are not columns, such as the model itself: (subject, figures). `promise` is for today's traffic, None before a base
@@ -92,7 +92,8 @@ class ModelView:
     predictions: int = 0
     labels: int = 0
     judged_us: int | None = None
-    silent_since_us: int | None = None
+    stopped_since_us: int | None = None
+    knows_gaps: bool = False
     columns: tuple[ColumnView, ...] = ()
     figures: tuple[tuple[str, Figures], ...] = ()
     #: figures of the newest labelled predictions, how many these are, and the end of their time; whether judged
@@ -320,6 +321,6 @@ class SnapshotHolder:
             time.sleep(YIELD_FOR)
             self._yielded_at = now
 
-    def silence(self, limit: float) -> str:
+    def stuck_reason(self, limit: float) -> str:
         """Why `/livez` fails, "" if it does not; `limit` in seconds."""
         return self._health.stuck(self._clock.monotonic(), limit)

@@ -36,7 +36,7 @@ _LAST: Final = (datetime(9998, 12, 31, tzinfo=UTC) - _EPOCH).total_seconds()
 
 
 @dataclass(frozen=True)
-class Calendar:
+class SeasonCalendar:
     """Local time of a time zone (an IANA name), in slots."""
 
     timezone: str = "UTC"
@@ -114,7 +114,7 @@ class ColumnSeason:
 class Seasons:
     """The waves of some of a reference's columns, by their place."""
 
-    calendar: Calendar
+    calendar: SeasonCalendar
     columns: Mapping[int, ColumnSeason]
 
     @cached_property
@@ -143,4 +143,4 @@ class Seasons:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], columns: Mapping[int, ColumnSeason]) -> Seasons:
-        return cls(Calendar(str(plain["timezone"]), int(plain["slot_us"])), columns)
+        return cls(SeasonCalendar(str(plain["timezone"]), int(plain["slot_us"])), columns)

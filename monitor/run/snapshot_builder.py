@@ -18,8 +18,8 @@ from monitor.findings import Figures
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
+from monitor.judge.incidents.first_cause import in_words, lead, likely_order
 from monitor.judge.incidents.incident import worst_first
-from monitor.judge.incidents.likely import in_words, lead, likely_order
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
 from monitor.log import get_log
@@ -210,7 +210,8 @@ class SnapshotBuilder:
             pages=judge.book.pages,
             pages_before=before.pages,
             judged_us=judge.at_us if is_judged(judge) else None,
-            silent_since_us=judge.judge.silent_since_us(),
+            stopped_since_us=judge.judge.stopped_since_us(),
+            knows_gaps=judge.prepared.reference.traffic is not None and not judge.retired,
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
             **_performance(judge),

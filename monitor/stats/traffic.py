@@ -35,10 +35,11 @@ TIMES_LARGEST: Final = 1.2
 CONFIDENCE: Final = 0.95
 #: a count above so many times the largest of the reference's steps counts as that much: one batch is no rise
 TIMES_MOST: Final = 1.5
-#: silence: so many times the gap that this share of the reference's gaps stay within, and the least in microseconds
+#: traffic has stopped after so many times the gap that this share of the reference's gaps stay within, and the least
+#: in microseconds
 TIMES_GAP: Final = 5
 GAP_SHARE: Final = 0.999
-LEAST_SILENCE_US: Final = 2 * MINUTE_US
+LEAST_STOP_US: Final = 2 * MINUTE_US
 
 #: variance above a Poisson count's, as a share of it, of counts that vary less
 LEAST_EXCESS: Final = 0.01
@@ -73,9 +74,9 @@ class Traffic:
     levels: tuple[RateLevel, ...] = ()
 
     @property
-    def silence_us(self) -> int:
+    def stopped_after_us(self) -> int:
         """How long no event may come, in microseconds."""
-        return max(LEAST_SILENCE_US, TIMES_GAP * self.gap_us)
+        return max(LEAST_STOP_US, TIMES_GAP * self.gap_us)
 
     @property
     def span_us(self) -> int:

@@ -20,8 +20,8 @@ from monitor.errors import UsageError
 from monitor.findings import Finding
 from monitor.judge.attribution.moved import UNEXPLAINED
 from monitor.judge.causes.residual import RESIDUAL
+from monitor.judge.incidents.first_cause import likely_first
 from monitor.judge.incidents.incident import worst_first
-from monitor.judge.incidents.likely import likely_first
 from monitor.judge.model import ModelJudge
 from tests.benchmarks.material import data_folder, quality_folder, say, table
 from tests.simulated import MONTH_EVENTS, Columns, Simulation, reference_of

@@ -24,7 +24,7 @@ from monitor.publish.status.page import monitor_state, status_page
 from monitor.reference.file.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
-from monitor.reference.season import Calendar, Seasons
+from monitor.reference.season import SeasonCalendar, Seasons
 from monitor.run.replay import Replay, human_line, replay
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import learned_file, ticking
@@ -236,7 +236,7 @@ def test_daily_waves_in_another_time_zone_are_learned_again() -> None:
     pipeline, _ = learned_pipeline(tree, events)
     state = pipeline.warming.warmups[CREDIT].state
     assert state.reference is not None
-    state.reference = with_hash(replace(state.reference, seasons=Seasons(Calendar("UTC"), {})))
+    state.reference = with_hash(replace(state.reference, seasons=Seasons(SeasonCalendar("UTC"), {})))
     cut = pipeline.to_state().state()
     again, reset = restarted(cut, learning(1_000, timezone="Asia/Tokyo"))
     assert reset == [CREDIT]

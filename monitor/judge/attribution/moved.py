@@ -3,6 +3,10 @@
 Only where the score (or its residual) is over. A column is named if it has a finding of its own, and its part of the
 change has the change's sign, is a fifth of it and more than three of its standard errors. It moved with the score:
 whether it is the cause is for people to say.
+
+The parts are what a bin's values did in the reference. Of a column whose values are of another kind now (missing, out
+of range, stuck, in another unit) the reference cannot know that: where no part explains the change, such a column is
+the first suspect, and is never said to have little to do with it.
 """
 
 from __future__ import annotations
@@ -14,12 +18,12 @@ from typing import Any, Final
 import numpy as np
 
 from monitor.findings import ExplainedBy, Explanation, Finding
-from monitor.judge.attribution.one_partition import one_partition
+from monitor.judge.attribution.single_partition import partition_behind_change
 from monitor.judge.causes.cause import Cause, Evaluation
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.relation import RELATION
 from monitor.judge.causes.residual import Residual
-from monitor.judge.incidents.likely import ABOUT_EQUAL, began
+from monitor.judge.incidents.first_cause import ABOUT_EQUAL, began, has_other_values
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import FEATURE
@@ -116,14 +120,14 @@ class Attribution:
         return out
 
     def _moved(self, findings: Iterable[Finding]) -> dict[int, Finding]:
-        """By the place of a feature its finding; the largest of several."""
+        """By the place of a feature its finding; of several one of values of another kind, then the largest."""
         moved: dict[int, Finding] = {}
         for finding in findings:
             column = self._prepared.column_of.get(finding.key.subject)
             # one with a figure compares with something else than the reference
             if column in self._features and column is not None and not finding.key.figure:
                 other = moved.get(column)
-                if other is None or finding.exceedance > other.exceedance:
+                if other is None or _weight(finding) > _weight(other):
                     moved[column] = finding
         return moved
 
@@ -155,6 +159,8 @@ class Attribution:
         if finding.key not in {self._residual.key, self._residual.key._replace(figure="")}:
             return finding
         explanation = self._explanation(window, moved, lost)
+        if explanation is not None and explanation.text == UNEXPLAINED and self._may_have_moved(evaluation):
+            explanation = None  # a column is about to have a finding of its own
         if window.has_changed and (part := self._partition(evaluation.windows, at, window.change)) is not None:
             explanation = _through(part, explanation)
         if explanation is None:
@@ -165,10 +171,13 @@ class Attribution:
         """None where nothing can be said."""
         named = [at for at in moved if window.has_changed and window.is_named(at)]
         broken = abs(window.z_rest) > Z_REST
-        if named:
+        suspects = [at for at in moved if has_other_values(moved[at])] if broken else []
+        if named and (not suspects or set(suspects) & set(named)):
             return self._named(window, moved, named, broken=broken)
         if not broken or abs(window.rest) <= LEAST_REST * abs(window.change):
-            return None
+            return self._named(window, moved, named, broken=broken) if named else None
+        if suspects:
+            return self._with_suspects(window, moved, suspects, named)
         if not moved:
             names = listed(lost, MOST_NAMED)
             return Explanation(
@@ -176,19 +185,35 @@ class Attribution:
             )
         most = max(moved, key=lambda at: abs(window.part(at)))
         part = window.explained_by(most, self._subject(most))
-        return Explanation((part,), f"{part.subject} moved but accounts for less than a fifth of {self._whose} change")
+        text = f"{part.subject} changed too; by what such values did in the reference it accounts for less than a fifth"
+        return Explanation((part,), f"{text} of {self._whose} change")
+
+    def _with_suspects(
+        self, window: _Window, moved: Mapping[int, Finding], suspects: Sequence[int], named: Sequence[int]
+    ) -> Explanation:
+        """Columns of which the reference cannot tell what their values do now come first, the earliest before all."""
+        first = sorted(suspects, key=lambda at: (began(moved[at]), -moved[at].exceedance))
+        others = sorted(named, key=lambda at: -abs(window.part(at)))
+        parts = tuple(window.explained_by(at, self._subject(at)) for at in (*first, *others))
+        names = [part.subject for part in parts[: len(first)]]
+        text = f"{self._whose} change came with that of {listed(names, MOST_NAMED)}: how much of it is due to that, "
+        rest = parts[len(first) :][:MOST_NAMED]
+        known = "".join(f"; {part.subject} accounts for {_about(part.share)}" for part in rest)
+        return Explanation(parts, f"{text}the reference cannot tell{known}")
 
     def _named(self, window: _Window, moved: Mapping[int, Finding], named: list[int], *, broken: bool) -> Explanation:
         """Columns that explain the change, the likely first cause first.
 
         Where the mix of events changed, all columns correlated with the true one move: it moved most itself.
         """
-        is_mix = len(named) > 1 and not broken
+        changed = [at for at in named if has_other_values(moved[at])]
+        is_mix = len(named) > 1 and not broken and not changed
         if is_mix:
             named = sorted(named, key=lambda at: -moved[at].exceedance)
         else:
             named = sorted(named, key=lambda at: -abs(window.part(at)))
             named = _earlier_first(named, [abs(window.part(at)) for at in named], moved)
+            named = sorted(named, key=lambda at: at not in changed)
         parts = tuple(window.explained_by(at, self._subject(at)) for at in named)
         names = [part.subject for part in parts]
         if is_mix:
@@ -205,7 +230,7 @@ class Attribution:
 
     def _partition(self, windows: Windows, window: int, change: float) -> ExplainedBy | None:
         effects = self._prepared.reference.effects
-        return None if effects is None else one_partition(windows, window, change, effects)
+        return None if effects is None else partition_behind_change(windows, window, change, effects)
 
     def _subject(self, column: int) -> str:
         return self._prepared.subjects[column]
@@ -213,6 +238,10 @@ class Attribution:
     @property
     def _whose(self) -> str:
         return f"the {self._residual.key.subject}'s"
+
+
+def _weight(finding: Finding) -> tuple[bool, float]:
+    return has_other_values(finding), finding.exceedance
 
 
 def _through(partition: ExplainedBy, explanation: Explanation | None) -> Explanation:

@@ -317,7 +317,7 @@ class SequentialCause(Cause[None]):
         """Events in panes behind the time that `due_us` counts from: they were ahead of the others."""
         return 0
 
-    def silent_since_us(self) -> int | None:
+    def stopped_since_us(self) -> int | None:
         """Time of the last event, while it is known that events have stopped; None if that is not known."""
         return None
 

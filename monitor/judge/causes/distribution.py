@@ -28,8 +28,8 @@ from monitor.judge.causes.cause import (
 )
 from monitor.judge.causes.distribution_words import DistributionWords
 from monitor.judge.comparison.columns import Compared, sides_of
+from monitor.judge.comparison.daily_shift import DailyShift
 from monitor.judge.comparison.lazy_comparison import LazyComparison, Measured
-from monitor.judge.comparison.moved_day import MovedDay
 from monitor.judge.policy import Policy
 from monitor.judge.promise.detectable import cause_of, share_detections
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
@@ -83,7 +83,7 @@ class Distribution(Cause[Measured]):
         }
         self._words = DistributionWords(prepared, policy, self.sides, self._place)
         seasons = prepared.reference.seasons
-        self._moved_day = None if seasons is None else MovedDay(seasons, self.sides)
+        self._daily_shift = None if seasons is None else DailyShift(seasons, self.sides)
         self._watches = [side.watch() for side in self.sides]
         self._agreement = Agreement(len(prepared.columns), prepared.width)
 
@@ -99,8 +99,8 @@ class Distribution(Cause[Measured]):
         """Live traffic is watched: whether it varies as the reference says."""
         width = self.prepared.width
         self._agreement.add(pane.tally.counts[:, :width], pane.tally.events)
-        if self._moved_day is not None:
-            self._moved_day.observe(pane, base, width)
+        if self._daily_shift is not None:
+            self._daily_shift.observe(pane, base, width)
         if base is None:
             return
         self._forget_objections()
@@ -115,15 +115,15 @@ class Distribution(Cause[Measured]):
         return {
             "sides": [watch.to_state() for watch in self._watches],
             "agreement": self._agreement.to_state(),
-            **({} if self._moved_day is None else {"moved_day": self._moved_day.to_state()}),
+            **({} if self._daily_shift is None else {"moved_day": self._daily_shift.to_state()}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._forget_objections()
         self._watches = [Watch.from_state(one) for one in state["sides"]]
         self._agreement = Agreement.from_state(state["agreement"])
-        if self._moved_day is not None and "moved_day" in state:
-            self._moved_day.restore(state["moved_day"])
+        if self._daily_shift is not None and "moved_day" in state:
+            self._daily_shift.restore(state["moved_day"])
 
     def measure(self, evaluation: Evaluation) -> Measured:
         windows, prepared = evaluation.windows, self.prepared
@@ -148,7 +148,7 @@ class Distribution(Cause[Measured]):
                 self._key(column),
                 self._severity(evaluation.windows, measured, window, column, recent),
                 float(exceedance[window, column]),
-                partial(evaluation.windows.start_us, window),
+                partial(self._words.began_us, evaluation.windows, window, column),
                 partial(self._finding, evaluation, window, column, recent),
             )
 
@@ -300,7 +300,7 @@ class Distribution(Cause[Measured]):
         """Of one window and column that is over."""
         windows, measured = evaluation.windows, evaluation.of(self)
         statistic, value, threshold, p = self._evidence(measured, window, column)
-        headline, detail = self._words.of(windows, measured, window, column)
+        words = self._words.of(windows, measured, window, column)
         reason = self._ticket_reason(measured, window, column, recent)
         return Finding(
             key=self._key(column),
@@ -315,15 +315,16 @@ class Distribution(Cause[Measured]):
             effect_unit="share moved",
             exceedance=float(measured.exceedance_of(column)[window]),
             direction=self._way(windows, window, column),
-            detail="; ".join(part for part in (detail, self._moved(column)) if part),
+            detail="; ".join(part for part in (words.detail, self._moved(column)) if part),
             ticket_reason=REASONS[reason] if reason else "",
-            headline=headline,
+            headline=words.headline,
+            factor=words.factor,
             records=windows.records(window),
         )
 
     def _moved(self, column: int) -> str:
         """By how much a column's day has moved; "" where it has not, or has none."""
-        return "" if self._moved_day is None else self._moved_day.words(*self._place[column])
+        return "" if self._daily_shift is None else self._daily_shift.words(*self._place[column])
 
     def _evidence(self, measured: Measured, window: int, column: int) -> tuple[str, float, float, float]:
         """Statistic, value, threshold and p of the strongest test."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.judge.causes.smaller_unit import smaller_values
+from monitor.judge.causes.unit_change import UnitChange, unit_change
 from monitor.judge.comparison.columns import Compared
 from monitor.judge.comparison.lazy_comparison import Measured
 from monitor.judge.policy import Policy
@@ -17,7 +19,10 @@ from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.season import ColumnSeason
 from monitor.stats.digits import before_and_after, told_apart
+from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.tally import BELOW
 from monitor.stats.testing.directions import BIN, BUCKETS, OUTER
+from monitor.stats.testing.onset import onset
 
 Ints = NDArray[np.int64]
 
@@ -25,6 +30,14 @@ Ints = NDArray[np.int64]
 LEAST_SHIFT: Final = 0.05
 #: values that the shares usual at some time are told of
 OF: Final = 10**9
+
+
+class Words(NamedTuple):
+    """What a finding says; `factor` is the probable factor of a changed unit."""
+
+    headline: str
+    detail: str
+    factor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +49,43 @@ class DistributionWords:
     sides: Sequence[Compared]
     place: Mapping[int, tuple[int, int]]
 
-    def of(self, windows: Windows, measured: Measured, window: int, column: int) -> tuple[str, str]:
-        """Headline and detail."""
-        numeric = bool(self.prepared.ordered[column])
-        return (self._numeric if numeric else self._category)(windows, measured, window, column)
+    def of(self, windows: Windows, measured: Measured, window: int, column: int) -> Words:
+        """A unit that became larger is named: its values stay inside the range, near 0."""
+        if not self.prepared.ordered[column]:
+            return Words(*self._category(windows, measured, window, column))
+        headline, detail = self._numeric(windows, measured, window, column)
+        change = unit_of(self.prepared, windows, window, column)
+        if change is None:
+            return Words(headline, detail)
+        return Words(headline + change.headline, detail + change.detail, change.factor)
 
     def is_up(self, windows: Windows, window: int, column: int) -> bool:
         """Whether most of the moved values went to higher bins."""
         shift = self._cumulative(windows, window, column)
         return bool(len(shift) and shift[np.abs(shift).argmax()] > 0)
+
+    def began_us(self, windows: Windows, window: int, column: int) -> int:
+        """Event time from which on the window's values are changed, to the length of its parts (base windows).
+
+        Of a column with a wave the window's start: what is usual differs between its parts.
+        """
+        parts = windows.parts[window]
+        if self._season(column) is not None or len(parts) == 1:
+            return windows.start_us(window)
+        live, usual = in_window(self.prepared, windows, window, column), self._usual(windows, window, column)
+        change = live / max(live.sum(), 1) - usual / max(usual.sum(), 1)
+        if self.prepared.ordered[column]:  # one side of the cut that most values crossed
+            chosen = np.arange(len(change)) > int(np.abs(np.cumsum(change)).argmax())
+        else:
+            chosen = change > 0
+        everywhere = [self._of_part(part, column) for part in parts]
+        hits = np.array([counts[chosen].sum() for counts in everywhere], np.float64)
+        events = np.array([counts.sum() for counts in everywhere], np.float64)
+        return parts[onset(hits, events, float(usual[chosen].sum() / max(usual.sum(), 1)))].start_us
+
+    def _of_part(self, part: Block, column: int) -> Ints:
+        counts, below = part.tally.counts[column].astype(np.int64), int(part.tally.sums[column, BELOW])
+        return self.prepared.columns[column].bins.everywhere(counts, below)
 
     def _season(self, column: int) -> ColumnSeason | None:
         seasons = self.prepared.reference.seasons
@@ -157,3 +198,8 @@ class DistributionWords:
         s, place = self.place[column]
         allowed = measured.allowed[window, column]
         return "" if self.sides[s].free[place] or np.isnan(allowed) else f", allowed {allowed:.2g}"
+
+
+def unit_of(prepared: PreparedReference, windows: Windows, window: int, column: int) -> UnitChange | None:
+    """The change of unit that explains a window of a numeric column, whether its values are outside or near 0."""
+    return unit_change(prepared, windows, window, column) or smaller_values(prepared, windows, window, column)

@@ -34,6 +34,7 @@ from monitor.stats.tallies import names
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.tally import BELOW
 from monitor.stats.testing.ending import left_of
+from monitor.stats.testing.onset import onset
 from monitor.stats.testing.promise import ExcessDetection
 from monitor.stats.variance.quality_dispersion import (
     excess_critical,
@@ -237,10 +238,12 @@ class Quality(Cause[QualityTails]):
         return float(recent.counts[0, column, self.prepared.width + slot] / max(carried, 1))
 
     def _began(self, windows: Windows, at: tuple[int, int, int]) -> int:
-        """Start of the window's first block with a hit."""
+        """Start of the block from which on the share is a changed one: a hit long before is no beginning."""
         window, column, slot = at
         parts, place = windows.parts[window], self.prepared.width + slot
-        return next((part.start_us for part in parts if part.tally.counts[column, place]), parts[0].start_us)
+        hits = np.array([part.tally.counts[column, place] for part in parts], np.float64)
+        carried = np.array([self.prepared.carried(part.tally.counts)[column] for part in parts], np.float64)
+        return parts[onset(hits, carried, float(self.prepared.quality_shares[column, slot]))].start_us
 
     def _finding(self, evaluation: Evaluation, at: tuple[int, int, int], severity: str, reason: str) -> Finding:
         """The finding of one (window, column, quality count) over the threshold."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from monitor.clock import DAY_US
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
-from monitor.judge.comparison.own_moves import has_moved
+from monitor.judge.comparison.column_change import column_has_changed
 from monitor.judge.comparison.related import LEAST_CHANGE, PairTest, Related
 from monitor.judge.policy import Policy
 from monitor.judge.promise.budget import MAX_BASE_WINDOWS, MOST_ALPHA
@@ -89,7 +89,7 @@ class Relation(Cause[Measured]):
             for column in self._pairs[pair]:
                 at = (window, column)
                 if at not in moved:
-                    moved[at] = has_moved(self.prepared, windows, window, column)
+                    moved[at] = column_has_changed(self.prepared, windows, window, column)
                 attached[window, pair] |= moved[at]
         return Measured(related, attached, alpha)
 

@@ -1,6 +1,6 @@
 """Cause `traffic`: events come much faster or slower than in the reference, or not at all.
 
-The rate is judged at the end of each step of event time. Silence is judged by time that has passed without events: in
+The rate is judged at the end of each step of event time. A stop is judged by time that has passed without events: in
 a recording by the next event, live by the clock. It has a budget of its own and takes nothing from the tests that page.
 """
 
@@ -37,7 +37,7 @@ _KEPT: Final = 2 * LONGEST
 
 
 class TrafficRate(SequentialCause):
-    """The rate of events, and silence. The subject is the model."""
+    """The rate of events, and a stop. The subject is the model."""
 
     names = (CauseName(TRAFFIC, in_alert="changed", of_model="traffic"),)
     state_name = "traffic"
@@ -48,21 +48,21 @@ class TrafficRate(SequentialCause):
         self._model = prepared.reference.key.model
         self._key = FindingKey(self._model, TRAFFIC)
         self._last_us = NO_LAST
-        #: a silence that was found and has not ended
-        self._is_silent = False
+        #: a stop that was found, and no event came since
+        self._has_stopped = False
         #: events with a wrong time, in panes since the last one that had others
         self._ahead = 0
-        #: silences that ended with the newest pane; not state
+        #: stops that ended with the newest pane; not state
         self._ends: list[FindingEnd] = []
         #: events by step, the newest last, which is still open; the first one is not whole
         self._steps: list[int] = []
         self._newest = 0
 
     def due_us(self, from_us: int) -> int | None:
-        """When it is silence if no event comes; None if that is not known, or already found."""
-        if self._traffic is None or self._last_us == NO_LAST or self._is_silent:
+        """When traffic counts as stopped if no event comes; None if that is not known, or already found."""
+        if self._traffic is None or self._last_us == NO_LAST or self._has_stopped:
             return None
-        return max(self._last_us, from_us) + self._traffic.silence_us
+        return max(self._last_us, from_us) + self._traffic.stopped_after_us
 
     def ends(self) -> list[FindingEnd]:
         return self._ends
@@ -70,19 +70,19 @@ class TrafficRate(SequentialCause):
     def events_ahead(self) -> int:
         return self._ahead
 
-    def silent_since_us(self) -> int | None:
-        return self._last_us if self._is_silent else None
+    def stopped_since_us(self) -> int | None:
+        return self._last_us if self._has_stopped else None
 
     def passed(self, until_us: int) -> Iterator[Finding]:
         """Event time has come to `until_us`, and there was no event since the last pane."""
         due = self.due_us(NO_LAST)
         if due is not None and due <= until_us and self._traffic is not None:
-            self._is_silent = True
+            self._has_stopped = True
             self._steps = []
-            yield self._silence(self._traffic, until_us)
+            yield self._stopped(self._traffic, until_us)
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
-        """Take the next pane: judge the rate at the end of each step; events end a silence."""
+        """Take the next pane: judge the rate at the end of each step; events end a stop."""
         tally = pane.tally
         self._ends = []
         if self._traffic is None or not tally.events:
@@ -95,7 +95,7 @@ class TrafficRate(SequentialCause):
         yield from self._rate(self._traffic, pane)
 
     def skip(self, pane: Block) -> None:
-        """Events in an excluded time end a silence, and no window of the rate reaches over it."""
+        """Events in an excluded time end a stop, and no window of the rate reaches over it."""
         self._ends = []
         if in_time(pane.tally):
             self._take(pane.tally)
@@ -103,10 +103,10 @@ class TrafficRate(SequentialCause):
 
     def _take(self, tally: Tally) -> None:
         """Events came."""
-        if self._is_silent:
+        if self._has_stopped:
             back, without = max(tally.first_us, self._last_us), in_words(tally.first_us - self._last_us)
             reason = f"traffic is back since {rfc3339(back)}, {without} without events"
-            self._ends, self._is_silent = [FindingEnd(self._key, back, reason)], False
+            self._ends, self._has_stopped = [FindingEnd(self._key, back, reason)], False
         self._last_us = max(self._last_us, tally.last_us)
 
     def _rate(self, traffic: Traffic, pane: Block) -> Iterator[Finding]:
@@ -193,8 +193,8 @@ class TrafficRate(SequentialCause):
             f"{number(before * rate.ratio)} events {unit}, {number(before)} before",
         )
 
-    def _silence(self, traffic: Traffic, until_us: int) -> Finding:
-        """The finding of a silence from the last event to `until_us`."""
+    def _stopped(self, traffic: Traffic, until_us: int) -> Finding:
+        """The finding of a stop from the last event to `until_us`."""
         lasted = until_us - self._last_us
         detail = (
             f"none for {in_words(lasted)}; nothing is known of the model since then. In the reference 99.9 % of the "
@@ -208,11 +208,11 @@ class TrafficRate(SequentialCause):
             base_windows=1,
             statistic="gap",
             value=lasted / 1e6,
-            threshold=traffic.silence_us / 1e6,
+            threshold=traffic.stopped_after_us / 1e6,
             p=None,
             effect=1.0,
             effect_unit="share of the rate",
-            exceedance=max(lasted / traffic.silence_us, 1.0),
+            exceedance=max(lasted / traffic.stopped_after_us, 1.0),
             direction="down",
             detail=detail,
             headline=f"no events since {rfc3339(self._last_us)}",
@@ -224,14 +224,14 @@ class TrafficRate(SequentialCause):
     def to_state(self) -> dict[str, Any]:
         return {
             "last": self._last_us,
-            "silent": self._is_silent,
+            "silent": self._has_stopped,
             "ahead": [self._ahead],
             "newest": self._newest,
             "steps": np.array(self._steps, np.int64),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._last_us, self._is_silent, self._newest = state["last"], state["silent"], state["newest"]
+        self._last_us, self._has_stopped, self._newest = state["last"], state["silent"], state["newest"]
         self._ahead = state["ahead"][0]
         self._steps = np.array(state["steps"], np.int64).tolist()
 

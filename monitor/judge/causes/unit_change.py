@@ -18,7 +18,7 @@ from monitor.judge.windows.all_values import Moments, in_reference, in_window, m
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import Column
-from monitor.stats.bins.reference_bins import RANGE_MARGIN
+from monitor.stats.bins.numeric_bins import values_within
 from monitor.stats.tallies.tally import (
     BELOW,
     FAR_COUNT,
@@ -74,6 +74,15 @@ class UnitChange:
     headline: str
     detail: str
 
+    @classmethod
+    def by(cls, factor: float) -> UnitChange:
+        words = factor_words(factor)
+        return cls(
+            factor,
+            f", by a factor of about {words}",
+            f"; the values look like the reference's times {words}: a changed unit?",
+        )
+
 
 class Scale(NamedTuple):
     """A temperature scale's change: value * factor + offset."""
@@ -104,13 +113,9 @@ def unit_change(prepared: PreparedReference, windows: Windows, window: int, colu
     if about.log_spread == 0 or not about.bins.edges:
         factor = _of_a_constant(about, float(windows.lows[window, column]), float(windows.highs[window, column]))
     else:
-        factor = _factor(_in_other_units(prepared, column), outside, seen)
+        factor = _factor(in_other_units(prepared, column), outside, seen)
     if factor is not None:
-        return UnitChange(
-            factor,
-            f", by a factor of about {_words(factor)}",
-            f"; the values look like the reference's times {_words(factor)}: a changed unit?",
-        )
+        return UnitChange.by(factor)
     scale = _scale(about, seen)
     if scale is None:
         return None
@@ -119,8 +124,9 @@ def unit_change(prepared: PreparedReference, windows: Windows, window: int, colu
     return UnitChange(None, f", as if {words}", f"; the values look as if {words} (x {scale.factor:.4g} {offset})")
 
 
-def _words(factor: float) -> str:
-    return f"{factor:,.0f}" if factor >= 1_000 else f"{factor:.4g}"
+def factor_words(factor: float) -> str:
+    """`1,000`, `0.001`, `0.0167`."""
+    return f"{factor:,.0f}" if factor >= 1_000 else f"{factor:.3g}"
 
 
 def _of_a_constant(about: Column, low: float, high: float) -> float | None:
@@ -181,9 +187,9 @@ class _Points:
 
     @classmethod
     def of(cls, about: Column, reference: NDArray[np.int64]) -> _Points:
-        inner = (about.bins.high - about.bins.low) * RANGE_MARGIN / (1 + 2 * RANGE_MARGIN)
-        borders = np.array([about.bins.low + inner, *about.bins.edges, about.bins.high - inner])
-        borders[np.abs(borders) < SAME * inner] = 0.0
+        first, last = values_within(about.bins.low, about.bins.high)
+        borders = np.array([first, *about.bins.edges, last])
+        borders[np.abs(borders) < SAME * (about.bins.high - about.bins.low)] = 0.0
         steps = (np.arange(POINTS) + 0.5) / POINTS
         lower, upper = borders[:-1, None], borders[1:, None]
         counts = reference[1:-1]
@@ -246,7 +252,7 @@ def _expected(about: Column, values: Floats, weights: Floats) -> _Expected:
     return _Expected(shares, float(weights[places == 0].sum() / mass), mean, math.sqrt(max(variance, 0.0)))
 
 
-class _InOtherUnits(NamedTuple):
+class InOtherUnits(NamedTuple):
     """The reference of a column in every unit that is tried: it depends on the reference alone."""
 
     about: Column
@@ -254,19 +260,19 @@ class _InOtherUnits(NamedTuple):
     expected: tuple[tuple[float, _Expected], ...]
 
 
-def _in_other_units(prepared: PreparedReference, column: int) -> _InOtherUnits | None:
+def in_other_units(prepared: PreparedReference, column: int) -> InOtherUnits | None:
     """Made once; None where the logarithms of the reference's values are not known."""
     if column not in prepared.in_other_units:
         about, made = prepared.columns[column], None
         if not math.isnan(about.log_center):
             points = _Points.of(about, in_reference(prepared, column))
             expected = ((factor, _expected(about, points.times(factor), points.weights)) for factor in FACTORS)
-            made = _InOtherUnits(about, points, tuple(expected))
+            made = InOtherUnits(about, points, tuple(expected))
         prepared.in_other_units[column] = made
-    return cast("_InOtherUnits | None", prepared.in_other_units[column])
+    return cast("InOtherUnits | None", prepared.in_other_units[column])
 
 
-def _factor(units: _InOtherUnits | None, outside: _Outside, seen: Moments) -> float | None:
+def _factor(units: InOtherUnits | None, outside: _Outside, seen: Moments) -> float | None:
     if units is None:
         return None
     about, points, tried = units

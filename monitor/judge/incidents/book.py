@@ -23,6 +23,7 @@ from typing import NamedTuple, Protocol
 from monitor.clock import DAY_US
 from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET, Finding, FindingEnd, FindingKey, Transition
 from monitor.judge.incidents.ended import KEPT, Ended, lasted
+from monitor.judge.incidents.first_cause import in_words
 from monitor.judge.incidents.incident import (
     BookState,
     Findings,
@@ -34,7 +35,6 @@ from monitor.judge.incidents.incident import (
     worst_by_key,
     worst_first,
 )
-from monitor.judge.incidents.likely import in_words
 from monitor.judge.incidents.silence import Silence
 from monitor.stats.testing.ending import MIN_LASTING_WINDOWS, end_windows, has_ended, is_lasting, is_news
 

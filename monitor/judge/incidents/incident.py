@@ -14,7 +14,7 @@ from monitor.clock import rfc3339
 from monitor.events import ModelKey
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
 from monitor.judge.incidents.ended import MAX_HEADLINES, Ended, end_summary
-from monitor.judge.incidents.likely import likely_cause
+from monitor.judge.incidents.first_cause import likely_cause
 from monitor.judge.incidents.silence import Silence
 
 Floats = NDArray[np.float64]

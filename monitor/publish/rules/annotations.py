@@ -12,6 +12,8 @@ from typing import Final
 from monitor.findings import TICKET
 from monitor.judge.causes.catalog import NAMES as CAUSES
 from monitor.judge.causes.catalog import with_share
+from monitor.judge.causes.traffic import TRAFFIC
+from monitor.publish.traffic_series import TRAFFIC_STOPPED
 
 #: most columns in a description, which is read on a phone; in a summary, beside the likely first cause
 NAMED: Final = 5
@@ -37,9 +39,17 @@ def drift_summary(incident: str) -> str:
     worst = _query(f"topk(1, {_likely_first(_active(incident))})")
     return (
         f"{{{{ $labels.model }}}} {{{{ $labels.version }}}}: "
-        f"{{{{ with {worst} }}}}{{{{ with first . }}}}{_finding()}{_since(incident)}{_others(incident)}{{{{ end }}}}"
+        f"{{{{ with {worst} }}}}{{{{ with first . }}}}{_finding()}{_since(incident)}{_others(incident)}"
+        f"{_no_more_events()}{{{{ end }}}}"
         f"{{{{ else }}}}differs from its reference{{{{ end }}}}"
     )
+
+
+def _no_more_events() -> str:
+    """`; no events come now`: a finding of traffic is a ticket, which a page hides."""
+    stopped = _query(f"{_of_model(TRAFFIC_STOPPED)} == 1")
+    words = f"{{{{ with {stopped} }}}}; no events come now{{{{ end }}}}"
+    return f"{{{{ if ne .Labels.cause `{TRAFFIC}` }}}}{words}{{{{ end }}}}"
 
 
 def _others(incident: str) -> str:
@@ -109,7 +119,9 @@ def _finding() -> str:
     subject = "{{ if ne .Labels.subject $labels.model }}{{ .Labels.subject }}{{ else }}" + of_model + "{{ end }}"
     segment = "{{ with .Labels.segment }} in {{ . }}{{ end }}"
     happened = _by_cause(CAUSE_TEXTS, otherwise="{{ .Labels.cause }}")
-    return f"{subject}{segment} {happened}{_figure()}"
+    stopped = f"{{{{ with {_query(f'{_of_model(TRAFFIC_STOPPED)} == 1')} }}}}no events{{{{ else }}}}"
+    traffic = f"{{{{ if eq .Labels.cause `{TRAFFIC}` }}}}{stopped}traffic changed{{{{ end }}}}{{{{ else }}}}"
+    return f"{traffic}{subject}{segment} {happened}{_figure()}{{{{ end }}}}"
 
 
 def _by_cause(words: Mapping[str, str], otherwise: str) -> str:

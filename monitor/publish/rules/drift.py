@@ -5,6 +5,7 @@ from __future__ import annotations
 from monitor.publish.links import PAGE_ALERT, TICKET_ALERT
 from monitor.publish.rules.alert import BRIDGED, CRITICAL, ONE_OF_ALL, WARNING, Alert
 from monitor.publish.rules.annotations import drift_summary, findings, if_lasting, since_when
+from monitor.publish.traffic_series import TRAFFIC_STOPPED
 
 _VERSION = ("model", "version")
 
@@ -30,11 +31,15 @@ def _drift(name: str, incident: str, severity: str, text: str, wait: str) -> Ale
 
 
 def data_stale() -> Alert:
-    """Waits ten minutes in addition to the range of five: a process that has just started has no increase yet."""
+    """Waits ten minutes in addition to the range of five: a process that has just started has no increase yet.
+
+    Not where a version's reference had gaps as long as this one: it is quiet, and has not stopped.
+    """
     increase = 'increase(driftd_model_events_total{type!="label"}[5m])'
+    nothing = f"sum without (instance, pod, version, type) ({increase}) == 0"
     return Alert(
         "DriftdDataStale",
-        f"(sum without (instance, pod, version, type) ({increase}) == 0)",
+        f"({nothing} unless on (model) {ONE_OF_ALL} ({TRAFFIC_STOPPED}) == 0)",
         WARNING, "10m", "1m",
         "{{ $labels.model }} is not watched: no event of it was accepted for 15 minutes",
         "driftd runs, and nothing of the model arrives or all of it is turned away. "

@@ -55,7 +55,7 @@ def _state(model: ModelView, severities: Set[str]) -> str:
     for severity in (PAGE, TICKET):
         if severity in severities:
             return severity
-    return UNKNOWN if model.judged_us is None or model.silent_since_us is not None else FINE
+    return UNKNOWN if model.judged_us is None or model.stopped_since_us is not None else FINE
 
 
 def exceedance_of(column: ColumnView) -> float | None:
@@ -113,8 +113,8 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
     yield "Judged up to", "not yet" if model.judged_us is None else aged(model.judged_us, now_us)
     if model.warmup is not None:
         yield "Reference", text(str(model.warmup), 1_000)
-    if model.silent_since_us is not None:
-        yield "No events since", aged(model.silent_since_us, now_us)
+    if model.stopped_since_us is not None:
+        yield "No events since", aged(model.stopped_since_us, now_us)
     if model.budget_us:
         budget = f"budget: {number(model.budget_pages)} in {in_words(model.budget_us)}"
         promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
@@ -125,7 +125,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield from _estimated_rows(model, model.estimated)
     if model.silence is not None:
         until_us, reason = model.silence
-        yield "Silent until", moment(until_us) + (f" <small>{text(reason)}</small>" if reason else "")
+        yield "No pages until", moment(until_us) + (f" <small>{text(reason)}</small>" if reason else "")
     if model.excluded:
         yield "In excluded times, never to be judged", many(model.excluded, "event")
     if unjudged := snapshot.unjudged.get(model.key):

@@ -26,19 +26,19 @@ REFRESH_SECONDS: Final = 15
 NOT_FINE: Final = "not fine"
 
 
-def status_page(snapshot: Snapshot, health: Health, silence: str, now_us: int) -> bytes:
-    """The whole page in UTF-8. `silence` is `SnapshotHolder.silence`'s: why the loop counts as stuck, else ""."""
+def status_page(snapshot: Snapshot, health: Health, stuck: str, now_us: int) -> bytes:
+    """The whole page in UTF-8. `stuck` is `SnapshotHolder.stuck_reason`'s: why the loop counts as stuck, else ""."""
     counts = _counts(snapshot)
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}"><link rel="icon" href="{ICON}">',
-        f"<title>{_title(snapshot, counts, health, silence)}</title><style>{STYLE}</style></head><body><main>",
+        f"<title>{_title(snapshot, counts, health, stuck)}</title><style>{STYLE}</style></head><body><main>",
         f"<header><h1>driftd</h1><p>{_verdict(snapshot, counts)}</p><nav>",
         *(f'<a href="{path}">{path}</a>' for path in ("metrics", "livez", "readyz")),
         web_link(links.dashboard(snapshot.links), "dashboard"),
         f"</nav><small>as of {moment(now_us, seconds=True)}</small></header>",
-        *_monitor(snapshot, health, silence, now_us),
+        *_monitor(snapshot, health, stuck, now_us),
         *open_incidents(snapshot, now_us),
         *notices(snapshot, now_us),
         *ended_incidents(snapshot, now_us),
@@ -55,21 +55,21 @@ class StatusPages:
         self._key: tuple[Snapshot, Health, str, int] | None = None
         self._page = b""
 
-    def of(self, snapshot: Snapshot, health: Health, silence: str, now_us: int) -> bytes:
+    def of(self, snapshot: Snapshot, health: Health, stuck: str, now_us: int) -> bytes:
         """The page, rendered again if the snapshot, the shown health or the second changed. Not thread-safe."""
-        key = snapshot, replace(health, turned_monotonic=0.0), silence, now_us // SECOND_US
+        key = snapshot, replace(health, turned_monotonic=0.0), stuck, now_us // SECOND_US
         cached = self._key
         if cached is None or cached[0] is not snapshot or cached[1:] != key[1:]:
-            self._page, self._key = status_page(snapshot, health, silence, now_us), key
+            self._page, self._key = status_page(snapshot, health, stuck, now_us), key
         return self._page
 
 
-def monitor_state(snapshot: Snapshot, health: Health, silence: str) -> tuple[str, str, str]:
+def monitor_state(snapshot: Snapshot, health: Health, stuck: str) -> tuple[str, str, str]:
     """The state of the monitor itself: (state for the colour, its name, a sentence); the most severe condition wins."""
     judged = any(model.judged_us is not None for model in snapshot.models)
     idle = snapshot.restored and not judged and not any(model.predictions for model in snapshot.models)
-    if silence:
-        return PAGE, "stuck", f"It stands still: {silence}. All below is from before."
+    if stuck:
+        return PAGE, "stuck", f"It stands still: {stuck}. All below is from before."
     if health.failure:
         return TICKET, "failing", f"It cannot go on: {health.failure}."
     if snapshot.stalled:
@@ -104,9 +104,9 @@ def _counts(snapshot: Snapshot) -> dict[str, int]:
     }
 
 
-def _title(snapshot: Snapshot, counts: dict[str, int], health: Health, silence: str) -> str:
+def _title(snapshot: Snapshot, counts: dict[str, int], health: Health, stuck: str) -> str:
     urgent = [many(counts[state], state) for state in (PAGE, TICKET) if counts[state]]
-    state, word, _ = monitor_state(snapshot, health, silence)
+    state, word, _ = monitor_state(snapshot, health, stuck)
     if state in (PAGE, TICKET):
         urgent.insert(0, f"monitor {word}")
     return f"{', '.join(urgent) or 'status'} - driftd"
@@ -120,8 +120,8 @@ def _verdict(snapshot: Snapshot, counts: dict[str, int]) -> str:
     return f"{''.join(words)}<small>of {many(len(snapshot.models), 'model')}</small>" if snapshot.models else ""
 
 
-def _monitor(snapshot: Snapshot, health: Health, silence: str, now_us: int) -> Iterator[str]:
-    state, word, sentence = monitor_state(snapshot, health, silence)
+def _monitor(snapshot: Snapshot, health: Health, stuck: str, now_us: int) -> Iterator[str]:
+    state, word, sentence = monitor_state(snapshot, health, stuck)
     yield f'<section><h2>The monitor itself</h2><div class="card {state}">'
     yield f"<p>{badge(state, word)} {text(sentence)}</p>"
     yield from (f"<p>{text(reason)}</p>" for reason in snapshot.not_fine)

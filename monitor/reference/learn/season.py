@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.clock import DAY_US
 from monitor.reference.column import Column
-from monitor.reference.season import LONG_SLOT_US, SLOT_US, Calendar, ColumnSeason, Seasons
+from monitor.reference.season import LONG_SLOT_US, SLOT_US, ColumnSeason, SeasonCalendar, Seasons
 from monitor.stats.bins.reference_bins import NUMERIC
 from monitor.stats.season.fit import (
     ENOUGH_DAYS,
@@ -136,7 +136,7 @@ class RowsInTime:
             return Learned()
         known = np.array([one.slot for one in self._stretches], np.int64) * SLOT_US
         slot_us = LONG_SLOT_US if known[-1] - known[0] > LONG_US else SLOT_US
-        calendar = Calendar(timezone, slot_us)
+        calendar = SeasonCalendar(timezone, slot_us)
         slots, place = np.unique(known // slot_us, return_inverse=True)
         local, row_slot = calendar.local(slots), np.repeat(place, [one.rows for one in self._stretches])
         means = np.zeros((len(slots), *self._stretches[0].sums.shape))
@@ -152,9 +152,9 @@ class RowsInTime:
         events = [one.events for one in self._stretches]
         by_window = _SlotsOfWindows.of(place, events, self._ends[: len(counts) + 1])
         for at, season in found.items():
-            beside = _Beside(season, columns[at], self._of_column(at, row_slot, local))
-            learned.long_runs[at] = beside.long_run()
-            learned.largest_distances[at] = beside.largest_distances(counts[:, at], by_window)
+            around = _AroundWave(season, columns[at], self._of_column(at, row_slot, local))
+            learned.long_runs[at] = around.long_run()
+            learned.largest_distances[at] = around.largest_distances(counts[:, at], by_window)
         return learned
 
     def _of_column(self, at: int, row_slot: Ints, local: Floats) -> _Rows:
@@ -206,8 +206,8 @@ class _SlotsOfWindows:
         return out
 
 
-class _Beside:
-    """What varies beside a column's wave."""
+class _AroundWave:
+    """How a column varies around its wave."""
 
     def __init__(self, season: ColumnSeason, column: Column, rows: _Rows) -> None:
         self.season, self.rows, self.directions = season, rows, column.directions()

@@ -119,6 +119,19 @@ def test_values_out_of_range_are_valued_as_they_score_now() -> None:
     assert 0.8 < score["explained_by"][0]["share"] < 1.2  # the end bin's effect alone would be a third of it
 
 
+EXONERATING = ("less than a fifth", "no watched column", "the mix of events")
+
+
+@pytest.mark.parametrize("beside", [{}, {"AGE": lambda age: age + 3}], ids=["alone", "beside another that moved"])
+def test_a_column_whose_effect_the_reference_cannot_know_is_the_first_suspect(beside: dict[str, Any]) -> None:
+    """It is stuck at one of its usual values: by what that value did in the reference it would explain little."""
+    transitions = judged(features(LIMIT=lambda _: 20_000.0, **beside))
+    assert {transition["likely_cause"] for transition in transitions} == {"LIMIT"}
+    words = [transition["summary"] for transition in transitions]
+    words += [one["detail"] for transition in transitions for one in transition["findings"]]
+    assert not [text for text in words if any(phrase in text for phrase in EXONERATING)]
+
+
 def test_quiet_traffic_has_no_finding() -> None:
     assert judged(lambda _made, _lot: None) == []
 

@@ -24,7 +24,7 @@ from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.notes.paging import paging_notes, season_notes, tickets_only
 from monitor.reference.reference import Reference
-from monitor.reference.season import COUNTS, Calendar, Seasons
+from monitor.reference.season import COUNTS, SeasonCalendar, Seasons
 from monitor.settings.model import Feature, Model
 from monitor.state.codec import decode, encode
 from monitor.stats.season.terms import DAY, Floats
@@ -169,7 +169,7 @@ def test_a_column_that_ended_within_a_window_is_not_compared_at_the_time_of_all_
 
 
 def test_clocks_that_go_back_give_the_same_hour_twice_and_forward_leave_one_out() -> None:
-    calendar = Calendar("Europe/Berlin", 600 * SECOND_US)
+    calendar = SeasonCalendar("Europe/Berlin", 600 * SECOND_US)
 
     def hour(text: str) -> float:
         us = int(np.datetime64(text, "us").astype(np.int64))
@@ -187,7 +187,7 @@ def test_clocks_that_go_back_give_the_same_hour_twice_and_forward_leave_one_out(
 def test_a_pane_has_the_time_of_each_of_its_events() -> None:
     seasons = usual().seasons
     assert seasons is not None
-    clock = SeasonClock(replace(seasons, calendar=Calendar("Europe/Berlin")))
+    clock = SeasonClock(replace(seasons, calendar=SeasonCalendar("Europe/Berlin")))
     twice = [int(np.datetime64(text, "us").astype(np.int64)) for text in ("2026-10-25T00:00", "2026-10-25T01:00")]
     total = Tally.empty(1, 1)
     for start in twice:
@@ -199,7 +199,7 @@ def test_a_pane_has_the_time_of_each_of_its_events() -> None:
 
 
 def seasons_at(seasons: Seasons, us: int) -> Ints:
-    return replace(seasons, calendar=Calendar("Europe/Berlin")).vector(us)
+    return replace(seasons, calendar=SeasonCalendar("Europe/Berlin")).vector(us)
 
 
 def _windows(seed: int, number: int) -> tuple[Compared, Ints, Expected]:

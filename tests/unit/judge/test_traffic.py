@@ -280,7 +280,7 @@ def test_while_events_have_stopped_a_model_is_never_fine(stream: list[Event]) ->
     assert [finding.finding.key[:2] for finding in live.pipeline.fleet.reported] == [KEY]  # type: ignore[attr-defined]
     snapshot = shown(live)
     assert list(states_of(snapshot).values()) == [UNKNOWN]
-    assert snapshot.models[0].silent_since_us == stream[2_999]["ts"]
+    assert snapshot.models[0].stopped_since_us == stream[2_999]["ts"]
 
 
 def shown(live: Live) -> Any:  # noqa: ANN401 - a snapshot

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from monitor.judge.causes.distribution_words import unit_of
 from monitor.judge.causes.unit_change import FACTORS, UnitChange, unit_change
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import window_of
@@ -96,6 +97,14 @@ def found(reference: Floats, live: Floats) -> UnitChange | None:
     return unit_change(PreparedReference.of(known), window_of(0, (Block(0, 1, tally_of(column, live)),)), 0, 0)
 
 
+def in_any_unit(reference: Floats, live: Floats) -> float | None:
+    """As `found`, wherever the values lie."""
+    column = column_of(reference)
+    known = PreparedReference.of(replace(blank([column]), counts=tally_of(column, reference).counts))
+    change = unit_of(known, window_of(0, (Block(0, 1, tally_of(column, live)),)), 0, 0)
+    return None if change is None else change.factor
+
+
 def factor(reference: Floats, live: Floats) -> float | None:
     change = found(reference, live)
     return None if change is None else change.factor
@@ -138,6 +147,28 @@ def test_inches_miles_and_pounds_are_named_where_the_spread_allows_it(usual: flo
 @pytest.mark.parametrize("usual", [10.0, 100.0, 1_000.0])
 def test_whole_powers_of_ten_are_named_in_every_shape(shape: str, usual: float) -> None:
     assert factor(draw(shape, 1, 6_000), draw(shape, 2, 1_000) * usual) == usual
+
+
+@pytest.mark.parametrize("shape", sorted(set(SHAPES) - {"both signs"}))
+@pytest.mark.parametrize("usual", [0.1, 0.01, 0.001])
+def test_a_larger_unit_is_named_though_its_values_lie_in_the_range_near_0(shape: str, usual: float) -> None:
+    assert in_any_unit(draw(shape, 1, 6_000), draw(shape, 2, 1_000) * usual) == usual
+
+
+@pytest.mark.parametrize(
+    ("reference", "live"),
+    [
+        (draw("lognormal", 1, 6_000), draw("lognormal", 2, 1_000) * 0.5),
+        (draw("lognormal", 1, 6_000), np.full(1_000, 0.02)),
+        (draw("lognormal", 1, 6_000), np.random.default_rng(5).uniform(0.01, 0.02, 1_000)),
+        (draw("mostly zero", 1, 6_000), np.zeros(1_000)),
+        (draw("uniform", 1, 6_000), draw("uniform", 2, 1_000) - 50),
+        (draw("both signs", 1, 6_000), draw("both signs", 2, 1_000) / 1_000),
+    ],
+    ids=["half", "one small value", "small values of another shape", "zeros", "a shift", "no sign to tell by"],
+)
+def test_small_values_that_are_no_other_unit_are_not_named(reference: Floats, live: Floats) -> None:
+    assert in_any_unit(reference, live) is None
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3])

@@ -91,6 +91,8 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 expected_false_pages=0.75,
                 expected_before=0.5,
                 pages=3,
+                stopped_since_us=1_800_000_000_000_000,
+                knows_gaps=True,
                 pages_before=2,
                 columns=(AGE,),
                 performance=(("accuracy", 0.9), ("mae", 250.0)),

@@ -217,7 +217,7 @@ def test_a_stuck_loop_is_shown_by_the_limit_of_livez() -> None:
     snapshots = SnapshotHolder(clock)
     snapshots.beat(assigned=True, restored=True, caught_up_once=True)
     clock.advance(61)
-    page = read(busy_snapshot(), snapshots.health, snapshots.silence(60))
+    page = read(busy_snapshot(), snapshots.health, snapshots.stuck_reason(60))
     assert "the loop has not turned for 61 s, the limit is 60 s. All below is from before." in page.words
     assert "monitor stuck, 1 page, 1 ticket - driftd" in page.words, "a tab in the background says it too"
 
@@ -292,7 +292,7 @@ def test_a_silence_is_shown_with_its_end_and_what_it_holds_back_and_excluded_eve
     held = FindingView(watched.key, FindingKey("AGE", "distribution"), "ticket", NOW_US, "AGE moved", silenced=True)
     incident = IncidentView(watched.key, "ticket", NOW_US)
     page = read(Snapshot(restored=True, models=(watched,), incidents=(incident,), findings=(held,)))
-    assert "Silent until\n2026-11-18" in page.words
+    assert "No pages until\n2026-11-18" in page.words
     assert "a <release>" in page.words
     assert "In excluded times, never to be judged\n70 events" in page.words
     assert "ticket, no page during a silence" in page.words

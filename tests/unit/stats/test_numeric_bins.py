@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.stats.bins.numeric_bins import distinct, numeric_bins, range_of
+from monitor.stats.bins.numeric_bins import distinct, numeric_bins, range_of, values_within
 from monitor.stats.bins.reference_bins import LARGEST, RANGE_MARGIN
 from tests.traffic import Floats, Ints
 
@@ -134,6 +134,19 @@ def test_the_margin_is_a_tenth_of_the_range_and_never_less_than_rounding() -> No
     old = numeric_bins(np.array([2.0, 12.0]))
     assert (old.low, old.high) == pytest.approx(range_of(2.0, 12.0))
     assert RANGE_MARGIN == 0.1
+
+
+@pytest.mark.parametrize(("first", "last"), [(1e-4, 1.0), (5_000.0, 400_000.0), (1.0, 11.0), (1e-9, 1e9)])
+def test_the_range_of_positive_values_does_not_reach_0(first: float, last: float) -> None:
+    low, high = range_of(first, last)
+    assert 0 < low < first
+    assert low > last / 1_000 * (first / last), "thousandths of the smallest value are outside"
+    assert high == pytest.approx(last + 0.1 * (last - first))
+
+
+@pytest.mark.parametrize(("first", "last"), [(0.0, 5.0), (-1.0, 5.0), (8.0, 10.0), (1e-4, 1.0), (5_000.0, 400_000.0)])
+def test_the_values_within_a_range_are_about_those_it_was_made_of(first: float, last: float) -> None:
+    assert values_within(*range_of(first, last)) == pytest.approx((first, last), rel=1e-3)
 
 
 def test_no_values_give_no_column() -> None:

@@ -56,8 +56,8 @@ def test_gap_and_rate_are_those_of_numpy() -> None:
 
 
 def test_the_limit_of_silence_is_five_gaps_and_at_least_two_minutes() -> None:
-    assert Traffic(gap_us=SECOND_US, step_us=PANE).silence_us == 2 * MINUTE_US
-    assert Traffic(gap_us=MINUTE_US, step_us=PANE).silence_us == 5 * MINUTE_US
+    assert Traffic(gap_us=SECOND_US, step_us=PANE).stopped_after_us == 2 * MINUTE_US
+    assert Traffic(gap_us=MINUTE_US, step_us=PANE).stopped_after_us == 5 * MINUTE_US
 
 
 def test_a_step_is_whole_panes_and_a_short_reference_has_no_rate() -> None:

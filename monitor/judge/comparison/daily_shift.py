@@ -33,7 +33,7 @@ MOVED: Final = 1.3
 UNEXPLAINED: Final = 0.4
 
 
-class MovedDay:
+class DailyShift:
     """State of one model version, of the N columns with a daily wave.
 
     `sums` (H, shifts, N) squared residuals of base windows that ended in one hour, `windows` (H,) their number.

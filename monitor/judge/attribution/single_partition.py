@@ -23,7 +23,7 @@ MOST_EVENTS: Final = 0.6
 LEAST_SINCE: Final = 0.5
 
 
-def one_partition(windows: Windows, window: int, change: float, effects: ScoreEffects) -> ExplainedBy | None:
+def partition_behind_change(windows: Windows, window: int, change: float, effects: ScoreEffects) -> ExplainedBy | None:
     """The partition that accounts for the `change` of the mean score in a window, in its standard deviations.
 
     Partitions are not in the reference, so the window is compared with the events before it in the longest one; of the

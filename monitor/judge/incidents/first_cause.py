@@ -2,7 +2,7 @@
 
 Several columns that move together are one incident. A column comes before the score that moved with it; among columns
 the one that moves the score most, else the one that is furthest over its threshold; of two that are about equal the
-earlier one.
+earlier one. Whatever the score itself shows (its shape, that it is stuck) is an effect, not a cause.
 """
 
 from __future__ import annotations
@@ -16,6 +16,13 @@ from monitor.text import many
 
 #: causes that are about what the model says, not about what it is given
 _OUTPUTS: Final = (SCORE, PREDICTION, "performance", "calibration", "cost")
+#: subjects of the model's own columns: a feature of such a name has another subject
+_OWN_COLUMNS: Final = (SCORE, PREDICTION)
+#: causes that find values of another kind than the reference's, and the share of events from which on a column has them
+_OTHER_VALUES: Final = frozenset(("missing", "absent", "unseen", "outside", "type"))
+_STUCK: Final = "constant"
+LEAST_OTHER_VALUES: Final = 0.2
+_TRAFFIC: Final = "traffic"
 #: columns that changed together, each of which may look as ever: it moves the score like no column alone
 _RELATION: Final = "relation"
 #: two sizes that differ by less than this part of the larger one are equal
@@ -24,15 +31,31 @@ ABOUT_EQUAL: Final = 0.2
 
 def likely_first(findings: Sequence[Finding]) -> Finding | None:
     """The likely first cause among findings, worst first; None where nothing that is watched explains the change."""
-    outputs = [one for one in findings if one.key.cause in _OUTPUTS]
-    inputs = [one for one in findings if one.key.cause not in _OUTPUTS]
+    outputs = [one for one in findings if _is_output(one)]
+    inputs = [one for one in findings if not _is_output(one) and not is_stop(one)]
     explained = next((one.explanation for one in outputs if one.explanation is not None), None)
     if explained is not None:
         named = [part.subject for part in explained.parts]
         by_name = (one for subject in named for one in inputs if one.key.subject == subject)
         related = (one for one in inputs if one.key.cause == _RELATION)
         return next(by_name, None) or next(related, None)
-    return _largest(inputs) or (outputs[0] if outputs else None)
+    return _largest(inputs) or next(iter(outputs or findings), None)
+
+
+def is_stop(finding: Finding) -> bool:
+    """Whether it says that no events come."""
+    return finding.key.cause == _TRAFFIC and not finding.window.events
+
+
+def _is_output(finding: Finding) -> bool:
+    return finding.key.cause in _OUTPUTS or finding.key.subject in _OWN_COLUMNS
+
+
+def has_other_values(finding: Finding) -> bool:
+    """Whether many values are of another kind than the reference's: what they do to the score, it cannot tell."""
+    if finding.factor is not None or finding.key.cause == _STUCK:
+        return True
+    return finding.key.cause in _OTHER_VALUES and finding.effect >= LEAST_OTHER_VALUES
 
 
 def _largest(findings: Sequence[Finding]) -> Finding | None:
@@ -65,15 +88,19 @@ def likely_cause(findings: Sequence[Finding]) -> str:
 
 
 def in_words(findings: Sequence[Finding]) -> str:
-    """The likely first cause, the worst finding if that is graver, what explains the score, and how many others."""
+    """The likely first cause, the worst finding if that is graver, what explains the score, and how many others.
+
+    That no events come is said before all: everything else is of before.
+    """
     explained = next((one for one in findings if one.explanation is not None), None)
     first = likely_first(findings) or explained or findings[0]
     graver = [one for one in findings[:1] if SEVERITY_RANK[one.severity] > SEVERITY_RANK[first.severity]]
-    told = {one.key for one in (first, explained, *graver) if one is not None}
-    words = "; ".join(one.headline for one in (first, *graver))
+    stopped = [one for one in findings if is_stop(one) and one is not first]
+    named = {one.key for one in (first, explained, *graver, *stopped) if one is not None}
+    words = "; ".join(one.headline for one in (*stopped, first, *graver))
     if explained is not None and explained.explanation is not None:
         words += f"; {explained.explanation.text}"
-    others = sum(one.key not in told for one in findings)
+    others = sum(one.key not in named for one in findings)
     return words + (f" (and {many(others, 'other finding')})" if others else "")
 
 
@@ -81,7 +108,7 @@ def lead(findings: Sequence[Finding]) -> str:
     """Where to look first, as a sentence: the likely first cause and what it explains; "" where that is plain."""
     explanation = next((one.explanation for one in findings if one.explanation is not None), None)
     first = likely_first(findings)
-    alone = len({one.key.subject for one in findings}) == 1
+    alone = len({one.key.subject for one in findings if not is_stop(one)}) <= 1
     if first is None or (alone and explanation is None):
         return "" if explanation is None else explanation.text
     return f"likely first cause: {first.key.subject}" + ("" if explanation is None else f"; {explanation.text}")

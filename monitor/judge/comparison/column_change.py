@@ -19,7 +19,7 @@ MOVED_ERRORS: Final = 6.0
 MOVED_SHARE: Final = 0.02
 
 
-def has_moved(prepared: PreparedReference, windows: Windows, window: int, column: int) -> bool:
+def column_has_changed(prepared: PreparedReference, windows: Windows, window: int, column: int) -> bool:
     """Whether a cut of its numbers, a category or a quality count differs from the reference by far."""
     live, reference = in_window(prepared, windows, window, column), in_reference(prepared, column)
     quality = windows.counts[window, column, prepared.width :], prepared.quality_counts[column]

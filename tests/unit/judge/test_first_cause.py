@@ -8,8 +8,8 @@ import pytest
 
 from monitor.findings import TICKET, ExplainedBy, Explanation, Finding, Transition
 from monitor.judge.incidents.book import IncidentBook
+from monitor.judge.incidents.first_cause import has_other_values, in_words, lead, likely_cause
 from monitor.judge.incidents.incident import worst_first
-from monitor.judge.incidents.likely import in_words, lead, likely_cause
 from monitor.state.codec import decode, encode
 from monitor.state.finding_trees import book_of, book_tree, transition_of, transition_tree
 from tests.books import LONGEST, finding, never, step
@@ -33,6 +33,21 @@ def test_the_column_that_explains_the_score_comes_before_a_larger_one() -> None:
     assert likely_cause(findings) == "BILL"
     assert in_words(findings) == "BILL moved; BILL explains about 80 % (and 1 other finding)"
     assert lead(findings) == "likely first cause: BILL; BILL explains about 80 %"
+
+
+def test_a_score_that_is_stuck_is_an_effect_and_no_cause() -> None:
+    stuck = finding("score", cause="constant", exceedance=90.0, since=10)
+    assert likely_cause((stuck, finding("LIMIT", cause="outside", exceedance=2.0, since=20))) == "LIMIT"
+    assert likely_cause((stuck,)) == "score"
+
+
+def test_values_of_another_kind_are_those_whose_effect_on_the_score_is_not_known() -> None:
+    few, many = (replace(finding(cause="missing"), effect=effect) for effect in (0.05, 0.9))
+    assert not has_other_values(few)
+    assert has_other_values(many)
+    assert has_other_values(finding(cause="constant"))
+    assert has_other_values(replace(finding(), factor=0.001))
+    assert not has_other_values(finding())
 
 
 def test_what_no_column_explains_has_no_likely_cause() -> None:
@@ -62,6 +77,19 @@ def test_a_column_that_moves_the_score_comes_before_one_that_does_not() -> None:
 def test_a_finding_that_is_graver_than_the_likely_cause_is_named_too() -> None:
     findings = (finding("score", cause="score"), finding("AGE", TICKET), finding("SEX", TICKET))
     assert in_words(findings) == "AGE moved; score moved (and 1 other finding)"
+
+
+def stop() -> Finding:
+    none = replace(finding("credit", TICKET, cause="traffic"), headline="no events since 10:00")
+    return replace(none, window=none.window._replace(events=0))
+
+
+def test_that_no_events_come_is_said_before_all_else() -> None:
+    findings = (finding("AGE", exceedance=3.0), finding("SEX"), stop())
+    assert in_words(findings) == "no events since 10:00; AGE moved (and 1 other finding)"
+    assert likely_cause(findings) == "AGE"
+    assert in_words((stop(),)) == "no events since 10:00"
+    assert lead((finding("AGE"), stop())) == ""
 
 
 def test_a_plain_incident_needs_no_lead() -> None:
