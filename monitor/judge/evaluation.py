@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingEnd, FindingKey
 from monitor.judge.causes.catalog import causes_of
-from monitor.judge.causes.cause import Candidate, Evaluation, PlannedWindows, SequentialCause, TicketReason
+from monitor.judge.causes.cause import Candidate, Cause, Evaluation, PlannedWindows, SequentialCause, TicketReason
 from monitor.judge.causes.performance import Performance
 from monitor.judge.incidents.book import Now
 from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding
@@ -33,9 +33,17 @@ class Judge:
             cause.meet(self.causes)
         self._sequential = [cause for cause in self.causes if isinstance(cause, SequentialCause)]
         self.performance = next(cause for cause in self.causes if isinstance(cause, Performance))
+        self._observing = [cause for cause in self.causes if type(cause).observe is not Cause.observe]
+        self._of_recent = [
+            cause for cause in self.causes if type(cause).recent_candidates is not Cause.recent_candidates
+        ]
         self._with_state = [cause for cause in self.causes if cause.state_name]
         self.tests_of_length = sum(cause.tests() for cause in self.causes)
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)
+        #: causes that tell which tests they made; the others make all, which are so many in a length, and in new panes
+        self._counting = [cause for cause in self.causes if type(cause).tests_made is not Cause.tests_made]
+        others = [cause for cause in self.causes if cause not in self._counting]
+        self._always = sum(one.tests() for one in others), sum(one.tests_of_recent() for one in others)
         lengths = prepared.longest().bit_length()
         #: the tests that share the page budget, for each of those that share the budget of tickets
         self._tests_a_ticket = self.total_tests(lengths) / max(lengths * sum(one.tickets() for one in self.causes), 1)
@@ -79,17 +87,19 @@ class Judge:
 
     def tests_made(self, evaluation: Evaluation) -> int:
         """The number of tests made in these windows."""
-        return sum(cause.tests_made(evaluation) for cause in self.causes)
+        of_length, of_recent = self._always
+        always = sum(of_length if length else of_recent for length in evaluation.windows.lengths)
+        return always + sum(cause.tests_made(evaluation) for cause in self._counting)
 
     def recent_findings(self, newest: Evaluation) -> Iterator[Finding]:
         """Findings in the newest panes."""
-        for cause in self.causes:
+        for cause in self._of_recent:
             for candidate in cause.recent_candidates(newest):
                 yield candidate.finding()
 
     def observe(self, pane: Block, base: Block | None) -> None:
         """Take the next pane, before it is judged; `base` is the base window that it completes."""
-        for cause in self._with_state:
+        for cause in self._observing:
             cause.observe(pane, base)
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:

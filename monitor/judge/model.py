@@ -16,7 +16,7 @@ from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.distribution import DISTRIBUTION
 from monitor.judge.causes.errors import PERFORMANCE
-from monitor.judge.comparison.version_comparison import Side, differences, trailing, within
+from monitor.judge.comparison.version_comparison import Side, differences, trailing, trailing_us, within
 from monitor.judge.estimated import Estimator
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incidents.book import IncidentBook, Now
@@ -180,18 +180,18 @@ class ModelJudge:
 
     def differences(self, others: Iterable[ModelJudge]) -> list[Finding]:
         """New differences from the version that has the most events in the time of this one's newest base windows."""
-        own = trailing(self.pyramid)
-        if own is None:
+        span = trailing_us(self.pyramid)
+        if span is None:
             return []
         sides = [
             Side(judge.monitored.key, judge.prepared, windows)
             for judge in others
-            if (windows := within(judge.pyramid, own.spans[0])) is not None
+            if (windows := within(judge.pyramid, *span)) is not None
         ]
-        since_us = self.budget.since(VERSIONS, own.spans[0].start_us, own.spans[0].end_us)
+        since_us = self.budget.since(VERSIONS, *span)
         if not sides:
             return []
-        other = max(sides, key=lambda side: side.events)
+        other, own = max(sides, key=lambda side: side.events), trailing(self.pyramid)
         return self._news(list(differences(Side(self.monitored.key, self.prepared, own), other, since_us)))
 
     @property

@@ -173,8 +173,10 @@ class Constant(Cause[Measured]):
 
     def _may_be_same(self, pane: Block) -> bool:
         """Whether any column of a pane may have one value only, or none; most panes have two of each."""
-        if (pane.tally.lows >= pane.tally.highs)[self._by_extremes].any():
+        if ((pane.tally.lows >= pane.tally.highs) & self._by_extremes).any():
             return True
+        if not len(self._by_bins):
+            return False
         bins = pane.tally.counts[self._by_bins, : self.prepared.width]
         return bool((bins.max(-1, initial=0) == bins.sum(-1)).any())
 

@@ -63,6 +63,8 @@ class _Share(SequentialCause):
         if self._open[3] < BASE_EVENTS:
             return
         self._blocks, self._open = [*self._blocks, self._open][-LONGEST:], None
+        if not any(block[2] for block in self._blocks):  # as mostly; no share of 0 is too large
+            return
         hits_of, events_of = [block[2] for block in self._blocks], [block[3] for block in self._blocks]
         excess = judged(reference, hits_of, events_of, self._alpha(reference), self._least())
         if excess is not None and excess.exceedance > 1:
