@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from monitor.clock import rfc3339
 from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort
@@ -37,6 +38,18 @@ class Reported(NamedTuple):
     monitored: Monitored
     finding: Finding
     at_us: int
+
+    def line(self) -> dict[str, Any]:
+        """Its JSON line."""
+        return {
+            "kind": "finding",
+            "model": self.monitored.key.model,
+            "version": self.monitored.key.version,
+            "at": rfc3339(self.at_us),
+            "reference": self.monitored.reference.hash,
+            "settings": self.monitored.settings_hash,
+            **self.finding.to_json(),
+        }
 
 
 class Fleet:
