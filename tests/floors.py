@@ -15,7 +15,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "stats": (
             "pairs.levels pairs.tables tallies.names tallies.growing tallies.number_table tallies.thinning "
-            "distances digits testing.evidence tallies.slots detectors.detector detectors.adwin "
+            "distances digits sliding testing.evidence tallies.slots detectors.detector detectors.adwin "
             "detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run "
             "season.terms season.fit testing.directions testing.ending bins.unseen bins.reference_bins "
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "

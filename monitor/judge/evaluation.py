@@ -14,7 +14,7 @@ from monitor.judge.causes.performance import Performance
 from monitor.judge.incidents.book import Now
 from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding
 from monitor.judge.policy import Policy
-from monitor.judge.promise.budget import MOST_ALPHA
+from monitor.judge.promise.budget import alpha_of_tickets
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.reference import Reference
@@ -56,20 +56,13 @@ class Judge:
 
     def evaluate(self, windows: Windows, alpha: float) -> Evaluation:
         """Evaluate windows that end at the same moment, shortest first."""
-        return Evaluation(self._prepared, windows, alpha, of_tickets=self._ticket_alpha(alpha))
+        return Evaluation(self._prepared, windows, alpha, of_tickets=alpha_of_tickets(alpha, self._tests_a_ticket))
 
     def evaluate_again(self, window: Windows, alpha: float) -> Evaluation:
         """Evaluate one window, for the end of findings; its variability is at most that of the longest learned one."""
         longest = longest_learned(self._prepared.reference)
         most = None if longest is None else int(longest.events)
-        return Evaluation(self._prepared, window, alpha, most, self._ticket_alpha(alpha))
-
-    def _ticket_alpha(self, alpha: float) -> float:
-        """What each test of the budget of tickets may spend where each test of the page budget may spend `alpha`.
-
-        The budgets are equal: as many false tickets as false pages.
-        """
-        return min(alpha * self._tests_a_ticket, MOST_ALPHA)
+        return Evaluation(self._prepared, window, alpha, most, alpha_of_tickets(alpha, self._tests_a_ticket))
 
     def findings(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Finding]:
         """Findings in base windows, one per key; `recent` are the newest panes."""

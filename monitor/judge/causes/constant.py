@@ -91,7 +91,7 @@ class Constant(Cause[Measured]):
         if share is None or share <= self.prepared.modal[column]:
             return own
         overdispersion = self._overdispersion(evaluation, measured.is_modal)[window, column]
-        log_p = float(constant_log_chance(measured.values[window, column], np.float64(share), overdispersion))
+        log_p = float(constant_log_chance(measured.values[window, column], np.array(share), overdispersion))
         return min(own, (log_p / math.log(evaluation.alpha), math.exp(max(log_p, -690.0))))
 
     def _live_share(self, windows: Windows, window: int, column: int) -> float | None:

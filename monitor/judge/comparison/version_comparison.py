@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from monitor.clock import DAY_US
 from monitor.events import ModelKey
 from monitor.findings import INFO, Finding, FindingKey
+from monitor.judge.promise.budget import TicketBudget
 from monitor.judge.windows.all_values import Moments, moments
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import BLOCKS, WindowPyramid, Windows, window_of
@@ -31,8 +31,6 @@ CAUSE: Final = "version"
 #: base windows of the newer version that are compared, and least events of the other one in the same time
 BASE_WINDOWS: Final = 8
 LEAST_EVENTS: Final = 1_000
-#: one column told by chance in this time, over all columns and comparisons of a version
-PER_US: Final = 30 * DAY_US
 #: smaller differences are not told: of a cumulative share, of a category's share, of a mean in standard deviations
 LEAST_CUMULATIVE: Final = 0.05
 LEAST_SHARE: Final = 0.03
@@ -93,12 +91,12 @@ def differences(newer: Side, other: Side, since_us: int) -> Iterator[Finding]:
     `since_us` is the time since the comparison before: so much of the budget may be spent.
     """
     columns = list(_shared(newer.prepared, other.prepared))
-    alpha = since_us / PER_US / max(len(columns), 1)
+    alpha = TicketBudget(len(columns)).alpha(since_us)
     for at, of_other in columns:
         found = _difference(newer, other, at, of_other)
         if found is None or alpha <= 0:
             continue
-        threshold = -float(ndtri(min(alpha / found.tests, 1.0) / 2))
+        threshold = -float(ndtri(alpha / found.tests / 2))
         if found.z >= threshold and found.effect >= found.least:
             yield _finding(newer, other, at, found, threshold)
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.engine import EVENTS, NAMES, Credit, Event, MemorySource, credit_reference, replayed, settings, transitions_in
+from tests.engine import (
+    EVENTS,
+    NAMES,
+    Credit,
+    Event,
+    MemorySource,
+    credit_reference,
+    replayed,
+    settings,
+    transitions_in,
+)
 
 CHANGE, EVENTS_OF_STREAM = 1_500, 4_000
 #: the change and two base windows: before, little is known of the new share
