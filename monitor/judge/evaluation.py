@@ -8,13 +8,14 @@ from typing import Any
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingEnd, FindingKey
 from monitor.judge.causes.catalog import causes_of
-from monitor.judge.causes.cause import Candidate, Evaluation, PlannedWindows, SequentialCause, TicketReason
+from monitor.judge.causes.cause import Candidate, Cause, Evaluation, PlannedWindows, SequentialCause, TicketReason
+from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
 from monitor.judge.incidents.book import Now
 from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding
 from monitor.judge.policy import Policy
-from monitor.judge.promise.budget import MOST_ALPHA
+from monitor.judge.promise.budget import alpha_of_tickets
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.reference import Reference
@@ -35,9 +36,18 @@ class Judge:
         self._sequential = [cause for cause in self.causes if isinstance(cause, SequentialCause)]
         self.performance = next(cause for cause in self.causes if isinstance(cause, Performance))
         self.outcomes = next(cause for cause in self.causes if isinstance(cause, Outcomes))
+        self.constant = next(cause for cause in self.causes if isinstance(cause, Constant))
+        self._observing = [cause for cause in self.causes if type(cause).observe is not Cause.observe]
+        self._of_recent = [
+            cause for cause in self.causes if type(cause).recent_candidates is not Cause.recent_candidates
+        ]
         self._with_state = [cause for cause in self.causes if cause.state_name]
         self.tests_of_length = sum(cause.tests() for cause in self.causes)
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)
+        #: causes that tell which tests they made; the others make all, which are so many in a length, and in new panes
+        self._counting = [cause for cause in self.causes if type(cause).tests_made is not Cause.tests_made]
+        others = [cause for cause in self.causes if cause not in self._counting]
+        self._always = sum(one.tests() for one in others), sum(one.tests_of_recent() for one in others)
         lengths = prepared.longest().bit_length()
         #: the tests that share the page budget, for each of those that share the budget of tickets
         self._tests_a_ticket = self.total_tests(lengths) / max(lengths * sum(one.tickets() for one in self.causes), 1)
@@ -48,20 +58,13 @@ class Judge:
 
     def evaluate(self, windows: Windows, alpha: float) -> Evaluation:
         """Evaluate windows that end at the same moment, shortest first."""
-        return Evaluation(self._prepared, windows, alpha, of_tickets=self._ticket_alpha(alpha))
+        return Evaluation(self._prepared, windows, alpha, of_tickets=alpha_of_tickets(alpha, self._tests_a_ticket))
 
     def evaluate_again(self, window: Windows, alpha: float) -> Evaluation:
         """Evaluate one window, for the end of findings; its variability is at most that of the longest learned one."""
         longest = longest_learned(self._prepared.reference)
         most = None if longest is None else int(longest.events)
-        return Evaluation(self._prepared, window, alpha, most, self._ticket_alpha(alpha))
-
-    def _ticket_alpha(self, alpha: float) -> float:
-        """What each test of the budget of tickets may spend where each test of the page budget may spend `alpha`.
-
-        The budgets are equal: as many false tickets as false pages.
-        """
-        return min(alpha * self._tests_a_ticket, MOST_ALPHA)
+        return Evaluation(self._prepared, window, alpha, most, alpha_of_tickets(alpha, self._tests_a_ticket))
 
     def findings(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Finding]:
         """Findings in base windows, one per key; `recent` are the newest panes."""
@@ -81,17 +84,19 @@ class Judge:
 
     def tests_made(self, evaluation: Evaluation) -> int:
         """The number of tests made in these windows."""
-        return sum(cause.tests_made(evaluation) for cause in self.causes)
+        of_length, of_recent = self._always
+        always = sum(of_length if length else of_recent for length in evaluation.windows.lengths)
+        return always + sum(cause.tests_made(evaluation) for cause in self._counting)
 
     def recent_findings(self, newest: Evaluation) -> Iterator[Finding]:
         """Findings in the newest panes."""
-        for cause in self.causes:
+        for cause in self._of_recent:
             for candidate in cause.recent_candidates(newest):
                 yield candidate.finding()
 
     def observe(self, pane: Block, base: Block | None) -> None:
         """Take the next pane, before it is judged; `base` is the base window that it completes."""
-        for cause in self._with_state:
+        for cause in self._observing:
             cause.observe(pane, base)
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:

@@ -39,6 +39,18 @@ class Reported(NamedTuple):
     finding: Finding
     at_us: int
 
+    def line(self) -> dict[str, Any]:
+        """Its JSON line."""
+        return {
+            "kind": "finding",
+            "model": self.monitored.key.model,
+            "version": self.monitored.key.version,
+            "at": rfc3339(self.at_us),
+            "reference": self.monitored.reference.hash,
+            "settings": self.monitored.settings_hash,
+            **self.finding.to_json(),
+        }
+
 
 class Fleet:
     """Stage 2. Transitions stay in `unsent` until they are acknowledged."""

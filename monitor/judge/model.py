@@ -12,11 +12,11 @@ from monitor.count.labels.cohorts import LabelCohort
 from monitor.findings import INFO, Finding, FindingKey, Transition
 from monitor.judge.attribution.moved import Attribution
 from monitor.judge.causes.catalog import EXPLAINED_BY
-from monitor.judge.causes.cause import Evaluation
-from monitor.judge.causes.distribution import DISTRIBUTION
+from monitor.judge.causes.cause import Evaluation, Ints
+from monitor.judge.causes.distribution import DISTRIBUTION, distribution_key
 from monitor.judge.causes.errors import PERFORMANCE
 from monitor.judge.causes.outcome import named_outcome
-from monitor.judge.comparison.version_comparison import Side, differences, trailing, within
+from monitor.judge.comparison.version_comparison import Side, differences, trailing, trailing_us, within
 from monitor.judge.estimated import Estimator
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incidents.book import IncidentBook, Now
@@ -27,7 +27,15 @@ from monitor.judge.policy import Policy
 from monitor.judge.promise.budget import BASE, LABELS, RECENT, VERSIONS, Budget
 from monitor.judge.traffic_time import NO_TRAFFIC
 from monitor.judge.windows.prepared_reference import PreparedReference
-from monitor.judge.windows.pyramid import BaseWindow, RecentPanes, WindowPyramid, Windows, pack_blocks, unpack_blocks
+from monitor.judge.windows.pyramid import (
+    BaseWindow,
+    RecentPanes,
+    WindowPyramid,
+    Windows,
+    for_windows,
+    pack_blocks,
+    unpack_blocks,
+)
 from monitor.judge.windows.season import SeasonClock
 from monitor.reference.column import OUTCOME_PREFIX
 from monitor.reference.monitored import Monitored
@@ -35,8 +43,7 @@ from monitor.reference.reference import Reference
 from monitor.stats.performance.figures import Meaning
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
-from monitor.stats.tallies.further import is_of_sample
-from monitor.stats.tallies.tally import NO_LAST, Tally
+from monitor.stats.tallies.tally import NO_LAST
 from monitor.stats.testing.ending import MIN_END_WINDOWS
 
 #: called with the windows of every base evaluation, to compute the distances that are shown
@@ -96,6 +103,7 @@ class ModelJudge:
         self._base = BaseWindow()
         self.judge = Judge(self.prepared, self.policy)
         self.judge.performance.spend = self._spend_on_labels
+        self.judge.constant.changed_counts = self._changed_counts
         self.judge.performance.late = self.judge.performance.late_cohorts(self._pane_us)
         self.judge.outcomes.spend = self._spend_on_outcome
         self.judge.outcomes.of_panes(self._pane_us)
@@ -129,7 +137,7 @@ class ModelJudge:
             return before, silence + self.book.end(self.judge.ends(), self.context())
         pane = pane if self._season_clock is None else self._season_clock.timed(pane)
         has_events = pane.tally.events > 0  # a pane may hold nothing but facts, such as repeated ids
-        of_windows = pane._replace(tally=_for_windows(pane.tally))
+        of_windows = pane._replace(tally=for_windows(pane.tally))
         recent = self._recent.add(of_windows) if has_events else None
         block = self._base.add(of_windows) if has_events else None
         this = Block(pane.start_us, pane.end_us, pane.tally)
@@ -183,18 +191,18 @@ class ModelJudge:
 
     def differences(self, others: Iterable[ModelJudge]) -> list[Finding]:
         """New differences from the version that has the most events in the time of this one's newest base windows."""
-        own = trailing(self.pyramid)
-        if own is None:
+        span = trailing_us(self.pyramid)
+        if span is None:
             return []
         sides = [
             Side(judge.monitored.key, judge.prepared, windows)
             for judge in others
-            if (windows := within(judge.pyramid, own.spans[0])) is not None
+            if (windows := within(judge.pyramid, *span)) is not None
         ]
-        since_us = self.budget.since(VERSIONS, own.spans[0].start_us, own.spans[0].end_us)
+        since_us = self.budget.since(VERSIONS, *span)
         if not sides:
             return []
-        other = max(sides, key=lambda side: side.events)
+        other, own = max(sides, key=lambda side: side.events), trailing(self.pyramid)
         return self._news(list(differences(Side(self.monitored.key, self.prepared, own), other, since_us)))
 
     @property
@@ -295,6 +303,10 @@ class ModelJudge:
         self.budget.spend(alpha, tests)
         return alpha
 
+    def _changed_counts(self, column: int, until_us: int) -> Ints | None:
+        since_us = self.book.since(distribution_key(self.prepared, column))
+        return None if since_us is None else self.pyramid.counts_between(column, since_us, until_us)
+
     # measurements for the incident book
 
     def opening(self, finding: Finding) -> Floats:
@@ -383,13 +395,6 @@ class ModelJudge:
         self._shown_info = dict(state.shown_info)
         self.excluded = state.excluded
         self.traffic, self.retired = state.traffic, state.retired
-
-
-def _for_windows(tally: Tally) -> Tally:
-    """The tally without the counts of the sample, which only sequential causes use: they are many."""
-    if not any(map(is_of_sample, tally.further)):
-        return tally
-    return replace(tally, further={name: of for name, of in tally.further.items() if not is_of_sample(name)})
 
 
 def _parents(reference: Reference) -> dict[str, str]:

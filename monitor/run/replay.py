@@ -16,7 +16,7 @@ from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.estimated import Estimated
-from monitor.judge.fleet import Fleet, finding_line
+from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
 from monitor.judge.warmup import Warmup
 from monitor.judge.windows.all_values import distances
@@ -103,7 +103,7 @@ def replay(
         pipeline.turn()
         while fleet.reported:
             news = fleet.reported.popleft()
-            emit(finding_line(news.monitored, news.finding, news.at_us))
+            emit(news.line())
         while pipeline.warming.ended:
             emit(ended_line(pipeline.warming.ended.popleft()))
         progress()

@@ -6,8 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 #: most significant digits; a number that needs more is written in full precision
 MOST_DIGITS: Final = 15
+#: significant digits that are kept of what a reference knows
+KEPT_DIGITS: Final = 6
 #: magnitudes that are written without an exponent
 PLAIN: Final = (1e-5, 1e15)
 
@@ -25,6 +30,16 @@ def told_apart(values: Sequence[float], digits: int = 6) -> list[str]:
         words = [repr(value) for value in distinct]
     by_value = dict(zip(distinct, words, strict=True))
     return [by_value.get(value + 0.0, str(value)) for value in values]
+
+
+def rounded(value: float, digits: int = KEPT_DIGITS) -> float:
+    """To so many significant digits: what is stored is what is judged by."""
+    return float(f"{value:.{digits}g}")
+
+
+def all_rounded(values: NDArray[np.float64], digits: int = KEPT_DIGITS) -> NDArray[np.float64]:
+    """The same of every number of an array."""
+    return np.array([rounded(value, digits) for value in values.ravel().tolist()], np.float64).reshape(values.shape)
 
 
 def number(value: float, digits: int = 4) -> str:

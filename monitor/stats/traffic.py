@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.special import betainc, chdtri
 
 from monitor.clock import MINUTE_US
+from monitor.stats.digits import rounded
+from monitor.stats.sliding import TIMES_LARGEST
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -29,8 +31,6 @@ LONGEST: Final = 64 * STEPS
 MIN_WINDOWS: Final = 8
 #: least events of a reference whose rate is judged: those of 40 base windows, a few duplicates less
 MIN_EVENTS: Final = 9_500
-#: a window must differ from the rate by this many times the largest difference in the reference
-TIMES_LARGEST: Final = 1.2
 #: the reference's variance is taken at this upper confidence limit
 CONFIDENCE: Final = 0.95
 #: a count above so many times the largest of the reference's steps counts as that much: one batch is no rise
@@ -43,8 +43,6 @@ LEAST_STOP_US: Final = 2 * MINUTE_US
 
 #: variance above a Poisson count's, as a share of it, of counts that vary less
 LEAST_EXCESS: Final = 0.01
-
-_DIGITS: Final = 6
 
 
 class RateLevel(NamedTuple):
@@ -150,7 +148,7 @@ class TrafficLearner:
         mean = float(counts.mean()) if len(counts) else 0.0
         if mean == 0:
             return Traffic(gap_us, step_us)
-        return Traffic(gap_us, step_us, len(counts), _rounded(mean), int(counts.max()), learned_levels(counts))
+        return Traffic(gap_us, step_us, len(counts), rounded(mean), int(counts.max()), learned_levels(counts))
 
     def _steps(self, step_us: int) -> Ints:
         """The counts of the whole steps."""
@@ -172,16 +170,12 @@ def learned_levels(counts: Ints) -> tuple[RateLevel, ...]:
         uncertain = (windows - 1) / float(chdtri(windows - 1, CONFIDENCE))
         own = float(apart.var(ddof=1)) / (mean * length) * uncertain
         before = levels[-1].dispersion if levels else 1.0
-        dispersion = _rounded(max(own, before) * (1 + length / len(counts)))
+        dispersion = rounded(max(own, before) * (1 + length / len(counts)))
         levels.append(
-            RateLevel(length, windows, dispersion, _rounded(float(sliding.min())), _rounded(float(sliding.max())))
+            RateLevel(length, windows, dispersion, rounded(float(sliding.min())), rounded(float(sliding.max())))
         )
         length *= 2
     return tuple(levels)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
 
 
 class Rate(NamedTuple):

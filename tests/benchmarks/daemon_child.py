@@ -25,7 +25,6 @@ from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Exchange
 from monitor.count.task import Task
 from monitor.decode.native.decoder import NativeDecoder
-from monitor.judge.evaluation import Judge
 from monitor.judge.fleet import Fleet
 from monitor.judge.incidents.book import IncidentBook
 from monitor.judge.model import ModelJudge
@@ -54,7 +53,7 @@ STAGES: dict[str, tuple[type, str]] = {
     "judge": (ModelJudge, "add"),
     "judge: newest panes": (ModelJudge, "_evaluate_recent"),
     "judge: base windows": (ModelJudge, "_evaluate_base"),
-    "judge: rechecks": (Judge, "exceedance"),
+    "judge: rechecks": (ModelJudge, "now"),
     "judge: incidents": (IncidentBook, "step"),
     "checkpoint": (Pipeline, "checkpoint"),
 }

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import DAY_US, SECOND_US
-from monitor.judge.causes.traffic import LEAST_RATE_CHANGE, PER_US
+from monitor.judge.causes.traffic import LEAST_RATE_CHANGE
+from monitor.judge.promise.budget import TicketBudget
 from monitor.stats.traffic import LONGEST, STEPS, Traffic, judged, learned_levels, tests_of
 from tests.benchmarks.material import poisson_interval, say, table
 
@@ -83,7 +84,7 @@ def in_steps(panes: Counts, step: int) -> Counts:
 
 def tickets(traffic: Traffic, counts: Counts) -> tuple[int, int]:
     """(fell, rose): how often a ticket opens."""
-    alpha = traffic.step_us / PER_US / max(tests_of(traffic), 1)
+    alpha = TicketBudget(tests_of(traffic)).alpha(traffic.step_us)
     opened, last = {"down": 0, "up": 0}, -ENDS_AFTER
     for at in may_be_over(traffic, counts).tolist():
         rate = judged(traffic, counts[max(0, at - 2 * LONGEST) : at].tolist(), alpha, LEAST_RATE_CHANGE)

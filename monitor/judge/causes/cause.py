@@ -122,12 +122,17 @@ class Evaluation:
     @cached_property
     def carried(self) -> NDArray[np.int64]:
         """Events (W, C) that carried each column."""
-        return self._inside + self.prepared.events_in_no_bin(self.windows.counts)
+        return self._inside + self.prepared.events_in_no_bin(self.windows.counts) if self.has_hits else self._inside
 
     @cached_property
     def values(self) -> NDArray[np.int64]:
         """Values (W, C) of each column, in a bin or in none."""
-        return self._inside + self.prepared.values_in_no_bin(self.windows.counts)
+        return self._inside + self.prepared.values_in_no_bin(self.windows.counts) if self.has_hits else self._inside
+
+    @cached_property
+    def has_hits(self) -> bool:
+        """Whether any event of the windows is in a quality count: in most newest panes none is."""
+        return bool(self.windows.counts[..., self.prepared.width :].any())
 
     @cached_property
     def _inside(self) -> NDArray[np.int64]:

@@ -18,11 +18,11 @@ from monitor.clock import DAY_US
 from monitor.findings import DOWN, INFO, UP, Finding, FindingKey, Span
 from monitor.judge.causes.cause import SequentialCause, places
 from monitor.judge.causes.distribution import STATISTICS
-from monitor.judge.comparison.columns import FASTER, Compared, sides_of
+from monitor.judge.comparison.columns import Compared, sides_of
 from monitor.judge.policy import Policy
-from monitor.judge.promise.budget import MOST_ALPHA
+from monitor.judge.promise.budget import TicketBudget
 from monitor.judge.promise.detectable import cause_of
-from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, MIN_LENGTHS, PreparedReference
+from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, FASTER, MIN_LENGTHS, PreparedReference
 from monitor.judge.windows.pyramid import BASE_EVENTS, window_of
 from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.performance.label_tally import LabelTally
@@ -37,8 +37,6 @@ PREVIOUS: Final = "previous"
 #: slots of a compared stretch, and of it and the one before
 SLOTS: Final = 8
 KEPT: Final = 2 * SLOTS
-#: one false finding in this time
-BUDGET_US: Final = 30 * DAY_US
 #: least values of a column on either side, in base windows
 LEAST_WINDOWS: Final = 16
 #: categories that a finding names
@@ -60,7 +58,7 @@ class Consecutive(SequentialCause):
         self._slot_us = self._days * DAY_US // SLOTS
         self._slots = Slots(len(prepared.columns), prepared.width, KEPT + 1)
         tests = max(sum(side.tests for side in self._sides), 1)
-        self._alpha = min(self._slot_us / BUDGET_US / tests, MOST_ALPHA)
+        self._alpha = TicketBudget(tests).alpha(self._slot_us)
         #: the slot that the newest base window has opened; the ones before it are complete
         self._opened: int | None = None
 

@@ -4,11 +4,15 @@ The chance that n values are all one: p_max^((n - 1) / overdispersion), as the f
 runs of one value that independent values do not explain, it is at least that of a run as long, by the longest of them.
 Where these have a heavy tail, as batches of clients have, it is a ticket up to ten times the longest of them. Runs of
 the most frequent value say nothing of another one.
+
+Where the column's distribution is a finding already, the reference's shares are not the live ones: a run has to be too
+long for the share that its value has had since, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -16,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
-from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
+from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, Ints, places
 from monitor.judge.policy import LEAST_QUALITY_CHANGE
 from monitor.judge.windows.prepared_reference import Floats
 from monitor.judge.windows.pyramid import Windows, window_of
 from monitor.reference.column import Column
 from monitor.stats.bins.name_bins import as_extreme, constant_log_chance, hashes_of
-from monitor.stats.bins.reference_bins import NUMERIC
+from monitor.stats.bins.reference_bins import NUMERIC, OUTSIDE, UNSEEN
 from monitor.stats.tallies.block import Block
 from monitor.stats.variance.equal_runs import TIMES_LONGEST
 from monitor.text import number, percent
@@ -49,6 +53,9 @@ class Constant(Cause[Measured]):
 
     names = (CauseName(CONSTANT, in_alert="stuck at one value", on_page="stuck at one value"),)
     explains = ("distribution",)
+    #: counts (B + Q,) of a column in base windows before a time, since its distribution is a finding, empty where there
+    #: are none yet; None where it is no finding
+    changed_counts: Callable[[int, int], Ints | None] = staticmethod(lambda _column, _until_us: None)
 
     def tests(self) -> int:
         return len(self.prepared.columns)
@@ -67,23 +74,61 @@ class Constant(Cause[Measured]):
         if not same.any():
             return Measured(np.ones(values.shape), values, np.zeros(values.shape), np.zeros(values.shape, np.bool_))
         is_modal = (windows.lows == self._modal_extreme) & (windows.highs == self._modal_extreme)
-        # shares that vary with time, as by day and night, are those of the most frequent value where others come singly
-        single = self.prepared.expected_runs.single & ~is_modal
-        overdispersion = np.where(single, 1.0, evaluation.variability.overdispersion)
-        log_p = constant_log_chance(values, self.prepared.modal, overdispersion)
+        log_p = constant_log_chance(values, self.prepared.modal, self._overdispersion(evaluation, is_modal))
         log_p = np.maximum(log_p, self.prepared.expected_runs.log_chance(values, is_modal))
         log_p = np.where(same, log_p, 0.0)
         return Measured(np.exp(np.maximum(log_p, -690.0)), values, log_p / np.log(evaluation.alpha), is_modal)
 
+    def _overdispersion(self, evaluation: Evaluation, is_modal: NDArray[np.bool_]) -> Floats:
+        """(W, C): shares that vary with time, as by day and night, are those of the most frequent value where others
+        come singly."""
+        return np.where(self.prepared.expected_runs.single & ~is_modal, 1.0, evaluation.variability.overdispersion)
+
+    def _chance(self, evaluation: Evaluation, window: int, column: int) -> tuple[float, float]:
+        """Exceedance and p, by the reference's shares and, where these are known not to hold any more, the live one."""
+        measured, share = evaluation.of(self), self._live_share(evaluation.windows, window, column)
+        own = float(measured.exceedance[window, column]), float(measured.p[window, column])
+        if share is None or share <= self.prepared.modal[column]:
+            return own
+        overdispersion = self._overdispersion(evaluation, measured.is_modal)[window, column]
+        log_p = float(constant_log_chance(measured.values[window, column], np.array(share), overdispersion))
+        return min(own, (log_p / math.log(evaluation.alpha), math.exp(max(log_p, -690.0))))
+
+    def _live_share(self, windows: Windows, window: int, column: int) -> float | None:
+        """The share that the one value of a window has had since the column's distribution is a finding.
+
+        Of a value in a bin with others at most: the bin's share, of which it has the part that any value of the
+        reference's may have had. None where nothing is known of it.
+        """
+        counts = self.changed_counts(column, windows.start_us(window))
+        if counts is None or not len(counts):
+            return None
+        prepared, width = self.prepared, self.prepared.width
+        at = int(windows.counts[window, column, :width].argmax())
+        if not windows.counts[window, column, at]:  # the value is in no bin
+            if prepared.ordered[column]:
+                return None
+            at = width + UNSEEN
+        values = int(counts[:width].sum() + counts[width + OUTSIDE] + counts[width + UNSEEN])
+        known = int(prepared.bins[column, at]) if at < width else 0
+        of_bin = known / max(int(prepared.bins[column].sum()), 1)
+        part = min(float(prepared.modal[column]) / of_bin, 1.0) if known else 1.0
+        return part * (int(counts[at]) + 1) / (values + 1)
+
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         for at in places(evaluation.of(self).exceedance > 1):
-            yield self._candidate(evaluation, *at)
+            if self._is_over(evaluation, *at):
+                yield self._candidate(evaluation, *at)
+
+    def _is_over(self, evaluation: Evaluation, window: int, column: int) -> bool:
+        is_over = bool(evaluation.of(self).exceedance[window, column] > 1)
+        return is_over and self._chance(evaluation, window, column)[0] > 1
 
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
         """Each column of one value in a run of the newest panes, judged on that run."""
         for column, run in self._runs(evaluation.windows):
             of_run = Evaluation(evaluation.prepared, run, evaluation.alpha)
-            if of_run.of(self).exceedance[0, column] > 1:
+            if self._is_over(of_run, 0, column):
                 yield self._candidate(of_run, 0, column)
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
@@ -173,8 +218,10 @@ class Constant(Cause[Measured]):
 
     def _may_be_same(self, pane: Block) -> bool:
         """Whether any column of a pane may have one value only, or none; most panes have two of each."""
-        if (pane.tally.lows >= pane.tally.highs)[self._by_extremes].any():
+        if ((pane.tally.lows >= pane.tally.highs) & self._by_extremes).any():
             return True
+        if not len(self._by_bins):
+            return False
         bins = pane.tally.counts[self._by_bins, : self.prepared.width]
         return bool((bins.max(-1, initial=0) == bins.sum(-1)).any())
 
@@ -190,7 +237,7 @@ class Constant(Cause[Measured]):
         return Candidate(
             FindingKey(self.prepared.subjects[column], CONSTANT),
             self._severity(evaluation, window, column),
-            float(evaluation.of(self).exceedance[window, column]),
+            self._chance(evaluation, window, column)[0],
             partial(evaluation.windows.start_us, window),
             partial(self._finding, evaluation, window, column),
         )
@@ -208,6 +255,7 @@ class Constant(Cause[Measured]):
     def _finding(self, evaluation: Evaluation, window: int, column: int) -> Finding:
         """The finding of one window and column over the threshold."""
         windows, measured, about = evaluation.windows, evaluation.of(self), self.prepared.columns[column]
+        exceedance, p = self._chance(evaluation, window, column)
         n, subject = int(measured.values[window, column]), self.prepared.subjects[column]
         # numeric values are never shown
         ordered = self.prepared.ordered[column]
@@ -215,6 +263,9 @@ class Constant(Cause[Measured]):
         what = self.policy.of_column(about).quoted(category) if category else "one and the same"
         before = percent(about.modal_share)
         detail = f"all {n:,} values are {what}; the most frequent value of the reference had {before}"
+        share = self._live_share(windows, window, column)
+        if share is not None:
+            detail += f", and since this column's distribution changed the same value has had {percent(share)}"
         surely = self._surely(evaluation, window, column)
         if n < surely:
             longest = round(surely / TIMES_LONGEST)
@@ -227,10 +278,10 @@ class Constant(Cause[Measured]):
             statistic="run",
             value=float(n),
             threshold=self._threshold(column, evaluation.alpha, is_modal=bool(measured.is_modal[window, column])),
-            p=float(measured.p[window, column]),
+            p=p,
             effect=1.0 - about.modal_share,
             effect_unit="share",
-            exceedance=float(measured.exceedance[window, column]),
+            exceedance=exceedance,
             detail=detail,
             headline=f"{subject} is stuck: all {n:,} values are {what}",
             records=windows.records(window),

@@ -343,3 +343,8 @@ class Distribution(Cause[Measured]):
         """The direction in which a number moved; "" for categories."""
         ordered = self.prepared.ordered[column]
         return (UP if self._words.is_up(windows, window, column) else DOWN) if ordered else ""
+
+
+def distribution_key(prepared: PreparedReference, column: int) -> FindingKey:
+    """The key of the finding that a column's distribution changed."""
+    return FindingKey(prepared.subjects[column], cause_of(prepared.columns[column]))

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from monitor.clock import DAY_US
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
+from monitor.judge.promise.budget import TicketBudget
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import BASE_EVENTS, Windows
 from monitor.stats.performance.label_tally import LabelTally
@@ -25,10 +25,8 @@ from monitor.stats.testing.ending import left_of
 from monitor.stats.testing.fact_share import LONGEST, Excess, FactShare, judged
 from monitor.text import many, percent
 
-#: false tickets in this time
-PER_US: Final = 30 * DAY_US
-#: the largest alpha of a test
-MOST_ALPHA: Final = 1e-4
+#: the largest alpha of a test: such events come together, which the test does not know
+MOST_OF_SHARE: Final = 1e-4
 
 
 #: start, end, hits and events (with the hits) of some panes
@@ -63,6 +61,8 @@ class _Share(SequentialCause):
         if self._open[3] < BASE_EVENTS:
             return
         self._blocks, self._open = [*self._blocks, self._open][-LONGEST:], None
+        if not any(block[2] for block in self._blocks):  # as mostly; no share of 0 is too large
+            return
         hits_of, events_of = [block[2] for block in self._blocks], [block[3] for block in self._blocks]
         excess = judged(reference, hits_of, events_of, self._alpha(reference), self._least())
         if excess is not None and excess.exceedance > 1:
@@ -71,7 +71,7 @@ class _Share(SequentialCause):
     def _alpha(self, reference: FactShare) -> float:
         """The budget of the time since the block before, for each length."""
         since = self._blocks[-1][1] - self._blocks[-1][0]
-        return min(since / PER_US / max(len(reference.largest), 1), MOST_ALPHA)
+        return TicketBudget(len(reference.largest), MOST_OF_SHARE).alpha(since)
 
     def _least(self) -> float:
         return self.policy.least_effect(self._key.cause, "", LEAST_QUALITY_CHANGE)

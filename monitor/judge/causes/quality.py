@@ -77,6 +77,7 @@ class Quality(Cause[QualityTails]):
         tested, often = prepared.tested_quality, 2 * prepared.quality_windows > prepared.reference.base_windows
         #: (C,) tests of a column's events, and of the base windows that have any
         self._tests_of_events, self._tests_of_windows = tested.sum(1), (tested & ~often).sum(1)
+        self._tests_of_all = int(self._tests_of_events.sum()), int(self._tests_of_windows.sum())
         self._near_range = NearRange(prepared)
         self._distribution: Distribution | None = None
 
@@ -90,8 +91,11 @@ class Quality(Cause[QualityTails]):
         return int(self.prepared.tested_quality.sum())
 
     def tests_made(self, evaluation: Evaluation) -> int:
-        carried = evaluation.carried > 0
         by_windows = [asked >= 2 for asked in base_windows_asked(evaluation.windows)]
+        if evaluation.carried.all():  # as mostly
+            of_events, of_windows = self._tests_of_all
+            return of_events * len(by_windows) + of_windows * sum(by_windows)
+        carried = evaluation.carried > 0
         return int((carried @ self._tests_of_events).sum() + (carried @ self._tests_of_windows)[by_windows].sum())
 
     def observe(self, pane: Block, base: Block | None) -> None:
@@ -136,7 +140,7 @@ class Quality(Cause[QualityTails]):
             )
 
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
-        if evaluation.windows.counts[0, :, self.prepared.width :].any():  # most panes have none
+        if evaluation.has_hits:  # most panes have none
             yield from self.candidates(evaluation, None)
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:

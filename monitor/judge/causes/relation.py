@@ -14,13 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.clock import DAY_US
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
 from monitor.judge.comparison.column_change import column_has_changed
 from monitor.judge.comparison.related import LEAST_CHANGE, PairTest, Related
 from monitor.judge.policy import Policy
-from monitor.judge.promise.budget import MAX_BASE_WINDOWS, MOST_ALPHA
+from monitor.judge.promise.budget import MAX_BASE_WINDOWS, TicketBudget
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.judge.words.relations import Group, detail, groups_of, headline, remark
@@ -32,9 +31,6 @@ from monitor.text import number
 Ints = NDArray[np.int64]
 
 RELATION: Final = CauseName("relation", in_alert="no longer go together", on_page="relation")
-#: false tickets of all pairs together, in this time
-FALSE_TICKETS: Final = 1.0
-PER_US: Final = 30 * DAY_US
 
 
 @dataclass(frozen=True)
@@ -183,7 +179,7 @@ class Relation(Cause[Measured]):
         elapsed, usual = (span.end_us - span.start_us) / length, self.prepared.reference.base_us
         elapsed = min(elapsed, MAX_BASE_WINDOWS * usual) if usual else elapsed
         lengths = self.prepared.longest().bit_length()
-        return min(FALSE_TICKETS * elapsed / PER_US / max(len(self._pairs), 1) / lengths, MOST_ALPHA)
+        return TicketBudget(max(len(self._pairs), 1) * lengths).alpha(elapsed)
 
     def _groups(self, measured: Measured) -> list[Group]:
         over = np.flatnonzero(measured.alone.any(0)).tolist()

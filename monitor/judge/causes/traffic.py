@@ -17,6 +17,7 @@ from monitor.count.columns.facts import in_time
 from monitor.findings import Figures, Finding, FindingEnd, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import Policy
+from monitor.judge.promise.budget import TicketBudget
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.settings.duration import in_words
@@ -28,8 +29,6 @@ from monitor.stats.traffic import LONGEST, TIMES_GAP, Rate, Traffic, effect_of, 
 from monitor.text import many, number, percent
 
 TRAFFIC: Final = "traffic"
-#: false tickets in this time, if events go on to come as in the reference
-PER_US: Final = 30 * DAY_US
 #: a rate has to fall to half, or to rise to twice the reference's
 LEAST_RATE_CHANGE: Final = 0.5
 #: steps that are kept: two of the longest windows
@@ -125,7 +124,7 @@ class TrafficRate(SequentialCause):
         self._steps[-1] += in_time(pane.tally)
 
     def _alpha(self, traffic: Traffic) -> float:
-        return min(traffic.step_us / PER_US / tests_of(traffic), 0.01)
+        return TicketBudget(tests_of(traffic)).alpha(traffic.step_us)
 
     def _least(self) -> float:
         return self.policy.least_effect(TRAFFIC, "", LEAST_RATE_CHANGE)

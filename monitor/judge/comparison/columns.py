@@ -12,7 +12,7 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.judge.windows.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows.prepared_reference import FASTER, Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.judge.windows.season import SideSeason, time_of, times_of
 from monitor.stats.bins.name_bins import NameBins, buckets_of, joined_chi_square, regroup, total_variation
@@ -28,8 +28,6 @@ from monitor.stats.variance.long_run import INDEPENDENT, ROWS_WITHOUT_DISTANCE
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-#: live traffic so much faster than the reference's has a variance of its own
-FASTER: Final = 1.05
 #: all columns
 EVERY: Final = slice(None)
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, FASTER
 from monitor.reference.relations import Relations
 from monitor.stats.pairs.tables import (
     correlation,
@@ -39,12 +40,8 @@ SCREENED: Final = 0.6
 LEAST_EVENTS: Final = 60
 #: least part of the reference's information: a column that is constant has no relation that could be lost
 LEAST_INFORMATION: Final = 0.25
-#: a dependent pair must be further off than this many times the largest window of the reference
-DISTANCE_FACTOR: Final = 1.2
 #: two columns look exchanged if less than this part of the misfit is left when they change places
 EXCHANGED: Final = 0.3
-#: live traffic so much faster than the reference's has a variance of its own
-FASTER: Final = 1.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from monitor.clock import DAY_US
 from monitor.events import ModelKey
-from monitor.findings import INFO, Finding, FindingKey, Span
+from monitor.findings import INFO, Finding, FindingKey
+from monitor.judge.promise.budget import TicketBudget
 from monitor.judge.windows.all_values import Moments, moments
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import BLOCKS, WindowPyramid, Windows, window_of
@@ -31,8 +31,6 @@ CAUSE: Final = "version"
 #: base windows of the newer version that are compared, and least events of the other one in the same time
 BASE_WINDOWS: Final = 8
 LEAST_EVENTS: Final = 1_000
-#: one column told by chance in this time, over all columns and comparisons of a version
-PER_US: Final = 30 * DAY_US
 #: smaller differences are not told: of a cumulative share, of a category's share, of a mean in standard deviations
 LEAST_CUMULATIVE: Final = 0.05
 LEAST_SHARE: Final = 0.03
@@ -66,17 +64,22 @@ class _Difference(NamedTuple):
     words: str
 
 
-def trailing(pyramid: WindowPyramid) -> Windows | None:
-    """The newest base windows of a version as one window; None if there are too few."""
+def trailing_us(pyramid: WindowPyramid) -> tuple[int, int] | None:
+    """Begin and end of the newest base windows of a version that are compared; None if there are too few."""
     blocks = pyramid.levels[0].blocks
-    return window_of(BASE_WINDOWS, tuple(blocks[-BASE_WINDOWS:])) if len(blocks) >= BASE_WINDOWS else None
+    return (blocks[-BASE_WINDOWS].start_us, blocks[-1].end_us) if len(blocks) >= BASE_WINDOWS else None
 
 
-def within(pyramid: WindowPyramid, span: Span) -> Windows | None:
+def trailing(pyramid: WindowPyramid) -> Windows:
+    """These base windows as one window."""
+    return window_of(BASE_WINDOWS, tuple(pyramid.levels[0].blocks[-BASE_WINDOWS:]))
+
+
+def within(pyramid: WindowPyramid, start_us: int, end_us: int) -> Windows | None:
     """The windows of another version that lie in a span of time, as one; None if it has too few events there."""
     for at, level in enumerate(pyramid.levels):
-        if level.blocks and (level.blocks[0].start_us <= span.start_us or len(level.blocks) < BLOCKS):
-            inside = [one for one in level.blocks if one.start_us >= span.start_us and one.end_us <= span.end_us]
+        if level.blocks and (level.blocks[0].start_us <= start_us or len(level.blocks) < BLOCKS):
+            inside = [one for one in level.blocks if one.start_us >= start_us and one.end_us <= end_us]
             events = sum(block.tally.events for block in inside)
             return window_of(len(inside) << at, tuple(inside)) if events >= LEAST_EVENTS else None
     return None
@@ -88,12 +91,12 @@ def differences(newer: Side, other: Side, since_us: int) -> Iterator[Finding]:
     `since_us` is the time since the comparison before: so much of the budget may be spent.
     """
     columns = list(_shared(newer.prepared, other.prepared))
-    alpha = since_us / PER_US / max(len(columns), 1)
+    alpha = TicketBudget(len(columns)).alpha(since_us)
     for at, of_other in columns:
         found = _difference(newer, other, at, of_other)
         if found is None or alpha <= 0:
             continue
-        threshold = -float(ndtri(min(alpha / found.tests, 1.0) / 2))
+        threshold = -float(ndtri(alpha / found.tests / 2))
         if found.z >= threshold and found.effect >= found.least:
             yield _finding(newer, other, at, found, threshold)
 

@@ -164,6 +164,10 @@ class IncidentBook:
         held = silence.holds(since, opened_on, passed)
         return replace(finding, severity=TICKET, silenced=True) if held else finding
 
+    def since(self, key: FindingKey) -> int | None:
+        """Since when a finding of this key is open, on its own or in the lasting ticket; None if none is."""
+        return min((book[key].since_us for book in (self.open, self.lasting) if key in book), default=None)
+
     def findings(self) -> list[Finding]:
         """All that are open, those of the lasting ticket too."""
         return [known.finding for book in (self.open, self.lasting) for known in book.values()]

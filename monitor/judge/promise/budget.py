@@ -9,12 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from monitor.clock import DAY_US
+
 #: an evaluation spends the budget of at most this many usual base windows: a quiet time saves nothing for later
 MAX_BASE_WINDOWS: Final = 4
 #: a test that is over by chance once in a hundred evaluations is not evidence, however much budget is left
 MOST_ALPHA: Final = 0.01
 #: below this many reference events half the budget is used: sampling error of the reference causes pages too
 ENOUGH_REFERENCE: Final = 10_000
+
+#: a cause outside the page budget finds one thing falsely in this time
+TICKETS_PER_US: Final = 30 * DAY_US
 
 BASE: Final = "base"
 RECENT: Final = "recent"
@@ -77,3 +82,26 @@ class Budget:
     def restore(self, state: BudgetState) -> None:
         self.last_us = dict(state.last_us)
         self.expected = state.expected
+
+
+@dataclass(frozen=True, slots=True)
+class TicketBudget:
+    """What a cause may spend whose findings are no pages: one false finding in 30 days, over all its `tests`.
+
+    It takes nothing from the page budget. `most` is the largest alpha of a test.
+    """
+
+    tests: int
+    most: float = MOST_ALPHA
+
+    def alpha(self, since_us: float) -> float:
+        """Tail probability that each test may spend that comes so long after the one before it."""
+        return min(since_us / TICKETS_PER_US / max(self.tests, 1), self.most)
+
+
+def alpha_of_tickets(alpha: float, tests_a_ticket: float) -> float:
+    """What a test may spend in a budget of tickets as large as that of pages, where a test of that may spend `alpha`.
+
+    `tests_a_ticket` tests share the page budget for each that shares this one: as many false tickets as false pages.
+    """
+    return min(alpha * tests_a_ticket, MOST_ALPHA)

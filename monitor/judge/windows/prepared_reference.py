@@ -35,6 +35,8 @@ LENGTH_TOLERANCE: Final = 1.2
 LEARNED_REACH: Final = 1.5
 #: a window must be further from the reference than this many times the largest distance inside the reference
 DISTANCE_FACTOR: Final = 1.2
+#: live traffic so much faster than the reference's has a variance of its own
+FASTER: Final = 1.05
 MIN_LENGTHS: Final = 64
 
 

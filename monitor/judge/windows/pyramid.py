@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from monitor.count.exchange import Pane
 from monitor.events import Partition
 from monitor.findings import Span
 from monitor.stats.tallies.block import Block
+from monitor.stats.tallies.further import is_of_sample
 from monitor.stats.tallies.tally import Tally, merged, pack, unpack
 
 Records = dict[Partition, tuple[int, int]]
@@ -256,6 +257,12 @@ class WindowPyramid:
             return None
         return window_of(base_windows, tuple(self.levels[level].blocks[-blocks:]))
 
+    def counts_between(self, column: int, since_us: int, until_us: int) -> NDArray[np.int64]:
+        """(B + Q,) counts of one column in the newest base windows, as far as they lie in a span of time."""
+        inside = [one for one in self.levels[0].blocks if one.start_us >= since_us and one.end_us <= until_us]
+        rows = [one.tally.counts[column] for one in inside]
+        return np.sum(rows, axis=0, dtype=np.int64) if rows else np.zeros(0, np.int64)
+
     def to_state(self) -> dict[str, Any]:
         return {"closed": self.closed, "levels": [pack_blocks(level.blocks) for level in self.levels]}
 
@@ -277,6 +284,13 @@ def _joined(several: list[Windows]) -> Windows:
         np.concatenate([one.highs for one in several]),
         tuple(part for one in several for part in one.parts),
     )
+
+
+def for_windows(tally: Tally) -> Tally:
+    """The tally without the counts of the sample, which only sequential causes use: they are many."""
+    if not any(map(is_of_sample, tally.further)):
+        return tally
+    return replace(tally, further={name: of for name, of in tally.further.items() if not is_of_sample(name)})
 
 
 def window_of(length: int, blocks: tuple[Block, ...]) -> Windows:

@@ -25,6 +25,8 @@ from monitor.reference.score_effects import (
 from monitor.reference.score_split import ScoreSplit
 from monitor.stats.additive import NormalEquations
 from monitor.stats.bins.reference_bins import NUMERIC, width_of
+from monitor.stats.digits import rounded
+from monitor.stats.sliding import sliding
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.tally import Tally
 from monitor.stats.variance.series_variance import SeriesVariance, series_variance
@@ -43,8 +45,6 @@ LEAST_ROWS: Final = 5
 LEAST_LEARNED: Final = 200
 #: least windows side by side to learn a largest mean residual
 LEAST_WINDOWS: Final = 3
-#: significant digits, rounded before use so that the file and the memory agree
-DIGITS: Final = 6
 
 
 class ScoredRows:
@@ -107,12 +107,12 @@ class ScoredRows:
         equations = NormalEquations(self._widths)
         for coded, own in pieces:
             equations.add(coded, own)
-        found = replace(self._effects(columns, equations, total), variance=_rounded(float(score.var())))
+        found = replace(self._effects(columns, equations, total), variance=rounded(float(score.var())))
         fitted = np.concatenate([self._fitted(coded, found.effects[self._features]) for coded, _ in pieces])
         residual = score - found.mean - fitted
         learned = replace(
             found,
-            residual_variance=_rounded(float(residual.var()) * rows / max(rows - found.bins, 1)),
+            residual_variance=rounded(float(residual.var()) * rows / max(rows - found.bins, 1)),
             score=series_variance(score),
             residual=series_variance(residual),
         )
@@ -168,7 +168,7 @@ def _centred(values: Floats, enough: NDArray[np.bool_], shares: Floats, columns:
     for at, column in enumerate(columns):
         if column.bins.kind == NUMERIC:
             out[at, width + BELOW_RANGE], out[at, width + ABOVE_RANGE] = out[at, 0], out[at, column.bins.bins - 1]
-    return np.asarray([[_rounded(x) for x in row] for row in out.tolist()], np.float64).reshape(out.shape)
+    return np.asarray([[rounded(x) for x in row] for row in out.tolist()], np.float64).reshape(out.shape)
 
 
 def _largest_rest(split: ScoreSplit, windows: Sequence[Block]) -> tuple[float, ...]:
@@ -184,15 +184,6 @@ def _largest_rest(split: ScoreSplit, windows: Sequence[Block]) -> tuple[float, .
         if len(windows) >> level < LEAST_WINDOWS:
             out.append(float("nan"))
             continue
-        rest = np.abs(split.split(_sliding(counts, length), _sliding(sums, length)).rest)
-        out.append(_rounded(float(rest.max()) / (1 - length / len(windows))))
+        rest = np.abs(split.split(sliding(counts, length), sliding(sums, length)).rest)
+        out.append(rounded(float(rest.max()) / (1 - length / len(windows))))
     return tuple(out)
-
-
-def _sliding(stack: Ints, length: int) -> Ints:
-    sums = np.concatenate([np.zeros((1, *stack.shape[1:]), np.int64), np.cumsum(stack, 0)])
-    return np.asarray(sums[length:] - sums[:-length], np.int64)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")

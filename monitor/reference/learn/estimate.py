@@ -17,6 +17,7 @@ from monitor.reference.score_effects import ABOVE_RANGE, BELOW_RANGE, BEYOND, NO
 from monitor.stats.additive import NormalEquations
 from monitor.stats.bins.name_bins import hash_of
 from monitor.stats.bins.reference_bins import NUMERIC, width_of
+from monitor.stats.digits import all_rounded, rounded
 from monitor.stats.isotonic import isotonic
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.performance.score_grid import EDGES, Scores
@@ -209,7 +210,7 @@ class LabelledRows:
             out[at, [*range(bins), width + NO_VALUE]] = own
             if self._columns[at].bins.kind == NUMERIC:
                 out[at, width + BELOW_RANGE], out[at, width + ABOVE_RANGE] = own[0], own[bins - 1]
-        return float(_cut(np.array([size.mean()]))[0]), _cut(out)
+        return rounded(size.mean(), DIGITS), _cut(out)
 
 
 def _edges(score: Floats, bins: int) -> Floats:
@@ -225,7 +226,7 @@ def _calibrated(bins: NDArray[np.intp], hits: NDArray[np.bool_], number: int) ->
 
 
 def _cut(values: Floats) -> Floats:
-    return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel().tolist()]).reshape(values.shape)
+    return all_rounded(values, DIGITS)
 
 
 def _unlike(word: str, taken: str) -> str:

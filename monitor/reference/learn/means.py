@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.reference.performance_part import ErrorVariation
+from monitor.stats.digits import rounded
 from monitor.stats.testing.mean_test import ROWS, SUM
-from monitor.stats.variance.long_run import LongRun
 from monitor.stats.variance.number_sums import NumberSums
 
 Floats = NDArray[np.float64]
@@ -20,8 +20,6 @@ Floats = NDArray[np.float64]
 BASE_LABELS: Final = 250
 #: least base windows of a length, side by side, for its largest rise to be known
 MIN_WINDOWS: Final = 3
-#: significant digits of what was measured, rounded before use so that the file and the memory agree
-DIGITS: Final = 6
 
 
 class Mergeable(Protocol):
@@ -87,19 +85,12 @@ class MeansLearner(Generic[T]):
         windows = np.array(self._windows).reshape(len(self._windows), len(self._figures), 4)
         whole = self._counting.moments(self.total)
         errors = {
-            figure: ErrorVariation(_rounded(self._sums[figure].settled()), *_largest(windows[:, at], whole[at]))
+            figure: ErrorVariation(self._sums[figure].settled().rounded(), *_largest(windows[:, at], whole[at]))
             for at, figure in enumerate(self._figures)
             if whole[at, ROWS] > 0
         }
-        mean = float(f"{rows / len(windows):.{DIGITS}g}") if len(windows) else 0.0
+        mean = rounded(rows / len(windows)) if len(windows) else 0.0
         return LearnedMeans(len(windows), mean, int(np.median(self._spans)) if self._spans else 0, errors)
-
-
-def _rounded(run: LongRun) -> LongRun:
-    def cut(values: Floats) -> Floats:
-        return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel()]).reshape(values.shape)
-
-    return replace(run, variance=cut(run.variance), freedom=cut(run.freedom), by_rows=cut(run.by_rows))
 
 
 def _largest(windows: Floats, whole: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -111,7 +102,7 @@ def _largest(windows: Floats, whole: Floats) -> tuple[tuple[float, ...], tuple[f
         rest = whole - own
         some = (own[:, ROWS] > 0) & (rest[:, ROWS] > 0)
         away = own[some, SUM] / own[some, ROWS] - rest[some, SUM] / rest[some, ROWS]
-        rises.append(float(f"{away.max(initial=0.0):.{DIGITS}g}"))
-        falls.append(float(f"{max(-away.min(initial=0.0), 0.0):.{DIGITS}g}"))
+        rises.append(rounded(away.max(initial=0.0)))
+        falls.append(rounded(max(-away.min(initial=0.0), 0.0)))
         length *= 2
     return tuple(rises), tuple(falls)

@@ -33,6 +33,8 @@ from monitor.stats.bins.reference_bins import (
     width_of,
 )
 from monitor.stats.bins.unseen import LeftOut, NamesByWindow
+from monitor.stats.digits import KEPT_DIGITS, rounded
+from monitor.stats.sliding import sliding
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.further import COUNTED_FACTS
 from monitor.stats.tallies.tally import BELOW, Tally, merged
@@ -52,8 +54,6 @@ Floats = NDArray[np.float64]
 
 #: least windows of a length to measure its dispersion
 MIN_WINDOWS: Final = 8
-#: significant digits of a variance, rounded before use so that the file and the memory agree
-DIGITS: Final = 6
 
 
 class RowStatistics:
@@ -117,7 +117,7 @@ class RowStatistics:
 
     def long_runs(self, columns: Sequence[Column]) -> tuple[LongRun, ...]:
         return tuple(
-            _rounded(settle(sums.finish(), column.directions().group))
+            settle(sums.finish(), column.directions().group).rounded()
             for sums, column in zip(self._sums, columns, strict=True)
         )
 
@@ -126,7 +126,7 @@ class RowStatistics:
     ) -> Learned:
         """The columns' waves, and what varies beside them; `runs` without a wave."""
         learned = self._in_time.learn(columns, runs, lambda: _values_of(windows, columns), timezone)
-        return replace(learned, long_runs={at: _rounded(run) for at, run in learned.long_runs.items()})
+        return replace(learned, long_runs={at: run.rounded() for at, run in learned.long_runs.items()})
 
     def equal_runs(self) -> tuple[EqualRuns, ...]:
         return tuple(lengths.finish() for lengths in self._equal)
@@ -135,7 +135,7 @@ class RowStatistics:
         """(C,) how much more often near events share a bin than any two of a base window; NaN: not known."""
         same, pairs, chance, events = np.sum([np.zeros((4, self._agreement.columns)), *self._near], axis=0)
         known = kappa(same, pairs, chance / np.maximum(events, 1))
-        return np.where(pairs > 0, np.round(known, DIGITS), np.nan)
+        return np.where(pairs > 0, np.round(known, KEPT_DIGITS), np.nan)
 
     def left_out(self) -> dict[int, LeftOut]:
         return {at: names.left_out() for at, names in self._names.items()}
@@ -143,13 +143,6 @@ class RowStatistics:
     def known(self, at: int) -> bytes:
         """All names of a categorical column, as `KnownNames` packs them."""
         return KnownNames.of(*self._names[at].known()).to_bytes()
-
-
-def _rounded(run: LongRun) -> LongRun:
-    def cut(values: Floats) -> Floats:
-        return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel()]).reshape(values.shape)
-
-    return replace(run, variance=cut(run.variance), freedom=cut(run.freedom), by_rows=cut(run.by_rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +273,7 @@ def measure_variability(
     width = total.counts.shape[1] - len(QUALITY_COUNTS)
     stack = np.array([window.tally.counts for window in windows], np.int64).reshape(-1, *total.counts.shape)
     values = _values_of(windows, columns).reshape(-1, len(columns), width)
-    clump = float(f"{stream_clump(stack[..., :width]):.{DIGITS}g}")
+    clump = rounded(stream_clump(stack[..., :width]))
     quality, with_hit = _quality(columns, stack, left_out, clump)
     return ReferenceVariability(
         long_runs=long_runs,
@@ -331,7 +324,7 @@ def _quality(
         if left.total:
             own = by_length(hits[:, at, UNSEEN, None], n[:, at, UNSEEN, None], None, np.array([left.clump]))
             quality[at, UNSEEN] = own[0]
-    return np.asarray(np.round(quality, DIGITS), np.float64), np.asarray((hits > 0).sum(0), np.int64)
+    return np.asarray(np.round(quality, KEPT_DIGITS), np.float64), np.asarray((hits > 0).sum(0), np.int64)
 
 
 def _overdispersion(stack: Ints, total: Ints) -> Floats:
@@ -346,7 +339,7 @@ def _overdispersion(stack: Ints, total: Ints) -> Floats:
         for c, whole in enumerate(total):
             if whole.sum():
                 out[c, at] = max(1.0, dispersion(windows[:, c], whole / whole.sum(), part))
-    return np.asarray(np.round(np.maximum.accumulate(out, axis=1), DIGITS), np.float64)
+    return np.asarray(np.round(np.maximum.accumulate(out, axis=1), KEPT_DIGITS), np.float64)
 
 
 def _largest_distances(columns: Sequence[Column], values: Ints, total: Ints) -> Floats:
@@ -360,16 +353,11 @@ def _largest_distances(columns: Sequence[Column], values: Ints, total: Ints) -> 
         directions = Directions.of([columns[at].directions() for at in here.tolist()], total.shape[1])
         for level in range(levels):
             if len(values) >> level >= MIN_WINDOWS_LEARNED:
-                sliding = _sliding(values[:, here], 1 << level)
-                out[here, level] = largest_move(directions, total[None, here] - sliding, sliding).max(0)
-    return np.asarray(np.round(out, DIGITS), np.float64)
+                windows = sliding(values[:, here], 1 << level)
+                out[here, level] = largest_move(directions, total[None, here] - windows, windows).max(0)
+    return np.asarray(np.round(out, KEPT_DIGITS), np.float64)
 
 
 def _side_by_side(stack: Ints, length: int) -> Ints:
     windows = len(stack) // length
     return np.asarray(stack[: windows * length].reshape(windows, length, *stack.shape[1:]).sum(1), np.int64)
-
-
-def _sliding(stack: Ints, length: int) -> Ints:
-    sums = np.concatenate([np.zeros((1, *stack.shape[1:]), np.int64), np.cumsum(stack, 0)])
-    return np.asarray(sums[length:] - sums[:-length], np.int64)

@@ -13,6 +13,7 @@ from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
 from monitor.reference.relations import Relations
 from monitor.reference.variability import Level
 from monitor.stats.bins.reference_bins import CATEGORICAL
+from monitor.stats.digits import KEPT_DIGITS, all_rounded
 from monitor.stats.pairs.levels import CELLS, LEVELS, NO_LEVEL, category_levels, cells_of, number_levels
 from monitor.stats.pairs.tables import smoothed, tie, weights, without_margins
 from monitor.stats.variance.long_run import PIECE, BlockSums, LongRun, settle_alone
@@ -32,8 +33,6 @@ ROWS_BEFORE_LEVELS: Final = 1 << 18
 #: columns beyond which the tables of every two of them are not kept, and beyond which no relation is watched
 MOST_TABLES: Final = 64
 MOST_COLUMNS: Final = 1_000
-#: significant digits of what is learned
-DIGITS: Final = 6
 #: rows whose levels share a byte
 _PACKED: Final = 4
 
@@ -141,7 +140,7 @@ def learn_relations(
         return None
     every = _tables(rows)
     count = every.sum((2, 3))
-    ties = np.round(tie(every.astype(np.float64)), DIGITS)
+    ties = np.round(tie(every.astype(np.float64)), KEPT_DIGITS)
     ties[count < LEAST_COMMON * rows.rows] = 0.0
     np.fill_diagonal(ties, 0.0)
     chosen = sorted(_strongest(ties))
@@ -161,12 +160,12 @@ def learn_relations(
         pairs=np.array([(places[a], places[b]) for a, b in chosen], np.int64).reshape(-1, 2),
         tables=np.array([every[a, b] for a, b in chosen], np.int64).reshape(-1, LEVELS, LEVELS),
         tie=np.array([ties[a, b] for a, b in chosen], np.float64),
-        variance=_cut(variance),
-        freedom=_cut(freedom),
+        variance=all_rounded(variance),
+        freedom=all_rounded(freedom),
         block=np.array([one.run.block for one in learned], np.int64),
         settled=np.array([one.run.settled for one in learned], np.bool_),
         dependent=bound,
-        largest=_cut(np.where(bound, largest, np.nan)),
+        largest=all_rounded(np.where(bound, largest, np.nan)),
         all_tables={(int(places[a]), int(places[b])): every[a, b] for a, b in kept},
     )
 
@@ -248,8 +247,3 @@ def _pooled(learned: Sequence[_Learned], bound: NDArray[np.bool_]) -> tuple[Floa
         variance[bound] = np.maximum(variance[bound], variance[bound].mean())
         freedom[bound] = np.minimum(freedom[bound], np.median(freedom[bound]))
     return variance, freedom
-
-
-def _cut(values: Floats) -> Floats:
-    """To so many significant digits."""
-    return np.array([float(f"{value:.{DIGITS}g}") for value in values.ravel()]).reshape(values.shape)

@@ -16,6 +16,7 @@ from monitor.clock import DAY_US
 from monitor.reference.column import Column
 from monitor.reference.season import LONG_SLOT_US, SLOT_US, ColumnSeason, SeasonCalendar, Seasons
 from monitor.stats.bins.reference_bins import NUMERIC
+from monitor.stats.digits import KEPT_DIGITS, all_rounded, rounded
 from monitor.stats.season.fit import (
     ENOUGH_DAYS,
     NEARLY,
@@ -44,7 +45,6 @@ SMALL_AT_ONCE: Final = 4096
 MIN_WINDOWS_LEARNED: Final = 3
 #: significant digits of a fit, rounded before use so that the file and the memory agree
 DIGITS: Final = 9
-DISTANCE_DIGITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +178,11 @@ def _season(rows: _Rows, column: Column, means: Floats, run: LongRun) -> ColumnS
         x, n = vectors(entries(terms), rows.local), means[:, 1]
         square = (x * n[:, None]).T @ x
         of_means = np.linalg.pinv(square, hermitian=True) @ (x.T @ (means[:, 0] / UNIT))
-    return ColumnSeason(terms, Fit(_cut(wave.shares), _cut(wave.error)), _cut(of_means), float(f"{falls_to:.3g}"))
+    return ColumnSeason(terms, Fit(_cut(wave.shares), _cut(wave.error)), _cut(of_means), rounded(falls_to, 3))
 
 
-def _cut(values: Floats, digits: int = DIGITS) -> Floats:
-    return np.array([float(f"{value:.{digits}g}") for value in values.ravel()]).reshape(values.shape)
+def _cut(values: Floats) -> Floats:
+    return all_rounded(values, DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,4 +244,4 @@ class _AroundWave:
             moved = np.abs(own @ sets / np.maximum(n, 1) - np.clip(at @ (self.season.wave.shares @ sets), 0, 1)).max(1)
             left = 1 - n[:, 0] * np.einsum("ij,jk,ik->i", at, self.season.wave.error, at)
             out[level] = np.where(n[:, 0] > 0, moved / np.maximum(left, LEAST_LEFT), 0.0).max()
-        return np.asarray(np.round(out, DISTANCE_DIGITS), np.float64)
+        return np.asarray(np.round(out, KEPT_DIGITS), np.float64)

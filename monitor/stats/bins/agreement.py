@@ -51,7 +51,7 @@ class Agreement:
     def _take(self) -> None:
         counts = self._together
         values = counts.sum(1)
-        self.same += (counts * (counts - 1)).sum(1)
+        self.same += np.einsum("cb,cb->c", counts, counts) - values
         self.pairs += values * (values - 1)
         self._together, self._events = np.zeros_like(counts), 0
 

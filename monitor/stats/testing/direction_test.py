@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -115,6 +116,11 @@ class DirectionReference:
             group_sizes(self.directions.group, distinguishable) * distinguishable,
             self.by_rows,
         )
+
+    @cached_property
+    def thinner(self) -> Floats:
+        """The share (C, D) of a direction or of what is not in it, whichever is smaller."""
+        return np.minimum(self.shares, 1 - self.shares)
 
     @property
     def may_be_rare(self) -> Flags:

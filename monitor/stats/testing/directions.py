@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,8 @@ Flags = NDArray[np.bool_]
 CUT, BIN, OUTER, CATEGORY, BUCKETS = range(5)
 #: least change of a share that can page, by kind
 LEAST_MOVE: Final = np.array([0.05, 0.03, 0.05, 0.03, 0.03])
+#: shapes of columns whose directions are kept: many columns have the same, and nobody changes them
+KEPT: Final = 256
 #: group of padding directions
 NO_GROUP: Final = -1
 
@@ -48,6 +51,7 @@ class ColumnDirections:
         return len(self.kind)
 
 
+@lru_cache(maxsize=KEPT)
 def numeric_directions(bins: int) -> ColumnDirections:
     """Cuts, inner bins and outer sets of `bins` bins in order; none for a single bin."""
     each = np.arange(bins)
@@ -66,6 +70,7 @@ def numeric_directions(bins: int) -> ColumnDirections:
     return ColumnDirections(sets, kind, np.minimum(kind, 1), np.concatenate([cuts, inner, outer]))
 
 
+@lru_cache(maxsize=KEPT)
 def category_directions(names: int, buckets: int = 0) -> ColumnDirections:
     """Each name, each bucket, and groups of 2, 4, ... neighbouring buckets up to all; `buckets` a power of two.
 

@@ -14,14 +14,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.stats.digits import rounded
+from monitor.stats.sliding import TIMES_LARGEST, sliding
 from monitor.stats.testing.evidence import exact_excess_tail
 
 Ints = NDArray[np.int64]
 
 #: lengths in blocks that are judged: 1, 2, 4, ... up to this
 LONGEST: Final = 16
-#: a window's share is this many times larger than the largest of the reference
-TIMES_LARGEST: Final = 1.2
 #: least windows of a length in the reference, side by side
 MIN_WINDOWS: Final = 3
 
@@ -53,15 +53,10 @@ def learned(hits: Sequence[int], events: Sequence[int]) -> FactShare:
     of_hits, of_events = np.asarray(hits, np.int64), np.asarray(events, np.int64)
     largest, length = [], 1
     while length <= LONGEST and len(of_hits) // length >= MIN_WINDOWS:
-        shares = _sliding(of_hits, length) / np.maximum(_sliding(of_events, length), 1)
-        largest.append(float(f"{shares.max():.6g}"))
+        shares = sliding(of_hits, length) / np.maximum(sliding(of_events, length), 1)
+        largest.append(rounded(shares.max()))
         length *= 2
     return FactShare(int(of_hits.sum()), int(of_events.sum()), tuple(largest))
-
-
-def _sliding(counts: Ints, length: int) -> Ints:
-    sums = np.concatenate(([0], np.cumsum(counts)))
-    return np.asarray(sums[length:] - sums[:-length], np.int64)
 
 
 class Excess(NamedTuple):

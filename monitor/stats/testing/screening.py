@@ -142,7 +142,7 @@ class DirectionScreen:
 
 def _compared(reference: DirectionReference, n: Ints | Floats, variance: Floats) -> Flags:
     """Whether windows of n (..., C, D) values say something of each direction, as the test asks it."""
-    thin = np.minimum(reference.shares, 1 - reference.shares)
+    thin = reference.thinner
     often = thin * (n / variance) >= MIN_EXPECTED
     enough = n >= np.maximum(reference.block, 1)[:, None]
     return np.asarray((often | reference.may_be_rare) & (reference.sizes > 0) & enough, np.bool_)
@@ -150,7 +150,7 @@ def _compared(reference: DirectionReference, n: Ints | Floats, variance: Floats)
 
 def _least_events(reference: DirectionReference) -> Floats:
     """The fewest values (C, D) of a window in which each direction is compared, infinite where it never is."""
-    thin = np.minimum(reference.shares, 1 - reference.shares)
+    thin = reference.thinner
     often = np.floor(MIN_EXPECTED * reference.variance / np.maximum(thin, SMALLEST)) - 1
     least = np.maximum(np.where(reference.may_be_rare, 0, often), np.maximum(reference.block, 1)[:, None])
     for _ in range(3):  # rounding decides at the border, as in the test itself

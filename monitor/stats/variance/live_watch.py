@@ -12,7 +12,7 @@ takes whole base windows.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,11 +66,27 @@ def watched_cuts(reference: DirectionReference, events: float) -> Flags:
 
     Those of the first group with enough expected events; if there are none, those with shares nearest to one half.
     """
-    thin = np.minimum(reference.shares, 1 - reference.shares)
-    first = reference.directions.group == 0
+    thin, first = reference.thinner, reference.directions.group == 0
     usable = first & (thin * events / reference.variance >= MIN_EXPECTED)
+    some = usable.any(1, keepdims=True)
+    if some.all():
+        return np.asarray(usable, np.bool_)
     middle = first & (thin >= 0.9 * np.where(first, thin, 0.0).max(1, keepdims=True, initial=0.0))
-    return np.asarray(np.where(usable.any(1, keepdims=True), usable, middle), np.bool_)
+    return np.asarray(np.where(some, usable, middle), np.bool_)
+
+
+class WindowShares(NamedTuple):
+    """Values of each column (C, 1) and their shares in each direction (C, D), of one window."""
+
+    values: Floats
+    shares: Floats
+
+    @classmethod
+    def of(cls, reference: DirectionReference, counts: Ints) -> WindowShares:
+        """`counts` (C, B)."""
+        values = np.asarray(counts).sum(1).astype(np.float64)[:, None]
+        hits = np.matmul(np.asarray(counts, np.float64)[:, None], reference.directions.sets)[:, 0]
+        return cls(values, np.asarray(hits / np.maximum(values, 1), np.float64))
 
 
 def variability(
@@ -81,8 +97,13 @@ def variability(
     `before`, `after` (C, B) counts; NaN where a column has no value in one of them. `waves` (C, D) are the events of
     each that a wave explains, which are taken away.
     """
-    n, m = (np.asarray(x).sum(1).astype(np.float64)[:, None] for x in (before, after))
-    x, y = reference.directions.shares(np.stack([before, after]))
+    return _variability(reference, WindowShares.of(reference, before), WindowShares.of(reference, after), waves)
+
+
+def _variability(
+    reference: DirectionReference, before: WindowShares, after: WindowShares, waves: tuple[Floats, Floats] | None
+) -> Floats:
+    (n, x), (m, y) = before, after
     middle = (x + y) / 2
     if waves is not None:
         x, y = x - waves[0] / np.maximum(n, 1), y - waves[1] / np.maximum(m, 1)
@@ -148,6 +169,8 @@ class Variability:
     #: of the two windows the events (C, D) that waves explain; None where no column has a wave
     waves_before: Floats | None = None
     waves_filling: Floats | None = None
+    #: of the window before, made again where it is not known; not state
+    _shares_before: WindowShares | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.differences = np.zeros((self.columns, 0))
@@ -161,12 +184,14 @@ class Variability:
         self.filled += 1
         if self.filled < self.length:
             return
+        filled = WindowShares.of(reference, self.filling)
         if self.before is not None:
+            before = self._shares_before or WindowShares.of(reference, self.before)
             both = (self.waves_before, self.waves_filling)
             known = None if both[0] is None or both[1] is None else (both[0], both[1])
-            new = variability(reference, self.before, self.filling, known)[:, None]
+            new = _variability(reference, before, filled, known)[:, None]
             self.differences = np.concatenate([self.differences, new], axis=1)[:, -KEPT:]
-        self.before, self.filled = self.filling, 0
+        self.before, self._shares_before, self.filled = self.filling, filled, 0
         self.waves_before, self.waves_filling = self.waves_filling, None
         self.filling = np.zeros_like(self.filling)
 

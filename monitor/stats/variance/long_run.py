@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
+from monitor.stats.digits import all_rounded
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -231,6 +233,17 @@ class LongRun:
     def independent(cls, directions: int) -> LongRun:
         """Of independent rows: V is 1."""
         return cls(0, True, INDEPENDENT, np.ones(directions), np.full(directions, np.inf), np.ones((0, directions)))
+
+    def rounded(self) -> LongRun:
+        """As it is stored: what is stored is what is judged by."""
+        return LongRun(
+            self.block,
+            self.settled,
+            self.reason,
+            all_rounded(self.variance),
+            all_rounded(self.freedom),
+            all_rounded(self.by_rows),
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values for a file; `freedom` null where it is infinite."""

@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
+from monitor.stats.digits import rounded
 from monitor.stats.variance.long_run import BLOCK_FREEDOM, FLAT_FREEDOM, GROWING, LEAST_FREEDOM, SOFT_CHANCE, WIDER
 
 Floats = NDArray[np.float64]
 
 #: p-value below which a longer block contradicts
 CHANCE: Final = 0.05
-#: significant digits, so that the file and the memory agree
-DIGITS: Final = 6
 #: shorter series are taken for independent
 LEAST_NUMBERS: Final = 64
 
@@ -99,8 +98,4 @@ def series_variance(series: Floats) -> SeriesVariance:
     k = top if smallest is None else min(smallest + WIDER, top)
     heavy = max(float(blocks.kurtosis[k + 1]), 0.0)
     freedom = FLAT_FREEDOM * blocks.numbers / 2.0**k * 2 / (2 + heavy)
-    return SeriesVariance(_rounded(blocks.flat(k)), _rounded(freedom), 1 << k, settled)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+    return SeriesVariance(rounded(blocks.flat(k)), rounded(freedom), 1 << k, settled)

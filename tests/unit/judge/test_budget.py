@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import DAY_US, SECOND_US
-from monitor.judge.promise.budget import BASE, ENOUGH_REFERENCE, MAX_BASE_WINDOWS, MOST_ALPHA, RECENT, Budget
+from monitor.judge.promise.budget import (
+    BASE,
+    ENOUGH_REFERENCE,
+    MAX_BASE_WINDOWS,
+    MOST_ALPHA,
+    RECENT,
+    TICKETS_PER_US,
+    Budget,
+    TicketBudget,
+    alpha_of_tickets,
+)
 
 MONTH = 30 * DAY_US
 USUAL = 150 * SECOND_US
@@ -120,3 +130,19 @@ def test_what_is_not_tested_is_not_expected_to_page() -> None:
     assert spender.expected == 0
     spender.spend(alpha, 0)
     assert spender.expected == 0
+
+
+@pytest.mark.parametrize("tests", [1, 7, 300])
+def test_looks_over_the_time_of_a_ticket_budget_spend_one_false_finding(tests: int) -> None:
+    """Whatever the steps in which time passes, as long as no test may spend more than the most."""
+    budget = TicketBudget(tests)
+    steps = np.diff(np.sort(np.random.default_rng(tests).uniform(0, TICKETS_PER_US, 5_000)))
+    assert max(map(budget.alpha, steps.tolist())) < MOST_ALPHA
+    assert tests * sum(map(budget.alpha, steps.tolist())) == pytest.approx(steps.sum() / TICKETS_PER_US)
+
+
+def test_no_look_spends_more_than_the_most_nor_divides_by_no_test() -> None:
+    assert TicketBudget(1).alpha(TICKETS_PER_US) == MOST_ALPHA
+    assert TicketBudget(0, 1e-4).alpha(TICKETS_PER_US) == 1e-4
+    assert alpha_of_tickets(1e-6, 50) == pytest.approx(5e-5)
+    assert alpha_of_tickets(1e-3, 50) == MOST_ALPHA

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from monitor.judge.comparison.columns import FASTER, Compared, Comparison
-from monitor.judge.windows.prepared_reference import PreparedReference
+from monitor.judge.comparison.columns import Compared, Comparison
+from monitor.judge.windows.prepared_reference import FASTER, PreparedReference
 from monitor.judge.windows.pyramid import Windows, window_of
 from monitor.reference.column import Column
 from monitor.reference.reference import Reference

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.judge.comparison.columns import FASTER, Compared
+from monitor.judge.comparison.columns import Compared
 from monitor.judge.comparison.lazy_comparison import MOST_ALONE, LazyComparison, Measured
-from monitor.judge.windows.prepared_reference import PreparedReference
+from monitor.judge.windows.prepared_reference import FASTER, PreparedReference
 from tests.unit.judge.test_compared import ALPHA, COLUMNS, RATES, live, reference
 
 WHOLE = reference(COLUMNS)
