@@ -166,7 +166,7 @@ class ReferenceDecoder:
         if event.get("ts") is not None:
             row.ts = event["ts"]
         if kind == "label":
-            _read_label(event, row, self.limits.features)
+            _read_label(event, row, self.rules.limits.features)
             return row
         self._read_features(event, row, kind, key)
         _check_tags(event)
