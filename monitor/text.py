@@ -52,3 +52,10 @@ def number(value: float) -> str:
     if math.isnan(value):
         return "not known"
     return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def expected(count: float) -> str:
+    """How many of something rare are to be expected: `2.3`, `0.41`, `fewer than 0.01`, `none`."""
+    if count <= 0:
+        return "none"
+    return "fewer than 0.01" if count < 0.01 else f"{count:,.0f}" if count >= 10 else f"{count:.2g}"

@@ -31,11 +31,12 @@ from monitor.run.loss_lines import loss_lines
 from monitor.run.outcome_lines import outcome_lines, outcome_windows, outcomes_json, value_json
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
+from monitor.settings.detector import KINDS as DETECTORS
 from monitor.settings.tree import Settings
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 from monitor.stats.performance.figures import figures
 from monitor.stats.performance.label_tally import LabelTally
-from monitor.text import many, number, probability
+from monitor.text import expected, many, number, probability
 
 #: takes one JSON object of the output
 Emit = Callable[[dict[str, Any]], object]
@@ -320,6 +321,8 @@ def _evidence(found: dict[str, Any]) -> str:
     window, p = found["window"], found["p"]
     if not window["events"]:
         return ""
+    if found["statistic"] in DETECTORS:  # it was fed all values since it began: its last pane is no sample
+        return f"; the alarm came with the events up to {window['end']}"
     seen = "seen in" if p is None else "tested on"
     words = f"; {seen} {many(window['events'], 'event')} from {window['start']} to {window['end']}"
     return words if p is None else f"{words}; by chance {probability(p)}"
@@ -376,7 +379,7 @@ def _human_summary(thing: dict[str, Any]) -> str:
             + (
                 model["warmup"]["text"]
                 if "warmup" in model
-                else f"by chance alone {model['expected_false_pages']:.3f} pages were to be expected"
+                else f"by chance alone {expected(model['expected_false_pages'])} pages were to be expected"
             )
         )
         lines += _performance_lines(model)

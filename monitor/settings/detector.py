@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -21,6 +21,7 @@ from monitor.settings.types import (
 )
 
 Kind: TypeAlias = Literal["adwin", "page_hinkley", "kswin", "hddm_a", "hddm_w", "ddm", "eddm"]
+KINDS: Final = frozenset(get_args(Kind))
 #: what a detector follows if it is no column
 ERROR: Final = "error"
 #: the options of each kind

@@ -23,6 +23,7 @@ from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.further import AHEAD, DUPLICATES
 from monitor.stats.testing.ending import left_of
 from monitor.stats.testing.fact_share import LONGEST, Excess, FactShare, judged
+from monitor.stats.testing.onset import onset
 from monitor.text import many, percent
 
 #: the largest alpha of a test: such events come together, which the test does not know
@@ -101,7 +102,8 @@ class _Share(SequentialCause):
 
     def _finding(self, reference: FactShare, excess: Excess) -> Finding:
         blocks = self._blocks[-excess.blocks :]
-        since = next((block[0] for block in blocks if block[2] / block[3] > reference.share), blocks[0][0])
+        hits, of = (np.array([block[at] for block in blocks], np.float64) for at in (2, 3))
+        since = blocks[onset(hits, of, reference.share)][0]
         effect = excess.share - reference.share
         return Finding(
             key=self._key,
@@ -156,7 +158,8 @@ class Duplicates(_Share):
     def _detail(self, excess: Excess, before: str) -> str:
         return (
             f"{excess.hits:,} of {many(excess.events, 'event')} repeat the id of one before in their partition, "
-            f"{before} in the reference; they are counted as duplicate and not judged again"
+            f"{before} in the reference; they are counted as duplicate, the other {excess.events - excess.hits:,} are "
+            "judged"
         )
 
 

@@ -19,7 +19,6 @@ from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.stats.bins.reference_bins import ABSENT
-from monitor.stats.digits import before_and_after
 from monitor.stats.testing.ending import left_of
 from monitor.stats.testing.evidence import exact_excess_critical, exact_excess_tail
 from monitor.text import percent
@@ -156,7 +155,7 @@ class FeaturesGone(Cause[Measured]):
             effect_unit="share",
             exceedance=float(measured.exceedance[window]),
             direction="up",
-            detail=f"share of events without features: {before_and_after(before, share)}; "
+            detail=f"share of events without features: {percent(before)} -> {percent(share)}; "
             "the columns are judged by the events that have them",
             headline="no prediction has features any more"
             if share == 1

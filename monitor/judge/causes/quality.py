@@ -316,7 +316,7 @@ class Quality(Cause[QualityTails]):
         change: UnitChange | None,
     ) -> str:
         window, column, slot = at
-        details = [f"share {QUALITY_COUNTS[slot]}: {before_and_after(before, share)}{came}"]
+        details = [f"share {QUALITY_COUNTS[slot]}: {percent(before)} -> {percent(share)}{came}"]
         if slot == OUTSIDE:
             about = self.prepared.columns[column]
             low, high = told_apart([about.bins.low, about.bins.high])

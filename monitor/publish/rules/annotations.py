@@ -91,6 +91,14 @@ def since_when(incident: str) -> str:
     return f"{{{{ with {since} }}}} Since {{{{ . | first | value | humanizeTimestamp }}}}, event time.{{{{ end }}}}"
 
 
+def quiet_versions() -> str:
+    """` Version 1 does not show this.`: the other versions with events now that have no open incident."""
+    quiet = "max by (version) (driftd_incident_active{model=%[1]q,version!=%[2]q}) == 0"
+    events = 'sum by (version) (increase(driftd_model_events_total{model=%[1]q,type!="label"}[15m])) > 0'
+    named = f"{_query(f'topk({ALSO}, {quiet} and on (version) {events})')} | sortByLabel `version`"
+    return f"{{{{ range {named} }}}} Version {{{{ .Labels.version }}}} does not show this.{{{{ end }}}}"
+
+
 def _active(incident: str, also: str = "") -> str:
     chosen = f'model=%[1]q,version=%[2]q,severity="{incident}"{also}'
     return f"max by (subject, cause, segment) (driftd_finding_active{{{chosen}}})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.publish.links import PAGE_ALERT, TICKET_ALERT
 from monitor.publish.rules.alert import BRIDGED, CRITICAL, ONE_OF_ALL, WARNING, Alert
-from monitor.publish.rules.annotations import drift_summary, findings, if_lasting, since_when
+from monitor.publish.rules.annotations import drift_summary, findings, if_lasting, quiet_versions, since_when
 from monitor.publish.traffic_series import TRAFFIC_STOPPED
 
 _VERSION = ("model", "version")
@@ -26,7 +26,7 @@ def drift_ticket() -> Alert:
 def _drift(name: str, incident: str, severity: str, text: str, wait: str) -> Alert:
     """Uses the newest value within `BRIDGED`, not the largest, so that an ended incident ends its alert at once."""
     active = f'({ONE_OF_ALL} (last_over_time(driftd_incident_active{{severity="{incident}"}}[{BRIDGED}])) == 1)'
-    description = f"{text}Over the threshold: {findings(incident)}.{since_when(incident)}"
+    description = f"{text}Over the threshold: {findings(incident)}.{since_when(incident)}{quiet_versions()}"
     return Alert(name, active, severity, wait, "1m", drift_summary(incident), description, _VERSION)
 
 

@@ -15,10 +15,12 @@ from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, Mode
 from monitor.publish.status.html import ago, moment, name, since, text
 from monitor.publish.status.model_cards import FINE, badge, states_of
 from monitor.stats.bins.reference_bins import NUMERIC
-from monitor.text import many, number, probability
+from monitor.text import listed, many, number, probability
 
 #: partitions whose records are offered for fetching
 FETCHED: Final = 3
+#: columns named that another version shows, too
+NAMED: Final = 5
 #: ended incidents that are shown
 ENDED: Final = 10
 LASTING: Final = "Lasting: was a page and is still open. A different change, or 1.5 times this one, opens a new page."
@@ -52,6 +54,7 @@ def _incident(
     yield f"<p>{since(incident.since_us, now_us)}{_more(snapshot, incident, model)}{where}</p>"
     if incident.lead:
         yield f"<p>{text(incident.lead[:1].upper() + incident.lead[1:])}.</p>"
+    yield from (f"<p>{sentence}</p>" for sentence in _in_other_versions(snapshot, incident, views))
     yield f"<p class=soft>{LASTING}</p><ol>" if incident.lasting else "<ol>"
     for at, view in enumerate(views):
         column, figures = _measured(model, view)
@@ -64,6 +67,20 @@ def _incident(
         yield f"<details><summary>Commands</summary><pre>{lines}</pre>"
         yield "</details>"
     yield "</section>"
+
+
+def _in_other_versions(snapshot: Snapshot, incident: IncidentView, views: Sequence[FindingView]) -> Iterator[str]:
+    """Whether the other versions that were judged since the incident's start show the same: only this one, or all."""
+    own = {view.finding for view in views}
+    for other in snapshot.models:
+        same_model = other.key.model == incident.key.model and other.key != incident.key
+        judged = other.judged_us is not None and other.judged_us > (incident.since_us or 0)
+        if not (same_model and judged and other.stopped_since_us is None):
+            continue
+        shared = {view.finding for view in snapshot.findings if view.key == other.key} & own
+        named = name(listed(dict.fromkeys(view.finding.subject for view in views if view.finding in shared), NAMED))
+        version = f"Version {name(other.key.version)}"
+        yield f"{version} shows the same: {named}." if shared else f"{version} does not show this."
 
 
 def _commands(incident: IncidentView, views: Sequence[FindingView]) -> Iterator[str]:

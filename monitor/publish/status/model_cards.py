@@ -19,7 +19,7 @@ from monitor.settings.duration import in_words
 from monitor.stats.derived.columns import DERIVED_KINDS
 from monitor.stats.performance.figures import SHARES
 from monitor.stats.performance.outcome_tally import LABEL_VALUE
-from monitor.text import many, number, percent
+from monitor.text import expected, many, number, percent
 
 #: a column with this exceedance or more is shown unfolded
 NEAR: Final = 0.5
@@ -117,7 +117,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "No events since", aged(model.stopped_since_us, now_us)
     if model.budget_us:
         budget = f"budget: {number(model.budget_pages)} in {in_words(model.budget_us)}"
-        promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
+        promise = f"{expected(model.expected_false_pages)} false ones expected so far, {budget}"
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     yield from _performance(model)
     yield from (_outcome(one) for one in model.outcomes)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from monitor.clock import SECOND_US
+from monitor.events import ACCEPTED
 from monitor.findings import PAGE, TICKET
 from monitor.publish import links
 from monitor.publish.snapshot import Health, Snapshot
@@ -19,11 +20,13 @@ from monitor.publish.status.incident_cards import ended_incidents, open_incident
 from monitor.publish.status.model_cards import FINE, UNKNOWN, badge, models_section, states_of
 from monitor.publish.status.notices import notices
 from monitor.publish.status.style import ICON, STYLE
-from monitor.text import many
+from monitor.text import listed, many
 
 REFRESH_SECONDS: Final = 15
 #: the state of the monitor while it cannot judge all events
 NOT_FINE: Final = "not fine"
+#: reasons named of each kind of events that were not accepted
+REASONS: Final = 3
 
 
 def status_page(snapshot: Snapshot, health: Health, stuck: str, now_us: int) -> bytes:
@@ -147,6 +150,8 @@ def _monitor_rows(snapshot: Snapshot, now_us: int) -> Iterator[tuple[str, str]]:
         yield "Unreadable since it began", f"{many(lost, 'record')} <small>passed; the log has the place</small>"
     if gone := sum(snapshot.retention_gaps.values()):
         yield "Lost to retention", f"{many(gone, 'record')} <small>gone before they were read</small>"
+    if not_accepted := _not_accepted(snapshot):
+        yield "Events not accepted", not_accepted
     if snapshot.dead_letters:
         yield "Rejected since it began", many(snapshot.dead_letters, "record")
 
@@ -158,3 +163,24 @@ def _lag(snapshot: Snapshot) -> str:
     worst = max(snapshot.lags, key=lambda partition: snapshot.lags[partition])
     most = f", most in {name(str(worst))}: {snapshot.lags[worst]:,}" if total and len(snapshot.lags) > 1 else ""
     return f"{many(total, 'record')} <small>in {many(len(snapshot.lags), 'partition')}{most}</small>"
+
+
+def _not_accepted(snapshot: Snapshot) -> str:
+    """`59 of 514 events: 47 duplicate, 12 rejected (json 10, ts 2)`, "" if all were accepted."""
+    by_outcome: dict[str, dict[str, int]] = {}
+    for (_, outcome, reason), count in snapshot.events.items():
+        if count and outcome != ACCEPTED:
+            reasons = by_outcome.setdefault(outcome, {})
+            reasons[reason] = reasons.get(reason, 0) + count
+    if not by_outcome:
+        return ""
+    lost, total = sum(sum(reasons.values()) for reasons in by_outcome.values()), sum(snapshot.events.values())
+    kinds = sorted(by_outcome, key=lambda outcome: -sum(by_outcome[outcome].values()))
+    words = "; ".join(_outcome(outcome, by_outcome[outcome]) for outcome in kinds)
+    return f"{lost:,} of {many(total, 'event')} <small>{text(words, 1_000)}</small>"
+
+
+def _outcome(outcome: str, reasons: dict[str, int]) -> str:
+    most = sorted(reasons, key=lambda reason: -reasons[reason])
+    named = [f"{reason} {reasons[reason]:,}" for reason in most if reason]
+    return f"{sum(reasons.values()):,} {outcome.replace('_', ' ')}" + (f" ({listed(named, REASONS)})" if named else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from monitor.clock import FIRST_US, LAST_US, SECOND_US, parse_rfc3339
 from monitor.publish.status.drawing import HEIGHT, WIDTH, drawing
 from monitor.publish.status.html import ago, moment
 from monitor.settings.duration import in_words
-from monitor.text import number, percent, probability
+from monitor.text import expected, number, percent, probability
 from tests.snapshots import NOW_US
 
 # the drawing
@@ -68,3 +69,11 @@ def test_words_for_numbers() -> None:
         "0 s", "59 s", "1 min", "1 h 1 min", "1 d 1 h", "1 d",
     ]  # fmt: skip
     assert ago(NOW_US + 5 * SECOND_US, NOW_US) == "5 s ahead of this clock"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0.0, "none"), (0.000416, "fewer than 0.01"), (0.2134, "0.21"), (2.345, "2.3"), (1234.5, "1,234")],
+)
+def test_what_is_to_be_expected_has_no_more_digits_than_it_is_sure_of(count: float, words: str) -> None:
+    assert expected(count) == words

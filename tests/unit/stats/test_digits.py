@@ -42,6 +42,22 @@ def test_neighbouring_floats_are_distinguished(value: float, steps: int) -> None
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (0.483, -1.364e-08, "0.483 -> 0"),
+        (45217.0, 45.6612345, "45217 -> 45.7"),
+        (0.4829991234, 0.4830211234, "0.483 -> 0.48302"),
+        (52.370004, 52.370012, "52.370004 -> 52.370012"),
+        (0.0, 0.0, "0 -> 0"),
+    ],
+)
+def test_of_two_numbers_what_is_nothing_beside_the_other_is_not_written_out(
+    before: float, after: float, words: str
+) -> None:
+    assert before_and_after(before, after) == words
+
+
+@pytest.mark.parametrize(
     ("values", "words"),
     [
         ([52.370004, 52.370012], ["52.370004", "52.370012"]),
