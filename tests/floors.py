@@ -64,7 +64,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "promise.budget incidents.ended incidents.silence incidents.likely incidents.incident "
+            "promise.budget incidents.ended incidents.recurring incidents.silence incidents.likely incidents.incident "
             "incidents.book policy windows.prepared_reference windows.pyramid warmup windows.season "
             "windows.label_windows windows.late_cohorts words.errors windows.all_values comparison.own_moves "
             "comparison.related words.relations comparison.columns comparison.moved_day "
