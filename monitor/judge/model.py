@@ -104,6 +104,7 @@ class ModelJudge:
         self.judge = Judge(self.prepared, self.policy)
         self.judge.performance.spend = self._spend_on_labels
         self.judge.constant.changed_counts = self._changed_counts
+        self.judge.distribution.paging = self._paging
         self.judge.performance.late = self.judge.performance.late_cohorts(self._pane_us)
         self.judge.outcomes.spend = self._spend_on_outcome
         self.judge.outcomes.of_panes(self._pane_us)
@@ -302,6 +303,10 @@ class ModelJudge:
         alpha = self.budget.alpha(OUTCOME_PREFIX + name, start_us, end_us, self._share)
         self.budget.spend(alpha, tests)
         return alpha
+
+    def _paging(self) -> dict[str, int]:
+        # a change begins in the base window before the first one that is over
+        return {subject: self.pyramid.blocks_since(since) + 1 for subject, since in self.book.paging().items()}
 
     def _changed_counts(self, column: int, until_us: int) -> Ints | None:
         since_us = self.book.since(distribution_key(self.prepared, column))

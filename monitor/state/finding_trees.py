@@ -181,9 +181,11 @@ def _incident_of(tree: list[Any]) -> Incident:
 
 def _ended_tree(ended: Ended) -> list[Any]:
     times = [ended.since_us, ended.opened_at, ended.ended_at]
-    return [ended.id, ended.severity, *times, ended.summary, list(ended.findings)]
+    return [ended.id, ended.severity, *times, ended.summary, list(ended.findings), [list(key) for key in ended.keys]]
 
 
 def _ended_of(tree: list[Any]) -> Ended:
-    name, severity, since_us, opened_at, ended_at, summary, findings = tree
-    return Ended(name, severity, since_us, opened_at, ended_at, summary, tuple(findings))
+    """The inverse of `_ended_tree`; earlier versions did not hold what the findings were about."""
+    name, severity, since_us, opened_at, ended_at, summary, findings, *keys = tree
+    known = tuple(FindingKey(*key) for key in keys[0]) if keys else ()
+    return Ended(name, severity, since_us, opened_at, ended_at, summary, tuple(findings), known)

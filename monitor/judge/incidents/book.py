@@ -35,6 +35,7 @@ from monitor.judge.incidents.incident import (
     worst_by_key,
     worst_first,
 )
+from monitor.judge.incidents.recurring import recurring
 from monitor.judge.incidents.silence import Silence
 from monitor.stats.testing.ending import MIN_LASTING_WINDOWS, end_windows, has_ended, is_lasting, is_news
 
@@ -145,7 +146,7 @@ class IncidentBook:
         if self.open:
             return transitions + self._move(changed=True, report=True, context=context)
         incident, self.incident = self.incident, None
-        return [*transitions, self._finish(incident, context, reason)]
+        return [*transitions, self._finish(incident, context, reason, by_stream=False)]
 
     # findings
 
@@ -167,6 +168,11 @@ class IncidentBook:
     def since(self, key: FindingKey) -> int | None:
         """Since when a finding of this key is open, on its own or in the lasting ticket; None if none is."""
         return min((book[key].since_us for book in (self.open, self.lasting) if key in book), default=None)
+
+    def paging(self) -> dict[str, int]:
+        """{subject: since when} of the pages that are open; a lasting ticket is none any more."""
+        found = [(key.subject, known.since_us) for key, known in self.open.items() if known.finding.severity == PAGE]
+        return dict(sorted(found, reverse=True))  # the earliest of a subject's
 
     def findings(self) -> list[Finding]:
         """All that are open, those of the lasting ticket too."""
@@ -243,7 +249,7 @@ class IncidentBook:
             self.pages += 1
             self.tickets -= 1
         name = "escalated" if now > before else "deescalated" if now < before else "updated"
-        return [incident.step(name, findings, context, f"{context.name}: {in_words(findings)}")]
+        return [incident.step(name, findings, context, self._summary(findings, incident, context))]
 
     def _begin(self, findings: tuple[Finding, ...], context: TransitionContext) -> Transition:
         first_end = min(finding.window.end_us for finding in findings)
@@ -257,11 +263,19 @@ class IncidentBook:
             self.pages += 1
         else:
             self.tickets += 1
-        return self.incident.step("opened", findings, context, f"{context.name}: {in_words(findings)}")
+        return self.incident.step("opened", findings, context, self._summary(findings, self.incident, context))
 
-    def _finish(self, incident: Incident, context: TransitionContext, reason: str = "") -> Transition:
+    def _summary(self, findings: tuple[Finding, ...], incident: Incident, context: TransitionContext) -> str:
+        """What is open, and how often that was found before."""
+        again = recurring(findings[0].key, context.key.model, self.ended, incident.opened_at)
+        return f"{context.name}: {in_words(findings)}" + (f"; {again}" if again else "")
+
+    def _finish(
+        self, incident: Incident, context: TransitionContext, reason: str = "", *, by_stream: bool = True
+    ) -> Transition:
+        """`by_stream`: what it was about ended; else it is no earlier time of the same fault."""
         last, ended = incident.finish(context, reason)
-        self.ended.append(ended)
+        self.ended.append(ended if by_stream else replace(ended, keys=()))
         return last
 
     def give_up(self, context: TransitionContext, reason: str) -> list[Transition]:
@@ -270,7 +284,7 @@ class IncidentBook:
         self.lasting.clear()
         open_ones = [one for one in (self.incident, self.lasting_incident) if one is not None]
         self.incident = self.lasting_incident = None
-        return [self._finish(one, context, reason) for one in open_ones]
+        return [self._finish(one, context, reason, by_stream=False) for one in open_ones]
 
     # the lasting ticket
 
@@ -293,7 +307,7 @@ class IncidentBook:
             return []
         transitions = []
         if former is not None:
-            transitions.append(self._finish(former, context, f"goes on in {incident.id}"))
+            transitions.append(self._finish(former, context, f"goes on in {incident.id}", by_stream=False))
             incident.since_us = min(incident.since_us, former.since_us)
         for key, known in self.open.items():
             now = None if measurements is None else measurements.now(known, _level_windows(known))

@@ -23,7 +23,8 @@ class Ended:
     """A resolved incident. `severity` is the worst it had; times are microseconds of event time.
 
     `since_us` is when the change began, `opened_at` when the incident opened, `ended_at` when it was resolved;
-    `summary` is that of the resolving transition, `findings` the newest headline of each of its findings.
+    `summary` is that of the resolving transition, `findings` the newest headline of each of its findings, `keys` what
+    these are about; none where the incident did not end with its findings, but for a reason outside the stream.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Ended:
     ended_at: int
     summary: str
     findings: tuple[str, ...]
+    keys: tuple[FindingKey, ...] = ()
 
 
 def lasted(us: int) -> str:

@@ -146,7 +146,8 @@ class Incident:
         self.number += 1
         summary = end_summary(context.name, self.opened_at, context.at_us, list(self.messages), reason)
         worst, words = PAGE if self.paged else self.severity, tuple(self.messages.values())
-        ended = Ended(self.id, worst, self.since_us, self.opened_at, context.at_us, summary, words)
+        keys = tuple(self.messages)
+        ended = Ended(self.id, worst, self.since_us, self.opened_at, context.at_us, summary, words, keys)
         return self.step("resolved", (), context, summary), ended
 
     def copy(self) -> Incident:

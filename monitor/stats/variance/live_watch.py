@@ -108,10 +108,11 @@ def _variability(
     if waves is not None:
         x, y = x - waves[0] / np.maximum(n, 1), y - waves[1] / np.maximum(m, 1)
     expected = middle * (1 - middle) * reference.variance * (1 / np.maximum(n, 1) + 1 / np.maximum(m, 1))
-    use = watched_cuts(reference, float((n + m).mean() / 2))
+    both = (n > 0) & (m > 0)
+    use = watched_cuts(reference, float((n + m)[both].mean() / 2) if both.any() else 0.0)
     squares = np.where(use, (x - y) ** 2 / np.maximum(expected, 1e-9), 0.0)
     mean = squares.sum(1) / np.maximum(use.sum(1), 1)
-    return np.where(((n > 0) & (m > 0))[:, 0], mean, np.nan)
+    return np.where(both[:, 0], mean, np.nan)
 
 
 def watched_freedom(reference: DirectionReference, events: float) -> Floats:
@@ -195,6 +196,18 @@ class Variability:
         self.waves_before, self.waves_filling = self.waves_filling, None
         self.filling = np.zeros_like(self.filling)
 
+    def forget(self, column: int, windows: int) -> None:
+        """Take back what the newest `windows` base windows said of one column."""
+        whole = -(-max(windows - self.filled, 0) // self.length)
+        if windows and self.filled:
+            self.filling = self.filling.copy()
+            self.filling[column] = 0
+        if whole and self.before is not None:
+            self.before, self.differences = self.before.copy(), self.differences.copy()
+            self.before[column] = 0
+            self.differences[column, max(self.differences.shape[1] - whole, 0) :] = np.nan
+            self._shares_before = None
+
     def restless(self, reference: DirectionReference) -> Flags:
         """Columns (C,) whose neighbouring windows differ too much."""
         if self.before is None or not self.differences.shape[1]:
@@ -203,7 +216,8 @@ class Variability:
         known = np.isfinite(ordered).sum(1)
         kept = np.maximum(known - known // LEFT_OUT, 1)
         mean = np.nan_to_num(ordered).cumsum(1)[np.arange(self.columns), kept - 1] / kept
-        freedom = watched_freedom(reference, float(self.before.sum() / max(self.columns, 1)))
+        known_columns = int(self.before.any(1).sum())
+        freedom = watched_freedom(reference, float(self.before.sum() / max(known_columns, 1)))
         return np.asarray((known >= FEWEST) & (mean > most_by_chance(freedom, known)), np.bool_)
 
     def to_state(self) -> dict[str, Any]:
@@ -263,6 +277,15 @@ class Watch:
         self.alike = np.concatenate([self.alike, new[None]])[-ALIKE_WINDOWS:]
         self.events = np.concatenate([self.events, n[None]])[-ALIKE_WINDOWS:]
         self.windows += 1
+
+    def forget(self, column: int, windows: int) -> None:
+        """Take back what the newest `windows` base windows said of one column: it has changed in them."""
+        for one in self.variability:
+            one.forget(column, windows)
+        if windows:
+            self.alike, self.events = self.alike.copy(), self.events.copy()
+            self.alike[-windows:, column] = 0.0
+            self.events[-windows:, column] = 0.0
 
     def too_new(self, free: Flags) -> Flags:
         """Columns (C,) of which too few base windows are known for a page.
