@@ -46,8 +46,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "file.effects file.estimate file.performance file.segments file.derived file.json_faults file.validity "
             "variability segments performance_part reference blank file.encoding references score_split configured "
             "monitored plan.values plan.derived plan.columns plan.segments learn.season learn.relations learn.effects "
-            "learn.estimate learn.performance learn.segments notes.estimate notes.performance learn.reference "
-            "notes.paging notes.relations notes.events notes.show"
+            "learn.estimate learn.performance learn.segments notes.segments notes.estimate notes.performance "
+            "learn.reference notes.paging notes.relations notes.events notes.show"
         ),
     },
     {  # counting (stage 1)

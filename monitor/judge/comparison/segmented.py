@@ -42,7 +42,7 @@ class Segmented:
         self.names = tuple(
             f"{feature}={value if value == OTHER else policy.category(value)}" for feature, value in segments.keys
         )
-        self.shares = self._event_shares()
+        self.shares = segments.event_shares(prepared.width)
         #: (C,) names of the columns in findings
         self.subjects = prepared.subjects
         tiled = np.tile(np.arange(columns), len(self.names)).tolist()
@@ -102,12 +102,6 @@ class Segmented:
     def column_of(self, column: int) -> int:
         """The place of the column among the model's."""
         return column % len(self._whole.columns)
-
-    def _event_shares(self) -> Floats:
-        """(S,) by what the commonest column of the reference holds; of the segments of one feature they add up to 1."""
-        events = self._segments.counts[:, :, : self._whole.width].sum(2).max(1, initial=0).astype(np.float64)
-        of = np.bincount(self._segments.whole, events)[self._segments.whole]
-        return np.asarray(np.maximum(events, 1) / np.maximum(of, 1), np.float64)
 
     def _sides(self) -> tuple[Compared, Compared]:
         """The numeric columns and the categorical ones, whose tests share the page budget by events.

@@ -22,6 +22,7 @@ from monitor.judge.model import ModelJudge
 from monitor.reference.configured import as_configured, contradictions
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
+from monitor.reference.notes.show import reference_text
 from monitor.reference.reference import Reference
 from monitor.settings.tree import Settings
 from tests.engine import (
@@ -183,6 +184,11 @@ def test_a_file_gives_the_segments_back() -> None:
     assert back.by == known.by
     for name in ("counts", "below", "largest"):
         np.testing.assert_array_equal(getattr(back, name), getattr(known, name))
+
+
+def test_the_reference_shows_its_segments() -> None:
+    line = next(line for line in reference_text(reference()).splitlines() if line.startswith("segments by EDU: high 4"))
+    assert all(f" {value} " in line for value in ("middle", "low", "none", "other"))
 
 
 @pytest.mark.parametrize(
