@@ -33,6 +33,7 @@ from tests.engine import (
     MemorySource,
     admission_of,
     build,
+    event,
     replayed,
     settings,
     transitions_in,
@@ -109,6 +110,19 @@ def test_values_may_be_hidden() -> None:
     assert view is not None
     assert view.names[-1] == "EDU=other"
     assert all(name.startswith("EDU=#") for name in view.names[:-1])
+
+
+def test_long_values_are_told_apart_on_one_line() -> None:
+    values = [end + "\n" + "x" * 100 + end for end in ("a", "b")] + ["x" * 100 + end for end in ("a", "b")]
+    stream = [event(at, id=str(at), features={"X": values[at % 4], "Y": at % 7}) for at in range(1_200)]
+    asked = tree("X")
+    monitored = admission_of(asked, build(asked, stream)).monitored(CREDIT)
+    assert monitored is not None
+    known = ModelJudge(monitored, 1.0, 30 * DAY_US, show_values=True)
+    view = Segmented.of(known.prepared, known.policy)
+    assert view is not None
+    assert len(set(view.names)) == 5
+    assert all(name.isprintable() and len(name) <= 50 for name in view.names)
 
 
 def test_segments_of_a_feature_take_as_much_of_the_budget_as_all_events() -> None:
