@@ -48,8 +48,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "file.segments file.outcomes file.derived file.json_faults file.validity reference blank file.encoding "
             "references score_split configured monitored plan.values plan.derived plan.columns plan.segments "
             "learn.season learn.relations learn.effects learn.estimate learn.means learn.performance learn.segments "
-            "learn.outcomes notes.estimate notes.performance notes.outcomes learn.reference notes.paging "
-            "notes.relations notes.events notes.show"
+            "notes.segments learn.outcomes notes.estimate notes.performance notes.outcomes learn.reference "
+            "notes.paging notes.relations notes.events notes.show"
         ),
     },
     {  # counting (stage 1)

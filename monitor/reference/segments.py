@@ -59,6 +59,14 @@ class Segments:
         """(S,) for each segment the place in `by` of its feature."""
         return np.repeat(np.arange(len(self.by)), [len(one.values) + 1 for one in self.by])
 
+    def event_shares(self, width: int) -> Floats:
+        """(S,) the share of the events, by what their fullest column holds; those of one feature add up to 1.
+
+        `width` bins of the widest column. A segment without events has what one event would have.
+        """
+        events = np.maximum(self.counts[:, :, :width].sum(2).max(1, initial=0), 1).astype(np.float64)
+        return np.asarray(events / np.bincount(self.whole, events)[self.whole], np.float64)
+
     def of(self, features: Sequence[str], kept: Sequence[int], width: int) -> Segments | None:
         """Those of some features, with the counts of some columns of at most `width` bins; None where none is left."""
         by = [one.feature in features for one in self.by]

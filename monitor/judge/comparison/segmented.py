@@ -19,8 +19,10 @@ from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.segments import OTHER, SEGMENTS, SEGMENTS_BELOW, Segments
+from monitor.stats.tallies.names import LONGEST
 from monitor.stats.tallies.tally import BELOW, SUMS
 from monitor.stats.testing.direction_test import Expected
+from monitor.visible import one_line
 
 Ints = NDArray[np.int64]
 
@@ -40,9 +42,9 @@ class Segmented:
         columns = len(prepared.columns)
         #: (S,) names in findings, and the share that a segment has of the reference's events
         self.names = tuple(
-            f"{feature}={value if value == OTHER else policy.category(value)}" for feature, value in segments.keys
+            f"{feature}={value if value == OTHER else _shown(value, policy)}" for feature, value in segments.keys
         )
-        self.shares = self._event_shares()
+        self.shares = segments.event_shares(prepared.width)
         #: (C,) names of the columns in findings
         self.subjects = prepared.subjects
         tiled = np.tile(np.arange(columns), len(self.names)).tolist()
@@ -103,12 +105,6 @@ class Segmented:
         """The place of the column among the model's."""
         return column % len(self._whole.columns)
 
-    def _event_shares(self) -> Floats:
-        """(S,) by what the commonest column of the reference holds; of the segments of one feature they add up to 1."""
-        events = self._segments.counts[:, :, : self._whole.width].sum(2).max(1, initial=0).astype(np.float64)
-        of = np.bincount(self._segments.whole, events)[self._segments.whole]
-        return np.asarray(np.maximum(events, 1) / np.maximum(of, 1), np.float64)
-
     def _sides(self) -> tuple[Compared, Compared]:
         """The numeric columns and the categorical ones, whose tests share the page budget by events.
 
@@ -154,6 +150,15 @@ class Segmented:
         with np.errstate(divide="ignore"):
             rows = 1 / (1 / side.reference.rows + 1 / before.sum(1) + 1 / rest.sum(2))
         return Expected(shares, np.asarray(rows, np.float64), np.ones(len(side.places), np.bool_), rare=True)
+
+
+def _shown(value: str, policy: Policy) -> str:
+    """A value as it may be shown, on one line; of a long one its beginning, and a hash that tells it from others."""
+    text = one_line(policy.category(value))
+    if len(text) <= LONGEST:
+        return text
+    mark = replace(policy, show_values=False).category(value)
+    return f"{text[: LONGEST - len(mark) - 1]}…{mark}"
 
 
 def _picked(windows: Windows, picked: Sequence[int]) -> Windows:

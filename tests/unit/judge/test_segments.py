@@ -22,6 +22,7 @@ from monitor.judge.model import ModelJudge
 from monitor.reference.configured import as_configured, contradictions
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
+from monitor.reference.notes.show import reference_text
 from monitor.reference.reference import Reference
 from monitor.settings.tree import Settings
 from tests.engine import (
@@ -32,6 +33,7 @@ from tests.engine import (
     MemorySource,
     admission_of,
     build,
+    event,
     replayed,
     settings,
     transitions_in,
@@ -110,6 +112,19 @@ def test_values_may_be_hidden() -> None:
     assert all(name.startswith("EDU=#") for name in view.names[:-1])
 
 
+def test_long_values_are_told_apart_on_one_line() -> None:
+    values = [end + "\n" + "x" * 100 + end for end in ("a", "b")] + ["x" * 100 + end for end in ("a", "b")]
+    stream = [event(at, id=str(at), features={"X": values[at % 4], "Y": at % 7}) for at in range(1_200)]
+    asked = tree("X")
+    monitored = admission_of(asked, build(asked, stream)).monitored(CREDIT)
+    assert monitored is not None
+    known = ModelJudge(monitored, 1.0, 30 * DAY_US, show_values=True)
+    view = Segmented.of(known.prepared, known.policy)
+    assert view is not None
+    assert len(set(view.names)) == 5
+    assert all(name.isprintable() and len(name) <= 50 for name in view.names)
+
+
 def test_segments_of_a_feature_take_as_much_of_the_budget_as_all_events() -> None:
     """However many its values are: the tests of each count by its share of the events."""
     without, with_one = judge(), judge("EDU")
@@ -183,6 +198,11 @@ def test_a_file_gives_the_segments_back() -> None:
     assert back.by == known.by
     for name in ("counts", "below", "largest"):
         np.testing.assert_array_equal(getattr(back, name), getattr(known, name))
+
+
+def test_the_reference_shows_its_segments() -> None:
+    line = next(line for line in reference_text(reference()).splitlines() if line.startswith("segments by EDU: high 4"))
+    assert all(f" {value} " in line for value in ("middle", "low", "none", "other"))
 
 
 @pytest.mark.parametrize(
