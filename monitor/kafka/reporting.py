@@ -187,11 +187,13 @@ class Sending:
         try:
             self._outbox.flush(self._flush_seconds())
         except PermanentError as failure:
-            self._give_up(str(failure))
+            self._give_up(REFUSED, str(failure))
         except ExternalError as failure:
             self._report("", 0, str(failure))
         except Exception as bug:  # noqa: BLE001  # a reporter must not end, and its caller must not notice
-            self._give_up(f"{type(bug).__name__}: {bug}")
+            at_end = self._until is not None  # Python 3.12 starts no threads then, so no connection can be opened
+            remedy = "; call close() before the process ends" if at_end else ""
+            self._give_up(NOT_DELIVERED if at_end else REFUSED, f"{type(bug).__name__}: {bug}{remedy}")
         else:
             return True
         return False
@@ -199,15 +201,15 @@ class Sending:
     def _flush_seconds(self) -> float:
         return _FLUSH_S if self._until is None else min(_FLUSH_S, max(self._until - time.monotonic(), 0.1))
 
-    def _give_up(self, why: str) -> None:
-        """Drop the events that the brokers will not take, and go on with a new producer."""
+    def _give_up(self, reason: str, why: str) -> None:
+        """Drop the events that cannot be sent, and go on with a new producer."""
         lost, refused = len(self._outbox), self._outbox
         self._outbox = _Producing(self._settings)
         with suppress(Exception):
             refused.close(0)
         with self._changed:
             self._in_flight -= lost
-        self._report(REFUSED, lost, why)
+        self._report(reason, lost, why)
 
     def _next(self) -> bool:
         """Hand the next events to the outbox once it is empty; False when all is done, or there is no more time."""

@@ -250,6 +250,7 @@ def test_security_may_come_from_the_environment_of_the_daemon(
     assert caplog.text == ""
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # as services that fork are
 def test_a_forked_process_starts_with_nothing_of_its_parent(caplog: pytest.LogCaptureFixture) -> None:
     reporter = Reporter(NOWHERE, "events", "credit")
     reporter.prediction({"AGE": 1})
