@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -36,10 +36,13 @@ from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.reference.reference import Reference
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import build_reference
 from monitor.settings.model import Model
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
 from tests.engine import (
+    CREDIT,
     EVENTS,
     NOW_US,
     SECOND,
@@ -57,6 +60,9 @@ from tests.engine import (
 #: events of the reference's stream that an example replays, and how many of them come before its effect
 EVENTS_USED: Final = 2_000
 BEFORE: Final = 1_000
+
+#: what a label event says that follows an event
+FOLLOWED_BY: Final = "followed_by"
 
 #: changes an event; the two numbers are the effect's size and the event's own lot, both from 0 to 1
 Change = Callable[[Event, float, float], None]
@@ -167,6 +173,23 @@ def defaulting(made: Event, size: float, lot: float) -> None:
         made["label"] = 1
 
 
+def rated(made: Event, size: float, lot: float) -> None:
+    """A label event follows: with the effect a judge's score is lower, and the label's value higher."""
+    made[FOLLOWED_BY] = {
+        "outcomes": {"judge": 0.5 + 0.5 * lot - 0.5 * size},
+        "value": (50 + 100 * lot) * (1 + 2 * size),
+    }
+
+
+def with_followers(stream: Iterable[Event]) -> Iterator[Event]:
+    """The events, each with the label event that follows it."""
+    for made in stream:
+        follower = made.pop(FOLLOWED_BY, None)
+        yield made
+        if follower is not None:
+            yield {name: made[name] for name in ("id", "model", "version", "ts")} | {"type": "label"} | follower
+
+
 #: when the effects begin
 _CHANGE_US: Final = [made["ts"] for made, _ in zip(Credit(10_000), range(BEFORE + 1), strict=False)][-1]
 
@@ -235,7 +258,10 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     ),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
     Consecutive: (),  # it compares days: tests/unit/judge/test_consecutive.py
-    Outcomes: (),  # their values come later than the panes of an example: tests/unit/judge/test_outcomes.py
+    Outcomes: (
+        Example(FindingKey("outcome.judge", "outcome"), rated),
+        Example(FindingKey("credit", "cost", figure="value_per_thousand"), rated),
+    ),
     Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
     ClockSkew: (Example(FindingKey("credit", "clock"), ahead),),
     Schema: (Example(FindingKey("CITY", "schema"), feature("CITY", "Graz")),),
@@ -263,6 +289,17 @@ def prepared_with_labels() -> PreparedReference:
     return PreparedReference.of(build(settings(), events))
 
 
+@cache
+def prepared_with_outcomes() -> PreparedReference:
+    """The same reference, each prediction with a judge's score and a value."""
+    events = list(stream())
+    for event, lot in zip(events, np.random.default_rng(6).random(len(events)).tolist(), strict=True):
+        rated(event, 0.0, lot)
+    source = partial(MemorySource, {EVENTS: list(with_followers(events))})
+    tree, rows = settings({"labels": {"horizon": "1h"}}), EventRange(rows=len(events))
+    return PreparedReference.of(build_reference(tree, CREDIT, source, ManualClock(NOW_US), rows))
+
+
 def made(cause: type[Cause[Any]]) -> Cause[Any]:
     """The cause for the model of the examples, as its settings are without saying anything, but for its detectors."""
     detectors = [
@@ -272,7 +309,9 @@ def made(cause: type[Cause[Any]]) -> Cause[Any]:
         {"kind": "kswin", "on": "score", "alpha": 1e-4},
     ]
     model = {"name": "credit", "reference": "r.json", "detectors": detectors, "costs": {"false_negative": 5}}
-    known = prepared_with_labels() if issubclass(cause, Performance) else prepared()
+    own: dict[type[Cause[Any]], Callable[[], PreparedReference]]
+    own = {Performance: prepared_with_labels, Outcomes: prepared_with_outcomes}
+    known = own.get(cause, prepared)()
     return cause(known, Policy(Model.model_validate(model)))
 
 
@@ -295,7 +334,7 @@ def _with_effect(example: Example, size: float) -> Iterator[Event]:
 
 
 def _counted(stream: Iterable[Event]) -> list[LabelledPane]:
-    source, counted = MemorySource({EVENTS: list(stream)}), _Panes()
+    source, counted = MemorySource({EVENTS: list(with_followers(stream))}), _Panes()
     tree = settings()
     admission = admission_of(tree, reference())
     pipeline = Pipeline(tree, admission, source, ManualClock(NOW_US), Recorded(), stage2=counted, live=False)

@@ -24,6 +24,7 @@ from monitor.judge.comparison.means import Bounds, Measured, Side, measured
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
 from monitor.judge.windows.label_windows import LabelWindow
+from monitor.judge.windows.late_cohorts import MatureCohort
 from monitor.judge.windows.outcome_windows import OutcomeCohorts, OutcomePyramid
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.words.outcomes import Moved, detail, headline
@@ -220,10 +221,12 @@ class Outcomes(SequentialCause):
         return 0
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
-        """Count the pane's predictions; no values come with them."""
-        for one in self.each.values():
+        """Count the pane's predictions, and judge the values that are known of them already."""
+        for name, one in self.each.items():
             one.late.predicted(pane.start_us, pane.tally.predictions)
-        return iter(())
+            if name in labels.outcomes:
+                own = LabelTally(outcomes={name: labels.outcomes[name]})
+                yield from self._take(one, MatureCohort(pane.start_us, pane.end_us, own))
 
     def add_late(self, start_us: int, tallies: Mapping[str, OutcomeTally]) -> None:
         """Add values of the predictions of a cohort, and take back those that were replaced or retracted."""
@@ -233,14 +236,17 @@ class Outcomes(SequentialCause):
 
     def take_late(self, until_us: int) -> Iterator[Finding]:
         """What is found with the cohorts that may be judged now."""
-        for name, one in self.each.items():
+        for one in self.each.values():
             for cohort in one.late.mature(until_us):
-                windows = one.add(*cohort)
-                if windows and one.sides:
-                    span: Span = windows[0].span
-                    one.alpha = self.spend(name, span.start_us, span.end_us, len(one.sides) * len(windows))
-                    if one.alpha > 0:
-                        yield from one.found(windows)
+                yield from self._take(one, cohort)
+
+    def _take(self, one: OneOutcome, cohort: MatureCohort) -> Iterator[Finding]:
+        windows = one.add(*cohort)
+        if windows and one.sides:
+            span: Span = windows[0].span
+            one.alpha = self.spend(one.name, span.start_us, span.end_us, len(one.sides) * len(windows))
+            if one.alpha > 0:
+                yield from one.found(windows)
 
     # how a finding goes on
 
