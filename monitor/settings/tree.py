@@ -79,7 +79,7 @@ class Input(Part):
     version: Version | None = Field(default=None, description="the version of all its events; the payload's when null")
     feature_names: FeatureNames | None = Field(
         default=None,
-        description="the features of rows that have no names, in the order of their values",
+        description="the features of rows that have no names, in the order of their values; null: the reference's",
         examples=[["age", "income"]],
     )
     timezone: Timezone | None = Field(

@@ -60,7 +60,9 @@ def argument_faults(
     if csv_map is not None and not rows and not may_be_rows and not faults:
         faults.append("--map is for .csv and .parquet files, and none is given")
     if csv_map is None and not maps_itself:
-        faults += [f"{path}: a {path.suffixes[0]} file needs --map column=field, at least one for ts" for path in rows]
+        endings = [PARQUET[0] if has_ending(path, PARQUET) else ROWS[0] for path in rows]
+        named = zip(rows, endings, strict=True)
+        faults += [f"{path}: a {ending} file needs --map column=field, at least one for ts" for path, ending in named]
     elif csv_map is not None and (rows or may_be_rows):
         faults += mapping_faults(csv_map)
     return faults

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import UNSET
 
 from monitor.errors import UsageError
 from monitor.sources.csv_rows import TAG, TEXTS, VALUES, missing_columns
-from monitor.sources.parquet_cells import cells_of
+from monitor.sources.parquet_cells import cells_of, times_of
 from monitor.sources.streams import BATCH_BYTES, stand_in
 
 #: most rows that are converted at once
@@ -23,8 +24,6 @@ _ROWS: Final = 1_000
 _BUFFER: Final = 1 << 16
 #: what the library raises for a damaged file; the first is the base of most of its errors
 _DAMAGE: Final = (pa.ArrowException, OSError, ValueError)
-
-Rows = Iterator[dict[str, object]]
 
 
 class ParquetRows:
@@ -88,33 +87,40 @@ class ParquetRows:
             wanted = [name for name in self._file.schema_arrow.names if self._columns.get(name) != "-"]
             yield from self._file.iter_batches(self._rows_at_once, columns=wanted, use_threads=False)
 
-    def _rows(self, batch: Any) -> Rows:  # noqa: ANN401  # a record batch of pyarrow
+    def _rows(self, batch: Any) -> Iterable[object]:  # noqa: ANN401  # a record batch of pyarrow
         with self._reading():
-            cells = {name: cells_of(batch.column(at)) for at, name in enumerate(batch.schema.names)}
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            cells = {name: cells_of(column) for name, column in columns.items() if self._columns.get(name) != "ts"}
+            for name in columns.keys() - cells.keys():
+                cells[name] = times_of(columns[name])
         if self._texts is not None:
             for name in cells.keys() & set(self._texts):
                 cells[name] = [_as_text(value) for value in cells[name]]
             return _objects(cells, batch.num_rows)
         return self._events(cells, batch.num_rows)
 
-    def _events(self, cells: Mapping[str, Sequence[object]], count: int) -> Rows:
-        fields = {self._columns[name]: values for name, values in cells.items() if name in self._columns}
-        for name in fields.keys() & set(TEXTS):
-            fields[name] = [_as_text(value) for value in fields[name]]
-        single = {name: values for name, values in fields.items() if name in TEXTS or name in VALUES}
-        tags = {name.removeprefix(TAG): values for name, values in fields.items() if name.startswith(TAG)}
+    def _events(self, cells: Mapping[str, list[object]], count: int) -> Iterable[object]:
+        given = {self._columns[name]: values for name, values in cells.items() if name in self._columns}
+        kinds = given.get("type", ())
+        fields: dict[str, Sequence[object]] = {}
+        for name, values in given.items():
+            if name in TEXTS:
+                fields[name] = [UNSET if value is None else _as_text(value) for value in values]
+            elif name == "label" and "label" in kinds:  # its null takes an earlier label back
+                rows = zip(values, kinds, strict=True)
+                fields[name] = [UNSET if value is None and kind != "label" else value for value, kind in rows]
+            elif name in VALUES:
+                fields[name] = [UNSET if value is None else value for value in values] if None in values else values
+        tags = {name.removeprefix(TAG): values for name, values in given.items() if name.startswith(TAG)}
+        if tags:
+            texts = [[UNSET if value is None else _as_text(value) for value in values] for values in tags.values()]
+            some = [any(value is not UNSET for value in row) for row in zip(*texts, strict=True)]
+            objects = zip(_objects(dict(zip(tags, texts, strict=True)), count), some, strict=True)
+            fields["tags"] = [one if has_some else UNSET for one, has_some in objects]
         features = {name: values for name, values in cells.items() if name not in self._columns}
-        beside = zip(_objects(tags, count), _objects(features, count), strict=True)
-        for one, (tag_texts, own) in zip(_objects(single, count), beside, strict=True):
-            takes_back = one.get("type") == "label"
-            event = {
-                name: value for name, value in one.items() if value is not None or (takes_back and name == "label")
-            }
-            if given := {name: _as_text(value) for name, value in tag_texts.items() if value is not None}:
-                event["tags"] = given
-            if own:
-                event["features"] = own
-            yield event
+        if features:
+            fields["features"] = [*_objects(features, count)]
+        return _objects(fields, count)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -139,11 +145,17 @@ def _rows_at_once(metadata: Any) -> int:  # noqa: ANN401  # of pyarrow
     return max(1, min(_ROWS, int(BATCH_BYTES / max(largest, 1.0))))
 
 
-def _objects(columns: Mapping[str, Sequence[object]], count: int) -> Rows:
-    names = tuple(columns)
-    if not names:
+def _objects(columns: Mapping[str, Sequence[object]], count: int) -> Iterable[object]:
+    """What is encoded as an object for each row, without the fields that are UNSET."""
+    if not columns:
         return ({} for _ in range(count))
-    return (dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    names = {f"f{at}": name for at, name in enumerate(columns)}
+    try:
+        make = msgspec.defstruct("Columns", [(field, Any) for field in names], rename=names, gc=False)
+    except ValueError:  # msgspec rejects names that have to be escaped
+        rows = zip(*columns.values(), strict=True)
+        return ({name: value for name, value in zip(columns, row, strict=True) if value is not UNSET} for row in rows)
+    return map(make, *columns.values())
 
 
 def _as_text(value: object) -> object:

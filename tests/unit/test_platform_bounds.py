@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from monitor.decode.columns import Limits
+from monitor.decode.columns import Limits, Rules
 from monitor.decode.encodings.encoding import RecordInfo
 from monitor.decode.formats.call import Call
 from monitor.decode.formats.tensors import MOST_REPEATED
@@ -153,7 +153,7 @@ def test_a_body_of_v2_has_its_own_id_whatever_its_key_is_but_for_mlserver() -> N
     ],
 )
 def test_events_of_many_rows_or_a_long_id_are_bounded(tree: object, reason: str) -> None:
-    layout = PlatformLayout("mlflow", Limits(1 << 20, 10_000, 1_000), ["age"], None, lambda _: True)
+    layout = PlatformLayout("mlflow", Rules(Limits(1 << 20, 10_000, 1_000), 0), ["age"], lambda _: None, lambda _: True)
     call = layout.read(tree, RecordInfo(batch_of([Record(b"{}")]), 0, T0_US))
     assert isinstance(call, Call)
     tracemalloc.start()

@@ -11,9 +11,9 @@ import pytest
 
 from monitor.events import Partition
 from monitor.settings.tree import Settings
-from tests.engine import MemorySource
+from tests.engine import MemorySource, plain
 from tests.platform_calls import NAMES, Record
-from tests.unit.test_platform_formats import KEY, NATIVE, outcomes, plain, ran, source_of
+from tests.unit.test_platform_formats import KEY, NATIVE, outcomes, ran, source_of
 
 CAPTURED: Final = sorted((Path(__file__).parents[1] / "platforms" / "captured").glob("*.json"))
 #: formats whose records `auto` tells apart by what stands in them

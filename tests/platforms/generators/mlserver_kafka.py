@@ -46,7 +46,8 @@ async def sent(call: Call, handlers: KafkaHandlers) -> list[dict[str, Any]]:
 
 def as_record(one: KafkaMessage, topic: str) -> dict[str, Any]:
     headers = {name: value.decode() for name, value in one.encoded_headers}
-    return record(one.encoded_value, headers, one.encoded_key, topic)
+    made: dict[str, Any] = record(one.encoded_value, headers, one.encoded_key, topic)
+    return made
 
 
 async def main() -> None:

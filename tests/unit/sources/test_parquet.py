@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.clock import ManualClock
+from monitor.decode.values import time_of
 from monitor.errors import UsageError
 from monitor.sources.files import Files, ReadOptions, open_source
-from monitor.sources.parquet_cells import cells_of
+from monitor.sources.parquet_cells import cells_of, times_of
 
 TIME = {"t": "ts"}
 INFINITE = math.inf
@@ -91,6 +92,15 @@ def test_a_column_of_every_type_has_the_values_of_json(column: Any, cells: list[
     assert json.loads(json.dumps(cells_of(column))) == cells
 
 
+@given(st.lists(st.none() | st.datetimes(dt.datetime(1960, 1, 1), dt.datetime(9998, 1, 1)), max_size=5))  # noqa: DTZ001
+@settings(max_examples=50, deadline=None)
+def test_a_time_is_the_same_as_a_number_and_as_text(moments: list[dt.datetime | None]) -> None:
+    for unit in ("ms", "us"):
+        column = pa.array(moments, pa.timestamp("us")).cast(pa.timestamp(unit, "UTC"), safe=False)
+        by_number = [None if value is None else time_of(value) for value in times_of(column)]
+        assert by_number == [None if value is None else time_of(value) for value in cells_of(column)]
+
+
 PLAIN = st.none() | st.integers(-(2**63), 2**63 - 1)
 TREE = {
     "i": PLAIN,
@@ -139,6 +149,12 @@ def test_mapped_columns_are_fields_and_all_others_features(tmp_path: Path) -> No
             "features": {"AGE": None, "emb": None},
         },
     ]
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "é", "a.b", "1"])
+def test_a_column_may_have_any_name(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "x.parquet", {"t": [1], name: [2], "kind": [None]})
+    assert rows_of(path, {**TIME, "kind": "type"}) == [{"ts": 1, "features": {name: 2}}]
 
 
 def test_with_a_layout_a_row_is_the_object_of_its_columns(tmp_path: Path) -> None:

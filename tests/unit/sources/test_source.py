@@ -331,7 +331,7 @@ def test_an_unknown_ending_is_reported_with_another_way_and_without_mapping_faul
 
 def test_all_wrong_arguments_are_reported_at_once(opened: Opened, tmp_path: Path) -> None:
     good = written(tmp_path / "good.jsonl", [b"1"])
-    paths = [tmp_path / name for name in ("a.csv.gz", "b.txt", "none.jsonl", "c.parquet")]
+    paths = [tmp_path / name for name in ("a.1.csv.gz", "b.txt", "none.jsonl", "c.parquet")]
     for path in (paths[0], paths[1], paths[3]):
         path.touch()
     with pytest.raises(UsageError) as refused:
@@ -341,7 +341,7 @@ def test_all_wrong_arguments_are_reported_at_once(opened: Opened, tmp_path: Path
     assert "b.txt: unknown kind of file; understood are .jsonl (or .ndjson), .csv, .records.jsonl" in faults[0]
     assert "no such file" in faults[1]
     assert "given twice" in faults[2]
-    assert "a.csv.gz: a .csv file needs --map" in faults[3]
+    assert "a.1.csv.gz: a .csv file needs --map" in faults[3]
     assert "c.parquet: a .parquet file needs --map" in faults[4]
 
 
