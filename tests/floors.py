@@ -64,8 +64,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # judging (stage 2)
         "judge": (
-            "promise.budget incidents.ended incidents.silence incidents.first_cause incidents.incident "
-            "incidents.book policy windows.prepared_reference windows.pyramid warmup windows.season "
+            "promise.budget incidents.ended incidents.silence incidents.first_cause incidents.informational "
+            "incidents.incident incidents.book policy windows.prepared_reference windows.pyramid warmup windows.season "
             "windows.label_windows windows.late_cohorts words.errors windows.all_values comparison.column_change "
             "comparison.related words.relations comparison.columns comparison.daily_shift "
             "comparison.lazy_comparison comparison.near_range comparison.quality_tails attribution.score_parts "
