@@ -94,7 +94,8 @@ class Finding:
     this one; that is asked when it opens, and not kept.
     `explanation` is of a finding of the score, None where nothing can be said. `score_shift` is by how much the column
     alone moves the mean score, in its standard deviations; None where it is not known, or could be chance.
-    `ticket_reason` is why the newest window alone could not page.
+    `ticket_reason` is why the newest window alone could not page. `parent` is the vector or text that the subject, a
+    derived column, was computed from; "" for others.
     """
 
     key: FindingKey
@@ -120,6 +121,7 @@ class Finding:
     explanation: Explanation | None = None
     score_shift: float | None = None
     ticket_reason: str = ""
+    parent: str = ""
 
     @property
     def full_detail(self) -> str:

@@ -68,17 +68,18 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # judging (stage 2)
         "judge": (
             "promise.budget incidents.ended incidents.recurring incidents.silence incidents.first_cause "
-            "incidents.incident incidents.book policy windows.prepared_reference windows.pyramid warmup "
-            "windows.season windows.label_windows windows.late_cohorts words.errors words.outcomes "
-            "windows.all_values comparison.column_change comparison.related words.relations comparison.columns "
-            "comparison.daily_shift comparison.lazy_comparison comparison.near_range comparison.quality_tails "
-            "comparison.segmented windows.outcome_windows comparison.means attribution.score_parts causes.cause "
-            "promise.detectable causes.constant causes.errors causes.performance causes.outcome causes.traffic "
-            "causes.fact_share causes.schema causes.distribution_words causes.distribution causes.segments "
-            "causes.residual causes.consecutive causes.relation causes.detectors causes.unit_change "
-            "causes.smaller_unit causes.quality causes.segment_quality causes.features_gone causes.catalog "
-            "evaluation comparison.version_comparison traffic_time judge_state attribution.single_partition "
-            "attribution.moved estimated model words.detectors promise.promised promise.words fleet"
+            "incidents.informational incidents.incident incidents.book policy windows.prepared_reference "
+            "windows.pyramid warmup windows.season windows.label_windows windows.late_cohorts words.errors "
+            "words.outcomes windows.all_values comparison.column_change comparison.related words.relations "
+            "comparison.columns comparison.daily_shift comparison.lazy_comparison comparison.near_range "
+            "comparison.quality_tails comparison.segmented windows.outcome_windows comparison.means "
+            "attribution.score_parts causes.cause promise.detectable causes.constant causes.errors "
+            "causes.performance causes.outcome causes.traffic causes.fact_share causes.schema "
+            "causes.distribution_words causes.distribution causes.segments causes.residual causes.consecutive "
+            "causes.relation causes.detectors causes.unit_change causes.smaller_unit causes.quality "
+            "causes.segment_quality causes.features_gone causes.catalog evaluation comparison.version_comparison "
+            "traffic_time judge_state attribution.single_partition attribution.moved estimated model words.detectors "
+            "promise.promised promise.words fleet"
         ),
     },
     {  # the outside

@@ -116,11 +116,19 @@ class Judge:
             cause.skip(pane)
 
     def remarked(self, findings: Iterable[Finding]) -> list[Finding]:
-        """The findings, with what sequential causes know about them in their details."""
+        """The findings, with what sequential causes know about them in their details, and the parents of columns."""
         remarks = {key: text for cause in self._sequential for key, text in cause.key_remarks().items()}
-        return [
-            replace(one, detail=f"{one.detail}; {remarks[one.key]}") if one.key in remarks else one for one in findings
-        ]
+        out = []
+        for one in findings:
+            parent = self._parent_of(one.key.subject)
+            found = replace(one, parent=parent) if parent else one
+            out.append(replace(found, detail=f"{one.detail}; {remarks[one.key]}") if one.key in remarks else found)
+        return out
+
+    def _parent_of(self, subject: str) -> str:
+        """The vector or text that a column is derived from, "" of others."""
+        column = self._prepared.column_of.get(subject)
+        return "" if column is None else self._prepared.columns[column].parent
 
     def due_us(self, from_us: int) -> int | None:
         """Event time at which a sequential cause finds something if no event comes until then; None if none does.

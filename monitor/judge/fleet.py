@@ -14,6 +14,7 @@ from monitor.events import ModelKey
 from monitor.findings import Finding, Rebase, Transition
 from monitor.judge.incidents.book import IncidentBook
 from monitor.judge.incidents.incident import TransitionContext
+from monitor.judge.incidents.informational import bounded
 from monitor.judge.judge_state import JudgeState
 from monitor.judge.model import ModelJudge, Observer
 from monitor.judge.traffic_time import TrafficTime
@@ -29,7 +30,7 @@ REFERENCE_CHANGED: Final = "reference changed"
 
 
 #: `info` findings that are kept to be shown
-NOTED: Final = 10
+NOTED: Final = 50
 
 
 class Reported(NamedTuple):
@@ -128,7 +129,7 @@ class Fleet:
             judge.begin(events, labels, at_us)
 
     def _take(self, judge: ModelJudge, findings: Iterable[Finding], transitions: Iterable[Transition]) -> None:
-        reported = [Reported(judge.monitored, finding, judge.at_us) for finding in findings]
+        reported = [Reported(judge.monitored, finding, judge.at_us) for finding in bounded(findings)]
         self.reported.extend(reported)
         self.noted.extend(reported)
         self.unsent.extend(transitions)

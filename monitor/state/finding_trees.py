@@ -38,6 +38,7 @@ def finding_tree(finding: Finding) -> dict[str, Any]:
         "level": finding.level,
         "silenced": finding.silenced,
         "ticket_reason": finding.ticket_reason,
+        **({"parent": finding.parent} if finding.parent else {}),
         **_explanation_tree(finding),
         **{name: getattr(finding, name) for name in _PLAIN},
     }
@@ -55,6 +56,7 @@ def finding_of(state: dict[str, Any]) -> Finding:
         explanation=_explanation_of(state.get("explanation")),
         score_shift=state.get("score_shift"),
         ticket_reason=state.get("ticket_reason", ""),
+        parent=state.get("parent", ""),
         **{name: state[name] for name in _PLAIN},
     )
 

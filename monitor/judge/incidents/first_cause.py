@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from monitor.findings import SEVERITY_RANK, Finding
+from monitor.findings import SEVERITY_RANK, Finding, FindingKey
 from monitor.reference.column import PREDICTION, SCORE
-from monitor.text import many
+from monitor.text import listed, many
 
 #: causes that are about what the model says, not about what it is given
 _OUTPUTS: Final = (SCORE, PREDICTION, "performance", "calibration", "cost")
@@ -23,6 +23,8 @@ _OTHER_VALUES: Final = frozenset(("missing", "absent", "unseen", "outside", "typ
 _STUCK: Final = "constant"
 LEAST_OTHER_VALUES: Final = 0.2
 _TRAFFIC: Final = "traffic"
+#: derived columns named of one vector or text
+MOST_NAMED: Final = 3
 #: columns that changed together, each of which may look as ever: it moves the score like no column alone
 _RELATION: Final = "relation"
 #: two sizes that differ by less than this part of the larger one are equal
@@ -96,12 +98,26 @@ def in_words(findings: Sequence[Finding]) -> str:
     first = likely_first(findings) or explained or findings[0]
     graver = [one for one in findings[:1] if SEVERITY_RANK[one.severity] > SEVERITY_RANK[first.severity]]
     stopped = [one for one in findings if is_stop(one) and one is not first]
-    named = {one.key for one in (first, explained, *graver, *stopped) if one is not None}
-    words = "; ".join(one.headline for one in (*stopped, first, *graver))
+    named = {_subject(one) for one in (first, explained, *graver, *stopped) if one is not None}
+    words = "; ".join([*(one.headline for one in stopped), _of_parent(first, findings) + first.headline])
+    words = "; ".join([words, *(one.headline for one in graver)])
     if explained is not None and explained.explanation is not None:
         words += f"; {explained.explanation.text}"
-    others = sum(one.key not in named for one in findings)
+    others = len({_subject(one) for one in findings} - named)
     return words + (f" (and {many(others, 'other finding')})" if others else "")
+
+
+def _subject(finding: Finding) -> FindingKey | str:
+    """What it counts as among several: derived columns of one vector or text are one fault of it."""
+    return finding.parent or finding.key
+
+
+def _of_parent(first: Finding, findings: Sequence[Finding]) -> str:
+    """`emb changed in 6 of its derived columns (emb.norm, emb.p1, ...): `, "" for a column of its own."""
+    columns = list(dict.fromkeys(one.key.subject for one in findings if one.parent and one.parent == first.parent))
+    if len(columns) <= 1:
+        return ""
+    return f"{first.parent} changed in {len(columns)} of its derived columns ({listed(columns, MOST_NAMED)}): "
 
 
 def lead(findings: Sequence[Finding]) -> str:

@@ -19,6 +19,8 @@ from monitor.text import listed, many, number, probability
 
 #: partitions whose records are offered for fetching
 FETCHED: Final = 3
+#: findings of an incident that are shown unfolded
+SHOWN: Final = 5
 #: columns named that another version shows, too
 NAMED: Final = 5
 #: ended incidents that are shown
@@ -57,12 +59,14 @@ def _incident(
     yield from (f"<p>{sentence}</p>" for sentence in _in_other_versions(snapshot, incident, views))
     yield f"<p class=soft>{LASTING}</p><ol>" if incident.lasting else "<ol>"
     for at, view in enumerate(views):
+        if at == SHOWN and len(views) > SHOWN + 1:
+            yield f"</ol><details><summary>{many(len(views) - SHOWN, 'more finding')}</summary><ol start={SHOWN + 1}>"
         column, figures = _measured(model, view)
         yield f"<li><p><b>{name(view.finding.subject)}</b> {text(_cause(view.finding.cause))}"
         yield f" <small>{_tags(view)}, {since(view.since_us, now_us)}</small></p>"
         yield f"<p>{text(view.headline)}</p>" if at or not incident.summary.startswith(view.headline) else ""
         yield f"<p>{text(view.detail)}</p><p class=soft>{_figures_text(column, figures)}</p>"
-    yield "</ol>"
+    yield "</ol></details>" if len(views) > SHOWN + 1 else "</ol>"
     if lines := "\n".join(text(line, 1_000) for line in _commands(incident, views)):
         yield f"<details><summary>Commands</summary><pre>{lines}</pre>"
         yield "</details>"

@@ -60,6 +60,12 @@ class PairRows:
         #: rows before the end of each base window
         self.ends: list[int] = []
 
+    @property
+    def of_one_parent(self) -> NDArray[np.bool_]:
+        """(F, F) whether two of the places are derived from the same vector or text."""
+        parents = np.array([self._columns[at].parent for at in self.places], object)
+        return np.asarray((parents[:, None] == parents) & (parents != "")[:, None], np.bool_)
+
     def add(self, codes: Codes) -> None:
         """Add the next rows (C, n): the bin of each value, or a number that is none."""
         if not self.places:
@@ -143,6 +149,7 @@ def learn_relations(
     ties = np.round(tie(every.astype(np.float64)), KEPT_DIGITS)
     ties[count < LEAST_COMMON * rows.rows] = 0.0
     np.fill_diagonal(ties, 0.0)
+    ties[rows.of_one_parent] = 0.0  # they are computed from the same value: their relation says nothing of its own
     chosen = sorted(_strongest(ties))
     learned = [_of_pair(rows, a, b, every[a, b], lengths) for a, b in chosen]
     places, size = np.array(rows.places, np.int64), len(rows.places)

@@ -11,7 +11,7 @@ from monitor.judge.incidents.book import IncidentBook
 from monitor.judge.incidents.first_cause import has_other_values, in_words, lead, likely_cause
 from monitor.judge.incidents.incident import worst_first
 from monitor.state.codec import decode, encode
-from monitor.state.finding_trees import book_of, book_tree, transition_of, transition_tree
+from monitor.state.finding_trees import book_of, book_tree, finding_of, finding_tree, transition_of, transition_tree
 from tests.books import LONGEST, finding, never, step
 
 NOTHING = Explanation((), "no watched column explains it")
@@ -79,6 +79,14 @@ def test_a_finding_that_is_graver_than_the_likely_cause_is_named_too() -> None:
     assert in_words(findings) == "AGE moved; score moved (and 1 other finding)"
 
 
+def test_one_fault_of_a_vector_is_said_once_with_its_columns() -> None:
+    derived = [replace(finding(f"emb.{name}", exceedance=5.0), parent="emb") for name in ("norm", "p1", "p2", "p3")]
+    words = in_words((*derived, finding("AGE", exceedance=2.0)))
+    head = "emb changed in 4 of its derived columns (emb.norm, emb.p1, emb.p2 and 1 more)"
+    assert words == f"{head}: emb.norm moved (and 1 other finding)"
+    assert in_words(derived[:1]) == "emb.norm moved"
+
+
 def stop() -> Finding:
     none = replace(finding("credit", TICKET, cause="traffic"), headline="no events since 10:00")
     return replace(none, window=none.window._replace(events=0))
@@ -95,6 +103,11 @@ def test_that_no_events_come_is_said_before_all_else() -> None:
 def test_a_plain_incident_needs_no_lead() -> None:
     assert lead((finding(),)) == lead(()) == ""
     assert lead((finding(), finding(cause="outside"))) == "", "both are of one column"
+
+
+def test_derived_columns_keep_their_parent_in_a_checkpoint() -> None:
+    derived = replace(finding("emb.norm"), parent="emb")
+    assert finding_of(decode(encode(finding_tree(derived)))) == derived
 
 
 def told() -> tuple[IncidentBook, Transition]:

@@ -277,6 +277,28 @@ def test_an_incident_says_whether_another_version_shows_the_same(
     assert words in shown
 
 
+def test_a_model_with_many_informational_findings_does_not_push_out_the_others() -> None:
+    loud, quiet = ModelKey("loud", "1"), ModelKey("quiet", "1")
+    notices = [NoticeView(loud, FindingKey(f"c{at}", "distribution"), at, "") for at in range(40, 0, -1)]
+    notices.append(NoticeView(quiet, FindingKey("AGE", "distribution"), 0, "differs from version 2"))
+    words = read(Snapshot(restored=True, notices=tuple(notices))).words
+    assert "differs from version 2" in words
+    assert [f"c{at}" in words for at in (40, 39, 38, 37)] == [True, True, True, False]
+
+
+def test_of_many_findings_the_first_are_shown_and_the_others_folded() -> None:
+    key = ModelKey("loans", "1")
+    views = [FindingView(key, FindingKey(f"c{at}", "missing"), PAGE, 1, f"c{at} gone", "", rank=at) for at in range(9)]
+    snapshot = Snapshot(
+        restored=True,
+        models=(ModelView(key, judged_us=50),),
+        incidents=(IncidentView(key, PAGE, since_us=1),),
+        findings=tuple(views),
+    )
+    words = read(snapshot).words
+    assert words.index("c4 gone") < words.index("4 more findings") < words.index("c5 gone")
+
+
 def test_events_that_were_not_accepted_are_shown_with_their_reasons_and_the_sums_are_right() -> None:
     events = {("a", "accepted", ""): 400, ("b", "accepted", ""): 55, ("a", "duplicate", ""): 47}
     events |= {("a", "rejected", "json"): 7, ("b", "rejected", "json"): 3, ("a", "rejected", "ts"): 2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,8 +44,8 @@ def rows(each: int = 1) -> Codes:
     return np.repeat(codes[:, : ROWS // each], each, axis=1)
 
 
-def learned(codes: Codes, chunks: Sequence[int] = (250,)) -> Relations:
-    kept = PairRows(columns())
+def learned(codes: Codes, chunks: Sequence[int] = (250,), of: Sequence[Column] = ()) -> Relations:
+    kept = PairRows(of or columns())
     ends = iter(range(250, codes.shape[1] + 1, 250))
     end, at, turn = next(ends, None), 0, 0
     while at < codes.shape[1]:
@@ -59,6 +60,14 @@ def learned(codes: Codes, chunks: Sequence[int] = (250,)) -> Relations:
     found = learn_relations(kept, [False] * len(codes), lengths, windows)
     assert found is not None
     return found
+
+
+def test_columns_derived_from_one_value_are_no_pair_and_leave_their_place_to_others() -> None:
+    parents = {"a": "emb", "b": "emb", "c": "note"}
+    derived = [replace(column, parent=parents.get(column.name, "")) for column in columns()]
+    pairs = learned(rows(), of=derived).pairs.tolist()
+    assert [0, 1] not in pairs
+    assert [0, 2] in pairs, "columns of two parents may go together"
 
 
 def test_the_strongest_partners_of_each_column_are_watched_by_exact_tables() -> None:
