@@ -18,7 +18,7 @@ def pages_besides(model: Model) -> list[str]:
     """The causes that the settings let page outside the page budget."""
     if model.max_severity != PAGE:
         return []
-    return [cause for cause in OUTSIDE_THE_BUDGET if model.severity.get(cause) == PAGE]  # type: ignore[call-overload]
+    return [cause for cause in OUTSIDE_THE_BUDGET if model.severity.get(cause) == PAGE]
 
 
 def setting_notes(model: Model) -> Iterator[tuple[str, str]]:
