@@ -13,6 +13,7 @@ from monitor.events import ModelKey, Partition
 from monitor.judge.promise.promised import promise_by_settings
 from monitor.judge.promise.words import statement
 from monitor.judge.words.detectors import detector_notes
+from monitor.judge.words.setting_notes import setting_notes
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
 from monitor.reference.notes.events import reference_notes
@@ -65,6 +66,8 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
         yield from _promise_lines(settings, key, reference)
         yield from _relation_lines(key, reference)
     for model in settings.models:
+        for place, note in setting_notes(model):
+            yield Line(NOTE, f"{names[model.name]}.{place}", note)
         for at, note in detector_notes(model):
             yield Line(NOTE, f"{names[model.name]}.detectors[{at}]", note)
     for fault in faults:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -61,6 +62,28 @@ Cause: TypeAlias = Literal[
 ]
 
 
+#: the largest effect of causes that are no share: of a correlation, and of performance figures
+LARGEST_EFFECTS: Final[Mapping[str, float]] = {
+    "relation": 2.0,
+    "performance": math.inf,
+    "calibration": math.inf,
+    "cost": math.inf,
+}
+#: figures that are shares of predictions
+SHARES: Final = ("accuracy", "recall", "precision", "calibration_error")
+#: predictions that 40 base windows hold: a reference of fewer cannot be learned
+LEAST_WARMUP: Final = 10_000
+
+
+def _too_large(effect: float, cause: str) -> str:
+    """Why nothing changes by so much; "" if something may."""
+    largest = LARGEST_EFFECTS.get(cause, 1.0)
+    if effect <= largest:
+        return ""
+    meant = f"; {effect:g} % is {effect / 100:g}" if effect <= 100 else ""
+    return f"{effect:g} is above {largest:g}, the largest change there is{meant}"
+
+
 class Budget(Part):
     """How many false pages a model may cost, shared equally by its live versions."""
 
@@ -86,6 +109,8 @@ class Feature(Part):
     def cross_checks(self) -> Iterator[Fault]:
         if self.direction != "both" and self.kind in {"categorical", "ignore"}:
             yield ("direction",), f"means nothing for kind: {self.kind}; leave it out"
+        if self.least_effect is not None and (fault := _too_large(self.least_effect, "")):
+            yield ("least_effect",), fault
 
 
 class Outcome(Part):
@@ -293,6 +318,12 @@ class Model(Part):
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"
         if self.costs is not None and self.task not in {None, "binary"}:
             yield ("costs",), f"means nothing for task: {self.task}; leave it out"
+        for figure, worse in self.tolerance.items():
+            if figure in SHARES and (fault := _too_large(worse, "")):
+                yield ("tolerance", figure), fault
+        for cause, effect in self.least_effect.items():
+            if fault := _too_large(effect, cause):
+                yield ("least_effect", cause), fault
         if PLACEHOLDER in self.file:
             for index, version in enumerate(self.versions):
                 if not may_stand_in_path(version):

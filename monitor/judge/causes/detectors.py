@@ -20,6 +20,7 @@ from monitor.findings import INFO, Finding, FindingKey
 from monitor.judge.causes.cause import SequentialCause
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import PERFORMANCE, PERFORMANCE_NAME
+from monitor.judge.comparison.columns import sides_of
 from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import window_of
@@ -151,6 +152,8 @@ class Detectors(SequentialCause):
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)
         self._followed = [self._follow(settings) for settings in policy.model.detectors]
+        seasons = prepared.reference.seasons
+        self._seasonal = frozenset(() if seasons is None else seasons.columns)
 
     def _follow(self, settings: DetectorSettings) -> _Followed:
         if settings.on == ERROR:
@@ -164,10 +167,20 @@ class Detectors(SequentialCause):
             if followed.place is None or inside is None:
                 values = PaneSum(labels.paired, labels.errors)
             else:
-                values = PaneSum(int(inside[followed.place]), int(pane.tally.sums[followed.place, SUM]))
+                number, total = int(inside[followed.place]), int(pane.tally.sums[followed.place, SUM])
+                values = PaneSum(number, total - self._expected(followed.place, pane, number))
             means = followed.take(values, pane) if values.n else None
             if means is not None:
                 yield self._finding(followed, pane, *means)
+
+    def _expected(self, column: int, pane: Block, number: int) -> int:
+        """What a daily, weekly or yearly wave adds to the sum of so many values at the time of a pane."""
+        if column not in self._seasonal:
+            return 0
+        side = sides_of(self.prepared)[0]
+        (place,) = np.flatnonzero(side.places == column).tolist()
+        mean = side.expected_mean(window_of(0, (pane,)), 0, place)
+        return 0 if mean is None else round(mean * number * UNIT)
 
     def _finding(self, followed: _Followed, pane: Block, before: float, now: float) -> Finding:
         windows = window_of(0, (pane,))
@@ -175,6 +188,8 @@ class Detectors(SequentialCause):
         name = _NAMES[settings.kind]
         rose = not now < before
         what = "the error rate" if column is None else f"the mean of {settings.on}"
+        if followed.place in self._seasonal:
+            what += ", less its usual wave,"
         text = percent if column is None else number
         unknown = isnan(before)
         moved = "changed" if unknown else f"{'rose' if rose else 'fell'} from {text(before)} to {text(now)}"

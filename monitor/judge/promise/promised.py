@@ -14,6 +14,7 @@ from monitor.findings import Span
 from monitor.judge.causes.cause import PlannedWindows
 from monitor.judge.model import ModelJudge
 from monitor.judge.windows.pyramid import BASE_EVENTS
+from monitor.judge.words.setting_notes import pages_besides
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from monitor.settings.model import Budget, Model
@@ -95,6 +96,7 @@ def promise_of(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> Model
         max_severity=judge.monitored.model.max_severity,
         columns=tuple(columns),
         performance_judged=judge.judge.performance.is_judged,
+        besides=tuple(pages_besides(judge.monitored.model)),
     )
 
 

@@ -38,6 +38,8 @@ def _by_chance(promise: ModelPromise) -> Iterator[str]:
     if promise.max_severity != PAGE:
         yield f"no pages: max_severity is {promise.max_severity}"
     yield f"by chance at most {most}, while traffic is like the reference"
+    if promise.besides:
+        yield f"besides, outside of that: pages by {listed(promise.besides, MAX_NAMED)}, as the settings say"
     if promise.used < promise.pages:
         part = number(promise.used / promise.pages, 2)
         yield f"only {part} of that is used, as the reference has fewer than {ENOUGH_REFERENCE:,} events"

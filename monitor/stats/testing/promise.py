@@ -300,7 +300,8 @@ class ModelPromise:
 
     `pages` in `per_us` microseconds is what it may page by chance, `used` of them are spent. The reference has so many
     `events`. `starting_us`: for how long after a start distributions do not page, each time once, the shortest first.
-    Nothing is worse than `max_severity`. `performance_judged`: labels are compared with the reference's.
+    Nothing is worse than `max_severity`. `performance_judged`: labels are compared with the reference's. `besides` are
+    causes that page outside the budget.
     """
 
     pages: float
@@ -313,6 +314,7 @@ class ModelPromise:
     max_severity: str
     columns: tuple[ColumnPromise, ...]
     performance_judged: bool = False
+    besides: tuple[str, ...] = ()
 
 
 def column_promise(

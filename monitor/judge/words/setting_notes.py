@@ -1,0 +1,35 @@
+"""Notes of `check` on settings of a model that are valid, and do something else than whoever wrote them may expect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from monitor.clock import DAY_US
+from monitor.findings import PAGE
+from monitor.judge.promise.budget import TICKETS_PER_US
+from monitor.settings.model import LEAST_WARMUP, Model, WarmUp
+
+#: causes that are judged outside the page budget, and pages of which the settings may make
+OUTSIDE_THE_BUDGET: Final = ("traffic", "duplicates", "clock", "schema")
+
+
+def pages_besides(model: Model) -> list[str]:
+    """The causes that the settings let page outside the page budget."""
+    if model.max_severity != PAGE:
+        return []
+    return [cause for cause in OUTSIDE_THE_BUDGET if model.severity.get(cause) == PAGE]
+
+
+def setting_notes(model: Model) -> Iterator[tuple[str, str]]:
+    """(place under the model, note)."""
+    for cause in pages_besides(model):
+        days = TICKETS_PER_US // DAY_US
+        often = "it has no known rate" if cause == "schema" else f"by chance at most one in {days} days"
+        yield f"severity.{cause}", f"pages outside the page budget: {often}, beside those of the budget"
+    if isinstance(model.reference, WarmUp) and model.reference.warmup < LEAST_WARMUP:
+        yield (
+            "reference.warmup",
+            f"{model.reference.warmup:,} predictions are fewer than the 40 base windows that are needed: the warm-up "
+            f"lasts for about {LEAST_WARMUP:,}; write warmup: {LEAST_WARMUP}",
+        )
