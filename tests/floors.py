@@ -58,8 +58,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "partition_state rejected_share totals columns.pane_rows labels.rows labels.aggregator "
             "clocks.label_clock labels.answers labels.id_runs labels.join_tables labels.join_changes "
             "labels.pending labels.predictions_by_pane labels.model_join labels.joins labels.task_labels "
-            "clocks.completeness columns.pair_counter columns.score_counter columns.new_slots "
-            "columns.by_partition columns.aggregator warmup.lines warmup.rows task exchange"
+            "clocks.progress clocks.label_progress clocks.completeness columns.pair_counter "
+            "columns.score_counter columns.new_slots columns.by_partition columns.aggregator "
+            "warmup.lines warmup.rows task exchange"
         ),
     },
     {  # judging (stage 2)

@@ -131,9 +131,10 @@ def _generated(name: str, seed: int, folder: Path) -> tuple[Events, dict[str, An
 
 
 def _reference(events: Events, version: str = "1") -> dict[str, Events]:
-    """The first predictions."""
-    first = (one for one in events if one["type"] == "prediction")
-    return {version: [one for one, _ in zip(first, range(REFERENCE_ROWS), strict=False)]}
+    """The first predictions, and the labels that come for them."""
+    predictions = [one for one in events if one["type"] == "prediction"][:REFERENCE_ROWS]
+    known = {one["id"] for one in predictions}
+    return {version: [one for one in events if one["id"] in known]}
 
 
 def _without_nulls(event: Event, name: str) -> Event:
@@ -164,7 +165,8 @@ def _version_switch(events: Events, change: int, _rng: np.random.Generator, _wit
     """Version 2 answers from now on: other scores, with a reference of its own."""
 
     def by_version_2(event: Event) -> Event:
-        return event | {"version": "2", "score": round(event["score"] ** 0.5, 6)}
+        score = {"score": round(event["score"] ** 0.5, 6)} if event["type"] == "prediction" else {}
+        return event | {"version": "2"} | score
 
     references = _reference(events)
     references["2"] = [by_version_2(one) for one in references["1"]]
